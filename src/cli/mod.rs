@@ -1,0 +1,276 @@
+//! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
+#[derive(Debug, Parser)]
+#[command(
+    name = "osqdemo",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub struct GlobalArgs {
+    /// The project to work on; several can run side by side.
+    #[arg(short, long, global = true, value_name = "NAME", env = "OSQDEMO_PROJECT")]
+    pub project: Option<String>,
+    /// Write data and progress as JSON lines.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Show more; twice for debugging.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start what is missing, wait until everything is healthy, submit the statements.
+    Up(UpArgs),
+    /// Stop everything that `up` started and leave nothing behind.
+    Down(DownArgs),
+    /// List the services, their state and their addresses.
+    Ps(PsArgs),
+    /// Show what the services wrote.
+    Logs(LogsArgs),
+    /// Run a command on a host; a shell when none is given.
+    Exec(ExecArgs),
+    /// Stop a service and start it again.
+    Restart(RestartArgs),
+    /// Wait until the services are healthy.
+    Wait(WaitArgs),
+    /// Run ksqlDB statements; an interactive prompt when none is given.
+    Ksql(KsqlArgs),
+    /// List the topics of the broker.
+    Topics(TopicsArgs),
+    /// Print the records of a topic as they arrive.
+    Tail(TailArgs),
+    /// Run a scenario and verify its result.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
+    /// Check whether this machine can run the stack.
+    Doctor(DoctorArgs),
+    /// Run one service of the platform in the foreground.
+    #[command(subcommand)]
+    Serve(ServeCommand),
+    /// Print the completion script of a shell.
+    Completions(CompletionsArgs),
+    /// The process that looks after a project's services (started by `up`).
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
+    /// The first process of a native host (started by the supervisor).
+    #[command(hide = true)]
+    HostInit(HostInitArgs),
+}
+
+/// `osqdemo ksql`.
+#[derive(Debug, Args)]
+pub struct KsqlArgs {
+    /// The statements, each ended by `;`.
+    #[arg(value_name = "STATEMENT", conflicts_with = "file")]
+    pub statement: Option<String>,
+    /// A file with statements; `-` reads standard input.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `osqdemo topics`.
+#[derive(Debug, Args)]
+pub struct TopicsArgs {}
+
+/// `osqdemo tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// The topic.
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Start with the oldest record instead of the next one.
+    #[arg(long)]
+    pub from_beginning: bool,
+    /// Stop after this many records.
+    #[arg(short = 'n', long = "records", value_name = "N")]
+    pub records: Option<u64>,
+}
+
+/// `osqdemo scenario`.
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// List the scenarios.
+    List,
+    /// A process on a host writes a large file; the joined row must name host, process and file.
+    Bigfile(BigfileArgs),
+}
+
+/// `osqdemo scenario bigfile`.
+#[derive(Debug, Args)]
+pub struct BigfileArgs {
+    /// The size of the file, such as `64M` or `1G` (powers of 1024).
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub size: String,
+    /// The host that writes it.
+    #[arg(long, value_name = "HOST", default_value = "host2")]
+    pub host: String,
+    /// How long to wait for the joined row.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+    /// Also write a report: `json=FILE` or `junit=FILE`.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub report: Vec<String>,
+}
+
+/// `osqdemo up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Which services: the embedded stack is `lite`.
+    #[arg(long, value_name = "STACK", default_value = "lite")]
+    pub stack: String,
+    /// Where they run: `native` means processes on this machine.
+    #[arg(long, value_name = "ENGINE", default_value = "native")]
+    pub engine: String,
+    /// How long all services together may take to become healthy.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+    /// Publish a service on another port; `0` picks a free one.
+    #[arg(long = "port", value_name = "SERVICE=PORT")]
+    pub ports: Vec<String>,
+    /// Which osqueryd the hosts run: `auto`, `builtin`, or the path of one.
+    #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
+    pub osqueryd: String,
+    /// Print what would be done, and why, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `osqdemo down`.
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Also remove the data: topics, streams, logs, the hosts' homes.
+    #[arg(long)]
+    pub volumes: bool,
+    /// Every project of this user, not only the current one.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `osqdemo ps`.
+#[derive(Debug, Args)]
+pub struct PsArgs {}
+
+/// `osqdemo logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Go on with new lines as they are written.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only these services.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+}
+
+/// `osqdemo exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// The host, such as `host2`.
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// The command and its arguments.
+    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+}
+
+/// `osqdemo restart`.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// The service.
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+}
+
+/// `osqdemo wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// How long to wait.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+    /// Only these services.
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+}
+
+/// `osqdemo doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {}
+
+/// `osqdemo completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `osqdemo serve`.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// The Kafka broker.
+    Broker(ServeBrokerArgs),
+    /// The ksqlDB server.
+    Ksqldb(ServeKsqldbArgs),
+}
+
+/// `osqdemo serve broker`.
+#[derive(Debug, Args)]
+pub struct ServeBrokerArgs {
+    /// The folder of the topics' data.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The address for clients.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9092")]
+    pub listen: std::net::SocketAddr,
+    /// The `HOST:PORT` told to clients; the listen address by default.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo serve ksqldb`.
+#[derive(Debug, Args)]
+pub struct ServeKsqldbArgs {
+    /// The address of the REST API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8088")]
+    pub listen: std::net::SocketAddr,
+    /// The broker.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub bootstrap_servers: String,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo supervise`.
+#[derive(Debug, Args)]
+pub struct SuperviseArgs {}
+
+/// `osqdemo host-init`.
+#[derive(Debug, Args)]
+pub struct HostInitArgs {
+    /// The host's settings file.
+    pub spec: PathBuf,
+}

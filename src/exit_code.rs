@@ -1,0 +1,60 @@
+//! The exit codes of `osqdemo`: one documented type, shown in `--help` and in the README.
+
+use std::process;
+
+/// What the process tells its caller. The numbers are part of the public interface and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything asked for was done; a scenario passed.
+    Ok = 0,
+    /// An error of osqdemo itself, or one that no other code names.
+    Internal = 1,
+    /// The command line, the settings or an input file are wrong.
+    Usage = 2,
+    /// The machine cannot run the stack: a port in use, too little disk, another `up` at work.
+    Preflight = 10,
+    /// A service could not be started, or ended before it was ready.
+    Start = 13,
+    /// A service was started but was not healthy before the deadline.
+    NotHealthy = 14,
+    /// ksqlDB rejected a statement.
+    StatementRejected = 15,
+    /// The stack (or the service asked for) is not running.
+    NotRunning = 16,
+    /// The scenario ran and its expectation does not hold.
+    ScenarioFailed = 20,
+    /// The scenario's expected rows did not arrive before the deadline.
+    ScenarioTimedOut = 21,
+    /// Interrupted from the terminal (SIGINT).
+    Interrupted = 130,
+    /// Asked to end (SIGTERM).
+    Terminated = 143,
+}
+
+impl ExitCode {
+    /// Every code with what it means, in the order of the numbers: the source of `--help`.
+    pub const DOCUMENTED: &[(Self, &str)] = &[
+        (Self::Ok, "done; a scenario passed"),
+        (Self::Internal, "internal error"),
+        (Self::Usage, "wrong command line, settings or input file"),
+        (
+            Self::Preflight,
+            "the machine cannot run the stack (port in use, disk, another `up`)",
+        ),
+        (Self::Start, "a service could not be started"),
+        (Self::NotHealthy, "a service was not healthy in time"),
+        (Self::StatementRejected, "ksqlDB rejected a statement"),
+        (Self::NotRunning, "the stack or the service is not running"),
+        (Self::ScenarioFailed, "the scenario failed"),
+        (Self::ScenarioTimedOut, "the scenario timed out"),
+        (Self::Interrupted, "interrupted (SIGINT)"),
+        (Self::Terminated, "terminated (SIGTERM)"),
+    ];
+}
+
+impl From<ExitCode> for process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
