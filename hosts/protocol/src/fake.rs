@@ -19,6 +19,9 @@ use crate::{ByteString, ProtocolError};
 /// The patience of every call to an extension.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Numbers are handed out from here on. The real osqueryd draws them at random.
+const FIRST_UUID: RouteUuid = 20_000;
+
 /// A fake osqueryd; it ends when this value is dropped.
 #[derive(Debug)]
 pub struct FakeOsqueryd {
@@ -175,6 +178,7 @@ struct Inner {
     extensions: BTreeMap<RouteUuid, (ExtensionInfo, Registry)>,
     refusals: Vec<ByteString>,
     attempts: usize,
+    registered: RouteUuid,
     deregistered: Vec<RouteUuid>,
 }
 
@@ -230,7 +234,8 @@ impl ManagerHandler for State {
         {
             return Status::failed("Duplicate extension registered");
         }
-        let uuid = 1 + inner.extensions.keys().last().copied().unwrap_or(20_000);
+        inner.registered += 1;
+        let uuid = FIRST_UUID + inner.registered;
         inner.extensions.insert(uuid, (info, registry));
         self.changed.notify_all();
         Status::success().with_uuid(uuid)
