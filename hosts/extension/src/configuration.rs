@@ -374,4 +374,45 @@ mod tests {
         let error = configuration.pack("gone.conf").unwrap_err().to_string();
         assert!(error.contains("gone.conf"), "{error}");
     }
+
+    const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../image");
+
+    fn shipped(name: &str) -> (Configuration, Value) {
+        let configuration = Configuration::load(&Path::new(IMAGE).join(name)).unwrap();
+        let source = serde_json::from_str(configuration.source.as_deref().unwrap()).unwrap();
+        (configuration, source)
+    }
+
+    #[test]
+    fn the_shipped_configurations_are_usable_and_differ_in_two_intervals() {
+        let (_, original) = shipped("confluent-platform.json");
+        let (configuration, mut ours) = shipped("osqdemo.json");
+        assert_eq!(configuration.routing.keys.len(), 9);
+        for query in ["processes", "open_files"] {
+            assert_eq!(ours["schedule"][query]["interval"], 1);
+            ours["schedule"][query]["interval"] = 5.into();
+        }
+        assert_eq!(ours, original);
+        let (cloud, _) = shipped("cloud.example.json");
+        assert!(cloud.routing.default_key.is_some());
+    }
+
+    #[test]
+    fn the_shipped_packs_have_usable_keys() {
+        for name in ["incident-response", "host-inventory"] {
+            let path = format!("packs/{name}.json");
+            let root = serde_json::json!({
+                "config": {"bootstrap.servers": "b"},
+                "source": {"packs": {name: path}},
+            });
+            let configuration = Path::new(IMAGE).join("configuration.json");
+            let configuration = Configuration::parse(&configuration, root.to_string().as_bytes()).unwrap();
+            let pack: Value = serde_json::from_str(&configuration.pack(&path).unwrap()).unwrap();
+            let queries = pack["queries"].as_object().unwrap();
+            assert_eq!(
+                configuration.routing.keys.len(),
+                queries.len() * PACK_DELIMITERS.len()
+            );
+        }
+    }
 }
