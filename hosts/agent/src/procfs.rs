@@ -291,8 +291,15 @@ mod tests {
         let proc = ProcFs::open(Some(Scope::new("OSQDEMO_TEST_SCOPE=procfs-a"))).unwrap();
         let mut reader = proc.reader();
         let ids = [&inside, &outside].map(|child| i64::from(child.id()));
-        // `spawn` returns once the child has called `exec`, so its environment is its own by now.
-        let seen = reader.processes(None).unwrap();
+        // A child that was just spawned takes a moment to get its own environment.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let seen = loop {
+            let seen = reader.processes(None).unwrap();
+            if !seen.is_empty() || Instant::now() > deadline {
+                break seen;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         let narrowed = reader.processes(Some(&ids)).unwrap();
         let again = reader.processes(None).unwrap();
         for mut child in [inside, outside] {

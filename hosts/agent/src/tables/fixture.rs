@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -65,6 +66,22 @@ impl TestDatabase {
     /// Values as text, null as the empty text, as osquery shows them.
     pub(crate) fn rows(&self, sql: &str) -> Vec<BTreeMap<String, String>> {
         self.collect(sql).rows
+    }
+
+    /// The rows once they are as wanted. A process that was just spawned takes a moment to get its own arguments.
+    pub(crate) fn rows_once(
+        &self,
+        sql: &str,
+        wanted: impl Fn(&[BTreeMap<String, String>]) -> bool,
+    ) -> Vec<BTreeMap<String, String>> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let rows = self.rows(sql);
+            if wanted(&rows) || Instant::now() > deadline {
+                return rows;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn column_names(&self, sql: &str) -> Vec<String> {

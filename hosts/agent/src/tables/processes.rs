@@ -289,7 +289,10 @@ mod tests {
             .spawn()
             .unwrap();
         let database = TestDatabase::open();
-        let rows = database.rows(&format!("select * from processes where pid = {}", child.id()));
+        let rows = database.rows_once(
+            &format!("select * from processes where pid = {}", child.id()),
+            |rows| rows.iter().any(|row| row["cmdline"].starts_with("sleep")),
+        );
         child.kill().unwrap();
         child.wait().unwrap();
         let [row] = rows.as_slice() else {
