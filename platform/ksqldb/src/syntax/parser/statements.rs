@@ -315,6 +315,9 @@ impl Parser<'_> {
         self.enter()?;
         let statement = self.statement()?;
         self.leave();
+        if matches!(statement, Statement::Unsupported { .. }) {
+            return Ok(statement);
+        }
         Ok(Statement::Explain(Explain::Statement(Box::new(statement))))
     }
 
