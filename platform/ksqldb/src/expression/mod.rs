@@ -1,0 +1,1 @@
+//! Typed expressions and their evaluation over a row.
