@@ -89,6 +89,11 @@ impl fmt::Display for EvaluationError {
 }
 
 impl Expr {
+    /// Two expressions with one fingerprint compute the same.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{self:?}")
+    }
+
     /// Calls `visit` for every expression in this one that `visit` does not say it has dealt with.
     pub(crate) fn walk(&mut self, visit: &mut impl FnMut(&mut Expr) -> Descend) {
         if visit(self) == Descend::No {
