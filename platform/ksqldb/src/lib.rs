@@ -22,3 +22,7 @@ pub mod syntax;
 pub mod task;
 pub mod types;
 pub mod value;
+
+mod command_log;
+mod config;
+mod kafka;
