@@ -25,4 +25,11 @@ pub mod value;
 
 mod command_log;
 mod config;
+mod execution;
 mod kafka;
+mod rest;
+mod runtime;
+mod server;
+
+pub use config::{Config, OffsetReset};
+pub use server::{Error, Server, bind, serve};

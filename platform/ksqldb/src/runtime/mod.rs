@@ -35,6 +35,9 @@ use processing_log::ProcessingLog;
 /// How long a query may take to stop before others go on without it.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
+/// How many push queries may run at a time (`ksql.max.push.queries`).
+const MOST_PUSH_QUERIES: usize = 100;
+
 /// Why a query for a client cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PushError {
@@ -49,6 +52,12 @@ pub(crate) enum PushError {
     MissingTopic {
         /// The topic.
         topic: String,
+    },
+    /// There is no room for another.
+    #[error("Not executing push query: {limit} push queries are running already, which is the most allowed.")]
+    TooMany {
+        /// How many there may be.
+        limit: usize,
     },
 }
 
@@ -180,6 +189,11 @@ impl Runtime {
         statement: String,
         reset: OffsetReset,
     ) -> Result<PushQuery, PushError> {
+        if self.listening().len() >= MOST_PUSH_QUERIES {
+            return Err(PushError::TooMany {
+                limit: MOST_PUSH_QUERIES,
+            });
+        }
         let alias = plan.inputs().first().map_or("", |input| input.name.as_str());
         let id = format!("transient_{alias}_{}", random_number());
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;

@@ -1,7 +1,6 @@
 //! `PRINT`: the records of a topic as lines of text, with the formats guessed as ksqlDB guesses them.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::kafka::Record;
 
@@ -59,7 +58,7 @@ impl Printer {
         let value = part(&mut self.value, record.value.as_deref(), "Value", &mut lines);
         let rowtime = Timestamp::from_millisecond(record.timestamp).map_or_else(
             |_| record.timestamp.to_string(),
-            |at| at.to_zoned(TimeZone::UTC).strftime("%Y/%m/%d %H:%M:%S%.3f Z").to_string(),
+            |at| at.strftime("%Y/%m/%d %H:%M:%S%.3f Z").to_string(),
         );
         lines.push(format!(
             "rowtime: {rowtime}, key: {key}, value: {value}, partition: {}",
