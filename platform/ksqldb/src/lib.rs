@@ -22,3 +22,14 @@ pub mod syntax;
 pub mod task;
 pub mod types;
 pub mod value;
+
+mod command_log;
+mod config;
+mod execution;
+mod kafka;
+mod rest;
+mod runtime;
+mod server;
+
+pub use config::{Config, OffsetReset};
+pub use server::{Error, Server, bind, serve};
