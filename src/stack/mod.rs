@@ -1,9 +1,14 @@
 //! Which services there are: names, ports, order. Pure data; knows nothing of where they run.
 
+pub mod project;
+
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ServiceName(String);
 
 impl ServiceName {
@@ -25,7 +30,7 @@ impl fmt::Display for ServiceName {
 }
 
 /// Where the clients on this machine find a running stack.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// The broker for clients on this machine, such as `127.0.0.1:9092`.
     pub bootstrap_servers: String,
