@@ -6,10 +6,12 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod exit_code;
+pub mod plan;
 pub mod report;
 pub mod settings;
 pub mod shutdown;
 pub mod stack;
+pub mod state;
 
 use clap::Parser;
 use tokio::runtime;

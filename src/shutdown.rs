@@ -89,10 +89,7 @@ impl Shutdown {
             } else if !self.at_once.is_cancelled() {
                 self.at_once.cancel();
             } else {
-                #[expect(
-                    clippy::exit,
-                    reason = "the third signal is the user's last word: nothing may delay it"
-                )]
+                // The third signal is the user's last word: nothing may delay it.
                 std::process::exit(i32::from(self.code.load(Ordering::Relaxed)));
             }
         }
