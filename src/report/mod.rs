@@ -7,6 +7,7 @@
 mod failure;
 mod json;
 mod plain;
+pub mod table;
 mod terminal;
 
 use std::io::{self, Write};
