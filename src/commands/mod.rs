@@ -1,5 +1,9 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
+pub mod ksql;
+pub mod tail;
+pub mod topics;
+
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -99,11 +103,11 @@ impl Context {
 ///
 /// # Errors
 /// Whatever ends the verb; the error knows its exit code.
-pub async fn run(_context: Context, command: Command) -> Result<()> {
+pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
-        Command::Ksql(_) => Err(CommandError::Unavailable { verb: "ksql" }.into()),
-        Command::Topics(_) => Err(CommandError::Unavailable { verb: "topics" }.into()),
-        Command::Tail(_) => Err(CommandError::Unavailable { verb: "tail" }.into()),
+        Command::Ksql(arguments) => ksql::run(context, arguments).await,
+        Command::Topics(_) => topics::run(context).await,
+        Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(_) => Err(CommandError::Unavailable { verb: "scenario" }.into()),
         _ => Err(CommandError::Unavailable { verb: "this verb" }.into()),
     }

@@ -154,7 +154,29 @@ impl Diagnose for DdlError {
 }
 
 impl Rejection {
-    fn details(&self) -> Vec<String> {
+    /// The refusal of `statement`, which stands in `file`.
+    pub fn new(
+        file: &StatementFile,
+        statement: &Statement,
+        error: ServerError,
+        before: Submission,
+        not_submitted: Vec<String>,
+    ) -> Self {
+        let position = position_in_message(&error.message)
+            .map_or(statement.begins, |inside| statement.position_in_script(inside));
+        let line = file.source.lines().nth(position.line - 1);
+        Self {
+            file: file.name.clone(),
+            position,
+            line: line.unwrap_or_default().to_owned(),
+            error,
+            before,
+            not_submitted,
+        }
+    }
+
+    /// The place in the file, and what became of the other statements.
+    pub fn details(&self) -> Vec<String> {
         let Self {
             file,
             position,
@@ -243,8 +265,13 @@ pub async fn submit(
                 }
             }
             Fate::Failed(Error::Rejected(error)) => {
-                let rest = planned[index + 1..].iter();
-                return Err(rejected(planned_statement, error, submission, rest));
+                let not_submitted = planned[index + 1..]
+                    .iter()
+                    .filter(|planned| planned.directive.is_none())
+                    .map(|planned| planned.statement.summary(SUMMARY))
+                    .collect();
+                let rejection = Rejection::new(file, statement, error, submission, not_submitted);
+                return Err(DdlError::Rejected(Box::new(rejection)));
             }
             Fate::Failed(error) => {
                 return Err(DdlError::NoAnswer {
@@ -338,29 +365,6 @@ fn plan(files: &[StatementFile]) -> Result<Vec<Planned<'_>>, DdlError> {
         }
     }
     Ok(planned)
-}
-
-fn rejected<'a>(
-    planned: &Planned<'_>,
-    error: ServerError,
-    before: Submission,
-    rest: impl Iterator<Item = &'a Planned<'a>>,
-) -> DdlError {
-    let position = position_in_message(&error.message).map_or(planned.statement.begins, |inside| {
-        planned.statement.position_in_script(inside)
-    });
-    let line = planned.file.source.lines().nth(position.line - 1);
-    DdlError::Rejected(Box::new(Rejection {
-        file: planned.file.name.clone(),
-        position,
-        line: line.unwrap_or_default().to_owned(),
-        error,
-        before,
-        not_submitted: rest
-            .filter(|planned| planned.directive.is_none())
-            .map(|planned| planned.statement.summary(SUMMARY))
-            .collect(),
-    }))
 }
 
 fn first_line(message: &str) -> &str {

@@ -4,6 +4,7 @@
 //! it to one renderer (terminal, plain lines, JSON lines, or none when quiet); [`Reporter::data`] writes what
 //! the user asked for, as text or as a JSON line. Renderers only consume: no decision is taken here.
 
+pub mod entity;
 mod failure;
 mod json;
 mod plain;
