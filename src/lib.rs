@@ -6,6 +6,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod exit_code;
+pub mod lifeline;
 pub mod plan;
 pub mod report;
 pub mod settings;
