@@ -127,11 +127,21 @@ impl Execution {
         }
     }
 
-    /// Carries out the plan and waits until every service is healthy, those that were there already too.
+    /// Stops what is still being waited for; nothing more is begun.
+    pub fn give_up(&self) {
+        self.inner.failed.cancel();
+    }
+
+    /// Returns when something failed or the user wants to end.
+    pub async fn given_up(&self) {
+        self.inner.given_up().await;
+    }
+
+    /// Carries out the plan, and waits until the services of `also` are healthy, which the plan leaves alone.
     ///
     /// # Errors
     /// The first failure, or [`crate::shutdown::Interrupted`].
-    pub async fn run(&self, plan: &Plan) -> Result<()> {
+    pub async fn run(&self, plan: &Plan, also: &[ServiceName]) -> Result<()> {
         let done: Vec<CancellationToken> = plan.operations.iter().map(|_| CancellationToken::new()).collect();
         let mut tasks = JoinSet::new();
         for (index, operation) in plan.operations.iter().enumerate() {
@@ -156,10 +166,9 @@ impl Execution {
                 Ok(())
             });
         }
-        let is_started = |name: &ServiceName| plan.started().any(|started| started == name);
-        for spec in self.inner.desired.iter().filter(|spec| !is_started(&spec.name)) {
+        for spec in self.inner.desired.iter().filter(|spec| also.contains(&spec.name)) {
             let (inner, spec) = (Arc::clone(&self.inner), spec.clone());
-            tasks.spawn(async move { inner.wait_for(&spec).await.map(|_| ()) });
+            tasks.spawn(async move { inner.look_at(&spec).await });
         }
         self.inner.join(tasks).await
     }
@@ -274,6 +283,21 @@ impl Inner {
             text,
             elapsed: began.elapsed(),
         });
+        result.map(|_| ())
+    }
+
+    /// Waits for a service that the plan leaves alone.
+    async fn look_at(&self, spec: &ServiceSpec) -> Result<()> {
+        let began = Instant::now();
+        let step = Step::service(&spec.name);
+        self.reporter.emit(Event::StepStarted { step: step.clone(), text: "waiting".to_owned() });
+        let result = self.wait_for(spec).await;
+        let (outcome, text) = match &result {
+            Ok(Waited::Healthy) => (Outcome::Unchanged, "healthy".to_owned()),
+            Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
+            Err(failure) => (Outcome::Failed, failure.to_string()),
+        };
+        self.reporter.emit(Event::StepFinished { step, outcome, text, elapsed: began.elapsed() });
         result.map(|_| ())
     }
 

@@ -4,8 +4,8 @@
 //! the process where it stands. Which signal came first decides the exit code (130 or 143).
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,32 @@ pub struct Shutdown {
     at_once: CancellationToken,
     /// The exit code of the first signal; 0 while there was none.
     code: Arc<AtomicU8>,
+    /// Who takes the next SIGINT instead, if anybody does.
+    catcher: Arc<Mutex<Option<CancellationToken>>>,
+}
+
+/// Takes the next SIGINT, until it is dropped.
+#[derive(Debug)]
+pub struct InterruptCatcher {
+    token: CancellationToken,
+    catcher: Arc<Mutex<Option<CancellationToken>>>,
+}
+
+impl InterruptCatcher {
+    /// Cancelled by the SIGINT.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
+
+impl Drop for InterruptCatcher {
+    fn drop(&mut self) {
+        lock(&self.catcher).take();
+    }
+}
+
+fn lock(catcher: &Mutex<Option<CancellationToken>>) -> std::sync::MutexGuard<'_, Option<CancellationToken>> {
+    catcher.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A command that ended because of a signal.
@@ -60,6 +86,16 @@ impl Shutdown {
         &self.at_once
     }
 
+    /// Takes the next SIGINT away from the process: at a prompt it ends the running statement only.
+    pub fn catch_interrupt(&self) -> InterruptCatcher {
+        let token = CancellationToken::new();
+        *lock(&self.catcher) = Some(token.clone());
+        InterruptCatcher {
+            token,
+            catcher: Arc::clone(&self.catcher),
+        }
+    }
+
     /// The error with which a command ends that stopped because of a signal.
     pub fn interrupted(&self) -> Interrupted {
         Interrupted {
@@ -83,6 +119,12 @@ impl Shutdown {
                 _ = terminate.recv() => ExitCode::Terminated,
                 _ = hang_up.recv() => ExitCode::Terminated,
             };
+            if code == ExitCode::Interrupted
+                && let Some(token) = lock(&self.catcher).take()
+            {
+                token.cancel();
+                continue;
+            }
             if !self.graceful.is_cancelled() {
                 self.code.store(code as u8, Ordering::Relaxed);
                 self.graceful.cancel();

@@ -39,6 +39,9 @@ pub trait Engine: Send + Sync {
     /// Stops everything, dependents first, and removes what belongs to running services. Data stays.
     fn close(&self) -> Answer<'_, ()>;
 
+    /// Stops being patient: what is being stopped is killed now.
+    fn hurry(&self) -> Answer<'_, ()>;
+
     /// Where a service writes its log.
     fn log(&self, service: &ServiceName) -> ServiceLog;
 

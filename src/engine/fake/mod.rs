@@ -191,6 +191,10 @@ impl Engine for FakeEngine {
         Box::pin(async { Ok(remove_file(&self.path())?) })
     }
 
+    fn hurry(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn log(&self, service: &ServiceName) -> ServiceLog {
         ServiceLog {
             path: self.folder.log_file(service),

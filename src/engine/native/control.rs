@@ -32,6 +32,8 @@ pub enum Request {
         /// The service.
         service: ServiceName,
     },
+    /// Kill what is being stopped.
+    Hurry,
     /// Stop everything and end; answered when everything is gone.
     Close,
 }

@@ -502,6 +502,10 @@ impl Engine for NativeEngine {
         Box::pin(self.close_project())
     }
 
+    fn hurry(&self) -> Answer<'_, ()> {
+        Box::pin(async { self.ask(&Request::Hurry, ANSWER_LIMIT).await.map(|_| ()) })
+    }
+
     fn log(&self, service: &ServiceName) -> ServiceLog {
         let run_starts_at = self
             .written_records()

@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::engine::native::host_folder;
+use crate::engine::native::isolation::Isolation;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
@@ -138,10 +140,13 @@ impl Programs {
     }
 
     /// What tells the programs of a host from others.
-    pub fn identity_of_host(&self) -> String {
-        [&self.osqdemo, self.osqueryd.path(), &self.extension]
-            .map(identity)
-            .join("\n")
+    pub fn identity_of_host(&self, isolation: &Isolation) -> String {
+        let programs = [&self.osqdemo, self.osqueryd.path(), &self.extension].map(identity).join("
+");
+        let kind = matches!(isolation, Isolation::Namespaces);
+        format!("{programs}
+namespaces: {kind}
+{}", host_folder::CONFIGURATION)
     }
 }
 

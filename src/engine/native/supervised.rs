@@ -85,7 +85,7 @@ async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, 
         let exit = tokio::select! {
             exit = running.child.wait() => exit,
             () = stop.cancelled() => {
-                end(process, running).await;
+                end(supervisor, process, running).await;
                 return;
             }
         };
@@ -171,7 +171,7 @@ fn start(process: &ServiceProcess) -> io::Result<Running> {
 }
 
 /// Ends a process: closes its lifeline and sends SIGTERM, and kills it when its grace is over.
-async fn end(process: &ServiceProcess, mut running: Running) {
+async fn end(supervisor: &Supervisor, process: &ServiceProcess, mut running: Running) {
     drop(running.lifeline.take());
     // The child is not reaped yet, so the pid is still its own.
     let pid = running
@@ -182,9 +182,13 @@ async fn end(process: &ServiceProcess, mut running: Running) {
         let _ = kill_process(pid, Signal::TERM);
     }
     let grace = Duration::from_millis(process.stop_grace_ms);
-    if timeout(grace, running.child.wait()).await.is_err() {
+    let is_gone = tokio::select! {
+        ended = timeout(grace, running.child.wait()) => ended.is_ok(),
+        () = supervisor.hurry.cancelled() => false,
+    };
+    if !is_gone {
         warn!(
-            "{}: still there after {} ms: killed",
+            "{}: killed: it did not end within {} ms, or there is a hurry",
             process.service, process.stop_grace_ms
         );
         if let Some(pid) = pid {

@@ -79,6 +79,8 @@ pub(super) struct Supervisor {
     folder: ProjectFolder,
     own: ProcessId,
     services: Mutex<BTreeMap<ServiceName, Supervised>>,
+    /// Cancelled when nobody wants to wait for a graceful end any more.
+    pub(super) hurry: CancellationToken,
 }
 
 /// Looks after the services of a project until it is told to end.
@@ -96,11 +98,7 @@ pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Sh
         socket: socket.display().to_string(),
         source,
     })?;
-    let supervisor = Arc::new(Supervisor {
-        folder,
-        own,
-        services: Mutex::default(),
-    });
+    let supervisor = Arc::new(Supervisor { folder, own, services: Mutex::default(), hurry: CancellationToken::new() });
     supervisor.write_records()?;
     info!(pid = own.pid, "the supervisor listens on `{}`", socket.display());
     reporter.text(READY)?;
@@ -197,6 +195,10 @@ impl Supervisor {
             },
             Request::Stop { service } => {
                 self.stop(&service).await;
+                Response::Done
+            }
+            Request::Hurry => {
+                self.hurry.cancel();
                 Response::Done
             }
             Request::Close => {
