@@ -41,6 +41,7 @@ fn main() {
 
     log(&extension, 0);
     read(&consumer, 1);
+    let first_record = started.elapsed();
     let cpu_before = process.cpu_seconds();
     let mut rates = Vec::new();
     let mut answers = Vec::new();
@@ -75,6 +76,7 @@ fn main() {
         ("cpu_us_per_line", cpu_per_line),
         ("resident_kib", process.resident_kib()),
         ("start_to_ready_ms", ready.as_secs_f64() * 1e3),
+        ("start_to_first_record_ms", first_record.as_secs_f64() * 1e3),
     ];
     for (name, value) in figures {
         println!("{name:<26}{value:>12.1}");
