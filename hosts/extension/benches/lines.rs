@@ -16,6 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cluster = MockCluster::new(1).expect("a mock cluster");
     cluster.create_topic("processes", 1, 1).expect("a topic");
+    let consumer = warm_consumer(&cluster.bootstrap_servers());
     let osqueryd = FakeOsqueryd::start(&folder.path().join("em")).expect("a fake osqueryd");
     let started = Instant::now();
     let process = Extension::start(folder.path(), &cluster.bootstrap_servers());
@@ -37,7 +39,6 @@ fn main() {
         .wait_for_extension("confluent", PATIENCE)
         .expect("a registered extension");
     let ready = started.elapsed();
-    let consumer = consumer(&cluster.bootstrap_servers());
 
     log(&extension, 0);
     read(&consumer, 1);
@@ -108,6 +109,21 @@ fn log(extension: &FakeExtension, number: usize) {
         .log("confluent_logger", LoggerRequest::Line(line.into()))
         .expect("an answer");
     assert!(status.is_success());
+}
+
+/// A consumer that has found the topic and read from it, so that its own start is in no figure.
+fn warm_consumer(servers: &str) -> BaseConsumer {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .expect("a producer");
+    producer
+        .send(BaseRecord::to("processes").key("host1").payload(""))
+        .expect("room for a record");
+    producer.flush(PATIENCE).expect("a delivered record");
+    let consumer = consumer(servers);
+    read(&consumer, 1);
+    consumer
 }
 
 fn consumer(servers: &str) -> BaseConsumer {
