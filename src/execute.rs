@@ -290,14 +290,22 @@ impl Inner {
     async fn look_at(&self, spec: &ServiceSpec) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
-        self.reporter.emit(Event::StepStarted { step: step.clone(), text: "waiting".to_owned() });
+        self.reporter.emit(Event::StepStarted {
+            step: step.clone(),
+            text: "waiting".to_owned(),
+        });
         let result = self.wait_for(spec).await;
         let (outcome, text) = match &result {
             Ok(Waited::Healthy) => (Outcome::Unchanged, "healthy".to_owned()),
             Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
             Err(failure) => (Outcome::Failed, failure.to_string()),
         };
-        self.reporter.emit(Event::StepFinished { step, outcome, text, elapsed: began.elapsed() });
+        self.reporter.emit(Event::StepFinished {
+            step,
+            outcome,
+            text,
+            elapsed: began.elapsed(),
+        });
         result.map(|_| ())
     }
 

@@ -28,13 +28,17 @@ impl Diagnose for ChecksFailed {
 pub async fn run(context: Context) -> Result<()> {
     let project = Project::open(&context)?;
     let observed = project.engine.observe().await?;
-    let checks =
-        doctor::examine(&project.folder, &project.stack, &project.remembered, &observed).await;
+    let checks = doctor::examine(&project.folder, &project.stack, &project.remembered, &observed).await;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();
         for check in &checks {
-            text.push_str(&format!("{:<4}  {}: {}\n", check.status.word(), check.name, check.message));
+            text.push_str(&format!(
+                "{:<4}  {}: {}\n",
+                check.status.word(),
+                check.name,
+                check.message
+            ));
             if let Some(fix) = &check.fix {
                 text.push_str(&format!("      hint: {fix}\n"));
             }

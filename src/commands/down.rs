@@ -22,14 +22,17 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     let folders = if arguments.all {
         ProjectFolder::all(&context.settings.home)?
     } else {
-        vec![ProjectFolder::new(&context.settings.home, &context.settings.project)]
+        vec![ProjectFolder::new(
+            &context.settings.home,
+            &context.settings.project,
+        )]
     };
     let mut first_failure: Option<Failure> = None;
     for folder in folders {
-        if let Err(failure) = stop(&context, folder, &arguments).await {
-            if let Some(earlier) = first_failure.replace(failure) {
-                context.reporter.failure(&earlier);
-            }
+        if let Err(failure) = stop(&context, folder, &arguments).await
+            && let Some(earlier) = first_failure.replace(failure)
+        {
+            context.reporter.failure(&earlier);
         }
     }
     first_failure.map_or(Ok(()), Err)
@@ -38,7 +41,15 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
     let name = folder.project.clone();
     if !folder.exists() {
-        return tell(context, &folder, Stopped { services: 0, elapsed: Duration::ZERO }, arguments);
+        return tell(
+            context,
+            &folder,
+            Stopped {
+                services: 0,
+                elapsed: Duration::ZERO,
+            },
+            arguments,
+        );
     }
     let lock = ProjectLock::take(&folder, "down")?;
     let project = Project::of_folder(folder.clone())?;
@@ -46,7 +57,10 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     let observed = project.engine.observe().await?;
     for service in observed.services.keys() {
         let text = "stopping".to_owned();
-        context.reporter.emit(Event::StepStarted { step: Step::service(service), text });
+        context.reporter.emit(Event::StepStarted {
+            step: Step::service(service),
+            text,
+        });
     }
     let closing = project.engine.close();
     tokio::pin!(closing);
@@ -60,7 +74,11 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     for service in observed.services.keys() {
         context.reporter.emit(Event::StepFinished {
             step: Step::service(service),
-            outcome: if closed.is_ok() { Outcome::Done } else { Outcome::Failed },
+            outcome: if closed.is_ok() {
+                Outcome::Done
+            } else {
+                Outcome::Failed
+            },
             text: "stopped".to_owned(),
             elapsed: began.elapsed(),
         });
@@ -74,7 +92,15 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         let text = format!("the supervisor of project `{name}` (process {pid}) was gone");
         context.reporter.emit(Event::Warning { text });
     }
-    tell(context, &folder, Stopped { services: observed.services.len(), elapsed: began.elapsed() }, arguments)
+    tell(
+        context,
+        &folder,
+        Stopped {
+            services: observed.services.len(),
+            elapsed: began.elapsed(),
+        },
+        arguments,
+    )
 }
 
 struct Stopped {
@@ -89,7 +115,10 @@ fn tell(context: &Context, folder: &ProjectFolder, stopped: Stopped, arguments: 
         (0, true) => format!("project `{name}` was not running; its data is removed"),
         (_, false) => format!("project `{name}` is down ({})", duration(stopped.elapsed)),
         (_, true) => {
-            format!("project `{name}` is down and its data is removed ({})", duration(stopped.elapsed))
+            format!(
+                "project `{name}` is down and its data is removed ({})",
+                duration(stopped.elapsed)
+            )
         }
     };
     context.reporter.emit(Event::Note { text });

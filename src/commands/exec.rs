@@ -37,13 +37,20 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
         .map(|service| service.name.clone())
         .ok_or_else(|| unknown_service(&project.stack, &arguments.host))?;
     let command = project.engine.exec_command(&host, &arguments.command).await?;
-    let (program, rest) =
-        command.argv.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let (program, rest) = command
+        .argv
+        .split_first()
+        .map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let source = Command::new(program)
         .args(rest)
         .env_clear()
         .envs(command.environment)
         .current_dir(&command.folder)
         .exec();
-    Err(ExecFailed { program: program.to_owned(), host, source }.into())
+    Err(ExecFailed {
+        program: program.to_owned(),
+        host,
+        source,
+    }
+    .into())
 }

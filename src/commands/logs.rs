@@ -36,9 +36,17 @@ pub async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
             None if name == "supervisor" => Ok(ServiceName::new("supervisor")),
             None => Err(unknown_service(&project.stack, name)),
         };
-        arguments.services.iter().map(known).collect::<std::result::Result<_, _>>()?
+        arguments
+            .services
+            .iter()
+            .map(known)
+            .collect::<std::result::Result<_, _>>()?
     };
-    let width = names.iter().map(|name| name.as_str().len()).max().unwrap_or_default();
+    let width = names
+        .iter()
+        .map(|name| name.as_str().len())
+        .max()
+        .unwrap_or_default();
     let mut logs: Vec<Log> = names.into_iter().map(|name| Log::new(&project, name)).collect();
     let mut tick = interval(FOLLOW);
     loop {
@@ -71,13 +79,20 @@ struct Log {
 impl Log {
     fn new(project: &Project, service: ServiceName) -> Self {
         let path = project.engine.log(&service).path;
-        Self { service, path, shown: 0, partial: Vec::new() }
+        Self {
+            service,
+            path,
+            shown: 0,
+            partial: Vec::new(),
+        }
     }
 
     /// Shows the whole lines that are new.
     fn show_new(&mut self, context: &Context, width: usize) -> Result<()> {
         loop {
-            let bytes = self.read().map_err(|error| StateError::io("read", &self.path, error))?;
+            let bytes = self
+                .read()
+                .map_err(|error| StateError::io("read", &self.path, error))?;
             if bytes.is_empty() {
                 return Ok(());
             }
@@ -104,7 +119,9 @@ impl Log {
         let service = self.service.as_str();
         context
             .reporter
-            .data(&json!({ "service": service, "line": line }), || format!("{service:width$} | {line}"))
+            .data(&json!({ "service": service, "line": line }), || {
+                format!("{service:width$} | {line}")
+            })
     }
 
     fn read(&mut self) -> io::Result<Vec<u8>> {

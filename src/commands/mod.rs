@@ -1,19 +1,19 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
-mod completions;
-mod doctor;
-mod down;
-mod exec;
+pub mod completions;
+pub mod doctor;
+pub mod down;
+pub mod exec;
 pub mod ksql;
-mod logs;
-mod project;
-mod ps;
-mod restart;
-mod serve;
+pub mod logs;
+pub mod project;
+pub mod ps;
+pub mod restart;
+pub mod serve;
 pub mod tail;
 pub mod topics;
-mod up;
-mod wait;
+pub mod up;
+pub mod wait;
 
 use crate::cli::Command;
 use crate::commands::project::Project;
@@ -87,7 +87,10 @@ impl Context {
     /// # Errors
     /// When the project's state cannot be read.
     pub fn host_exec(&self) -> Result<NativeEngine> {
-        Ok(NativeEngine::new(ProjectFolder::new(&self.settings.home, &self.settings.project)))
+        Ok(NativeEngine::new(ProjectFolder::new(
+            &self.settings.home,
+            &self.settings.project,
+        )))
     }
 }
 
@@ -96,13 +99,20 @@ impl Context {
 /// # Errors
 /// When a service that has an address is not running.
 pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoints> {
-    let not_running = || CommandError::NotRunning { project: project.clone() };
+    let not_running = || CommandError::NotRunning {
+        project: project.clone(),
+    };
     if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
         return Err(not_running().into());
     }
     let port = |name: &str| {
         let service = observed.services.get(&ServiceName::new(name))?;
-        service.port.filter(|_| matches!(service.state, ServiceState::Running { .. } | ServiceState::Restarting { .. }))
+        service.port.filter(|_| {
+            matches!(
+                service.state,
+                ServiceState::Running { .. } | ServiceState::Restarting { .. }
+            )
+        })
     };
     let broker = port("broker").ok_or_else(not_running)?;
     let ksqldb = port("ksqldb-server").ok_or_else(not_running)?;
@@ -133,9 +143,13 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Supervise(_) => {
+            serve::start_log();
             let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
             supervisor::supervise(folder, &context.reporter, &context.shutdown).await
         }
-        Command::HostInit(arguments) => host_init::run(&arguments.spec, &context.shutdown).await,
+        Command::HostInit(arguments) => {
+            serve::start_log();
+            host_init::run(&arguments.spec, &context.shutdown).await
+        }
     }
 }

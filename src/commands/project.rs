@@ -162,7 +162,9 @@ impl EngineKind {
         match name {
             "native" => Ok(Self::Native),
             "fake" => Ok(Self::Fake),
-            _ => Err(RequestError::Engine { name: name.to_owned() }),
+            _ => Err(RequestError::Engine {
+                name: name.to_owned(),
+            }),
         }
     }
 
@@ -181,7 +183,10 @@ impl EngineKind {
 pub fn stack(name: &str) -> Result<Stack> {
     match name {
         "lite" => Ok(Stack::lite()?),
-        _ => Err(RequestError::Stack { name: name.to_owned() }.into()),
+        _ => Err(RequestError::Stack {
+            name: name.to_owned(),
+        }
+        .into()),
     }
 }
 
@@ -197,7 +202,10 @@ pub fn parse_ports(stack: &Stack, arguments: &[String]) -> Result<BTreeMap<Servi
         let port: u16 = port.parse().map_err(|_| wrong())?;
         let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
         if service.port.is_none() {
-            return Err(RequestError::NoPort { service: service.name.clone() }.into());
+            return Err(RequestError::NoPort {
+                service: service.name.clone(),
+            }
+            .into());
         }
         ports.insert(service.name.clone(), port);
     }
@@ -206,7 +214,10 @@ pub fn parse_ports(stack: &Stack, arguments: &[String]) -> Result<BTreeMap<Servi
 
 /// The error about a service that is not in the stack.
 pub fn unknown_service(stack: &Stack, name: &str) -> RequestError {
-    RequestError::UnknownService { name: name.to_owned(), known: stack.names() }
+    RequestError::UnknownService {
+        name: name.to_owned(),
+        known: stack.names(),
+    }
 }
 
 impl Project {
@@ -215,7 +226,10 @@ impl Project {
     /// # Errors
     /// When its state cannot be read.
     pub fn open(context: &Context) -> Result<Self> {
-        Self::of_folder(ProjectFolder::new(&context.settings.home, &context.settings.project))
+        Self::of_folder(ProjectFolder::new(
+            &context.settings.home,
+            &context.settings.project,
+        ))
     }
 
     /// The project of a folder.
@@ -228,7 +242,12 @@ impl Project {
             EngineKind::Native => Arc::new(NativeEngine::new(folder.clone())),
             EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
         };
-        Ok(Self { folder, remembered, engine, stack: Stack::lite()? })
+        Ok(Self {
+            folder,
+            remembered,
+            engine,
+            stack: Stack::lite()?,
+        })
     }
 
     /// What is wanted of the project, from this request and what is remembered.
@@ -239,25 +258,45 @@ impl Project {
         let kind = request.engine.map_or_else(|| engine_of(&self.remembered), Ok)?;
         if self.is_running_on_other_engine(kind).await? {
             let running = engine_of(&self.remembered)?;
-            return Err(RequestError::OtherEngine { running, wanted: kind }.into());
+            return Err(RequestError::OtherEngine {
+                running,
+                wanted: kind,
+            }
+            .into());
         }
         let ports = self.ports(request)?;
-        let osqueryd =
-            request.osqueryd.clone().or_else(|| self.remembered.osqueryd.clone()).unwrap_or("auto".to_owned());
+        let osqueryd = request
+            .osqueryd
+            .clone()
+            .or_else(|| self.remembered.osqueryd.clone())
+            .unwrap_or("auto".to_owned());
         let hostnames: BTreeMap<ServiceName, String> = self
             .stack
             .services
             .iter()
             .filter(|service| service.role == Role::Host)
             .map(|service| {
-                let hostname = service.hostname.clone().unwrap_or_else(|| service.name.to_string());
+                let hostname = service
+                    .hostname
+                    .clone()
+                    .unwrap_or_else(|| service.name.to_string());
                 (service.name.clone(), hostname)
             })
             .collect();
-        let remembered =
-            Remembered { engine: Some(kind.to_string()), ports: ports.clone(), osqueryd: Some(osqueryd.clone()) };
+        let remembered = Remembered {
+            engine: Some(kind.to_string()),
+            ports: ports.clone(),
+            osqueryd: Some(osqueryd.clone()),
+        };
         let resolved = |identity: &dyn Fn(Role) -> String| {
-            resolve(&self.stack, &Choices { ports: &ports, folder: self.folder.root(), identity })
+            resolve(
+                &self.stack,
+                &Choices {
+                    ports: &ports,
+                    folder: self.folder.root(),
+                    identity,
+                },
+            )
         };
         match kind {
             EngineKind::Native => {
@@ -267,7 +306,10 @@ impl Project {
                     Role::Service => programs.identity_of_service(),
                     Role::Host => programs.identity_of_host(&isolation),
                 })?;
-                let broker = ports.get(&ServiceName::new("broker")).copied().unwrap_or_default();
+                let broker = ports
+                    .get(&ServiceName::new("broker"))
+                    .copied()
+                    .unwrap_or_default();
                 let setup = Setup {
                     programs,
                     isolation: isolation.clone(),
@@ -306,7 +348,10 @@ impl Project {
         let mut ports: BTreeMap<ServiceName, u16> = BTreeMap::new();
         for service in &self.stack.services {
             let Some(default) = service.port else { continue };
-            let port = match (request.ports.get(&service.name), self.remembered.ports.get(&service.name)) {
+            let port = match (
+                request.ports.get(&service.name),
+                self.remembered.ports.get(&service.name),
+            ) {
                 (Some(0), _) => free_port(&service.name)?,
                 (Some(port), _) | (None, Some(port)) => *port,
                 (None, None) => default.published,
@@ -326,12 +371,18 @@ impl Project {
 }
 
 fn engine_of(remembered: &Remembered) -> std::result::Result<EngineKind, RequestError> {
-    remembered.engine.as_deref().map_or(Ok(EngineKind::Native), EngineKind::parse)
+    remembered
+        .engine
+        .as_deref()
+        .map_or(Ok(EngineKind::Native), EngineKind::parse)
 }
 
 fn free_port(service: &ServiceName) -> std::result::Result<u16, RequestError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(|source| RequestError::NoFreePort { service: service.clone(), source })
+        .map_err(|source| RequestError::NoFreePort {
+            service: service.clone(),
+            source,
+        })
 }

@@ -21,11 +21,17 @@ pub async fn run(context: Context) -> Result<()> {
     let project = Project::open(&context)?;
     let observed = project.engine.observe().await?;
     if let SupervisorState::Lost { pid } = observed.supervisor {
-        let text = format!("the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up");
+        let text = format!(
+            "the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
+        );
         context.reporter.emit(Event::Warning { text });
     }
-    let services: Vec<Value> =
-        project.stack.services.iter().map(|service| as_json(service, &observed)).collect();
+    let services: Vec<Value> = project
+        .stack
+        .services
+        .iter()
+        .map(|service| as_json(service, &observed))
+        .collect();
     let document = json!({
         "schema_version": SCHEMA_VERSION,
         "project": context.settings.project,
@@ -37,8 +43,12 @@ pub async fn run(context: Context) -> Result<()> {
         "services": services,
     });
     context.reporter.data(&document, || {
-        let rows: Vec<Vec<String>> =
-            project.stack.services.iter().map(|service| as_row(service, &observed)).collect();
+        let rows: Vec<Vec<String>> = project
+            .stack
+            .services
+            .iter()
+            .map(|service| as_row(service, &observed))
+            .collect();
         let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
         table::table(&headers, &rows, table::output_width())
     })
@@ -50,10 +60,15 @@ fn as_row(service: &Service, observed: &Observed) -> Vec<String> {
     vec![
         service.name.to_string(),
         state(seen),
-        seen.filter(|_| is_running).map(uptime).map_or_else(|| "-".to_owned(), duration),
+        seen.filter(|_| is_running)
+            .map(uptime)
+            .map_or_else(|| "-".to_owned(), duration),
         seen.map_or_else(|| "-".to_owned(), |seen| seen.restarts.to_string()),
-        seen.and_then(pid).map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-        seen.filter(|_| is_running).and_then(|seen| address(service, seen)).unwrap_or_else(|| "-".to_owned()),
+        seen.and_then(pid)
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        seen.filter(|_| is_running)
+            .and_then(|seen| address(service, seen))
+            .unwrap_or_else(|| "-".to_owned()),
     ]
 }
 

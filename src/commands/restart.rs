@@ -24,7 +24,9 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
         .service(&arguments.service)
         .map(|service| service.name.clone())
         .ok_or_else(|| unknown_service(&project.stack, &arguments.service))?;
-    let not_running = || CommandError::NotRunning { project: context.settings.project.clone() };
+    let not_running = || CommandError::NotRunning {
+        project: context.settings.project.clone(),
+    };
     if !project.folder.exists() {
         return Err(not_running().into());
     }

@@ -76,7 +76,15 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         limit,
     });
     let began = Instant::now();
-    let result = execute(&context, &execution, &plan, &wanted.desired, request.engine, limit).await;
+    let result = execute(
+        &context,
+        &execution,
+        &plan,
+        &wanted.desired,
+        request.engine,
+        limit,
+    )
+    .await;
     match result {
         Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
         Err(failure) => {
@@ -114,7 +122,11 @@ async fn dry_run(context: &Context, request: &Request) -> Result<()> {
         "operations": operations,
     });
     context.reporter.data(&document, || {
-        if plan.is_empty() { "nothing to do\n".to_owned() } else { plan.to_string() }
+        if plan.is_empty() {
+            "nothing to do\n".to_owned()
+        } else {
+            plan.to_string()
+        }
     })
 }
 
@@ -129,14 +141,18 @@ async fn execute(
     limit: Duration,
 ) -> Result<usize> {
     let is_started = |name: &ServiceName| plan.started().any(|started| started == name);
-    let unchanged: Vec<ServiceName> =
-        desired.iter().map(|spec| spec.name.clone()).filter(|name| !is_started(name)).collect();
+    let unchanged: Vec<ServiceName> = desired
+        .iter()
+        .map(|spec| spec.name.clone())
+        .filter(|name| !is_started(name))
+        .collect();
+    let statement_service = ServiceName::new(STATEMENT_SERVICE);
     let statements = async {
         if engine == Some(EngineKind::Fake) {
             return Ok(0);
         }
         tokio::select! {
-            () = execution.healthy(&ServiceName::new(STATEMENT_SERVICE)) => {}
+            () = execution.healthy(&statement_service) => {}
             () = execution.given_up() => return Ok(0),
         }
         let submitted = submit(context, execution, limit).await;
@@ -191,7 +207,9 @@ async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<
 }
 
 fn tell(context: &Context, text: &str) {
-    context.reporter.emit(Event::Note { text: text.to_owned() });
+    context.reporter.emit(Event::Note {
+        text: text.to_owned(),
+    });
 }
 
 /// Without namespaces the hosts are less than they should be: that is told, and told only then.
@@ -199,7 +217,9 @@ fn tell_isolation(context: &Context, wanted: &Wanted, plan: &Plan) {
     if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation
         && !plan.is_empty()
     {
-        context.reporter.emit(Event::Warning { text: isolation.to_string() });
+        context.reporter.emit(Event::Warning {
+            text: isolation.to_string(),
+        });
     }
 }
 
@@ -238,7 +258,10 @@ async fn tell_result(
         )
     })?;
     if context.reporter.format() == Format::Text {
-        tell(context, "next: `osqdemo scenario bigfile`, or `osqdemo exec host2`");
+        tell(
+            context,
+            "next: `osqdemo scenario bigfile`, or `osqdemo exec host2`",
+        );
     }
     Ok(())
 }

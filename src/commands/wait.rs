@@ -18,18 +18,28 @@ pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
     let limit = parse_duration(&arguments.timeout)?;
     let project = Project::open(&context)?;
     for name in &arguments.services {
-        project.stack.service(name).ok_or_else(|| unknown_service(&project.stack, name))?;
+        project
+            .stack
+            .service(name)
+            .ok_or_else(|| unknown_service(&project.stack, name))?;
     }
     let observed = project.engine.observe().await?;
     if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
-        return Err(CommandError::NotRunning { project: context.settings.project.clone() }.into());
+        return Err(CommandError::NotRunning {
+            project: context.settings.project.clone(),
+        }
+        .into());
     }
     let wanted = project.wanted(&Request::default()).await?;
     let is_asked_for = |name: &ServiceName| {
         arguments.services.is_empty() || arguments.services.iter().any(|asked| asked == name.as_str())
     };
-    let services: Vec<ServiceName> =
-        wanted.desired.iter().map(|spec| spec.name.clone()).filter(is_asked_for).collect();
+    let services: Vec<ServiceName> = wanted
+        .desired
+        .iter()
+        .map(|spec| spec.name.clone())
+        .filter(is_asked_for)
+        .collect();
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine,
         prober: wanted.prober,

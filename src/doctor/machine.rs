@@ -14,7 +14,9 @@ const USUAL_DISK: u64 = 2048;
 
 /// Free and needed MiB, when there is too little disk to start.
 pub(super) fn disk_shortage(folder: &Path) -> Option<(u64, u64)> {
-    free_disk(folder).filter(|free| *free < LEAST_DISK).map(|free| (free, LEAST_DISK))
+    free_disk(folder)
+        .filter(|free| *free < LEAST_DISK)
+        .map(|free| (free, LEAST_DISK))
 }
 
 pub(super) fn check_disk(folder: &Path) -> Check {
@@ -22,9 +24,10 @@ pub(super) fn check_disk(folder: &Path) -> Check {
     let (status, message) = match free {
         None => (Status::Warn, "its size is unknown".to_owned()),
         Some(free) if free < LEAST_DISK => (Status::Fail, format!("only {free} MiB are free")),
-        Some(free) if free < USUAL_DISK => {
-            (Status::Warn, format!("{free} MiB are free; a scenario with a file of 1 GiB needs more"))
-        }
+        Some(free) if free < USUAL_DISK => (
+            Status::Warn,
+            format!("{free} MiB are free; a scenario with a file of 1 GiB needs more"),
+        ),
         Some(free) => (Status::Pass, format!("{free} MiB are free")),
     };
     Check {
@@ -42,12 +45,14 @@ pub(super) fn check_memory(stack: &Stack) -> Check {
     let available = available_memory();
     let (status, message) = match available {
         None => (Status::Warn, "it is unknown how much is available".to_owned()),
-        Some(available) if available < needed => {
-            (Status::Warn, format!("{available} MiB are available, the stack needs about {needed} MiB"))
-        }
-        Some(available) => {
-            (Status::Pass, format!("{available} MiB are available, the stack needs about {needed} MiB"))
-        }
+        Some(available) if available < needed => (
+            Status::Warn,
+            format!("{available} MiB are available, the stack needs about {needed} MiB"),
+        ),
+        Some(available) => (
+            Status::Pass,
+            format!("{available} MiB are available, the stack needs about {needed} MiB"),
+        ),
     };
     Check {
         category: "machine",

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{self, OsquerydChoice, Osqueryd};
+use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, Plan, ServiceSpec, ServiceState};
@@ -100,7 +100,9 @@ impl Diagnose for PreflightError {
         match self {
             Self::PortInUse { service, holder, .. } => port_hints(service, holder),
             Self::PortUnusable { service, .. } => {
-                vec![format!("`--port {service}=0` picks a free port, and `osqdemo ps` shows it")]
+                vec![format!(
+                    "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
+                )]
             }
             Self::DiskFull { .. } => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
@@ -112,9 +114,13 @@ impl Diagnose for PreflightError {
 fn port_hints(service: &ServiceName, holder: &Holder) -> Vec<String> {
     let mut hints = Vec::new();
     if let Some(project) = holder.project() {
-        hints.push(format!("stop that project with `osqdemo --project {project} down`, or keep both:"));
+        hints.push(format!(
+            "stop that project with `osqdemo --project {project} down`, or keep both:"
+        ));
     }
-    hints.push(format!("`--port {service}=0` picks a free port, and `osqdemo ps` shows it"));
+    hints.push(format!(
+        "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
+    ));
     hints
 }
 
@@ -132,10 +138,19 @@ pub fn preflight(
         return Ok(());
     }
     if let Some((free, needed)) = machine::disk_shortage(folder.root()) {
-        return Err(PreflightError::DiskFull { folder: folder.root().to_owned(), free, needed }.into());
+        return Err(PreflightError::DiskFull {
+            folder: folder.root().to_owned(),
+            free,
+            needed,
+        }
+        .into());
     }
     for service in plan.started() {
-        let Some(port) = desired.iter().find(|spec| spec.name == *service).and_then(|spec| spec.port) else {
+        let Some(port) = desired
+            .iter()
+            .find(|spec| spec.name == *service)
+            .and_then(|spec| spec.port)
+        else {
             continue;
         };
         if is_ours(observed, port) {
@@ -144,10 +159,20 @@ pub fn preflight(
         match PortState::of(port) {
             PortState::Free => {}
             PortState::Held(holder) => {
-                return Err(PreflightError::PortInUse { service: service.clone(), port, holder }.into());
+                return Err(PreflightError::PortInUse {
+                    service: service.clone(),
+                    port,
+                    holder,
+                }
+                .into());
             }
             PortState::Unusable(source) => {
-                return Err(PreflightError::PortUnusable { service: service.clone(), port, source }.into());
+                return Err(PreflightError::PortUnusable {
+                    service: service.clone(),
+                    port,
+                    source,
+                }
+                .into());
             }
         }
     }
@@ -158,7 +183,10 @@ pub fn preflight(
 fn is_ours(observed: &Observed, port: u16) -> bool {
     observed.services.values().any(|service| {
         service.port == Some(port)
-            && matches!(service.state, ServiceState::Running { .. } | ServiceState::Leftover { .. })
+            && matches!(
+                service.state,
+                ServiceState::Running { .. } | ServiceState::Leftover { .. }
+            )
     })
 }
 
@@ -172,7 +200,11 @@ pub async fn examine(
     let mut checks = Vec::new();
     for service in &stack.services {
         if let Some(default) = service.port {
-            let port = remembered.ports.get(&service.name).copied().unwrap_or(default.published);
+            let port = remembered
+                .ports
+                .get(&service.name)
+                .copied()
+                .unwrap_or(default.published);
             checks.push(check_port(&service.name, port, observed));
         }
     }
@@ -220,7 +252,13 @@ async fn check_isolation() -> Check {
             ),
         ),
     };
-    Check { category: "hosts", name: "isolation".to_owned(), status, message: isolation.to_string(), fix }
+    Check {
+        category: "hosts",
+        name: "isolation".to_owned(),
+        status,
+        message: isolation.to_string(),
+        fix,
+    }
 }
 
 fn check_programs() -> Vec<Check> {
@@ -240,7 +278,10 @@ fn check_programs() -> Vec<Check> {
         Ok(Osqueryd::Builtin(path)) => check(
             "osqueryd",
             Status::Pass,
-            format!("not on the PATH; the built-in agent stands in: {}", path.display()),
+            format!(
+                "not on the PATH; the built-in agent stands in: {}",
+                path.display()
+            ),
             None,
         ),
         Err(error) => check("osqueryd", Status::Fail, error.to_string(), error.hints().pop()),

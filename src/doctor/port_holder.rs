@@ -55,12 +55,16 @@ impl Holder {
             .iter()
             .flat_map(|table| listening_inodes(&fs::read_to_string(table).unwrap_or_default(), port))
             .collect();
-        let Some(pid) = all().find(|pid| has_socket_open(*pid, &inodes)) else { return Self::default() };
+        let Some(pid) = all().find(|pid| has_socket_open(*pid, &inodes)) else {
+            return Self::default();
+        };
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let project = environment_variable(pid, PROJECT_VARIABLE).and_then(|folder| {
-            Some(Path::new(&folder).file_name()?.to_string_lossy().into_owned())
-        });
-        Self { process: Some((pid, name.trim_end().to_owned())), project }
+        let project = environment_variable(pid, PROJECT_VARIABLE)
+            .and_then(|folder| Some(Path::new(&folder).file_name()?.to_string_lossy().into_owned()));
+        Self {
+            process: Some((pid, name.trim_end().to_owned())),
+            project,
+        }
     }
 }
 
@@ -78,12 +82,22 @@ impl fmt::Display for Holder {
 }
 
 fn has_socket_open(pid: u32, inodes: &[u64]) -> bool {
-    fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().any(|entry| {
-        fs::read_link(entry.path())
-            .ok()
-            .and_then(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
-            .is_some_and(|inode: u64| inodes.contains(&inode))
-    })
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            fs::read_link(entry.path())
+                .ok()
+                .and_then(|link| {
+                    link.to_str()?
+                        .strip_prefix("socket:[")?
+                        .strip_suffix(']')?
+                        .parse()
+                        .ok()
+                })
+                .is_some_and(|inode: u64| inodes.contains(&inode))
+        })
 }
 
 /// The inodes of the sockets that listen on `port`, from the text of `/proc/net/tcp` or `tcp6`.
@@ -108,7 +122,9 @@ mod tests {
     fn the_holder_of_a_port_is_named() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
-        let PortState::Held(holder) = PortState::of(port) else { panic!("the port is held") };
+        let PortState::Held(holder) = PortState::of(port) else {
+            panic!("the port is held")
+        };
         let (pid, name) = holder.process.clone().expect("our own process may be looked at");
         assert_eq!(pid, std::process::id());
         assert!(!name.is_empty());

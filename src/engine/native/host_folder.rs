@@ -283,7 +283,12 @@ mod tests {
     fn users_are_added_once() {
         let original = "root:x:0:0:root:/root:/bin/bash\njay:x:1000:1000::/home/jay:/bin/sh\n";
         let text = passwd(original, Path::new("/h"), Path::new("/h/home"));
-        assert_snapshot!(text, @"");
+        assert_snapshot!(text, @r"
+    root:x:0:0:root:/h/home:/bin/bash
+    jay:x:1101:1101::/h/users/jay:/bin/bash
+    neha:x:1102:1102::/h/users/neha:/bin/bash
+    jun:x:1103:1103::/h/users/jun:/bin/bash
+    ");
         assert_eq!(passwd(&text, Path::new("/h"), Path::new("/h/home")), text);
         assert_eq!(group(&group("root:x:0:\n")), group("root:x:0:\n"));
     }

@@ -141,12 +141,19 @@ impl Programs {
 
     /// What tells the programs of a host from others.
     pub fn identity_of_host(&self, isolation: &Isolation) -> String {
-        let programs = [&self.osqdemo, self.osqueryd.path(), &self.extension].map(identity).join("
-");
+        let programs = [&self.osqdemo, self.osqueryd.path(), &self.extension]
+            .map(identity)
+            .join(
+                "
+",
+            );
         let kind = matches!(isolation, Isolation::Namespaces);
-        format!("{programs}
+        format!(
+            "{programs}
 namespaces: {kind}
-{}", host_folder::CONFIGURATION)
+{}",
+            host_folder::CONFIGURATION
+        )
     }
 }
 

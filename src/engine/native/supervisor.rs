@@ -98,7 +98,12 @@ pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Sh
         socket: socket.display().to_string(),
         source,
     })?;
-    let supervisor = Arc::new(Supervisor { folder, own, services: Mutex::default(), hurry: CancellationToken::new() });
+    let supervisor = Arc::new(Supervisor {
+        folder,
+        own,
+        services: Mutex::default(),
+        hurry: CancellationToken::new(),
+    });
     supervisor.write_records()?;
     info!(pid = own.pid, "the supervisor listens on `{}`", socket.display());
     reporter.text(READY)?;
