@@ -1,0 +1,82 @@
+//! What the server is told when it starts.
+
+use std::net::SocketAddr;
+
+/// How the server runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the REST API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Kafka's brokers, `host:port[,host:port…]`.
+    pub bootstrap_servers: String,
+    /// Names the server's own topics and consumer groups, so that two servers can share a broker.
+    pub service_id: String,
+    /// Where queries begin unless a request sets `auto.offset.reset`.
+    pub offset_reset: OffsetReset,
+}
+
+impl Config {
+    /// The defaults of a ksqlDB server: service id `default_`, queries begin with new records.
+    pub fn new(listen: SocketAddr, bootstrap_servers: impl Into<String>) -> Self {
+        Self {
+            listen,
+            bootstrap_servers: bootstrap_servers.into(),
+            service_id: "default_".to_owned(),
+            offset_reset: OffsetReset::Latest,
+        }
+    }
+
+    /// The topic that holds every executed command.
+    pub(crate) fn command_topic(&self) -> String {
+        format!("{}command_topic", self.internal_prefix("_"))
+    }
+
+    /// The topic of the processing log.
+    pub(crate) fn processing_log_topic(&self) -> String {
+        format!("{}ksql_processing_log", self.service_id)
+    }
+
+    /// The consumer group under which a persistent query commits its position.
+    pub(crate) fn query_group(&self, query_id: &str) -> String {
+        format!("{}query_{query_id}", self.internal_prefix(""))
+    }
+
+    /// The consumer group of something that commits nothing.
+    pub(crate) fn transient_group(&self, query_id: &str) -> String {
+        format!("{}{query_id}", self.internal_prefix(""))
+    }
+
+    /// Whether a topic is the server's own.
+    pub(crate) fn is_internal_topic(name: &str) -> bool {
+        name.starts_with("_confluent") || name.starts_with("__")
+    }
+
+    fn internal_prefix(&self, separator: &str) -> String {
+        format!("_confluent-ksql-{}{separator}", self.service_id)
+    }
+}
+
+/// Where a query without a position begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// With the oldest record.
+    Earliest,
+    /// With the records that come after it was made.
+    Latest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_and_groups_are_named_as_ksqldb_names_them() {
+        let config = Config::new(([127, 0, 0, 1], 0).into(), "localhost:9092");
+        assert_eq!(config.command_topic(), "_confluent-ksql-default__command_topic");
+        assert_eq!(
+            config.query_group("CSAS_PROC_5"),
+            "_confluent-ksql-default_query_CSAS_PROC_5"
+        );
+        assert_eq!(config.processing_log_topic(), "default_ksql_processing_log");
+    }
+}

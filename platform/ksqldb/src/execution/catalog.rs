@@ -1,0 +1,606 @@
+//! What exists (sources and persistent queries), and what a statement would change about it.
+//!
+//! Deciding is pure: it works on the real catalog, on the copy in which a request is tried out first,
+//! and on the catalog that a replay builds. It asks no broker and starts no query.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::kafka::TopicOptions;
+use crate::metastore::{Metastore, Source};
+use crate::plan::{self, Purpose, QueryPlan};
+use crate::syntax::ast::{
+    CreateAsSelect, CreateSource, InsertInto, Literal, OnExisting, QuerySelection, SourceKind, Statement,
+};
+
+/// The topics there are, with the replica count of each partition.
+pub(crate) type Topics = BTreeMap<String, Vec<usize>>;
+
+/// How a persistent query came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueryOrigin {
+    /// `CREATE … AS SELECT`: it ends with its sink.
+    CreateAs,
+    /// `INSERT INTO … SELECT`
+    InsertInto,
+}
+
+/// A query that fills a topic until it is terminated.
+#[derive(Debug, Clone)]
+pub(crate) struct PersistentQuery {
+    /// Its id.
+    pub(crate) id: String,
+    /// The statement that made it.
+    pub(crate) statement: String,
+    /// What it does.
+    pub(crate) plan: Arc<QueryPlan>,
+    /// How it came about.
+    pub(crate) origin: QueryOrigin,
+    /// The properties it was made with.
+    pub(crate) properties: BTreeMap<String, Json>,
+    /// Where its inputs begin, where no position was committed: by topic, an offset for each partition.
+    pub(crate) starting_offsets: BTreeMap<String, Vec<i64>>,
+    /// `PAUSE`
+    pub(crate) paused: bool,
+}
+
+impl PersistentQuery {
+    /// The source it fills.
+    pub(crate) fn sink(&self) -> Option<&Arc<Source>> {
+        self.plan.sink()
+    }
+
+    fn reads(&self, source: &str) -> bool {
+        self.plan.inputs().iter().any(|input| input.name == source)
+    }
+
+    fn writes(&self, source: &str) -> bool {
+        self.sink().is_some_and(|sink| sink.name == source)
+    }
+}
+
+/// What a statement is decided with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Circumstances<'a> {
+    /// The statement's text.
+    pub(crate) text: &'a str,
+    /// The properties in force.
+    pub(crate) properties: &'a BTreeMap<String, Json>,
+    /// The sequence number the command gets; new queries are named after it.
+    pub(crate) sequence: i64,
+    /// The topics there are; `None` in a replay, where every topic was seen to before.
+    pub(crate) topics: Option<&'a Topics>,
+}
+
+/// What a statement comes to.
+#[derive(Debug, Clone)]
+pub(crate) enum Decision {
+    /// A command: it is logged and applied.
+    Change(Box<Change>),
+    /// Nothing is to be done, for this reason.
+    Unneeded(String),
+}
+
+/// What a command does, in the order of the fields.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Change {
+    /// `stream/PROC/create`
+    pub(crate) command_id: String,
+    /// What the client is told.
+    pub(crate) message: String,
+    /// What the client is warned about.
+    pub(crate) warnings: Vec<String>,
+    /// Queries that end.
+    pub(crate) stop: Vec<String>,
+    /// A source that goes.
+    pub(crate) remove: Option<String>,
+    /// A topic that is made.
+    pub(crate) create_topic: Option<(String, TopicOptions)>,
+    /// A source that comes, in place of one of the same name.
+    pub(crate) put: Option<Arc<Source>>,
+    /// A query that starts.
+    pub(crate) start: Option<PersistentQuery>,
+    /// Queries that pause.
+    pub(crate) pause: Vec<String>,
+    /// Queries that go on.
+    pub(crate) resume: Vec<String>,
+    /// A topic that goes.
+    pub(crate) delete_topic: Option<String>,
+}
+
+/// What exists. A clone changes on its own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalog {
+    /// The sources.
+    pub(crate) metastore: Metastore,
+    /// The persistent queries, by id.
+    pub(crate) queries: BTreeMap<String, Arc<PersistentQuery>>,
+}
+
+impl Catalog {
+    /// What a statement comes to; `None` where it is not one that changes the catalog.
+    /// The error is the message for the client.
+    pub(crate) fn decide(
+        &self,
+        statement: &Statement,
+        circumstances: Circumstances<'_>,
+    ) -> Option<Result<Decision, String>> {
+        Some(match statement {
+            Statement::CreateSource(declaration) => self.decide_create(declaration, circumstances),
+            Statement::CreateAsSelect(declaration) => self.decide_create_as(declaration, circumstances),
+            Statement::InsertInto(insertion) => self.decide_insert(insertion, circumstances),
+            Statement::DropSource {
+                kind,
+                name,
+                if_exists,
+                delete_topic,
+            } => self.decide_drop(*kind, name, *if_exists, *delete_topic),
+            Statement::Terminate(selection) => self.select("terminate", selection).map(|ids| {
+                change(Change {
+                    command_id: format!("terminate/{}/execute", selected(selection)),
+                    message: "Query terminated.".to_owned(),
+                    stop: ids,
+                    ..Change::default()
+                })
+            }),
+            Statement::Pause(selection) => self.select("pause", selection).map(|ids| {
+                change(Change {
+                    command_id: format!("pause/{}/execute", selected(selection)),
+                    message: "Query paused.".to_owned(),
+                    pause: ids,
+                    ..Change::default()
+                })
+            }),
+            Statement::Resume(selection) => self.select("resume", selection).map(|ids| {
+                change(Change {
+                    command_id: format!("resume/{}/execute", selected(selection)),
+                    message: "Query resumed.".to_owned(),
+                    resume: ids,
+                    ..Change::default()
+                })
+            }),
+            _ => return None,
+        })
+    }
+
+    /// Makes a change to what exists. Topics and running queries are the caller's.
+    pub(crate) fn apply(&mut self, change: &Change) {
+        for id in &change.stop {
+            self.queries.remove(id);
+        }
+        if let Some(name) = &change.remove {
+            self.metastore.remove(name);
+        }
+        if let Some(source) = &change.put {
+            self.metastore.insert(Arc::clone(source));
+        }
+        if let Some(query) = &change.start {
+            self.queries.insert(query.id.clone(), Arc::new(query.clone()));
+        }
+        for (ids, paused) in [(&change.pause, true), (&change.resume, false)] {
+            for id in ids {
+                if let Some(query) = self.queries.get_mut(id) {
+                    Arc::make_mut(query).paused = paused;
+                }
+            }
+        }
+    }
+
+    fn decide_create(
+        &self,
+        declaration: &CreateSource,
+        circumstances: Circumstances<'_>,
+    ) -> Result<Decision, String> {
+        let existing = self.metastore.get(&declaration.name);
+        if let Some(decision) =
+            meet_existing(declaration.kind, &declaration.name, declaration.on_existing, existing)?
+        {
+            return Ok(decision);
+        }
+        let source =
+            plan::plan_source(declaration, circumstances.text).map_err(|error| error.to_string())?;
+        if let Some(existing) = existing {
+            check_replaceable(existing, &source)?;
+        }
+        let create_topic = match circumstances.topics {
+            Some(topics) => topic_of_source(&source, topics)?,
+            None => None,
+        };
+        Ok(change(Change {
+            command_id: creation_id(declaration.kind, &declaration.name),
+            message: format!("{} created", capitalised(declaration.kind)),
+            create_topic,
+            put: Some(Arc::new(source)),
+            ..Change::default()
+        }))
+    }
+
+    fn decide_create_as(
+        &self,
+        declaration: &CreateAsSelect,
+        circumstances: Circumstances<'_>,
+    ) -> Result<Decision, String> {
+        let existing = self.metastore.get(&declaration.name);
+        if let Some(decision) =
+            meet_existing(declaration.kind, &declaration.name, declaration.on_existing, existing)?
+        {
+            return Ok(decision);
+        }
+        let purpose = Purpose::Sink {
+            name: &declaration.name,
+            kind: declaration.kind,
+            properties: &declaration.properties,
+            statement: circumstances.text,
+        };
+        let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
+            .map_err(|error| error.to_string())?;
+        let sink = plan
+            .sink()
+            .cloned()
+            .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
+        let mut id = None;
+        let mut stop = Vec::new();
+        if let Some(existing) = existing {
+            check_replaceable(existing, &sink)?;
+            let writer = self
+                .queries
+                .values()
+                .find(|query| query.origin == QueryOrigin::CreateAs && query.writes(&declaration.name))
+                .ok_or_else(|| {
+                    format!(
+                        "Cannot add {} '{}': the existing {0} is not the result of a query",
+                        lower(declaration.kind),
+                        declaration.name
+                    )
+                })?;
+            // The query that takes over goes on where the old one stopped, under the same id.
+            id = Some(writer.id.clone());
+            stop.push(writer.id.clone());
+        }
+        let prefix = match declaration.kind {
+            SourceKind::Stream => "CSAS",
+            SourceKind::Table => "CTAS",
+        };
+        let id = match id {
+            Some(id) => id,
+            None => self.new_id(
+                &plan,
+                &format!("{prefix}_{}_{}", declaration.name, circumstances.sequence),
+            )?,
+        };
+        let create_topic = match circumstances.topics {
+            Some(topics) => topic_of_sink(&plan, &sink, topics)?,
+            None => None,
+        };
+        Ok(change(Change {
+            command_id: creation_id(declaration.kind, &declaration.name),
+            message: format!("Created query with ID {id}"),
+            warnings: plan.warnings().to_vec(),
+            stop,
+            create_topic,
+            put: Some(sink),
+            start: Some(self.new_query(id, plan, QueryOrigin::CreateAs, circumstances)),
+            ..Change::default()
+        }))
+    }
+
+    fn decide_insert(
+        &self,
+        insertion: &InsertInto,
+        circumstances: Circumstances<'_>,
+    ) -> Result<Decision, String> {
+        let purpose = Purpose::InsertInto {
+            target: &insertion.target,
+            properties: &insertion.properties,
+        };
+        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)
+            .map_err(|error| error.to_string())?;
+        let kind = plan.sink().map_or(SourceKind::Stream, |sink| sink.kind);
+        let id = self.new_id(&plan, &format!("INSERTQUERY_{}", circumstances.sequence))?;
+        Ok(change(Change {
+            command_id: creation_id(kind, &insertion.target),
+            message: format!("Created query with ID {id}"),
+            warnings: plan.warnings().to_vec(),
+            start: Some(self.new_query(id, plan, QueryOrigin::InsertInto, circumstances)),
+            ..Change::default()
+        }))
+    }
+
+    fn decide_drop(
+        &self,
+        kind: SourceKind,
+        name: &str,
+        if_exists: bool,
+        delete_topic: bool,
+    ) -> Result<Decision, String> {
+        let command_id = format!("{}/{name}/drop", lower(kind));
+        let Some(source) = self.metastore.get(name) else {
+            if if_exists {
+                return Ok(change(Change {
+                    command_id,
+                    message: format!("Source `{name}` does not exist."),
+                    ..Change::default()
+                }));
+            }
+            return Err(format!("{} {name} does not exist.", capitalised(kind)));
+        };
+        if source.kind != kind {
+            return Err(format!(
+                "Incompatible data source type is {}, but statement was DROP {}",
+                upper(source.kind),
+                upper(kind)
+            ));
+        }
+        if delete_topic && source.read_only {
+            return Err(format!("Cannot delete topic for read-only source: {name}"));
+        }
+        let derived: Vec<&str> = self
+            .metastore
+            .derived_from(name)
+            .map(|source| source.name.as_str())
+            .collect();
+        if !derived.is_empty() {
+            return Err(format!(
+                "Cannot drop {name}.\nThe following streams and/or tables read from this source: [{}].\n\
+                 You need to drop them before dropping {name}.",
+                derived.join(", ")
+            ));
+        }
+        let ids = |select: &dyn Fn(&PersistentQuery) -> bool| -> Vec<String> {
+            let selected = self.queries.values().filter(|query| select(query));
+            selected.map(|query| query.id.clone()).collect()
+        };
+        let owner = |query: &PersistentQuery| query.origin == QueryOrigin::CreateAs && query.writes(name);
+        let readers = ids(&|query| query.reads(name) && !owner(query));
+        let writers = ids(&|query| query.writes(name) && !owner(query));
+        if !readers.is_empty() || !writers.is_empty() {
+            return Err(format!(
+                "Cannot drop {name}.\nThe following queries read from this source: [{}].\n\
+                 The following queries write into this source: [{}].\n\
+                 You need to terminate them before dropping {name}.",
+                readers.join(", "),
+                writers.join(", ")
+            ));
+        }
+        Ok(change(Change {
+            command_id,
+            message: format!("Source `{name}` (topic: {}) was dropped.", source.topic),
+            stop: ids(&owner),
+            remove: Some(name.to_owned()),
+            delete_topic: delete_topic.then(|| source.topic.clone()),
+            ..Change::default()
+        }))
+    }
+
+    fn select(&self, action: &str, selection: &QuerySelection) -> Result<Vec<String>, String> {
+        match selection {
+            QuerySelection::All => Ok(self.queries.keys().cloned().collect()),
+            QuerySelection::Id(id) => {
+                // Ids are upper case in every listing, so the case they are typed in does not matter.
+                let known = [id.clone(), id.to_uppercase()];
+                known
+                    .into_iter()
+                    .find(|id| self.queries.contains_key(id))
+                    .map(|id| vec![id])
+                    .ok_or_else(|| match action {
+                        "terminate" => format!("Unknown queryId: {id}"),
+                        _ => format!("Failed to {action} query with query ID: '{id}'"),
+                    })
+            }
+        }
+    }
+
+    fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, String> {
+        let id = plan.query_id().map_or_else(|| generated.to_owned(), str::to_uppercase);
+        if self.queries.contains_key(&id) {
+            return Err(format!("Query ID '{id}' already exists."));
+        }
+        Ok(id)
+    }
+
+    fn new_query(
+        &self,
+        id: String,
+        plan: QueryPlan,
+        origin: QueryOrigin,
+        circumstances: Circumstances<'_>,
+    ) -> PersistentQuery {
+        PersistentQuery {
+            id,
+            statement: circumstances.text.to_owned(),
+            plan: Arc::new(plan),
+            origin,
+            properties: circumstances.properties.clone(),
+            starting_offsets: BTreeMap::new(),
+            paused: false,
+        }
+    }
+}
+
+/// `STREAM` or `TABLE`.
+pub(crate) fn upper(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Stream => "STREAM",
+        SourceKind::Table => "TABLE",
+    }
+}
+
+fn lower(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Stream => "stream",
+        SourceKind::Table => "table",
+    }
+}
+
+fn capitalised(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Stream => "Stream",
+        SourceKind::Table => "Table",
+    }
+}
+
+fn change(change: Change) -> Decision {
+    Decision::Change(Box::new(change))
+}
+
+fn creation_id(kind: SourceKind, name: &str) -> String {
+    format!("{}/`{name}`/create", lower(kind))
+}
+
+fn selected(selection: &QuerySelection) -> &str {
+    match selection {
+        QuerySelection::All => "ALL",
+        QuerySelection::Id(id) => id,
+    }
+}
+
+/// What happens where a source of that name exists: `None` lets the statement go on.
+fn meet_existing(
+    kind: SourceKind,
+    name: &str,
+    on_existing: OnExisting,
+    existing: Option<&Arc<Source>>,
+) -> Result<Option<Decision>, String> {
+    let Some(existing) = existing else {
+        return Ok(None);
+    };
+    let (adding, there) = (lower(kind), lower(existing.kind));
+    match on_existing {
+        OnExisting::Keep => Ok(Some(Decision::Unneeded(format!(
+            "Cannot add {adding} `{name}`: A {there} with the same name already exists."
+        )))),
+        OnExisting::Replace if existing.kind == kind => Ok(None),
+        OnExisting::Fail | OnExisting::Replace => Err(format!(
+            "Cannot add {adding} '{name}': A {there} with the same name already exists"
+        )),
+    }
+}
+
+/// `OR REPLACE` may add columns at the end and change what does not concern the records that are there.
+fn check_replaceable(existing: &Source, new: &Source) -> Result<(), String> {
+    let reason = if existing.topic != new.topic {
+        format!("the topic is `{}`, not `{}`", existing.topic, new.topic)
+    } else if existing.key_format != new.key_format || existing.value_format != new.value_format {
+        "the formats differ".to_owned()
+    } else if !existing.schema.key().eq(new.schema.key()) {
+        "the key columns differ".to_owned()
+    } else if existing
+        .schema
+        .value()
+        .any(|column| !new.schema.value().any(|other| other == column))
+    {
+        "a column is missing or has another type".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(format!(
+        "Cannot add {} '{}': Cannot upgrade data source: {reason}",
+        lower(new.kind),
+        new.name
+    ))
+}
+
+/// The topic a declared source needs: checked where it exists, made where the statement says how.
+fn topic_of_source(source: &Source, topics: &Topics) -> Result<Option<(String, TopicOptions)>, String> {
+    if let Some(replicas) = topics.get(&source.topic) {
+        check_existing_topic(source, replicas)?;
+        return Ok(None);
+    }
+    let Some(partitions) = source.partitions else {
+        return Err(format!(
+            "Topic '{0}' does not exist. If you want to create a new topic for the {1}/{2} please re-run the \
+             statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally \
+             'REPLICAS'). For example: CREATE {3} {4} (...) WITH (KAFKA_TOPIC='{0}', VALUE_FORMAT='...', \
+             PARTITIONS=1, REPLICAS=1);",
+            source.topic,
+            "stream",
+            "table",
+            upper(source.kind),
+            source.name,
+        ));
+    };
+    Ok(Some((
+        source.topic.clone(),
+        topic_options(source, partitions, i32::from(source.replicas.unwrap_or(1))),
+    )))
+}
+
+/// The topic a query's sink needs: as many partitions and replicas as the left-most input's, unless given.
+fn topic_of_sink(
+    plan: &QueryPlan,
+    sink: &Source,
+    topics: &Topics,
+) -> Result<Option<(String, TopicOptions)>, String> {
+    if let Some(replicas) = topics.get(&sink.topic) {
+        check_existing_topic(sink, replicas)?;
+        return Ok(None);
+    }
+    let left_most = plan.inputs().first().and_then(|input| topics.get(&input.topic));
+    let partitions = sink
+        .partitions
+        .or_else(|| left_most.and_then(|replicas| i32::try_from(replicas.len()).ok()));
+    let replicas = sink
+        .replicas
+        .map(i32::from)
+        .or_else(|| left_most.and_then(|replicas| i32::try_from(*replicas.first()?).ok()));
+    Ok(Some((
+        sink.topic.clone(),
+        topic_options(sink, partitions.unwrap_or(1), replicas.unwrap_or(1)),
+    )))
+}
+
+fn topic_options(source: &Source, partitions: i32, replicas: i32) -> TopicOptions {
+    let mut settings = vec![(
+        "cleanup.policy",
+        match source.kind {
+            SourceKind::Stream => "delete",
+            SourceKind::Table => "compact",
+        }
+        .to_owned(),
+    )];
+    if let Some(retention) = source.retention_ms {
+        settings.push(("retention.ms", retention.to_string()));
+    }
+    TopicOptions {
+        partitions,
+        replicas,
+        settings,
+    }
+}
+
+fn check_existing_topic(source: &Source, replicas: &[usize]) -> Result<(), String> {
+    let partitions = replicas.len();
+    let replication = replicas.first().copied().unwrap_or(0);
+    let fits = source
+        .partitions
+        .is_none_or(|wanted| usize::try_from(wanted) == Ok(partitions))
+        && source
+            .replicas
+            .is_none_or(|wanted| usize::try_from(wanted) == Ok(replication));
+    if fits {
+        return Ok(());
+    }
+    Err(format!(
+        "A Kafka topic with the name '{}' already exists, with different partition/replica configuration \
+         than required. KSQL expects {} partitions (topic has {partitions}), and {} replication factor \
+         (topic has {replication}).",
+        source.topic,
+        source.partitions.map_or(partitions.to_string(), |wanted| wanted.to_string()),
+        source.replicas.map_or(replication.to_string(), |wanted| wanted.to_string()),
+    ))
+}
+
+/// A literal of a `WITH` clause as text.
+pub(crate) fn literal_text(literal: &Literal) -> String {
+    match literal {
+        Literal::Null => "null".to_owned(),
+        Literal::Boolean(value) => value.to_string(),
+        Literal::Integer(value) => value.to_string(),
+        Literal::Bigint(value) => value.to_string(),
+        Literal::Decimal(digits) => digits.clone(),
+        Literal::Double(value) => value.to_string(),
+        Literal::String(text) => text.clone(),
+    }
+}

@@ -1,0 +1,586 @@
+//! Executes requests, one changing request at a time, and rebuilds everything from the command log at start.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tokio::sync::{MutexGuard, watch};
+use tokio::time::timeout;
+
+use super::catalog::{Catalog, Change, Circumstances, Decision, Topics};
+use super::entity::{Answer, CommandStatus, Entity};
+use super::failure::{ErrorCode, Failure};
+use super::listing::View;
+use super::properties;
+use super::session::Session;
+use crate::command_log::{Command, CommandLog, CommandLogError};
+use crate::config::{Config, OffsetReset};
+use crate::kafka::{ClusterError, OutgoingRecord};
+use crate::plan::{self, Purpose, QueryPlan};
+use crate::runtime::{self, Runtime};
+use crate::syntax::ast::{InsertValues, ParsedStatement, Print, QuerySelection, Statement};
+use crate::syntax::{self, SyntaxError};
+
+/// How long a request waits for the command it asks to come after
+/// (`ksql.server.command.response.timeout.ms`).
+const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
+const INSERT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The statements of a request and what it sets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Request {
+    /// The statements.
+    pub(crate) statements: String,
+    /// `streamsProperties`
+    pub(crate) properties: BTreeMap<String, Json>,
+    /// `sessionVariables`
+    pub(crate) variables: BTreeMap<String, Json>,
+    /// `commandSequenceNumber`: the command that must have been executed before.
+    pub(crate) after: Option<i64>,
+}
+
+/// A statement whose result is sent row by row.
+#[derive(Debug)]
+pub(crate) enum ClientQuery {
+    /// A push query.
+    Push {
+        /// What it does.
+        plan: QueryPlan,
+        /// The statement.
+        text: String,
+        /// Where it begins.
+        reset: OffsetReset,
+    },
+    /// `PRINT`
+    Print(Print),
+}
+
+/// Executes statements.
+pub(crate) struct Executor {
+    config: Arc<Config>,
+    host: String,
+    runtime: Arc<Runtime>,
+    catalog: RwLock<Arc<Catalog>>,
+    /// Whoever holds it may change the catalog.
+    commands: tokio::sync::Mutex<CommandLog>,
+    statuses: Mutex<BTreeMap<String, CommandStatus>>,
+    executed: watch::Sender<i64>,
+}
+
+impl Executor {
+    /// An executor with everything the command log tells, and its queries running.
+    pub(crate) async fn restore(
+        config: Arc<Config>,
+        host: String,
+        runtime: Arc<Runtime>,
+        mut log: CommandLog,
+    ) -> Result<Self, CommandLogError> {
+        let commands = log.read_new().await?;
+        let mut catalog = Catalog::default();
+        let mut statuses = BTreeMap::new();
+        replay(&mut catalog, &mut statuses, &commands);
+        tracing::info!(
+            commands = commands.len(),
+            sources = catalog.metastore.iter().count(),
+            queries = catalog.queries.len(),
+            "the command log is replayed"
+        );
+        for query in catalog.queries.values() {
+            runtime.start(Arc::clone(query));
+        }
+        Ok(Self {
+            config,
+            host,
+            runtime,
+            catalog: RwLock::new(Arc::new(catalog)),
+            executed: watch::Sender::new(log.next_sequence() - 1),
+            commands: tokio::sync::Mutex::new(log),
+            statuses: Mutex::new(statuses),
+        })
+    }
+
+    /// The queries that run.
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// What became of the commands, by command id.
+    pub(crate) fn statuses(&self) -> BTreeMap<String, CommandStatus> {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Executes the statements of a request.
+    pub(crate) async fn execute(&self, request: &Request) -> Result<Vec<Answer>, Failure> {
+        self.catch_up(request.after).await?;
+        let session = session(request)?;
+        let mut log = self.exclusive().await?;
+        let prepared = self.try_out(&request.statements, session.clone(), &log).await?;
+        let mut session = session;
+        let mut answers = Vec::with_capacity(prepared.len());
+        for statement in &prepared {
+            match self.execute_one(statement, &mut session, &mut log).await {
+                Ok(answer) => answers.extend(answer),
+                Err(failure) => return Err(failure.after(answers)),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The one statement of a request whose result is sent row by row.
+    pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
+        self.catch_up(request.after).await?;
+        let mut session = session(request)?;
+        let raw = syntax::split(&request.statements).map_err(syntax_failure)?;
+        let mut found = None;
+        for raw in &raw {
+            let parsed = session.parse(raw).map_err(syntax_failure)?;
+            match session.execute(&parsed.statement) {
+                Some(Ok(())) => {}
+                Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
+                None if found.is_none() => found = Some(parsed),
+                None => {
+                    return Err(Failure::generic(
+                        ErrorCode::BadRequest,
+                        "Only one statement per request is supported here",
+                    ));
+                }
+            }
+        }
+        let Some(parsed) = found else {
+            return Err(Failure::generic(
+                ErrorCode::BadRequest,
+                "The request has no statement",
+            ));
+        };
+        match parsed.statement {
+            Statement::Query(query) => {
+                if query.emit.is_none() {
+                    return Err(Failure::bad_statement(pull_message(&self.catalog(), &query.from.name), &parsed.text));
+                }
+                let plan = plan::plan_query(&self.catalog().metastore, &query, Purpose::Push)
+                    .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
+                Ok(ClientQuery::Push {
+                    plan,
+                    text: parsed.text,
+                    reset: properties::offset_reset(&session.properties, self.config.offset_reset),
+                })
+            }
+            Statement::Print(print) => Ok(ClientQuery::Print(print)),
+            _ => Err(Failure::bad_statement(
+                "Statement type `".to_owned()
+                    + parsed.text.split_whitespace().next().unwrap_or_default()
+                    + "` not supported for this resource",
+                &parsed.text,
+            )),
+        }
+    }
+
+    /// Waits until a command was executed.
+    async fn catch_up(&self, after: Option<i64>) -> Result<(), Failure> {
+        let Some(after) = after else {
+            return Ok(());
+        };
+        let mut executed = self.executed.subscribe();
+        match timeout(CATCH_UP_DEADLINE, executed.wait_for(|executed| *executed >= after)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Failure::generic(
+                ErrorCode::CommandQueueCatchup,
+                format!(
+                    "Timed out while waiting for a previous command to execute. command sequence number: {after}"
+                ),
+            )),
+        }
+    }
+
+    /// The right to change the catalog. Commands that an earlier, failed request left behind come first.
+    async fn exclusive(&self) -> Result<MutexGuard<'_, CommandLog>, Failure> {
+        let mut log = self.commands.lock().await;
+        if log.is_uncertain() {
+            let commands = log.read_new().await.map_err(|error| {
+                Failure::generic(ErrorCode::ServerError, error.to_string())
+            })?;
+            let mut catalog = Catalog::clone(&self.catalog());
+            let before = catalog.queries.clone();
+            {
+                let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+                replay(&mut catalog, &mut statuses, &commands);
+            }
+            for id in before.keys().filter(|id| !catalog.queries.contains_key(*id)) {
+                self.runtime.stop(id).await;
+            }
+            for (id, query) in &catalog.queries {
+                match before.get(id) {
+                    None => self.runtime.start(Arc::clone(query)),
+                    Some(earlier) if earlier.paused != query.paused => self.runtime.pause(id, query.paused),
+                    Some(_) => {}
+                }
+            }
+            self.publish(catalog);
+            self.executed.send_replace(log.next_sequence() - 1);
+        }
+        Ok(log)
+    }
+
+    /// Reads the statements and tries them on a copy of what exists.
+    async fn try_out(
+        &self,
+        text: &str,
+        mut session: Session,
+        log: &CommandLog,
+    ) -> Result<Vec<ParsedStatement>, Failure> {
+        let raw = syntax::split(text).map_err(syntax_failure)?;
+        let mut catalog = Catalog::clone(&self.catalog());
+        let mut topics: Option<Topics> = None;
+        let mut sequence = log.next_sequence();
+        let mut prepared = Vec::with_capacity(raw.len());
+        for raw in &raw {
+            let parsed = session.parse(raw).map_err(syntax_failure)?;
+            let bad = |message: String| Failure::bad_statement(message, &parsed.text);
+            match &parsed.statement {
+                Statement::Query(_) | Statement::Print(_) => return Err(Failure::query_endpoint(&parsed.text)),
+                Statement::Unsupported { what } => {
+                    return Err(bad(format!("{what} is not supported by this server")));
+                }
+                Statement::InsertValues(insertion) => {
+                    values_record(&catalog, insertion).map_err(bad)?;
+                }
+                Statement::Terminate(QuerySelection::Id(id)) if self.is_push_query(id) => {}
+                _ => {}
+            }
+            if makes_topics(&parsed.statement) && topics.is_none() {
+                topics = Some(self.topics(&parsed.text).await?);
+            }
+            if let Some(result) = session.execute(&parsed.statement) {
+                result.map_err(bad)?;
+            } else if !self.is_push_termination(&parsed.statement) {
+                let circumstances = Circumstances {
+                    text: &parsed.text,
+                    properties: &session.properties,
+                    sequence,
+                    topics: topics.as_ref(),
+                };
+                if let Some(decision) = catalog.decide(&parsed.statement, circumstances) {
+                    if let Decision::Change(change) = decision.map_err(bad)? {
+                        catalog.apply(&change);
+                        if let Some(topics) = &mut topics {
+                            note_topics(topics, &change);
+                        }
+                        sequence += 1;
+                    }
+                } else {
+                    let view = self.view(&catalog, &EMPTY, &session);
+                    if let Some(answer) = view.answer(&parsed.statement, &parsed.text) {
+                        answer.map_err(bad)?;
+                    }
+                }
+            }
+            prepared.push(parsed);
+        }
+        Ok(prepared)
+    }
+
+    async fn execute_one(
+        &self,
+        parsed: &ParsedStatement,
+        session: &mut Session,
+        log: &mut CommandLog,
+    ) -> Result<Option<Answer>, Failure> {
+        let bad = |message: String| Failure::bad_statement(message, &parsed.text);
+        if let Some(result) = session.execute(&parsed.statement) {
+            return result.map(|()| None).map_err(bad);
+        }
+        if let Statement::InsertValues(insertion) = &parsed.statement {
+            self.insert(insertion, &parsed.text).await?;
+            return Ok(None);
+        }
+        if let Statement::Terminate(QuerySelection::Id(id)) = &parsed.statement
+            && self.is_push_query(id)
+        {
+            let entity = Entity::TerminateQuery {
+                query_id: id.clone(),
+                was_terminated: self.runtime.close(id),
+            };
+            return Ok(Some(Answer::new(&parsed.text, entity)));
+        }
+        let catalog = self.catalog();
+        let topics = if makes_topics(&parsed.statement) || View::needs_topics(&parsed.statement) {
+            Some(self.topics(&parsed.text).await?)
+        } else {
+            None
+        };
+        let circumstances = Circumstances {
+            text: &parsed.text,
+            properties: &session.properties,
+            sequence: log.next_sequence(),
+            topics: topics.as_ref(),
+        };
+        let entity = match catalog.decide(&parsed.statement, circumstances) {
+            Some(decision) => match decision.map_err(bad)? {
+                Decision::Unneeded(message) => Entity::Warning { message },
+                Decision::Change(change) => {
+                    let warnings = change.warnings.clone();
+                    let entity = self.change(*change, parsed, session, log).await?;
+                    let answer = Answer::new(&parsed.text, entity).with_warnings(&warnings);
+                    return Ok(Some(answer));
+                }
+            },
+            None => {
+                let view = self.view(&catalog, topics.as_ref().unwrap_or(&EMPTY), session);
+                match view.answer(&parsed.statement, &parsed.text) {
+                    Some(answer) => answer.map_err(bad)?,
+                    None => return Err(bad("This statement cannot be executed here".to_owned())),
+                }
+            }
+        };
+        Ok(Some(Answer::new(&parsed.text, entity)))
+    }
+
+    /// Carries out a change: topics first, then the log, then everything that follows from it.
+    async fn change(
+        &self,
+        mut change: Change,
+        parsed: &ParsedStatement,
+        session: &Session,
+        log: &mut CommandLog,
+    ) -> Result<Entity, Failure> {
+        let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
+        if let Some((topic, options)) = &change.create_topic {
+            let cluster = self.runtime.cluster();
+            cluster.create_topic(topic, options).await.map_err(|error| failed(error.to_string()))?;
+        }
+        if let Some(query) = &mut change.start {
+            let reset = properties::offset_reset(&session.properties, self.config.offset_reset);
+            query.starting_offsets = runtime::starting_offsets(self.runtime.cluster(), &query.plan, reset)
+                .await
+                .map_err(|error| failed(error.to_string()))?;
+        }
+        let command = Command {
+            statement: parsed.text.clone(),
+            command_id: change.command_id.clone(),
+            streams_properties: session.properties.clone(),
+            sequence: log.next_sequence(),
+            query_id: change.start.as_ref().map(|query| query.id.clone()),
+            starting_offsets: change
+                .start
+                .as_ref()
+                .map(|query| query.starting_offsets.clone())
+                .unwrap_or_default(),
+        };
+        let sequence = log.append(&command).await.map_err(|error| failed(error.to_string()))?;
+
+        for id in &change.stop {
+            self.runtime.stop(id).await;
+        }
+        let mut catalog = Catalog::clone(&self.catalog());
+        catalog.apply(&change);
+        for (ids, paused) in [(&change.pause, true), (&change.resume, false)] {
+            for id in ids {
+                self.runtime.pause(id, paused);
+            }
+        }
+        let started = change.start.as_ref().and_then(|query| catalog.queries.get(&query.id));
+        if let Some(query) = started {
+            self.runtime.start(Arc::clone(query));
+        }
+        self.publish(catalog);
+        if let Some(topic) = &change.delete_topic
+            && let Err(error) = self.runtime.cluster().delete_topic(topic).await
+        {
+            // The source is gone for good; only its topic is left behind.
+            tracing::warn!("{error}");
+            return Err(failed(format!("Could not delete the corresponding kafka topic: {topic}")));
+        }
+        let status = success(&change);
+        {
+            let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            statuses.insert(change.command_id.clone(), status.clone());
+        }
+        self.executed.send_replace(sequence);
+        Ok(Entity::CurrentStatus {
+            command_id: change.command_id,
+            command_status: status,
+            command_sequence_number: sequence,
+        })
+    }
+
+    async fn insert(&self, insertion: &InsertValues, text: &str) -> Result<(), Failure> {
+        let (topic, record) = values_record(&self.catalog(), insertion)
+            .map_err(|message| Failure::bad_statement(message, text))?;
+        let outgoing = OutgoingRecord {
+            topic: &topic,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp: record.timestamp,
+        };
+        let failed = |reason: &str| {
+            let message = format!(
+                "Failed to insert values into '{}'. Could not write to topic `{topic}`: {reason}",
+                insertion.target
+            );
+            Failure::of_statement(ErrorCode::ServerError, message, text)
+        };
+        match timeout(INSERT_DEADLINE, self.runtime.producer().send_and_wait(outgoing)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(reason)) => Err(failed(&reason)),
+            Err(_) => Err(failed("no acknowledgement in time")),
+        }
+    }
+
+    fn is_push_query(&self, id: &str) -> bool {
+        self.runtime.push_queries().contains_key(id)
+    }
+
+    fn is_push_termination(&self, statement: &Statement) -> bool {
+        matches!(statement, Statement::Terminate(QuerySelection::Id(id)) if self.is_push_query(id))
+    }
+
+    async fn topics(&self, text: &str) -> Result<Topics, Failure> {
+        self.runtime.cluster().topics().await.map_err(|error: ClusterError| {
+            Failure::of_statement(ErrorCode::ServerError, error.to_string(), text)
+        })
+    }
+
+    fn view<'a>(&'a self, catalog: &'a Catalog, topics: &'a Topics, session: &'a Session) -> View<'a> {
+        View {
+            config: &self.config,
+            host: &self.host,
+            catalog,
+            runtime: &self.runtime,
+            topics,
+            session,
+        }
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, catalog: Catalog) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    }
+}
+
+/// The topics, where nobody looks at them.
+static EMPTY: Topics = BTreeMap::new();
+
+/// Applies commands that were read from the log.
+fn replay(
+    catalog: &mut Catalog,
+    statuses: &mut BTreeMap<String, CommandStatus>,
+    commands: &[(i64, Command)],
+) {
+    let mut last = None;
+    for (offset, command) in commands {
+        if last == Some(command.sequence) {
+            // A retried write put the same command there twice.
+            continue;
+        }
+        last = Some(command.sequence);
+        match replayed(catalog, command) {
+            Ok(Decision::Change(change)) => {
+                catalog.apply(&change);
+                statuses.insert(command.command_id.clone(), success(&change));
+            }
+            Ok(Decision::Unneeded(_)) => {}
+            Err(message) => {
+                tracing::error!("command {offset} cannot be replayed and is skipped: {message}");
+                let status = CommandStatus {
+                    status: "ERROR",
+                    message,
+                    query_id: None,
+                };
+                statuses.insert(command.command_id.clone(), status);
+            }
+        }
+    }
+}
+
+fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
+    let raw = syntax::split(&command.statement).map_err(|error| error.to_string())?;
+    let [raw] = raw.as_slice() else {
+        return Err("the command is not one statement".to_owned());
+    };
+    let parsed = syntax::parse_statement(raw.text, raw.position).map_err(|error| error.to_string())?;
+    let circumstances = Circumstances {
+        text: &command.statement,
+        properties: &command.streams_properties,
+        sequence: command.sequence,
+        topics: None,
+    };
+    let decision = catalog
+        .decide(&parsed.statement, circumstances)
+        .ok_or_else(|| "the statement is not a command".to_owned())??;
+    Ok(match decision {
+        Decision::Change(mut change) => {
+            if let Some(query) = &mut change.start {
+                query.starting_offsets.clone_from(&command.starting_offsets);
+                if let Some(id) = &command.query_id {
+                    query.id.clone_from(id);
+                }
+            }
+            Decision::Change(change)
+        }
+        unneeded @ Decision::Unneeded(_) => unneeded,
+    })
+}
+
+fn session(request: &Request) -> Result<Session, Failure> {
+    Session::new(request.properties.clone(), &request.variables)
+        .map_err(|message| Failure::generic(ErrorCode::BadRequest, message))
+}
+
+fn syntax_failure(error: SyntaxError) -> Failure {
+    Failure::bad_statement(error.to_string(), &error.statement)
+}
+
+fn success(change: &Change) -> CommandStatus {
+    CommandStatus {
+        status: "SUCCESS",
+        message: change.message.clone(),
+        query_id: change.start.as_ref().map(|query| query.id.clone()),
+    }
+}
+
+fn makes_topics(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::CreateSource(_) | Statement::CreateAsSelect(_)
+    )
+}
+
+fn note_topics(topics: &mut Topics, change: &Change) {
+    if let Some((topic, options)) = &change.create_topic {
+        let partitions = usize::try_from(options.partitions).unwrap_or(1);
+        let replicas = usize::try_from(options.replicas).unwrap_or(1);
+        topics.insert(topic.clone(), vec![replicas; partitions]);
+    }
+    if let Some(topic) = &change.delete_topic {
+        topics.remove(topic);
+    }
+}
+
+/// The record that `INSERT INTO … VALUES` writes, and its topic.
+fn values_record(
+    catalog: &Catalog,
+    insertion: &InsertValues,
+) -> Result<(String, crate::task::OutputRecord), String> {
+    let source = catalog.metastore.get(&insertion.target).ok_or_else(|| {
+        format!("Cannot insert values into an unknown stream/table: {}", insertion.target)
+    })?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let record = plan::insert_values(source, insertion, now).map_err(|error| {
+        format!("Failed to insert values into '{}'. {error}", insertion.target)
+    })?;
+    Ok((source.topic.clone(), record))
+}
+
+fn pull_message(catalog: &Catalog, source: &str) -> String {
+    if catalog.metastore.get(source).is_none() {
+        return format!("{source} does not exist.");
+    }
+    "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. \
+     To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'."
+        .to_owned()
+}

@@ -1,0 +1,167 @@
+//! Why a request fails, as ksqlDB's clients are told: an HTTP status, an error code and a message.
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use super::entity::Answer;
+
+/// ksqlDB's error codes. The first three digits are the HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorCode {
+    /// The request is wrong.
+    BadRequest,
+    /// A statement is wrong.
+    BadStatement,
+    /// `SELECT` and `PRINT` have an endpoint of their own.
+    QueryEndpoint,
+    /// Too many push queries.
+    TooManyPushQueries,
+    /// There is no such thing.
+    NotFound,
+    /// Something that was asked for is not done here.
+    NotAcceptable,
+    /// The server failed.
+    ServerError,
+    /// An earlier command was not executed in time.
+    CommandQueueCatchup,
+    /// The server is starting.
+    NotReady,
+    /// The server is stopping.
+    ShuttingDown,
+}
+
+impl ErrorCode {
+    /// The code.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::BadRequest => 40000,
+            Self::BadStatement => 40001,
+            Self::QueryEndpoint => 40002,
+            Self::TooManyPushQueries => 40003,
+            Self::NotFound => 40400,
+            Self::NotAcceptable => 40600,
+            Self::ServerError => 50000,
+            Self::CommandQueueCatchup => 50301,
+            Self::NotReady => 50302,
+            Self::ShuttingDown => 50303,
+        }
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(self) -> u16 {
+        // The codes above are all five digits.
+        u16::try_from(self.number() / 100).unwrap_or(500)
+    }
+}
+
+/// Why a request fails.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// The code.
+    pub(crate) code: ErrorCode,
+    /// What the client is told.
+    pub(crate) message: String,
+    /// The statement, where one is to blame, and the answers of the statements before it.
+    statement: Option<(String, Vec<Answer>)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    error_code: u32,
+    message: &'a str,
+    #[serde(flatten)]
+    statement: Option<StatementPart<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatementPart<'a> {
+    statement_text: &'a str,
+    entities: &'a [Answer],
+}
+
+impl Failure {
+    /// A failure that no statement is to blame for.
+    pub(crate) fn generic(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            statement: None,
+        }
+    }
+
+    /// A failure of a statement.
+    pub(crate) fn of_statement(code: ErrorCode, message: impl Into<String>, statement: &str) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            statement: Some((statement.to_owned(), Vec::new())),
+        }
+    }
+
+    /// A statement that is wrong.
+    pub(crate) fn bad_statement(message: impl Into<String>, statement: &str) -> Self {
+        Self::of_statement(ErrorCode::BadStatement, message, statement)
+    }
+
+    /// `SELECT` or `PRINT` where no rows can be sent.
+    pub(crate) fn query_endpoint(statement: &str) -> Self {
+        let message = "The following statement types should be issued to the websocket endpoint '/query':\n\
+                       \t* PRINT\n\t* SELECT";
+        Self::of_statement(ErrorCode::QueryEndpoint, message, statement)
+    }
+
+    /// With the answers of the statements before it.
+    pub(crate) fn after(mut self, answers: Vec<Answer>) -> Self {
+        if let Some((_, entities)) = &mut self.statement {
+            *entities = answers;
+        }
+        self
+    }
+
+    /// The statement to blame.
+    pub(crate) fn statement(&self) -> Option<&str> {
+        self.statement.as_ref().map(|(text, _)| text.as_str())
+    }
+
+    /// The body of the response.
+    pub(crate) fn to_json(&self) -> Json {
+        let body = Body {
+            kind: if self.statement.is_some() {
+                "statement_error"
+            } else {
+                "generic_error"
+            },
+            error_code: self.code.number(),
+            message: &self.message,
+            statement: self.statement.as_ref().map(|(text, answers)| StatementPart {
+                statement_text: text,
+                entities: answers,
+            }),
+        };
+        // Strings and numbers always serialise; the alternative keeps the client informed all the same.
+        serde_json::to_value(body)
+            .unwrap_or_else(|_| json!({"@type": "generic_error", "error_code": self.code.number()}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_have_ksqldbs_shape() {
+        let generic = Failure::generic(ErrorCode::NotReady, "Server initializing");
+        assert_eq!(
+            generic.to_json().to_string(),
+            r#"{"@type":"generic_error","error_code":50302,"message":"Server initializing"}"#
+        );
+        assert_eq!(generic.code.status(), 503);
+        assert_eq!(
+            Failure::query_endpoint("SELECT 1;").to_json().to_string(),
+            r#"{"@type":"statement_error","error_code":40002,"message":"The following statement types should be issued to the websocket endpoint '/query':\n\t* PRINT\n\t* SELECT","statementText":"SELECT 1;","entities":[]}"#
+        );
+    }
+}

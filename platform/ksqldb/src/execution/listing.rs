@@ -1,0 +1,431 @@
+//! `LIST`, `DESCRIBE` and `EXPLAIN`: what exists, as answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::catalog::{Catalog, PersistentQuery, Topics, upper};
+use super::entity::{
+    Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
+    RunningQuery, SourceDescription, SourceInfo, TopicInfo, Variable,
+};
+use super::properties;
+use super::session::Session;
+use crate::config::Config;
+use crate::functions;
+use crate::metastore::Source;
+use crate::plan::{self, Purpose, QueryPlan};
+use crate::runtime::{QueryState, Runtime};
+use crate::syntax::ast::{CreateAsSelect, Explain, InsertInto, Listing, SourceKind, Statement};
+
+/// Where the answers come from.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The server's configuration.
+    pub(crate) config: &'a Config,
+    /// The address clients know the server by.
+    pub(crate) host: &'a str,
+    /// What exists.
+    pub(crate) catalog: &'a Catalog,
+    /// What runs.
+    pub(crate) runtime: &'a Runtime,
+    /// The topics there are; empty where the statement does not need them.
+    pub(crate) topics: &'a Topics,
+    /// The request's properties and variables.
+    pub(crate) session: &'a Session,
+}
+
+impl View<'_> {
+    /// The answer to a statement that only looks; `None` where it does more.
+    pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, String>> {
+        Some(match statement {
+            Statement::List(listing) => Ok(self.list(listing)),
+            Statement::Describe { name, extended } => self.describe(name, *extended),
+            Statement::DescribeFunction { name } => describe_function(name),
+            Statement::Explain(explain) => self.explain(explain, text),
+            _ => return None,
+        })
+    }
+
+    /// Whether a statement's answer needs the topics.
+    pub(crate) fn needs_topics(statement: &Statement) -> bool {
+        matches!(
+            statement,
+            Statement::List(
+                Listing::Topics { .. } | Listing::Streams { extended: true } | Listing::Tables { extended: true }
+            ) | Statement::Describe { extended: true, .. }
+        )
+    }
+
+    fn list(&self, listing: &Listing) -> Entity {
+        match listing {
+            Listing::Streams { extended: false } => Entity::Streams {
+                streams: self.sources(SourceKind::Stream).map(source_info).collect(),
+            },
+            Listing::Tables { extended: false } => Entity::Tables {
+                tables: self.sources(SourceKind::Table).map(source_info).collect(),
+            },
+            Listing::Streams { extended: true } => self.source_descriptions(SourceKind::Stream),
+            Listing::Tables { extended: true } => self.source_descriptions(SourceKind::Table),
+            Listing::Topics { all, extended } => self.list_topics(*all, *extended),
+            Listing::Queries { extended: false } => {
+                let persistent = self.catalog.queries.values().map(|query| self.running_query(query));
+                let push = self.runtime.push_queries();
+                let push = push.iter().map(|(id, listening)| RunningQuery {
+                    query_string: listening.statement.clone(),
+                    sinks: Vec::new(),
+                    sink_kafka_topics: Vec::new(),
+                    id: id.clone(),
+                    status_count: BTreeMap::from([(QueryState::Running.name(), 1)]),
+                    query_type: "PUSH",
+                    state: QueryState::Running.name(),
+                });
+                Entity::Queries {
+                    queries: persistent.chain(push).collect(),
+                }
+            }
+            Listing::Queries { extended: true } => {
+                let persistent = self.catalog.queries.values().map(|query| self.describe_query(query));
+                let push = self.runtime.push_queries();
+                let push = push
+                    .iter()
+                    .map(|(id, listening)| self.describe_push_query(id, &listening.statement, &listening.plan));
+                Entity::QueryDescriptions {
+                    query_descriptions: persistent.chain(push).collect(),
+                }
+            }
+            Listing::Functions => {
+                let mut functions: Vec<FunctionName> = functions::all()
+                    .map(|function| FunctionName {
+                        name: function.name,
+                        kind: "SCALAR",
+                        category: function.category,
+                    })
+                    .collect();
+                functions.sort_by_key(|function| function.name);
+                Entity::FunctionNames { functions }
+            }
+            Listing::Properties => Entity::Properties {
+                properties: properties::list(self.config, &self.session.properties),
+                overwritten_properties: self.session.properties.keys().cloned().collect(),
+                default_properties: Vec::new(),
+            },
+            Listing::Types => Entity::TypeList {
+                types: BTreeMap::new(),
+            },
+            Listing::Variables => Entity::Variables {
+                variables: self
+                    .session
+                    .variables
+                    .iter()
+                    .map(|(name, value)| Variable {
+                        name: name.to_owned(),
+                        value: value.to_owned(),
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    fn sources(&self, kind: SourceKind) -> impl Iterator<Item = &Arc<Source>> {
+        self.catalog
+            .metastore
+            .iter()
+            .filter(move |source| source.kind == kind)
+    }
+
+    fn list_topics(&self, all: bool, extended: bool) -> Entity {
+        let topics = self
+            .topics
+            .iter()
+            .filter(|(name, _)| all || !Config::is_internal_topic(name))
+            .map(|(name, replicas)| {
+                let readers = self
+                    .catalog
+                    .queries
+                    .values()
+                    .filter(|query| query.plan.inputs().iter().any(|input| input.topic == *name))
+                    .count();
+                TopicInfo {
+                    name: name.clone(),
+                    replica_info: replicas.clone(),
+                    // Each query reads with one consumer in a group of its own.
+                    consumer_count: extended.then_some(readers),
+                    consumer_group_count: extended.then_some(readers),
+                }
+            })
+            .collect();
+        if extended {
+            Entity::KafkaTopicsExtended { topics }
+        } else {
+            Entity::KafkaTopics { topics }
+        }
+    }
+
+    fn describe(&self, name: &str, extended: bool) -> Result<Entity, String> {
+        let source = self.catalog.metastore.get(name).ok_or_else(|| {
+            format!("Could not find STREAM/TABLE '{name}' in the Metastore")
+        })?;
+        Ok(Entity::SourceDescription {
+            source_description: Box::new(self.describe_source(source, extended)),
+        })
+    }
+
+    fn source_descriptions(&self, kind: SourceKind) -> Entity {
+        Entity::SourceDescriptions {
+            source_descriptions: self
+                .sources(kind)
+                .map(|source| self.describe_source(source, true))
+                .collect(),
+        }
+    }
+
+    fn describe_source(&self, source: &Source, extended: bool) -> SourceDescription {
+        let queries = |select: &dyn Fn(&PersistentQuery) -> bool| -> Vec<RunningQuery> {
+            let selected = self.catalog.queries.values().filter(|query| select(query));
+            selected.map(|query| self.running_query(query)).collect()
+        };
+        let replicas = self.topics.get(&source.topic).filter(|_| extended);
+        SourceDescription {
+            name: source.name.clone(),
+            window_type: None,
+            read_queries: queries(&|query| query.plan.inputs().iter().any(|input| input.name == source.name)),
+            write_queries: queries(&|query| query.sink().is_some_and(|sink| sink.name == source.name)),
+            fields: source.schema.columns.iter().map(FieldInfo::of_column).collect(),
+            kind: upper(source.kind),
+            timestamp: source
+                .timestamp
+                .as_ref()
+                .map_or_else(String::new, |timestamp| timestamp.column.clone()),
+            statistics: String::new(),
+            error_stats: String::new(),
+            extended,
+            key_format: source.key_format.to_string(),
+            value_format: source.value_format.to_string(),
+            topic: source.topic.clone(),
+            partitions: replicas.map_or(0, Vec::len),
+            replication: replicas.and_then(|replicas| replicas.first()).copied().unwrap_or(0),
+            statement: source.statement.clone(),
+            query_offset_summaries: Vec::new(),
+            source_constraints: self
+                .catalog
+                .metastore
+                .derived_from(&source.name)
+                .map(|derived| derived.name.clone())
+                .collect(),
+            cluster_statistics: Vec::new(),
+            cluster_error_stats: Vec::new(),
+        }
+    }
+
+    fn state(&self, query: &PersistentQuery) -> QueryState {
+        let fallback = if query.paused {
+            QueryState::Paused
+        } else {
+            QueryState::Running
+        };
+        self.runtime
+            .status(&query.id)
+            .map_or(fallback, |status| status.state())
+    }
+
+    fn running_query(&self, query: &PersistentQuery) -> RunningQuery {
+        let state = self.state(query).name();
+        RunningQuery {
+            query_string: query.statement.clone(),
+            sinks: query.sink().map(|sink| sink.name.clone()).into_iter().collect(),
+            sink_kafka_topics: query.sink().map(|sink| sink.topic.clone()).into_iter().collect(),
+            id: query.id.clone(),
+            status_count: BTreeMap::from([(state, 1)]),
+            query_type: "PERSISTENT",
+            state,
+        }
+    }
+
+    fn describe_query(&self, query: &PersistentQuery) -> QueryDescription {
+        let state = self.state(query).name();
+        let status = self.runtime.status(&query.id);
+        let failures = status.map_or_else(Vec::new, |status| status.failures());
+        let mut description = describe_plan(&query.id, &query.statement, &query.plan);
+        description.overridden_properties = query.properties.clone();
+        description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
+        description.query_errors = failures
+            .into_iter()
+            .map(|failure| QueryError {
+                timestamp: failure.at.as_millisecond(),
+                error_message: failure.reason,
+                kind: "UNKNOWN",
+            })
+            .collect();
+        description.state = Some(state);
+        description
+    }
+
+    fn describe_push_query(&self, id: &str, statement: &str, plan: &QueryPlan) -> QueryDescription {
+        let state = QueryState::Running.name();
+        let mut description = describe_plan(id, statement, plan);
+        description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
+        description.query_type = "PUSH";
+        description.state = Some(state);
+        description
+    }
+
+    fn explain(&self, explain: &Explain, text: &str) -> Result<Entity, String> {
+        let description = match explain {
+            Explain::Id(id) => {
+                let known = [id.clone(), id.to_uppercase()];
+                let persistent = known.iter().find_map(|id| self.catalog.queries.get(id));
+                match persistent {
+                    Some(query) => self.describe_query(query),
+                    None => {
+                        let push = self.runtime.push_queries();
+                        let listening = push.get(id).ok_or_else(|| {
+                            format!(
+                                "Query with id:{id} does not exist, use SHOW QUERIES to view the full set of queries."
+                            )
+                        })?;
+                        self.describe_push_query(id, &listening.statement, &listening.plan)
+                    }
+                }
+            }
+            Explain::Statement(statement) => {
+                let plan = self.plan(statement, text)?;
+                let mut description = describe_plan("", text, &plan);
+                if plan.sink().is_none() {
+                    description.query_type = "PUSH";
+                }
+                description
+            }
+        };
+        Ok(Entity::QueryDescription {
+            query_description: Box::new(description),
+        })
+    }
+
+    fn plan(&self, statement: &Statement, text: &str) -> Result<QueryPlan, String> {
+        let (query, purpose) = match statement {
+            Statement::Query(query) => (query, Purpose::Push),
+            Statement::CreateAsSelect(CreateAsSelect {
+                kind,
+                name,
+                properties,
+                query,
+                ..
+            }) => {
+                let purpose = Purpose::Sink {
+                    name,
+                    kind: *kind,
+                    properties,
+                    statement: text,
+                };
+                (query, purpose)
+            }
+            Statement::InsertInto(InsertInto {
+                target,
+                properties,
+                query,
+            }) => (query, Purpose::InsertInto { target, properties }),
+            _ => return Err("The provided statement does not run a ksql query".to_owned()),
+        };
+        plan::plan_query(&self.catalog.metastore, query, purpose).map_err(|error| error.to_string())
+    }
+}
+
+fn describe_plan(id: &str, statement: &str, plan: &QueryPlan) -> QueryDescription {
+    QueryDescription {
+        id: id.to_owned(),
+        statement_text: statement.to_owned(),
+        window_type: None,
+        fields: plan.output().columns.iter().map(FieldInfo::of_column).collect(),
+        sources: plan.inputs().iter().map(|input| input.name.clone()).collect(),
+        sinks: plan.sink().map(|sink| sink.name.clone()).into_iter().collect(),
+        topology: String::new(),
+        execution_plan: plan.explain(),
+        overridden_properties: BTreeMap::new(),
+        ksql_host_query_status: BTreeMap::new(),
+        query_type: "PERSISTENT",
+        query_errors: Vec::new(),
+        tasks_metadata: Vec::new(),
+        state: None,
+    }
+}
+
+fn source_info(source: &Arc<Source>) -> SourceInfo {
+    SourceInfo {
+        kind: upper(source.kind),
+        name: source.name.clone(),
+        topic: source.topic.clone(),
+        key_format: source.key_format.to_string(),
+        value_format: source.value_format.to_string(),
+        is_windowed: false,
+    }
+}
+
+fn describe_function(name: &str) -> Result<Entity, String> {
+    let function = functions::lookup(&name.to_uppercase()).ok_or_else(|| {
+        format!("Can't find any functions with the name '{name}'")
+    })?;
+    Ok(Entity::DescribeFunction {
+        name: function.name.to_owned(),
+        description: function.description.to_owned(),
+        author: "osqdemo".to_owned(),
+        version: String::new(),
+        path: "internal".to_owned(),
+        functions: function
+            .signatures
+            .iter()
+            .map(|signature| signature_info(signature, function.description))
+            .collect(),
+        function_type: "SCALAR",
+    })
+}
+
+/// A signature's text, `NAME(ARGUMENT, ARGUMENT) -> RESULT` or without the result, in its parts.
+fn signature_info(signature: &str, description: &str) -> FunctionSignature {
+    let (call, result) = signature.split_once("->").unwrap_or((signature, ""));
+    let arguments = call
+        .split_once('(')
+        .and_then(|(_, rest)| rest.rsplit_once(')'))
+        .map_or("", |(arguments, _)| arguments);
+    let mut parts = Vec::new();
+    let (mut depth, mut begin) = (0_i32, 0);
+    for (index, character) in arguments.char_indices() {
+        match character {
+            '<' | '(' => depth += 1,
+            '>' | ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&arguments[begin..index]);
+                begin = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&arguments[begin..]);
+    FunctionSignature {
+        arguments: parts
+            .into_iter()
+            .map(|part| part.trim_matches(|character: char| character == '[' || character == ']' || character == ' '))
+            .filter(|part| !part.is_empty())
+            .map(|part| FunctionArgument {
+                name: String::new(),
+                kind: part.trim_end_matches("...").trim_end_matches('…').to_owned(),
+                description: String::new(),
+                is_variadic: part.ends_with("...") || part.ends_with('…'),
+            })
+            .collect(),
+        return_type: result.trim().to_owned(),
+        description: description.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_taken_apart() {
+        let info = signature_info("PICK(MAP<STRING, INT>, STRING[, INT]) -> INT", "picks");
+        let kinds: Vec<&str> = info.arguments.iter().map(|argument| argument.kind.as_str()).collect();
+        assert_eq!(kinds, ["MAP<STRING, INT>", "STRING", "INT"]);
+        assert_eq!(info.return_type, "INT");
+    }
+}

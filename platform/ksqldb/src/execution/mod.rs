@@ -1,0 +1,17 @@
+//! Statements and what they do: first on a copy of what exists, then for real.
+//!
+//! A request's statements are all tried on a copy before the first of them is executed, so that a bad second
+//! statement leaves nothing of the first. Knows nothing of HTTP.
+
+mod catalog;
+mod entity;
+mod executor;
+mod failure;
+mod listing;
+pub(crate) mod properties;
+mod session;
+
+pub(crate) use catalog::PersistentQuery;
+pub(crate) use entity::{Answer, CommandStatus};
+pub(crate) use executor::{ClientQuery, Executor, Request};
+pub(crate) use failure::{ErrorCode, Failure};

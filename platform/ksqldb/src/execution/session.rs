@@ -1,0 +1,74 @@
+//! What a request sets for itself: properties (`SET`) and variables (`DEFINE`).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::properties;
+use crate::syntax::ast::{ParsedStatement, Statement};
+use crate::syntax::variables::{Variables, substitute};
+use crate::syntax::{self, RawStatement, SyntaxError};
+
+/// The properties and variables in force. It lives as long as its request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Session {
+    /// The properties.
+    pub(crate) properties: BTreeMap<String, Json>,
+    /// The variables.
+    pub(crate) variables: Variables,
+}
+
+impl Session {
+    /// A session with what the request's body sets; the error is the message for the client.
+    pub(crate) fn new(
+        properties: BTreeMap<String, Json>,
+        variables: &BTreeMap<String, Json>,
+    ) -> Result<Self, String> {
+        for (name, value) in &properties {
+            properties::check(name, value)?;
+        }
+        let mut session = Self {
+            properties,
+            variables: Variables::default(),
+        };
+        for (name, value) in variables {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            session.variables.define(name, &value);
+        }
+        Ok(session)
+    }
+
+    /// Reads a statement with the variables that are set by now.
+    pub(crate) fn parse(&self, raw: &RawStatement<'_>) -> Result<ParsedStatement, SyntaxError> {
+        if raw.text.contains("${") {
+            let text = substitute(raw.text, raw.position, &self.variables)?;
+            syntax::parse_statement(&text, raw.position)
+        } else {
+            syntax::parse_statement(raw.text, raw.position)
+        }
+    }
+
+    /// Executes a statement about the session itself; `None` where it is about something else.
+    pub(crate) fn execute(&mut self, statement: &Statement) -> Option<Result<(), String>> {
+        Some(match statement {
+            Statement::SetProperty { name, value } => {
+                let value = Json::from(value.as_str());
+                properties::check(name, &value).map(|()| {
+                    self.properties.insert(name.clone(), value);
+                })
+            }
+            Statement::UnsetProperty { name } => properties::check_name(name).map(|()| {
+                self.properties.remove(name);
+            }),
+            Statement::Define { name, value } => {
+                self.variables.define(name, value);
+                Ok(())
+            }
+            Statement::Undefine { name } => {
+                self.variables.undefine(name);
+                Ok(())
+            }
+            _ => return None,
+        })
+    }
+}

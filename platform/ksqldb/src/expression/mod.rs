@@ -1,0 +1,164 @@
+//! Typed expressions and their evaluation over a row.
+//!
+//! [`compile`](compile::compile) turns a tree of the syntax into an [`Expr`], checking types by ksqlDB's rules;
+//! an [`Expr`] then only knows places in a row. It knows no source, no record and no format.
+
+mod arithmetic;
+mod cast;
+mod compare;
+mod compile;
+mod evaluate;
+mod like;
+mod scope;
+mod temporal;
+
+use std::fmt;
+
+pub(crate) use cast::{Cast, cast_between};
+pub(crate) use compile::{Typed, compile, compile_filter, untyped_null, widen};
+pub(crate) use scope::{Scope, ScopeColumn};
+
+use crate::functions::ScalarFunction;
+use crate::value::Value;
+use arithmetic::Arithmetic;
+use compare::Comparison;
+use like::Like;
+
+/// An expression ready to be evaluated.
+#[derive(Debug, Clone)]
+pub(crate) enum Expr {
+    Constant(Value),
+    /// A place in the row.
+    Column(usize),
+    /// A parameter of an enclosing lambda.
+    Variable(usize),
+    Not(Box<Expr>),
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Compare(Comparison, Box<Expr>, Box<Expr>),
+    /// Null-safe; whether equal or (`false`) different rows are wanted.
+    SameAs(bool, Box<Expr>, Box<Expr>),
+    Negate(Box<Expr>),
+    Arithmetic(Arithmetic, Box<Expr>, Box<Expr>),
+    Concatenate(Box<Expr>, Box<Expr>),
+    Like(Box<Like>),
+    In(Box<Expr>, Vec<Expr>),
+    Between(Box<Expr>, Box<Expr>, Box<Expr>),
+    IsNull(Box<Expr>),
+    /// Conditions with results, and what holds otherwise.
+    Case(Vec<(Expr, Expr)>, Box<Expr>),
+    Cast(Box<Cast>, Box<Expr>),
+    /// An array's element.
+    Element(Box<Expr>, Box<Expr>),
+    /// A map's entry.
+    Entry(Box<Expr>, Box<Expr>),
+    /// A struct's field.
+    Field(Box<Expr>, usize),
+    Call(&'static ScalarFunction, Vec<Expr>),
+    Array(Vec<Expr>),
+    Map(Vec<(Expr, Expr)>),
+    Struct(Vec<Expr>),
+    /// `TRANSFORM(array, x => …)`
+    TransformArray(Box<Expr>, Box<Expr>),
+    /// `TRANSFORM(map, (k, v) => key, (k, v) => value)`
+    TransformMap(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `FILTER(array | map, …)`
+    Filter(Box<Expr>, Box<Expr>),
+    /// `REDUCE(array | map, start, …)`
+    Reduce(Box<Expr>, Box<Expr>, Box<Expr>),
+}
+
+/// Why an expression has no value for a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EvaluationError {
+    pub(crate) reason: String,
+}
+
+impl EvaluationError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for EvaluationError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl Expr {
+    /// Two expressions with one fingerprint compute the same.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("{self:?}")
+    }
+
+    /// Calls `visit` for every expression in this one that `visit` does not say it has dealt with.
+    pub(crate) fn walk(&mut self, visit: &mut impl FnMut(&mut Expr) -> Descend) {
+        if visit(self) == Descend::No {
+            return;
+        }
+        match self {
+            Self::Constant(_) | Self::Column(_) | Self::Variable(_) => {}
+            Self::Not(inner)
+            | Self::Negate(inner)
+            | Self::IsNull(inner)
+            | Self::Cast(_, inner)
+            | Self::Field(inner, _) => inner.walk(visit),
+            Self::And(left, right)
+            | Self::Or(left, right)
+            | Self::Compare(_, left, right)
+            | Self::SameAs(_, left, right)
+            | Self::Arithmetic(_, left, right)
+            | Self::Concatenate(left, right)
+            | Self::Element(left, right)
+            | Self::Entry(left, right)
+            | Self::TransformArray(left, right)
+            | Self::Filter(left, right) => {
+                left.walk(visit);
+                right.walk(visit);
+            }
+            Self::Between(first, second, third)
+            | Self::TransformMap(first, second, third)
+            | Self::Reduce(first, second, third) => {
+                first.walk(visit);
+                second.walk(visit);
+                third.walk(visit);
+            }
+            Self::Like(like) => like.operands().for_each(|operand| operand.walk(visit)),
+            Self::In(value, list) => {
+                value.walk(visit);
+                list.iter_mut().for_each(|item| item.walk(visit));
+            }
+            Self::Case(branches, otherwise) => {
+                for (condition, result) in branches {
+                    condition.walk(visit);
+                    result.walk(visit);
+                }
+                otherwise.walk(visit);
+            }
+            Self::Call(_, items) | Self::Array(items) | Self::Struct(items) => {
+                items.iter_mut().for_each(|item| item.walk(visit));
+            }
+            Self::Map(entries) => {
+                for (key, value) in entries {
+                    key.walk(visit);
+                    value.walk(visit);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a walk goes on into an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Descend {
+    Yes,
+    No,
+}
+
+/// An expression's text, for errors.
+pub(crate) fn text(expression: &crate::syntax::ast::Expression) -> String {
+    format!("{:?}", expression.kind)
+}

@@ -1,0 +1,233 @@
+//! The Kafka cluster: how its clients are configured, and its topics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::context::Context;
+
+/// How long a question to the cluster may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a question to the cluster has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClusterError {
+    /// The client could not be made.
+    #[error("cannot make a Kafka client for `{bootstrap_servers}`: {source}")]
+    Client {
+        bootstrap_servers: String,
+        source: KafkaError,
+    },
+    /// The cluster did not answer a question about itself.
+    #[error("cannot {action}: {source}")]
+    Request { action: String, source: KafkaError },
+    /// The cluster refused to do something with a topic.
+    #[error("cannot {action} topic `{topic}`: {code}")]
+    Topic {
+        action: &'static str,
+        topic: String,
+        code: RDKafkaErrorCode,
+    },
+    /// The thread that asked ended without an answer.
+    #[error("cannot {action}: the request was abandoned")]
+    Abandoned { action: String },
+}
+
+/// What a new topic is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicOptions {
+    /// The partitions.
+    pub(crate) partitions: i32,
+    /// The replicas of each.
+    pub(crate) replicas: i32,
+    /// Further settings, such as `retention.ms`.
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
+
+/// The replica count of each partition of a topic, in order.
+pub(crate) type ReplicaCounts = Vec<usize>;
+
+/// A handle on the cluster. Making one asks nothing of it.
+pub(crate) struct Cluster {
+    bootstrap_servers: String,
+    admin: Arc<AdminClient<Context>>,
+}
+
+impl Cluster {
+    pub(crate) fn new(bootstrap_servers: &str) -> Result<Self, ClusterError> {
+        let mut config = client_config(bootstrap_servers, "ksqldb-admin");
+        config.set("queue.buffering.max.kbytes", "1024");
+        let admin = AdminClient::from_config_and_context(&config, Context::new()).map_err(|source| {
+            ClusterError::Client {
+                bootstrap_servers: bootstrap_servers.to_owned(),
+                source,
+            }
+        })?;
+        Ok(Self {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            admin: Arc::new(admin),
+        })
+    }
+
+    /// The settings every client of this cluster shares.
+    pub(crate) fn client_config(&self, client_id: &str) -> ClientConfig {
+        client_config(&self.bootstrap_servers, client_id)
+    }
+
+    /// The topics there are. Asking for all of them never makes one.
+    pub(crate) async fn topics(&self) -> Result<BTreeMap<String, ReplicaCounts>, ClusterError> {
+        let metadata = self
+            .ask("list the topics", |admin| {
+                admin.inner().fetch_metadata(None, REQUEST_TIMEOUT)
+            })
+            .await?;
+        let counted = metadata.topics().iter().map(|topic| {
+            let mut partitions: Vec<(i32, usize)> = topic
+                .partitions()
+                .iter()
+                .map(|partition| (partition.id(), partition.replicas().len()))
+                .collect();
+            partitions.sort_unstable();
+            let counts = partitions.into_iter().map(|(_, replicas)| replicas).collect();
+            (topic.name().to_owned(), counts)
+        });
+        Ok(counted.collect())
+    }
+
+    /// The first and the next offset of each partition.
+    pub(crate) async fn watermarks(
+        &self,
+        topic: &str,
+        partitions: i32,
+    ) -> Result<Vec<(i64, i64)>, ClusterError> {
+        let name = topic.to_owned();
+        self.ask(&format!("read the offsets of topic `{topic}`"), move |admin| {
+            (0..partitions)
+                .map(|partition| {
+                    admin
+                        .inner()
+                        .fetch_watermarks(&name, partition, REQUEST_TIMEOUT)
+                })
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+    }
+
+    /// The cluster's id.
+    pub(crate) async fn id(&self) -> Option<String> {
+        let admin = Arc::clone(&self.admin);
+        tokio::task::spawn_blocking(move || admin.inner().fetch_cluster_id(REQUEST_TIMEOUT))
+            .await
+            .ok()
+            .flatten()
+    }
+
+    /// Makes a topic. One that is already there is left as it is.
+    pub(crate) async fn create_topic(&self, topic: &str, options: &TopicOptions) -> Result<(), ClusterError> {
+        let mut new_topic = NewTopic::new(
+            topic,
+            options.partitions,
+            TopicReplication::Fixed(options.replicas),
+        );
+        for (name, value) in &options.settings {
+            new_topic = new_topic.set(name, value);
+        }
+        let admin_options = AdminOptions::new()
+            .operation_timeout(Some(REQUEST_TIMEOUT))
+            .request_timeout(Some(REQUEST_TIMEOUT));
+        let results = self
+            .admin
+            .create_topics([&new_topic], &admin_options)
+            .await
+            .map_err(|source| ClusterError::Request {
+                action: format!("create topic `{topic}`"),
+                source,
+            })?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    return Err(ClusterError::Topic {
+                        action: "create",
+                        topic,
+                        code,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic. One that is not there is fine.
+    pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), ClusterError> {
+        let admin_options = AdminOptions::new()
+            .operation_timeout(Some(REQUEST_TIMEOUT))
+            .request_timeout(Some(REQUEST_TIMEOUT));
+        let results = self
+            .admin
+            .delete_topics(&[topic], &admin_options)
+            .await
+            .map_err(|source| ClusterError::Request {
+                action: format!("delete topic `{topic}`"),
+                source,
+            })?;
+        for result in results {
+            match result {
+                Ok(_)
+                | Err((
+                    _,
+                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
+                )) => {}
+                Err((topic, code)) => {
+                    return Err(ClusterError::Topic {
+                        action: "delete",
+                        topic,
+                        code,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks on a thread of its own: librdkafka answers these questions only by blocking.
+    async fn ask<T: Send + 'static>(
+        &self,
+        action: &str,
+        question: impl FnOnce(&AdminClient<Context>) -> Result<T, KafkaError> + Send + 'static,
+    ) -> Result<T, ClusterError> {
+        let admin = Arc::clone(&self.admin);
+        tokio::task::spawn_blocking(move || question(&admin))
+            .await
+            .map_err(|_| ClusterError::Abandoned {
+                action: action.to_owned(),
+            })?
+            .map_err(|source| ClusterError::Request {
+                action: action.to_owned(),
+                source,
+            })
+    }
+}
+
+fn client_config(bootstrap_servers: &str, client_id: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("client.id", client_id)
+        // A restarted broker is found again at once.
+        .set("reconnect.backoff.ms", "20")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("retry.backoff.ms", "20")
+        .set("retry.backoff.max.ms", "500")
+        .set("socket.connection.setup.timeout.ms", "5000")
+        .set("socket.nagle.disable", "true")
+        // Client metrics (KIP-714) cost a request each and nobody reads them.
+        .set("enable.metrics.push", "false")
+        .set("log.connection.close", "false");
+    config
+}

@@ -1,0 +1,370 @@
+//! Reads the partitions of a query's inputs as one sequence, the earliest record first.
+//!
+//! While there are old records to read, partitions wait for each other, so that a join over history sees both
+//! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it:
+//! a record is handed out the moment it arrives.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Record;
+use super::cluster::Cluster;
+use super::context::Context;
+
+/// How long the others wait for a partition that should have old records and shows none
+/// (compaction and transactions leave holes that look so).
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where the reading of a partition begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StartingPoint {
+    /// The topic.
+    pub(crate) topic: Arc<str>,
+    /// The partition.
+    pub(crate) partition: i32,
+    /// The first offset to read.
+    pub(crate) from: i64,
+    /// The first offset that is new: those before it were processed earlier and only rebuild state.
+    pub(crate) new_from: i64,
+    /// The offset after the last record there is now.
+    pub(crate) end: i64,
+}
+
+/// What a reader hands out.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A record that was processed before.
+    Replayed(Record),
+    /// A record to process.
+    New(Record),
+}
+
+/// How far a partition has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    topic: Arc<str>,
+    partition: i32,
+    offset: i64,
+    newest_timestamp: i64,
+}
+
+/// A partition and what was fetched of it.
+struct Lane {
+    topic: Arc<str>,
+    partition: i32,
+    queue: StreamPartitionQueue<Context>,
+    /// The next record to hand out.
+    head: Option<Record>,
+    /// The offset after the last record handed out.
+    position: i64,
+    /// Records before it are replayed.
+    replay_until: i64,
+    /// `replay_until`, or less once the reader has given up waiting for old records.
+    new_from: i64,
+    /// What was the end, or less once the reader has given up waiting.
+    end: i64,
+    newest_timestamp: i64,
+}
+
+impl Lane {
+    fn is_replaying(&self) -> bool {
+        self.position < self.new_from
+    }
+
+    /// Whether the others wait for it: for its replay first, and then until it has caught up.
+    fn is_awaited(&self, replaying: bool) -> bool {
+        self.position < if replaying { self.new_from } else { self.end }
+    }
+}
+
+/// Holds the consumer, and closes it on a thread of its own: closing blocks until the broker has answered.
+/// Nothing depends on the end of that thread, so nobody waits for it.
+struct Consuming(Option<Arc<StreamConsumer<Context>>>);
+
+impl Consuming {
+    fn get(&self) -> &StreamConsumer<Context> {
+        self.0.as_ref().expect("the consumer is only taken by `drop`")
+    }
+}
+
+impl Drop for Consuming {
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        let closing = std::thread::Builder::new().name("consumer-close".to_owned());
+        if let Err(error) = closing.spawn(move || drop(consumer)) {
+            tracing::warn!("a consumer was closed on a thread of the server: {error}");
+        }
+    }
+}
+
+/// Reads several partitions as one sequence.
+pub(crate) struct Reader {
+    // Before the consumer: each lane holds on to it, and the last one to let go closes it.
+    lanes: Vec<Lane>,
+    commits_answered: watch::Receiver<u64>,
+    consumer: Consuming,
+}
+
+impl Reader {
+    /// A consumer for a group, that reads nothing yet but can be asked for the group's positions.
+    pub(crate) fn consumer(cluster: &Cluster, group: &str) -> KafkaResult<StreamConsumer<Context>> {
+        let mut config = cluster.client_config("ksqldb-query");
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Positions are always given; this is for a position the broker no longer has, where going on
+            // with the oldest record loses least.
+            .set("auto.offset.reset", "earliest")
+            .set("allow.auto.create.topics", "false")
+            .set("fetch.min.bytes", "1")
+            .set("fetch.wait.max.ms", "500")
+            .set("fetch.error.backoff.ms", "20")
+            .set("fetch.queue.backoff.ms", "10")
+            .set("queued.min.messages", "2000")
+            .set("queued.max.messages.kbytes", "2048");
+        StreamConsumer::from_config_and_context(&config, Context::new())
+    }
+
+    /// Begins to read.
+    pub(crate) fn open(consumer: StreamConsumer<Context>, starts: &[StartingPoint]) -> KafkaResult<Self> {
+        let consumer = Arc::new(consumer);
+        let mut assignment = TopicPartitionList::with_capacity(starts.len());
+        for start in starts {
+            assignment.add_partition_offset(&start.topic, start.partition, Offset::Offset(start.from))?;
+        }
+        // Split first: a queue that was split by the application stays split when it is assigned, while
+        // splitting afterwards could come too late for the first records.
+        let lanes = starts
+            .iter()
+            .map(|start| {
+                let queue = consumer
+                    .split_partition_queue(&start.topic, start.partition)
+                    .ok_or(KafkaError::Subscription(format!(
+                        "no partition {} of topic `{}`",
+                        start.partition, start.topic
+                    )))?;
+                Ok(Lane {
+                    topic: Arc::clone(&start.topic),
+                    partition: start.partition,
+                    queue,
+                    head: None,
+                    position: start.from,
+                    replay_until: start.new_from,
+                    new_from: start.new_from,
+                    end: start.end,
+                    newest_timestamp: -1,
+                })
+            })
+            .collect::<KafkaResult<Vec<_>>>()?;
+        consumer.assign(&assignment)?;
+        let commits_answered = consumer.client().context().commits_answered();
+        Ok(Self {
+            consumer: Consuming(Some(consumer)),
+            commits_answered,
+            lanes,
+        })
+    }
+
+    /// The next record. Nothing is lost when the future is dropped before it is ready.
+    pub(crate) async fn next(&mut self) -> KafkaResult<Arrival> {
+        loop {
+            self.take_what_is_there()?;
+            let replaying = self.lanes.iter().any(Lane::is_replaying);
+            let awaited = self
+                .lanes
+                .iter()
+                .any(|lane| lane.head.is_none() && lane.is_awaited(replaying));
+            if !awaited {
+                if let Some(arrival) = self.hand_out(replaying) {
+                    return Ok(arrival);
+                }
+                self.wait().await?;
+            } else if let Ok(result) = timeout(PATIENCE, self.wait()).await {
+                result?;
+            } else {
+                for lane in &mut self.lanes {
+                    if lane.head.is_none() {
+                        lane.new_from = lane.new_from.min(lane.position);
+                        lane.end = lane.end.min(lane.position);
+                    }
+                }
+            }
+        }
+    }
+
+    /// How far each partition has been handed out.
+    pub(crate) fn positions(&self) -> Vec<Position> {
+        self.lanes
+            .iter()
+            .map(|lane| Position {
+                topic: Arc::clone(&lane.topic),
+                partition: lane.partition,
+                offset: lane.position,
+                newest_timestamp: lane.newest_timestamp,
+            })
+            .collect()
+    }
+
+    /// Commits positions for the group; the answer is only counted.
+    /// The newest timestamp goes along, so that a restart knows how far back the state reaches.
+    pub(crate) fn commit(&self, positions: &[Position]) -> KafkaResult<()> {
+        // A query that is never idle never waits; the answers to its earlier commits are taken here.
+        let mut task = TaskContext::from_waker(Waker::noop());
+        let mut events = self.consumer.get().stream();
+        while let Poll::Ready(Some(event)) = Pin::new(&mut events).poll_next(&mut task) {
+            accept(event.map(drop))?;
+        }
+        let mut offsets = TopicPartitionList::with_capacity(positions.len());
+        for position in positions {
+            let mut element = offsets.add_partition(&position.topic, position.partition);
+            element.set_offset(Offset::Offset(position.offset))?;
+            element.set_metadata(position.newest_timestamp.to_string());
+        }
+        self.consumer.get().commit(&offsets, CommitMode::Async)
+    }
+
+    /// Commits positions and waits for the answer, at most so long.
+    pub(crate) async fn commit_and_wait(&mut self, positions: &[Position], deadline: Duration) -> KafkaResult<()> {
+        self.commits_answered.borrow_and_update();
+        self.commit(positions)?;
+        let Self {
+            consumer,
+            commits_answered,
+            ..
+        } = self;
+        let mut events = consumer.get().stream();
+        // The answer is delivered by polling the consumer's own events.
+        let serve_events = poll_fn(|task| {
+            while Pin::new(&mut events).poll_next(task).is_ready() {}
+            Poll::<()>::Pending
+        });
+        let answer = async {
+            tokio::select! {
+                _ = commits_answered.changed() => {}
+                () = serve_events => {}
+            }
+        };
+        // Without an answer the restart repeats what was not committed.
+        let _ = timeout(deadline, answer).await;
+        Ok(())
+    }
+
+    /// Takes the next record of every lane that has one ready.
+    fn take_what_is_there(&mut self) -> KafkaResult<()> {
+        let mut task = TaskContext::from_waker(Waker::noop());
+        for lane in &mut self.lanes {
+            if lane.head.is_none()
+                && let Poll::Ready(Some(message)) = pin!(lane.queue.stream()).poll_next(&mut task)
+            {
+                lane.head = accept(message.map(|message| detach(&message, &lane.topic)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until an empty lane has a record.
+    async fn wait(&mut self) -> KafkaResult<()> {
+        let (index, record) = {
+            let mut events = self.consumer.get().stream();
+            let mut waiting: Vec<_> = self
+                .lanes
+                .iter()
+                .enumerate()
+                .filter(|(_, lane)| lane.head.is_none())
+                .map(|(index, lane)| (index, &lane.topic, lane.queue.stream()))
+                .collect();
+            poll_fn(|task| {
+                while let Poll::Ready(Some(event)) = Pin::new(&mut events).poll_next(task) {
+                    if let Err(error) = accept(event.map(drop)) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                for (index, topic, stream) in &mut waiting {
+                    while let Poll::Ready(Some(message)) = Pin::new(&mut *stream).poll_next(task) {
+                        match accept(message.map(|message| detach(&message, topic))) {
+                            Ok(Some(record)) => return Poll::Ready(Ok((*index, record))),
+                            Ok(None) => {}
+                            Err(error) => return Poll::Ready(Err(error)),
+                        }
+                    }
+                }
+                Poll::Pending
+            })
+            .await?
+        };
+        self.lanes[index].head = Some(record);
+        Ok(())
+    }
+
+    /// Hands out the head with the smallest timestamp, of lanes that replay if any does.
+    fn hand_out(&mut self, replaying: bool) -> Option<Arrival> {
+        let lane = self
+            .lanes
+            .iter_mut()
+            .filter(|lane| !replaying || lane.is_replaying())
+            .filter_map(|lane| Some((lane.head.as_ref()?.timestamp, lane)))
+            .min_by_key(|(timestamp, _)| *timestamp)?
+            .1;
+        let record = lane.head.take()?;
+        lane.position = record.offset + 1;
+        lane.newest_timestamp = lane.newest_timestamp.max(record.timestamp);
+        Some(if record.offset < lane.replay_until {
+            Arrival::Replayed(record)
+        } else {
+            Arrival::New(record)
+        })
+    }
+}
+
+/// Sorts out errors: what librdkafka recovers from by itself is not one.
+fn accept<T>(result: KafkaResult<T>) -> KafkaResult<Option<T>> {
+    match result {
+        Ok(item) => Ok(Some(item)),
+        Err(error) => match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::Fatal,
+            ) => Err(error),
+            _ => {
+                tracing::debug!("a consumer recovers from: {error}");
+                Ok(None)
+            }
+        },
+    }
+}
+
+fn detach(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+            .collect()
+    });
+    Record {
+        topic: Arc::clone(topic),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    }
+}

@@ -1,0 +1,279 @@
+//! `FROM … JOIN …`: the sources a query reads, the columns it may name, and what the joins compare.
+
+use std::sync::Arc;
+
+use super::PlanError;
+use crate::expression::{Expr, Scope, ScopeColumn, compile, text};
+use crate::metastore::{Metastore, Source};
+use crate::syntax::ast::{
+    AliasedSource, BinaryOperator, Expression, ExpressionKind, Join, JoinKind, Query, SourceKind,
+    Within,
+};
+use crate::types::SqlType;
+
+/// The columns that every row has without being declared.
+pub(super) const PSEUDO_COLUMNS: [(&str, SqlType); 3] = [
+    ("ROWTIME", SqlType::Bigint),
+    ("ROWPARTITION", SqlType::Integer),
+    ("ROWOFFSET", SqlType::Bigint),
+];
+
+/// A source a query reads.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    pub(super) alias: String,
+    pub(super) source: Arc<Source>,
+    /// The place of its first column in the scope; its declared columns, then the pseudo columns, follow.
+    pub(super) first: usize,
+}
+
+impl Input {
+    /// How many places it has in the scope.
+    pub(super) fn width(&self) -> usize {
+        self.source.schema.columns.len() + PSEUDO_COLUMNS.len()
+    }
+}
+
+/// What a join compares; places are the scope's.
+#[derive(Debug, Clone)]
+pub(super) struct JoinCriteria {
+    pub(super) kind: JoinKind,
+    pub(super) within: Within,
+    /// Over the inputs so far.
+    pub(super) left: Expr,
+    /// Over the joined input.
+    pub(super) right: Expr,
+    pub(super) key_type: SqlType,
+    /// The sides that are plain columns, as they are written.
+    pub(super) columns: Vec<(Expr, String)>,
+}
+
+/// The sources of a query, joined.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    pub(super) inputs: Vec<Input>,
+    pub(super) scope: Scope,
+    pub(super) joins: Vec<JoinCriteria>,
+    /// The place of the key that the last join makes where neither side's column can be it.
+    pub(super) synthetic_key: Option<usize>,
+}
+
+impl Inputs {
+    pub(super) fn resolve(metastore: &Metastore, query: &Query) -> Result<Self, PlanError> {
+        let mut resolved = Self {
+            inputs: Vec::new(),
+            scope: Scope::default(),
+            joins: Vec::new(),
+            synthetic_key: None,
+        };
+        resolved.add(metastore, &query.from, query.joins.len())?;
+        for join in &query.joins {
+            resolved.add(metastore, &join.source, query.joins.len())?;
+            let criteria = resolved.criteria(join)?;
+            resolved.joins.push(criteria);
+        }
+        if let Some(last) = resolved.joins.last()
+            && (last.columns.is_empty() || last.kind == JoinKind::Full)
+        {
+            resolved.synthetic_key = Some(resolved.scope.columns.len());
+            resolved.scope.columns.push(ScopeColumn {
+                source: None,
+                name: resolved.unused_key_name(),
+                sql_type: last.key_type.clone(),
+            });
+        }
+        Ok(resolved)
+    }
+
+    fn add(
+        &mut self,
+        metastore: &Metastore,
+        from: &AliasedSource,
+        joins: usize,
+    ) -> Result<(), PlanError> {
+        let Some(source) = metastore.get(&from.name) else {
+            return Err(PlanError {
+                message: format!("{} does not exist.", from.name),
+                position: Some(from.position),
+            });
+        };
+        if let Some(first) = self.inputs.iter().find(|input| input.source.name == source.name) {
+            return Err(PlanError::new(if joins > 1 {
+                format!(
+                    "N-way joins do not support multiple occurrences of the same source. Source: '{}'.",
+                    source.name
+                )
+            } else {
+                format!(
+                    "Can not join '{}' to '{}': self joins are not yet supported.",
+                    source.name, first.source.name
+                )
+            }));
+        }
+        if self.inputs.iter().any(|input| input.alias == from.alias) {
+            return Err(PlanError::new(format!(
+                "The alias '{}' names more than one source.",
+                from.alias
+            )));
+        }
+        if source.kind == SourceKind::Table {
+            return Err(PlanError {
+                message: format!(
+                    "{} is a table. Queries over tables are not supported yet by this server: only streams can be selected from and joined.",
+                    source.name
+                ),
+                position: Some(from.position),
+            });
+        }
+        let first = self.scope.columns.len();
+        let declared = source.schema.columns.iter();
+        let declared = declared.map(|column| (column.name.clone(), column.sql_type.clone()));
+        let pseudo = PSEUDO_COLUMNS.into_iter();
+        let pseudo = pseudo.map(|(name, sql_type)| (name.to_owned(), sql_type));
+        let alias = &from.alias;
+        self.scope
+            .columns
+            .extend(declared.chain(pseudo).map(|(name, sql_type)| ScopeColumn {
+                source: Some(alias.clone()),
+                name,
+                sql_type,
+            }));
+        self.inputs.push(Input {
+            alias: from.alias.clone(),
+            source: Arc::clone(source),
+            first,
+        });
+        Ok(())
+    }
+
+    /// Checks the join of the input that was added last with those before it.
+    fn criteria(&self, join: &Join) -> Result<JoinCriteria, PlanError> {
+        let Some(within) = join.within else {
+            return Err(PlanError::new(
+                "Stream-Stream joins must have a WITHIN clause specified. None was provided. To learn about how to specify a WITHIN clause with a stream-stream join, please visit: https://docs.confluent.io/current/ksql/docs/syntax-reference.html#create-stream-as-select",
+            ));
+        };
+        let (left, right) = match &join.criteria.kind {
+            ExpressionKind::Binary(left, BinaryOperator::Equal, right) => (left, right),
+            ExpressionKind::Binary(left, BinaryOperator::And, right)
+                if is_equality(left) && is_equality(right) =>
+            {
+                return Err(PlanError::new(format!(
+                    "Invalid join condition: joins on multiple conditions are not yet supported. Got {}.",
+                    text(&join.criteria)
+                )));
+            }
+            ExpressionKind::Binary(_, operator, _) if is_comparison(*operator) => {
+                return Err(PlanError::new(
+                    "Only equality join criteria is supported.",
+                ));
+            }
+            _ => {
+                return Err(PlanError::new(format!(
+                    "Unsupported join expression: {}",
+                    text(&join.criteria)
+                )));
+            }
+        };
+        let left_input = self.only_input(left, &join.criteria)?;
+        let right_input = self.only_input(right, &join.criteria)?;
+        let joined = self.inputs.len() - 1;
+        let (left, right) = match (left_input == joined, right_input == joined) {
+            (false, true) => (left, right),
+            (true, false) => (right, left),
+            _ => {
+                return Err(PlanError::new(format!(
+                    "Each side of the join must reference exactly one source and not the same source. Left side references `{}` and right references `{}`",
+                    self.inputs[left_input].alias, self.inputs[right_input].alias
+                )));
+            }
+        };
+        let left_side = compile(left, &self.scope, "JOIN ON")?;
+        let right_side = compile(right, &self.scope, "JOIN ON")?;
+        let key_type = match (&left_side.sql_type, &right_side.sql_type) {
+            (Some(left_type), Some(right_type)) if left_type == right_type => left_type.clone(),
+            (left_type, right_type) => {
+                let name = |sql_type: &Option<SqlType>| {
+                    sql_type.as_ref().map_or("NULL".to_owned(), ToString::to_string)
+                };
+                return Err(PlanError::new(format!(
+                    "Invalid join condition: types don't match. Got {}{{{}}} = {}{{{}}}.",
+                    text(left),
+                    name(left_type),
+                    text(right),
+                    name(right_type)
+                )));
+            }
+        };
+        let sides = [(&left_side.expr, left), (&right_side.expr, right)];
+        let columns = sides
+            .into_iter()
+            .filter(|(expr, _)| matches!(expr, Expr::Column(_)))
+            .map(|(expr, side)| (expr.clone(), text(side)))
+            .collect();
+        Ok(JoinCriteria {
+            kind: join.kind,
+            within,
+            key_type,
+            columns,
+            left: left_side.expr,
+            right: right_side.expr,
+        })
+    }
+
+    /// The one input an expression is about.
+    fn only_input(&self, side: &Expression, criteria: &Expression) -> Result<usize, PlanError> {
+        let mut compiled = compile(side, &self.scope, "JOIN ON")?.expr;
+        let mut places = Vec::new();
+        compiled.walk(&mut |expr| {
+            if let Expr::Column(place) = expr {
+                places.push(*place);
+            }
+            crate::expression::Descend::Yes
+        });
+        let owner = |place: &usize| self.inputs.iter().rposition(|input| input.first <= *place);
+        let owners: Vec<_> = places.iter().filter_map(owner).collect();
+        match owners.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other == first) => Ok(*first),
+            _ => Err(PlanError::new(format!(
+                "Invalid comparison expression '{}' in join '{}'. Each side of the join comparison must contain references from exactly one source.",
+                text(side),
+                text(criteria)
+            ))),
+        }
+    }
+
+    fn unused_key_name(&self) -> String {
+        let is_used = |name: &str| self.scope.columns.iter().any(|column| column.name == name);
+        if !is_used("ROWKEY") {
+            return "ROWKEY".to_owned();
+        }
+        let mut number = 1;
+        loop {
+            let name = format!("ROWKEY_{number}");
+            if !is_used(&name) {
+                return name;
+            }
+            number += 1;
+        }
+    }
+}
+
+fn is_comparison(operator: BinaryOperator) -> bool {
+    !matches!(operator, BinaryOperator::And | BinaryOperator::Or)
+        && !matches!(
+            operator,
+            BinaryOperator::Add
+                | BinaryOperator::Subtract
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+        )
+}
+
+fn is_equality(expression: &Expression) -> bool {
+    matches!(
+        expression.kind,
+        ExpressionKind::Binary(_, BinaryOperator::Equal, _)
+    )
+}

@@ -1,0 +1,300 @@
+//! The `WITH` clause: which properties there are, and what their values mean.
+
+use super::PlanError;
+use crate::metastore::TimestampColumn;
+use crate::serde::Format;
+use crate::syntax::ast::{Literal, Properties};
+use crate::types::{Schema, SqlType};
+
+/// What the declaration of a source may set.
+pub(super) const OF_SOURCES: &[&str] = &[
+    "CLEANUP_POLICY",
+    "FORMAT",
+    "KAFKA_TOPIC",
+    "KEY_DELIMITER",
+    "KEY_FORMAT",
+    "PARTITIONS",
+    "REPLICAS",
+    "RETENTION_MS",
+    "TIMESTAMP",
+    "TIMESTAMP_FORMAT",
+    "VALUE_DELIMITER",
+    "VALUE_FORMAT",
+    "WINDOW_SIZE",
+    "WINDOW_TYPE",
+    "WRAP_SINGLE_VALUE",
+];
+
+/// What `CREATE … AS SELECT` may set.
+pub(super) const OF_SINKS: &[&str] = &[
+    "CLEANUP_POLICY",
+    "FORMAT",
+    "KAFKA_TOPIC",
+    "KEY_DELIMITER",
+    "KEY_FORMAT",
+    "PARTITIONS",
+    "QUERY_ID",
+    "REPLICAS",
+    "RETENTION_MS",
+    "TIMESTAMP",
+    "TIMESTAMP_FORMAT",
+    "VALUE_DELIMITER",
+    "VALUE_FORMAT",
+    "WRAP_SINGLE_VALUE",
+];
+
+/// What `INSERT INTO … SELECT` may set.
+pub(super) const OF_INSERTS: &[&str] = &["QUERY_ID"];
+
+/// A `WITH` clause all of whose properties are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct With<'a> {
+    properties: &'a Properties,
+}
+
+impl<'a> With<'a> {
+    pub(super) fn new(properties: &'a Properties, known: &[&str]) -> Result<Self, PlanError> {
+        let mut unknown: Vec<&str> = properties
+            .0
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !known.contains(name))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(Self { properties });
+        }
+        unknown.sort_unstable();
+        Err(PlanError::new(format!(
+            "Invalid config variable(s) in the WITH clause: {}",
+            unknown.join(",")
+        )))
+    }
+
+    pub(super) fn text(self, name: &str) -> Result<Option<&'a str>, PlanError> {
+        match self.properties.get(name) {
+            None | Some(Literal::Null) => Ok(None),
+            Some(Literal::String(text)) => Ok(Some(text)),
+            Some(other) => Err(invalid(name, &literal_text(other), "a string")),
+        }
+    }
+
+    /// An integer, also in quotes.
+    fn integer(self, name: &str, lowest: i64, highest: i64) -> Result<Option<i64>, PlanError> {
+        let number = match self.properties.get(name) {
+            None | Some(Literal::Null) => return Ok(None),
+            Some(Literal::Integer(number)) => Some(i64::from(*number)),
+            Some(Literal::Bigint(number)) => Some(*number),
+            Some(Literal::String(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        match number {
+            Some(number) if (lowest..=highest).contains(&number) => Ok(Some(number)),
+            _ => {
+                let found = self.properties.get(name).map(literal_text).unwrap_or_default();
+                let expected = format!("an integer from {lowest} to {highest}");
+                Err(invalid(name, &found, &expected))
+            }
+        }
+    }
+
+    /// A truth, also in quotes.
+    pub(super) fn flag(self, name: &str) -> Result<Option<bool>, PlanError> {
+        match self.properties.get(name) {
+            None | Some(Literal::Null) => Ok(None),
+            Some(Literal::Boolean(flag)) => Ok(Some(*flag)),
+            Some(Literal::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Literal::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(other) => Err(invalid(name, &literal_text(other), "true or false")),
+        }
+    }
+
+    pub(super) fn partitions(self) -> Result<Option<i32>, PlanError> {
+        let number = self.integer("PARTITIONS", 1, i64::from(i32::MAX))?;
+        Ok(number.and_then(|number| i32::try_from(number).ok()))
+    }
+
+    pub(super) fn replicas(self) -> Result<Option<i16>, PlanError> {
+        // -1 is the broker's default.
+        let number = self.integer("REPLICAS", -1, i64::from(i16::MAX))?;
+        Ok(number.and_then(|number| i16::try_from(number).ok()))
+    }
+
+    pub(super) fn retention_ms(self) -> Result<Option<i64>, PlanError> {
+        self.integer("RETENTION_MS", -1, i64::MAX)
+    }
+
+    pub(super) fn key_format(self) -> Result<Option<Format>, PlanError> {
+        self.format("KEY_FORMAT", "KEY_DELIMITER")
+    }
+
+    pub(super) fn value_format(self) -> Result<Option<Format>, PlanError> {
+        self.format("VALUE_FORMAT", "VALUE_DELIMITER")
+    }
+
+    fn format(self, name: &str, delimiter_name: &str) -> Result<Option<Format>, PlanError> {
+        let own = self.text(name)?;
+        let both = self.text("FORMAT")?;
+        if own.is_some() && both.is_some() {
+            return Err(PlanError::new(format!(
+                "Cannot supply both '{name}' and 'FORMAT' properties, as 'FORMAT' sets both key and value formats."
+            )));
+        }
+        let delimiter = self.text(delimiter_name)?;
+        let Some(format) = own.or(both) else {
+            return match delimiter {
+                None => Ok(None),
+                Some(_) => Err(PlanError::new(
+                    "Delimiter only supported with DELIMITED format",
+                )),
+            };
+        };
+        let format = match format.to_uppercase().as_str() {
+            "JSON" => Format::Json,
+            "KAFKA" => Format::Kafka,
+            "NONE" => Format::None,
+            "DELIMITED" => Format::Delimited {
+                delimiter: delimiter.map_or(Ok(','), parse_delimiter)?,
+            },
+            registry @ ("AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR") => {
+                return Err(PlanError::new(format!(
+                    "The '{registry}' format is not supported by this server. Supported: DELIMITED, JSON, KAFKA, NONE"
+                )));
+            }
+            other => {
+                return Err(PlanError::new(format!(
+                    "Unknown format: {other}\nValid formats are: DELIMITED, JSON, KAFKA, NONE"
+                )));
+            }
+        };
+        if delimiter.is_some() && !matches!(format, Format::Delimited { .. }) {
+            return Err(PlanError::new(
+                "Delimiter only supported with DELIMITED format",
+            ));
+        }
+        Ok(Some(format))
+    }
+
+    /// `TIMESTAMP` and `TIMESTAMP_FORMAT`, checked against the columns.
+    pub(super) fn timestamp(self, schema: &Schema) -> Result<Option<TimestampColumn>, PlanError> {
+        let format = self.text("TIMESTAMP_FORMAT")?;
+        let Some(column) = self.text("TIMESTAMP")? else {
+            return match format {
+                None => Ok(None),
+                Some(_) => Err(PlanError::new(
+                    "'TIMESTAMP_FORMAT' is set in the WITH clause but 'TIMESTAMP' is not.",
+                )),
+            };
+        };
+        let column = match column.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
+            Some(quoted) => quoted.to_owned(),
+            None => column.to_uppercase(),
+        };
+        let Some(place) = schema.position(&column) else {
+            return Err(PlanError::new(format!(
+                "The TIMESTAMP column set in the WITH clause does not exist in the schema: '{column}'"
+            )));
+        };
+        match (&schema.columns[place].sql_type, format) {
+            (SqlType::Bigint | SqlType::Timestamp, None) | (SqlType::String, Some(_)) => {}
+            (SqlType::String, None) => {
+                return Err(PlanError::new(format!(
+                    "A String timestamp field has been specified without also specifying the 'timestamp_format'. Column: '{column}'"
+                )));
+            }
+            (SqlType::Bigint | SqlType::Timestamp, Some(_)) => {
+                return Err(PlanError::new(format!(
+                    "'timestamp_format' set in the WITH clause can only be used when the timestamp column is of type STRING. Column: '{column}'"
+                )));
+            }
+            (other, _) => {
+                return Err(PlanError::new(format!(
+                    "Timestamp column, {column}, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified. Got {other}"
+                )));
+            }
+        }
+        Ok(Some(TimestampColumn {
+            column,
+            format: format.map(ToOwned::to_owned),
+        }))
+    }
+}
+
+fn parse_delimiter(text: &str) -> Result<char, PlanError> {
+    let mut characters = text.chars();
+    match (text, characters.next(), characters.next()) {
+        ("SPACE", ..) => Ok(' '),
+        ("TAB", ..) => Ok('\t'),
+        (_, Some(character), None) => Ok(character),
+        _ => Err(PlanError::new(format!(
+            "Invalid delimiter value: '{text}'. Delimiter must be a single character or SPACE,TAB"
+        ))),
+    }
+}
+
+fn invalid(name: &str, found: &str, expected: &str) -> PlanError {
+    PlanError::new(format!(
+        "Invalid value {found} for property {name}: it must be {expected}"
+    ))
+}
+
+fn literal_text(literal: &Literal) -> String {
+    match literal {
+        Literal::Null => "NULL".to_owned(),
+        Literal::Boolean(flag) => flag.to_string(),
+        Literal::Integer(number) => number.to_string(),
+        Literal::Bigint(number) => number.to_string(),
+        Literal::Decimal(digits) => digits.clone(),
+        Literal::Double(number) => number.to_string(),
+        Literal::String(text) => format!("'{text}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(properties: &[(&str, &str)]) -> Properties {
+        let literal = |text: &str| Literal::String(text.to_owned());
+        Properties(
+            properties
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), literal(value)))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn unknown_properties_are_named() {
+        let properties = with(&[("KEY", "a"), ("FOO", "b"), ("KAFKA_TOPIC", "t")]);
+        let error = With::new(&properties, OF_SOURCES).expect_err("two are unknown");
+        assert_eq!(
+            error.message,
+            "Invalid config variable(s) in the WITH clause: FOO,KEY"
+        );
+    }
+
+    #[test]
+    fn formats() {
+        let value_format = |properties: &[(&str, &str)]| {
+            let properties = with(properties);
+            With::new(&properties, OF_SOURCES).and_then(With::value_format)
+        };
+        assert_eq!(value_format(&[("FORMAT", "json")]), Ok(Some(Format::Json)));
+        assert_eq!(
+            value_format(&[("VALUE_FORMAT", "DELIMITED"), ("VALUE_DELIMITER", "TAB")]),
+            Ok(Some(Format::Delimited { delimiter: '\t' }))
+        );
+        assert!(value_format(&[("FORMAT", "JSON"), ("VALUE_FORMAT", "JSON")]).is_err());
+        assert!(value_format(&[("VALUE_FORMAT", "JSON"), ("VALUE_DELIMITER", ",")]).is_err());
+        assert!(value_format(&[("VALUE_FORMAT", "XML")]).is_err());
+    }
+
+    #[test]
+    fn numbers_have_limits() {
+        for (text, expected) in [("3", Ok(Some(3))), ("0", Err(())), ("x", Err(()))] {
+            let properties = with(&[("PARTITIONS", text)]);
+            let found = With::new(&properties, OF_SOURCES).and_then(With::partitions);
+            assert_eq!(found.map_err(|_| ()), expected);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `CREATE STREAM|TABLE` with columns.
+
+use super::PlanError;
+use super::properties::{OF_SOURCES, With};
+use crate::metastore::Source;
+use crate::serde::{Format, check_columns};
+use crate::syntax::ast::{ColumnConstraint, ColumnDefinition, CreateSource, SourceKind};
+use crate::types::{Column, Namespace, Schema, SqlType, StructField};
+
+/// The names that no column may have.
+const PSEUDO_COLUMNS: &[&str] = &[
+    "ROWTIME",
+    "ROWPARTITION",
+    "ROWOFFSET",
+    "WINDOWSTART",
+    "WINDOWEND",
+];
+
+/// What `CREATE STREAM|TABLE` declares. `statement` is kept in the source.
+pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source, PlanError> {
+    let with = With::new(&declaration.properties, OF_SOURCES)?;
+    let Some(topic) = with.text("KAFKA_TOPIC")? else {
+        return Err(PlanError::new(
+            "Missing required property \"KAFKA_TOPIC\" which has no default value.",
+        ));
+    };
+    let Some(value_format) = with.value_format()? else {
+        return Err(PlanError::new(
+            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default via the 'ksql.persistence.default.format.value' config.",
+        ));
+    };
+    if with.text("WINDOW_TYPE")?.is_some() {
+        return Err(PlanError::new(
+            "Windowed sources (WINDOW_TYPE) are not supported yet by this server.",
+        ));
+    }
+    if declaration.columns.is_empty() {
+        return Err(PlanError::new(
+            "The statement does not define any columns.",
+        ));
+    }
+    let (schema, headers) = schema_of(declaration)?;
+    let key_format = with.key_format()?.unwrap_or(Format::Kafka);
+    check_schema(&schema, key_format, value_format)?;
+    let source = Source {
+        name: declaration.name.clone(),
+        kind: declaration.kind,
+        topic: topic.to_owned(),
+        key_format,
+        value_format,
+        wrap_single_value: with.flag("WRAP_SINGLE_VALUE")?.unwrap_or(true),
+        timestamp: with.timestamp(&schema)?,
+        partitions: with.partitions()?,
+        replicas: with.replicas()?,
+        retention_ms: with.retention_ms()?,
+        headers,
+        read_only: declaration.read_only,
+        derived_from: Vec::new(),
+        statement: statement.to_owned(),
+        schema,
+    };
+    super::timestamps::check(&source)?;
+    Ok(source)
+}
+
+/// Whether the formats can hold the columns.
+pub(super) fn check_schema(
+    schema: &Schema,
+    key_format: Format,
+    value_format: Format,
+) -> Result<(), PlanError> {
+    let key: Vec<_> = schema.key().collect();
+    let value: Vec<_> = schema.value().collect();
+    check_columns(key_format, &key).map_err(|error| PlanError::new(format!("Key format does not support schema.\nformat: {key_format}\nreason: {error}")))?;
+    check_columns(value_format, &value).map_err(|error| PlanError::new(format!("Value format does not support schema.\nformat: {value_format}\nreason: {error}")))?;
+    Ok(())
+}
+
+fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>), PlanError> {
+    let mut columns = Vec::new();
+    let mut headers = Vec::new();
+    for definition in &declaration.columns {
+        let at = |message: String| PlanError::at(definition.position, message);
+        if PSEUDO_COLUMNS.contains(&definition.name.as_str()) {
+            return Err(at(format!(
+                "'{}' is a reserved column name. You cannot use it as a name for a column.",
+                definition.name
+            )));
+        }
+        if columns.iter().any(|column: &Column| column.name == definition.name) {
+            return Err(at(format!(
+                "Duplicate column names: {}",
+                definition.name
+            )));
+        }
+        let namespace = namespace_of(declaration.kind, definition)?;
+        if namespace == Namespace::Headers {
+            headers.push(header_of(definition)?);
+        }
+        columns.push(Column {
+            name: definition.name.clone(),
+            sql_type: definition.sql_type.clone(),
+            namespace,
+        });
+    }
+    if headers.iter().any(Option::is_none) && headers.len() > 1 {
+        return Err(PlanError::new(format!(
+            "Schema already contains a HEADERS column. {}",
+            declaration.name
+        )));
+    }
+    let has_key = columns.iter().any(|column| column.namespace == Namespace::Key);
+    if declaration.kind == SourceKind::Table && !has_key {
+        return Err(PlanError::new(
+            "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
+        ));
+    }
+    // Stable: the order of declaration stays within each part.
+    columns.sort_by_key(|column| match column.namespace {
+        Namespace::Key => 0,
+        Namespace::Value => 1,
+        Namespace::Headers => 2,
+    });
+    Ok((Schema { columns }, headers))
+}
+
+fn namespace_of(kind: SourceKind, definition: &ColumnDefinition) -> Result<Namespace, PlanError> {
+    let at = |message: String| Err(PlanError::at(definition.position, message));
+    match (&definition.constraint, kind) {
+        (ColumnConstraint::None, _) => Ok(Namespace::Value),
+        (ColumnConstraint::Key, SourceKind::Stream)
+        | (ColumnConstraint::PrimaryKey, SourceKind::Table) => Ok(Namespace::Key),
+        (ColumnConstraint::PrimaryKey, SourceKind::Stream) => at(format!(
+            "Column `{}` is a 'PRIMARY KEY' column: please use 'KEY' for streams.\n\
+             Tables have PRIMARY KEYs, which are unique and NON NULL.\n\
+             Streams have KEYs, which have no uniqueness or NON NULL constraints.",
+            definition.name
+        )),
+        (ColumnConstraint::Key, SourceKind::Table) => at(format!(
+            "Column `{}` is a 'KEY' column: please use 'PRIMARY KEY' for tables.\n\
+             Tables have PRIMARY KEYs, which are unique and NON NULL.\n\
+             Streams have KEYs, which have no uniqueness or NON NULL constraints.",
+            definition.name
+        )),
+        (ColumnConstraint::Headers | ColumnConstraint::Header(_), _) => Ok(Namespace::Headers),
+    }
+}
+
+/// What a column of headers takes: one header, or all of them.
+fn header_of(definition: &ColumnDefinition) -> Result<Option<String>, PlanError> {
+    let (header, expected) = match &definition.constraint {
+        ColumnConstraint::Header(name) => (Some(name.clone()), SqlType::Bytes),
+        _ => (None, all_headers_type()),
+    };
+    if definition.sql_type != expected {
+        let constraint = match &header {
+            Some(name) => format!("HEADER('{name}')"),
+            None => "HEADERS".to_owned(),
+        };
+        return Err(PlanError::at(
+            definition.position,
+            format!(
+                "Invalid type for {constraint} column: expected {expected}, got {}",
+                definition.sql_type
+            ),
+        ));
+    }
+    Ok(header)
+}
+
+fn all_headers_type() -> SqlType {
+    let field = |name: &str, sql_type| StructField {
+        name: name.to_owned(),
+        sql_type,
+    };
+    SqlType::Array(Box::new(SqlType::Struct(vec![
+        field("KEY", SqlType::String),
+        field("VALUE", SqlType::Bytes),
+    ])))
+}

@@ -1,0 +1,76 @@
+//! What a client accepts.
+
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+
+/// ksqlDB's own JSON type.
+pub(super) const KSQL_JSON: &str = "application/vnd.ksql.v1+json";
+/// Plain JSON.
+pub(super) const JSON: &str = "application/json";
+/// One JSON value a line.
+pub(super) const DELIMITED: &str = "application/vnd.ksqlapi.delimited.v1";
+
+/// The first of the offered types that the client accepts best. `None`: it accepts none of them.
+pub(super) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'static str> {
+    let mut ranges: Vec<(f32, String)> = Vec::new();
+    for header in headers.get_all(ACCEPT) {
+        for range in header.to_str().unwrap_or_default().split(',') {
+            let mut parts = range.split(';');
+            let media_type = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+            if media_type.is_empty() {
+                continue;
+            }
+            let quality = parts
+                .filter_map(|parameter| parameter.trim().strip_prefix("q="))
+                .find_map(|quality| quality.trim().parse().ok())
+                .unwrap_or(1.0);
+            ranges.push((quality, media_type));
+        }
+    }
+    if ranges.is_empty() {
+        return offered.first().copied();
+    }
+    ranges.retain(|(quality, _)| *quality > 0.0);
+    // Stable: of equally welcome types the one named first wins.
+    ranges.sort_by(|left, right| right.0.total_cmp(&left.0));
+    ranges.iter().find_map(|(_, range)| {
+        offered
+            .iter()
+            .find(|offer| match range.as_str() {
+                "*/*" | "application/*" => true,
+                range => range == **offer,
+            })
+            .copied()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn chosen(accept: Option<&str>) -> Option<&'static str> {
+        let mut headers = HeaderMap::new();
+        if let Some(accept) = accept {
+            headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
+        }
+        choose(&headers, &[KSQL_JSON, JSON, DELIMITED])
+    }
+
+    #[test]
+    fn the_best_accepted_type_is_chosen() {
+        for (accept, expected) in [
+            (None, Some(KSQL_JSON)),
+            (Some("*/*"), Some(KSQL_JSON)),
+            (Some("application/*"), Some(KSQL_JSON)),
+            (Some("application/json"), Some(JSON)),
+            (Some("Application/JSON; charset=utf-8"), Some(JSON)),
+            (Some("application/json;q=0.1, application/vnd.ksqlapi.delimited.v1"), Some(DELIMITED)),
+            (Some("text/html, application/json;q=0"), None),
+            (Some("text/plain"), None),
+        ] {
+            assert_eq!(chosen(accept), expected, "{accept:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `POST /ksql`: statements.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::accept::{JSON, KSQL_JSON, choose};
+use super::{App, response};
+use crate::execution::Request;
+
+/// The body of `/ksql` and `/query`. What else it has is ignored.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct KsqlRequest {
+    ksql: String,
+    #[serde(default)]
+    streams_properties: Option<BTreeMap<String, Json>>,
+    #[serde(default)]
+    session_variables: Option<BTreeMap<String, Json>>,
+    #[serde(default)]
+    command_sequence_number: Option<i64>,
+}
+
+impl From<KsqlRequest> for Request {
+    fn from(body: KsqlRequest) -> Self {
+        Self {
+            statements: body.ksql,
+            properties: body.streams_properties.unwrap_or_default(),
+            variables: body.session_variables.unwrap_or_default(),
+            after: body.command_sequence_number,
+        }
+    }
+}
+
+/// `POST /ksql`
+pub(super) async fn execute(State(shared): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    if choose(&headers, &[KSQL_JSON, JSON]).is_none() {
+        return response::not_acceptable();
+    }
+    let result = async {
+        let request: KsqlRequest = response::parse(&body)?;
+        // A task of its own: a client that hangs up must not cut a command in half.
+        let executor = shared.executor()?;
+        let execution = tokio::spawn(async move { executor.execute(&request.into()).await });
+        execution.await.unwrap_or_else(|error| Err(shared.internal_error(&error)))
+    };
+    match result.await {
+        Ok(answers) => response::json(StatusCode::OK, &answers),
+        Err(failure) => response::failure(&failure),
+    }
+}

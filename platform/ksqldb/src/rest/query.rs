@@ -1,0 +1,293 @@
+//! `POST /query`, `/query-stream`, `/close-query`: rows as they come.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_core::Stream;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
+
+use super::accept::{DELIMITED, JSON, KSQL_JSON, choose};
+use super::ksql::KsqlRequest;
+use super::row::{schema_text, write_row, write_text};
+use super::{App, response};
+use crate::execution::{ClientQuery, ErrorCode, Failure, Request};
+use crate::runtime::{PushEvent, PushQuery};
+use crate::types::Schema;
+use crate::value::Row;
+
+/// How rows are put into the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowFormat {
+    /// `[{"header":…},\n{"row":…},\n{"finalMessage":…}]`
+    Rows,
+    /// A line of metadata, then a line a row.
+    Delimited,
+    /// `[{metadata},[…],[…]]`
+    Array,
+}
+
+impl RowFormat {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Rows => KSQL_JSON,
+            Self::Delimited => DELIMITED,
+            Self::Array => JSON,
+        }
+    }
+
+    fn begin(self, id: &str, schema: &Schema) -> String {
+        let mut out = String::new();
+        match self {
+            Self::Rows => {
+                out.push_str("[{\"header\":{\"queryId\":");
+                write_text(id, &mut out);
+                out.push_str(",\"schema\":");
+                write_text(&schema_text(schema), &mut out);
+                out.push_str("}},\n");
+            }
+            Self::Delimited | Self::Array => {
+                let names: Vec<&str> = schema.columns.iter().map(|column| column.name.as_str()).collect();
+                let types: Vec<String> =
+                    schema.columns.iter().map(|column| column.sql_type.to_string()).collect();
+                let metadata = json!({"queryId": id, "columnNames": names, "columnTypes": types});
+                if self == Self::Array {
+                    out.push('[');
+                }
+                out.push_str(&metadata.to_string());
+                if self == Self::Delimited {
+                    out.push('\n');
+                }
+            }
+        }
+        out
+    }
+
+    fn rows(self, rows: &[Row], schema: &Schema) -> String {
+        let mut out = String::new();
+        for row in rows {
+            match self {
+                Self::Rows => {
+                    out.push_str("{\"row\":{\"columns\":");
+                    write_row(row, schema, &mut out);
+                    out.push_str("}},\n");
+                }
+                Self::Delimited => {
+                    write_row(row, schema, &mut out);
+                    out.push('\n');
+                }
+                Self::Array => {
+                    out.push(',');
+                    write_row(row, schema, &mut out);
+                }
+            }
+        }
+        out
+    }
+
+    fn error(self, message: &str) -> String {
+        let error = Failure::generic(ErrorCode::ServerError, message).to_json();
+        match self {
+            Self::Rows => format!("{{\"errorMessage\":{error}}}]"),
+            Self::Delimited => format!("{error}\n"),
+            Self::Array => format!(",{error}]"),
+        }
+    }
+
+    fn end(self, message: &str) -> String {
+        match self {
+            Self::Rows => format!("{{\"finalMessage\":\"{message}\"}}]"),
+            Self::Delimited => String::new(),
+            Self::Array => "]".to_owned(),
+        }
+    }
+}
+
+/// The body of a push query. The client that goes away drops it, and with it the query.
+struct RowBody {
+    format: RowFormat,
+    schema: Schema,
+    events: mpsc::Receiver<PushEvent<Row>>,
+    begin: Option<String>,
+    ended: bool,
+}
+
+impl RowBody {
+    fn new(format: RowFormat, query: PushQuery) -> Self {
+        Self {
+            format,
+            begin: Some(format.begin(&query.id, &query.schema)),
+            schema: query.schema,
+            events: query.events,
+            ended: false,
+        }
+    }
+}
+
+impl Stream for RowBody {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(begin) = self.begin.take() {
+            return Poll::Ready(Some(Ok(begin.into())));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let text = match self.events.poll_recv(task) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(PushEvent::Items(rows))) => {
+                return Poll::Ready(Some(Ok(self.format.rows(&rows, &self.schema).into())));
+            }
+            Poll::Ready(Some(PushEvent::LimitReached)) => self.format.end("Limit Reached"),
+            Poll::Ready(Some(PushEvent::Failed(message))) => self.format.error(&message),
+            Poll::Ready(None) => self.format.end("Query Completed"),
+        };
+        self.ended = true;
+        Poll::Ready((!text.is_empty()).then(|| Ok(text.into())))
+    }
+}
+
+/// The body of `PRINT`.
+struct LineBody(mpsc::Receiver<PushEvent<String>>);
+
+impl Stream for LineBody {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(task).map(|event| {
+            let text = match event? {
+                PushEvent::Items(lines) => lines.join("\n") + "\n",
+                PushEvent::Failed(message) => message + "\n",
+                PushEvent::LimitReached => return None,
+            };
+            Some(Ok(text.into()))
+        })
+    }
+}
+
+/// `POST /query`
+pub(super) async fn query(State(shared): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    // `*/*` gets rows in one array, as from the ksqlDB of the original demo.
+    let format = match choose(&headers, &[KSQL_JSON, JSON, DELIMITED]) {
+        Some(DELIMITED) => RowFormat::Delimited,
+        Some(_) => RowFormat::Rows,
+        None => return response::not_acceptable(),
+    };
+    let result = async {
+        let request: KsqlRequest = response::parse(&body)?;
+        run(&shared, request.into(), format, true).await
+    };
+    result.await.unwrap_or_else(|failure| response::failure(&failure))
+}
+
+/// The body of `/query-stream`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryStreamRequest {
+    sql: String,
+    #[serde(default)]
+    properties: Option<BTreeMap<String, Json>>,
+    #[serde(default)]
+    session_variables: Option<BTreeMap<String, Json>>,
+}
+
+/// `POST /query-stream`
+pub(super) async fn query_stream(State(shared): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    let format = match choose(&headers, &[DELIMITED, JSON, KSQL_JSON]) {
+        Some(DELIMITED) => RowFormat::Delimited,
+        Some(JSON) => RowFormat::Array,
+        Some(_) => RowFormat::Rows,
+        None => return response::not_acceptable(),
+    };
+    let result = async {
+        let request: QueryStreamRequest = response::parse(&body)?;
+        let request = Request {
+            statements: request.sql,
+            properties: request.properties.unwrap_or_default(),
+            variables: request.session_variables.unwrap_or_default(),
+            after: None,
+        };
+        run(&shared, request, format, format == RowFormat::Delimited).await
+    };
+    result.await.unwrap_or_else(|mut failure| {
+        // This endpoint repeats the statement in the message.
+        if let Some(statement) = failure.statement() {
+            failure.message = format!("{}\nStatement: {statement}", failure.message);
+        }
+        response::failure(&failure)
+    })
+}
+
+async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool) -> Result<Response, Failure> {
+    let executor = shared.executor()?;
+    match executor.client_query(&request).await? {
+        ClientQuery::Push { plan, text, reset } => {
+            let query = executor
+                .runtime()
+                .push(plan, text.clone(), reset)
+                .await
+                .map_err(|error| push_failure(&error, &text))?;
+            let body = Body::from_stream(RowBody::new(format, query));
+            Ok(response::with_type(StatusCode::OK, format.media_type(), body))
+        }
+        ClientQuery::Print(_) if !may_print => Ok(response::not_acceptable()),
+        ClientQuery::Print(print) => {
+            let lines = executor
+                .runtime()
+                .print(print)
+                .await
+                .map_err(|error| push_failure(&error, &request.statements))?;
+            let body = Body::from_stream(LineBody(lines));
+            Ok(response::with_type(StatusCode::OK, "text/plain; charset=utf-8", body))
+        }
+    }
+}
+
+fn push_failure(error: &crate::runtime::PushError, statement: &str) -> Failure {
+    use crate::runtime::PushError;
+    let code = match error {
+        PushError::MissingTopic { .. } => ErrorCode::BadStatement,
+        PushError::TooMany { .. } => ErrorCode::TooManyPushQueries,
+        PushError::Position(_) | PushError::Read(_) => ErrorCode::ServerError,
+    };
+    Failure::of_statement(code, error.to_string(), statement)
+}
+
+/// The body of `/close-query`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CloseQueryRequest {
+    query_id: String,
+}
+
+/// `POST /close-query`
+pub(super) async fn close_query(State(shared): State<App>, body: Bytes) -> Response {
+    let result = || {
+        let request: CloseQueryRequest = response::parse(&body)?;
+        if shared.executor()?.runtime().close(&request.query_id) {
+            Ok(())
+        } else {
+            let message = format!("No query with id {}", request.query_id);
+            Err(Failure::generic(ErrorCode::BadRequest, message))
+        }
+    };
+    match result() {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(failure) => response::failure(&failure),
+    }
+}
+
+/// `POST /inserts-stream`
+pub(super) async fn inserts_stream() -> Response {
+    response::failure(&Failure::generic(
+        ErrorCode::BadRequest,
+        "/inserts-stream is not supported by this server: use INSERT INTO ... VALUES or write to the topic",
+    ))
+}

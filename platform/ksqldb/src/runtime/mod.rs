@@ -1,0 +1,335 @@
+//! The queries that run: persistent ones under supervision, push queries for as long as a client listens.
+//!
+//! Knows plans and Kafka; knows nothing of statements' text or HTTP.
+
+mod persistent;
+mod positions;
+mod print;
+mod processing_log;
+mod push;
+mod status;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use positions::{PositionError, starting_offsets};
+pub(crate) use push::{PushEvent, PushQuery};
+pub(crate) use status::{QueryFailure, QueryState, QueryStatus};
+
+use crate::config::{Config, OffsetReset};
+use crate::execution::PersistentQuery;
+use crate::kafka::{Cluster, Reader, Record, RecordProducer, StartingPoint};
+use crate::plan::QueryPlan;
+use crate::syntax::ast::Print;
+use crate::task::InputRecord;
+use persistent::{Wish, Worker};
+use processing_log::ProcessingLog;
+
+/// How long a query may take to stop before others go on without it.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How many push queries may run at a time (`ksql.max.push.queries`).
+const MOST_PUSH_QUERIES: usize = 100;
+
+/// Why a query for a client cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PushError {
+    /// Its inputs have no place to begin.
+    #[error(transparent)]
+    Position(#[from] PositionError),
+    /// Its inputs cannot be read.
+    #[error("cannot read the inputs: {0}")]
+    Read(#[from] KafkaError),
+    /// The topic to print is not there.
+    #[error("Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic.")]
+    MissingTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// There is no room for another.
+    #[error("Not executing push query: {limit} push queries are running already, which is the most allowed.")]
+    TooMany {
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+/// A push query for those who list queries.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    /// Its statement.
+    pub(crate) statement: String,
+    /// What it does.
+    pub(crate) plan: Arc<QueryPlan>,
+    stop: CancellationToken,
+}
+
+struct Supervised {
+    status: Arc<QueryStatus>,
+    wish: watch::Sender<Wish>,
+}
+
+/// Runs queries.
+pub(crate) struct Runtime {
+    config: Arc<Config>,
+    cluster: Arc<Cluster>,
+    producer: Arc<RecordProducer>,
+    processing_log: Arc<ProcessingLog>,
+    supervised: Mutex<BTreeMap<String, Supervised>>,
+    listening: Mutex<BTreeMap<String, Listening>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Runtime {
+    pub(crate) fn new(config: Arc<Config>, cluster: Arc<Cluster>, producer: Arc<RecordProducer>) -> Self {
+        let (processing_log, waiting) = ProcessingLog::new();
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        tasks.spawn(push::until_stopped(
+            processing_log::publish(
+                waiting,
+                Arc::clone(&cluster),
+                Arc::clone(&producer),
+                config.processing_log_topic(),
+            ),
+            stop.clone(),
+        ));
+        Self {
+            config,
+            cluster,
+            producer,
+            processing_log: Arc::new(processing_log),
+            supervised: Mutex::default(),
+            listening: Mutex::default(),
+            tasks,
+            stop,
+        }
+    }
+
+    /// The cluster.
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    /// The producer.
+    pub(crate) fn producer(&self) -> &Arc<RecordProducer> {
+        &self.producer
+    }
+
+    /// Starts a persistent query.
+    pub(crate) fn start(&self, query: Arc<PersistentQuery>) {
+        let (wish, wished) = watch::channel(if query.paused { Wish::Pause } else { Wish::Run });
+        let status = Arc::new(QueryStatus::new(if query.paused {
+            QueryState::Paused
+        } else {
+            QueryState::Running
+        }));
+        let worker = Worker {
+            query: Arc::clone(&query),
+            status: Arc::clone(&status),
+            config: Arc::clone(&self.config),
+            cluster: Arc::clone(&self.cluster),
+            producer: Arc::clone(&self.producer),
+            processing_log: Arc::clone(&self.processing_log),
+        };
+        self.tasks.spawn(persistent::supervise(Arc::new(worker), wished));
+        self.supervised().insert(query.id.clone(), Supervised { status, wish });
+    }
+
+    /// Stops a persistent query and waits until it has.
+    pub(crate) async fn stop(&self, id: &str) {
+        let Some(supervised) = self.supervised().remove(id) else {
+            return;
+        };
+        supervised.wish.send_replace(Wish::Stop);
+        // The supervisor holds the other end until the query has ended.
+        if tokio::time::timeout(STOP_DEADLINE, supervised.wish.closed()).await.is_err() {
+            tracing::warn!("query {id} has not stopped within {STOP_DEADLINE:?}");
+        }
+    }
+
+    /// Pauses a persistent query, or lets it go on.
+    pub(crate) fn pause(&self, id: &str, paused: bool) {
+        if let Some(supervised) = self.supervised().get(id) {
+            let (wish, state) = if paused {
+                (Wish::Pause, QueryState::Paused)
+            } else {
+                (Wish::Run, QueryState::Running)
+            };
+            supervised.status.set(state);
+            supervised.wish.send_replace(wish);
+        }
+    }
+
+    /// How a persistent query is doing.
+    pub(crate) fn status(&self, id: &str) -> Option<Arc<QueryStatus>> {
+        self.supervised()
+            .get(id)
+            .map(|supervised| Arc::clone(&supervised.status))
+    }
+
+    /// The last lines of the processing log about a query.
+    pub(crate) fn processing_log(&self, id: &str) -> Vec<String> {
+        let noted = self.processing_log.of_query(id);
+        noted.iter().map(processing_log::Noted::line).collect()
+    }
+
+    /// Starts a push query. Its rows begin with the records that come from now on, or with the oldest.
+    pub(crate) async fn push(
+        self: &Arc<Self>,
+        plan: QueryPlan,
+        statement: String,
+        reset: OffsetReset,
+    ) -> Result<PushQuery, PushError> {
+        if self.listening().len() >= MOST_PUSH_QUERIES {
+            return Err(PushError::TooMany {
+                limit: MOST_PUSH_QUERIES,
+            });
+        }
+        let alias = plan.inputs().first().map_or("", |input| input.name.as_str());
+        let id = format!("transient_{alias}_{}", random_number());
+        let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
+        let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
+        let reader = Reader::open(consumer, &points)?;
+        let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
+        let plan = Arc::new(plan);
+        let stop = self.stop.child_token();
+        let listening = Listening {
+            statement,
+            plan: Arc::clone(&plan),
+            stop: stop.clone(),
+        };
+        self.listening().insert(id.clone(), listening);
+        let schema = plan.output().clone();
+        let query = push::run_query(
+            id.clone(),
+            plan,
+            reader,
+            sender,
+            Arc::clone(&self.processing_log),
+        );
+        let ended = Ended {
+            runtime: Arc::clone(self),
+            id: id.clone(),
+        };
+        self.tasks.spawn(async move {
+            let _ended = ended;
+            push::until_stopped(query, stop).await;
+        });
+        Ok(PushQuery { id, schema, events })
+    }
+
+    /// Starts to print a topic.
+    pub(crate) async fn print(&self, print: Print) -> Result<mpsc::Receiver<PushEvent<String>>, PushError> {
+        let topics = self.cluster.topics().await.map_err(PositionError::from)?;
+        let partitions = topics.get(&print.topic).map_or(0, Vec::len);
+        if partitions == 0 {
+            return Err(PushError::MissingTopic { topic: print.topic });
+        }
+        let count = i32::try_from(partitions).unwrap_or(i32::MAX);
+        let watermarks = self
+            .cluster
+            .watermarks(&print.topic, count)
+            .await
+            .map_err(PositionError::from)?;
+        let topic: Arc<str> = print.topic.as_str().into();
+        let points: Vec<StartingPoint> = (0..)
+            .zip(watermarks)
+            .map(|(partition, (low, high))| {
+                let from = if print.from_beginning { low } else { high };
+                StartingPoint {
+                    topic: Arc::clone(&topic),
+                    partition,
+                    from,
+                    new_from: from,
+                    end: high,
+                }
+            })
+            .collect();
+        let group = self.config.transient_group(&format!("print_{}", random_number()));
+        let reader = Reader::open(Reader::consumer(&self.cluster, &group)?, &points)?;
+        let (sender, lines) = mpsc::channel(push::WAITING_EVENTS);
+        self.tasks.spawn(push::until_stopped(
+            push::run_print(print, reader, sender),
+            self.stop.child_token(),
+        ));
+        Ok(lines)
+    }
+
+    /// The push queries that run, by id.
+    pub(crate) fn push_queries(&self) -> BTreeMap<String, Listening> {
+        self.listening().clone()
+    }
+
+    /// Ends a push query; `false` where there is none of that id.
+    pub(crate) fn close(&self, id: &str) -> bool {
+        self.listening()
+            .get(id)
+            .map(|listening| listening.stop.cancel())
+            .is_some()
+    }
+
+    /// Ends every query: persistent ones commit their positions, push queries complete their responses.
+    pub(crate) async fn shut_down(&self) {
+        self.stop.cancel();
+        for supervised in self.supervised().values() {
+            supervised.wish.send_replace(Wish::Stop);
+        }
+        self.tasks.close();
+        if tokio::time::timeout(STOP_DEADLINE, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some queries have not stopped within {STOP_DEADLINE:?}");
+        }
+    }
+
+    fn supervised(&self) -> MutexGuard<'_, BTreeMap<String, Supervised>> {
+        self.supervised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listening(&self) -> MutexGuard<'_, BTreeMap<String, Listening>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a push query off the list, however it ends.
+struct Ended {
+    runtime: Arc<Runtime>,
+    id: String,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.runtime.listening().remove(&self.id);
+    }
+}
+
+/// A record as a task takes it.
+fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R {
+    let headers: Vec<(&str, Option<&[u8]>)> = record
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_deref()))
+        .collect();
+    take(InputRecord {
+        topic: &record.topic,
+        partition: record.partition,
+        offset: record.offset,
+        timestamp: record.timestamp,
+        key: record.key.as_deref(),
+        value: record.value.as_deref(),
+        headers: &headers,
+    })
+}
+
+/// A number that no other query has.
+fn random_number() -> u64 {
+    // The standard library's only source of randomness: the keys of a new hasher.
+    RandomState::new().hash_one(0_u8) >> 1
+}

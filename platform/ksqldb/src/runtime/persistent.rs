@@ -1,0 +1,282 @@
+//! A persistent query: reads its inputs, writes its sink, commits its position, and is started again when it fails.
+//!
+//! At least once: a position is committed only after every record made from what lies before it was
+//! acknowledged, so a crash repeats records and loses none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::positions::{self, PositionError};
+use super::with_input;
+use super::processing_log::ProcessingLog;
+use super::status::{QueryState, QueryStatus};
+use crate::config::Config;
+use crate::execution::PersistentQuery;
+use crate::kafka::{Arrival, Cluster, Deliveries, OutgoingRecord, Position, Reader, Record, RecordProducer};
+use crate::task::{Collector, Task};
+
+/// How long after a record its position is committed, at most.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// How many records may be under way to the sink before reading waits for them.
+const MOST_UNDER_WAY: usize = 10_000;
+/// How long a query that stops waits for its records and for the commit of its position.
+const STOP_DEADLINE: Duration = Duration::from_millis(150);
+/// How long a failed query waits before it starts again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A query that ran so long before it failed is not one that fails at once.
+const HEALTHY_RUN: Duration = Duration::from_secs(30);
+
+/// What a query should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Process records.
+    Run,
+    /// Wait.
+    Pause,
+    /// End.
+    Stop,
+}
+
+/// Why a query stopped without being asked to.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Position(#[from] PositionError),
+    #[error("cannot read the inputs: {0}")]
+    Read(#[source] KafkaError),
+    #[error("cannot write to topic `{topic}`: {source}")]
+    Write { topic: String, source: KafkaError },
+    #[error("{0}")]
+    Delivery(String),
+    #[error("cannot commit the position: {0}")]
+    Commit(#[source] KafkaError),
+}
+
+/// A persistent query and what it needs to run.
+pub(super) struct Worker {
+    pub(super) query: Arc<PersistentQuery>,
+    pub(super) status: Arc<QueryStatus>,
+    pub(super) config: Arc<Config>,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) producer: Arc<RecordProducer>,
+    pub(super) processing_log: Arc<ProcessingLog>,
+}
+
+/// Runs a query as wished, until it should stop. A failure or a panic ends only the attempt.
+pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wish>) {
+    let mut delay = RETRY.0;
+    loop {
+        let wished = *wish.borrow_and_update();
+        match wished {
+            Wish::Stop => return,
+            Wish::Pause => {
+                worker.status.set(QueryState::Paused);
+                if wish.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Wish::Run => {}
+        }
+        let stop = CancellationToken::new();
+        let began = Instant::now();
+        // A task of its own, so that a panic is an error here and nothing else.
+        let mut attempt = tokio::spawn(Arc::clone(&worker).run(stop.clone()));
+        let ended = loop {
+            tokio::select! {
+                ended = &mut attempt => break ended,
+                changed = wish.changed() => {
+                    if changed.is_err() || *wish.borrow() != Wish::Run {
+                        stop.cancel();
+                        break attempt.await;
+                    }
+                }
+            }
+        };
+        let reason = match ended {
+            Ok(Ok(())) => continue,
+            Ok(Err(failure)) => failure.to_string(),
+            Err(error) => panic_message(error),
+        };
+        if *wish.borrow() == Wish::Stop {
+            return;
+        }
+        tracing::error!("query {} failed and starts again: {reason}", worker.query.id);
+        worker.status.fail(reason);
+        if began.elapsed() >= HEALTHY_RUN {
+            delay = RETRY.0;
+        }
+        // A new wish ends the wait.
+        let _ = timeout(delay, wish.changed()).await;
+        delay = (delay * 2).min(RETRY.1);
+    }
+}
+
+impl Worker {
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), Failure> {
+        let group = self.config.query_group(&self.query.id);
+        let opening = self.open(&group);
+        let mut reader = tokio::select! {
+            reader = opening => reader?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        self.status.set(QueryState::Running);
+        let mut processing = Processing {
+            worker: &self,
+            task: Task::new(&self.query.plan),
+            collector: Collector::default(),
+            deliveries: Arc::default(),
+            unfinished: false,
+            commit_at: None,
+            closing: None,
+        };
+        let result = tokio::select! {
+            result = processing.pump(&mut reader) => result,
+            () = stop.cancelled() => Ok(()),
+        };
+        result?;
+        let uncommitted = processing.commit_at.is_some() || processing.closing.is_some();
+        if !uncommitted || processing.unfinished {
+            return Ok(());
+        }
+        // What takes too long is left to the restart.
+        let settled = timeout(STOP_DEADLINE, async {
+            settle(processing.closing.as_ref()).await?;
+            processing.deliveries.settle(0).await
+        });
+        if matches!(settled.await, Ok(Ok(()))) {
+            let positions = reader.positions();
+            reader
+                .commit_and_wait(&positions, STOP_DEADLINE)
+                .await
+                .map_err(Failure::Commit)?;
+        }
+        Ok(())
+    }
+
+    async fn open(&self, group: &str) -> Result<Reader, Failure> {
+        let consumer = Reader::consumer(&self.cluster, group).map_err(Failure::Read)?;
+        let (consumer, points) =
+            positions::of_persistent_query(&self.cluster, consumer, group, &self.query).await?;
+        Reader::open(consumer, &points).map_err(Failure::Read)
+    }
+}
+
+/// The state of a running attempt.
+struct Processing<'a> {
+    worker: &'a Worker,
+    task: Task,
+    collector: Collector,
+    /// The records under way.
+    deliveries: Arc<Deliveries>,
+    /// Set while a record's output is being handed over: then the reader is ahead of the output.
+    unfinished: bool,
+    /// When the position is to be committed; `None` while nothing was processed since the last commit.
+    commit_at: Option<Instant>,
+    /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
+    /// meanwhile, so committing never holds up a record.
+    closing: Option<(Arc<Deliveries>, Vec<Position>)>,
+}
+
+impl Processing<'_> {
+    async fn pump(&mut self, reader: &mut Reader) -> Result<(), Failure> {
+        let mut records = 0_u64;
+        loop {
+            tokio::select! {
+                biased;
+                settled = settle(self.closing.as_ref()), if self.closing.is_some() => {
+                    settled.map_err(Failure::Delivery)?;
+                    if let Some((_, positions)) = self.closing.take() {
+                        reader.commit(&positions).map_err(Failure::Commit)?;
+                    }
+                }
+                () = at(self.commit_at), if self.commit_at.is_some() && self.closing.is_none() => {
+                    let deliveries = std::mem::take(&mut self.deliveries);
+                    self.closing = Some((deliveries, reader.positions()));
+                    self.commit_at = None;
+                }
+                arrival = reader.next() => {
+                    match arrival.map_err(Failure::Read)? {
+                        Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
+                        Arrival::New(record) => self.process(&record).await?,
+                    }
+                    records += 1;
+                    if records.is_multiple_of(64) {
+                        // Old records are there without waiting; others want to run too.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn process(&mut self, record: &Record) -> Result<(), Failure> {
+        self.unfinished = true;
+        with_input(record, |input| self.task.process(input, &mut self.collector));
+        let worker = self.worker;
+        if let Some(sink) = worker.query.sink() {
+            for output in self.collector.records.drain(..) {
+                let outgoing = OutgoingRecord {
+                    topic: &sink.topic,
+                    key: output.key.as_deref(),
+                    value: output.value.as_deref(),
+                    timestamp: output.timestamp,
+                };
+                worker
+                    .producer
+                    .send(outgoing, &self.deliveries)
+                    .await
+                    .map_err(|source| Failure::Write {
+                        topic: sink.topic.clone(),
+                        source,
+                    })?;
+            }
+        }
+        self.collector.rows.clear();
+        for entry in self.collector.log.drain(..) {
+            worker.processing_log.add(&worker.query.id, entry);
+        }
+        self.commit_at
+            .get_or_insert_with(|| Instant::now() + COMMIT_INTERVAL);
+        self.unfinished = false;
+        if self.deliveries.outstanding() > MOST_UNDER_WAY {
+            self.deliveries
+                .settle(MOST_UNDER_WAY / 2)
+                .await
+                .map_err(Failure::Delivery)?;
+        }
+        Ok(())
+    }
+}
+
+async fn settle(closing: Option<&(Arc<Deliveries>, Vec<Position>)>) -> Result<(), String> {
+    match closing {
+        Some((deliveries, _)) => deliveries.settle(0).await,
+        None => Ok(()),
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        sleep_until(instant).await;
+    }
+}
+
+fn panic_message(error: tokio::task::JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else {
+        return "the query was cancelled".to_owned();
+    };
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!(
+        "internal error: {}",
+        text.unwrap_or_else(|| "a panic without a message".to_owned())
+    )
+}

@@ -1,0 +1,211 @@
+//! Where the reading of a query's inputs begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::config::OffsetReset;
+use crate::execution::PersistentQuery;
+use crate::kafka::{Cluster, ClusterError, GroupConsumer, StartingPoint};
+use crate::plan::QueryPlan;
+
+/// How long a question about positions may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the positions are not known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PositionError {
+    /// The cluster did not answer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// An input's topic is gone.
+    #[error("topic `{topic}` does not exist")]
+    MissingTopic { topic: String },
+    /// The group's positions are not known.
+    #[error("cannot read the positions of consumer group `{group}`: {source}")]
+    Committed { group: String, source: KafkaError },
+    /// The thread that asked ended without an answer.
+    #[error("cannot read the positions of consumer group `{group}`: the request was abandoned")]
+    Abandoned { group: String },
+}
+
+/// The first and the next offset of each partition of a query's topics.
+type Ends = BTreeMap<String, Vec<(i64, i64)>>;
+
+/// Where a new query begins: by topic, an offset for each partition.
+pub(crate) async fn starting_offsets(
+    cluster: &Cluster,
+    plan: &QueryPlan,
+    reset: OffsetReset,
+) -> Result<BTreeMap<String, Vec<i64>>, PositionError> {
+    let ends = ends(cluster, plan).await?;
+    let offsets = ends.into_iter().map(|(topic, partitions)| {
+        let offsets = partitions.into_iter().map(|(low, high)| match reset {
+            OffsetReset::Earliest => low,
+            OffsetReset::Latest => high,
+        });
+        (topic, offsets.collect())
+    });
+    Ok(offsets.collect())
+}
+
+/// Where a query that commits nothing begins.
+pub(crate) async fn of_push_query(
+    cluster: &Cluster,
+    plan: &QueryPlan,
+    reset: OffsetReset,
+) -> Result<Vec<StartingPoint>, PositionError> {
+    let ends = ends(cluster, plan).await?;
+    Ok(points(&ends, |_, _, low, high| {
+        let from = match reset {
+            OffsetReset::Earliest => low,
+            OffsetReset::Latest => high,
+        };
+        (from, from)
+    }))
+}
+
+/// Where a persistent query goes on: at its committed positions, or where it once began.
+/// A query with state first replays what its state is made of.
+pub(crate) async fn of_persistent_query(
+    cluster: &Cluster,
+    consumer: GroupConsumer,
+    group: &str,
+    query: &PersistentQuery,
+) -> Result<(GroupConsumer, Vec<StartingPoint>), PositionError> {
+    let ends = ends(cluster, &query.plan).await?;
+    let mut asked = TopicPartitionList::new();
+    for (topic, partitions) in &ends {
+        for index in 0..partitions.len() {
+            asked.add_partition(topic, partition_number(index));
+        }
+    }
+    let committed_error = |source| PositionError::Committed {
+        group: group.to_owned(),
+        source,
+    };
+    let (consumer, committed) = blocking(group, consumer, move |consumer| {
+        consumer.committed_offsets(asked, REQUEST_TIMEOUT)
+    })
+    .await?;
+    let committed = committed.map_err(committed_error)?;
+    let position = |topic: &str, partition: i32| match committed.find_partition(topic, partition)?.offset() {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    };
+
+    let mut replay = TopicPartitionList::new();
+    if let Some(retention_ms) = query.plan.retention_ms()
+        // Where a column gives the rows' time, the records' own timestamps say nothing about it.
+        && query.plan.inputs().iter().all(|input| input.timestamp.is_none())
+    {
+        for element in committed.elements() {
+            let newest: Option<i64> = element.metadata().parse().ok().filter(|newest| *newest >= 0);
+            if let (Offset::Offset(_), Some(newest)) = (element.offset(), newest) {
+                let since = newest.saturating_sub(retention_ms).max(0);
+                replay
+                    .add_partition_offset(element.topic(), element.partition(), Offset::Offset(since))
+                    .map_err(committed_error)?;
+            }
+        }
+    }
+    let (consumer, replay) = if replay.count() == 0 {
+        (consumer, replay)
+    } else {
+        let (consumer, found) = blocking(group, consumer, move |consumer| {
+            consumer.offsets_for_times(replay, REQUEST_TIMEOUT)
+        })
+        .await?;
+        (consumer, found.map_err(committed_error)?)
+    };
+
+    let stateful = query.plan.retention_ms().is_some();
+    let points = points(&ends, |topic, partition, low, high| {
+        let Some(committed) = position(topic, partition) else {
+            let began = query
+                .starting_offsets
+                .get(topic)
+                .and_then(|offsets| offsets.get(usize::try_from(partition).ok()?));
+            let from = began.copied().unwrap_or(low).clamp(low, high);
+            return (from, from);
+        };
+        if committed > high {
+            tracing::warn!(
+                "query {} was at offset {committed} of `{topic}` partition {partition}, which ends at {high}: \
+                 it begins again",
+                query.id
+            );
+            return (low, low);
+        }
+        let new_from = committed.max(low);
+        let from = match replay.find_partition(topic, partition).map(|found| found.offset()) {
+            _ if !stateful => new_from,
+            Some(Offset::Offset(offset)) => offset.clamp(low, new_from),
+            // No record is that young, so none belongs to the state.
+            Some(_) => new_from,
+            None => low,
+        };
+        (from, new_from)
+    });
+    Ok((consumer, points))
+}
+
+async fn ends(cluster: &Cluster, plan: &QueryPlan) -> Result<Ends, PositionError> {
+    let topics = cluster.topics().await?;
+    let names: BTreeSet<&str> = plan.inputs().iter().map(|input| input.topic.as_str()).collect();
+    let mut ends = Ends::new();
+    for name in names {
+        let partitions = topics.get(name).map_or(0, Vec::len);
+        if partitions == 0 {
+            return Err(PositionError::MissingTopic {
+                topic: name.to_owned(),
+            });
+        }
+        let watermarks = cluster.watermarks(name, partition_number(partitions)).await?;
+        ends.insert(name.to_owned(), watermarks);
+    }
+    Ok(ends)
+}
+
+fn points(ends: &Ends, place: impl Fn(&str, i32, i64, i64) -> (i64, i64)) -> Vec<StartingPoint> {
+    let mut points = Vec::new();
+    for (topic, partitions) in ends {
+        let topic: Arc<str> = topic.as_str().into();
+        for (index, (low, high)) in partitions.iter().enumerate() {
+            let partition = partition_number(index);
+            let (from, new_from) = place(&topic, partition, *low, *high);
+            points.push(StartingPoint {
+                topic: Arc::clone(&topic),
+                partition,
+                from,
+                new_from,
+                end: *high,
+            });
+        }
+    }
+    points
+}
+
+/// Kafka numbers partitions with 32 bits.
+fn partition_number(index: usize) -> i32 {
+    i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+async fn blocking<T: Send + 'static>(
+    group: &str,
+    consumer: GroupConsumer,
+    question: impl FnOnce(&GroupConsumer) -> T + Send + 'static,
+) -> Result<(GroupConsumer, T), PositionError> {
+    tokio::task::spawn_blocking(move || {
+        let answer = question(&consumer);
+        (consumer, answer)
+    })
+    .await
+    .map_err(|_| PositionError::Abandoned {
+        group: group.to_owned(),
+    })
+}

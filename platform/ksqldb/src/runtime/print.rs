@@ -1,0 +1,134 @@
+//! `PRINT`: the records of a topic as lines of text, with the formats guessed as ksqlDB guesses them.
+
+use jiff::Timestamp;
+
+use crate::kafka::Record;
+
+/// A format that bytes can be read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    String,
+    Bigint,
+    Integer,
+    Bytes,
+}
+
+impl Format {
+    /// The formats ksqlDB would name for bytes like these, the first of which prints them.
+    fn candidates(bytes: &[u8]) -> (Self, &'static str) {
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| text.chars().all(|character| !character.is_control() || character.is_whitespace()));
+        match text {
+            Some(text) if is_json(text) => (Self::Json, "JSON or KAFKA_STRING"),
+            Some(_) => (Self::String, "KAFKA_STRING"),
+            None if bytes.len() == 8 => (Self::Bigint, "KAFKA_BIGINT or KAFKA_DOUBLE"),
+            None if bytes.len() == 4 => (Self::Integer, "KAFKA_INT"),
+            None => (Self::Bytes, "unrecognized"),
+        }
+    }
+
+    fn print(self, bytes: &[u8]) -> String {
+        let number = match (self, bytes.len()) {
+            (Self::Bigint, 8) => bytes.try_into().ok().map(i64::from_be_bytes),
+            (Self::Integer, 4) => bytes.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),
+            _ => None,
+        };
+        match (self, number) {
+            (_, Some(number)) => number.to_string(),
+            (Self::Bytes, None) => bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect(),
+            _ => String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+}
+
+/// Prints the records of one topic: the formats once, then a line a record.
+#[derive(Debug, Default)]
+pub(super) struct Printer {
+    key: Option<Format>,
+    value: Option<Format>,
+}
+
+impl Printer {
+    /// The lines of a record.
+    pub(super) fn print(&mut self, record: &Record) -> Vec<String> {
+        let mut lines = Vec::new();
+        let key = part(&mut self.key, record.key.as_deref(), "Key", &mut lines);
+        let value = part(&mut self.value, record.value.as_deref(), "Value", &mut lines);
+        let rowtime = Timestamp::from_millisecond(record.timestamp).map_or_else(
+            |_| record.timestamp.to_string(),
+            |at| at.strftime("%Y/%m/%d %H:%M:%S%.3f Z").to_string(),
+        );
+        lines.push(format!(
+            "rowtime: {rowtime}, key: {key}, value: {value}, partition: {}",
+            record.partition
+        ));
+        lines
+    }
+}
+
+/// Prints a key or value, with the format that the first one which is not null shows.
+fn part(format: &mut Option<Format>, bytes: Option<&[u8]>, name: &str, lines: &mut Vec<String>) -> String {
+    let Some(bytes) = bytes else {
+        return "<null>".to_owned();
+    };
+    if let Some(format) = *format {
+        return format.print(bytes);
+    }
+    let (guessed, names) = Format::candidates(bytes);
+    *format = Some(guessed);
+    lines.push(format!("{name} format: {names}"));
+    guessed.print(bytes)
+}
+
+fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    (text.starts_with('{') || text.starts_with('['))
+        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> Record {
+        Record {
+            topic: "t".into(),
+            partition: 1,
+            offset: 0,
+            timestamp: 1_598_960_400_123,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
+            headers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn formats_are_said_once_and_then_used() {
+        let mut printer = Printer::default();
+        assert_eq!(
+            printer.print(&record(None, Some(br#"{"a":1}"#))),
+            [
+                "Value format: JSON or KAFKA_STRING",
+                r#"rowtime: 2020/09/01 11:40:00.123 Z, key: <null>, value: {"a":1}, partition: 1"#,
+            ]
+        );
+        assert_eq!(
+            printer.print(&record(Some(b"host1"), Some(b"plain"))),
+            [
+                "Key format: KAFKA_STRING",
+                "rowtime: 2020/09/01 11:40:00.123 Z, key: host1, value: plain, partition: 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_numbers_or_bytes() {
+        let mut printer = Printer::default();
+        let lines = printer.print(&record(Some(&[0, 0, 0, 7]), Some(&[255, 0, 1])));
+        assert_eq!(lines[0], "Key format: KAFKA_INT");
+        assert_eq!(lines[1], "Value format: unrecognized");
+        assert!(lines[2].contains(r"key: 7, value: \xFF\x00\x01"));
+    }
+}

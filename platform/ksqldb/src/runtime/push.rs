@@ -1,0 +1,132 @@
+//! Queries that live as long as a client listens: push queries and `PRINT`.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::processing_log::ProcessingLog;
+use super::with_input;
+use crate::kafka::{Arrival, Reader, Record};
+use crate::plan::QueryPlan;
+use crate::syntax::ast::Print;
+use crate::task::{Collector, Task};
+use crate::types::Schema;
+use crate::value::Row;
+
+use super::print::Printer;
+
+/// How many events wait for a slow client before the query waits too.
+pub(super) const WAITING_EVENTS: usize = 64;
+
+/// What a client that listens gets.
+#[derive(Debug)]
+pub(crate) enum PushEvent<T> {
+    /// Rows, or lines.
+    Items(Vec<T>),
+    /// `LIMIT` was reached.
+    LimitReached,
+    /// The query failed.
+    Failed(String),
+}
+
+/// A running push query as its client sees it. Dropping it ends the query.
+#[derive(Debug)]
+pub(crate) struct PushQuery {
+    /// Its id.
+    pub(crate) id: String,
+    /// The columns of its rows.
+    pub(crate) schema: Schema,
+    /// Its rows. The end of the channel is the end of the query.
+    pub(crate) events: mpsc::Receiver<PushEvent<Row>>,
+}
+
+/// Runs a push query until its limit is reached, its client is gone, or it is stopped.
+pub(super) async fn run_query(
+    id: String,
+    plan: Arc<QueryPlan>,
+    mut reader: Reader,
+    events: mpsc::Sender<PushEvent<Row>>,
+    processing_log: Arc<ProcessingLog>,
+) {
+    let mut task = Task::new(&plan);
+    let mut collector = Collector::default();
+    let mut records = 0_u64;
+    if task.is_complete() {
+        let _ = events.send(PushEvent::LimitReached).await;
+        return;
+    }
+    loop {
+        let arrival = tokio::select! {
+            arrival = reader.next() => arrival,
+            () = events.closed() => return,
+        };
+        let record = match arrival {
+            Ok(Arrival::New(record) | Arrival::Replayed(record)) => record,
+            Err(error) => {
+                let _ = events.send(PushEvent::Failed(error.to_string())).await;
+                return;
+            }
+        };
+        with_input(&record, |input| task.process(input, &mut collector));
+        for entry in collector.log.drain(..) {
+            processing_log.add(&id, entry);
+        }
+        if !collector.rows.is_empty() {
+            let rows = collector.rows.drain(..).map(|output| output.row).collect();
+            if events.send(PushEvent::Items(rows)).await.is_err() {
+                return;
+            }
+        }
+        if task.is_complete() {
+            let _ = events.send(PushEvent::LimitReached).await;
+            return;
+        }
+        records += 1;
+        if records.is_multiple_of(64) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Prints a topic until its limit is reached, its client is gone, or it is stopped.
+pub(super) async fn run_print(print: Print, mut reader: Reader, lines: mpsc::Sender<PushEvent<String>>) {
+    let mut printer = Printer::default();
+    let interval = print.interval.unwrap_or(1).max(1);
+    let (mut records, mut printed) = (0_u64, 0_u64);
+    loop {
+        if print.limit.is_some_and(|limit| printed >= limit) {
+            return;
+        }
+        let arrival = tokio::select! {
+            arrival = reader.next() => arrival,
+            () = lines.closed() => return,
+        };
+        let record: Record = match arrival {
+            Ok(Arrival::New(record) | Arrival::Replayed(record)) => record,
+            Err(error) => {
+                let _ = lines.send(PushEvent::Failed(error.to_string())).await;
+                return;
+            }
+        };
+        let due = records.is_multiple_of(interval);
+        records += 1;
+        if due {
+            printed += 1;
+            if lines.send(PushEvent::Items(printer.print(&record))).await.is_err() {
+                return;
+            }
+        }
+        if records.is_multiple_of(64) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Ends a query when it is stopped.
+pub(super) async fn until_stopped(query: impl Future<Output = ()>, stop: CancellationToken) {
+    tokio::select! {
+        () = query => {}
+        () = stop.cancelled() => {}
+    }
+}

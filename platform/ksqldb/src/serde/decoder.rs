@@ -1,0 +1,124 @@
+//! The key or value of a record, read into the places of a row.
+
+use super::json::{Field, Members, decode_bare, decode_members};
+use super::{Demand, Format, SerdeError, Wrapping, delimited, kafka};
+use crate::types::SqlType;
+use crate::value::Value;
+
+/// A column of the key or the value.
+#[derive(Debug, Clone)]
+pub(crate) struct DecoderColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type.
+    pub(crate) sql_type: SqlType,
+    /// Where in the row it goes and how much of it; `None`: it is only checked.
+    pub(crate) target: Option<(usize, Demand)>,
+}
+
+impl Field for DecoderColumn {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sql_type(&self) -> &SqlType {
+        &self.sql_type
+    }
+
+    fn demand(&self) -> Option<&Demand> {
+        self.target.as_ref().map(|(_, demand)| demand)
+    }
+}
+
+/// Whether there was anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// The columns were read.
+    Present,
+    /// The whole key or value is null.
+    Null,
+}
+
+/// Reads the keys or the values of a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Decoder {
+    format: Format,
+    columns: Vec<DecoderColumn>,
+    bare: bool,
+}
+
+impl Decoder {
+    pub(crate) fn new(format: Format, wrapping: Wrapping, columns: Vec<DecoderColumn>) -> Self {
+        Self {
+            format,
+            bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
+            columns,
+        }
+    }
+
+    /// Reads `bytes` into `row`; columns that are missing or null keep what is there.
+    pub(crate) fn decode(&self, bytes: &[u8], row: &mut [Value]) -> Result<Presence, SerdeError> {
+        match self.format {
+            Format::None => Ok(Presence::Present),
+            Format::Json if self.bare => {
+                let column = &self.columns[0];
+                let value = decode_bare(bytes, column)?;
+                Ok(put(row, column, value))
+            }
+            Format::Json => {
+                let members = decode_members(bytes, &self.columns, |index, value| {
+                    put(row, &self.columns[index], value);
+                })?;
+                Ok(match members {
+                    Members::Read => Presence::Present,
+                    Members::Null => Presence::Null,
+                })
+            }
+            Format::Kafka => {
+                for column in &self.columns {
+                    put(row, column, kafka::decode(bytes, &column.sql_type)?);
+                }
+                Ok(Presence::Present)
+            }
+            Format::Delimited { delimiter } => self.decode_line(bytes, delimiter, row),
+        }
+    }
+
+    fn decode_line(
+        &self,
+        bytes: &[u8],
+        delimiter: char,
+        row: &mut [Value],
+    ) -> Result<Presence, SerdeError> {
+        let line = std::str::from_utf8(bytes)
+            .map_err(|error| SerdeError::new(format!("invalid UTF-8: {error}")))?;
+        let texts = delimited::split(line, delimiter)?;
+        if texts.len() != self.columns.len() {
+            return Err(SerdeError::new(format!(
+                "Unexpected field count, csvFields:{} schemaFields:{}",
+                texts.len(),
+                self.columns.len()
+            )));
+        }
+        for (column, text) in self.columns.iter().zip(texts) {
+            if let Some(text) = text {
+                let value = delimited::decode(&text, &column.sql_type)
+                    .map_err(|error| SerdeError::new(format!("{error}, column: {}", column.name)))?;
+                put(row, column, value);
+            }
+        }
+        Ok(Presence::Present)
+    }
+}
+
+fn put(row: &mut [Value], column: &DecoderColumn, value: Value) -> Presence {
+    let presence = if value.is_null() {
+        Presence::Null
+    } else {
+        Presence::Present
+    };
+    if let Some((place, _)) = column.target {
+        row[place] = value;
+    }
+    presence
+}

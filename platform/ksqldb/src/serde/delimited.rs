@@ -1,0 +1,156 @@
+//! The `DELIMITED` format: one line of separated values, quoted where they must be, empty for `NULL`.
+
+use super::number::{double_text, parse_decimal, parse_double, round_to_fit};
+use super::{SerdeError, base64};
+use crate::types::SqlType;
+use crate::value::Value;
+
+/// Whether the format has values of that type.
+pub(super) fn supports(sql_type: &SqlType) -> bool {
+    !matches!(
+        sql_type,
+        SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_)
+    )
+}
+
+/// Splits a line; `None` is a value that is empty and not quoted.
+pub(super) fn split(line: &str, delimiter: char) -> Result<Vec<Option<String>>, SerdeError> {
+    let mut values = Vec::new();
+    let mut rest = line;
+    loop {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (value, after) = unquote(quoted)?;
+            values.push(Some(value));
+            match after.strip_prefix(delimiter) {
+                Some(after) => rest = after,
+                None if after.trim().is_empty() => return Ok(values),
+                None => {
+                    return Err(SerdeError::new(
+                        "invalid char between encapsulated token and delimiter",
+                    ));
+                }
+            }
+        } else {
+            let (value, after) = match rest.split_once(delimiter) {
+                Some((value, after)) => (value, Some(after)),
+                None => (rest.trim_end_matches(['\r', '\n']), None),
+            };
+            values.push((!value.is_empty()).then(|| value.to_owned()));
+            match after {
+                Some(after) => rest = after,
+                None => return Ok(values),
+            }
+        }
+    }
+}
+
+/// The text up to the closing quote, and what follows that.
+fn unquote(text: &str) -> Result<(String, &str), SerdeError> {
+    let mut value = String::new();
+    let mut rest = text;
+    loop {
+        let Some((before, after)) = rest.split_once('"') else {
+            return Err(SerdeError::new(
+                "EOF reached before encapsulated token finished",
+            ));
+        };
+        value.push_str(before);
+        match after.strip_prefix('"') {
+            Some(after) => {
+                value.push('"');
+                rest = after;
+            }
+            None => return Ok((value, after)),
+        }
+    }
+}
+
+/// A text to a value.
+pub(super) fn decode(text: &str, sql_type: &SqlType) -> Result<Value, SerdeError> {
+    let trimmed = text.trim();
+    let invalid = || SerdeError::new(format!("`{text}` is no {sql_type}"));
+    let value = match sql_type {
+        SqlType::String => Some(Value::string(text)),
+        SqlType::Boolean => Some(Value::Boolean(trimmed.eq_ignore_ascii_case("true"))),
+        SqlType::Integer => trimmed.parse().ok().map(Value::Integer),
+        SqlType::Date => trimmed.parse().ok().map(Value::Date),
+        SqlType::Time => trimmed.parse().ok().map(Value::Time),
+        SqlType::Bigint => trimmed.parse().ok().map(Value::Bigint),
+        SqlType::Timestamp => trimmed.parse().ok().map(Value::Timestamp),
+        SqlType::Double => parse_double(trimmed).map(Value::Double),
+        SqlType::Decimal { precision, scale } => parse_decimal(trimmed)
+            .and_then(|number| round_to_fit(&number, *precision, *scale))
+            .map(Value::Decimal),
+        SqlType::Bytes => base64::decode(trimmed).map(|bytes| Value::Bytes(bytes.into())),
+        SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) => None,
+    };
+    value.ok_or_else(invalid)
+}
+
+/// Appends a value.
+pub(super) fn encode(value: &Value, delimiter: char, output: &mut String) -> Result<(), SerdeError> {
+    match value {
+        Value::Null => {}
+        Value::Boolean(flag) => output.push_str(if *flag { "true" } else { "false" }),
+        Value::Integer(number) | Value::Date(number) | Value::Time(number) => {
+            output.push_str(&number.to_string());
+        }
+        Value::Bigint(number) | Value::Timestamp(number) => output.push_str(&number.to_string()),
+        Value::Double(number) => output.push_str(&double_text(*number)),
+        Value::Decimal(number) => output.push_str(&number.to_plain_string()),
+        Value::Bytes(bytes) => output.push_str(&base64::encode(bytes)),
+        Value::String(text) => {
+            let plain = !text.is_empty()
+                && !text.contains(['"', '\n', '\r', delimiter])
+                && text.trim().len() == text.len();
+            if plain {
+                output.push_str(text);
+            } else {
+                output.push('"');
+                output.push_str(&text.replace('"', "\"\""));
+                output.push('"');
+            }
+        }
+        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+            return Err(SerdeError::new(
+                "the 'DELIMITED' format has no arrays, maps or structs",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn quotes_and_empty_values() {
+        let values = split(r#"a,,"b,""c""""#, ',').expect("a line");
+        assert_eq!(values, [Some("a".into()), None, Some("b,\"c\"".into())]);
+        assert!(split("\"a", ',').is_err());
+        assert!(split("\"a\"b,c", ',').is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_joined_splits(texts in proptest::collection::vec(".*", 1..5), tab: bool) {
+            let delimiter = if tab { '\t' } else { ',' };
+            let mut line = String::new();
+            for (index, text) in texts.iter().enumerate() {
+                if index > 0 {
+                    line.push(delimiter);
+                }
+                encode(&Value::string(text.as_str()), delimiter, &mut line).expect("a string");
+            }
+            let back = split(&line, delimiter).expect("a line");
+            prop_assert_eq!(back, texts.into_iter().map(Some).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn any_line_is_split_or_refused(line in ".*") {
+            let _ = split(&line, ',');
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The key or value of a row, written as the bytes of a record.
+
+use super::{Format, SerdeError, Wrapping, delimited, json, kafka};
+use crate::types::{Column, SqlType};
+use crate::value::Value;
+
+/// Writes the keys or the values of a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Encoder {
+    format: Format,
+    columns: Vec<(String, SqlType)>,
+    bare: bool,
+}
+
+impl Encoder {
+    pub(crate) fn new<'a>(
+        format: Format,
+        wrapping: Wrapping,
+        columns: impl Iterator<Item = &'a Column>,
+    ) -> Self {
+        let columns: Vec<_> = columns
+            .map(|column| (column.name.clone(), column.sql_type.clone()))
+            .collect();
+        Self {
+            format,
+            bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
+            columns,
+        }
+    }
+
+    /// Writes one value a column. Without columns, or for a lone null, there is nothing to write.
+    pub(crate) fn encode(&self, values: &[Value]) -> Result<Option<Vec<u8>>, SerdeError> {
+        if self.columns.is_empty() {
+            return Ok(None);
+        }
+        match self.format {
+            Format::None => Ok(None),
+            Format::Json if self.bare => {
+                if values[0].is_null() {
+                    return Ok(None);
+                }
+                let mut bytes = Vec::new();
+                json::write_value(&values[0], &self.columns[0].1, &mut bytes);
+                Ok(Some(bytes))
+            }
+            Format::Json => {
+                let mut bytes = Vec::with_capacity(128);
+                let members = self.columns.iter().zip(values);
+                json::write_object(
+                    members.map(|((name, sql_type), value)| (name.as_str(), sql_type, value)),
+                    &mut bytes,
+                );
+                Ok(Some(bytes))
+            }
+            Format::Kafka => kafka::encode(&values[0]),
+            Format::Delimited { delimiter } => {
+                let mut line = String::new();
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        line.push(delimiter);
+                    }
+                    delimited::encode(value, delimiter, &mut line)?;
+                }
+                Ok(Some(line.into_bytes()))
+            }
+        }
+    }
+}
+
+/// Why a format cannot have such columns, in ksqlDB's words.
+pub(crate) fn check_columns(format: Format, columns: &[&Column]) -> Result<(), SerdeError> {
+    let listed = || {
+        let texts: Vec<String> = columns
+            .iter()
+            .map(|column| format!("`{}` {}", column.name, column.sql_type))
+            .collect();
+        format!("[{}]", texts.join(", "))
+    };
+    match format {
+        Format::None if !columns.is_empty() => Err(SerdeError::new(format!(
+            "The 'NONE' format can only be used when no columns are defined. Got: {}",
+            listed()
+        ))),
+        Format::None => Ok(()),
+        Format::Kafka if columns.len() > 1 => Err(SerdeError::new(format!(
+            "The 'KAFKA' format only supports a single field. Got: {}",
+            listed()
+        ))),
+        Format::Kafka => check_each(format, columns, kafka::supports),
+        Format::Delimited { .. } => check_each(format, columns, delimited::supports),
+        Format::Json => check_each(format, columns, has_string_keys)
+            .map_err(|_| SerdeError::new("JSON only supports MAP types with STRING keys")),
+    }
+}
+
+fn check_each(
+    format: Format,
+    columns: &[&Column],
+    supports: fn(&SqlType) -> bool,
+) -> Result<(), SerdeError> {
+    match columns.iter().find(|column| !supports(&column.sql_type)) {
+        None => Ok(()),
+        Some(column) => {
+            let text = column.sql_type.to_string();
+            let base = text.split(['<', '(']).next().unwrap_or(&text);
+            Err(SerdeError::new(format!(
+                "The '{format}' format does not support type '{base}', column: `{}`",
+                column.name
+            )))
+        }
+    }
+}
+
+fn has_string_keys(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Map(key, value) => **key == SqlType::String && has_string_keys(value),
+        SqlType::Array(element) => has_string_keys(element),
+        SqlType::Struct(fields) => fields.iter().all(|field| has_string_keys(&field.sql_type)),
+        _ => true,
+    }
+}

@@ -1,0 +1,335 @@
+//! JSON to values, by ksqlDB's rules of coercion.
+//!
+//! A member belongs to the column of exactly its name, else to the column of its upper-cased name; of several
+//! such members the last one counts, and an exact one before all others. What is missing is `NULL`.
+//! A value that cannot be coerced fails the whole record, even where no query looks at it.
+
+use std::sync::Arc;
+
+use bigdecimal::BigDecimal;
+
+use super::super::number::{fit_exactly, parse_decimal, parse_double, precision, truncate_to_long};
+use super::super::{Demand, SerdeError};
+use super::reader::{Kind, Reader};
+use super::text::read_as_text;
+use crate::types::{SqlType, StructField};
+use crate::value::{Row, Value};
+
+/// A named column or field.
+pub(in super::super) trait Field {
+    fn name(&self) -> &str;
+    fn sql_type(&self) -> &SqlType;
+    /// How much is wanted; `None`: nothing, but it must be right.
+    fn demand(&self) -> Option<&Demand>;
+}
+
+impl Field for StructField {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sql_type(&self) -> &SqlType {
+        &self.sql_type
+    }
+
+    fn demand(&self) -> Option<&Demand> {
+        Some(&Demand::Whole)
+    }
+}
+
+/// Whether there was an object at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Members {
+    /// An object.
+    Read,
+    /// `null`
+    Null,
+}
+
+/// Reads an object's members into the places that `store` knows, by the field's index.
+pub(in super::super) fn decode_members<F: Field>(
+    bytes: &[u8],
+    fields: &[F],
+    store: impl FnMut(usize, Value),
+) -> Result<Members, SerdeError> {
+    let mut reader = Reader::new(as_text(bytes)?);
+    if reader.kind()? == Kind::Null {
+        reader.word("null")?;
+        return Ok(Members::Null);
+    }
+    read_members(&mut reader, fields, store)?;
+    Ok(Members::Read)
+}
+
+/// Reads a value that stands by itself.
+pub(in super::super) fn decode_bare<F: Field>(bytes: &[u8], field: &F) -> Result<Value, SerdeError> {
+    let mut reader = Reader::new(as_text(bytes)?);
+    read_demanded(&mut reader, field)
+}
+
+fn as_text(bytes: &[u8]) -> Result<&str, SerdeError> {
+    std::str::from_utf8(bytes).map_err(|error| SerdeError::new(format!("invalid UTF-8: {error}")))
+}
+
+fn read_members<F: Field>(
+    reader: &mut Reader<'_>,
+    fields: &[F],
+    mut store: impl FnMut(usize, Value),
+) -> Result<(), SerdeError> {
+    if reader.kind()? != Kind::Object {
+        return Err(cannot_convert(reader.kind()?, "STRUCT"));
+    }
+    // Filled only when a member matches exactly, which lower-case members never do.
+    let mut exact = Vec::new();
+    reader.object(|reader, name| {
+        let Some((index, is_exact)) = find(fields, &name) else {
+            return reader.skip();
+        };
+        if is_exact {
+            exact.resize(fields.len(), false);
+            exact[index] = true;
+        } else if exact.get(index) == Some(&true) {
+            return reader.skip();
+        }
+        let value = read_demanded(reader, &fields[index])
+            .map_err(|error| SerdeError::new(format!("{error}, path: {name}")))?;
+        store(index, value);
+        Ok(())
+    })
+}
+
+/// The field a member belongs to, and whether its name matches exactly.
+fn find<F: Field>(fields: &[F], name: &str) -> Option<(usize, bool)> {
+    let mut folded = None;
+    if name.is_ascii() {
+        for (index, field) in fields.iter().enumerate() {
+            let column = field.name().as_bytes();
+            if column.len() != name.len() {
+                continue;
+            }
+            if column == name.as_bytes() {
+                return Some((index, true));
+            }
+            let upper = name.bytes().map(|byte| byte.to_ascii_uppercase());
+            if folded.is_none() && upper.eq(column.iter().copied()) {
+                folded = Some((index, false));
+            }
+        }
+        return folded;
+    }
+    let upper = name.to_uppercase();
+    for (index, field) in fields.iter().enumerate() {
+        if field.name() == name {
+            return Some((index, true));
+        }
+        if folded.is_none() && field.name() == upper {
+            folded = Some((index, false));
+        }
+    }
+    folded
+}
+
+fn read_demanded<F: Field>(reader: &mut Reader<'_>, field: &F) -> Result<Value, SerdeError> {
+    match (field.demand(), field.sql_type()) {
+        (Some(Demand::Entries(keys)), SqlType::Map(_, value_type)) => {
+            read_map(reader, value_type, Some(keys))
+        }
+        (Some(_), sql_type) => read_value(reader, sql_type),
+        (None, sql_type) => check_value(reader, sql_type).map(|()| Value::Null),
+    }
+}
+
+/// Makes sure a value can be coerced, at the least cost.
+fn check_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<(), SerdeError> {
+    match sql_type {
+        SqlType::String => reader.skip(),
+        SqlType::Map(_, value_type) => read_map(reader, value_type, Some(&[])).map(|_| ()),
+        other => read_value(reader, other).map(|_| ()),
+    }
+}
+
+fn read_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<Value, SerdeError> {
+    let kind = reader.kind()?;
+    if kind == Kind::Null {
+        reader.word("null")?;
+        return Ok(Value::Null);
+    }
+    match sql_type {
+        SqlType::String => read_string(reader, kind).map(Value::String),
+        SqlType::Boolean => match kind {
+            Kind::True => reader.word("true").map(|()| Value::Boolean(true)),
+            Kind::False => reader.word("false").map(|()| Value::Boolean(false)),
+            _ => Err(cannot_convert(kind, "BOOLEAN")),
+        },
+        SqlType::Integer => read_integer(reader, kind, "INTEGER").map(Value::Integer),
+        SqlType::Date => read_integer(reader, kind, "DATE").map(Value::Date),
+        SqlType::Time => read_integer(reader, kind, "TIME").map(Value::Time),
+        SqlType::Bigint => read_long(reader, kind, "BIGINT").map(Value::Bigint),
+        SqlType::Timestamp => read_long(reader, kind, "TIMESTAMP").map(Value::Timestamp),
+        SqlType::Double => read_double(reader, kind).map(Value::Double),
+        SqlType::Decimal { precision, scale } => {
+            read_decimal(reader, kind, *precision, *scale).map(Value::Decimal)
+        }
+        SqlType::Bytes => read_bytes(reader, kind),
+        SqlType::Array(element) => {
+            if kind != Kind::Array {
+                return Err(cannot_convert(kind, "ARRAY"));
+            }
+            let mut elements = Vec::new();
+            reader.array(|reader| {
+                elements.push(read_value(reader, element)?);
+                Ok(())
+            })?;
+            Ok(Value::Array(elements.into()))
+        }
+        SqlType::Map(_, value_type) => read_map(reader, value_type, None),
+        SqlType::Struct(fields) => {
+            let mut values: Row = vec![Value::Null; fields.len()];
+            read_members(reader, fields, |index, value| values[index] = value)?;
+            Ok(Value::Struct(values.into()))
+        }
+    }
+}
+
+fn read_string(reader: &mut Reader<'_>, kind: Kind) -> Result<Arc<str>, SerdeError> {
+    if kind == Kind::String {
+        return Ok(Arc::from(reader.string()?.as_ref()));
+    }
+    let mut text = String::new();
+    read_as_text(reader, &mut text)?;
+    Ok(text.into())
+}
+
+/// Reads a map; of entries that are not wanted only the form of the value is checked.
+fn read_map(
+    reader: &mut Reader<'_>,
+    value_type: &SqlType,
+    wanted: Option<&[Arc<str>]>,
+) -> Result<Value, SerdeError> {
+    match reader.kind()? {
+        Kind::Object => {}
+        Kind::Null => {
+            reader.word("null")?;
+            return Ok(Value::Null);
+        }
+        kind => return Err(cannot_convert(kind, "MAP")),
+    }
+    let mut entries: Vec<(Arc<str>, Value)> =
+        Vec::with_capacity(wanted.map_or(16, <[Arc<str>]>::len));
+    reader.object(|reader, key| {
+        let key: Arc<str> = match wanted {
+            None => Arc::from(key.as_ref()),
+            Some(keys) => match keys.iter().find(|wanted| ***wanted == *key) {
+                Some(wanted) => Arc::clone(wanted),
+                None => return check_value(reader, value_type),
+            },
+        };
+        entries.push((key, read_value(reader, value_type)?));
+        Ok(())
+    })?;
+    Ok(Value::map(entries))
+}
+
+fn read_integer(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    required: &'static str,
+) -> Result<i32, SerdeError> {
+    match kind {
+        Kind::Number => read_number_as_long(reader).map(|number| number as i32),
+        Kind::String => {
+            let text = reader.string()?;
+            text.parse().map_err(|_| not_a_number(&text, required))
+        }
+        _ => Err(cannot_convert(kind, required)),
+    }
+}
+
+fn read_long(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    required: &'static str,
+) -> Result<i64, SerdeError> {
+    match kind {
+        Kind::Number => read_number_as_long(reader),
+        Kind::String => {
+            let text = reader.string()?;
+            text.parse().map_err(|_| not_a_number(&text, required))
+        }
+        _ => Err(cannot_convert(kind, required)),
+    }
+}
+
+fn read_number_as_long(reader: &mut Reader<'_>) -> Result<i64, SerdeError> {
+    let number = reader.number()?;
+    if let Ok(integer) = number.parse() {
+        return Ok(integer);
+    }
+    parse_decimal(number)
+        .map(|decimal| truncate_to_long(&decimal))
+        .ok_or_else(|| not_a_number(number, "BIGINT"))
+}
+
+fn read_double(reader: &mut Reader<'_>, kind: Kind) -> Result<f64, SerdeError> {
+    match kind {
+        Kind::Number => {
+            let number = reader.number()?;
+            number.parse().map_err(|_| not_a_number(number, "DOUBLE"))
+        }
+        Kind::String => {
+            let text = reader.string()?;
+            parse_double(&text).ok_or_else(|| not_a_number(&text, "DOUBLE"))
+        }
+        _ => Err(cannot_convert(kind, "DOUBLE")),
+    }
+}
+
+fn read_decimal(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    target_precision: u32,
+    target_scale: u32,
+) -> Result<BigDecimal, SerdeError> {
+    let number = match kind {
+        Kind::Number => {
+            let number = reader.number()?;
+            parse_decimal(number).ok_or_else(|| not_a_number(number, "DECIMAL"))?
+        }
+        Kind::String => {
+            let text = reader.string()?;
+            parse_decimal(&text).ok_or_else(|| not_a_number(&text, "DECIMAL"))?
+        }
+        _ => return Err(cannot_convert(kind, "DECIMAL")),
+    };
+    fit_exactly(&number, target_precision, target_scale).ok_or_else(|| {
+        SerdeError::new(format!(
+            "Cannot fit decimal '{}' into DECIMAL({target_precision}, {target_scale}) without rounding. (Requires {},{})",
+            number.to_plain_string(),
+            precision(&number),
+            number.fractional_digit_count().max(0)
+        ))
+    })
+}
+
+fn read_bytes(reader: &mut Reader<'_>, kind: Kind) -> Result<Value, SerdeError> {
+    if kind != Kind::String {
+        return Err(cannot_convert(kind, "BYTES"));
+    }
+    let text = reader.string()?;
+    super::super::base64::decode(&text)
+        .map(|bytes| Value::Bytes(bytes.into()))
+        .ok_or_else(|| SerdeError::new("invalid base64"))
+}
+
+fn cannot_convert(kind: Kind, required: &str) -> SerdeError {
+    SerdeError::new(format!(
+        "Can't convert type. sourceType: {}, requiredType: {required}",
+        kind.name()
+    ))
+}
+
+fn not_a_number(text: &str, required: &str) -> SerdeError {
+    SerdeError::new(format!(
+        "Can't convert type. sourceType: TextNode, requiredType: {required}: `{text}` is no such number"
+    ))
+}

@@ -1,0 +1,330 @@
+//! A pull reader of JSON text.
+//!
+//! Written here because a number's own digits are needed (`DECIMAL(38, 2)` and `VARCHAR` columns keep them),
+//! values that no query wants must cost little, and what follows the first value is ignored, as ksqlDB does.
+
+use std::borrow::Cow;
+
+use super::super::SerdeError;
+
+/// Objects and arrays may stand in each other this deep.
+const DEEPEST: u32 = 256;
+
+/// What a value begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    True,
+    False,
+    Null,
+}
+
+impl Kind {
+    /// The name that ksqlDB's errors use.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Object => "ObjectNode",
+            Self::Array => "ArrayNode",
+            Self::String => "TextNode",
+            Self::Number => "NumericNode",
+            Self::True | Self::False => "BooleanNode",
+            Self::Null => "NullNode",
+        }
+    }
+}
+
+/// The text and how far it was read.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+        }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn error(&self, expected: &str) -> SerdeError {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(found) => SerdeError::new(format!(
+                "unexpected character ('{}') at byte {}: expected {expected}",
+                found.escape_default(),
+                self.at
+            )),
+            None => SerdeError::new(format!("unexpected end of input: expected {expected}")),
+        }
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, expected: &str) -> Result<(), SerdeError> {
+        if self.byte() != Some(byte) {
+            return Err(self.error(expected));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// What the next value is; reads only the space before it.
+    pub(super) fn kind(&mut self) -> Result<Kind, SerdeError> {
+        self.skip_space();
+        match self.byte() {
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            Some(b'"') => Ok(Kind::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            Some(b't') => Ok(Kind::True),
+            Some(b'f') => Ok(Kind::False),
+            Some(b'n') => Ok(Kind::Null),
+            _ => Err(self.error("a value")),
+        }
+    }
+
+    /// Reads `true`, `false` or `null`.
+    pub(super) fn word(&mut self, word: &'static str) -> Result<(), SerdeError> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.error(word));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// Reads a number and returns its text.
+    pub(super) fn number(&mut self) -> Result<&'a str, SerdeError> {
+        let start = self.at;
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.byte() == Some(b'0') {
+            self.at += 1;
+            if matches!(self.byte(), Some(b'0'..=b'9')) {
+                return Err(self.error("no digit after a leading zero"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.byte(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.byte(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    fn digits(&mut self) -> Result<(), SerdeError> {
+        if !matches!(self.byte(), Some(b'0'..=b'9')) {
+            return Err(self.error("a digit"));
+        }
+        while matches!(self.byte(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Where the run of ordinary characters ends: a quote, a backslash or a control character.
+    fn end_of_run(&self, from: usize) -> usize {
+        self.text.as_bytes()[from..]
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+            .map_or(self.text.len(), |length| from + length)
+    }
+
+    /// Reads a string.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, SerdeError> {
+        self.expect(b'"', "a string")?;
+        let start = self.at;
+        self.at = self.end_of_run(start);
+        if self.byte() == Some(b'"') {
+            self.at += 1;
+            return Ok(Cow::Borrowed(&self.text[start..self.at - 1]));
+        }
+        let mut owned = self.text[start..self.at].to_owned();
+        loop {
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Cow::Owned(owned));
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    owned.push(self.escape()?);
+                }
+                _ => return Err(self.error("a closing quote")),
+            }
+            let run = self.at;
+            self.at = self.end_of_run(run);
+            owned.push_str(&self.text[run..self.at]);
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, SerdeError> {
+        let escaped = match self.byte() {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode_escape();
+            }
+            _ => return Err(self.error("an escape")),
+        };
+        self.at += 1;
+        Ok(escaped)
+    }
+
+    /// A lone surrogate, which Java keeps and UTF-8 cannot write, becomes U+FFFD.
+    fn unicode_escape(&mut self) -> Result<char, SerdeError> {
+        let first = self.hexadecimal()?;
+        if !(0xd800..0xdc00).contains(&first) {
+            return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+        }
+        let after_first = self.at;
+        if self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+            self.at += 2;
+            let second = self.hexadecimal()?;
+            if (0xdc00..0xe000).contains(&second) {
+                let combined = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return Ok(char::from_u32(combined).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            self.at = after_first;
+        }
+        Ok(char::REPLACEMENT_CHARACTER)
+    }
+
+    fn hexadecimal(&mut self) -> Result<u32, SerdeError> {
+        let mut number = 0;
+        for _ in 0..4 {
+            let digit = self.byte().and_then(|byte| char::from(byte).to_digit(16));
+            let Some(digit) = digit else {
+                return Err(self.error("four hexadecimal digits"));
+            };
+            number = number * 16 + digit;
+            self.at += 1;
+        }
+        Ok(number)
+    }
+
+    /// Reads an object: calls `member` at the value of each member, which must read it.
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), SerdeError>,
+    ) -> Result<(), SerdeError> {
+        self.expect(b'{', "an object")?;
+        self.enter()?;
+        self.skip_space();
+        if self.byte() == Some(b'}') {
+            return self.leave();
+        }
+        loop {
+            self.skip_space();
+            let name = self.string()?;
+            self.skip_space();
+            self.expect(b':', "a colon")?;
+            member(self, name)?;
+            self.skip_space();
+            match self.byte() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => return self.leave(),
+                _ => return Err(self.error("a comma or the end of the object")),
+            }
+        }
+    }
+
+    /// Reads an array: calls `element` at each element, which must read it.
+    pub(super) fn array(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), SerdeError>,
+    ) -> Result<(), SerdeError> {
+        self.expect(b'[', "an array")?;
+        self.enter()?;
+        self.skip_space();
+        if self.byte() == Some(b']') {
+            return self.leave();
+        }
+        loop {
+            element(self)?;
+            self.skip_space();
+            match self.byte() {
+                Some(b',') => self.at += 1,
+                Some(b']') => return self.leave(),
+                _ => return Err(self.error("a comma or the end of the array")),
+            }
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), SerdeError> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(SerdeError::new(format!(
+                "objects and arrays stand more than {DEEPEST} deep in each other"
+            )));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<(), SerdeError> {
+        self.at += 1;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads a string without keeping it.
+    fn skip_string(&mut self) -> Result<(), SerdeError> {
+        self.expect(b'"', "a string")?;
+        loop {
+            self.at = self.end_of_run(self.at);
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    self.escape()?;
+                }
+                _ => return Err(self.error("a closing quote")),
+            }
+        }
+    }
+
+    /// Reads any value without keeping it.
+    pub(super) fn skip(&mut self) -> Result<(), SerdeError> {
+        match self.kind()? {
+            Kind::Object => self.object(|reader, _| reader.skip()),
+            Kind::Array => self.array(Self::skip),
+            Kind::String => self.skip_string(),
+            Kind::Number => self.number().map(|_| ()),
+            Kind::True => self.word("true"),
+            Kind::False => self.word("false"),
+            Kind::Null => self.word("null"),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Rows to and from the bytes of records.
+//!
+//! Knows formats, types and values; knows nothing of queries or of where the bytes come from.
+
+pub(crate) mod base64;
+mod decoder;
+mod delimited;
+mod encoder;
+mod json;
+mod kafka;
+pub(crate) mod number;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use decoder::{Decoder, DecoderColumn, Presence};
+pub(crate) use encoder::{Encoder, check_columns};
+pub(crate) use json::write_string as write_json_string;
+
+/// How a record's key or value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// `JSON`
+    Json,
+    /// `KAFKA`: Kafka's own serializers of one primitive value.
+    Kafka,
+    /// `DELIMITED`: comma-separated values.
+    Delimited {
+        /// What stands between two values.
+        delimiter: char,
+    },
+    /// `NONE`: nothing is read or written.
+    None,
+}
+
+impl fmt::Display for Format {
+    /// ksqlDB's name of the format.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Json => "JSON",
+            Self::Kafka => "KAFKA",
+            Self::Delimited { .. } => "DELIMITED",
+            Self::None => "NONE",
+        })
+    }
+}
+
+/// Whether a single column stands by itself or as a member of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrapping {
+    /// Always an object.
+    Wrapped,
+    /// A single column stands by itself.
+    Unwrapped,
+}
+
+/// How much of a column a query looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// All of it.
+    Whole,
+    /// Of a map, the entries of these keys, sorted.
+    Entries(Vec<Arc<str>>),
+}
+
+/// Why bytes are not a row, or a row cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct SerdeError {
+    /// What was wrong.
+    pub(crate) reason: String,
+}
+
+impl SerdeError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+}

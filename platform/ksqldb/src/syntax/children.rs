@@ -1,0 +1,79 @@
+//! Walking an expression's tree without naming every kind.
+
+use super::ast::{BinaryOperator, Expression, ExpressionKind};
+
+impl Expression {
+    /// The expressions directly inside this one, in the order they are written.
+    pub fn children(&self) -> Vec<&Expression> {
+        match &self.kind {
+            ExpressionKind::Literal(_) | ExpressionKind::Column { .. } => Vec::new(),
+            ExpressionKind::Unary(_, operand) => vec![operand],
+            ExpressionKind::Binary(left, _, right) => vec![left, right],
+            ExpressionKind::Like { value, pattern, .. } => vec![value, pattern],
+            ExpressionKind::In { value, list, .. } => std::iter::once(&**value).chain(list).collect(),
+            ExpressionKind::Between { value, low, high, .. } => vec![value, low, high],
+            ExpressionKind::IsNull { value, .. } | ExpressionKind::Cast { value, .. } => vec![value],
+            ExpressionKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => {
+                let branches = branches
+                    .iter()
+                    .flat_map(|(condition, result)| [condition, result]);
+                let operand = operand.as_deref().into_iter();
+                operand.chain(branches).chain(otherwise.as_deref()).collect()
+            }
+            ExpressionKind::Subscript { base, index } => vec![base, index],
+            ExpressionKind::Field { base, .. } => vec![base],
+            ExpressionKind::Call { arguments, .. } => arguments.iter().collect(),
+            ExpressionKind::Lambda { body, .. } => vec![body],
+            ExpressionKind::Array(elements) => elements.iter().collect(),
+            ExpressionKind::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+            ExpressionKind::Struct(fields) => fields.iter().map(|(_, value)| value).collect(),
+        }
+    }
+
+    /// How high the tree is, where a run of operators of one rank, or of subscripts and fields, is one
+    /// level: `a + b - c` is as high as `a + b`.
+    pub(super) fn height(&self) -> usize {
+        let mut deepest = 0;
+        let mut node = self;
+        loop {
+            let next = match &node.kind {
+                ExpressionKind::Binary(left, operator, right) if continues_run(left, *operator) => {
+                    deepest = deepest.max(right.height());
+                    left
+                }
+                ExpressionKind::Subscript { base, index } => {
+                    deepest = deepest.max(index.height());
+                    base
+                }
+                ExpressionKind::Field { base, .. } => base,
+                _ => break,
+            };
+            node = next;
+        }
+        let below = node.children().into_iter().map(Self::height).max();
+        1 + deepest.max(below.unwrap_or(0))
+    }
+}
+
+/// Whether `left operator …` needs no parentheses around `left`, itself an operation of that rank.
+pub(super) fn continues_run(left: &Expression, operator: BinaryOperator) -> bool {
+    match (&left.kind, rank(operator)) {
+        (ExpressionKind::Binary(_, inner, _), Some(rank_of_outer)) => rank(*inner) == Some(rank_of_outer),
+        _ => false,
+    }
+}
+
+/// Operators of one rank read from left to right; predicates have no rank, they do not chain.
+fn rank(operator: BinaryOperator) -> Option<u8> {
+    match operator {
+        BinaryOperator::Or => Some(0),
+        BinaryOperator::And => Some(1),
+        BinaryOperator::Add | BinaryOperator::Subtract => Some(2),
+        BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo => Some(3),
+        _ => None,
+    }
+}

@@ -1,0 +1,339 @@
+//! Tokens to tree: recursive descent, with precedence climbing for expressions.
+//!
+//! This file holds the cursor that every part shares; the grammar's parts are in the files beside it.
+
+mod expressions;
+mod query;
+mod statements;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use super::SyntaxError;
+use super::ast::{Expression, ParsedStatement, Position, Properties};
+use super::lexer::{is_word_part, tokenize};
+use super::token::{Keyword, Token, TokenKind};
+use crate::types::SqlType;
+
+const ORIGIN: Position = Position { line: 1, column: 1 };
+
+/// How deep constructs may stand in one another. Far above what anybody writes, far below what the
+/// stack of a small thread holds.
+const MAXIMUM_NESTING: usize = 210;
+
+type Result<T> = std::result::Result<T, SyntaxError>;
+
+/// Reads every statement of a script. Session variables must have been substituted.
+pub fn parse(text: &str) -> Result<Vec<ParsedStatement>> {
+    let mut parser = Parser::new(text, ORIGIN)?;
+    let mut statements = Vec::new();
+    loop {
+        while parser.accept(TokenKind::Semicolon) {}
+        if parser.at(TokenKind::End) {
+            return Ok(statements);
+        }
+        statements.push(parser.parsed_statement()?);
+    }
+}
+
+/// Reads one statement with its `;`, which begins at `position` of some larger text.
+pub fn parse_statement(text: &str, position: Position) -> Result<ParsedStatement> {
+    let mut parser = Parser::new(text, position)?;
+    let statement = parser.parsed_statement()?;
+    parser.finish()?;
+    Ok(statement)
+}
+
+/// Reads an expression that stands alone.
+pub fn parse_expression(text: &str) -> Result<Expression> {
+    let mut parser = Parser::new(text, ORIGIN)?;
+    let expression = parser.expression()?;
+    parser.finish()?;
+    Ok(expression)
+}
+
+/// Reads a type that stands alone.
+pub fn parse_type(text: &str) -> Result<SqlType> {
+    let mut parser = Parser::new(text, ORIGIN)?;
+    let sql_type = parser.sql_type()?;
+    parser.finish()?;
+    Ok(sql_type)
+}
+
+struct Parser<'text> {
+    text: &'text str,
+    tokens: Vec<Token<'text>>,
+    next: usize,
+    /// The first token of the statement at hand.
+    statement: usize,
+    nesting: usize,
+    /// How many operators and subscripts the expression at hand has chained without nesting.
+    chained: usize,
+}
+
+impl<'text> Parser<'text> {
+    fn new(text: &'text str, origin: Position) -> Result<Self> {
+        Ok(Self {
+            text,
+            tokens: tokenize(text, origin)?,
+            next: 0,
+            statement: 0,
+            nesting: 0,
+            chained: 0,
+        })
+    }
+
+    fn parsed_statement(&mut self) -> Result<ParsedStatement> {
+        self.statement = self.next;
+        let first = *self.peek();
+        let statement = self.statement()?;
+        if self.at(TokenKind::End) {
+            return Err(SyntaxError::missing_semicolon(
+                self.peek().position,
+                self.statement_text(),
+            ));
+        }
+        let last = *self.expect(TokenKind::Semicolon, "';'")?;
+        Ok(ParsedStatement {
+            text: self.text[first.start..last.end()].to_owned(),
+            position: first.position,
+            statement,
+        })
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.expect(TokenKind::End, "the end").map(|_| ())
+    }
+
+    fn peek(&self) -> &Token<'text> {
+        self.peek_after(0)
+    }
+
+    /// The token that many places further; the end where there is none.
+    fn peek_after(&self, distance: usize) -> &Token<'text> {
+        let last = self.tokens.len() - 1;
+        &self.tokens[(self.next + distance).min(last)]
+    }
+
+    fn advance(&mut self) -> &Token<'text> {
+        let current = self.next;
+        self.next = (current + 1).min(self.tokens.len() - 1);
+        &self.tokens[current]
+    }
+
+    fn at(&self, kind: TokenKind) -> bool {
+        self.peek().kind == kind
+    }
+
+    fn keyword_after(&self, distance: usize) -> Option<Keyword> {
+        match self.peek_after(distance).kind {
+            TokenKind::Word(keyword) => keyword,
+            _ => None,
+        }
+    }
+
+    fn at_keyword(&self, keyword: Keyword) -> bool {
+        self.keyword_after(0) == Some(keyword)
+    }
+
+    /// Whether the keywords stand here in this order.
+    fn at_keywords(&self, keywords: &[Keyword]) -> bool {
+        let mut places = keywords.iter().enumerate();
+        places.all(|(distance, keyword)| self.keyword_after(distance) == Some(*keyword))
+    }
+
+    fn accept(&mut self, kind: TokenKind) -> bool {
+        let found = self.at(kind);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    fn accept_keyword(&mut self, keyword: Keyword) -> bool {
+        self.accept_keywords(&[keyword])
+    }
+
+    fn accept_keywords(&mut self, keywords: &[Keyword]) -> bool {
+        let found = self.at_keywords(keywords);
+        if found {
+            keywords.iter().for_each(|_| {
+                self.advance();
+            });
+        }
+        found
+    }
+
+    fn expect(&mut self, kind: TokenKind, expectation: &str) -> Result<&Token<'text>> {
+        if self.at(kind) {
+            Ok(self.advance())
+        } else {
+            Err(self.mismatch(expectation))
+        }
+    }
+
+    fn expect_keyword(&mut self, keyword: Keyword) -> Result<()> {
+        if self.accept_keyword(keyword) {
+            Ok(())
+        } else {
+            Err(self.mismatch(&format!("'{}'", keyword.text())))
+        }
+    }
+
+    /// Things between commas, at least one.
+    fn comma_separated<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut items = vec![item(self)?];
+        while self.accept(TokenKind::Comma) {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    /// The next token is not what the grammar asks for.
+    fn mismatch(&self, expectation: &str) -> SyntaxError {
+        let token = self.peek();
+        let message = match token.kind {
+            TokenKind::End => format!("mismatched input '<EOF>' expecting {expectation}"),
+            TokenKind::Variable => format!("the variable {} is not defined", token.text),
+            _ => format!("mismatched input '{}' expecting {expectation}", token.text),
+        };
+        SyntaxError::new(token.position, message, self.statement_text())
+    }
+
+    fn error_at(&self, position: Position, message: impl Into<String>) -> SyntaxError {
+        SyntaxError::new(position, message, self.statement_text())
+    }
+
+    fn statement_text(&self) -> &'text str {
+        let tokens = &self.tokens[self.statement..];
+        let start = tokens[0].start;
+        let last = tokens.iter().find(|token| token.kind == TokenKind::Semicolon);
+        &self.text[start..last.map_or(self.text.len(), Token::end)]
+    }
+
+    /// Begins a part of the grammar that may contain itself.
+    fn enter(&mut self) -> Result<()> {
+        if self.nesting == MAXIMUM_NESTING {
+            return Err(self.error_at(self.peek().position, "the statement is nested too deeply"));
+        }
+        self.nesting += 1;
+        Ok(())
+    }
+
+    /// Ends what [`Self::enter`] began. After an error the parser is not used again.
+    fn leave(&mut self) {
+        self.nesting -= 1;
+    }
+
+    /// Whether a name can stand here.
+    fn at_identifier(&self) -> bool {
+        self.is_identifier(0)
+    }
+
+    fn is_identifier(&self, distance: usize) -> bool {
+        match self.peek_after(distance).kind {
+            TokenKind::Quoted | TokenKind::Word(None) => true,
+            TokenKind::Word(Some(keyword)) => !keyword.is_reserved(),
+            _ => false,
+        }
+    }
+
+    /// A name: upper case unless quoted.
+    fn identifier(&mut self) -> Result<String> {
+        let mut name = self.identifier_as_written()?;
+        if !matches!(self.tokens[self.next - 1].kind, TokenKind::Quoted) {
+            name.make_ascii_uppercase();
+        }
+        Ok(name)
+    }
+
+    /// A name that keeps its case even unquoted, such as a query's id.
+    fn identifier_as_written(&mut self) -> Result<String> {
+        if !self.at_identifier() {
+            return Err(self.mismatch("a name"));
+        }
+        let token = *self.advance();
+        let name = match token.kind {
+            TokenKind::Quoted => unquote(token.text),
+            _ => token.text.to_owned(),
+        };
+        if name.is_empty() {
+            return Err(self.error_at(token.position, "a name must not be empty"));
+        }
+        Ok(name)
+    }
+
+    /// The name of a stream or table.
+    fn source_name(&mut self) -> Result<String> {
+        let position = self.peek().position;
+        let name = self.identifier()?;
+        let allowed = |character| character == '-' || (is_word_part(character) && character != '@');
+        if !name.chars().all(allowed) {
+            let message =
+                format!("Source names may only contain alphanumeric values, '_' or '-'. Got: '{name}'");
+            return Err(self.error_at(position, message));
+        }
+        Ok(name)
+    }
+
+    fn string(&mut self) -> Result<String> {
+        Ok(unquote(self.expect(TokenKind::String, "a string")?.text))
+    }
+
+    /// A whole number without sign.
+    fn count(&mut self) -> Result<u64> {
+        let token = *self.expect(TokenKind::Integer, "a whole number")?;
+        let number = token.text.parse().ok();
+        number.ok_or_else(|| self.error_at(token.position, format!("the number {} is too large", token.text)))
+    }
+
+    /// `n unit`, in milliseconds.
+    fn duration(&mut self) -> Result<i64> {
+        let position = self.peek().position;
+        let count = self.count()?;
+        let unit = self.keyword_after(0).and_then(Keyword::unit_milliseconds);
+        let unit = unit.ok_or_else(|| self.mismatch("a unit of time such as SECONDS"))?;
+        self.advance();
+        let milliseconds = i64::try_from(count)
+            .ok()
+            .and_then(|count| count.checked_mul(unit));
+        milliseconds.ok_or_else(|| self.error_at(position, "the duration is too long"))
+    }
+
+    /// `[WITH (name=literal, …)]`
+    fn optional_properties(&mut self) -> Result<Properties> {
+        if !self.accept_keyword(Keyword::With) {
+            return Ok(Properties::default());
+        }
+        self.expect(TokenKind::LeftParenthesis, "'('")?;
+        let mut properties = Properties::default();
+        if !self.at(TokenKind::RightParenthesis) {
+            self.comma_separated(|parser| parser.property(&mut properties))?;
+        }
+        self.expect(TokenKind::RightParenthesis, "')'")?;
+        Ok(properties)
+    }
+
+    fn property(&mut self, properties: &mut Properties) -> Result<()> {
+        let position = self.peek().position;
+        let name = if self.at(TokenKind::String) {
+            self.string()?
+        } else {
+            self.identifier()?
+        };
+        let name = name.to_uppercase();
+        self.expect(TokenKind::Equal, "'='")?;
+        let value = self.literal()?;
+        if properties.get(&name).is_some() {
+            return Err(self.error_at(position, format!("the property {name} is given twice")));
+        }
+        properties.0.push((name, value));
+        Ok(())
+    }
+}
+
+/// The text inside quotes, where two quotes in a row stand for one.
+fn unquote(quoted: &str) -> String {
+    let quote = &quoted[..1];
+    quoted[1..quoted.len() - 1].replace(&quote.repeat(2), quote)
+}

@@ -1,0 +1,139 @@
+//! Types, as they stand in a column's definition or a `CAST`.
+
+use super::super::token::TokenKind;
+use super::{Parser, Result};
+use crate::types::{SqlType, StructField};
+
+impl Parser<'_> {
+    pub(super) fn sql_type(&mut self) -> Result<SqlType> {
+        let token = *self.peek();
+        let quoted = token.kind == TokenKind::Quoted;
+        let name = self.identifier()?;
+        match name.as_str() {
+            _ if quoted => {}
+            "BOOLEAN" => return Ok(SqlType::Boolean),
+            "INT" | "INTEGER" => return Ok(SqlType::Integer),
+            "BIGINT" => return Ok(SqlType::Bigint),
+            "DOUBLE" => return Ok(SqlType::Double),
+            "STRING" | "VARCHAR" => return Ok(SqlType::String),
+            "BYTES" => return Ok(SqlType::Bytes),
+            "DATE" => return Ok(SqlType::Date),
+            "TIME" => return Ok(SqlType::Time),
+            "TIMESTAMP" => return Ok(SqlType::Timestamp),
+            "DECIMAL" | "DEC" => return self.decimal(),
+            "ARRAY" => {
+                return self.in_angle_brackets(|parser| Ok(SqlType::Array(Box::new(parser.sql_type()?))));
+            }
+            "MAP" => {
+                return self.in_angle_brackets(|parser| {
+                    let key = parser.sql_type()?;
+                    parser.expect(TokenKind::Comma, "','")?;
+                    let value = parser.sql_type()?;
+                    Ok(SqlType::Map(Box::new(key), Box::new(value)))
+                });
+            }
+            // The lexer takes the brackets of `STRUCT<>` for an operator.
+            "STRUCT" if self.accept(TokenKind::NotEqual) => return Ok(SqlType::Struct(Vec::new())),
+            "STRUCT" => {
+                return self.in_angle_brackets(|parser| {
+                    if parser.at(TokenKind::Greater) {
+                        return Ok(SqlType::Struct(Vec::new()));
+                    }
+                    parser.comma_separated(Self::struct_field).map(SqlType::Struct)
+                });
+            }
+            _ => {}
+        }
+        Err(self.error_at(
+            token.position,
+            format!("Cannot resolve unknown type: {}", token.text),
+        ))
+    }
+
+    fn in_angle_brackets(&mut self, inner: impl FnOnce(&mut Self) -> Result<SqlType>) -> Result<SqlType> {
+        self.enter()?;
+        self.expect(TokenKind::Less, "'<'")?;
+        let sql_type = inner(self)?;
+        self.expect(TokenKind::Greater, "'>'")?;
+        self.leave();
+        Ok(sql_type)
+    }
+
+    fn struct_field(&mut self) -> Result<StructField> {
+        Ok(StructField {
+            name: self.identifier()?,
+            sql_type: self.sql_type()?,
+        })
+    }
+
+    fn decimal(&mut self) -> Result<SqlType> {
+        let position = self.peek().position;
+        self.expect(TokenKind::LeftParenthesis, "'(' with precision and scale")?;
+        let precision = self.count()?;
+        self.expect(TokenKind::Comma, "','")?;
+        let scale = self.count()?;
+        self.expect(TokenKind::RightParenthesis, "')'")?;
+        match (u32::try_from(precision), u32::try_from(scale)) {
+            (Ok(precision), Ok(scale)) if precision >= 1 && scale <= precision => {
+                Ok(SqlType::Decimal { precision, scale })
+            }
+            _ => Err(self.error_at(
+                position,
+                format!("DECIMAL needs precision >= 1 and scale <= precision, not ({precision}, {scale})"),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::syntax::{format_type, parse_type};
+
+    #[test]
+    fn types_read_and_print() {
+        for (text, canonical) in [
+            ("int", "INTEGER"),
+            ("varchar", "STRING"),
+            ("decimal( 10 , 2 )", "DECIMAL(10, 2)"),
+            (
+                "array<map<string, array<int>>>",
+                "ARRAY<MAP<STRING, ARRAY<INTEGER>>>",
+            ),
+            (
+                "struct<host string, `pid` bigint, date date>",
+                "STRUCT<`HOST` STRING, `pid` BIGINT, `DATE` DATE>",
+            ),
+            ("STRUCT<>", "STRUCT<>"),
+            ("STRUCT< >", "STRUCT<>"),
+        ] {
+            assert_eq!(format_type(&parse_type(text).unwrap()), canonical);
+        }
+    }
+
+    #[test]
+    fn what_is_no_type_is_named() {
+        for (text, message) in [
+            ("strng", "line 1:1: Cannot resolve unknown type: strng"),
+            ("array<int", "line 1:10: mismatched input '<EOF>' expecting '>'"),
+            ("array<>", "line 1:6: mismatched input '<>' expecting '<'"),
+            (
+                "decimal",
+                "line 1:8: mismatched input '<EOF>' expecting '(' with precision and scale",
+            ),
+            (
+                "decimal(2, 3)",
+                "line 1:8: DECIMAL needs precision >= 1 and scale <= precision, not (2, 3)",
+            ),
+        ] {
+            assert_eq!(parse_type(text).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn deep_types_are_refused() {
+        let nest = |depth: usize| format!("{}INT{}", "ARRAY<".repeat(depth), ">".repeat(depth));
+        assert!(parse_type(&nest(200)).is_ok());
+        let error = parse_type(&nest(100_000)).unwrap_err();
+        assert_eq!(error.message, "the statement is nested too deeply");
+    }
+}
