@@ -37,6 +37,57 @@ impl<T: Into<ByteString>> From<T> for ColumnValue {
 /// A row: values by column name.
 pub type Row = BTreeMap<ByteString, ColumnValue>;
 
+/// A column's value, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ColumnRef<'value> {
+    /// Text, or any value when numbers are not wanted.
+    Text(&'value [u8]),
+    /// An integer, written as a number.
+    Integer(i64),
+    /// A floating-point number, written as one.
+    Double(f64),
+}
+
+impl ColumnValue {
+    fn borrow(&self) -> ColumnRef<'_> {
+        match self {
+            Self::Text(text) => ColumnRef::Text(text),
+            Self::Integer(number) => ColumnRef::Integer(*number),
+            Self::Double(number) => ColumnRef::Double(*number),
+        }
+    }
+}
+
+/// A row as it stands in a line: the JSON object of its columns. A differential engine keeps rows this way,
+/// compares them and stores them; equal bytes are equal rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EncodedRow(Box<[u8]>);
+
+impl EncodedRow {
+    /// Encodes columns, which the caller has sorted by name.
+    pub fn encode<'row>(columns: impl IntoIterator<Item = (&'row [u8], ColumnRef<'row>)>) -> Self {
+        let mut bytes = Vec::with_capacity(256);
+        write_columns(&mut bytes, columns);
+        Self(bytes.into_boxed_slice())
+    }
+
+    /// A row that was encoded before, read back from where it was stored.
+    pub fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The JSON object.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&Row> for EncodedRow {
+    fn from(row: &Row) -> Self {
+        Self::encode(row.iter().map(|(name, value)| (name.as_bytes(), value.borrow())))
+    }
+}
+
 /// Whether numeric columns are logged as numbers (`--logger_numerics`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numerics {
@@ -101,16 +152,26 @@ pub struct QueryRun {
 impl QueryRun {
     /// The line of one differential row (`--logger_event_type=true`), or of one row of a snapshot.
     pub fn event_line(&self, columns: &Row, action: Action) -> Vec<u8> {
+        self.encoded_event_line(&EncodedRow::from(columns), action)
+    }
+
+    /// [`QueryRun::event_line`] of an encoded row.
+    pub fn encoded_event_line(&self, columns: &EncodedRow, action: Action) -> Vec<u8> {
         let mut line = Object::new();
         self.write_common(&mut line);
         line.key(b"columns");
-        write_row(&mut line.bytes, columns);
+        line.bytes.extend_from_slice(columns.as_bytes());
         line.text(b"action", action.as_str().as_bytes());
         line.finish()
     }
 
     /// The line of a whole differential run (`--logger_event_type=false`).
     pub fn batch_line(&self, removed: &[Row], added: &[Row]) -> Vec<u8> {
+        self.encoded_batch_line(&encode_all(removed), &encode_all(added))
+    }
+
+    /// [`QueryRun::batch_line`] of encoded rows.
+    pub fn encoded_batch_line(&self, removed: &[EncodedRow], added: &[EncodedRow]) -> Vec<u8> {
         let mut line = Object::new();
         line.key(b"diffResults");
         let mut results = Object::within(std::mem::take(&mut line.bytes));
@@ -125,6 +186,11 @@ impl QueryRun {
 
     /// The line of a whole snapshot. One without rows is a line, too.
     pub fn snapshot_line(&self, rows: &[Row]) -> Vec<u8> {
+        self.encoded_snapshot_line(&encode_all(rows))
+    }
+
+    /// [`QueryRun::snapshot_line`] of encoded rows.
+    pub fn encoded_snapshot_line(&self, rows: &[EncodedRow]) -> Vec<u8> {
         let mut line = Object::new();
         line.key(b"snapshot");
         write_rows(&mut line.bytes, rows);
@@ -238,29 +304,36 @@ impl Object {
     }
 }
 
-fn write_rows(bytes: &mut Vec<u8>, rows: &[Row]) {
+fn encode_all(rows: &[Row]) -> Vec<EncodedRow> {
+    rows.iter().map(EncodedRow::from).collect()
+}
+
+fn write_rows(bytes: &mut Vec<u8>, rows: &[EncodedRow]) {
     bytes.push(b'[');
     for (index, row) in rows.iter().enumerate() {
         if index > 0 {
             bytes.push(b',');
         }
-        write_row(bytes, row);
+        bytes.extend_from_slice(row.as_bytes());
     }
     bytes.push(b']');
 }
 
-fn write_row(bytes: &mut Vec<u8>, row: &Row) {
+fn write_columns<'row>(
+    bytes: &mut Vec<u8>,
+    columns: impl IntoIterator<Item = (&'row [u8], ColumnRef<'row>)>,
+) {
     let mut object = Object::within(std::mem::take(bytes));
-    for (name, value) in row {
+    for (name, value) in columns {
         object.key(name);
         match value {
-            ColumnValue::Text(text) => write_text(&mut object.bytes, text),
-            ColumnValue::Integer(number) => write_display(&mut object.bytes, format_args!("{number}")),
-            ColumnValue::Double(number) if number.is_finite() => {
+            ColumnRef::Text(text) => write_text(&mut object.bytes, text),
+            ColumnRef::Integer(number) => write_display(&mut object.bytes, format_args!("{number}")),
+            ColumnRef::Double(number) if number.is_finite() => {
                 write_display(&mut object.bytes, format_args!("{number:?}"));
             }
             // JSON has no word for these.
-            ColumnValue::Double(number) => {
+            ColumnRef::Double(number) => {
                 write_text(&mut object.bytes, number.to_string().as_bytes());
             }
         }
