@@ -50,7 +50,9 @@ pub(crate) enum CommandLogError {
     #[error("cannot read the command topic `{topic}`: {source}")]
     Read { topic: String, source: KafkaError },
     /// The topic's records did not come.
-    #[error("cannot read the command topic `{topic}`: no record for {patience:?} at offset {offset} of {end}")]
+    #[error(
+        "cannot read the command topic `{topic}`: no record for {patience:?} at offset {offset} of {end}"
+    )]
     Stalled {
         topic: String,
         offset: i64,
@@ -86,7 +88,10 @@ impl CommandLog {
             let options = TopicOptions {
                 partitions: 1,
                 replicas: 1,
-                settings: vec![("retention.ms", "-1".to_owned()), ("cleanup.policy", "delete".to_owned())],
+                settings: vec![
+                    ("retention.ms", "-1".to_owned()),
+                    ("cleanup.policy", "delete".to_owned()),
+                ],
             };
             cluster.create_topic(&topic, &options).await?;
         }
@@ -171,14 +176,15 @@ impl CommandLog {
         let mut reader = Reader::open(consumer, &[start]).map_err(read_error)?;
         let mut position = from;
         while position < end {
-            let arrival = timeout(REPLAY_PATIENCE, reader.next()).await.map_err(|_| {
-                CommandLogError::Stalled {
-                    topic: self.topic.to_string(),
-                    offset: position,
-                    end,
-                    patience: REPLAY_PATIENCE,
-                }
-            })?;
+            let arrival =
+                timeout(REPLAY_PATIENCE, reader.next())
+                    .await
+                    .map_err(|_| CommandLogError::Stalled {
+                        topic: self.topic.to_string(),
+                        offset: position,
+                        end,
+                        patience: REPLAY_PATIENCE,
+                    })?;
             let (Arrival::New(record) | Arrival::Replayed(record)) = arrival.map_err(read_error)?;
             position = record.offset + 1;
             match serde_json::from_slice::<Command>(record.value.as_deref().unwrap_or_default()) {

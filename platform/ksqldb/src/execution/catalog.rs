@@ -194,13 +194,15 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, String> {
         let existing = self.metastore.get(&declaration.name);
-        if let Some(decision) =
-            meet_existing(declaration.kind, &declaration.name, declaration.on_existing, existing)?
-        {
+        if let Some(decision) = meet_existing(
+            declaration.kind,
+            &declaration.name,
+            declaration.on_existing,
+            existing,
+        )? {
             return Ok(decision);
         }
-        let source =
-            plan::plan_source(declaration, circumstances.text).map_err(|error| error.to_string())?;
+        let source = plan::plan_source(declaration, circumstances.text).map_err(|error| error.to_string())?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
@@ -223,9 +225,12 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, String> {
         let existing = self.metastore.get(&declaration.name);
-        if let Some(decision) =
-            meet_existing(declaration.kind, &declaration.name, declaration.on_existing, existing)?
-        {
+        if let Some(decision) = meet_existing(
+            declaration.kind,
+            &declaration.name,
+            declaration.on_existing,
+            existing,
+        )? {
             return Ok(decision);
         }
         let purpose = Purpose::Sink {
@@ -393,7 +398,9 @@ impl Catalog {
     }
 
     fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, String> {
-        let id = plan.query_id().map_or_else(|| generated.to_owned(), str::to_uppercase);
+        let id = plan
+            .query_id()
+            .map_or_else(|| generated.to_owned(), str::to_uppercase);
         if self.queries.contains_key(&id) {
             return Err(format!("Query ID '{id}' already exists."));
         }
@@ -587,8 +594,12 @@ fn check_existing_topic(source: &Source, replicas: &[usize]) -> Result<(), Strin
          than required. KSQL expects {} partitions (topic has {partitions}), and {} replication factor \
          (topic has {replication}).",
         source.topic,
-        source.partitions.map_or(partitions.to_string(), |wanted| wanted.to_string()),
-        source.replicas.map_or(replication.to_string(), |wanted| wanted.to_string()),
+        source
+            .partitions
+            .map_or(partitions.to_string(), |wanted| wanted.to_string()),
+        source
+            .replicas
+            .map_or(replication.to_string(), |wanted| wanted.to_string()),
     ))
 }
 

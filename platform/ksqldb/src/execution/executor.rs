@@ -108,7 +108,10 @@ impl Executor {
 
     /// What became of the commands, by command id.
     pub(crate) fn statuses(&self) -> BTreeMap<String, CommandStatus> {
-        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.statuses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Executes the statements of a request.
@@ -157,7 +160,10 @@ impl Executor {
         match parsed.statement {
             Statement::Query(query) => {
                 if query.emit.is_none() {
-                    return Err(Failure::bad_statement(pull_message(&self.catalog(), &query.from.name), &parsed.text));
+                    return Err(Failure::bad_statement(
+                        pull_message(&self.catalog(), &query.from.name),
+                        &parsed.text,
+                    ));
                 }
                 let plan = plan::plan_query(&self.catalog().metastore, &query, Purpose::Push)
                     .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
@@ -183,7 +189,12 @@ impl Executor {
             return Ok(());
         };
         let mut executed = self.executed.subscribe();
-        match timeout(CATCH_UP_DEADLINE, executed.wait_for(|executed| *executed >= after)).await {
+        match timeout(
+            CATCH_UP_DEADLINE,
+            executed.wait_for(|executed| *executed >= after),
+        )
+        .await
+        {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Failure::generic(
                 ErrorCode::CommandQueueCatchup,
@@ -198,9 +209,10 @@ impl Executor {
     async fn exclusive(&self) -> Result<MutexGuard<'_, CommandLog>, Failure> {
         let mut log = self.commands.lock().await;
         if log.is_uncertain() {
-            let commands = log.read_new().await.map_err(|error| {
-                Failure::generic(ErrorCode::ServerError, error.to_string())
-            })?;
+            let commands = log
+                .read_new()
+                .await
+                .map_err(|error| Failure::generic(ErrorCode::ServerError, error.to_string()))?;
             let mut catalog = Catalog::clone(&self.catalog());
             let before = catalog.queries.clone();
             {
@@ -239,7 +251,9 @@ impl Executor {
             let parsed = session.parse(raw).map_err(syntax_failure)?;
             let bad = |message: String| Failure::bad_statement(message, &parsed.text);
             match &parsed.statement {
-                Statement::Query(_) | Statement::Print(_) => return Err(Failure::query_endpoint(&parsed.text)),
+                Statement::Query(_) | Statement::Print(_) => {
+                    return Err(Failure::query_endpoint(&parsed.text));
+                }
                 Statement::Unsupported { what } => {
                     return Err(bad(format!("{what} is not supported by this server")));
                 }
@@ -348,7 +362,10 @@ impl Executor {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
         if let Some((topic, options)) = &change.create_topic {
             let cluster = self.runtime.cluster();
-            cluster.create_topic(topic, options).await.map_err(|error| failed(error.to_string()))?;
+            cluster
+                .create_topic(topic, options)
+                .await
+                .map_err(|error| failed(error.to_string()))?;
         }
         if let Some(query) = &mut change.start {
             let reset = properties::offset_reset(&session.properties, self.config.offset_reset);
@@ -368,7 +385,10 @@ impl Executor {
                 .map(|query| query.starting_offsets.clone())
                 .unwrap_or_default(),
         };
-        let sequence = log.append(&command).await.map_err(|error| failed(error.to_string()))?;
+        let sequence = log
+            .append(&command)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
 
         for id in &change.stop {
             self.runtime.stop(id).await;
@@ -380,7 +400,10 @@ impl Executor {
                 self.runtime.pause(id, paused);
             }
         }
-        let started = change.start.as_ref().and_then(|query| catalog.queries.get(&query.id));
+        let started = change
+            .start
+            .as_ref()
+            .and_then(|query| catalog.queries.get(&query.id));
         if let Some(query) = started {
             self.runtime.start(Arc::clone(query));
         }
@@ -390,7 +413,9 @@ impl Executor {
         {
             // The source is gone for good; only its topic is left behind.
             tracing::warn!("{error}");
-            return Err(failed(format!("Could not delete the corresponding kafka topic: {topic}")));
+            return Err(failed(format!(
+                "Could not delete the corresponding kafka topic: {topic}"
+            )));
         }
         let status = success(&change);
         {
@@ -437,9 +462,13 @@ impl Executor {
     }
 
     async fn topics(&self, text: &str) -> Result<Topics, Failure> {
-        self.runtime.cluster().topics().await.map_err(|error: ClusterError| {
-            Failure::of_statement(ErrorCode::ServerError, error.to_string(), text)
-        })
+        self.runtime
+            .cluster()
+            .topics()
+            .await
+            .map_err(|error: ClusterError| {
+                Failure::of_statement(ErrorCode::ServerError, error.to_string(), text)
+            })
     }
 
     fn view<'a>(&'a self, catalog: &'a Catalog, topics: &'a Topics, session: &'a Session) -> View<'a> {
@@ -567,12 +596,14 @@ fn values_record(
     insertion: &InsertValues,
 ) -> Result<(String, crate::task::OutputRecord), String> {
     let source = catalog.metastore.get(&insertion.target).ok_or_else(|| {
-        format!("Cannot insert values into an unknown stream/table: {}", insertion.target)
+        format!(
+            "Cannot insert values into an unknown stream/table: {}",
+            insertion.target
+        )
     })?;
     let now = jiff::Timestamp::now().as_millisecond();
-    let record = plan::insert_values(source, insertion, now).map_err(|error| {
-        format!("Failed to insert values into '{}'. {error}", insertion.target)
-    })?;
+    let record = plan::insert_values(source, insertion, now)
+        .map_err(|error| format!("Failed to insert values into '{}'. {error}", insertion.target))?;
     Ok((source.topic.clone(), record))
 }
 

@@ -51,7 +51,9 @@ impl View<'_> {
         matches!(
             statement,
             Statement::List(
-                Listing::Topics { .. } | Listing::Streams { extended: true } | Listing::Tables { extended: true }
+                Listing::Topics { .. }
+                    | Listing::Streams { extended: true }
+                    | Listing::Tables { extended: true }
             ) | Statement::Describe { extended: true, .. }
         )
     }
@@ -68,7 +70,11 @@ impl View<'_> {
             Listing::Tables { extended: true } => self.source_descriptions(SourceKind::Table),
             Listing::Topics { all, extended } => self.list_topics(*all, *extended),
             Listing::Queries { extended: false } => {
-                let persistent = self.catalog.queries.values().map(|query| self.running_query(query));
+                let persistent = self
+                    .catalog
+                    .queries
+                    .values()
+                    .map(|query| self.running_query(query));
                 let push = self.runtime.push_queries();
                 let push = push.iter().map(|(id, listening)| RunningQuery {
                     query_string: listening.statement.clone(),
@@ -84,11 +90,15 @@ impl View<'_> {
                 }
             }
             Listing::Queries { extended: true } => {
-                let persistent = self.catalog.queries.values().map(|query| self.describe_query(query));
+                let persistent = self
+                    .catalog
+                    .queries
+                    .values()
+                    .map(|query| self.describe_query(query));
                 let push = self.runtime.push_queries();
-                let push = push
-                    .iter()
-                    .map(|(id, listening)| self.describe_push_query(id, &listening.statement, &listening.plan));
+                let push = push.iter().map(|(id, listening)| {
+                    self.describe_push_query(id, &listening.statement, &listening.plan)
+                });
                 Entity::QueryDescriptions {
                     query_descriptions: persistent.chain(push).collect(),
                 }
@@ -162,9 +172,11 @@ impl View<'_> {
     }
 
     fn describe(&self, name: &str, extended: bool) -> Result<Entity, String> {
-        let source = self.catalog.metastore.get(name).ok_or_else(|| {
-            format!("Could not find STREAM/TABLE '{name}' in the Metastore")
-        })?;
+        let source = self
+            .catalog
+            .metastore
+            .get(name)
+            .ok_or_else(|| format!("Could not find STREAM/TABLE '{name}' in the Metastore"))?;
         Ok(Entity::SourceDescription {
             source_description: Box::new(self.describe_source(source, extended)),
         })
@@ -203,7 +215,10 @@ impl View<'_> {
             value_format: source.value_format.to_string(),
             topic: source.topic.clone(),
             partitions: replicas.map_or(0, Vec::len),
-            replication: replicas.and_then(|replicas| replicas.first()).copied().unwrap_or(0),
+            replication: replicas
+                .and_then(|replicas| replicas.first())
+                .copied()
+                .unwrap_or(0),
             statement: source.statement.clone(),
             query_offset_summaries: Vec::new(),
             source_constraints: self
@@ -361,9 +376,8 @@ fn source_info(source: &Arc<Source>) -> SourceInfo {
 }
 
 fn describe_function(name: &str) -> Result<Entity, String> {
-    let function = functions::lookup(&name.to_uppercase()).ok_or_else(|| {
-        format!("Can't find any functions with the name '{name}'")
-    })?;
+    let function = functions::lookup(&name.to_uppercase())
+        .ok_or_else(|| format!("Can't find any functions with the name '{name}'"))?;
     Ok(Entity::DescribeFunction {
         name: function.name.to_owned(),
         description: function.description.to_owned(),
@@ -403,7 +417,9 @@ fn signature_info(signature: &str, description: &str) -> FunctionSignature {
     FunctionSignature {
         arguments: parts
             .into_iter()
-            .map(|part| part.trim_matches(|character: char| character == '[' || character == ']' || character == ' '))
+            .map(|part| {
+                part.trim_matches(|character: char| character == '[' || character == ']' || character == ' ')
+            })
             .filter(|part| !part.is_empty())
             .map(|part| FunctionArgument {
                 name: String::new(),
@@ -424,7 +440,11 @@ mod tests {
     #[test]
     fn a_signature_is_taken_apart() {
         let info = signature_info("PICK(MAP<STRING, INT>, STRING[, INT]) -> INT", "picks");
-        let kinds: Vec<&str> = info.arguments.iter().map(|argument| argument.kind.as_str()).collect();
+        let kinds: Vec<&str> = info
+            .arguments
+            .iter()
+            .map(|argument| argument.kind.as_str())
+            .collect();
         assert_eq!(kinds, ["MAP<STRING, INT>", "STRING", "INT"]);
         assert_eq!(info.return_type, "INT");
     }

@@ -97,7 +97,13 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Prefixes under which a Kafka property may be named.
-const PREFIXES: &[&str] = &["ksql.streams.", "consumer.", "producer.", "main.consumer.", "admin."];
+const PREFIXES: &[&str] = &[
+    "ksql.streams.",
+    "consumer.",
+    "producer.",
+    "main.consumer.",
+    "admin.",
+];
 
 /// Whether a property may be set; the error is the message for the client.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
@@ -150,7 +156,11 @@ pub(crate) fn list(config: &Config, overridden: &BTreeMap<String, Json>) -> Vec<
             config.bootstrap_servers.as_str(),
         ),
         ("ksql.streams.auto.offset.reset", "KAFKA_STREAMS", default_reset),
-        ("ksql.streams.processing.guarantee", "KAFKA_STREAMS", "at_least_once"),
+        (
+            "ksql.streams.processing.guarantee",
+            "KAFKA_STREAMS",
+            "at_least_once",
+        ),
     ];
     let mut listed: Vec<Property> = own
         .into_iter()
@@ -207,10 +217,17 @@ mod tests {
 
     #[test]
     fn the_offset_reset_is_found_under_each_of_its_names() {
-        for name in ["auto.offset.reset", "ksql.streams.auto.offset.reset", "consumer.auto.offset.reset"] {
+        for name in [
+            "auto.offset.reset",
+            "ksql.streams.auto.offset.reset",
+            "consumer.auto.offset.reset",
+        ] {
             let properties = BTreeMap::from([(name.to_owned(), json!("earliest"))]);
             assert_eq!(check(name, &properties[name]), Ok(()));
-            assert_eq!(offset_reset(&properties, OffsetReset::Latest), OffsetReset::Earliest);
+            assert_eq!(
+                offset_reset(&properties, OffsetReset::Latest),
+                OffsetReset::Earliest
+            );
         }
         assert_eq!(
             offset_reset(&BTreeMap::new(), OffsetReset::Latest),

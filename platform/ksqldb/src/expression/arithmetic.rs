@@ -3,7 +3,7 @@
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
 use super::EvaluationError;
-use crate::serde::number::{parse_decimal, double_text};
+use crate::serde::number::{double_text, parse_decimal};
 use crate::syntax::ast::BinaryOperator;
 use crate::types::SqlType;
 use crate::value::Value;
@@ -55,8 +55,7 @@ impl Arithmetic {
                 (Kind::Bigint, SqlType::Bigint)
             }
             _ => {
-                let (precision, scale) =
-                    decimal_result(operation, as_decimal(left)?, as_decimal(right)?);
+                let (precision, scale) = decimal_result(operation, as_decimal(left)?, as_decimal(right)?);
                 (Kind::Decimal { scale }, SqlType::Decimal { precision, scale })
             }
         };
@@ -85,9 +84,7 @@ impl Arithmetic {
                     Operation::Modulo => left % right,
                 }))
             }
-            Kind::Decimal { scale } => {
-                self.decimal(&decimal_of(left)?, &decimal_of(right)?, scale)
-            }
+            Kind::Decimal { scale } => self.decimal(&decimal_of(left)?, &decimal_of(right)?, scale),
         }
     }
 
@@ -104,12 +101,7 @@ impl Arithmetic {
         })
     }
 
-    fn decimal(
-        self,
-        left: &BigDecimal,
-        right: &BigDecimal,
-        scale: u32,
-    ) -> Result<Value, EvaluationError> {
+    fn decimal(self, left: &BigDecimal, right: &BigDecimal, scale: u32) -> Result<Value, EvaluationError> {
         let result = match self.operation {
             Operation::Add => left + right,
             Operation::Subtract => left - right,
@@ -218,17 +210,15 @@ mod tests {
 
     #[test]
     fn integers_wrap_and_refuse_zero() {
-        let (add, result) =
-            Arithmetic::between(BinaryOperator::Add, &SqlType::Integer, &SqlType::Integer)
-                .expect("integers add");
+        let (add, result) = Arithmetic::between(BinaryOperator::Add, &SqlType::Integer, &SqlType::Integer)
+            .expect("integers add");
         assert_eq!(result, SqlType::Integer);
         assert_eq!(
             add.apply(&Value::Integer(i32::MAX), &Value::Integer(1)),
             Ok(Value::Integer(i32::MIN))
         );
-        let (divide, _) =
-            Arithmetic::between(BinaryOperator::Divide, &SqlType::Bigint, &SqlType::Integer)
-                .expect("integers divide");
+        let (divide, _) = Arithmetic::between(BinaryOperator::Divide, &SqlType::Bigint, &SqlType::Integer)
+            .expect("integers divide");
         assert!(divide.apply(&Value::Bigint(1), &Value::Integer(0)).is_err());
         assert_eq!(
             divide.apply(&Value::Bigint(i64::MIN), &Value::Integer(-1)),

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::EvaluationError;
 use super::arithmetic::{as_decimal, as_double, decimal_of};
-use super::temporal::{
-    date_text, parse_date, parse_time, parse_timestamp, time_text, timestamp_text,
-};
+use super::temporal::{date_text, parse_date, parse_time, parse_timestamp, time_text, timestamp_text};
 use crate::serde::number::{double_text, parse_decimal, parse_double, round_to_fit, truncate_to_long};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
@@ -21,7 +19,10 @@ pub(crate) enum Cast {
     ToInteger,
     ToBigint,
     ToDouble,
-    ToDecimal { precision: u32, scale: u32 },
+    ToDecimal {
+        precision: u32,
+        scale: u32,
+    },
     /// The type gives the names of a struct's fields.
     ToString(SqlType),
     ToBoolean,
@@ -45,21 +46,17 @@ pub(crate) fn cast_between(from: &SqlType, to: &SqlType) -> Option<Cast> {
         SqlType::Integer if from_number || from_string => Some(Cast::ToInteger),
         SqlType::Bigint if from_number || from_string => Some(Cast::ToBigint),
         SqlType::Double if from_number || from_string => Some(Cast::ToDouble),
-        SqlType::Decimal { precision, scale } if from_number || from_string => {
-            Some(Cast::ToDecimal {
-                precision: *precision,
-                scale: *scale,
-            })
-        }
+        SqlType::Decimal { precision, scale } if from_number || from_string => Some(Cast::ToDecimal {
+            precision: *precision,
+            scale: *scale,
+        }),
         SqlType::String if *from != SqlType::Bytes => Some(Cast::ToString(from.clone())),
         SqlType::Boolean if from_string => Some(Cast::ToBoolean),
         SqlType::Date if from_string || *from == SqlType::Timestamp => Some(Cast::ToDate),
         SqlType::Time if from_string || *from == SqlType::Timestamp => Some(Cast::ToTime),
         SqlType::Timestamp if from_string || *from == SqlType::Date => Some(Cast::ToTimestamp),
         SqlType::Array(target) => match from {
-            SqlType::Array(source) => {
-                cast_between(source, target).map(|cast| Cast::Array(Box::new(cast)))
-            }
+            SqlType::Array(source) => cast_between(source, target).map(|cast| Cast::Array(Box::new(cast))),
             _ => None,
         },
         SqlType::Map(target_key, target) => match from {
@@ -81,11 +78,16 @@ fn struct_cast(source: &[StructField], target: &[StructField]) -> Option<Cast> {
         let place = source.iter().position(|other| other.name == field.name);
         match place {
             None => Some(None),
-            Some(place) => cast_between(&source[place].sql_type, &field.sql_type)
-                .map(|cast| Some((place, cast))),
+            Some(place) => {
+                cast_between(&source[place].sql_type, &field.sql_type).map(|cast| Some((place, cast)))
+            }
         }
     };
-    target.iter().map(field_cast).collect::<Option<Vec<_>>>().map(Cast::Struct)
+    target
+        .iter()
+        .map(field_cast)
+        .collect::<Option<Vec<_>>>()
+        .map(Cast::Struct)
 }
 
 impl Cast {
@@ -111,8 +113,9 @@ impl Cast {
             },
             Self::ToDate => match value {
                 Value::String(text) => parse_date(text).ok_or_else(|| cannot(text, "DATE")),
-                Value::Timestamp(ms) => i32::try_from(ms.div_euclid(MS_PER_DAY))
-                    .map_err(|_| cannot(&ms.to_string(), "DATE")),
+                Value::Timestamp(ms) => {
+                    i32::try_from(ms.div_euclid(MS_PER_DAY)).map_err(|_| cannot(&ms.to_string(), "DATE"))
+                }
                 other => Err(unexpected(other)),
             }
             .map(Value::Date),
@@ -208,7 +211,9 @@ fn to_decimal(value: &Value, precision: u32, scale: u32) -> Result<Value, Evalua
 
 fn is_truth(text: &str) -> bool {
     let text = text.trim();
-    ["true", "t", "yes", "y"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    ["true", "t", "yes", "y"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// A value as `CAST(… AS STRING)` and string concatenation print it.

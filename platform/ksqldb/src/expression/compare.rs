@@ -81,9 +81,7 @@ pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
         (Value::Integer(left), Value::Bigint(right)) => Some(i64::from(*left).cmp(right)),
         (Value::Bigint(left), Value::Integer(right)) => Some(left.cmp(&i64::from(*right))),
         // Java orders by UTF-16 code units, which differs from UTF-8's order above U+FFFF.
-        (Value::String(left), Value::String(right)) => {
-            Some(left.encode_utf16().cmp(right.encode_utf16()))
-        }
+        (Value::String(left), Value::String(right)) => Some(left.encode_utf16().cmp(right.encode_utf16())),
         (Value::Boolean(left), Value::Boolean(right)) => Some(left.cmp(right)),
         (Value::Bytes(left), Value::Bytes(right)) => Some(left.cmp(right)),
         (Value::Time(left), Value::Time(right)) => Some(left.cmp(right)),
@@ -91,12 +89,10 @@ pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
         (Value::Timestamp(left), Value::Timestamp(right)) => Some(left.cmp(right)),
         (Value::Date(left), Value::Timestamp(right)) => Some(days_to_ms(*left).cmp(right)),
         (Value::Timestamp(left), Value::Date(right)) => Some(left.cmp(&days_to_ms(*right))),
-        (Value::Decimal(_), _) | (_, Value::Decimal(_)) => {
-            match (decimal_of(left), decimal_of(right)) {
-                (Ok(left), Ok(right)) => Some(left.cmp(&right)),
-                _ => as_double(left).ok()?.partial_cmp(&as_double(right).ok()?),
-            }
-        }
+        (Value::Decimal(_), _) | (_, Value::Decimal(_)) => match (decimal_of(left), decimal_of(right)) {
+            (Ok(left), Ok(right)) => Some(left.cmp(&right)),
+            _ => as_double(left).ok()?.partial_cmp(&as_double(right).ok()?),
+        },
         (Value::Double(_), _) | (_, Value::Double(_)) => {
             as_double(left).ok()?.partial_cmp(&as_double(right).ok()?)
         }
@@ -126,9 +122,7 @@ pub(crate) fn is_comparable(operator: BinaryOperator, left: &SqlType, right: &Sq
         }
         (left, SqlType::String) => is_temporal(left),
         (SqlType::String, right) => is_temporal(right),
-        (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), right) => {
-            is_equality && left == right
-        }
+        (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), right) => is_equality && left == right,
         _ => false,
     }
 }
@@ -144,7 +138,11 @@ mod tests {
 
     #[test]
     fn null_makes_every_comparison_false() {
-        for comparison in [Comparison::Equal, Comparison::NotEqual, Comparison::GreaterOrEqual] {
+        for comparison in [
+            Comparison::Equal,
+            Comparison::NotEqual,
+            Comparison::GreaterOrEqual,
+        ] {
             assert!(!comparison.holds(&Value::Null, &Value::Integer(1)));
             assert!(!comparison.holds(&Value::Null, &Value::Null));
         }
@@ -162,7 +160,11 @@ mod tests {
     fn strings_and_numbers_do_not_compare() {
         let equal = BinaryOperator::Equal;
         assert!(!is_comparable(equal, &SqlType::String, &SqlType::Integer));
-        assert!(!is_comparable(BinaryOperator::Less, &SqlType::Boolean, &SqlType::Boolean));
+        assert!(!is_comparable(
+            BinaryOperator::Less,
+            &SqlType::Boolean,
+            &SqlType::Boolean
+        ));
         assert!(is_comparable(equal, &SqlType::Timestamp, &SqlType::String));
         assert!(!is_comparable(equal, &SqlType::Timestamp, &SqlType::Time));
     }

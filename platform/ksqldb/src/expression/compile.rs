@@ -21,11 +21,7 @@ pub(crate) struct Typed {
 }
 
 /// Compiles an expression of a clause, such as `SELECT`.
-pub(crate) fn compile(
-    expression: &ast::Expression,
-    scope: &Scope,
-    clause: &str,
-) -> Result<Typed, PlanError> {
+pub(crate) fn compile(expression: &ast::Expression, scope: &Scope, clause: &str) -> Result<Typed, PlanError> {
     let mut compiler = Compiler {
         scope,
         clause,
@@ -65,10 +61,7 @@ fn name_of(sql_type: Option<&SqlType>) -> String {
 }
 
 /// The type that two types widen to; `None` on one side is `NULL` and fits everywhere.
-pub(crate) fn common_type(
-    left: Option<&SqlType>,
-    right: Option<&SqlType>,
-) -> Option<Option<SqlType>> {
+pub(crate) fn common_type(left: Option<&SqlType>, right: Option<&SqlType>) -> Option<Option<SqlType>> {
     let (Some(left), Some(right)) = (left, right) else {
         return Some(left.or(right).cloned());
     };
@@ -141,9 +134,9 @@ impl Compiler<'_> {
                         sql_type: self.parameters[place].1.clone(),
                     });
                 }
-                let place =
-                    self.scope
-                        .resolve(self.clause, source.as_deref(), name, expression.position)?;
+                let place = self
+                    .scope
+                    .resolve(self.clause, source.as_deref(), name, expression.position)?;
                 typed(Expr::Column(place), self.scope.columns[place].sql_type.clone())
             }
             ExpressionKind::Unary(UnaryOperator::Not, inner) => {
@@ -151,9 +144,7 @@ impl Compiler<'_> {
                 typed(Expr::Not(Box::new(inner)), SqlType::Boolean)
             }
             ExpressionKind::Unary(operator, inner) => self.sign(expression, *operator, inner),
-            ExpressionKind::Binary(left, operator, right) => {
-                self.binary(expression, left, *operator, right)
-            }
+            ExpressionKind::Binary(left, operator, right) => self.binary(expression, left, *operator, right),
             ExpressionKind::Like {
                 value,
                 pattern,
@@ -171,11 +162,7 @@ impl Compiler<'_> {
                     .map_err(|error| PlanError::new(error.reason))?;
                 typed(negate_if(*negated, Expr::Like(Box::new(like))), SqlType::Boolean)
             }
-            ExpressionKind::In {
-                value,
-                list,
-                negated,
-            } => {
+            ExpressionKind::In { value, list, negated } => {
                 let membership = self.membership(expression, value, list)?;
                 typed(negate_if(*negated, membership), SqlType::Boolean)
             }
@@ -185,14 +172,9 @@ impl Compiler<'_> {
                 high,
                 negated,
             } => {
-                let (value_side, low_side) =
-                    self.comparable(value, BinaryOperator::GreaterOrEqual, low)?;
+                let (value_side, low_side) = self.comparable(value, BinaryOperator::GreaterOrEqual, low)?;
                 let (_, high_side) = self.comparable(value, BinaryOperator::LessOrEqual, high)?;
-                let between = Expr::Between(
-                    Box::new(value_side),
-                    Box::new(low_side),
-                    Box::new(high_side),
-                );
+                let between = Expr::Between(Box::new(value_side), Box::new(low_side), Box::new(high_side));
                 typed(negate_if(*negated, between), SqlType::Boolean)
             }
             ExpressionKind::IsNull { value, negated } => {
@@ -235,10 +217,7 @@ impl Compiler<'_> {
                 let sql_type = fields[place].sql_type.clone();
                 typed(Expr::Field(Box::new(base.expr), place), sql_type)
             }
-            ExpressionKind::Call {
-                function,
-                arguments,
-            } => self.call(expression, function, arguments),
+            ExpressionKind::Call { function, arguments } => self.call(expression, function, arguments),
             ExpressionKind::Lambda { .. } => Err(processing_error(
                 expression,
                 "A lambda is only allowed as an argument of TRANSFORM, FILTER or REDUCE.",
@@ -450,8 +429,7 @@ impl Compiler<'_> {
         for (condition, result) in branches {
             conditions.push(match operand {
                 Some(operand) => {
-                    let (left, right) =
-                        self.comparable(operand, BinaryOperator::Equal, condition)?;
+                    let (left, right) = self.comparable(operand, BinaryOperator::Equal, condition)?;
                     Expr::Compare(Comparison::Equal, Box::new(left), Box::new(right))
                 }
                 None => {
@@ -503,7 +481,9 @@ impl Compiler<'_> {
                 "Invalid Case expression. All case branches have a NULL type",
             ));
         }
-        let results = results.into_iter().map(|result| widen(result, result_type.as_ref()));
+        let results = results
+            .into_iter()
+            .map(|result| widen(result, result_type.as_ref()));
         let branches = conditions.into_iter().zip(results).collect();
         let default = widen(default, result_type.as_ref());
         Ok(Typed {
@@ -574,8 +554,7 @@ impl Compiler<'_> {
             ));
         }
         let (keys, key_type) = self.of_one_type(entries.iter().map(|(key, _)| key), "map keys")?;
-        let (values, value_type) =
-            self.of_one_type(entries.iter().map(|(_, value)| value), "map values")?;
+        let (values, value_type) = self.of_one_type(entries.iter().map(|(_, value)| value), "map values")?;
         let (Some(key_type), Some(value_type)) = (key_type, value_type) else {
             return Err(PlanError::new(
                 "Cannot construct a map with all NULL values (see https://github.com/confluentinc/ksql/issues/4239). As a workaround, you may cast a NULL value to the desired type.",
@@ -635,7 +614,10 @@ impl Compiler<'_> {
             .iter()
             .map(|argument| self.expression(argument))
             .collect::<Result<Vec<_>, _>>()?;
-        let types: Vec<_> = arguments.iter().map(|argument| argument.sql_type.clone()).collect();
+        let types: Vec<_> = arguments
+            .iter()
+            .map(|argument| argument.sql_type.clone())
+            .collect();
         let Some(function) = functions::lookup(name) else {
             return Err(PlanError::new(format!(
                 "Can't find any functions with the name '{name}'"
@@ -667,7 +649,10 @@ impl Compiler<'_> {
         let unfit = || {
             processing_error(
                 expression,
-                &format!("Function '{}' does not accept these parameters.", name.to_lowercase()),
+                &format!(
+                    "Function '{}' does not accept these parameters.",
+                    name.to_lowercase()
+                ),
             )
         };
         let (first, rest) = arguments.split_first().ok_or_else(unfit)?;

@@ -142,7 +142,9 @@ impl Expr {
                 }
                 Ok(Cow::Owned(Value::map(results)))
             }
-            Self::Filter(base, body) => filter(&*base.evaluate(row, frame)?, body, row, frame).map(Cow::Owned),
+            Self::Filter(base, body) => {
+                filter(&*base.evaluate(row, frame)?, body, row, frame).map(Cow::Owned)
+            }
             Self::Reduce(base, start, body) => {
                 let base = base.evaluate(row, frame)?;
                 let start = start.evaluate(row, frame)?.into_owned();
@@ -160,24 +162,17 @@ impl Expr {
     }
 
     /// The value of a lambda's body for some parameters.
-    fn apply(
-        &self,
-        row: &[Value],
-        frame: &[Value],
-        parameters: &[&Value],
-    ) -> Result<Value, EvaluationError> {
+    fn apply(&self, row: &[Value], frame: &[Value], parameters: &[&Value]) -> Result<Value, EvaluationError> {
         let mut inner = frame.to_vec();
         inner.extend(parameters.iter().map(|parameter| (*parameter).clone()));
         Ok(self.evaluate(row, &inner)?.into_owned())
     }
 }
 
-fn evaluate_all(
-    items: &[Expr],
-    row: &[Value],
-    frame: &[Value],
-) -> Result<Vec<Value>, EvaluationError> {
-    let evaluated = items.iter().map(|item| item.evaluate(row, frame).map(Cow::into_owned));
+fn evaluate_all(items: &[Expr], row: &[Value], frame: &[Value]) -> Result<Vec<Value>, EvaluationError> {
+    let evaluated = items
+        .iter()
+        .map(|item| item.evaluate(row, frame).map(Cow::into_owned));
     evaluated.collect()
 }
 
@@ -200,7 +195,11 @@ fn element<'a>(base: &'a Value, index: &Value) -> Option<&'a Value> {
         _ => return None,
     };
     let length = elements.len() as i64;
-    let place = if index < 0 { length.checked_add(index)? } else { index - 1 };
+    let place = if index < 0 {
+        length.checked_add(index)?
+    } else {
+        index - 1
+    };
     elements.get(usize::try_from(place).ok()?)
 }
 
@@ -208,7 +207,9 @@ fn entry<'a>(base: &'a Value, key: &Value) -> Option<&'a Value> {
     let (Value::Map(entries), Value::String(key)) = (base, key) else {
         return None;
     };
-    let place = entries.binary_search_by(|(other, _)| other.as_ref().cmp(key)).ok()?;
+    let place = entries
+        .binary_search_by(|(other, _)| other.as_ref().cmp(key))
+        .ok()?;
     Some(&entries[place].1)
 }
 
@@ -244,12 +245,7 @@ fn concatenate(left: &Value, right: &Value) -> Value {
     }
 }
 
-fn filter(
-    base: &Value,
-    body: &Expr,
-    row: &[Value],
-    frame: &[Value],
-) -> Result<Value, EvaluationError> {
+fn filter(base: &Value, body: &Expr, row: &[Value], frame: &[Value]) -> Result<Value, EvaluationError> {
     let is_true = |value| matches!(value, Value::Boolean(true));
     match base {
         Value::Array(elements) => {

@@ -131,7 +131,11 @@ impl Quick {
         let opens = pattern.starts_with('%');
         let closes = pattern.len() > 1 && pattern.ends_with('%');
         let middle = pattern.strip_prefix('%').unwrap_or(pattern);
-        let middle = if closes { &middle[..middle.len() - 1] } else { middle };
+        let middle = if closes {
+            &middle[..middle.len() - 1]
+        } else {
+            middle
+        };
         if middle.contains('%') {
             return None;
         }

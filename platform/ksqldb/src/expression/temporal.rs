@@ -57,8 +57,7 @@ pub(super) fn parse_time(text: &str) -> Option<i32> {
         return None;
     }
     let time = parse_partial_time(text)?;
-    let seconds =
-        i32::from(time.hour()) * 3600 + i32::from(time.minute()) * 60 + i32::from(time.second());
+    let seconds = i32::from(time.hour()) * 3600 + i32::from(time.minute()) * 60 + i32::from(time.second());
     Some(seconds * 1000 + i32::from(time.millisecond()))
 }
 
@@ -142,7 +141,14 @@ mod tests {
         ] {
             assert_eq!(parse_timestamp(text), Some(ms), "{text}");
         }
-        for text in ["", "x", "1970-13-01", "1970-01-01T25:00", "1970-01-01T1:2:3:4", "T10:00"] {
+        for text in [
+            "",
+            "x",
+            "1970-13-01",
+            "1970-01-01T25:00",
+            "1970-01-01T1:2:3:4",
+            "T10:00",
+        ] {
             assert_eq!(parse_timestamp(text), None, "{text}");
         }
     }

@@ -108,11 +108,7 @@ impl Cluster {
         let name = topic.to_owned();
         self.ask(&format!("read the offsets of topic `{topic}`"), move |admin| {
             (0..partitions)
-                .map(|partition| {
-                    admin
-                        .inner()
-                        .fetch_watermarks(&name, partition, REQUEST_TIMEOUT)
-                })
+                .map(|partition| admin.inner().fetch_watermarks(&name, partition, REQUEST_TIMEOUT))
                 .collect::<Result<Vec<_>, _>>()
         })
         .await
@@ -179,10 +175,7 @@ impl Cluster {
         for result in results {
             match result {
                 Ok(_)
-                | Err((
-                    _,
-                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
-                )) => {}
+                | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
                 Err((topic, code)) => {
                     return Err(ClusterError::Topic {
                         action: "delete",

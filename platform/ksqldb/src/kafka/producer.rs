@@ -224,7 +224,10 @@ impl RecordProducer {
     fn replace(&self, failed: &Arc<ThreadedProducer<DeliveryContext>>) -> Result<(), KafkaError> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, failed) {
-            tracing::warn!("the producer failed for good and is replaced: {:?}", failed.client().fatal_error());
+            tracing::warn!(
+                "the producer failed for good and is replaced: {:?}",
+                failed.client().fatal_error()
+            );
             *current = Arc::new(Self::connect(&self.config, &self.room)?);
         }
         Ok(())

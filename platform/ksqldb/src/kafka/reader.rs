@@ -238,7 +238,11 @@ impl Reader {
     }
 
     /// Commits positions and waits for the answer, at most so long.
-    pub(crate) async fn commit_and_wait(&mut self, positions: &[Position], deadline: Duration) -> KafkaResult<()> {
+    pub(crate) async fn commit_and_wait(
+        &mut self,
+        positions: &[Position],
+        deadline: Duration,
+    ) -> KafkaResult<()> {
         self.commits_answered.borrow_and_update();
         self.commit(positions)?;
         let Self {

@@ -66,7 +66,10 @@ mod tests {
             (Some("application/*"), Some(KSQL_JSON)),
             (Some("application/json"), Some(JSON)),
             (Some("Application/JSON; charset=utf-8"), Some(JSON)),
-            (Some("application/json;q=0.1, application/vnd.ksqlapi.delimited.v1"), Some(DELIMITED)),
+            (
+                Some("application/json;q=0.1, application/vnd.ksqlapi.delimited.v1"),
+                Some(DELIMITED),
+            ),
             (Some("text/html, application/json;q=0"), None),
             (Some("text/plain"), None),
         ] {

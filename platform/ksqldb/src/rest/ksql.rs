@@ -47,7 +47,9 @@ pub(super) async fn execute(State(shared): State<App>, headers: HeaderMap, body:
         // A task of its own: a client that hangs up must not cut a command in half.
         let executor = shared.executor()?;
         let execution = tokio::spawn(async move { executor.execute(&request.into()).await });
-        execution.await.unwrap_or_else(|error| Err(shared.internal_error(&error)))
+        execution
+            .await
+            .unwrap_or_else(|error| Err(shared.internal_error(&error)))
     };
     match result.await {
         Ok(answers) => response::json(StatusCode::OK, &answers),

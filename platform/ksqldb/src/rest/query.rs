@@ -54,8 +54,11 @@ impl RowFormat {
             }
             Self::Delimited | Self::Array => {
                 let names: Vec<&str> = schema.columns.iter().map(|column| column.name.as_str()).collect();
-                let types: Vec<String> =
-                    schema.columns.iter().map(|column| column.sql_type.to_string()).collect();
+                let types: Vec<String> = schema
+                    .columns
+                    .iter()
+                    .map(|column| column.sql_type.to_string())
+                    .collect();
                 let metadata = json!({"queryId": id, "columnNames": names, "columnTypes": types});
                 if self == Self::Array {
                     out.push('[');
@@ -225,7 +228,12 @@ pub(super) async fn query_stream(State(shared): State<App>, headers: HeaderMap, 
     })
 }
 
-async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool) -> Result<Response, Failure> {
+async fn run(
+    shared: &App,
+    request: Request,
+    format: RowFormat,
+    may_print: bool,
+) -> Result<Response, Failure> {
     let executor = shared.executor()?;
     match executor.client_query(&request).await? {
         ClientQuery::Push { plan, text, reset } => {
@@ -245,7 +253,11 @@ async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool)
                 .await
                 .map_err(|error| push_failure(&error, &request.statements))?;
             let body = Body::from_stream(LineBody(lines));
-            Ok(response::with_type(StatusCode::OK, "text/plain; charset=utf-8", body))
+            Ok(response::with_type(
+                StatusCode::OK,
+                "text/plain; charset=utf-8",
+                body,
+            ))
         }
     }
 }

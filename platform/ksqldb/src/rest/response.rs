@@ -41,7 +41,6 @@ pub(super) fn not_acceptable() -> Response {
 
 /// The JSON body of a request.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        Failure::generic(ErrorCode::BadRequest, format!("Invalid JSON in request: {error}"))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| Failure::generic(ErrorCode::BadRequest, format!("Invalid JSON in request: {error}")))
 }

@@ -49,7 +49,10 @@ fn write_value(value: &Value, sql_type: &SqlType, out: &mut String) {
         Value::Date(days) => write_text(&date_text(*days), out),
         Value::Time(milliseconds) => write_text(&time_text(i64::from(*milliseconds)), out),
         Value::Timestamp(milliseconds) => {
-            let (days, rest) = (milliseconds.div_euclid(86_400_000), milliseconds.rem_euclid(86_400_000));
+            let (days, rest) = (
+                milliseconds.div_euclid(86_400_000),
+                milliseconds.rem_euclid(86_400_000),
+            );
             let days = i32::try_from(days).unwrap_or(i32::MAX);
             write_text(&format!("{}T{}", date_text(days), full_time_text(rest)), out);
         }
@@ -178,7 +181,10 @@ mod tests {
         let types = [
             SqlType::String,
             SqlType::Double,
-            SqlType::Decimal { precision: 4, scale: 2 },
+            SqlType::Decimal {
+                precision: 4,
+                scale: 2,
+            },
             SqlType::Date,
             SqlType::Time,
             SqlType::Timestamp,
@@ -193,7 +199,9 @@ mod tests {
             Value::Time(45_296_000),
             Value::Timestamp(-1),
             Value::map([(Arc::from("k"), Value::Bigint(7))]),
-            Value::Array(Arc::new([Value::Struct(Arc::new([Value::Bytes(Arc::new([1, 2]))]))])),
+            Value::Array(Arc::new([Value::Struct(Arc::new([Value::Bytes(Arc::new([
+                1, 2,
+            ]))]))])),
         ];
         assert_eq!(
             written(row, &types),

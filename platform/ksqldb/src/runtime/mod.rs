@@ -141,7 +141,8 @@ impl Runtime {
             processing_log: Arc::clone(&self.processing_log),
         };
         self.tasks.spawn(persistent::supervise(Arc::new(worker), wished));
-        self.supervised().insert(query.id.clone(), Supervised { status, wish });
+        self.supervised()
+            .insert(query.id.clone(), Supervised { status, wish });
     }
 
     /// Stops a persistent query and waits until it has.
@@ -151,7 +152,10 @@ impl Runtime {
         };
         supervised.wish.send_replace(Wish::Stop);
         // The supervisor holds the other end until the query has ended.
-        if tokio::time::timeout(STOP_DEADLINE, supervised.wish.closed()).await.is_err() {
+        if tokio::time::timeout(STOP_DEADLINE, supervised.wish.closed())
+            .await
+            .is_err()
+        {
             tracing::warn!("query {id} has not stopped within {STOP_DEADLINE:?}");
         }
     }
@@ -209,13 +213,7 @@ impl Runtime {
         };
         self.listening().insert(id.clone(), listening);
         let schema = plan.output().clone();
-        let query = push::run_query(
-            id.clone(),
-            plan,
-            reader,
-            sender,
-            Arc::clone(&self.processing_log),
-        );
+        let query = push::run_query(id.clone(), plan, reader, sender, Arc::clone(&self.processing_log));
         let ended = Ended {
             runtime: Arc::clone(self),
             id: id.clone(),
@@ -284,7 +282,10 @@ impl Runtime {
             supervised.wish.send_replace(Wish::Stop);
         }
         self.tasks.close();
-        if tokio::time::timeout(STOP_DEADLINE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_DEADLINE, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some queries have not stopped within {STOP_DEADLINE:?}");
         }
     }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::positions::{self, PositionError};
-use super::with_input;
 use super::processing_log::ProcessingLog;
 use super::status::{QueryState, QueryStatus};
+use super::with_input;
 use crate::config::Config;
 use crate::execution::PersistentQuery;
 use crate::kafka::{Arrival, Cluster, Deliveries, OutgoingRecord, Position, Reader, Record, RecordProducer};

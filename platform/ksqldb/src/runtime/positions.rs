@@ -142,7 +142,10 @@ pub(crate) async fn of_persistent_query(
             return (low, low);
         }
         let new_from = committed.max(low);
-        let from = match replay.find_partition(topic, partition).map(|found| found.offset()) {
+        let from = match replay
+            .find_partition(topic, partition)
+            .map(|found| found.offset())
+        {
             _ if !stateful => new_from,
             Some(Offset::Offset(offset)) => offset.clamp(low, new_from),
             // No record is that young, so none belongs to the state.

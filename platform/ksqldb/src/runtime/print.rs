@@ -17,9 +17,10 @@ enum Format {
 impl Format {
     /// The formats ksqlDB would name for bytes like these, the first of which prints them.
     fn candidates(bytes: &[u8]) -> (Self, &'static str) {
-        let text = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| text.chars().all(|character| !character.is_control() || character.is_whitespace()));
+        let text = std::str::from_utf8(bytes).ok().filter(|text| {
+            text.chars()
+                .all(|character| !character.is_control() || character.is_whitespace())
+        });
         match text {
             Some(text) if is_json(text) => (Self::Json, "JSON or KAFKA_STRING"),
             Some(_) => (Self::String, "KAFKA_STRING"),
@@ -32,7 +33,10 @@ impl Format {
     fn print(self, bytes: &[u8]) -> String {
         let number = match (self, bytes.len()) {
             (Self::Bigint, 8) => bytes.try_into().ok().map(i64::from_be_bytes),
-            (Self::Integer, 4) => bytes.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),
+            (Self::Integer, 4) => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| i64::from(i32::from_be_bytes(bytes))),
             _ => None,
         };
         match (self, number) {

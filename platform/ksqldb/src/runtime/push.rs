@@ -113,7 +113,11 @@ pub(super) async fn run_print(print: Print, mut reader: Reader, lines: mpsc::Sen
         records += 1;
         if due {
             printed += 1;
-            if lines.send(PushEvent::Items(printer.print(&record))).await.is_err() {
+            if lines
+                .send(PushEvent::Items(printer.print(&record)))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

@@ -50,9 +50,7 @@ fn unquote(text: &str) -> Result<(String, &str), SerdeError> {
     let mut rest = text;
     loop {
         let Some((before, after)) = rest.split_once('"') else {
-            return Err(SerdeError::new(
-                "EOF reached before encapsulated token finished",
-            ));
+            return Err(SerdeError::new("EOF reached before encapsulated token finished"));
         };
         value.push_str(before);
         match after.strip_prefix('"') {

@@ -93,11 +93,7 @@ pub(crate) fn check_columns(format: Format, columns: &[&Column]) -> Result<(), S
     }
 }
 
-fn check_each(
-    format: Format,
-    columns: &[&Column],
-    supports: fn(&SqlType) -> bool,
-) -> Result<(), SerdeError> {
+fn check_each(format: Format, columns: &[&Column], supports: fn(&SqlType) -> bool) -> Result<(), SerdeError> {
     match columns.iter().find(|column| !supports(&column.sql_type)) {
         None => Ok(()),
         Some(column) => {

@@ -15,7 +15,9 @@ pub(super) fn supports(sql_type: &SqlType) -> bool {
 /// Bytes to a value.
 pub(super) fn decode(bytes: &[u8], sql_type: &SqlType) -> Result<Value, SerdeError> {
     match sql_type {
-        SqlType::Integer => fixed(bytes, "IntegerDeserializer").map(|b| Value::Integer(i32::from_be_bytes(b))),
+        SqlType::Integer => {
+            fixed(bytes, "IntegerDeserializer").map(|b| Value::Integer(i32::from_be_bytes(b)))
+        }
         SqlType::Bigint => fixed(bytes, "LongDeserializer").map(|b| Value::Bigint(i64::from_be_bytes(b))),
         SqlType::Double => fixed(bytes, "DoubleDeserializer").map(|b| Value::Double(f64::from_be_bytes(b))),
         // Kafka's own deserializer replaces what is not UTF-8 as well.
@@ -28,11 +30,9 @@ pub(super) fn decode(bytes: &[u8], sql_type: &SqlType) -> Result<Value, SerdeErr
 }
 
 fn fixed<const LENGTH: usize>(bytes: &[u8], deserializer: &str) -> Result<[u8; LENGTH], SerdeError> {
-    bytes.try_into().map_err(|_| {
-        SerdeError::new(format!(
-            "Size of data received by {deserializer} is not {LENGTH}"
-        ))
-    })
+    bytes
+        .try_into()
+        .map_err(|_| SerdeError::new(format!("Size of data received by {deserializer} is not {LENGTH}")))
 }
 
 /// A value to bytes; `None` for `NULL`.

@@ -92,13 +92,18 @@ impl Shared {
 
     /// The Kafka cluster's id.
     pub(crate) fn cluster_id(&self) -> &str {
-        self.started.get().map_or("", |started| started.cluster_id.as_str())
+        self.started
+            .get()
+            .map_or("", |started| started.cluster_id.as_str())
     }
 
     /// What executes statements, once there is one.
     pub(crate) fn executor(&self) -> Result<Arc<Executor>, Failure> {
         if self.stopping.is_cancelled() {
-            return Err(Failure::generic(ErrorCode::ShuttingDown, "Server is shutting down"));
+            return Err(Failure::generic(
+                ErrorCode::ShuttingDown,
+                "Server is shutting down",
+            ));
         }
         self.started
             .get()

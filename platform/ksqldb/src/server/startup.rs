@@ -36,7 +36,10 @@ pub(super) async fn start(
                 return started;
             }
             Err(error) => {
-                tracing::warn!("the server waits for Kafka at `{}`: {error}", config.bootstrap_servers);
+                tracing::warn!(
+                    "the server waits for Kafka at `{}`: {error}",
+                    config.bootstrap_servers
+                );
                 tokio::time::sleep(delay).await;
                 delay = (delay * 2).min(RETRY.1);
             }

@@ -214,8 +214,7 @@ fn read_map(
         }
         kind => return Err(cannot_convert(kind, "MAP")),
     }
-    let mut entries: Vec<(Arc<str>, Value)> =
-        Vec::with_capacity(wanted.map_or(16, <[Arc<str>]>::len));
+    let mut entries: Vec<(Arc<str>, Value)> = Vec::with_capacity(wanted.map_or(16, <[Arc<str>]>::len));
     reader.object(|reader, key| {
         let key: Arc<str> = match wanted {
             None => Arc::from(key.as_ref()),
@@ -230,11 +229,7 @@ fn read_map(
     Ok(Value::map(entries))
 }
 
-fn read_integer(
-    reader: &mut Reader<'_>,
-    kind: Kind,
-    required: &'static str,
-) -> Result<i32, SerdeError> {
+fn read_integer(reader: &mut Reader<'_>, kind: Kind, required: &'static str) -> Result<i32, SerdeError> {
     match kind {
         Kind::Number => read_number_as_long(reader).map(|number| number as i32),
         Kind::String => {
@@ -245,11 +240,7 @@ fn read_integer(
     }
 }
 
-fn read_long(
-    reader: &mut Reader<'_>,
-    kind: Kind,
-    required: &'static str,
-) -> Result<i64, SerdeError> {
+fn read_long(reader: &mut Reader<'_>, kind: Kind, required: &'static str) -> Result<i64, SerdeError> {
     match kind {
         Kind::Number => read_number_as_long(reader),
         Kind::String => {
