@@ -5,3 +5,4 @@
 pub(crate) mod connection;
 pub(crate) mod dispatch;
 pub(crate) mod listener;
+pub(crate) mod shape;

@@ -37,7 +37,8 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
     let mut subscriptions = Vec::new();
     loop {
         let answer = read_all(&topics, max_bytes.min(RESPONSE_LIMIT)).await;
-        let enough = answer.bytes >= min_bytes || answer.failed || topics.is_empty();
+        let nothing_to_wait_for = topics.iter().all(|topic| topic.partitions.is_empty());
+        let enough = answer.bytes >= min_bytes || answer.failed || nothing_to_wait_for;
         if enough || Instant::now() >= deadline || session.node.shutdown.is_cancelled() {
             return FetchResponse::default().with_responses(answer.topics);
         }

@@ -22,13 +22,15 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 /// The earliest on this machine, as opposed to tiered storage: the same here.
 const EARLIEST_LOCAL: i64 = -4;
+/// The first version whose answer has the leader epoch.
+const LEADER_EPOCH_SINCE: i16 = 4;
 /// What ListOffsets answers when no record is that late.
 const NOT_FOUND: (i64, i64) = (-1, -1);
 
 /// Looks up every offset asked for.
 pub(crate) async fn handle(
     session: &Session,
-    _call: &Call,
+    call: &Call,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     let read_committed = request.isolation_level == 1;
@@ -47,7 +49,11 @@ pub(crate) async fn handle(
                 Ok(found) => (NO_ERROR, found),
                 Err(code) => (code.code(), NOT_FOUND),
             };
-            let leader_epoch = if offset >= 0 { LEADER_EPOCH } else { -1 };
+            let leader_epoch = if offset >= 0 && call.version >= LEADER_EPOCH_SINCE {
+                LEADER_EPOCH
+            } else {
+                -1
+            };
             partitions.push(
                 ListOffsetsPartitionResponse::default()
                     .with_partition_index(wanted.partition_index)

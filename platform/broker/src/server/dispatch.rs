@@ -6,7 +6,11 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 
+use super::shape;
 use crate::api::{self, Call, Session};
+
+#[cfg(test)]
+mod tests;
 
 /// A request the broker answers.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +43,8 @@ pub(crate) const SUPPORTED: &[Supported] = &[
         min: 3,
         max: 13,
     },
-    supported(ApiKey::Fetch, 4, 17),
+    // Version 17 lets a fixed-size field come tagged inside a list, which only replicas need.
+    supported(ApiKey::Fetch, 4, 16),
     supported(ApiKey::ListOffsets, 1, 10),
     supported(ApiKey::Metadata, 0, 13),
     supported(ApiKey::OffsetCommit, 2, 9),
@@ -200,6 +205,11 @@ fn open(frame: Bytes) -> Result<Opened, FrameError> {
             version,
             reason: error.to_string(),
         }
+    })?;
+    shape::check(key, version, &body).map_err(|error| FrameError::Malformed {
+        key,
+        version,
+        reason: error.to_string(),
     })?;
     Ok(Opened::Request(Incoming {
         key,

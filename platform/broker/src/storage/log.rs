@@ -16,6 +16,9 @@ use super::read::Range;
 use super::segment::{self, Segment, write_index};
 use crate::producers::{ProducerTable, Verdict};
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes appended before the index and the producers are written down again; recovery reads at most this much.
 const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -144,10 +147,12 @@ impl Log {
             segments,
             producers: ProducerTable::default(),
             since_checkpoint: 0,
-            checkpoint_due: recovery != Recovery::default(),
+            checkpoint_due: false,
         };
         log.start_offset = checkpoint_start.clamp(log.segments[0].base_offset, log.next_offset());
         log.recover_producers(checkpoint)?;
+        // What had to be looked at again this time need not be the next.
+        log.checkpoint_due = log.segments.iter().any(Segment::is_unsynced) || recovery != Recovery::default();
         Ok((log, recovery))
     }
 

@@ -1,0 +1,249 @@
+//! A log that is written, cut anywhere, opened again.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::super::batch::tests::Sample;
+use super::*;
+
+fn settings() -> LogSettings {
+    LogSettings {
+        segment_bytes: 1000,
+        segment_ms: i64::MAX,
+        retention_ms: None,
+        retention_bytes: None,
+        max_message_bytes: 1_000_000,
+    }
+}
+
+fn open(folder: &Path) -> Log {
+    Log::open(folder).unwrap().0
+}
+
+/// Appends `count` batches of two records each, a second apart.
+fn fill(log: &mut Log, count: i64) {
+    for number in 0..count {
+        let value = format!("value {number}");
+        let batch = Sample::of(&[&value, "second"]).at(number * 1000).encode();
+        log.append(&batch, &settings()).unwrap();
+    }
+}
+
+/// Base offsets of all batches a consumer gets from `offset` on.
+fn read_from(log: &Log, mut offset: i64) -> Vec<i64> {
+    let mut found = Vec::new();
+    while let Some(range) = log.range_at(offset).unwrap() {
+        let bytes = range.batches_from(offset, 300).unwrap();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let header = BatchHeader::parse_whole(rest).unwrap();
+            found.push(header.base_offset);
+            offset = header.next_offset();
+            rest = &rest[header.size..];
+        }
+    }
+    found
+}
+
+fn sync(log: &mut Log) {
+    let flush = log.begin_flush(CheckpointWhen::Always).unwrap();
+    flush.run().unwrap();
+    log.end_flush(&flush);
+}
+
+#[test]
+fn records_are_read_back_across_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    assert!(log.segments.len() > 3);
+    let all: Vec<i64> = (0..50).map(|batch| batch * 2).collect();
+    assert_eq!(read_from(&log, 0), all);
+    // The second record of a batch is had with its whole batch.
+    assert_eq!(read_from(&log, 61), all[30..]);
+    assert!(matches!(log.range_at(101), Err(ReadError::OutOfRange)));
+    assert!(log.range_at(100).unwrap().is_none());
+}
+
+#[test]
+fn a_clean_log_is_the_same_when_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    let numbered = Sample::of(&["x"]).by(4, 0, 0).encode();
+    log.append(&numbered, &settings()).unwrap();
+    sync(&mut log);
+    assert!(!log.needs_flush());
+    let (again, recovery) = Log::open(folder.path()).unwrap();
+    assert_eq!(recovery, Recovery::default());
+    assert!(!again.needs_flush());
+    assert_eq!(again.next_offset(), 101);
+    assert_eq!(again.producers, log.producers);
+    for (one, other) in again.segments.iter().zip(&log.segments) {
+        assert_eq!(one.index, other.index);
+    }
+}
+
+#[test]
+fn producers_are_known_again_with_and_without_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    for sequence in 0..3 {
+        let batch = Sample::of(&["x"]).by(4, 0, sequence).encode();
+        log.append(&batch, &settings()).unwrap();
+        if sequence == 1 {
+            sync(&mut log);
+        }
+    }
+    let repeated = Sample::of(&["x"]).by(4, 0, 1).encode();
+    let stored = Appended {
+        base_offset: 1,
+        duplicate: true,
+    };
+    let mut again = open(folder.path());
+    assert_eq!(again.producers, log.producers);
+    assert_eq!(again.append(&repeated, &settings()).unwrap(), stored);
+    fs::remove_file(folder.path().join("checkpoint.json")).unwrap();
+    let mut again = open(folder.path());
+    assert_eq!(again.append(&repeated, &settings()).unwrap(), stored);
+    let gap = Sample::of(&["x"]).by(4, 0, 9).encode();
+    let refused = again.append(&gap, &settings());
+    assert!(matches!(refused, Err(AppendError::OutOfOrder)));
+}
+
+#[test]
+fn old_segments_go_by_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    let keep = LogSettings {
+        retention_ms: Some(20_000),
+        ..settings()
+    };
+    assert!(log.apply_retention(50_000, &keep).unwrap() > 0);
+    let first = read_from(&log, log.start_offset())[0];
+    assert_eq!(first, log.start_offset());
+    assert!((30..=60).contains(&first), "{first}");
+    // In the end even the segment being written goes, and the offsets go on.
+    log.apply_retention(1_000_000, &keep).unwrap();
+    assert_eq!((log.start_offset(), log.next_offset()), (100, 100));
+    let again = open(folder.path());
+    assert_eq!((again.start_offset(), again.next_offset()), (100, 100));
+}
+
+#[test]
+fn old_segments_go_by_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    let keep = LogSettings {
+        retention_bytes: Some(2500),
+        ..settings()
+    };
+    log.apply_retention(0, &keep).unwrap();
+    assert!((2500..3500).contains(&log.size()), "{}", log.size());
+    assert_eq!(log.apply_retention(0, &keep).unwrap(), 0);
+}
+
+#[test]
+fn deleted_records_stay_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    assert_eq!(log.delete_before(31).unwrap(), 31);
+    assert!(matches!(log.range_at(30), Err(ReadError::OutOfRange)));
+    let again = open(folder.path());
+    assert_eq!(again.start_offset(), 31);
+    assert_eq!(read_from(&again, 31)[0], 30);
+}
+
+#[test]
+fn times_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    let find = |timestamp| {
+        log.ranges_since(timestamp)
+            .unwrap()
+            .iter()
+            .find_map(|range| range.first_at(timestamp, 0).unwrap())
+    };
+    assert_eq!(find(0), Some((0, 0)));
+    assert_eq!(find(30_000), Some((30_000, 60)));
+    assert_eq!(find(30_001), Some((30_001, 61)));
+    assert_eq!(find(30_002), Some((31_000, 62)));
+    assert_eq!(find(49_002), None);
+    assert_eq!(log.max_timestamp(), Some(49_001));
+}
+
+#[test]
+fn damage_in_the_middle_cuts_everything_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    let (base, path) = segment::list(folder.path()).unwrap().swap_remove(1);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[500] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let (again, recovery) = Log::open(folder.path()).unwrap();
+    assert!(recovery.cut_bytes > 0 && recovery.removed_segments > 0);
+    let found = read_from(&again, 0);
+    assert!(found.contains(&base) && found.len() < 50);
+    let expected: Vec<i64> = (0..found.len() as i64).map(|batch| batch * 2).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_batch_over_the_limit_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    let small = LogSettings {
+        max_message_bytes: 100,
+        ..settings()
+    };
+    let batch = Sample::of(&["x".repeat(100).as_str()]).encode();
+    let refused = log.append(&batch, &small);
+    assert!(matches!(refused, Err(AppendError::TooLarge { limit: 100, .. })));
+    assert_eq!(log.next_offset(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn cut_anywhere_a_prefix_of_whole_batches_survives(
+        batches in 1i64..30,
+        synced in 0i64..30,
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = open(folder.path());
+        let mut whole = settings();
+        whole.segment_bytes = 1_000_000;
+        for number in 0..batches {
+            let batch = Sample::of(&["value"]).at(number).by(3, 0, number as i32).encode();
+            log.append(&batch, &whole).unwrap();
+            if number == synced {
+                sync(&mut log);
+            }
+        }
+        let size = log.size();
+        drop(log);
+        let path = segment::list(folder.path()).unwrap().swap_remove(0).1;
+        let cut = cut.index(size as usize + 1) as u64;
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut).unwrap();
+
+        let (mut again, recovery) = Log::open(folder.path()).unwrap();
+        let batch_size = size / batches as u64;
+        let kept = (cut / batch_size) as i64;
+        prop_assert_eq!(recovery.cut_bytes, cut % batch_size);
+        prop_assert_eq!(again.next_offset(), kept);
+        prop_assert_eq!(read_from(&again, 0), (0..kept).collect::<Vec<_>>());
+        // And it goes on where it was cut, also for the producer.
+        let next = Sample::of(&["value"]).by(3, 0, kept as i32).encode();
+        prop_assert_eq!(again.append(&next, &whole).unwrap().base_offset, kept);
+        prop_assert_eq!(again.append(&next, &whole).unwrap().base_offset, kept);
+        prop_assert_eq!(again.next_offset(), kept + 1);
+    }
+}
