@@ -15,8 +15,10 @@ mod temporal;
 use std::fmt;
 
 pub(crate) use cast::{Cast, cast_between};
-pub(crate) use compile::{Typed, compile, compile_filter, untyped_null, widen};
+pub(crate) use compile::{Typed, compile, compile_filter, untyped_null};
 pub(crate) use scope::{Scope, ScopeColumn};
+
+pub(crate) use crate::syntax::format_expression as text;
 
 use crate::functions::ScalarFunction;
 use crate::value::Value;
@@ -156,9 +158,4 @@ impl Expr {
 pub(crate) enum Descend {
     Yes,
     No,
-}
-
-/// An expression's text, for errors.
-pub(crate) fn text(expression: &crate::syntax::ast::Expression) -> String {
-    format!("{:?}", expression.kind)
 }

@@ -6,8 +6,7 @@ use super::PlanError;
 use crate::expression::{Expr, Scope, ScopeColumn, compile, text};
 use crate::metastore::{Metastore, Source};
 use crate::syntax::ast::{
-    AliasedSource, BinaryOperator, Expression, ExpressionKind, Join, JoinKind, Query, SourceKind,
-    Within,
+    AliasedSource, BinaryOperator, Expression, ExpressionKind, Join, JoinKind, Query, SourceKind, Within,
 };
 use crate::types::SqlType;
 
@@ -85,12 +84,7 @@ impl Inputs {
         Ok(resolved)
     }
 
-    fn add(
-        &mut self,
-        metastore: &Metastore,
-        from: &AliasedSource,
-        joins: usize,
-    ) -> Result<(), PlanError> {
+    fn add(&mut self, metastore: &Metastore, from: &AliasedSource, joins: usize) -> Result<(), PlanError> {
         let Some(source) = metastore.get(&from.name) else {
             return Err(PlanError {
                 message: format!("{} does not exist.", from.name),
@@ -164,9 +158,7 @@ impl Inputs {
                 )));
             }
             ExpressionKind::Binary(_, operator, _) if is_comparison(*operator) => {
-                return Err(PlanError::new(
-                    "Only equality join criteria is supported.",
-                ));
+                return Err(PlanError::new("Only equality join criteria is supported."));
             }
             _ => {
                 return Err(PlanError::new(format!(

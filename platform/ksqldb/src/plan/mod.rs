@@ -2,15 +2,29 @@
 //!
 //! Everything that can be wrong with a statement is found here, against the metastore alone: no broker is asked.
 
+mod demand;
 mod error;
+mod explain;
+mod inputs;
+mod insert;
+mod pipeline;
+mod projection;
+mod properties;
+mod query;
+mod sink;
+mod source;
+mod timestamps;
 
 use std::sync::Arc;
 
 pub use error::PlanError;
+pub use insert::insert_values;
+pub(crate) use pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
+pub use query::plan_query;
+pub use source::plan_source;
 
-use crate::metastore::{Metastore, Source};
-use crate::syntax::ast::{CreateSource, Emit, InsertValues, Properties, Query, SourceKind};
-use crate::task::OutputRecord;
+use crate::metastore::Source;
+use crate::syntax::ast::{Properties, SourceKind};
 use crate::types::Schema;
 
 /// What a query is for.
@@ -47,6 +61,9 @@ pub struct QueryPlan {
     limit: Option<u64>,
     warnings: Vec<String>,
     query_id: Option<String>,
+    explanation: String,
+    retention_ms: Option<i64>,
+    pub(crate) pipeline: Arc<Pipeline>,
 }
 
 impl QueryPlan {
@@ -61,6 +78,9 @@ impl QueryPlan {
     }
 
     /// The source it fills: a new one of `CREATE … AS SELECT`, or the existing one of `INSERT INTO`.
+    ///
+    /// Of a new one, `partitions`, `replicas` and `retention_ms` are what the `WITH` clause asks for; where that
+    /// says nothing they are to be taken from the topic of the left-most input.
     pub fn sink(&self) -> Option<&Arc<Source>> {
         self.sink.as_ref()
     }
@@ -82,35 +102,12 @@ impl QueryPlan {
 
     /// The steps, as `EXPLAIN` prints them.
     pub fn explain(&self) -> String {
-        String::new()
+        self.explanation.clone()
     }
 
     /// How far the inputs must be replayed from before where the query stopped, to rebuild its state.
     /// `None`: it has no state.
     pub fn retention_ms(&self) -> Option<i64> {
-        None
+        self.retention_ms
     }
-}
-
-/// What `CREATE STREAM|TABLE` declares. `statement` is kept in the source.
-pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source, PlanError> {
-    let _ = statement;
-    Err(PlanError::new(format!("cannot create {}", declaration.name)))
-}
-
-/// What a query means.
-pub fn plan_query(
-    metastore: &Metastore,
-    query: &Query,
-    purpose: Purpose<'_>,
-) -> Result<QueryPlan, PlanError> {
-    let _ = (metastore, purpose, Emit::Changes);
-    Err(PlanError::new(format!("cannot query {}", query.from.name)))
-}
-
-/// The record that `INSERT INTO … VALUES` writes to `target`'s topic. `now` (milliseconds) is its time
-/// where the statement sets no `ROWTIME`.
-pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
-    let _ = (statement, now);
-    Err(PlanError::new(format!("cannot insert into {}", target.name)))
 }

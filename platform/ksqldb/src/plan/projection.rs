@@ -102,11 +102,7 @@ pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey
 }
 
 /// Expands and compiles the projection.
-pub(super) fn items(
-    query: &Query,
-    inputs: &Inputs,
-    key: &RequiredKey,
-) -> Result<Vec<Item>, PlanError> {
+pub(super) fn items(query: &Query, inputs: &Inputs, key: &RequiredKey) -> Result<Vec<Item>, PlanError> {
     let mut items: Vec<Item> = Vec::new();
     let mut names = Names::new(query, inputs);
     for select in &query.select {
@@ -118,13 +114,11 @@ pub(super) fn items(
                     let message = format!("'{source}' is not a valid stream/table name or alias.");
                     return Err(PlanError::at(*position, message));
                 }
-                // Stable: the rest keeps its order behind the key.
-                expanded.sort_by_key(|item| !key.candidates.iter().any(|key| key.is(item)));
-                if key.synthetic || key.what == "partitioning expression" || inputs.joins.is_empty() {
-                    items.extend(expanded);
-                } else {
-                    items.extend(star(inputs, source.as_deref()));
+                if !query.partition_by.is_empty() {
+                    // Stable: the rest keeps its order behind the key.
+                    expanded.sort_by_key(|item| !key.candidates.iter().any(|key| key.is(item)));
                 }
+                items.extend(expanded);
             }
             SelectItem::Expression { expression, alias } => {
                 let Typed { expr, sql_type } = compile(expression, &inputs.scope, "SELECT")?;
@@ -197,7 +191,9 @@ impl<'a> Names<'a> {
         let columns = inputs.scope.columns.iter();
         Self {
             inputs,
-            taken: aliases.chain(columns.map(|column| column.name.as_str())).collect(),
+            taken: aliases
+                .chain(columns.map(|column| column.name.as_str()))
+                .collect(),
             next_number: 0,
         }
     }
@@ -233,17 +229,18 @@ impl<'a> Names<'a> {
     }
 
     fn is_ambiguous(&self, name: &str) -> bool {
-        let same = self.inputs.scope.columns.iter().filter(|column| column.name == name);
+        let same = self
+            .inputs
+            .scope
+            .columns
+            .iter()
+            .filter(|column| column.name == name);
         same.count() > 1
     }
 }
 
 /// For a persistent query: the places in `items` of the key columns, in the key's order.
-pub(super) fn key_items(
-    sink: &str,
-    items: &[Item],
-    key: &RequiredKey,
-) -> Result<Vec<usize>, PlanError> {
+pub(super) fn key_items(sink: &str, items: &[Item], key: &RequiredKey) -> Result<Vec<usize>, PlanError> {
     let mut places = Vec::new();
     for candidate in &key.candidates {
         let matching: Vec<usize> = (0..items.len())
@@ -254,8 +251,7 @@ pub(super) fn key_items(
             [] => {}
             [place] => places.push(*place),
             several => {
-                let mut names: Vec<_> =
-                    several.iter().map(|place| items[*place].name.as_str()).collect();
+                let mut names: Vec<_> = several.iter().map(|place| items[*place].name.as_str()).collect();
                 names.sort_unstable();
                 return Err(PlanError::new(format!(
                     "The projection contains a key column (`{}`) more than once, aliased as: {}.\n\
@@ -276,7 +272,11 @@ pub(super) fn key_items(
 }
 
 fn missing(sink: &str, key: &RequiredKey) -> PlanError {
-    let texts: Vec<_> = key.candidates.iter().map(|candidate| candidate.text.as_str()).collect();
+    let texts: Vec<_> = key
+        .candidates
+        .iter()
+        .map(|candidate| candidate.text.as_str())
+        .collect();
     let plural = if texts.len() == 1 { "" } else { "s" };
     let (keys, example) = if key.all {
         (plural, texts.join(", "))

@@ -143,9 +143,7 @@ impl<'a> With<'a> {
         let Some(format) = own.or(both) else {
             return match delimiter {
                 None => Ok(None),
-                Some(_) => Err(PlanError::new(
-                    "Delimiter only supported with DELIMITED format",
-                )),
+                Some(_) => Err(PlanError::new("Delimiter only supported with DELIMITED format")),
             };
         };
         let format = match format.to_uppercase().as_str() {
@@ -167,9 +165,7 @@ impl<'a> With<'a> {
             }
         };
         if delimiter.is_some() && !matches!(format, Format::Delimited { .. }) {
-            return Err(PlanError::new(
-                "Delimiter only supported with DELIMITED format",
-            ));
+            return Err(PlanError::new("Delimiter only supported with DELIMITED format"));
         }
         Ok(Some(format))
     }

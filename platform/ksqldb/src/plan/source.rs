@@ -8,13 +8,7 @@ use crate::syntax::ast::{ColumnConstraint, ColumnDefinition, CreateSource, Sourc
 use crate::types::{Column, Namespace, Schema, SqlType, StructField};
 
 /// The names that no column may have.
-const PSEUDO_COLUMNS: &[&str] = &[
-    "ROWTIME",
-    "ROWPARTITION",
-    "ROWOFFSET",
-    "WINDOWSTART",
-    "WINDOWEND",
-];
+const PSEUDO_COLUMNS: &[&str] = &["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
 
 /// What `CREATE STREAM|TABLE` declares. `statement` is kept in the source.
 pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source, PlanError> {
@@ -35,9 +29,7 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
         ));
     }
     if declaration.columns.is_empty() {
-        return Err(PlanError::new(
-            "The statement does not define any columns.",
-        ));
+        return Err(PlanError::new("The statement does not define any columns."));
     }
     let (schema, headers) = schema_of(declaration)?;
     let key_format = with.key_format()?.unwrap_or(Format::Kafka);
@@ -71,8 +63,16 @@ pub(super) fn check_schema(
 ) -> Result<(), PlanError> {
     let key: Vec<_> = schema.key().collect();
     let value: Vec<_> = schema.value().collect();
-    check_columns(key_format, &key).map_err(|error| PlanError::new(format!("Key format does not support schema.\nformat: {key_format}\nreason: {error}")))?;
-    check_columns(value_format, &value).map_err(|error| PlanError::new(format!("Value format does not support schema.\nformat: {value_format}\nreason: {error}")))?;
+    check_columns(key_format, &key).map_err(|error| {
+        PlanError::new(format!(
+            "Key format does not support schema.\nformat: {key_format}\nreason: {error}"
+        ))
+    })?;
+    check_columns(value_format, &value).map_err(|error| {
+        PlanError::new(format!(
+            "Value format does not support schema.\nformat: {value_format}\nreason: {error}"
+        ))
+    })?;
     Ok(())
 }
 
@@ -87,11 +87,11 @@ fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>)
                 definition.name
             )));
         }
-        if columns.iter().any(|column: &Column| column.name == definition.name) {
-            return Err(at(format!(
-                "Duplicate column names: {}",
-                definition.name
-            )));
+        if columns
+            .iter()
+            .any(|column: &Column| column.name == definition.name)
+        {
+            return Err(at(format!("Duplicate column names: {}", definition.name)));
         }
         let namespace = namespace_of(declaration.kind, definition)?;
         if namespace == Namespace::Headers {
@@ -128,8 +128,9 @@ fn namespace_of(kind: SourceKind, definition: &ColumnDefinition) -> Result<Names
     let at = |message: String| Err(PlanError::at(definition.position, message));
     match (&definition.constraint, kind) {
         (ColumnConstraint::None, _) => Ok(Namespace::Value),
-        (ColumnConstraint::Key, SourceKind::Stream)
-        | (ColumnConstraint::PrimaryKey, SourceKind::Table) => Ok(Namespace::Key),
+        (ColumnConstraint::Key, SourceKind::Stream) | (ColumnConstraint::PrimaryKey, SourceKind::Table) => {
+            Ok(Namespace::Key)
+        }
         (ColumnConstraint::PrimaryKey, SourceKind::Stream) => at(format!(
             "Column `{}` is a 'PRIMARY KEY' column: please use 'KEY' for streams.\n\
              Tables have PRIMARY KEYs, which are unique and NON NULL.\n\

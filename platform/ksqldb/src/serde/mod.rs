@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 pub(crate) use decoder::{Decoder, DecoderColumn, Presence};
 pub(crate) use encoder::{Encoder, check_columns};
-pub(crate) use json::write_string as write_json_string;
 
 /// How a record's key or value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

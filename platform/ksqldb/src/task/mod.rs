@@ -2,105 +2,39 @@
 //!
 //! One task a query, on one thread. It knows no broker, no clock and no client: time is the records' own.
 
-use crate::plan::QueryPlan;
-use crate::value::Row;
+mod join;
+mod output;
+mod record;
+mod scan;
+mod window_store;
 
-/// A record of an input topic.
-#[derive(Debug, Clone, Copy)]
-pub struct InputRecord<'a> {
-    /// The topic.
-    pub topic: &'a str,
-    /// The partition.
-    pub partition: i32,
-    /// The offset.
-    pub offset: i64,
-    /// Its timestamp, in milliseconds.
-    pub timestamp: i64,
-    /// Its key.
-    pub key: Option<&'a [u8]>,
-    /// Its value.
-    pub value: Option<&'a [u8]>,
-    /// Its headers.
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
-}
+use std::sync::Arc;
 
-/// A row of a push query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutputRow {
-    /// The values, in the order of the plan's output schema.
-    pub row: Row,
-    /// Its time, in milliseconds.
-    pub timestamp: i64,
-}
+pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
 
-/// A record for a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputRecord {
-    /// The serialised key.
-    pub key: Option<Vec<u8>>,
-    /// The serialised value.
-    pub value: Option<Vec<u8>>,
-    /// Its timestamp, in milliseconds.
-    pub timestamp: i64,
-}
-
-/// An entry of the processing log: something was wrong with a record, and the query went on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LogEntry {
-    /// A record could not be read and was skipped.
-    #[error("cannot read the {part} of `{topic}` partition {partition} offset {offset}: {reason}")]
-    Deserialization {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// The offset.
-        offset: i64,
-        /// `key` or `value`.
-        part: &'static str,
-        /// What was wrong.
-        reason: String,
-    },
-    /// An expression failed: in a projection its column became `NULL`; in a filter the row was dropped.
-    #[error("cannot evaluate `{expression}`: {reason}")]
-    Expression {
-        /// The expression.
-        expression: String,
-        /// What was wrong.
-        reason: String,
-    },
-    /// A row could not be written.
-    #[error("cannot write the {part}: {reason}")]
-    Serialization {
-        /// `key` or `value`.
-        part: &'static str,
-        /// What was wrong.
-        reason: String,
-    },
-}
-
-/// What a task gives out. Drain it after each record or each batch of records.
-#[derive(Debug, Default)]
-pub struct Collector {
-    /// The rows of a push query.
-    pub rows: Vec<OutputRow>,
-    /// The records of a query with a sink.
-    pub records: Vec<OutputRecord>,
-    /// The processing log.
-    pub log: Vec<LogEntry>,
-}
+use crate::plan::{Pipeline, QueryPlan};
+use crate::value::{Row, Value};
+use join::{JoinState, Joined, Side};
+use output::Output;
+use scan::Scanned;
 
 /// A running query.
 #[derive(Debug)]
 pub struct Task {
+    pipeline: Arc<Pipeline>,
+    /// One a join.
+    joins: Vec<JoinState>,
     remaining: Option<u64>,
 }
 
 impl Task {
     /// A task with empty state.
     pub fn new(plan: &QueryPlan) -> Self {
+        let pipeline = Arc::clone(&plan.pipeline);
         Self {
-            remaining: plan.limit(),
+            joins: pipeline.joins.iter().map(JoinState::new).collect(),
+            remaining: pipeline.limit,
+            pipeline,
         }
     }
 
@@ -109,16 +43,125 @@ impl Task {
     /// A join's state expires with the highest timestamp seen, so among the records at hand
     /// (such as those of several partitions at start) the earliest should come first.
     pub fn process(&mut self, record: InputRecord<'_>, collector: &mut Collector) {
-        let _ = (record, collector);
+        self.take(record, Some(collector));
     }
 
     /// Takes a record that was processed before a restart: fills the state, emits nothing.
     pub fn restore(&mut self, record: InputRecord<'_>) {
-        let _ = record;
+        if !self.joins.is_empty() {
+            self.take(record, None);
+        }
     }
 
     /// Whether the query's `LIMIT` is reached: nothing more will come.
     pub fn is_complete(&self) -> bool {
         self.remaining == Some(0)
+    }
+
+    /// How many rows the joins hold, and how many of these wait for the window to close without a partner.
+    pub fn stored_rows(&self) -> (usize, usize) {
+        let sum = |count: fn(&JoinState) -> usize| self.joins.iter().map(count).sum();
+        (sum(JoinState::stored), sum(JoinState::waiting))
+    }
+
+    fn take(&mut self, record: InputRecord<'_>, mut collector: Option<&mut Collector>) {
+        if self.is_complete() {
+            return;
+        }
+        let pipeline = Arc::clone(&self.pipeline);
+        for (index, scan) in pipeline.scans.iter().enumerate() {
+            if scan.topic != record.topic {
+                continue;
+            }
+            let scanned = match scan::scan(scan, &record) {
+                Ok(scanned) => scanned,
+                Err(entry) => {
+                    if let Some(collector) = &mut collector {
+                        collector.log.push(entry);
+                    }
+                    continue;
+                }
+            };
+            let mut output = Output {
+                pipeline: &pipeline,
+                collector: collector.as_deref_mut(),
+                remaining: &mut self.remaining,
+            };
+            if pipeline.joins.is_empty() {
+                output.emit(scanned.row, scanned.timestamp, scanned.has_value);
+            } else if scanned.has_value {
+                join_row(&mut self.joins, &pipeline, index, scanned, &mut output);
+            }
+        }
+    }
+}
+
+/// Hands a scanned row to the join that has this scan on a side.
+fn join_row(
+    states: &mut [JoinState],
+    pipeline: &Pipeline,
+    scan: usize,
+    scanned: Scanned,
+    output: &mut Output<'_>,
+) {
+    let (step, side) = match scan {
+        0 => (0, Side::Left),
+        later => (later - 1, Side::Right),
+    };
+    deliver(
+        states,
+        pipeline,
+        step,
+        side,
+        scanned.row,
+        scanned.timestamp,
+        output,
+    );
+}
+
+/// Hands a row to a side of a join, and what comes out to the next join or to the output.
+fn deliver(
+    states: &mut [JoinState],
+    pipeline: &Pipeline,
+    step: usize,
+    side: Side,
+    row: Row,
+    timestamp: i64,
+    output: &mut Output<'_>,
+) {
+    let join = &pipeline.joins[step];
+    let (key_expression, width) = match side {
+        Side::Left => (&join.left_key, "left"),
+        Side::Right => (&join.right_key, "right"),
+    };
+    let key = match key_expression.evaluate(&row, &[]) {
+        Ok(key) => key.into_owned(),
+        Err(error) => {
+            output.log(format!("the {width} side of JOIN ON"), &error);
+            Value::Null
+        }
+    };
+    let is_last = step + 1 == pipeline.joins.len();
+    let keeps_key = is_last && pipeline.keeps_join_key;
+    if is_last {
+        states[step].take(join, side, key, row, timestamp, &mut |joined| {
+            let Joined {
+                mut row,
+                timestamp,
+                key,
+            } = joined;
+            if keeps_key {
+                row.push(key.clone());
+            }
+            output.emit(row, timestamp, true);
+        });
+        return;
+    }
+    let mut joined_rows = Vec::new();
+    states[step].take(join, side, key, row, timestamp, &mut |joined| {
+        joined_rows.push((joined.row, joined.timestamp));
+    });
+    for (row, timestamp) in joined_rows {
+        deliver(states, pipeline, step + 1, Side::Left, row, timestamp, output);
     }
 }

@@ -1,0 +1,175 @@
+//! What a persistent query writes to.
+
+use std::sync::Arc;
+
+use super::PlanError;
+use super::projection::{Item, RequiredKey, key_items};
+use super::properties::{OF_INSERTS, OF_SINKS, With};
+use super::source::check_schema;
+use crate::metastore::{Metastore, Source};
+use crate::serde::Format;
+use crate::syntax::ast::{Properties, SourceKind};
+use crate::types::{Column, Namespace, Schema};
+
+/// The sink and how the projection's items become its columns.
+pub(super) struct Sink {
+    pub(super) source: Arc<Source>,
+    /// The output's schema: key columns first.
+    pub(super) schema: Schema,
+    /// For each column of the schema the item's place.
+    pub(super) order: Vec<usize>,
+    pub(super) query_id: Option<String>,
+}
+
+/// `CREATE STREAM name [WITH (…)] AS SELECT …`
+pub(super) fn new_sink(
+    name: &str,
+    properties: &Properties,
+    statement: &str,
+    inputs: &[Arc<Source>],
+    items: &[Item],
+    key: &RequiredKey,
+) -> Result<Sink, PlanError> {
+    let with = With::new(properties, OF_SINKS)?;
+    let (schema, order) = output_schema(name, items, key)?;
+    let left_most = &inputs[0];
+    let key_format = match with.key_format()? {
+        Some(format) => format,
+        // A source without keys says nothing about how to write them.
+        None if left_most.key_format == Format::None && schema.key().next().is_some() => Format::Kafka,
+        None => left_most.key_format,
+    };
+    let value_format = with.value_format()?.unwrap_or(left_most.value_format);
+    check_schema(&schema, key_format, value_format)?;
+    let source = Source {
+        name: name.to_owned(),
+        kind: SourceKind::Stream,
+        topic: with.text("KAFKA_TOPIC")?.unwrap_or(name).to_owned(),
+        key_format,
+        value_format,
+        wrap_single_value: with.flag("WRAP_SINGLE_VALUE")?.unwrap_or(true),
+        timestamp: with.timestamp(&schema)?,
+        partitions: with.partitions()?,
+        replicas: with.replicas()?,
+        retention_ms: with.retention_ms()?,
+        headers: Vec::new(),
+        read_only: false,
+        derived_from: inputs.iter().map(|input| input.name.clone()).collect(),
+        statement: statement.to_owned(),
+        schema: schema.clone(),
+    };
+    super::timestamps::check(&source)?;
+    Ok(Sink {
+        source: Arc::new(source),
+        schema,
+        order,
+        query_id: with.text("QUERY_ID")?.map(ToOwned::to_owned),
+    })
+}
+
+/// `INSERT INTO target SELECT …`
+pub(super) fn existing_sink(
+    metastore: &Metastore,
+    target: &str,
+    properties: &Properties,
+    items: &[Item],
+    key: &RequiredKey,
+) -> Result<Sink, PlanError> {
+    let with = With::new(properties, OF_INSERTS)?;
+    let Some(source) = metastore.get(target) else {
+        return Err(PlanError::new(format!(
+            "Sink '{target}' does not exist for the INSERT INTO statement."
+        )));
+    };
+    if source.kind == SourceKind::Table {
+        return Err(PlanError::new(format!(
+            "INSERT INTO can only be used to insert into a stream. {target} is a table."
+        )));
+    }
+    if source.read_only {
+        return Err(PlanError::new(format!(
+            "Cannot insert into read-only stream: {target}"
+        )));
+    }
+    if !source.headers.is_empty() {
+        return Err(PlanError::new(format!(
+            "Cannot insert into {target} because it has header columns"
+        )));
+    }
+    let (schema, order) = output_schema(target, items, key)?;
+    if schema != source.schema {
+        return Err(PlanError::new(format!(
+            "Incompatible schema between results and sink.\nResult schema is {}\nSink schema is {}",
+            schema_text(&schema),
+            schema_text(&source.schema)
+        )));
+    }
+    Ok(Sink {
+        source: Arc::clone(source),
+        schema,
+        order,
+        query_id: with.text("QUERY_ID")?.map(ToOwned::to_owned),
+    })
+}
+
+fn output_schema(sink: &str, items: &[Item], key: &RequiredKey) -> Result<(Schema, Vec<usize>), PlanError> {
+    for item in items {
+        let pseudo = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
+        if pseudo.contains(&item.name.as_str()) {
+            return Err(PlanError::new(format!(
+                "Reserved column name in select: `{}`. Please remove or alias the column.",
+                item.name
+            )));
+        }
+    }
+    let key_places = key_items(sink, items, key)?;
+    let value_places = (0..items.len()).filter(|place| !key_places.contains(place));
+    let value_places: Vec<usize> = value_places.collect();
+    if value_places.is_empty() {
+        return Err(PlanError::new("The projection contains no value columns."));
+    }
+    let column = |place: &usize, namespace| Column {
+        name: items[*place].name.clone(),
+        sql_type: items[*place].sql_type.clone(),
+        namespace,
+    };
+    let keys = key_places.iter().map(|place| column(place, Namespace::Key));
+    let values = value_places.iter().map(|place| column(place, Namespace::Value));
+    let schema = Schema {
+        columns: keys.chain(values).collect(),
+    };
+    check_names(&schema)?;
+    let order = key_places.iter().chain(&value_places).copied().collect();
+    Ok((schema, order))
+}
+
+/// Whether every name is there once.
+pub(super) fn check_names(schema: &Schema) -> Result<(), PlanError> {
+    for (place, column) in schema.columns.iter().enumerate() {
+        let earlier = &schema.columns[..place];
+        if earlier.iter().any(|other| other.name == column.name) {
+            return Err(PlanError::new(format!(
+                "Duplicate value columns found in schema: `{}` {}",
+                column.name, column.sql_type
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A schema as ksqlDB prints it: `` `K` STRING KEY, `A` BIGINT ``.
+pub(super) fn schema_text(schema: &Schema) -> String {
+    let texts: Vec<String> = schema
+        .columns
+        .iter()
+        .map(|column| {
+            let suffix = match column.namespace {
+                Namespace::Key => " KEY",
+                Namespace::Value => "",
+                Namespace::Headers => " HEADERS",
+            };
+            format!("`{}` {}{suffix}", column.name, column.sql_type)
+        })
+        .collect();
+    texts.join(", ")
+}

@@ -1,0 +1,136 @@
+//! From a row to what leaves the task: filter, projection, destination.
+
+use super::{Collector, LogEntry, OutputRecord, OutputRow};
+use crate::expression::EvaluationError;
+use crate::plan::{Destination, Pipeline, Projected};
+use crate::value::{Row, Value};
+
+/// The last steps of a pipeline.
+pub(super) struct Output<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    /// `None` while state is restored: nothing leaves.
+    pub(super) collector: Option<&'a mut Collector>,
+    /// How many rows are still wanted.
+    pub(super) remaining: &'a mut Option<u64>,
+}
+
+impl Output<'_> {
+    /// Takes a row with all columns. A row of a record without a value passes no filter and goes to no client,
+    /// but a sink gets it as a record without a value.
+    pub(super) fn emit(&mut self, row: Row, timestamp: i64, has_value: bool) {
+        let Some(collector) = self.collector.as_deref_mut() else {
+            return;
+        };
+        if *self.remaining == Some(0) || !passes(self.pipeline, &row, has_value, collector) {
+            return;
+        }
+        match &self.pipeline.destination {
+            Destination::Rows => {
+                if !has_value {
+                    return;
+                }
+                let row = project(&self.pipeline.projection, &row, collector);
+                collector.rows.push(OutputRow { row, timestamp });
+                if let Some(remaining) = self.remaining {
+                    *remaining -= 1;
+                }
+            }
+            Destination::Records {
+                key_columns,
+                key,
+                value,
+                time,
+            } => {
+                let columns = if has_value {
+                    &self.pipeline.projection[..]
+                } else {
+                    &self.pipeline.projection[..*key_columns]
+                };
+                let projected = project(columns, &row, collector);
+                let (key_row, value_row) = projected.split_at(*key_columns);
+                let timestamp = match time {
+                    Some((place, reading)) if has_value => match reading.read(&projected[*place]) {
+                        Ok(timestamp) => timestamp,
+                        Err(reason) => {
+                            collector.log.push(LogEntry::Serialization {
+                                part: "timestamp",
+                                reason,
+                            });
+                            return;
+                        }
+                    },
+                    _ => timestamp,
+                };
+                let key = if key_row.iter().all(Value::is_null) {
+                    Ok(None)
+                } else {
+                    key.encode(key_row)
+                };
+                let value = if has_value {
+                    value.encode(value_row)
+                } else {
+                    Ok(None)
+                };
+                match (key, value) {
+                    (Ok(key), Ok(value)) => collector.records.push(OutputRecord {
+                        key,
+                        value,
+                        timestamp,
+                    }),
+                    (Err(error), _) => collector.log.push(LogEntry::Serialization {
+                        part: "key",
+                        reason: error.reason,
+                    }),
+                    (_, Err(error)) => collector.log.push(LogEntry::Serialization {
+                        part: "value",
+                        reason: error.reason,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Notes that an expression failed.
+    pub(super) fn log(&mut self, expression: String, error: &EvaluationError) {
+        if let Some(collector) = self.collector.as_deref_mut() {
+            collector.log.push(LogEntry::Expression {
+                expression,
+                reason: error.reason.clone(),
+            });
+        }
+    }
+}
+
+fn passes(pipeline: &Pipeline, row: &[Value], has_value: bool, collector: &mut Collector) -> bool {
+    let Some((filter, text)) = &pipeline.filter else {
+        return true;
+    };
+    if !has_value {
+        return false;
+    }
+    filter.truth(row, &[]).unwrap_or_else(|error| {
+        collector.log.push(LogEntry::Expression {
+            expression: text.clone(),
+            reason: error.reason,
+        });
+        false
+    })
+}
+
+fn project(columns: &[Projected], row: &[Value], collector: &mut Collector) -> Row {
+    let mut projected = Vec::with_capacity(columns.len());
+    for column in columns {
+        let value = match column.expr.evaluate(row, &[]) {
+            Ok(value) => value.into_owned(),
+            Err(error) => {
+                collector.log.push(LogEntry::Expression {
+                    expression: column.text.clone(),
+                    reason: error.reason,
+                });
+                Value::Null
+            }
+        };
+        projected.push(value);
+    }
+    projected
+}

@@ -1,0 +1,219 @@
+//! The rows of one side of a join, by key and time, for as long as a partner may come.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::value::Value;
+
+/// A join key that can be looked up. Kafka compares the keys' bytes, so two numbers of one type
+/// are one key exactly when they look the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum JoinKey {
+    Boolean(bool),
+    Integer(i64),
+    Double(u64),
+    String(Arc<str>),
+    Bytes(Arc<[u8]>),
+    /// Anything else, by its text.
+    Other(String),
+}
+
+impl JoinKey {
+    /// The key of a value; `None` for `NULL`, which joins nothing.
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Boolean(flag) => Self::Boolean(*flag),
+            Value::Integer(number) | Value::Date(number) | Value::Time(number) => {
+                Self::Integer(i64::from(*number))
+            }
+            Value::Bigint(number) | Value::Timestamp(number) => Self::Integer(*number),
+            Value::Double(number) => Self::Double(number.to_bits()),
+            Value::String(text) => Self::String(Arc::clone(text)),
+            Value::Bytes(bytes) => Self::Bytes(Arc::clone(bytes)),
+            Value::Decimal(number) => Self::Other(number.to_plain_string()),
+            Value::Array(_) | Value::Map(_) | Value::Struct(_) => Self::Other(format!("{value:?}")),
+        })
+    }
+}
+
+/// The rows of a key in the order of their times; rows of one time in the order they came.
+type Rows = VecDeque<(i64, Box<[Value]>)>;
+
+/// The rows of one side of a join.
+#[derive(Debug)]
+pub(super) struct WindowStore {
+    retention_ms: i64,
+    /// The highest time of a row of this side.
+    stream_time: i64,
+    rows: HashMap<JoinKey, Rows>,
+    stored: usize,
+    /// Which keys have rows in a stretch of time, so that expiry touches nothing that stays.
+    stretches: BTreeMap<i64, Vec<JoinKey>>,
+    stretch_ms: i64,
+}
+
+/// Into so many stretches the retention is cut: more make expiry more exact, fewer make it cheaper.
+const STRETCHES: i64 = 64;
+
+impl WindowStore {
+    pub(super) fn new(retention_ms: i64) -> Self {
+        Self {
+            retention_ms,
+            stream_time: i64::MIN,
+            rows: HashMap::new(),
+            stored: 0,
+            stretches: BTreeMap::new(),
+            stretch_ms: (retention_ms / STRETCHES).max(1),
+        }
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.stored
+    }
+
+    fn oldest_kept(&self) -> i64 {
+        self.stream_time.saturating_sub(self.retention_ms)
+    }
+
+    /// Keeps a row, unless it is too late, and lets go of those that have become too old.
+    pub(super) fn insert(&mut self, key: JoinKey, timestamp: i64, row: Box<[Value]>) {
+        if timestamp > self.stream_time {
+            self.stream_time = timestamp;
+            self.expire();
+        } else if timestamp < self.oldest_kept() {
+            return;
+        }
+        let stretch = timestamp.div_euclid(self.stretch_ms);
+        let rows = match self.rows.entry(key) {
+            Entry::Occupied(entry) => {
+                let newest = entry
+                    .get()
+                    .back()
+                    .map(|(newest, _)| newest.div_euclid(self.stretch_ms));
+                if newest != Some(stretch) {
+                    self.stretches
+                        .entry(stretch)
+                        .or_default()
+                        .push(entry.key().clone());
+                }
+                entry.into_mut()
+            }
+            Entry::Vacant(entry) => {
+                self.stretches
+                    .entry(stretch)
+                    .or_default()
+                    .push(entry.key().clone());
+                entry.insert(Rows::new())
+            }
+        };
+        let place = match rows.back() {
+            Some((newest, _)) if *newest > timestamp => {
+                rows.partition_point(|(earlier, _)| *earlier <= timestamp)
+            }
+            _ => rows.len(),
+        };
+        rows.insert(place, (timestamp, row));
+        self.stored += 1;
+    }
+
+    /// The rows of a key from one time to another, both included, in the order of time.
+    pub(super) fn range(&self, key: &JoinKey, from: i64, to: i64) -> impl Iterator<Item = (i64, &[Value])> {
+        let from = from.max(self.oldest_kept());
+        let rows = self.rows.get(key);
+        let start = rows.map_or(0, |rows| rows.partition_point(|(time, _)| *time < from));
+        rows.into_iter()
+            .flat_map(move |rows| rows.range(start..))
+            .take_while(move |(time, _)| *time <= to)
+            .map(|(time, row)| (*time, &**row))
+    }
+
+    fn expire(&mut self) {
+        let oldest_kept = self.oldest_kept();
+        while let Some(first) = self.stretches.first_entry() {
+            let end = (first.key() + 1).saturating_mul(self.stretch_ms);
+            if end > oldest_kept {
+                return;
+            }
+            for key in first.remove() {
+                let Entry::Occupied(mut entry) = self.rows.entry(key) else {
+                    continue;
+                };
+                let rows = entry.get_mut();
+                let expired = rows.partition_point(|(time, _)| *time < oldest_kept);
+                rows.drain(..expired);
+                self.stored -= expired;
+                if rows.is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(number: i64) -> JoinKey {
+        JoinKey::Integer(number)
+    }
+
+    fn times(store: &WindowStore, number: i64, from: i64, to: i64) -> Vec<i64> {
+        store
+            .range(&key(number), from, to)
+            .map(|(time, _)| time)
+            .collect()
+    }
+
+    #[test]
+    fn both_ends_are_included_and_late_rows_are_not_kept() {
+        let mut store = WindowStore::new(10);
+        for time in [100, 95, 90, 89] {
+            store.insert(key(1), time, Box::new([]));
+        }
+        assert_eq!(times(&store, 1, 90, 95), [90, 95]);
+        assert_eq!(times(&store, 1, 0, 200), [90, 95, 100]);
+        assert_eq!(times(&store, 2, 0, 200), [0_i64; 0]);
+    }
+
+    #[test]
+    fn old_rows_go_and_keys_with_them() {
+        let mut store = WindowStore::new(1000);
+        for time in 0..100_000 {
+            store.insert(key(time % 7 + time / 10_000 * 7), time, Box::new([]));
+        }
+        assert!(store.len() <= 1001 + 16, "{}", store.len());
+        assert!(store.rows.len() <= 14 && store.stretches.len() <= 66);
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_plain_list_holds(
+            rows in proptest::collection::vec((0..3_i64, 0..400_i64), 0..80), retention in 0..200_i64
+        ) {
+            let mut store = WindowStore::new(retention);
+            let mut plain: Vec<(i64, i64)> = Vec::new();
+            let mut stream_time = i64::MIN;
+            for (number, time) in rows {
+                store.insert(key(number), time, Box::new([]));
+                stream_time = stream_time.max(time);
+                if time >= stream_time - retention {
+                    plain.push((number, time));
+                }
+                for number in 0..3 {
+                    let mut expected: Vec<i64> = plain
+                        .iter()
+                        .filter(|(other, time)| *other == number && *time >= stream_time - retention)
+                        .map(|(_, time)| *time)
+                        .collect();
+                    expected.sort_unstable();
+                    prop_assert_eq!(times(&store, number, 0, 1000), expected);
+                }
+            }
+        }
+    }
+}

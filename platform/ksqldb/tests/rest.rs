@@ -1,0 +1,214 @@
+//! The REST API's contract: statuses, codes and exact bytes.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Broker, Server};
+
+#[tokio::test]
+async fn a_server_without_a_broker_says_that_it_is_initializing() {
+    let broker = Broker::start().await;
+    let (folder, address) = broker.stop().await;
+    let server = Server::start_for(address).await;
+    let (status, body) = server.get("/info").await;
+    assert_eq!(status, 503);
+    assert_eq!(
+        body,
+        r#"{"@type":"generic_error","error_code":50302,"message":"Server initializing"}"#
+    );
+    let (status, body) = server.get("/healthcheck").await;
+    let health: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &health["isHealthy"]), (200, &json!(false)));
+    assert_eq!(
+        server.post("/ksql", &json!({"ksql": "list streams;"})).await.0,
+        503
+    );
+    assert_eq!(server.get("/chc/live").await, (200, "{}".to_owned()));
+
+    let broker = Broker::start_in(folder, address).await;
+    server.ready().await;
+    let (_, body) = server.get("/healthcheck").await;
+    assert_eq!(
+        body,
+        r#"{"isHealthy":true,"details":{"metastore":{"isHealthy":true},"kafka":{"isHealthy":true},"commandRunner":{"isHealthy":true}},"serverState":"READY"}"#
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn small_endpoints_answer_as_ksqldb_does() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+
+    let (status, body) = server.get("/info").await;
+    let info: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(info["KsqlServerInfo"]["version"], "0.29.0");
+    assert_eq!(info["KsqlServerInfo"]["ksqlServiceId"], "default_");
+    assert_eq!(info["KsqlServerInfo"]["serverStatus"], "RUNNING");
+    assert_ne!(info["KsqlServerInfo"]["kafkaClusterId"], "");
+
+    assert_eq!(server.get("/nonsense").await, (404, "Not Found".to_owned()));
+    assert_eq!(server.get("/clusterStatus").await, (404, "Not Found".to_owned()));
+    assert_eq!(
+        server.get("/is_valid_property/auto.offset.reset").await,
+        (200, "true".to_owned())
+    );
+    let (status, body) = server.get("/is_valid_property/nonsense").await;
+    assert_eq!(status, 400);
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["error_code"], 40000);
+    assert_eq!(
+        server.get("/status").await,
+        (200, r#"{"commandStatuses":{}}"#.to_owned())
+    );
+    let (status, body) = server.get("/status/stream/`X`/create").await;
+    assert_eq!(status, 404);
+    assert_eq!(
+        body,
+        r#"{"@type":"generic_error","error_code":40400,"message":"Command not found"}"#
+    );
+    let (_, body) = server.get("/v1/metadata").await;
+    let metadata: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        metadata["clusterId"]["scope"]["clusters"]["ksql-cluster"],
+        "default_"
+    );
+    assert_eq!(server.get("/chc/ready").await, (200, "{}".to_owned()));
+
+    let no_redirect = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let response = no_redirect.get(server.url("/")).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 307);
+    assert_eq!(response.headers()["location"], "/info");
+
+    let response = server
+        .http
+        .post(server.url("/ksql"))
+        .header("accept", "text/html")
+        .body(r#"{"ksql":"list streams;"}"#)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status().as_u16(), 406);
+
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn bad_requests_get_ksqldbs_codes() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+
+    let response = server
+        .http
+        .post(server.url("/ksql"))
+        .body("{nonsense")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status().as_u16(), 400);
+    let error: Value = response.json().await.unwrap();
+    assert_eq!(
+        (&error["@type"], &error["error_code"]),
+        (&json!("generic_error"), &json!(40000))
+    );
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Invalid JSON in request: ")
+    );
+
+    let (status, error) = server.refused("list streams; selekt 1;").await;
+    assert_eq!((status, &error["error_code"]), (400, &json!(40001)));
+    assert_eq!(error["@type"], "statement_error");
+    assert!(
+        error["message"].as_str().unwrap().starts_with("line 1:15: "),
+        "{error}"
+    );
+    assert_eq!(error["statementText"], "selekt 1;");
+    assert_eq!(error["entities"], json!([]));
+
+    let (status, error) = server.refused("select * from x emit changes;").await;
+    assert_eq!((status, &error["error_code"]), (400, &json!(40002)));
+
+    let (status, error) = server.refused("terminate NOTHING_1;").await;
+    assert_eq!((status, &error["error_code"]), (400, &json!(40001)));
+    assert_eq!(error["message"], "Unknown queryId: NOTHING_1");
+
+    let (status, body) = server
+        .post(
+            "/ksql",
+            &json!({"ksql": "list streams;", "streamsProperties": {"auto.offset.reset": "never"}}),
+        )
+        .await;
+    assert_eq!(status, 400, "{body}");
+
+    let (status, body) = server.post("/close-query", &json!({"queryId": "x"})).await;
+    assert_eq!(status, 400);
+    assert_eq!(
+        body,
+        r#"{"@type":"generic_error","error_code":40000,"message":"No query with id x"}"#
+    );
+
+    let (status, body) = server
+        .post(
+            "/ksql",
+            &json!({"ksql": "list streams;", "commandSequenceNumber": 1000}),
+        )
+        .await;
+    assert_eq!(status, 503);
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["error_code"], 50301);
+
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn lists_of_an_empty_server_are_empty() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    let (_, body) = server
+        .post(
+            "/ksql",
+            &json!({"ksql": "LIST STREAMS; SHOW QUERIES; SET 'auto.offset.reset'='earliest'; DEFINE a='b';"}),
+        )
+        .await;
+    assert_eq!(
+        body,
+        concat!(
+            r#"[{"@type":"streams","statementText":"LIST STREAMS;","streams":[],"warnings":[]},"#,
+            r#"{"@type":"queries","statementText":"SHOW QUERIES;","queries":[],"warnings":[]}]"#
+        )
+    );
+    let answers = server
+        .ksql("LIST PROPERTIES; LIST FUNCTIONS; LIST VARIABLES; LIST TYPES; LIST ALL TOPICS;")
+        .await;
+    let kinds: Vec<&Value> = answers
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| &answer["@type"])
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "properties",
+            "function_names",
+            "variables",
+            "type_list",
+            "kafka_topics"
+        ]
+    );
+    assert_eq!(
+        answers[4]["topics"],
+        json!([{"name": "_confluent-ksql-default__command_topic", "replicaInfo": [1]}])
+    );
+    server.stop().await;
+    broker.stop().await;
+}

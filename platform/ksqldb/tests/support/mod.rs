@@ -1,0 +1,291 @@
+//! A real broker and a real server in this process, and clients for both.
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of the support module"
+)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use osqdemo_ksqldb::{Config, Error};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::message::{Message, OwnedMessage};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// No single step of a test takes longer, unless something is wrong.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A broker that runs in this process.
+pub(crate) struct Broker {
+    pub(crate) folder: TempDir,
+    pub(crate) address: SocketAddr,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), osqdemo_broker::Error>>,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_in(tempfile::tempdir().unwrap(), any_port).await
+    }
+
+    pub(crate) async fn start_in(folder: TempDir, bind: SocketAddr) -> Self {
+        let mut config = osqdemo_broker::Config::new(folder.path());
+        config.listeners = vec![osqdemo_broker::Listener {
+            name: "test".to_owned(),
+            bind,
+            advertised: None,
+        }];
+        let broker = osqdemo_broker::bind(config).await.unwrap();
+        let address = broker.addresses()[0].local;
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(broker.run(shutdown.clone()));
+        Self {
+            folder,
+            address,
+            shutdown,
+            running,
+        }
+    }
+
+    pub(crate) async fn stop(self) -> (TempDir, SocketAddr) {
+        self.shutdown.cancel();
+        timeout(DEADLINE, self.running).await.unwrap().unwrap().unwrap();
+        (self.folder, self.address)
+    }
+
+    /// Stops it and starts another on the same folder and address.
+    pub(crate) async fn restart(self) -> Self {
+        let (folder, address) = self.stop().await;
+        Self::start_in(folder, address).await
+    }
+
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", self.address.to_string())
+            .set("linger.ms", "0")
+            .set("reconnect.backoff.max.ms", "500");
+        config
+    }
+
+    pub(crate) fn producer(&self) -> FutureProducer {
+        self.client().create().unwrap()
+    }
+
+    /// Reads a topic with one partition from its beginning.
+    pub(crate) fn reader(&self, topic: &str) -> StreamConsumer {
+        let consumer: StreamConsumer = self
+            .client()
+            .set("group.id", format!("test-{topic}"))
+            .set("enable.auto.commit", "false")
+            .create()
+            .unwrap();
+        let mut assignment = TopicPartitionList::new();
+        assignment
+            .add_partition_offset(topic, 0, Offset::Beginning)
+            .unwrap();
+        consumer.assign(&assignment).unwrap();
+        consumer
+    }
+}
+
+/// The next record of a reader.
+pub(crate) async fn next_record(reader: &StreamConsumer) -> OwnedMessage {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout(left, reader.recv()).await.expect("no record in time") {
+            Ok(message) => return message.detach(),
+            // The client recovers from a lost connection by itself.
+            Err(_) => assert!(Instant::now() < deadline),
+        }
+    }
+}
+
+/// A record's value as JSON.
+pub(crate) fn value_of(message: &OwnedMessage) -> Value {
+    serde_json::from_slice(message.payload().unwrap()).unwrap()
+}
+
+/// Writes a record and waits for its acknowledgement.
+pub(crate) async fn produce(producer: &FutureProducer, topic: &str, key: Option<&str>, value: &str) {
+    produce_at(producer, topic, key, value, None).await;
+}
+
+/// Writes a record with a timestamp.
+pub(crate) async fn produce_at(
+    producer: &FutureProducer,
+    topic: &str,
+    key: Option<&str>,
+    value: &str,
+    timestamp: Option<i64>,
+) {
+    let mut record = FutureRecord::<str, str>::to(topic).payload(value);
+    if let Some(key) = key {
+        record = record.key(key);
+    }
+    if let Some(timestamp) = timestamp {
+        record = record.timestamp(timestamp);
+    }
+    producer
+        .send(record, DEADLINE)
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap();
+}
+
+/// A server that runs in this process.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) http: reqwest::Client,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), Error>>,
+}
+
+impl Server {
+    /// Starts a server and waits until it is ready.
+    pub(crate) async fn start(broker: &Broker) -> Self {
+        let server = Self::start_for(broker.address).await;
+        server.ready().await;
+        server
+    }
+
+    pub(crate) async fn start_for(broker: SocketAddr) -> Self {
+        Self::start_at(broker, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    pub(crate) async fn start_at(broker: SocketAddr, listen: SocketAddr) -> Self {
+        let server = osqdemo_ksqldb::bind(Config::new(listen, broker.to_string()))
+            .await
+            .unwrap();
+        let address = server.address();
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(server.run(shutdown.clone()));
+        Self {
+            address,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            shutdown,
+            running,
+        }
+    }
+
+    /// Waits until the server runs.
+    pub(crate) async fn ready(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.get("/info").await.0 != 200 {
+            assert!(Instant::now() < deadline, "the server is not ready in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Asks it to stop and waits until it has; returns how long that took.
+    pub(crate) async fn stop(self) -> Duration {
+        let began = Instant::now();
+        self.shutdown.cancel();
+        timeout(DEADLINE, self.running).await.unwrap().unwrap().unwrap();
+        began.elapsed()
+    }
+
+    /// Ends it as a crash would: nothing is flushed or committed.
+    pub(crate) fn kill(self) {
+        self.running.abort();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(self.url(path)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        let request = self.http.post(self.url(path)).body(body.to_string());
+        let response = timeout(DEADLINE, request.send())
+            .await
+            .expect("no response in time")
+            .unwrap();
+        let status = response.status().as_u16();
+        let text = timeout(DEADLINE, response.text()).await.expect("no body in time");
+        (status, text.unwrap())
+    }
+
+    /// Executes statements that must succeed.
+    pub(crate) async fn ksql(&self, statements: &str) -> Value {
+        let (status, body) = self.post("/ksql", &json!({"ksql": statements})).await;
+        assert_eq!(status, 200, "{statements}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Executes statements that must fail; returns the status and the error.
+    pub(crate) async fn refused(&self, statements: &str) -> (u16, Value) {
+        let (status, body) = self.post("/ksql", &json!({"ksql": statements})).await;
+        assert_ne!(status, 200, "{statements}: {body}");
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// Opens a push query and reads its header.
+    pub(crate) async fn push(&self, sql: &str, properties: Value) -> Push {
+        let body = json!({"ksql": sql, "streamsProperties": properties});
+        let request = self.http.post(self.url("/query")).body(body.to_string());
+        let response = timeout(DEADLINE, request.send())
+            .await
+            .expect("no response in time")
+            .unwrap();
+        let status = response.status().as_u16();
+        if status != 200 {
+            panic!("{status}: {}", response.text().await.unwrap());
+        }
+        let mut push = Push {
+            response,
+            buffer: String::new(),
+            header: String::new(),
+        };
+        push.header = push.line().await.unwrap();
+        push
+    }
+}
+
+/// An open push query.
+pub(crate) struct Push {
+    response: reqwest::Response,
+    buffer: String,
+    /// The first line.
+    pub(crate) header: String,
+}
+
+impl Push {
+    /// The next line with its line feed, or what is left at the end; `None` after it.
+    pub(crate) async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.find('\n') {
+                return Some(self.buffer.drain(..=end).collect());
+            }
+            let chunk = timeout(DEADLINE, self.response.chunk())
+                .await
+                .expect("no row in time");
+            match chunk.unwrap() {
+                Some(bytes) => self.buffer.push_str(std::str::from_utf8(&bytes).unwrap()),
+                None if self.buffer.is_empty() => return None,
+                None => return Some(std::mem::take(&mut self.buffer)),
+            }
+        }
+    }
+
+    /// The columns of the next row.
+    pub(crate) async fn row(&mut self) -> Value {
+        let line = self.line().await.expect("the query has ended");
+        let text = line.trim_end().trim_end_matches(',');
+        let row: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        row["row"]["columns"].clone()
+    }
+}
