@@ -265,11 +265,11 @@ mod tests {
     #[test]
     fn a_wide_terminal_gives_each_column_what_it_needs() {
         insta::assert_snapshot!(example(Some(200)), @r"
-        HOST   PROC                               FILE
-        ─────  ─────────────────────────────────  ─────────────────────────────────
-        host2  /usr/bin/head                      /home/jay/myfile-8f3a77c01b22d94e
-        host1  /usr/lib/systemd/systemd-journald  /var/log/日本語/user.journal
-        ");
+    HOST   PROC                               FILE
+    ─────  ─────────────────────────────────  ─────────────────────────────────
+    host2  /usr/bin/head                      /home/jay/myfile-8f3a77c01b22d94e
+    host1  /usr/lib/systemd/systemd-journald  /var/log/日本語/user.journal
+    ");
         assert_eq!(example(None), example(Some(200)));
         assert_eq!(example(Some(80)), example(Some(200)));
     }
@@ -277,46 +277,46 @@ mod tests {
     #[test]
     fn sixty_columns_wrap_the_wide_ones() {
         insta::assert_snapshot!(example(Some(60)), @r"
-        HOST   PROC                       FILE
-        ─────  ─────────────────────────  ──────────────────────────
-        host2  /usr/bin/head              /home/jay/myfile-8f3a77c01
-                                          b22d94e
-        host1  /usr/lib/systemd/systemd-  /var/log/日本語/user.journ
-               journald                   al
-        ");
+    HOST   PROC                       FILE
+    ─────  ─────────────────────────  ──────────────────────────
+    host2  /usr/bin/head              /home/jay/myfile-8f3a77c01
+                                      b22d94e
+    host1  /usr/lib/systemd/systemd-  /var/log/日本語/user.journ
+           journald                   al
+    ");
     }
 
     #[test]
     fn forty_columns_wrap_inside_the_columns() {
         insta::assert_snapshot!(example(Some(40)), @r"
-        HOST   PROC             FILE
-        ─────  ───────────────  ────────────────
-        host2  /usr/bin/head    /home/jay/myfile
-                                -8f3a77c01b22d94
-                                e
-        host1  /usr/lib/system  /var/log/日本語/
-               d/systemd-journ  user.journal
-               ald
-        ");
+    HOST   PROC             FILE
+    ─────  ───────────────  ────────────────
+    host2  /usr/bin/head    /home/jay/myfile
+                            -8f3a77c01b22d94
+                            e
+    host1  /usr/lib/system  /var/log/日本語/
+           d/systemd-journ  user.journal
+           ald
+    ");
     }
 
     #[test]
     fn too_many_columns_become_blocks() {
         insta::assert_snapshot!(example(Some(20)), @r"
-        HOST  host2
-        PROC  /usr/bin/head
-        FILE  /home/jay/myfi
-              le-8f3a77c01b2
-              2d94e
+    HOST  host2
+    PROC  /usr/bin/head
+    FILE  /home/jay/myfi
+          le-8f3a77c01b2
+          2d94e
 
-        HOST  host1
-        PROC  /usr/lib/syste
-              md/systemd-jou
-              rnald
-        FILE  /var/log/日本
-              語/user.journa
-              l
-        ");
+    HOST  host1
+    PROC  /usr/lib/syste
+          md/systemd-jou
+          rnald
+    FILE  /var/log/日本
+          語/user.journa
+          l
+    ");
     }
 
     #[test]
@@ -330,12 +330,12 @@ mod tests {
         insta::assert_snapshot!(
             format!("{}\n{}\n{}", layout.head(), layout.row(&cells(&["host2", "7", "/home/jay/myfile-8f3a"])), layout.row(&cells(&["a", "null", ""]))),
             @r"
-        HOST          N            FILE
-        ────────────  ───────────  ─────────────
-        host2         7            /home/jay/myf
-                                   ile-8f3a
-        a             null
-        ");
+    HOST          N            FILE
+    ────────────  ───────────  ─────────────
+    host2         7            /home/jay/myf
+                               ile-8f3a
+    a             null
+    ");
         let unlimited = Layout::streaming(columns, None);
         assert_eq!(
             unlimited

@@ -1,7 +1,7 @@
 //! Lines on their way to Kafka.
 //!
 //! A line is handed to librdkafka, which keeps it in memory and retries until the brokers have it; nobody
-//! waits. The memory is bounded ([`MEMORY_KIB`], [`MEMORY_LINES`]). When it is full, **what is in it stays
+//! waits. The memory is bounded (128 MiB, 200,000 lines; see [`line_producer`]). When it is full, **what is in it stays
 //! and what comes is dropped**: after a long absence of the brokers Kafka gets the beginning of the story
 //! without a gap in it, and then its present. Every line is in the end counted once: delivered, failed,
 //! dropped or unroutable; the counts are logged.
@@ -10,56 +10,25 @@
 //! store on disk would sit exactly there, in front of librdkafka.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::statistics::Statistics;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseRecord, Producer};
 
 use crate::configuration::ConfigurationError;
 use crate::route::{Routing, split_rows};
-use crate::secrets::{Secrets, is_secret};
 use crate::throttle::Throttle;
 
-/// How much memory the lines may take, in KiB.
-const MEMORY_KIB: &str = "131072";
-/// How many lines may wait.
-const MEMORY_LINES: &str = "200000";
+mod line_producer;
+mod tally;
+
+use line_producer::{LineProducer, start};
+use tally::Tally;
+
 /// How often the same kind of trouble is said.
 const TROUBLE_PERIOD: Duration = Duration::from_secs(10);
-
-/// What librdkafka is told unless the configuration says otherwise, each under all of its names: no line
-/// given up, none twice, none out of order, none kept waiting for company.
-const DEFAULTS: [(&[&str], &str); 8] = [
-    (&["acks", "request.required.acks"], "all"),
-    (&["linger.ms", "queue.buffering.max.ms"], "2"),
-    (&["message.timeout.ms", "delivery.timeout.ms"], "0"),
-    (&["queue.buffering.max.kbytes"], MEMORY_KIB),
-    (&["queue.buffering.max.messages"], MEMORY_LINES),
-    (&["reconnect.backoff.max.ms"], "1000"),
-    (&["log.connection.close"], "false"),
-    (&["client.id"], "osquery-confluent"),
-];
-
-/// Idempotence is on by default, but has conditions of its own: whoever sets one of these decides himself.
-const IDEMPOTENCE_CONDITIONS: [&str; 8] = [
-    "enable.idempotence",
-    "acks",
-    "request.required.acks",
-    "max.in.flight",
-    "max.in.flight.requests.per.connection",
-    "retries",
-    "message.send.max.retries",
-    "queuing.strategy",
-];
-
-type LineProducer = ThreadedProducer<Context, NoCustomPartitioner>;
 
 /// Takes lines and brings them to Kafka.
 pub(crate) struct Outbox {
@@ -153,8 +122,9 @@ impl Outbox {
         self.tally.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until Kafka has everything, or the deadline has come. Lines may still come in meanwhile.
-    pub(crate) fn flush(&self, deadline: Instant) {
+    /// Waits until Kafka has everything, or the deadline has come; how many records it has not. Lines may
+    /// still come in meanwhile.
+    pub(crate) fn flush(&self, deadline: Instant) -> i32 {
         let producers: Vec<Arc<LineProducer>> = {
             let producers = self.producers.read().unwrap_or_else(PoisonError::into_inner);
             producers
@@ -164,12 +134,14 @@ impl Outbox {
                 .cloned()
                 .collect()
         };
+        let mut left = 0;
         for producer in producers {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if let Err(error) = producer.flush(left.max(Duration::from_millis(1))) {
-                tracing::warn!(left = producer.in_flight_count(), %error, "not every line reached Kafka in time");
-            }
+            let patience = deadline.saturating_duration_since(Instant::now());
+            // Its only failure is that time is up, and then the count says so.
+            let _ = producer.flush(patience.max(Duration::from_millis(1)));
+            left += producer.in_flight_count();
         }
+        left
     }
 
     /// The books.
@@ -198,17 +170,26 @@ impl Outbox {
         };
         self.tally.split.fetch_add(rows.len() as u64, Ordering::Relaxed);
         self.tally.oversized.fetch_add(lost, Ordering::Relaxed);
-        if let Some(times) = self.oversized.pass() {
-            let bytes = line.len();
-            let topic = routing.route(line).map(|route| route.topic).unwrap_or_default();
-            tracing::warn!(
+        let Some(times) = self.oversized.pass() else {
+            return;
+        };
+        let topic = routing.route(line).map(|route| route.topic).unwrap_or_default();
+        let (bytes, rows) = (line.len(), rows.len());
+        match rows {
+            0 => tracing::error!(
                 topic,
                 bytes,
-                rows = rows.len(),
+                times,
+                "a line larger than message.max.bytes was dropped"
+            ),
+            _ => tracing::warn!(
+                topic,
+                bytes,
+                rows,
                 lost,
                 times,
                 "a line larger than message.max.bytes was sent row by row"
-            );
+            ),
         }
     }
 
@@ -254,170 +235,6 @@ enum Sent {
     /// Under way, or in the books as lost.
     Done,
     TooLarge,
-}
-
-/// The books: what became of the lines.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// Lines taken from osqueryd.
-    accepted: AtomicU64,
-    /// Records that oversized lines were taken apart into.
-    split: AtomicU64,
-    /// Records that Kafka acknowledged.
-    delivered: AtomicU64,
-    /// Records that Kafka or librdkafka refused for good.
-    failed: AtomicU64,
-    /// Records that found the memory full.
-    dropped: AtomicU64,
-    /// Lines and rows larger than Kafka takes.
-    oversized: AtomicU64,
-    /// Lines without a topic.
-    unroutable: AtomicU64,
-    /// How many were lost when it was last said.
-    reported: AtomicU64,
-}
-
-impl Tally {
-    fn lost(&self) -> u64 {
-        let parts = [&self.failed, &self.dropped, &self.oversized, &self.unroutable];
-        parts.iter().map(|part| part.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Says the books when more was lost than at the last time.
-    fn report(&self) {
-        let lost = self.lost();
-        if self.reported.swap(lost, Ordering::Relaxed) != lost {
-            tracing::warn!("lines so far: {self}");
-        }
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let load = |part: &AtomicU64| part.load(Ordering::Relaxed);
-        write!(
-            formatter,
-            "accepted={} split_into={} delivered={} failed={} dropped={} oversized={} unroutable={}",
-            load(&self.accepted),
-            load(&self.split),
-            load(&self.delivered),
-            load(&self.failed),
-            load(&self.dropped),
-            load(&self.oversized),
-            load(&self.unroutable),
-        )
-    }
-}
-
-/// What librdkafka tells.
-struct Context {
-    tally: Arc<Tally>,
-    secrets: Secrets,
-    failed: Throttle,
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let message = self.secrets.redact(message);
-        match level {
-            RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info => {
-                tracing::debug!(facility, "librdkafka: {message}")
-            }
-            RDKafkaLogLevel::Notice => tracing::info!(facility, "librdkafka: {message}"),
-            _ => tracing::warn!(facility, "librdkafka: {message}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let reason = self.secrets.redact(reason);
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => tracing::warn!("no broker can be reached: {reason}"),
-            // librdkafka logs these itself.
-            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {}
-            _ => tracing::error!("librdkafka: {error}: {reason}"),
-        }
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        tracing::debug!(
-            queued = statistics.msg_cnt,
-            sent = statistics.txmsgs,
-            "librdkafka's statistics"
-        );
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, _opaque: ()) {
-        match result {
-            Ok(_) => drop(self.tally.delivered.fetch_add(1, Ordering::Relaxed)),
-            Err((error, message)) => {
-                self.tally.failed.fetch_add(1, Ordering::Relaxed);
-                if let Some(times) = self.failed.pass() {
-                    let bytes = message.payload_len();
-                    tracing::error!(topic = message.topic(), bytes, times, %error, "Kafka refused a line");
-                }
-            }
-        }
-    }
-}
-
-fn start(
-    properties: &BTreeMap<String, String>,
-    tally: &Arc<Tally>,
-) -> Result<LineProducer, ConfigurationError> {
-    let secrets = Secrets::of(properties);
-    let mut config = ClientConfig::new();
-    config.set_log_level(RDKafkaLogLevel::Info);
-    for (name, value) in with_defaults(properties) {
-        config.set(name, value);
-    }
-    let context = Context {
-        tally: Arc::clone(tally),
-        secrets: secrets.clone(),
-        failed: Throttle::new(TROUBLE_PERIOD),
-    };
-    LineProducer::from_config_and_context(&config, context).map_err(|error| explain(error, &secrets))
-}
-
-/// librdkafka's reasons name the property and, for a value it cannot use, the value.
-fn explain(error: KafkaError, secrets: &Secrets) -> ConfigurationError {
-    match error {
-        KafkaError::ClientConfig(_, _, property, _) if is_secret(&property) => ConfigurationError::Property {
-            property,
-            reason: "its value cannot be used".to_owned(),
-        },
-        KafkaError::ClientConfig(_, reason, property, _) => ConfigurationError::Property {
-            property,
-            reason: secrets.redact(&reason).into_owned(),
-        },
-        KafkaError::ClientCreation(reason) => ConfigurationError::Librdkafka {
-            reason: secrets.redact(&reason).into_owned(),
-        },
-        other => ConfigurationError::Librdkafka {
-            reason: secrets.redact(&other.to_string()).into_owned(),
-        },
-    }
-}
-
-fn with_defaults(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let given = |names: &[&str]| names.iter().any(|name| properties.contains_key(*name));
-    let mut all = properties.clone();
-    // Without asking for versions, librdkafka speaks the Kafka of before idempotence.
-    let asks_versions = properties
-        .get("api.version.request")
-        .is_none_or(|value| value != "false");
-    if asks_versions && !given(&IDEMPOTENCE_CONDITIONS) {
-        all.insert("enable.idempotence".to_owned(), "true".to_owned());
-    }
-    for (names, value) in DEFAULTS {
-        if !given(names) {
-            all.insert(names[0].to_owned(), value.to_owned());
-        }
-    }
-    all
 }
 
 #[cfg(test)]

@@ -184,17 +184,19 @@ impl Session<'_> {
         let outbox = Arc::clone(&self.outbox);
         let manager = self.arguments.socket.clone();
         let farewell = spawn_blocking(move || {
-            let deadline = Instant::now() + FLUSH_PATIENCE;
-            outbox.flush(deadline);
-            let Some(Registration { uuid, server }) = registration else {
-                return;
-            };
-            take_leave(&manager, uuid);
-            server.stop();
-            outbox.flush(Instant::now() + LAST_FLUSH_PATIENCE);
+            let mut left = outbox.flush(Instant::now() + FLUSH_PATIENCE);
+            if let Some(Registration { uuid, server }) = registration {
+                take_leave(&manager, uuid);
+                server.stop();
+                left = outbox.flush(Instant::now() + LAST_FLUSH_PATIENCE);
+            }
+            left
         });
         // A panic in there is already in the log, and there is nothing left to save.
-        let _ = farewell.await;
+        let left = farewell.await.unwrap_or_default();
+        if left > 0 {
+            tracing::error!(left, "Kafka did not take every line in time; the rest is lost");
+        }
         tracing::info!("ended; lines: {}", self.outbox.tally());
     }
 }

@@ -1,3 +1,4 @@
+use super::line_producer::with_defaults;
 use super::*;
 
 fn properties(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
