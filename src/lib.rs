@@ -11,6 +11,7 @@ pub mod ksqldb;
 pub mod near_names;
 pub mod plan;
 pub mod report;
+pub mod scenario;
 pub mod settings;
 pub mod shutdown;
 pub mod stack;
