@@ -2,12 +2,16 @@
 
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod events;
+pub mod execute;
 pub mod exit_code;
+pub mod health;
 pub mod kafka;
 pub mod ksqldb;
+pub mod lifeline;
 pub mod near_names;
 pub mod plan;
 pub mod report;
@@ -37,7 +41,7 @@ pub fn main() -> std::process::ExitCode {
         Err(failure) => {
             let code = failure.diagnosis().exit_code();
             if code != ExitCode::Ok {
-                reporter.failure(&failure);
+                reporter.last_failure(&failure);
             }
             code.into()
         }
@@ -62,7 +66,7 @@ impl Diagnose for ProcessError {
 fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
     let settings = Settings::resolve(&cli.global)?;
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let shutdown = Shutdown::install().map_err(|source| ProcessError::Signals { source })?;
         let context = Context {
             settings,
@@ -74,7 +78,10 @@ fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
             (Ok(()), code) => Ok(code.unwrap_or(ExitCode::Ok)),
             (Err(failure), _) => Err(failure),
         }
-    })
+    });
+    // What blocks in a library call (a probe of librdkafka) is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
 /// The processes that only look after others live long and do little: one thread is enough for them.

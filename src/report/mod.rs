@@ -15,6 +15,7 @@ pub mod table;
 mod terminal;
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -60,6 +61,8 @@ impl Renderer for Silent {
 struct Shared {
     output: OutputSettings,
     renderer: Mutex<Box<dyn Renderer>>,
+    /// Whether the error that ends the command was shown already.
+    failure_shown: AtomicBool,
     /// Dropped with the last reporter, which ends the heartbeat's thread.
     _heartbeat: mpsc::Sender<()>,
 }
@@ -108,6 +111,7 @@ impl Reporter {
         let shared = Arc::new(Shared {
             output,
             renderer: Mutex::new(renderer),
+            failure_shown: AtomicBool::new(false),
             _heartbeat: heartbeat,
         });
         let observed = Arc::downgrade(&shared);
@@ -144,6 +148,7 @@ impl Reporter {
 
     /// Shows the error that ends the command: the cause first, then the evidence, then the hints.
     pub fn failure(&self, failure: &Failure) {
+        self.shared.failure_shown.store(true, Ordering::Relaxed);
         let output = self.shared.output;
         let text = match output.format {
             Format::Json => failure::as_json(failure),
@@ -153,6 +158,13 @@ impl Reporter {
             // When even standard error is gone there is nobody left to tell.
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
+    }
+
+    /// Shows the error that ended the command, unless the command showed it before it cleaned up.
+    pub fn last_failure(&self, failure: &Failure) {
+        if !self.shared.failure_shown.load(Ordering::Relaxed) {
+            self.failure(failure);
+        }
     }
 
     /// Whether data and progress are JSON lines.

@@ -1,1 +1,146 @@
-//! Stub.
+//! A Kafka broker for one machine, on disk.
+//!
+//! It speaks Kafka's own protocol to any client: topics with partitions, idempotent producers, long-polling consumers,
+//! consumer groups. It is one node that leads every partition; for more than one machine there is Kafka itself.
+//!
+//! From the outside in: `server` (sockets, frames, dispatch) → `api` (one file for each noun of the protocol) →
+//! `node` (the state they share) → `topics` and `groups` → `storage` (segments, indexes, journals). Each layer knows
+//! only those to its right. What must hold:
+//! - a record is in its file before it is acknowledged with `acks` 1 or all;
+//! - recovery keeps a prefix of whole, undamaged batches and says what it cut;
+//! - record batches are never opened for writing: what a consumer gets is what the producer sent;
+//! - nothing here knows osquery, ksqlDB or the command line.
+
+mod api;
+mod config;
+mod error;
+mod groups;
+mod identity;
+mod maintenance;
+mod node;
+mod producers;
+mod server;
+mod storage;
+mod topics;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::config::{Config, FlushPolicy, GroupTimings, HostPort, Listener, RetentionDefaults};
+pub use self::error::Error;
+use self::maintenance::flush_all;
+use self::node::Node;
+use self::server::listener::BoundListener;
+use self::storage::log::CheckpointWhen;
+
+/// A broker whose data is open and whose sockets are bound, ready to run.
+#[derive(Debug)]
+pub struct Broker {
+    node: Arc<Node>,
+    listeners: Vec<BoundListener>,
+}
+
+/// Where one listener can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerAddress {
+    /// The listener's name.
+    pub name: String,
+    /// The address that was bound.
+    pub local: SocketAddr,
+    /// What its clients are told.
+    pub advertised: HostPort,
+}
+
+/// Opens the data folder, recovering what a crash may have left, and binds the listeners.
+///
+/// # Errors
+/// When the folder is unusable, locked by another broker or damaged, or an address cannot be bound.
+pub async fn bind(config: Config) -> Result<Broker, Error> {
+    check(&config)?;
+    let listeners = config.listeners.clone();
+    let node = tokio::task::spawn_blocking(move || Node::open(config))
+        .await
+        .map_err(|source| Error::Task {
+            task: "recovery",
+            source,
+        })??;
+    let mut bound = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        bound.push(BoundListener::bind(listener).await?);
+    }
+    Ok(Broker {
+        node: Arc::new(node),
+        listeners: bound,
+    })
+}
+
+/// Binds and runs a broker until `shutdown` is cancelled.
+///
+/// # Errors
+/// Those of [`bind`] and [`Broker::run`].
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+    bind(config).await?.run(shutdown).await
+}
+
+impl Broker {
+    /// Where the listeners can be reached, in the order of the configuration.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<ListenerAddress> {
+        self.listeners
+            .iter()
+            .map(|bound| ListenerAddress {
+                name: bound.listener.name.clone(),
+                local: bound.local,
+                advertised: bound.advertised(),
+            })
+            .collect()
+    }
+
+    /// Serves clients until `shutdown` is cancelled, then ends every task and brings everything to the disk.
+    ///
+    /// # Errors
+    /// When the last flush could not be run; what was acknowledged is in its files even then.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let node = self.node;
+        let tasks = TaskTracker::new();
+        for listener in self.listeners {
+            tracing::info!(listener = %listener.listener.name, address = %listener.local, advertised = %listener.advertised(), "listening");
+            tasks.spawn(listener.run(Arc::clone(&node), tasks.clone()));
+        }
+        tasks.spawn(maintenance::flush_as_written(Arc::clone(&node)));
+        tasks.spawn(maintenance::apply_retention(Arc::clone(&node)));
+        let timer = Arc::clone(&node);
+        tasks.spawn(async move {
+            tokio::select! {
+                () = timer.groups.keep_time() => {}
+                () = timer.shutdown.cancelled() => {}
+            }
+        });
+        shutdown.cancelled().await;
+        node.shutdown.cancel();
+        tasks.close();
+        tasks.wait().await;
+        tokio::task::spawn_blocking(move || flush_all(&node, CheckpointWhen::Always))
+            .await
+            .map_err(|source| Error::Task {
+                task: "last flush",
+                source,
+            })
+    }
+}
+
+fn check(config: &Config) -> Result<(), Error> {
+    if config.listeners.is_empty() {
+        return Err(Error::NoListener);
+    }
+    if config.default_partitions < 1 {
+        return Err(Error::OutOfRange {
+            setting: "default_partitions",
+            value: i64::from(config.default_partitions),
+        });
+    }
+    Ok(())
+}

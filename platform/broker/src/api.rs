@@ -1,0 +1,83 @@
+//! The requests the broker answers, one file for each noun of the protocol.
+//!
+//! A handler turns a decoded request into a response; what goes wrong is a code inside the response, never an error of
+//! the handler. It knows neither frames nor sockets.
+
+pub(crate) mod api_versions;
+pub(crate) mod cluster;
+pub(crate) mod configs;
+pub(crate) mod coordinator;
+pub(crate) mod fetch;
+pub(crate) mod group_membership;
+pub(crate) mod groups;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod offsets;
+pub(crate) mod produce;
+pub(crate) mod producers;
+pub(crate) mod records;
+pub(crate) mod topics;
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::BrokerId;
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::Notify;
+
+use crate::config::HostPort;
+use crate::node::Node;
+
+/// The id of the only broker there is.
+pub(crate) const NODE_ID: BrokerId = BrokerId(1);
+/// The leader never changes, so its epoch stays the first.
+pub(crate) const LEADER_EPOCH: i32 = 0;
+/// Kafka's code for success.
+pub(crate) const NO_ERROR: i16 = 0;
+
+/// What a handler knows of the connection a request came through.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The broker.
+    pub(crate) node: Arc<Node>,
+    /// The address this client is told to use.
+    pub(crate) advertised: HostPort,
+    /// Where the client is.
+    pub(crate) client_host: StrBytes,
+    /// Wakes this connection's long poll.
+    pub(crate) wake_up: Arc<Notify>,
+}
+
+/// What a handler knows of a request besides its body.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// The request's version.
+    pub(crate) version: i16,
+    /// What the client calls itself.
+    pub(crate) client_id: StrBytes,
+}
+
+/// Runs work that may wait for the disk on a thread that may wait.
+///
+/// `None` when the work panicked, which the caller answers as an unknown server error.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) => {
+            tracing::error!(%error, "a request failed inside the broker");
+            None
+        }
+    }
+}
+
+/// A result as the code and the message a response carries.
+pub(crate) fn code_of<T, E: std::fmt::Display>(
+    result: &Option<Result<T, E>>,
+    code: impl FnOnce(&E) -> ResponseError,
+) -> (i16, Option<StrBytes>) {
+    match result {
+        Some(Ok(_)) => (NO_ERROR, None),
+        Some(Err(error)) => (code(error).code(), Some(StrBytes::from_string(error.to_string()))),
+        None => (ResponseError::UnknownServerError.code(), None),
+    }
+}

@@ -1,0 +1,192 @@
+//! Fetch: whole batches from an offset on, waiting for them when there are none yet.
+//!
+//! The wait is a subscription to the partitions asked for: the answer leaves the moment enough has been appended.
+//! Fetch sessions (KIP-227) are refused the way the protocol provides for, by session id 0, so every request names all
+//! its partitions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
+use tokio::time::{Duration, Instant};
+
+use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
+use crate::storage::log::ReadError;
+use crate::topics::Topic;
+use crate::topics::partition::{Partition, Warmth};
+
+/// The first version that names topics by id.
+const TOPIC_IDS_SINCE: i16 = 13;
+/// No answer carries more records than this, whatever the client allows: it bounds the broker's memory.
+const RESPONSE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Reads from every partition asked for, at the latest when the client's patience ends.
+pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest) -> FetchResponse {
+    if request.session_id != 0 && request.session_epoch > 0 {
+        return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
+    }
+    let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let deadline = Instant::now() + patience;
+    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
+    let topics = resolve(session, call, request.topics);
+
+    let mut subscriptions = Vec::new();
+    loop {
+        let answer = read_all(&topics, max_bytes.min(RESPONSE_LIMIT)).await;
+        let enough = answer.bytes >= min_bytes || answer.failed || topics.is_empty();
+        if enough || Instant::now() >= deadline || session.node.shutdown.is_cancelled() {
+            return FetchResponse::default().with_responses(answer.topics);
+        }
+        if subscriptions.is_empty() {
+            // Subscribed before looking again, so that nothing appended in between is missed.
+            subscriptions.extend(
+                topics
+                    .iter()
+                    .filter_map(|topic| topic.found.as_ref().ok().map(|found| (topic, found)))
+                    .flat_map(|(topic, found)| {
+                        topic
+                            .partitions
+                            .iter()
+                            .filter_map(|wanted| found.partition(wanted.partition))
+                    })
+                    .map(|partition| partition.subscribe(&session.wake_up)),
+            );
+            if !subscriptions.is_empty() {
+                continue;
+            }
+        }
+        tokio::select! {
+            () = session.wake_up.notified() => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = session.node.shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// A topic of the request, looked up.
+struct WantedTopic {
+    request: FetchTopic,
+    found: Result<Arc<Topic>, ResponseError>,
+    partitions: Vec<FetchPartition>,
+}
+
+/// What one look at all partitions found.
+struct Answer {
+    topics: Vec<FetchableTopicResponse>,
+    bytes: usize,
+    failed: bool,
+}
+
+fn resolve(session: &Session, call: &Call, topics: Vec<FetchTopic>) -> Vec<WantedTopic> {
+    topics
+        .into_iter()
+        .map(|mut request| {
+            let found = if call.version >= TOPIC_IDS_SINCE {
+                let topic = session.node.topics.by_id(request.topic_id);
+                topic.ok_or(ResponseError::UnknownTopicId)
+            } else {
+                let topic = session.node.topics.by_name(&request.topic.0);
+                topic.ok_or(ResponseError::UnknownTopicOrPartition)
+            };
+            WantedTopic {
+                partitions: std::mem::take(&mut request.partitions),
+                found,
+                request,
+            }
+        })
+        .collect()
+}
+
+async fn read_all(topics: &[WantedTopic], max_bytes: usize) -> Answer {
+    let mut answer = Answer {
+        topics: Vec::with_capacity(topics.len()),
+        bytes: 0,
+        failed: false,
+    };
+    for topic in topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            let left = max_bytes.saturating_sub(answer.bytes);
+            let read = match &topic.found {
+                Ok(found) => read_partition(found, wanted, left, answer.bytes == 0).await,
+                Err(code) => Err(*code),
+            };
+            let data = read.unwrap_or_else(|code| {
+                answer.failed = true;
+                PartitionData::default()
+                    .with_error_code(code.code())
+                    .with_high_watermark(-1)
+                    .with_last_stable_offset(-1)
+                    .with_log_start_offset(-1)
+            });
+            answer.bytes += data.records.as_ref().map_or(0, Bytes::len);
+            partitions.push(
+                data.with_partition_index(wanted.partition)
+                    .with_preferred_read_replica(BrokerId(-1)),
+            );
+        }
+        answer.topics.push(
+            FetchableTopicResponse::default()
+                .with_topic(topic.request.topic.clone())
+                .with_topic_id(topic.request.topic_id)
+                .with_partitions(partitions),
+        );
+    }
+    answer
+}
+
+/// Reads one partition: at most `left` bytes, but one whole batch at least when nothing else was read yet.
+async fn read_partition(
+    topic: &Topic,
+    wanted: &FetchPartition,
+    left: usize,
+    first: bool,
+) -> Result<PartitionData, ResponseError> {
+    let partition = topic
+        .partition(wanted.partition)
+        .filter(|partition| !partition.is_retired())
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    if wanted.current_leader_epoch > LEADER_EPOCH {
+        return Err(ResponseError::UnknownLeaderEpoch);
+    }
+    let located = partition
+        .locate(wanted.fetch_offset)
+        .map_err(|error| match error {
+            ReadError::OutOfRange => ResponseError::OffsetOutOfRange,
+            ReadError::Storage(source) => {
+                tracing::error!(topic = %topic.name, partition = wanted.partition, %source, "cannot read");
+                ResponseError::KafkaStorageError
+            }
+        })?;
+    let bounds = partition.bounds();
+    let allowed = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
+    let records = match located {
+        Some((range, warmth)) if allowed > 0 || first => {
+            let offset = wanted.fetch_offset;
+            let read = match warmth {
+                Warmth::Recent => Some(Partition::read(&range, offset, allowed)),
+                Warmth::Old => blocking(move || Partition::read(&range, offset, allowed)).await,
+            };
+            match read.ok_or(ResponseError::UnknownServerError)? {
+                // Not the first: a batch larger than what is left waits for the next request.
+                Ok(records) if !first && records.len() > left => Bytes::new(),
+                Ok(records) => records,
+                Err(source) => {
+                    tracing::error!(topic = %topic.name, partition = wanted.partition, %source, "cannot read");
+                    return Err(ResponseError::KafkaStorageError);
+                }
+            }
+        }
+        _ => Bytes::new(),
+    };
+    Ok(PartitionData::default()
+        .with_error_code(NO_ERROR)
+        .with_high_watermark(bounds.end)
+        .with_last_stable_offset(bounds.stable)
+        .with_log_start_offset(bounds.start)
+        .with_records(Some(records)))
+}

@@ -1,0 +1,140 @@
+//! ListOffsets and OffsetForLeaderEpoch: where a partition begins, ends, and stood at a given time.
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
+use kafka_protocol::messages::{
+    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    TopicName,
+};
+
+use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
+use crate::topics::partition::Partition;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+/// The earliest on this machine, as opposed to tiered storage: the same here.
+const EARLIEST_LOCAL: i64 = -4;
+/// What ListOffsets answers when no record is that late.
+const NOT_FOUND: (i64, i64) = (-1, -1);
+
+/// Looks up every offset asked for.
+pub(crate) async fn handle(
+    session: &Session,
+    _call: &Call,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
+    let read_committed = request.isolation_level == 1;
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in topic.partitions {
+            let found = match find(session, &topic.name, wanted.partition_index) {
+                Some(_) if wanted.current_leader_epoch > LEADER_EPOCH => {
+                    Err(ResponseError::UnknownLeaderEpoch)
+                }
+                Some(partition) => look_up(partition, wanted.timestamp, read_committed).await,
+                None => Err(ResponseError::UnknownTopicOrPartition),
+            };
+            let (code, (timestamp, offset)) = match found {
+                Ok(found) => (NO_ERROR, found),
+                Err(code) => (code.code(), NOT_FOUND),
+            };
+            let leader_epoch = if offset >= 0 { LEADER_EPOCH } else { -1 };
+            partitions.push(
+                ListOffsetsPartitionResponse::default()
+                    .with_partition_index(wanted.partition_index)
+                    .with_error_code(code)
+                    .with_timestamp(timestamp)
+                    .with_offset(offset)
+                    .with_leader_epoch(leader_epoch),
+            );
+        }
+        topics.push(
+            ListOffsetsTopicResponse::default()
+                .with_name(topic.name)
+                .with_partitions(partitions),
+        );
+    }
+    ListOffsetsResponse::default().with_topics(topics)
+}
+
+/// The timestamp (-1 where none belongs to it) and the offset for one of Kafka's special timestamps or a real one.
+async fn look_up(
+    partition: Arc<Partition>,
+    timestamp: i64,
+    read_committed: bool,
+) -> Result<(i64, i64), ResponseError> {
+    let bounds = partition.bounds();
+    let found = match timestamp {
+        LATEST if read_committed => return Ok((-1, bounds.stable)),
+        LATEST => return Ok((-1, bounds.end)),
+        EARLIEST | EARLIEST_LOCAL => return Ok((-1, bounds.start)),
+        MAX_TIMESTAMP => {
+            blocking(move || {
+                let max = partition.log().max_timestamp();
+                max.map_or(Ok(None), |max| partition.offset_at(max))
+            })
+            .await
+        }
+        0.. => blocking(move || partition.offset_at(timestamp)).await,
+        // The latest in tiered storage, which there is none of.
+        _ => return Ok(NOT_FOUND),
+    };
+    match found {
+        Some(Ok(found)) => Ok(found.unwrap_or(NOT_FOUND)),
+        Some(Err(source)) => {
+            tracing::error!(%source, "cannot look up a time");
+            Err(ResponseError::KafkaStorageError)
+        }
+        None => Err(ResponseError::UnknownServerError),
+    }
+}
+
+/// Answers where the only leader epoch there ever was ends: at the end of the log.
+pub(crate) async fn handle_leader_epoch(
+    session: &Session,
+    _call: &Call,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
+    let topics = request
+        .topics
+        .into_iter()
+        .map(|topic| {
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|wanted| {
+                    let end = EpochEndOffset::default().with_partition(wanted.partition);
+                    match find(session, &topic.topic, wanted.partition) {
+                        None => end
+                            .with_error_code(ResponseError::UnknownTopicOrPartition.code())
+                            .with_leader_epoch(-1)
+                            .with_end_offset(-1),
+                        Some(_) if wanted.leader_epoch > LEADER_EPOCH => {
+                            end.with_leader_epoch(-1).with_end_offset(-1)
+                        }
+                        Some(partition) => end
+                            .with_leader_epoch(LEADER_EPOCH)
+                            .with_end_offset(partition.bounds().end),
+                    }
+                })
+                .collect();
+            OffsetForLeaderTopicResult::default()
+                .with_topic(topic.topic.clone())
+                .with_partitions(partitions)
+        })
+        .collect();
+    OffsetForLeaderEpochResponse::default().with_topics(topics)
+}
+
+fn find(session: &Session, topic: &TopicName, index: i32) -> Option<Arc<Partition>> {
+    session.node.topics.by_name(&topic.0)?.partition(index).cloned()
+}

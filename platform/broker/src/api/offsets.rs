@@ -1,0 +1,243 @@
+//! OffsetCommit, OffsetFetch, OffsetDelete: how far a group has come.
+
+use std::time::SystemTime;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+    OffsetFetchResponse, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::{Call, NO_ERROR, Session};
+use crate::groups::group::Claim;
+use crate::groups::offsets::{Committed, GroupOffsets};
+
+/// Kafka's limit for what a client may note with an offset.
+const MAX_METADATA_LEN: usize = 4096;
+/// The version of OffsetFetch that asks for several groups at once.
+const SEVERAL_GROUPS_SINCE: i16 = 8;
+
+/// Stores the offsets of partitions that exist.
+pub(crate) async fn handle_commit(
+    session: &Session,
+    _call: &Call,
+    request: OffsetCommitRequest,
+) -> OffsetCommitResponse {
+    let committed_at = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    let mut accepted = Vec::new();
+    let mut topics: Vec<OffsetCommitResponseTopic> = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let known = session.node.topics.by_name(&topic.name.0);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in topic.partitions {
+            let exists = known
+                .as_ref()
+                .is_some_and(|known| known.partition(partition.partition_index).is_some());
+            let metadata = partition.committed_metadata.unwrap_or_default();
+            let code = if !exists {
+                ResponseError::UnknownTopicOrPartition.code()
+            } else if metadata.len() > MAX_METADATA_LEN {
+                ResponseError::OffsetMetadataTooLarge.code()
+            } else {
+                let name = StrBytes::from_string(topic.name.to_string());
+                accepted.push((
+                    (name, partition.partition_index),
+                    Committed {
+                        offset: partition.committed_offset,
+                        leader_epoch: partition.committed_leader_epoch,
+                        metadata: StrBytes::from_string(metadata.to_string()),
+                        committed_at,
+                    },
+                ));
+                NO_ERROR
+            };
+            partitions.push(
+                OffsetCommitResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(code),
+            );
+        }
+        topics.push(
+            OffsetCommitResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(partitions),
+        );
+    }
+    let claim = Claim {
+        member_id: &request.member_id,
+        instance_id: request.group_instance_id.as_ref(),
+        generation: request.generation_id_or_member_epoch,
+    };
+    match session.node.groups.commit(&request.group_id.0, claim, accepted) {
+        Ok(()) => session.node.written.notify_one(),
+        Err(refusal) => {
+            for partition in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                partition.error_code = refusal.code();
+            }
+        }
+    }
+    OffsetCommitResponse::default().with_topics(topics)
+}
+
+/// Tells what groups have committed: for the partitions asked for, or for all.
+pub(crate) async fn handle_fetch(
+    session: &Session,
+    call: &Call,
+    request: OffsetFetchRequest,
+) -> OffsetFetchResponse {
+    if call.version >= SEVERAL_GROUPS_SINCE {
+        let groups = request
+            .groups
+            .into_iter()
+            .map(|wanted| {
+                let committed = session.node.groups.committed(&wanted.group_id.0);
+                let wanted_topics = wanted.topics.map(|topics| {
+                    topics
+                        .into_iter()
+                        .map(|topic| (topic.name, topic.partition_indexes))
+                        .collect()
+                });
+                let topics = select(committed.as_ref(), wanted_topics)
+                    .into_iter()
+                    .map(|(name, partitions)| {
+                        let partitions = partitions
+                            .into_iter()
+                            .map(|(index, committed)| {
+                                OffsetFetchResponsePartitions::default()
+                                    .with_partition_index(index)
+                                    .with_committed_offset(committed.offset)
+                                    .with_committed_leader_epoch(committed.leader_epoch)
+                                    .with_metadata(Some(committed.metadata))
+                            })
+                            .collect();
+                        OffsetFetchResponseTopics::default()
+                            .with_name(name)
+                            .with_partitions(partitions)
+                    })
+                    .collect();
+                OffsetFetchResponseGroup::default()
+                    .with_group_id(wanted.group_id)
+                    .with_topics(topics)
+            })
+            .collect();
+        return OffsetFetchResponse::default().with_groups(groups);
+    }
+    let committed = session.node.groups.committed(&request.group_id.0);
+    let wanted_topics = request.topics.map(|topics| {
+        topics
+            .into_iter()
+            .map(|topic| (topic.name, topic.partition_indexes))
+            .collect()
+    });
+    let topics = select(committed.as_ref(), wanted_topics)
+        .into_iter()
+        .map(|(name, partitions)| {
+            let partitions = partitions
+                .into_iter()
+                .map(|(index, committed)| {
+                    OffsetFetchResponsePartition::default()
+                        .with_partition_index(index)
+                        .with_committed_offset(committed.offset)
+                        .with_committed_leader_epoch(committed.leader_epoch)
+                        .with_metadata(Some(committed.metadata))
+                })
+                .collect();
+            OffsetFetchResponseTopic::default()
+                .with_name(name)
+                .with_partitions(partitions)
+        })
+        .collect();
+    OffsetFetchResponse::default().with_topics(topics)
+}
+
+type Selected = Vec<(TopicName, Vec<(i32, Committed)>)>;
+
+/// What a group has committed for the wanted partitions (`None`: all it has); -1 where it has nothing.
+fn select(committed: Option<&GroupOffsets>, wanted: Option<Vec<(TopicName, Vec<i32>)>>) -> Selected {
+    let Some(wanted) = wanted else {
+        let mut all: Selected = Vec::new();
+        for ((topic, index), committed) in committed.iter().flat_map(|group| &group.partitions) {
+            match all.last_mut() {
+                Some((last, partitions)) if last.0 == *topic => {
+                    partitions.push((*index, committed.clone()));
+                }
+                _ => all.push((TopicName(topic.clone()), vec![(*index, committed.clone())])),
+            }
+        }
+        return all;
+    };
+    wanted
+        .into_iter()
+        .map(|(topic, indexes)| {
+            let partitions = indexes
+                .into_iter()
+                .map(|index| {
+                    let found = committed
+                        .and_then(|group| group.partitions.get(&(topic.0.clone(), index)))
+                        .cloned();
+                    let nothing = Committed {
+                        offset: -1,
+                        leader_epoch: -1,
+                        metadata: StrBytes::new(),
+                        committed_at: 0,
+                    };
+                    (index, found.unwrap_or(nothing))
+                })
+                .collect();
+            (topic, partitions)
+        })
+        .collect()
+}
+
+/// Forgets what a group nobody is in has committed for some partitions.
+pub(crate) async fn handle_delete(
+    session: &Session,
+    _call: &Call,
+    request: OffsetDeleteRequest,
+) -> OffsetDeleteResponse {
+    let partitions: Vec<_> = request
+        .topics
+        .iter()
+        .flat_map(|topic| {
+            topic
+                .partitions
+                .iter()
+                .map(|partition| (topic.name.0.clone(), partition.partition_index))
+        })
+        .collect();
+    let group_id = &request.group_id.0;
+    if let Err(code) = session.node.groups.forget_offsets(group_id, &partitions) {
+        return OffsetDeleteResponse::default().with_error_code(code.code());
+    }
+    session.node.written.notify_one();
+    let topics = request
+        .topics
+        .into_iter()
+        .map(|topic| {
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|partition| {
+                    OffsetDeleteResponsePartition::default().with_partition_index(partition.partition_index)
+                })
+                .collect();
+            OffsetDeleteResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(partitions)
+        })
+        .collect();
+    OffsetDeleteResponse::default().with_topics(topics)
+}

@@ -1,0 +1,154 @@
+//! What a broker is told before it starts: where it keeps its data, where it listens, how long it keeps records.
+//!
+//! Plain data with sensible defaults for one machine; nothing here touches the disk or the network.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a broker needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds topics, committed offsets and the lock; created when missing.
+    pub data_dir: PathBuf,
+    /// The sockets to serve; each advertises its own address to the clients that came through it.
+    pub listeners: Vec<Listener>,
+    /// Whether a produce or metadata request may create the topic it names.
+    pub auto_create_topics: bool,
+    /// Partitions of a topic whose creator asked for no particular number.
+    pub default_partitions: i32,
+    /// How long records are kept where the topic does not say so itself.
+    pub retention: RetentionDefaults,
+    /// When acknowledged records are forced to the disk.
+    pub flush: FlushPolicy,
+    /// The largest request frame accepted, in bytes.
+    pub max_request_bytes: usize,
+    /// How groups of consumers are timed.
+    pub groups: GroupTimings,
+}
+
+impl Config {
+    /// One listener on `127.0.0.1:9092`, topics created on demand with one partition.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listeners: vec![Listener {
+                name: "host".to_owned(),
+                bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
+                advertised: None,
+            }],
+            auto_create_topics: true,
+            default_partitions: 1,
+            retention: RetentionDefaults::default(),
+            flush: FlushPolicy::default(),
+            max_request_bytes: 100 * 1024 * 1024,
+            groups: GroupTimings::default(),
+        }
+    }
+}
+
+/// One socket and the address its clients are told to use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// A name for logs and for [`crate::Broker::addresses`].
+    pub name: String,
+    /// Where to listen; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// What clients are told to connect to; `None` means the address that was bound.
+    pub advertised: Option<HostPort>,
+}
+
+/// A host name or address with a port, as clients are told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Host name or IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }
+    }
+}
+
+/// The topic settings that apply where a topic does not override them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionDefaults {
+    /// `retention.ms`: records older than this may be deleted; `None` keeps them for good.
+    pub time: Option<Duration>,
+    /// `retention.bytes`: a partition larger than this loses its oldest segments; `None` is no limit.
+    pub bytes: Option<u64>,
+    /// `segment.bytes`: the size at which a partition starts a new segment file.
+    pub segment_bytes: u64,
+    /// How often the broker looks for something to delete.
+    pub check_interval: Duration,
+}
+
+impl Default for RetentionDefaults {
+    /// A week and 1 GiB a partition: a demo left running must not fill the disk.
+    fn default() -> Self {
+        Self {
+            time: Some(Duration::from_secs(7 * 24 * 60 * 60)),
+            bytes: Some(1024 * 1024 * 1024),
+            segment_bytes: 64 * 1024 * 1024,
+            check_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// When acknowledged records reach the disk itself.
+///
+/// Whatever the policy, a record is in the kernel's hands before it is acknowledged, so killing the broker loses
+/// nothing. The policy decides what a power cut or a kernel crash may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushPolicy {
+    /// Synced before the acknowledgement: a power cut costs nothing, each produce waits for the disk.
+    EveryBatch,
+    /// Synced in the background at most this long after the write: a power cut costs at most that much.
+    Every(Duration),
+}
+
+impl Default for FlushPolicy {
+    fn default() -> Self {
+        Self::Every(Duration::from_secs(1))
+    }
+}
+
+/// Time limits of consumer groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupTimings {
+    /// The shortest session timeout a member may ask for.
+    pub min_session_timeout: Duration,
+    /// The longest session timeout a member may ask for.
+    pub max_session_timeout: Duration,
+    /// How long the first rebalance of an empty group waits for more members.
+    pub initial_rebalance_delay: Duration,
+    /// How long the offsets of a group without members are kept.
+    pub offsets_retention: Duration,
+}
+
+impl Default for GroupTimings {
+    fn default() -> Self {
+        Self {
+            min_session_timeout: Duration::from_secs(1),
+            max_session_timeout: Duration::from_secs(30 * 60),
+            initial_rebalance_delay: Duration::ZERO,
+            offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}

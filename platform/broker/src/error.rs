@@ -1,0 +1,75 @@
+//! Why a broker could not start or keep running.
+//!
+//! Only failures of the broker as a whole are here. What goes wrong with one request is answered on the wire with one
+//! of Kafka's own error codes, and what goes wrong with one connection ends that connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A failure of the broker as a whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data folder could not be created or opened.
+    #[error("cannot open the data folder `{}`", path.display())]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another broker holds the data folder.
+    #[error("the data folder `{}` is in use by another broker", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of the data folder could not be read, written or removed.
+    #[error("cannot {action} `{}`", path.display())]
+    Storage {
+        /// What was tried: `read`, `write`, …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A metadata file holds something the broker did not write.
+    #[error("`{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A listener's address could not be bound.
+    #[error("listener `{listener}` cannot bind {address}")]
+    Bind {
+        /// The listener's name.
+        listener: String,
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The configuration names no listener.
+    #[error("no listener is configured")]
+    NoListener,
+    /// A configured number is outside the range it may have.
+    #[error("`{setting}` is out of range: {value}")]
+    OutOfRange {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// One of the broker's own tasks ended by a panic.
+    #[error("the broker's {task} task failed")]
+    Task {
+        /// The task.
+        task: &'static str,
+        /// How it ended.
+        source: tokio::task::JoinError,
+    },
+}

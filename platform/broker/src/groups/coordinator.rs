@@ -1,0 +1,351 @@
+//! All groups of the broker, their offsets, and the timer that ends sessions and rebalances.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::{Notify, oneshot};
+
+use super::group::{Claim, Group};
+use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
+use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
+use crate::config::GroupTimings;
+use crate::error::Error;
+
+/// All groups of the broker.
+#[derive(Debug)]
+pub(crate) struct Coordinator {
+    groups: Mutex<HashMap<StrBytes, Group>>,
+    offsets: Mutex<OffsetStore>,
+    timings: GroupTimings,
+    /// Called when a deadline may have come nearer.
+    deadlines_changed: Notify,
+}
+
+/// A group as ListGroups shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub(crate) group_id: StrBytes,
+    pub(crate) protocol_type: StrBytes,
+    pub(crate) state: &'static str,
+}
+
+/// A group as DescribeGroups shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) protocol_type: StrBytes,
+    pub(crate) protocol: StrBytes,
+    pub(crate) state: &'static str,
+    pub(crate) members: Vec<DescribedMember>,
+}
+
+/// A member as DescribeGroups shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DescribedMember {
+    pub(crate) member_id: StrBytes,
+    pub(crate) instance_id: Option<StrBytes>,
+    pub(crate) client_id: StrBytes,
+    pub(crate) client_host: StrBytes,
+    pub(crate) metadata: Bytes,
+    pub(crate) assignment: Bytes,
+}
+
+impl Coordinator {
+    /// Reads the committed offsets; groups themselves do not outlive the broker, their members join again.
+    pub(crate) fn open(data_dir: &Path, timings: GroupTimings) -> Result<Self, Error> {
+        Ok(Self {
+            groups: Mutex::default(),
+            offsets: Mutex::new(OffsetStore::open(data_dir)?),
+            timings,
+            deadlines_changed: Notify::new(),
+        })
+    }
+
+    /// Lets a member join; the receiver is answered when the rebalance is over.
+    pub(crate) fn join(
+        &self,
+        group_id: &StrBytes,
+        joining: Joining,
+    ) -> Result<oneshot::Receiver<JoinResult>, JoinRefusal> {
+        let refuse = |code| {
+            Err(JoinRefusal {
+                code,
+                member_id: joining.member_id.clone(),
+            })
+        };
+        if group_id.is_empty() {
+            return refuse(ResponseError::InvalidGroupId);
+        }
+        let allowed = self.timings.min_session_timeout..=self.timings.max_session_timeout;
+        if !allowed.contains(&joining.session_timeout) {
+            return refuse(ResponseError::InvalidSessionTimeout);
+        }
+        let (reply, answer) = oneshot::channel();
+        let mut groups = self.groups();
+        let knows_itself = !joining.member_id.is_empty();
+        if knows_itself && !groups.contains_key(group_id) {
+            return refuse(ResponseError::UnknownMemberId);
+        }
+        groups
+            .entry(group_id.clone())
+            .or_insert_with(|| Group::new(self.timings.initial_rebalance_delay))
+            .join(joining, Instant::now(), reply);
+        drop(groups);
+        self.deadlines_changed.notify_one();
+        Ok(answer)
+    }
+
+    /// A member hands in or asks for assignments; the receiver is answered when the leader has done so.
+    pub(crate) fn sync(
+        &self,
+        group_id: &StrBytes,
+        claim: Claim<'_>,
+        protocol: Option<(&StrBytes, &StrBytes)>,
+        assignments: Vec<(StrBytes, Bytes)>,
+    ) -> Result<oneshot::Receiver<SyncResult>, ResponseError> {
+        let (reply, answer) = oneshot::channel();
+        self.with(group_id, |group| {
+            group.sync(claim, protocol, assignments, Instant::now(), reply);
+            Ok(())
+        })?;
+        Ok(answer)
+    }
+
+    /// A member shows that it is alive.
+    pub(crate) fn heartbeat(&self, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+        // Deadlines only move away, so the timer needs no word of it.
+        self.groups()
+            .get_mut(group_id)
+            .ok_or(ResponseError::UnknownMemberId)?
+            .heartbeat(claim, Instant::now())
+    }
+
+    /// A member goes.
+    pub(crate) fn leave(
+        &self,
+        group_id: &StrBytes,
+        member_id: &StrBytes,
+        instance_id: Option<&StrBytes>,
+    ) -> Result<(), ResponseError> {
+        self.with(group_id, |group| {
+            group.leave(member_id, instance_id, Instant::now())
+        })
+    }
+
+    /// Commits offsets for a member, or for a consumer that is in no generation.
+    pub(crate) fn commit(
+        &self,
+        group_id: &StrBytes,
+        claim: Claim<'_>,
+        offsets: Vec<(TopicPartition, Committed)>,
+    ) -> Result<(), ResponseError> {
+        let protocol_type = match self.groups().get_mut(group_id) {
+            Some(group) => {
+                group.may_commit(claim, Instant::now())?;
+                group.protocol_type().clone()
+            }
+            None if claim.generation < 0 => StrBytes::new(),
+            None => return Err(ResponseError::IllegalGeneration),
+        };
+        self.offsets()
+            .commit(group_id, &protocol_type, offsets)
+            .map_err(|error| {
+                tracing::error!(group = %group_id, %error, "cannot store committed offsets");
+                ResponseError::CoordinatorNotAvailable
+            })
+    }
+
+    /// What a group has committed.
+    pub(crate) fn committed(&self, group_id: &StrBytes) -> Option<GroupOffsets> {
+        self.offsets().of(group_id).cloned()
+    }
+
+    /// Every group there is, with members or with offsets only.
+    pub(crate) fn list(&self) -> Vec<Listing> {
+        let mut listed: Vec<Listing> = self
+            .groups()
+            .iter()
+            .map(|(group_id, group)| Listing {
+                group_id: group_id.clone(),
+                protocol_type: group.protocol_type().clone(),
+                state: group.state().name(),
+            })
+            .collect();
+        let offsets = self.offsets();
+        for (group_id, offsets) in offsets.groups() {
+            if !listed.iter().any(|listing| listing.group_id == *group_id) {
+                listed.push(Listing {
+                    group_id: group_id.clone(),
+                    protocol_type: offsets.protocol_type.clone(),
+                    state: "Empty",
+                });
+            }
+        }
+        listed.sort_by(|one, other| one.group_id.cmp(&other.group_id));
+        listed
+    }
+
+    /// One group in detail.
+    pub(crate) fn describe(&self, group_id: &StrBytes) -> Option<Description> {
+        if let Some(group) = self.groups().get(group_id) {
+            let members = group
+                .members()
+                .iter()
+                .map(|(member_id, member)| DescribedMember {
+                    member_id: member_id.clone(),
+                    instance_id: member.instance_id.clone(),
+                    client_id: member.client_id.clone(),
+                    client_host: member.client_host.clone(),
+                    metadata: member.metadata(group.protocol()),
+                    assignment: member.assignment.clone(),
+                })
+                .collect();
+            return Some(Description {
+                protocol_type: group.protocol_type().clone(),
+                protocol: group.protocol().clone(),
+                state: group.state().name(),
+                members,
+            });
+        }
+        self.offsets().of(group_id).map(|offsets| Description {
+            protocol_type: offsets.protocol_type.clone(),
+            protocol: StrBytes::new(),
+            state: "Empty",
+            members: Vec::new(),
+        })
+    }
+
+    /// Deletes a group nobody is in, with its offsets.
+    pub(crate) fn delete(&self, group_id: &StrBytes) -> Result<(), ResponseError> {
+        let mut groups = self.groups();
+        let mut offsets = self.offsets();
+        match groups.get(group_id) {
+            Some(group) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
+            None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
+            _ => {}
+        }
+        offsets
+            .forget_group(group_id)
+            .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
+        groups.remove(group_id);
+        Ok(())
+    }
+
+    /// Forgets what a group has committed for partitions it does not read at the moment.
+    pub(crate) fn forget_offsets(
+        &self,
+        group_id: &StrBytes,
+        partitions: &[TopicPartition],
+    ) -> Result<(), ResponseError> {
+        let groups = self.groups();
+        let mut offsets = self.offsets();
+        match groups.get(group_id) {
+            Some(group) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
+            None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
+            _ => {}
+        }
+        offsets
+            .forget(group_id, partitions)
+            .map_err(|_| ResponseError::CoordinatorNotAvailable)
+    }
+
+    /// Forgets a deleted topic's offsets in every group.
+    pub(crate) fn forget_topic(&self, topic: &StrBytes) {
+        if let Err(error) = self.offsets().forget_topic(topic) {
+            tracing::warn!(%topic, %error, "cannot forget the offsets of a deleted topic");
+        }
+    }
+
+    /// Forgets the offsets of groups that have been empty for longer than offsets are kept.
+    pub(crate) fn forget_abandoned(&self, now: SystemTime) {
+        let kept = self.timings.offsets_retention;
+        let before = now
+            .checked_sub(kept)
+            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+            .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        let groups = self.groups();
+        let mut offsets = self.offsets();
+        let abandoned: Vec<StrBytes> = offsets
+            .groups()
+            .filter(|(group_id, _)| groups.get(*group_id).is_none_or(Group::is_deserted))
+            .filter(|(_, offsets)| {
+                offsets
+                    .partitions
+                    .values()
+                    .all(|committed| committed.committed_at < before)
+            })
+            .map(|(group_id, _)| group_id.clone())
+            .collect();
+        for group_id in abandoned {
+            if let Err(error) = offsets.forget_group(&group_id) {
+                tracing::warn!(group = %group_id, %error, "cannot forget an abandoned group");
+            }
+        }
+    }
+
+    /// Brings committed offsets to the disk; blocks on it.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.offsets().flush()
+    }
+
+    /// Ends sessions and rebalances as their time comes; never returns.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let next = self.expire(Instant::now());
+            let changed = self.deadlines_changed.notified();
+            match next {
+                Some(deadline) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(deadline.into()) => {}
+                        () = changed => {}
+                    }
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Ends what is over and returns when there is something to end next.
+    fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut groups = self.groups();
+        for group in groups.values_mut() {
+            if group.next_deadline().is_some_and(|deadline| deadline <= now) {
+                group.expire(now);
+            }
+        }
+        groups.retain(|_, group| !group.is_deserted());
+        groups
+            .values()
+            .filter_map(Group::next_deadline)
+            .min()
+            // Whatever a client asks for, the timer does not spin.
+            .map(|deadline| deadline.max(now + Duration::from_millis(1)))
+    }
+
+    fn with<T>(
+        &self,
+        group_id: &StrBytes,
+        act: impl FnOnce(&mut Group) -> Result<T, ResponseError>,
+    ) -> Result<T, ResponseError> {
+        let done = self
+            .groups()
+            .get_mut(group_id)
+            .ok_or(ResponseError::UnknownMemberId)
+            .and_then(act);
+        self.deadlines_changed.notify_one();
+        done
+    }
+
+    fn groups(&self) -> MutexGuard<'_, HashMap<StrBytes, Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offsets(&self) -> MutexGuard<'_, OffsetStore> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,703 @@
+//! One group as a state machine: members join, one of them assigns, all sync, until somebody comes or goes.
+//!
+//! It is told the time and answers through the channels it was handed, so that it can be tested without a clock. The
+//! rules are those of Kafka's classic group protocol (KIP-62, KIP-345, KIP-394, KIP-814).
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::oneshot;
+
+use super::member::{
+    Assigned, FirstJoin, JoinRefusal, JoinResult, Joined, JoinedMember, Joining, Member, SkipsAssignment,
+    SyncResult,
+};
+use crate::identity::random_uuid;
+
+/// Where a group stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nobody is in it.
+    Empty,
+    /// Members are to join again, until all have or the deadline has passed.
+    Preparing {
+        /// When it is closed at the latest.
+        deadline: Instant,
+        /// When it is closed at the earliest.
+        not_before: Instant,
+    },
+    /// The generation is fixed, its leader is to assign.
+    Completing {
+        /// When members that have not synced are thrown out.
+        deadline: Instant,
+    },
+    /// Everybody has an assignment.
+    Stable,
+}
+
+impl State {
+    /// Kafka's name for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::Preparing { .. } => "PreparingRebalance",
+            Self::Completing { .. } => "CompletingRebalance",
+            Self::Stable => "Stable",
+        }
+    }
+}
+
+/// Who a request claims to come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim<'a> {
+    /// The member's id.
+    pub(crate) member_id: &'a StrBytes,
+    /// Its lasting name.
+    pub(crate) instance_id: Option<&'a StrBytes>,
+    /// The generation it believes in.
+    pub(crate) generation: i32,
+}
+
+/// A group of consumers.
+#[derive(Debug)]
+pub(crate) struct Group {
+    state: State,
+    generation: i32,
+    protocol_type: StrBytes,
+    protocol: StrBytes,
+    leader: Option<StrBytes>,
+    members: BTreeMap<StrBytes, Member>,
+    /// Member ids by the lasting names of static members.
+    instances: HashMap<StrBytes, StrBytes>,
+    /// Ids handed out that have not joined yet, and when they lapse.
+    expected: HashMap<StrBytes, Instant>,
+    initial_delay: Duration,
+}
+
+impl Group {
+    /// A group nobody is in.
+    pub(crate) fn new(initial_delay: Duration) -> Self {
+        Self {
+            state: State::Empty,
+            generation: 0,
+            protocol_type: StrBytes::new(),
+            protocol: StrBytes::new(),
+            leader: None,
+            members: BTreeMap::new(),
+            instances: HashMap::new(),
+            expected: HashMap::new(),
+            initial_delay,
+        }
+    }
+
+    /// Where it stands.
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its kind; empty when it never had members.
+    pub(crate) fn protocol_type(&self) -> &StrBytes {
+        &self.protocol_type
+    }
+
+    /// The assignor in force.
+    pub(crate) fn protocol(&self) -> &StrBytes {
+        &self.protocol
+    }
+
+    /// Its members by id.
+    pub(crate) fn members(&self) -> &BTreeMap<StrBytes, Member> {
+        &self.members
+    }
+
+    /// Whether nobody is in it, nor about to be.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.members.is_empty() && self.expected.is_empty()
+    }
+
+    /// Lets a member join; `reply` is answered at once or when the rebalance is over.
+    pub(crate) fn join(&mut self, joining: Joining, now: Instant, reply: oneshot::Sender<JoinResult>) {
+        if let Err(refusal) = self.try_join(joining, now, reply) {
+            let (refusal, reply) = *refusal;
+            let _ = reply.send(Err(refusal));
+        }
+    }
+
+    fn try_join(
+        &mut self,
+        joining: Joining,
+        now: Instant,
+        reply: oneshot::Sender<JoinResult>,
+    ) -> Result<(), Box<(JoinRefusal, oneshot::Sender<JoinResult>)>> {
+        let member_id = joining.member_id.clone();
+        let refuse = |code, member_id, reply| Err(Box::new((JoinRefusal { code, member_id }, reply)));
+        if !self.understands(&joining) {
+            return refuse(ResponseError::InconsistentGroupProtocol, member_id, reply);
+        }
+        if member_id.is_empty() {
+            if let Some(instance_id) = &joining.instance_id {
+                match self.instances.get(instance_id).cloned() {
+                    Some(old_id) => self.replace_static(&old_id, joining, now, reply),
+                    None => {
+                        let id = new_member_id(instance_id);
+                        self.admit(id, joining, now, reply);
+                    }
+                }
+                return Ok(());
+            }
+            let id = new_member_id(&joining.client_id);
+            if joining.first_join == FirstJoin::NeedsId {
+                self.expected.insert(id.clone(), now + joining.session_timeout);
+                return refuse(ResponseError::MemberIdRequired, id, reply);
+            }
+            self.admit(id, joining, now, reply);
+            return Ok(());
+        }
+        if self.expected.remove(&member_id).is_some() {
+            self.admit(member_id, joining, now, reply);
+            return Ok(());
+        }
+        let claim = Claim {
+            member_id: &member_id,
+            instance_id: joining.instance_id.as_ref(),
+            generation: self.generation,
+        };
+        if let Err(code) = self.check_member(claim) {
+            return refuse(code, member_id, reply);
+        }
+        self.rejoin(&member_id, joining, now, reply);
+        Ok(())
+    }
+
+    /// A member hands in the assignments (the leader) or asks for its own.
+    pub(crate) fn sync(
+        &mut self,
+        claim: Claim<'_>,
+        protocol: Option<(&StrBytes, &StrBytes)>,
+        assignments: Vec<(StrBytes, Bytes)>,
+        now: Instant,
+        reply: oneshot::Sender<SyncResult>,
+    ) {
+        match self.try_sync(claim, protocol, assignments, now) {
+            Ok(Some(assigned)) => {
+                let _ = reply.send(Ok(assigned));
+            }
+            Ok(None) => {
+                if let Some(member) = self.members.get_mut(claim.member_id) {
+                    member.waiting_to_sync = Some(reply);
+                }
+                self.complete_sync(claim.member_id, now);
+            }
+            Err(code) => {
+                let _ = reply.send(Err(code));
+            }
+        }
+    }
+
+    /// `None` means that the member has to wait.
+    fn try_sync(
+        &mut self,
+        claim: Claim<'_>,
+        protocol: Option<(&StrBytes, &StrBytes)>,
+        assignments: Vec<(StrBytes, Bytes)>,
+        now: Instant,
+    ) -> Result<Option<Assigned>, ResponseError> {
+        self.check_generation(claim)?;
+        if let Some((kind, name)) = protocol
+            && (*kind != self.protocol_type || *name != self.protocol)
+        {
+            return Err(ResponseError::InconsistentGroupProtocol);
+        }
+        self.touch(claim.member_id, now);
+        match self.state {
+            State::Empty => Err(ResponseError::UnknownMemberId),
+            State::Preparing { .. } => Err(ResponseError::RebalanceInProgress),
+            State::Stable => Ok(Some(self.assigned(claim.member_id))),
+            State::Completing { .. } => {
+                if self.leader.as_ref() == Some(claim.member_id) {
+                    for member in self.members.values_mut() {
+                        member.assignment = Bytes::new();
+                    }
+                    for (member_id, assignment) in assignments {
+                        if let Some(member) = self.members.get_mut(&member_id) {
+                            // Copied, or it would keep the whole request frame in memory.
+                            member.assignment = Bytes::copy_from_slice(&assignment);
+                        }
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes the group stable once its leader has synced.
+    fn complete_sync(&mut self, synced: &StrBytes, now: Instant) {
+        let completing = matches!(self.state, State::Completing { .. });
+        if !completing || self.leader.as_ref() != Some(synced) {
+            return;
+        }
+        self.state = State::Stable;
+        let waiting: Vec<StrBytes> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.waiting_to_sync.is_some())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for member_id in waiting {
+            let assigned = self.assigned(&member_id);
+            self.touch(&member_id, now);
+            if let Some(reply) = self
+                .members
+                .get_mut(&member_id)
+                .and_then(|member| member.waiting_to_sync.take())
+            {
+                let _ = reply.send(Ok(assigned));
+            }
+        }
+    }
+
+    /// A member shows that it is alive and learns whether it has to join again.
+    pub(crate) fn heartbeat(&mut self, claim: Claim<'_>, now: Instant) -> Result<(), ResponseError> {
+        self.check_generation(claim)?;
+        self.touch(claim.member_id, now);
+        match self.state {
+            State::Empty => Err(ResponseError::UnknownMemberId),
+            State::Preparing { .. } => Err(ResponseError::RebalanceInProgress),
+            State::Completing { .. } | State::Stable => Ok(()),
+        }
+    }
+
+    /// A member goes; a static one may be named by its lasting name alone.
+    pub(crate) fn leave(
+        &mut self,
+        member_id: &StrBytes,
+        instance_id: Option<&StrBytes>,
+        now: Instant,
+    ) -> Result<(), ResponseError> {
+        if self.expected.remove(member_id).is_some() {
+            self.complete_join_if_all_are_here(now);
+            return Ok(());
+        }
+        let leaving = match instance_id {
+            Some(instance_id) => {
+                let current = self
+                    .instances
+                    .get(instance_id)
+                    .ok_or(ResponseError::UnknownMemberId)?;
+                if !member_id.is_empty() && current != member_id {
+                    return Err(ResponseError::FencedInstanceId);
+                }
+                current.clone()
+            }
+            None => member_id.clone(),
+        };
+        if !self.members.contains_key(&leaving) {
+            return Err(ResponseError::UnknownMemberId);
+        }
+        self.remove(&leaving, now);
+        Ok(())
+    }
+
+    /// Whether offsets may be committed by whoever makes this claim.
+    pub(crate) fn may_commit(&mut self, claim: Claim<'_>, now: Instant) -> Result<(), ResponseError> {
+        // A consumer that assigns its own partitions is in no generation.
+        if claim.generation < 0 && self.members.is_empty() {
+            return Ok(());
+        }
+        self.check_generation(claim)?;
+        self.touch(claim.member_id, now);
+        match self.state {
+            State::Completing { .. } => Err(ResponseError::RebalanceInProgress),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes members that were silent for too long and ends rebalances that took too long.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.expected.retain(|_, deadline| *deadline > now);
+        let dead: Vec<StrBytes> = self
+            .members
+            .iter()
+            .filter(|(_, member)| !member.is_waiting() && member.deadline <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for member_id in dead {
+            tracing::info!(member = %member_id, "a group member's session has expired");
+            self.remove(&member_id, now);
+        }
+        match self.state {
+            State::Preparing { deadline, .. } if deadline <= now => self.complete_join(now),
+            State::Preparing { .. } => self.complete_join_if_all_are_here(now),
+            State::Completing { deadline } if deadline <= now => {
+                let unsynced: Vec<StrBytes> = self
+                    .members
+                    .iter()
+                    .filter(|(_, member)| member.waiting_to_sync.is_none())
+                    .map(|(id, _)| id.clone())
+                    .collect();
+                for member_id in unsynced {
+                    self.remove(&member_id, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When [`Self::expire`] has something to do next.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let members = self
+            .members
+            .values()
+            .filter(|member| !member.is_waiting())
+            .map(|member| member.deadline);
+        let state = match self.state {
+            State::Preparing { deadline, not_before } if self.all_are_here() => {
+                Some(deadline.min(not_before))
+            }
+            State::Preparing { deadline, .. } | State::Completing { deadline } => Some(deadline),
+            State::Empty | State::Stable => None,
+        };
+        members.chain(self.expected.values().copied()).chain(state).min()
+    }
+
+    /// Whether the group's kind and at least one assignor of every member are known to the newcomer.
+    fn understands(&self, joining: &Joining) -> bool {
+        if joining.protocol_type.is_empty() || joining.protocols.is_empty() {
+            return false;
+        }
+        let others = || {
+            self.members
+                .iter()
+                .filter(|(id, _)| **id != joining.member_id)
+                .map(|(_, member)| member)
+        };
+        if others().next().is_none() {
+            return true;
+        }
+        joining.protocol_type == self.protocol_type
+            && joining
+                .protocols
+                .iter()
+                .any(|(name, _)| others().all(|member| supports(member, name)))
+    }
+
+    fn admit(
+        &mut self,
+        member_id: StrBytes,
+        joining: Joining,
+        now: Instant,
+        reply: oneshot::Sender<JoinResult>,
+    ) {
+        if self.members.is_empty() {
+            self.protocol_type = joining.protocol_type.clone();
+        }
+        if let Some(instance_id) = &joining.instance_id {
+            self.instances.insert(instance_id.clone(), member_id.clone());
+        }
+        let mut member = Member::new(joining, now);
+        member.waiting_to_join = Some(reply);
+        self.members.insert(member_id, member);
+        self.prepare(now);
+    }
+
+    /// A known member joins again.
+    fn rejoin(
+        &mut self,
+        member_id: &StrBytes,
+        joining: Joining,
+        now: Instant,
+        reply: oneshot::Sender<JoinResult>,
+    ) {
+        let is_leader = self.leader.as_ref() == Some(member_id);
+        let Some(member) = self.members.get_mut(member_id) else {
+            return;
+        };
+        let unchanged = member.protocols == joining.protocols;
+        member.update(joining, now);
+        let nothing_to_do = match self.state {
+            State::Stable => unchanged && !is_leader,
+            // It missed the answer to its first join.
+            State::Completing { .. } => unchanged,
+            State::Empty | State::Preparing { .. } => false,
+        };
+        if nothing_to_do {
+            let joined = self.joined(member_id, is_leader);
+            let _ = reply.send(Ok(joined));
+            return;
+        }
+        if let Some(member) = self.members.get_mut(member_id) {
+            member.waiting_to_join = Some(reply);
+        }
+        self.prepare(now);
+    }
+
+    /// A static member comes back under a new id; if nothing else has changed, nobody is bothered.
+    fn replace_static(
+        &mut self,
+        old_id: &StrBytes,
+        joining: Joining,
+        now: Instant,
+        reply: oneshot::Sender<JoinResult>,
+    ) {
+        let Some(mut member) = self.members.remove(old_id) else {
+            return;
+        };
+        member.refuse(old_id, ResponseError::FencedInstanceId);
+        let new_id = new_member_id(joining.instance_id.as_ref().unwrap_or(&joining.client_id));
+        if let Some(instance_id) = &joining.instance_id {
+            self.instances.insert(instance_id.clone(), new_id.clone());
+        }
+        let was_leader = self.leader.as_ref() == Some(old_id);
+        if was_leader {
+            self.leader = Some(new_id.clone());
+        }
+        let unchanged = member.protocols == joining.protocols;
+        let skips_assignment = joining.skips_assignment;
+        member.update(joining, now);
+        self.members.insert(new_id.clone(), member);
+        if self.state == State::Stable && unchanged {
+            let mut joined = self.joined(&new_id, was_leader);
+            if was_leader {
+                if skips_assignment == SkipsAssignment::Yes {
+                    joined.skip_assignment = true;
+                } else {
+                    // Named by its old id it does not recognise itself, and asks for its assignment as a follower.
+                    joined.leader = old_id.clone();
+                    joined.members = Vec::new();
+                }
+            }
+            let _ = reply.send(Ok(joined));
+            return;
+        }
+        if let Some(member) = self.members.get_mut(&new_id) {
+            member.waiting_to_join = Some(reply);
+        }
+        self.prepare(now);
+    }
+
+    /// Starts a rebalance, or sees whether the one under way is complete.
+    fn prepare(&mut self, now: Instant) {
+        if let State::Completing { .. } = self.state {
+            for member in self.members.values_mut() {
+                member.assignment = Bytes::new();
+                if member.waiting_to_sync.is_some() {
+                    member.touch(now);
+                    member.refuse_sync(ResponseError::RebalanceInProgress);
+                }
+            }
+        }
+        if !matches!(self.state, State::Preparing { .. }) {
+            let initial = self.state == State::Empty;
+            let longest = self
+                .members
+                .values()
+                .map(|member| member.rebalance_timeout)
+                .max()
+                .unwrap_or_default();
+            self.state = State::Preparing {
+                deadline: now + longest,
+                not_before: if initial { now + self.initial_delay } else { now },
+            };
+        }
+        self.complete_join_if_all_are_here(now);
+    }
+
+    fn all_are_here(&self) -> bool {
+        self.expected.is_empty()
+            && self
+                .members
+                .values()
+                .all(|member| member.waiting_to_join.is_some())
+    }
+
+    fn complete_join_if_all_are_here(&mut self, now: Instant) {
+        if let State::Preparing { not_before, .. } = self.state
+            && not_before <= now
+            && self.all_are_here()
+        {
+            self.complete_join(now);
+        }
+    }
+
+    /// Fixes the next generation from the members that have joined.
+    fn complete_join(&mut self, now: Instant) {
+        // Static members may come back; only the others are out when they are late.
+        let late: Vec<StrBytes> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.waiting_to_join.is_none() && member.instance_id.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for member_id in late {
+            self.forget(&member_id);
+        }
+        if self.members.is_empty() {
+            self.generation += 1;
+            self.state = State::Empty;
+            self.protocol = StrBytes::new();
+            self.leader = None;
+            return;
+        }
+        let longest = self
+            .members
+            .values()
+            .map(|member| member.rebalance_timeout)
+            .max()
+            .unwrap_or_default();
+        let leader_is_here = self
+            .leader
+            .as_ref()
+            .and_then(|leader| self.members.get(leader))
+            .is_some_and(|leader| leader.waiting_to_join.is_some());
+        if !leader_is_here {
+            let first = self
+                .members
+                .iter()
+                .find(|(_, member)| member.waiting_to_join.is_some());
+            match first {
+                Some((id, _)) => self.leader = Some(id.clone()),
+                None => {
+                    // Only absent static members are left: they have until their sessions expire.
+                    self.state = State::Preparing {
+                        deadline: now + longest.max(Duration::from_millis(100)),
+                        not_before: now,
+                    };
+                    return;
+                }
+            }
+        }
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        self.protocol = self.elect_protocol();
+        self.state = State::Completing {
+            deadline: now + longest,
+        };
+        let ids: Vec<StrBytes> = self.members.keys().cloned().collect();
+        for member_id in ids {
+            let joined = self.joined(&member_id, self.leader.as_ref() == Some(&member_id));
+            if let Some(member) = self.members.get_mut(&member_id)
+                && let Some(reply) = member.waiting_to_join.take()
+            {
+                member.touch(now);
+                let _ = reply.send(Ok(joined));
+            }
+        }
+    }
+
+    /// The assignor all members know that most of them like best.
+    fn elect_protocol(&self) -> StrBytes {
+        let known_to_all = |name: &StrBytes| self.members.values().all(|member| supports(member, name));
+        let mut votes: BTreeMap<&StrBytes, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            if let Some((name, _)) = member.protocols.iter().find(|(name, _)| known_to_all(name)) {
+                *votes.entry(name).or_default() += 1;
+            }
+        }
+        votes
+            .into_iter()
+            .max_by_key(|(_, votes)| *votes)
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default()
+    }
+
+    fn joined(&self, member_id: &StrBytes, with_members: bool) -> Joined {
+        let members = if with_members {
+            self.members
+                .iter()
+                .map(|(id, member)| JoinedMember {
+                    member_id: id.clone(),
+                    instance_id: member.instance_id.clone(),
+                    metadata: member.metadata(&self.protocol),
+                })
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Joined {
+            generation: self.generation,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone().unwrap_or_default(),
+            skip_assignment: false,
+            member_id: member_id.clone(),
+            members,
+        }
+    }
+
+    fn assigned(&self, member_id: &StrBytes) -> Assigned {
+        Assigned {
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            assignment: self
+                .members
+                .get(member_id)
+                .map(|member| member.assignment.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Takes a member out and rebalances what is left.
+    fn remove(&mut self, member_id: &StrBytes, now: Instant) {
+        self.forget(member_id);
+        match self.state {
+            State::Stable | State::Completing { .. } => self.prepare(now),
+            State::Preparing { .. } => self.complete_join_if_all_are_here(now),
+            State::Empty => {}
+        }
+    }
+
+    fn forget(&mut self, member_id: &StrBytes) {
+        let Some(mut member) = self.members.remove(member_id) else {
+            return;
+        };
+        member.refuse(member_id, ResponseError::UnknownMemberId);
+        if let Some(instance_id) = &member.instance_id {
+            self.instances.remove(instance_id);
+        }
+        if self.leader.as_ref() == Some(member_id) {
+            self.leader = None;
+        }
+    }
+
+    fn touch(&mut self, member_id: &StrBytes, now: Instant) {
+        if let Some(member) = self.members.get_mut(member_id) {
+            member.touch(now);
+        }
+    }
+
+    fn check_member(&self, claim: Claim<'_>) -> Result<(), ResponseError> {
+        if let Some(instance_id) = claim.instance_id {
+            match self.instances.get(instance_id) {
+                None => return Err(ResponseError::UnknownMemberId),
+                Some(current) if current != claim.member_id => {
+                    return Err(ResponseError::FencedInstanceId);
+                }
+                Some(_) => {}
+            }
+        }
+        if self.members.contains_key(claim.member_id) {
+            Ok(())
+        } else {
+            Err(ResponseError::UnknownMemberId)
+        }
+    }
+
+    fn check_generation(&self, claim: Claim<'_>) -> Result<(), ResponseError> {
+        self.check_member(claim)?;
+        if claim.generation == self.generation {
+            Ok(())
+        } else {
+            Err(ResponseError::IllegalGeneration)
+        }
+    }
+}
+
+fn supports(member: &Member, protocol: &StrBytes) -> bool {
+    member.protocols.iter().any(|(name, _)| name == protocol)
+}
+
+fn new_member_id(prefix: &StrBytes) -> StrBytes {
+    StrBytes::from_string(format!("{prefix}-{}", random_uuid()))
+}

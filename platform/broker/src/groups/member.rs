@@ -1,0 +1,191 @@
+//! One member of a group, and what it is waiting for.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::oneshot;
+
+/// What a consumer says of itself when it joins.
+#[derive(Debug, Clone)]
+pub(crate) struct Joining {
+    /// The id it was given before; empty at first.
+    pub(crate) member_id: StrBytes,
+    /// Its own, lasting name, when it is a static member (KIP-345).
+    pub(crate) instance_id: Option<StrBytes>,
+    /// What the client calls itself.
+    pub(crate) client_id: StrBytes,
+    /// Where it is.
+    pub(crate) client_host: StrBytes,
+    /// Silence after which it counts as dead.
+    pub(crate) session_timeout: Duration,
+    /// How long it may take to rejoin when the group is rebalanced.
+    pub(crate) rebalance_timeout: Duration,
+    /// `consumer`, `connect`, …
+    pub(crate) protocol_type: StrBytes,
+    /// The assignors it knows, best first, with its subscription for each.
+    pub(crate) protocols: Vec<(StrBytes, Bytes)>,
+    /// What it does when it joins without an id.
+    pub(crate) first_join: FirstJoin,
+    /// Whether it understands being leader without having to assign (JoinGroup 9).
+    pub(crate) skips_assignment: SkipsAssignment,
+}
+
+/// How a member without an id is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstJoin {
+    /// It is told its id and joins again with it (KIP-394).
+    NeedsId,
+    /// It becomes a member at once.
+    AtOnce,
+}
+
+/// Whether a static leader that comes back can be told to keep the assignment (KIP-814).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SkipsAssignment {
+    /// It can.
+    Yes,
+    /// It cannot, and has to believe it is a follower.
+    No,
+}
+
+/// A member's place in the generation it has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Joined {
+    /// Number of the generation.
+    pub(crate) generation: i32,
+    /// The group's kind.
+    pub(crate) protocol_type: StrBytes,
+    /// The assignor chosen.
+    pub(crate) protocol: StrBytes,
+    /// Id of the member that assigns.
+    pub(crate) leader: StrBytes,
+    /// Whether the leader keeps the assignment as it is.
+    pub(crate) skip_assignment: bool,
+    /// The member's own id.
+    pub(crate) member_id: StrBytes,
+    /// All members, for the leader only.
+    pub(crate) members: Vec<JoinedMember>,
+}
+
+/// One member as the leader sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinedMember {
+    /// Its id.
+    pub(crate) member_id: StrBytes,
+    /// Its lasting name.
+    pub(crate) instance_id: Option<StrBytes>,
+    /// Its subscription.
+    pub(crate) metadata: Bytes,
+}
+
+/// Why a member could not join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinRefusal {
+    /// Kafka's code.
+    pub(crate) code: ResponseError,
+    /// The id the member is to use from now on, if it is to try again.
+    pub(crate) member_id: StrBytes,
+}
+
+/// What a member is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assigned {
+    /// The group's kind.
+    pub(crate) protocol_type: StrBytes,
+    /// The assignor chosen.
+    pub(crate) protocol: StrBytes,
+    /// The assignment, opaque to the broker.
+    pub(crate) assignment: Bytes,
+}
+
+/// How a join ends.
+pub(crate) type JoinResult = Result<Joined, JoinRefusal>;
+/// How a sync ends.
+pub(crate) type SyncResult = Result<Assigned, ResponseError>;
+
+/// One member of a group.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) instance_id: Option<StrBytes>,
+    pub(crate) client_id: StrBytes,
+    pub(crate) client_host: StrBytes,
+    pub(crate) session_timeout: Duration,
+    pub(crate) rebalance_timeout: Duration,
+    pub(crate) protocols: Vec<(StrBytes, Bytes)>,
+    pub(crate) assignment: Bytes,
+    /// When it counts as dead, unless it is waiting for an answer.
+    pub(crate) deadline: Instant,
+    pub(crate) waiting_to_join: Option<oneshot::Sender<JoinResult>>,
+    pub(crate) waiting_to_sync: Option<oneshot::Sender<SyncResult>>,
+    pub(crate) skips_assignment: SkipsAssignment,
+}
+
+impl Member {
+    /// A member that has just arrived.
+    pub(crate) fn new(joining: Joining, now: Instant) -> Self {
+        Self {
+            instance_id: joining.instance_id,
+            client_id: joining.client_id,
+            client_host: joining.client_host,
+            session_timeout: joining.session_timeout,
+            rebalance_timeout: joining.rebalance_timeout,
+            protocols: joining.protocols,
+            assignment: Bytes::new(),
+            deadline: now + joining.session_timeout,
+            waiting_to_join: None,
+            waiting_to_sync: None,
+            skips_assignment: joining.skips_assignment,
+        }
+    }
+
+    /// Takes over what a member that joins again says.
+    pub(crate) fn update(&mut self, joining: Joining, now: Instant) {
+        self.client_id = joining.client_id;
+        self.client_host = joining.client_host;
+        self.session_timeout = joining.session_timeout;
+        self.rebalance_timeout = joining.rebalance_timeout;
+        self.protocols = joining.protocols;
+        self.skips_assignment = joining.skips_assignment;
+        self.touch(now);
+    }
+
+    /// Notes that it is alive.
+    pub(crate) fn touch(&mut self, now: Instant) {
+        self.deadline = now + self.session_timeout;
+    }
+
+    /// Whether it waits for the broker, so that its silence means nothing.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting_to_join.is_some() || self.waiting_to_sync.is_some()
+    }
+
+    /// Its subscription for an assignor.
+    pub(crate) fn metadata(&self, protocol: &StrBytes) -> Bytes {
+        self.protocols
+            .iter()
+            .find(|(name, _)| name == protocol)
+            .map(|(_, metadata)| metadata.clone())
+            .unwrap_or_default()
+    }
+
+    /// Ends whatever it is waiting for.
+    pub(crate) fn refuse(&mut self, member_id: &StrBytes, code: ResponseError) {
+        // A receiver that is gone has disconnected; nobody is left to tell.
+        if let Some(reply) = self.waiting_to_join.take() {
+            let _ = reply.send(Err(JoinRefusal {
+                code,
+                member_id: member_id.clone(),
+            }));
+        }
+        self.refuse_sync(code);
+    }
+
+    /// Ends its waiting for an assignment.
+    pub(crate) fn refuse_sync(&mut self, code: ResponseError) {
+        if let Some(reply) = self.waiting_to_sync.take() {
+            let _ = reply.send(Err(code));
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! How far each group has come: committed offsets, in memory and in a journal.
+//!
+//! A commit is in the journal before it is acknowledged. The journal is rewritten when most of it is out of date.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+
+use kafka_protocol::protocol::StrBytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::storage::journal::Journal;
+
+const FILE: &str = "offsets.journal";
+/// A journal smaller than this is not worth rewriting.
+const REWRITE_FROM: u64 = 1024 * 1024;
+
+/// A partition of a topic, by name.
+pub(crate) type TopicPartition = (StrBytes, i32);
+
+/// What a group has committed for one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Committed {
+    /// Offset of the next record to read.
+    pub(crate) offset: i64,
+    /// Leader epoch of the last record read, or -1.
+    pub(crate) leader_epoch: i32,
+    /// Whatever the client noted with it.
+    pub(crate) metadata: StrBytes,
+    /// When it was committed, in milliseconds since the epoch.
+    pub(crate) committed_at: i64,
+}
+
+/// One group's offsets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GroupOffsets {
+    /// The group's kind when it last committed.
+    pub(crate) protocol_type: StrBytes,
+    /// By partition.
+    pub(crate) partitions: BTreeMap<TopicPartition, Committed>,
+}
+
+/// Every group's offsets.
+#[derive(Debug)]
+pub(crate) struct OffsetStore {
+    groups: HashMap<StrBytes, GroupOffsets>,
+    journal: Journal,
+    /// The journal's size when it held nothing out of date.
+    compact_size: u64,
+    unsynced: bool,
+}
+
+/// One entry of the journal; the names are short because there are many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Entry {
+    #[serde(rename = "commit")]
+    Commit {
+        group: String,
+        kind: String,
+        at: i64,
+        offsets: Vec<EntryOffset>,
+    },
+    #[serde(rename = "forget")]
+    Forget {
+        group: String,
+        partitions: Vec<(String, i32)>,
+    },
+    #[serde(rename = "forget_group")]
+    ForgetGroup { group: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct EntryOffset {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    epoch: i32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    note: String,
+}
+
+impl OffsetStore {
+    /// Opens the journal in the data folder and reads it.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+        let path = data_dir.join(FILE);
+        let (journal, replay) = Journal::open(&path).map_err(|source| Error::Storage {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        if replay.cut_bytes > 0 {
+            tracing::warn!(path = %path.display(), cut_bytes = replay.cut_bytes, "cut a half-written entry");
+        }
+        let mut store = Self {
+            groups: HashMap::new(),
+            compact_size: 0,
+            unsynced: false,
+            journal,
+        };
+        for bytes in &replay.entries {
+            let entry = serde_json::from_slice(bytes).map_err(|error| Error::Damaged {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+            store.apply(entry);
+        }
+        Ok(store)
+    }
+
+    /// One group's offsets.
+    pub(crate) fn of(&self, group: &StrBytes) -> Option<&GroupOffsets> {
+        self.groups.get(group)
+    }
+
+    /// Every group that has committed something.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&StrBytes, &GroupOffsets)> {
+        self.groups.iter()
+    }
+
+    /// Commits offsets, all or none.
+    pub(crate) fn commit(
+        &mut self,
+        group: &StrBytes,
+        protocol_type: &StrBytes,
+        offsets: Vec<(TopicPartition, Committed)>,
+    ) -> io::Result<()> {
+        let Some(at) = offsets.first().map(|(_, committed)| committed.committed_at) else {
+            return Ok(());
+        };
+        self.record(commit_entry(
+            group,
+            protocol_type,
+            at,
+            offsets
+                .iter()
+                .map(|(partition, committed)| (partition, committed)),
+        ))
+    }
+
+    /// Forgets what a group has committed for some partitions.
+    pub(crate) fn forget(&mut self, group: &StrBytes, partitions: &[TopicPartition]) -> io::Result<()> {
+        self.record(Entry::Forget {
+            group: group.to_string(),
+            partitions: partitions
+                .iter()
+                .map(|(topic, partition)| (topic.to_string(), *partition))
+                .collect(),
+        })
+    }
+
+    /// Forgets everything a group has committed.
+    pub(crate) fn forget_group(&mut self, group: &StrBytes) -> io::Result<()> {
+        if !self.groups.contains_key(group) {
+            return Ok(());
+        }
+        self.record(Entry::ForgetGroup {
+            group: group.to_string(),
+        })
+    }
+
+    /// Forgets a deleted topic in every group.
+    pub(crate) fn forget_topic(&mut self, topic: &StrBytes) -> io::Result<()> {
+        let affected: Vec<(StrBytes, Vec<TopicPartition>)> = self
+            .groups
+            .iter()
+            .map(|(group, offsets)| {
+                let partitions = offsets
+                    .partitions
+                    .keys()
+                    .filter(|(name, _)| name == topic)
+                    .cloned()
+                    .collect::<Vec<_>>();
+                (group.clone(), partitions)
+            })
+            .filter(|(_, partitions)| !partitions.is_empty())
+            .collect();
+        affected
+            .iter()
+            .try_for_each(|(group, partitions)| self.forget(group, partitions))
+    }
+
+    /// Brings the journal to the disk, rewriting it when most of it is out of date; blocks on the disk.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.journal.size() >= REWRITE_FROM.max(4 * self.compact_size) {
+            let entries = self
+                .groups
+                .iter()
+                .flat_map(|(group, offsets)| {
+                    // One entry for each moment, since an entry has one.
+                    offsets.partitions.iter().map(move |(partition, committed)| {
+                        let at = committed.committed_at;
+                        let one = std::iter::once((partition, committed));
+                        serde_json::to_vec(&commit_entry(group, &offsets.protocol_type, at, one))
+                    })
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            self.journal.rewrite(entries.iter().map(Vec::as_slice))?;
+            self.compact_size = self.journal.size();
+        } else if self.unsynced {
+            self.journal.sync()?;
+        }
+        self.unsynced = false;
+        Ok(())
+    }
+
+    fn record(&mut self, entry: Entry) -> io::Result<()> {
+        self.journal.append(&serde_json::to_vec(&entry)?)?;
+        self.unsynced = true;
+        self.apply(entry);
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Commit {
+                group,
+                kind,
+                at,
+                offsets,
+            } => {
+                let group = self.groups.entry(StrBytes::from_string(group)).or_default();
+                group.protocol_type = StrBytes::from_string(kind);
+                for offset in offsets {
+                    group.partitions.insert(
+                        (StrBytes::from_string(offset.topic), offset.partition),
+                        Committed {
+                            offset: offset.offset,
+                            leader_epoch: offset.epoch,
+                            metadata: StrBytes::from_string(offset.note),
+                            committed_at: at,
+                        },
+                    );
+                }
+            }
+            Entry::Forget { group, partitions } => {
+                let group = StrBytes::from_string(group);
+                if let Some(offsets) = self.groups.get_mut(&group) {
+                    for (topic, partition) in partitions {
+                        offsets
+                            .partitions
+                            .remove(&(StrBytes::from_string(topic), partition));
+                    }
+                    if offsets.partitions.is_empty() {
+                        self.groups.remove(&group);
+                    }
+                }
+            }
+            Entry::ForgetGroup { group } => {
+                self.groups.remove(&StrBytes::from_string(group));
+            }
+        }
+    }
+}
+
+fn commit_entry<'a>(
+    group: &StrBytes,
+    protocol_type: &StrBytes,
+    at: i64,
+    offsets: impl Iterator<Item = (&'a TopicPartition, &'a Committed)>,
+) -> Entry {
+    Entry::Commit {
+        group: group.to_string(),
+        kind: protocol_type.to_string(),
+        at,
+        offsets: offsets
+            .map(|((topic, partition), committed)| EntryOffset {
+                topic: topic.to_string(),
+                partition: *partition,
+                offset: committed.offset,
+                epoch: committed.leader_epoch,
+                note: committed.metadata.to_string(),
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &'static str) -> StrBytes {
+        StrBytes::from_static_str(text)
+    }
+
+    fn at(offset: i64) -> Committed {
+        Committed {
+            offset,
+            leader_epoch: 0,
+            metadata: name("note"),
+            committed_at: 7,
+        }
+    }
+
+    #[test]
+    fn commits_survive_a_restart_and_a_rewrite() {
+        let folder = tempfile::tempdir().unwrap();
+        let (group, topic) = (name("readers"), name("lines"));
+        let mut store = OffsetStore::open(folder.path()).unwrap();
+        for offset in 0..20_000 {
+            let offsets = vec![((topic.clone(), 0), at(offset)), ((topic.clone(), 1), at(5))];
+            store.commit(&group, &name("consumer"), offsets).unwrap();
+        }
+        let before = store.journal.size();
+        store.flush().unwrap();
+        assert!(store.journal.size() < before / 100);
+        let store = OffsetStore::open(folder.path()).unwrap();
+        let found = store.of(&group).unwrap();
+        assert_eq!(found.partitions[&(topic.clone(), 0)], at(19_999));
+        assert_eq!(found.partitions[&(topic, 1)], at(5));
+        assert_eq!(found.protocol_type, name("consumer"));
+    }
+
+    #[test]
+    fn a_deleted_topic_is_forgotten_everywhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = OffsetStore::open(folder.path()).unwrap();
+        for group in ["one", "two"] {
+            let offsets = vec![((name("lines"), 0), at(3))];
+            store.commit(&name(group), &name("consumer"), offsets).unwrap();
+        }
+        store.forget_topic(&name("lines")).unwrap();
+        assert_eq!(store.groups().count(), 0);
+        let store = OffsetStore::open(folder.path()).unwrap();
+        assert_eq!(store.groups().count(), 0);
+    }
+}

@@ -1,0 +1,7 @@
+//! Sockets, frames, and which request goes where.
+//!
+//! It knows nothing of what requests mean: that is `api`'s.
+
+pub(crate) mod connection;
+pub(crate) mod dispatch;
+pub(crate) mod listener;

@@ -1,0 +1,505 @@
+//! A partition's log: segments in a row, the last of which is written to.
+//!
+//! The log assigns offsets, recognises repeated batches, finds records by offset and time, and drops old segments. It
+//! is not thread-safe; its owner locks it, and the slow parts (syncing, reading) are handed out as values that are run
+//! without the lock: [`Flush`], [`Range`].
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::batch::{BatchFault, BatchHeader};
+use super::checkpoint::Checkpoint;
+use super::directory::{Durability, sync_folder};
+use super::read::Range;
+use super::segment::{self, Segment, write_index};
+use crate::producers::{ProducerTable, Verdict};
+
+/// Bytes appended before the index and the producers are written down again; recovery reads at most this much.
+const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The settings of a topic that its logs obey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogSettings {
+    /// Size at which a new segment is started.
+    pub(crate) segment_bytes: u64,
+    /// Age at which a new segment is started, in milliseconds.
+    pub(crate) segment_ms: i64,
+    /// Age at which a segment may be deleted, in milliseconds; `None` keeps it.
+    pub(crate) retention_ms: Option<i64>,
+    /// Size of the log beyond which its oldest segments are deleted.
+    pub(crate) retention_bytes: Option<u64>,
+    /// Largest batch accepted.
+    pub(crate) max_message_bytes: usize,
+}
+
+/// A partition's log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    folder: PathBuf,
+    /// In order of offsets, never empty.
+    segments: Vec<Segment>,
+    start_offset: i64,
+    producers: ProducerTable,
+    /// Bytes appended since the last checkpoint.
+    since_checkpoint: u64,
+    /// Whether the checkpoint on disk is out of date in any way.
+    checkpoint_due: bool,
+}
+
+/// Where an appended batch went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// Offset of its first record.
+    pub(crate) base_offset: i64,
+    /// Whether it had been stored before, so that nothing was written.
+    pub(crate) duplicate: bool,
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    /// It is not a whole, undamaged batch.
+    #[error("the batch is refused: {0}")]
+    Batch(#[from] BatchFault),
+    /// It is larger than the topic allows.
+    #[error("the batch has {size} bytes, the topic takes {limit}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The topic's `max.message.bytes`.
+        limit: usize,
+    },
+    /// A client sent a marker only the broker may write.
+    #[error("control batches are the broker's own")]
+    Control,
+    /// It belongs to a transaction that was never begun.
+    #[error("the producer has no transaction")]
+    NoTransaction,
+    /// Batches before it are missing.
+    #[error("the sequence number is not the next one")]
+    OutOfOrder,
+    /// A newer instance of the producer has taken over.
+    #[error("the producer epoch is fenced")]
+    Fenced,
+    /// The disk refused it.
+    #[error("the log cannot be written")]
+    Storage(#[from] io::Error),
+}
+
+/// Why an offset cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// It lies before the log's start or after its end.
+    #[error("the offset lies outside the log")]
+    OutOfRange,
+    /// The disk refused it.
+    #[error("the log cannot be read")]
+    Storage(#[from] io::Error),
+}
+
+/// What recovery found in a log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Recovery {
+    /// Bytes behind the last whole batch that were cut.
+    pub(crate) cut_bytes: u64,
+    /// Segments behind a damaged one that were removed.
+    pub(crate) removed_segments: usize,
+}
+
+impl Log {
+    /// Opens the log in `folder`, which is created when missing.
+    pub(crate) fn open(folder: &Path) -> io::Result<(Self, Recovery)> {
+        fs::create_dir_all(folder)?;
+        let checkpoint = Checkpoint::read(folder);
+        let mut recovery = Recovery::default();
+        let mut segments: Vec<Segment> = Vec::new();
+        for (base_offset, path) in segment::list(folder)? {
+            let follows = segments
+                .last()
+                .is_none_or(|last| last.index.next_offset == base_offset);
+            if recovery.cut_bytes > 0 || !follows {
+                // Behind a hole nothing can be trusted to follow on; a power cut before a sync leaves such a tail.
+                recovery.removed_segments += 1;
+                fs::remove_file(&path)?;
+                continue;
+            }
+            let (segment, torn) = Segment::recover(&path, base_offset)?;
+            recovery.cut_bytes += torn.map_or(0, |torn| torn.bytes);
+            if let Some(last) = segments.last_mut() {
+                close_if_synced(last);
+            }
+            segments.push(segment);
+        }
+        let checkpoint_start = checkpoint
+            .as_ref()
+            .map_or(0, |checkpoint| checkpoint.start_offset);
+        if segments.is_empty() {
+            segments.push(Segment::create(folder, checkpoint_start)?);
+        }
+        let mut log = Self {
+            folder: folder.to_owned(),
+            start_offset: 0,
+            segments,
+            producers: ProducerTable::default(),
+            since_checkpoint: 0,
+            checkpoint_due: recovery != Recovery::default(),
+        };
+        log.start_offset = checkpoint_start.clamp(log.segments[0].base_offset, log.next_offset());
+        log.recover_producers(checkpoint)?;
+        Ok((log, recovery))
+    }
+
+    /// Offset the next record will get: the end of the log, and its high watermark, for there is one replica.
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.active().index.next_offset
+    }
+
+    /// First offset offered to consumers.
+    pub(crate) fn start_offset(&self) -> i64 {
+        self.start_offset
+    }
+
+    /// End of what is decided: records of open transactions lie behind it.
+    pub(crate) fn last_stable_offset(&self) -> i64 {
+        self.next_offset()
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn size(&self) -> u64 {
+        self.segments.iter().map(Segment::size).sum()
+    }
+
+    /// The idempotent producers known here.
+    pub(crate) fn producers(&self) -> &ProducerTable {
+        &self.producers
+    }
+
+    /// Appends one batch a producer sent.
+    pub(crate) fn append(&mut self, batch: &[u8], settings: &LogSettings) -> Result<Appended, AppendError> {
+        let mut header = BatchHeader::parse_produced(batch)?;
+        if header.size > settings.max_message_bytes {
+            return Err(AppendError::TooLarge {
+                size: header.size,
+                limit: settings.max_message_bytes,
+            });
+        }
+        if header.is_control() {
+            return Err(AppendError::Control);
+        }
+        if header.is_transactional() {
+            return Err(AppendError::NoTransaction);
+        }
+        match self.producers.judge(&header) {
+            Verdict::Append => {}
+            Verdict::Duplicate { first_offset } => {
+                return Ok(Appended {
+                    base_offset: first_offset,
+                    duplicate: true,
+                });
+            }
+            Verdict::OutOfOrder => return Err(AppendError::OutOfOrder),
+            Verdict::Fenced => return Err(AppendError::Fenced),
+        }
+        header.base_offset = self.next_offset();
+        self.roll_if_full(&header, settings)?;
+        self.active_mut().append(&header, batch)?;
+        self.producers.note(&header);
+        self.since_checkpoint += header.size as u64;
+        self.checkpoint_due = true;
+        Ok(Appended {
+            base_offset: header.base_offset,
+            duplicate: false,
+        })
+    }
+
+    /// The part of the log where the batch that holds `offset` lies; `None` at the end of the log.
+    pub(crate) fn range_at(&self, offset: i64) -> Result<Option<Range>, ReadError> {
+        if offset < self.start_offset || offset > self.next_offset() {
+            return Err(ReadError::OutOfRange);
+        }
+        let after = self
+            .segments
+            .partition_point(|segment| segment.base_offset <= offset);
+        // An offset removed by compaction is answered by the next one that is left.
+        let holder = self.segments[after.saturating_sub(1)..]
+            .iter()
+            .find(|segment| segment.index.next_offset > offset);
+        match holder {
+            Some(segment) => {
+                let position = segment.index.position_of_offset(offset);
+                Ok(Some(segment.range_from(position)?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Whether `offset` lies in the segment being written, whose bytes are as good as certainly in memory.
+    pub(crate) fn is_recent(&self, offset: i64) -> bool {
+        offset >= self.active().base_offset
+    }
+
+    /// The parts of the log that may hold the first record at or after `timestamp`, in order.
+    pub(crate) fn ranges_since(&self, timestamp: i64) -> io::Result<Vec<Range>> {
+        self.segments
+            .iter()
+            .filter(|segment| segment.size() > 0 && segment.index.max_timestamp >= timestamp)
+            .map(|segment| segment.range_from(segment.index.position_of_time(timestamp)))
+            .collect()
+    }
+
+    /// Largest timestamp in the log; `None` when it is empty.
+    pub(crate) fn max_timestamp(&self) -> Option<i64> {
+        self.segments
+            .iter()
+            .filter(|segment| segment.size() > 0)
+            .map(|segment| segment.index.max_timestamp)
+            .max()
+    }
+
+    /// Gives up everything before `offset` (at most the end of the log) and returns the new start.
+    pub(crate) fn delete_before(&mut self, offset: i64) -> io::Result<i64> {
+        let offset = offset.min(self.next_offset());
+        if offset > self.start_offset {
+            self.start_offset = offset;
+            // Written down before the segments go, so that a crash cannot bring the records back.
+            self.write_checkpoint(Durability::Disk)?;
+        }
+        while self.segments.len() > 1 && self.segments[0].index.next_offset <= self.start_offset {
+            self.segments.remove(0).remove()?;
+        }
+        Ok(self.start_offset)
+    }
+
+    /// Deletes the segments that are too old at `now_ms`, or too much; returns how many.
+    pub(crate) fn apply_retention(&mut self, now_ms: i64, settings: &LogSettings) -> io::Result<usize> {
+        if let Some(retention_ms) = settings.retention_ms {
+            let keep_from = now_ms.saturating_sub(retention_ms);
+            let expired = self
+                .segments
+                .iter()
+                .take_while(|segment| segment.size() > 0 && segment.index.max_timestamp < keep_from)
+                .count();
+            if expired == self.segments.len() {
+                // Everything is too old: the segment being written is closed, so that it can go as well.
+                self.roll()?;
+            }
+            self.drop_first(expired)?;
+            if expired > 0 {
+                return Ok(expired);
+            }
+        }
+        let mut dropped = 0;
+        if let Some(limit) = settings.retention_bytes {
+            let mut excess = self.size().saturating_sub(limit);
+            for segment in &self.segments[..self.segments.len() - 1] {
+                if segment.size() > excess {
+                    break;
+                }
+                excess -= segment.size();
+                dropped += 1;
+            }
+            self.drop_first(dropped)?;
+        }
+        Ok(dropped)
+    }
+
+    /// Forgets producers silent since `before_ms`.
+    pub(crate) fn forget_producers(&mut self, before_ms: i64) {
+        self.producers.forget_older_than(before_ms);
+    }
+
+    /// Whether anything was appended that is not known to be on the disk, or the checkpoint is out of date.
+    pub(crate) fn needs_flush(&self) -> bool {
+        self.checkpoint_due || self.segments.iter().any(Segment::is_unsynced)
+    }
+
+    /// Prepares to bring everything appended so far to the disk.
+    pub(crate) fn begin_flush(&mut self, checkpoint: CheckpointWhen) -> io::Result<Flush> {
+        let with_checkpoint = match checkpoint {
+            CheckpointWhen::Due => self.since_checkpoint >= CHECKPOINT_BYTES,
+            CheckpointWhen::Always => self.checkpoint_due,
+            CheckpointWhen::Never => false,
+        };
+        let files = self
+            .segments
+            .iter()
+            .filter(|segment| segment.is_unsynced())
+            .map(|segment| {
+                Ok(UnsyncedFile {
+                    base_offset: segment.base_offset,
+                    file: segment.file()?,
+                    size: segment.size(),
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        let mut flush = Flush {
+            folder: self.folder.clone(),
+            files,
+            indexes: Vec::new(),
+            checkpoint: None,
+        };
+        if with_checkpoint {
+            for segment in &self.segments {
+                if segment.index_written < segment.size() {
+                    let path = segment.index_path();
+                    flush.indexes.push((path, segment.index.encode()));
+                }
+            }
+            flush.checkpoint = Some(self.checkpoint());
+            self.since_checkpoint = 0;
+            self.checkpoint_due = false;
+        }
+        Ok(flush)
+    }
+
+    /// Takes note of what a flush has brought to the disk.
+    pub(crate) fn end_flush(&mut self, flush: &Flush) {
+        let with_indexes = flush.checkpoint.is_some();
+        let last = self.segments.len() - 1;
+        for (position, segment) in self.segments.iter_mut().enumerate() {
+            let flushed = flush
+                .files
+                .iter()
+                .find(|file| file.base_offset == segment.base_offset);
+            if let Some(flushed) = flushed {
+                segment.synced = segment.synced.max(flushed.size);
+            }
+            if with_indexes {
+                segment.index_written = segment.index_written.max(segment.synced);
+            }
+            if position != last {
+                close_if_synced(segment);
+            }
+        }
+    }
+
+    /// Asks for the checkpoint again after a flush that failed.
+    pub(crate) fn flush_failed(&mut self) {
+        self.checkpoint_due = true;
+    }
+
+    fn active(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    fn active_mut(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            start_offset: self.start_offset,
+            producers_at: self.next_offset(),
+            producers: self.producers.clone(),
+        }
+    }
+
+    fn write_checkpoint(&mut self, durability: Durability) -> io::Result<()> {
+        self.checkpoint().write(&self.folder, durability)
+    }
+
+    fn roll_if_full(&mut self, header: &BatchHeader, settings: &LogSettings) -> io::Result<()> {
+        let active = self.active();
+        let full = active.size() + header.size as u64 > settings.segment_bytes;
+        let old = header.max_timestamp.saturating_sub(active.index.max_timestamp) > settings.segment_ms;
+        let too_far = header.next_offset() - active.base_offset > i64::from(u32::MAX);
+        if active.size() > 0 && (full || old || too_far) {
+            self.roll()?;
+        }
+        Ok(())
+    }
+
+    fn roll(&mut self) -> io::Result<()> {
+        let segment = Segment::create(&self.folder, self.next_offset())?;
+        self.segments.push(segment);
+        Ok(())
+    }
+
+    /// Removes the first `count` segments, never the one being written.
+    fn drop_first(&mut self, count: usize) -> io::Result<()> {
+        for _ in 0..count.min(self.segments.len() - 1) {
+            let start = self.segments[1].base_offset;
+            self.start_offset = self.start_offset.max(start);
+            self.checkpoint_due = true;
+            self.segments.remove(0).remove()?;
+        }
+        Ok(())
+    }
+
+    /// Fills the table of producers from the checkpoint and from the batches after it.
+    fn recover_producers(&mut self, checkpoint: Option<Checkpoint>) -> io::Result<()> {
+        let mut from = self.segments[0].base_offset;
+        if let Some(checkpoint) = checkpoint
+            && checkpoint.producers_at <= self.next_offset()
+        {
+            from = from.max(checkpoint.producers_at);
+            self.producers = checkpoint.producers;
+        }
+        for segment in &self.segments {
+            if segment.index.next_offset <= from {
+                continue;
+            }
+            let range = segment.range_from(segment.index.position_of_offset(from))?;
+            let mut scan = range.scan();
+            while let Some((_, header)) = scan.next_header()? {
+                if header.base_offset >= from {
+                    self.producers.note(&header);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a flush writes the index and the producers down as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckpointWhen {
+    /// When enough was appended since the last time.
+    Due,
+    /// Whenever there is anything new: at rest and at the end.
+    Always,
+    /// Not now.
+    Never,
+}
+
+/// The slow part of a flush, to be run without the log's lock.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    folder: PathBuf,
+    files: Vec<UnsyncedFile>,
+    indexes: Vec<(PathBuf, Vec<u8>)>,
+    checkpoint: Option<Checkpoint>,
+}
+
+#[derive(Debug)]
+struct UnsyncedFile {
+    base_offset: i64,
+    file: Arc<File>,
+    size: u64,
+}
+
+impl Flush {
+    /// Syncs the files, then writes the index and the checkpoint that rely on them.
+    pub(crate) fn run(&self) -> io::Result<()> {
+        for unsynced in &self.files {
+            unsynced.file.sync_data()?;
+        }
+        for (path, bytes) in &self.indexes {
+            write_index(path, bytes)?;
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.write(&self.folder, Durability::Process)?;
+            sync_folder(&self.folder)?;
+        }
+        Ok(())
+    }
+}
+
+fn close_if_synced(segment: &mut Segment) {
+    if !segment.is_unsynced() {
+        segment.close();
+    }
+}

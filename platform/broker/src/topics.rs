@@ -1,0 +1,463 @@
+//! The topics of the broker: their list, their settings, their partitions.
+//!
+//! The list lives in memory behind a lock and in one file that is replaced as a whole whenever it changes. Changes are
+//! made one at a time; lookups never wait for the disk. Nothing here knows of requests.
+
+pub(crate) mod catalog;
+pub(crate) mod partition;
+pub(crate) mod settings;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
+
+use self::catalog::{Catalog, CatalogTopic};
+use self::partition::Partition;
+use self::settings::{InvalidSetting, TopicSettings};
+use crate::config::{Config, RetentionDefaults};
+use crate::error::Error;
+use crate::identity::random_uuid;
+
+const TOPICS_FOLDER: &str = "topics";
+/// More partitions than this in one topic are a mistake on one machine.
+const MAX_PARTITIONS: i32 = 10_000;
+/// Kafka's own limit; the name becomes part of a folder's name.
+const MAX_NAME_LEN: usize = 249;
+/// Producer ids taken from the catalog at once, so that handing one out rarely touches the disk.
+const PRODUCER_ID_BLOCK: i64 = 1000;
+
+/// A topic as it is at one moment; a change makes a new one.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    /// Its id, different when it is deleted and created again.
+    pub(crate) id: Uuid,
+    /// Its name.
+    pub(crate) name: StrBytes,
+    /// Its partitions, by index.
+    pub(crate) partitions: Vec<Arc<Partition>>,
+    /// Its settings.
+    pub(crate) settings: TopicSettings,
+}
+
+impl Topic {
+    /// One of its partitions.
+    pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+}
+
+/// Why a topic could not be created or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TopicError {
+    /// The name is not one a topic may have.
+    #[error("a topic cannot be named `{name}`: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is one already.
+    #[error("topic `{name}` already exists")]
+    Exists {
+        /// Its name.
+        name: String,
+    },
+    /// There is none.
+    #[error("there is no such topic")]
+    Unknown,
+    /// The number of partitions is impossible.
+    #[error("{0} partitions cannot be had")]
+    Partitions(i32),
+    /// More than one copy was asked for.
+    #[error("replication factor {0} is impossible with one broker")]
+    Replication(i16),
+    /// Replicas were assigned to brokers that do not exist.
+    #[error("the replica assignment names brokers that do not exist")]
+    Assignment,
+    /// A setting is unknown or has an impossible value.
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    /// The disk refused it.
+    #[error("the topic cannot be stored: {0}")]
+    Storage(#[from] io::Error),
+}
+
+impl TopicError {
+    /// Kafka's code for it.
+    pub(crate) fn code(&self) -> ResponseError {
+        match self {
+            Self::Name { .. } => ResponseError::InvalidTopicException,
+            Self::Exists { .. } => ResponseError::TopicAlreadyExists,
+            Self::Unknown => ResponseError::UnknownTopicOrPartition,
+            Self::Partitions(_) => ResponseError::InvalidPartitions,
+            Self::Replication(_) => ResponseError::InvalidReplicationFactor,
+            Self::Assignment => ResponseError::InvalidReplicaAssignment,
+            Self::Setting(_) => ResponseError::InvalidConfig,
+            Self::Storage(_) => ResponseError::KafkaStorageError,
+        }
+    }
+}
+
+/// Whether a change is made or only checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commitment {
+    /// It is made.
+    Apply,
+    /// It is checked, and nothing changes.
+    ValidateOnly,
+}
+
+/// All topics of the broker.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    folder: PathBuf,
+    catalog_path: PathBuf,
+    defaults: RetentionDefaults,
+    default_partitions: i32,
+    cluster_id: String,
+    listed: RwLock<Listed>,
+    /// Held by whoever changes the list, over the disk's work.
+    changing: Mutex<ProducerIds>,
+}
+
+#[derive(Debug, Default)]
+struct Listed {
+    by_name: BTreeMap<StrBytes, Arc<Topic>>,
+    by_id: HashMap<Uuid, Arc<Topic>>,
+}
+
+/// Producer ids: `next` is the next to hand out, ids below `reserved` may be handed out without asking the disk.
+#[derive(Debug)]
+struct ProducerIds {
+    next: i64,
+    reserved: i64,
+}
+
+impl Topics {
+    /// Opens every topic in the data folder.
+    pub(crate) fn open(config: &Config) -> Result<Self, Error> {
+        let folder = config.data_dir.join(TOPICS_FOLDER);
+        let failed = |action, path: &PathBuf| {
+            let path = path.clone();
+            move |source| Error::Storage { action, path, source }
+        };
+        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        let catalog_path = config.data_dir.join(catalog::FILE);
+        let catalog = match Catalog::read(&catalog_path)? {
+            Some(catalog) => catalog,
+            None => {
+                let catalog = Catalog::new(random_uuid().simple().to_string());
+                catalog
+                    .write(&catalog_path)
+                    .map_err(failed("write", &catalog_path))?;
+                catalog
+            }
+        };
+        let topics = Self {
+            defaults: config.retention.clone(),
+            default_partitions: config.default_partitions,
+            cluster_id: catalog.cluster_id.clone(),
+            listed: RwLock::default(),
+            changing: Mutex::new(ProducerIds {
+                next: catalog.next_producer_id,
+                reserved: catalog.next_producer_id,
+            }),
+            catalog_path,
+            folder,
+        };
+        for (name, entry) in &catalog.topics {
+            let path = topics.topic_folder(name, entry.id);
+            let topic = topics.open_topic(name, entry).map_err(failed("open", &path))?;
+            topics.list_topic(topic);
+        }
+        topics.remove_strays(&catalog);
+        Ok(topics)
+    }
+
+    /// The cluster's id, made up when the data folder was.
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Partitions of a topic whose creator asked for no particular number.
+    pub(crate) fn default_partitions(&self) -> i32 {
+        self.default_partitions
+    }
+
+    /// The settings that apply where topics do not override them.
+    pub(crate) fn defaults(&self) -> &RetentionDefaults {
+        &self.defaults
+    }
+
+    /// The topic of that name.
+    pub(crate) fn by_name(&self, name: &StrBytes) -> Option<Arc<Topic>> {
+        self.listed().by_name.get(name).cloned()
+    }
+
+    /// The topic with that id.
+    pub(crate) fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.listed().by_id.get(&id).cloned()
+    }
+
+    /// Every topic, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        self.listed().by_name.values().cloned().collect()
+    }
+
+    /// Creates a topic; `-1` partitions stands for the default.
+    pub(crate) fn create(
+        &self,
+        name: &StrBytes,
+        partitions: i32,
+        overrides: BTreeMap<String, String>,
+        commitment: Commitment,
+    ) -> Result<Arc<Topic>, TopicError> {
+        check_name(name)?;
+        let changing = self.change();
+        if self.by_name(name).is_some() {
+            return Err(TopicError::Exists {
+                name: name.to_string(),
+            });
+        }
+        let partitions = match partitions {
+            -1 => self.default_partitions,
+            1..=MAX_PARTITIONS => partitions,
+            _ => return Err(TopicError::Partitions(partitions)),
+        };
+        let entry = CatalogTopic {
+            id: random_uuid(),
+            partitions,
+            settings: overrides,
+        };
+        let settings = TopicSettings::new(entry.settings.clone(), &self.defaults)?;
+        if commitment == Commitment::ValidateOnly {
+            return Ok(Arc::new(Topic {
+                id: Uuid::nil(),
+                name: name.clone(),
+                partitions: Vec::new(),
+                settings,
+            }));
+        }
+        let opened = self.open_topic(name, &entry);
+        let folder = self.topic_folder(name, entry.id);
+        let stored = opened.and_then(|topic| {
+            let mut catalog = self.catalog(&changing);
+            catalog.topics.insert(name.to_string(), entry);
+            catalog.write(&self.catalog_path)?;
+            Ok(topic)
+        });
+        match stored {
+            Ok(topic) => Ok(self.list_topic(topic)),
+            Err(error) => {
+                // A stray folder would be removed at the next start anyway.
+                let _ = fs::remove_dir_all(folder);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Deletes a topic and its records.
+    pub(crate) fn delete(&self, name: &StrBytes) -> Result<Arc<Topic>, TopicError> {
+        let changing = self.change();
+        let topic = self.by_name(name).ok_or(TopicError::Unknown)?;
+        let mut catalog = self.catalog(&changing);
+        catalog.topics.remove(name.as_str());
+        catalog.write(&self.catalog_path)?;
+        {
+            let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+            listed.by_name.remove(name);
+            listed.by_id.remove(&topic.id);
+        }
+        for partition in &topic.partitions {
+            partition.retire();
+        }
+        let folder = self.topic_folder(name, topic.id);
+        if let Err(error) = fs::remove_dir_all(&folder) {
+            tracing::warn!(path = %folder.display(), %error, "cannot remove a deleted topic's folder; it goes at the next start");
+        }
+        Ok(topic)
+    }
+
+    /// Gives a topic more partitions.
+    pub(crate) fn grow(
+        &self,
+        name: &StrBytes,
+        partitions: i32,
+        commitment: Commitment,
+    ) -> Result<(), TopicError> {
+        let changing = self.change();
+        let topic = self.by_name(name).ok_or(TopicError::Unknown)?;
+        let present = topic.partitions.len() as i32;
+        if partitions <= present || partitions > MAX_PARTITIONS {
+            return Err(TopicError::Partitions(partitions));
+        }
+        if commitment == Commitment::ValidateOnly {
+            return Ok(());
+        }
+        let mut grown = topic.partitions.clone();
+        for index in present..partitions {
+            grown.push(Arc::new(self.open_partition(name, topic.id, index)?));
+        }
+        let mut catalog = self.catalog(&changing);
+        if let Some(entry) = catalog.topics.get_mut(name.as_str()) {
+            entry.partitions = partitions;
+        }
+        catalog.write(&self.catalog_path)?;
+        self.list_topic(Topic {
+            id: topic.id,
+            name: topic.name.clone(),
+            partitions: grown,
+            settings: topic.settings.clone(),
+        });
+        Ok(())
+    }
+
+    /// Changes a topic's settings: `change` is given the present overrides and edits them.
+    pub(crate) fn configure(
+        &self,
+        name: &StrBytes,
+        commitment: Commitment,
+        change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<(), InvalidSetting>,
+    ) -> Result<(), TopicError> {
+        let changing = self.change();
+        let topic = self.by_name(name).ok_or(TopicError::Unknown)?;
+        let mut overrides = topic.settings.overrides().clone();
+        change(&mut overrides)?;
+        let settings = TopicSettings::new(overrides.clone(), &self.defaults)?;
+        if commitment == Commitment::ValidateOnly {
+            return Ok(());
+        }
+        let mut catalog = self.catalog(&changing);
+        if let Some(entry) = catalog.topics.get_mut(name.as_str()) {
+            entry.settings = overrides;
+        }
+        catalog.write(&self.catalog_path)?;
+        self.list_topic(Topic {
+            id: topic.id,
+            name: topic.name.clone(),
+            partitions: topic.partitions.clone(),
+            settings,
+        });
+        Ok(())
+    }
+
+    /// A producer id no producer has had before, over restarts too.
+    pub(crate) fn next_producer_id(&self) -> io::Result<i64> {
+        let mut ids = self.change();
+        if ids.next == ids.reserved {
+            let mut catalog = self.catalog(&ids);
+            catalog.next_producer_id = ids.next + PRODUCER_ID_BLOCK;
+            catalog.write(&self.catalog_path)?;
+            ids.reserved = catalog.next_producer_id;
+        }
+        ids.next += 1;
+        Ok(ids.next - 1)
+    }
+
+    fn listed(&self) -> std::sync::RwLockReadGuard<'_, Listed> {
+        self.listed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> MutexGuard<'_, ProducerIds> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The catalog of what is listed now; only whoever is changing it may ask.
+    fn catalog(&self, changing: &ProducerIds) -> Catalog {
+        let mut catalog = Catalog::new(self.cluster_id.clone());
+        catalog.next_producer_id = changing.reserved;
+        for (name, topic) in &self.listed().by_name {
+            let entry = CatalogTopic {
+                id: topic.id,
+                partitions: topic.partitions.len() as i32,
+                settings: topic.settings.overrides().clone(),
+            };
+            catalog.topics.insert(name.to_string(), entry);
+        }
+        catalog
+    }
+
+    fn list_topic(&self, topic: Topic) -> Arc<Topic> {
+        let topic = Arc::new(topic);
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        listed.by_name.insert(topic.name.clone(), Arc::clone(&topic));
+        listed.by_id.insert(topic.id, Arc::clone(&topic));
+        topic
+    }
+
+    /// The folder has the id in its name, so that a topic created anew never meets the files of the deleted one.
+    fn topic_folder(&self, name: &str, id: Uuid) -> PathBuf {
+        // A file name has at most 255 bytes; the id alone already makes it unique.
+        let shown = &name[..name.len().min(200)];
+        self.folder.join(format!("{shown}-{}", id.simple()))
+    }
+
+    fn open_topic(&self, name: &str, entry: &CatalogTopic) -> io::Result<Topic> {
+        let settings = TopicSettings::new(entry.settings.clone(), &self.defaults).unwrap_or_else(|error| {
+            tracing::warn!(topic = name, %error, "stored settings ignored");
+            TopicSettings::defaults(&self.defaults)
+        });
+        let partitions = (0..entry.partitions)
+            .map(|index| Ok(Arc::new(self.open_partition(name, entry.id, index)?)))
+            .collect::<io::Result<_>>()?;
+        Ok(Topic {
+            id: entry.id,
+            name: StrBytes::from_string(name.to_owned()),
+            partitions,
+            settings,
+        })
+    }
+
+    fn open_partition(&self, name: &str, id: Uuid, index: i32) -> io::Result<Partition> {
+        let folder = self.topic_folder(name, id).join(index.to_string());
+        Partition::open(name, index, &folder)
+    }
+
+    /// Removes the folders of topics that are not in the catalog: created or deleted half-way when the broker died.
+    fn remove_strays(&self, catalog: &Catalog) {
+        let known: std::collections::HashSet<PathBuf> = catalog
+            .topics
+            .iter()
+            .map(|(name, entry)| self.topic_folder(name, entry.id))
+            .collect();
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if !known.contains(&path) {
+                tracing::warn!(path = %path.display(), "removing the folder of a topic that does not exist");
+                if let Err(error) = fs::remove_dir_all(&path) {
+                    tracing::warn!(path = %path.display(), %error, "cannot remove the folder");
+                }
+            }
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), TopicError> {
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name == "." || name == ".." {
+        "it is a folder's name"
+    } else if name.len() > MAX_NAME_LEN {
+        "it is longer than 249 characters"
+    } else if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    {
+        "only ASCII letters, digits, `.`, `_` and `-` are allowed"
+    } else {
+        return Ok(());
+    };
+    Err(TopicError::Name {
+        name: name.to_owned(),
+        reason,
+    })
+}

@@ -1,0 +1,177 @@
+//! One partition: its log behind a lock, and the consumers waiting for it to grow.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::storage::log::{AppendError, Appended, CheckpointWhen, Log, LogSettings, ReadError, Recovery};
+use crate::storage::read::Range;
+
+/// One partition of a topic.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    log: Mutex<Log>,
+    waiting: Mutex<Vec<Arc<Notify>>>,
+    retired: AtomicBool,
+}
+
+/// Whether a read finds its bytes in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Warmth {
+    /// As good as certainly: it is the part being written.
+    Recent,
+    /// It may have to come from the disk.
+    Old,
+}
+
+/// The ends of a partition at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// First offset offered.
+    pub(crate) start: i64,
+    /// Offset behind the last record, which is the high watermark too.
+    pub(crate) end: i64,
+    /// End of what is decided about transactions.
+    pub(crate) stable: i64,
+}
+
+impl Partition {
+    /// Opens the partition's log; what recovery had to cut is logged.
+    pub(crate) fn open(topic: &str, index: i32, folder: &Path) -> io::Result<Self> {
+        let (log, recovery) = Log::open(folder)?;
+        if recovery != Recovery::default() {
+            tracing::warn!(
+                topic,
+                partition = index,
+                cut_bytes = recovery.cut_bytes,
+                removed_segments = recovery.removed_segments,
+                next_offset = log.next_offset(),
+                "cut the end of the log behind its last whole batch"
+            );
+        }
+        Ok(Self {
+            log: Mutex::new(log),
+            waiting: Mutex::default(),
+            retired: AtomicBool::new(false),
+        })
+    }
+
+    /// The log, locked.
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a batch and wakes whoever waits for one.
+    pub(crate) fn append(&self, batch: &[u8], settings: &LogSettings) -> Result<Appended, AppendError> {
+        let appended = self.log().append(batch, settings)?;
+        if !appended.duplicate {
+            self.wake();
+        }
+        Ok(appended)
+    }
+
+    /// Its ends.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let log = self.log();
+        Bounds {
+            start: log.start_offset(),
+            end: log.next_offset(),
+            stable: log.last_stable_offset(),
+        }
+    }
+
+    /// Finds the part of the log to read `offset` from; `None` at its end.
+    pub(crate) fn locate(&self, offset: i64) -> Result<Option<(Range, Warmth)>, ReadError> {
+        let log = self.log();
+        let warmth = if log.is_recent(offset) {
+            Warmth::Recent
+        } else {
+            Warmth::Old
+        };
+        Ok(log.range_at(offset)?.map(|range| (range, warmth)))
+    }
+
+    /// Reads whole batches from `offset` on; blocks on the disk when they are old.
+    pub(crate) fn read(range: &Range, offset: i64, max_bytes: usize) -> io::Result<Bytes> {
+        range.batches_from(offset, max_bytes)
+    }
+
+    /// Timestamp and offset of the first record at or after `timestamp`; blocks on the disk.
+    pub(crate) fn offset_at(&self, timestamp: i64) -> io::Result<Option<(i64, i64)>> {
+        let (ranges, start) = {
+            let log = self.log();
+            (log.ranges_since(timestamp)?, log.start_offset())
+        };
+        for range in ranges {
+            if let Some(found) = range.first_at(timestamp, start)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Brings everything appended so far to the disk; blocks on it.
+    pub(crate) fn flush(&self, checkpoint: CheckpointWhen) -> io::Result<()> {
+        let flush = self.log().begin_flush(checkpoint)?;
+        let done = flush.run();
+        let mut log = self.log();
+        match done {
+            Ok(()) => log.end_flush(&flush),
+            Err(_) => log.flush_failed(),
+        }
+        done
+    }
+
+    /// Has `notify` called whenever the log grows, until the subscription is dropped.
+    pub(crate) fn subscribe(self: &Arc<Self>, notify: &Arc<Notify>) -> Subscription {
+        self.waiting().push(Arc::clone(notify));
+        Subscription {
+            partition: Arc::clone(self),
+            notify: Arc::clone(notify),
+        }
+    }
+
+    /// Marks the partition as deleted and wakes whoever waits for it.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether it was deleted.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    fn wake(&self) {
+        for notify in self.waiting().iter() {
+            notify.notify_one();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A consumer's wish to be woken; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    partition: Arc<Partition>,
+    notify: Arc<Notify>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut waiting = self.partition.waiting();
+        if let Some(position) = waiting
+            .iter()
+            .position(|notify| Arc::ptr_eq(notify, &self.notify))
+        {
+            waiting.swap_remove(position);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A broker on free ports in a temporary folder, and librdkafka clients for it.
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of the support module"
+)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use osqdemo_broker::{Config, Error, Listener};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::message::OwnedMessage;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// No single step of a test takes longer, unless something is wrong.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A broker that runs in this process.
+pub(crate) struct TestBroker {
+    pub(crate) folder: TempDir,
+    pub(crate) bootstrap: String,
+    configure: fn(&mut Config),
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), Error>>,
+}
+
+/// One listener on a free port of the loopback interface.
+pub(crate) fn config(folder: &Path) -> Config {
+    let mut config = Config::new(folder);
+    config.listeners = vec![Listener {
+        name: "test".to_owned(),
+        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        advertised: None,
+    }];
+    config
+}
+
+impl TestBroker {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(configure: fn(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(folder, configure).await
+    }
+
+    async fn start_in(folder: TempDir, configure: fn(&mut Config)) -> Self {
+        let mut config = config(folder.path());
+        configure(&mut config);
+        let broker = osqdemo_broker::bind(config).await.unwrap();
+        let bootstrap = broker.addresses()[0].local.to_string();
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(broker.run(shutdown.clone()));
+        Self {
+            folder,
+            bootstrap,
+            configure,
+            shutdown,
+            running,
+        }
+    }
+
+    /// Stops the broker and returns how long that took.
+    pub(crate) async fn stop(self) -> (TempDir, Duration) {
+        let started = Instant::now();
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+        (self.folder, started.elapsed())
+    }
+
+    /// Stops the broker and starts another on the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        let configure = self.configure;
+        let (folder, _) = self.stop().await;
+        Self::start_in(folder, configure).await
+    }
+
+    pub(crate) fn client(&self) -> ClientConfig {
+        client(&self.bootstrap)
+    }
+
+    pub(crate) fn producer(&self) -> FutureProducer {
+        self.client()
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "0")
+            .create()
+            .unwrap()
+    }
+
+    pub(crate) fn consumer(&self, group: &str) -> StreamConsumer {
+        consumer(&self.bootstrap, group, &[])
+    }
+}
+
+pub(crate) fn client(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    config
+}
+
+pub(crate) fn consumer(bootstrap: &str, group: &str, settings: &[(&str, &str)]) -> StreamConsumer {
+    let mut config = client(bootstrap);
+    config
+        .set("group.id", group)
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false");
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    config.create().unwrap()
+}
+
+/// Sends one record and returns where it went.
+pub(crate) async fn send(producer: &FutureProducer, topic: &str, value: &str) -> (i32, i64) {
+    let record = FutureRecord::<str, str>::to(topic).payload(value);
+    let delivery = producer.send(record, Timeout::After(DEADLINE)).await.unwrap();
+    (delivery.partition, delivery.offset)
+}
+
+/// The next `count` records of whatever the consumer has subscribed to.
+pub(crate) async fn receive(consumer: &StreamConsumer, count: usize) -> Vec<OwnedMessage> {
+    let mut received = Vec::with_capacity(count);
+    while received.len() < count {
+        let message = tokio::time::timeout(DEADLINE, consumer.recv())
+            .await
+            .unwrap_or_else(|_| panic!("{} of {count} records arrived", received.len()))
+            .unwrap();
+        received.push(message.detach());
+    }
+    received
+}
+
+/// Waits until `check` holds.
+pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !check().await {
+        assert!(started.elapsed() < DEADLINE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A consumer that has subscribed to `topic`.
+pub(crate) fn subscribed(consumer: StreamConsumer, topic: &str) -> StreamConsumer {
+    consumer.subscribe(&[topic]).unwrap();
+    consumer
+}
