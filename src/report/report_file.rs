@@ -62,7 +62,7 @@ impl ReportFile {
                 .map_err(io::Error::other),
             ReportFormat::Junit => scenario_junit(report).map_err(io::Error::other),
         };
-        let mut write = || {
+        let write = || {
             let text = text?;
             // Devices and pipes have no beginning to go back to.
             if self.file.metadata()?.is_file() {

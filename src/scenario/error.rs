@@ -8,7 +8,6 @@ use super::observation::Join;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::ServerError;
-use crate::near_names;
 use crate::report::duration;
 
 /// An error of a scenario.
@@ -119,7 +118,9 @@ impl Diagnose for ScenarioError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::UnknownHost { host, known } => near_names::hint("hosts", host, known),
+            Self::UnknownHost { known, .. } => {
+                vec![format!("the hosts are `{}`", known.join("`, `"))]
+            }
             Self::TooLittleDisk { .. } => vec!["choose a smaller file with `--size`".to_owned()],
             Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
