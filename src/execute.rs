@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -19,6 +19,9 @@ use crate::plan::{Action, Cause, Plan, ServiceSpec};
 use crate::report::Reporter;
 use crate::shutdown::Shutdown;
 use crate::stack::{Probe, ServiceName};
+
+/// How long waiting for a service that is there already may take without being told.
+const UNFELT: Duration = Duration::from_millis(500);
 
 /// A step of the work ended in a way that the work itself does not know.
 #[derive(Debug, thiserror::Error)]
@@ -290,11 +293,17 @@ impl Inner {
     async fn look_at(&self, spec: &ServiceSpec) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
-        self.reporter.emit(Event::StepStarted {
-            step: step.clone(),
-            text: "waiting".to_owned(),
-        });
-        let result = self.wait_for(spec).await;
+        let wait = self.wait_for(spec);
+        tokio::pin!(wait);
+        let result = tokio::select! {
+            result = &mut wait => result,
+            // Only a wait that is felt is worth a line.
+            () = sleep(UNFELT) => {
+                let text = "waiting".to_owned();
+                self.reporter.emit(Event::StepStarted { step: step.clone(), text });
+                wait.await
+            }
+        };
         let (outcome, text) = match &result {
             Ok(Waited::Healthy) => (Outcome::Unchanged, "healthy".to_owned()),
             Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),

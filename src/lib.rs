@@ -15,6 +15,7 @@ pub mod lifeline;
 pub mod near_names;
 pub mod plan;
 pub mod report;
+pub mod scenario;
 pub mod settings;
 pub mod shutdown;
 pub mod stack;

@@ -9,7 +9,7 @@ use crate::commands::Context;
 use crate::commands::project::{Project, unknown_service};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::stack::ServiceName;
+use crate::stack::{Role, ServiceName};
 
 #[derive(Debug, thiserror::Error)]
 #[error("failed to run `{program}` for {host}: {source}")]
@@ -25,17 +25,39 @@ impl Diagnose for ExecFailed {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("`{service}` is not a host")]
+struct NotAHost {
+    service: ServiceName,
+}
+
+impl Diagnose for NotAHost {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["the hosts are host1 and host2".to_owned()]
+    }
+}
+
 /// Runs the verb; returns only when it fails.
 ///
 /// # Errors
 /// When there is no such host, when it is not running, or when the command cannot be run.
 pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
     let project = Project::open(&context)?;
-    let host = project
+    let service = project
         .stack
         .service(&arguments.host)
-        .map(|service| service.name.clone())
         .ok_or_else(|| unknown_service(&project.stack, &arguments.host))?;
+    if service.role != Role::Host {
+        return Err(NotAHost {
+            service: service.name.clone(),
+        }
+        .into());
+    }
+    let host = service.name.clone();
     let command = project.engine.exec_command(&host, &arguments.command).await?;
     let (program, rest) = command
         .argv

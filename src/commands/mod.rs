@@ -9,6 +9,7 @@ pub mod logs;
 pub mod project;
 pub mod ps;
 pub mod restart;
+pub mod scenario;
 pub mod serve;
 pub mod tail;
 pub mod topics;
@@ -138,7 +139,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Ksql(arguments) => ksql::run(context, arguments).await,
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
-        Command::Scenario(_) => Err(CommandError::Unavailable { verb: "scenario" }.into()),
+        Command::Scenario(command) => scenario::run(context, command).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crate::commands::Context;
+use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
@@ -13,7 +14,7 @@ use crate::engine::native::{NativeEngine, Setup};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::health::{FakeProber, Prober, ProtocolProber};
-use crate::plan::{Choices, ServiceSpec, resolve};
+use crate::plan::{Choices, Observed, ServiceSpec, resolve};
 use crate::stack::{Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
@@ -50,7 +51,7 @@ pub struct Wanted {
 pub struct Request {
     /// The engine; the remembered one, else `native`, by default.
     pub engine: Option<EngineKind>,
-    /// Ports: 0 picks a free one.
+    /// Ports: 0 keeps the one it has, or picks a free one.
     pub ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
@@ -264,7 +265,7 @@ impl Project {
             }
             .into());
         }
-        let ports = self.ports(request)?;
+        let ports = self.ports(request, &self.engine.observe().await?)?;
         let osqueryd = request
             .osqueryd
             .clone()
@@ -344,17 +345,19 @@ impl Project {
     }
 
     /// The port of every service: asked for, else remembered, else the stack's.
-    fn ports(&self, request: &Request) -> Result<BTreeMap<ServiceName, u16>> {
+    fn ports(&self, request: &Request, observed: &Observed) -> Result<BTreeMap<ServiceName, u16>> {
         let mut ports: BTreeMap<ServiceName, u16> = BTreeMap::new();
         for service in &self.stack.services {
             let Some(default) = service.port else { continue };
-            let port = match (
-                request.ports.get(&service.name),
-                self.remembered.ports.get(&service.name),
-            ) {
-                (Some(0), _) => free_port(&service.name)?,
-                (Some(port), _) | (None, Some(port)) => *port,
-                (None, None) => default.published,
+            let remembered = self.remembered.ports.get(&service.name).copied();
+            let port = match request.ports.get(&service.name) {
+                // Any port will do: the one it has, so that asking twice changes nothing.
+                Some(0) => match remembered.filter(|port| is_usable(*port, observed)) {
+                    Some(port) => port,
+                    None => free_port(&service.name)?,
+                },
+                Some(port) => *port,
+                None => remembered.unwrap_or(default.published),
             };
             if let Some((other, _)) = ports.iter().find(|(_, other)| **other == port) {
                 return Err(RequestError::SamePort {
@@ -375,6 +378,10 @@ fn engine_of(remembered: &Remembered) -> std::result::Result<EngineKind, Request
         .engine
         .as_deref()
         .map_or(Ok(EngineKind::Native), EngineKind::parse)
+}
+
+fn is_usable(port: u16, observed: &Observed) -> bool {
+    is_ours(observed, port) || matches!(PortState::of(port), PortState::Free)
 }
 
 fn free_port(service: &ServiceName) -> std::result::Result<u16, RequestError> {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{ServeBrokerArgs, ServeCommand};
-use crate::commands::{CommandError, Context};
+use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::lifeline;
@@ -19,6 +19,8 @@ use crate::lifeline;
 enum ServeError {
     #[error("the broker cannot run: {source}")]
     Broker { source: osqdemo_broker::Error },
+    #[error("the ksqlDB server cannot run: {source}")]
+    Ksqldb { source: osqdemo_ksqldb::Error },
     #[error("`{text}` is not of the form `HOST:PORT`")]
     Advertise { text: String },
 }
@@ -26,7 +28,7 @@ enum ServeError {
 impl Diagnose for ServeError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Broker { .. } => ExitCode::Start,
+            Self::Broker { .. } | Self::Ksqldb { .. } => ExitCode::Start,
             Self::Advertise { .. } => ExitCode::Usage,
         }
     }
@@ -55,7 +57,15 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             })
             .await
         }
-        ServeCommand::Ksqldb(_) => Err(CommandError::Unavailable { verb: "serve ksqldb" }.into()),
+        ServeCommand::Ksqldb(arguments) => {
+            let lifeline = lifeline_of(arguments.until_stdin_closes);
+            let config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
+            until_asked(&context, lifeline, |shutdown| async {
+                let served = osqdemo_ksqldb::serve(config, shutdown).await;
+                Ok(served.map_err(|source| ServeError::Ksqldb { source })?)
+            })
+            .await
+        }
     }
 }
 

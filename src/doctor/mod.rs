@@ -180,7 +180,7 @@ pub fn preflight(
 }
 
 /// Whether a process of this project has the port; the plan ends it before the port is needed.
-fn is_ours(observed: &Observed, port: u16) -> bool {
+pub fn is_ours(observed: &Observed, port: u16) -> bool {
     observed.services.values().any(|service| {
         service.port == Some(port)
             && matches!(

@@ -86,9 +86,12 @@ impl Prober for FakeProber {
         last: &'a LastAnswer,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async {
-            if FakeEngine::behaviour(&target.service) == Behaviour::NeverHealthy {
-                last.set("still starting");
-                std::future::pending::<()>().await;
+            match FakeEngine::behaviour(&target.service) {
+                Behaviour::Sound => {}
+                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
+                    last.set("still starting");
+                    std::future::pending::<()>().await;
+                }
             }
         })
     }

@@ -65,7 +65,9 @@ impl Diagnose for HealthError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Ended { log, .. } | Self::NotInTime { log, .. } => vec![hint(&log.join("\n"))],
+            Self::Ended { service, log, .. } | Self::NotInTime { service, log, .. } => {
+                hints(service, &log.join("\n"))
+            }
             Self::Gone { .. } => Vec::new(),
         }
     }
@@ -105,16 +107,21 @@ impl Diagnose for HealthError {
     }
 }
 
-/// What to do about a log that says this.
-fn hint(log: &str) -> String {
+/// What to do about a service whose log says this.
+fn hints(service: &ServiceName, log: &str) -> Vec<String> {
     let log = log.to_ascii_lowercase();
+    let mut hints = Vec::new();
     if log.contains("address already in use") {
-        "another process took the port: choose a free one with `--port SERVICE=0`".to_owned()
+        hints.push(format!(
+            "another process took its port: `--port {service}=0` picks a free one"
+        ));
     } else if log.contains("no space left") {
-        "free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()
-    } else {
-        "`osqdemo up --keep` leaves everything as it is, then `osqdemo logs` shows the rest".to_owned()
+        hints.push("free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned());
     }
+    hints.push(format!(
+        "`osqdemo logs {service}` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look"
+    ));
+    hints
 }
 
 /// Waits until the target is healthy.

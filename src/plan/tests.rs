@@ -109,10 +109,14 @@ fn a_service_keeps_ending() {
 fn the_port_of_the_broker_changed() {
     let wanted = desired(&[("broker", 19092), ("ksqldb-server", 8088)], "osqdemo 1");
     assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
-    1. stop ksqldb-server (its definition or program changed)
-    2. stop broker (port changed from 9092 to 19092), after 1
-    3. start broker (port changed from 9092 to 19092), after 2
-    4. start ksqldb-server (its definition or program changed), after 1, 2, 3
+    1. stop host2 (its definition or program changed)
+    2. stop host1 (its definition or program changed)
+    3. stop ksqldb-server (its definition or program changed)
+    4. stop broker (port changed from 9092 to 19092), after 1, 2, 3
+    5. start broker (port changed from 9092 to 19092), after 4
+    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
+    7. start host1 (its definition or program changed), after 2, 4, 5
+    8. start host2 (its definition or program changed), after 1, 4, 5
     ");
 }
 

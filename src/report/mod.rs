@@ -7,7 +7,10 @@
 pub mod entity;
 mod failure;
 mod json;
+pub mod junit;
 mod plain;
+pub mod report_file;
+pub mod scenario;
 pub mod table;
 mod terminal;
 

@@ -107,6 +107,10 @@ pub(super) fn finished(step: &Step, outcome: Outcome, text: &str, elapsed: Durat
     match outcome {
         Outcome::Done => format!("{step}: {text} ({})", duration(elapsed)),
         Outcome::Unchanged => format!("{step}: {text}"),
-        Outcome::Failed => format!("{step}: failed: {text} ({})", duration(elapsed)),
+        Outcome::Failed => {
+            // An error names its object, which stands before the colon already.
+            let text = text.strip_prefix(&format!("{step} ")).unwrap_or(text);
+            format!("{step}: failed: {text} ({})", duration(elapsed))
+        }
     }
 }

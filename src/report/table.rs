@@ -373,7 +373,7 @@ mod tests {
             let text = table(&names, &rows, Some(width));
             for line in text.lines() {
                 // A wide character does not fit a narrower column; names and values take a cell each at least.
-                prop_assert!(line.width() <= width.max(6), "{line:?} in {width}");
+                prop_assert!(line.width() <= width.max(7), "{line:?} in {width}");
             }
         }
 

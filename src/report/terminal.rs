@@ -1,4 +1,5 @@
-//! Progress on a terminal: one line a step, redrawn in place. Understandable without colour.
+//! Progress on a terminal: one line a running step, redrawn in place; what is finished stays as a plain line
+//! above. Understandable without colour.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -38,15 +39,14 @@ impl Terminal {
         });
     }
 
-    fn style(&self, template: &str) -> ProgressStyle {
+    fn style(&self) -> ProgressStyle {
         let template = match self.colour {
-            Colour::Always => template.to_owned(),
-            Colour::Never => template
-                .replace(".cyan", "")
-                .replace(".green", "")
-                .replace(".red", ""),
+            Colour::Always => "{spinner:.cyan} {prefix} {elapsed:.cyan} {wide_msg}",
+            Colour::Never => "{spinner} {prefix} {elapsed} {wide_msg}",
         };
-        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
     }
 }
 
@@ -54,11 +54,9 @@ impl Renderer for Terminal {
     fn event(&mut self, event: &Event) {
         match event {
             Event::StepStarted { step, text } => {
-                let bar = self.lines.add(ProgressBar::new_spinner());
-                bar.set_style(
-                    self.style("{spinner:.cyan} {prefix} {elapsed:.cyan} {wide_msg}")
-                        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "),
-                );
+                let bar = self
+                    .lines
+                    .add(ProgressBar::new_spinner().with_style(self.style()));
                 bar.set_prefix(step.to_string());
                 bar.set_message(text.clone());
                 bar.enable_steady_tick(FRAME);
@@ -77,18 +75,20 @@ impl Renderer for Terminal {
                 text,
                 elapsed,
             } => {
-                let (mark, template) = match outcome {
-                    Outcome::Done => ("✔", "{prefix:.green} {wide_msg}"),
-                    Outcome::Unchanged => ("·", "{prefix} {wide_msg}"),
-                    Outcome::Failed => ("✘", "{prefix:.red} {wide_msg}"),
+                if let Some(bar) = self.running.remove(step) {
+                    bar.finish_and_clear();
+                    self.lines.remove(&bar);
+                }
+                let (mark, colour) = match outcome {
+                    Outcome::Done => ("✔", "\u{1b}[32m"),
+                    Outcome::Unchanged => ("·", ""),
+                    Outcome::Failed => ("✘", "\u{1b}[31m"),
                 };
-                let bar = self
-                    .running
-                    .remove(step)
-                    .unwrap_or_else(|| self.lines.add(ProgressBar::new_spinner()));
-                bar.set_style(self.style(template));
-                bar.set_prefix(mark);
-                bar.finish_with_message(plain::finished(step, *outcome, text, *elapsed));
+                let line = plain::finished(step, *outcome, text, *elapsed);
+                match self.colour {
+                    Colour::Always => self.line(&format!("{colour}{mark}\u{1b}[0m {line}")),
+                    Colour::Never => self.line(&format!("{mark} {line}")),
+                }
             }
             Event::Note { text } => self.line(text),
             Event::Warning { text } => self.line(&format!("warning: {text}")),

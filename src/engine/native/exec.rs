@@ -53,13 +53,10 @@ pub(super) async fn command(
 ) -> Result<HostCommand> {
     let path = spec_file(folder, host);
     if !path.exists() {
-        let is_known = folder.exists() && engine.observe().await?.services.contains_key(host);
-        let service = host.clone();
-        return Err(if is_known || !folder.exists() {
-            NativeError::NotAHost { service }.into()
-        } else {
-            NativeError::NotRunning { service }.into()
-        });
+        return Err(NativeError::NotRunning {
+            service: host.clone(),
+        }
+        .into());
     }
     let process = running_process(engine.records().await?, host)?;
     let spec = read_spec(&path)?;

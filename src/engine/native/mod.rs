@@ -119,12 +119,6 @@ pub enum NativeError {
         /// The service.
         service: ServiceName,
     },
-    /// Not a host.
-    #[error("`{service}` is not a host of this project")]
-    NotAHost {
-        /// The service.
-        service: ServiceName,
-    },
 }
 
 impl Diagnose for NativeError {
@@ -132,7 +126,6 @@ impl Diagnose for NativeError {
         match self {
             Self::Supervisor { .. } | Self::Refused { .. } => ExitCode::Start,
             Self::NotRunning { .. } => ExitCode::NotRunning,
-            Self::NotAHost { .. } => ExitCode::Usage,
             Self::Unreachable { .. } | Self::Unkillable { .. } => ExitCode::Internal,
         }
     }
@@ -140,7 +133,6 @@ impl Diagnose for NativeError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
-            Self::NotAHost { .. } => vec!["`osqdemo ps` lists the hosts".to_owned()],
             _ => Vec::new(),
         }
     }
