@@ -38,6 +38,11 @@ fn open_file(host: &str, pid: u32, path: &str) -> String {
     .to_string()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    support::run_child().await;
+}
+
 async fn declare(server: &Server) {
     let answers = server.ksql(&format!("{SOURCES}{PROC}{FILES}")).await;
     let messages: Vec<&str> = answers
@@ -120,9 +125,9 @@ async fn the_original_statements_find_who_wrote_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_and_queries_survive_a_restart_and_lose_nothing() {
+async fn streams_and_queries_survive_kill_9_and_lose_nothing() {
     let broker = Broker::start().await;
-    let server = Server::start(&broker).await;
+    let server = Server::start_process(&broker).await;
     declare(&server).await;
     server.ksql("PAUSE CSAS_FILES_3;").await;
     let producer = broker.producer();
@@ -130,8 +135,7 @@ async fn streams_and_queries_survive_a_restart_and_lose_nothing() {
     let sink = broker.reader("PROC");
     assert_eq!(value_of(&next_record(&sink).await)["NAME"], "before");
 
-    let address = server.address;
-    server.kill();
+    server.kill().await;
     // While no server runs.
     produce(&producer, "processes", None, &process("host1", "meanwhile", 2)).await;
     produce(
@@ -141,7 +145,7 @@ async fn streams_and_queries_survive_a_restart_and_lose_nothing() {
         &open_file("host1", 2, "/tmp/meanwhile"),
     )
     .await;
-    let server = restarted(&broker, address).await;
+    let server = Server::start(&broker).await;
 
     let answers = server.ksql("LIST STREAMS; LIST QUERIES;").await;
     let names: Vec<&Value> = answers[0]["streams"]
@@ -188,18 +192,6 @@ async fn streams_and_queries_survive_a_restart_and_lose_nothing() {
     assert_eq!(answers[0]["commandStatus"]["queryId"], "CSAS_MORE_6");
     server.stop().await;
     broker.stop().await;
-}
-
-/// A server on the address of one that was killed.
-async fn restarted(broker: &Broker, address: std::net::SocketAddr) -> Server {
-    let deadline = Instant::now() + support::DEADLINE;
-    while tokio::net::TcpListener::bind(address).await.is_err() {
-        assert!(Instant::now() < deadline, "{address} is not free in time");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let server = Server::start_at(broker.address, address).await;
-    server.ready().await;
-    server
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
