@@ -4,12 +4,26 @@
 //! differential state, and talks to the same extensions over the same Thrift protocol. It must not know Kafka, topics or
 //! the extension's own configuration: those are the extension's business, as they are with osqueryd.
 
+mod agent;
 mod agent_status;
+mod config;
+mod cpu_time;
+mod decorations;
+mod differential;
 mod exit_code;
+mod extensions;
 mod flags;
+mod identity;
+mod loggers;
 mod one_shot;
+mod pid_file;
 mod procfs;
+mod result_store;
 mod row_encoder;
+mod schedule;
+mod scheduler;
+mod shutdown;
+mod splay;
 mod sql;
 mod status_log;
 mod tables;
@@ -19,6 +33,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use osquery_protocol::result_log::Numerics;
 
 use crate::agent_status::{AgentStatus, OSQUERY_VERSION};
@@ -47,9 +62,9 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
             "osqdemo-agent {version} (stands in for osqueryd {OSQUERY_VERSION})\n"
         ));
     }
-    let outcome = open_machine(&line.flags);
-    match outcome {
-        Ok((machine, database)) => start(&line, &machine, &database).into(),
+    match open_machine(&line.flags) {
+        Ok((machine, database)) if line.flags.query.is_empty() => daemon(line, machine, database).into(),
+        Ok((_, database)) => query(&line.flags, &database).into(),
         Err(error) => {
             complain(&format_args!("{error:#}"), None);
             Exit::Failed.into()
@@ -57,13 +72,23 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     }
 }
 
-fn start(line: &CommandLine, _machine: &Arc<Machine>, database: &Database) -> Exit {
-    let numerics = if line.flags.logger_numerics {
+fn daemon(line: CommandLine, machine: Arc<Machine>, database: Database) -> Exit {
+    match agent::run(line, machine, database) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            complain(&error, error.hint().map(str::to_owned));
+            error.exit()
+        }
+    }
+}
+
+fn query(flags: &Flags, database: &Database) -> Exit {
+    let numerics = if flags.logger_numerics {
         Numerics::AsNumbers
     } else {
         Numerics::AsText
     };
-    match one_shot::run(database, &line.flags.query, numerics) {
+    match one_shot::run(database, &flags.query, numerics) {
         Ok(()) => Exit::Success,
         Err(error) => {
             complain(&error, None);
@@ -78,9 +103,11 @@ fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
     status.set_verbose(flags.verbose);
     let scope = (!flags.process_scope_env.is_empty()).then(|| Scope::new(flags.process_scope_env.as_str()));
     let proc = ProcFs::open(scope).context("cannot open `/proc`")?;
+    let agent = AgentStatus::default();
+    agent.update(|agent| agent.start_time = Timestamp::now().as_second());
     let machine = Arc::new(Machine {
         proc,
-        agent: AgentStatus::default(),
+        agent,
         status: status.clone(),
     });
     let database = Database::open(tables::all(&machine), &status).context("cannot set up the tables")?;

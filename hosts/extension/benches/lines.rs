@@ -1,8 +1,8 @@
 //! How fast the extension takes lines, and how long one takes to reach a consumer.
 //!
-//! It plays osqueryd (one thread, two fresh connections a line) against the real binary and librdkafka's
-//! mock cluster, and prints a table and one JSON object. Lines are like those of `processes`. The number of
-//! lines a run and the number of runs come from `LINES` and `RUNS`.
+//! It plays osqueryd (one thread, two fresh connections a line) against the real binary, and prints a table
+//! and one JSON object. Lines are like those of `processes`. The number of lines a run and the number of runs
+//! come from `LINES` and `RUNS`; the brokers from `BOOTSTRAP_SERVERS`, else they are librdkafka's mock cluster.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
 
@@ -16,6 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,18 +30,22 @@ fn main() {
     let runs = number("RUNS", 5);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cluster = MockCluster::new(1).expect("a mock cluster");
-    cluster.create_topic("processes", 1, 1).expect("a topic");
+    // The query's name, and the topic: a new one for each run, because the brokers may have a memory.
+    let query = format!("lines-{}", std::process::id());
+    cluster.create_topic(&query, 1, 1).expect("a topic");
+    let servers = std::env::var("BOOTSTRAP_SERVERS").unwrap_or_else(|_| cluster.bootstrap_servers());
+    let consumer = warm_consumer(&servers, &query);
     let osqueryd = FakeOsqueryd::start(&folder.path().join("em")).expect("a fake osqueryd");
     let started = Instant::now();
-    let process = Extension::start(folder.path(), &cluster.bootstrap_servers());
+    let process = Extension::start(folder.path(), &servers);
     let extension = osqueryd
         .wait_for_extension("confluent", PATIENCE)
         .expect("a registered extension");
     let ready = started.elapsed();
-    let consumer = consumer(&cluster.bootstrap_servers());
 
-    log(&extension, 0);
+    log(&extension, &query, 0);
     read(&consumer, 1);
+    let first_record = started.elapsed();
     let cpu_before = process.cpu_seconds();
     let mut rates = Vec::new();
     let mut answers = Vec::new();
@@ -48,7 +53,7 @@ fn main() {
         let run = Instant::now();
         for line in 0..lines {
             let call = Instant::now();
-            log(&extension, line);
+            log(&extension, &query, line);
             answers.push(call.elapsed());
         }
         rates.push(lines as f64 / run.elapsed().as_secs_f64());
@@ -58,7 +63,7 @@ fn main() {
     let mut arrivals = Vec::new();
     for line in 0..SINGLE_LINES {
         let sent = Instant::now();
-        log(&extension, line);
+        log(&extension, &query, line);
         read(&consumer, 1);
         arrivals.push(sent.elapsed());
     }
@@ -75,6 +80,7 @@ fn main() {
         ("cpu_us_per_line", cpu_per_line),
         ("resident_kib", process.resident_kib()),
         ("start_to_ready_ms", ready.as_secs_f64() * 1e3),
+        ("start_to_first_record_ms", first_record.as_secs_f64() * 1e3),
     ];
     for (name, value) in figures {
         println!("{name:<26}{value:>12.1}");
@@ -98,9 +104,9 @@ fn microseconds(sorted: &[Duration], quantile: f64) -> f64 {
     sorted[index].as_secs_f64() * 1e6
 }
 
-fn log(extension: &FakeExtension, number: usize) {
+fn log(extension: &FakeExtension, query: &str, number: usize) {
     let line = format!(
-        r#"{{"name":"processes","hostIdentifier":"host1","calendarTime":"Tue Nov 24 04:46:30 2026 UTC","unixTime":1795495590,"epoch":0,"counter":{number},"numerics":false,"columns":{{"cmdline":"/usr/bin/python3 -m http.server --directory /srv/{number}","cwd":"/srv","egid":"0","euid":"0","gid":"0","name":"python3","nice":"0","on_disk":"1","parent":"1","path":"/usr/bin/python3.11","pgroup":"{number}","pid":"{number}","resident_size":"11722752","root":"/","state":"S","threads":"1","total_size":"27746304","uid":"0"}},"action":"added"}}"#
+        r#"{{"name":"{query}","hostIdentifier":"host1","calendarTime":"Tue Nov 24 04:46:30 2026 UTC","unixTime":1795495590,"epoch":0,"counter":{number},"numerics":false,"columns":{{"cmdline":"/usr/bin/python3 -m http.server --directory /srv/{number}","cwd":"/srv","egid":"0","euid":"0","gid":"0","name":"python3","nice":"0","on_disk":"1","parent":"1","path":"/usr/bin/python3.11","pgroup":"{number}","pid":"{number}","resident_size":"11722752","root":"/","state":"S","threads":"1","total_size":"27746304","uid":"0"}},"action":"added"}}"#
     );
     let status = extension
         .log("confluent_logger", LoggerRequest::Line(line.into()))
@@ -108,7 +114,22 @@ fn log(extension: &FakeExtension, number: usize) {
     assert!(status.is_success());
 }
 
-fn consumer(servers: &str) -> BaseConsumer {
+/// A consumer that has found the topic and read from it, so that its own start is in no figure.
+fn warm_consumer(servers: &str, topic: &str) -> BaseConsumer {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .expect("a producer");
+    producer
+        .send(BaseRecord::to(topic).key("host1").payload(""))
+        .expect("room for a record");
+    producer.flush(PATIENCE).expect("a delivered record");
+    let consumer = consumer(servers, topic);
+    read(&consumer, 1);
+    consumer
+}
+
+fn consumer(servers: &str, topic: &str) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("group.id", "bench")
@@ -118,7 +139,7 @@ fn consumer(servers: &str) -> BaseConsumer {
         .expect("a consumer");
     let mut partitions = TopicPartitionList::new();
     partitions
-        .add_partition_offset("processes", 0, Offset::Beginning)
+        .add_partition_offset(topic, 0, Offset::Beginning)
         .expect("a partition");
     consumer.assign(&partitions).expect("an assignment");
     consumer

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use osquery_protocol::result_log::is_topic_name;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::key_expression::{KeyExpression, KeyExpressionError};
 use crate::route::Routing;
+use crate::secrets::is_secret;
 
 /// The environment variables that name the file: the right spelling, and the one the original had.
 const PATH_VARIABLES: [&str; 2] = ["OSQUERY_CONFIG", "OSQURY_CONFIG"];
@@ -103,7 +105,16 @@ impl Configuration {
             path: path.to_path_buf(),
             source,
         })?;
-        Self::parse(path, &bytes)
+        let configuration = Self::parse(path, &bytes)?;
+        if configuration
+            .properties
+            .keys()
+            .any(|property| is_secret(property))
+            && is_open_to_all(path)
+        {
+            tracing::warn!(path = %path.display(), "the configuration holds a secret and everybody may read it");
+        }
+        Ok(configuration)
     }
 
     /// Reads the file's content. Packs that are files of their own are read for their key expressions.
@@ -158,6 +169,11 @@ impl Configuration {
         reader.object(&pack, "the file")?;
         Ok(pack.to_string())
     }
+}
+
+fn is_open_to_all(path: &Path) -> bool {
+    const READABLE_BY_OTHERS: u32 = 0o004;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE_BY_OTHERS != 0)
 }
 
 fn beside(configuration: &Path, value: &str) -> PathBuf {

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
@@ -42,9 +42,21 @@ pub(crate) struct Outbox {
 
 struct Producers {
     current: Arc<LineProducer>,
+    /// The configuration's properties.
     properties: BTreeMap<String, String>,
     /// Earlier ones that still have lines under way.
     retired: Vec<Arc<LineProducer>>,
+}
+
+impl Producers {
+    fn replace(&mut self, fresh: LineProducer) {
+        let former = std::mem::replace(&mut self.current, Arc::new(fresh));
+        self.retired.push(former);
+    }
+
+    fn all(&self) -> Vec<Arc<LineProducer>> {
+        self.retired.iter().chain([&self.current]).cloned().collect()
+    }
 }
 
 impl Outbox {
@@ -69,48 +81,50 @@ impl Outbox {
     /// Goes on with other properties. Lines already on their way keep the old ones. Does nothing when the
     /// properties are the ones in force.
     pub(crate) fn adopt(&self, properties: &BTreeMap<String, String>) -> Result<(), ConfigurationError> {
-        if self
-            .producers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .properties
-            == *properties
-        {
+        if self.read().properties == *properties {
             return Ok(());
         }
-        self.replace(properties)?;
+        let fresh = start(properties, &self.tally)?;
+        let mut producers = self.write();
+        producers.properties = properties.clone();
+        producers.replace(fresh);
         tracing::info!("the librdkafka properties changed and are in force");
         Ok(())
     }
 
     /// Looks after the producers: one that librdkafka has given up is replaced, one that is done is dropped.
+    ///
+    /// librdkafka gives up an idempotent producer that the brokers do not allow or do not know. Its successor
+    /// does without, unless the configuration asks for idempotence.
     pub(crate) fn tend(&self) {
-        let (fatal, properties) = {
-            let mut producers = self.producers.write().unwrap_or_else(PoisonError::into_inner);
-            producers
-                .retired
-                .retain(|producer| producer.in_flight_count() > 0);
+        let (fatal, mut properties) = {
+            let producers = self.read();
             (
                 producers.current.client().fatal_error(),
                 producers.properties.clone(),
             )
         };
         if let Some((_, reason)) = fatal {
+            properties
+                .entry("enable.idempotence".to_owned())
+                .or_insert_with(|| "false".to_owned());
             tracing::error!(reason, "librdkafka gave up; starting it anew");
-            if let Err(error) = self.replace(&properties) {
-                tracing::error!("cannot start librdkafka anew: {error}");
+            match start(&properties, &self.tally) {
+                Ok(fresh) => self.write().replace(fresh),
+                Err(error) => tracing::error!("cannot start librdkafka anew: {error}"),
             }
         }
+        let is_done = |producer: &mut Arc<LineProducer>| producer.in_flight_count() == 0;
+        let done: Vec<_> = self.write().retired.extract_if(.., is_done).collect();
+        // Ending one takes a while, hence outside the lock.
+        drop(done);
         self.tally.report();
     }
 
     /// Takes a line. It may come to nothing, but that is said here and nowhere else.
     pub(crate) fn accept(&self, routing: &Routing, line: &[u8]) {
         self.tally.accepted.fetch_add(1, Ordering::Relaxed);
-        let producer = {
-            let producers = self.producers.read().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(&producers.current)
-        };
+        let producer = Arc::clone(&self.read().current);
         if self.send(&producer, routing, line) == Sent::TooLarge {
             self.send_rows(&producer, routing, line);
         }
@@ -125,15 +139,7 @@ impl Outbox {
     /// Waits until Kafka has everything, or the deadline has come; how many records it has not. Lines may
     /// still come in meanwhile.
     pub(crate) fn flush(&self, deadline: Instant) -> i32 {
-        let producers: Vec<Arc<LineProducer>> = {
-            let producers = self.producers.read().unwrap_or_else(PoisonError::into_inner);
-            producers
-                .retired
-                .iter()
-                .chain([&producers.current])
-                .cloned()
-                .collect()
-        };
+        let producers = self.read().all();
         let mut left = 0;
         for producer in producers {
             let patience = deadline.saturating_duration_since(Instant::now());
@@ -149,13 +155,13 @@ impl Outbox {
         &self.tally
     }
 
-    fn replace(&self, properties: &BTreeMap<String, String>) -> Result<(), ConfigurationError> {
-        let fresh = Arc::new(start(properties, &self.tally)?);
-        let mut producers = self.producers.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut producers.current, fresh);
-        producers.retired.push(old);
-        producers.properties = properties.clone();
-        Ok(())
+    /// The producers behind these locks are whole at every moment, so a panic elsewhere does not spoil them.
+    fn read(&self) -> RwLockReadGuard<'_, Producers> {
+        self.producers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Producers> {
+        self.producers.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Snapshots and batches that are too large go row by row.

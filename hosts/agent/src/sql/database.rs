@@ -30,9 +30,18 @@ impl From<rusqlite::Error> for QueryError {
 }
 
 /// SQLite in memory, with the agent's tables.
-#[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
+    tables: Vec<Arc<dyn Table>>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Database")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What one row visitor sees of a running statement.
@@ -52,10 +61,11 @@ impl Database {
         // The database itself holds nothing: a few pages of cache are plenty.
         connection.execute_batch("PRAGMA cache_size = -64; PRAGMA temp_store = MEMORY;")?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        for table in tables {
-            virtual_table::register(&connection, table, status.clone())?;
+        let tables: Vec<_> = tables.into_iter().collect();
+        for table in &tables {
+            virtual_table::register(&connection, Arc::clone(table), status.clone())?;
         }
-        Ok(Self { connection })
+        Ok(Self { connection, tables })
     }
 
     /// Runs one read-only statement and hands its rows over as they come.
@@ -67,6 +77,21 @@ impl Database {
             visitor.row(row)?;
         }
         Ok(())
+    }
+
+    /// The names of a statement's columns, each with the type of the table column of that name, if there is one.
+    pub(crate) fn columns(&self, sql: &str) -> Result<Vec<(String, &'static str)>, QueryError> {
+        let statement = self.prepare(sql)?;
+        let known = |name: &str| {
+            let mut columns = self.tables.iter().flat_map(|table| table.columns());
+            columns
+                .find(|column| column.name == name)
+                .map_or("UNKNOWN", |column| column.kind.sql())
+        };
+        Ok(statement
+            .column_names()
+            .map(|name| (name.to_owned(), known(name)))
+            .collect())
     }
 
     fn prepare(&self, sql: &str) -> Result<Statement<'_>, QueryError> {

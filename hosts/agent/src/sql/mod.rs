@@ -5,13 +5,17 @@
 
 mod column;
 mod database;
+mod double_text;
 mod row_buffer;
 mod table;
+mod text_rows;
 mod virtual_table;
 
 pub(crate) use column::{Column, ColumnType, columns};
 pub(crate) use database::{Database, QueryError, QueryRows};
+pub(crate) use double_text::double_text;
 #[cfg(test)]
 pub(crate) use row_buffer::CellValue;
 pub(crate) use row_buffer::RowBuffer;
 pub(crate) use table::{Operator, Scan, Table, TableError};
+pub(crate) use text_rows::TextRows;

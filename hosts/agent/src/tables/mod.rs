@@ -25,6 +25,8 @@ mod time;
 mod uptime;
 mod users;
 
+pub(crate) use hash::hexadecimal;
+
 #[cfg(test)]
 mod fixture;
 

@@ -20,6 +20,7 @@ fn osqueryd_gets_the_source_and_nothing_else() {
     let world = World::configured();
     let (_osqueryd, process, extension) = world.running();
     assert_eq!(source(&extension), world.configuration()["source"]);
+    process.wait_for_log("holds a secret and everybody may read it");
     assert!(!process.log().contains("hunter22"));
 }
 

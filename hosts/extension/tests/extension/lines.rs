@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use osquery_protocol::PluginRequest;
 use osquery_protocol::plugin::LoggerRequest;
 
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
 use crate::world::{LOGGER, World, line, log};
 
 #[test]
@@ -159,4 +161,21 @@ fn a_broker_that_is_away_delays_nobody_and_loses_nothing() {
     for (number, (_, value)) in records.into_iter().enumerate() {
         assert_eq!(value, line("processes", &format!("/{number}")).into_bytes());
     }
+}
+
+#[test]
+fn brokers_that_refuse_idempotence_get_lines_without() {
+    let world = World::configured();
+    world.topic("processes");
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    world
+        .cluster
+        .request_errors(RDKafkaApiKey::InitProducerId, &[refusal; 100]);
+    let (_osqueryd, process, extension) = world.running();
+    process.wait_for_log("librdkafka gave up; starting it anew");
+    log(&extension, LoggerRequest::Line(line("processes", "/x").into()));
+    assert_eq!(
+        world.records("processes", 1)[0].1,
+        line("processes", "/x").into_bytes()
+    );
 }

@@ -290,7 +290,13 @@ impl Coordinator {
 
     /// Brings committed offsets to the disk; blocks on it.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        self.offsets().flush()
+        // Synced without the lock, so that commits do not wait for the disk.
+        let unsynced = self.offsets().begin_flush()?;
+        let synced = unsynced.map_or(Ok(()), |file| file.sync_data());
+        if synced.is_err() {
+            self.offsets().flush_failed();
+        }
+        synced
     }
 
     /// Ends sessions and rebalances as their time comes; never returns.

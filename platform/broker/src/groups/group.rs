@@ -17,6 +17,9 @@ use super::member::{
 };
 use crate::identity::random_uuid;
 
+#[cfg(test)]
+mod tests;
+
 /// Where a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {

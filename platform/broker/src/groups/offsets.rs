@@ -3,8 +3,10 @@
 //! A commit is in the journal before it is acknowledged. The journal is rewritten when most of it is out of date.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
@@ -180,8 +182,10 @@ impl OffsetStore {
             .try_for_each(|(group, partitions)| self.forget(group, partitions))
     }
 
-    /// Brings the journal to the disk, rewriting it when most of it is out of date; blocks on the disk.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// Prepares to bring the journal to the disk: returns the file to sync, if anything in it is new.
+    ///
+    /// When most of the journal is out of date it is rewritten, which syncs it right here.
+    pub(crate) fn begin_flush(&mut self) -> io::Result<Option<Arc<File>>> {
         if self.journal.size() >= REWRITE_FROM.max(4 * self.compact_size) {
             let entries = self
                 .groups
@@ -197,11 +201,16 @@ impl OffsetStore {
                 .collect::<Result<Vec<_>, _>>()?;
             self.journal.rewrite(entries.iter().map(Vec::as_slice))?;
             self.compact_size = self.journal.size();
-        } else if self.unsynced {
-            self.journal.sync()?;
+            self.unsynced = false;
         }
+        let file = self.unsynced.then(|| self.journal.file());
         self.unsynced = false;
-        Ok(())
+        Ok(file)
+    }
+
+    /// Asks for the journal again after a sync that failed.
+    pub(crate) fn flush_failed(&mut self) {
+        self.unsynced = true;
     }
 
     fn record(&mut self, entry: Entry) -> io::Result<()> {
@@ -302,7 +311,7 @@ mod tests {
             store.commit(&group, &name("consumer"), offsets).unwrap();
         }
         let before = store.journal.size();
-        store.flush().unwrap();
+        store.begin_flush().unwrap();
         assert!(store.journal.size() < before / 100);
         let store = OffsetStore::open(folder.path()).unwrap();
         let found = store.of(&group).unwrap();

@@ -12,7 +12,7 @@ use super::batch::BatchHeader;
 const SPACING: u64 = 4096;
 const FORMAT: u32 = 0x6f73_6901;
 const ENTRY_LEN: usize = 20;
-const FIXED_LEN: usize = 4 + 8 + 8 + 8 + 4;
+const FIXED_LEN: usize = 4 + 8 + 8 + 8 + 8 + 4;
 
 /// One sampled batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) struct Index {
     pub(crate) next_offset: i64,
     /// Largest timestamp taken into account; `i64::MIN` in an empty segment.
     pub(crate) max_timestamp: i64,
+    /// Timestamp of the first batch; `i64::MAX` in an empty segment.
+    pub(crate) first_timestamp: i64,
 }
 
 impl Index {
@@ -47,6 +49,7 @@ impl Index {
             covered: 0,
             next_offset: base_offset,
             max_timestamp: i64::MIN,
+            first_timestamp: i64::MAX,
         }
     }
 
@@ -63,6 +66,9 @@ impl Index {
                 position: self.covered,
                 max_timestamp_before: self.max_timestamp,
             });
+        }
+        if self.covered == 0 {
+            self.first_timestamp = header.max_timestamp;
         }
         self.covered += header.size as u64;
         self.next_offset = header.next_offset();
@@ -96,6 +102,7 @@ impl Index {
         bytes.put_u64(self.covered);
         bytes.put_i64(self.next_offset);
         bytes.put_i64(self.max_timestamp);
+        bytes.put_i64(self.first_timestamp);
         bytes.put_u32(self.entries.len() as u32);
         for entry in &self.entries {
             bytes.put_u32(entry.relative_offset);
@@ -117,7 +124,7 @@ impl Index {
             return None;
         }
         let (covered, next_offset) = (rest.get_u64(), rest.get_i64());
-        let max_timestamp = rest.get_i64();
+        let (max_timestamp, first_timestamp) = (rest.get_i64(), rest.get_i64());
         let count = rest.get_u32() as usize;
         if rest.len() != count.checked_mul(ENTRY_LEN)? || next_offset < base_offset {
             return None;
@@ -135,6 +142,7 @@ impl Index {
             covered,
             next_offset,
             max_timestamp,
+            first_timestamp,
         })
     }
 }

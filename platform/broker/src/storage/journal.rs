@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
@@ -18,7 +19,7 @@ const ENTRY_PREFIX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     size: u64,
 }
 
@@ -48,7 +49,7 @@ impl Journal {
         }
         let journal = Self {
             path: path.to_owned(),
-            file,
+            file: Arc::new(file),
             size: size as u64,
         };
         Ok((journal, Replay { entries, cut_bytes }))
@@ -72,9 +73,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Brings the entries to the disk itself.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// The file, to be synced without holding up whoever appends.
+    pub(crate) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Replaces all entries by `entries`; on failure the old ones stay.
@@ -96,7 +97,7 @@ impl Journal {
         if let Some(folder) = self.path.parent() {
             sync_folder(folder)?;
         }
-        self.file = file;
+        self.file = Arc::new(file);
         self.size = bytes.len() as u64;
         Ok(())
     }
@@ -139,7 +140,6 @@ mod tests {
         assert!(replay.entries.is_empty());
         journal.append(b"one").unwrap();
         journal.append(b"two").unwrap();
-        journal.sync().unwrap();
         let (mut journal, replay) = Journal::open(&path).unwrap();
         assert_eq!(replay.entries, [b"one".to_vec(), b"two".to_vec()]);
         journal.rewrite([b"three".as_slice()].into_iter()).unwrap();

@@ -284,7 +284,7 @@ impl Log {
             let expired = self
                 .segments
                 .iter()
-                .take_while(|segment| segment.size() > 0 && segment.index.max_timestamp < keep_from)
+                .take_while(|segment| segment.size() > 0 && segment.newest_ms() < keep_from)
                 .count();
             if expired == self.segments.len() {
                 // Everything is too old: the segment being written is closed, so that it can go as well.

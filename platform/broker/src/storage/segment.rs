@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::io::pwritev;
 
@@ -101,6 +102,21 @@ impl Segment {
     /// Bytes of whole batches in the file.
     pub(crate) fn size(&self) -> u64 {
         self.index.covered
+    }
+
+    /// When its newest record was written, in milliseconds since the epoch: what producers say, or else the file.
+    pub(crate) fn newest_ms(&self) -> i64 {
+        if self.index.max_timestamp >= 0 {
+            return self.index.max_timestamp;
+        }
+        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        modified
+            .ok()
+            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+            // A segment whose age nobody knows is kept.
+            .map_or(i64::MAX, |time| {
+                i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+            })
     }
 
     /// Appends a batch whose header already carries its offset; on failure the file is as before.

@@ -4,11 +4,13 @@
     reason = "each test binary uses its own part of the support module"
 )]
 
+pub(crate) mod raw;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use osqdemo_broker::{Config, Error, Listener};
+use osqdemo_broker::{Config, Error, Listener, ListenerAddress};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::OwnedMessage;
@@ -25,6 +27,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct TestBroker {
     pub(crate) folder: TempDir,
     pub(crate) bootstrap: String,
+    pub(crate) addresses: Vec<ListenerAddress>,
     configure: fn(&mut Config),
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Error>>,
@@ -55,12 +58,14 @@ impl TestBroker {
         let mut config = config(folder.path());
         configure(&mut config);
         let broker = osqdemo_broker::bind(config).await.unwrap();
-        let bootstrap = broker.addresses()[0].local.to_string();
+        let addresses = broker.addresses();
+        let bootstrap = addresses[0].local.to_string();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(broker.run(shutdown.clone()));
         Self {
             folder,
             bootstrap,
+            addresses,
             configure,
             shutdown,
             running,

@@ -12,7 +12,7 @@ use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
 use crate::plan::{self, Purpose, QueryPlan};
 use crate::syntax::ast::{
-    CreateAsSelect, CreateSource, InsertInto, Literal, OnExisting, QuerySelection, SourceKind, Statement,
+    CreateAsSelect, CreateSource, InsertInto, OnExisting, QuerySelection, SourceKind, Statement,
 };
 
 /// The topics there are, with the replica count of each partition.
@@ -276,7 +276,7 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => topic_of_sink(&plan, &sink, topics)?,
+            Some(topics) => topic_of_sink(&sink, topics)?,
             None => None,
         };
         Ok(change(Change {
@@ -534,27 +534,16 @@ fn topic_of_source(source: &Source, topics: &Topics) -> Result<Option<(String, T
     )))
 }
 
-/// The topic a query's sink needs: as many partitions and replicas as the left-most input's, unless given.
-fn topic_of_sink(
-    plan: &QueryPlan,
-    sink: &Source,
-    topics: &Topics,
-) -> Result<Option<(String, TopicOptions)>, String> {
+/// The topic a query's sink needs: checked where it exists, made where it does not.
+fn topic_of_sink(sink: &Source, topics: &Topics) -> Result<Option<(String, TopicOptions)>, String> {
     if let Some(replicas) = topics.get(&sink.topic) {
         check_existing_topic(sink, replicas)?;
         return Ok(None);
     }
-    let left_most = plan.inputs().first().and_then(|input| topics.get(&input.topic));
-    let partitions = sink
-        .partitions
-        .or_else(|| left_most.and_then(|replicas| i32::try_from(replicas.len()).ok()));
-    let replicas = sink
-        .replicas
-        .map(i32::from)
-        .or_else(|| left_most.and_then(|replicas| i32::try_from(*replicas.first()?).ok()));
+    let (partitions, replicas) = (sink.partitions.unwrap_or(1), sink.replicas.unwrap_or(1));
     Ok(Some((
         sink.topic.clone(),
-        topic_options(sink, partitions.unwrap_or(1), replicas.unwrap_or(1)),
+        topic_options(sink, partitions, i32::from(replicas)),
     )))
 }
 
@@ -601,17 +590,4 @@ fn check_existing_topic(source: &Source, replicas: &[usize]) -> Result<(), Strin
             .replicas
             .map_or(replication.to_string(), |wanted| wanted.to_string()),
     ))
-}
-
-/// A literal of a `WITH` clause as text.
-pub(crate) fn literal_text(literal: &Literal) -> String {
-    match literal {
-        Literal::Null => "null".to_owned(),
-        Literal::Boolean(value) => value.to_string(),
-        Literal::Integer(value) => value.to_string(),
-        Literal::Bigint(value) => value.to_string(),
-        Literal::Decimal(digits) => digits.clone(),
-        Literal::Double(value) => value.to_string(),
-        Literal::String(text) => text.clone(),
-    }
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::catalog::{Catalog, Change, Circumstances, Decision, Topics};
 use super::entity::{Answer, CommandStatus, Entity};
 use super::failure::{ErrorCode, Failure};
+use super::injection::completed;
 use super::listing::View;
 use super::properties;
 use super::session::Session;
@@ -266,16 +267,17 @@ impl Executor {
             if makes_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }
+            let completed = completed(&parsed, &catalog, topics.as_ref());
             if let Some(result) = session.execute(&parsed.statement) {
                 result.map_err(bad)?;
             } else if !self.is_push_termination(&parsed.statement) {
                 let circumstances = Circumstances {
-                    text: &parsed.text,
+                    text: &completed.text,
                     properties: &session.properties,
                     sequence,
                     topics: topics.as_ref(),
                 };
-                if let Some(decision) = catalog.decide(&parsed.statement, circumstances) {
+                if let Some(decision) = catalog.decide(&completed.statement, circumstances) {
                     if let Decision::Change(change) = decision.map_err(bad)? {
                         catalog.apply(&change);
                         if let Some(topics) = &mut topics {
@@ -324,6 +326,8 @@ impl Executor {
         } else {
             None
         };
+        let completed = completed(parsed, &catalog, topics.as_ref());
+        let parsed = &*completed;
         let circumstances = Circumstances {
             text: &parsed.text,
             properties: &session.properties,

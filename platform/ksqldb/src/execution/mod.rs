@@ -7,6 +7,7 @@ mod catalog;
 mod entity;
 mod executor;
 mod failure;
+mod injection;
 mod listing;
 pub(crate) mod properties;
 mod session;

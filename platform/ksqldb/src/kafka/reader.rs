@@ -130,6 +130,8 @@ impl Reader {
             // with the oldest record loses least.
             .set("auto.offset.reset", "earliest")
             .set("allow.auto.create.topics", "false")
+            // A topic that is gone is an error soon: topics are only read once they are there.
+            .set("topic.metadata.propagation.max.ms", "1000")
             .set("fetch.min.bytes", "1")
             .set("fetch.wait.max.ms", "500")
             .set("fetch.error.backoff.ms", "20")

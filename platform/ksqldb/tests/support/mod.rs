@@ -3,8 +3,13 @@
     dead_code,
     reason = "each test binary uses its own part of the support module"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "a server in a process of its own tells its address on standard output"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use osqdemo_ksqldb::{Config, Error};
@@ -15,6 +20,8 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -142,12 +149,31 @@ pub(crate) async fn produce_at(
         .unwrap();
 }
 
-/// A server that runs in this process.
+/// A server, in this process unless it is to be killed.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    shutdown: CancellationToken,
-    running: JoinHandle<Result<(), Error>>,
+    running: Running,
+}
+
+enum Running {
+    Here(CancellationToken, JoinHandle<Result<(), Error>>),
+    Process(Child),
+}
+
+/// Names the broker for the process that [`run_child`] runs in.
+const CHILD_BROKER: &str = "KSQLDB_TEST_BROKER";
+
+/// What the test `child` of a test binary calls: a server until it is killed, where [`Server::start_process`] asked
+/// for one, and nothing otherwise.
+pub(crate) async fn run_child() {
+    let Ok(broker) = std::env::var(CHILD_BROKER) else {
+        return;
+    };
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = osqdemo_ksqldb::bind(Config::new(any_port, broker)).await.unwrap();
+    println!("\nlistening on {}", server.address());
+    server.run(CancellationToken::new()).await.unwrap();
 }
 
 impl Server {
@@ -169,12 +195,59 @@ impl Server {
         let address = server.address();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(server.run(shutdown.clone()));
+        Self::at(address, Running::Here(shutdown, running))
+    }
+
+    /// Starts a server in a process of its own, and waits until it is ready. The test binary needs a test `child`
+    /// that calls [`run_child`].
+    pub(crate) async fn start_process(broker: &Broker) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture"])
+            .env(CHILD_BROKER, broker.address.to_string())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = loop {
+            let line = timeout(DEADLINE, lines.next_line())
+                .await
+                .expect("no address in time");
+            if let Some(address) = line
+                .unwrap()
+                .expect("the server ended")
+                .strip_prefix("listening on ")
+            {
+                break address.parse().unwrap();
+            }
+        };
+        let server = Self::at(address, Running::Process(child));
+        server.ready().await;
+        server
+    }
+
+    fn at(address: SocketAddr, running: Running) -> Self {
         Self {
             address,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            shutdown,
             running,
         }
+    }
+
+    /// The id of a server's process.
+    pub(crate) fn process_id(&self) -> u32 {
+        match &self.running {
+            Running::Process(child) => child.id().expect("the process runs"),
+            Running::Here(..) => std::process::id(),
+        }
+    }
+
+    /// Kills a server's process with SIGKILL.
+    pub(crate) async fn kill(self) {
+        let Running::Process(mut child) = self.running else {
+            panic!("not a process");
+        };
+        timeout(DEADLINE, child.kill()).await.unwrap().unwrap();
     }
 
     /// Waits until the server runs.
@@ -188,15 +261,13 @@ impl Server {
 
     /// Asks it to stop and waits until it has; returns how long that took.
     pub(crate) async fn stop(self) -> Duration {
+        let Running::Here(shutdown, running) = self.running else {
+            panic!("a process is killed");
+        };
         let began = Instant::now();
-        self.shutdown.cancel();
-        timeout(DEADLINE, self.running).await.unwrap().unwrap().unwrap();
+        shutdown.cancel();
+        timeout(DEADLINE, running).await.unwrap().unwrap().unwrap();
         began.elapsed()
-    }
-
-    /// Ends it as a crash would: nothing is flushed or committed.
-    pub(crate) fn kill(self) {
-        self.running.abort();
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

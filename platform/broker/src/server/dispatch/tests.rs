@@ -9,6 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::super::shape::{Field, Kind, fields};
 use super::*;
@@ -19,11 +20,21 @@ use crate::storage::batch::tests::Sample;
 /// Makes up request bodies: mostly small numbers and known names, so that handlers get past their first check.
 struct Inventor {
     rng: TestRng,
+    topic_id: Uuid,
     version: i16,
     flexible: bool,
 }
 
 impl Inventor {
+    fn new(rng: TestRng, fixture: &Fixture) -> Self {
+        Self {
+            rng,
+            topic_id: fixture.session.node.topics.all()[0].id,
+            version: 0,
+            flexible: false,
+        }
+    }
+
     fn below(&mut self, end: u32) -> u32 {
         self.rng.next_u32() % end
     }
@@ -101,6 +112,10 @@ impl Inventor {
     }
 
     fn number(&mut self, frame: &mut BytesMut, size: usize) {
+        if size == 16 && self.below(2) == 0 {
+            frame.put_slice(self.topic_id.as_bytes());
+            return;
+        }
         let number = match self.below(8) {
             0 => -1,
             1 => i64::from(self.rng.next_u32()),
@@ -166,11 +181,8 @@ impl Fixture {
 #[test]
 fn every_version_of_every_request_is_understood_and_answered() {
     let fixture = Fixture::new();
-    let mut inventor = Inventor {
-        rng: TestRng::deterministic_rng(RngAlgorithm::ChaCha),
-        version: 0,
-        flexible: false,
-    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut inventor = Inventor::new(rng, &fixture);
     let mut failures = std::collections::BTreeSet::new();
     for supported in SUPPORTED {
         for version in supported.min..=supported.max {
@@ -237,11 +249,8 @@ fn damaged_requests_never_panic() {
     runner
         .run(&seeds, |(seed, key, flips, cut)| {
             let supported = SUPPORTED[key % SUPPORTED.len()];
-            let mut inventor = Inventor {
-                rng: TestRng::from_seed(RngAlgorithm::ChaCha, &seed),
-                version: 0,
-                flexible: false,
-            };
+            let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+            let mut inventor = Inventor::new(rng, &fixture);
             let mut frame = inventor.frame(supported.key, supported.max);
             // The header stays, so that the body is what is decoded.
             for (position, value) in flips {

@@ -1,0 +1,191 @@
+//! What the broker does with requests no well-behaved client sends, or sends only when something went wrong.
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use osqdemo_broker::{Error, HostPort, Listener};
+use tokio::io::AsyncWriteExt;
+
+use support::raw::{RawClient, batch, error};
+use support::{TestBroker, send};
+
+fn topic(name: &'static str) -> TopicName {
+    TopicName(StrBytes::from_static_str(name))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_sent_twice_is_stored_once_also_over_a_restart() {
+    let mut broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let first = client.produce("lines", batch(77, 0, &["a", "b"])).await;
+    assert_eq!((first.error_code, first.base_offset), (0, 0));
+    let second = client.produce("lines", batch(77, 2, &["c"])).await;
+    assert_eq!((second.error_code, second.base_offset), (0, 2));
+    let again = client.produce("lines", batch(77, 0, &["a", "b"])).await;
+    assert_eq!((again.error_code, again.base_offset), (0, 0));
+    let gap = client.produce("lines", batch(77, 9, &["z"])).await;
+    assert_eq!(
+        error(gap.error_code),
+        Some(ResponseError::OutOfOrderSequenceNumber)
+    );
+
+    broker = broker.restart().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let again = client.produce("lines", batch(77, 2, &["c"])).await;
+    assert_eq!((again.error_code, again.base_offset), (0, 2));
+    let third = client.produce("lines", batch(77, 3, &["d"])).await;
+    assert_eq!((third.error_code, third.base_offset), (0, 3));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_batch_is_refused() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let mut damaged = BytesMut::from(&batch(-1, 0, &["value"])[..]);
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    let refused = client.produce("lines", damaged.freeze()).await;
+    assert_eq!(error(refused.error_code), Some(ResponseError::CorruptMessage));
+    let accepted = client.produce("lines", batch(-1, 0, &["value"])).await;
+    assert_eq!((accepted.error_code, accepted.base_offset), (0, 0));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_closes_its_own_connection_only() {
+    let broker = TestBroker::start().await;
+    let frames: [&[u8]; 5] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        // A length over the limit, a negative one, one too short for a header.
+        &[0x7f, 0xff, 0xff, 0xff, 0, 0],
+        &[0xff, 0xff, 0xff, 0xff],
+        &[0, 0, 0, 2, 0, 0],
+        // Metadata version 0 that claims 2^31 - 1 topics.
+        &[0, 0, 0, 14, 0, 3, 0, 0, 0, 0, 0, 1, 0, 0, 0x7f, 0xff, 0xff, 0xff],
+    ];
+    for frame in frames {
+        let mut client = RawClient::connect(&broker.bootstrap).await;
+        client.stream.write_all(frame).await.unwrap();
+        client.stream.flush().await.unwrap();
+        assert!(client.read_frame().await.is_none());
+    }
+    assert_eq!(send(&broker.producer(), "lines", "still here").await, (0, 0));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_outside_the_log_is_told_at_once() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    client.produce("lines", batch(-1, 0, &["a"])).await;
+    let mut fetch = async |name, partition, offset, max_wait_ms| {
+        let partition = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(1000);
+        let request = FetchRequest::default()
+            .with_max_wait_ms(max_wait_ms)
+            .with_min_bytes(1)
+            .with_max_bytes(1000)
+            .with_session_epoch(-1)
+            .with_topics(vec![
+                FetchTopic::default()
+                    .with_topic(topic(name))
+                    .with_partitions(vec![partition]),
+            ]);
+        let started = Instant::now();
+        let response = client.call(11, request).await;
+        let partition = response.responses[0].partitions[0].clone();
+        let bytes = partition.records.map_or(0, |records| records.len());
+        (error(partition.error_code), bytes, started.elapsed())
+    };
+    let patience = 10_000;
+    let (code, _, took) = fetch("lines", 0, 2, patience).await;
+    assert_eq!(code, Some(ResponseError::OffsetOutOfRange));
+    assert!(took < Duration::from_secs(5));
+    let (code, _, _) = fetch("lines", 7, 0, patience).await;
+    assert_eq!(code, Some(ResponseError::UnknownTopicOrPartition));
+    let (code, _, _) = fetch("nothing", 0, 0, patience).await;
+    assert_eq!(code, Some(ResponseError::UnknownTopicOrPartition));
+    // No patience: an answer at once, with data if there is any.
+    let (code, bytes, took) = fetch("lines", 0, 1, 0).await;
+    assert_eq!((code, bytes), (None, 0));
+    assert!(took < Duration::from_secs(5));
+    let (code, bytes, _) = fetch("lines", 0, 0, 0).await;
+    assert_eq!(code, None);
+    assert!(bytes > 60);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_are_found_by_time() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    client.produce("lines", batch(-1, 0, &["a", "b", "c"])).await;
+    let mut offset = async |timestamp| {
+        let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
+        let request = ListOffsetsRequest::default().with_topics(vec![
+            ListOffsetsTopic::default()
+                .with_name(topic("lines"))
+                .with_partitions(vec![partition]),
+        ]);
+        let response = client.call(7, request).await;
+        response.topics[0].partitions[0].offset
+    };
+    assert_eq!(offset(-2).await, 0);
+    assert_eq!(offset(-1).await, 3);
+    assert_eq!(offset(-3).await, 0);
+    assert_eq!(offset(0).await, 0);
+    assert_eq!(offset(1_000_001).await, -1);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_listener_tells_its_own_address() {
+    let broker = TestBroker::start_with(|config| {
+        config.listeners.push(Listener {
+            name: "internal".to_owned(),
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            advertised: Some(HostPort {
+                host: "broker".to_owned(),
+                port: 29092,
+            }),
+        });
+    })
+    .await;
+    let mut told = Vec::new();
+    for address in &broker.addresses {
+        let mut client = RawClient::connect(&address.local.to_string()).await;
+        let request = MetadataRequest::default().with_topics(None);
+        let response = client.call(12, request).await;
+        let node = &response.brokers[0];
+        told.push(format!("{}:{}", node.host, node.port));
+    }
+    assert_eq!(told, [broker.bootstrap.clone(), "broker:29092".to_owned()]);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_broker_on_the_same_folder_or_address_is_refused() {
+    let broker = TestBroker::start().await;
+    let same_folder = osqdemo_broker::bind(support::config(broker.folder.path())).await;
+    let error = same_folder.unwrap_err();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = support::config(folder.path());
+    config.listeners[0].bind = broker.bootstrap.parse().unwrap();
+    let error = osqdemo_broker::bind(config).await.unwrap_err();
+    let expected = format!("listener `test` cannot bind {}", broker.bootstrap);
+    assert_eq!(error.to_string(), expected);
+    broker.stop().await;
+}

@@ -1,0 +1,328 @@
+//! What statements make, change and refuse.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Broker, Server, next_record, value_of};
+
+const SOURCE: &str =
+    "CREATE STREAM s (id VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=2);";
+
+async fn start() -> (Broker, Server) {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    (broker, server)
+}
+
+async fn stop(broker: Broker, server: Server) {
+    server.stop().await;
+    broker.stop().await;
+}
+
+async fn refusal(server: &Server, statements: &str) -> String {
+    let (status, error) = server.refused(statements).await;
+    assert_eq!((status, &error["error_code"]), (400, &json!(40001)), "{error}");
+    error["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_taken_once() {
+    let (broker, server) = start().await;
+    server.ksql(SOURCE).await;
+    assert_eq!(
+        refusal(&server, SOURCE).await,
+        "Cannot add stream 'S': A stream with the same name already exists"
+    );
+    let answers = server
+        .ksql(&SOURCE.replace("STREAM s", "STREAM IF NOT EXISTS s"))
+        .await;
+    assert_eq!(answers[0]["@type"], "warning_entity");
+    assert_eq!(
+        answers[0]["message"],
+        "Cannot add stream `S`: A stream with the same name already exists."
+    );
+    server.ksql("CREATE STREAM d AS SELECT * FROM s;").await;
+    assert_eq!(
+        refusal(&server, "CREATE STREAM d AS SELECT * FROM s;").await,
+        "Cannot add stream 'D': A stream with the same name already exists"
+    );
+    let answers = server
+        .ksql("CREATE OR REPLACE STREAM d AS SELECT *, n + 1 AS m FROM s;")
+        .await;
+    assert_eq!(answers[0]["commandStatus"]["queryId"], "CSAS_D_1");
+    let answers = server.ksql("DESCRIBE d; LIST QUERIES;").await;
+    let fields: Vec<&Value> = answers[0]["sourceDescription"]["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| &field["name"])
+        .collect();
+    assert_eq!(fields, ["ID", "N", "M"]);
+    assert_eq!(answers[1]["queries"].as_array().unwrap().len(), 1);
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_topic_needs_partitions() {
+    let (broker, server) = start().await;
+    let message = refusal(
+        &server,
+        "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='gone', VALUE_FORMAT='JSON');",
+    )
+    .await;
+    assert!(
+        message.starts_with(
+            "Topic 'gone' does not exist. If you want to create a new topic for the stream/table please re-run the \
+             statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally 'REPLICAS')."
+        ),
+        "{message}"
+    );
+    server.ksql(SOURCE).await;
+    let message = refusal(
+        &server,
+        &SOURCE.replace("STREAM s", "STREAM t").replace("=2", "=3"),
+    )
+    .await;
+    assert!(
+        message
+            .starts_with("A Kafka topic with the name 's' already exists, with different partition/replica"),
+        "{message}"
+    );
+    let answers = server
+        .ksql("CREATE STREAM d AS SELECT * FROM s; SHOW TOPICS;")
+        .await;
+    assert_eq!(
+        answers[0]["statementText"]
+            .as_str()
+            .unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" "),
+        "CREATE STREAM D WITH (KAFKA_TOPIC='D', PARTITIONS=2, REPLICAS=1) AS SELECT * FROM S S EMIT CHANGES;"
+    );
+    assert_eq!(
+        answers[1]["topics"],
+        json!([{"name": "D", "replicaInfo": [1, 1]}, {"name": "s", "replicaInfo": [1, 1]}])
+    );
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_second_statement_leaves_nothing_of_the_first() {
+    let (broker, server) = start().await;
+    let (status, error) = server
+        .refused(&format!("{SOURCE} CREATE STREAM d AS SELECT nothing FROM s;"))
+        .await;
+    assert_eq!((status, &error["error_code"]), (400, &json!(40001)));
+    assert_eq!(error["entities"], json!([]));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("NOTHING"), "{message}");
+    let answers = server.ksql("LIST STREAMS; LIST TOPICS;").await;
+    assert_eq!(answers[0]["streams"], json!([]));
+    assert_eq!(answers[1]["topics"], json!([]));
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_used_cannot_be_dropped() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!("{SOURCE} CREATE STREAM d AS SELECT * FROM s;"))
+        .await;
+    assert_eq!(
+        refusal(&server, "DROP STREAM s;").await,
+        "Cannot drop S.\nThe following streams and/or tables read from this source: [D].\n\
+         You need to drop them before dropping S."
+    );
+    server.ksql("CREATE STREAM e (id VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='e', VALUE_FORMAT='JSON', PARTITIONS=1); \
+                 INSERT INTO e SELECT * FROM d;").await;
+    let message = refusal(&server, "DROP STREAM d;").await;
+    assert!(
+        message.contains("The following queries read from this source: [INSERTQUERY_3]."),
+        "{message}"
+    );
+    let message = refusal(&server, "DROP STREAM e;").await;
+    assert!(
+        message.contains("The following queries write into this source: [INSERTQUERY_3]."),
+        "{message}"
+    );
+
+    let answers = server
+        .ksql("TERMINATE INSERTQUERY_3; DROP STREAM e; DROP STREAM d DELETE TOPIC;")
+        .await;
+    assert_eq!(answers[0]["commandId"], "terminate/INSERTQUERY_3/execute");
+    assert_eq!(answers[0]["commandStatus"]["message"], "Query terminated.");
+    assert_eq!(answers[2]["commandId"], "stream/D/drop");
+    assert_eq!(
+        answers[2]["commandStatus"]["message"],
+        "Source `D` (topic: D) was dropped."
+    );
+    let answers = server.ksql("LIST QUERIES; LIST TOPICS;").await;
+    assert_eq!(answers[0]["queries"], json!([]));
+    let names: Vec<&Value> = answers[1]["topics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|topic| &topic["name"])
+        .collect();
+    assert_eq!(names, ["e", "s"]);
+
+    assert_eq!(
+        refusal(&server, "DROP STREAM d;").await,
+        "Stream D does not exist."
+    );
+    let answers = server.ksql("DROP STREAM IF EXISTS d;").await;
+    assert_eq!(
+        answers[0]["commandStatus"]["message"],
+        "Source `D` does not exist."
+    );
+    assert_eq!(
+        refusal(&server, "DROP TABLE s;").await,
+        "Incompatible data source type is STREAM, but statement was DROP TABLE"
+    );
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserted_values_reach_every_partition_and_its_queries() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!(
+            "{SOURCE} CREATE STREAM d WITH (PARTITIONS=1) AS SELECT id, n * 2 AS n FROM s WHERE n > 1;"
+        ))
+        .await;
+    assert_eq!(
+        server
+            .ksql("INSERT INTO s (id, n) VALUES ('a', 1); INSERT INTO s VALUES ('b', 21);")
+            .await,
+        json!([])
+    );
+    let record = next_record(&broker.reader("D")).await;
+    assert_eq!(value_of(&record), json!({"N": 42}));
+    assert_eq!(rdkafka::Message::key(&record), Some(b"b".as_slice()));
+    let message = refusal(&server, "INSERT INTO nothing VALUES (1);").await;
+    assert!(message.contains("NOTHING"), "{message}");
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_and_properties_live_as_long_as_their_request() {
+    let (broker, server) = start().await;
+    server.ksql(SOURCE).await;
+    server.ksql("INSERT INTO s VALUES ('a', 1);").await;
+    server
+        .ksql(
+            "SET 'auto.offset.reset'='earliest'; DEFINE sink = 'early'; \
+             CREATE STREAM ${sink} WITH (PARTITIONS=1) AS SELECT * FROM s;",
+        )
+        .await;
+    let record = next_record(&broker.reader("EARLY")).await;
+    assert_eq!(value_of(&record), json!({"N": 1}));
+    let (status, body) = server
+        .post(
+            "/ksql",
+            &json!({"ksql": "LIST VARIABLES; DESCRIBE ${what};", "sessionVariables": {"what": "early"}}),
+        )
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let answers: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        answers[0]["variables"],
+        json!([{"name": "what", "value": "early"}])
+    );
+    assert_eq!(answers[1]["sourceDescription"]["name"], "EARLY");
+    assert_eq!(server.ksql("LIST VARIABLES;").await[0]["variables"], json!([]));
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn descriptions_and_explanations() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!("{SOURCE} CREATE STREAM d AS SELECT id, n FROM s;"))
+        .await;
+    let answers = server
+        .ksql(
+            "DESCRIBE s EXTENDED; EXPLAIN CSAS_D_1; EXPLAIN SELECT n FROM s EMIT CHANGES; DESCRIBE FUNCTION len; \
+             LIST STREAMS EXTENDED; LIST QUERIES EXTENDED;",
+        )
+        .await;
+    let source = &answers[0]["sourceDescription"];
+    assert_eq!(
+        source["fields"],
+        json!([
+            {"name": "ID", "schema": {"type": "STRING", "fields": null, "memberSchema": null}, "type": "KEY"},
+            {"name": "N", "schema": {"type": "BIGINT", "fields": null, "memberSchema": null}},
+        ])
+    );
+    assert_eq!(
+        (&source["partitions"], &source["replication"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(source["readQueries"][0]["id"], "CSAS_D_1");
+    let query = &answers[1]["queryDescription"];
+    assert_eq!(
+        (&query["id"], &query["state"]),
+        (&json!("CSAS_D_1"), &json!("RUNNING"))
+    );
+    assert_eq!(
+        (&query["sources"], &query["sinks"]),
+        (&json!(["S"]), &json!(["D"]))
+    );
+    assert_ne!(query["executionPlan"], "");
+    assert_eq!(answers[2]["queryDescription"]["queryType"], "PUSH");
+    assert_eq!(answers[3]["name"], "LEN");
+    assert_eq!(answers[4]["sourceDescriptions"].as_array().unwrap().len(), 2);
+    assert_eq!(answers[5]["queryDescriptions"].as_array().unwrap().len(), 1);
+    let message = refusal(&server, "DESCRIBE nothing;").await;
+    assert_eq!(message, "Could not find STREAM/TABLE 'NOTHING' in the Metastore");
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_skipped_and_logged() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!(
+            "{SOURCE} CREATE STREAM d WITH (PARTITIONS=1) AS SELECT id, n FROM s;"
+        ))
+        .await;
+    let producer = broker.producer();
+    support::produce(&producer, "s", Some("a"), "{nonsense").await;
+    support::produce(&producer, "s", Some("a"), r#"{"n": 5}"#).await;
+    assert_eq!(value_of(&next_record(&broker.reader("D")).await), json!({"N": 5}));
+    let entry = value_of(&next_record(&broker.reader("default_ksql_processing_log")).await);
+    assert_eq!(entry["message"]["type"], 0);
+    assert_eq!(entry["message"]["deserializationError"]["topic"], "s");
+    assert_eq!(
+        server.ksql("LIST QUERIES;").await[0]["queries"][0]["state"],
+        "RUNNING"
+    );
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_whose_topic_is_deleted_says_so_and_harms_no_other() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!("{SOURCE} CREATE STREAM d AS SELECT id, n FROM s;"))
+        .await;
+    let admin: rdkafka::admin::AdminClient<_> = broker.client().create().unwrap();
+    admin
+        .delete_topics(&["s"], &rdkafka::admin::AdminOptions::new())
+        .await
+        .unwrap();
+    let deadline = std::time::Instant::now() + support::DEADLINE;
+    loop {
+        let answers = server.ksql("LIST QUERIES EXTENDED;").await;
+        let query = &answers[0]["queryDescriptions"][0];
+        if query["state"] == "ERROR" {
+            let reason = query["queryErrors"][0]["errorMessage"].as_str().unwrap();
+            assert!(!reason.is_empty());
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{query}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    stop(broker, server).await;
+}
