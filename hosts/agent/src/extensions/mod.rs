@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use osquery_protocol::ProtocolError;
 use osquery_protocol::client::ExtensionClient;
 use osquery_protocol::server::RunningServer;
+use osquery_protocol::{ProtocolError, RouteUuid};
 
 pub(crate) use plugins::{ConfigPlugin, PluginError, Plugins};
 
@@ -31,6 +31,10 @@ use crate::status_log::StatusLog;
 const LONGEST_SOCKET_PATH: usize = 97;
 /// How long extensions may take to flush and end before they are killed; osqueryd waits 11 s.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How often an extension that has registered is asked whether it serves by now.
+const SERVED_STEP: Duration = Duration::from_millis(5);
+/// A ping is given at least this long, whatever is left of a wait.
+const SHORTEST_PING: Duration = Duration::from_millis(100);
 /// How long one extension may take to take note of the call `shutdown`.
 const FAREWELL_CALL: Duration = Duration::from_secs(1);
 
@@ -122,12 +126,8 @@ impl ExtensionHost {
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !self
-                .registrations
-                .wait_until(left, shutdown, |state| state.has_extension(name))
-                && !shutdown.is_requested()
-            {
+            let serves = || self.registrations.find_extension(name);
+            if !self.wait_until_served(deadline, shutdown, serves) && !shutdown.is_requested() {
                 return Err(ExtensionHostError::Required {
                     name: name.to_owned(),
                     patience,
@@ -145,13 +145,36 @@ impl ExtensionHost {
         flags: &Flags,
         shutdown: &Shutdown,
     ) -> bool {
-        let patience = if self.manages_any {
+        let is_there = self.registrations.route(registry, item).is_some();
+        let patience = if self.manages_any || is_there {
             Duration::from_secs(flags.extensions_timeout)
         } else {
             Duration::ZERO
         };
-        self.registrations
-            .wait_until(patience, shutdown, |state| state.route(registry, item).is_some())
+        self.wait_until_served(Instant::now() + patience, shutdown, || {
+            self.registrations.route(registry, item)
+        })
+    }
+
+    /// Waits until an extension has registered and serves its socket, whose name it only learns by registering.
+    fn wait_until_served(
+        &self,
+        deadline: Instant,
+        shutdown: &Shutdown,
+        find: impl Fn() -> Option<RouteUuid>,
+    ) -> bool {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = left.max(SHORTEST_PING);
+            let answers = find().is_some_and(|uuid| {
+                ExtensionClient::connect(&self.plugins.socket_of(uuid), patience)
+                    .and_then(|mut extension| extension.ping())
+                    .is_ok_and(|status| status.is_success())
+            });
+            if answers || left.is_zero() || shutdown.wait(SERVED_STEP) {
+                return answers;
+            }
+        }
     }
 
     pub(crate) fn plugins(&self) -> Plugins {

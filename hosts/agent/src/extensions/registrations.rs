@@ -43,12 +43,20 @@ pub(super) struct Registrations {
 /// The extensions by number.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    extensions: BTreeMap<RouteUuid, (ExtensionInfo, Registry)>,
+    extensions: BTreeMap<RouteUuid, Registered>,
+}
+
+/// One extension.
+#[derive(Debug)]
+struct Registered {
+    info: ExtensionInfo,
+    plugins: Registry,
+    since: Instant,
 }
 
 impl State {
     pub(super) fn has_extension(&self, name: &str) -> bool {
-        self.extensions.values().any(|(info, _)| info.name == name)
+        self.extensions.values().any(|known| known.info.name == name)
     }
 
     /// The extension that has a plugin.
@@ -60,13 +68,13 @@ impl State {
         };
         self.extensions
             .iter()
-            .find(|(_, (_, plugins))| has(plugins))
+            .find(|(_, known)| has(&known.plugins))
             .map(|(&uuid, _)| uuid)
     }
 
     /// osqueryd's reasons to refuse, in its words.
     fn refusal(&self, info: &ExtensionInfo, registry: &Registry) -> Option<String> {
-        if self.extensions.values().any(|(known, _)| known.name == info.name) {
+        if self.has_extension(&info.name.to_text()) {
             return Some("Duplicate extension registered".to_owned());
         }
         if is_too_old(&info.sdk_version) {
@@ -125,6 +133,26 @@ impl Registrations {
         }
     }
 
+    /// The extensions that have been registered for at least so long: a newer one may not serve its socket yet, whose
+    /// name it only learns by registering.
+    pub(super) fn older_than(&self, age: Duration) -> Vec<RouteUuid> {
+        let state = self.lock();
+        state
+            .extensions
+            .iter()
+            .filter(|(_, known)| known.since.elapsed() >= age)
+            .map(|(&uuid, _)| uuid)
+            .collect()
+    }
+
+    pub(super) fn find_extension(&self, name: &str) -> Option<RouteUuid> {
+        self.lock()
+            .extensions
+            .iter()
+            .find(|(_, known)| known.info.name == name)
+            .map(|(&uuid, _)| uuid)
+    }
+
     pub(super) fn uuids(&self) -> Vec<RouteUuid> {
         self.lock().extensions.keys().copied().collect()
     }
@@ -135,7 +163,8 @@ impl Registrations {
 
     /// Takes an extension off the list because it does not answer.
     pub(super) fn remove(&self, uuid: RouteUuid, reason: &str) {
-        if let Some((info, _)) = self.lock().extensions.remove(&uuid) {
+        let removed = self.lock().extensions.remove(&uuid);
+        if let Some(Registered { info, .. }) = removed {
             self.status.info(&format!(
                 "Extension {} ({uuid}) has gone away: {reason}",
                 info.name
@@ -204,7 +233,7 @@ impl ManagerHandler for Registrations {
         let registered = state
             .extensions
             .iter()
-            .map(|(&uuid, (info, _))| (uuid, info.clone()));
+            .map(|(&uuid, known)| (uuid, known.info.clone()));
         std::iter::once((0, core)).chain(registered).collect()
     }
 
@@ -238,7 +267,14 @@ impl ManagerHandler for Registrations {
             "Registering extension ({}, {uuid}, version={}, sdk={})",
             info.name, info.version, info.sdk_version
         ));
-        state.extensions.insert(uuid, (info, registry));
+        state.extensions.insert(
+            uuid,
+            Registered {
+                info,
+                plugins: registry,
+                since: Instant::now(),
+            },
+        );
         drop(state);
         self.changed.notify_all();
         Status::success().with_uuid(uuid)

@@ -1,10 +1,12 @@
 //! Keeps extensions alive: restarts a program that has ended, and takes off the list what no longer answers.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use osquery_protocol::RouteUuid;
 use osquery_protocol::client::ExtensionClient;
 
 use super::process::ExtensionProcess;
@@ -17,6 +19,10 @@ use crate::status_log::StatusLog;
 const LOOK: Duration = Duration::from_millis(250);
 /// A program that ends sooner than this after its start is started again only after this time, as osqueryd does it.
 const RESPAWN_PAUSE: Duration = Duration::from_secs(3);
+/// How long an extension that has just registered is not asked: it may not serve its socket yet.
+const YOUTH: Duration = Duration::from_secs(1);
+/// How many pings in a row an extension may miss.
+const MISSED_PINGS: u32 = 1;
 /// How long an extension may take to answer a ping, as osqueryd has it.
 const PING_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -33,6 +39,7 @@ struct Watch {
     registrations: Arc<Registrations>,
     interval: Duration,
     status: StatusLog,
+    missed: HashMap<RouteUuid, u32>,
 }
 
 impl Watcher {
@@ -44,12 +51,14 @@ impl Watcher {
         interval: Duration,
         status: StatusLog,
     ) -> std::io::Result<Self> {
+        let socket = socket.to_owned();
         let mut watch = Watch {
             processes,
-            socket: socket.to_owned(),
+            socket,
             registrations,
             interval,
             status,
+            missed: HashMap::new(),
         };
         watch.start_programs();
         let stop = Shutdown::default();
@@ -82,7 +91,8 @@ impl Watch {
                 }
             }
             if ended || Instant::now() >= next_ping {
-                self.ping();
+                // One of the extensions is known to be gone: whoever misses this ping is it.
+                self.ping(if ended { 0 } else { MISSED_PINGS });
                 next_ping = Instant::now() + self.interval;
             }
             self.start_programs();
@@ -119,14 +129,24 @@ impl Watch {
     }
 
     /// Asks each extension on a new connection whether it lives.
-    fn ping(&self) {
-        for uuid in self.registrations.uuids() {
+    fn ping(&mut self, allowed_misses: u32) {
+        let uuids = self.registrations.older_than(YOUTH);
+        self.missed.retain(|uuid, _| uuids.contains(uuid));
+        for uuid in uuids {
             let answer = ExtensionClient::connect(&socket_of(&self.socket, uuid), PING_PATIENCE)
                 .and_then(|mut extension| extension.ping());
-            match answer {
-                Ok(status) if status.is_success() => {}
-                Ok(status) => self.registrations.remove(uuid, &status.message.to_text()),
-                Err(error) => self.registrations.remove(uuid, &error.to_string()),
+            let reason = match answer {
+                Ok(status) if status.is_success() => {
+                    self.missed.remove(&uuid);
+                    continue;
+                }
+                Ok(status) => status.message.to_text().into_owned(),
+                Err(error) => error.to_string(),
+            };
+            let missed = self.missed.entry(uuid).or_default();
+            *missed += 1;
+            if *missed > allowed_misses {
+                self.registrations.remove(uuid, &reason);
             }
         }
     }
