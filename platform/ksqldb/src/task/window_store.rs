@@ -187,7 +187,7 @@ mod tests {
             store.insert(key(time % 7 + time / 10_000 * 7), time, Box::new([]));
         }
         assert!(store.len() <= 1001 + 16, "{}", store.len());
-        assert!(store.rows.len() <= 14 && store.stretches.len() <= 66);
+        assert!(store.rows.len() <= 14 && store.stretches.len() <= 70);
     }
 
     proptest! {
