@@ -144,7 +144,7 @@ pub struct BigfileArgs {
     /// The host that writes it.
     #[arg(long, value_name = "HOST", default_value = "host2")]
     pub host: String,
-    /// How long to wait for the joined row.
+    /// How long all of it may take.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,
     /// Also write a report: `json=FILE` or `junit=FILE`.

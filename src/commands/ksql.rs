@@ -75,6 +75,17 @@ impl Diagnose for KsqlCommandError {
         }
     }
 
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Rejected(rejection) if rejection.error.is_already_exists() => vec![
+                "leave the statement out, or drop first what is there; `osqdemo up` submits the pipeline's own \
+                 statements and leaves alone what is there"
+                    .to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
     fn details(&self) -> Vec<String> {
         match self {
             Self::Rejected(rejection) => rejection.details(),

@@ -4,6 +4,7 @@ use crate::cli::{BigfileArgs, ScenarioCommand};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
+use crate::events::Event;
 use crate::report::report_file::ReportFile;
 use crate::report::scenario::scenario_text;
 use crate::report::table::{output_width, table};
@@ -49,12 +50,18 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
     let shown = context
         .reporter
         .data(&report, || scenario_text(&report, output_width()));
-    for file in report_files {
-        file.write(&report)?;
-    }
-    match failure {
-        Some(failure) => Err(failure),
-        None => shown,
+    let written = report_files.into_iter().try_for_each(|file| file.write(&report));
+    match (failure, written) {
+        (None, Ok(())) => shown,
+        (None, Err(error)) => Err(error.into()),
+        (Some(failure), Ok(())) => Err(failure),
+        // What the scenario found matters more than a full disk under its report.
+        (Some(failure), Err(error)) => {
+            context.reporter.emit(Event::Warning {
+                text: error.to_string(),
+            });
+            Err(failure)
+        }
     }
 }
 

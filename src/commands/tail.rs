@@ -17,18 +17,18 @@ pub async fn run(context: Context, arguments: TailArgs) -> Result<()> {
     } else {
         Start::End
     };
+    // A signal is how a tail without an end is ended: no error, and the exit code tells of it.
     let cancel = context.shutdown.token();
-    let interrupted = || context.shutdown.interrupted().into();
     let topics = [arguments.topic.as_str()];
     let tail = tokio::select! {
         tail = Tail::open(&endpoints.bootstrap_servers, &topics, start) => tail?,
-        () = cancel.cancelled() => return Err(interrupted()),
+        () = cancel.cancelled() => return Ok(()),
     };
     let mut left = arguments.records.unwrap_or(u64::MAX);
     while left > 0 {
         let record = tokio::select! {
             record = tail.next() => record?,
-            () = cancel.cancelled() => return Err(interrupted()),
+            () = cancel.cancelled() => return Ok(()),
         };
         context.reporter.data(&record.as_json(), || line(&record))?;
         left -= 1;

@@ -200,7 +200,7 @@ impl Rejection {
         let more = without_position(&error.message).trim_end().lines().skip(1);
         details.extend(more.map(str::to_owned));
         let lists = [
-            ("created before it", &before.created),
+            ("done before it", &before.created),
             ("already there", &before.already_there),
             ("not submitted", not_submitted),
         ];

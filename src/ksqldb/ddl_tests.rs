@@ -137,7 +137,7 @@ async fn a_refused_statement_is_shown_where_it_stands_with_what_became_of_the_ot
       4 |     STREM b;
         |     ^
       Unknown statement 'STREM'
-      created before it:
+      done before it:
         CREATE STREAM a (x INT)
       already there:
         CREATE STREAM old

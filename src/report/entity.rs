@@ -122,16 +122,16 @@ fn topics(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
 }
 
 fn queries(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
-    list(
-        body,
-        "queries",
-        ["QUERY ID", "TYPE", "STATE", "SINK", "QUERY"],
-        width,
-        query_row,
-    )
+    list(body, "queries", QUERY_HEADERS, width, |query| {
+        query_row(query, width)
+    })
 }
 
-fn query_row(query: &Map<String, Value>) -> [String; 5] {
+const QUERY_HEADERS: [&str; 5] = ["QUERY ID", "TYPE", "STATE", "SINK", "QUERY"];
+/// How much of a query's text a list shows; a description shows all of it.
+const QUERY_EXCERPT: usize = 48;
+
+fn query_row(query: &Map<String, Value>, width: Option<usize>) -> [String; 5] {
     let state = match query.get("statusCount").and_then(Value::as_object) {
         Some(counts) => counts
             .iter()
@@ -145,8 +145,18 @@ fn query_row(query: &Map<String, Value>) -> [String; 5] {
         field(query, "queryType"),
         state,
         field(query, "sinks"),
-        one_line(&field(query, "queryString")),
+        match width {
+            Some(_) => excerpt(&one_line(&field(query, "queryString")), QUERY_EXCERPT),
+            None => one_line(&field(query, "queryString")),
+        },
     ]
+}
+
+fn excerpt(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    text.chars().take(length.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn one_line(text: &str) -> String {
@@ -201,11 +211,10 @@ fn source_description(source: &Value, width: Option<usize>) -> String {
         let rows: Vec<Vec<String>> = objects(source, name)
             .into_iter()
             .flatten()
-            .map(|query| query_row(query).into())
+            .map(|query| query_row(query, width).into())
             .collect();
         if !rows.is_empty() {
-            let headers = ["QUERY ID", "TYPE", "STATE", "SINK", "QUERY"];
-            parts.push(format!("{title}\n{}", table(&headers, &rows, width)));
+            parts.push(format!("{title}\n{}", table(&QUERY_HEADERS, &rows, width)));
         }
     }
     for (title, name) in [("Statistics", "statistics"), ("Errors", "errorStats")] {

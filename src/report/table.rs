@@ -190,30 +190,48 @@ fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
     lines.join("\n")
 }
 
-/// Cuts text into lines of at most `width` cells; a character that is wider gets a line of its own.
+/// Cuts text into lines of at most `width` cells, behind a space or a `/` where one is near the end of the
+/// line; a character that is wider gets a line of its own.
 fn wrap(text: &str, width: usize) -> Vec<String> {
-    if text.width() <= width {
-        return vec![text.to_owned()];
-    }
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for c in text.chars() {
-        let cells = c.width().unwrap_or(0);
-        if used + cells > width && used > 0 {
-            if lines.len() == MOST_LINES {
-                let last = lines.len() - 1;
-                lines[last].pop();
-                lines[last].push('…');
-                break;
-            }
-            lines.push(String::new());
-            used = 0;
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while rest.width() > width {
+        if lines.len() + 1 == MOST_LINES {
+            let end = line_end(rest, width.saturating_sub(1));
+            lines.push(format!("{}…", &rest[..end]));
+            return lines;
         }
-        let last = lines.len() - 1;
-        lines[last].push(c);
-        used += cells;
+        let end = line_end(rest, width);
+        lines.push(rest[..end].to_owned());
+        rest = &rest[end..];
+        if rest.is_empty() {
+            return lines;
+        }
     }
+    lines.push(rest.to_owned());
     lines
+}
+
+/// Where the first line of `text` ends: never at its beginning.
+fn line_end(text: &str, width: usize) -> usize {
+    let (mut used, mut end, mut good_end) = (0, 0, 0);
+    for (at, c) in text.char_indices() {
+        let cells = c.width().unwrap_or(0);
+        if used + cells > width && end > 0 {
+            break;
+        }
+        used += cells;
+        end = at + c.len_utf8();
+        if matches!(c, ' ' | '/') && used * 3 >= width * 2 {
+            good_end = end;
+        }
+    }
+    // The text that remains may fit as it is; then there is nothing to break at.
+    if good_end > 0 && end < text.len() {
+        good_end
+    } else {
+        end
+    }
 }
 
 /// A text that can do nothing to a terminal: control characters, and those that change the direction of
@@ -277,13 +295,13 @@ mod tests {
     #[test]
     fn sixty_columns_wrap_the_wide_ones() {
         insta::assert_snapshot!(example(Some(60)), @r"
-    HOST   PROC                       FILE
-    ─────  ─────────────────────────  ──────────────────────────
-    host2  /usr/bin/head              /home/jay/myfile-8f3a77c01
-                                      b22d94e
-    host1  /usr/lib/systemd/systemd-  /var/log/日本語/user.journ
-           journald                   al
-    ");
+        HOST   PROC                       FILE
+        ─────  ─────────────────────────  ──────────────────────────
+        host2  /usr/bin/head              /home/jay/myfile-8f3a77c01
+                                          b22d94e
+        host1  /usr/lib/systemd/          /var/log/日本語/user.journ
+               systemd-journald           al
+        ");
     }
 
     #[test]
@@ -303,20 +321,20 @@ mod tests {
     #[test]
     fn too_many_columns_become_blocks() {
         insta::assert_snapshot!(example(Some(20)), @r"
-    HOST  host2
-    PROC  /usr/bin/head
-    FILE  /home/jay/myfi
-          le-8f3a77c01b2
-          2d94e
+        HOST  host2
+        PROC  /usr/bin/head
+        FILE  /home/jay/
+              myfile-8f3a77c
+              01b22d94e
 
-    HOST  host1
-    PROC  /usr/lib/syste
-          md/systemd-jou
-          rnald
-    FILE  /var/log/日本
-          語/user.journa
-          l
-    ");
+        HOST  host1
+        PROC  /usr/lib/syste
+              md/systemd-jou
+              rnald
+        FILE  /var/log/日本
+              語/user.journa
+              l
+        ");
     }
 
     #[test]
@@ -330,12 +348,12 @@ mod tests {
         insta::assert_snapshot!(
             format!("{}\n{}\n{}", layout.head(), layout.row(&cells(&["host2", "7", "/home/jay/myfile-8f3a"])), layout.row(&cells(&["a", "null", ""]))),
             @r"
-    HOST          N            FILE
-    ────────────  ───────────  ─────────────
-    host2         7            /home/jay/myf
-                               ile-8f3a
-    a             null
-    ");
+        HOST          N            FILE
+        ────────────  ───────────  ─────────────
+        host2         7            /home/jay/
+                                   myfile-8f3a
+        a             null
+        ");
         let unlimited = Layout::streaming(columns, None);
         assert_eq!(
             unlimited

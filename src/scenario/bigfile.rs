@@ -122,6 +122,13 @@ impl<E: HostExec> Run<'_, E> {
             }
             .into());
         }
+        if home.path.contains("osquery") {
+            return Err(ScenarioError::HiddenFolder {
+                host: self.bigfile.host.to_string(),
+                folder: home.path,
+            }
+            .into());
+        }
         let opening = Box::pin(Pipeline::open(self.endpoints));
         let mut pipeline = self.bounded("the push queries", opening).await?;
         if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {

@@ -50,6 +50,16 @@ pub enum ScenarioError {
         /// The size of the file.
         size: u64,
     },
+    /// The original's stream of files would drop the file.
+    #[error(
+        "a file in `{folder}` on {host} cannot be seen: the original's stream of files drops paths with `osquery`"
+    )]
+    HiddenFolder {
+        /// The host.
+        host: String,
+        /// Its home folder.
+        folder: String,
+    },
     /// A command on the host failed.
     #[error("{host} failed to {purpose}: status {code}{}", after_colon(stderr))]
     HostCommand {
@@ -107,7 +117,7 @@ impl Diagnose for ScenarioError {
             | Self::ZeroSize
             | Self::ReportForm { .. }
             | Self::ReportNotWritable { .. } => ExitCode::Usage,
-            Self::TooLittleDisk { .. } => ExitCode::Preflight,
+            Self::TooLittleDisk { .. } | Self::HiddenFolder { .. } => ExitCode::Preflight,
             Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
                 ExitCode::ScenarioFailed
             }
@@ -122,6 +132,9 @@ impl Diagnose for ScenarioError {
                 vec![format!("the hosts are `{}`", known.join("`, `"))]
             }
             Self::TooLittleDisk { .. } => vec!["choose a smaller file with `--size`".to_owned()],
+            Self::HiddenFolder { .. } => {
+                vec!["set `OSQDEMO_HOME` to a folder without `osquery` in its path".to_owned()]
+            }
             Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],

@@ -55,6 +55,8 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
             biased;
             () = context.shutdown.token().cancelled() => {
                 keyboard.restore_terminal();
+                // Leaves the line of the prompt.
+                context.reporter.text("\n")?;
                 return Err(context.shutdown.interrupted().into());
             }
             answer = keyboard.ask(sources) => answer?,
