@@ -348,16 +348,24 @@ impl Progress {
         self.problem.get_or_insert(Problem { stage, reason });
     }
 
+    /// A row of a join that is what is expected.
+    pub fn matching_row(&self, join: Join) -> Option<&JoinedRow> {
+        self.matching_rows(join).map(|(row, _)| row).next()
+    }
+
+    fn matching_rows(&self, join: Join) -> impl Iterator<Item = (&JoinedRow, u64)> {
+        self.rows
+            .iter()
+            .filter(move |((of, row), _)| {
+                *of == join && row.host == self.expectation.host && row.proc.ends_with(WRITER)
+            })
+            .map(|((_, row), count)| (row, *count))
+    }
+
     fn joined(&self, join: Join) -> StageProgress {
-        let is_match = |row: &JoinedRow| row.host == self.expectation.host && row.proc.ends_with(WRITER);
         StageProgress {
             at: self.first_match.get(&join).copied(),
-            count: self
-                .rows
-                .iter()
-                .filter(|((of, row), _)| *of == join && is_match(row))
-                .map(|(_, count)| count)
-                .sum(),
+            count: self.matching_rows(join).map(|(_, count)| count).sum(),
             parts: Vec::new(),
         }
     }
