@@ -156,10 +156,9 @@ impl<'t> Scanner<'t> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
-            match self.peek().ok_or(NotJson)? {
+            match self.advance_to(|byte| matches!(byte, b'"' | b'\\'))? {
                 b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+                _ => self.at += 2,
             }
         }
         self.at += 1;
@@ -169,20 +168,27 @@ impl<'t> Scanner<'t> {
     fn container(&mut self) -> Result<(), NotJson> {
         let mut depth = 0usize;
         loop {
-            match self.peek().ok_or(NotJson)? {
+            match self.advance_to(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))? {
                 b'"' => {
                     self.string()?;
                     continue;
                 }
                 b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
+                _ => depth -= 1,
             }
             self.at += 1;
             if depth == 0 {
                 return Ok(());
             }
         }
+    }
+
+    /// Goes on to the next byte that is one of those wanted.
+    fn advance_to(&mut self, wanted: impl Fn(u8) -> bool) -> Result<u8, NotJson> {
+        let rest = self.text.get(self.at..).ok_or(NotJson)?;
+        let distance = rest.iter().position(|byte| wanted(*byte)).ok_or(NotJson)?;
+        self.at += distance;
+        Ok(rest[distance])
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), NotJson> {

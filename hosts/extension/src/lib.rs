@@ -8,8 +8,7 @@
 //! refused by Kafka, dropped because memory is full, too large for Kafka) is counted and said in the log,
 //! never told to osqueryd.
 //!
-//! The way of a line: [`plugins`] → [`route`] (topic and key) → [`outbox`] (memory, librdkafka) → Kafka.
-//! [`session`] is the extension's life with osqueryd: registration, watch, end.
+//! The way of a line: `plugins` → `route` (topic and key) → `outbox` (memory, librdkafka) → Kafka. `session` is the extension's life with osqueryd: registration, watch, end.
 //!
 //! It must not know ksqlDB, the command line `osqdemo`, or what is in osquery's tables.
 
@@ -18,6 +17,7 @@ mod configuration;
 mod error;
 mod json;
 mod key_expression;
+mod log_writer;
 mod outbox;
 mod plugins;
 mod route;
@@ -26,7 +26,7 @@ mod session;
 mod signals;
 mod throttle;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
 use error::ExtensionError;
+use log_writer::LogWriter;
 
 /// The name under which the extension registers.
 pub const EXTENSION_NAME: &str = "confluent";
@@ -47,12 +48,14 @@ pub const LOGGER_PLUGIN: &str = "confluent_logger";
 
 /// How long threads that still wait for osqueryd may keep the process at its end.
 const RUNTIME_PATIENCE: Duration = Duration::from_millis(200);
+/// How long the last log lines may take to be written.
+const LOG_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Runs the extension with the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(&arguments);
-    match run(&arguments) {
+    let log = start_log(&arguments);
+    let code = match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -61,7 +64,9 @@ pub fn main() -> ExitCode {
             }
             error.exit_code()
         }
-    }
+    };
+    log.drain(LOG_PATIENCE);
+    code
 }
 
 fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
@@ -73,16 +78,18 @@ fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
 }
 
 /// Log lines go to standard error, which osqueryd leaves connected to its own.
-fn start_log(arguments: &Arguments) {
+fn start_log(arguments: &Arguments) -> LogWriter {
     let level = if arguments.verbose {
         LevelFilter::DEBUG
     } else {
         LevelFilter::INFO
     };
+    let writer = LogWriter::start(io::stderr());
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(writer.clone())
         .init();
+    writer
 }

@@ -24,7 +24,7 @@ use crate::throttle::Throttle;
 mod line_producer;
 mod tally;
 
-use line_producer::{LineProducer, start};
+use line_producer::{LineProducer, record_limit, start};
 use tally::Tally;
 
 /// How often the same kind of trouble is said.
@@ -44,6 +44,8 @@ struct Producers {
     current: Arc<LineProducer>,
     /// The configuration's properties.
     properties: BTreeMap<String, String>,
+    /// The most bytes a record may have.
+    record_limit: usize,
     /// Earlier ones that still have lines under way.
     retired: Vec<Arc<LineProducer>>,
 }
@@ -66,6 +68,7 @@ impl Outbox {
         let producers = Producers {
             current: Arc::new(start(properties, &tally)?),
             properties: properties.clone(),
+            record_limit: record_limit(properties),
             retired: Vec::new(),
         };
         Ok(Self {
@@ -87,6 +90,7 @@ impl Outbox {
         let fresh = start(properties, &self.tally)?;
         let mut producers = self.write();
         producers.properties = properties.clone();
+        producers.record_limit = record_limit(properties);
         producers.replace(fresh);
         tracing::info!("the librdkafka properties changed and are in force");
         Ok(())
@@ -124,8 +128,12 @@ impl Outbox {
     /// Takes a line. It may come to nothing, but that is said here and nowhere else.
     pub(crate) fn accept(&self, routing: &Routing, line: &[u8]) {
         self.tally.accepted.fetch_add(1, Ordering::Relaxed);
-        let producer = Arc::clone(&self.read().current);
-        if self.send(&producer, routing, line) == Sent::TooLarge {
+        let (producer, limit) = {
+            let producers = self.read();
+            (Arc::clone(&producers.current), producers.record_limit)
+        };
+        // librdkafka would find out as well, but only after the whole line was searched for its key.
+        if line.len() > limit || self.send(&producer, routing, line) == Sent::TooLarge {
             self.send_rows(&producer, routing, line);
         }
     }
@@ -179,7 +187,11 @@ impl Outbox {
         let Some(times) = self.oversized.pass() else {
             return;
         };
-        let topic = routing.route(line).map(|route| route.topic).unwrap_or_default();
+        let example = rows.first().map_or(line, Vec::as_slice);
+        let topic = routing
+            .route(example)
+            .map(|route| route.topic)
+            .unwrap_or_default();
         let (bytes, rows) = (line.len(), rows.len());
         match rows {
             0 => tracing::error!(

@@ -27,7 +27,7 @@ const MEMORY_LINES: &str = "200000";
 /// given up, none twice, none out of order, none kept waiting for company.
 const DEFAULTS: [(&[&str], &str); 8] = [
     (&["acks", "request.required.acks"], "all"),
-    (&["linger.ms", "queue.buffering.max.ms"], "2"),
+    (&["linger.ms", "queue.buffering.max.ms"], "0"),
     (&["message.timeout.ms", "delivery.timeout.ms"], "0"),
     (&["queue.buffering.max.kbytes"], MEMORY_KIB),
     (&["queue.buffering.max.messages"], MEMORY_LINES),
@@ -142,6 +142,15 @@ pub(super) fn start(
         cut_off: AtomicBool::new(false),
     };
     LineProducer::from_config_and_context(&config, context).map_err(|error| explain(error, &secrets))
+}
+
+/// The most bytes a record may have; librdkafka has made sure that it is a number.
+pub(super) fn record_limit(properties: &BTreeMap<String, String>) -> usize {
+    const LIBRDKAFKAS_DEFAULT: usize = 1_000_000;
+    let given = properties
+        .get("message.max.bytes")
+        .and_then(|bytes| bytes.parse().ok());
+    given.unwrap_or(LIBRDKAFKAS_DEFAULT)
 }
 
 /// librdkafka's reasons name the property and, for a value it cannot use, the value.

@@ -6,6 +6,7 @@ use osquery_protocol::PluginRequest;
 use osquery_protocol::plugin::LoggerRequest;
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rustix::process::Signal;
 
 use crate::world::{LOGGER, World, line, log};
 
@@ -137,6 +138,34 @@ fn what_cannot_be_split_is_counted_and_the_rest_goes_on() {
         br#"{"name":"processes","columns":{"a":"small"},"action":"added"}"#
     );
     process.wait_for_log("oversized=2");
+}
+
+#[test]
+fn a_huge_line_keeps_nobody_from_the_ping() {
+    let world = World::configured();
+    world.topic("processes");
+    let (_osqueryd, mut process, extension) = world.running();
+    let row = format!("{{\"cmdline\":\"{}\"}}", "x".repeat(1000));
+    let rows = vec![row.as_str(); 10_000].join(",");
+    let batch = format!(r#"{{"diffResults":{{"removed":[],"added":[{rows}]}},"name":"processes"}}"#);
+    let logger = extension.clone();
+    let logging = std::thread::spawn(move || log(&logger, LoggerRequest::Line(batch.into())));
+    let mut slowest = Duration::ZERO;
+    while !logging.is_finished() {
+        let started = Instant::now();
+        assert!(extension.ping().unwrap().is_success());
+        slowest = slowest.max(started.elapsed());
+    }
+    logging.join().unwrap();
+    assert!(slowest < Duration::from_secs(1), "a ping took {slowest:?}");
+    // The mock cluster keeps only the last 5 MB, so the books have to say it.
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().code(), Some(0));
+    assert!(
+        process.log().contains("delivered=10000 failed=0"),
+        "{}",
+        process.log()
+    );
 }
 
 #[test]
