@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// The file in the folder `--database_path`.
 const FILE_NAME: &str = "osqdemo-agent.sqlite";
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// State on disk, or in memory for `--ephemeral`.
 #[derive(Debug)]
