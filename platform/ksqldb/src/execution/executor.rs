@@ -118,13 +118,20 @@ impl Executor {
     /// Executes the statements of a request.
     pub(crate) async fn execute(&self, request: &Request) -> Result<Vec<Answer>, Failure> {
         self.catch_up(request.after).await?;
-        let session = session(request)?;
-        let mut log = self.exclusive().await?;
-        let prepared = self.try_out(&request.statements, session.clone(), &log).await?;
-        let mut session = session;
-        let mut answers = Vec::with_capacity(prepared.len());
-        for statement in &prepared {
-            match self.execute_one(statement, &mut session, &mut log).await {
+        let mut session = session(request)?;
+        let statements = parse(&request.statements, session.clone())?;
+        // Requests that only look or insert do not wait for those that change something.
+        let mut log = match statements.iter().any(|parsed| is_command(&parsed.statement)) {
+            true => Some(self.exclusive().await?),
+            false => None,
+        };
+        self.try_out(&statements, session.clone(), log.as_deref()).await?;
+        let mut answers = Vec::with_capacity(statements.len());
+        for statement in &statements {
+            match self
+                .execute_one(statement, &mut session, log.as_deref_mut())
+                .await
+            {
                 Ok(answer) => answers.extend(answer),
                 Err(failure) => return Err(failure.after(answers)),
             }
@@ -236,20 +243,17 @@ impl Executor {
         Ok(log)
     }
 
-    /// Reads the statements and tries them on a copy of what exists.
+    /// Tries the statements on a copy of what exists.
     async fn try_out(
         &self,
-        text: &str,
+        statements: &[ParsedStatement],
         mut session: Session,
-        log: &CommandLog,
-    ) -> Result<Vec<ParsedStatement>, Failure> {
-        let raw = syntax::split(text).map_err(syntax_failure)?;
+        log: Option<&CommandLog>,
+    ) -> Result<(), Failure> {
         let mut catalog = Catalog::clone(&self.catalog());
         let mut topics: Option<Topics> = None;
-        let mut sequence = log.next_sequence();
-        let mut prepared = Vec::with_capacity(raw.len());
-        for raw in &raw {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
+        let mut sequence = log.map_or(0, CommandLog::next_sequence);
+        for parsed in statements {
             let bad = |message: String| Failure::bad_statement(message, &parsed.text);
             match &parsed.statement {
                 Statement::Query(_) | Statement::Print(_) => {
@@ -261,13 +265,12 @@ impl Executor {
                 Statement::InsertValues(insertion) => {
                     values_record(&catalog, insertion).map_err(bad)?;
                 }
-                Statement::Terminate(QuerySelection::Id(id)) if self.is_push_query(id) => {}
                 _ => {}
             }
             if makes_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }
-            let completed = completed(&parsed, &catalog, topics.as_ref());
+            let completed = completed(parsed, &catalog, topics.as_ref());
             if let Some(result) = session.execute(&parsed.statement) {
                 result.map_err(bad)?;
             } else if !self.is_push_termination(&parsed.statement) {
@@ -292,16 +295,15 @@ impl Executor {
                     }
                 }
             }
-            prepared.push(parsed);
         }
-        Ok(prepared)
+        Ok(())
     }
 
     async fn execute_one(
         &self,
         parsed: &ParsedStatement,
         session: &mut Session,
-        log: &mut CommandLog,
+        log: Option<&mut CommandLog>,
     ) -> Result<Option<Answer>, Failure> {
         let bad = |message: String| Failure::bad_statement(message, &parsed.text);
         if let Some(result) = session.execute(&parsed.statement) {
@@ -331,13 +333,16 @@ impl Executor {
         let circumstances = Circumstances {
             text: &parsed.text,
             properties: &session.properties,
-            sequence: log.next_sequence(),
+            sequence: log.as_deref().map_or(0, CommandLog::next_sequence),
             topics: topics.as_ref(),
         };
         let entity = match catalog.decide(&parsed.statement, circumstances) {
             Some(decision) => match decision.map_err(bad)? {
                 Decision::Unneeded(message) => Entity::Warning { message },
                 Decision::Change(change) => {
+                    let Some(log) = log else {
+                        return Err(bad("This statement cannot be executed here".to_owned()));
+                    };
                     let warnings = change.warnings.clone();
                     let entity = self.change(*change, parsed, session, log).await?;
                     let answer = Answer::new(&parsed.text, entity).with_warnings(&warnings);
@@ -557,6 +562,33 @@ fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
         }
         unneeded @ Decision::Unneeded(_) => unneeded,
     })
+}
+
+/// Reads the statements, with the variables each of them sees.
+fn parse(text: &str, mut session: Session) -> Result<Vec<ParsedStatement>, Failure> {
+    let raw = syntax::split(text).map_err(syntax_failure)?;
+    let mut statements = Vec::with_capacity(raw.len());
+    for raw in &raw {
+        let parsed = session.parse(raw).map_err(syntax_failure)?;
+        // What is wrong with it is found again, and told, when the statements are tried out.
+        let _ = session.execute(&parsed.statement);
+        statements.push(parsed);
+    }
+    Ok(statements)
+}
+
+/// Whether a statement is logged and changes what exists.
+fn is_command(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::CreateSource(_)
+            | Statement::CreateAsSelect(_)
+            | Statement::InsertInto(_)
+            | Statement::DropSource { .. }
+            | Statement::Terminate(_)
+            | Statement::Pause(_)
+            | Statement::Resume(_)
+    )
 }
 
 fn session(request: &Request) -> Result<Session, Failure> {

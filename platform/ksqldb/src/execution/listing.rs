@@ -209,7 +209,11 @@ impl View<'_> {
                 .as_ref()
                 .map_or_else(String::new, |timestamp| timestamp.column.clone()),
             statistics: String::new(),
-            error_stats: String::new(),
+            error_stats: if extended {
+                self.processing_log(source)
+            } else {
+                String::new()
+            },
             extended,
             key_format: source.key_format.to_string(),
             value_format: source.value_format.to_string(),
@@ -230,6 +234,19 @@ impl View<'_> {
             cluster_statistics: Vec::new(),
             cluster_error_stats: Vec::new(),
         }
+    }
+
+    /// What the queries that fill the source could not process, one record a line.
+    fn processing_log(&self, source: &Source) -> String {
+        let writers = self
+            .catalog
+            .queries
+            .values()
+            .filter(|query| query.sink().is_some_and(|sink| sink.name == source.name));
+        let lines: Vec<String> = writers
+            .flat_map(|query| self.runtime.processing_log(&query.id))
+            .collect();
+        lines.join("\n")
     }
 
     fn state(&self, query: &PersistentQuery) -> QueryState {

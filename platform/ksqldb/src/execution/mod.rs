@@ -13,6 +13,5 @@ pub(crate) mod properties;
 mod session;
 
 pub(crate) use catalog::PersistentQuery;
-pub(crate) use entity::{Answer, CommandStatus};
 pub(crate) use executor::{ClientQuery, Executor, Request};
 pub(crate) use failure::{ErrorCode, Failure};

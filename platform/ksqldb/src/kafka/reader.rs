@@ -41,6 +41,8 @@ pub(crate) struct StartingPoint {
     pub(crate) new_from: i64,
     /// The offset after the last record there is now.
     pub(crate) end: i64,
+    /// The newest timestamp among the records before `new_from`, where it is known.
+    pub(crate) newest_timestamp: Option<i64>,
 }
 
 /// What a reader hands out.
@@ -58,7 +60,7 @@ pub(crate) struct Position {
     topic: Arc<str>,
     partition: i32,
     offset: i64,
-    newest_timestamp: i64,
+    newest_timestamp: Option<i64>,
 }
 
 /// A partition and what was fetched of it.
@@ -76,7 +78,7 @@ struct Lane {
     new_from: i64,
     /// What was the end, or less once the reader has given up waiting.
     end: i64,
-    newest_timestamp: i64,
+    newest_timestamp: Option<i64>,
 }
 
 impl Lane {
@@ -168,7 +170,7 @@ impl Reader {
                     replay_until: start.new_from,
                     new_from: start.new_from,
                     end: start.end,
-                    newest_timestamp: -1,
+                    newest_timestamp: start.newest_timestamp,
                 })
             })
             .collect::<KafkaResult<Vec<_>>>()?;
@@ -234,7 +236,9 @@ impl Reader {
         for position in positions {
             let mut element = offsets.add_partition(&position.topic, position.partition);
             element.set_offset(Offset::Offset(position.offset))?;
-            element.set_metadata(position.newest_timestamp.to_string());
+            if let Some(newest) = position.newest_timestamp {
+                element.set_metadata(newest.to_string());
+            }
         }
         self.consumer.get().commit(&offsets, CommitMode::Async)
     }
@@ -327,7 +331,7 @@ impl Reader {
             .1;
         let record = lane.head.take()?;
         lane.position = record.offset + 1;
-        lane.newest_timestamp = lane.newest_timestamp.max(record.timestamp);
+        lane.newest_timestamp = lane.newest_timestamp.max(Some(record.timestamp));
         Some(if record.offset < lane.replay_until {
             Arrival::Replayed(record)
         } else {
