@@ -14,6 +14,7 @@ use tokio::time::{self, Instant};
 
 use super::error::{ScenarioError, bytes};
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime};
+use super::observation::Join;
 use super::outcome::{ScenarioReport, Verdict};
 use super::pipeline::{Pipeline, Seen};
 use super::progress::{Expectation, Progress, Stage, Standing};
@@ -260,29 +261,36 @@ impl<E: HostExec> Run<'_, E> {
             return;
         };
         feed(progress);
-        let stages = progress.stages();
-        for stage in &stages {
-            if stage.at.is_none() || !self.shown.insert(stage.name) {
-                continue;
+        self.show_progress();
+    }
+
+    /// Shows the stages that are complete, in their order: a row may be here before the record that made it.
+    fn show_progress(&mut self) {
+        let Some(progress) = &self.progress else {
+            return;
+        };
+        for stage in progress.stages() {
+            if stage.at.is_none() {
+                if self.waiting.is_none_or(|(waiting, _)| waiting != stage.name) {
+                    self.waiting = Some((stage.name, Instant::now()));
+                    self.reporter.emit(Event::StepStarted {
+                        step: Step::stage(stage.name),
+                        text: waiting_for(stage.name).to_owned(),
+                    });
+                }
+                return;
             }
-            let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
-            self.reporter.emit(Event::StepFinished {
-                step: Step::stage(stage.name),
-                outcome: Outcome::Done,
-                text: describe(progress, stage.name, self.bigfile),
-                elapsed: Duration::from_millis(latency),
-            });
+            if self.shown.insert(stage.name) {
+                let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
+                self.reporter.emit(Event::StepFinished {
+                    step: Step::stage(stage.name),
+                    outcome: Outcome::Done,
+                    text: describe(progress, stage.name, self.bigfile),
+                    elapsed: Duration::from_millis(latency),
+                });
+            }
         }
-        let next = stages.iter().find(|stage| stage.at.is_none());
-        if let Some(next) = next
-            && self.waiting.is_none_or(|(waiting, _)| waiting != next.name)
-        {
-            self.waiting = Some((next.name, Instant::now()));
-            self.reporter.emit(Event::StepStarted {
-                step: Step::stage(next.name),
-                text: "waiting".to_owned(),
-            });
-        }
+        self.waiting = None;
     }
 
     /// Runs a step of the scenario within its deadline, unless the user ends it.
@@ -426,20 +434,8 @@ fn describe(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> String {
             bigfile.host
         ),
         Stage::FileSize => format!("{} as expected", bytes(bigfile.size)),
-        Stage::JoinedRow | Stage::PreciseRow => {
-            let join = if stage == Stage::JoinedRow {
-                super::observation::Join::Original
-            } else {
-                super::observation::Join::Precise
-            };
-            let rows = progress.rows();
-            let row = rows
-                .iter()
-                .find(|row| row.join == join && row.host == progress.expectation().host);
-            row.map_or_else(String::new, |row| {
-                format!("{} {} {}", row.host, row.proc, row.file)
-            })
-        }
+        Stage::JoinedRow => matching_row(progress, Join::Original),
+        Stage::PreciseRow => matching_row(progress, Join::Precise),
         Stage::OsqueryLine | Stage::Topic | Stage::Stream => {
             let parts: Vec<String> = progress
                 .stage(stage)
@@ -449,6 +445,26 @@ fn describe(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> String {
                 .collect();
             parts.join(", ")
         }
+    }
+}
+
+fn matching_row(progress: &Progress, join: Join) -> String {
+    match progress.matching_row(join) {
+        Some(row) => format!("{} {} {}", row.host, row.proc, row.file),
+        None => String::new(),
+    }
+}
+
+/// What a stage that is not complete waits for.
+fn waiting_for(stage: Stage) -> &'static str {
+    match stage {
+        Stage::WriteStarted => "starting the process",
+        Stage::OsqueryLine => "waiting until osquery has seen the process and its file",
+        Stage::Topic => "waiting for osquery's lines in their topics",
+        Stage::Stream => "waiting for the rows of ksqlDB's streams",
+        Stage::JoinedRow => "waiting for a row of the original's join",
+        Stage::PreciseRow => "waiting for a row of the precise join",
+        Stage::FileSize => "waiting until the file is written",
     }
 }
 
