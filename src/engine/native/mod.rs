@@ -33,7 +33,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
 use crate::stack::{Role, ServiceName};
-use crate::state::{ProjectFolder, StateError, private_folder};
+use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
 /// How long the supervisor may take until it listens.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -161,7 +161,7 @@ impl NativeEngine {
 
     /// The supervisor's answer to `request`.
     async fn ask(&self, request: &Request, limit: Duration) -> Result<Response> {
-        let socket = self.folder.socket("control.sock")?;
+        let socket = self.folder.socket(CONTROL_SOCKET)?;
         let unreachable = |source| NativeError::Unreachable {
             project: self.folder.project.to_string(),
             source,
