@@ -138,6 +138,11 @@ impl ProjectFolder {
         &self.root
     }
 
+    /// The folder of all projects.
+    pub fn home(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
     /// Whether the folder is there.
     pub fn exists(&self) -> bool {
         self.root.is_dir()
@@ -251,7 +256,11 @@ pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("new");
     fs::write(&temporary, text)
         .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| StateError::io("write", path, error))
+        .map_err(|error| {
+            // A part of a file on a full disk helps nobody.
+            let _ = fs::remove_file(&temporary);
+            StateError::io("write", path, error)
+        })
 }
 
 /// Removes a file that may not exist.
