@@ -1,6 +1,7 @@
 //! Members that come and go, with a clock the test moves.
 
 use super::*;
+use crate::groups::member::{FirstJoin, JoinRefusal, JoinResult, Joined, Joining, SkipsAssignment};
 
 const SECOND: Duration = Duration::from_secs(1);
 
