@@ -157,10 +157,8 @@ impl Partition {
     /// Logs the first write that fails and the first that succeeds again.
     fn report_storage(&self, appended: &Result<Appended, AppendError>) {
         match appended {
-            Err(AppendError::Storage(error)) => {
-                if !self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::error!(topic = %self.topic, partition = self.index, %error, "cannot write records, producers are told to try again");
-                }
+            Err(AppendError::Storage(error)) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::error!(topic = %self.topic, partition = self.index, %error, "cannot write records, producers are told to try again");
             }
             Ok(_) if self.failing.load(Ordering::Relaxed) => {
                 self.failing.store(false, Ordering::Relaxed);

@@ -156,7 +156,7 @@ impl Group {
         if was_leader {
             self.leader = Some(new_id.clone());
         }
-        let unchanged = member.protocols == joining.protocols;
+        let unchanged = member.reads_the_same(&joining.protocols);
         let skips_assignment = joining.skips_assignment;
         member.update(joining, now);
         self.members.insert(new_id.clone(), member);
