@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::exit_code::ExitCode;
+
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
 #[derive(Debug, Parser)]
 #[command(
     name = "osqdemo",
     version,
     propagate_version = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = after_help()
 )]
 pub struct Cli {
     /// Options of every verb.
@@ -19,6 +22,21 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What stands below the verbs in `--help`.
+fn after_help() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    for (code, meaning) in ExitCode::DOCUMENTED {
+        text.push_str(&format!("  {:<4} {meaning}\n", *code as u8));
+    }
+    text.push_str(
+        "\nEnvironment:\n  OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder\n  \
+         OSQDEMO_PROJECT     the project, as `--project`\n  \
+         OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
+         NO_COLOR            no colours\n",
+    );
+    text
 }
 
 /// Options of every verb.
@@ -126,7 +144,7 @@ pub struct BigfileArgs {
     /// The host that writes it.
     #[arg(long, value_name = "HOST", default_value = "host2")]
     pub host: String,
-    /// How long to wait for the joined row.
+    /// How long all of it may take.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,
     /// Also write a report: `json=FILE` or `junit=FILE`.
@@ -141,17 +159,21 @@ pub struct UpArgs {
     #[arg(long, value_name = "STACK", default_value = "lite")]
     pub stack: String,
     /// Where they run: `native` means processes on this machine.
-    #[arg(long, value_name = "ENGINE", default_value = "native")]
+    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE", default_value = "native")]
     pub engine: String,
     /// How long all services together may take to become healthy.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,
-    /// Publish a service on another port; `0` picks a free one.
+    /// Publish a service on another port; `0` picks a free one. Remembered by the project.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
-    /// Which osqueryd the hosts run: `auto`, `builtin`, or the path of one.
-    #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
-    pub osqueryd: String,
+    /// Which osqueryd the hosts run: `auto` (one on the PATH, else the built-in agent), `builtin`, or the
+    /// path of one. Remembered by the project; `auto` at first.
+    #[arg(long, value_name = "auto|builtin|PATH")]
+    pub osqueryd: Option<String>,
+    /// Leave everything as it is when something fails.
+    #[arg(long)]
+    pub keep: bool,
     /// Print what would be done, and why, and do nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -1,9 +1,18 @@
-//! Which services there are: names, ports, order. Pure data; knows nothing of where they run.
+//! Which services there are: names, ports, probes, order. Pure data; knows nothing of where they run.
+
+mod compose;
+pub mod project;
 
 use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use compose::StackError;
 
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ServiceName(String);
 
 impl ServiceName {
@@ -25,10 +34,116 @@ impl fmt::Display for ServiceName {
 }
 
 /// Where the clients on this machine find a running stack.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// The broker for clients on this machine, such as `127.0.0.1:9092`.
     pub bootstrap_servers: String,
     /// The ksqlDB server's base URL, such as `http://127.0.0.1:8088`.
     pub ksqldb_url: String,
+}
+
+/// A named set of services, checked: every dependency exists and there is no cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stack {
+    /// The services in the order of the file, which is the order they are shown in.
+    pub services: Vec<Service>,
+}
+
+/// One service of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// What it is in the demo.
+    pub role: Role,
+    /// How its health is asked.
+    pub probe: Probe,
+    /// The host name, for the role `host`.
+    pub hostname: Option<String>,
+    /// Where clients on this machine reach it.
+    pub port: Option<PublishedPort>,
+    /// The services that must be healthy before it starts.
+    pub depends_on: Vec<ServiceName>,
+    /// How long one start may take until it is healthy.
+    pub deadline: Duration,
+    /// How long it may take to end when asked to.
+    pub stop_grace: Duration,
+    /// The memory it needs, in bytes.
+    pub memory: u64,
+    /// The arguments of `osqdemo` that run it as a process, with placeholders.
+    pub native_command: Vec<String>,
+}
+
+/// What a service is in the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A part of the platform.
+    Service,
+    /// A monitored machine.
+    Host,
+}
+
+/// How the health of a service is asked, in its own protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// A Kafka Metadata request.
+    Kafka,
+    /// ksqlDB's `/healthcheck` and `/info`.
+    Ksqldb,
+    /// A record of the host in the topic `processes`, newer than the host's start.
+    Host,
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Kafka => "Kafka Metadata request",
+            Self::Ksqldb => "GET /healthcheck and /info",
+            Self::Host => "first record in topic `processes`",
+        })
+    }
+}
+
+/// A port that clients on this machine use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PublishedPort {
+    /// The port on this machine unless another is chosen.
+    pub published: u16,
+    /// The port inside a container.
+    pub target: u16,
+}
+
+impl Stack {
+    /// The embedded stack `lite`.
+    ///
+    /// # Errors
+    /// When the embedded file is wrong, which a test rules out.
+    pub fn lite() -> Result<Self, StackError> {
+        compose::parse("compose/lite.yaml", include_str!("../../compose/lite.yaml"))
+    }
+
+    /// A stack from the text of a Compose file; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// When the text is not a Compose file of the documented subset.
+    pub fn parse(file: &str, text: &str) -> Result<Self, StackError> {
+        compose::parse(file, text)
+    }
+
+    /// The service of that name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name.as_str() == name)
+    }
+
+    /// The names of all services, for messages.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self
+            .services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect();
+        names.join(", ")
+    }
 }

@@ -1,0 +1,47 @@
+# Thin verbs; what they do lives in Rust or in scripts/.
+CARGO  ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+BIN     = target/release
+
+.PHONY: help setup build demo test lint bench install uninstall clean
+
+help: ## list these verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## check for the tools a build needs, install missing Debian packages
+	@scripts/setup.sh
+
+build: setup ## build everything, optimized
+	$(CARGO) build --release --workspace --bins
+
+demo: build ## build, start the stack, run the scenario, leave the stack up
+	$(BIN)/osqdemo up
+	$(BIN)/osqdemo scenario bigfile
+	@echo 'The stack is still up. Next: $(BIN)/osqdemo ps, $(BIN)/osqdemo ksql, $(BIN)/osqdemo down'
+
+test: setup ## run every test
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+lint: setup ## formatting, lints and documentation, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+bench: build ## measure the figures of the README
+	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
+	$(CARGO) bench --bench figures
+
+install: build ## put osqdemo, the extension and the agent below PREFIX
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'
+	install -m 0755 $(BIN)/osqdemo '$(DESTDIR)$(PREFIX)/bin/osqdemo'
+	install -m 0755 $(BIN)/osqdemo-agent '$(DESTDIR)$(PREFIX)/libexec/osqdemo/osqdemo-agent'
+	install -m 0755 $(BIN)/confluent-ext '$(DESTDIR)$(PREFIX)/libexec/osqdemo/confluent.ext'
+
+uninstall: ## remove what install put there
+	rm -f '$(DESTDIR)$(PREFIX)/bin/osqdemo'
+	rm -rf '$(DESTDIR)$(PREFIX)/libexec/osqdemo'
+
+clean: ## remove everything that was built
+	$(CARGO) clean

@@ -1,0 +1,87 @@
+//! A figure: its samples, their median, the target beside it.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its figures"
+)]
+
+use serde::Serialize;
+
+/// One measured quantity.
+#[derive(Debug, Serialize)]
+pub struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    median: f64,
+    /// What is asked for; absent where a figure is only told.
+    target: Option<Target>,
+    samples: Vec<f64>,
+}
+
+/// What a median should be.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// No more than this.
+    AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
+}
+
+/// Every figure of a run.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    figures: Vec<Figure>,
+}
+
+impl Report {
+    /// Adds a figure and shows it.
+    pub fn add(&mut self, name: &'static str, unit: &'static str, target: Option<Target>, samples: Vec<f64>) {
+        let median = quantile(&samples, 0.5);
+        let wanted = match target {
+            Some(Target::AtMost(limit)) => format!("at most {limit}"),
+            Some(Target::AtLeast(limit)) => format!("at least {limit}"),
+            None => "-".to_owned(),
+        };
+        let met = match target {
+            Some(Target::AtMost(limit)) if median > limit => "  MISSED",
+            Some(Target::AtLeast(limit)) if median < limit => "  MISSED",
+            _ => "",
+        };
+        eprintln!("{name:<52} {median:>12.2} {unit:<10} {wanted:<18}{met}");
+        self.figures.push(Figure {
+            name,
+            unit,
+            median,
+            target,
+            samples,
+        });
+    }
+
+    /// Says something beside the figures.
+    pub fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// The whole report as one JSON document.
+    pub fn print(&self) {
+        let text = serde_json::to_string_pretty(self).unwrap_or_else(|error| error.to_string());
+        println!("{text}");
+    }
+}
+
+/// The value below which a share of the samples lies; 0 for no samples.
+pub fn quantile(samples: &[f64], share: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index within a few thousand samples"
+    )]
+    let index = (share * last as f64).round() as usize;
+    sorted.get(index).copied().unwrap_or(0.0)
+}

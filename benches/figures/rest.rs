@@ -1,0 +1,42 @@
+//! What the whole stack costs while it only watches: both hosts poll every second.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::figure::{Report, Target};
+use crate::processes::{TICKS_PER_SECOND, usage_of};
+use crate::stack::BenchStack;
+
+/// How long one sample watches.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Resident memory, and the share of one core.
+pub fn measure(runs: usize, report: &mut Report) -> Result<()> {
+    let stack = BenchStack::new()?;
+    stack.up()?;
+    let (mut memory, mut processor) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let begun = Instant::now();
+        let before = usage_of(&stack.home());
+        thread::sleep(WINDOW);
+        let after = usage_of(&stack.home());
+        memory.push(after.resident_kib / 1024.0);
+        let seconds = (after.ticks - before.ticks) / TICKS_PER_SECOND;
+        processor.push(100.0 * seconds / begun.elapsed().as_secs_f64());
+    }
+    report.add(
+        "resident memory of the whole stack, at rest",
+        "MiB",
+        Some(Target::AtMost(200.0)),
+        memory,
+    );
+    report.add(
+        "processor time of the whole stack, at rest",
+        "% of a core",
+        Some(Target::AtMost(3.0)),
+        processor,
+    );
+    Ok(())
+}

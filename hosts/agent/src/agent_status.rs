@@ -1,0 +1,61 @@
+//! What the agent knows about itself, for the tables `osquery_info` and `osquery_schedule`.
+//!
+//! The scheduler writes it, the tables read it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The osquery release whose tables, flags and formats the agent follows. Packs compare their `version` with it.
+pub(crate) const OSQUERY_VERSION: &str = "5.23.0";
+
+/// Shared between the scheduler and the tables.
+#[derive(Debug, Default)]
+pub(crate) struct AgentStatus(Mutex<AgentState>);
+
+/// One moment's state.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct AgentState {
+    pub(crate) instance_id: String,
+    pub(crate) host_uuid: String,
+    pub(crate) start_time: i64,
+    pub(crate) config_hash: String,
+    pub(crate) config_valid: bool,
+    pub(crate) extensions_active: bool,
+    pub(crate) schedule: Vec<QueryStatus>,
+}
+
+/// The life of one scheduled query so far.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct QueryStatus {
+    pub(crate) name: String,
+    pub(crate) query: String,
+    pub(crate) interval: u64,
+    pub(crate) performance: Performance,
+}
+
+/// Counters of a scheduled query's runs.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Performance {
+    pub(crate) executions: u64,
+    pub(crate) last_executed: i64,
+    pub(crate) output_size: u64,
+    pub(crate) wall_time_ms: u64,
+    pub(crate) last_wall_time_ms: u64,
+    pub(crate) user_time_ms: u64,
+    pub(crate) last_user_time_ms: u64,
+    pub(crate) system_time_ms: u64,
+    pub(crate) last_system_time_ms: u64,
+}
+
+impl AgentStatus {
+    pub(crate) fn read(&self) -> AgentState {
+        self.lock().clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut AgentState)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, AgentState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

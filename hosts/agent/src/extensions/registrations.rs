@@ -1,0 +1,431 @@
+//! Who has registered, under osqueryd's rules, and osqueryd's answers to its extensions' calls.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use osquery_protocol::server::{ExtensionHandler, ManagerHandler};
+use osquery_protocol::{
+    ByteString, ExtensionInfo, OptionInfo, PluginRequest, Registry, Response, RouteUuid, Status,
+};
+
+use crate::agent_status::OSQUERY_VERSION;
+use crate::flags::Flags;
+use crate::shutdown::Shutdown;
+use crate::sql::{Database, TextRows};
+use crate::status_log::StatusLog;
+
+/// The registries an extension may add plugins to.
+const REGISTRIES: [&str; 5] = ["config", "logger", "table", "distributed", "enroll"];
+/// The plugins osqueryd has itself, whose names are taken.
+const OWN_PLUGINS: [(&str, &str); 3] = [
+    ("config", "filesystem"),
+    ("logger", "filesystem"),
+    ("logger", "stdout"),
+];
+/// The oldest SDK that is accepted.
+const OLDEST_SDK: [u64; 3] = [1, 7, 7];
+/// How often a wait looks whether the agent is to end.
+const STEP: Duration = Duration::from_millis(100);
+
+/// The list, and what is needed to answer calls.
+pub(super) struct Registrations {
+    state: Mutex<State>,
+    changed: Condvar,
+    flags: Flags,
+    database: Arc<Mutex<Database>>,
+    shutdown: Shutdown,
+    status: StatusLog,
+}
+
+/// The extensions by number.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    extensions: BTreeMap<RouteUuid, Registered>,
+}
+
+/// One extension.
+#[derive(Debug)]
+struct Registered {
+    info: ExtensionInfo,
+    plugins: Registry,
+    since: Instant,
+}
+
+impl State {
+    pub(super) fn has_extension(&self, name: &str) -> bool {
+        self.extensions.values().any(|known| known.info.name == name)
+    }
+
+    /// The extension that has a plugin.
+    pub(super) fn route(&self, registry: &str, item: &str) -> Option<RouteUuid> {
+        let has = |plugins: &Registry| {
+            plugins
+                .get(registry.as_bytes())
+                .is_some_and(|items| items.contains_key(item.as_bytes()))
+        };
+        self.extensions
+            .iter()
+            .find(|(_, known)| has(&known.plugins))
+            .map(|(&uuid, _)| uuid)
+    }
+
+    /// osqueryd's reasons to refuse, in its words.
+    fn refusal(&self, info: &ExtensionInfo, registry: &Registry) -> Option<String> {
+        if self.has_extension(&info.name.to_text()) {
+            return Some("Duplicate extension registered".to_owned());
+        }
+        if is_too_old(&info.sdk_version) {
+            return Some(format!("Extension SDK version too old: {}", info.sdk_version));
+        }
+        for (name, items) in registry {
+            let known = name.as_str().filter(|name| REGISTRIES.contains(name));
+            let Some(known) = known else {
+                return Some(format!("Unknown registry name: {name}"));
+            };
+            for item in items.keys() {
+                let item_name = item.to_text();
+                if OWN_PLUGINS.contains(&(known, &*item_name)) || self.route(known, &item_name).is_some() {
+                    return Some(format!("Duplicate registry item exists: {item}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// A number of 16 bits that is not in use, and not osqueryd's own 0.
+    fn free_uuid(&self) -> RouteUuid {
+        loop {
+            let random = RandomState::new().build_hasher().finish();
+            let uuid = RouteUuid::from(u16::try_from(random % (1 << 16)).unwrap_or_default());
+            if uuid != 0 && !self.extensions.contains_key(&uuid) {
+                return uuid;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Registrations {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Registrations")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registrations {
+    pub(super) fn new(
+        flags: Flags,
+        database: Arc<Mutex<Database>>,
+        shutdown: Shutdown,
+        status: StatusLog,
+    ) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            flags,
+            database,
+            shutdown,
+            status,
+        }
+    }
+
+    /// The extensions that have been registered for at least so long: a newer one may not serve its socket yet, whose
+    /// name it only learns by registering.
+    pub(super) fn older_than(&self, age: Duration) -> Vec<RouteUuid> {
+        let state = self.lock();
+        state
+            .extensions
+            .iter()
+            .filter(|(_, known)| known.since.elapsed() >= age)
+            .map(|(&uuid, _)| uuid)
+            .collect()
+    }
+
+    pub(super) fn find_extension(&self, name: &str) -> Option<RouteUuid> {
+        self.lock()
+            .extensions
+            .iter()
+            .find(|(_, known)| known.info.name == name)
+            .map(|(&uuid, _)| uuid)
+    }
+
+    pub(super) fn uuids(&self) -> Vec<RouteUuid> {
+        self.lock().extensions.keys().copied().collect()
+    }
+
+    pub(super) fn route(&self, registry: &str, item: &str) -> Option<RouteUuid> {
+        self.lock().route(registry, item)
+    }
+
+    /// Takes an extension off the list because it does not answer.
+    pub(super) fn remove(&self, uuid: RouteUuid, reason: &str) {
+        let removed = self.lock().extensions.remove(&uuid);
+        if let Some(Registered { info, .. }) = removed {
+            self.status.info(&format!(
+                "Extension {} ({uuid}) has gone away: {reason}",
+                info.name
+            ));
+        }
+        self.changed.notify_all();
+    }
+
+    /// Waits until the list is as wanted; returns whether it is.
+    pub(super) fn wait_until(
+        &self,
+        patience: Duration,
+        shutdown: &Shutdown,
+        wanted: impl Fn(&State) -> bool,
+    ) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        loop {
+            if wanted(&state) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || shutdown.is_requested() {
+                return false;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left.min(STEP))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database(&self) -> MutexGuard<'_, Database> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ExtensionHandler for Registrations {
+    fn call(&self, registry: &ByteString, item: &ByteString, _: PluginRequest) -> Response {
+        Status::failed(format!(
+            "the agent has no plugin {registry}/{item} for its extensions"
+        ))
+        .into()
+    }
+
+    fn shutdown(&self) {
+        self.status.info("An extension asks the agent to end");
+        self.shutdown.request();
+    }
+}
+
+impl ManagerHandler for Registrations {
+    fn extensions(&self) -> BTreeMap<RouteUuid, ExtensionInfo> {
+        let core = ExtensionInfo {
+            name: "core".into(),
+            version: OSQUERY_VERSION.into(),
+            sdk_version: "0.0.0".into(),
+            min_sdk_version: "0.0.0".into(),
+        };
+        let state = self.lock();
+        let registered = state
+            .extensions
+            .iter()
+            .map(|(&uuid, known)| (uuid, known.info.clone()));
+        std::iter::once((0, core)).chain(registered).collect()
+    }
+
+    fn options(&self) -> BTreeMap<ByteString, OptionInfo> {
+        let options = self.flags.options().into_iter();
+        options
+            .map(|(name, value, default_value, kind)| {
+                (
+                    name.into(),
+                    OptionInfo {
+                        value: value.into(),
+                        default_value: default_value.into(),
+                        kind: kind.into(),
+                    },
+                )
+            })
+            .collect()
+    }
+
+    fn register(&self, info: ExtensionInfo, registry: Registry) -> Status {
+        let mut state = self.lock();
+        if let Some(reason) = state.refusal(&info, &registry) {
+            self.status.warning(&format!(
+                "Refused to register the extension {}: {reason}",
+                info.name
+            ));
+            return Status::failed(reason);
+        }
+        let uuid = state.free_uuid();
+        self.status.info(&format!(
+            "Registering extension ({}, {uuid}, version={}, sdk={})",
+            info.name, info.version, info.sdk_version
+        ));
+        state.extensions.insert(
+            uuid,
+            Registered {
+                info,
+                plugins: registry,
+                since: Instant::now(),
+            },
+        );
+        drop(state);
+        self.changed.notify_all();
+        Status::success().with_uuid(uuid)
+    }
+
+    fn deregister(&self, uuid: RouteUuid) -> Status {
+        let removed = self.lock().extensions.remove(&uuid);
+        self.changed.notify_all();
+        match removed {
+            Some(_) => Status::success().with_uuid(uuid),
+            None => Status::failed("No extension UUID registered"),
+        }
+    }
+
+    fn query(&self, sql: &ByteString) -> Response {
+        let mut rows = TextRows::default();
+        match self.database().query(&sql.to_text(), &mut rows) {
+            Ok(()) => Response::rows(rows.into_rows().into_iter().map(row).collect()),
+            Err(error) => Status::failed(error.to_string()).into(),
+        }
+    }
+
+    fn query_columns(&self, sql: &ByteString) -> Response {
+        match self.database().columns(&sql.to_text()) {
+            Ok(columns) => Response::rows(
+                columns
+                    .into_iter()
+                    .map(|(name, kind)| BTreeMap::from([(name.into(), kind.into())]))
+                    .collect(),
+            ),
+            Err(error) => Status::failed(error.to_string()).into(),
+        }
+    }
+}
+
+fn row(columns: BTreeMap<String, Vec<u8>>) -> BTreeMap<ByteString, ByteString> {
+    columns
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+/// Versions that are no version pass, and so does `0.0.0`, as with osqueryd.
+fn is_too_old(version: &ByteString) -> bool {
+    let text = version.to_text();
+    let numbers: Result<Vec<u64>, _> = text.split('.').take(3).map(str::parse).collect();
+    match numbers {
+        Ok(numbers) => {
+            numbers.iter().any(|&number| number != 0) && numbers.as_slice() < OLDEST_SDK.as_slice()
+        }
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registrations() -> Registrations {
+        let status = StatusLog::default();
+        let database = Database::open([], &status).unwrap();
+        Registrations::new(
+            Flags::default(),
+            Arc::new(Mutex::new(database)),
+            Shutdown::default(),
+            status,
+        )
+    }
+
+    fn info(name: &str, sdk: &str) -> ExtensionInfo {
+        ExtensionInfo {
+            name: name.into(),
+            sdk_version: sdk.into(),
+            ..ExtensionInfo::default()
+        }
+    }
+
+    fn plugins(registry: &str, item: &str) -> Registry {
+        Registry::from([(registry.into(), BTreeMap::from([(item.into(), Vec::new())]))])
+    }
+
+    #[test]
+    fn refusals_are_osqueryds() {
+        let list = registrations();
+        let registered = list.register(info("confluent", "5.0.0"), plugins("logger", "confluent_logger"));
+        assert!(registered.is_success() && registered.uuid > 0 && registered.uuid < 1 << 16);
+        assert_eq!(list.route("logger", "confluent_logger"), Some(registered.uuid));
+        let message = |status: Status| status.message.to_text().into_owned();
+        assert_eq!(
+            message(list.register(info("confluent", "5.0.0"), plugins("logger", "other"))),
+            "Duplicate extension registered"
+        );
+        assert_eq!(
+            message(list.register(info("two", "5.0.0"), plugins("logger", "confluent_logger"))),
+            "Duplicate registry item exists: confluent_logger"
+        );
+        assert_eq!(
+            message(list.register(info("two", "5.0.0"), plugins("logger", "filesystem"))),
+            "Duplicate registry item exists: filesystem"
+        );
+        assert_eq!(
+            message(list.register(info("two", "5.0.0"), plugins("loger", "x"))),
+            "Unknown registry name: loger"
+        );
+        assert_eq!(
+            message(list.register(info("two", "1.7.6"), plugins("logger", "x"))),
+            "Extension SDK version too old: 1.7.6"
+        );
+        for sdk in ["0.0.0", "Unknown", "1.7.7", ""] {
+            let status = list.register(info(sdk, sdk), plugins("logger", &format!("logger-{sdk}")));
+            assert!(status.is_success(), "{sdk}");
+        }
+        assert!(list.deregister(registered.uuid).is_success());
+        assert!(!list.deregister(registered.uuid).is_success());
+        assert_eq!(list.route("logger", "confluent_logger"), None);
+    }
+
+    #[test]
+    fn extensions_can_ask_what_osqueryd_answers() {
+        let list = registrations();
+        assert_eq!(list.extensions()[&0].name, "core");
+        let options = list.options();
+        assert_eq!(options[&ByteString::from("schedule_splay_percent")].value, "10");
+        let rows = list.query(&"select 7 as a, null as b".into()).rows;
+        assert_eq!(
+            rows,
+            [BTreeMap::from([
+                ("a".into(), "7".into()),
+                ("b".into(), "".into())
+            ])]
+        );
+        assert!(!list.query(&"select".into()).status.is_success());
+        let columns = list.query_columns(&"select 1 as a, 'x' as b".into()).rows;
+        assert_eq!(columns.len(), 2);
+        assert!(columns[0].contains_key(b"a".as_slice()));
+    }
+
+    #[test]
+    fn a_wait_ends_with_the_registration_it_waits_for() {
+        let list = Arc::new(registrations());
+        let shutdown = Shutdown::default();
+        assert!(!list.wait_until(Duration::from_millis(5), &shutdown, |state| {
+            state.has_extension("late")
+        }));
+        let waiting = Arc::clone(&list);
+        let waiter = std::thread::spawn(move || {
+            waiting.wait_until(Duration::from_secs(60), &Shutdown::default(), |state| {
+                state.has_extension("late")
+            })
+        });
+        list.register(info("late", "5.0.0"), Registry::new());
+        assert!(waiter.join().unwrap());
+    }
+}

@@ -1,0 +1,128 @@
+//! `osqdemo-agent`: a stand-in for osqueryd where none is installed.
+//!
+//! It takes osqueryd's flags and configuration, runs the same schedule of SQL over `/proc` and files, keeps the same
+//! differential state, and talks to the same extensions over the same Thrift protocol. It must not know Kafka, topics or
+//! the extension's own configuration: those are the extension's business, as they are with osqueryd.
+
+mod agent;
+mod agent_status;
+mod config;
+mod cpu_time;
+mod decorations;
+mod differential;
+mod exit_code;
+mod extensions;
+mod flags;
+mod identity;
+mod loggers;
+mod one_shot;
+mod pid_file;
+mod procfs;
+mod result_store;
+mod row_encoder;
+mod schedule;
+mod scheduler;
+mod shutdown;
+mod splay;
+mod sql;
+mod status_log;
+mod tables;
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use osquery_protocol::result_log::Numerics;
+
+use crate::agent_status::{AgentStatus, OSQUERY_VERSION};
+use crate::exit_code::Exit;
+use crate::flags::{CommandLine, Flags};
+use crate::procfs::{ProcFs, Scope};
+use crate::sql::Database;
+use crate::status_log::StatusLog;
+use crate::tables::Machine;
+
+/// Runs the agent with the arguments after the program's name.
+pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let line = match CommandLine::parse(arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            complain(&error, error.hint());
+            return Exit::Usage.into();
+        }
+    };
+    if line.flags.help {
+        return print(&flags::help());
+    }
+    if line.flags.version {
+        let version = env!("CARGO_PKG_VERSION");
+        return print(&format!(
+            "osqdemo-agent {version} (stands in for osqueryd {OSQUERY_VERSION})\n"
+        ));
+    }
+    match open_machine(&line.flags) {
+        Ok((machine, database)) if line.flags.query.is_empty() => daemon(line, machine, database).into(),
+        Ok((_, database)) => query(&line.flags, &database).into(),
+        Err(error) => {
+            complain(&format_args!("{error:#}"), None);
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn daemon(line: CommandLine, machine: Arc<Machine>, database: Database) -> Exit {
+    match agent::run(line, machine, database) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            complain(&error, error.hint().map(str::to_owned));
+            error.exit()
+        }
+    }
+}
+
+fn query(flags: &Flags, database: &Database) -> Exit {
+    let numerics = if flags.logger_numerics {
+        Numerics::AsNumbers
+    } else {
+        Numerics::AsText
+    };
+    match one_shot::run(database, &flags.query, numerics) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            complain(&error, None);
+            Exit::Failed
+        }
+    }
+}
+
+fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
+    use anyhow::Context as _;
+    let status = StatusLog::default();
+    status.set_verbose(flags.verbose);
+    let scope = (!flags.process_scope_env.is_empty()).then(|| Scope::new(flags.process_scope_env.as_str()));
+    let proc = ProcFs::open(scope).context("cannot open `/proc`")?;
+    let agent = AgentStatus::default();
+    agent.update(|agent| agent.start_time = Timestamp::now().as_second());
+    let machine = Arc::new(Machine {
+        proc,
+        agent,
+        status: status.clone(),
+    });
+    let database = Database::open(tables::all(&machine), &status).context("cannot set up the tables")?;
+    Ok((machine, database))
+}
+
+fn complain(error: &dyn Display, hint: Option<String>) {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    // Nothing sensible can be done when stderr is gone.
+    let _ = write!(io::stderr().lock(), "error: {error}\n{hint}");
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Success.into(),
+        Err(_) => Exit::Failed.into(),
+    }
+}

@@ -1,0 +1,538 @@
+//! The one thread that does the work: each second it runs the queries that are due and hands their lines to the loggers.
+//!
+//! For each row that came or went: log it, have it acknowledged, remember it, in that order, removed rows before added
+//! ones.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use osquery_protocol::result_log::{Action, DecorationPlace, EncodedRow, Numerics, QueryRun};
+
+use crate::agent_status::OSQUERY_VERSION;
+use crate::config::source::ConfigSource;
+use crate::config::{Config, MachineFacts};
+use crate::cpu_time::CpuTime;
+use crate::decorations::Decorations;
+use crate::differential::{Acknowledged, Beginning, Differential, RunIdentity};
+use crate::flags::{CommandLine, Flags};
+use crate::identity::Identity;
+use crate::loggers::{Delivery, Loggers, ResultLine};
+use crate::result_store::StoreError;
+use crate::row_encoder::{Escaping, RowEncoder};
+use crate::schedule::{Schedule, ScheduledQuery, is_due};
+use crate::shutdown::Shutdown;
+use crate::splay::splay;
+use crate::sql::{Database, QueryError, TextRows};
+use crate::tables::Machine;
+
+/// How often the agent's own lines are handed to the loggers that want them.
+const RELAY_STATUS: u64 = 3;
+/// Tables that osquery 5 calls otherwise, and what is to be said about each.
+const RENAMED: [(&str, &str); 2] = [
+    (
+        "syslog",
+        "osquery 5 calls this table `syslog_events`; it holds events, which this agent does not collect",
+    ),
+    (
+        "syslog_events",
+        "it holds events, which this agent does not collect",
+    ),
+];
+
+/// The schedule and everything it needs.
+pub(crate) struct Scheduler {
+    pub(crate) line: CommandLine,
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) database: Arc<Mutex<Database>>,
+    pub(crate) identity: Identity,
+    pub(crate) source: Box<dyn ConfigSource>,
+    pub(crate) differential: Differential,
+    pub(crate) shutdown: Shutdown,
+    schedule: Schedule,
+    decorations: Decorations,
+    sources: Option<BTreeMap<String, String>>,
+    next_refresh: Option<i64>,
+    /// What has been said once about a query is not said again until the configuration changes.
+    reported: HashSet<(String, String)>,
+}
+
+/// The parts a scheduler is made of.
+pub(crate) struct Parts {
+    pub(crate) line: CommandLine,
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) database: Arc<Mutex<Database>>,
+    pub(crate) identity: Identity,
+    pub(crate) source: Box<dyn ConfigSource>,
+    pub(crate) differential: Differential,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Why the schedule has ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SchedulerError {
+    #[error("error logging the results of query {query}: {reason}")]
+    NotLogged { query: String, reason: String },
+    #[error("error adding new results to the database: {source}")]
+    Store {
+        #[from]
+        source: StoreError,
+    },
+}
+
+impl Scheduler {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            line,
+            machine,
+            database,
+            identity,
+            source,
+            differential,
+            shutdown,
+        } = parts;
+        Self {
+            line,
+            machine,
+            database,
+            identity,
+            source,
+            differential,
+            shutdown,
+            schedule: Schedule::default(),
+            decorations: Decorations::default(),
+            sources: None,
+            next_refresh: None,
+            reported: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn flags(&self) -> &Flags {
+        &self.line.flags
+    }
+
+    /// The sources the schedule was built from.
+    pub(crate) fn sources(&self) -> Option<&BTreeMap<String, String>> {
+        self.sources.as_ref()
+    }
+
+    pub(crate) fn host_identifier(&self) -> String {
+        self.identity.host_identifier(self.flags())
+    }
+
+    /// Reads the configuration. When it cannot be read the schedule stays as it is, and a shorter refresh is due.
+    /// Returns whether it could.
+    pub(crate) fn load_config(&mut self) -> bool {
+        let loaded = self.read_config();
+        let flags = self.flags();
+        let refresh = match loaded {
+            _ if flags.config_refresh == 0 => 0,
+            true => flags.config_refresh,
+            false => flags.config_refresh.min(flags.config_accelerated_refresh),
+        };
+        self.next_refresh = (refresh > 0).then(|| unix_time().saturating_add_unsigned(refresh));
+        self.machine.agent.update(|agent| agent.config_valid = loaded);
+        loaded
+    }
+
+    fn read_config(&mut self) -> bool {
+        let status = self.machine.status.clone();
+        let sources = match self.source.sources() {
+            Ok(sources) => sources,
+            Err(error) => {
+                status.warning(&format!("Could not get the configuration: {error}"));
+                return false;
+            }
+        };
+        if self.sources.as_ref() == Some(&sources) {
+            return true;
+        }
+        let facts = MachineFacts {
+            hostname: self.identity.hostname.clone(),
+            version: OSQUERY_VERSION,
+            default_interval: self.flags().schedule_default_interval,
+        };
+        match Config::parse(&sources, &facts, &*self.source) {
+            Ok(config) => {
+                self.apply(config);
+                self.sources = Some(sources);
+                true
+            }
+            Err(error) => {
+                status.error(&format!("Error parsing the configuration: {error}"));
+                false
+            }
+        }
+    }
+
+    fn apply(&mut self, config: Config) {
+        let status = self.machine.status.clone();
+        for warning in &config.warnings {
+            status.warning(warning);
+        }
+        let options = config
+            .options
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()));
+        for refused in self.line.apply_options(options) {
+            status.warning(&refused.to_string());
+        }
+        status.set_verbose(self.flags().verbose);
+        let percent = self.flags().schedule_splay_percent;
+        let store = self.differential.store();
+        let splayed = |name: &str, interval: u64| {
+            // A splayed interval stays the same over a restart, as long as the interval does.
+            let key = format!("interval.{name}");
+            let kept = store.setting(&key).ok().flatten().and_then(|kept| {
+                let (asked, splayed) = kept.split_once(':')?;
+                (asked == interval.to_string()).then(|| splayed.parse().ok())?
+            });
+            kept.filter(|&splayed: &u64| splayed > 0).unwrap_or_else(|| {
+                let splayed = splay(interval, percent);
+                if let Err(error) = store.set_setting(&key, &format!("{interval}:{splayed}")) {
+                    status.warning(&format!("The interval of query {name} is not kept: {error}"));
+                }
+                splayed
+            })
+        };
+        self.schedule = Schedule::build(
+            &config.packs,
+            &self.line.flags.pack_delimiter,
+            &self.schedule,
+            splayed,
+        );
+        let scheduled: HashSet<&str> = self.schedule.queries().map(|query| query.name.as_str()).collect();
+        self.differential.keep_only(|name| scheduled.contains(name));
+        self.reported.clear();
+        self.decorations = if self.flags().disable_decorators {
+            Decorations::default()
+        } else {
+            Decorations::load(config.decorators, &lock(&self.database), &status)
+        };
+        let queries = self.schedule.status();
+        status.info(&format!(
+            "The configuration has {} queries for this host",
+            queries.len()
+        ));
+        self.machine.agent.update(|agent| {
+            agent.config_hash = config.hash;
+            agent.schedule = queries;
+        });
+    }
+
+    /// Runs the schedule until the agent is to end.
+    pub(crate) fn run(&mut self, loggers: &Loggers) -> Result<(), SchedulerError> {
+        let started = Instant::now();
+        let mut now = unix_time();
+        let mut previous = now - 1;
+        while !self.shutdown.is_requested() {
+            self.run_due(now, previous, loggers)?;
+            let database = Arc::clone(&self.database);
+            self.decorations
+                .at(now, previous, &lock(&database), &self.machine.status);
+            if is_due(now, previous, RELAY_STATUS) {
+                loggers.relay_status(&self.host_identifier());
+            }
+            if self.next_refresh.is_some_and(|refresh| now >= refresh) {
+                self.load_config();
+            }
+            let timeout = self.flags().schedule_timeout;
+            if timeout > 0 && started.elapsed() >= Duration::from_secs(timeout) {
+                break;
+            }
+            previous = now;
+            now = self.next_second(now);
+            // A clock that was set back must not silence the schedule until it has caught up.
+            if now < previous {
+                previous = now - 1;
+            }
+        }
+        loggers.relay_status(&self.host_identifier());
+        Ok(())
+    }
+
+    /// Waits for the second after `now`, unless it has passed already.
+    fn next_second(&self, now: i64) -> i64 {
+        let clock = Timestamp::now();
+        if clock.as_second() == now {
+            let rest =
+                1_000_000_000_u64.saturating_sub(u64::try_from(clock.subsec_nanosecond()).unwrap_or(0));
+            self.shutdown.wait(Duration::from_nanos(rest));
+            // A timer may fire a moment early by the wall clock.
+            return unix_time().max(now + 1);
+        }
+        clock.as_second()
+    }
+
+    fn run_due(&mut self, now: i64, previous: i64, loggers: &Loggers) -> Result<(), SchedulerError> {
+        for pack in 0..self.schedule.packs.len() {
+            if !self.is_discovered(pack, now) {
+                continue;
+            }
+            for query in 0..self.schedule.packs[pack].queries.len() {
+                let scheduled = &self.schedule.packs[pack].queries[query];
+                if !is_due(now, previous, scheduled.splayed_interval) {
+                    continue;
+                }
+                if self.shutdown.is_requested() {
+                    return Ok(());
+                }
+                let mut scheduled = scheduled.clone();
+                self.launch(&mut scheduled, loggers)?;
+                self.schedule.packs[pack].queries[query].performance = scheduled.performance;
+                self.machine.agent.update(|agent| {
+                    if let Some(status) = agent
+                        .schedule
+                        .iter_mut()
+                        .find(|status| status.name == scheduled.name)
+                    {
+                        status.performance = scheduled.performance;
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of a pack's discovery queries have rows; the answer holds for `--pack_refresh_interval`.
+    fn is_discovered(&mut self, pack: usize, now: i64) -> bool {
+        let refresh = i64::try_from(self.flags().pack_refresh_interval).unwrap_or(i64::MAX);
+        let pack = &mut self.schedule.packs[pack];
+        if pack.discovery.is_empty() {
+            return true;
+        }
+        if let Some((at, active)) = pack.discovered
+            && (0..refresh).contains(&(now - at))
+        {
+            return active;
+        }
+        let database = lock(&self.database);
+        let status = &self.machine.status;
+        let active = pack.discovery.iter().all(|query| {
+            let mut rows = TextRows::default();
+            match database.query(query, &mut rows) {
+                Ok(()) => !rows.into_rows().is_empty(),
+                Err(error) => {
+                    status.warning(&format!("Discovery query failed ({query}): {error}"));
+                    false
+                }
+            }
+        });
+        pack.discovered = Some((now, active));
+        active
+    }
+
+    fn launch(&mut self, query: &mut ScheduledQuery, loggers: &Loggers) -> Result<(), SchedulerError> {
+        let status = self.machine.status.clone();
+        status.verbose(&|| format!("Executing scheduled query {}: {}", query.name, query.sql));
+        if !self.flags().disable_decorators {
+            self.decorations.before_query(&lock(&self.database), &status);
+        }
+        let rows = match self.execute(query) {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.report(&query.name, &error);
+                return Ok(());
+            }
+        };
+        if query.snapshot {
+            return self.log_snapshot(query, &rows, loggers);
+        }
+        self.log_difference(query, rows, loggers)
+    }
+
+    /// Runs a query and measures it.
+    fn execute(&self, query: &mut ScheduledQuery) -> Result<Vec<EncodedRow>, QueryError> {
+        let escaping = if query.snapshot {
+            Escaping::Raw
+        } else {
+            Escaping::Escaped
+        };
+        let mut encoder = RowEncoder::new(self.numerics(), escaping);
+        let (started, before) = (Instant::now(), CpuTime::of_this_thread(&self.machine.proc));
+        lock(&self.database).query(&query.sql, &mut encoder)?;
+        let cpu = CpuTime::of_this_thread(&self.machine.proc).since(before);
+        let wall = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let size: usize = encoder.rows.iter().map(|row| row.as_bytes().len()).sum();
+        let performance = &mut query.performance;
+        performance.executions += 1;
+        performance.last_executed = unix_time();
+        performance.output_size += u64::try_from(size).unwrap_or(0);
+        performance.wall_time_ms += wall;
+        performance.last_wall_time_ms = wall;
+        performance.user_time_ms += cpu.user_ms;
+        performance.last_user_time_ms = cpu.user_ms;
+        performance.system_time_ms += cpu.system_ms;
+        performance.last_system_time_ms = cpu.system_ms;
+        Ok(encoder.rows)
+    }
+
+    fn log_snapshot(
+        &self,
+        query: &ScheduledQuery,
+        rows: &[EncodedRow],
+        loggers: &Loggers,
+    ) -> Result<(), SchedulerError> {
+        let run = self.query_run(&query.name, 0);
+        if !self.flags().logger_snapshot_event_type {
+            let line = ResultLine::Snapshot(run.encoded_snapshot_line(rows));
+            return self.deliver(query, &line, loggers).map(drop);
+        }
+        for row in rows {
+            let line = ResultLine::Snapshot(run.encoded_event_line(row, Action::Snapshot));
+            if !self.deliver(query, &line, loggers)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn log_difference(
+        &mut self,
+        query: &ScheduledQuery,
+        rows: Vec<EncodedRow>,
+        loggers: &Loggers,
+    ) -> Result<(), SchedulerError> {
+        let numerics = self.flags().logger_numerics;
+        let identity = RunIdentity {
+            name: &query.name,
+            sql: &query.sql,
+            numerics,
+            epoch: self.flags().schedule_epoch,
+        };
+        let difference = self.differential.compare(identity, rows)?;
+        if let Some(beginning) = difference.beginning {
+            let name = &query.name;
+            self.machine.status.info(&match beginning {
+                Beginning::New => format!("Storing initial results for new scheduled query: {name}"),
+                Beginning::Epoch => format!("New Epoch {} for scheduled query {name}", identity.epoch),
+                Beginning::Sql => format!("Scheduled query has been updated: {name}"),
+            });
+        }
+        let run = self.query_run(&query.name, difference.counter);
+        let removed: &[EncodedRow] = if query.removed { &difference.removed } else { &[] };
+        let all = Acknowledged {
+            removed: difference.removed.len(),
+            added: difference.added.len(),
+        };
+        if removed.is_empty() && difference.added.is_empty() {
+            self.differential.commit(identity, &difference, all)?;
+            return Ok(());
+        }
+        let (acknowledged, outcome) = if self.flags().logger_event_type {
+            self.log_events(query, &run, removed, &difference.added, loggers, all)
+        } else {
+            let line = ResultLine::Event(run.encoded_batch_line(removed, &difference.added));
+            match self.deliver(query, &line, loggers) {
+                Ok(true) => (all, Ok(())),
+                Ok(false) => (Acknowledged { removed: 0, added: 0 }, Ok(())),
+                Err(error) => (Acknowledged { removed: 0, added: 0 }, Err(error)),
+            }
+        };
+        // What no logger has acknowledged is left to be found again.
+        if acknowledged != (Acknowledged { removed: 0, added: 0 }) {
+            self.differential.commit(identity, &difference, acknowledged)?;
+        }
+        outcome
+    }
+
+    /// One line a row, removed rows first; says how far it came.
+    fn log_events(
+        &self,
+        query: &ScheduledQuery,
+        run: &QueryRun,
+        removed: &[EncodedRow],
+        added: &[EncodedRow],
+        loggers: &Loggers,
+        all: Acknowledged,
+    ) -> (Acknowledged, Result<(), SchedulerError>) {
+        let lines = removed
+            .iter()
+            .map(|row| (row, Action::Removed))
+            .chain(added.iter().map(|row| (row, Action::Added)));
+        // Rows that are gone and not to be logged count as acknowledged once the others are under way.
+        let mut acknowledged = Acknowledged {
+            removed: all.removed - removed.len(),
+            added: 0,
+        };
+        for (row, action) in lines {
+            let line = ResultLine::Event(run.encoded_event_line(row, action));
+            match self.deliver(query, &line, loggers) {
+                Ok(true) if action == Action::Removed => acknowledged.removed += 1,
+                Ok(true) => acknowledged.added += 1,
+                Ok(false) => return (acknowledged, Ok(())),
+                Err(error) => return (acknowledged, Err(error)),
+            }
+        }
+        (acknowledged, Ok(()))
+    }
+
+    /// Returns whether the line was acknowledged; it was not if the agent is to end.
+    fn deliver(
+        &self,
+        query: &ScheduledQuery,
+        line: &ResultLine,
+        loggers: &Loggers,
+    ) -> Result<bool, SchedulerError> {
+        match loggers.deliver(line) {
+            Delivery::Acknowledged => Ok(true),
+            Delivery::CutShort => Ok(false),
+            Delivery::GivenUp { reason } => Err(SchedulerError::NotLogged {
+                query: query.name.clone(),
+                reason,
+            }),
+        }
+    }
+
+    fn query_run(&self, name: &str, counter: u64) -> QueryRun {
+        let flags = self.flags();
+        QueryRun {
+            name: name.into(),
+            host_identifier: self.host_identifier().into(),
+            unix_time: unix_time(),
+            epoch: flags.schedule_epoch,
+            counter,
+            numerics: self.numerics(),
+            decorations: self.decorations.values().clone(),
+            decoration_place: if flags.decorations_top_level {
+                DecorationPlace::TopLevel
+            } else {
+                DecorationPlace::Nested
+            },
+        }
+    }
+
+    fn numerics(&self) -> Numerics {
+        if self.flags().logger_numerics {
+            Numerics::AsNumbers
+        } else {
+            Numerics::AsText
+        }
+    }
+
+    /// A query that cannot run is an error once, in osqueryd's words, and the schedule goes on.
+    fn report(&mut self, query: &str, error: &QueryError) {
+        let message = error.to_string();
+        let hint = message.strip_prefix("no such table: ").and_then(|table| {
+            RENAMED
+                .iter()
+                .find(|(renamed, _)| table.eq_ignore_ascii_case(renamed))
+                .map(|(_, hint)| format!(" ({hint})"))
+        });
+        if self.reported.insert((query.to_owned(), message.clone())) {
+            let hint = hint.unwrap_or_default();
+            self.machine.status.error(&format!(
+                "Error executing scheduled query {query}: {message}{hint}"
+            ));
+        }
+    }
+}
+
+fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
+    database.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unix_time() -> i64 {
+    Timestamp::now().as_second()
+}

@@ -1,0 +1,21 @@
+//! SQL over the running system: SQLite with one virtual table per osquery table.
+//!
+//! [`Table`] is all that a table has to know; it sees neither SQLite nor the scheduler. The glue to SQLite's C interface is
+//! in one module, the only one of this crate that is allowed `unsafe`.
+
+mod column;
+mod database;
+mod double_text;
+mod row_buffer;
+mod table;
+mod text_rows;
+mod virtual_table;
+
+pub(crate) use column::{Column, ColumnType, columns};
+pub(crate) use database::{Database, QueryError, QueryRows};
+pub(crate) use double_text::double_text;
+#[cfg(test)]
+pub(crate) use row_buffer::CellValue;
+pub(crate) use row_buffer::RowBuffer;
+pub(crate) use table::{Operator, Scan, Table, TableError};
+pub(crate) use text_rows::TextRows;

@@ -1,0 +1,98 @@
+//! A database over the live machine, for the tables' tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use super::Machine;
+use crate::agent_status::AgentStatus;
+use crate::procfs::ProcFs;
+use crate::sql::{Database, QueryRows};
+use crate::status_log::StatusLog;
+
+pub(crate) struct TestDatabase {
+    database: Database,
+    machine: Arc<Machine>,
+}
+
+#[derive(Default)]
+struct Collected {
+    names: Vec<String>,
+    rows: Vec<BTreeMap<String, String>>,
+}
+
+impl QueryRows for Collected {
+    fn columns(&mut self, names: &[&str]) {
+        self.names = names.iter().map(|&name| name.to_owned()).collect();
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> Result<(), rusqlite::Error> {
+        let mut values = BTreeMap::new();
+        for (place, name) in self.names.iter().enumerate() {
+            let value = match row.get_ref(place)? {
+                ValueRef::Null => String::new(),
+                ValueRef::Integer(value) => value.to_string(),
+                ValueRef::Real(value) => value.to_string(),
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            };
+            values.insert(name.clone(), value);
+        }
+        self.rows.push(values);
+        Ok(())
+    }
+}
+
+impl TestDatabase {
+    pub(crate) fn open() -> Self {
+        let status = StatusLog::default();
+        let machine = Arc::new(Machine {
+            proc: ProcFs::open(None).unwrap(),
+            agent: AgentStatus::default(),
+            status: status.clone(),
+        });
+        Self {
+            database: Database::open(super::all(&machine), &status).unwrap(),
+            machine,
+        }
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Values as text, null as the empty text, as osquery shows them.
+    pub(crate) fn rows(&self, sql: &str) -> Vec<BTreeMap<String, String>> {
+        self.collect(sql).rows
+    }
+
+    /// The rows once they are as wanted. A process that was just spawned takes a moment to get its own arguments.
+    pub(crate) fn rows_once(
+        &self,
+        sql: &str,
+        wanted: impl Fn(&[BTreeMap<String, String>]) -> bool,
+    ) -> Vec<BTreeMap<String, String>> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let rows = self.rows(sql);
+            if wanted(&rows) || Instant::now() > deadline {
+                return rows;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn column_names(&self, sql: &str) -> Vec<String> {
+        self.collect(sql).names
+    }
+
+    fn collect(&self, sql: &str) -> Collected {
+        let mut collected = Collected::default();
+        self.database
+            .query(sql, &mut collected)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        collected
+    }
+}

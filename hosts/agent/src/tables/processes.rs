@@ -1,0 +1,382 @@
+//! `processes`: every running process.
+//!
+//! `/proc/PID/smaps` is never read; each of the files below is read only when a column that needs it is used.
+
+use std::sync::{Arc, OnceLock};
+
+use rustix::fs::{AtFlags, CWD};
+
+use super::Machine;
+use crate::procfs::{ProcFs, Reader};
+use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
+
+columns! {
+    PID "pid" BigInt index,
+    NAME "name" Text,
+    PATH "path" Text,
+    CMDLINE "cmdline" Text,
+    STATE "state" Text,
+    CWD_LINK "cwd" Text,
+    ROOT "root" Text,
+    UID "uid" BigInt,
+    GID "gid" BigInt,
+    EUID "euid" BigInt,
+    EGID "egid" BigInt,
+    SUID "suid" BigInt,
+    SGID "sgid" BigInt,
+    ON_DISK "on_disk" Integer,
+    WIRED_SIZE "wired_size" BigInt,
+    RESIDENT_SIZE "resident_size" BigInt,
+    TOTAL_SIZE "total_size" BigInt,
+    USER_TIME "user_time" BigInt,
+    SYSTEM_TIME "system_time" BigInt,
+    DISK_BYTES_READ "disk_bytes_read" BigInt,
+    DISK_BYTES_WRITTEN "disk_bytes_written" BigInt,
+    START_TIME "start_time" BigInt,
+    PARENT "parent" BigInt,
+    PGROUP "pgroup" BigInt,
+    THREADS "threads" Integer,
+    NICE "nice" Integer,
+    CGROUP_PATH "cgroup_path" Text,
+    PHYS_FOOTPRINT "phys_footprint" BigInt hidden,
+}
+
+const FROM_STAT: &[usize] = &[
+    STATE,
+    USER_TIME,
+    SYSTEM_TIME,
+    START_TIME,
+    PARENT,
+    PGROUP,
+    THREADS,
+    NICE,
+];
+const FROM_STATUS: &[usize] = &[
+    NAME,
+    UID,
+    GID,
+    EUID,
+    EGID,
+    SUID,
+    SGID,
+    RESIDENT_SIZE,
+    TOTAL_SIZE,
+    PHYS_FOOTPRINT,
+];
+const FROM_IO: &[usize] = &[DISK_BYTES_READ, DISK_BYTES_WRITTEN];
+
+/// The unit of the times in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux since 2.6.
+const TICKS_PER_SECOND: i64 = 100;
+const DELETED: &[u8] = b" (deleted)";
+
+pub(crate) struct Processes(pub(crate) Arc<Machine>);
+
+impl Table for Processes {
+    fn name(&self) -> &'static str {
+        "processes"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        COLUMNS
+    }
+
+    fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
+        let mut reader = self.0.proc.reader();
+        let processes = reader
+            .processes(scan.integers(PID).as_deref())
+            .map_err(TableError::reading("the list of processes"))?;
+        for pid in processes {
+            rows.start_row();
+            if fill(pid, scan, &self.0.proc, &mut reader, rows).is_none() {
+                rows.drop_row();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fills one row, or returns `None` when the process vanished meanwhile.
+fn fill(pid: i32, scan: &Scan, proc: &ProcFs, reader: &mut Reader<'_>, rows: &mut RowBuffer) -> Option<()> {
+    rows.integer(PID, i64::from(pid));
+    if scan.uses_any(FROM_STAT) {
+        from_stat(reader.read(pid, "stat")?, boot_time(proc), rows)?;
+    }
+    if scan.uses_any(FROM_STATUS) {
+        from_status(reader.read(pid, "status")?, rows);
+    }
+    if scan.uses_any(FROM_IO)
+        && let Some(io) = reader.read(pid, "io")
+    {
+        from_io(io, rows);
+    }
+    if scan.uses_any(&[PATH, ON_DISK]) {
+        let mut path = reader.link(pid, "exe").unwrap_or_default().to_vec();
+        rows.integer(ON_DISK, on_disk(pid, reader, &mut path));
+        rows.text(PATH, path);
+    }
+    if scan.uses(CMDLINE) {
+        let start = reader.read(pid, "cmdline").unwrap_or_default().to_vec();
+        let mut cmdline = start;
+        for byte in &mut cmdline {
+            if *byte == 0 {
+                *byte = b' ';
+            }
+        }
+        rows.text(CMDLINE, cmdline.trim_ascii());
+    }
+    if scan.uses(CGROUP_PATH) {
+        let content = reader.read(pid, "cgroup").unwrap_or_default();
+        rows.text(CGROUP_PATH, cgroup_path(content));
+    }
+    for (column, link) in [(CWD_LINK, "cwd"), (ROOT, "root")] {
+        if scan.uses(column) {
+            rows.text(column, reader.link(pid, link).unwrap_or_default());
+        }
+    }
+    // Linux counts no unpageable memory for a process; osquery gives 0 as well.
+    rows.integer(WIRED_SIZE, 0);
+    Some(())
+}
+
+/// `PID (NAME) STATE PPID PGRP …`: a name may hold anything, so the fields begin after the last `)`.
+fn from_stat(content: &[u8], boot_time: Option<i64>, rows: &mut RowBuffer) -> Option<()> {
+    let end_of_name = content.iter().rposition(|&byte| byte == b')')?;
+    let mut fields = content.get(end_of_name + 2..)?.split(|&byte| byte == b' ');
+    rows.text(STATE, fields.next()?);
+    let mut place = 0;
+    for field in fields {
+        place += 1;
+        let Some(value) = integer(field) else { continue };
+        match place {
+            1 => rows.integer(PARENT, value),
+            2 => rows.integer(PGROUP, value),
+            11 => rows.integer(USER_TIME, value * (1000 / TICKS_PER_SECOND)),
+            12 => rows.integer(SYSTEM_TIME, value * (1000 / TICKS_PER_SECOND)),
+            16 => rows.integer(NICE, value),
+            17 => rows.integer(THREADS, value),
+            19 => {
+                rows.integer(
+                    START_TIME,
+                    boot_time.map_or(-1, |boot| boot + value / TICKS_PER_SECOND),
+                );
+                return Some(());
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn from_status(content: &[u8], rows: &mut RowBuffer) {
+    for line in content.split(|&byte| byte == b'\n') {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+            continue;
+        };
+        let value = &line[colon + 1..];
+        match &line[..colon] {
+            b"Name" => rows.text(NAME, value.trim_ascii()),
+            b"Uid" => identities(value, [UID, EUID, SUID], rows),
+            b"Gid" => identities(value, [GID, EGID, SGID], rows),
+            b"VmSize" => {
+                if let Some(bytes) = kibibytes(value) {
+                    rows.integer(TOTAL_SIZE, bytes);
+                    rows.integer(PHYS_FOOTPRINT, bytes);
+                }
+            }
+            b"VmRSS" => {
+                if let Some(bytes) = kibibytes(value) {
+                    rows.integer(RESIDENT_SIZE, bytes);
+                }
+                // The last of the lines that are wanted.
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Real, effective and saved ids, tab-separated.
+fn identities(value: &[u8], columns: [usize; 3], rows: &mut RowBuffer) {
+    let ids = value
+        .split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty());
+    for (column, id) in columns.into_iter().zip(ids) {
+        if let Some(id) = integer(id) {
+            rows.integer(column, id);
+        }
+    }
+}
+
+fn kibibytes(value: &[u8]) -> Option<i64> {
+    Some(integer(value.trim_ascii().strip_suffix(b" kB")?)? * 1024)
+}
+
+fn from_io(content: &[u8], rows: &mut RowBuffer) {
+    let (mut written, mut cancelled) = (None, 0);
+    for line in content.split(|&byte| byte == b'\n') {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+            continue;
+        };
+        let Some(value) = integer(line[colon + 1..].trim_ascii()) else {
+            continue;
+        };
+        match &line[..colon] {
+            b"read_bytes" => rows.integer(DISK_BYTES_READ, value),
+            b"write_bytes" => written = Some(value),
+            b"cancelled_write_bytes" => cancelled = value,
+            _ => {}
+        }
+    }
+    if let Some(written) = written {
+        rows.integer(DISK_BYTES_WRITTEN, written - cancelled);
+    }
+}
+
+/// 1 when the program's file is there, 0 when it is not, -1 when there is no telling. The kernel marks a program whose
+/// file was removed with a suffix, which is taken off `path` unless the file really bears that name.
+fn on_disk(pid: i32, reader: &mut Reader<'_>, path: &mut Vec<u8>) -> i64 {
+    if path.is_empty() {
+        return -1;
+    }
+    let on_disk = rustix::fs::statat(CWD, path.as_slice(), AtFlags::empty());
+    if !path.ends_with(DELETED) {
+        return i64::from(on_disk.is_ok());
+    }
+    if let (Ok(on_disk), Some(running)) = (on_disk, reader.stat(pid, "exe"))
+        && (on_disk.st_dev, on_disk.st_ino) == (running.st_dev, running.st_ino)
+    {
+        return 1;
+    }
+    path.truncate(path.len() - DELETED.len());
+    0
+}
+
+/// The path on the first line of `/proc/PID/cgroup`: `ID:CONTROLLERS:PATH`.
+fn cgroup_path(content: &[u8]) -> &[u8] {
+    let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line.splitn(3, |&byte| byte == b':').nth(2).unwrap_or_default()
+}
+
+/// When the machine was started, in seconds since the epoch. Read once: a value computed anew for each scan would jump by
+/// a second now and then, and every process would look changed.
+fn boot_time(proc: &ProcFs) -> Option<i64> {
+    static BOOT_TIME: OnceLock<Option<i64>> = OnceLock::new();
+    *BOOT_TIME.get_or_init(|| {
+        let mut reader = proc.reader();
+        let content = reader.read_global("stat").ok()?;
+        content
+            .split(|&byte| byte == b'\n')
+            .find_map(|line| integer(line.strip_prefix(b"btime ")?))
+    })
+}
+
+fn integer(digits: &[u8]) -> Option<i64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::tables::fixture::TestDatabase;
+
+    #[test]
+    fn a_child_is_seen_with_its_path_arguments_and_parent() {
+        let mut child = Command::new("sleep")
+            .arg("30")
+            .current_dir("/tmp")
+            .spawn()
+            .unwrap();
+        let database = TestDatabase::open();
+        let rows = database.rows_once(
+            &format!("select * from processes where pid = {}", child.id()),
+            |rows| rows.iter().any(|row| row["cmdline"].starts_with("sleep")),
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let [row] = rows.as_slice() else {
+            panic!("one row, not {rows:?}")
+        };
+        assert_eq!(row["name"], "sleep");
+        assert!(
+            row["path"].ends_with("/sleep") || row["path"].ends_with("coreutils"),
+            "{row:?}"
+        );
+        assert_eq!(row["cmdline"], "sleep 30");
+        assert_eq!(row["cwd"], "/tmp");
+        assert_eq!(row["root"], "/");
+        assert_eq!(row["parent"], std::process::id().to_string());
+        assert_eq!(row["on_disk"], "1");
+        assert_eq!(row["threads"], "1");
+        assert_eq!(row["uid"], rustix::process::getuid().as_raw().to_string());
+        assert_eq!(row["egid"], rustix::process::getegid().as_raw().to_string());
+        assert!(row["resident_size"].parse::<i64>().unwrap() % 1024 == 0);
+        let now = jiff::Timestamp::now().as_second();
+        assert!(
+            (now - row["start_time"].parse::<i64>().unwrap()).abs() < 60,
+            "{row:?}"
+        );
+        assert!(
+            !row.contains_key("phys_footprint"),
+            "hidden columns are no part of `*`"
+        );
+    }
+
+    #[test]
+    fn columns_are_osquerys_in_osquerys_order() {
+        let database = TestDatabase::open();
+        assert_eq!(
+            database.column_names("select * from processes").join(" "),
+            "pid name path cmdline state cwd root uid gid euid egid suid sgid on_disk wired_size resident_size \
+             total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads nice \
+             cgroup_path"
+        );
+    }
+
+    #[test]
+    fn a_name_may_hold_parentheses_and_spaces() {
+        let mut rows = RowBuffer::new(COLUMNS.len());
+        rows.start_row();
+        let stat = b"7 (a) (b c) S 1 2 3 0 -1 0 0 0 0 0 250 40 0 0 20 -5 9 0 12345 0 0";
+        from_stat(stat, Some(1_000_000), &mut rows).unwrap();
+        let value = |column| match rows.value(0, column) {
+            crate::sql::CellValue::Integer(value) => value,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            (value(PARENT), value(PGROUP), value(USER_TIME), value(SYSTEM_TIME)),
+            (1, 2, 2500, 400)
+        );
+        assert_eq!(
+            (value(NICE), value(THREADS), value(START_TIME)),
+            (-5, 9, 1_000_123)
+        );
+        assert!(from_stat(b"7 (cut off", None, &mut rows).is_none());
+        assert!(from_stat(b"7 (cut) S 1 2", None, &mut rows).is_none());
+    }
+
+    #[test]
+    fn a_removed_program_loses_the_kernels_suffix() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("napper");
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let mut child = Command::new(&program).arg("30").spawn().unwrap();
+        std::fs::remove_file(&program).unwrap();
+        let rows = TestDatabase::open().rows(&format!(
+            "select path, on_disk from processes where pid = {}",
+            child.id()
+        ));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(rows[0]["path"], program.to_str().unwrap());
+        assert_eq!(rows[0]["on_disk"], "0");
+    }
+
+    #[test]
+    fn control_group_paths_may_hold_colons() {
+        assert_eq!(cgroup_path(b"0::/user.slice/a:b\n"), b"/user.slice/a:b");
+        assert_eq!(cgroup_path(b"5:cpu,cpuacct:/x\n4:memory:/y\n"), b"/x");
+        assert_eq!(cgroup_path(b""), b"");
+    }
+}

@@ -1,0 +1,434 @@
+//! The extension's configuration file.
+//!
+//! ```json
+//! { "config": { "bootstrap.servers": "broker:29092" },
+//!   "source": { "schedule": { "processes": { "query": "…", "interval": 5, "key": "['hostIdentifier']" } } },
+//!   "topic": "osquery-default-topic",
+//!   "key": "['hostIdentifier']" }
+//! ```
+//! `config` goes to librdkafka as it is. `source` is osquery's own configuration, handed to osqueryd;
+//! nothing else of the file is. `topic` is for lines without a query name. `key` at the top is for queries
+//! that have none of their own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::env;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use osquery_protocol::result_log::is_topic_name;
+use serde_json::{Map, Value};
+
+use crate::key_expression::{KeyExpression, KeyExpressionError};
+use crate::route::Routing;
+use crate::secrets::is_secret;
+
+/// The environment variables that name the file: the right spelling, and the one the original had.
+const PATH_VARIABLES: [&str; 2] = ["OSQUERY_CONFIG", "OSQURY_CONFIG"];
+/// The file when no variable names one.
+const DEFAULT_PATH: &str = "osquery_confluent_config.json";
+/// What osqueryd puts between the parts of a pack query's name, whatever `--pack_delimiter` says in the
+/// file: its default, and the one the original was used with.
+const PACK_DELIMITERS: [&str; 2] = ["_", "/"];
+
+/// The file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigurationError {
+    #[error("cannot read the configuration `{}`: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the configuration is not JSON: {}:{line}:{column}: {reason}", path.display())]
+    NotJson {
+        path: PathBuf,
+        line: usize,
+        column: usize,
+        reason: String,
+    },
+    #[error("the configuration `{}` is unusable: `{member}` must be {expected}", path.display())]
+    Shape {
+        path: PathBuf,
+        member: String,
+        expected: &'static str,
+    },
+    #[error("the configuration `{}` is unusable: the key expression `{expression}` of {owner}: {source}", path.display())]
+    Key {
+        path: PathBuf,
+        owner: String,
+        expression: String,
+        source: KeyExpressionError,
+    },
+    #[error("the configuration's librdkafka property `{property}` is unusable: {reason}")]
+    Property { property: String, reason: String },
+    #[error("librdkafka refuses the configuration: {reason}")]
+    Librdkafka { reason: String },
+}
+
+impl ConfigurationError {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } => Some("set OSQUERY_CONFIG to the configuration's absolute path"),
+            Self::NotJson { .. } => Some(
+                "look for a missing comma, quote or bracket just before that place; JSON knows no comments \
+                 and no comma after the last item",
+            ),
+            Self::Key { .. } => Some("a key expression looks like ['hostIdentifier'] or ['columns']['path']"),
+            Self::Property { .. } => Some("librdkafka's CONFIGURATION.md lists every property"),
+            Self::Shape { .. } | Self::Librdkafka { .. } => None,
+        }
+    }
+}
+
+/// What the file says.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    path: PathBuf,
+    /// librdkafka's properties. Some of them are secrets.
+    pub(crate) properties: BTreeMap<String, String>,
+    /// osquery's configuration, as JSON text.
+    pub(crate) source: Option<String>,
+    /// Where lines go.
+    pub(crate) routing: Routing,
+}
+
+impl Configuration {
+    /// Which file is the configuration.
+    pub(crate) fn path_from_environment() -> PathBuf {
+        let named = PATH_VARIABLES
+            .iter()
+            .filter_map(env::var_os)
+            .find(|path| !path.is_empty());
+        named.map_or_else(|| PathBuf::from(DEFAULT_PATH), PathBuf::from)
+    }
+
+    /// Reads the file.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigurationError> {
+        let bytes = std::fs::read(path).map_err(|source| ConfigurationError::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let configuration = Self::parse(path, &bytes)?;
+        if configuration
+            .properties
+            .keys()
+            .any(|property| is_secret(property))
+            && is_open_to_all(path)
+        {
+            tracing::warn!(path = %path.display(), "the configuration holds a secret and everybody may read it");
+        }
+        Ok(configuration)
+    }
+
+    /// Reads the file's content. Packs that are files of their own are read for their key expressions.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigurationError> {
+        let reader = Reader { path };
+        let root = reader.json(bytes)?;
+        let root = reader.object(&root, "the file")?;
+        for member in root
+            .keys()
+            .filter(|name| !matches!(name.as_str(), "config" | "source" | "topic" | "key"))
+        {
+            tracing::warn!(path = %path.display(), "the configuration's `{member}` means nothing here");
+        }
+        let mut routing = Routing::default();
+        if let Some(topic) = root.get("topic") {
+            let topic = topic.as_str().filter(|topic| is_topic_name(topic));
+            routing.fallback_topic = Some(
+                topic
+                    .ok_or_else(|| reader.shape("topic", "the name of a Kafka topic"))?
+                    .to_owned(),
+            );
+        }
+        if let Some(key) = root.get("key") {
+            routing.default_key = Some(reader.key(key, "the file")?);
+        }
+        if let Some(source) = root.get("source") {
+            reader.keys(reader.object(source, "source")?, &mut routing.keys)?;
+        }
+        let source = root.get("source").map(Value::to_string);
+        let config = root
+            .get("config")
+            .ok_or_else(|| reader.shape("config", "there"))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            properties: reader.properties(config)?,
+            source,
+            routing,
+        })
+    }
+
+    /// The text of a pack that the configuration names by its path, as the configuration plugin of
+    /// osquery's own reads it: relative paths start at the configuration's folder.
+    pub(crate) fn pack(&self, value: &str) -> Result<String, ConfigurationError> {
+        let path = beside(&self.path, value);
+        let unreadable = |source| ConfigurationError::Unreadable {
+            path: path.clone(),
+            source,
+        };
+        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        let reader = Reader { path: &path };
+        let pack = reader.json(&bytes)?;
+        reader.object(&pack, "the file")?;
+        Ok(pack.to_string())
+    }
+}
+
+fn is_open_to_all(path: &Path) -> bool {
+    const READABLE_BY_OTHERS: u32 = 0o004;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE_BY_OTHERS != 0)
+}
+
+fn beside(configuration: &Path, value: &str) -> PathBuf {
+    configuration.parent().unwrap_or(Path::new("")).join(value)
+}
+
+/// Reads parts of the file that is named in errors.
+struct Reader<'p> {
+    path: &'p Path,
+}
+
+impl Reader<'_> {
+    fn json(&self, bytes: &[u8]) -> Result<Value, ConfigurationError> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let reason = error.to_string();
+            ConfigurationError::NotJson {
+                path: self.path.to_path_buf(),
+                line: error.line(),
+                column: error.column(),
+                reason: reason.split(" at line ").next().unwrap_or_default().to_owned(),
+            }
+        })
+    }
+
+    fn object<'v>(
+        &self,
+        value: &'v Value,
+        member: &str,
+    ) -> Result<&'v Map<String, Value>, ConfigurationError> {
+        value.as_object().ok_or_else(|| self.shape(member, "an object"))
+    }
+
+    fn properties(&self, config: &Value) -> Result<BTreeMap<String, String>, ConfigurationError> {
+        let mut properties = BTreeMap::new();
+        for (name, value) in self.object(config, "config")? {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(_) | Value::Bool(_) => value.to_string(),
+                _ => return Err(self.shape(&format!("config.{name}"), "a string, a number, true or false")),
+            };
+            properties.insert(name.clone(), value);
+        }
+        if !["bootstrap.servers", "metadata.broker.list"]
+            .iter()
+            .any(|name| properties.contains_key(*name))
+        {
+            return Err(self.shape("config.bootstrap.servers", "there, such as `broker:9092`"));
+        }
+        Ok(properties)
+    }
+
+    /// Collects the key expressions of the schedule and of the packs, under the names their lines carry.
+    fn keys(
+        &self,
+        source: &Map<String, Value>,
+        keys: &mut HashMap<String, KeyExpression>,
+    ) -> Result<(), ConfigurationError> {
+        self.query_keys(source.get("schedule"), |name| vec![name.to_owned()], keys)?;
+        let delimiter = source
+            .get("options")
+            .and_then(|options| options["pack_delimiter"].as_str());
+        let delimiters: Vec<&str> = PACK_DELIMITERS.into_iter().chain(delimiter).collect();
+        for (pack, value) in source
+            .get("packs")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let name = |query: &str| -> Vec<String> {
+                delimiters
+                    .iter()
+                    .map(|delimiter| ["pack", pack, query].join(delimiter))
+                    .collect()
+            };
+            match value {
+                // osqueryd asks for it later and is told then if it cannot be read.
+                Value::String(file) => {
+                    let path = beside(self.path, file);
+                    let Ok(bytes) = std::fs::read(&path) else { continue };
+                    let reader = Reader { path: &path };
+                    reader.query_keys(reader.json(&bytes)?.get("queries"), name, keys)?;
+                }
+                _ => self.query_keys(value.get("queries"), name, keys)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn query_keys(
+        &self,
+        queries: Option<&Value>,
+        names: impl Fn(&str) -> Vec<String>,
+        keys: &mut HashMap<String, KeyExpression>,
+    ) -> Result<(), ConfigurationError> {
+        for (query, value) in queries.and_then(Value::as_object).into_iter().flatten() {
+            let Some(key) = value.get("key") else { continue };
+            let key = self.key(key, &format!("the query `{query}`"))?;
+            keys.extend(names(query).into_iter().map(|name| (name, key.clone())));
+        }
+        Ok(())
+    }
+
+    fn key(&self, value: &Value, owner: &str) -> Result<KeyExpression, ConfigurationError> {
+        let expression = value
+            .as_str()
+            .ok_or_else(|| self.shape("key", "a key expression in quotes"))?;
+        KeyExpression::parse(expression).map_err(|source| ConfigurationError::Key {
+            path: self.path.to_path_buf(),
+            owner: owner.to_owned(),
+            expression: expression.to_owned(),
+            source,
+        })
+    }
+
+    fn shape(&self, member: &str, expected: &'static str) -> ConfigurationError {
+        ConfigurationError::Shape {
+            path: self.path.to_path_buf(),
+            member: member.to_owned(),
+            expected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
+        Configuration::parse(Path::new("/etc/osquery/c.json"), text.as_bytes())
+    }
+
+    #[test]
+    fn the_originals_file_is_understood() {
+        let configuration = parse(
+            r#"{"config": {"bootstrap.servers": "broker:29092", "linger.ms": 5, "api.version.request": true},
+                "source": {"schedule": {"processes": {"query": "select 1", "interval": 5, "key": "['hostIdentifier']"}},
+                           "options": {"pack_delimiter": "."},
+                           "packs": {"ir": {"queries": {"open files": {"query": "select 2", "key": "['columns']['path']"}}}}},
+                "topic": "osquery-default-topic"}"#,
+        )
+        .unwrap();
+        assert_eq!(configuration.properties["linger.ms"], "5");
+        assert_eq!(configuration.properties["api.version.request"], "true");
+        let source = configuration.source.unwrap();
+        assert!(
+            source.starts_with(r#"{"schedule":{"processes":{"query":"select 1""#),
+            "{source}"
+        );
+        assert!(!source.contains("bootstrap"), "{source}");
+        let routing = configuration.routing;
+        assert_eq!(routing.fallback_topic.as_deref(), Some("osquery-default-topic"));
+        let mut names: Vec<_> = routing.keys.into_keys().collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "pack.ir.open files",
+                "pack/ir/open files",
+                "pack_ir_open files",
+                "processes"
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, expected) in [
+            (
+                "{\n  \"config\": {},\n}",
+                "/etc/osquery/c.json:3:1: trailing comma",
+            ),
+            ("", "/etc/osquery/c.json:1:0: EOF"),
+            ("[]", "`the file` must be an object"),
+            ("{}", "`config` must be there"),
+            (r#"{"config": {}}"#, "`config.bootstrap.servers` must be there"),
+            (
+                r#"{"config": {"bootstrap.servers": []}}"#,
+                "`config.bootstrap.servers` must be a string",
+            ),
+            (
+                r#"{"config": {"bootstrap.servers": "b"}, "topic": "a b"}"#,
+                "`topic` must be the name",
+            ),
+            (
+                r#"{"config": {"bootstrap.servers": "b"}, "source": 1}"#,
+                "`source` must be an object",
+            ),
+            (
+                r#"{"config": {"bootstrap.servers": "b"}, "key": 1}"#,
+                "`key` must be a key expression",
+            ),
+            (
+                r#"{"config": {"bootstrap.servers": "b"}, "source": {"schedule": {"q": {"key": "host"}}}}"#,
+                "the key expression `host` of the query `q`: expected `[` at column 1",
+            ),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn packs_in_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pack = r#"{"queries": {"q": {"query": "select 1", "interval": 1, "key": "['name']"}}}"#;
+        std::fs::write(folder.path().join("ir.conf"), pack).unwrap();
+        let text = r#"{"config": {"bootstrap.servers": "b"}, "source": {"packs": {"ir": "ir.conf", "gone": "gone.conf"}}}"#;
+        let configuration = Configuration::parse(&folder.path().join("c.json"), text.as_bytes()).unwrap();
+        assert!(configuration.routing.keys.contains_key("pack_ir_q"));
+        assert_eq!(
+            configuration.pack("ir.conf").unwrap(),
+            pack.replace(": ", ":").replace(", ", ",")
+        );
+        let error = configuration.pack("gone.conf").unwrap_err().to_string();
+        assert!(error.contains("gone.conf"), "{error}");
+    }
+
+    const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../image");
+
+    fn shipped(name: &str) -> (Configuration, Value) {
+        let configuration = Configuration::load(&Path::new(IMAGE).join(name)).unwrap();
+        let source = serde_json::from_str(configuration.source.as_deref().unwrap()).unwrap();
+        (configuration, source)
+    }
+
+    #[test]
+    fn the_shipped_configurations_are_usable_and_differ_in_two_intervals() {
+        let (_, original) = shipped("confluent-platform.json");
+        let (configuration, mut ours) = shipped("osqdemo.json");
+        assert_eq!(configuration.routing.keys.len(), 9);
+        for query in ["processes", "open_files"] {
+            assert_eq!(ours["schedule"][query]["interval"], 1);
+            ours["schedule"][query]["interval"] = 5.into();
+        }
+        assert_eq!(ours, original);
+        let (cloud, _) = shipped("cloud.example.json");
+        assert!(cloud.routing.default_key.is_some());
+    }
+
+    #[test]
+    fn the_shipped_packs_have_usable_keys() {
+        for name in ["incident-response", "host-inventory"] {
+            let path = format!("packs/{name}.json");
+            let root = serde_json::json!({
+                "config": {"bootstrap.servers": "b"},
+                "source": {"packs": {name: path}},
+            });
+            let configuration = Path::new(IMAGE).join("configuration.json");
+            let configuration = Configuration::parse(&configuration, root.to_string().as_bytes()).unwrap();
+            let pack: Value = serde_json::from_str(&configuration.pack(&path).unwrap()).unwrap();
+            let queries = pack["queries"].as_object().unwrap();
+            assert_eq!(
+                configuration.routing.keys.len(),
+                queries.len() * PACK_DELIMITERS.len()
+            );
+        }
+    }
+}

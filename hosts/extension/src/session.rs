@@ -1,0 +1,238 @@
+//! The extension's life with osqueryd: register, serve, watch, end.
+//!
+//! Whatever ends it (a signal, osqueryd's `shutdown()`, osqueryd's disappearance), the end is the same one:
+//! bring what is in memory to Kafka while still answering, take leave, remove the socket. osqueryd waits 11
+//! seconds before it kills, so all of it fits into less.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use osquery_protocol::client::{ManagerClient, extension_socket};
+use osquery_protocol::server::RunningServer;
+use osquery_protocol::{ProtocolError, RouteUuid};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout_at};
+
+use crate::arguments::Arguments;
+use crate::configuration::Configuration;
+use crate::error::ExtensionError;
+use crate::outbox::Outbox;
+use crate::plugins::{Plugins, extension_info, registry};
+use crate::signals::Signals;
+
+/// The patience with osqueryd in one call.
+const MANAGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before another attempt to reach osqueryd: its socket appears a moment after the extension.
+const CONNECT_PAUSE: Duration = Duration::from_millis(25);
+/// The pause before another attempt to register: a crashed predecessor's name is freed after 3 seconds.
+const REGISTER_PAUSE: Duration = Duration::from_millis(250);
+/// How long lines may take to reach Kafka at the end.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(8);
+/// How long lines that came during the flush may take.
+const LAST_FLUSH_PATIENCE: Duration = Duration::from_millis(500);
+/// The patience with osqueryd when taking leave.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Runs the extension until its end.
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
+    let mut signals = Signals::watch().map_err(|source| ExtensionError::Signals { source })?;
+    let configuration_path = Configuration::path_from_environment();
+    let configuration = Configuration::load(&configuration_path)?;
+    let outbox = Arc::new(Outbox::open(&configuration.properties)?);
+    let shutdown = Arc::new(Notify::new());
+    let plugins = Arc::new(Plugins::new(
+        configuration_path,
+        configuration,
+        Arc::clone(&outbox),
+        Arc::clone(&shutdown),
+    ));
+    let session = Session {
+        arguments,
+        plugins,
+        outbox,
+        shutdown,
+    };
+    let mut registration = None;
+    let reason = tokio::select! {
+        signal = signals.next() => Ok(signal),
+        reason = session.serve(&mut registration) => reason,
+    }?;
+    tracing::info!(reason, "ending");
+    session.end(registration).await;
+    Ok(())
+}
+
+struct Session<'a> {
+    arguments: &'a Arguments,
+    plugins: Arc<Plugins>,
+    outbox: Arc<Outbox>,
+    shutdown: Arc<Notify>,
+}
+
+/// A place on osqueryd's list, and the server that belongs to it.
+struct Registration {
+    uuid: RouteUuid,
+    server: RunningServer,
+}
+
+impl Session<'_> {
+    /// Keeps the extension registered until there is a reason to end. `registration` is the current one.
+    async fn serve(&self, registration: &mut Option<Registration>) -> Result<&'static str, ExtensionError> {
+        loop {
+            let uuid = self.register().await?;
+            let server = match registration.take() {
+                Some(former) if former.uuid == uuid => former.server,
+                // A former server ends only once the new one is there: no call finds nobody.
+                former => {
+                    let socket = extension_socket(&self.arguments.socket, uuid);
+                    let server = RunningServer::extension(&socket, Arc::clone(&self.plugins))
+                        .map_err(|source| ExtensionError::Serve { source })?;
+                    drop(former);
+                    server
+                }
+            };
+            tracing::info!(uuid, socket = %server.path().display(), "registered");
+            *registration = Some(Registration { uuid, server });
+            tokio::select! {
+                () = self.shutdown.notified() => return Ok("osqueryd asked for it"),
+                departure = self.watch(uuid) => match departure {
+                    Departure::OsquerydGone => return Ok("osqueryd is gone"),
+                    Departure::Dropped => tracing::warn!(uuid, "osqueryd dropped the extension; registering again"),
+                },
+            }
+        }
+    }
+
+    async fn register(&self) -> Result<RouteUuid, ExtensionError> {
+        let patience = self.arguments.registration_patience();
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut said = false;
+        loop {
+            let socket = self.arguments.socket.clone();
+            let (error, pause) = match spawn_blocking(move || try_register(&socket)).await {
+                Ok(Ok(Ok(uuid))) => return Ok(uuid),
+                Ok(Ok(Err(reason))) => {
+                    tracing::debug!(reason, "osqueryd refused the registration");
+                    let socket = self.arguments.socket.clone();
+                    (
+                        ExtensionError::Refused {
+                            socket,
+                            patience,
+                            reason,
+                        },
+                        REGISTER_PAUSE,
+                    )
+                }
+                Ok(Err(reason)) => {
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::debug!("cannot reach osqueryd yet: {reason}");
+                    }
+                    let socket = self.arguments.socket.clone();
+                    (
+                        ExtensionError::Unreachable {
+                            socket,
+                            patience,
+                            reason,
+                        },
+                        CONNECT_PAUSE,
+                    )
+                }
+                Err(join) => {
+                    let source = std::io::Error::other(join);
+                    return Err(ExtensionError::Runtime { source });
+                }
+            };
+            if timeout_at(deadline, sleep(pause)).await.is_err() {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Looks in intervals whether osqueryd is there and still has the extension on its list.
+    async fn watch(&self, uuid: RouteUuid) -> Departure {
+        let mut ticks = interval(self.arguments.watch_interval());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut silent = false;
+        loop {
+            ticks.tick().await;
+            let outbox = Arc::clone(&self.outbox);
+            let socket = self.arguments.socket.clone();
+            let look = spawn_blocking(move || {
+                outbox.tend();
+                is_listed(&socket, uuid)
+            });
+            match look.await {
+                Ok(Ok(true)) => silent = false,
+                Ok(Ok(false)) => return Departure::Dropped,
+                Ok(Err(error)) if silent || nobody_listens(&error) => {
+                    tracing::debug!("{error}");
+                    return Departure::OsquerydGone;
+                }
+                // An osqueryd that is merely busy gets a second chance.
+                Ok(Err(_)) => silent = true,
+                Err(_) => return Departure::OsquerydGone,
+            }
+        }
+    }
+
+    /// The one end.
+    async fn end(&self, registration: Option<Registration>) {
+        let outbox = Arc::clone(&self.outbox);
+        let manager = self.arguments.socket.clone();
+        let farewell = spawn_blocking(move || {
+            let mut left = outbox.flush(Instant::now() + FLUSH_PATIENCE);
+            if let Some(Registration { uuid, server }) = registration {
+                take_leave(&manager, uuid);
+                server.stop();
+                left = outbox.flush(Instant::now() + LAST_FLUSH_PATIENCE);
+            }
+            left
+        });
+        // A panic in there is already in the log, and there is nothing left to save.
+        let left = farewell.await.unwrap_or_default();
+        if left > 0 {
+            tracing::error!(left, "Kafka did not take every line in time; the rest is lost");
+        }
+        tracing::info!("ended; lines: {}", self.outbox.tally());
+    }
+}
+
+enum Departure {
+    OsquerydGone,
+    Dropped,
+}
+
+fn try_register(socket: &Path) -> Result<Result<RouteUuid, String>, ProtocolError> {
+    let status = ManagerClient::connect(socket, MANAGER_TIMEOUT)?.register(extension_info(), registry())?;
+    Ok(if status.is_success() {
+        Ok(status.uuid)
+    } else {
+        Err(status.message.to_text().into_owned())
+    })
+}
+
+fn is_listed(socket: &Path, uuid: RouteUuid) -> Result<bool, ProtocolError> {
+    Ok(ManagerClient::connect(socket, MANAGER_TIMEOUT)?
+        .extensions()?
+        .contains_key(&uuid))
+}
+
+fn nobody_listens(error: &ProtocolError) -> bool {
+    let ProtocolError::Connect { source, .. } = error else {
+        return false;
+    };
+    matches!(source.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+}
+
+/// Best effort: osqueryd may be gone, or busy ending.
+fn take_leave(socket: &Path, uuid: RouteUuid) {
+    let leave =
+        ManagerClient::connect(socket, FAREWELL_TIMEOUT).and_then(|mut manager| manager.deregister(uuid));
+    if let Err(error) = leave {
+        tracing::debug!("osqueryd did not take the farewell: {error}");
+    }
+}

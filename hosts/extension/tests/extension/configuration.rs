@@ -1,0 +1,152 @@
+//! The configuration plugin, and configurations that cannot be used.
+
+use osquery_protocol::fake::FakeExtension;
+use osquery_protocol::plugin::{ConfigRequest, LoggerRequest};
+
+use crate::world::{CONFIG, PATIENCE, World, line, log, until};
+
+fn source(extension: &FakeExtension) -> serde_json::Value {
+    let response = extension.configure(CONFIG, ConfigRequest::Generate).unwrap();
+    assert!(response.status.is_success(), "{:?}", response.status);
+    let [row] = response.rows.as_slice() else {
+        panic!("{:?}", response.rows)
+    };
+    assert_eq!(row.len(), 1);
+    serde_json::from_slice(&row[b"source_one".as_slice()]).unwrap()
+}
+
+#[test]
+fn osqueryd_gets_the_source_and_nothing_else() {
+    let world = World::configured();
+    let (_osqueryd, process, extension) = world.running();
+    assert_eq!(source(&extension), world.configuration()["source"]);
+    process.wait_for_log("holds a secret and everybody may read it");
+    assert!(!process.log().contains("hunter22"));
+}
+
+#[test]
+fn packs_in_files_are_handed_over_under_their_name() {
+    let world = World::configured();
+    let (_osqueryd, _process, extension) = world.running();
+    std::fs::write(world.folder.path().join("ir.conf"), r#"{"queries":{}}"#).unwrap();
+    let pack = |value: &str| {
+        extension
+            .configure(
+                CONFIG,
+                ConfigRequest::Pack {
+                    name: "ir".into(),
+                    value: value.into(),
+                },
+            )
+            .unwrap()
+    };
+    let response = pack("ir.conf");
+    assert!(response.status.is_success());
+    assert_eq!(response.rows[0][b"ir".as_slice()], r#"{"queries":{}}"#);
+    let missing = pack("gone.conf").status;
+    assert!(
+        !missing.is_success() && missing.message.to_text().contains("gone.conf"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn a_changed_file_is_taken_up_and_a_broken_one_is_not() {
+    let world = World::configured();
+    world.topic("fresh");
+    let (_osqueryd, process, extension) = world.running();
+    let mut configuration = world.configuration();
+    configuration["source"]["schedule"]["processes"]["interval"] = 7.into();
+    configuration["topic"] = "fresh".into();
+    configuration["config"]["linger.ms"] = 1.into();
+    world.configure(&configuration);
+    assert_eq!(source(&extension), configuration["source"]);
+    process.wait_for_log("properties changed");
+    log(&extension, LoggerRequest::Line("{}".into()));
+    assert_eq!(world.records("fresh", 1)[0].1, b"{}");
+
+    std::fs::write(world.configuration_path(), "{").unwrap();
+    assert_eq!(source(&extension), configuration["source"]);
+    process.wait_for_log("the configuration in force stays");
+    let mut wrong = world.configuration();
+    wrong["config"]["no.such.property"] = "x".into();
+    world.configure(&wrong);
+    assert_eq!(source(&extension), configuration["source"]);
+    process.wait_for_log("no.such.property");
+    log(&extension, LoggerRequest::Line(line("fresh", "/still").into()));
+    assert_eq!(world.records("fresh", 2).len(), 2);
+}
+
+#[test]
+fn the_originals_misspelt_variable_works() {
+    let world = World::configured();
+    let osqueryd = world.osqueryd();
+    let process = world.start_with("OSQURY_CONFIG", &world.configuration_path());
+    assert!(
+        osqueryd.wait_for_extension("confluent", PATIENCE).is_some(),
+        "{}",
+        process.log()
+    );
+}
+
+#[test]
+fn the_working_directory_is_the_last_resort() {
+    let world = World::configured();
+    std::fs::rename(
+        world.configuration_path(),
+        world.folder.path().join("osquery_confluent_config.json"),
+    )
+    .unwrap();
+    let osqueryd = world.osqueryd();
+    let process = world.start_with("UNRELATED", &world.configuration_path());
+    assert!(
+        osqueryd.wait_for_extension("confluent", PATIENCE).is_some(),
+        "{}",
+        process.log()
+    );
+}
+
+#[test]
+fn an_unusable_file_ends_it_with_the_place_and_a_hint() {
+    let world = World::new();
+    let mut cases = vec![
+        (
+            "{\n  \"config\": {},\n}".to_owned(),
+            "configuration.json:3:1: trailing comma",
+            "no comma after the last item",
+        ),
+        ("{}".to_owned(), "`config` must be there", "must be"),
+    ];
+    let mut wrong = world.configuration();
+    wrong["config"]["linger.mss"] = 5.into();
+    cases.push((
+        wrong.to_string(),
+        "property `linger.mss`",
+        "hint: librdkafka's CONFIGURATION.md",
+    ));
+    let mut wrong = world.configuration();
+    wrong["source"]["schedule"]["processes"]["key"] = "hostIdentifier".into();
+    cases.push((
+        wrong.to_string(),
+        "of the query `processes`: expected `[` at column 1",
+        "looks like ['hostIdentifier']",
+    ));
+    for (text, expected, hint) in cases {
+        std::fs::write(world.configuration_path(), &text).unwrap();
+        let mut process = world.start();
+        assert_eq!(process.end().code(), Some(3));
+        let log = process.log();
+        assert!(log.contains(expected) && log.contains(hint), "{expected}:\n{log}");
+        assert!(!log.contains("hunter22"), "{log}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let world = World::new();
+    let mut process = world.start();
+    assert_eq!(process.end().code(), Some(3));
+    until("the file's name in the log", || {
+        process.log().contains("configuration.json")
+    });
+}

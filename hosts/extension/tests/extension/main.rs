@@ -1,0 +1,7 @@
+//! The real extension between a fake osqueryd and librdkafka's mock cluster.
+
+mod configuration;
+mod ends;
+mod lines;
+mod registration;
+mod world;

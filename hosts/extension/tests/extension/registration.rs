@@ -1,0 +1,82 @@
+//! How the extension gets on osqueryd's list, and stays there.
+
+use osquery_protocol::PluginRequest;
+use osquery_protocol::plugin::LoggerRequest;
+
+use crate::world::{PATIENCE, World, line, log, until};
+
+#[test]
+fn it_registers_with_its_two_plugins() {
+    let world = World::configured();
+    let (_osqueryd, _process, extension) = world.running();
+    assert_eq!(
+        (&*extension.info.name, &*extension.info.version),
+        (&b"confluent"[..], &b"1.0.0"[..])
+    );
+    let plugins: Vec<String> = extension
+        .registry
+        .iter()
+        .flat_map(|(registry, table)| table.keys().map(move |plugin| format!("{registry}/{plugin}")))
+        .collect();
+    assert_eq!(
+        plugins,
+        ["config/osquery_confluent_config", "logger/confluent_logger"]
+    );
+    let answer = extension
+        .call("table", "processes", PluginRequest::new())
+        .unwrap();
+    assert!(answer.status.message.to_text().contains("table/processes"));
+}
+
+#[test]
+fn it_waits_for_an_osqueryd_that_is_late() {
+    let world = World::configured();
+    let process = world.start();
+    // It has failed to connect at least once when its configuration is in force and nobody listens.
+    process.wait_for_log("cannot reach osqueryd yet");
+    let osqueryd = world.osqueryd();
+    assert!(
+        osqueryd.wait_for_extension("confluent", PATIENCE).is_some(),
+        "{}",
+        process.log()
+    );
+}
+
+#[test]
+fn it_insists_when_it_is_refused() {
+    let world = World::configured();
+    let osqueryd = world.osqueryd();
+    osqueryd.refuse_registrations(3, "Duplicate extension registered");
+    let process = world.start();
+    assert!(
+        osqueryd.wait_for_extension("confluent", PATIENCE).is_some(),
+        "{}",
+        process.log()
+    );
+    assert_eq!(osqueryd.registration_attempts(), 4);
+}
+
+#[test]
+fn without_osqueryd_it_gives_up_and_says_why() {
+    let world = World::configured();
+    let mut process = world.start();
+    assert_eq!(process.end().code(), Some(4));
+    let log = process.log();
+    assert!(
+        log.contains("cannot reach osqueryd at") && log.contains("hint:"),
+        "{log}"
+    );
+}
+
+#[test]
+fn dropped_from_the_list_it_registers_again() {
+    let world = World::configured();
+    world.topic("processes");
+    let (osqueryd, process, first) = world.running();
+    osqueryd.drop_extension(first.uuid);
+    until("another registration", || osqueryd.registration_attempts() > 1);
+    let second = osqueryd.wait_for_extension("confluent", PATIENCE).unwrap();
+    log(&second, LoggerRequest::Line(line("processes", "/again").into()));
+    assert_eq!(world.records("processes", 1).len(), 1);
+    process.wait_for_log("registering again");
+}

@@ -1,0 +1,206 @@
+//! What surrounds the extension: its folder, osqueryd, Kafka, and the process itself.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
+use osquery_protocol::plugin::LoggerRequest;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// No wait in these tests is longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The extension's plugins.
+pub(crate) const LOGGER: &str = "confluent_logger";
+pub(crate) const CONFIG: &str = "osquery_confluent_config";
+
+/// Partitions of the topics that tests create.
+const PARTITIONS: i32 = 1;
+
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let cluster = MockCluster::new(1).expect("librdkafka has a mock cluster");
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            cluster,
+        }
+    }
+
+    /// A world with a configuration: a schedule, a pack, a fallback topic, a secret.
+    pub(crate) fn configured() -> Self {
+        let world = Self::new();
+        world.configure(&world.configuration());
+        world
+    }
+
+    pub(crate) fn configuration(&self) -> serde_json::Value {
+        serde_json::json!({
+            "config": { "bootstrap.servers": self.cluster.bootstrap_servers(), "sasl.password": "hunter22" },
+            "source": {
+                "schedule": { "processes": { "query": "select 1", "interval": 1, "key": "['hostIdentifier']" } },
+                "packs": { "ir": { "queries": { "open_files": {
+                    "query": "select 2", "interval": 1, "key": "['columns']['path']"
+                } } } }
+            },
+            "topic": "osquery-default-topic"
+        })
+    }
+
+    pub(crate) fn configure(&self, configuration: &serde_json::Value) {
+        std::fs::write(self.configuration_path(), configuration.to_string()).unwrap();
+    }
+
+    pub(crate) fn configuration_path(&self) -> PathBuf {
+        self.folder.path().join("configuration.json")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("osquery.em")
+    }
+
+    pub(crate) fn osqueryd(&self) -> FakeOsqueryd {
+        FakeOsqueryd::start(&self.socket()).unwrap()
+    }
+
+    /// Starts the extension as osqueryd does.
+    pub(crate) fn start(&self) -> Extension {
+        self.start_with("OSQUERY_CONFIG", &self.configuration_path())
+    }
+
+    pub(crate) fn start_with(&self, variable: &str, configuration: &Path) -> Extension {
+        let log = self.folder.path().join("extension.log");
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+            .args(["--verbose", "--socket"])
+            .arg(self.socket())
+            .args(["--timeout", "3", "--interval", "1"])
+            .env_remove("OSQUERY_CONFIG")
+            .env_remove("OSQURY_CONFIG")
+            .env(variable, configuration)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Extension { child, log }
+    }
+
+    /// Starts osqueryd and the extension, and waits until they know each other.
+    pub(crate) fn running(&self) -> (FakeOsqueryd, Extension, FakeExtension) {
+        let osqueryd = self.osqueryd();
+        let process = self.start();
+        let registered = osqueryd.wait_for_extension("confluent", PATIENCE);
+        let registered = registered.unwrap_or_else(|| panic!("not registered:\n{}", process.log()));
+        (osqueryd, process, registered)
+    }
+
+    /// Creates a topic with one partition, so that its records have one order.
+    pub(crate) fn topic(&self, name: &str) {
+        self.cluster.create_topic(name, PARTITIONS, 1).unwrap();
+    }
+
+    /// Reads `count` records of `topic`, from the beginning: key and value.
+    pub(crate) fn records(&self, topic: &str, count: usize) -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.cluster.bootstrap_servers())
+            .set("group.id", "test")
+            .set("fetch.message.max.bytes", "50000000")
+            .create()
+            .unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions
+            .add_partition_offset(topic, 0, Offset::Beginning)
+            .unwrap();
+        consumer.assign(&partitions).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let mut records = Vec::new();
+        while records.len() < count {
+            assert!(
+                Instant::now() < deadline,
+                "{} of {count} records in `{topic}`",
+                records.len()
+            );
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+                let value = message.payload().unwrap_or_default().to_vec();
+                records.push((message.key().map(<[u8]>::to_vec), value));
+            }
+        }
+        records
+    }
+}
+
+/// The extension's process; killed when dropped.
+pub(crate) struct Extension {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Extension {
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until its log contains `text`.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        until(&format!("`{text}` in the log"), || self.log().contains(text));
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("the extension's end", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+impl Drop for Extension {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Logs a line and insists on success.
+pub(crate) fn log(extension: &FakeExtension, request: LoggerRequest) {
+    let status = extension.log(LOGGER, request).unwrap();
+    assert!(status.is_success(), "{status:?}");
+}
+
+/// A differential line of the query `name`.
+pub(crate) fn line(name: &str, path: &str) -> String {
+    format!(
+        r#"{{"name":"{name}","hostIdentifier":"host1","unixTime":1,"columns":{{"path":"{path}"}},"action":"added"}}"#
+    )
+}

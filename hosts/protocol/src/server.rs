@@ -1,0 +1,428 @@
+//! The server of an extension's socket and of osqueryd's.
+//!
+//! osqueryd opens two connections for every log line: one to ping, one to call; it closes each after the
+//! answer. What limits an extension is therefore how fast it takes connections, and handing each one to
+//! a pool costs more than serving it. So an extension's accept loop answers in place, waits a few
+//! milliseconds for the peer to close, and hands over to a thread of its own only a connection that stays
+//! open, stalls, or sends a message too large to sit in the loop's buffer. One slow peer never keeps
+//! another from its ping.
+//!
+//! osqueryd's side (the *manager*) answers few calls, some of them slow; there every connection gets a
+//! thread.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::message::{Answer, Call, INTERNAL_ERROR, UNKNOWN_METHOD};
+use crate::types::{ExtensionInfo, OptionInfo, PluginRequest, Registry, Response, RouteUuid, Status};
+use crate::unix_socket::{self, is_timeout};
+use crate::wire::{Decoder, Header};
+use crate::{ByteString, ProtocolError};
+
+/// How long the accept loop waits for a connection's bytes, or for its end.
+const INLINE_PATIENCE: Duration = Duration::from_millis(5);
+/// The most bytes of one connection that the accept loop reads itself.
+const INLINE_LIMIT: usize = 128 * 1024;
+/// An answer up to this size fits into the socket's buffer, so sending it waits for nobody.
+const INLINE_ANSWER_LIMIT: usize = 64 * 1024;
+/// How long a connection with a thread of its own may be silent; osqueryd's own default.
+const LINGERING_PATIENCE: Duration = Duration::from_secs(300);
+/// How long a peer may take to receive an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// The most connections with a thread of their own. There is one peer, with a handful of threads.
+const LINGERING_LIMIT: usize = 128;
+/// The pause after a failed `accept`, such as one for want of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
+
+/// What an extension does with osqueryd's calls. Calls may come from several threads at once, and none
+/// of them may take long: osqueryd waits for the answer.
+pub trait ExtensionHandler: Send + Sync + 'static {
+    /// osqueryd asks whether the extension is alive.
+    fn ping(&self) -> Status {
+        Status::success()
+    }
+
+    /// osqueryd calls a plugin.
+    fn call(&self, registry: &ByteString, item: &ByteString, request: PluginRequest) -> Response;
+
+    /// The answer in place of the one that [`ExtensionHandler::call`] did not give because it panicked.
+    fn panicked(&self, registry: &ByteString, item: &ByteString) -> Response {
+        Status::failed(format!("the plugin `{registry}/{item}` failed unexpectedly")).into()
+    }
+
+    /// osqueryd asks the extension to end. Only notes the wish; the answer is still to be sent.
+    fn shutdown(&self);
+}
+
+/// What osqueryd does with the calls of its extensions. The methods that it shares with an extension are
+/// in [`ExtensionHandler`].
+pub trait ManagerHandler: ExtensionHandler {
+    /// The registered extensions.
+    fn extensions(&self) -> BTreeMap<RouteUuid, ExtensionInfo>;
+    /// The flags.
+    fn options(&self) -> BTreeMap<ByteString, OptionInfo>;
+    /// An extension registers. A success carries the number it is given.
+    fn register(&self, info: ExtensionInfo, registry: Registry) -> Status;
+    /// An extension takes its leave.
+    fn deregister(&self, uuid: RouteUuid) -> Status;
+    /// Runs a query.
+    fn query(&self, sql: &ByteString) -> Response;
+    /// Names a query's columns.
+    fn query_columns(&self, sql: &ByteString) -> Response;
+}
+
+/// A server that is running; it stops when this value is dropped.
+#[derive(Debug)]
+pub struct RunningServer {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl RunningServer {
+    /// Serves an extension on `path`.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Listen`] when the socket cannot be had, [`ProtocolError::Spawn`] without threads.
+    pub fn extension<H: ExtensionHandler>(path: &Path, handler: Arc<H>) -> Result<Self, ProtocolError> {
+        Self::start(path, Arc::new(ExtensionService(handler)), Style::Inline)
+    }
+
+    /// Serves osqueryd's side on `path`.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Listen`] when the socket cannot be had, [`ProtocolError::Spawn`] without threads.
+    pub fn manager<H: ManagerHandler>(path: &Path, handler: Arc<H>) -> Result<Self, ProtocolError> {
+        Self::start(path, Arc::new(ManagerService(handler)), Style::Threads)
+    }
+
+    /// The socket.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes no more calls, closes every connection, waits for calls in progress and removes the socket.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn start(path: &Path, service: Arc<dyn Service>, style: Style) -> Result<Self, ProtocolError> {
+        let listener = Arc::new(unix_socket::listen(path)?);
+        let shared = Arc::new(Shared {
+            listener: Arc::clone(&listener),
+            service,
+            stopping: AtomicBool::new(false),
+            lingering: Mutex::default(),
+        });
+        let acceptor = thread::Builder::new().name("osquery-accept".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || accept_loop(&listener, &shared, style)
+        });
+        let acceptor = acceptor.map_err(|source| ProtocolError::Spawn {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            shared,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    fn end(&mut self) {
+        let Some(acceptor) = self.acceptor.take() else {
+            return;
+        };
+        // The file goes first, so that from here on a new peer is told that nobody is there.
+        let _ = std::fs::remove_file(&self.path);
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes a thread that sits in `accept`.
+        let _ = rustix::net::shutdown(&*self.shared.listener, rustix::net::Shutdown::Both);
+        let _ = acceptor.join();
+        let threads = {
+            let mut lingering = lock(&self.shared.lingering);
+            for stream in lingering.streams.values() {
+                // An answer that is under way still goes out; only reading ends.
+                let _ = stream.shutdown(Shutdown::Read);
+            }
+            std::mem::take(&mut lingering.threads)
+        };
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Style {
+    Inline,
+    Threads,
+}
+
+struct Shared {
+    listener: Arc<UnixListener>,
+    service: Arc<dyn Service>,
+    stopping: AtomicBool,
+    lingering: Mutex<Lingering>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Shared")
+            .field("stopping", &self.stopping)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connections that have a thread of their own.
+#[derive(Default)]
+struct Lingering {
+    next: u64,
+    streams: HashMap<u64, UnixStream>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// One of the API's two services, as the accept loop sees it.
+trait Service: Send + Sync {
+    fn answer(&self, call: Call) -> Answer;
+}
+
+struct ExtensionService<H>(Arc<H>);
+
+impl<H: ExtensionHandler> Service for ExtensionService<H> {
+    fn answer(&self, call: Call) -> Answer {
+        answer_extension_call(&*self.0, call)
+    }
+}
+
+struct ManagerService<H>(Arc<H>);
+
+impl<H: ManagerHandler> Service for ManagerService<H> {
+    fn answer(&self, call: Call) -> Answer {
+        let handler = &*self.0;
+        match call {
+            Call::Extensions => Answer::Extensions(handler.extensions()),
+            Call::Options => Answer::Options(handler.options()),
+            Call::Register { info, registry } => Answer::Status(handler.register(info, registry)),
+            Call::Deregister { uuid } => Answer::Status(handler.deregister(uuid)),
+            Call::Query { sql } => Answer::Response(handler.query(&sql)),
+            Call::QueryColumns { sql } => Answer::Response(handler.query_columns(&sql)),
+            other => answer_extension_call(handler, other),
+        }
+    }
+}
+
+fn answer_extension_call<H: ExtensionHandler>(handler: &H, call: Call) -> Answer {
+    match call {
+        Call::Ping => Answer::Status(handler.ping()),
+        Call::Plugin {
+            registry,
+            item,
+            request,
+        } => {
+            let response = catch_unwind(AssertUnwindSafe(|| handler.call(&registry, &item, request)));
+            Answer::Response(response.unwrap_or_else(|_| handler.panicked(&registry, &item)))
+        }
+        Call::Shutdown => {
+            handler.shutdown();
+            Answer::Nothing
+        }
+        _ => Answer::Exception {
+            kind: UNKNOWN_METHOD,
+            message: "the method is not served here".into(),
+        },
+    }
+}
+
+fn accept_loop(listener: &UnixListener, shared: &Arc<Shared>, style: Style) {
+    let mut buffer = Vec::with_capacity(INLINE_LIMIT);
+    loop {
+        let accepted = listener.accept();
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        match (accepted, style) {
+            (Ok((stream, _)), Style::Inline) => serve_inline(shared, stream, &mut buffer),
+            (Ok((stream, _)), Style::Threads) => linger(shared, stream, Vec::new(), Vec::new()),
+            (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
+            (Err(error), _) => {
+                tracing::warn!(%error, "cannot accept a connection on the extension socket");
+                thread::sleep(ACCEPT_BACKOFF);
+            }
+        }
+    }
+}
+
+/// Serves a connection's first call in the accept loop, and nothing more.
+fn serve_inline(shared: &Arc<Shared>, mut stream: UnixStream, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    let limits = stream
+        .set_read_timeout(Some(INLINE_PATIENCE))
+        .and_then(|()| stream.set_write_timeout(Some(INLINE_PATIENCE)));
+    if let Err(error) = limits {
+        tracing::debug!(%error, "cannot bound a connection's patience");
+        return;
+    }
+    let mut answered = false;
+    loop {
+        match receive(&mut stream, buffer) {
+            Received::Bytes if answered => {
+                return linger(shared, stream, std::mem::take(buffer), Vec::new());
+            }
+            Received::Bytes => match decode(buffer) {
+                Decoded::Call { header, call, length } => {
+                    let answer = answer(shared, &header, call);
+                    buffer.drain(..length);
+                    if !buffer.is_empty() || answer.len() > INLINE_ANSWER_LIMIT {
+                        return linger(shared, stream, std::mem::take(buffer), answer);
+                    }
+                    if let Err(error) = stream.write_all(&answer) {
+                        tracing::debug!(%error, "cannot answer a call");
+                        return;
+                    }
+                    answered = true;
+                }
+                Decoded::Incomplete if buffer.len() < INLINE_LIMIT => {}
+                Decoded::Incomplete => {
+                    return linger(shared, stream, std::mem::take(buffer), Vec::new());
+                }
+                Decoded::Garbage => return,
+            },
+            Received::TimeIsUp => return linger(shared, stream, std::mem::take(buffer), Vec::new()),
+            Received::End => return,
+        }
+    }
+}
+
+enum Received {
+    Bytes,
+    TimeIsUp,
+    End,
+}
+
+fn receive(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> Received {
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => return Received::End,
+            Ok(count) => {
+                buffer.extend_from_slice(&chunk[..count]);
+                return Received::Bytes;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => return Received::TimeIsUp,
+            Err(_) => return Received::End,
+        }
+    }
+}
+
+enum Decoded {
+    Call {
+        header: Header,
+        call: Call,
+        length: usize,
+    },
+    Incomplete,
+    Garbage,
+}
+
+fn decode(bytes: &[u8]) -> Decoded {
+    let mut decoder = Decoder::new(bytes);
+    match Call::decode(&mut decoder) {
+        Ok((header, call)) => Decoded::Call {
+            header,
+            call,
+            length: decoder.consumed(),
+        },
+        Err(ProtocolError::Truncated) => Decoded::Incomplete,
+        Err(error) => {
+            tracing::warn!(%error, "a connection on the extension socket is not osquery's");
+            Decoded::Garbage
+        }
+    }
+}
+
+fn answer(shared: &Shared, header: &Header, call: Call) -> Vec<u8> {
+    let answer = catch_unwind(AssertUnwindSafe(|| shared.service.answer(call)));
+    let failed = || Answer::Exception {
+        kind: INTERNAL_ERROR,
+        message: "unexpected failure".into(),
+    };
+    answer.unwrap_or_else(|_| failed()).encode(header)
+}
+
+/// Gives a connection a thread of its own. `received` was read of it and is not yet understood, `unsent`
+/// is an answer that is still to go out.
+fn linger(shared: &Arc<Shared>, stream: UnixStream, received: Vec<u8>, unsent: Vec<u8>) {
+    let mut lingering = lock(&shared.lingering);
+    lingering.threads.retain(|thread| !thread.is_finished());
+    if lingering.streams.len() >= LINGERING_LIMIT {
+        tracing::warn!(
+            limit = LINGERING_LIMIT,
+            "too many open connections on the extension socket"
+        );
+        return;
+    }
+    let number = lingering.next;
+    lingering.next += 1;
+    let Ok(registered) = stream.try_clone() else {
+        return;
+    };
+    lingering.streams.insert(number, registered);
+    let spawned = thread::Builder::new()
+        .name("osquery-connection".to_owned())
+        .spawn({
+            let shared = Arc::clone(shared);
+            move || {
+                if let Err(error) = serve_lingering(&shared, &stream, received, &unsent) {
+                    tracing::debug!(%error, "a connection on the extension socket ended");
+                }
+                lock(&shared.lingering).streams.remove(&number);
+            }
+        });
+    match spawned {
+        Ok(thread) => lingering.threads.push(thread),
+        Err(error) => {
+            lingering.streams.remove(&number);
+            tracing::warn!(%error, "no thread for a connection on the extension socket");
+        }
+    }
+}
+
+fn serve_lingering(
+    shared: &Shared,
+    stream: &UnixStream,
+    received: Vec<u8>,
+    unsent: &[u8],
+) -> Result<(), ProtocolError> {
+    stream.set_read_timeout(Some(LINGERING_PATIENCE))?;
+    stream.set_write_timeout(Some(ANSWER_PATIENCE))?;
+    let mut reader = BufReader::with_capacity(INLINE_LIMIT, Cursor::new(received).chain(stream));
+    let mut writer = stream;
+    writer.write_all(unsent)?;
+    while !reader.fill_buf()?.is_empty() {
+        let (header, call) = Call::decode(&mut Decoder::new(&mut reader))?;
+        writer.write_all(&answer(shared, &header, call))?;
+    }
+    Ok(())
+}
+
+/// The lists behind these locks are whole at every moment, so a panic elsewhere does not spoil them.
+fn lock(lingering: &Mutex<Lingering>) -> MutexGuard<'_, Lingering> {
+    lingering.lock().unwrap_or_else(PoisonError::into_inner)
+}

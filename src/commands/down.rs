@@ -1,0 +1,133 @@
+//! `osqdemo down`: stop everything and leave nothing behind but data, and with `--volumes` not even that.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::cli::DownArgs;
+use crate::commands::Context;
+use crate::commands::project::Project;
+use crate::error::{Failure, Result};
+use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::plan::SupervisorState;
+use crate::report::duration;
+use crate::state::{ProjectFolder, ProjectLock};
+
+/// Runs the verb.
+///
+/// # Errors
+/// When something cannot be stopped; with `--all` the other projects are stopped all the same.
+pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
+    let folders = if arguments.all {
+        ProjectFolder::all(&context.settings.home)?
+    } else {
+        vec![ProjectFolder::new(
+            &context.settings.home,
+            &context.settings.project,
+        )]
+    };
+    let mut first_failure: Option<Failure> = None;
+    for folder in folders {
+        if let Err(failure) = stop(&context, folder, &arguments).await
+            && let Some(earlier) = first_failure.replace(failure)
+        {
+            context.reporter.failure(&earlier);
+        }
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
+    let name = folder.project.clone();
+    if !folder.exists() {
+        return tell(
+            context,
+            &folder,
+            Stopped {
+                services: 0,
+                elapsed: Duration::ZERO,
+            },
+            arguments,
+        );
+    }
+    let lock = ProjectLock::take(&folder, "down")?;
+    let project = Project::of_folder(folder.clone())?;
+    let began = Instant::now();
+    let observed = project.engine.observe().await?;
+    for service in observed.services.keys() {
+        let text = "stopping".to_owned();
+        context.reporter.emit(Event::StepStarted {
+            step: Step::service(service),
+            text,
+        });
+    }
+    let closing = project.engine.close();
+    tokio::pin!(closing);
+    let closed = tokio::select! {
+        closed = &mut closing => closed,
+        () = context.shutdown.at_once().cancelled() => {
+            let _ = project.engine.hurry().await;
+            closing.await
+        }
+    };
+    for service in observed.services.keys() {
+        context.reporter.emit(Event::StepFinished {
+            step: Step::service(service),
+            outcome: if closed.is_ok() {
+                Outcome::Done
+            } else {
+                Outcome::Failed
+            },
+            text: "stopped".to_owned(),
+            elapsed: began.elapsed(),
+        });
+    }
+    closed?;
+    if arguments.volumes {
+        folder.remove()?;
+    }
+    drop(lock);
+    if let SupervisorState::Lost { pid } = observed.supervisor {
+        let text = format!("the supervisor of project `{name}` (process {pid}) was gone");
+        context.reporter.emit(Event::Warning { text });
+    }
+    tell(
+        context,
+        &folder,
+        Stopped {
+            services: observed.services.len(),
+            elapsed: began.elapsed(),
+        },
+        arguments,
+    )
+}
+
+struct Stopped {
+    services: usize,
+    elapsed: Duration,
+}
+
+fn tell(context: &Context, folder: &ProjectFolder, stopped: Stopped, arguments: &DownArgs) -> Result<()> {
+    let name = &folder.project;
+    let text = match (stopped.services, arguments.volumes) {
+        (0, false) => format!("project `{name}` was not running"),
+        (0, true) => format!("project `{name}` was not running; its data is removed"),
+        (_, false) => format!("project `{name}` is down ({})", duration(stopped.elapsed)),
+        (_, true) => {
+            format!(
+                "project `{name}` is down and its data is removed ({})",
+                duration(stopped.elapsed)
+            )
+        }
+    };
+    context.reporter.emit(Event::Note { text });
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "project": name,
+        "stopped": stopped.services,
+        "volumes_removed": arguments.volumes,
+        "elapsed_ms": u64::try_from(stopped.elapsed.as_millis()).unwrap_or(u64::MAX),
+    });
+    context.reporter.data(&document, String::new)
+}

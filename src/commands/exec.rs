@@ -1,0 +1,78 @@
+//! `osqdemo exec`: a command, or a shell, on a host. It takes the place of this process, so that terminal,
+//! signals and exit status are its own.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::cli::ExecArgs;
+use crate::commands::Context;
+use crate::commands::project::{Project, unknown_service};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::stack::{Role, ServiceName};
+
+#[derive(Debug, thiserror::Error)]
+#[error("failed to run `{program}` for {host}: {source}")]
+struct ExecFailed {
+    program: String,
+    host: ServiceName,
+    source: std::io::Error,
+}
+
+impl Diagnose for ExecFailed {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Internal
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{service}` is not a host")]
+struct NotAHost {
+    service: ServiceName,
+}
+
+impl Diagnose for NotAHost {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["the hosts are host1 and host2".to_owned()]
+    }
+}
+
+/// Runs the verb; returns only when it fails.
+///
+/// # Errors
+/// When there is no such host, when it is not running, or when the command cannot be run.
+pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
+    let project = Project::open(&context)?;
+    let service = project
+        .stack
+        .service(&arguments.host)
+        .ok_or_else(|| unknown_service(&project.stack, &arguments.host))?;
+    if service.role != Role::Host {
+        return Err(NotAHost {
+            service: service.name.clone(),
+        }
+        .into());
+    }
+    let host = service.name.clone();
+    let command = project.engine.exec_command(&host, &arguments.command).await?;
+    let (program, rest) = command
+        .argv
+        .split_first()
+        .map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let source = Command::new(program)
+        .args(rest)
+        .env_clear()
+        .envs(command.environment)
+        .current_dir(&command.folder)
+        .exec();
+    Err(ExecFailed {
+        program: program.to_owned(),
+        host,
+        source,
+    }
+    .into())
+}

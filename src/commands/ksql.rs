@@ -1,0 +1,207 @@
+//! `osqdemo ksql`: runs statements, or opens a prompt.
+
+mod completion;
+mod prompt;
+mod runner;
+
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use crate::cli::KsqlArgs;
+use crate::commands::Context;
+use crate::error::{Diagnose, Failure};
+use crate::exit_code::ExitCode;
+use crate::ksqldb::Client;
+use crate::ksqldb::ddl::{Rejection, StatementFile};
+use crate::ksqldb::session::SessionError;
+use crate::ksqldb::statement::{Position, Script, Statement};
+use runner::Runner;
+
+/// What can go wrong in `osqdemo ksql`, apart from ksqlDB being away.
+#[derive(Debug, thiserror::Error)]
+pub enum KsqlCommandError {
+    /// The file with the statements cannot be read.
+    #[error("failed to read the statements from `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing to run.
+    #[error("there is no statement in {file}")]
+    Empty {
+        /// Where they should be.
+        file: String,
+    },
+    /// The last statement has no end.
+    #[error("the statement at {file}:{position} is not ended by `;`")]
+    Unfinished {
+        /// The file.
+        file: String,
+        /// Where it begins.
+        position: Position,
+    },
+    /// A statement for the client itself is wrong.
+    #[error("at {file}:{position}: {error}")]
+    Directive {
+        /// The file.
+        file: String,
+        /// Where it begins.
+        position: Position,
+        /// What is wrong.
+        error: SessionError,
+    },
+    /// ksqlDB refused a statement.
+    #[error(transparent)]
+    Rejected(Box<Rejection>),
+    /// The terminal does not work as a prompt.
+    #[error("failed to read from the terminal: {reason}")]
+    Terminal {
+        /// What the line editor says.
+        reason: String,
+    },
+}
+
+impl Diagnose for KsqlCommandError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Read { .. } | Self::Empty { .. } | Self::Unfinished { .. } | Self::Directive { .. } => {
+                ExitCode::Usage
+            }
+            Self::Rejected(_) => ExitCode::StatementRejected,
+            Self::Terminal { .. } => ExitCode::Internal,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Rejected(rejection) if rejection.error.is_already_exists() => vec![
+                "leave the statement out, or drop first what is there; `osqdemo up` submits the pipeline's own \
+                 statements and leaves alone what is there"
+                    .to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        match self {
+            Self::Rejected(rejection) => rejection.details(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the stack is not running, or at the first statement that is refused.
+pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
+    let script = read_script(&arguments)?;
+    let endpoints = context.endpoints().await?;
+    let client = Client::new(&endpoints.ksqldb_url)?;
+    match script {
+        Some(script) => {
+            let statements = statements(&script)?;
+            let mut runner = Runner::new(client, context.reporter.clone());
+            runner
+                .run_all(&script, &statements, context.shutdown.token())
+                .await
+        }
+        None => prompt::run(context, client).await,
+    }
+}
+
+/// The text to run; nothing when there is a person to ask.
+fn read_script(arguments: &KsqlArgs) -> Result<Option<StatementFile>, KsqlCommandError> {
+    let from_input = |path: &Path| {
+        let mut source = String::new();
+        let read = io::stdin().read_to_string(&mut source);
+        named("<stdin>", path, read.map(|_| source))
+    };
+    match (&arguments.statement, &arguments.file) {
+        (Some(statement), _) => {
+            let mut source = statement.clone();
+            // At a shell the statement ends where the argument does.
+            if Script::parse(&source).unfinished.is_some() {
+                source.push_str("\n;");
+            }
+            named("<argument>", Path::new(""), Ok(source)).map(Some)
+        }
+        (None, Some(path)) if path.as_os_str() == "-" => from_input(path).map(Some),
+        (None, Some(path)) => {
+            let name = path.display().to_string();
+            named(&name, path, fs::read_to_string(path)).map(Some)
+        }
+        (None, None) if io::stdin().is_terminal() => Ok(None),
+        (None, None) => from_input(Path::new("-")).map(Some),
+    }
+}
+
+fn named(name: &str, path: &Path, source: io::Result<String>) -> Result<StatementFile, KsqlCommandError> {
+    match source {
+        Ok(source) => Ok(StatementFile {
+            name: name.to_owned(),
+            source,
+        }),
+        Err(source) => Err(KsqlCommandError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn statements(file: &StatementFile) -> Result<Vec<Statement>, KsqlCommandError> {
+    let script = Script::parse(&file.source);
+    if let Some(unfinished) = script.unfinished {
+        return Err(KsqlCommandError::Unfinished {
+            file: file.name.clone(),
+            position: unfinished.begins,
+        });
+    }
+    if script.statements.is_empty() {
+        return Err(KsqlCommandError::Empty {
+            file: file.name.clone(),
+        });
+    }
+    Ok(script.statements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(statement: Option<&str>, file: Option<&str>) -> KsqlArgs {
+        KsqlArgs {
+            statement: statement.map(str::to_owned),
+            file: file.map(PathBuf::from),
+        }
+    }
+
+    fn texts(statement: &str) -> Result<Vec<String>, KsqlCommandError> {
+        let file = read_script(&arguments(Some(statement), None))?;
+        let statements = statements(&file.unwrap_or_else(|| unreachable!("an argument was given")))?;
+        Ok(statements.into_iter().map(|statement| statement.text).collect())
+    }
+
+    #[test]
+    fn an_argument_needs_no_semicolon_at_its_end() {
+        assert_eq!(texts("LIST STREAMS").unwrap(), ["LIST STREAMS\n;"]);
+        assert_eq!(
+            texts("LIST STREAMS; LIST TABLES -- all").unwrap(),
+            ["LIST STREAMS;", "LIST TABLES -- all\n;"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_run_is_told_before_anything_runs() {
+        let error = |statement| texts(statement).unwrap_err().to_string();
+        insta::assert_snapshot!(error(" -- nothing"), @"there is no statement in <argument>");
+        insta::assert_snapshot!(error("LIST STREAMS; SELECT 'a"), @"the statement at <argument>:1:15 is not ended by `;`");
+        let missing = read_script(&arguments(None, Some("/nowhere/x.sql"))).unwrap_err();
+        insta::assert_snapshot!(missing.to_string(), @"failed to read the statements from `/nowhere/x.sql`: No such file or directory (os error 2)");
+        assert_eq!(missing.exit_code(), ExitCode::Usage);
+    }
+}

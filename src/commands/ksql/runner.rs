@@ -1,0 +1,267 @@
+//! Runs statements one after the other and shows what they answer.
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::KsqlCommandError;
+use crate::error::Result;
+use crate::events::Event;
+use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
+use crate::ksqldb::rows::{Header, Item, Row};
+use crate::ksqldb::session::{Directive, Session};
+use crate::ksqldb::statement::{Kind, Statement};
+use crate::ksqldb::{Client, Error};
+use crate::report::Reporter;
+use crate::report::entity::{cell, entity_text};
+use crate::report::table::{Layout, output_width, table};
+
+/// Whether a statement came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Everything it had to say was shown.
+    Completely,
+    /// The user ended it.
+    ByInterrupt,
+}
+
+/// Runs statements in one session.
+pub(super) struct Runner {
+    client: Client,
+    session: Session,
+    reporter: Reporter,
+}
+
+impl Runner {
+    pub(super) fn new(client: Client, reporter: Reporter) -> Self {
+        Self {
+            client,
+            session: Session::default(),
+            reporter,
+        }
+    }
+
+    /// Runs the statements of a script until one fails or the user ends it.
+    pub(super) async fn run_all(
+        &mut self,
+        file: &StatementFile,
+        statements: &[Statement],
+        cancel: &CancellationToken,
+    ) -> Result<()> {
+        let mut before = Submission::default();
+        for (index, statement) in statements.iter().enumerate() {
+            let rest = &statements[index + 1..];
+            match self.run(file, statement, cancel).await {
+                Ok(Ended::Completely) => before.created.push(statement.summary(60)),
+                Ok(Ended::ByInterrupt) => return Ok(()),
+                Err(RunError::Rejected(error)) => {
+                    let not_submitted = rest.iter().map(|rest| rest.summary(60)).collect();
+                    // A list of what went well before is of use only where more should have followed.
+                    let before = if rest.is_empty() {
+                        Submission::default()
+                    } else {
+                        before
+                    };
+                    let rejection = Rejection::new(file, statement, error, before, not_submitted);
+                    return Err(KsqlCommandError::Rejected(Box::new(rejection)).into());
+                }
+                Err(RunError::Other(failure)) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(
+        &mut self,
+        file: &StatementFile,
+        statement: &Statement,
+        cancel: &CancellationToken,
+    ) -> std::result::Result<Ended, RunError> {
+        let wrong = |error| KsqlCommandError::Directive {
+            file: file.name.clone(),
+            position: statement.begins,
+            error,
+        };
+        if let Some(directive) = Directive::parse(statement).map_err(wrong)? {
+            if let Directive::Set { property, .. } = &directive {
+                self.client.check_property(property).await?;
+            }
+            match self.session.apply(&directive).map_err(wrong)? {
+                Some(text) => self.reporter.emit(Event::Note { text }),
+                None => self.show_variables()?,
+            }
+            return Ok(Ended::Completely);
+        }
+        match statement.kind() {
+            Kind::Query | Kind::Print => self.stream(statement, cancel).await,
+            Kind::Command => {
+                let entities = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
+                    entities = self.client.execute(statement, &self.session) => entities?,
+                };
+                let width = output_width();
+                for entity in entities {
+                    self.reporter
+                        .data(entity.body(), || entity_text(&entity, width))
+                        .map_err(RunError::Other)?;
+                }
+                Ok(Ended::Completely)
+            }
+        }
+    }
+
+    /// Shows rows or lines until they end or the user ends them.
+    async fn stream(
+        &self,
+        statement: &Statement,
+        cancel: &CancellationToken,
+    ) -> std::result::Result<Ended, RunError> {
+        let mut rows = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
+            rows = self.client.query(statement, &self.session) => rows?,
+        };
+        let mut shown = None;
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
+                item = rows.next() => item?,
+            };
+            match item {
+                Some(Item::Header(header)) => {
+                    let columns = ShownColumns::new(&header);
+                    if self.reporter.format() == crate::settings::Format::Text {
+                        self.reporter
+                            .text(&columns.layout.head())
+                            .map_err(RunError::Other)?;
+                    }
+                    shown = Some(columns);
+                }
+                Some(Item::Row(row)) => self.show_row(&row, shown.as_ref())?,
+                Some(Item::Line(line)) => self
+                    .reporter
+                    .data(&serde_json::json!({ "line": line }), || {
+                        crate::report::table::printable(&line)
+                    })
+                    .map_err(RunError::Other)?,
+                Some(Item::Final(text)) => self.reporter.emit(Event::Note { text }),
+                Some(Item::Failed(error)) => return Err(RunError::Rejected(error)),
+                None => return Ok(Ended::Completely),
+            }
+        }
+    }
+
+    fn show_row(&self, row: &Row, shown: Option<&ShownColumns>) -> std::result::Result<(), RunError> {
+        let cells = || row.values.iter().map(cell).collect::<Vec<_>>();
+        let result = match shown {
+            Some(columns) => self
+                .reporter
+                .data(&columns.object(row), || columns.layout.row(&cells())),
+            None => self.reporter.data(&row.values, || cells().join("  ")),
+        };
+        result.map_err(RunError::Other)
+    }
+
+    fn show_variables(&self) -> std::result::Result<(), RunError> {
+        let variables = self.session.variables();
+        self.reporter
+            .data(variables, || {
+                if variables.is_empty() {
+                    return "no variables".to_owned();
+                }
+                let rows: Vec<Vec<String>> = variables
+                    .iter()
+                    .map(|(name, value)| vec![name.clone(), cell(value)])
+                    .collect();
+                table(&["VARIABLE", "VALUE"], &rows, output_width())
+            })
+            .map_err(RunError::Other)
+    }
+
+    /// The names of the streams and tables, for completion. None when they cannot be had.
+    pub(super) async fn source_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (source, list) in [("LIST STREAMS;", "streams"), ("LIST TABLES;", "tables")] {
+            let statement = crate::ksqldb::statement::Script::parse(source)
+                .statements
+                .remove(0);
+            let entities = self.client.execute(&statement, &Session::default()).await;
+            for entity in entities.unwrap_or_default() {
+                let sources = entity.body().get(list).and_then(Value::as_array);
+                names.extend(
+                    sources
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|source| Some(source.get("name")?.as_str()?.to_owned())),
+                );
+            }
+        }
+        names
+    }
+}
+
+/// Why a statement did not come to its end.
+enum RunError {
+    Rejected(crate::ksqldb::ServerError),
+    Other(crate::error::Failure),
+}
+
+impl From<Error> for RunError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Rejected(error) if error.code / 100 != 503 => Self::Rejected(error),
+            error => Self::Other(error.into()),
+        }
+    }
+}
+
+impl From<KsqlCommandError> for RunError {
+    fn from(error: KsqlCommandError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// How the rows of a query are shown.
+struct ShownColumns {
+    names: Vec<String>,
+    layout: Layout,
+}
+
+impl ShownColumns {
+    fn new(header: &Header) -> Self {
+        let columns = header
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), usual_width(&column.sql_type)))
+            .collect();
+        Self {
+            names: header.columns.iter().map(|column| column.name.clone()).collect(),
+            layout: Layout::streaming(columns, output_width()),
+        }
+    }
+
+    fn object(&self, row: &Row) -> Map<String, Value> {
+        self.names
+            .iter()
+            .cloned()
+            .zip(row.values.iter().cloned())
+            .collect()
+    }
+}
+
+/// How many cells the values of a type usually take.
+fn usual_width(sql_type: &str) -> usize {
+    let base = sql_type.split(['<', '(']).next().unwrap_or_default();
+    match base {
+        "BOOLEAN" => 5,
+        "INTEGER" | "INT" | "DATE" | "TIME" => 11,
+        "BIGINT" | "DOUBLE" | "DECIMAL" | "TIMESTAMP" => 20,
+        "ARRAY" | "MAP" | "STRUCT" => 60,
+        _ => 32,
+    }
+}
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

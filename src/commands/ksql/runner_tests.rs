@@ -1,0 +1,85 @@
+use super::*;
+use crate::exit_code::ExitCode;
+use crate::ksqldb::canned_server::{Answer, CannedServer};
+use crate::ksqldb::statement::Script;
+use crate::settings::{Colour, Format, OutputSettings, Verbosity};
+
+async fn run(source: &str, server: &CannedServer) -> Result<()> {
+    let reporter = Reporter::new(OutputSettings {
+        format: Format::Text,
+        verbosity: Verbosity::Quiet,
+        colour: Colour::Never,
+        data_colour: Colour::Never,
+        progress_on_terminal: false,
+    });
+    let file = StatementFile {
+        name: "x.sql".to_owned(),
+        source: source.to_owned(),
+    };
+    let mut runner = Runner::new(Client::new(&server.url).unwrap(), reporter);
+    let statements = Script::parse(source).statements;
+    runner
+        .run_all(&file, &statements, &CancellationToken::new())
+        .await
+}
+
+#[tokio::test]
+async fn what_is_set_goes_with_the_statements_after_it_and_queries_to_their_own_endpoint() {
+    let server = CannedServer::start(|path, _| match path {
+        "/query" => Answer::ok("[{\"header\":{\"queryId\":\"q\",\"schema\":\"`A` STRING\"}},\n]"),
+        "/ksql" => Answer::ok("[]"),
+        _ => Answer::ok("true"),
+    })
+    .await;
+    run(
+        "SET 'auto.offset.reset'='earliest'; DEFINE x='1'; SELECT * FROM a EMIT CHANGES; UNSET 'auto.offset.reset'; LIST TOPICS;",
+        &server,
+    )
+    .await
+    .unwrap();
+    let requests: Vec<String> = server
+        .requests()
+        .into_iter()
+        .map(|(path, body)| format!("{path} {body}"))
+        .collect();
+    insta::assert_snapshot!(requests.join("\n"), @r#"
+    /is_valid_property/auto.offset.reset null
+    /query {"ksql":"SELECT * FROM a EMIT CHANGES;","streamsProperties":{"auto.offset.reset":"earliest"},"sessionVariables":{"x":"1"}}
+    /ksql {"ksql":"LIST TOPICS;","streamsProperties":{},"sessionVariables":{"x":"1"}}
+    "#);
+}
+
+#[tokio::test]
+async fn a_refused_statement_ends_the_script_with_its_place() {
+    let server = CannedServer::start(|_, _| {
+        Answer::status(
+            400,
+            r#"{"@type":"statement_error","error_code":40001,"message":"line 1:1: what?","statementText":"","entities":[]}"#,
+        )
+    })
+    .await;
+    let failure = run("\nFOO;\nLIST TOPICS;", &server).await.unwrap_err();
+    let diagnosis = failure.diagnosis();
+    assert_eq!(diagnosis.exit_code(), ExitCode::StatementRejected);
+    insta::assert_snapshot!(format!("{diagnosis}\n{}", diagnosis.details().join("\n")), @r"
+    ksqlDB rejected the statement at x.sql:2:1: what?
+    x.sql:2:1 (ksqlDB error code 40001)
+    2 | FOO;
+      | ^
+    not submitted:
+      LIST TOPICS
+    ");
+}
+
+#[tokio::test]
+async fn a_property_that_may_not_be_set_ends_the_script() {
+    let server = CannedServer::start(|_, _| {
+        Answer::status(
+            400,
+            r#"{"@type":"generic_error","error_code":40000,"message":"Not recognizable as ksql, streams, consumer, or producer property: 'x'"}"#,
+        )
+    })
+    .await;
+    let failure = run("SET 'x'='1';", &server).await.unwrap_err();
+    assert_eq!(failure.diagnosis().exit_code(), ExitCode::StatementRejected);
+}

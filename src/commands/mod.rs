@@ -1,0 +1,156 @@
+//! The verbs, one file each. What they share is a [`Context`].
+
+pub mod completions;
+pub mod doctor;
+pub mod down;
+pub mod exec;
+pub mod ksql;
+pub mod logs;
+pub mod project;
+pub mod ps;
+pub mod restart;
+pub mod scenario;
+pub mod serve;
+pub mod tail;
+pub mod topics;
+pub mod up;
+pub mod wait;
+
+use crate::cli::Command;
+use crate::commands::project::Project;
+use crate::engine::native::{NativeEngine, host_init, supervisor};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::plan::{Observed, ServiceState, SupervisorState};
+use crate::report::Reporter;
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+use crate::stack::project::ProjectName;
+use crate::stack::{Endpoints, ServiceName};
+use crate::state::ProjectFolder;
+
+/// What every verb gets.
+#[derive(Clone)]
+pub struct Context {
+    /// What the command line means.
+    pub settings: Settings,
+    /// Where to tell it.
+    pub reporter: Reporter,
+    /// When to end.
+    pub shutdown: Shutdown,
+}
+
+/// Errors that several verbs share.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Nothing runs under this name.
+    #[error("project `{project}` is not running")]
+    NotRunning {
+        /// The project.
+        project: ProjectName,
+    },
+    /// A verb that this build does not have.
+    #[error("`{verb}` is not available in this version")]
+    Unavailable {
+        /// The verb.
+        verb: &'static str,
+    },
+}
+
+impl Diagnose for CommandError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotRunning { .. } => ExitCode::NotRunning,
+            Self::Unavailable { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
+            Self::Unavailable { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Context {
+    /// Where the clients on this machine find the running stack.
+    ///
+    /// # Errors
+    /// When the project is not running.
+    pub async fn endpoints(&self) -> Result<Endpoints> {
+        let project = Project::open(self)?;
+        endpoints_of(&project.engine.observe().await?, &self.settings.project)
+    }
+
+    /// Runs commands on the hosts of the project.
+    ///
+    /// # Errors
+    /// When the project's state cannot be read.
+    pub fn host_exec(&self) -> Result<NativeEngine> {
+        Ok(NativeEngine::new(ProjectFolder::new(
+            &self.settings.home,
+            &self.settings.project,
+        )))
+    }
+}
+
+/// Where the clients on this machine find what was observed.
+///
+/// # Errors
+/// When a service that has an address is not running.
+pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoints> {
+    let not_running = || CommandError::NotRunning {
+        project: project.clone(),
+    };
+    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+        return Err(not_running().into());
+    }
+    let port = |name: &str| {
+        let service = observed.services.get(&ServiceName::new(name))?;
+        service.port.filter(|_| {
+            matches!(
+                service.state,
+                ServiceState::Running { .. } | ServiceState::Restarting { .. }
+            )
+        })
+    };
+    let broker = port("broker").ok_or_else(not_running)?;
+    let ksqldb = port("ksqldb-server").ok_or_else(not_running)?;
+    Ok(Endpoints {
+        bootstrap_servers: format!("127.0.0.1:{broker}"),
+        ksqldb_url: format!("http://127.0.0.1:{ksqldb}"),
+    })
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// Whatever ends the verb; the error knows its exit code.
+pub async fn run(context: Context, command: Command) -> Result<()> {
+    match command {
+        Command::Up(arguments) => up::run(context, arguments).await,
+        Command::Down(arguments) => down::run(context, arguments).await,
+        Command::Ps(_) => ps::run(context).await,
+        Command::Logs(arguments) => logs::run(context, arguments).await,
+        Command::Exec(arguments) => exec::run(context, arguments).await,
+        Command::Restart(arguments) => restart::run(context, arguments).await,
+        Command::Wait(arguments) => wait::run(context, arguments).await,
+        Command::Ksql(arguments) => ksql::run(context, arguments).await,
+        Command::Topics(_) => topics::run(context).await,
+        Command::Tail(arguments) => tail::run(context, arguments).await,
+        Command::Scenario(command) => scenario::run(context, command).await,
+        Command::Doctor(_) => doctor::run(context).await,
+        Command::Serve(command) => serve::run(context, command).await,
+        Command::Completions(arguments) => completions::run(&context, &arguments),
+        Command::Supervise(_) => {
+            serve::start_log();
+            let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+            supervisor::supervise(folder, &context.reporter, &context.shutdown).await
+        }
+        Command::HostInit(arguments) => {
+            serve::start_log();
+            host_init::run(&arguments.spec, &context.shutdown).await
+        }
+    }
+}

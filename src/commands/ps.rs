@@ -1,0 +1,122 @@
+//! `osqdemo ps`: the services, their state and their addresses.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::commands::Context;
+use crate::commands::project::Project;
+use crate::error::Result;
+use crate::events::{Event, SCHEMA_VERSION};
+use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
+use crate::report::{duration, table};
+use crate::stack::{Probe, Service};
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the state of the project cannot be read.
+pub async fn run(context: Context) -> Result<()> {
+    let project = Project::open(&context)?;
+    let observed = project.engine.observe().await?;
+    if let SupervisorState::Lost { pid } = observed.supervisor {
+        let text = format!(
+            "the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
+        );
+        context.reporter.emit(Event::Warning { text });
+    }
+    let services: Vec<Value> = project
+        .stack
+        .services
+        .iter()
+        .map(|service| as_json(service, &observed))
+        .collect();
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "project": context.settings.project,
+        "supervisor": match observed.supervisor {
+            SupervisorState::Absent => json!({ "state": "absent" }),
+            SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
+            SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
+        },
+        "services": services,
+    });
+    context.reporter.data(&document, || {
+        let rows: Vec<Vec<String>> = project
+            .stack
+            .services
+            .iter()
+            .map(|service| as_row(service, &observed))
+            .collect();
+        let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
+        table::table(&headers, &rows, table::output_width())
+    })
+}
+
+fn as_row(service: &Service, observed: &Observed) -> Vec<String> {
+    let seen = observed.services.get(&service.name);
+    let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
+    vec![
+        service.name.to_string(),
+        state(seen),
+        seen.filter(|_| is_running)
+            .map(uptime)
+            .map_or_else(|| "-".to_owned(), duration),
+        seen.map_or_else(|| "-".to_owned(), |seen| seen.restarts.to_string()),
+        seen.and_then(pid)
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        seen.filter(|_| is_running)
+            .and_then(|seen| address(service, seen))
+            .unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+fn as_json(service: &Service, observed: &Observed) -> Value {
+    let seen = observed.services.get(&service.name);
+    let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
+    json!({
+        "service": service.name,
+        "state": seen.map_or("stopped", |seen| match seen.state {
+            ServiceState::Running { .. } => "running",
+            ServiceState::Restarting { .. } => "restarting",
+            ServiceState::Exited { .. } => "exited",
+            ServiceState::Leftover { .. } => "leftover",
+        }),
+        "detail": state(seen),
+        "pid": seen.and_then(pid),
+        "uptime_ms": seen.filter(|_| is_running).map(|seen| uptime(seen).as_millis() as u64),
+        "restarts": seen.map(|seen| seen.restarts),
+        "address": seen.filter(|_| is_running).and_then(|seen| address(service, seen)),
+    })
+}
+
+fn state(seen: Option<&ObservedService>) -> String {
+    match seen.map(|seen| &seen.state) {
+        None => "stopped".to_owned(),
+        Some(ServiceState::Running { .. }) => "running".to_owned(),
+        Some(ServiceState::Restarting { exit }) => format!("restarting ({exit})"),
+        Some(ServiceState::Exited { exit }) => format!("exited ({exit})"),
+        Some(ServiceState::Leftover { .. }) => "running without a supervisor".to_owned(),
+    }
+}
+
+fn pid(seen: &ObservedService) -> Option<u32> {
+    match seen.state {
+        ServiceState::Running { pid } | ServiceState::Leftover { pid } => Some(pid),
+        ServiceState::Restarting { .. } | ServiceState::Exited { .. } => None,
+    }
+}
+
+fn uptime(seen: &ObservedService) -> Duration {
+    let milliseconds = Timestamp::now().as_millisecond().saturating_sub(seen.started_at);
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}
+
+fn address(service: &Service, seen: &ObservedService) -> Option<String> {
+    let port = seen.port?;
+    Some(match service.probe {
+        Probe::Ksqldb => format!("http://127.0.0.1:{port}"),
+        Probe::Kafka | Probe::Host => format!("127.0.0.1:{port}"),
+    })
+}

@@ -1,0 +1,50 @@
+//! `osqdemo restart`: stop one service, start it again, wait until it is healthy.
+
+use std::time::Duration;
+
+use crate::cli::RestartArgs;
+use crate::commands::project::{Project, Request, unknown_service};
+use crate::commands::{CommandError, Context};
+use crate::error::Result;
+use crate::execute::{Execution, ExecutionSettings};
+use crate::plan::{Plan, SupervisorState};
+use crate::state::ProjectLock;
+
+/// How long the service may take to be healthy again.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the project is not running, or the service does not come back.
+pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
+    let project = Project::open(&context)?;
+    let service = project
+        .stack
+        .service(&arguments.service)
+        .map(|service| service.name.clone())
+        .ok_or_else(|| unknown_service(&project.stack, &arguments.service))?;
+    let not_running = || CommandError::NotRunning {
+        project: context.settings.project.clone(),
+    };
+    if !project.folder.exists() {
+        return Err(not_running().into());
+    }
+    let _lock = ProjectLock::take(&project.folder, "restart")?;
+    let observed = project.engine.observe().await?;
+    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+        return Err(not_running().into());
+    }
+    let wanted = project.wanted(&Request::default()).await?;
+    let plan = Plan::restart(&wanted.desired, &observed, &service);
+    let execution = Execution::new(ExecutionSettings {
+        engine: wanted.engine,
+        prober: wanted.prober,
+        reporter: context.reporter.clone(),
+        shutdown: context.shutdown.clone(),
+        desired: wanted.desired,
+        hostnames: wanted.hostnames,
+        limit: LIMIT,
+    });
+    execution.run(&plan, &[]).await
+}

@@ -1,0 +1,129 @@
+//! `osqdemo scenario`: lists the scenarios, or runs one and verifies its result.
+
+use crate::cli::{BigfileArgs, ScenarioCommand};
+use crate::commands::Context;
+use crate::commands::project::Project;
+use crate::error::Result;
+use crate::events::Event;
+use crate::report::report_file::ReportFile;
+use crate::report::scenario::scenario_text;
+use crate::report::table::{output_width, table};
+use crate::scenario::SCENARIOS;
+use crate::scenario::bigfile::{self, Bigfile, Finished};
+use crate::scenario::error::ScenarioError;
+use crate::settings::{parse_duration, parse_size};
+use crate::stack::{Role, ServiceName, Stack};
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the scenario cannot be run, or did not pass.
+pub async fn run(context: Context, command: ScenarioCommand) -> Result<()> {
+    match command {
+        ScenarioCommand::List => list(&context),
+        ScenarioCommand::Bigfile(arguments) => run_bigfile(context, &arguments).await,
+    }
+}
+
+fn list(context: &Context) -> Result<()> {
+    context.reporter.data(&SCENARIOS, || {
+        let rows: Vec<Vec<String>> = SCENARIOS
+            .iter()
+            .map(|scenario| vec![scenario.name.to_owned(), scenario.about.to_owned()])
+            .collect();
+        table(&["SCENARIO", "ABOUT"], &rows, output_width())
+    })
+}
+
+async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
+    let project = Project::open(&context)?;
+    let bigfile = resolve(arguments, &project.stack)?;
+    let report_files = arguments
+        .report
+        .iter()
+        .map(|argument| ReportFile::open(argument))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let endpoints = context.endpoints().await?;
+    let exec = context.host_exec()?;
+    let running = bigfile::run(&bigfile, &endpoints, &exec, &context.reporter, &context.shutdown);
+    let Finished { report, failure } = Box::pin(running).await;
+    let shown = context
+        .reporter
+        .data(&report, || scenario_text(&report, output_width()));
+    let written = report_files.into_iter().try_for_each(|file| file.write(&report));
+    match (failure, written) {
+        (None, Ok(())) => shown,
+        (None, Err(error)) => Err(error.into()),
+        (Some(failure), Ok(())) => Err(failure),
+        // What the scenario found matters more than a full disk under its report.
+        (Some(failure), Err(error)) => {
+            context.reporter.emit(Event::Warning {
+                text: error.to_string(),
+            });
+            Err(failure)
+        }
+    }
+}
+
+/// What the arguments mean, checked before anything runs.
+fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
+    let size = parse_size(&arguments.size)?;
+    if size == 0 {
+        return Err(ScenarioError::ZeroSize.into());
+    }
+    let timeout = parse_duration(&arguments.timeout)?;
+    let hosts = || stack.services.iter().filter(|service| service.role == Role::Host);
+    let Some(host) = hosts().find(|host| host.name.as_str() == arguments.host) else {
+        return Err(ScenarioError::UnknownHost {
+            host: arguments.host.clone(),
+            known: hosts().map(|host| host.name.to_string()).collect(),
+        }
+        .into());
+    };
+    Ok(Bigfile {
+        host: ServiceName::new(host.name.as_str()),
+        host_identifier: host.hostname.clone().unwrap_or_else(|| host.name.to_string()),
+        size,
+        timeout,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(host: &str, size: &str, timeout: &str) -> std::result::Result<Bigfile, String> {
+        let arguments = BigfileArgs {
+            size: size.to_owned(),
+            host: host.to_owned(),
+            timeout: timeout.to_owned(),
+            report: Vec::new(),
+        };
+        let stack = Stack::lite().map_err(|error| error.to_string())?;
+        resolve(&arguments, &stack).map_err(|failure| {
+            let diagnosis = failure.diagnosis();
+            format!(
+                "{diagnosis} [{}] exit {}",
+                diagnosis.hints().join(" "),
+                diagnosis.exit_code() as u8
+            )
+        })
+    }
+
+    #[test]
+    fn wrong_arguments_are_usage_errors() {
+        let error = |host, size, timeout| resolved(host, size, timeout).unwrap_err();
+        insta::assert_snapshot!(error("host3", "1G", "60s"), @"there is no host `host3` [the hosts are `host1`, `host2`] exit 2");
+        insta::assert_snapshot!(error("broker", "1G", "60s"), @"there is no host `broker` [the hosts are `host1`, `host2`] exit 2");
+        insta::assert_snapshot!(error("host2", "0", "60s"), @"the size of the file must be at least 1 byte [] exit 2");
+        insta::assert_snapshot!(error("host2", "1X", "60s"), @"`1X` is not a size such as `4096`, `64M` or `1G` [] exit 2");
+        insta::assert_snapshot!(error("host2", "1G", "soon"), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
+    }
+
+    #[test]
+    fn right_arguments_are_understood() {
+        let bigfile = resolved("host2", "64M", "90s").unwrap();
+        assert_eq!(bigfile.size, 64 << 20);
+        assert_eq!(bigfile.host_identifier, "host2");
+    }
+}

@@ -1,0 +1,140 @@
+//! `osqdemo serve`: one service of the platform in the foreground. What the native engine starts as processes,
+//! and what containers run.
+
+use std::future::Future;
+use std::io;
+
+use osqdemo_broker::HostPort;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{ServeBrokerArgs, ServeCommand};
+use crate::commands::Context;
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::lifeline;
+
+/// A service cannot run.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error("the broker cannot run: {source}")]
+    Broker { source: osqdemo_broker::Error },
+    #[error("the ksqlDB server cannot run: {source}")]
+    Ksqldb { source: osqdemo_ksqldb::Error },
+    #[error("`{text}` is not of the form `HOST:PORT`")]
+    Advertise { text: String },
+}
+
+impl Diagnose for ServeError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Broker { .. } | Self::Ksqldb { .. } => ExitCode::Start,
+            Self::Advertise { .. } => ExitCode::Usage,
+        }
+    }
+}
+
+/// Whether the end of standard input ends the service.
+#[derive(Debug, Clone, Copy)]
+enum Lifeline {
+    Watched,
+    Ignored,
+}
+
+/// Runs the verb until a signal, or the end of standard input where that was asked for.
+///
+/// # Errors
+/// When the service cannot run.
+pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
+    start_log();
+    match command {
+        ServeCommand::Broker(arguments) => {
+            let lifeline = lifeline_of(arguments.until_stdin_closes);
+            let config = broker_config(arguments)?;
+            until_asked(&context, lifeline, |shutdown| async {
+                let served = osqdemo_broker::serve(config, shutdown).await;
+                Ok(served.map_err(|source| ServeError::Broker { source })?)
+            })
+            .await
+        }
+        ServeCommand::Ksqldb(arguments) => {
+            let lifeline = lifeline_of(arguments.until_stdin_closes);
+            let config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
+            until_asked(&context, lifeline, |shutdown| async {
+                let served = osqdemo_ksqldb::serve(config, shutdown).await;
+                Ok(served.map_err(|source| ServeError::Ksqldb { source })?)
+            })
+            .await
+        }
+    }
+}
+
+fn broker_config(arguments: ServeBrokerArgs) -> std::result::Result<osqdemo_broker::Config, ServeError> {
+    let mut config = osqdemo_broker::Config::new(arguments.data_dir);
+    let advertised = arguments.advertise.as_deref().map(host_port).transpose()?;
+    if let Some(listener) = config.listeners.first_mut() {
+        listener.bind = arguments.listen;
+        listener.advertised = advertised;
+    }
+    Ok(config)
+}
+
+fn host_port(text: &str) -> std::result::Result<HostPort, ServeError> {
+    let wrong = || ServeError::Advertise {
+        text: text.to_owned(),
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    if host.is_empty() || port == 0 {
+        return Err(wrong());
+    }
+    Ok(HostPort {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn lifeline_of(until_stdin_closes: bool) -> Lifeline {
+    if until_stdin_closes {
+        Lifeline::Watched
+    } else {
+        Lifeline::Ignored
+    }
+}
+
+/// Runs a service with a token that is cancelled when it is to end.
+async fn until_asked<F>(
+    context: &Context,
+    lifeline: Lifeline,
+    serve: impl FnOnce(CancellationToken) -> F,
+) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let shutdown = context.shutdown.token().child_token();
+    if let Lifeline::Watched = lifeline {
+        let (ended, asked) = (lifeline::watch(), shutdown.clone());
+        tokio::spawn(async move {
+            ended.cancelled().await;
+            asked.cancel();
+        });
+    }
+    let at_once = context.shutdown.at_once();
+    tokio::select! {
+        served = Box::pin(serve(shutdown)) => served,
+        // The second signal: whatever is not on disk by now is what a crash would lose too.
+        () = at_once.cancelled() => Err(context.shutdown.interrupted().into()),
+    }
+}
+
+/// The service's own log, on standard error; `RUST_LOG` says how much.
+pub fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // Fails only when a log was started before.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .try_init();
+}

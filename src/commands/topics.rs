@@ -1,0 +1,31 @@
+//! `osqdemo topics`: lists the topics of the broker.
+
+use crate::commands::Context;
+use crate::error::Result;
+use crate::kafka::list_topics;
+use crate::report::table::{output_width, table};
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the stack is not running or the broker does not answer.
+pub async fn run(context: Context) -> Result<()> {
+    let endpoints = context.endpoints().await?;
+    let topics = tokio::select! {
+        topics = list_topics(&endpoints.bootstrap_servers) => topics?,
+        () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
+    };
+    context.reporter.data(&topics, || {
+        let rows: Vec<Vec<String>> = topics
+            .iter()
+            .map(|topic| {
+                vec![
+                    topic.name.clone(),
+                    topic.partitions.to_string(),
+                    topic.records.to_string(),
+                ]
+            })
+            .collect();
+        table(&["TOPIC", "PARTITIONS", "RECORDS"], &rows, output_width())
+    })
+}

@@ -1,0 +1,267 @@
+//! `osqdemo up`: observe, plan, check, execute, submit the statements.
+
+use std::future;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::cli::UpArgs;
+use crate::commands::project::{EngineKind, Project, Request, Wanted, parse_ports, stack};
+use crate::commands::{Context, endpoints_of};
+use crate::doctor::preflight;
+use crate::engine::native::isolation::Isolation;
+use crate::error::{Diagnose, Result};
+use crate::events::{Event, SCHEMA_VERSION};
+use crate::execute::{Begun, Execution, ExecutionSettings};
+use crate::exit_code::ExitCode;
+use crate::ksqldb::client::Client;
+use crate::ksqldb::ddl;
+use crate::plan::{Plan, ServiceSpec};
+use crate::report::duration;
+use crate::settings::{Format, parse_duration};
+use crate::stack::ServiceName;
+use crate::state::{ProjectFolder, ProjectLock};
+
+/// How long taking back what was started may take.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
+
+/// The service that the statements are submitted to.
+const STATEMENT_SERVICE: &str = "ksqldb-server";
+
+/// Taking back did not work.
+#[derive(Debug, thiserror::Error)]
+enum UpError {
+    #[error("the statements were not submitted within {}", duration(*limit))]
+    StatementsTooSlow { limit: Duration },
+}
+
+impl Diagnose for UpError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::NotHealthy
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
+pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
+    let limit = parse_duration(&arguments.timeout)?;
+    let request = Request {
+        engine: Some(EngineKind::parse(&arguments.engine)?),
+        ports: parse_ports(&stack(&arguments.stack)?, &arguments.ports)?,
+        osqueryd: arguments.osqueryd.clone(),
+    };
+    if arguments.dry_run {
+        return dry_run(&context, &request).await;
+    }
+    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+    let _lock = ProjectLock::take(&folder, "up")?;
+    let project = Project::open(&context)?;
+    let wanted = project.wanted(&request).await?;
+    let observed = wanted.engine.observe().await?;
+    let plan = Plan::make(&wanted.desired, &observed);
+    preflight(&project.folder, &plan, &wanted.desired, &observed)?;
+    wanted.remembered.save(&project.folder)?;
+    tell_isolation(&context, &wanted, &plan);
+
+    let execution = Execution::new(ExecutionSettings {
+        engine: wanted.engine.clone(),
+        prober: wanted.prober.clone(),
+        reporter: context.reporter.clone(),
+        shutdown: context.shutdown.clone(),
+        desired: wanted.desired.clone(),
+        hostnames: wanted.hostnames.clone(),
+        limit,
+    });
+    let began = Instant::now();
+    let result = execute(
+        &context,
+        &execution,
+        &plan,
+        &wanted.desired,
+        request.engine,
+        limit,
+    )
+    .await;
+    match result {
+        Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
+        Err(failure) => {
+            // The cause first, then what is done about it.
+            context.reporter.failure(&failure);
+            if arguments.keep {
+                tell(&context, "left as it is (`--keep`); `osqdemo down` stops it");
+            } else {
+                take_back(&context, &wanted, &execution.begun()).await?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn dry_run(context: &Context, request: &Request) -> Result<()> {
+    let project = Project::open(context)?;
+    let wanted = project.wanted(request).await?;
+    let observed = wanted.engine.observe().await?;
+    let plan = Plan::make(&wanted.desired, &observed);
+    let operations: Vec<_> = plan
+        .operations
+        .iter()
+        .map(|operation| {
+            json!({
+                "action": operation.action.to_string(),
+                "cause": operation.cause.to_string(),
+                "after": operation.after,
+            })
+        })
+        .collect();
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "project": context.settings.project,
+        "operations": operations,
+    });
+    context.reporter.data(&document, || {
+        if plan.is_empty() {
+            "nothing to do\n".to_owned()
+        } else {
+            plan.to_string()
+        }
+    })
+}
+
+/// Carries out the plan; the statements go in as soon as ksqlDB is healthy. Returns how many of them made
+/// something new.
+async fn execute(
+    context: &Context,
+    execution: &Execution,
+    plan: &Plan,
+    desired: &[ServiceSpec],
+    engine: Option<EngineKind>,
+    limit: Duration,
+) -> Result<usize> {
+    let is_started = |name: &ServiceName| plan.started().any(|started| started == name);
+    let unchanged: Vec<ServiceName> = desired
+        .iter()
+        .map(|spec| spec.name.clone())
+        .filter(|name| !is_started(name))
+        .collect();
+    let statement_service = ServiceName::new(STATEMENT_SERVICE);
+    let statements = async {
+        if engine == Some(EngineKind::Fake) {
+            return Ok(0);
+        }
+        tokio::select! {
+            () = execution.healthy(&statement_service) => {}
+            () = execution.given_up() => return Ok(0),
+        }
+        let submitted = submit(context, execution, limit).await;
+        if submitted.is_err() {
+            execution.give_up();
+        }
+        submitted
+    };
+    let (services, statements) = tokio::join!(execution.run(plan, &unchanged), statements);
+    services.and(statements)
+}
+
+async fn submit(context: &Context, execution: &Execution, limit: Duration) -> Result<usize> {
+    let endpoints = context.endpoints().await?;
+    let client = Client::new(&endpoints.ksqldb_url)?;
+    let files = ddl::pipeline();
+    let submission = ddl::submit(&client, &files, &context.reporter, context.shutdown.token());
+    match timeout_at(execution.deadline(), submission).await {
+        Ok(submission) => Ok(submission?.created.len()),
+        Err(_) => Err(UpError::StatementsTooSlow { limit }.into()),
+    }
+}
+
+/// Stops what this run started, on a time limit of its own; a further signal makes it hurry.
+async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<()> {
+    if begun.supervisor.is_none() && begun.services.is_empty() {
+        return Ok(());
+    }
+    tell(context, "stopping what this run started");
+    let work = async {
+        if begun.supervisor.is_some() {
+            return wanted.engine.close().await;
+        }
+        for service in begun.services.iter().rev() {
+            wanted.engine.stop(service).await?;
+        }
+        Ok(())
+    };
+    let hurry = async {
+        context.shutdown.at_once().cancelled().await;
+        let _ = wanted.engine.hurry().await;
+        future::pending::<()>().await
+    };
+    tokio::select! {
+        done = timeout(ROLLBACK_LIMIT, work) => match done {
+            Ok(result) => result?,
+            Err(_) => tell(context, "not everything could be stopped in time; `osqdemo down` tries again"),
+        },
+        () = hurry => {}
+    }
+    Ok(())
+}
+
+fn tell(context: &Context, text: &str) {
+    context.reporter.emit(Event::Note {
+        text: text.to_owned(),
+    });
+}
+
+/// Without namespaces the hosts are less than they should be: that is told, and told only then.
+fn tell_isolation(context: &Context, wanted: &Wanted, plan: &Plan) {
+    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation
+        && !plan.is_empty()
+    {
+        context.reporter.emit(Event::Warning {
+            text: isolation.to_string(),
+        });
+    }
+}
+
+async fn tell_result(
+    context: &Context,
+    wanted: &Wanted,
+    plan: &Plan,
+    created: usize,
+    elapsed: Duration,
+) -> Result<()> {
+    let count = wanted.desired.len();
+    tell(
+        context,
+        &if plan.is_empty() && created == 0 {
+            format!("nothing to do: {count} services are healthy")
+        } else {
+            format!("up: {count} services are healthy ({})", duration(elapsed))
+        },
+    );
+    let endpoints = endpoints_of(&wanted.engine.observe().await?, &context.settings.project)?;
+    let hosts: Vec<&String> = wanted.hostnames.values().collect();
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "project": context.settings.project,
+        "changed": !plan.is_empty() || created > 0,
+        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        "endpoints": endpoints,
+        "hosts": hosts,
+    });
+    context.reporter.data(&document, || {
+        format!(
+            "Kafka   {}\nksqlDB  {}\nhosts   {}\n",
+            endpoints.bootstrap_servers,
+            endpoints.ksqldb_url,
+            wanted.hostnames.values().cloned().collect::<Vec<_>>().join(", ")
+        )
+    })?;
+    if context.reporter.format() == Format::Text {
+        tell(
+            context,
+            "next: `osqdemo scenario bigfile`, or `osqdemo exec host2`",
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! `osqdemo wait`: returns once the services are healthy.
+
+use crate::cli::WaitArgs;
+use crate::commands::project::{Project, Request, unknown_service};
+use crate::commands::{CommandError, Context};
+use crate::error::Result;
+use crate::events::Event;
+use crate::execute::{Execution, ExecutionSettings};
+use crate::plan::{Plan, SupervisorState};
+use crate::settings::parse_duration;
+use crate::stack::ServiceName;
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the project is not running, or a service ends or is not healthy in time.
+pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
+    let limit = parse_duration(&arguments.timeout)?;
+    let project = Project::open(&context)?;
+    for name in &arguments.services {
+        project
+            .stack
+            .service(name)
+            .ok_or_else(|| unknown_service(&project.stack, name))?;
+    }
+    let observed = project.engine.observe().await?;
+    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+        return Err(CommandError::NotRunning {
+            project: context.settings.project.clone(),
+        }
+        .into());
+    }
+    let wanted = project.wanted(&Request::default()).await?;
+    let is_asked_for = |name: &ServiceName| {
+        arguments.services.is_empty() || arguments.services.iter().any(|asked| asked == name.as_str())
+    };
+    let services: Vec<ServiceName> = wanted
+        .desired
+        .iter()
+        .map(|spec| spec.name.clone())
+        .filter(is_asked_for)
+        .collect();
+    let execution = Execution::new(ExecutionSettings {
+        engine: wanted.engine,
+        prober: wanted.prober,
+        reporter: context.reporter.clone(),
+        shutdown: context.shutdown.clone(),
+        desired: wanted.desired,
+        hostnames: wanted.hostnames,
+        limit,
+    });
+    execution.run(&Plan::default(), &services).await?;
+    let text = match services.as_slice() {
+        [service] => format!("{service} is healthy"),
+        services => format!("{} services are healthy", services.len()),
+    };
+    context.reporter.emit(Event::Note { text });
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Disk and memory.
+
+use std::fs;
+use std::path::Path;
+
+use crate::doctor::{Check, Status};
+use crate::stack::Stack;
+
+/// Below this much free disk the stack is not started, in MiB.
+const LEAST_DISK: u64 = 64;
+
+/// Below this much free disk the usual scenario (a file of 1 GiB) may not fit, in MiB.
+const USUAL_DISK: u64 = 2048;
+
+/// Free and needed MiB, when there is too little disk to start.
+pub(super) fn disk_shortage(folder: &Path) -> Option<(u64, u64)> {
+    free_disk(folder)
+        .filter(|free| *free < LEAST_DISK)
+        .map(|free| (free, LEAST_DISK))
+}
+
+pub(super) fn check_disk(folder: &Path) -> Check {
+    let free = free_disk(folder);
+    let (status, message) = match free {
+        None => (Status::Warn, "its size is unknown".to_owned()),
+        Some(free) if free < LEAST_DISK => (Status::Fail, format!("only {free} MiB are free")),
+        Some(free) if free < USUAL_DISK => (
+            Status::Warn,
+            format!("{free} MiB are free; a scenario with a file of 1 GiB needs more"),
+        ),
+        Some(free) => (Status::Pass, format!("{free} MiB are free")),
+    };
+    Check {
+        category: "machine",
+        name: format!("disk of `{}`", folder.display()),
+        status,
+        message,
+        fix: (status != Status::Pass)
+            .then(|| "free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()),
+    }
+}
+
+pub(super) fn check_memory(stack: &Stack) -> Check {
+    let needed = stack.services.iter().map(|service| service.memory).sum::<u64>() >> 20;
+    let available = available_memory();
+    let (status, message) = match available {
+        None => (Status::Warn, "it is unknown how much is available".to_owned()),
+        Some(available) if available < needed => (
+            Status::Warn,
+            format!("{available} MiB are available, the stack needs about {needed} MiB"),
+        ),
+        Some(available) => (
+            Status::Pass,
+            format!("{available} MiB are available, the stack needs about {needed} MiB"),
+        ),
+    };
+    Check {
+        category: "machine",
+        name: "memory".to_owned(),
+        status,
+        message,
+        fix: (status != Status::Pass).then(|| "end something else first".to_owned()),
+    }
+}
+
+/// Free disk for this user on the disk of `folder`, or of the nearest folder above it that exists; in MiB.
+fn free_disk(folder: &Path) -> Option<u64> {
+    let existing = folder.ancestors().find(|folder| folder.exists())?;
+    let status = rustix::fs::statvfs(existing).ok()?;
+    Some(status.f_bavail.saturating_mul(status.f_frsize) >> 20)
+}
+
+/// In MiB.
+fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes >> 10)
+}

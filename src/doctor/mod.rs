@@ -1,0 +1,294 @@
+//! Whether this machine can run the stack: checks with a verdict and a way out. `doctor` shows all of them,
+//! `up` runs those that decide whether it can start.
+
+mod machine;
+mod port_holder;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::engine::native::isolation::Isolation;
+use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::plan::{Observed, Plan, ServiceSpec, ServiceState};
+use crate::stack::{ServiceName, Stack};
+use crate::state::{ProjectFolder, Remembered};
+
+pub use port_holder::{Holder, PortState};
+
+/// The verdict of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All is well.
+    Pass,
+    /// The stack runs, but not as well as it could.
+    Warn,
+    /// The stack cannot run.
+    Fail,
+}
+
+impl Status {
+    /// The verdict in four letters.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is about: `ports`, `machine`, `hosts`, `programs`.
+    pub category: &'static str,
+    /// What was looked at.
+    pub name: String,
+    /// The verdict.
+    pub status: Status,
+    /// What was found.
+    pub message: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+}
+
+/// The machine cannot run the stack.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// A port is taken.
+    #[error("port {port} of {service} is in use by {holder}")]
+    PortInUse {
+        /// The service that wants it.
+        service: ServiceName,
+        /// The port.
+        port: u16,
+        /// Who has it.
+        holder: Holder,
+    },
+    /// A port cannot be used for another reason.
+    #[error("port {port} of {service} cannot be used: {source}")]
+    PortUnusable {
+        /// The service that wants it.
+        service: ServiceName,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The disk is full.
+    #[error("only {free} MiB are free on the disk of `{}`; at least {needed} MiB are needed", folder.display())]
+    DiskFull {
+        /// The folder.
+        folder: PathBuf,
+        /// What is free, in MiB.
+        free: u64,
+        /// What is needed, in MiB.
+        needed: u64,
+    },
+}
+
+impl Diagnose for PreflightError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Preflight
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::PortInUse { service, holder, .. } => port_hints(service, holder),
+            Self::PortUnusable { service, .. } => {
+                vec![format!(
+                    "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
+                )]
+            }
+            Self::DiskFull { .. } => {
+                vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
+            }
+        }
+    }
+}
+
+fn port_hints(service: &ServiceName, holder: &Holder) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(project) = holder.project() {
+        hints.push(format!(
+            "stop that project with `osqdemo --project {project} down`, or keep both:"
+        ));
+    }
+    hints.push(format!(
+        "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
+    ));
+    hints
+}
+
+/// The checks that decide whether the plan can be carried out.
+///
+/// # Errors
+/// The first check that fails.
+pub fn preflight(
+    folder: &ProjectFolder,
+    plan: &Plan,
+    desired: &[ServiceSpec],
+    observed: &Observed,
+) -> Result<()> {
+    if plan.started().next().is_none() {
+        return Ok(());
+    }
+    if let Some((free, needed)) = machine::disk_shortage(folder.root()) {
+        return Err(PreflightError::DiskFull {
+            folder: folder.root().to_owned(),
+            free,
+            needed,
+        }
+        .into());
+    }
+    for service in plan.started() {
+        let Some(port) = desired
+            .iter()
+            .find(|spec| spec.name == *service)
+            .and_then(|spec| spec.port)
+        else {
+            continue;
+        };
+        if is_ours(observed, port) {
+            continue;
+        }
+        match PortState::of(port) {
+            PortState::Free => {}
+            PortState::Held(holder) => {
+                return Err(PreflightError::PortInUse {
+                    service: service.clone(),
+                    port,
+                    holder,
+                }
+                .into());
+            }
+            PortState::Unusable(source) => {
+                return Err(PreflightError::PortUnusable {
+                    service: service.clone(),
+                    port,
+                    source,
+                }
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a process of this project has the port; the plan ends it before the port is needed.
+pub fn is_ours(observed: &Observed, port: u16) -> bool {
+    observed.services.values().any(|service| {
+        service.port == Some(port)
+            && matches!(
+                service.state,
+                ServiceState::Running { .. } | ServiceState::Leftover { .. }
+            )
+    })
+}
+
+/// All checks.
+pub async fn examine(
+    folder: &ProjectFolder,
+    stack: &Stack,
+    remembered: &Remembered,
+    observed: &Observed,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for service in &stack.services {
+        if let Some(default) = service.port {
+            let port = remembered
+                .ports
+                .get(&service.name)
+                .copied()
+                .unwrap_or(default.published);
+            checks.push(check_port(&service.name, port, observed));
+        }
+    }
+    checks.push(machine::check_disk(folder.root()));
+    checks.push(machine::check_memory(stack));
+    checks.push(check_isolation().await);
+    checks.extend(check_programs());
+    checks
+}
+
+fn check_port(service: &ServiceName, port: u16, observed: &Observed) -> Check {
+    let check = |status, message: String, fix| Check {
+        category: "ports",
+        name: format!("port {port} ({service})"),
+        status,
+        message,
+        fix,
+    };
+    if is_ours(observed, port) {
+        return check(Status::Pass, "in use by this project".to_owned(), None);
+    }
+    match PortState::of(port) {
+        PortState::Free => check(Status::Pass, "free".to_owned(), None),
+        PortState::Held(holder) => {
+            let fix = port_hints(service, &holder).join(" ");
+            check(Status::Fail, format!("in use by {holder}"), Some(fix))
+        }
+        PortState::Unusable(error) => check(
+            Status::Fail,
+            format!("cannot be used: {error}"),
+            Some(format!("`osqdemo up --port {service}=0` picks a free port")),
+        ),
+    }
+}
+
+async fn check_isolation() -> Check {
+    let isolation = Isolation::detect().await;
+    let (status, fix) = match &isolation {
+        Isolation::Namespaces => (Status::Pass, None),
+        Isolation::Marked { .. } => (
+            Status::Warn,
+            Some(
+                "for namespaces: util-linux must be installed and `sysctl user.max_user_namespaces` not be 0"
+                    .to_owned(),
+            ),
+        ),
+    };
+    Check {
+        category: "hosts",
+        name: "isolation".to_owned(),
+        status,
+        message: isolation.to_string(),
+        fix,
+    }
+}
+
+fn check_programs() -> Vec<Check> {
+    let check = |name: &str, status, message: String, fix| Check {
+        category: "programs",
+        name: name.to_owned(),
+        status,
+        message,
+        fix,
+    };
+    let own = match programs::own_path() {
+        Ok(own) => own,
+        Err(error) => return vec![check("osqdemo", Status::Fail, error.to_string(), None)],
+    };
+    let osqueryd = match programs::find_osqueryd(&OsquerydChoice::Auto, &own) {
+        Ok(Osqueryd::Real(path)) => check("osqueryd", Status::Pass, path.display().to_string(), None),
+        Ok(Osqueryd::Builtin(path)) => check(
+            "osqueryd",
+            Status::Pass,
+            format!(
+                "not on the PATH; the built-in agent stands in: {}",
+                path.display()
+            ),
+            None,
+        ),
+        Err(error) => check("osqueryd", Status::Fail, error.to_string(), error.hints().pop()),
+    };
+    let extension = match programs::find_extension(&own) {
+        Ok(path) => check("extension", Status::Pass, path.display().to_string(), None),
+        Err(error) => check("extension", Status::Fail, error.to_string(), error.hints().pop()),
+    };
+    vec![osqueryd, extension]
+}

@@ -1,0 +1,208 @@
+//! An engine without processes, for tests that drive the real binary: `--engine fake`. What it "runs" stands
+//! in a file of the project's folder. `OSQDEMO_FAKE` makes services misbehave, for example
+//! `broker=start-fails,host1=exits,ksqldb-server=never-healthy`.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Answer, Engine, HostCommand, ServiceLog};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::plan::{Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::stack::ServiceName;
+use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
+
+/// Says how services misbehave.
+const VARIABLE: &str = "OSQDEMO_FAKE";
+
+/// The fake engine of one project.
+pub struct FakeEngine {
+    folder: ProjectFolder,
+    /// Operations run at the same time, and each changes the one file.
+    change: tokio::sync::Mutex<()>,
+}
+
+/// How a fake service behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It starts and is healthy at once.
+    Sound,
+    /// It cannot be started.
+    StartFails,
+    /// It starts and ends.
+    Exits,
+    /// It starts and never becomes healthy.
+    NeverHealthy,
+}
+
+/// A fake service was told to misbehave.
+#[derive(Debug, thiserror::Error)]
+pub enum FakeError {
+    /// `start-fails`.
+    #[error("failed to start {service}: its program cannot be started: told to fail")]
+    Start {
+        /// The service.
+        service: ServiceName,
+    },
+    /// There are no hosts to enter.
+    #[error("the fake engine runs no commands")]
+    NoCommands,
+}
+
+impl Diagnose for FakeError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Start
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct FakeState {
+    services: BTreeMap<ServiceName, ObservedService>,
+}
+
+impl FakeEngine {
+    /// The fake engine of a project.
+    pub fn new(folder: ProjectFolder) -> Self {
+        Self {
+            folder,
+            change: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// How `service` behaves.
+    pub fn behaviour(service: &ServiceName) -> Behaviour {
+        let all = env::var(VARIABLE).unwrap_or_default();
+        all.split(',')
+            .filter_map(|entry| entry.split_once('='))
+            .find(|(name, _)| *name == service.as_str())
+            .map_or(Behaviour::Sound, |(_, behaviour)| match behaviour {
+                "start-fails" => Behaviour::StartFails,
+                "exits" => Behaviour::Exits,
+                "never-healthy" => Behaviour::NeverHealthy,
+                _ => Behaviour::Sound,
+            })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.root().join("fake.json")
+    }
+
+    fn load(&self) -> Result<Option<FakeState>> {
+        let path = self.path();
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(
+                serde_json::from_slice(&text).map_err(|source| StateError::Damaged { path, source })?,
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StateError::io("read", &path, error).into()),
+        }
+    }
+
+    async fn change(&self, change: impl FnOnce(&mut FakeState)) -> Result<()> {
+        let _guard = self.change.lock().await;
+        let mut state = self.load()?.unwrap_or_default();
+        change(&mut state);
+        let path = self.path();
+        let text = serde_json::to_vec_pretty(&state).map_err(|source| StateError::Damaged {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(write_atomically(&path, &text)?)
+    }
+
+    async fn start_service(&self, spec: &ServiceSpec) -> Result<()> {
+        let behaviour = Self::behaviour(&spec.name);
+        if behaviour == Behaviour::StartFails {
+            return Err(FakeError::Start {
+                service: spec.name.clone(),
+            }
+            .into());
+        }
+        let log = self.folder.log_file(&spec.name);
+        if let Some(folder) = log.parent() {
+            private_folder(folder)?;
+        }
+        let text = match behaviour {
+            Behaviour::Exits => "INFO fake service started\nERROR told to end\n",
+            _ => "INFO fake service started\n",
+        };
+        fs::write(&log, text).map_err(|error| StateError::io("write", &log, error))?;
+        self.change(|state| {
+            let service = ObservedService {
+                state: match behaviour {
+                    Behaviour::Exits => ServiceState::Exited { exit: Exit::Code(3) },
+                    _ => ServiceState::Running { pid: 1 },
+                },
+                config_hash: spec.config_hash.clone(),
+                port: spec.port,
+                started_at: jiff::Timestamp::now().as_millisecond(),
+                restarts: 0,
+            };
+            state.services.insert(spec.name.clone(), service);
+        })
+        .await
+    }
+}
+
+impl Engine for FakeEngine {
+    fn observe(&self) -> Answer<'_, Observed> {
+        Box::pin(async {
+            Ok(match self.load()? {
+                None => Observed {
+                    supervisor: SupervisorState::Absent,
+                    services: BTreeMap::new(),
+                },
+                Some(state) => Observed {
+                    supervisor: SupervisorState::Running { pid: 1 },
+                    services: state.services,
+                },
+            })
+        })
+    }
+
+    fn open(&self) -> Answer<'_, ()> {
+        Box::pin(self.change(|_| {}))
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        Box::pin(self.start_service(spec))
+    }
+
+    fn prove<'a>(&'a self, _service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(self.change(move |state| {
+            state.services.remove(service);
+        }))
+    }
+
+    fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        self.stop(service)
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(remove_file(&self.path())?) })
+    }
+
+    fn hurry(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn log(&self, service: &ServiceName) -> ServiceLog {
+        ServiceLog {
+            path: self.folder.log_file(service),
+            run_starts_at: 0,
+        }
+    }
+
+    fn exec_command<'a>(&'a self, _host: &'a ServiceName, _argv: &'a [String]) -> Answer<'a, HostCommand> {
+        Box::pin(async { Err(FakeError::NoCommands.into()) })
+    }
+}

@@ -1,0 +1,295 @@
+//! The folder of a native host: its home, its `/etc`, and everything its osqueryd needs. Written anew at each
+//! start, except for the home and osqueryd's database, which are the host's own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::native::isolation::Isolation;
+use crate::engine::native::process::HOST_VARIABLE;
+use crate::engine::native::programs::{Osqueryd, Programs};
+use crate::stack::ServiceName;
+use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
+
+/// The hosts' extension configuration: the librdkafka properties, the schedule, the topics' keys.
+pub const CONFIGURATION: &str = include_str!("../../../hosts/image/osqdemo.json");
+
+/// The users of the demo, beside those of this machine.
+const USERS: [&str; 3] = ["jay", "neha", "jun"];
+
+/// The first user and group number of [`USERS`].
+const FIRST_UID: u32 = 1101;
+
+/// How long the agent may take to end: it flushes what it has to Kafka.
+const AGENT_GRACE_MS: u64 = 10_000;
+
+/// What the first process of a host is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSpec {
+    /// The host's name.
+    pub hostname: String,
+    /// How it is kept apart.
+    pub isolation: Isolation,
+    /// Its folder; also its mark.
+    pub folder: PathBuf,
+    /// The home of its root user, at the same path inside and outside.
+    pub home: PathBuf,
+    /// Files to put over others, in namespaces: (file, place).
+    pub mounts: Vec<(PathBuf, PathBuf)>,
+    /// Files that an earlier run may have left and that would be misread.
+    pub stale: Vec<PathBuf>,
+    /// The program to run and its arguments.
+    pub argv: Vec<String>,
+    /// Variables for it, beside those of the host.
+    pub environment: BTreeMap<String, String>,
+    /// How long it may take to end, in milliseconds.
+    pub stop_grace_ms: u64,
+}
+
+/// What decides about a host's folder.
+pub struct HostSettings<'a> {
+    /// The project.
+    pub folder: &'a ProjectFolder,
+    /// The host.
+    pub host: &'a ServiceName,
+    /// Its host name.
+    pub hostname: &'a str,
+    /// Its programs.
+    pub programs: &'a Programs,
+    /// How it is kept apart.
+    pub isolation: &'a Isolation,
+    /// The broker's address.
+    pub bootstrap_servers: &'a str,
+}
+
+/// The file of a host's folder that its first process reads.
+pub fn spec_file(folder: &ProjectFolder, host: &ServiceName) -> PathBuf {
+    folder.host(host).join("init.json")
+}
+
+/// Reads what the first process of a host was told.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_spec(path: &Path) -> Result<HostSpec, StateError> {
+    let text = fs::read(path).map_err(|error| StateError::io("read", path, error))?;
+    serde_json::from_slice(&text).map_err(|source| StateError::Damaged {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes the folder of a host and returns what its first process is told.
+///
+/// # Errors
+/// When something cannot be written.
+pub fn prepare(settings: &HostSettings<'_>) -> Result<HostSpec, StateError> {
+    let folder = settings.folder.host(settings.host);
+    let home = folder.join("home");
+    let osquery = folder.join("osquery");
+    let etc = folder.join("etc");
+    for path in [&home, &osquery, &etc] {
+        private_folder(path)?;
+    }
+    for user in USERS {
+        private_folder(&folder.join("users").join(user))?;
+    }
+    let mounts = write_etc(&etc, &folder, &home, settings.hostname)?;
+
+    let extension = osquery.join("confluent.ext");
+    install(&settings.programs.extension, &extension)?;
+    let autoload = osquery.join("extensions.load");
+    write_atomically(&autoload, format!("{}\n", extension.display()).as_bytes())?;
+    let configuration = osquery.join("osquery_confluent_config.json");
+    write_atomically(
+        &configuration,
+        configuration_for(settings.bootstrap_servers).as_bytes(),
+    )?;
+    let flags = osquery.join("osquery.flags");
+    write_atomically(&flags, flag_file(settings).as_bytes())?;
+    let socket = settings.folder.socket(&format!("{}.em", settings.host))?;
+
+    let mut argv = vec![settings.programs.osqueryd.path().display().to_string()];
+    argv.extend([
+        format!("--flagfile={}", flags.display()),
+        format!("--database_path={}", osquery.join("osquery.db").display()),
+        format!("--pidfile={}", osquery.join("osqueryd.pidfile").display()),
+        format!("--extensions_socket={}", socket.display()),
+        format!("--extensions_autoload={}", autoload.display()),
+    ]);
+    if let (Isolation::Marked { .. }, Osqueryd::Builtin(_)) =
+        (settings.isolation, &settings.programs.osqueryd)
+    {
+        argv.push(format!(
+            "--process_scope_env={HOST_VARIABLE}={}",
+            folder.display()
+        ));
+    }
+    let spec = HostSpec {
+        hostname: settings.hostname.to_owned(),
+        isolation: settings.isolation.clone(),
+        home,
+        mounts,
+        stale: vec![osquery.join("osqueryd.pidfile"), socket],
+        argv,
+        environment: BTreeMap::from([("OSQUERY_CONFIG".to_owned(), configuration.display().to_string())]),
+        stop_grace_ms: AGENT_GRACE_MS,
+        folder,
+    };
+    let path = spec_file(settings.folder, settings.host);
+    let text = serde_json::to_vec_pretty(&spec).map_err(|source| StateError::Damaged {
+        path: path.clone(),
+        source,
+    })?;
+    write_atomically(&path, &text)?;
+    Ok(spec)
+}
+
+/// The flags that are the same for every start; the paths stand on the command line.
+fn flag_file(settings: &HostSettings<'_>) -> String {
+    let mut flags = vec![
+        "--config_plugin=osquery_confluent_config".to_owned(),
+        "--logger_plugin=confluent_logger".to_owned(),
+        "--extensions_require=confluent".to_owned(),
+        "--extensions_timeout=10".to_owned(),
+        "--extensions_interval=3".to_owned(),
+        "--disable_watchdog=true".to_owned(),
+        "--schedule_splay_percent=0".to_owned(),
+    ];
+    match settings.isolation {
+        Isolation::Namespaces => flags.push("--host_identifier=hostname".to_owned()),
+        Isolation::Marked { .. } => flags.extend([
+            "--host_identifier=specified".to_owned(),
+            format!("--specified_identifier={}", settings.hostname),
+        ]),
+    }
+    flags.push(String::new());
+    flags.join("\n")
+}
+
+/// The embedded configuration with the broker's actual address.
+fn configuration_for(bootstrap_servers: &str) -> String {
+    // The embedded file is valid, which a test holds; were it not, osqueryd would tell.
+    let Ok(mut configuration) = serde_json::from_str::<Value>(CONFIGURATION) else {
+        return CONFIGURATION.to_owned();
+    };
+    configuration["config"]["bootstrap.servers"] = Value::from(bootstrap_servers);
+    format!("{configuration:#}\n")
+}
+
+/// Writes the host's own `/etc` files and says what to mount where.
+fn write_etc(
+    etc: &Path,
+    folder: &Path,
+    home: &Path,
+    hostname: &str,
+) -> Result<Vec<(PathBuf, PathBuf)>, StateError> {
+    let original = |name: &str| fs::read_to_string(Path::new("/etc").join(name)).unwrap_or_default();
+    let hosts: String = original("hosts")
+        .lines()
+        .filter(|line| !line.split_whitespace().any(|word| word == hostname))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let files = [
+        ("hostname", format!("{hostname}\n")),
+        ("hosts", format!("{hosts}127.0.1.1\t{hostname}\n")),
+        ("passwd", passwd(&original("passwd"), folder, home)),
+        ("group", group(&original("group"))),
+    ];
+    let mut mounts = Vec::new();
+    for (name, text) in files {
+        let path = etc.join(name);
+        // In place, not replaced: a running host has the file mounted.
+        fs::write(&path, text).map_err(|error| StateError::io("write", &path, error))?;
+        mounts.push((path, Path::new("/etc").join(name)));
+    }
+    Ok(mounts)
+}
+
+/// This machine's users with root at home in the host's folder, and the users of the demo.
+fn passwd(original: &str, folder: &Path, home: &Path) -> String {
+    let mut text = String::new();
+    for line in original.lines() {
+        let mut fields: Vec<&str> = line.split(':').collect();
+        let home = home.to_string_lossy();
+        if let ["root", _, _, _, _, root_home, _] = fields.as_mut_slice() {
+            *root_home = &home;
+        }
+        if !USERS.contains(&fields.first().copied().unwrap_or_default()) {
+            text.push_str(&fields.join(":"));
+            text.push('\n');
+        }
+    }
+    for (number, user) in (FIRST_UID..).zip(USERS) {
+        let home = folder.join("users").join(user);
+        text.push_str(&format!(
+            "{user}:x:{number}:{number}::{}:/bin/bash\n",
+            home.display()
+        ));
+    }
+    text
+}
+
+fn group(original: &str) -> String {
+    let is_ours = |line: &&str| USERS.iter().any(|user| line.split(':').next() == Some(user));
+    let mut text: String = original
+        .lines()
+        .filter(|line| !is_ours(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for (number, user) in (FIRST_UID..).zip(USERS) {
+        text.push_str(&format!("{user}:x:{number}:\n"));
+    }
+    text
+}
+
+/// Puts the extension where osqueryd accepts it: suffix `.ext`, ours, executable, not writable by others.
+/// Linked where possible, so that every host does not need a copy of it.
+fn install(program: &Path, place: &Path) -> Result<(), StateError> {
+    let metadata = fs::metadata(program).map_err(|error| StateError::io("read", program, error))?;
+    if fs::metadata(place).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
+        return Ok(());
+    }
+    remove_file(place)?;
+    let is_fit = metadata.uid() == rustix::process::getuid().as_raw()
+        && metadata.permissions().mode() & 0o777 == 0o755;
+    if is_fit && fs::hard_link(program, place).is_ok() {
+        return Ok(());
+    }
+    fs::copy(program, place)
+        .and_then(|_| fs::set_permissions(place, fs::Permissions::from_mode(0o755)))
+        .map_err(|error| StateError::io("install", place, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn the_configuration_gets_the_address_of_the_broker() {
+        let configuration: Value =
+            serde_json::from_str(&configuration_for("127.0.0.1:1234")).expect("valid JSON");
+        assert_eq!(configuration["config"]["bootstrap.servers"], "127.0.0.1:1234");
+        assert!(configuration["source"]["schedule"]["processes"]["query"].is_string());
+    }
+
+    #[test]
+    fn users_are_added_once() {
+        let original = "root:x:0:0:root:/root:/bin/bash\njay:x:1000:1000::/home/jay:/bin/sh\n";
+        let text = passwd(original, Path::new("/h"), Path::new("/h/home"));
+        assert_snapshot!(text, @r"
+    root:x:0:0:root:/h/home:/bin/bash
+    jay:x:1101:1101::/h/users/jay:/bin/bash
+    neha:x:1102:1102::/h/users/neha:/bin/bash
+    jun:x:1103:1103::/h/users/jun:/bin/bash
+    ");
+        assert_eq!(passwd(&text, Path::new("/h"), Path::new("/h/home")), text);
+        assert_eq!(group(&group("root:x:0:\n")), group("root:x:0:\n"));
+    }
+}

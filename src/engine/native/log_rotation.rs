@@ -1,0 +1,31 @@
+//! Keeps the logs of a project bounded. The services write to their files themselves, so that they can go on
+//! when the supervisor is killed; a file that has grown too large is copied and truncated in place. A line
+//! written between the copy and the truncation is lost.
+
+use std::fs::{self, OpenOptions};
+
+use tracing::warn;
+
+use crate::state::ProjectFolder;
+
+/// The size at which a log is rotated, in bytes. One earlier log of about this size is kept.
+const LARGEST_LOG: u64 = 8 << 20;
+
+/// Rotates every log of the project that has grown too large.
+pub(super) fn rotate(folder: &ProjectFolder) {
+    let logs = folder.root().join("logs");
+    for entry in fs::read_dir(&logs).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_log = path.extension().is_some_and(|extension| extension == "log");
+        if !is_log || entry.metadata().map_or(0, |metadata| metadata.len()) < LARGEST_LOG {
+            continue;
+        }
+        if let Err(error) = fs::copy(&path, path.with_extension("log.1")) {
+            warn!("failed to copy `{}`: {error}", path.display());
+        }
+        // Truncated even when the copy failed: on a full disk that is the way out.
+        if let Err(error) = OpenOptions::new().write(true).truncate(true).open(&path) {
+            warn!("failed to truncate `{}`: {error}", path.display());
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! The native engine: processes on this machine, looked after by a supervisor process per project.
+
+pub mod control;
+pub mod exec;
+pub mod host_folder;
+pub mod host_init;
+pub mod isolation;
+mod log_rotation;
+pub mod process;
+pub mod programs;
+mod supervised;
+pub mod supervisor;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::engine::native::control::{Connection, Records, Request, Response, ServiceProcess};
+use crate::engine::native::host_folder::HostSettings;
+use crate::engine::native::isolation::Isolation;
+use crate::engine::native::process::{Ending, PROJECT_VARIABLE, ProcessId};
+use crate::engine::native::programs::Programs;
+use crate::engine::{Answer, Engine, HostCommand, ServiceLog};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::stack::{Role, ServiceName};
+use crate::state::{ProjectFolder, StateError, private_folder};
+
+/// How long the supervisor may take until it listens.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the supervisor may take for an answer that needs no waiting.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a stop may take beyond the grace of the services.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// The variables of the caller that services inherit; everything else stays out of their environment.
+const INHERITED: [&str; 9] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+];
+
+/// The native engine of one project.
+pub struct NativeEngine {
+    folder: ProjectFolder,
+    setup: Option<Setup>,
+}
+
+/// What starting services takes; stopping and observing do without.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The programs.
+    pub programs: Programs,
+    /// How the hosts are kept apart.
+    pub isolation: Isolation,
+    /// The names of the hosts.
+    pub hostnames: BTreeMap<ServiceName, String>,
+    /// The broker's address.
+    pub bootstrap_servers: String,
+}
+
+/// The native engine cannot do something.
+#[derive(Debug, thiserror::Error)]
+pub enum NativeError {
+    /// The supervisor did not come up.
+    #[error("failed to start the supervisor: {reason}")]
+    Supervisor {
+        /// Why.
+        reason: String,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// The supervisor does not answer as it should.
+    #[error("the supervisor of project `{project}` does not answer: {source}")]
+    Unreachable {
+        /// The project.
+        project: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The supervisor could not do what it was asked to.
+    #[error("failed to {action} {service}: {reason}")]
+    Refused {
+        /// What was asked.
+        action: &'static str,
+        /// The service.
+        service: ServiceName,
+        /// Why, in the supervisor's words.
+        reason: String,
+    },
+    /// A process cannot be ended.
+    #[error("process {pid} of {service} does not end, not even by SIGKILL")]
+    Unkillable {
+        /// The service.
+        service: ServiceName,
+        /// The process.
+        pid: u32,
+    },
+    /// Nothing runs under this name.
+    #[error("{service} is not running")]
+    NotRunning {
+        /// The service.
+        service: ServiceName,
+    },
+}
+
+impl Diagnose for NativeError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Supervisor { .. } | Self::Refused { .. } => ExitCode::Start,
+            Self::NotRunning { .. } => ExitCode::NotRunning,
+            Self::Unreachable { .. } | Self::Unkillable { .. } => ExitCode::Internal,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        match self {
+            Self::Supervisor { log, .. } => log.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl NativeEngine {
+    /// An engine that can observe, stop and run commands.
+    pub fn new(folder: ProjectFolder) -> Self {
+        Self { folder, setup: None }
+    }
+
+    /// An engine that can also start services.
+    pub fn with_setup(folder: ProjectFolder, setup: Setup) -> Self {
+        Self {
+            folder,
+            setup: Some(setup),
+        }
+    }
+
+    /// The supervisor's answer to `request`.
+    async fn ask(&self, request: &Request, limit: Duration) -> Result<Response> {
+        let socket = self.folder.socket("control.sock")?;
+        let unreachable = |source| NativeError::Unreachable {
+            project: self.folder.project.to_string(),
+            source,
+        };
+        let mut connection = Connection::open(&socket).await.map_err(unreachable)?;
+        Ok(connection.ask(request, limit).await.map_err(unreachable)?)
+    }
+
+    /// Asks for something about a service that is either done or refused.
+    async fn order(
+        &self,
+        action: &'static str,
+        service: &ServiceName,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<()> {
+        match self.ask(request, limit).await? {
+            Response::Failed { reason } => Err(NativeError::Refused {
+                action,
+                service: service.clone(),
+                reason,
+            }
+            .into()),
+            Response::Done | Response::Observed(_) => Ok(()),
+        }
+    }
+
+    /// What the supervisor says, or what it wrote down before it was lost; nothing when there never was one.
+    pub async fn records(&self) -> Result<Option<(Liveness, Records)>> {
+        let written = self.written_records()?;
+        let is_alive = match &written {
+            Some(records) => records.supervisor.is_alive(),
+            // The records are written right after the socket is opened, and removed last.
+            None => false,
+        };
+        if !is_alive {
+            return Ok(written.map(|records| (Liveness::Lost, records)));
+        }
+        match self.ask(&Request::Observe, ANSWER_LIMIT).await {
+            Ok(Response::Observed(records)) => Ok(Some((Liveness::Answers, records))),
+            Ok(_) => Ok(written.map(|records| (Liveness::Lost, records))),
+            // It may have ended just now.
+            Err(error) => match self.written_records()? {
+                Some(records) if records.supervisor.is_alive() => Err(error),
+                written => Ok(written.map(|records| (Liveness::Lost, records))),
+            },
+        }
+    }
+
+    fn written_records(&self) -> Result<Option<Records>> {
+        let path = self.folder.services_file();
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(
+                serde_json::from_slice(&text).map_err(|source| StateError::Damaged { path, source })?,
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StateError::io("read", &path, error).into()),
+        }
+    }
+
+    async fn observed(&self) -> Result<Observed> {
+        let Some((liveness, records)) = self.records().await? else {
+            return Ok(Observed {
+                supervisor: SupervisorState::Absent,
+                services: BTreeMap::new(),
+            });
+        };
+        let pid = records.supervisor.pid;
+        match liveness {
+            Liveness::Answers => Ok(Observed {
+                supervisor: SupervisorState::Running { pid },
+                services: records
+                    .services
+                    .into_iter()
+                    .map(|(name, record)| (name, record.service))
+                    .collect(),
+            }),
+            Liveness::Lost => {
+                let leftovers = records.services.into_iter().filter_map(|(name, record)| {
+                    let process = record.process.filter(|process| process.is_alive())?;
+                    let state = ServiceState::Leftover { pid: process.pid };
+                    Some((
+                        name,
+                        ObservedService {
+                            state,
+                            ..record.service
+                        },
+                    ))
+                });
+                Ok(Observed {
+                    supervisor: SupervisorState::Lost { pid },
+                    services: leftovers.collect(),
+                })
+            }
+        }
+    }
+
+    async fn start_supervisor(&self) -> Result<()> {
+        let failed = |reason: String| NativeError::Supervisor {
+            reason,
+            log: self.supervisor_log_tail(),
+        };
+        let log = self.folder.supervisor_log();
+        if let Some(folder) = log.parent() {
+            private_folder(folder)?;
+        }
+        let log_file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(|error| StateError::io("open", &log, error))?;
+        let home = self.folder.root().parent().unwrap_or(self.folder.root());
+        let mut child = Command::new(programs::own_path()?)
+            .args(["--project", self.folder.project.as_str(), "supervise"])
+            .env("OSQDEMO_HOME", home)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file)
+            .spawn()
+            .map_err(|error| failed(error.to_string()))?;
+        let mut line = String::new();
+        let ready = match child.stdout.take() {
+            Some(stdout) => {
+                let mut stdout = BufReader::new(stdout);
+                timeout(OPEN_LIMIT, async { stdout.read_line(&mut line).await }).await
+            }
+            None => Ok(Ok(0)),
+        };
+        match ready {
+            Ok(Ok(_)) if line.trim_end() == supervisor::READY => Ok(()),
+            Ok(Ok(_)) => Err(failed("it ended at once".to_owned()).into()),
+            Ok(Err(error)) => Err(failed(error.to_string()).into()),
+            Err(_) => {
+                let _ = child.start_kill();
+                Err(failed(format!("it did not listen within {} s", OPEN_LIMIT.as_secs())).into())
+            }
+        }
+    }
+
+    fn supervisor_log_tail(&self) -> Vec<String> {
+        let text = fs::read(self.folder.supervisor_log()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let mut lines: Vec<String> = text.lines().rev().take(5).map(str::to_owned).collect();
+        lines.reverse();
+        lines
+    }
+
+    async fn start_service(&self, spec: &ServiceSpec) -> Result<()> {
+        let Some(setup) = &self.setup else {
+            return Err(NativeError::Refused {
+                action: "start",
+                service: spec.name.clone(),
+                reason: "the engine was opened without what starting takes".to_owned(),
+            }
+            .into());
+        };
+        let process = self.process_for(spec, setup)?;
+        self.order("start", &spec.name, &Request::Start(process), ANSWER_LIMIT)
+            .await
+    }
+
+    /// The command line of a service, and its folders.
+    fn process_for(&self, spec: &ServiceSpec, setup: &Setup) -> Result<ServiceProcess> {
+        let mut argv: Vec<String> = Vec::new();
+        let mut marked_host = None;
+        let folder = match spec.role {
+            Role::Service => self.folder.root().join("data").join(spec.name.as_str()),
+            Role::Host => {
+                let host = host_folder::prepare(&HostSettings {
+                    folder: &self.folder,
+                    host: &spec.name,
+                    hostname: setup
+                        .hostnames
+                        .get(&spec.name)
+                        .map_or(spec.name.as_str(), String::as_str),
+                    programs: &setup.programs,
+                    isolation: &setup.isolation,
+                    bootstrap_servers: &setup.bootstrap_servers,
+                })?;
+                match host.isolation {
+                    Isolation::Namespaces => argv.extend(isolation::UNSHARE.map(str::to_owned)),
+                    Isolation::Marked { .. } => marked_host = Some(host.folder.clone()),
+                }
+                host.home
+            }
+        };
+        private_folder(&folder)?;
+        argv.push(setup.programs.osqdemo.display().to_string());
+        argv.extend(spec.arguments.iter().cloned());
+        Ok(ServiceProcess {
+            service: spec.name.clone(),
+            argv,
+            environment: self.environment(),
+            folder,
+            log: self.folder.log_file(&spec.name),
+            marked_host,
+            config_hash: spec.config_hash.clone(),
+            port: spec.port,
+            depends_on: spec.depends_on.clone(),
+            stop_grace_ms: u64::try_from(spec.stop_grace.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment: BTreeMap<String, String> = INHERITED
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
+            .collect();
+        environment.insert(
+            PROJECT_VARIABLE.to_owned(),
+            self.folder.root().display().to_string(),
+        );
+        environment.insert("OSQDEMO_HOME".to_owned(), self.home().display().to_string());
+        environment
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder
+            .root()
+            .parent()
+            .unwrap_or(self.folder.root())
+            .to_owned()
+    }
+
+    async fn stop_service(&self, service: &ServiceName) -> Result<()> {
+        let grace = self
+            .written_records()?
+            .and_then(|records| records.services.get(service).map(|record| record.stop_grace_ms))
+            .map_or(Duration::ZERO, Duration::from_millis);
+        let request = Request::Stop {
+            service: service.clone(),
+        };
+        self.order("stop", service, &request, grace + STOP_MARGIN).await
+    }
+
+    async fn end_left_over(&self, service: &ServiceName) -> Result<()> {
+        let Some(records) = self.written_records()? else {
+            return Ok(());
+        };
+        let Some(record) = records.services.get(service) else {
+            return Ok(());
+        };
+        if let Some(process) = record.process {
+            // Its lifeline is cut, so it is ending already; SIGTERM only helps.
+            let grace = Duration::from_millis(record.stop_grace_ms);
+            if process.end(grace).await == Ending::StillThere {
+                return Err(NativeError::Unkillable {
+                    service: service.clone(),
+                    pid: process.pid,
+                }
+                .into());
+            }
+        }
+        if let Some(folder) = &record.marked_host {
+            process::kill_marked(folder);
+        }
+        Ok(())
+    }
+
+    async fn close_project(&self) -> Result<()> {
+        match self.records().await? {
+            None => {}
+            Some((Liveness::Answers, records)) => {
+                let grace: u64 = records.services.values().map(|record| record.stop_grace_ms).sum();
+                let limit = Duration::from_millis(grace) + STOP_MARGIN;
+                match self.ask(&Request::Close, limit).await? {
+                    Response::Failed { reason } => {
+                        let source = io::Error::other(reason);
+                        let project = self.folder.project.to_string();
+                        return Err(NativeError::Unreachable { project, source }.into());
+                    }
+                    Response::Done | Response::Observed(_) => {}
+                }
+                let _ = records.supervisor.ended(STOP_MARGIN).await;
+            }
+            Some((Liveness::Lost, records)) => {
+                for service in records.services.keys() {
+                    self.end_left_over(service).await?;
+                }
+            }
+        }
+        if self.folder.exists() {
+            self.folder.remove_run_files()?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the supervisor answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It does.
+    Answers,
+    /// It ended without being asked to.
+    Lost,
+}
+
+impl Engine for NativeEngine {
+    fn observe(&self) -> Answer<'_, Observed> {
+        Box::pin(self.observed())
+    }
+
+    fn open(&self) -> Answer<'_, ()> {
+        Box::pin(self.start_supervisor())
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        Box::pin(self.start_service(spec))
+    }
+
+    fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let request = Request::Prove {
+                service: service.clone(),
+            };
+            self.order("keep", service, &request, ANSWER_LIMIT).await
+        })
+    }
+
+    fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(self.stop_service(service))
+    }
+
+    fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(self.end_left_over(service))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(self.close_project())
+    }
+
+    fn hurry(&self) -> Answer<'_, ()> {
+        Box::pin(async { self.ask(&Request::Hurry, ANSWER_LIMIT).await.map(|_| ()) })
+    }
+
+    fn log(&self, service: &ServiceName) -> ServiceLog {
+        let run_starts_at = self
+            .written_records()
+            .ok()
+            .flatten()
+            .and_then(|records| records.services.get(service).map(|record| record.log_starts_at));
+        ServiceLog {
+            path: self.folder.log_file(service),
+            run_starts_at: run_starts_at.unwrap_or(0),
+        }
+    }
+
+    fn exec_command<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, HostCommand> {
+        Box::pin(exec::command(self, &self.folder, host, argv))
+    }
+}
+
+/// The process of a service that runs.
+pub(super) fn running_process(
+    records: Option<(Liveness, Records)>,
+    service: &ServiceName,
+) -> std::result::Result<ProcessId, NativeError> {
+    let not_running = || NativeError::NotRunning {
+        service: service.clone(),
+    };
+    let Some((Liveness::Answers, records)) = records else {
+        return Err(not_running());
+    };
+    let record = records.services.get(service).ok_or_else(not_running)?;
+    match (&record.service.state, record.process) {
+        (ServiceState::Running { .. }, Some(process)) => Ok(process),
+        _ => Err(not_running()),
+    }
+}

@@ -1,0 +1,215 @@
+//! Looks after one service: starts its process, starts it again with back-off when it ends unasked, stops it
+//! when told to.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::engine::native::control::{Record, ServiceProcess};
+use crate::engine::native::process::{self, ProcessId};
+use crate::engine::native::supervisor::{Proven, Supervised, Supervisor};
+use crate::plan::{Exit, ObservedService, ServiceState};
+
+/// The pause before the first new start; doubled for each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two starts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A service that ran this long is taken to be sound again.
+const SOUND_AFTER: Duration = Duration::from_secs(30);
+
+/// A process together with the pipe that keeps it alive.
+struct Running {
+    child: Child,
+    /// The only write end of the service's standard input: dropped to end it.
+    lifeline: Option<ChildStdin>,
+    id: ProcessId,
+    log_starts_at: u64,
+    since: Instant,
+}
+
+/// Starts a service and a task that looks after it.
+///
+/// # Errors
+/// When its program or its log cannot be opened.
+pub(super) fn look_after(supervisor: &Arc<Supervisor>, process: ServiceProcess) -> io::Result<()> {
+    let running = start(&process)?;
+    let service = process.service.clone();
+    let supervised = Supervised {
+        record: Record {
+            service: ObservedService {
+                state: ServiceState::Running { pid: running.id.pid },
+                config_hash: process.config_hash.clone(),
+                port: process.port,
+                started_at: jiff::Timestamp::now().as_millisecond(),
+                restarts: 0,
+            },
+            process: Some(running.id),
+            log_starts_at: running.log_starts_at,
+            marked_host: process.marked_host.clone(),
+            stop_grace_ms: process.stop_grace_ms,
+        },
+        proven: Proven::NotYet,
+        stop: CancellationToken::new(),
+        gone: CancellationToken::new(),
+        process: process.clone(),
+    };
+    let (stop, gone) = (supervised.stop.clone(), supervised.gone.clone());
+    supervisor.services().insert(service, supervised);
+    supervisor.write_records_or_warn();
+    let supervisor = Arc::clone(supervisor);
+    // Not joined by handle: `gone` tells when it is over, and the supervisor waits for that before it ends.
+    tokio::spawn(async move {
+        run(&supervisor, &process, running, &stop).await;
+        gone.cancel();
+    });
+    Ok(())
+}
+
+/// Runs the service until it is stopped.
+async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, stop: &CancellationToken) {
+    let mut running = first;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        info!("{}: process {} started", process.service, running.id.pid);
+        let exit = tokio::select! {
+            exit = running.child.wait() => exit,
+            () = stop.cancelled() => {
+                end(supervisor, process, running).await;
+                return;
+            }
+        };
+        sweep(process);
+        let exit = exit.map_or(Exit::Code(-1), as_exit);
+        warn!(
+            "{}: process {} ended unasked: {exit}",
+            process.service, running.id.pid
+        );
+        if running.since.elapsed() >= SOUND_AFTER {
+            pause = FIRST_PAUSE;
+        }
+        let is_proven = note(supervisor, process, |supervised| match supervised.proven {
+            Proven::Yes => supervised.record.service.state = ServiceState::Restarting { exit },
+            Proven::NotYet => supervised.record.service.state = ServiceState::Exited { exit },
+        }) == Proven::Yes;
+        if !is_proven {
+            // Whoever started it is told; trying again would only hide why it cannot run.
+            stop.cancelled().await;
+            return;
+        }
+        running = loop {
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.cancelled() => return,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            match start(process) {
+                Ok(running) => break running,
+                Err(error) => warn!("{}: its program cannot be started: {error}", process.service),
+            }
+        };
+        note(supervisor, process, |supervised| {
+            supervised.record.service.state = ServiceState::Running { pid: running.id.pid };
+            supervised.record.service.started_at = jiff::Timestamp::now().as_millisecond();
+            supervised.record.service.restarts += 1;
+            supervised.record.process = Some(running.id);
+            supervised.record.log_starts_at = running.log_starts_at;
+        });
+    }
+}
+
+/// Changes the record of a service, and tells whether the service is proven.
+fn note(supervisor: &Supervisor, process: &ServiceProcess, change: impl FnOnce(&mut Supervised)) -> Proven {
+    let mut proven = Proven::NotYet;
+    if let Some(supervised) = supervisor.services().get_mut(&process.service) {
+        change(supervised);
+        proven = supervised.proven;
+    }
+    supervisor.write_records_or_warn();
+    proven
+}
+
+fn start(process: &ServiceProcess) -> io::Result<Running> {
+    let log = OpenOptions::new().create(true).append(true).open(&process.log)?;
+    let log_starts_at = log.metadata()?.len();
+    let (program, arguments) = process
+        .argv
+        .split_first()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(&process.environment)
+        .current_dir(&process.folder)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()?;
+    // Taken out, because waiting for the child would close it.
+    let lifeline = child.stdin.take();
+    let pid = child.id().unwrap_or_default();
+    // It cannot have been reaped yet, so `/proc` still knows it unless it is a zombie already.
+    let id = ProcessId::of(pid).unwrap_or(ProcessId { pid, start_time: 0 });
+    Ok(Running {
+        child,
+        lifeline,
+        id,
+        log_starts_at,
+        since: Instant::now(),
+    })
+}
+
+/// Ends a process: closes its lifeline and sends SIGTERM, and kills it when its grace is over.
+async fn end(supervisor: &Supervisor, process: &ServiceProcess, mut running: Running) {
+    drop(running.lifeline.take());
+    // The child is not reaped yet, so the pid is still its own.
+    let pid = running
+        .child
+        .id()
+        .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    if let Some(pid) = pid {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    let grace = Duration::from_millis(process.stop_grace_ms);
+    let is_gone = tokio::select! {
+        ended = timeout(grace, running.child.wait()) => ended.is_ok(),
+        () = supervisor.hurry.cancelled() => false,
+    };
+    if !is_gone {
+        warn!(
+            "{}: killed: it did not end within {} ms, or there is a hurry",
+            process.service, process.stop_grace_ms
+        );
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let _ = running.child.wait().await;
+    }
+    sweep(process);
+    info!("{}: process {} stopped", process.service, running.id.pid);
+}
+
+/// A host without namespaces can leave processes behind; those with namespaces take all of theirs along.
+fn sweep(process: &ServiceProcess) {
+    if let Some(folder) = &process.marked_host {
+        process::kill_marked(folder);
+    }
+}
+
+fn as_exit(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
+}

@@ -1,0 +1,397 @@
+//! Carries out a plan: every operation as soon as those it comes after are done, services up to their health.
+//! What was started is known whatever happens, so that it can be taken back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::{Diagnose, Failure, Result};
+use crate::events::{Event, Outcome, Step};
+use crate::exit_code::ExitCode;
+use crate::health::wait::{HealthError, HealthWait, Waited, exit_of};
+use crate::health::{Prober, Target, excerpt};
+use crate::plan::{Action, Cause, Plan, ServiceSpec};
+use crate::report::Reporter;
+use crate::shutdown::Shutdown;
+use crate::stack::{Probe, ServiceName};
+
+/// How long waiting for a service that is there already may take without being told.
+const UNFELT: Duration = Duration::from_millis(500);
+
+/// A step of the work ended in a way that the work itself does not know.
+#[derive(Debug, thiserror::Error)]
+enum ExecuteError {
+    #[error("a task of the execution ended unexpectedly: {source}")]
+    Task { source: tokio::task::JoinError },
+}
+
+impl Diagnose for ExecuteError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Internal
+    }
+}
+
+/// Carries out plans for one set of services. A cheap clone.
+#[derive(Clone)]
+pub struct Execution {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+    prober: Arc<dyn Prober>,
+    reporter: Reporter,
+    shutdown: Shutdown,
+    desired: Vec<ServiceSpec>,
+    hostnames: BTreeMap<ServiceName, String>,
+    deadline: Instant,
+    /// Cancelled when something failed: what has not begun does not begin.
+    failed: CancellationToken,
+    /// Cancelled for each service that is healthy.
+    healthy: BTreeMap<ServiceName, CancellationToken>,
+    begun: Mutex<Begun>,
+}
+
+/// What an execution has begun, and what must be taken back should it fail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Whether the supervisor was started.
+    pub supervisor: Option<SupervisorStarted>,
+    /// The services that were started.
+    pub services: Vec<ServiceName>,
+}
+
+/// The supervisor was started by this execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SupervisorStarted;
+
+/// What an execution needs.
+pub struct ExecutionSettings {
+    /// Runs the services.
+    pub engine: Arc<dyn Engine>,
+    /// Asks for their health.
+    pub prober: Arc<dyn Prober>,
+    /// Is told what happens.
+    pub reporter: Reporter,
+    /// Ends the waiting.
+    pub shutdown: Shutdown,
+    /// The services as they should be.
+    pub desired: Vec<ServiceSpec>,
+    /// The names of the hosts.
+    pub hostnames: BTreeMap<ServiceName, String>,
+    /// How long everything together may take.
+    pub limit: Duration,
+}
+
+impl Execution {
+    /// An execution whose time begins now.
+    pub fn new(settings: ExecutionSettings) -> Self {
+        let names = settings.desired.iter().map(|spec| spec.name.clone());
+        Self {
+            inner: Arc::new(Inner {
+                healthy: names.map(|name| (name, CancellationToken::new())).collect(),
+                engine: settings.engine,
+                prober: settings.prober,
+                reporter: settings.reporter,
+                shutdown: settings.shutdown,
+                desired: settings.desired,
+                hostnames: settings.hostnames,
+                deadline: Instant::now() + settings.limit,
+                failed: CancellationToken::new(),
+                begun: Mutex::default(),
+            }),
+        }
+    }
+
+    /// What was begun so far.
+    pub fn begun(&self) -> Begun {
+        self.inner
+            .begun
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// When the time is over.
+    pub fn deadline(&self) -> Instant {
+        self.inner.deadline
+    }
+
+    /// Returns once the service is healthy, or never.
+    pub async fn healthy(&self, service: &ServiceName) {
+        match self.inner.healthy.get(service) {
+            Some(healthy) => healthy.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops what is still being waited for; nothing more is begun.
+    pub fn give_up(&self) {
+        self.inner.failed.cancel();
+    }
+
+    /// Returns when something failed or the user wants to end.
+    pub async fn given_up(&self) {
+        self.inner.given_up().await;
+    }
+
+    /// Carries out the plan, and waits until the services of `also` are healthy, which the plan leaves alone.
+    ///
+    /// # Errors
+    /// The first failure, or [`crate::shutdown::Interrupted`].
+    pub async fn run(&self, plan: &Plan, also: &[ServiceName]) -> Result<()> {
+        let done: Vec<CancellationToken> = plan.operations.iter().map(|_| CancellationToken::new()).collect();
+        let mut tasks = JoinSet::new();
+        for (index, operation) in plan.operations.iter().enumerate() {
+            let after: Vec<CancellationToken> = operation
+                .after
+                .iter()
+                .filter_map(|index| done.get(*index).cloned())
+                .collect();
+            let (inner, own) = (Arc::clone(&self.inner), done.get(index).cloned());
+            let (action, cause) = (operation.action.clone(), operation.cause.clone());
+            tasks.spawn(async move {
+                for earlier in after {
+                    tokio::select! {
+                        () = earlier.cancelled() => {}
+                        () = inner.given_up() => return Ok(()),
+                    }
+                }
+                inner.carry_out(&action, &cause).await?;
+                if let Some(own) = own {
+                    own.cancel();
+                }
+                Ok(())
+            });
+        }
+        for spec in self.inner.desired.iter().filter(|spec| also.contains(&spec.name)) {
+            let (inner, spec) = (Arc::clone(&self.inner), spec.clone());
+            tasks.spawn(async move { inner.look_at(&spec).await });
+        }
+        self.inner.join(tasks).await
+    }
+}
+
+impl Inner {
+    /// Waits for every task. The first failure stops the waiting of the others, but what they have begun they
+    /// end: a half-started process would be nobody's.
+    async fn join(&self, mut tasks: JoinSet<Result<()>>) -> Result<()> {
+        let mut first: Option<Failure> = None;
+        while let Some(ended) = tasks.join_next().await {
+            let result = ended.unwrap_or_else(|source| Err(ExecuteError::Task { source }.into()));
+            if let Err(failure) = result {
+                self.failed.cancel();
+                first.get_or_insert(failure);
+            }
+        }
+        match first {
+            Some(failure) => Err(failure),
+            None if self.shutdown.token().is_cancelled() => Err(self.shutdown.interrupted().into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when nothing more is to be begun.
+    async fn given_up(&self) {
+        tokio::select! {
+            () = self.failed.cancelled() => {}
+            () = self.shutdown.token().cancelled() => {}
+        }
+    }
+
+    async fn carry_out(&self, action: &Action, cause: &Cause) -> Result<()> {
+        if self.failed.is_cancelled() || self.shutdown.token().is_cancelled() {
+            return Ok(());
+        }
+        match action {
+            Action::StartSupervisor => {
+                self.note(|begun| begun.supervisor = Some(SupervisorStarted));
+                self.engine.open().await
+            }
+            Action::EndLeftover(service) => {
+                self.stepwise(
+                    service,
+                    "ending",
+                    cause,
+                    "ended",
+                    self.engine.end_leftover(service),
+                )
+                .await
+            }
+            Action::Stop(service) => {
+                self.stepwise(service, "stopping", cause, "stopped", self.engine.stop(service))
+                    .await
+            }
+            Action::Start(service) => match self.desired.iter().find(|spec| spec.name == *service) {
+                Some(spec) => self.start(spec, cause).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn stepwise(
+        &self,
+        service: &ServiceName,
+        doing: &str,
+        cause: &Cause,
+        did: &str,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let step = Step::service(service);
+        self.reporter.emit(Event::StepStarted {
+            step: step.clone(),
+            text: format!("{doing} ({cause})"),
+        });
+        let result = work.await;
+        let (outcome, text) = match &result {
+            Ok(()) => (Outcome::Done, did.to_owned()),
+            Err(failure) => (Outcome::Failed, failure.to_string()),
+        };
+        self.reporter.emit(Event::StepFinished {
+            step,
+            outcome,
+            text,
+            elapsed: began.elapsed(),
+        });
+        result
+    }
+
+    async fn start(&self, spec: &ServiceSpec, cause: &Cause) -> Result<()> {
+        let began = Instant::now();
+        let step = Step::service(&spec.name);
+        self.reporter.emit(Event::StepStarted {
+            step: step.clone(),
+            text: format!("starting ({cause})"),
+        });
+        self.note(|begun| begun.services.push(spec.name.clone()));
+        let started = async {
+            self.engine.start(spec).await?;
+            self.wait_for(spec).await
+        };
+        let result = started.await;
+        let (outcome, text) = match &result {
+            Ok(Waited::Healthy) => (Outcome::Done, "healthy".to_owned()),
+            Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
+            Err(failure) => (Outcome::Failed, failure.to_string()),
+        };
+        self.reporter.emit(Event::StepFinished {
+            step,
+            outcome,
+            text,
+            elapsed: began.elapsed(),
+        });
+        result.map(|_| ())
+    }
+
+    /// Waits for a service that the plan leaves alone.
+    async fn look_at(&self, spec: &ServiceSpec) -> Result<()> {
+        let began = Instant::now();
+        let step = Step::service(&spec.name);
+        let wait = self.wait_for(spec);
+        tokio::pin!(wait);
+        let result = tokio::select! {
+            result = &mut wait => result,
+            // Only a wait that is felt is worth a line.
+            () = sleep(UNFELT) => {
+                let text = "waiting".to_owned();
+                self.reporter.emit(Event::StepStarted { step: step.clone(), text });
+                wait.await
+            }
+        };
+        let (outcome, text) = match &result {
+            Ok(Waited::Healthy) => (Outcome::Unchanged, "healthy".to_owned()),
+            Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
+            Err(failure) => (Outcome::Failed, failure.to_string()),
+        };
+        self.reporter.emit(Event::StepFinished {
+            step,
+            outcome,
+            text,
+            elapsed: began.elapsed(),
+        });
+        result.map(|_| ())
+    }
+
+    /// Waits until the service is healthy and tells those who wait for that.
+    async fn wait_for(&self, spec: &ServiceSpec) -> Result<Waited> {
+        let observed = self.engine.observe().await?;
+        let started_at = observed
+            .services
+            .get(&spec.name)
+            .map_or(0, |service| service.started_at);
+        let given_up = CancellationToken::new();
+        let wait = HealthWait {
+            engine: &*self.engine,
+            prober: &*self.prober,
+            reporter: &self.reporter,
+            deadline: self.deadline.min(Instant::now() + spec.deadline),
+            cancelled: &given_up,
+        };
+        let target = self.target(spec, started_at);
+        let waited = tokio::select! {
+            waited = wait.until_healthy(&target) => waited,
+            () = self.given_up() => Ok(Waited::Cancelled),
+        };
+        match waited {
+            Ok(Waited::Healthy) => {
+                self.engine.prove(&spec.name).await?;
+                if let Some(healthy) = self.healthy.get(&spec.name) {
+                    healthy.cancel();
+                }
+                Ok(Waited::Healthy)
+            }
+            Ok(Waited::Cancelled) => Ok(Waited::Cancelled),
+            Err(failure) => Err(self.cause_of(failure, spec).await),
+        }
+    }
+
+    /// A service that waits in vain for another one is not the cause: the other one is.
+    async fn cause_of(&self, failure: Failure, spec: &ServiceSpec) -> Failure {
+        let Ok(observed) = self.engine.observe().await else {
+            return failure;
+        };
+        for dependency in &spec.depends_on {
+            let exit = observed.services.get(dependency).and_then(exit_of);
+            if let Some(exit) = exit {
+                return HealthError::Ended {
+                    service: dependency.clone(),
+                    exit,
+                    after: Duration::ZERO,
+                    log: excerpt(&self.engine.log(dependency)),
+                }
+                .into();
+            }
+        }
+        failure
+    }
+
+    fn target(&self, spec: &ServiceSpec, started_at: i64) -> Target {
+        let asked = match spec.probe {
+            Probe::Kafka | Probe::Ksqldb => Some(spec),
+            // A host is asked about at the broker it depends on.
+            Probe::Host => self.desired.iter().find(|other| other.probe == Probe::Kafka),
+        };
+        let port = asked.and_then(|spec| spec.port).unwrap_or_default();
+        Target {
+            service: spec.name.clone(),
+            probe: spec.probe,
+            address: format!("127.0.0.1:{port}"),
+            hostname: self
+                .hostnames
+                .get(&spec.name)
+                .cloned()
+                .unwrap_or_else(|| spec.name.to_string()),
+            started_at,
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Begun)) {
+        change(&mut self.begun.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

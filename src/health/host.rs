@@ -1,0 +1,124 @@
+//! A host is healthy once a line of its agent has come all the way to Kafka: a record of the topic
+//! `processes` with the host's name as key, no older than the host's start.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::task::spawn_blocking;
+
+use crate::health::{LastAnswer, POLL, Target, kafka};
+
+/// The topic that every host writes to.
+const TOPIC: &str = "processes";
+
+/// How long one request may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long to wait for one record before the probe looks whether it is still wanted.
+const RECORD_LIMIT: Duration = Duration::from_millis(100);
+
+/// Returns once the host is healthy.
+pub(super) async fn until_healthy(target: &Target, last: &LastAnswer) {
+    let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+    let is_wanted = Arc::clone(&wanted.0);
+    let (target, last) = (target.clone(), last.clone());
+    let search = spawn_blocking(move || {
+        while is_wanted.load(Ordering::Relaxed) {
+            match search(&target, &is_wanted, &last) {
+                Ok(Search::Found) => return,
+                Ok(Search::NotYet) => {}
+                Err(error) => last.set(error.to_string()),
+            }
+            thread::sleep(POLL);
+        }
+    });
+    if search.await.is_err() {
+        // Only a panic of the search ends here; the deadline will tell.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ends the search when the probe is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+enum Search {
+    Found,
+    NotYet,
+}
+
+fn search(target: &Target, is_wanted: &AtomicBool, last: &LastAnswer) -> Result<Search, KafkaError> {
+    let consumer: BaseConsumer = kafka::client(&target.address)
+        .set("group.id", "osqdemo-health")
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "100")
+        .create()?;
+    while is_wanted.load(Ordering::Relaxed) {
+        let metadata = consumer.fetch_metadata(Some(TOPIC), REQUEST_LIMIT)?;
+        let partitions: Vec<i32> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.name() == TOPIC && topic.error().is_none())
+            .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
+            .collect();
+        if partitions.is_empty() {
+            last.set(format!("there is no topic `{TOPIC}` yet"));
+            thread::sleep(POLL);
+            continue;
+        }
+        consumer.assign(&since_start(&consumer, &partitions, target)?)?;
+        last.set(format!(
+            "topic `{TOPIC}` has no record of `{}` since its start",
+            target.hostname
+        ));
+        while is_wanted.load(Ordering::Relaxed) {
+            let Some(record) = consumer.poll(RECORD_LIMIT) else {
+                continue;
+            };
+            let record = record?;
+            let is_of_host = record.key() == Some(target.hostname.as_bytes());
+            let is_new = record
+                .timestamp()
+                .to_millis()
+                .is_some_and(|time| time >= target.started_at);
+            if is_of_host && is_new {
+                return Ok(Search::Found);
+            }
+        }
+    }
+    Ok(Search::NotYet)
+}
+
+/// Where the records since the host's start begin.
+fn since_start(
+    consumer: &BaseConsumer,
+    partitions: &[i32],
+    target: &Target,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut times = TopicPartitionList::new();
+    for partition in partitions {
+        times.add_partition_offset(TOPIC, *partition, Offset::Offset(target.started_at))?;
+    }
+    let found = consumer.offsets_for_times(times, REQUEST_LIMIT)?;
+    let mut positions = TopicPartitionList::new();
+    for element in found.elements() {
+        // No record since then: wait at the end.
+        let offset = match element.offset() {
+            Offset::Offset(offset) => Offset::Offset(offset),
+            _ => Offset::End,
+        };
+        positions.add_partition_offset(TOPIC, element.partition(), offset)?;
+    }
+    Ok(positions)
+}

@@ -1,0 +1,214 @@
+//! Waits until a service is healthy, with a deadline and a reason: on failure it says what was asked, the last
+//! answer, how long it took, how the process ended and what it wrote.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::{Diagnose, Result};
+use crate::events::{Event, Step};
+use crate::exit_code::ExitCode;
+use crate::health::{LastAnswer, Prober, Target, excerpt};
+use crate::plan::{Exit, ObservedService, ServiceState};
+use crate::report::{Reporter, duration};
+use crate::stack::{Probe, ServiceName};
+
+/// How often the engine is asked whether the service is still there.
+const WATCH: Duration = Duration::from_millis(20);
+
+/// A service that is not healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    /// It ended before it was healthy.
+    #[error("{service} ended after {} before it was healthy: {exit}", duration(*after))]
+    Ended {
+        /// The service.
+        service: ServiceName,
+        /// How it ended.
+        exit: Exit,
+        /// How long it had been waited for.
+        after: Duration,
+        /// The lines of its log that matter.
+        log: Vec<String>,
+    },
+    /// It is not there any more.
+    #[error("{service} is gone: it was stopped by somebody else")]
+    Gone {
+        /// The service.
+        service: ServiceName,
+    },
+    /// It runs, and is not healthy at the deadline.
+    #[error("{service} was not healthy within {}", duration(*after))]
+    NotInTime {
+        /// The service.
+        service: ServiceName,
+        /// What was asked.
+        probe: Probe,
+        /// The last answer.
+        last_answer: String,
+        /// How long it was waited for.
+        after: Duration,
+        /// The lines of its log that matter.
+        log: Vec<String>,
+    },
+}
+
+impl Diagnose for HealthError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Ended { .. } | Self::Gone { .. } => ExitCode::Start,
+            Self::NotInTime { .. } => ExitCode::NotHealthy,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Ended { service, log, .. } | Self::NotInTime { service, log, .. } => {
+                hints(service, &log.join("\n"))
+            }
+            Self::Gone { .. } => Vec::new(),
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        let with_log = |mut lines: Vec<String>, service: &ServiceName, log: &[String]| {
+            if log.is_empty() {
+                lines.push(format!("{service} wrote nothing"));
+            } else {
+                lines.push(format!("what {service} wrote last:"));
+                lines.extend(log.iter().map(|line| format!("  {line}")));
+            }
+            lines
+        };
+        match self {
+            Self::Ended { service, log, .. } => with_log(Vec::new(), service, log),
+            Self::NotInTime {
+                service,
+                probe,
+                last_answer,
+                log,
+                ..
+            } => {
+                let answer = if last_answer.is_empty() {
+                    "none"
+                } else {
+                    last_answer
+                };
+                with_log(
+                    vec![format!("probe: {probe}"), format!("last answer: {answer}")],
+                    service,
+                    log,
+                )
+            }
+            Self::Gone { .. } => Vec::new(),
+        }
+    }
+}
+
+/// What to do about a service whose log says this.
+fn hints(service: &ServiceName, log: &str) -> Vec<String> {
+    let log = log.to_ascii_lowercase();
+    let mut hints = Vec::new();
+    if log.contains("address already in use") {
+        hints.push(format!(
+            "another process took its port: `--port {service}=0` picks a free one"
+        ));
+    } else if log.contains("no space left") {
+        hints.push("free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned());
+    }
+    hints.push(format!(
+        "`osqdemo logs {service}` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look"
+    ));
+    hints
+}
+
+/// Waits until the target is healthy.
+pub struct HealthWait<'a> {
+    /// Runs the service.
+    pub engine: &'a dyn Engine,
+    /// Asks it.
+    pub prober: &'a dyn Prober,
+    /// Is told the news.
+    pub reporter: &'a Reporter,
+    /// When to give up.
+    pub deadline: Instant,
+    /// Cancelled when the answer is of no interest any more.
+    pub cancelled: &'a CancellationToken,
+}
+
+/// How a wait ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// The service is healthy.
+    Healthy,
+    /// The wait was cancelled.
+    Cancelled,
+}
+
+impl HealthWait<'_> {
+    /// Waits.
+    ///
+    /// # Errors
+    /// [`HealthError`] when the service ends, or is not healthy at the deadline.
+    pub async fn until_healthy(&self, target: &Target) -> Result<Waited> {
+        let began = Instant::now();
+        let last = LastAnswer::default();
+        tokio::select! {
+            () = self.prober.until_healthy(target, &last) => Ok(Waited::Healthy),
+            error = self.until_gone(target, &last, began) => Err(error?.into()),
+            () = self.cancelled.cancelled() => Ok(Waited::Cancelled),
+            () = sleep_until(self.deadline) => Err(HealthError::NotInTime {
+                service: target.service.clone(),
+                probe: target.probe,
+                last_answer: last.get(),
+                after: began.elapsed(),
+                log: excerpt(&self.engine.log(&target.service)),
+            }
+            .into()),
+        }
+    }
+
+    /// Watches the process of the service, and passes the probe's news on.
+    async fn until_gone(&self, target: &Target, last: &LastAnswer, began: Instant) -> Result<HealthError> {
+        let mut watch = interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut news = String::new();
+        loop {
+            watch.tick().await;
+            let observed = self.engine.observe().await?;
+            match observed.services.get(&target.service) {
+                None => {
+                    return Ok(HealthError::Gone {
+                        service: target.service.clone(),
+                    });
+                }
+                Some(service) => {
+                    if let Some(exit) = exit_of(service) {
+                        return Ok(HealthError::Ended {
+                            service: target.service.clone(),
+                            exit,
+                            after: began.elapsed(),
+                            log: excerpt(&self.engine.log(&target.service)),
+                        });
+                    }
+                }
+            }
+            let answer = last.get();
+            if answer != news {
+                news.clone_from(&answer);
+                let step = Step::service(&target.service);
+                self.reporter.emit(Event::StepProgress { step, text: answer });
+            }
+        }
+    }
+}
+
+/// How the service ended, if it did.
+pub fn exit_of(service: &ObservedService) -> Option<Exit> {
+    match service.state {
+        ServiceState::Exited { exit } | ServiceState::Restarting { exit } => Some(exit),
+        ServiceState::Running { .. } | ServiceState::Leftover { .. } => None,
+    }
+}

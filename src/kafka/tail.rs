@@ -1,0 +1,122 @@
+//! The records of topics as they arrive.
+
+use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::topics::{consumer, in_background, partitions, watermarks};
+use super::{KafkaError, Record};
+
+/// Where to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest record.
+    Beginning,
+    /// With the next one.
+    End,
+}
+
+/// Reads topics; goes on where it was when the broker comes back after a restart.
+pub struct Tail {
+    consumer: StreamConsumer,
+    topics: String,
+}
+
+impl Tail {
+    /// Starts to read `topics`, all of their partitions.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or does not have one of the topics.
+    pub async fn open(bootstrap_servers: &str, topics: &[&str], start: Start) -> Result<Self, KafkaError> {
+        let names: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let bootstrap_servers = bootstrap_servers.to_owned();
+        in_background(move || {
+            let assignment = assignment(&bootstrap_servers, &names, start)?;
+            let consumer: StreamConsumer = consumer(&bootstrap_servers)?;
+            let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let tail = Self {
+                consumer,
+                topics: quoted.join(", "),
+            };
+            tail.consumer
+                .assign(&assignment)
+                .map_err(|error| tail.failed(&error))?;
+            Ok(tail)
+        })
+        .await
+    }
+
+    /// The next record. May wait for ever. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When a topic can no longer be read, as after it was deleted. A broker that is away is waited for.
+    pub async fn next(&self) -> Result<Record, KafkaError> {
+        loop {
+            match self.consumer.recv().await {
+                Ok(message) => return Ok(Record::from(&message)),
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+    }
+
+    fn failed(&self, error: &RdKafkaError) -> KafkaError {
+        KafkaError::Read {
+            topics: self.topics.clone(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// Whether librdkafka only tells of trouble that it goes on to overcome.
+fn is_passing(error: &RdKafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
+}
+
+/// Where each partition is read from. The end is a number from here on: a record that arrives between this
+/// and the first fetch is not missed, and a restart of the broker changes nothing.
+fn assignment(
+    bootstrap_servers: &str,
+    names: &[String],
+    start: Start,
+) -> Result<TopicPartitionList, KafkaError> {
+    let asking: BaseConsumer = consumer(bootstrap_servers)?;
+    let existing = partitions(&asking, bootstrap_servers)?;
+    let mut assignment = TopicPartitionList::new();
+    for name in names {
+        let Some((_, partitions)) = existing.iter().find(|(existing, _)| existing == name) else {
+            return Err(KafkaError::UnknownTopic {
+                topic: name.clone(),
+                known: existing.into_iter().map(|(name, _)| name).collect(),
+            });
+        };
+        for &partition in partitions {
+            let offset = match start {
+                Start::Beginning => Offset::Beginning,
+                Start::End => {
+                    let (_, high) = watermarks(&asking, bootstrap_servers, name, partition)?;
+                    Offset::Offset(high)
+                }
+            };
+            assignment
+                .add_partition_offset(name, partition, offset)
+                .map_err(|error| KafkaError::Read {
+                    topics: format!("`{name}`"),
+                    reason: error.to_string(),
+                })?;
+        }
+    }
+    Ok(assignment)
+}

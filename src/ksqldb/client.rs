@@ -1,0 +1,392 @@
+//! ksqlDB's REST API, as a client speaks it to 0.29 and to 0.6.
+//!
+//! Statements go to `/ksql`, queries and `PRINT` to `/query`, which both versions have and which answers
+//! HTTP/1.1. Knows nothing of files, terminals or stacks.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use reqwest::header::ACCEPT;
+use reqwest::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use tokio::time;
+
+use super::error::{Error, ServerError};
+use super::rows::{Decoder, Header, Item, Malformed};
+use super::session::Session;
+use super::statement::{Kind, Statement};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A `CREATE STREAM AS SELECT` waits for the command topic and for the query to start.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const MEDIA_TYPE: &str = "application/vnd.ksql.v1+json";
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// A client of one server. A cheap clone; connections are kept and shared.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Without a slash at the end.
+    base_url: String,
+}
+
+/// What `/info` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// The version, such as `0.29.0`.
+    pub version: String,
+    /// `RUNNING` when statements are accepted; servers before 0.10 do not say.
+    pub status: Option<String>,
+}
+
+/// One result of `/ksql`: an object whose `@type` tells its shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    body: Map<String, Value>,
+}
+
+impl Entity {
+    /// The shape, such as `currentStatus` or `streams`.
+    pub fn kind(&self) -> &str {
+        self.text("@type").unwrap_or_default()
+    }
+
+    /// The object itself.
+    pub fn body(&self) -> &Map<String, Value> {
+        &self.body
+    }
+
+    /// A field that is text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.body.get(field)?.as_str()
+    }
+
+    /// The message of a created, dropped or terminated thing, or of a warning.
+    pub fn message(&self) -> Option<&str> {
+        match self.body.get("commandStatus") {
+            Some(status) => status.get("message")?.as_str(),
+            None => self.text("message"),
+        }
+    }
+
+    /// Whether the server says that what was to be created is there already.
+    pub fn is_already_exists(&self) -> bool {
+        self.kind() == "warning_entity" && self.message().is_some_and(super::error::says_already_exists)
+    }
+
+    /// What ksqlDB warns of, such as a join without a grace period.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.body
+            .get("warnings")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|warning| warning.get("message")?.as_str())
+    }
+
+    /// The error of a command that was accepted and then failed.
+    fn failure(&self) -> Option<ServerError> {
+        let status = self.body.get("commandStatus")?;
+        (status.get("status")?.as_str()? == "ERROR").then(|| ServerError {
+            code: super::error::BAD_STATEMENT,
+            message: self.message().unwrap_or_default().to_owned(),
+            statement: self.text("statementText").map(str::to_owned),
+        })
+    }
+}
+
+impl TryFrom<Value> for Entity {
+    type Error = ();
+
+    fn try_from(value: Value) -> std::result::Result<Self, ()> {
+        match value {
+            Value::Object(body) => Ok(Self { body }),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Client {
+    /// A client of the server at `url`. Connects when first asked something.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`].
+    pub fn new(url: &str) -> Result<Self> {
+        let invalid = || Error::InvalidUrl { url: url.to_owned() };
+        let base_url = url.trim_end_matches('/').to_owned();
+        let parsed = reqwest::Url::parse(&base_url).map_err(|_| invalid())?;
+        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
+            return Err(invalid());
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // The server is one of ours: a proxy meant for the web does not reach it.
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|_| invalid())?;
+        Ok(Self { http, base_url })
+    }
+
+    /// The server's base URL.
+    pub fn url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Asks for version and status.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn info(&self) -> Result<ServerInfo> {
+        let answer = self.get("/info").await?;
+        let info = &answer["KsqlServerInfo"];
+        let Some(version) = info["version"].as_str() else {
+            return Err(self.unexpected("/info", "no version"));
+        };
+        Ok(ServerInfo {
+            version: version.to_owned(),
+            status: info["serverStatus"].as_str().map(str::to_owned),
+        })
+    }
+
+    /// Asks whether the server and what it depends on are well.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn is_healthy(&self) -> Result<bool> {
+        let answer = self.get("/healthcheck").await?;
+        answer["isHealthy"]
+            .as_bool()
+            .ok_or_else(|| self.unexpected("/healthcheck", "no `isHealthy`"))
+    }
+
+    /// Asks whether a property may be set.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when it may not.
+    pub async fn check_property(&self, name: &str) -> Result<()> {
+        let mut url = reqwest::Url::parse(&self.base_url).map_err(|_| Error::InvalidUrl {
+            url: self.base_url.clone(),
+        })?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["is_valid_property", name]);
+        }
+        let request = self.http.get(url).header(ACCEPT, MEDIA_TYPE);
+        self.answer(request, "/is_valid_property").await.map(drop)
+    }
+
+    /// Runs a statement that answers at once.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when ksqlDB refuses it, also when it was accepted and then failed.
+    pub async fn execute(&self, statement: &Statement, session: &Session) -> Result<Vec<Entity>> {
+        let request = self.request("/ksql", statement, session);
+        let Value::Array(entities) = self.answer(request, "/ksql").await? else {
+            return Err(self.unexpected("/ksql", "not a list of results"));
+        };
+        let entities = entities
+            .into_iter()
+            .map(Entity::try_from)
+            .collect::<std::result::Result<Vec<_>, ()>>()
+            .map_err(|()| self.unexpected("/ksql", "a result that is not an object"))?;
+        match entities.iter().find_map(Entity::failure) {
+            Some(error) => Err(Error::Rejected(error)),
+            None => Ok(entities),
+        }
+    }
+
+    /// Starts a query or `PRINT`. Returns once the server has accepted it; rows come from the stream.
+    /// Dropping the stream ends the query.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when ksqlDB refuses it.
+    pub async fn query(&self, statement: &Statement, session: &Session) -> Result<RowStream> {
+        let request = self.request("/query", statement, session);
+        let response = self.send(request).await?;
+        let response = self.accepted(response, "/query").await?;
+        Ok(RowStream {
+            response,
+            decoder: match statement.kind() {
+                Kind::Print => Decoder::lines(),
+                Kind::Query | Kind::Command => Decoder::rows(),
+            },
+            url: self.base_url.clone(),
+            is_over: false,
+        })
+    }
+
+    fn request(&self, path: &str, statement: &Statement, session: &Session) -> reqwest::RequestBuilder {
+        let mut body = json!({
+            "ksql": statement.text,
+            "streamsProperties": session.properties(),
+        });
+        // Servers before 0.18 do not know the field.
+        if !session.variables().is_empty() {
+            body["sessionVariables"] = json!(session.variables());
+        }
+        self.http
+            .post(format!("{}{path}", self.base_url))
+            .header(ACCEPT, MEDIA_TYPE)
+            .json(&body)
+    }
+
+    async fn get(&self, path: &str) -> Result<Value> {
+        let request = self
+            .http
+            .get(format!("{}{path}", self.base_url))
+            .header(ACCEPT, MEDIA_TYPE);
+        self.answer(request, path).await
+    }
+
+    /// Sends a request and reads its whole answer.
+    async fn answer(&self, request: reqwest::RequestBuilder, path: &str) -> Result<Value> {
+        let exchange = async {
+            let response = self.send(request).await?;
+            let response = self.accepted(response, path).await?;
+            let body = response.bytes().await.map_err(|error| self.lost(&error))?;
+            serde_json::from_slice(&body).map_err(|error| self.unexpected(path, error))
+        };
+        time::timeout(ANSWER_TIMEOUT, exchange)
+            .await
+            .unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response> {
+        match time::timeout(ANSWER_TIMEOUT, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() => Err(Error::Unreachable {
+                url: self.base_url.clone(),
+                reason: innermost(&error),
+            }),
+            Ok(Err(error)) => Err(self.lost(&error)),
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    /// Passes an answer of success on; turns any other into ksqlDB's error.
+    async fn accepted(&self, response: Response, path: &str) -> Result<Response> {
+        let status = response.status();
+        if status == StatusCode::OK {
+            return Ok(response);
+        }
+        let body = match time::timeout(ANSWER_TIMEOUT, response.bytes()).await {
+            Ok(body) => body.map_err(|error| self.lost(&error))?,
+            Err(_) => return Err(self.timed_out()),
+        };
+        let error = serde_json::from_slice(&body)
+            .ok()
+            .and_then(|body: Value| ServerError::from_json(&body));
+        Err(match error {
+            Some(error) => Error::Rejected(error),
+            None => self.unexpected(path, format_args!("HTTP status {status}")),
+        })
+    }
+
+    fn lost(&self, error: &reqwest::Error) -> Error {
+        Error::Lost {
+            url: self.base_url.clone(),
+            reason: innermost(error),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        Error::TimedOut {
+            url: self.base_url.clone(),
+            after: ANSWER_TIMEOUT,
+        }
+    }
+
+    fn unexpected(&self, path: &str, problem: impl std::fmt::Display) -> Error {
+        Error::UnexpectedAnswer {
+            url: format!("{}{path}", self.base_url),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// The rows of a running query.
+#[derive(Debug)]
+pub struct RowStream {
+    response: Response,
+    decoder: Decoder,
+    url: String,
+    is_over: bool,
+}
+
+impl RowStream {
+    /// The next item; `None` when the query has ended. May wait for ever: a push query has no end.
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] when the connection ends before the answer does, [`Error::Rejected`] when the query
+    /// fails after it has started.
+    pub async fn next(&mut self) -> Result<Option<Item>> {
+        loop {
+            match self.decoder.next_item() {
+                Some(Item::Failed(error)) => return Err(Error::Rejected(error)),
+                Some(item) => return Ok(Some(item)),
+                None if self.is_over => return Ok(None),
+                None => {}
+            }
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.feed(&chunk)?,
+                Ok(None) => {
+                    self.is_over = true;
+                    if !self.decoder.finish() {
+                        return Err(Error::Lost {
+                            url: self.url.clone(),
+                            reason: "the rows stopped without an end".to_owned(),
+                        });
+                    }
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    return Err(Error::Lost {
+                        url: self.url.clone(),
+                        reason: innermost(&error),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits for the header, which says that the query runs.
+    ///
+    /// # Errors
+    /// As [`RowStream::next`]; [`Error::UnexpectedAnswer`] when something else comes first.
+    pub async fn header(&mut self) -> Result<Header> {
+        match self.next().await? {
+            Some(Item::Header(header)) => Ok(header),
+            _ => Err(self.unexpected("rows without a header")),
+        }
+    }
+
+    fn feed(&mut self, chunk: &[u8]) -> Result<()> {
+        self.decoder.feed(chunk).map_err(|error: Malformed| {
+            self.is_over = true;
+            self.unexpected(error)
+        })
+    }
+
+    fn unexpected(&self, problem: impl std::fmt::Display) -> Error {
+        Error::UnexpectedAnswer {
+            url: format!("{}/query", self.url),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// The cause at the bottom of an HTTP error: `Connection refused (os error 111)`, not `error sending request`.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn StdError = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! What can go wrong between us and a ksqlDB server.
+//!
+//! Two kinds matter to a caller: the server answered and refused ([`Error::Rejected`]), or there was no
+//! usable answer. The first is about the statement, the second about the service, and they end in different
+//! exit codes.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+
+/// An error in ksqlDB's own words.
+///
+/// Source of the shape: ksqlDB's REST API reference, "Errors"; `error_code` is the HTTP status times 100
+/// plus a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// ksqlDB's code, such as 40001; the HTTP status times 100 where the answer has none.
+    pub code: u32,
+    /// ksqlDB's message.
+    pub message: String,
+    /// The statement the message is about, where ksqlDB names one.
+    pub statement: Option<String>,
+}
+
+/// A statement could not be parsed or does not make sense.
+pub const BAD_STATEMENT: u32 = 40001;
+
+impl ServerError {
+    /// Reads an error object, also one that stands in the midst of rows.
+    pub fn from_json(body: &Value) -> Option<Self> {
+        let code = body.get("error_code")?.as_u64()?;
+        Some(Self {
+            code: u32::try_from(code).ok()?,
+            message: body.get("message")?.as_str()?.to_owned(),
+            statement: body
+                .get("statementText")
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned),
+        })
+    }
+
+    /// Whether a `CREATE` was refused only because the thing is there already.
+    pub fn is_already_exists(&self) -> bool {
+        says_already_exists(&self.message)
+    }
+}
+
+/// Whether a message of ksqlDB says that what was to be created is there already. ksqlDB has no code of its
+/// own for this; its Java client decides by the same words.
+pub(super) fn says_already_exists(message: &str) -> bool {
+    message.starts_with("Cannot add") && message.contains("already exists")
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.message.trim_end(), self.code)
+    }
+}
+
+/// A failed exchange with a ksqlDB server.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL of the server is not one.
+    #[error("the ksqlDB address `{url}` is not a URL")]
+    InvalidUrl {
+        /// What was given.
+        url: String,
+    },
+    /// No connection, or none in time.
+    #[error("cannot reach ksqlDB at {url}: {reason}")]
+    Unreachable {
+        /// The server.
+        url: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The connection ended in the middle of an answer.
+    #[error("ksqlDB at {url} ended the connection in the middle of an answer: {reason}")]
+    Lost {
+        /// The server.
+        url: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// Nothing came within the time an answer may take.
+    #[error("ksqlDB at {url} did not answer within {} s", after.as_secs())]
+    TimedOut {
+        /// The server.
+        url: String,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// The server refused, in its own words.
+    #[error("ksqlDB: {0}")]
+    Rejected(ServerError),
+    /// Something answered that does not speak ksqlDB's protocol.
+    #[error("{url} does not answer like ksqlDB: {problem}")]
+    UnexpectedAnswer {
+        /// What was asked.
+        url: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// Whether asking again later may help: the service is away, starting, or ending.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } => true,
+            Self::Rejected(error) => error.code / 100 == 503,
+            Self::InvalidUrl { .. } | Self::UnexpectedAnswer { .. } => false,
+        }
+    }
+}
+
+impl Diagnose for Error {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::InvalidUrl { .. } => ExitCode::Usage,
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } => ExitCode::NotRunning,
+            Self::Rejected(error) if error.code / 100 == 503 => ExitCode::NotRunning,
+            Self::Rejected(_) => ExitCode::StatementRejected,
+            Self::UnexpectedAnswer { .. } => ExitCode::Internal,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unreachable { .. } => {
+                vec!["start the stack with `osqdemo up`, or see `osqdemo ps`".to_owned()]
+            }
+            Self::Lost { .. } | Self::TimedOut { .. } => {
+                vec!["see what the server wrote with `osqdemo logs ksqldb-server`".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

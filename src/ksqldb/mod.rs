@@ -1,0 +1,18 @@
+//! A client of ksqlDB: its REST API, its scripts, and the statements this project ships.
+//!
+//! Bytes become items ([`rows`]), scripts become statements ([`statement`]), `SET` and the like become a
+//! [`session`]; all of that is pure. [`client`] speaks HTTP, and [`ddl`] submits the shipped statements.
+//! Must not know which server it talks to: ours and Confluent's are the same here.
+
+#[cfg(test)]
+pub(crate) mod canned_server;
+pub mod client;
+pub mod ddl;
+pub mod error;
+pub mod rows;
+pub mod schema;
+pub mod session;
+pub mod statement;
+
+pub use client::{Client, Entity, RowStream, ServerInfo};
+pub use error::{Error, ServerError};

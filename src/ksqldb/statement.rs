@@ -1,0 +1,477 @@
+//! Where one ksqlDB statement ends and the next begins, and what kind of statement it is.
+//!
+//! The server parses; a client only has to cut a script at the semicolons that stand outside strings, quoted
+//! names and comments, to remember where in the file each statement began, and to recognise the few
+//! statements that go to another endpoint or nowhere at all. Pure text: knows nothing of HTTP or files.
+
+use std::fmt;
+
+/// A place in a script. Both numbers start at 1; a column counts characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.line, self.column)
+    }
+}
+
+/// One statement of a script, without the comments before it, with its `;`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text that is sent.
+    pub text: String,
+    /// Where the text begins in the script.
+    pub begins: Position,
+}
+
+/// What a client does with a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Answers with rows (`SELECT`): a streaming request.
+    Query,
+    /// Answers with lines of text (`PRINT`): a streaming request.
+    Print,
+    /// Answers with one result: everything else.
+    Command,
+}
+
+/// A script cut into statements.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Script {
+    /// The complete statements, in order.
+    pub statements: Vec<Statement>,
+    /// What follows the last `;` and is more than space and finished comments.
+    pub unfinished: Option<Statement>,
+}
+
+impl Script {
+    /// Cuts `source`. Every text is a script; whether its statements mean anything is for the server to say.
+    pub fn parse(source: &str) -> Self {
+        let mut script = Self::default();
+        let mut start: Option<usize> = None;
+        let mut positions = Positions::new(source);
+        for lexeme in Lexer::new(source) {
+            match lexeme.kind {
+                LexemeKind::Space => {}
+                LexemeKind::Comment if lexeme.closed => {}
+                // A lone `;` is an empty statement, which ksqlDB does not have.
+                LexemeKind::Semicolon if start.is_none() => {}
+                LexemeKind::Semicolon => {
+                    if let Some(begin) = start.take() {
+                        script.statements.push(positions.statement(begin, lexeme.end));
+                    }
+                }
+                _ => {
+                    start.get_or_insert(lexeme.start);
+                }
+            }
+        }
+        script.unfinished = start.map(|begin| {
+            let text_end = begin + source[begin..].trim_end().len();
+            positions.statement(begin, text_end)
+        });
+        script
+    }
+}
+
+impl Statement {
+    /// The kind, told by the first word.
+    pub fn kind(&self) -> Kind {
+        match self.first_word().as_deref() {
+            Some("SELECT") => Kind::Query,
+            Some("PRINT") => Kind::Print,
+            _ => Kind::Command,
+        }
+    }
+
+    /// The statement on one line, at most `width` characters, for progress and errors.
+    pub fn summary(&self, width: usize) -> String {
+        let mut words = String::new();
+        for lexeme in Lexer::new(&self.text) {
+            match lexeme.kind {
+                LexemeKind::Space | LexemeKind::Comment => {
+                    if !words.is_empty() && !words.ends_with(' ') {
+                        words.push(' ');
+                    }
+                }
+                LexemeKind::Semicolon => {}
+                _ => words.push_str(&self.text[lexeme.start..lexeme.end]),
+            }
+        }
+        let words = words.trim_end();
+        if words.chars().count() <= width {
+            return words.to_owned();
+        }
+        let mut cut: String = words.chars().take(width.saturating_sub(1)).collect();
+        cut.push('…');
+        cut
+    }
+
+    /// Translates a position inside [`Statement::text`] into one of the script.
+    pub fn position_in_script(&self, inside: Position) -> Position {
+        if inside.line <= 1 {
+            Position {
+                line: self.begins.line,
+                column: self.begins.column + inside.column.saturating_sub(1),
+            }
+        } else {
+            Position {
+                line: self.begins.line + inside.line - 1,
+                column: inside.column,
+            }
+        }
+    }
+
+    /// The significant words and symbols, for the statements a client handles itself.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        Lexer::new(&self.text)
+            .filter_map(|lexeme| {
+                let text = &self.text[lexeme.start..lexeme.end];
+                match lexeme.kind {
+                    LexemeKind::Space | LexemeKind::Comment | LexemeKind::Semicolon => None,
+                    LexemeKind::Word => Some(Token::Word(text.to_owned())),
+                    LexemeKind::Quoted if text.starts_with('\'') => Some(Token::Text(unquote(text))),
+                    LexemeKind::Quoted => Some(Token::Word(unquote(text))),
+                    LexemeKind::Symbol => text.chars().next().map(Token::Symbol),
+                }
+            })
+            .collect()
+    }
+
+    fn first_word(&self) -> Option<String> {
+        Lexer::new(&self.text)
+            .find(|lexeme| !matches!(lexeme.kind, LexemeKind::Space | LexemeKind::Comment))
+            .filter(|lexeme| lexeme.kind == LexemeKind::Word)
+            .map(|lexeme| self.text[lexeme.start..lexeme.end].to_ascii_uppercase())
+    }
+}
+
+/// Finds `line L:C` in a message of ksqlDB: where in the statement it found the mistake.
+pub fn position_in_message(message: &str) -> Option<Position> {
+    message.match_indices("line ").find_map(|(at, prefix)| {
+        let rest = &message[at + prefix.len()..];
+        let (line, rest) = leading_number(rest)?;
+        let (column, _) = leading_number(rest.strip_prefix(':')?)?;
+        Some(Position { line, column })
+    })
+}
+
+/// A message of ksqlDB without the `line L:C: ` it begins with, for when the place is told otherwise.
+pub fn without_position(message: &str) -> &str {
+    let stripped = || {
+        let (_, rest) = leading_number(message.strip_prefix("line ")?)?;
+        let (_, rest) = leading_number(rest.strip_prefix(':')?)?;
+        rest.strip_prefix(": ")
+    };
+    stripped().unwrap_or(message)
+}
+
+fn leading_number(text: &str) -> Option<(usize, &str)> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number = text[..digits].parse().ok()?;
+    Some((number, &text[digits..]))
+}
+
+/// A word or symbol of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A keyword or name, without quotes.
+    Word(String),
+    /// A string literal, without quotes.
+    Text(String),
+    /// Anything else.
+    Symbol(char),
+}
+
+/// Removes the quotes of a string or a quoted name; a doubled quote inside stands for one.
+fn unquote(quoted: &str) -> String {
+    let Some(quote) = quoted.chars().next() else {
+        return String::new();
+    };
+    let inside = &quoted[quote.len_utf8()..];
+    let inside = inside.strip_suffix(quote).unwrap_or(inside);
+    let mut doubled = String::from(quote);
+    doubled.push(quote);
+    inside.replace(&doubled, quote.encode_utf8(&mut [0; 4]))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LexemeKind {
+    Space,
+    Comment,
+    Quoted,
+    Word,
+    Symbol,
+    Semicolon,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lexeme {
+    kind: LexemeKind,
+    start: usize,
+    end: usize,
+    /// Whether a comment or quotation has its closing mark.
+    closed: bool,
+}
+
+/// Cuts text into lexemes that cover it without gaps.
+struct Lexer<'a> {
+    source: &'a str,
+    at: usize,
+}
+
+impl<'a> Lexer<'a> {
+    fn new(source: &'a str) -> Self {
+        Self { source, at: 0 }
+    }
+
+    /// The end of a run of characters that satisfy `belongs`, as an offset from the start of `rest`.
+    fn run(rest: &str, belongs: impl Fn(char) -> bool) -> usize {
+        rest.find(|c| !belongs(c)).unwrap_or(rest.len())
+    }
+
+    fn quoted(rest: &str, quote: char) -> (usize, bool) {
+        // A doubled quote closes one quotation and opens the next: the same text for our purpose, except
+        // that both belong to one lexeme.
+        let mut characters = rest.char_indices().skip(1).peekable();
+        while let Some((at, c)) = characters.next() {
+            if c != quote {
+                continue;
+            }
+            match characters.peek() {
+                Some(&(_, next)) if next == quote => {
+                    characters.next();
+                }
+                _ => return (at + c.len_utf8(), true),
+            }
+        }
+        (rest.len(), false)
+    }
+}
+
+impl Iterator for Lexer<'_> {
+    type Item = Lexeme;
+
+    fn next(&mut self) -> Option<Lexeme> {
+        let rest = &self.source[self.at..];
+        let first = rest.chars().next()?;
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut closed = true;
+        let (kind, length) = if first.is_whitespace() {
+            (LexemeKind::Space, Self::run(rest, char::is_whitespace))
+        } else if rest.starts_with("--") {
+            (LexemeKind::Comment, Self::run(rest, |c| c != '\n'))
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            let end = comment.find("*/");
+            closed = end.is_some();
+            (LexemeKind::Comment, end.map_or(rest.len(), |end| end + 4))
+        } else if matches!(first, '\'' | '"' | '`') {
+            let (length, is_closed) = Self::quoted(rest, first);
+            closed = is_closed;
+            (LexemeKind::Quoted, length)
+        } else if first == ';' {
+            (LexemeKind::Semicolon, 1)
+        } else if is_word(first) {
+            (LexemeKind::Word, Self::run(rest, is_word))
+        } else {
+            (LexemeKind::Symbol, first.len_utf8())
+        };
+        let start = self.at;
+        self.at += length;
+        Some(Lexeme {
+            kind,
+            start,
+            end: self.at,
+            closed,
+        })
+    }
+}
+
+/// Counts lines and columns once, from the front to the back.
+struct Positions<'a> {
+    source: &'a str,
+    at: usize,
+    position: Position,
+}
+
+impl<'a> Positions<'a> {
+    fn new(source: &'a str) -> Self {
+        Self {
+            source,
+            at: 0,
+            position: Position { line: 1, column: 1 },
+        }
+    }
+
+    fn statement(&mut self, begin: usize, end: usize) -> Statement {
+        for c in self.source[self.at..begin].chars() {
+            if c == '\n' {
+                self.position = Position {
+                    line: self.position.line + 1,
+                    column: 1,
+                };
+            } else {
+                self.position.column += 1;
+            }
+        }
+        self.at = begin;
+        Statement {
+            text: self.source[begin..end].to_owned(),
+            begins: self.position,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(source: &str) -> Vec<String> {
+        Script::parse(source)
+            .statements
+            .into_iter()
+            .map(|statement| statement.text)
+            .collect()
+    }
+
+    #[test]
+    fn semicolons_inside_strings_names_and_comments_do_not_end_a_statement() {
+        assert_eq!(
+            texts("SELECT 'a;''b;' FROM `x;y` /* ; */ -- ;\n WHERE \"c;\" = 1; LIST TOPICS;"),
+            [
+                "SELECT 'a;''b;' FROM `x;y` /* ; */ -- ;\n WHERE \"c;\" = 1;",
+                "LIST TOPICS;"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_statement_begins_after_the_comments_before_it() {
+        let script = Script::parse("-- one; two\n/* three */\n  LIST\nTOPICS;\n\n  x");
+        assert_eq!(script.statements.len(), 1);
+        assert_eq!(script.statements[0].begins, Position { line: 3, column: 3 });
+        assert_eq!(
+            script.unfinished,
+            Some(Statement {
+                text: "x".to_owned(),
+                begins: Position { line: 6, column: 3 }
+            })
+        );
+    }
+
+    #[test]
+    fn only_comments_and_empty_statements_are_nothing() {
+        assert_eq!(Script::parse("-- a\n;; /* b */ ;\n"), Script::default());
+        assert!(Script::parse("LIST TOPICS; /* open").unfinished.is_some());
+        assert!(Script::parse("SELECT 'open;").unfinished.is_some());
+    }
+
+    #[test]
+    fn the_kind_is_told_by_the_first_word_after_comments() {
+        let kind = |source: &str| Script::parse(source).statements[0].kind();
+        assert_eq!(kind("select 1;"), Kind::Query);
+        assert_eq!(kind("PRINT 'processes' FROM BEGINNING;"), Kind::Print);
+        assert_eq!(kind("EXPLAIN SELECT 1;"), Kind::Command);
+        assert_eq!(kind("'select';"), Kind::Command);
+    }
+
+    #[test]
+    fn a_message_position_is_translated_to_the_script() {
+        let script = Script::parse("\n\n   CREATE STREM x\n  AS y;");
+        let statement = &script.statements[0];
+        let inside = position_in_message("line 1:8: Syntax Error\nUnknown").unwrap();
+        assert_eq!(
+            statement.position_in_script(inside),
+            Position { line: 3, column: 11 }
+        );
+        let second = Position { line: 2, column: 3 };
+        assert_eq!(
+            statement.position_in_script(second),
+            Position { line: 4, column: 3 }
+        );
+        assert_eq!(position_in_message("deadline x, no line"), None);
+    }
+
+    #[test]
+    fn a_summary_is_one_line_without_comments() {
+        let script = Script::parse("CREATE -- why\n  STREAM   x (a INT);");
+        assert_eq!(script.statements[0].summary(80), "CREATE STREAM x (a INT)");
+        assert_eq!(script.statements[0].summary(8), "CREATE …");
+    }
+
+    #[test]
+    fn the_shipped_statements_are_complete() {
+        for source in [
+            include_str!("../../ksql/01-sources.sql"),
+            include_str!("../../ksql/02-streams.sql"),
+            include_str!("../../ksql/03-precise.sql"),
+            include_str!("../../ksql/queries/original.sql"),
+            include_str!("../../ksql/queries/precise.sql"),
+        ] {
+            let script = Script::parse(source);
+            assert!(!script.statements.is_empty());
+            assert_eq!(script.unfinished, None);
+        }
+    }
+
+    /// A piece of a script that holds no statement end of its own.
+    fn piece() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-zA-Z_][a-zA-Z0-9_]{0,8}",
+            "'[^']{0,8}(''[^']{0,4})?'",
+            "`[^`]{0,8}`",
+            "\"[^\"]{0,8}\"",
+            "[(),.=<>+*\\[\\]]",
+            "-- [^\n]{0,8}\n",
+            "/\\*[^*/]{0,8}\\*/",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_cut_without_loss_and_without_panic(source in any::<String>()) {
+            let script = Script::parse(&source);
+            let mut rest = source.as_str();
+            for statement in script.statements.iter().chain(&script.unfinished) {
+                let at = rest.find(&statement.text);
+                prop_assert!(at.is_some());
+                rest = &rest[at.unwrap_or(0) + statement.text.len()..];
+                let line = source.split('\n').nth(statement.begins.line - 1).unwrap_or("");
+                let tail: String = line.chars().skip(statement.begins.column - 1).collect();
+                prop_assert_eq!(tail.chars().next(), statement.text.chars().next());
+            }
+        }
+
+        #[test]
+        fn statements_joined_are_cut_where_they_were_joined(
+            statements in prop::collection::vec(
+                ("[a-z]{1,6}", prop::collection::vec(piece(), 0..6)), 0..6)
+        ) {
+            let statements: Vec<String> = statements
+                .into_iter()
+                .map(|(word, pieces)| format!("{word} {};", pieces.join(" ")))
+                .collect();
+            let script = Script::parse(&statements.join("\n"));
+            let cut: Vec<String> = script.statements.into_iter().map(|s| s.text).collect();
+            prop_assert_eq!(cut, statements);
+            prop_assert_eq!(script.unfinished, None);
+        }
+
+        #[test]
+        fn cutting_again_changes_nothing(source in any::<String>()) {
+            for statement in Script::parse(&source).statements {
+                let again = Script::parse(&statement.text);
+                prop_assert_eq!(again.statements.len(), 1);
+                prop_assert_eq!(&again.statements[0].text, &statement.text);
+            }
+        }
+    }
+}

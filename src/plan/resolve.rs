@@ -1,0 +1,184 @@
+//! From a stack and the user's choices to what is wanted: every service with its port, its arguments and the
+//! hash that tells one definition from another. Pure: free ports and program identities are handed in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::stack::{Probe, Role, Service, ServiceName, Stack};
+
+/// What the user and the machine decide about a stack.
+pub struct Choices<'a> {
+    /// The port of every service that publishes one.
+    pub ports: &'a BTreeMap<ServiceName, u16>,
+    /// The project's folder.
+    pub folder: &'a Path,
+    /// What identifies the programs and files that a role runs: part of the hash.
+    pub identity: &'a dyn Fn(Role) -> String,
+}
+
+/// A service as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// Its name.
+    pub name: ServiceName,
+    /// What it is in the demo.
+    pub role: Role,
+    /// How its health is asked.
+    pub probe: Probe,
+    /// The port for clients on this machine.
+    pub port: Option<u16>,
+    /// The arguments of `osqdemo` that run it as a process.
+    pub arguments: Vec<String>,
+    /// The services that must be healthy before it starts.
+    pub depends_on: Vec<ServiceName>,
+    /// How long one start may take until it is healthy.
+    pub deadline: Duration,
+    /// How long it may take to end when asked to.
+    pub stop_grace: Duration,
+    /// Tells this definition from any other one.
+    pub config_hash: String,
+}
+
+/// Why a stack cannot be resolved.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ResolveError {
+    /// The stack file names something that does not exist.
+    #[error("service `{service}`: unknown placeholder `{{{placeholder}}}` in its command")]
+    UnknownPlaceholder {
+        /// The service.
+        service: ServiceName,
+        /// The name between the braces.
+        placeholder: String,
+    },
+}
+
+impl Diagnose for ResolveError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+/// Resolves a stack; the services come in an order in which dependencies come first.
+///
+/// # Errors
+/// [`ResolveError`].
+pub fn resolve(stack: &Stack, choices: &Choices<'_>) -> Result<Vec<ServiceSpec>, ResolveError> {
+    in_dependency_order(stack)
+        .into_iter()
+        .map(|service| resolve_service(service, stack, choices))
+        .collect()
+}
+
+fn resolve_service(
+    service: &Service,
+    stack: &Stack,
+    choices: &Choices<'_>,
+) -> Result<ServiceSpec, ResolveError> {
+    let port = choices.ports.get(&service.name).copied();
+    let arguments = service
+        .native_command
+        .iter()
+        .map(|argument| fill_in(argument, service, stack, choices))
+        .collect::<Result<Vec<_>, _>>()?;
+    let identity = (choices.identity)(service.role);
+    let definition = json!({
+        "service": service,
+        "port": port,
+        "arguments": arguments,
+        "identity": identity,
+        // Who talks to a service is told its address, and has to be told again when that changes.
+        "dependencies": service
+            .depends_on
+            .iter()
+            .map(|dependency| (dependency.as_str(), choices.ports.get(dependency)))
+            .collect::<Vec<_>>(),
+    });
+    let config_hash = Sha256::digest(definition.to_string())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(ServiceSpec {
+        name: service.name.clone(),
+        role: service.role,
+        probe: service.probe,
+        port,
+        arguments,
+        depends_on: service.depends_on.clone(),
+        deadline: service.deadline,
+        stop_grace: service.stop_grace,
+        config_hash,
+    })
+}
+
+/// Replaces the placeholders of one argument.
+fn fill_in(
+    argument: &str,
+    service: &Service,
+    stack: &Stack,
+    choices: &Choices<'_>,
+) -> Result<String, ResolveError> {
+    let mut filled = String::new();
+    let mut rest = argument;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
+        let port_of = |name: &str| {
+            stack
+                .service(name)
+                .and_then(|service| choices.ports.get(&service.name))
+                .copied()
+        };
+        let value = match placeholder {
+            "data" => Some(
+                choices
+                    .folder
+                    .join("data")
+                    .join(service.name.as_str())
+                    .display()
+                    .to_string(),
+            ),
+            "spec" => Some(
+                choices
+                    .folder
+                    .join("hosts")
+                    .join(service.name.as_str())
+                    .join("init.json")
+                    .display()
+                    .to_string(),
+            ),
+            "port" => port_of(service.name.as_str()).map(|port| port.to_string()),
+            other => port_of(other).map(|port| format!("127.0.0.1:{port}")),
+        };
+        filled.push_str(&value.ok_or_else(|| ResolveError::UnknownPlaceholder {
+            service: service.name.clone(),
+            placeholder: placeholder.to_owned(),
+        })?);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// The services so that dependencies come first, otherwise in the order of the file. A stack has no cycle.
+fn in_dependency_order(stack: &Stack) -> Vec<&Service> {
+    let mut ordered: Vec<&Service> = Vec::new();
+    while ordered.len() < stack.services.len() {
+        let is_placed = |name: &ServiceName| ordered.iter().any(|service| service.name == *name);
+        let ready: Vec<&Service> = stack
+            .services
+            .iter()
+            .filter(|service| !is_placed(&service.name) && service.depends_on.iter().all(is_placed))
+            .collect();
+        if ready.is_empty() {
+            break;
+        }
+        ordered.extend(ready);
+    }
+    ordered
+}

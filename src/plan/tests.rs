@@ -1,0 +1,176 @@
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::stack::Stack;
+
+fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
+    let stack = Stack::lite().expect("the embedded stack");
+    let ports = ports
+        .iter()
+        .map(|(name, port)| (ServiceName::new(*name), *port))
+        .collect();
+    let identity = |_| identity.to_owned();
+    let choices = Choices {
+        ports: &ports,
+        folder: Path::new("/state/demo"),
+        identity: &identity,
+    };
+    resolve(&stack, &choices).expect("a stack that resolves")
+}
+
+fn usual() -> Vec<ServiceSpec> {
+    desired(&[("broker", 9092), ("ksqldb-server", 8088)], "osqdemo 1")
+}
+
+fn running(desired: &[ServiceSpec]) -> Observed {
+    let services = desired.iter().map(|spec| {
+        (
+            spec.name.clone(),
+            ObservedService {
+                state: ServiceState::Running { pid: 7 },
+                config_hash: spec.config_hash.clone(),
+                port: spec.port,
+                started_at: 0,
+                restarts: 0,
+            },
+        )
+    });
+    Observed {
+        supervisor: SupervisorState::Running { pid: 6 },
+        services: services.collect(),
+    }
+}
+
+fn with_state(service: &str, state: ServiceState) -> Observed {
+    let mut observed = running(&usual());
+    if let Some(service) = observed.services.get_mut(&ServiceName::new(service)) {
+        service.state = state;
+    }
+    observed
+}
+
+#[test]
+fn arguments_are_filled_in() {
+    let lines: Vec<String> = usual()
+        .iter()
+        .map(|spec| format!("{}: {}", spec.name, spec.arguments.join(" ")))
+        .collect();
+    assert_snapshot!(lines.join("\n"), @r"
+    broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092
+    ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092
+    host1: host-init /state/demo/hosts/host1/init.json
+    host2: host-init /state/demo/hosts/host2/init.json
+    ");
+}
+
+#[test]
+fn nothing_is_there() {
+    let observed = Observed {
+        supervisor: SupervisorState::Absent,
+        services: BTreeMap::new(),
+    };
+    assert_snapshot!(Plan::make(&usual(), &observed), @r"
+    1. start the supervisor (not running)
+    2. start broker (not running), after 1
+    3. start ksqldb-server (not running), after 1, 2
+    4. start host1 (not running), after 1, 2
+    5. start host2 (not running), after 1, 2
+    ");
+}
+
+#[test]
+fn everything_is_there() {
+    assert!(Plan::make(&usual(), &running(&usual())).is_empty());
+}
+
+#[test]
+fn a_service_ended() {
+    let observed = with_state("ksqldb-server", ServiceState::Exited { exit: Exit::Code(1) });
+    assert_snapshot!(Plan::make(&usual(), &observed), @"1. start ksqldb-server (ended unexpectedly: exit status 1)");
+}
+
+#[test]
+fn a_service_keeps_ending() {
+    let observed = with_state(
+        "broker",
+        ServiceState::Restarting {
+            exit: Exit::Signal(9),
+        },
+    );
+    assert_snapshot!(Plan::make(&usual(), &observed), @r"
+    1. stop broker (ended unexpectedly: killed by signal 9 (SIGKILL))
+    2. start broker (ended unexpectedly: killed by signal 9 (SIGKILL)), after 1
+    ");
+}
+
+#[test]
+fn the_port_of_the_broker_changed() {
+    let wanted = desired(&[("broker", 19092), ("ksqldb-server", 8088)], "osqdemo 1");
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
+    1. stop host2 (its definition or program changed)
+    2. stop host1 (its definition or program changed)
+    3. stop ksqldb-server (its definition or program changed)
+    4. stop broker (port changed from 9092 to 19092), after 1, 2, 3
+    5. start broker (port changed from 9092 to 19092), after 4
+    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
+    7. start host1 (its definition or program changed), after 2, 4, 5
+    8. start host2 (its definition or program changed), after 1, 4, 5
+    ");
+}
+
+#[test]
+fn the_port_of_ksqldb_changed() {
+    let wanted = desired(&[("broker", 9092), ("ksqldb-server", 18088)], "osqdemo 1");
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
+    1. stop ksqldb-server (port changed from 8088 to 18088)
+    2. start ksqldb-server (port changed from 8088 to 18088), after 1
+    ");
+}
+
+#[test]
+fn the_program_changed() {
+    let wanted = desired(&[("broker", 9092), ("ksqldb-server", 8088)], "osqdemo 2");
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
+    1. stop host2 (its definition or program changed)
+    2. stop host1 (its definition or program changed)
+    3. stop ksqldb-server (its definition or program changed)
+    4. stop broker (its definition or program changed), after 1, 2, 3
+    5. start broker (its definition or program changed), after 4
+    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
+    7. start host1 (its definition or program changed), after 2, 4, 5
+    8. start host2 (its definition or program changed), after 1, 4, 5
+    ");
+}
+
+#[test]
+fn the_supervisor_is_gone() {
+    let mut observed = with_state("host1", ServiceState::Leftover { pid: 9 });
+    observed.supervisor = SupervisorState::Lost { pid: 6 };
+    observed.services.retain(|name, _| name.as_str() == "host1");
+    assert_snapshot!(Plan::make(&usual(), &observed), @r"
+    1. end what is left of host1 (the supervisor (process 6) is gone)
+    2. start the supervisor (the supervisor (process 6) is gone), after 1
+    3. start broker (the supervisor (process 6) is gone), after 2
+    4. start ksqldb-server (the supervisor (process 6) is gone), after 2, 3
+    5. start host1 (the supervisor (process 6) is gone), after 1, 2, 3
+    6. start host2 (the supervisor (process 6) is gone), after 2, 3
+    ");
+}
+
+#[test]
+fn a_service_is_not_wanted() {
+    let mut wanted = usual();
+    wanted.retain(|spec| spec.name.as_str() != "host2");
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @"1. stop host2 (not in the stack)");
+}
+
+#[test]
+fn a_restart_is_requested() {
+    let plan = Plan::restart(&usual(), &running(&usual()), &ServiceName::new("host2"));
+    assert_snapshot!(plan, @r"
+    1. stop host2 (requested)
+    2. start host2 (requested), after 1
+    ");
+}

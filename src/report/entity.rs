@@ -1,0 +1,477 @@
+//! ksqlDB's answers as text: lists as tables, descriptions as blocks, messages as they are.
+//!
+//! Servers of different versions answer with different fields, so every field is optional here, and an answer
+//! of a shape that is not known is shown as JSON rather than hidden.
+
+use serde_json::{Map, Value};
+
+use super::table::{printable, table};
+use crate::ksqldb::Entity;
+
+/// The answer as it is shown, without a line break at the end.
+pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
+    let body = entity.body();
+    let text = match entity.kind() {
+        "currentStatus" | "warning_entity" | "assert_topic" | "drop_connector" => {
+            entity.message().map(printable)
+        }
+        "streams" => sources(body, "streams", width),
+        "tables" => sources(body, "tables", width),
+        "kafka_topics" | "kafka_topics_extended" => topics(body, width),
+        "queries" => queries(body, width),
+        "sourceDescription" => body
+            .get("sourceDescription")
+            .map(|source| source_description(source, width)),
+        "source_descriptions" => all(body, "sourceDescriptions", width, source_description),
+        "queryDescription" => body
+            .get("queryDescription")
+            .map(|query| query_description(query, width)),
+        "query_descriptions" => all(body, "queryDescriptions", width, query_description),
+        "properties" => properties(body, width),
+        "function_names" => functions(body, width),
+        "describe_function" => Some(describe_function(body, width)),
+        "terminate_query" => Some(format!(
+            "Query {} {}.",
+            field(body, "queryId"),
+            match body.get("wasTerminated").and_then(Value::as_bool) {
+                Some(true) => "terminated",
+                _ => "was not terminated",
+            }
+        )),
+        "executionPlan" => Some(field(body, "executionPlan")),
+        _ => None,
+    };
+    let mut text = text.unwrap_or_else(|| {
+        serde_json::to_string_pretty(body).unwrap_or_else(|_| Value::from(body.clone()).to_string())
+    });
+    for warning in entity.warnings() {
+        text.push_str("\nwarning: ");
+        text.push_str(&printable(warning));
+    }
+    text
+}
+
+/// A value in a cell: text without quotes, everything else as compact JSON.
+pub fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn field(object: &Map<String, Value>, name: &str) -> String {
+    match object.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Array(values)) => values.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Some(value) => cell(value),
+    }
+}
+
+fn objects<'a>(
+    body: &'a Map<String, Value>,
+    name: &str,
+) -> Option<impl Iterator<Item = &'a Map<String, Value>> + use<'a>> {
+    let list = body.get(name)?.as_array()?;
+    Some(list.iter().filter_map(Value::as_object))
+}
+
+/// A list as a table: each column a header and how its cell is read.
+fn list<const N: usize>(
+    body: &Map<String, Value>,
+    name: &str,
+    headers: [&str; N],
+    width: Option<usize>,
+    row: impl Fn(&Map<String, Value>) -> [String; N],
+) -> Option<String> {
+    let rows: Vec<Vec<String>> = objects(body, name)?.map(|item| row(item).into()).collect();
+    if rows.is_empty() {
+        return Some(format!("no {}", name.replace('_', " ")));
+    }
+    Some(table(&headers, &rows, width))
+}
+
+fn sources(body: &Map<String, Value>, name: &str, width: Option<usize>) -> Option<String> {
+    let headers = ["NAME", "TOPIC", "KEY FORMAT", "VALUE FORMAT", "WINDOWED"];
+    list(body, name, headers, width, |source| {
+        [
+            field(source, "name"),
+            field(source, "topic"),
+            field(source, "keyFormat"),
+            // Servers before 0.10 know one format only.
+            match source.get("valueFormat") {
+                Some(_) => field(source, "valueFormat"),
+                None => field(source, "format"),
+            },
+            field(source, "isWindowed"),
+        ]
+    })
+}
+
+fn topics(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
+    let headers = ["TOPIC", "PARTITIONS", "REPLICAS"];
+    list(body, "topics", headers, width, |topic| {
+        let replicas = topic.get("replicaInfo").and_then(Value::as_array);
+        [
+            field(topic, "name"),
+            replicas.map_or_else(String::new, |replicas| replicas.len().to_string()),
+            replicas
+                .and_then(|replicas| replicas.first())
+                .map_or_else(String::new, cell),
+        ]
+    })
+}
+
+fn queries(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
+    list(body, "queries", QUERY_HEADERS, width, |query| {
+        query_row(query, width)
+    })
+}
+
+const QUERY_HEADERS: [&str; 5] = ["QUERY ID", "TYPE", "STATE", "SINK", "QUERY"];
+/// How much of a query's text a list shows; a description shows all of it.
+const QUERY_EXCERPT: usize = 48;
+
+fn query_row(query: &Map<String, Value>, width: Option<usize>) -> [String; 5] {
+    let state = match query.get("statusCount").and_then(Value::as_object) {
+        Some(counts) => counts
+            .iter()
+            .map(|(state, count)| format!("{state}:{count}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        None => field(query, "state"),
+    };
+    [
+        field(query, "id"),
+        field(query, "queryType"),
+        state,
+        field(query, "sinks"),
+        match width {
+            Some(_) => excerpt(&one_line(&field(query, "queryString")), QUERY_EXCERPT),
+            None => one_line(&field(query, "queryString")),
+        },
+    ]
+}
+
+fn excerpt(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    text.chars().take(length.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn all(
+    body: &Map<String, Value>,
+    name: &str,
+    width: Option<usize>,
+    describe: impl Fn(&Value, Option<usize>) -> String,
+) -> Option<String> {
+    let descriptions: Vec<String> = body
+        .get(name)?
+        .as_array()?
+        .iter()
+        .map(|item| describe(item, width))
+        .collect();
+    Some(descriptions.join("\n\n"))
+}
+
+/// `name  value` lines, without those that have no value.
+fn facts(facts: &[(&str, String)]) -> String {
+    let facts: Vec<&(&str, String)> = facts.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let longest = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    facts
+        .iter()
+        .map(|(name, value)| format!("{name:<longest$}  {}", printable(value)))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn source_description(source: &Value, width: Option<usize>) -> String {
+    let Some(source) = source.as_object() else {
+        return source.to_string();
+    };
+    let mut parts = vec![facts(&[
+        ("Name", field(source, "name")),
+        ("Type", field(source, "type")),
+        ("Topic", field(source, "topic")),
+        ("Window", field(source, "windowType")),
+        ("Timestamp", field(source, "timestamp")),
+        ("Key format", field(source, "keyFormat")),
+        ("Value format", field(source, "valueFormat")),
+        ("Statement", one_line(&field(source, "statement"))),
+    ])];
+    parts.extend(fields(source, width));
+    for (title, name) in [
+        ("Queries that read it", "readQueries"),
+        ("Queries that write it", "writeQueries"),
+    ] {
+        let rows: Vec<Vec<String>> = objects(source, name)
+            .into_iter()
+            .flatten()
+            .map(|query| query_row(query, width).into())
+            .collect();
+        if !rows.is_empty() {
+            parts.push(format!("{title}\n{}", table(&QUERY_HEADERS, &rows, width)));
+        }
+    }
+    for (title, name) in [("Statistics", "statistics"), ("Errors", "errorStats")] {
+        let text = field(source, name);
+        if !text.trim().is_empty() {
+            parts.push(format!("{title}  {}", printable(text.trim())));
+        }
+    }
+    parts.join("\n\n")
+}
+
+fn query_description(query: &Value, width: Option<usize>) -> String {
+    let Some(query) = query.as_object() else {
+        return query.to_string();
+    };
+    let mut parts = vec![facts(&[
+        ("Query", field(query, "id")),
+        ("Type", field(query, "queryType")),
+        ("State", field(query, "state")),
+        ("Sources", field(query, "sources")),
+        ("Sinks", field(query, "sinks")),
+        ("Statement", one_line(&field(query, "statementText"))),
+    ])];
+    parts.extend(fields(query, width));
+    for (title, name) in [("Execution plan", "executionPlan"), ("Topology", "topology")] {
+        let text = field(query, name);
+        if !text.trim().is_empty() {
+            let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
+            parts.push(format!("{title}\n{}", lines.join("\n")));
+        }
+    }
+    parts.join("\n\n")
+}
+
+/// The columns of a source or a query.
+fn fields(owner: &Map<String, Value>, width: Option<usize>) -> Option<String> {
+    let rows: Vec<Vec<String>> = objects(owner, "fields")?
+        .map(|column| {
+            let schema = column.get("schema").map_or_else(String::new, schema_type);
+            let role = field(column, "type");
+            let schema = if role.is_empty() {
+                schema
+            } else {
+                format!("{schema} ({})", role.to_lowercase())
+            };
+            vec![field(column, "name"), schema]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| table(&["FIELD", "TYPE"], &rows, width))
+}
+
+/// A type as SQL writes it.
+fn schema_type(schema: &Value) -> String {
+    let base = schema["type"].as_str().unwrap_or("?");
+    match base {
+        "STRING" => "VARCHAR".to_owned(),
+        "ARRAY" => format!("ARRAY<{}>", schema_type(&schema["memberSchema"])),
+        "MAP" => format!("MAP<VARCHAR, {}>", schema_type(&schema["memberSchema"])),
+        "STRUCT" => {
+            let fields: Vec<String> = schema["fields"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|field| {
+                    let name = field["name"].as_str().unwrap_or("?");
+                    format!("{name} {}", schema_type(&field["schema"]))
+                })
+                .collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        "DECIMAL" => match (&schema["parameters"]["precision"], &schema["parameters"]["scale"]) {
+            (Value::Null, _) | (_, Value::Null) => base.to_owned(),
+            (precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        },
+        _ => base.to_owned(),
+    }
+}
+
+fn properties(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
+    match body.get("properties")? {
+        Value::Array(_) => list(
+            body,
+            "properties",
+            ["PROPERTY", "SCOPE", "VALUE"],
+            width,
+            |property| {
+                [
+                    field(property, "name"),
+                    field(property, "scope"),
+                    field(property, "value"),
+                ]
+            },
+        ),
+        // 0.6 sends an object.
+        Value::Object(properties) => {
+            let rows: Vec<Vec<String>> = properties
+                .iter()
+                .map(|(name, value)| vec![name.clone(), cell(value)])
+                .collect();
+            Some(table(&["PROPERTY", "VALUE"], &rows, width))
+        }
+        _ => None,
+    }
+}
+
+fn functions(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
+    list(
+        body,
+        "functions",
+        ["FUNCTION", "CATEGORY", "TYPE"],
+        width,
+        |function| {
+            [
+                field(function, "name"),
+                field(function, "category"),
+                field(function, "type"),
+            ]
+        },
+    )
+}
+
+fn describe_function(body: &Map<String, Value>, width: Option<usize>) -> String {
+    let mut parts = vec![facts(&[
+        ("Name", field(body, "name")),
+        ("Type", field(body, "type")),
+        ("Description", field(body, "description")),
+    ])];
+    let rows: Vec<Vec<String>> = objects(body, "functions")
+        .into_iter()
+        .flatten()
+        .map(|variant| {
+            let arguments: Vec<String> = objects(variant, "arguments")
+                .into_iter()
+                .flatten()
+                .map(|argument| format!("{} {}", field(argument, "name"), field(argument, "type")))
+                .collect();
+            vec![
+                arguments.join(", ").trim().to_owned(),
+                field(variant, "returnType"),
+                field(variant, "description"),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        parts.push(table(&["ARGUMENTS", "RETURNS", "DESCRIPTION"], &rows, width));
+    }
+    parts.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn show(body: Value, width: usize) -> String {
+        entity_text(&Entity::try_from(body).unwrap(), Some(width))
+    }
+
+    fn streams() -> Value {
+        json!({"@type": "streams", "statementText": "LIST STREAMS;", "warnings": [], "streams": [
+            {"type": "STREAM", "name": "PROCESSES", "topic": "processes", "keyFormat": "KAFKA", "valueFormat": "JSON", "isWindowed": false},
+            {"type": "STREAM", "name": "PROC", "topic": "PROC", "keyFormat": "KAFKA", "valueFormat": "JSON", "isWindowed": false}
+        ]})
+    }
+
+    #[test]
+    fn streams_at_two_widths() {
+        insta::assert_snapshot!(show(streams(), 80), @r"
+        NAME       TOPIC      KEY FORMAT  VALUE FORMAT  WINDOWED
+        ─────────  ─────────  ──────────  ────────────  ────────
+        PROCESSES  processes  KAFKA       JSON          false
+        PROC       PROC       KAFKA       JSON          false
+        ");
+        insta::assert_snapshot!(show(streams(), 40), @r"
+        NAME          PROCESSES
+        TOPIC         processes
+        KEY FORMAT    KAFKA
+        VALUE FORMAT  JSON
+        WINDOWED      false
+
+        NAME          PROC
+        TOPIC         PROC
+        KEY FORMAT    KAFKA
+        VALUE FORMAT  JSON
+        WINDOWED      false
+        ");
+    }
+
+    #[test]
+    fn lists_of_0_6_and_empty_ones() {
+        insta::assert_snapshot!(show(json!({"@type": "streams", "streams": [{"type": "STREAM", "name": "A", "topic": "a", "format": "JSON"}]}), 80), @r"
+        NAME  TOPIC  KEY FORMAT  VALUE FORMAT  WINDOWED
+        ────  ─────  ──────────  ────────────  ────────
+        A     a                  JSON
+        ");
+        insta::assert_snapshot!(show(json!({"@type": "tables", "tables": []}), 80), @"no tables");
+    }
+
+    #[test]
+    fn a_description() {
+        let body = json!({"@type": "sourceDescription", "sourceDescription": {
+            "name": "PROC", "windowType": null, "readQueries": [], "type": "STREAM", "topic": "PROC",
+            "writeQueries": [{"queryString": "CREATE STREAM PROC AS\n  SELECT 1;", "sinks": ["PROC"], "id": "CSAS_PROC_5", "statusCount": {"RUNNING": 1}, "queryType": "PERSISTENT", "state": "RUNNING"}],
+            "fields": [
+                {"name": "K", "schema": {"type": "STRING", "fields": null, "memberSchema": null}, "type": "KEY"},
+                {"name": "M", "schema": {"type": "MAP", "memberSchema": {"type": "ARRAY", "memberSchema": {"type": "STRUCT", "fields": [{"name": "D", "schema": {"type": "DECIMAL", "parameters": {"precision": 4, "scale": 2}}}]}}}}
+            ],
+            "timestamp": "", "statistics": "", "errorStats": "", "keyFormat": "KAFKA", "valueFormat": "JSON", "statement": "CREATE STREAM PROC AS\n  SELECT 1;"
+        }, "warnings": [{"message": "old"}]});
+        insta::assert_snapshot!(show(body, 80), @r"
+        Name          PROC
+        Type          STREAM
+        Topic         PROC
+        Key format    KAFKA
+        Value format  JSON
+        Statement     CREATE STREAM PROC AS SELECT 1;
+
+        FIELD  TYPE
+        ─────  ────────────────────────────────────────────
+        K      VARCHAR (key)
+        M      MAP<VARCHAR, ARRAY<STRUCT<D DECIMAL(4, 2)>>>
+
+        Queries that write it
+        QUERY ID     TYPE        STATE      SINK  QUERY
+        ───────────  ──────────  ─────────  ────  ───────────────────────────────
+        CSAS_PROC_5  PERSISTENT  RUNNING:1  PROC  CREATE STREAM PROC AS SELECT 1;
+        warning: old
+        ");
+    }
+
+    #[test]
+    fn messages_and_unknown_answers() {
+        insta::assert_snapshot!(show(json!({"@type": "currentStatus", "commandStatus": {"status": "SUCCESS", "message": "Stream created"}}), 40), @"Stream created");
+        insta::assert_snapshot!(show(json!({"@type": "terminate_query", "queryId": "transient_1", "wasTerminated": true}), 40), @"Query transient_1 terminated.");
+        insta::assert_snapshot!(show(json!({"@type": "new_thing", "a": [1]}), 40), @r#"
+        {
+          "@type": "new_thing",
+          "a": [
+            1
+          ]
+        }
+        "#);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_is_a_panic(kind in prop::sample::select(vec![
+            "streams", "tables", "kafka_topics", "queries", "sourceDescription", "source_descriptions",
+            "queryDescription", "properties", "function_names", "describe_function", "currentStatus",
+        ]), field in prop::sample::select(vec![
+            "streams", "topics", "queries", "sourceDescription", "properties", "functions", "fields",
+        ]), width in 0_usize..90, wrong in prop::sample::select(vec![
+            json!(null), json!([]), json!([1, null, {"fields": [{"schema": 3}]}]), json!({"fields": 1}), json!("x"),
+        ])) {
+            show(json!({"@type": kind, field: wrong}), width);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The error that ends a command, as text and as JSON: the cause first, then the evidence, then the hints.
+
+use serde_json::json;
+
+use crate::error::Failure;
+use crate::events::SCHEMA_VERSION;
+use crate::settings::Colour;
+
+/// The whole report of an error, several lines without the last line break.
+pub(super) fn as_text(failure: &Failure, colour: Colour) -> String {
+    let (red, cyan, plain) = match colour {
+        Colour::Always => ("\u{1b}[1;31m", "\u{1b}[1;36m", "\u{1b}[0m"),
+        Colour::Never => ("", "", ""),
+    };
+    let diagnosis = failure.diagnosis();
+    let mut text = format!("{red}error{plain}: {diagnosis}");
+    for cause in causes(failure) {
+        text.push_str("\n  caused by: ");
+        text.push_str(&cause);
+    }
+    for line in diagnosis.details() {
+        text.push_str("\n  ");
+        text.push_str(&line);
+    }
+    for hint in diagnosis.hints() {
+        text.push_str(&format!("\n{cyan}hint{plain}: {hint}"));
+    }
+    text
+}
+
+/// The same as one JSON object.
+pub(super) fn as_json(failure: &Failure) -> String {
+    let diagnosis = failure.diagnosis();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "time": jiff::Timestamp::now().to_string(),
+        "event": "failed",
+        "exit_code": diagnosis.exit_code() as u8,
+        "error": diagnosis.to_string(),
+        "causes": causes(failure),
+        "details": diagnosis.details(),
+        "hints": diagnosis.hints(),
+    })
+    .to_string()
+}
+
+/// The chain of causes, without those whose text the message above already carries.
+fn causes(failure: &Failure) -> Vec<String> {
+    let mut said = failure.diagnosis().to_string();
+    let mut causes = Vec::new();
+    let mut next = failure.diagnosis().source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said.clone_from(&text);
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes
+}

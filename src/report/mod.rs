@@ -1,0 +1,238 @@
+//! The only place that prints. Data goes to standard output, progress and errors to standard error.
+//!
+//! A [`Reporter`] is handed to whoever has something to tell: [`Reporter::emit`] takes an [`Event`] and gives
+//! it to one renderer (terminal, plain lines, JSON lines, or none when quiet); [`Reporter::data`] writes what
+//! the user asked for, as text or as a JSON line. Renderers only consume: no decision is taken here.
+
+pub mod entity;
+mod failure;
+mod json;
+pub mod junit;
+mod plain;
+pub mod report_file;
+pub mod scenario;
+pub mod table;
+mod terminal;
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Diagnose, Failure, Result};
+use crate::events::Event;
+use crate::exit_code::ExitCode;
+use crate::settings::{Format, OutputSettings, Verbosity};
+
+/// How often a renderer that wants a heartbeat is asked whether one is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Shows events and writes data. A cheap clone.
+#[derive(Clone)]
+pub struct Reporter {
+    shared: Arc<Shared>,
+}
+
+/// Turns events into what is seen on standard error.
+trait Renderer: Send {
+    /// Shows an event.
+    fn event(&mut self, event: &Event);
+
+    /// Called about once a second, for renderers that show a heartbeat.
+    fn tick(&mut self) {}
+
+    /// Runs `write` while the display is out of the way of other output.
+    fn suspend(&mut self, write: &mut dyn FnMut()) {
+        write();
+    }
+}
+
+/// Shows nothing.
+struct Silent;
+
+impl Renderer for Silent {
+    fn event(&mut self, _event: &Event) {}
+}
+
+struct Shared {
+    output: OutputSettings,
+    renderer: Mutex<Box<dyn Renderer>>,
+    /// Whether the error that ends the command was shown already.
+    failure_shown: AtomicBool,
+    /// Dropped with the last reporter, which ends the heartbeat's thread.
+    _heartbeat: mpsc::Sender<()>,
+}
+
+/// Standard output could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The reader of standard output went away (`osqdemo … | head`): the end of the command, not a failure.
+    #[error("standard output was closed by its reader")]
+    Closed,
+    /// Any other trouble, such as a full disk.
+    #[error("failed to write to standard output: {source}")]
+    Write {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A value without a JSON form.
+    #[error("failed to write a value as JSON: {source}")]
+    Json {
+        /// What the serializer said.
+        source: serde_json::Error,
+    },
+}
+
+impl Diagnose for OutputError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Closed => ExitCode::Ok,
+            Self::Write { .. } | Self::Json { .. } => ExitCode::Internal,
+        }
+    }
+}
+
+impl Reporter {
+    /// A reporter with the renderer that fits `output`.
+    pub fn new(output: OutputSettings) -> Self {
+        let renderer: Box<dyn Renderer> = match (output.verbosity, output.format) {
+            (Verbosity::Quiet, _) => Box::new(Silent),
+            (verbosity, Format::Json) => Box::new(json::JsonLines::new(verbosity)),
+            (verbosity, Format::Text) if output.progress_on_terminal => {
+                Box::new(terminal::Terminal::new(verbosity, output.colour))
+            }
+            (verbosity, Format::Text) => Box::new(plain::PlainLines::new(verbosity)),
+        };
+        let (heartbeat, ended) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            output,
+            renderer: Mutex::new(renderer),
+            failure_shown: AtomicBool::new(false),
+            _heartbeat: heartbeat,
+        });
+        let observed = Arc::downgrade(&shared);
+        thread::spawn(move || beat(&observed, &ended));
+        Self { shared }
+    }
+
+    /// Shows an event on standard error. Never fails: progress that cannot be shown stops no work.
+    pub fn emit(&self, event: Event) {
+        self.renderer().event(&event);
+    }
+
+    /// Writes a piece of data to standard output: `record` as a JSON line with `--json`, else `text` and a
+    /// line break (none is added when it already ends in one; nothing is written when it is empty).
+    ///
+    /// # Errors
+    /// When standard output cannot be written; [`OutputError::Closed`] when its reader went away.
+    pub fn data<T: Serialize>(&self, record: &T, text: impl FnOnce() -> String) -> Result<()> {
+        let line = match self.shared.output.format {
+            Format::Json => serde_json::to_string(record).map_err(|source| OutputError::Json { source })?,
+            Format::Text => text(),
+        };
+        self.write(&line)
+    }
+
+    /// Writes text to standard output as it is, whatever the format: for output that has one form only,
+    /// such as a completion script.
+    ///
+    /// # Errors
+    /// As [`Reporter::data`].
+    pub fn text(&self, text: &str) -> Result<()> {
+        self.write(text)
+    }
+
+    /// Shows the error that ends the command: the cause first, then the evidence, then the hints.
+    pub fn failure(&self, failure: &Failure) {
+        self.shared.failure_shown.store(true, Ordering::Relaxed);
+        let output = self.shared.output;
+        let text = match output.format {
+            Format::Json => failure::as_json(failure),
+            Format::Text => failure::as_text(failure, output.colour),
+        };
+        self.renderer().suspend(&mut || {
+            // When even standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
+    }
+
+    /// Shows the error that ended the command, unless the command showed it before it cleaned up.
+    pub fn last_failure(&self, failure: &Failure) {
+        if !self.shared.failure_shown.load(Ordering::Relaxed) {
+            self.failure(failure);
+        }
+    }
+
+    /// Whether data and progress are JSON lines.
+    pub fn format(&self) -> Format {
+        self.shared.output.format
+    }
+
+    /// Whether standard output may carry colours.
+    pub fn output(&self) -> OutputSettings {
+        self.shared.output
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut written = Ok(());
+        self.renderer().suspend(&mut || {
+            let mut stdout = io::stdout().lock();
+            written = stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| {
+                    if text.ends_with('\n') {
+                        Ok(())
+                    } else {
+                        stdout.write_all(b"\n")
+                    }
+                })
+                .and_then(|()| stdout.flush());
+        });
+        written.map_err(|source| {
+            if source.kind() == io::ErrorKind::BrokenPipe {
+                OutputError::Closed
+            } else {
+                OutputError::Write { source }
+            }
+        })?;
+        Ok(())
+    }
+
+    fn renderer(&self) -> MutexGuard<'_, Box<dyn Renderer>> {
+        // A renderer that panicked half-way through a line is still good for the next one.
+        self.shared
+            .renderer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn beat(shared: &Weak<Shared>, ended: &mpsc::Receiver<()>) {
+    while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let Some(shared) = shared.upgrade() else { return };
+        shared
+            .renderer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tick();
+    }
+}
+
+/// A duration as people read it: `85 ms`, `1.2 s`, `2 min 5 s`.
+pub fn duration(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    if seconds >= 60 {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    } else if seconds >= 1 {
+        format!("{:.1} s", elapsed.as_secs_f64())
+    } else {
+        format!("{} ms", elapsed.as_millis())
+    }
+}

@@ -1,0 +1,116 @@
+//! Report files: asked for before a run, so that a run is not in vain, and written after it.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::junit::scenario_junit;
+use crate::scenario::error::ScenarioError;
+use crate::scenario::outcome::ScenarioReport;
+
+/// The form of a report file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReportFormat {
+    Json,
+    Junit,
+}
+
+/// A file that is open for a report.
+#[derive(Debug)]
+pub struct ReportFile {
+    format: ReportFormat,
+    path: PathBuf,
+    file: File,
+}
+
+impl ReportFile {
+    /// Reads `json=FILE` or `junit=FILE` and opens the file. What it holds stays until the report is written.
+    ///
+    /// # Errors
+    /// When the form is another, or the file cannot be written.
+    pub fn open(argument: &str) -> Result<Self, ScenarioError> {
+        let wrong_form = || ScenarioError::ReportForm {
+            text: argument.to_owned(),
+        };
+        let (format, path) = argument.split_once('=').ok_or_else(wrong_form)?;
+        let format = match format {
+            "json" => ReportFormat::Json,
+            "junit" => ReportFormat::Junit,
+            _ => return Err(wrong_form()),
+        };
+        if path.is_empty() {
+            return Err(wrong_form());
+        }
+        let path = PathBuf::from(path);
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|source| not_writable(&path, source))?;
+        Ok(Self { format, path, file })
+    }
+
+    /// Writes the report in place of what the file holds.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(mut self, report: &ScenarioReport) -> Result<(), ScenarioError> {
+        let text = match self.format {
+            ReportFormat::Json => serde_json::to_string_pretty(report)
+                .map(|text| text + "\n")
+                .map_err(io::Error::other),
+            ReportFormat::Junit => scenario_junit(report).map_err(io::Error::other),
+        };
+        let write = || {
+            let text = text?;
+            // Devices and pipes have no beginning to go back to.
+            if self.file.metadata()?.is_file() {
+                self.file.set_len(0)?;
+                self.file.rewind()?;
+            }
+            self.file.write_all(text.as_bytes())?;
+            self.file.flush()
+        };
+        write().map_err(|source| not_writable(&self.path, source))
+    }
+}
+
+fn not_writable(path: &Path, source: io::Error) -> ScenarioError {
+    ScenarioError::ReportNotWritable {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::tests::passed;
+    use super::*;
+    use crate::error::Diagnose;
+    use crate::exit_code::ExitCode;
+
+    #[test]
+    fn a_report_replaces_what_the_file_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        std::fs::write(&path, "x".repeat(100_000)).unwrap();
+        let file = ReportFile::open(&format!("json={}", path.display())).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
+        file.write(&passed()).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(written["verdict"], "passed");
+        assert_eq!(written["rows"][0]["proc"], "/usr/bin/head");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_before_the_run() {
+        for wrong in ["", "json", "xml=x", "json="] {
+            let error = ReportFile::open(wrong).unwrap_err();
+            assert!(matches!(error, ScenarioError::ReportForm { .. }), "{wrong}");
+        }
+        let error = ReportFile::open("junit=/nowhere/report.xml").unwrap_err();
+        assert_eq!(error.exit_code(), ExitCode::Usage);
+        insta::assert_snapshot!(error.to_string(), @"failed to write the report `/nowhere/report.xml`: No such file or directory (os error 2)");
+    }
+}

@@ -1,0 +1,403 @@
+//! Tables that fit the terminal, for rows that are all known and for rows that are still to come.
+//!
+//! Columns share the width fairly: narrow ones get what they need, wide ones an equal part of the rest, and
+//! what does not fit is wrapped inside its column. When even that leaves too little, each row becomes a block
+//! of `name  value` lines. Where there is no terminal nothing is wrapped, so that lines can be searched. What
+//! values contain never reaches the terminal as a control sequence. Pure: text in, text out.
+
+use std::io::{IsTerminal, stdout};
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Between two columns.
+const GAP: &str = "  ";
+/// A column that holds more than this many cells is not squeezed below it.
+const NARROWEST: usize = 8;
+/// A value is cut after this many lines: enough for a command line, too few to bury the rest.
+const MOST_LINES: usize = 24;
+
+/// How wide standard output is: the terminal's width, else `COLUMNS` where it is set, else unlimited.
+pub fn output_width() -> Option<usize> {
+    let terminal = || {
+        let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    };
+    let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+    if stdout().is_terminal() {
+        terminal().or_else(variable)
+    } else {
+        variable()
+    }
+}
+
+/// How the rows of a table are laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    headers: Vec<String>,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// Columns side by side, each with its width and whether longer values are wrapped.
+    Columns { widths: Vec<usize>, wraps: bool },
+    /// One line a value: the width of the names, and that of the values.
+    Blocks { names: usize, values: Option<usize> },
+}
+
+/// A whole table, with its header and without a line break at the end.
+pub fn table(headers: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
+    let mut wanted: Vec<usize> = headers.iter().map(|header| header.width()).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
+    for row in &rows {
+        for (wanted, cell) in wanted.iter_mut().zip(row) {
+            *wanted = (*wanted).max(cell.width());
+        }
+    }
+    let headers = headers.iter().map(|header| (*header).to_owned()).collect();
+    let layout = Layout::new(headers, &wanted, width);
+    let mut lines = layout.head();
+    for row in &rows {
+        lines.push('\n');
+        lines.push_str(&layout.row(row));
+    }
+    lines.trim_start_matches('\n').to_owned()
+}
+
+impl Layout {
+    /// For rows that come later: `wanted` says how many cells a column's values usually take.
+    pub fn streaming(columns: Vec<(String, usize)>, width: Option<usize>) -> Self {
+        let (headers, wanted): (Vec<String>, Vec<usize>) = columns
+            .into_iter()
+            .map(|(header, wanted)| {
+                let header = printable(&header);
+                let wanted = wanted.max(header.width());
+                (header, wanted)
+            })
+            .unzip();
+        Self::new(headers, &wanted, width)
+    }
+
+    fn new(headers: Vec<String>, wanted: &[usize], width: Option<usize>) -> Self {
+        let shape = match width {
+            None => Shape::Columns {
+                widths: wanted.to_vec(),
+                wraps: false,
+            },
+            Some(width) => match share(wanted, width) {
+                Some(widths) => Shape::Columns { widths, wraps: true },
+                None => {
+                    let names = headers.iter().map(|name| name.width()).max().unwrap_or(0);
+                    let names = names.min(width / 2);
+                    let values = width.saturating_sub(names + GAP.len());
+                    Shape::Blocks {
+                        names,
+                        values: Some(values.max(1)),
+                    }
+                }
+            },
+        };
+        Self { headers, shape }
+    }
+
+    /// The lines above the first row, without a line break at the end; nothing when rows are blocks.
+    pub fn head(&self) -> String {
+        match &self.shape {
+            Shape::Columns { widths, wraps } => {
+                let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+                format!(
+                    "{}\n{}",
+                    side_by_side(&self.headers, widths, *wraps),
+                    rule.join(GAP)
+                )
+            }
+            Shape::Blocks { .. } => String::new(),
+        }
+    }
+
+    /// One row, without a line break at the end.
+    pub fn row(&self, cells: &[String]) -> String {
+        let cells: Vec<String> = cells.iter().map(|cell| printable(cell)).collect();
+        match &self.shape {
+            Shape::Columns { widths, wraps } => side_by_side(&cells, widths, *wraps),
+            Shape::Blocks { names, values } => {
+                let mut lines = Vec::new();
+                for (header, cell) in self.headers.iter().zip(&cells) {
+                    lines.push(side_by_side(
+                        &[header.clone(), cell.clone()],
+                        &[*names, values.unwrap_or(usize::MAX)],
+                        true,
+                    ));
+                }
+                // An empty line keeps one row from the next.
+                lines.push(String::new());
+                lines.join("\n")
+            }
+        }
+    }
+}
+
+/// The widths of columns that together, with the gaps, take at most `width` cells; `None` when a column would
+/// have to be squeezed too much.
+fn share(wanted: &[usize], width: usize) -> Option<Vec<usize>> {
+    let mut rest = width.checked_sub(GAP.len() * wanted.len().saturating_sub(1))?;
+    let mut widths = vec![0; wanted.len()];
+    // From the narrowest on: whoever needs less than an equal part leaves the difference to the others.
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|&column| wanted[column]);
+    for (taken, &column) in order.iter().enumerate() {
+        let part = rest / (wanted.len() - taken);
+        widths[column] = wanted[column].min(part);
+        if widths[column] < wanted[column].min(NARROWEST) {
+            return None;
+        }
+        rest -= widths[column];
+    }
+    Some(widths)
+}
+
+/// Cells next to each other; wrapped ones continue below themselves.
+fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
+    let columns: Vec<Vec<String>> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| {
+            if wraps {
+                wrap(cell, *width)
+            } else {
+                vec![cell.clone()]
+            }
+        })
+        .collect();
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let mut lines = Vec::with_capacity(height);
+    for index in 0..height {
+        let mut line = String::new();
+        for (at, (column, width)) in columns.iter().zip(widths).enumerate() {
+            let part = column.get(index).map_or("", String::as_str);
+            line.push_str(part);
+            if at + 1 < columns.len() {
+                let missing = width.saturating_sub(part.width());
+                line.extend(std::iter::repeat_n(' ', missing));
+                line.push_str(GAP);
+            }
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Cuts text into lines of at most `width` cells, behind a space or a `/` where one is near the end of the
+/// line; a character that is wider gets a line of its own.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while rest.width() > width {
+        if lines.len() + 1 == MOST_LINES {
+            let end = line_end(rest, width.saturating_sub(1));
+            lines.push(format!("{}…", &rest[..end]));
+            return lines;
+        }
+        let end = line_end(rest, width);
+        lines.push(rest[..end].to_owned());
+        rest = &rest[end..];
+        if rest.is_empty() {
+            return lines;
+        }
+    }
+    lines.push(rest.to_owned());
+    lines
+}
+
+/// Where the first line of `text` ends: never at its beginning.
+fn line_end(text: &str, width: usize) -> usize {
+    let (mut used, mut end, mut good_end) = (0, 0, 0);
+    for (at, c) in text.char_indices() {
+        let cells = c.width().unwrap_or(0);
+        if used + cells > width && end > 0 {
+            break;
+        }
+        used += cells;
+        end = at + c.len_utf8();
+        if matches!(c, ' ' | '/') && used * 3 >= width * 2 {
+            good_end = end;
+        }
+    }
+    // The text that remains may fit as it is; then there is nothing to break at.
+    if good_end > 0 && end < text.len() {
+        good_end
+    } else {
+        end
+    }
+}
+
+/// A text that can do nothing to a terminal: control characters, and those that change the direction of
+/// writing, are spelled out.
+pub fn printable(text: &str) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_harmful) {
+        return text.to_owned();
+    }
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmful(c) {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cells(row: &[&str]) -> Vec<String> {
+        row.iter().map(|cell| (*cell).to_owned()).collect()
+    }
+
+    fn example(width: Option<usize>) -> String {
+        table(
+            &["HOST", "PROC", "FILE"],
+            &[
+                cells(&["host2", "/usr/bin/head", "/home/jay/myfile-8f3a77c01b22d94e"]),
+                cells(&[
+                    "host1",
+                    "/usr/lib/systemd/systemd-journald",
+                    "/var/log/日本語/user.journal",
+                ]),
+            ],
+            width,
+        )
+    }
+
+    #[test]
+    fn a_wide_terminal_gives_each_column_what_it_needs() {
+        insta::assert_snapshot!(example(Some(200)), @r"
+    HOST   PROC                               FILE
+    ─────  ─────────────────────────────────  ─────────────────────────────────
+    host2  /usr/bin/head                      /home/jay/myfile-8f3a77c01b22d94e
+    host1  /usr/lib/systemd/systemd-journald  /var/log/日本語/user.journal
+    ");
+        assert_eq!(example(None), example(Some(200)));
+        assert_eq!(example(Some(80)), example(Some(200)));
+    }
+
+    #[test]
+    fn sixty_columns_wrap_the_wide_ones() {
+        insta::assert_snapshot!(example(Some(60)), @r"
+        HOST   PROC                       FILE
+        ─────  ─────────────────────────  ──────────────────────────
+        host2  /usr/bin/head              /home/jay/myfile-8f3a77c01
+                                          b22d94e
+        host1  /usr/lib/systemd/          /var/log/日本語/user.journ
+               systemd-journald           al
+        ");
+    }
+
+    #[test]
+    fn forty_columns_wrap_inside_the_columns() {
+        insta::assert_snapshot!(example(Some(40)), @r"
+    HOST   PROC             FILE
+    ─────  ───────────────  ────────────────
+    host2  /usr/bin/head    /home/jay/myfile
+                            -8f3a77c01b22d94
+                            e
+    host1  /usr/lib/system  /var/log/日本語/
+           d/systemd-journ  user.journal
+           ald
+    ");
+    }
+
+    #[test]
+    fn too_many_columns_become_blocks() {
+        insta::assert_snapshot!(example(Some(20)), @r"
+        HOST  host2
+        PROC  /usr/bin/head
+        FILE  /home/jay/
+              myfile-8f3a77c
+              01b22d94e
+
+        HOST  host1
+        PROC  /usr/lib/syste
+              md/systemd-jou
+              rnald
+        FILE  /var/log/日本
+              語/user.journa
+              l
+        ");
+    }
+
+    #[test]
+    fn streamed_rows_share_the_width_before_they_are_seen() {
+        let columns = vec![
+            ("HOST".to_owned(), 40),
+            ("N".to_owned(), 11),
+            ("FILE".to_owned(), 40),
+        ];
+        let layout = Layout::streaming(columns.clone(), Some(40));
+        insta::assert_snapshot!(
+            format!("{}\n{}\n{}", layout.head(), layout.row(&cells(&["host2", "7", "/home/jay/myfile-8f3a"])), layout.row(&cells(&["a", "null", ""]))),
+            @r"
+        HOST          N            FILE
+        ────────────  ───────────  ─────────────
+        host2         7            /home/jay/
+                                   myfile-8f3a
+        a             null
+        ");
+        let unlimited = Layout::streaming(columns, None);
+        assert_eq!(
+            unlimited
+                .row(&cells(&["x".repeat(50).as_str(), "1", "y"]))
+                .lines()
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn values_cannot_steer_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[31m\nb\u{202e}\té"),
+            "a\\u{1b}[31m\\nb\\u{202e}\\té"
+        );
+    }
+
+    #[test]
+    fn a_very_long_value_is_cut() {
+        let text = table(&["X"], &[cells(&["y".repeat(10_000).as_str()])], Some(40));
+        assert_eq!(text.lines().count(), 2 + MOST_LINES);
+        assert!(text.ends_with('…'));
+    }
+
+    proptest! {
+        #[test]
+        fn any_table_fits_any_width(
+            headers in prop::collection::vec("\\PC{0,12}", 1..8),
+            values in prop::collection::vec(any::<String>(), 0..24),
+            width in 0_usize..300,
+        ) {
+            let rows: Vec<Vec<String>> = values.chunks(headers.len()).map(<[String]>::to_vec).collect();
+            let names: Vec<&str> = headers.iter().map(String::as_str).collect();
+            let text = table(&names, &rows, Some(width));
+            for line in text.lines() {
+                // A wide character does not fit a narrower column; names and values take a cell each at least.
+                prop_assert!(line.width() <= width.max(7), "{line:?} in {width}");
+            }
+        }
+
+        #[test]
+        fn wrapping_loses_nothing(text in "\\PC{0,200}", width in 10_usize..100) {
+            prop_assert_eq!(wrap(&text, width).concat(), text);
+        }
+    }
+}

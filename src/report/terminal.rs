@@ -1,0 +1,114 @@
+//! Progress on a terminal: one line a running step, redrawn in place; what is finished stays as a plain line
+//! above. Understandable without colour.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::events::{Event, Outcome, Step};
+use crate::report::{Renderer, plain};
+use crate::settings::{Colour, Verbosity};
+
+/// How often the spinner moves.
+const FRAME: Duration = Duration::from_millis(120);
+
+/// Lines that change in place, through indicatif.
+pub(super) struct Terminal {
+    verbosity: Verbosity,
+    colour: Colour,
+    lines: MultiProgress,
+    running: HashMap<Step, ProgressBar>,
+}
+
+impl Terminal {
+    pub(super) fn new(verbosity: Verbosity, colour: Colour) -> Self {
+        Self {
+            verbosity,
+            colour,
+            lines: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            running: HashMap::new(),
+        }
+    }
+
+    /// Prints a line that stays, above the lines that change.
+    fn line(&self, text: &str) {
+        self.lines.suspend(|| {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
+    }
+
+    fn style(&self) -> ProgressStyle {
+        let template = match self.colour {
+            Colour::Always => "{spinner:.cyan} {prefix} {elapsed:.cyan} {wide_msg}",
+            Colour::Never => "{spinner} {prefix} {elapsed} {wide_msg}",
+        };
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+    }
+}
+
+impl Renderer for Terminal {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::StepStarted { step, text } => {
+                let bar = self
+                    .lines
+                    .add(ProgressBar::new_spinner().with_style(self.style()));
+                bar.set_prefix(step.to_string());
+                bar.set_message(text.clone());
+                bar.enable_steady_tick(FRAME);
+                if let Some(previous) = self.running.insert(step.clone(), bar) {
+                    previous.finish_and_clear();
+                }
+            }
+            Event::StepProgress { step, text } => {
+                if let Some(bar) = self.running.get(step) {
+                    bar.set_message(text.clone());
+                }
+            }
+            Event::StepFinished {
+                step,
+                outcome,
+                text,
+                elapsed,
+            } => {
+                if let Some(bar) = self.running.remove(step) {
+                    bar.finish_and_clear();
+                    self.lines.remove(&bar);
+                }
+                let (mark, colour) = match outcome {
+                    Outcome::Done => ("✔", "\u{1b}[32m"),
+                    Outcome::Unchanged => ("·", ""),
+                    Outcome::Failed => ("✘", "\u{1b}[31m"),
+                };
+                let line = plain::finished(step, *outcome, text, *elapsed);
+                match self.colour {
+                    Colour::Always => self.line(&format!("{colour}{mark}\u{1b}[0m {line}")),
+                    Colour::Never => self.line(&format!("{mark} {line}")),
+                }
+            }
+            Event::Note { text } => self.line(text),
+            Event::Warning { text } => self.line(&format!("warning: {text}")),
+            Event::Detail { text } => {
+                if self.verbosity >= Verbosity::Verbose {
+                    self.line(text);
+                }
+            }
+        }
+    }
+
+    fn suspend(&mut self, write: &mut dyn FnMut()) {
+        self.lines.suspend(write);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        for bar in self.running.values() {
+            bar.abandon();
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! Scenario `bigfile`: a process on a host writes a large file; both joins must name host, process and file.
+//!
+//! Both push queries are opened first. Then `head` writes a file whose name no other run has, and what comes
+//! along the pipeline is fed to [`Progress`] until it passes, fails, or the deadline comes. When the process
+//! is gone before osquery has looked, the file is written again by a process that is held open. The file is
+//! removed in every case.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{self, Instant};
+
+use super::error::{ScenarioError, bytes};
+use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime};
+use super::outcome::{ScenarioReport, Verdict};
+use super::pipeline::{Pipeline, Seen};
+use super::progress::{Expectation, Progress, Stage, Standing};
+use crate::engine::HostExec;
+use crate::error::{Failure, Result};
+use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::exit_code::ExitCode;
+use crate::report::Reporter;
+use crate::shutdown::Shutdown;
+use crate::stack::{Endpoints, ServiceName};
+
+/// The name on the command line.
+pub const NAME: &str = "bigfile";
+
+/// How long after the end of the process osquery's lines about it may still come. They are made while it
+/// lives, so this is only their way to the topic.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long after both sides have passed the streams a row may be missing before the queries are opened again.
+const NUDGE: Duration = Duration::from_secs(5);
+/// How long the removal of the file may take.
+const CLEAN_UP_WITHIN: Duration = Duration::from_secs(10);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Bigfile {
+    /// The service of the host that writes.
+    pub host: ServiceName,
+    /// The host as osquery names it.
+    pub host_identifier: String,
+    /// The size of the file in bytes.
+    pub size: u64,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Finished {
+    /// The report.
+    pub report: ScenarioReport,
+    /// Why it did not pass.
+    pub failure: Option<Failure>,
+}
+
+/// Runs the scenario. Whatever happens, there is a report.
+pub async fn run<E: HostExec>(
+    bigfile: &Bigfile,
+    endpoints: &Endpoints,
+    exec: &E,
+    reporter: &Reporter,
+    shutdown: &Shutdown,
+) -> Finished {
+    let mut run = Run {
+        bigfile,
+        endpoints,
+        commands: HostCommands {
+            exec,
+            host: &bigfile.host,
+        },
+        reporter,
+        shutdown,
+        deadline: Instant::now() + bigfile.timeout,
+        nonce: nonce(),
+        plans: Vec::new(),
+        progress: None,
+        shown: HashSet::new(),
+        waiting: None,
+        trouble: Vec::new(),
+    };
+    let result = Box::pin(run.execute()).await;
+    run.clean_up().await;
+    run.finish(result)
+}
+
+struct Run<'a, E> {
+    bigfile: &'a Bigfile,
+    endpoints: &'a Endpoints,
+    commands: HostCommands<'a, E>,
+    reporter: &'a Reporter,
+    shutdown: &'a Shutdown,
+    deadline: Instant,
+    nonce: String,
+    /// Every file that may exist on the host, the current one last.
+    plans: Vec<FilePlan>,
+    /// That of the current attempt.
+    progress: Option<Progress>,
+    /// The stages that were shown as complete.
+    shown: HashSet<Stage>,
+    /// The stage that is shown as waited for, and since when.
+    waiting: Option<(Stage, Instant)>,
+    /// What went wrong on the way and was overcome, or was not.
+    trouble: Vec<String>,
+}
+
+impl<E: HostExec> Run<'_, E> {
+    async fn execute(&mut self) -> Result<()> {
+        let home = self
+            .bounded("the host's answer", self.commands.home_folder())
+            .await?;
+        if home.free < self.bigfile.size {
+            return Err(ScenarioError::TooLittleDisk {
+                host: self.bigfile.host.to_string(),
+                folder: home.path,
+                free: home.free,
+                size: self.bigfile.size,
+            }
+            .into());
+        }
+        if home.path.contains("osquery") {
+            return Err(ScenarioError::HiddenFolder {
+                host: self.bigfile.host.to_string(),
+                folder: home.path,
+            }
+            .into());
+        }
+        let opening = Box::pin(Pipeline::open(self.endpoints));
+        let mut pipeline = self.bounded("the push queries", opening).await?;
+        if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {
+            self.reporter.emit(Event::Warning {
+                text: format!(
+                    "the process on {} ended before osquery saw it; writing again, with the process held open",
+                    self.bigfile.host
+                ),
+            });
+            self.attempt(Lifetime::Held, &home, &mut pipeline).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file once and follows it through the pipeline.
+    async fn attempt(
+        &mut self,
+        lifetime: Lifetime,
+        home: &HomeFolder,
+        pipeline: &mut Pipeline,
+    ) -> Result<Attempt> {
+        let plan = self.plan(lifetime, home);
+        let exec = HostCommands { ..self.commands };
+        let mut writing = Box::pin(exec.write(&plan));
+        self.observe(|progress| progress.write_started(Timestamp::now()));
+        let mut is_writing = true;
+        let mut is_released = lifetime == Lifetime::Natural;
+        let mut give_up_at: Option<Instant> = None;
+        let mut nudge_at: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.token().cancelled() => return Err(self.shutdown.interrupted().into()),
+                () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows").into()),
+                seen = pipeline.next() => self.take(seen?),
+                written = &mut writing, if is_writing => {
+                    is_writing = false;
+                    give_up_at = Some(Instant::now() + PATIENCE);
+                    match written {
+                        Ok(()) => {
+                            let size = self.bounded("the file's size", exec.size(&plan)).await?;
+                            self.observe(|progress| progress.written(Timestamp::now(), size));
+                        }
+                        Err(failure) => {
+                            let reason = failure.to_string();
+                            self.observe(|progress| progress.write_failed(reason));
+                        }
+                    }
+                }
+                () = at(give_up_at), if lifetime == Lifetime::Natural && !self.was_seen() => {
+                    return Ok(Attempt::TooShort);
+                }
+                () = at(nudge_at) => {
+                    pipeline.reopen();
+                    nudge_at = Some(Instant::now() + NUDGE);
+                }
+            }
+            let Some(progress) = &self.progress else {
+                continue;
+            };
+            match progress.standing() {
+                Standing::Passed => return Ok(Attempt::Passed),
+                Standing::Failed(problem) => {
+                    let reason = problem.reason;
+                    return Err(ScenarioError::Failed { reason }.into());
+                }
+                Standing::Pending => {}
+            }
+            let are_rows_complete = progress.are_rows_complete();
+            nudge_at = match nudge_at {
+                _ if are_rows_complete || !progress.has_passed_streams() => None,
+                None => Some(Instant::now() + NUDGE),
+                at => at,
+            };
+            if are_rows_complete && !is_released {
+                is_released = true;
+                self.bounded("the release of the process", exec.release(&plan))
+                    .await?;
+            }
+        }
+    }
+
+    /// Names the file of the next attempt and forgets what was seen of the one before.
+    fn plan(&mut self, lifetime: Lifetime, home: &HomeFolder) -> FilePlan {
+        let suffix = match lifetime {
+            Lifetime::Natural => "",
+            Lifetime::Held => "-held",
+        };
+        let plan = FilePlan {
+            name: format!("myfile-{}{suffix}", self.nonce),
+            size: self.bigfile.size,
+            lifetime,
+        };
+        self.plans.push(plan.clone());
+        self.progress = Some(Progress::new(Expectation {
+            host: self.bigfile.host_identifier.clone(),
+            file: format!("{}/{}", home.path.trim_end_matches('/'), plan.name),
+            size: plan.size,
+        }));
+        self.shown.clear();
+        self.waiting = None;
+        plan
+    }
+
+    fn take(&mut self, seen: Seen) {
+        match seen {
+            Seen::Sighting(sighting) => self.observe(|progress| progress.saw(sighting)),
+            Seen::Row(join, row, at) => self.observe(|progress| progress.saw_row(join, row, at)),
+            Seen::Trouble(join, reason) => {
+                let text = format!("the {join} push query: {reason}");
+                if self.trouble.last() != Some(&text) {
+                    self.reporter.emit(Event::Detail { text: text.clone() });
+                    self.trouble.push(text);
+                }
+            }
+            Seen::Recovered(join) => self.reporter.emit(Event::Detail {
+                text: format!("the {join} push query runs again, from the beginning of the topics"),
+            }),
+        }
+    }
+
+    fn was_seen(&self) -> bool {
+        self.progress.as_ref().is_some_and(Progress::was_seen_by_osquery)
+    }
+
+    /// Feeds the state machine and shows what has changed by it.
+    fn observe(&mut self, feed: impl FnOnce(&mut Progress)) {
+        let Some(progress) = &mut self.progress else {
+            return;
+        };
+        feed(progress);
+        let stages = progress.stages();
+        for stage in &stages {
+            if stage.at.is_none() || !self.shown.insert(stage.name) {
+                continue;
+            }
+            let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
+            self.reporter.emit(Event::StepFinished {
+                step: Step::stage(stage.name),
+                outcome: Outcome::Done,
+                text: describe(progress, stage.name, self.bigfile),
+                elapsed: Duration::from_millis(latency),
+            });
+        }
+        let next = stages.iter().find(|stage| stage.at.is_none());
+        if let Some(next) = next
+            && self.waiting.is_none_or(|(waiting, _)| waiting != next.name)
+        {
+            self.waiting = Some((next.name, Instant::now()));
+            self.reporter.emit(Event::StepStarted {
+                step: Step::stage(next.name),
+                text: "waiting".to_owned(),
+            });
+        }
+    }
+
+    /// Runs a step of the scenario within its deadline, unless the user ends it.
+    async fn bounded<T>(&self, waiting_for: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.token().cancelled() => Err(self.shutdown.interrupted().into()),
+            result = time::timeout_at(self.deadline, work) => {
+                result.unwrap_or_else(|_| Err(self.timed_out(waiting_for).into()))
+            }
+        }
+    }
+
+    fn timed_out(&self, waiting_for: &str) -> ScenarioError {
+        ScenarioError::TimedOut {
+            waiting_for: waiting_for.to_owned(),
+            after: self.bigfile.timeout,
+            stuck: match &self.progress {
+                Some(progress) => progress.stuck_at(),
+                None => "the write has not been started".to_owned(),
+            },
+            trouble: self.trouble.clone(),
+        }
+    }
+
+    /// Removes the files. Not stopped by the signal that may have ended the run, but bounded.
+    async fn clean_up(&self) {
+        if self.plans.is_empty() {
+            return;
+        }
+        let removing = self.commands.remove(&self.plans);
+        let reason = tokio::select! {
+            removed = time::timeout(CLEAN_UP_WITHIN, removing) => match removed {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => failure.to_string(),
+                Err(_) => format!("no answer within {} s", CLEAN_UP_WITHIN.as_secs()),
+            },
+            () = self.shutdown.at_once().cancelled() => "interrupted".to_owned(),
+        };
+        let names: Vec<&str> = self.plans.iter().map(|plan| plan.name.as_str()).collect();
+        self.reporter.emit(Event::Warning {
+            text: format!(
+                "`{}` may be left in the home folder of {}: {reason}",
+                names.join("`, `"),
+                self.bigfile.host
+            ),
+        });
+    }
+
+    fn finish(self, result: Result<()>) -> Finished {
+        let failure = result.err();
+        let exit_code = failure
+            .as_ref()
+            .map_or(ExitCode::Ok, |failure| failure.diagnosis().exit_code());
+        let verdict = match exit_code {
+            ExitCode::Ok => Verdict::Passed,
+            ExitCode::ScenarioTimedOut => Verdict::TimedOut,
+            ExitCode::Interrupted | ExitCode::Terminated => Verdict::Interrupted,
+            _ => Verdict::Failed,
+        };
+        let (file, rows, misattributed_rows, stages, problem) = match &self.progress {
+            Some(progress) => (
+                progress.expectation().file.clone(),
+                progress.rows(),
+                progress.misattributed_rows(),
+                progress.stages(),
+                match progress.standing() {
+                    Standing::Failed(problem) => Some(problem.stage),
+                    Standing::Passed | Standing::Pending => None,
+                },
+            ),
+            None => {
+                let unseen = Progress::new(Expectation {
+                    host: self.bigfile.host_identifier.clone(),
+                    file: String::new(),
+                    size: self.bigfile.size,
+                });
+                (
+                    format!("myfile-{}", self.nonce),
+                    Vec::new(),
+                    0,
+                    unseen.stages(),
+                    None,
+                )
+            }
+        };
+        let mut report = ScenarioReport {
+            schema_version: SCHEMA_VERSION,
+            scenario: NAME,
+            verdict,
+            host: self.bigfile.host_identifier.clone(),
+            file,
+            size_bytes: self.bigfile.size,
+            attempts: u32::try_from(self.plans.len()).unwrap_or(u32::MAX),
+            rows,
+            misattributed_rows,
+            stages,
+            error: failure.as_ref().map(ToString::to_string),
+            failed_stage: None,
+        };
+        if failure.is_some() {
+            report.failed_stage = problem.or_else(|| report.first_missing_stage());
+        }
+        if let Some((stage, since)) = self.waiting
+            && let Some(error) = &report.error
+        {
+            self.reporter.emit(Event::StepFinished {
+                step: Step::stage(stage),
+                outcome: Outcome::Failed,
+                text: error.clone(),
+                elapsed: since.elapsed(),
+            });
+        }
+        Finished { report, failure }
+    }
+}
+
+/// How an attempt ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Passed,
+    /// The process was gone before osquery looked.
+    TooShort,
+}
+
+/// Waits until a time that may not be set; for ever when it is not.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What there is to say of a stage that is complete.
+fn describe(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> String {
+    match stage {
+        Stage::WriteStarted => format!(
+            "{} of random bytes into `{}` on {}",
+            bytes(bigfile.size),
+            progress.expectation().file,
+            bigfile.host
+        ),
+        Stage::FileSize => format!("{} as expected", bytes(bigfile.size)),
+        Stage::JoinedRow | Stage::PreciseRow => {
+            let join = if stage == Stage::JoinedRow {
+                super::observation::Join::Original
+            } else {
+                super::observation::Join::Precise
+            };
+            let rows = progress.rows();
+            let row = rows
+                .iter()
+                .find(|row| row.join == join && row.host == progress.expectation().host);
+            row.map_or_else(String::new, |row| {
+                format!("{} {} {}", row.host, row.proc, row.file)
+            })
+        }
+        Stage::OsqueryLine | Stage::Topic | Stage::Stream => {
+            let parts: Vec<String> = progress
+                .stage(stage)
+                .parts
+                .iter()
+                .map(|(part, count)| format!("{part} {count}"))
+                .collect();
+            parts.join(", ")
+        }
+    }
+}
+
+/// A name that no other run has: the standard library's random hash keys, which need no further crate.
+fn nonce() -> String {
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("{:012x}", random & 0xffff_ffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonces_differ_and_are_safe_in_a_shell() {
+        let (first, second) = (nonce(), nonce());
+        assert_ne!(first, second);
+        assert!(first.len() == 12 && first.chars().all(|c| c.is_ascii_hexdigit()));
+    }
+}

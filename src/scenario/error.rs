@@ -1,0 +1,231 @@
+//! Why a scenario cannot be run, or did not pass.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::observation::Join;
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::ksqldb::ServerError;
+use crate::report::duration;
+
+/// An error of a scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The stack has no such host.
+    #[error("there is no host `{host}`")]
+    UnknownHost {
+        /// What was given.
+        host: String,
+        /// The hosts there are.
+        known: Vec<String>,
+    },
+    /// An empty file proves nothing.
+    #[error("the size of the file must be at least 1 byte")]
+    ZeroSize,
+    /// A report that cannot be asked for.
+    #[error("`{text}` is not a report such as `json=FILE` or `junit=FILE`")]
+    ReportForm {
+        /// What was given.
+        text: String,
+    },
+    /// A report that cannot be written.
+    #[error("failed to write the report `{}`: {source}", path.display())]
+    ReportNotWritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file would not fit.
+    #[error("{host} has {} free in `{folder}`, too little for a file of {}", bytes(*free), bytes(*size))]
+    TooLittleDisk {
+        /// The host.
+        host: String,
+        /// Its home folder.
+        folder: String,
+        /// The free bytes.
+        free: u64,
+        /// The size of the file.
+        size: u64,
+    },
+    /// The original's stream of files would drop the file.
+    #[error(
+        "a file in `{folder}` on {host} cannot be seen: the original's stream of files drops paths with `osquery`"
+    )]
+    HiddenFolder {
+        /// The host.
+        host: String,
+        /// Its home folder.
+        folder: String,
+    },
+    /// A command on the host failed.
+    #[error("{host} failed to {purpose}: status {code}{}", after_colon(stderr))]
+    HostCommand {
+        /// The host.
+        host: String,
+        /// What the command was for.
+        purpose: &'static str,
+        /// Its exit status.
+        code: i32,
+        /// What it wrote to standard error.
+        stderr: String,
+    },
+    /// A command on the host printed what cannot be read.
+    #[error("{host} was asked to {purpose} and answered `{}`", answer.trim())]
+    HostAnswer {
+        /// The host.
+        host: String,
+        /// What the command was for.
+        purpose: &'static str,
+        /// What it printed.
+        answer: String,
+    },
+    /// ksqlDB does not accept a push query.
+    #[error("ksqlDB rejected the {join} push query: {}", error.message.trim_end())]
+    QueryRejected {
+        /// Which of the two.
+        join: Join,
+        /// ksqlDB's words.
+        error: ServerError,
+    },
+    /// What must not be was seen.
+    #[error("{reason}")]
+    Failed {
+        /// What it is.
+        reason: String,
+    },
+    /// What was expected did not come.
+    #[error("{waiting_for} did not come within {}: {stuck}", duration(*after))]
+    TimedOut {
+        /// What was waited for.
+        waiting_for: String,
+        /// How long.
+        after: Duration,
+        /// The last stage that produced something.
+        stuck: String,
+        /// What went wrong meanwhile.
+        trouble: Vec<String>,
+    },
+}
+
+impl Diagnose for ScenarioError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::UnknownHost { .. }
+            | Self::ZeroSize
+            | Self::ReportForm { .. }
+            | Self::ReportNotWritable { .. } => ExitCode::Usage,
+            Self::TooLittleDisk { .. } | Self::HiddenFolder { .. } => ExitCode::Preflight,
+            Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
+                ExitCode::ScenarioFailed
+            }
+            Self::QueryRejected { .. } => ExitCode::StatementRejected,
+            Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::UnknownHost { known, .. } => {
+                vec![format!("the hosts are `{}`", known.join("`, `"))]
+            }
+            Self::TooLittleDisk { .. } => vec!["choose a smaller file with `--size`".to_owned()],
+            Self::HiddenFolder { .. } => {
+                vec!["set `OSQDEMO_HOME` to a folder without `osquery` in its path".to_owned()]
+            }
+            Self::QueryRejected { .. } => vec![
+                "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
+            ],
+            Self::TimedOut { .. } => {
+                vec!["see `osqdemo ps` and `osqdemo logs`, or wait longer with `--timeout`".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        match self {
+            Self::TimedOut { trouble, .. } => trouble.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn after_colon(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
+    }
+}
+
+/// A number of bytes as people read it: `512 B`, `1.5 GiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut number = bytes as f64;
+    let mut unit = 0;
+    while number >= 1024.0 && unit + 1 < UNITS.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 || (number.fract() < 0.05) {
+        format!("{number:.0} {}", UNITS[unit])
+    } else {
+        format!("{number:.1} {}", UNITS[unit])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages() {
+        let show = |error: ScenarioError| {
+            let mut text = error.to_string();
+            for hint in error.hints() {
+                text.push_str(&format!("\nhint: {hint}"));
+            }
+            text.push_str(&format!("\nexit {}", error.exit_code() as u8));
+            text
+        };
+        insta::assert_snapshot!(show(ScenarioError::UnknownHost { host: "mars".to_owned(), known: vec!["host1".to_owned(), "host2".to_owned()] }), @r"
+        there is no host `mars`
+        hint: the hosts are `host1`, `host2`
+        exit 2
+        ");
+        insta::assert_snapshot!(show(ScenarioError::TooLittleDisk { host: "host2".to_owned(), folder: "/home/jay".to_owned(), free: 3 << 29, size: 1 << 40 }), @r"
+        host2 has 1.5 GiB free in `/home/jay`, too little for a file of 1 TiB
+        hint: choose a smaller file with `--size`
+        exit 10
+        ");
+        insta::assert_snapshot!(show(ScenarioError::HostCommand { host: "host2".to_owned(), purpose: "write the file", code: 1, stderr: "No space left on device".to_owned() }), @r"
+        host2 failed to write the file: status 1: No space left on device
+        exit 20
+        ");
+        insta::assert_snapshot!(show(ScenarioError::TimedOut { waiting_for: "the joined rows".to_owned(), after: Duration::from_secs(60), stuck: "the last stage that produced something is `topic`; `stream` did not come".to_owned(), trouble: Vec::new() }), @r"
+        the joined rows did not come within 1 min 0 s: the last stage that produced something is `topic`; `stream` did not come
+        hint: see `osqdemo ps` and `osqdemo logs`, or wait longer with `--timeout`
+        exit 21
+        ");
+        insta::assert_snapshot!(show(ScenarioError::ReportForm { text: "xml=x".to_owned() }), @r"
+        `xml=x` is not a report such as `json=FILE` or `junit=FILE`
+        exit 2
+        ");
+    }
+
+    #[test]
+    fn sizes() {
+        let shown: Vec<String> = [0, 1023, 1024, 1536, 1 << 30, u64::MAX]
+            .into_iter()
+            .map(bytes)
+            .collect();
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1 KiB", "1.5 KiB", "1 GiB", "16777216 TiB"]
+        );
+    }
+}

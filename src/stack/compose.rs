@@ -1,0 +1,371 @@
+//! Reads a stack from a Compose file: a documented subset of the Compose specification
+//! (<https://github.com/compose-spec/compose-spec>) with the extension `x-osqdemo`. Unknown fields are
+//! errors: a field that would be silently ignored is worse than one that is refused.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::settings::{parse_duration, parse_size};
+use crate::stack::{Probe, PublishedPort, Role, Service, ServiceName, Stack};
+
+/// What is wrong with a stack file.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// Not a Compose file of the subset; the reason says line and column.
+    #[error("`{file}` is not a stack file: {source}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// What the parser said, with line and column.
+        source: serde_yaml::Error,
+    },
+    /// A service depends on one that does not exist.
+    #[error("`{file}`: service `{service}` depends on `{dependency}`, which is not in the stack")]
+    UnknownDependency {
+        /// The file.
+        file: String,
+        /// The service that depends.
+        service: ServiceName,
+        /// What it names.
+        dependency: ServiceName,
+    },
+    /// Services that wait for each other could never start.
+    #[error("`{file}`: services depend on each other in a circle: {}", circle(cycle))]
+    Cycle {
+        /// The file.
+        file: String,
+        /// The services of the circle, in order.
+        cycle: Vec<ServiceName>,
+    },
+}
+
+impl Diagnose for StackError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+fn circle(cycle: &[ServiceName]) -> String {
+    let mut names: Vec<String> = cycle.iter().map(|name| format!("`{name}`")).collect();
+    names.extend(names.first().cloned());
+    names.join(" → ")
+}
+
+/// Reads and checks a stack.
+pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
+    let parsed: ComposeFile = serde_yaml::from_str(text).map_err(|source| StackError::Syntax {
+        file: file.to_owned(),
+        source,
+    })?;
+    let services: Vec<Service> = parsed
+        .services
+        .0
+        .into_iter()
+        .map(|(name, definition)| definition.into_service(name))
+        .collect();
+    let stack = Stack { services };
+    check_dependencies(file, &stack)?;
+    Ok(stack)
+}
+
+fn check_dependencies(file: &str, stack: &Stack) -> Result<(), StackError> {
+    for service in &stack.services {
+        for dependency in &service.depends_on {
+            if stack.service(dependency.as_str()).is_none() {
+                return Err(StackError::UnknownDependency {
+                    file: file.to_owned(),
+                    service: service.name.clone(),
+                    dependency: dependency.clone(),
+                });
+            }
+        }
+    }
+    let mut finished = BTreeSet::new();
+    for service in &stack.services {
+        let mut path = Vec::new();
+        if let Some(cycle) = find_cycle(stack, &service.name, &mut path, &mut finished) {
+            return Err(StackError::Cycle {
+                file: file.to_owned(),
+                cycle,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Depth first: a service that is met again on the path to itself closes a circle.
+fn find_cycle(
+    stack: &Stack,
+    name: &ServiceName,
+    path: &mut Vec<ServiceName>,
+    finished: &mut BTreeSet<ServiceName>,
+) -> Option<Vec<ServiceName>> {
+    if finished.contains(name) {
+        return None;
+    }
+    if let Some(start) = path.iter().position(|visited| visited == name) {
+        return Some(path.split_off(start));
+    }
+    path.push(name.clone());
+    for dependency in &stack.service(name.as_str())?.depends_on {
+        if let Some(cycle) = find_cycle(stack, dependency, path, finished) {
+            return Some(cycle);
+        }
+    }
+    path.pop();
+    finished.insert(name.clone());
+    None
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ComposeFile {
+    #[serde(rename = "name")]
+    _name: Option<String>,
+    services: InOrder<ServiceName, Definition>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Definition {
+    hostname: Option<String>,
+    #[serde(default)]
+    ports: Option<OnePort>,
+    #[serde(default)]
+    depends_on: InOrder<ServiceName, Dependency>,
+    stop_grace_period: DurationText,
+    #[serde(rename = "x-osqdemo")]
+    extension: Extension,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dependency {
+    #[serde(rename = "condition")]
+    _condition: Condition,
+}
+
+#[derive(serde::Deserialize)]
+enum Condition {
+    #[serde(rename = "service_healthy")]
+    ServiceHealthy,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extension {
+    role: Role,
+    probe: Probe,
+    deadline: DurationText,
+    memory: SizeText,
+    native: Native,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Native {
+    command: Vec<String>,
+}
+
+impl Definition {
+    fn into_service(self, name: ServiceName) -> Service {
+        Service {
+            name,
+            role: self.extension.role,
+            probe: self.extension.probe,
+            hostname: self.hostname,
+            port: self.ports.map(|OnePort(port)| port),
+            depends_on: self
+                .depends_on
+                .0
+                .into_iter()
+                .map(|(dependency, _)| dependency)
+                .collect(),
+            deadline: self.extension.deadline.0,
+            stop_grace: self.stop_grace_period.0,
+            memory: self.extension.memory.0,
+            native_command: self.extension.native.command,
+        }
+    }
+}
+
+/// `["127.0.0.1:PUBLISHED:TARGET"]`. More than loopback is not published from a file.
+struct OnePort(PublishedPort);
+
+impl<'de> Deserialize<'de> for OnePort {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let [text] = <[String; 1]>::deserialize(deserializer)?;
+        let wrong = || {
+            D::Error::custom(format!(
+                "`{text}` is not of the form `127.0.0.1:PUBLISHED:TARGET`"
+            ))
+        };
+        let (published, target) = text
+            .strip_prefix("127.0.0.1:")
+            .and_then(|ports| ports.split_once(':'))
+            .ok_or_else(wrong)?;
+        let port = |text: &str| {
+            text.parse::<u16>()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(wrong)
+        };
+        Ok(Self(PublishedPort {
+            published: port(published)?,
+            target: port(target)?,
+        }))
+    }
+}
+
+struct DurationText(Duration);
+
+impl<'de> Deserialize<'de> for DurationText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+struct SizeText(u64);
+
+impl<'de> Deserialize<'de> for SizeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_size(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A mapping whose order counts, without duplicates.
+struct InOrder<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for InOrder<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, K: Deserialize<'de> + PartialEq + fmt::Display, V: Deserialize<'de>> Deserialize<'de>
+    for InOrder<K, V>
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<K, V>(PhantomData<(K, V)>);
+
+        impl<'de, K: Deserialize<'de> + PartialEq + fmt::Display, V: Deserialize<'de>> Visitor<'de>
+            for Entries<K, V>
+        {
+            type Value = InOrder<K, V>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries: Vec<(K, V)> = Vec::new();
+                while let Some(key) = map.next_key::<K>()? {
+                    if entries.iter().any(|(seen, _)| *seen == key) {
+                        return Err(A::Error::custom(format!("duplicate entry `{key}`")));
+                    }
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(InOrder(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn service(name: &str, depends_on: &str) -> String {
+        format!(
+            "  {name}:\n    depends_on: {{{depends_on}}}\n    stop_grace_period: 1s\n    x-osqdemo: {{role: service, \
+             probe: kafka, deadline: 1s, memory: 1M, native: {{command: [serve]}}}}\n"
+        )
+    }
+
+    fn error(text: &str) -> String {
+        parse("test.yaml", text).expect_err("a wrong file").to_string()
+    }
+
+    #[test]
+    fn the_embedded_stack_is_valid() {
+        let stack = Stack::lite().expect("the embedded stack");
+        assert_eq!(stack.names(), "broker, ksqldb-server, host1, host2");
+        let port = |name: &str| {
+            stack
+                .service(name)
+                .and_then(|service| service.port)
+                .map(|port| port.published)
+        };
+        assert_eq!(port("broker"), Some(9092));
+        assert_eq!(port("ksqldb-server"), Some(8088));
+        assert_eq!(port("host1"), None);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_its_line() {
+        let text = "services:\n  a:\n    imagee: x\n";
+        let message = error(text);
+        assert!(message.contains("unknown field `imagee`"), "{message}");
+        assert!(message.contains("line 3 column 5"), "{message}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_line() {
+        let text = format!(
+            "services:\n{}",
+            service("a", "").replace("deadline: 1s", "deadline: soon")
+        );
+        let message = error(&text);
+        assert!(message.contains("`soon` is not a duration"), "{message}");
+        assert!(message.contains("line 5"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_dependency_is_named() {
+        let text = format!("services:\n{}", service("a", "b: {condition: service_healthy}"));
+        assert_eq!(
+            error(&text),
+            "`test.yaml`: service `a` depends on `b`, which is not in the stack"
+        );
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let on = |name: &str| format!("{name}: {{condition: service_healthy}}");
+        let text = format!(
+            "services:\n{}{}{}",
+            service("a", &on("b")),
+            service("b", &on("c")),
+            service("c", &on("b"))
+        );
+        assert_eq!(
+            error(&text),
+            "`test.yaml`: services depend on each other in a circle: `b` → `c` → `b`"
+        );
+    }
+
+    #[test]
+    fn a_service_given_twice_is_refused() {
+        let text = format!("services:\n{}{}", service("a", ""), service("a", ""));
+        assert!(error(&text).contains("duplicate entry `a`"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(services:\n)?(  [a-z]:[ {}a-z0-9:\n-]{0,80})*") {
+            let _ = parse("test.yaml", &text);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The lock of a project: commands that change it work one at a time. The kernel releases it when its holder
+//! ends, however it ends; the file tells who holds it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::state::{ProjectFolder, StateError};
+
+/// Held while a command changes a project. Released, and its file removed, when dropped.
+#[derive(Debug)]
+pub struct ProjectLock {
+    folder: ProjectFolder,
+    _file: File,
+}
+
+impl ProjectLock {
+    /// Takes the lock for `verb`, or tells who has it.
+    ///
+    /// # Errors
+    /// [`StateError::Busy`], or an I/O error.
+    pub fn take(folder: &ProjectFolder, verb: &str) -> Result<Self, StateError> {
+        folder.create()?;
+        let path = folder.lock_file();
+        let failed = |action| move |error| StateError::io(action, &folder.lock_file(), error);
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(failed("open"))?;
+            if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                if error != rustix::io::Errno::WOULDBLOCK {
+                    return Err(failed("lock")(error.into()));
+                }
+                let mut text = String::new();
+                file.read_to_string(&mut text).map_err(failed("read"))?;
+                let (pid, verb) = text.trim_end().split_once(' ').unwrap_or(("0", "command"));
+                return Err(StateError::Busy {
+                    project: folder.project.clone(),
+                    verb: verb.to_owned(),
+                    pid: pid.parse().unwrap_or(0),
+                });
+            }
+            // The previous holder may have removed the file between our `open` and our `flock`: then we hold
+            // the lock of a file that nobody else can find.
+            let is_current = fs::metadata(&path)
+                .is_ok_and(|current| file.metadata().is_ok_and(|ours| ours.ino() == current.ino()));
+            if !is_current {
+                continue;
+            }
+            file.set_len(0)
+                .and_then(|()| writeln!(file, "{} {verb}", std::process::id()))
+                .map_err(failed("write"))?;
+            return Ok(Self {
+                folder: folder.clone(),
+                _file: file,
+            });
+        }
+    }
+}
+
+impl Drop for ProjectLock {
+    fn drop(&mut self) {
+        // Removed while still held, so that nobody else's lock is removed.
+        let _ = fs::remove_file(self.folder.lock_file());
+        // A project that never came to anything leaves nothing behind: this only succeeds when it is empty.
+        let _ = fs::remove_dir(self.folder.root());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::project::ProjectName;
+
+    #[test]
+    fn a_second_holder_is_told_who_has_it() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = ProjectFolder::new(home.path(), &ProjectName::default());
+        let lock = ProjectLock::take(&folder, "up").expect("the lock");
+        let error = ProjectLock::take(&folder, "down").expect_err("it is taken");
+        let pid = std::process::id();
+        assert_eq!(
+            error.to_string(),
+            format!("another `osqdemo up` is at work on project `osqdemo` (process {pid})")
+        );
+        drop(lock);
+        assert!(!folder.exists(), "an empty project leaves nothing behind");
+        ProjectLock::take(&folder, "down").expect("it is free again");
+    }
+}

@@ -1,0 +1,273 @@
+//! What a project keeps on disk: one folder under the state home. Plain files, written atomically; knows
+//! nothing of the processes that the files speak of.
+
+mod lock;
+mod remembered;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::stack::ServiceName;
+use crate::stack::project::ProjectName;
+
+pub use lock::ProjectLock;
+pub use remembered::Remembered;
+
+/// The longest path of a Unix socket that we use. The system's limit is 107 bytes; osquery appends `.` and up
+/// to five digits to the path of its extension socket.
+const LONGEST_SOCKET_PATH: usize = 98;
+
+/// The folder of a project and where things are in it.
+#[derive(Debug, Clone)]
+pub struct ProjectFolder {
+    /// The project.
+    pub project: ProjectName,
+    root: PathBuf,
+}
+
+/// The state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A file or folder of the state is out of reach.
+    #[error("failed to {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the state is not what it should be.
+    #[error("`{}` is damaged: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// Another command works on the project.
+    #[error("another `osqdemo {verb}` is at work on project `{project}` (process {pid})")]
+    Busy {
+        /// The project.
+        project: ProjectName,
+        /// The verb of the other command.
+        verb: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// A folder for sockets belongs to somebody else.
+    #[error("`{}` belongs to another user", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl StateError {
+    /// An I/O error on `path`.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl Diagnose for StateError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Busy { .. } | Self::Io { .. } | Self::Foreign { .. } => ExitCode::Preflight,
+            Self::Damaged { .. } => ExitCode::Internal,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Busy { pid, .. } => vec![format!("wait until it is done, or end it with `kill {pid}`")],
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                vec!["set `OSQDEMO_HOME` to a folder that you can write to".to_owned()]
+            }
+            Self::Damaged { path, .. } => vec![format!("remove `{}` and try again", path.display())],
+            Self::Io { .. } | Self::Foreign { .. } => Vec::new(),
+        }
+    }
+}
+
+impl ProjectFolder {
+    /// The folder of `project` under the state home.
+    pub fn new(home: &Path, project: &ProjectName) -> Self {
+        Self {
+            project: project.clone(),
+            root: home.join(project.as_str()),
+        }
+    }
+
+    /// Every project that has a folder.
+    ///
+    /// # Errors
+    /// When the state home cannot be read.
+    pub fn all(home: &Path) -> Result<Vec<Self>, StateError> {
+        let entries = match fs::read_dir(home) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StateError::io("read", home, error)),
+        };
+        let mut projects: Vec<ProjectName> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        projects.sort();
+        Ok(projects.iter().map(|project| Self::new(home, project)).collect())
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether the folder is there.
+    pub fn exists(&self) -> bool {
+        self.root.is_dir()
+    }
+
+    /// Makes the folder; only its owner may enter it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self) -> Result<(), StateError> {
+        private_folder(&self.root)
+    }
+
+    /// The lock that commands which change the project hold.
+    pub fn lock_file(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// What the project remembers between runs.
+    pub fn remembered_file(&self) -> PathBuf {
+        self.root.join("project.json")
+    }
+
+    /// What the supervisor writes about itself and its services.
+    pub fn services_file(&self) -> PathBuf {
+        self.root.join("services.json")
+    }
+
+    /// The log of the supervisor itself.
+    pub fn supervisor_log(&self) -> PathBuf {
+        self.root.join("logs").join("supervisor.log")
+    }
+
+    /// The log of a service.
+    pub fn log_file(&self, service: &ServiceName) -> PathBuf {
+        self.root.join("logs").join(format!("{service}.log"))
+    }
+
+    /// The folder of a host.
+    pub fn host(&self, host: &ServiceName) -> PathBuf {
+        self.root.join("hosts").join(host.as_str())
+    }
+
+    /// A path for a Unix socket named `name`: in the project's folder, or in a short private folder when that
+    /// path would be too long for a socket.
+    ///
+    /// # Errors
+    /// When the short folder cannot be made, or is somebody else's.
+    pub fn socket(&self, name: &str) -> Result<PathBuf, StateError> {
+        let usual = self.root.join(name);
+        if usual.as_os_str().len() <= LONGEST_SOCKET_PATH {
+            return Ok(usual);
+        }
+        let folder = short_folder();
+        private_folder(&folder)?;
+        let metadata = fs::metadata(&folder).map_err(|error| StateError::io("read", &folder, error))?;
+        if metadata.uid() != rustix::process::getuid().as_raw() {
+            return Err(StateError::Foreign { path: folder });
+        }
+        let hash = Sha256::digest(self.root.as_os_str().as_encoded_bytes());
+        let prefix: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Ok(folder.join(format!("{prefix}-{name}")))
+    }
+
+    /// Removes the sockets, the records of processes and the lock: what must not outlive a stopped project.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn remove_run_files(&self) -> Result<(), StateError> {
+        for path in [self.socket("control.sock")?, self.services_file()] {
+            remove_file(&path)?;
+        }
+        let short = short_folder();
+        // Only succeeds when no other project has a socket in it.
+        let _ = fs::remove_dir(short);
+        Ok(())
+    }
+
+    /// Removes everything.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn remove(&self) -> Result<(), StateError> {
+        match fs::remove_dir_all(&self.root) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StateError::io("remove", &self.root, error)),
+        }
+    }
+}
+
+/// Writes a file so that a reader sees the old or the new text, never a part of it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, text)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|error| StateError::io("write", path, error))
+}
+
+/// Removes a file that may not exist.
+///
+/// # Errors
+/// When it exists and cannot be removed.
+pub fn remove_file(path: &Path) -> Result<(), StateError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StateError::io("remove", path, error)),
+    }
+}
+
+/// Makes a folder, and those above it, that only its owner may enter.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(path: &Path) -> Result<(), StateError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| StateError::io("create", path, error))
+}
+
+fn short_folder() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_dir() && folder.as_os_str().len() < 40)
+        .map_or_else(
+            || PathBuf::from(format!("/tmp/osqdemo-{uid}")),
+            |folder| folder.join("osqdemo"),
+        )
+}

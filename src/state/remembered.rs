@@ -1,0 +1,50 @@
+//! What a project remembers between runs: the choices that a later `up` without flags must not lose.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stack::ServiceName;
+use crate::state::{ProjectFolder, StateError, write_atomically};
+
+/// The choices of earlier runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The engine that runs the project.
+    pub engine: Option<String>,
+    /// The ports that were chosen.
+    #[serde(default)]
+    pub ports: BTreeMap<ServiceName, u16>,
+    /// Which osqueryd the hosts run.
+    pub osqueryd: Option<String>,
+}
+
+impl Remembered {
+    /// What the project remembers; nothing when it is new.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn load(folder: &ProjectFolder) -> Result<Self, StateError> {
+        let path = folder.remembered_file();
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|source| StateError::Damaged { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(StateError::io("read", &path, error)),
+        }
+    }
+
+    /// Remembers.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, folder: &ProjectFolder) -> Result<(), StateError> {
+        let path = folder.remembered_file();
+        let text = serde_json::to_vec_pretty(self).map_err(|source| StateError::Damaged {
+            path: path.clone(),
+            source,
+        })?;
+        write_atomically(&path, &text)
+    }
+}

@@ -1,0 +1,686 @@
+//! The command line, driven as a user drives it, on the fake engine: whole outputs, every exit code, one test
+//! for each error that a user can meet.
+
+mod support;
+
+use std::fs;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use rustix::process::Signal;
+use serde_json::Value;
+use support::{World, eventually, signal};
+
+/// Free ports, so that a stack that runs on this machine is not in the way.
+const FAKE: [&str; 7] = [
+    "up",
+    "--engine",
+    "fake",
+    "--port",
+    "broker=0",
+    "--port",
+    "ksqldb-server=0",
+];
+
+fn up(more: &[&'static str]) -> Vec<&'static str> {
+    FAKE.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn help() {
+    assert_snapshot!(World::new().run(&["--help"]), @r"
+    exit code: 0
+    ----- stdout -----
+    Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end
+
+    Usage: osqdemo [OPTIONS] <COMMAND>
+
+    Commands:
+      up           Start what is missing, wait until everything is healthy, submit the statements
+      down         Stop everything that `up` started and leave nothing behind
+      ps           List the services, their state and their addresses
+      logs         Show what the services wrote
+      exec         Run a command on a host; a shell when none is given
+      restart      Stop a service and start it again
+      wait         Wait until the services are healthy
+      ksql         Run ksqlDB statements; an interactive prompt when none is given
+      topics       List the topics of the broker
+      tail         Print the records of a topic as they arrive
+      scenario     Run a scenario and verify its result
+      doctor       Check whether this machine can run the stack
+      serve        Run one service of the platform in the foreground
+      completions  Print the completion script of a shell
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT=]
+          --json            Write data and progress as JSON lines
+      -q, --quiet           Show errors only
+      -v, --verbose...      Show more; twice for debugging
+      -h, --help            Print help
+      -V, --version         Print version
+
+    Exit codes:
+      0    done; a scenario passed
+      1    internal error
+      2    wrong command line, settings or input file
+      10   the machine cannot run the stack (port in use, disk, another `up`)
+      13   a service could not be started
+      14   a service was not healthy in time
+      15   ksqlDB rejected a statement
+      16   the stack or the service is not running
+      20   the scenario failed
+      21   the scenario timed out
+      130  interrupted (SIGINT)
+      143  terminated (SIGTERM)
+
+    Environment:
+      OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
+      OSQDEMO_PROJECT     the project, as `--project`
+      OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
+      NO_COLOR            no colours
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn up_shows_what_it_would_do() {
+    let world = World::new();
+    assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
+    exit code: 0
+    ----- stdout -----
+    1. start the supervisor (not running)
+    2. start broker (not running), after 1
+    3. start ksqldb-server (not running), after 1, 2
+    4. start host1 (not running), after 1, 2
+    5. start host2 (not running), after 1, 2
+    ----- stderr -----
+    ");
+    assert_eq!(
+        fs::read_dir(world.home()).expect("the state folder").count(),
+        0,
+        "nothing was written"
+    );
+}
+
+#[test]
+fn up_twice_does_nothing_the_second_time() {
+    let world = World::new();
+    assert_snapshot!(world.run(&FAKE), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host1: starting (not running)
+    host1: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: healthy ([TIME])
+    up: 4 services are healthy ([TIME])
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
+    assert_snapshot!(world.run(&FAKE), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    broker: healthy
+    host1: healthy
+    host2: healthy
+    ksqldb-server: healthy
+    nothing to do: 4 services are healthy
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
+    assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
+    exit code: 0
+    ----- stdout -----
+    nothing to do
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn up_repairs_what_ended() {
+    let world = World::new();
+    world.run(&FAKE);
+    world.run_with(("OSQDEMO_FAKE", "host1=exits"), &["restart", "host1"]);
+    assert_snapshot!(world.run(&FAKE), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    broker: healthy
+    host1: starting (ended unexpectedly: exit status 3)
+    host1: healthy ([TIME])
+    host2: healthy
+    ksqldb-server: healthy
+    up: 4 services are healthy ([TIME])
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
+}
+
+#[test]
+fn a_port_that_changed_restarts_what_uses_it() {
+    let world = World::new();
+    world.run(&FAKE);
+    assert_snapshot!(world.run(&up(&["--port", "ksqldb-server=18088", "--dry-run"])), @r"
+    exit code: 0
+    ----- stdout -----
+    1. stop ksqldb-server (port changed from [PORT] to 18088)
+    2. start ksqldb-server (port changed from [PORT] to 18088), after 1
+    ----- stderr -----
+    ");
+    assert_snapshot!(world.run(&up(&["--port", "broker=19092", "--dry-run"])), @r"
+    exit code: 0
+    ----- stdout -----
+    1. stop host2 (its definition or program changed)
+    2. stop host1 (its definition or program changed)
+    3. stop ksqldb-server (its definition or program changed)
+    4. stop broker (port changed from [PORT] to 19092), after 1, 2, 3
+    5. start broker (port changed from [PORT] to 19092), after 4
+    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
+    7. start host1 (its definition or program changed), after 2, 4, 5
+    8. start host2 (its definition or program changed), after 1, 4, 5
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn chosen_ports_are_remembered() {
+    let world = World::new();
+    world.run(&FAKE);
+    let port = |world: &World| -> Value {
+        let output = world.output(&["--json", "up", "--engine", "fake"]);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        document["endpoints"]["bootstrap_servers"].clone()
+    };
+    let chosen = port(&world);
+    assert_ne!(chosen, "127.0.0.1:9092");
+    world.run(&["down"]);
+    assert_eq!(port(&world), chosen);
+    world.run(&FAKE);
+    assert_eq!(port(&world), chosen, "asking for any port again changes nothing");
+}
+
+#[test]
+fn a_service_that_is_never_healthy() {
+    let world = World::new();
+    let never = ("OSQDEMO_FAKE", "ksqldb-server=never-healthy");
+    assert_snapshot!(world.run_with(never, &up(&["--timeout", "200ms"])), @r"
+    exit code: 14
+    ----- stdout -----
+    ----- stderr -----
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host1: starting (not running)
+    host1: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: failed: was not healthy within [TIME] ([TIME])
+    error: ksqldb-server was not healthy within [TIME]
+      probe: GET /healthcheck and /info
+      last answer: still starting
+      what ksqldb-server wrote last:
+        INFO fake service started
+    hint: `osqdemo logs ksqldb-server` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look
+    stopping what this run started
+    ");
+    assert_snapshot!(world.run(&["ps"]), @r"
+    exit code: 0
+    ----- stdout -----
+    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
+    ─────────────  ───────  ──────  ────────  ───  ───────
+    broker         stopped  -       -         -    -
+    ksqldb-server  stopped  -       -         -    -
+    host1          stopped  -       -         -    -
+    host2          stopped  -       -         -    -
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn a_service_that_cannot_be_started() {
+    let world = World::new();
+    assert_snapshot!(world.run_with(("OSQDEMO_FAKE", "broker=start-fails"), &FAKE), @r"
+    exit code: 13
+    ----- stdout -----
+    ----- stderr -----
+    broker: starting (not running)
+    broker: failed: failed to start broker: its program cannot be started: told to fail ([TIME])
+    error: failed to start broker: its program cannot be started: told to fail
+    stopping what this run started
+    ");
+}
+
+#[test]
+fn a_service_that_ends_at_once_can_be_kept() {
+    let world = World::new();
+    let ends = ("OSQDEMO_FAKE", "broker=exits");
+    assert_snapshot!(world.run_with(ends, &up(&["--keep"])), @r"
+    exit code: 13
+    ----- stdout -----
+    ----- stderr -----
+    broker: starting (not running)
+    broker: failed: ended after [TIME] before it was healthy: exit status 3 ([TIME])
+    error: broker ended after [TIME] before it was healthy: exit status 3
+      what broker wrote last:
+        INFO fake service started
+        ERROR told to end
+    hint: `osqdemo logs broker` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look
+    left as it is (`--keep`); `osqdemo down` stops it
+    ");
+    assert_snapshot!(world.run(&["ps"]), @r"
+    exit code: 0
+    ----- stdout -----
+    SERVICE        STATE                   UPTIME  RESTARTS  PID  ADDRESS
+    ─────────────  ──────────────────────  ──────  ────────  ───  ───────
+    broker         exited (exit status 3)  -       0         -    -
+    ksqldb-server  stopped                 -       -         -    -
+    host1          stopped                 -       -         -    -
+    host2          stopped                 -       -         -    -
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn what_this_version_does_not_have() {
+    let world = World::new();
+    assert_snapshot!(world.run(&["up", "--engine", "docker"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: engine `docker` is not available in this version
+    hint: use `--engine native`
+    ");
+    assert_snapshot!(world.run(&["up", "--stack", "confluent"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: stack `confluent` is not available in this version
+    hint: use `--stack lite`
+    ");
+}
+
+#[test]
+fn wrong_ports() {
+    let world = World::new();
+    assert_snapshot!(world.run(&up(&["--port", "broker"])), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `broker` is not of the form `SERVICE=PORT`
+    hint: for example `--port broker=19092`, or `--port broker=0`
+    ");
+    assert_snapshot!(world.run(&up(&["--port", "zookeeper=2181"])), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no service `zookeeper`; the services are broker, ksqldb-server, host1, host2
+    ");
+    assert_snapshot!(world.run(&up(&["--port", "host1=1"])), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: service `host1` publishes no port
+    ");
+    assert_snapshot!(world.run(&["up", "--engine", "fake", "--port", "broker=4000", "--port", "ksqldb-server=4000"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: services `broker` and `ksqldb-server` cannot both have port 4000
+    ");
+}
+
+#[test]
+fn wrong_settings() {
+    let world = World::new();
+    assert_snapshot!(world.run(&up(&["--timeout", "soon"])), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s`
+    ");
+    assert_snapshot!(world.run(&["--project", "Mine!", "ps"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `Mine!` cannot be a project's name: it takes 1 to 40 lower-case letters, digits, `-` and `_`, the first one a letter or a digit
+    ");
+    assert_snapshot!(world.run(&["restart", "zookeeper"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no service `zookeeper`; the services are broker, ksqldb-server, host1, host2
+    ");
+    assert_snapshot!(world.run(&["logs", "zookeeper"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no service `zookeeper`; the services are broker, ksqldb-server, host1, host2
+    ");
+    assert_snapshot!(world.run(&["exec", "host3", "true"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no service `host3`; the services are broker, ksqldb-server, host1, host2
+    ");
+    assert_snapshot!(world.run(&["exec", "broker", "true"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `broker` is not a host
+    hint: the hosts are host1 and host2
+    ");
+}
+
+#[test]
+fn a_port_in_use_names_its_holder() {
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let output = world.output(&[
+        "up",
+        "--engine",
+        "fake",
+        "--port",
+        &format!("broker={port}"),
+        "--port",
+        "ksqldb-server=0",
+    ]);
+    assert_eq!(output.status.code(), Some(10));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let holder = format!(
+        "error: port {port} of broker is in use by process {} (`",
+        std::process::id()
+    );
+    assert!(stderr.starts_with(&holder), "{stderr}");
+    assert!(
+        stderr.contains("hint: `--port broker=0` picks a free port"),
+        "{stderr}"
+    );
+    assert!(!world.project().exists(), "nothing is left behind");
+}
+
+#[test]
+fn two_at_once() {
+    let world = World::new();
+    let never = ("OSQDEMO_FAKE", "broker=never-healthy");
+    let mut first = world.start(never, &up(&["--timeout", "60s"]));
+    eventually("the first `up` works", Duration::from_secs(20), || {
+        fs::read_to_string(world.project().join("fake.json")).is_ok_and(|text| text.contains("broker"))
+    });
+    assert_snapshot!(world.run(&FAKE), @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    error: another `osqdemo up` is at work on project `osqdemo` (process [PID])
+    hint: wait until it is done, or end it with `kill [PID]`
+    ");
+    assert_snapshot!(world.run(&["down"]), @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    error: another `osqdemo up` is at work on project `osqdemo` (process [PID])
+    hint: wait until it is done, or end it with `kill [PID]`
+    ");
+    signal(first.id(), Signal::INT);
+    first.wait().expect("it ends");
+}
+
+#[test]
+fn interrupted_while_it_waits() {
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let world = World::new();
+        let never = ("OSQDEMO_FAKE", "host2=never-healthy");
+        let child = world.start(never, &FAKE);
+        eventually("host2 is started", Duration::from_secs(20), || {
+            fs::read_to_string(world.project().join("fake.json")).is_ok_and(|text| text.contains("host2"))
+        });
+        signal(child.id(), sent);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(code), "{}", world.shown(&output));
+        assert!(
+            !world.project().join("fake.json").exists(),
+            "what was started is stopped"
+        );
+        assert!(!world.project().join("lock").exists());
+    }
+}
+
+#[test]
+fn nothing_runs() {
+    let world = World::new();
+    assert_snapshot!(world.run(&["ps"]), @r"
+    exit code: 0
+    ----- stdout -----
+    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
+    ─────────────  ───────  ──────  ────────  ───  ───────
+    broker         stopped  -       -         -    -
+    ksqldb-server  stopped  -       -         -    -
+    host1          stopped  -       -         -    -
+    host2          stopped  -       -         -    -
+    ----- stderr -----
+    ");
+    assert_snapshot!(world.run(&["down"]), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    project `osqdemo` was not running
+    ");
+    assert_snapshot!(world.run(&["wait"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: project `osqdemo` is not running
+    hint: start it with `osqdemo up`
+    ");
+    assert_snapshot!(world.run(&["restart", "broker"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: project `osqdemo` is not running
+    hint: start it with `osqdemo up`
+    ");
+    assert_snapshot!(world.run(&["exec", "host2"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: host2 is not running
+    hint: start it with `osqdemo up`
+    ");
+    assert_snapshot!(world.run(&["topics"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: project `osqdemo` is not running
+    hint: start it with `osqdemo up`
+    ");
+}
+
+#[test]
+fn down_stops_every_project() {
+    let world = World::new();
+    world.run(&[
+        "-p",
+        "one",
+        "up",
+        "--engine",
+        "fake",
+        "--port",
+        "broker=0",
+        "--port",
+        "ksqldb-server=0",
+    ]);
+    world.run(&[
+        "-p",
+        "two",
+        "up",
+        "--engine",
+        "fake",
+        "--port",
+        "broker=0",
+        "--port",
+        "ksqldb-server=0",
+    ]);
+    assert_snapshot!(world.run(&["down", "--all", "--volumes"]), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    broker: stopping
+    broker: stopped ([TIME])
+    host1: stopping
+    host1: stopped ([TIME])
+    host2: stopping
+    host2: stopped ([TIME])
+    ksqldb-server: stopping
+    ksqldb-server: stopped ([TIME])
+    project `one` is down and its data is removed ([TIME])
+    broker: stopping
+    broker: stopped ([TIME])
+    host1: stopping
+    host1: stopped ([TIME])
+    host2: stopping
+    host2: stopped ([TIME])
+    ksqldb-server: stopping
+    ksqldb-server: stopped ([TIME])
+    project `two` is down and its data is removed ([TIME])
+    ");
+    assert_eq!(
+        fs::read_dir(world.home()).expect("the state folder").count(),
+        0,
+        "nothing is left"
+    );
+}
+
+#[test]
+fn logs_of_a_service() {
+    let world = World::new();
+    world.run(&FAKE);
+    assert_snapshot!(world.run(&["logs", "broker", "host1"]), @r"
+    exit code: 0
+    ----- stdout -----
+    broker | INFO fake service started
+    host1  | INFO fake service started
+    ----- stderr -----
+    ");
+    assert_snapshot!(world.run(&["--json", "logs", "broker"]), @r#"
+    exit code: 0
+    ----- stdout -----
+    {"service":"broker","line":"INFO fake service started"}
+    ----- stderr -----
+    "#);
+}
+
+#[test]
+fn wait_for_services() {
+    let world = World::new();
+    world.run(&FAKE);
+    assert_snapshot!(world.run(&["wait", "broker"]), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    broker: healthy
+    broker is healthy
+    ");
+    let never = ("OSQDEMO_FAKE", "host1=never-healthy");
+    assert_snapshot!(world.run_with(never, &["wait", "--timeout", "100ms", "host1"]), @r"
+    exit code: 14
+    ----- stdout -----
+    ----- stderr -----
+    host1: failed: was not healthy within [TIME] ([TIME])
+    error: host1 was not healthy within [TIME]
+      probe: first record in topic `processes`
+      last answer: still starting
+      what host1 wrote last:
+        INFO fake service started
+    hint: `osqdemo logs host1` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look
+    ");
+}
+
+#[test]
+fn documents_for_programs() {
+    let world = World::new();
+    assert_snapshot!(world.run(&[&["--json"], &up(&["--dry-run"])[..]].concat()), @r#"
+    exit code: 0
+    ----- stdout -----
+    {"schema_version":1,"project":"osqdemo","operations":[{"action":"start the supervisor","cause":"not running","after":[]},{"action":"start broker","cause":"not running","after":[0]},{"action":"start ksqldb-server","cause":"not running","after":[0,1]},{"action":"start host1","cause":"not running","after":[0,1]},{"action":"start host2","cause":"not running","after":[0,1]}]}
+    ----- stderr -----
+    "#);
+    let output = world.output(&[&["--json"], &FAKE[..]].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["changed"], true);
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        let event: Value = serde_json::from_str(line).expect("every line of the progress is JSON");
+        assert_eq!(event["schema_version"], 1, "{line}");
+    }
+    assert_snapshot!(world.run(&["--json", "down"]), @r#"
+    exit code: 0
+    ----- stdout -----
+    {"schema_version":1,"project":"osqdemo","stopped":4,"volumes_removed":false,"elapsed_ms":0}
+    ----- stderr -----
+    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"broker"},"text":"stopping"}
+    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host1"},"text":"stopping"}
+    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host2"},"text":"stopping"}
+    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"ksqldb-server"},"text":"stopping"}
+    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"broker"},"outcome":"done","text":"stopped","elapsed_ms":0}
+    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host1"},"outcome":"done","text":"stopped","elapsed_ms":0}
+    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host2"},"outcome":"done","text":"stopped","elapsed_ms":0}
+    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"ksqldb-server"},"outcome":"done","text":"stopped","elapsed_ms":0}
+    {"schema_version":1,"time":"[TIME]","event":"note","text":"project `osqdemo` is down ([TIME])"}
+    "#);
+    assert_snapshot!(world.run(&["--json", "wait"]), @r#"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    {"schema_version":1,"time":"[TIME]","event":"failed","exit_code":16,"error":"project `osqdemo` is not running","causes":[],"details":[],"hints":["start it with `osqdemo up`"]}
+    "#);
+}
+
+#[test]
+fn a_damaged_state_file() {
+    let world = World::new();
+    fs::create_dir(world.project()).expect("the project's folder");
+    fs::write(world.project().join("project.json"), "{").expect("a file");
+    assert_snapshot!(world.run(&["ps"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: `[HOME]/osqdemo/project.json` is damaged: EOF while parsing an object at line 1 column 1
+    hint: remove `[HOME]/osqdemo/project.json` and try again
+    ");
+}
+
+#[test]
+fn completions() {
+    let world = World::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = world.output(&["completions", shell]);
+        assert!(output.status.success(), "{shell}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("scenario"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let world = World::new();
+    let mut child = world.start(("A", "B"), &["completions", "bash"]);
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}

@@ -1,0 +1,162 @@
+//! The hosts of the native engine: worlds of their own, with namespaces and without.
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use support::{NativeStack, UP, eventually, processes_with};
+
+#[test]
+fn a_host_is_a_world_of_its_own() {
+    let stack = NativeStack::up();
+    for host in ["host1", "host2"] {
+        assert_eq!(stack.succeed(&["exec", host, "hostname"]).trim(), host);
+        assert_eq!(
+            stack.succeed(&["exec", host, "cat", "/etc/hostname"]).trim(),
+            host
+        );
+        let users = stack.succeed(&["exec", host, "cat", "/etc/passwd"]);
+        for user in ["jay", "neha", "jun"] {
+            assert!(users.contains(&format!("\n{user}:x:")), "{users}");
+        }
+        let home = stack.world.project().join("hosts").join(host).join("home");
+        let seen = stack.succeed(&["exec", host, "--", "sh", "-c", "echo $HOME; pwd"]);
+        assert_eq!(seen, format!("{0}\n{0}\n", home.display()));
+        stack.succeed(&["exec", host, "--", "sh", "-c", "echo hello >greeting"]);
+        assert_eq!(
+            fs::read_to_string(home.join("greeting")).expect("the file"),
+            "hello\n"
+        );
+    }
+    // Each sees its own processes only, and its first one is number 1.
+    let commands = stack.succeed(&[
+        "exec",
+        "host1",
+        "--",
+        "sh",
+        "-c",
+        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+    ]);
+    assert!(
+        commands.contains("host-init") && commands.contains("hosts/host1/"),
+        "{commands}"
+    );
+    assert!(
+        !commands.contains("hosts/host2/") && !commands.contains("serve broker"),
+        "{commands}"
+    );
+    assert_ne!(
+        rustix::system::uname().nodename().to_string_lossy(),
+        "host1",
+        "this machine keeps its name"
+    );
+}
+
+#[test]
+fn exec_passes_the_exit_status_on() {
+    let stack = NativeStack::up();
+    let code = |command: &str| {
+        stack
+            .world
+            .output(&["exec", "host1", "--", "sh", "-c", command])
+            .status
+            .code()
+    };
+    assert_eq!(code("exit 0"), Some(0));
+    assert_eq!(code("exit 42"), Some(42));
+    assert_eq!(
+        stack
+            .world
+            .output(&["exec", "host1", "no-such-command"])
+            .status
+            .code(),
+        Some(127)
+    );
+    stack.succeed(&["down"]);
+    assert_eq!(code("exit 0"), Some(16), "a host that is down");
+}
+
+#[test]
+fn what_runs_on_a_host_ends_with_it() {
+    let stack = NativeStack::up();
+    let mark = format!("MARK={}", stack.world.home().display());
+    let script = format!("{mark} setsid sleep 1000 >/dev/null 2>&1 &");
+    stack.succeed(&["exec", "host2", "--", "sh", "-c", &script]);
+    assert_eq!(processes_with(&mark).len(), 1);
+    stack.succeed(&["down"]);
+    eventually("the process is gone", Duration::from_secs(5), || {
+        processes_with(&mark).is_empty()
+    });
+}
+
+#[test]
+fn hosts_work_without_namespaces() {
+    let stack = NativeStack::new();
+    let without = |arguments: &[&str]| {
+        let mut command = stack.world.command(arguments);
+        let output = command
+            .env("OSQDEMO_NAMESPACES", "off")
+            .output()
+            .expect("it runs");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stack.world.shown(&output)
+        );
+        output
+    };
+    let output = without(&UP);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("warning: the hosts share this machine's namespaces"),
+        "{stderr}"
+    );
+    without(&["wait"]);
+    let mark = format!("MARK={}", stack.world.home().display());
+    let script = format!("echo $HOME; {mark} setsid sleep 1000 >/dev/null 2>&1 &");
+    let home = stack
+        .world
+        .project()
+        .join("hosts/host2/home")
+        .display()
+        .to_string();
+    let output = without(&["exec", "host2", "--", "sh", "-c", &script]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), home);
+    assert_eq!(processes_with(&mark).len(), 1);
+
+    // The records of a host speak of its own processes, not of this machine's.
+    let records = without(&["--json", "tail", "processes", "--from-beginning", "-n", "1"]);
+    let record = String::from_utf8_lossy(&records.stdout);
+    assert!(record.contains("host1") || record.contains("host2"), "{record}");
+
+    without(&["down"]);
+    eventually("the process is gone", Duration::from_secs(5), || {
+        processes_with(&mark).is_empty()
+    });
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn an_osqueryd_that_ends_at_once_is_reported() {
+    let stack = NativeStack::new();
+    let arguments = [&UP[..], &["--osqueryd", "/bin/false"]].concat();
+    let output = stack.world.output(&arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(13), "{stderr}");
+    assert!(
+        stderr.contains("`/bin/false` ended unasked: exit status 1"),
+        "{stderr}"
+    );
+    stack.assert_nothing_runs();
+
+    let output = stack
+        .world
+        .output(&[&UP[..], &["--osqueryd", "/no/such/osqueryd"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("`/no/such/osqueryd` is not a program"),
+        "{stderr}"
+    );
+}

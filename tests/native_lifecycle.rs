@@ -1,0 +1,272 @@
+//! The native engine, through the real binary: up, repairs, down, and that nothing is ever left behind.
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use support::{NativeStack, UP, eventually, signal};
+
+#[test]
+fn up_is_idempotent_and_down_leaves_nothing() {
+    let stack = NativeStack::up();
+    let processes = stack.processes();
+    assert!(
+        processes.len() >= 9,
+        "supervisor, broker, ksqlDB and two hosts of three: {processes:#?}"
+    );
+    let before = stack.ps();
+
+    let output = stack.world.output(&["up"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("nothing to do: 4 services are healthy"),
+        "{stderr}"
+    );
+    for service in ["broker", "ksqldb-server", "host1", "host2"] {
+        let pid = |document: &Value| {
+            let services = document["services"].as_array().expect("services").clone();
+            services
+                .into_iter()
+                .find(|entry| entry["service"] == service)
+                .expect("it")["pid"]
+                .clone()
+        };
+        assert_eq!(pid(&before), pid(&stack.ps()), "{service} is left alone");
+    }
+
+    stack.succeed(&["down"]);
+    stack.assert_nothing_runs();
+    assert!(stack.world.project().join("data").exists(), "data stays");
+    stack.succeed(&UP);
+    stack.succeed(&["down", "--volumes"]);
+    assert!(!stack.world.project().exists(), "and goes with `--volumes`");
+}
+
+#[test]
+fn a_service_that_is_killed_comes_back() {
+    let stack = NativeStack::up();
+    for service in ["broker", "ksqldb-server", "host1"] {
+        let before = stack.pid(service);
+        signal(before, Signal::KILL);
+        eventually(&format!("{service} runs again"), Duration::from_secs(20), || {
+            stack.service(service, "state") == "running" && stack.pid(service) != before
+        });
+        assert_eq!(stack.service(service, "restarts"), 1, "{service}");
+    }
+    stack.succeed(&["wait"]);
+}
+
+#[test]
+fn restart_replaces_one_service_only() {
+    let stack = NativeStack::up();
+    let before = ["broker", "ksqldb-server", "host1", "host2"].map(|service| stack.pid(service));
+    stack.succeed(&["restart", "host2"]);
+    let after = ["broker", "ksqldb-server", "host1", "host2"].map(|service| stack.pid(service));
+    assert_eq!(before[..3], after[..3]);
+    assert_ne!(before[3], after[3]);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_everything_along() {
+    let stack = NativeStack::up();
+    let supervisor = stack.supervisor();
+    signal(supervisor, Signal::KILL);
+    eventually(
+        "its services ended by themselves",
+        Duration::from_secs(20),
+        || stack.processes().is_empty(),
+    );
+
+    let output = stack.world.output(&["ps"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let told = format!("warning: the supervisor (process {supervisor}) is gone");
+    assert!(
+        output.status.success() && stderr.contains(&told),
+        "{}",
+        stack.world.shown(&output)
+    );
+
+    stack.succeed(&["up"]);
+    assert_ne!(stack.supervisor(), supervisor);
+    stack.succeed(&["wait"]);
+
+    signal(stack.supervisor(), Signal::KILL);
+    stack.succeed(&["down"]);
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn an_up_that_is_killed_can_be_repeated() {
+    let stack = NativeStack::new();
+    for file in ["logs/supervisor.log", "logs/broker.log", "hosts/host1/init.json"] {
+        let mut up = stack.world.start(("A", "B"), &UP);
+        eventually(&format!("`{file}` is there"), Duration::from_secs(20), || {
+            stack.world.project().join(file).exists()
+        });
+        signal(up.id(), Signal::KILL);
+        up.wait().expect("it ends");
+        stack.succeed(&UP);
+        stack.succeed(&["wait"]);
+        stack.succeed(&["down"]);
+        stack.assert_nothing_runs();
+        fs::remove_dir_all(stack.world.project().join("logs")).expect("the logs");
+        fs::remove_dir_all(stack.world.project().join("hosts")).expect("the hosts");
+    }
+}
+
+#[test]
+fn an_up_that_is_interrupted_leaves_nothing() {
+    let stack = NativeStack::new();
+    for file in [
+        "project.json",
+        "logs/supervisor.log",
+        "logs/broker.log",
+        "hosts/host1/init.json",
+    ] {
+        let up = stack.world.start(("A", "B"), &UP);
+        eventually(&format!("`{file}` is there"), Duration::from_secs(20), || {
+            stack.world.project().join(file).exists()
+        });
+        signal(up.id(), Signal::INT);
+        let output = up.wait_with_output().expect("it ends");
+        assert_eq!(
+            output.status.code(),
+            Some(130),
+            "{file}: {}",
+            stack.world.shown(&output)
+        );
+        stack.assert_nothing_runs();
+        stack.succeed(&["down", "--volumes"]);
+    }
+}
+
+#[test]
+fn an_interrupted_repair_stops_only_what_it_started() {
+    let stack = NativeStack::up();
+    stack.succeed(&["down"]);
+    // The hosts never become healthy: their osqueryd does nothing.
+    let idle = stack.world.home().join("idle");
+    fs::write(&idle, "#!/bin/sh\nexec sleep 1000\n").expect("a script");
+    fs::set_permissions(&idle, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    let idle = idle.display().to_string();
+    stack.succeed(&UP);
+    let broker = stack.pid("broker");
+    let up = stack.world.start(("A", "B"), &["up", "--osqueryd", &idle]);
+    eventually("the hosts are replaced", Duration::from_secs(20), || {
+        fs::read_to_string(stack.world.project().join("hosts/host2/init.json"))
+            .is_ok_and(|text| text.contains(&idle))
+    });
+    signal(up.id(), Signal::INT);
+    let output = up.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stack.world.shown(&output));
+    assert_eq!(stack.pid("broker"), broker, "what was there stays");
+    stack.succeed(&["up", "--osqueryd", "builtin"]);
+    stack.succeed(&["wait"]);
+}
+
+#[test]
+fn a_service_that_cannot_run_is_reported_with_its_log() {
+    let stack = NativeStack::up();
+    stack.succeed(&["down"]);
+    fs::write(
+        stack.world.project().join("data/broker/catalog.json"),
+        "not a catalog",
+    )
+    .expect("a file");
+    let output = stack.world.output(&["up"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(13), "{stderr}");
+    assert!(stderr.contains("error: broker ended after"), "{stderr}");
+    assert!(stderr.contains("what broker wrote last:"), "{stderr}");
+    assert!(stderr.contains("catalog.json"), "{stderr}");
+    assert!(stderr.contains("hint: `osqdemo logs broker`"), "{stderr}");
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn a_port_of_another_project_is_named() {
+    let stack = NativeStack::up();
+    let document: Value = serde_json::from_str(&stack.succeed(&["--json", "up"])).expect("JSON");
+    let address = document["endpoints"]["bootstrap_servers"]
+        .as_str()
+        .expect("an address");
+    let port = address.rsplit_once(':').expect("a port").1;
+    let output = stack
+        .world
+        .output(&["-p", "other", "up", "--port", &format!("broker={port}")]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(10), "{stderr}");
+    let broker = stack.pid("broker");
+    let told = format!(
+        "error: port {port} of broker is in use by process {broker} (`osqdemo`) of the osqdemo project `osqdemo`"
+    );
+    assert!(stderr.contains(&told), "{stderr}");
+    assert!(stderr.contains("hint: `--port broker=0`"), "{stderr}");
+    assert!(
+        !stack.world.home().join("other").exists(),
+        "nothing is left of the other project"
+    );
+}
+
+#[test]
+fn two_projects_run_side_by_side() {
+    let stack = NativeStack::up();
+    let other = [&["-p", "other"], &UP[..]].concat();
+    stack.succeed(&other);
+    stack.succeed(&["-p", "other", "wait"]);
+    stack.succeed(&["down"]);
+    stack.succeed(&["-p", "other", "wait"]);
+    stack.succeed(&["down", "--all", "--volumes"]);
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn a_long_path_of_the_state_is_no_obstacle() {
+    let stack = NativeStack::new();
+    let project = "a-project-whose-name-is-as-long-as-it-may";
+    let project = &project[..40];
+    let home = stack
+        .world
+        .home()
+        .join("a-folder-with-a-name-that-is-much-too-long-for-a-socket".repeat(2));
+    let run = |arguments: &[&str]| {
+        let arguments = [&["-p", project], arguments].concat();
+        let output = stack
+            .world
+            .command(&arguments)
+            .env("OSQDEMO_HOME", &home)
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{}", stack.world.shown(&output));
+    };
+    run(&UP);
+    run(&["wait"]);
+    run(&["exec", "host1", "true"]);
+    run(&["down", "--volumes"]);
+    let left = support::processes_with(&format!("OSQDEMO_HOME={}", home.display()));
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+#[test]
+fn logs_are_followed() {
+    let stack = NativeStack::up();
+    let follow = stack.world.start(("A", "B"), &["logs", "-f", "supervisor"]);
+    signal(stack.pid("ksqldb-server"), Signal::KILL);
+    eventually("ksqlDB runs again", Duration::from_secs(20), || {
+        stack.service("ksqldb-server", "restarts") == 1
+    });
+    // One look after the line was written.
+    std::thread::sleep(Duration::from_millis(500));
+    signal(follow.id(), Signal::INT);
+    let output = follow.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        stdout.contains("ksqldb-server: process") && stdout.contains("ended unasked"),
+        "{stdout}"
+    );
+}

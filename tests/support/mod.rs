@@ -1,0 +1,287 @@
+//! What the tests that drive the real binary share: a state folder of their own, output without what changes
+//! from run to run, and an end for everything they start.
+
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A state folder of a test, and the projects in it.
+pub(crate) struct World {
+    home: TempDir,
+}
+
+impl World {
+    /// An empty state folder. Its path is short, so that sockets fit into it.
+    pub(crate) fn new() -> Self {
+        Self {
+            home: tempfile::Builder::new()
+                .prefix("osq")
+                .tempdir_in("/tmp")
+                .expect("a folder"),
+        }
+    }
+
+    /// The state folder.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The folder of the default project.
+    pub(crate) fn project(&self) -> std::path::PathBuf {
+        self.home().join("osqdemo")
+    }
+
+    /// The binary with these arguments, on this state folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_osqdemo"));
+        command
+            .args(arguments)
+            .env("OSQDEMO_HOME", self.home())
+            .env_remove("OSQDEMO_PROJECT")
+            .env_remove("OSQDEMO_ENGINE")
+            .env_remove("OSQDEMO_FAKE")
+            .env_remove("RUST_LOG")
+            .env_remove("COLUMNS")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary and returns exit code, standard output and standard error as one text.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        self.shown(&self.output(arguments))
+    }
+
+    /// Runs the binary with a variable set.
+    pub(crate) fn run_with(&self, variable: (&str, &str), arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
+            .env(variable.0, variable.1)
+            .output()
+            .expect("it runs");
+        self.shown(&output)
+    }
+
+    /// Runs the binary.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("it runs")
+    }
+
+    /// Starts the binary and leaves it running.
+    pub(crate) fn start(&self, variable: (&str, &str), arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .env(variable.0, variable.1)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts")
+    }
+
+    /// An output as text, without what changes from run to run.
+    pub(crate) fn shown(&self, output: &Output) -> String {
+        let text = format!(
+            "exit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
+            output
+                .status
+                .code()
+                .map_or_else(|| "none".to_owned(), |code| code.to_string()),
+            String::from_utf8_lossy(&output.stdout),
+            in_order(&String::from_utf8_lossy(&output.stderr)),
+        );
+        let text = text.replace(&self.home().display().to_string(), "[HOME]");
+        [
+            (r"\d+ ms\b", "[TIME]"),
+            (r"\d+\.\d s\b", "[TIME]"),
+            (r#""elapsed_ms":\d+"#, r#""elapsed_ms":0"#),
+            (r#""uptime_ms":\d+"#, r#""uptime_ms":0"#),
+            (r#""time":"[^"]+""#, r#""time":"[TIME]""#),
+            (r"127\.0\.0\.1:\d+ *", "127.0.0.1:[PORT]"),
+            (r"─{22,}", "──────────────────────"),
+            (r"port changed from \d+ to", "port changed from [PORT] to"),
+            (r"process \d+", "process [PID]"),
+            (r"`kill \d+`", "`kill [PID]`"),
+        ]
+        .iter()
+        .fold(text, |text, (pattern, replacement)| {
+            Regex::new(pattern)
+                .expect("a pattern")
+                .replace_all(&text, *replacement)
+                .into_owned()
+        })
+    }
+}
+
+/// Services that work at the same time report in any order: each one's lines together, in order of the names.
+fn in_order(stderr: &str) -> String {
+    let services = ["broker: ", "host1: ", "host2: ", "ksqldb-server: "];
+    let rank = |line: &str| services.iter().position(|service| line.starts_with(service));
+    let mut lines: Vec<&str> = stderr.lines().collect();
+    let mut start = 0;
+    while start < lines.len() {
+        let length = lines
+            .iter()
+            .skip(start)
+            .take_while(|line| rank(line).is_some())
+            .count();
+        if let Some(block) = lines.get_mut(start..start + length) {
+            block.sort_by_key(|line| rank(line));
+        }
+        start += length.max(1);
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Waits until `condition` holds, and fails the test when it does not within the limit.
+pub(crate) fn eventually(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("the process can be signalled");
+}
+
+/// Native stacks run one at a time: each is a handful of processes.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A project on the native engine with ports of its own, taken down at the end of the test.
+pub(crate) struct NativeStack {
+    /// Where its state is.
+    pub(crate) world: World,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// `up` with ports that are free.
+pub(crate) const UP: [&str; 5] = ["up", "--port", "broker=0", "--port", "ksqldb-server=0"];
+
+impl NativeStack {
+    /// A project that is not up yet.
+    pub(crate) fn new() -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
+            .parent()
+            .expect("the folder of the binary");
+        for program in ["osqdemo-agent", "confluent-ext"] {
+            assert!(
+                folder.join(program).exists(),
+                "`{program}` is not built: run `cargo build` for the whole workspace first"
+            );
+        }
+        Self {
+            world: World::new(),
+            _turn: turn,
+        }
+    }
+
+    /// A project that is up.
+    pub(crate) fn up() -> Self {
+        let stack = Self::new();
+        stack.succeed(&UP);
+        stack
+    }
+
+    /// Runs the binary, which must succeed; returns standard output.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.world.output(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            self.world.shown(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What `ps` says.
+    pub(crate) fn ps(&self) -> Value {
+        serde_json::from_str(&self.succeed(&["--json", "ps"])).expect("a JSON document")
+    }
+
+    /// A field of a service in `ps`.
+    pub(crate) fn service(&self, name: &str, field: &str) -> Value {
+        let document = self.ps();
+        let services = document["services"].as_array().expect("services");
+        let service = services
+            .iter()
+            .find(|service| service["service"] == name)
+            .expect("the service");
+        service[field].clone()
+    }
+
+    /// The process of a service.
+    pub(crate) fn pid(&self, name: &str) -> u32 {
+        let pid = self.service(name, "pid");
+        u32::try_from(
+            pid.as_u64()
+                .unwrap_or_else(|| panic!("{name} runs: {}", self.ps())),
+        )
+        .expect("a pid")
+    }
+
+    /// The process of the supervisor.
+    pub(crate) fn supervisor(&self) -> u32 {
+        u32::try_from(self.ps()["supervisor"]["pid"].as_u64().expect("it runs")).expect("a pid")
+    }
+
+    /// Every process that this stack started and that is still there.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        processes_with(&format!("OSQDEMO_HOME={}", self.world.home().display()))
+    }
+
+    /// Fails unless nothing of the stack is left but its data.
+    pub(crate) fn assert_nothing_runs(&self) {
+        eventually("every process is gone", Duration::from_secs(5), || {
+            self.processes().is_empty()
+        });
+        for name in ["control.sock", "services.json", "lock", "host1.em", "host2.em"] {
+            assert!(!self.world.project().join(name).exists(), "`{name}` is left");
+        }
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+        assert!(
+            !mounts.contains(&self.world.home().display().to_string()),
+            "a mount is left"
+        );
+    }
+}
+
+impl Drop for NativeStack {
+    fn drop(&mut self) {
+        let output = self.world.output(&["down", "--volumes"]);
+        if !thread::panicking() {
+            assert!(output.status.success(), "{}", self.world.shown(&output));
+            self.assert_nothing_runs();
+            assert!(!self.world.project().exists(), "the project's folder is left");
+        }
+    }
+}
+
+/// The command lines of the processes whose environment has this entry; those of the tests themselves carry it
+/// only in children that have ended by the time they ask.
+pub(crate) fn processes_with(entry: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").expect("the processes").flatten() {
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == entry.as_bytes())
+        {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            found.push(format!("{}: {command}", process.file_name().to_string_lossy()));
+        }
+    }
+    found
+}
