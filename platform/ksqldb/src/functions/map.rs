@@ -1,0 +1,207 @@
+//! Functions of maps.
+
+use super::arguments::{Kind, accepts, argument, boolean, count, elements, entries, text};
+use super::{FunctionError, ScalarFunction};
+use crate::types::{SqlType, StructField};
+use crate::value::Value;
+
+const CATEGORY: &str = "MAP";
+
+pub(super) static FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::new(
+        "AS_MAP",
+        CATEGORY,
+        "The map from an array's keys to another array's values; what the longer one has beyond the shorter \
+         one is left out.",
+        &["AS_MAP(ARRAY<STRING>, ARRAY<T>)"],
+        |arguments| {
+            if !accepts(arguments, &[Kind::Array; 2], &[]) {
+                return None;
+            }
+            let element = |argument: &Option<SqlType>| match argument {
+                Some(SqlType::Array(element)) => (**element).clone(),
+                _ => SqlType::String,
+            };
+            let is_keyed = element(&arguments[0]) == SqlType::String;
+            is_keyed.then(|| map_of(element(&arguments[1])))
+        },
+        as_map,
+    ),
+    ScalarFunction::new(
+        "MAP_KEYS",
+        CATEGORY,
+        "The map's keys, as an array.",
+        &["MAP_KEYS(MAP<STRING, T>)"],
+        |arguments| {
+            let array = || SqlType::Array(Box::new(SqlType::String));
+            accepts(arguments, &[Kind::Map], &[]).then(array)
+        },
+        |arguments| {
+            let keys = entries(arguments, 0)?
+                .iter()
+                .map(|(key, _)| Value::String(key.clone()));
+            Ok(Value::Array(keys.collect()))
+        },
+    ),
+    ScalarFunction::new(
+        "MAP_VALUES",
+        CATEGORY,
+        "The map's values, as an array in the order of the keys.",
+        &["MAP_VALUES(MAP<STRING, T>)"],
+        |arguments| {
+            let fits = accepts(arguments, &[Kind::Map], &[]);
+            fits.then(|| SqlType::Array(Box::new(value_of(&arguments[0]))))
+        },
+        |arguments| {
+            let values = entries(arguments, 0)?.iter().map(|(_, value)| value.clone());
+            Ok(Value::Array(values.collect()))
+        },
+    ),
+    ScalarFunction::new(
+        "MAP_UNION",
+        CATEGORY,
+        "The entries of both maps; of one key the second map's counts. Where one map is NULL, the other one.",
+        &["MAP_UNION(MAP<STRING, T>, MAP<STRING, T>)"],
+        |arguments| {
+            if !accepts(arguments, &[Kind::Map; 2], &[]) {
+                return None;
+            }
+            match arguments {
+                [Some(left), Some(right)] => (left == right).then(|| left.clone()),
+                [left, right] => Some(
+                    left.clone()
+                        .or_else(|| right.clone())
+                        .unwrap_or(map_of(SqlType::String)),
+                ),
+                _ => None,
+            }
+        },
+        |arguments| {
+            let (left, right) = (argument(arguments, 0)?, argument(arguments, 1)?);
+            if left.is_null() || right.is_null() {
+                return Ok(if left.is_null() {
+                    right.clone()
+                } else {
+                    left.clone()
+                });
+            }
+            let both = entries(arguments, 0)?.iter().chain(entries(arguments, 1)?);
+            Ok(Value::map(both.cloned()))
+        },
+    )
+    .with_own_nulls(),
+    ScalarFunction::new(
+        "ENTRIES",
+        CATEGORY,
+        "The map's entries as an array of structs of K and V, sorted by key if so asked.",
+        &["ENTRIES(MAP<STRING, T>, BOOLEAN)"],
+        |arguments| {
+            let fits = accepts(arguments, &[Kind::Map, Kind::Boolean], &[]);
+            fits.then(|| {
+                let field = |name: &str, sql_type| StructField {
+                    name: name.to_owned(),
+                    sql_type,
+                };
+                let fields = vec![field("K", SqlType::String), field("V", value_of(&arguments[0]))];
+                SqlType::Array(Box::new(SqlType::Struct(fields)))
+            })
+        },
+        |arguments| {
+            // Maps are sorted anyway, so that the second argument asks for nothing more.
+            boolean(arguments, 1)?;
+            let pairs = entries(arguments, 0)?.iter();
+            let structs =
+                pairs.map(|(key, value)| Value::Struct([Value::String(key.clone()), value.clone()].into()));
+            Ok(Value::Array(structs.collect()))
+        },
+    ),
+    ScalarFunction::new(
+        "CARDINALITY",
+        "ARRAY",
+        "How many elements an array, or entries a map has.",
+        &["CARDINALITY(ARRAY<T>)", "CARDINALITY(MAP<STRING, T>)"],
+        |arguments| {
+            let fits = accepts(arguments, &[Kind::Array], &[]) || accepts(arguments, &[Kind::Map], &[]);
+            fits.then_some(SqlType::Integer)
+        },
+        |arguments| match argument(arguments, 0)? {
+            Value::Map(entries) => count(entries.len()),
+            _ => count(elements(arguments, 0)?.len()),
+        },
+    ),
+];
+
+fn map_of(value: SqlType) -> SqlType {
+    SqlType::Map(Box::new(SqlType::String), Box::new(value))
+}
+
+fn value_of(argument: &Option<SqlType>) -> SqlType {
+    match argument {
+        Some(SqlType::Map(_, value)) => (**value).clone(),
+        _ => SqlType::String,
+    }
+}
+
+fn as_map(arguments: &[Value]) -> Result<Value, FunctionError> {
+    let (keys, values) = (elements(arguments, 0)?, elements(arguments, 1)?);
+    let mut pairs = Vec::new();
+    for (index, value) in values.iter().enumerate().take(keys.len()) {
+        // An entry without a key is none.
+        if !keys[index].is_null() {
+            pairs.push((text(keys, index)?.into(), value.clone()));
+        }
+    }
+    Ok(Value::map(pairs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{array, call, i, result_type, s};
+    use super::*;
+
+    fn fruits(entries: &[(&str, i32)]) -> Value {
+        Value::map(entries.iter().map(|(key, number)| ((*key).into(), i(*number))))
+    }
+
+    #[test]
+    fn keys_and_values() {
+        let map = fruits(&[("banana", 20), ("apple", 10)]);
+        assert_eq!(call("MAP_KEYS", [map.clone()]), array([s("apple"), s("banana")]));
+        assert_eq!(call("MAP_VALUES", [map.clone()]), array([i(10), i(20)]));
+        assert_eq!(call("CARDINALITY", [map.clone()]), i(2));
+        assert_eq!(call("CARDINALITY", [array([i(1)])]), i(1));
+        assert_eq!(call("MAP_KEYS", [Value::Null]), Value::Null);
+        let entry = |key: &str, value: i32| Value::Struct([s(key), i(value)].into());
+        let entries = array([entry("apple", 10), entry("banana", 20)]);
+        assert_eq!(call("ENTRIES", [map, Value::Boolean(true)]), entries);
+        let sql_type = result_type("ENTRIES", [map_of(SqlType::Date), SqlType::Boolean]).unwrap();
+        assert_eq!(sql_type.to_string(), "ARRAY<STRUCT<`K` STRING, `V` DATE>>");
+    }
+
+    #[test]
+    fn unions() {
+        let map = fruits(&[("apple", 10), ("banana", 20)]);
+        let expected = fruits(&[("apple", 50), ("banana", 20)]);
+        assert_eq!(
+            call("MAP_UNION", [map.clone(), fruits(&[("apple", 50)])]),
+            expected
+        );
+        assert_eq!(call("MAP_UNION", [map.clone(), Value::Null]), map);
+        assert_eq!(call("MAP_UNION", [Value::Null, map.clone()]), map);
+        assert_eq!(call("MAP_UNION", [Value::Null, Value::Null]), Value::Null);
+        assert_eq!(
+            result_type("MAP_UNION", [map_of(SqlType::Date), map_of(SqlType::Time)]),
+            None
+        );
+    }
+
+    #[test]
+    fn maps_of_arrays() {
+        let keys = array([s("a"), Value::Null, s("b"), s("a"), s("c")]);
+        let values = array([1, 2, 3, 4].map(i));
+        assert_eq!(call("AS_MAP", [keys, values]), fruits(&[("a", 4), ("b", 3)]));
+        assert_eq!(call("AS_MAP", [Value::Null, array([])]), Value::Null);
+        let numbers = SqlType::Array(Box::new(SqlType::Integer));
+        assert_eq!(result_type("AS_MAP", [numbers.clone(), numbers]), None);
+    }
+}
