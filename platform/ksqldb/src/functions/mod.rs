@@ -10,6 +10,7 @@ mod bytes;
 mod cache;
 mod comparison;
 mod conditional;
+mod date_time;
 mod map;
 mod mask;
 mod numeric;
@@ -132,6 +133,7 @@ pub fn all() -> impl Iterator<Item = &'static ScalarFunction> {
         array::FUNCTIONS,
         bytes::FUNCTIONS,
         conditional::FUNCTIONS,
+        date_time::FUNCTIONS,
         map::FUNCTIONS,
         mask::FUNCTIONS,
         numeric::FUNCTIONS,
