@@ -1,4 +1,12 @@
 //! What statements mean, record by record: statements and records in, records out, no broker.
 
+mod declarations;
+mod errors;
+mod expressions;
+mod formats;
+mod insert_values;
+mod joins;
+mod keys;
+mod nulls;
 mod original;
 mod script;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use osqdemo_ksqldb::metastore::Metastore;
 use osqdemo_ksqldb::plan::{PlanError, Purpose, QueryPlan, insert_values, plan_query, plan_source};
-use osqdemo_ksqldb::syntax::ast::{Properties, Statement};
+use osqdemo_ksqldb::syntax::ast::Statement;
 use osqdemo_ksqldb::syntax::parse;
 use osqdemo_ksqldb::task::{Collector, InputRecord, Task};
 
@@ -208,11 +208,6 @@ fn input(record: &Record) -> InputRecord<'_> {
         value: record.value.as_deref(),
         headers: &[],
     }
-}
-
-/// Properties for statements that have none.
-pub(crate) fn no_properties() -> Properties {
-    Properties::default()
 }
 
 struct Values<'a>(&'a [osqdemo_ksqldb::value::Value]);

@@ -7,4 +7,3 @@ mod text;
 
 pub(super) use decode::{Field, Members, decode_bare, decode_members};
 pub(super) use encode::{write_object, write_value};
-pub(crate) use text::write_string;

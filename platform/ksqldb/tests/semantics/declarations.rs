@@ -1,0 +1,105 @@
+//! `CREATE STREAM` and what sinks take over from their sources.
+
+use osqdemo_ksqldb::serde::Format;
+
+use crate::script::{Record, World};
+
+#[test]
+fn a_sink_takes_over_what_it_does_not_set() {
+    let world = World::of(
+        "create stream s (a int, b varchar) with (kafka_topic='Some-Topic', value_format='delimited', value_delimiter='|', partitions=3, replicas=2);
+         create stream `Plain` as select a, b from s;
+         create stream o with (kafka_topic='out', value_format='json', partitions=5, retention_ms=1000, query_id='mine') as select a from s;",
+    );
+    let source = world.metastore.get("S").expect("declared");
+    assert_eq!((source.partitions, source.replicas), (Some(3), Some(2)));
+    assert_eq!(source.topic, "Some-Topic");
+    let plain = world.metastore.get("Plain").expect("declared");
+    assert_eq!(plain.topic, "Plain");
+    assert_eq!((plain.partitions, plain.key_format), (None, Format::Kafka));
+    assert_eq!(plain.value_format, Format::Delimited { delimiter: '|' });
+    let sink = world.metastore.get("O").expect("declared");
+    assert_eq!((sink.topic.as_str(), sink.value_format), ("out", Format::Json));
+    assert_eq!((sink.partitions, sink.retention_ms), (Some(5), Some(1000)));
+    let plan = world.last_plan.expect("there is a plan");
+    assert_eq!(plan.query_id(), Some("mine"));
+    assert_eq!(plan.sink().map(|sink| sink.name.as_str()), Some("O"));
+    let derived: Vec<_> = world
+        .metastore
+        .derived_from("S")
+        .map(|source| source.name.as_str())
+        .collect();
+    assert_eq!(derived, ["O", "Plain"]);
+}
+
+#[test]
+fn a_sandbox_changes_on_its_own() {
+    let mut world = World::of("create stream s (a int) with (kafka_topic='s', value_format='json');");
+    let kept = world.metastore.clone();
+    world.metastore.remove("S");
+    assert!(world.metastore.get("S").is_none() && kept.get("S").is_some());
+}
+
+#[test]
+fn explain_shows_the_steps() {
+    let world = World::of(
+        "create stream l (id int key, a int) with (kafka_topic='l', format='json');
+         create stream r (id int key, b int) with (kafka_topic='r', format='json');
+         create stream j as select l.id, a, b from l left join r within (1 second, 2 seconds) grace period 3 seconds on l.id = r.id where a > 1;",
+    );
+    let plan = world.last_plan.expect("there is a plan");
+    assert_eq!(
+        plan.explain(),
+        " > [ SINK ] | Schema: `L_ID` INTEGER KEY, `A` INTEGER, `B` INTEGER | Topic: J
+\t\t > [ PROJECT ] | Schema: `L_ID` INTEGER KEY, `A` INTEGER, `B` INTEGER
+\t\t\t\t > [ FILTER ] | Condition: (A > 1)
+\t\t\t\t\t\t > [ JOIN ] | Type: LEFT | Before: 1000 ms | After: 2000 ms | Grace: 3000 ms
+\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `B` INTEGER | Topic: r
+\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `A` INTEGER | Topic: l
+"
+    );
+    assert_eq!(plan.retention_ms(), Some(6000));
+}
+
+#[test]
+fn a_limit_ends_a_push_query() {
+    let mut world = World::of(
+        "create stream s (a int) with (kafka_topic='s', value_format='json');
+         select a from s where a > 1 emit changes limit 2;",
+    );
+    world.send_all("s", &[r#"{"a":1}"#, r#"{"a":2}"#]);
+    assert!(!world.is_complete());
+    world.send_all("s", &[r#"{"a":3}"#, r#"{"a":4}"#]);
+    assert!(world.is_complete());
+    assert_eq!(world.rows, ["[2]@1", "[3]@0"]);
+}
+
+#[test]
+fn insert_into_select_adds_to_a_stream() {
+    let mut world = World::of(
+        "create stream s (a int, b varchar) with (kafka_topic='s', value_format='json');
+         create stream o as select a, b from s where a = 1;
+         insert into o select a, b from s where a = 2;",
+    );
+    world.send_all("s", &[r#"{"a":1,"b":"x"}"#, r#"{"a":2,"b":"y"}"#]);
+    assert_eq!(
+        world.written_to("O"),
+        [r#"null|{"A":1,"B":"x"}@0"#, r#"null|{"A":2,"B":"y"}@1"#]
+    );
+    let error = world.error("insert into o select b, a from s;");
+    assert_eq!(
+        error,
+        "Incompatible schema between results and sink.\nResult schema is `B` STRING, `A` INTEGER\nSink schema is `A` INTEGER, `B` STRING"
+    );
+}
+
+#[test]
+fn two_streams_over_one_topic_join() {
+    let mut world = World::of(
+        "create stream x (id int, a varchar) with (kafka_topic='t', value_format='json');
+         create stream y (id int, b varchar) with (kafka_topic='t', value_format='json');
+         select x.id, a, b from x join y within 1 second on x.id = y.id emit changes;",
+    );
+    world.send(Record::new("t", 1, r#"{"id":1,"a":"p","b":"q"}"#));
+    assert_eq!(world.rows, [r#"[1, "p", "q"]@1"#]);
+}

@@ -1,0 +1,250 @@
+//! What is wrong with a statement, in ksqlDB's words.
+
+use crate::script::World;
+
+const SOURCES: &str = "
+    create stream s (k varchar key, a int, b varchar, m map<varchar, int>, st struct<x int>) with (kafka_topic='s', value_format='json');
+    create stream r (k varchar key, a int, c bigint) with (kafka_topic='r', value_format='json');
+    create table t (k varchar primary key, a int) with (kafka_topic='t', value_format='json');
+";
+
+#[test]
+fn statements_that_cannot_be_planned() {
+    let mut world = World::of(SOURCES);
+    for (statement, message) in [
+        ("select * from nowhere emit changes;", "NOWHERE does not exist."),
+        (
+            "select z from s emit changes;",
+            "Line: 1, Col: 8: SELECT column 'Z' cannot be resolved.",
+        ),
+        (
+            "select a from s where z > 1 emit changes;",
+            "Line: 1, Col: 23: WHERE column 'Z' cannot be resolved.",
+        ),
+        (
+            "select x.a from s emit changes;",
+            "Line: 1, Col: 8: SELECT column 'X.A' cannot be resolved.",
+        ),
+        (
+            "select x.* from s emit changes;",
+            "Line: 1, Col: 8: 'X' is not a valid stream/table name or alias.",
+        ),
+        (
+            "select a, b as a from s emit changes;",
+            "Duplicate value columns found in schema: `A` STRING",
+        ),
+        (
+            "select null as n from s emit changes;",
+            "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR).",
+        ),
+        (
+            "select nope(a) from s emit changes;",
+            "Can't find any functions with the name 'NOPE'",
+        ),
+        (
+            "select a from s where a = 'x' emit changes;",
+            "Error in WHERE expression: Cannot compare A (INTEGER) to 'x' (STRING) with EQUAL.",
+        ),
+        (
+            "select a from s where a = null emit changes;",
+            "Error in WHERE expression: Comparison with NULL not supported: INTEGER = NULL\nUse 'IS NULL' or 'IS NOT NULL' instead.",
+        ),
+        (
+            "select a from s where a emit changes;",
+            "Type error in WHERE expression: Should evaluate to boolean but is A (INTEGER) instead.",
+        ),
+        (
+            "select a + b from s emit changes;",
+            "Error processing expression: (A + B). Unsupported arithmetic types. INTEGER STRING",
+        ),
+        (
+            "select st->y from s emit changes;",
+            "Could not find field 'Y' in 'ST'.",
+        ),
+        (
+            "select a[1] from s emit changes;",
+            "Error processing expression: A[1]. Unsupported container type: INTEGER",
+        ),
+        (
+            "select case when a = 1 then 'x' else 2 end from s emit changes;",
+            "Invalid Case expression. Type for the default clause should be the same as for 'THEN' clauses.\nTHEN type: STRING.\nDEFAULT type: INTEGER.",
+        ),
+        (
+            "select cast(a as boolean) from s emit changes;",
+            "Cast of INTEGER to BOOLEAN is not supported",
+        ),
+        ("select a from s;", "Pull queries on streams are disabled."),
+        (
+            "select * from t emit changes;",
+            "T is a table. Queries over tables are not supported yet",
+        ),
+        (
+            "select s.a from s join t on s.k = t.k emit changes;",
+            "T is a table. Queries over tables are not supported yet",
+        ),
+        (
+            "select b, count(*) from s group by b emit changes;",
+            "GROUP BY and HAVING are not supported yet",
+        ),
+        (
+            "select a from s window tumbling (size 1 minute) emit changes;",
+            "WINDOW is not supported yet",
+        ),
+        ("select a from s emit final;", "EMIT FINAL is not supported yet"),
+        (
+            "create table x as select k, a from s;",
+            "Invalid result type. Your SELECT query produces a STREAM. Please use CREATE STREAM AS SELECT statement instead.",
+        ),
+        (
+            "create stream x as select k, rowtime from s;",
+            "Reserved column name in select: `ROWTIME`. Please remove or alias the column.",
+        ),
+        (
+            "create stream x with (foo=1) as select * from s;",
+            "Invalid config variable(s) in the WITH clause: FOO",
+        ),
+        (
+            "create stream x with (value_format='kafka') as select * from s;",
+            "The 'KAFKA' format only supports a single field.",
+        ),
+        (
+            "create stream x with (value_format='delimited') as select k, m from s;",
+            "The 'DELIMITED' format does not support type 'MAP', column: `M`",
+        ),
+        (
+            "create stream x with (timestamp='nope') as select * from s;",
+            "The TIMESTAMP column set in the WITH clause does not exist in the schema: 'NOPE'",
+        ),
+        (
+            "create stream x with (timestamp='b') as select * from s;",
+            "A String timestamp field has been specified without also specifying the 'timestamp_format'.",
+        ),
+        (
+            "insert into nowhere select * from s;",
+            "Sink 'NOWHERE' does not exist for the INSERT INTO statement.",
+        ),
+        (
+            "insert into t select k, a from s;",
+            "INSERT INTO can only be used to insert into a stream. T is a table.",
+        ),
+    ] {
+        let error = world.error(statement);
+        assert!(error.contains(message), "{statement}\n{error}");
+    }
+}
+
+#[test]
+fn joins_that_cannot_be_planned() {
+    let mut world = World::of(SOURCES);
+    for (join, message) in [
+        (
+            "join r on s.k = r.k",
+            "Stream-Stream joins must have a WITHIN clause specified. None was provided.",
+        ),
+        (
+            "join s within 1 minute on s.k = s.k",
+            "Can not join 'S' to 'S': self joins are not yet supported.",
+        ),
+        (
+            "join r within 1 minute on s.k = r.k and s.a = r.a",
+            "Invalid join condition: joins on multiple conditions are not yet supported. Got ((S.K = R.K) AND (S.A = R.A)).",
+        ),
+        (
+            "join r within 1 minute on s.k > r.k",
+            "Only equality join criteria is supported.",
+        ),
+        (
+            "join r within 1 minute on s.a is null",
+            "Unsupported join expression: ",
+        ),
+        (
+            "join r within 1 minute on s.k = s.b",
+            "Each side of the join must reference exactly one source and not the same source. Left side references `S` and right references `S`",
+        ),
+        (
+            "join r within 1 minute on s.a + r.a = r.c",
+            "Invalid comparison expression '(S.A + R.A)' in join '((S.A + R.A) = R.C)'.",
+        ),
+        (
+            "join r within 1 minute on s.a = 1",
+            "Invalid comparison expression '1' in join '(S.A = 1)'.",
+        ),
+        (
+            "join r within 1 minute on s.a = r.c",
+            "Invalid join condition: types don't match. Got S.A{INTEGER} = R.C{BIGINT}.",
+        ),
+        (
+            "join r within 1 minute on a = c",
+            "Column 'A' is ambiguous. Could be S.A or R.A.",
+        ),
+    ] {
+        let error = world.error(&format!("select s.b from s {join} emit changes;"));
+        assert!(error.contains(message), "{join}\n{error}");
+    }
+}
+
+#[test]
+fn declarations_that_cannot_be_made() {
+    let mut world = World::default();
+    for (statement, message) in [
+        (
+            "create stream x (a int);",
+            "Missing required property \"KAFKA_TOPIC\" which has no default value.",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x');",
+            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause.",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x', value_format='json', key='a');",
+            "Invalid config variable(s) in the WITH clause: KEY",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x', value_format='avro');",
+            "The 'AVRO' format is not supported by this server.",
+        ),
+        (
+            "create stream x (a int, a int) with (kafka_topic='x', value_format='json');",
+            "Line: 1, Col: 25: Duplicate column names: A",
+        ),
+        (
+            "create stream x (rowtime bigint) with (kafka_topic='x', value_format='json');",
+            "'ROWTIME' is a reserved column name.",
+        ),
+        (
+            "create stream x (a int primary key) with (kafka_topic='x', value_format='json');",
+            "Column `A` is a 'PRIMARY KEY' column: please use 'KEY' for streams.",
+        ),
+        (
+            "create table x (a int key) with (kafka_topic='x', value_format='json');",
+            "Column `A` is a 'KEY' column: please use 'PRIMARY KEY' for tables.",
+        ),
+        (
+            "create table x (a int) with (kafka_topic='x', value_format='json');",
+            "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
+        ),
+        (
+            "create stream x (m map<int, int>) with (kafka_topic='x', value_format='json');",
+            "JSON only supports MAP types with STRING keys",
+        ),
+        (
+            "create stream x (k int key, a int) with (kafka_topic='x', value_format='json', key_format='none');",
+            "The 'NONE' format can only be used when no columns are defined. Got: [`K` INTEGER]",
+        ),
+        (
+            "create stream x (h bytes headers) with (kafka_topic='x', value_format='json');",
+            "Invalid type for HEADERS column: expected ARRAY<STRUCT<`KEY` STRING, `VALUE` BYTES>>, got BYTES",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x', value_format='json', partitions=0);",
+            "Invalid value 0 for property PARTITIONS",
+        ),
+        (
+            "create stream x with (kafka_topic='x', value_format='json');",
+            "The statement does not define any columns.",
+        ),
+    ] {
+        let error = world.error(statement);
+        assert!(error.contains(message), "{statement}\n{error}");
+    }
+}

@@ -1,0 +1,64 @@
+//! `INSERT INTO … VALUES`.
+
+use crate::script::World;
+
+const SOURCES: &str = "
+    create stream s (k varchar key, a bigint, d decimal(5,2), m map<varchar, int>, ts timestamp)
+      with (kafka_topic='s', value_format='json');
+    create stream o as select * from s;
+";
+
+fn insert(statement: &str) -> Vec<String> {
+    let mut world = World::of(SOURCES);
+    world.execute(statement).expect("a good insert");
+    world.written_to("O")
+}
+
+#[test]
+fn values_go_into_columns() {
+    assert_eq!(
+        insert("insert into s values ('x', 1, 2.5, map('a' := 1 + 1), '1970-01-01T00:00:01');"),
+        [r#"x|{"A":1,"D":2.50,"M":{"a":2},"TS":1000}@1000"#]
+    );
+    assert_eq!(
+        insert("insert into s (a, rowtime, k) values (-1, 77, null);"),
+        [r#"null|{"A":-1,"D":null,"M":null,"TS":null}@77"#]
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let mut world = World::of(SOURCES);
+    for (statement, message) in [
+        (
+            "insert into s (a) values ('x');",
+            "Expected type BIGINT for field `A` but got STRING ('x').",
+        ),
+        ("insert into s (z) values (1);", "Column name Z does not exist."),
+        (
+            "insert into s (a, k) values (1);",
+            "Mismatch between columns and values. Columns: [A, K]. Got 1 values.",
+        ),
+        (
+            "insert into s values (1);",
+            "Expected a value for each column. Expected Columns: [K, A, D, M, TS]. Got 1 values.",
+        ),
+        ("insert into s (d) values (12345.5);", "Numeric field overflow"),
+        (
+            "insert into s (a) values (b);",
+            "VALUES column 'B' cannot be resolved.",
+        ),
+    ] {
+        let error = world.error(statement);
+        assert!(error.starts_with("Failed to insert values into 'S'. "), "{error}");
+        assert!(error.contains(message), "{error}");
+    }
+    world
+        .execute("create source stream ro (a int) with (kafka_topic='ro', value_format='json');")
+        .expect("a good declaration");
+    assert!(
+        world
+            .error("insert into ro (a) values (1);")
+            .contains("read-only")
+    );
+}

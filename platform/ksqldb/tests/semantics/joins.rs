@@ -1,0 +1,233 @@
+//! Stream–stream joins: windows, times, outer rows, what is kept.
+
+use crate::script::{Record, World};
+
+const SOURCES: &str = "
+    create stream l (id int key, a varchar) with (kafka_topic='l', format='json');
+    create stream r (id int key, b varchar) with (kafka_topic='r', format='json');
+";
+
+fn world(join: &str) -> World {
+    World::of(&format!(
+        "{SOURCES} select l.id, a, b from l {join} on l.id = r.id emit changes;"
+    ))
+}
+
+fn left(time: i64, key: &str, a: &str) -> Record {
+    Record::new("l", time, &format!(r#"{{"A":"{a}"}}"#)).keyed(key)
+}
+
+fn right(time: i64, key: &str, b: &str) -> Record {
+    Record::new("r", time, &format!(r#"{{"B":"{b}"}}"#)).keyed(key)
+}
+
+#[test]
+fn windows_are_inclusive_and_may_be_lopsided() {
+    // A left row joins right rows from 10 ms before it to 20 ms after it.
+    let join = "join r within (10 milliseconds, 20 milliseconds)";
+    for (left_at, right_at, joins) in [
+        (100, 90, true),
+        (100, 89, false),
+        (100, 120, true),
+        (100, 121, false),
+    ] {
+        for left_first in [true, false] {
+            let mut world = world(join);
+            let mut records = [left(left_at, "1", "x"), right(right_at, "1", "y")];
+            if !left_first {
+                records.reverse();
+            }
+            records.into_iter().for_each(|record| world.send(record));
+            assert_eq!(
+                world.rows.len(),
+                usize::from(joins),
+                "{left_at} {right_at} {left_first}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_time_is_the_later_one_and_matches_come_in_order_of_time() {
+    let mut world = world("join r within 1 minute");
+    world.send(right(30, "1", "third"));
+    world.send(right(10, "1", "first"));
+    world.send(right(20, "1", "second"));
+    world.send(right(10, "1", "first again"));
+    world.send(right(10, "2", "another key"));
+    world.send(left(15, "1", "x"));
+    assert_eq!(
+        world.rows,
+        [
+            r#"[1, "x", "first"]@15"#,
+            r#"[1, "x", "first again"]@15"#,
+            r#"[1, "x", "second"]@20"#,
+            r#"[1, "x", "third"]@30"#,
+        ]
+    );
+}
+
+#[test]
+fn null_keys_and_values_join_nothing() {
+    let mut world = world("left join r within 1 minute");
+    let without_key = |record: Record| Record { key: None, ..record };
+    let without_value = |record: Record| Record {
+        value: None,
+        ..record
+    };
+    world.send(without_key(left(1, "1", "x")));
+    world.send(without_key(right(1, "1", "y")));
+    world.send(without_value(left(1, "1", "x")));
+    world.send(without_value(right(1, "1", "y")));
+    assert!(world.rows.is_empty(), "{:?}", world.rows);
+}
+
+#[test]
+fn without_grace_outer_rows_come_at_once() {
+    let mut left_join = world("left join r within 1 minute");
+    left_join.send(left(1, "1", "x"));
+    left_join.send(right(2, "1", "y"));
+    left_join.send(right(3, "2", "z"));
+    assert_eq!(left_join.rows, [r#"[1, "x", null]@1"#, r#"[1, "x", "y"]@2"#]);
+    let mut right_join = world("right join r within 1 minute");
+    right_join.send(left(1, "1", "x"));
+    right_join.send(right(2, "2", "z"));
+    assert_eq!(right_join.rows, [r#"[null, null, "z"]@2"#]);
+    let mut full_join = World::of(&format!(
+        "{SOURCES} select rowkey, a, b from l full outer join r within 1 minute on l.id = r.id emit changes;"
+    ));
+    full_join.send(left(1, "1", "x"));
+    full_join.send(right(2, "2", "z"));
+    full_join.send(right(3, "1", "y"));
+    assert_eq!(
+        full_join.rows,
+        [r#"[1, "x", null]@1"#, r#"[2, null, "z"]@2"#, r#"[1, "x", "y"]@3"#]
+    );
+}
+
+#[test]
+fn with_grace_outer_rows_come_when_the_window_closes() {
+    let mut world = world("left join r within 10 milliseconds grace period 5 milliseconds");
+    world.send(left(100, "1", "lonely"));
+    world.send(left(101, "2", "paired"));
+    world.send(right(105, "2", "y"));
+    assert_eq!(world.rows, [r#"[2, "paired", "y"]@105"#]);
+    // The window of the row at 100 ends at 110 and closes after 115.
+    world.send(left(115, "3", "later"));
+    assert_eq!(world.rows.len(), 1);
+    world.send(left(116, "3", "later"));
+    assert_eq!(world.rows[1..], [r#"[1, "lonely", null]@100"#]);
+    // A late partner finds the row no longer waiting, and no second outer row comes.
+    world.send(right(110, "3", "z"));
+    world.send(left(300, "9", "end"));
+    assert_eq!(
+        world.rows[2..],
+        [r#"[3, "later", "z"]@115"#, r#"[3, "later", "z"]@116"#]
+    );
+}
+
+#[test]
+fn a_row_whose_window_has_closed_comes_out_alone_at_once() {
+    let mut world = world("left join r within 10 milliseconds grace period 0 milliseconds");
+    world.send(left(100, "1", "x"));
+    world.send(left(50, "2", "late"));
+    assert_eq!(world.rows, [r#"[2, "late", null]@50"#]);
+}
+
+#[test]
+fn rows_are_kept_as_long_as_a_partner_may_come() {
+    let mut world = world("join r within 10 milliseconds grace period 5 milliseconds");
+    for time in 0..1000 {
+        world.send(left(time, "1", "x"));
+        world.send(right(time, "2", "y"));
+    }
+    let (stored, waiting) = world.stored();
+    // Before, after and grace are 25 ms on either side.
+    assert!((52..=54).contains(&stored), "{stored}");
+    assert_eq!(waiting, 0);
+    // Too late for its own side's store, yet it still meets the other side.
+    world.send(left(5000, "3", "much later"));
+    let (stored, _) = world.stored();
+    world.send(left(985, "2", "late"));
+    assert_eq!(world.rows.len(), 21);
+    assert_eq!(world.stored().0, stored);
+}
+
+#[test]
+fn without_grace_rows_are_kept_for_a_day() {
+    let mut world = world("join r within 1 second");
+    let day = 24 * 60 * 60 * 1000;
+    world.send(left(1000, "1", "x"));
+    world.send(left(day, "9", "y"));
+    world.send(right(1500, "1", "z"));
+    assert_eq!(world.rows.len(), 1);
+    let plan = world.last_plan.as_ref().expect("there is a plan");
+    assert_eq!(plan.retention_ms(), Some(day));
+}
+
+#[test]
+fn restored_rows_are_state_without_output() {
+    let mut world = world("left join r within 1 minute grace period 1 minute");
+    world.restore(&left(1, "1", "before"));
+    world.restore(&right(2, "2", "before"));
+    assert!(world.rows.is_empty());
+    assert_eq!(world.stored(), (2, 1));
+    world.send(right(3, "1", "after"));
+    assert_eq!(world.rows, [r#"[1, "before", "after"]@3"#]);
+}
+
+#[test]
+fn the_filter_comes_after_the_join() {
+    let mut world = World::of(&format!(
+        "{SOURCES} select a, b from l left join r within 1 minute on r.id = l.id where b is null emit changes;"
+    ));
+    world.send(right(1, "1", "y"));
+    world.send(left(2, "1", "x"));
+    world.send(left(3, "2", "z"));
+    assert_eq!(world.rows, [r#"["z", null]@3"#]);
+}
+
+#[test]
+fn three_streams() {
+    let mut world = World::of(&format!(
+        "{SOURCES}
+         create stream t (id int key, c varchar) with (kafka_topic='t', format='json');
+         select l.id, a, b, c from l
+           join r within 10 seconds on l.id = r.id
+           left join t within 10 seconds on t.id = l.id
+         emit changes;"
+    ));
+    world.send(left(1, "1", "x"));
+    world.send(Record::new("t", 2, r#"{"C":"w"}"#).keyed("1"));
+    world.send(right(3, "1", "y"));
+    world.send(right(20_000, "1", "too late"));
+    assert_eq!(world.rows, [r#"[1, "x", "y", "w"]@3"#]);
+}
+
+#[test]
+fn pseudo_columns_of_either_side() {
+    let mut world = World::of(&format!(
+        "{SOURCES} select l.rowtime, r.rowtime, r.rowpartition, r.rowoffset from l join r within 1 minute on l.id = r.id emit changes;"
+    ));
+    world.send(left(5, "1", "x"));
+    world.send(right(7, "1", "y"));
+    assert_eq!(world.rows, ["[5, 7, 0, 0]@7"]);
+    let plan = world.last_plan.expect("there is a plan");
+    let names: Vec<_> = plan
+        .output()
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names, ["L_ROWTIME", "R_ROWTIME", "R_ROWPARTITION", "R_ROWOFFSET"]);
+}
+
+#[test]
+fn star_takes_all_columns_under_their_sources_names() {
+    let mut world = World::of(&format!(
+        "{SOURCES} create stream j as select * from l join r within 1 minute on l.id = r.id;"
+    ));
+    world.send(left(1, "1", "x"));
+    world.send(right(2, "1", "y"));
+    assert_eq!(world.written_to("J"), [r#"1|{"L_A":"x","R_ID":1,"R_B":"y"}@2"#]);
+}
