@@ -11,6 +11,8 @@ mod cache;
 mod comparison;
 mod conditional;
 mod date_time;
+mod json;
+mod json_path;
 mod map;
 mod mask;
 mod numeric;
@@ -134,6 +136,7 @@ pub fn all() -> impl Iterator<Item = &'static ScalarFunction> {
         bytes::FUNCTIONS,
         conditional::FUNCTIONS,
         date_time::FUNCTIONS,
+        json::FUNCTIONS,
         map::FUNCTIONS,
         mask::FUNCTIONS,
         numeric::FUNCTIONS,
