@@ -136,7 +136,7 @@ impl JoinState {
         };
         let closes = |timestamp: i64, side: Side| window(join, side, timestamp).1.saturating_add(grace);
         let mut closed = Vec::new();
-        for (place, _) in &self.waiting {
+        for place in self.waiting.keys() {
             let (timestamp, side, _) = place;
             let earliest = closes(*timestamp, Side::Left).min(closes(*timestamp, Side::Right));
             if earliest >= self.stream_time {
