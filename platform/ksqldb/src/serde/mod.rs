@@ -6,7 +6,7 @@ pub(crate) mod base64;
 mod decoder;
 mod delimited;
 mod encoder;
-mod json;
+pub(crate) mod json;
 mod kafka;
 pub(crate) mod number;
 #[cfg(test)]
