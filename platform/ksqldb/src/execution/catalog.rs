@@ -339,6 +339,19 @@ impl Catalog {
         if delete_topic && source.read_only {
             return Err(format!("Cannot delete topic for read-only source: {name}"));
         }
+        let sharing: Vec<&str> = self
+            .metastore
+            .iter()
+            .filter(|other| other.topic == source.topic && other.name != name)
+            .map(|other| other.name.as_str())
+            .collect();
+        if delete_topic && !sharing.is_empty() {
+            return Err(format!(
+                "Refusing to delete topic. Found other data sources ({}) using topic {}",
+                sharing.join(", "),
+                source.topic
+            ));
+        }
         let derived: Vec<&str> = self
             .metastore
             .derived_from(name)
