@@ -20,6 +20,7 @@ mod key_expression;
 mod log_writer;
 mod outbox;
 mod plugins;
+mod registration;
 mod route;
 mod secrets;
 mod session;

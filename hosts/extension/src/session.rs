@@ -14,27 +14,24 @@ use osquery_protocol::server::RunningServer;
 use osquery_protocol::{ProtocolError, RouteUuid};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout_at};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::arguments::Arguments;
 use crate::configuration::Configuration;
 use crate::error::ExtensionError;
 use crate::outbox::Outbox;
-use crate::plugins::{Plugins, extension_info, registry};
+use crate::plugins::Plugins;
+use crate::registration::{MANAGER_TIMEOUT, register};
 use crate::signals::Signals;
 
-/// The patience with osqueryd in one call.
-const MANAGER_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause before another attempt to reach osqueryd: its socket appears a moment after the extension.
-const CONNECT_PAUSE: Duration = Duration::from_millis(25);
-/// The pause before another attempt to register: a crashed predecessor's name is freed after 3 seconds.
-const REGISTER_PAUSE: Duration = Duration::from_millis(250);
 /// How long lines may take to reach Kafka at the end.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(8);
 /// How long lines that came during the flush may take.
 const LAST_FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 /// The patience with osqueryd when taking leave.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+
+const OSQUERYD_GONE: &str = "osqueryd is gone";
 
 /// Runs the extension until its end.
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
@@ -53,23 +50,23 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
         arguments,
         plugins,
         outbox,
-        shutdown,
     };
     let mut registration = None;
     let reason = tokio::select! {
         signal = signals.next() => Ok(signal),
+        () = shutdown.notified() => Ok("osqueryd asked for it"),
         reason = session.serve(&mut registration) => reason,
-    }?;
-    tracing::info!(reason, "ending");
+    };
+    tracing::info!(reason = reason.as_ref().unwrap_or(&"a failure"), "ending");
+    // Lines that are in memory are brought to Kafka whatever the reason is.
     session.end(registration).await;
-    Ok(())
+    reason.map(drop)
 }
 
 struct Session<'a> {
     arguments: &'a Arguments,
     plugins: Arc<Plugins>,
     outbox: Arc<Outbox>,
-    shutdown: Arc<Notify>,
 }
 
 /// A place on osqueryd's list, and the server that belongs to it.
@@ -82,7 +79,13 @@ impl Session<'_> {
     /// Keeps the extension registered until there is a reason to end. `registration` is the current one.
     async fn serve(&self, registration: &mut Option<Registration>) -> Result<&'static str, ExtensionError> {
         loop {
-            let uuid = self.register().await?;
+            let patience = self.arguments.registration_patience();
+            let uuid = match register(&self.arguments.socket, patience).await {
+                Err(ExtensionError::Unreachable { .. }) if registration.is_some() => {
+                    return Ok(OSQUERYD_GONE);
+                }
+                outcome => outcome?,
+            };
             let server = match registration.take() {
                 Some(former) if former.uuid == uuid => former.server,
                 // A former server ends only once the new one is there: no call finds nobody.
@@ -96,57 +99,11 @@ impl Session<'_> {
             };
             tracing::info!(uuid, socket = %server.path().display(), "registered");
             *registration = Some(Registration { uuid, server });
-            tokio::select! {
-                () = self.shutdown.notified() => return Ok("osqueryd asked for it"),
-                departure = self.watch(uuid) => match departure {
-                    Departure::OsquerydGone => return Ok("osqueryd is gone"),
-                    Departure::Dropped => tracing::warn!(uuid, "osqueryd dropped the extension; registering again"),
-                },
-            }
-        }
-    }
-
-    async fn register(&self) -> Result<RouteUuid, ExtensionError> {
-        let patience = self.arguments.registration_patience();
-        let deadline = tokio::time::Instant::now() + patience;
-        let mut said = false;
-        loop {
-            let socket = self.arguments.socket.clone();
-            let (error, pause) = match spawn_blocking(move || try_register(&socket)).await {
-                Ok(Ok(Ok(uuid))) => return Ok(uuid),
-                Ok(Ok(Err(reason))) => {
-                    tracing::debug!(reason, "osqueryd refused the registration");
-                    let socket = self.arguments.socket.clone();
-                    (
-                        ExtensionError::Refused {
-                            socket,
-                            patience,
-                            reason,
-                        },
-                        REGISTER_PAUSE,
-                    )
+            match self.watch(uuid).await {
+                Departure::OsquerydGone => return Ok(OSQUERYD_GONE),
+                Departure::Dropped => {
+                    tracing::warn!(uuid, "osqueryd dropped the extension; registering again")
                 }
-                Ok(Err(reason)) => {
-                    if !std::mem::replace(&mut said, true) {
-                        tracing::debug!("cannot reach osqueryd yet: {reason}");
-                    }
-                    let socket = self.arguments.socket.clone();
-                    (
-                        ExtensionError::Unreachable {
-                            socket,
-                            patience,
-                            reason,
-                        },
-                        CONNECT_PAUSE,
-                    )
-                }
-                Err(join) => {
-                    let source = std::io::Error::other(join);
-                    return Err(ExtensionError::Runtime { source });
-                }
-            };
-            if timeout_at(deadline, sleep(pause)).await.is_err() {
-                return Err(error);
             }
         }
     }
@@ -204,15 +161,6 @@ impl Session<'_> {
 enum Departure {
     OsquerydGone,
     Dropped,
-}
-
-fn try_register(socket: &Path) -> Result<Result<RouteUuid, String>, ProtocolError> {
-    let status = ManagerClient::connect(socket, MANAGER_TIMEOUT)?.register(extension_info(), registry())?;
-    Ok(if status.is_success() {
-        Ok(status.uuid)
-    } else {
-        Err(status.message.to_text().into_owned())
-    })
 }
 
 fn is_listed(socket: &Path, uuid: RouteUuid) -> Result<bool, ProtocolError> {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::message::{Answer, Call, INTERNAL_ERROR, UNKNOWN_METHOD};
 use crate::types::{ExtensionInfo, OptionInfo, PluginRequest, Registry, Response, RouteUuid, Status};
@@ -27,7 +27,7 @@ use crate::unix_socket::{self, is_timeout};
 use crate::wire::{Decoder, Header};
 use crate::{ByteString, ProtocolError};
 
-/// How long the accept loop waits for a connection's bytes, or for its end.
+/// How long the accept loop waits for a connection's bytes, for the rest of them, and for its end.
 const INLINE_PATIENCE: Duration = Duration::from_millis(5);
 /// The most bytes of one connection that the accept loop reads itself.
 const INLINE_LIMIT: usize = 128 * 1024;
@@ -278,6 +278,7 @@ fn serve_inline(shared: &Arc<Shared>, mut stream: UnixStream, buffer: &mut Vec<u
         tracing::debug!(%error, "cannot bound a connection's patience");
         return;
     }
+    let deadline = Instant::now() + INLINE_PATIENCE;
     let mut answered = false;
     loop {
         match receive(&mut stream, buffer) {
@@ -297,7 +298,7 @@ fn serve_inline(shared: &Arc<Shared>, mut stream: UnixStream, buffer: &mut Vec<u
                     }
                     answered = true;
                 }
-                Decoded::Incomplete if buffer.len() < INLINE_LIMIT => {}
+                Decoded::Incomplete if buffer.len() < INLINE_LIMIT && Instant::now() < deadline => {}
                 Decoded::Incomplete => {
                     return linger(shared, stream, std::mem::take(buffer), Vec::new());
                 }

@@ -115,6 +115,34 @@ fn a_stalled_peer_keeps_nobody_from_the_ping() {
 }
 
 #[test]
+fn peers_that_trickle_keep_nobody_from_the_ping() {
+    let fixture = fixture();
+    let path = fixture.server.path().to_path_buf();
+    // The start of a call with a method name that never ends: always incomplete, never wrong.
+    let trickle = move || {
+        let mut stream = UnixStream::connect(path).unwrap();
+        for byte in b"\x80\x01\0\x01\0\0\0\xff".iter().chain(&[b'x'; 250]) {
+            stream.write_all(&[*byte]).unwrap();
+            std::thread::sleep(Duration::from_millis(4));
+        }
+    };
+    let peers: Vec<_> = (0..4).map(|_| std::thread::spawn(trickle.clone())).collect();
+    while peers.iter().any(|peer| !peer.is_finished()) {
+        let started = Instant::now();
+        ExtensionClient::connect(fixture.server.path(), TIMEOUT)
+            .unwrap()
+            .ping()
+            .unwrap();
+        assert!(
+            started.elapsed() < Duration::from_millis(300),
+            "{:?}",
+            started.elapsed()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn a_panicking_plugin_is_an_answer() {
     let fixture = fixture();
     let answer = call_like_osqueryd(

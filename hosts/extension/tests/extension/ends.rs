@@ -36,6 +36,7 @@ fn everything_arrived(world: &World, process: &mut Extension, extension: &FakeEx
         process.log()
     );
     assert!(!extension.socket.exists());
+    world.cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
     assert_eq!(world.records("processes", LINES).len(), LINES);
 }
 
@@ -67,6 +68,7 @@ fn lines_are_still_taken_while_it_flushes() {
     process.wait_for_log("ending");
     log(&extension, LoggerRequest::Line(line("processes", "/last").into()));
     assert_eq!(process.end().code(), Some(0));
+    world.cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
     let last = world.records("processes", LINES + 1).pop().unwrap();
     assert_eq!(last.1, line("processes", "/last").into_bytes());
 }

@@ -33,7 +33,7 @@ fn it_waits_for_an_osqueryd_that_is_late() {
     let world = World::configured();
     let process = world.start();
     // It has failed to connect at least once when its configuration is in force and nobody listens.
-    process.wait_for_log("cannot reach osqueryd yet");
+    process.wait_for_log("not registered yet: cannot reach osqueryd");
     let osqueryd = world.osqueryd();
     assert!(
         osqueryd.wait_for_extension("confluent", PATIENCE).is_some(),
@@ -79,4 +79,22 @@ fn dropped_from_the_list_it_registers_again() {
     log(&second, LoggerRequest::Line(line("processes", "/again").into()));
     assert_eq!(world.records("processes", 1).len(), 1);
     process.wait_for_log("registering again");
+}
+
+#[test]
+fn refused_when_it_comes_back_it_still_brings_its_lines_to_kafka() {
+    let world = World::configured();
+    world.topic("processes");
+    let (osqueryd, mut process, first) = world.running();
+    world.cluster.broker_down(1).unwrap();
+    log(&first, LoggerRequest::Line(line("processes", "/kept").into()));
+    osqueryd.refuse_registrations(1000, "no");
+    osqueryd.drop_extension(first.uuid);
+    process.wait_for_log("registering again");
+    world.cluster.broker_up(1).unwrap();
+    assert_eq!(process.end().code(), Some(4), "{}", process.log());
+    assert_eq!(
+        world.records("processes", 1)[0].1,
+        line("processes", "/kept").into_bytes()
+    );
 }
