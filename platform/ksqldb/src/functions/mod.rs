@@ -25,6 +25,8 @@ mod url;
 mod utf16;
 mod value_text;
 
+pub(crate) use date_time::Pattern as DatePattern;
+
 use crate::types::SqlType;
 use crate::value::Value;
 
