@@ -10,7 +10,7 @@ mod bytes;
 mod cache;
 mod comparison;
 mod conditional;
-mod date_time;
+pub(crate) mod date_time;
 mod json;
 mod json_path;
 mod map;
@@ -24,8 +24,6 @@ mod trigonometry;
 mod url;
 mod utf16;
 mod value_text;
-
-pub(crate) use date_time::Pattern as DatePattern;
 
 use crate::types::SqlType;
 use crate::value::Value;

@@ -9,6 +9,8 @@ mod encoder;
 pub(crate) mod json;
 mod kafka;
 pub(crate) mod number;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
