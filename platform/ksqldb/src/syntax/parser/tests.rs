@@ -105,6 +105,7 @@ fn statements_print_canonically() {
         ("show types;", "LIST TYPES;"),
         ("show variables;", "LIST VARIABLES;"),
         ("describe s extended;", "DESCRIBE S EXTENDED;"),
+        ("describe extended s;", "DESCRIBE S EXTENDED;"),
         ("describe streams;", "DESCRIBE STREAMS;"),
         ("describe tables extended;", "DESCRIBE `TABLES` EXTENDED;"),
         ("describe function len;", "DESCRIBE FUNCTION LEN;"),
