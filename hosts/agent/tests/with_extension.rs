@@ -207,6 +207,28 @@ fn what_was_not_acknowledged_is_logged_by_the_next_agent() {
 }
 
 #[test]
+fn a_killed_agent_goes_on_where_it_was() {
+    let setup = AgentSetup::new();
+    setup.configure(&json!({"schedule": {"dice": {"query": "select random() as number", "interval": 1, "removed": false}}}));
+    let agent = setup.start(&[]);
+    setup.wait_for_calls("some lines", |calls| lines_of(calls, "dice").len() >= 2);
+    agent.kill();
+    let before = setup.calls().len();
+    let agent = setup.start(&[]);
+    let calls = setup.wait_for_calls("lines of the next agent", |calls| {
+        lines_of(&calls[before..], "dice").len() >= 2
+    });
+    agent.end();
+    let mut counters: Vec<u64> = lines_of(&calls, "dice")
+        .iter()
+        .map(|line| line["counter"].as_u64().unwrap())
+        .collect();
+    // A line that was acknowledged and not yet remembered comes twice.
+    counters.dedup();
+    assert_eq!(counters, (0..counters.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_extension_that_hangs_does_not_keep_the_agent_from_ending() {
     let setup = AgentSetup::new();
     setup.configure(&json!({"schedule": {"clock": {"query": "select unix_time from time", "interval": 1}}}));

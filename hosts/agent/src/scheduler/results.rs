@@ -3,9 +3,12 @@
 use osquery_protocol::result_log::{Action, DecorationPlace, EncodedRow, QueryRun};
 
 use super::{Scheduler, SchedulerError, unix_time};
-use crate::differential::{Acknowledged, Beginning, RunIdentity};
+use crate::differential::{Acknowledged, Beginning, Difference, RunIdentity};
 use crate::loggers::{Delivery, Loggers, ResultLine};
 use crate::schedule::ScheduledQuery;
+
+/// How many rows of one run are logged before they are remembered: what an agent that is killed logs twice at most.
+const REMEMBERED_AT_ONCE: usize = 256;
 
 impl Scheduler {
     pub(super) fn log_snapshot(
@@ -51,51 +54,54 @@ impl Scheduler {
             });
         }
         let run = self.query_run(&query.name, difference.counter);
-        let removed: &[EncodedRow] = if query.removed { &difference.removed } else { &[] };
-        let all = Acknowledged {
-            removed: difference.removed.len(),
-            added: difference.added.len(),
-        };
-        if removed.is_empty() && difference.added.is_empty() {
-            self.differential.commit(identity, &difference, all)?;
-            return Ok(());
-        }
-        let (acknowledged, outcome) = if self.flags().logger_event_type {
-            self.log_events(query, &run, removed, &difference.added, loggers, all)
+        let parts = if self.flags().logger_event_type {
+            difference.into_parts(REMEMBERED_AT_ONCE)
         } else {
-            let line = ResultLine::Event(run.encoded_batch_line(removed, &difference.added));
-            match self.deliver(query, &line, loggers) {
-                Ok(true) => (all, Ok(())),
-                Ok(false) => (Acknowledged { removed: 0, added: 0 }, Ok(())),
-                Err(error) => (Acknowledged { removed: 0, added: 0 }, Err(error)),
-            }
+            vec![difference]
         };
-        // What no logger has acknowledged is left to be found again.
-        if acknowledged != (Acknowledged { removed: 0, added: 0 }) {
-            self.differential.commit(identity, &difference, acknowledged)?;
+        for part in parts {
+            let (acknowledged, outcome) = self.log_part(query, &run, &part, loggers);
+            // What no logger has acknowledged is left to be found again.
+            if acknowledged == part.whole() || acknowledged != Acknowledged::default() {
+                self.differential.commit(identity, &part, acknowledged)?;
+            }
+            outcome?;
+            if acknowledged != part.whole() {
+                break;
+            }
         }
-        outcome
+        Ok(())
     }
 
-    /// One line a row, removed rows first; says how far it came.
-    fn log_events(
+    /// Logs a part of a run, removed rows first; says how far it came.
+    fn log_part(
         &self,
         query: &ScheduledQuery,
         run: &QueryRun,
-        removed: &[EncodedRow],
-        added: &[EncodedRow],
+        part: &Difference,
         loggers: &Loggers,
-        all: Acknowledged,
     ) -> (Acknowledged, Result<(), SchedulerError>) {
+        let removed: &[EncodedRow] = if query.removed { &part.removed } else { &[] };
+        if removed.is_empty() && part.added.is_empty() {
+            return (part.whole(), Ok(()));
+        }
+        if !self.flags().logger_event_type {
+            let line = ResultLine::Event(run.encoded_batch_line(removed, &part.added));
+            return match self.deliver(query, &line, loggers) {
+                Ok(true) => (part.whole(), Ok(())),
+                Ok(false) => (Acknowledged::default(), Ok(())),
+                Err(error) => (Acknowledged::default(), Err(error)),
+            };
+        }
+        // Rows that are gone and that nobody wants to hear of need no acknowledgement.
+        let mut acknowledged = Acknowledged {
+            removed: part.removed.len() - removed.len(),
+            added: 0,
+        };
         let lines = removed
             .iter()
             .map(|row| (row, Action::Removed))
-            .chain(added.iter().map(|row| (row, Action::Added)));
-        // Rows that are gone and not to be logged count as acknowledged once the others are under way.
-        let mut acknowledged = Acknowledged {
-            removed: all.removed - removed.len(),
-            added: 0,
-        };
+            .chain(part.added.iter().map(|row| (row, Action::Added)));
         for (row, action) in lines {
             let line = ResultLine::Event(run.encoded_event_line(row, action));
             match self.deliver(query, &line, loggers) {

@@ -6,7 +6,7 @@ use super::{Machine, sockets};
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
-    PID "pid" Integer index,
+    PID "pid" Integer additional,
     FD "fd" BigInt,
     SOCKET "socket" BigInt,
     FAMILY "family" Integer,

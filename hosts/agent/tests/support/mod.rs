@@ -156,6 +156,12 @@ impl RunningAgent {
         self.child.id()
     }
 
+    /// Kills the agent with a signal it cannot see.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks the agent to end, and expects that it does so well.
     pub(crate) fn end(mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
