@@ -14,9 +14,13 @@ use crate::storage::read::Range;
 /// One partition of a topic.
 #[derive(Debug)]
 pub(crate) struct Partition {
+    topic: String,
+    index: i32,
     log: Mutex<Log>,
     waiting: Mutex<Vec<Arc<Notify>>>,
     retired: AtomicBool,
+    /// Whether the last write failed, so that a full disk is reported once and not with every try.
+    failing: AtomicBool,
 }
 
 /// Whether a read finds its bytes in memory.
@@ -54,9 +58,12 @@ impl Partition {
             );
         }
         Ok(Self {
+            topic: topic.to_owned(),
+            index,
             log: Mutex::new(log),
             waiting: Mutex::default(),
             retired: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
         })
     }
 
@@ -67,11 +74,12 @@ impl Partition {
 
     /// Appends a batch and wakes whoever waits for one.
     pub(crate) fn append(&self, batch: &[u8], settings: &LogSettings) -> Result<Appended, AppendError> {
-        let appended = self.log().append(batch, settings)?;
-        if !appended.duplicate {
+        let appended = self.log().append(batch, settings);
+        self.report_storage(&appended);
+        if matches!(&appended, Ok(Appended { duplicate: false, .. })) {
             self.wake();
         }
-        Ok(appended)
+        appended
     }
 
     /// Its ends.
@@ -144,6 +152,20 @@ impl Partition {
     /// Whether it was deleted.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
+    }
+
+    /// Logs the first write that fails and the first that succeeds again.
+    fn report_storage(&self, appended: &Result<Appended, AppendError>) {
+        match appended {
+            Err(AppendError::Storage(error)) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::error!(topic = %self.topic, partition = self.index, %error, "cannot write records, producers are told to try again");
+            }
+            Ok(_) if self.failing.load(Ordering::Relaxed) => {
+                self.failing.store(false, Ordering::Relaxed);
+                tracing::info!(topic = %self.topic, partition = self.index, "records can be written again");
+            }
+            _ => {}
+        }
     }
 
     fn wake(&self) {

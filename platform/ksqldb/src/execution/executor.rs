@@ -8,19 +8,21 @@ use serde_json::Value as Json;
 use tokio::sync::{MutexGuard, watch};
 use tokio::time::timeout;
 
-use super::catalog::{Catalog, Change, Circumstances, Decision, Topics};
+use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::{Answer, CommandStatus, Entity};
 use super::failure::{ErrorCode, Failure};
 use super::injection::completed;
 use super::listing::View;
 use super::properties;
+use super::replay::{replay, success};
 use super::session::Session;
+use super::topics::{self, Topics};
 use crate::command_log::{Command, CommandLog, CommandLogError};
-use crate::config::{Config, OffsetReset};
+use crate::config::Config;
 use crate::kafka::{ClusterError, OutgoingRecord};
-use crate::plan::{self, Purpose, QueryPlan};
+use crate::plan;
 use crate::runtime::{self, Runtime};
-use crate::syntax::ast::{InsertValues, ParsedStatement, Print, QuerySelection, Statement};
+use crate::syntax::ast::{InsertValues, ParsedStatement, QuerySelection, Statement};
 use crate::syntax::{self, SyntaxError};
 
 /// How long a request waits for the command it asks to come after
@@ -42,25 +44,9 @@ pub(crate) struct Request {
     pub(crate) after: Option<i64>,
 }
 
-/// A statement whose result is sent row by row.
-#[derive(Debug)]
-pub(crate) enum ClientQuery {
-    /// A push query.
-    Push {
-        /// What it does.
-        plan: QueryPlan,
-        /// The statement.
-        text: String,
-        /// Where it begins.
-        reset: OffsetReset,
-    },
-    /// `PRINT`
-    Print(Print),
-}
-
 /// Executes statements.
 pub(crate) struct Executor {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     host: String,
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
@@ -139,60 +125,8 @@ impl Executor {
         Ok(answers)
     }
 
-    /// The one statement of a request whose result is sent row by row.
-    pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
-        self.catch_up(request.after).await?;
-        let mut session = session(request)?;
-        let raw = syntax::split(&request.statements).map_err(syntax_failure)?;
-        let mut found = None;
-        for raw in &raw {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
-            match session.execute(&parsed.statement) {
-                Some(Ok(())) => {}
-                Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
-                None if found.is_none() => found = Some(parsed),
-                None => {
-                    return Err(Failure::generic(
-                        ErrorCode::BadRequest,
-                        "Only one statement per request is supported here",
-                    ));
-                }
-            }
-        }
-        let Some(parsed) = found else {
-            return Err(Failure::generic(
-                ErrorCode::BadRequest,
-                "The request has no statement",
-            ));
-        };
-        match parsed.statement {
-            Statement::Query(query) => {
-                if query.emit.is_none() {
-                    return Err(Failure::bad_statement(
-                        pull_message(&self.catalog(), &query.from.name),
-                        &parsed.text,
-                    ));
-                }
-                let plan = plan::plan_query(&self.catalog().metastore, &query, Purpose::Push)
-                    .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
-                Ok(ClientQuery::Push {
-                    plan,
-                    text: parsed.text,
-                    reset: properties::offset_reset(&session.properties, self.config.offset_reset),
-                })
-            }
-            Statement::Print(print) => Ok(ClientQuery::Print(print)),
-            _ => Err(Failure::bad_statement(
-                "Statement type `".to_owned()
-                    + parsed.text.split_whitespace().next().unwrap_or_default()
-                    + "` not supported for this resource",
-                &parsed.text,
-            )),
-        }
-    }
-
     /// Waits until a command was executed.
-    async fn catch_up(&self, after: Option<i64>) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&self, after: Option<i64>) -> Result<(), Failure> {
         let Some(after) = after else {
             return Ok(());
         };
@@ -284,7 +218,7 @@ impl Executor {
                     if let Decision::Change(change) = decision.map_err(bad)? {
                         catalog.apply(&change);
                         if let Some(topics) = &mut topics {
-                            note_topics(topics, &change);
+                            topics::note(topics, &change);
                         }
                         sequence += 1;
                     }
@@ -491,7 +425,7 @@ impl Executor {
         }
     }
 
-    fn catalog(&self) -> Arc<Catalog> {
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -502,67 +436,6 @@ impl Executor {
 
 /// The topics, where nobody looks at them.
 static EMPTY: Topics = BTreeMap::new();
-
-/// Applies commands that were read from the log.
-fn replay(
-    catalog: &mut Catalog,
-    statuses: &mut BTreeMap<String, CommandStatus>,
-    commands: &[(i64, Command)],
-) {
-    let mut last = None;
-    for (offset, command) in commands {
-        if last == Some(command.sequence) {
-            // A retried write put the same command there twice.
-            continue;
-        }
-        last = Some(command.sequence);
-        match replayed(catalog, command) {
-            Ok(Decision::Change(change)) => {
-                catalog.apply(&change);
-                statuses.insert(command.command_id.clone(), success(&change));
-            }
-            Ok(Decision::Unneeded(_)) => {}
-            Err(message) => {
-                tracing::error!("command {offset} cannot be replayed and is skipped: {message}");
-                let status = CommandStatus {
-                    status: "ERROR",
-                    message,
-                    query_id: None,
-                };
-                statuses.insert(command.command_id.clone(), status);
-            }
-        }
-    }
-}
-
-fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
-    let raw = syntax::split(&command.statement).map_err(|error| error.to_string())?;
-    let [raw] = raw.as_slice() else {
-        return Err("the command is not one statement".to_owned());
-    };
-    let parsed = syntax::parse_statement(raw.text, raw.position).map_err(|error| error.to_string())?;
-    let circumstances = Circumstances {
-        text: &command.statement,
-        properties: &command.streams_properties,
-        sequence: command.sequence,
-        topics: None,
-    };
-    let decision = catalog
-        .decide(&parsed.statement, circumstances)
-        .ok_or_else(|| "the statement is not a command".to_owned())??;
-    Ok(match decision {
-        Decision::Change(mut change) => {
-            if let Some(query) = &mut change.start {
-                query.starting_offsets.clone_from(&command.starting_offsets);
-                if let Some(id) = &command.query_id {
-                    query.id.clone_from(id);
-                }
-            }
-            Decision::Change(change)
-        }
-        unneeded @ Decision::Unneeded(_) => unneeded,
-    })
-}
 
 /// Reads the statements, with the variables each of them sees.
 fn parse(text: &str, mut session: Session) -> Result<Vec<ParsedStatement>, Failure> {
@@ -591,21 +464,13 @@ fn is_command(statement: &Statement) -> bool {
     )
 }
 
-fn session(request: &Request) -> Result<Session, Failure> {
+pub(super) fn session(request: &Request) -> Result<Session, Failure> {
     Session::new(request.properties.clone(), &request.variables)
         .map_err(|message| Failure::generic(ErrorCode::BadRequest, message))
 }
 
-fn syntax_failure(error: SyntaxError) -> Failure {
+pub(super) fn syntax_failure(error: SyntaxError) -> Failure {
     Failure::bad_statement(error.to_string(), &error.statement)
-}
-
-fn success(change: &Change) -> CommandStatus {
-    CommandStatus {
-        status: "SUCCESS",
-        message: change.message.clone(),
-        query_id: change.start.as_ref().map(|query| query.id.clone()),
-    }
 }
 
 fn makes_topics(statement: &Statement) -> bool {
@@ -613,17 +478,6 @@ fn makes_topics(statement: &Statement) -> bool {
         statement,
         Statement::CreateSource(_) | Statement::CreateAsSelect(_)
     )
-}
-
-fn note_topics(topics: &mut Topics, change: &Change) {
-    if let Some((topic, options)) = &change.create_topic {
-        let partitions = usize::try_from(options.partitions).unwrap_or(1);
-        let replicas = usize::try_from(options.replicas).unwrap_or(1);
-        topics.insert(topic.clone(), vec![replicas; partitions]);
-    }
-    if let Some(topic) = &change.delete_topic {
-        topics.remove(topic);
-    }
 }
 
 /// The record that `INSERT INTO … VALUES` writes, and its topic.
@@ -641,13 +495,4 @@ fn values_record(
     let record = plan::insert_values(source, insertion, now)
         .map_err(|error| format!("Failed to insert values into '{}'. {error}", insertion.target))?;
     Ok((source.topic.clone(), record))
-}
-
-fn pull_message(catalog: &Catalog, source: &str) -> String {
-    if catalog.metastore.get(source).is_none() {
-        return format!("{source} does not exist.");
-    }
-    "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. \
-     To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'."
-        .to_owned()
 }

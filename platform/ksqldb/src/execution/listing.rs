@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, PersistentQuery, Topics, upper};
+use super::catalog::{Catalog, PersistentQuery, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
     RunningQuery, SourceDescription, SourceInfo, TopicInfo, Variable,
 };
 use super::properties;
 use super::session::Session;
+use super::topics::Topics;
 use crate::config::Config;
 use crate::functions;
 use crate::metastore::Source;

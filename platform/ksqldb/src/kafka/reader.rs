@@ -217,7 +217,8 @@ impl Reader {
             .map(|lane| Position {
                 topic: Arc::clone(&lane.topic),
                 partition: lane.partition,
-                offset: lane.position,
+                // Never before what was processed earlier, however far the replay came.
+                offset: lane.position.max(lane.replay_until),
                 newest_timestamp: lane.newest_timestamp,
             })
             .collect()

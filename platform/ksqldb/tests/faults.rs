@@ -1,0 +1,194 @@
+//! What happens when something ends, is lost or comes late.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Broker, Server, next_record, produce, produce_at, value_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    support::run_child().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let broker = Broker::start_process(tempfile::tempdir().unwrap(), any_port).await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM d EMIT CHANGES;", json!({})).await;
+    let producer = broker.producer();
+    for n in 0..50 {
+        produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
+    }
+    let (folder, address) = broker.stop().await;
+    let broker = Broker::start_process(folder, address).await;
+    for n in 50..100 {
+        produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
+    }
+    let mut missing: BTreeSet<i64> = (0..100).collect();
+    while !missing.is_empty() {
+        let row = rows.row().await;
+        missing.remove(&row[0].as_i64().unwrap());
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_can_be_deleted_and_made_again() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    for round in 0..3 {
+        server.ksql("CREATE STREAM d AS SELECT n FROM s;").await;
+        server.ksql(&format!("INSERT INTO s VALUES ({round});")).await;
+        assert_eq!(
+            value_of(&next_record(&broker.reader("D")).await),
+            json!({"N": round})
+        );
+        server.ksql("DROP STREAM d DELETE TOPIC;").await;
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+/// Both sides of a join lie in several partitions, an hour apart from end to end: reading one side ahead of the
+/// other would let the rows it needs expire.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_over_history_reads_its_sides_in_step() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM a (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON', PARTITIONS=3); \
+             CREATE STREAM b (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='b', VALUE_FORMAT='JSON', PARTITIONS=3);",
+        )
+        .await;
+    let producer = broker.producer();
+    let start = 1_700_000_000_000;
+    let minute = 60_000;
+    for topic in ["a", "b"] {
+        for n in 0..60_i64 {
+            let (key, value) = (format!("key{n}"), json!({"n": n}).to_string());
+            produce_at(&producer, topic, Some(&key), &value, Some(start + n * minute)).await;
+        }
+    }
+    let sql = "SELECT a.k AS k, a.n AS n, b.n AS m FROM a JOIN b WITHIN 1 MINUTE GRACE PERIOD 0 SECONDS \
+               ON a.k = b.k EMIT CHANGES LIMIT 60;";
+    let mut rows = server.push(sql, json!({"auto.offset.reset": "earliest"})).await;
+    let mut missing: BTreeSet<i64> = (0..60).collect();
+    while !missing.is_empty() {
+        let row = rows.row().await;
+        assert_eq!(row[1], row[2]);
+        missing.remove(&row[1].as_i64().unwrap());
+    }
+    assert_eq!(
+        rows.line().await.as_deref(),
+        Some("{\"finalMessage\":\"Limit Reached\"}]")
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_of_several_partitions_is_rebuilt_after_a_crash() {
+    let broker = Broker::start().await;
+    let server = Server::start_process(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM a (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON', PARTITIONS=3); \
+             CREATE STREAM b (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='b', VALUE_FORMAT='JSON', PARTITIONS=3); \
+             CREATE STREAM j WITH (PARTITIONS=1) AS SELECT a.k AS k, a.n AS n, b.n AS m FROM a JOIN b \
+             WITHIN 1 MINUTE GRACE PERIOD 1 MINUTE ON a.k = b.k;",
+        )
+        .await;
+    let producer = broker.producer();
+    for n in 0..20 {
+        produce(
+            &producer,
+            "a",
+            Some(&format!("key{n}")),
+            &json!({"n": n}).to_string(),
+        )
+        .await;
+    }
+    produce(&producer, "b", Some("key0"), &json!({"n": 100}).to_string()).await;
+    let sink = broker.reader("J");
+    assert_eq!(value_of(&next_record(&sink).await), json!({"N": 0, "M": 100}));
+    // Past the commit of the position: the left side is not read again but for the state.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    server.kill().await;
+
+    let server = Server::start(&broker).await;
+    for n in 1..20 {
+        let value = json!({"n": 100 + n}).to_string();
+        produce(&producer, "b", Some(&format!("key{n}")), &value).await;
+    }
+    let mut missing: BTreeSet<i64> = (1..20).collect();
+    while !missing.is_empty() {
+        let row = value_of(&next_record(&sink).await);
+        assert_eq!(row["M"].as_i64().unwrap(), row["N"].as_i64().unwrap() + 100);
+        missing.remove(&row["N"].as_i64().unwrap());
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_quick_whatever_is_open() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM d EMIT CHANGES;", json!({})).await;
+    server.ksql("INSERT INTO s VALUES (1);").await;
+    assert_eq!(rows.row().await, json!([1]));
+    let took = server.stop().await;
+    assert_eq!(
+        rows.line().await.as_deref(),
+        Some("{\"finalMessage\":\"Query Completed\"}]")
+    );
+    // 300 ms on an idle machine; the tests share theirs.
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    // The broker is gone: there is nobody to commit to.
+    let server = Server::start(&broker).await;
+    broker.stop().await;
+    let took = server.stop().await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_holds_up_nobody() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (t VARCHAR) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let _lazy = server.push("SELECT t FROM s EMIT CHANGES;", json!({})).await;
+    let mut eager = server.push("SELECT t FROM s EMIT CHANGES;", json!({})).await;
+    let producer = broker.producer();
+    let value = json!({"t": "x".repeat(100_000)}).to_string();
+    for _ in 0..200 {
+        produce(&producer, "s", None, &value).await;
+        let row: Value = eager.row().await;
+        assert_eq!(row[0].as_str().unwrap().len(), 100_000);
+    }
+    server.stop().await;
+    broker.stop().await;
+}
