@@ -112,7 +112,7 @@ struct Run<'a, E> {
 impl<E: HostExec> Run<'_, E> {
     async fn execute(&mut self) -> Result<()> {
         let home = self
-            .bounded("the host's answer", self.commands.home_folder())
+            .bounded("the host answered", self.commands.home_folder())
             .await?;
         if home.free < self.bigfile.size {
             return Err(ScenarioError::TooLittleDisk {
@@ -131,7 +131,7 @@ impl<E: HostExec> Run<'_, E> {
             .into());
         }
         let opening = Box::pin(Pipeline::open(self.endpoints));
-        let mut pipeline = self.bounded("the push queries", opening).await?;
+        let mut pipeline = self.bounded("the push queries ran", opening).await?;
         if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {
             self.reporter.emit(Event::Warning {
                 text: format!(
@@ -163,14 +163,14 @@ impl<E: HostExec> Run<'_, E> {
             tokio::select! {
                 biased;
                 () = self.shutdown.token().cancelled() => return Err(self.shutdown.interrupted().into()),
-                () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows").into()),
+                () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows arrived").into()),
                 seen = pipeline.next() => self.take(seen?),
                 written = &mut writing, if is_writing => {
                     is_writing = false;
                     give_up_at = Some(Instant::now() + PATIENCE);
                     match written {
                         Ok(()) => {
-                            let size = self.bounded("the file's size", exec.size(&plan)).await?;
+                            let size = self.bounded("the file was measured", exec.size(&plan)).await?;
                             self.observe(|progress| progress.written(Timestamp::now(), size));
                         }
                         Err(failure) => {
@@ -206,7 +206,7 @@ impl<E: HostExec> Run<'_, E> {
             };
             if are_rows_complete && !is_released {
                 is_released = true;
-                self.bounded("the release of the process", exec.release(&plan))
+                self.bounded("the process was released", exec.release(&plan))
                     .await?;
             }
         }
@@ -294,19 +294,19 @@ impl<E: HostExec> Run<'_, E> {
     }
 
     /// Runs a step of the scenario within its deadline, unless the user ends it.
-    async fn bounded<T>(&self, waiting_for: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn bounded<T>(&self, before: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             () = self.shutdown.token().cancelled() => Err(self.shutdown.interrupted().into()),
             result = time::timeout_at(self.deadline, work) => {
-                result.unwrap_or_else(|_| Err(self.timed_out(waiting_for).into()))
+                result.unwrap_or_else(|_| Err(self.timed_out(before).into()))
             }
         }
     }
 
-    fn timed_out(&self, waiting_for: &str) -> ScenarioError {
+    fn timed_out(&self, before: &str) -> ScenarioError {
         ScenarioError::TimedOut {
-            waiting_for: waiting_for.to_owned(),
+            before: before.to_owned(),
             after: self.bigfile.timeout,
             stuck: match &self.progress {
                 Some(progress) => progress.stuck_at(),

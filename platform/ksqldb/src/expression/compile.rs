@@ -6,12 +6,32 @@ use super::arithmetic::{Arithmetic, as_decimal, is_number};
 use super::compare::{Comparison, is_comparable, is_temporal, names};
 use super::like::Like;
 use super::{Expr, Scope, cast_between, text};
-use crate::functions;
+use crate::functions::{self, Widening};
 use crate::plan::PlanError;
 use crate::serde::number::{parse_decimal, precision};
 use crate::syntax::ast::{self, BinaryOperator, ExpressionKind, Literal, UnaryOperator};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
+
+/// ksqlDB's functions over many rows, to tell them from names that are no functions at all.
+const AGGREGATES: &[&str] = &[
+    "AVG",
+    "COLLECT_LIST",
+    "COLLECT_SET",
+    "CORRELATION",
+    "COUNT",
+    "COUNT_DISTINCT",
+    "EARLIEST_BY_OFFSET",
+    "HISTOGRAM",
+    "LATEST_BY_OFFSET",
+    "MAX",
+    "MIN",
+    "STDDEV_SAMP",
+    "STDDEV_SAMPLE",
+    "SUM",
+    "TOPK",
+    "TOPKDISTINCT",
+];
 
 /// An expression with its type; the literal `NULL` has none.
 #[derive(Debug, Clone)]
@@ -619,6 +639,11 @@ impl Compiler<'_> {
             .map(|argument| argument.sql_type.clone())
             .collect();
         let Some(function) = functions::lookup(name) else {
+            if AGGREGATES.contains(&name) {
+                return Err(PlanError::new(format!(
+                    "Aggregate functions are not supported yet by this server. Got: {name}"
+                )));
+            }
             return Err(PlanError::new(format!(
                 "Can't find any functions with the name '{name}'"
             )));
@@ -633,9 +658,12 @@ impl Compiler<'_> {
                 function.signatures.join("\n")
             )));
         };
-        let arguments = arguments.into_iter().map(|argument| argument.expr).collect();
+        let arguments = arguments.into_iter().map(|argument| match function.widening {
+            Widening::ToResult => widen(argument, Some(&result)),
+            Widening::None => argument.expr,
+        });
         Ok(Typed {
-            expr: Expr::Call(function, arguments),
+            expr: Expr::Call(function, arguments.collect()),
             sql_type: Some(result),
         })
     }

@@ -10,7 +10,7 @@ mod bytes;
 mod cache;
 mod comparison;
 mod conditional;
-mod date_time;
+pub(crate) mod date_time;
 mod json;
 mod json_path;
 mod map;

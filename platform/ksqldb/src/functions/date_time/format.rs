@@ -132,6 +132,14 @@ fn write_item(item: &Item, moment: &Moment<'_>, text: &mut String) -> Option<()>
                 None => write_offset(zone.to_offset(timestamp).seconds(), ISO_OFFSET, text),
             }
         }
+        Item::Padded(width, item) => {
+            let mut inner = String::new();
+            write_item(item, moment, &mut inner)?;
+            // Java refuses what is wider than its padding.
+            let missing = width.checked_sub(inner.chars().count())?;
+            text.extend(std::iter::repeat_n(' ', missing));
+            text.push_str(&inner);
+        }
         Item::Optional(items) => {
             let before = text.len();
             if write_items(items, moment, text).is_none() {
@@ -203,6 +211,7 @@ mod tests {
             ("VV z O OOOO", "America/Los_Angeles PDT GMT-7 GMT-07:00"),
             ("X XX XXX XXXX XXXXX", "-07 -0700 -07:00 -0700 -07:00"),
             ("x xxx Z ZZZZ ZZZZZ", "-07 -07:00 -0700 GMT-07:00 -07:00"),
+            ("EEE MMM ppd HH:mm:ss yyyy z", "Sun Jul  4 13:05:09 2021 PDT"),
             ("yyyy[ HH][ VV]", "2021 13 America/Los_Angeles"),
         ] {
             assert_eq!(

@@ -229,6 +229,11 @@ fn read_item<'text>(
             parsed.zone = Some(zone);
             Some(rest)
         }
+        Item::Padded(width, item) => {
+            let (padded, rest) = text.split_at_checked(*width)?;
+            let after = read_item(item, &[], padded.trim_start_matches(' '), parsed)?;
+            after.is_empty().then_some(rest)
+        }
         Item::Optional(items) => {
             let mut attempt = parsed.clone();
             match read_items(items, text, &mut attempt) {
@@ -414,6 +419,21 @@ mod tests {
                 "2021-07-04T05:05:00Z",
             ),
             ("yyyy G", "0044 BC", "-000043-01-01T00:00:00Z"),
+            (
+                "EEE MMM ppd HH:mm:ss yyyy z",
+                "Sun Jul  4 20:05:09 2021 UTC",
+                "2021-07-04T20:05:09Z",
+            ),
+            (
+                "EEE MMM ppd HH:mm:ss yyyy z",
+                "Sun Jul 11 20:05:09 2021 UTC",
+                "2021-07-11T20:05:09Z",
+            ),
+            (
+                "EEE MMM [ ]d HH:mm:ss yyyy z",
+                "Sun Jul  4 20:05:09 2021 UTC",
+                "2021-07-04T20:05:09Z",
+            ),
             ("A", "47109123", "1970-01-01T13:05:09.123Z"),
             ("QQQ yyyy", "Q3 2021", "2021-07-01T00:00:00Z"),
         ] {
@@ -437,6 +457,7 @@ mod tests {
             ("yyyy-DDD", "2021-366"),
             ("VV", "Nowhere"),
             ("X", "+99"),
+            ("MMM ppd", "Jul 4"),
             ("yyyyMd", "2021704"),
             ("", "x"),
         ] {
@@ -469,6 +490,7 @@ mod tests {
                 "uuuuMMddHHmmssSSSXXXXX",
                 "D/uuuu A ZZZZZ",
                 "uuuu.M.d K:m:s a n XXXXX",
+                "EEE MMM ppd HH:mm:ss.SSS uuuu XXXXX",
                 "G yyyy MMM dd kk:mm:ss.SSSSSS xxxxx",
             ][..]),
         ) {

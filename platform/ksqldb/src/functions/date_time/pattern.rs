@@ -1,6 +1,6 @@
 //! Patterns of Java's `DateTimeFormatter`, such as `yyyy-MM-dd'T'HH:mm:ss.SSSX`.
 //!
-//! The letters of weeks (`Y`, `w`, `W`, `e`, `c`), which depend on a locale, and padding (`p`) are refused.
+//! The letters of weeks (`Y`, `w`, `W`, `e`, `c`), which depend on a locale, are refused.
 
 use super::super::FunctionError;
 
@@ -40,6 +40,8 @@ pub(super) enum Item {
     ZoneId,
     /// The zone's name, such as `BST`.
     ZoneName,
+    /// `ppd`: the part after the `p`s, with spaces before it up to so many characters.
+    Padded(usize, Box<Item>),
     /// `[…]`: left out where it cannot be formatted, or does not match.
     Optional(Vec<Item>),
 }
@@ -133,17 +135,25 @@ impl Pattern {
                 }
                 '{' | '}' | '#' => return Err(invalid(format!("`{character}` is reserved"))),
                 letter if letter.is_ascii_alphabetic() => {
-                    let mut count = 1;
-                    while characters.next_if_eq(&letter).is_some() {
-                        count += 1;
+                    let mut count = 1 + repetitions(&mut characters, letter);
+                    let (mut letter, mut width) = (letter, None);
+                    if letter == 'p' {
+                        let padded = characters.next_if(char::is_ascii_alphabetic);
+                        width = Some(count);
+                        letter = padded.ok_or_else(|| invalid("nothing follows the padding".into()))?;
+                        count = 1 + repetitions(&mut characters, letter);
                     }
                     let item = item(letter, count).ok_or_else(|| {
-                        invalid(format!(
-                            "`{}` is not supported",
-                            letter.to_string().repeat(count.min(10))
-                        ))
+                        let letters = letter.to_string().repeat(count.min(10));
+                        invalid(format!("`{letters}` is not supported"))
                     })?;
-                    push(&mut open, item);
+                    push(
+                        &mut open,
+                        match width {
+                            Some(width) => Item::Padded(width, Box::new(item)),
+                            None => item,
+                        },
+                    );
                 }
                 other => push(&mut open, Item::Literal(other.to_string())),
             }
@@ -171,6 +181,11 @@ fn push(open: &mut [Vec<Item>], item: Item) {
         (Some(Item::Literal(before)), Item::Literal(text)) => before.push_str(&text),
         (_, item) => items.push(item),
     }
+}
+
+/// How often the letter goes on.
+fn repetitions(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, letter: char) -> usize {
+    std::iter::from_fn(|| characters.next_if_eq(&letter)).count()
 }
 
 /// The rest of a quoted text, or the quote that two quotes in a row stand for.
@@ -350,6 +365,8 @@ mod tests {
             ("yyyy]", "a `]` closes no `[`"),
             ("{yyyy}", "`{` is reserved"),
             ("ddd", "`ddd` is not supported"),
+            ("pp", "nothing follows the padding"),
+            ("pppp:", "nothing follows the padding"),
             ("YYYY", "`YYYY` is not supported"),
             ("b", "`b` is not supported"),
             ("SSSSSSSSSS", "`SSSSSSSSSS` is not supported"),
