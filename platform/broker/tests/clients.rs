@@ -4,6 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use osqdemo_broker::FlushPolicy;
 use rdkafka::Message;
 use rdkafka::consumer::{CommitMode, Consumer};
 
@@ -72,4 +73,17 @@ async fn a_waiting_consumer_wakes_up_at_once() {
     drop(consumer);
     let (_, took) = broker.stop().await;
     assert!(took < Duration::from_secs(2), "stopping took {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_batch_can_be_synced_before_it_is_acknowledged() {
+    let broker = TestBroker::start_with(|config| config.flush = FlushPolicy::EveryBatch).await;
+    let producer = broker.producer();
+    for number in 0..20 {
+        assert_eq!(send(&producer, "lines", "safe").await, (0, number));
+    }
+    let consumer = subscribed(broker.consumer("readers"), "lines");
+    receive(&consumer, 20).await;
+    drop(consumer);
+    broker.stop().await;
 }

@@ -99,12 +99,7 @@ fn append(
                 .with_log_append_time_ms(-1)
                 .with_log_start_offset(partition.bounds().start)
         }
-        Err(error) => {
-            if let AppendError::Storage(source) = &error {
-                tracing::error!(topic = %topic.name, partition = data.index, %source, "cannot write a batch");
-            }
-            refusal(data.index, code_of(&error), Some(error.to_string()))
-        }
+        Err(error) => refusal(data.index, code_of(&error), Some(error.to_string())),
     }
 }
 

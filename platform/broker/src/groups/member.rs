@@ -170,6 +170,20 @@ impl Member {
             .unwrap_or_default()
     }
 
+    /// Whether it comes with the assignors it had before and, as a consumer, with the same topics.
+    ///
+    /// The rest of a subscription (what it owned, in which generation) differs whenever a consumer was started anew.
+    pub(crate) fn reads_the_same(&self, protocols: &[(StrBytes, Bytes)]) -> bool {
+        self.protocols.len() == protocols.len()
+            && self
+                .protocols
+                .iter()
+                .zip(protocols)
+                .all(|((name, metadata), (other_name, other_metadata))| {
+                    name == other_name && topics_of(metadata) == topics_of(other_metadata)
+                })
+    }
+
     /// Ends whatever it is waiting for.
     pub(crate) fn refuse(&mut self, member_id: &StrBytes, code: ResponseError) {
         // A receiver that is gone has disconnected; nobody is left to tell.
@@ -187,5 +201,33 @@ impl Member {
         if let Some(reply) = self.waiting_to_sync.take() {
             let _ = reply.send(Err(code));
         }
+    }
+}
+
+/// The encoded topics of a consumer's subscription: a count and so many strings behind the version.
+///
+/// `None` when the metadata is something else.
+fn topics_of(metadata: &Bytes) -> Option<&[u8]> {
+    let topics = metadata.get(2..)?;
+    let (count, mut rest) = topics.split_first_chunk()?;
+    for _ in 0..u32::from_be_bytes(*count) {
+        let (len, behind) = rest.split_first_chunk()?;
+        rest = behind.get(usize::from(u16::from_be_bytes(*len))..)?;
+    }
+    topics.get(..topics.len() - rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_topics_of_a_subscription_count() {
+        let fresh = Bytes::from_static(b"\0\x01\0\0\0\x01\0\x05lines\xff\xff\xff\xff\0\0\0\0");
+        let used = Bytes::from_static(b"\0\x01\0\0\0\x01\0\x05linesowned");
+        assert_eq!(topics_of(&fresh), Some(&fresh[2..13]));
+        assert_eq!(topics_of(&fresh), topics_of(&used));
+        assert_eq!(topics_of(&Bytes::from_static(b"\0\0\0\0\0\x02\0\x01a")), None);
+        assert_eq!(topics_of(&Bytes::from_static(b"\0")), None);
     }
 }

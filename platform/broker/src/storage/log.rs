@@ -4,26 +4,28 @@
 //! is not thread-safe; its owner locks it, and the slow parts (syncing, reading) are handed out as values that are run
 //! without the lock: [`Flush`], [`Range`].
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::batch::{BatchFault, BatchHeader};
 use super::checkpoint::Checkpoint;
-use super::directory::{Durability, sync_folder};
+use super::directory::Durability;
 use super::read::Range;
-use super::segment::{self, Segment, write_index};
+use super::segment::{self, Segment};
 use crate::producers::{ProducerTable, Verdict};
 
+mod compaction;
+mod flush;
+mod retention;
 #[cfg(test)]
 mod tests;
 
-/// Bytes appended before the index and the producers are written down again; recovery reads at most this much.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+pub(crate) use self::compaction::CompactionSettings;
+pub(crate) use self::flush::CheckpointWhen;
 
 /// The settings of a topic that its logs obey.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LogSettings {
     /// Size at which a new segment is started.
     pub(crate) segment_bytes: u64,
@@ -35,6 +37,8 @@ pub(crate) struct LogSettings {
     pub(crate) retention_bytes: Option<u64>,
     /// Largest batch accepted.
     pub(crate) max_message_bytes: usize,
+    /// Whether and how only the last record of each key is kept.
+    pub(crate) compaction: Option<CompactionSettings>,
 }
 
 /// A partition's log.
@@ -44,6 +48,8 @@ pub(crate) struct Log {
     /// In order of offsets, never empty.
     segments: Vec<Segment>,
     start_offset: i64,
+    /// Up to here only the last record of each key is left.
+    compacted_to: i64,
     producers: ProducerTable,
     /// Bytes appended since the last checkpoint.
     since_checkpoint: u64,
@@ -144,6 +150,9 @@ impl Log {
         let mut log = Self {
             folder: folder.to_owned(),
             start_offset: 0,
+            compacted_to: checkpoint
+                .as_ref()
+                .map_or(0, |checkpoint| checkpoint.compacted_to),
             segments,
             producers: ProducerTable::default(),
             since_checkpoint: 0,
@@ -263,126 +272,9 @@ impl Log {
             .max()
     }
 
-    /// Gives up everything before `offset` (at most the end of the log) and returns the new start.
-    pub(crate) fn delete_before(&mut self, offset: i64) -> io::Result<i64> {
-        let offset = offset.min(self.next_offset());
-        if offset > self.start_offset {
-            self.start_offset = offset;
-            // Written down before the segments go, so that a crash cannot bring the records back.
-            self.write_checkpoint(Durability::Disk)?;
-        }
-        while self.segments.len() > 1 && self.segments[0].index.next_offset <= self.start_offset {
-            self.segments.remove(0).remove()?;
-        }
-        Ok(self.start_offset)
-    }
-
-    /// Deletes the segments that are too old at `now_ms`, or too much; returns how many.
-    pub(crate) fn apply_retention(&mut self, now_ms: i64, settings: &LogSettings) -> io::Result<usize> {
-        if let Some(retention_ms) = settings.retention_ms {
-            let keep_from = now_ms.saturating_sub(retention_ms);
-            let expired = self
-                .segments
-                .iter()
-                .take_while(|segment| segment.size() > 0 && segment.newest_ms() < keep_from)
-                .count();
-            if expired == self.segments.len() {
-                // Everything is too old: the segment being written is closed, so that it can go as well.
-                self.roll()?;
-            }
-            self.drop_first(expired)?;
-            if expired > 0 {
-                return Ok(expired);
-            }
-        }
-        let mut dropped = 0;
-        if let Some(limit) = settings.retention_bytes {
-            let mut excess = self.size().saturating_sub(limit);
-            for segment in &self.segments[..self.segments.len() - 1] {
-                if segment.size() > excess {
-                    break;
-                }
-                excess -= segment.size();
-                dropped += 1;
-            }
-            self.drop_first(dropped)?;
-        }
-        Ok(dropped)
-    }
-
     /// Forgets producers silent since `before_ms`.
     pub(crate) fn forget_producers(&mut self, before_ms: i64) {
         self.producers.forget_older_than(before_ms);
-    }
-
-    /// Whether anything was appended that is not known to be on the disk, or the checkpoint is out of date.
-    pub(crate) fn needs_flush(&self) -> bool {
-        self.checkpoint_due || self.segments.iter().any(Segment::is_unsynced)
-    }
-
-    /// Prepares to bring everything appended so far to the disk.
-    pub(crate) fn begin_flush(&mut self, checkpoint: CheckpointWhen) -> io::Result<Flush> {
-        let with_checkpoint = match checkpoint {
-            CheckpointWhen::Due => self.since_checkpoint >= CHECKPOINT_BYTES,
-            CheckpointWhen::Always => self.checkpoint_due,
-            CheckpointWhen::Never => false,
-        };
-        let files = self
-            .segments
-            .iter()
-            .filter(|segment| segment.is_unsynced())
-            .map(|segment| {
-                Ok(UnsyncedFile {
-                    base_offset: segment.base_offset,
-                    file: segment.file()?,
-                    size: segment.size(),
-                })
-            })
-            .collect::<io::Result<Vec<_>>>()?;
-        let mut flush = Flush {
-            folder: self.folder.clone(),
-            files,
-            indexes: Vec::new(),
-            checkpoint: None,
-        };
-        if with_checkpoint {
-            for segment in &self.segments {
-                if segment.index_written < segment.size() {
-                    let path = segment.index_path();
-                    flush.indexes.push((path, segment.index.encode()));
-                }
-            }
-            flush.checkpoint = Some(self.checkpoint());
-            self.since_checkpoint = 0;
-            self.checkpoint_due = false;
-        }
-        Ok(flush)
-    }
-
-    /// Takes note of what a flush has brought to the disk.
-    pub(crate) fn end_flush(&mut self, flush: &Flush) {
-        let with_indexes = flush.checkpoint.is_some();
-        let last = self.segments.len() - 1;
-        for (position, segment) in self.segments.iter_mut().enumerate() {
-            let flushed = flush
-                .files
-                .iter()
-                .find(|file| file.base_offset == segment.base_offset);
-            if let Some(flushed) = flushed {
-                segment.synced = segment.synced.max(flushed.size);
-            }
-            if with_indexes {
-                segment.index_written = segment.index_written.max(segment.synced);
-            }
-            if position != last {
-                close_if_synced(segment);
-            }
-        }
-    }
-
-    /// Asks for the checkpoint again after a flush that failed.
-    pub(crate) fn flush_failed(&mut self) {
-        self.checkpoint_due = true;
     }
 
     fn active(&self) -> &Segment {
@@ -397,6 +289,7 @@ impl Log {
     fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             start_offset: self.start_offset,
+            compacted_to: self.compacted_to,
             producers_at: self.next_offset(),
             producers: self.producers.clone(),
         }
@@ -423,17 +316,6 @@ impl Log {
         Ok(())
     }
 
-    /// Removes the first `count` segments, never the one being written.
-    fn drop_first(&mut self, count: usize) -> io::Result<()> {
-        for _ in 0..count.min(self.segments.len() - 1) {
-            let start = self.segments[1].base_offset;
-            self.start_offset = self.start_offset.max(start);
-            self.checkpoint_due = true;
-            self.segments.remove(0).remove()?;
-        }
-        Ok(())
-    }
-
     /// Fills the table of producers from the checkpoint and from the batches after it.
     fn recover_producers(&mut self, checkpoint: Option<Checkpoint>) -> io::Result<()> {
         let mut from = self.segments[0].base_offset;
@@ -454,50 +336,6 @@ impl Log {
                     self.producers.note(&header);
                 }
             }
-        }
-        Ok(())
-    }
-}
-
-/// When a flush writes the index and the producers down as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CheckpointWhen {
-    /// When enough was appended since the last time.
-    Due,
-    /// Whenever there is anything new: at rest and at the end.
-    Always,
-    /// Not now.
-    Never,
-}
-
-/// The slow part of a flush, to be run without the log's lock.
-#[derive(Debug)]
-pub(crate) struct Flush {
-    folder: PathBuf,
-    files: Vec<UnsyncedFile>,
-    indexes: Vec<(PathBuf, Vec<u8>)>,
-    checkpoint: Option<Checkpoint>,
-}
-
-#[derive(Debug)]
-struct UnsyncedFile {
-    base_offset: i64,
-    file: Arc<File>,
-    size: u64,
-}
-
-impl Flush {
-    /// Syncs the files, then writes the index and the checkpoint that rely on them.
-    pub(crate) fn run(&self) -> io::Result<()> {
-        for unsynced in &self.files {
-            unsynced.file.sync_data()?;
-        }
-        for (path, bytes) in &self.indexes {
-            write_index(path, bytes)?;
-        }
-        if let Some(checkpoint) = &self.checkpoint {
-            checkpoint.write(&self.folder, Durability::Process)?;
-            sync_folder(&self.folder)?;
         }
         Ok(())
     }

@@ -116,7 +116,9 @@ pub(crate) fn consumer(bootstrap: &str, group: &str, settings: &[(&str, &str)]) 
     config
         .set("group.id", group)
         .set("auto.offset.reset", "earliest")
-        .set("enable.auto.commit", "false");
+        .set("enable.auto.commit", "false")
+        // Members learn of a rebalance with their next heartbeat.
+        .set("heartbeat.interval.ms", "100");
     for (name, value) in settings {
         config.set(*name, *value);
     }

@@ -1,6 +1,7 @@
 //! Members that come and go, with a clock the test moves.
 
 use super::*;
+use crate::groups::member::{FirstJoin, JoinRefusal, JoinResult, Joined, Joining, SkipsAssignment};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,7 +28,12 @@ fn joining(member_id: &StrBytes, protocols: &[&str]) -> Joining {
         protocol_type: name("consumer"),
         protocols: protocols
             .iter()
-            .map(|protocol| (name(protocol), Bytes::from_static(b"subscription")))
+            .map(|protocol| {
+                (
+                    name(protocol),
+                    Bytes::from_static(b"\0\0\0\0\0\x01\0\x05lines\xff\xff\xff\xff"),
+                )
+            })
             .collect(),
         first_join: FirstJoin::AtOnce,
         skips_assignment: SkipsAssignment::No,
@@ -261,6 +267,19 @@ fn a_static_member_comes_back_without_a_rebalance() {
     };
     let told = scene.group.heartbeat(fenced, scene.now);
     assert_eq!(told, Err(ResponseError::FencedInstanceId));
+}
+
+#[test]
+fn a_static_member_that_reads_something_else_causes_a_rebalance() {
+    let mut scene = Scene::new();
+    let leader = joined(&mut scene.join(of_instance("one", &StrBytes::new())));
+    scene.sync(&leader, &[(&leader.member_id, "everything")]);
+    let other = Bytes::from_static(b"\0\0\0\0\0\x01\0\x05files\xff\xff\xff\xff");
+    let changed = Joining {
+        protocols: vec![(name("range"), other)],
+        ..of_instance("one", &StrBytes::new())
+    };
+    assert_eq!(joined(&mut scene.join(changed)).generation, leader.generation + 1);
 }
 
 #[test]
