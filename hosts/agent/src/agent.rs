@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use crate::config::source::{ConfigFile, ConfigSource};
 use crate::differential::Differential;
@@ -18,6 +20,11 @@ use crate::shutdown::Shutdown;
 use crate::sql::Database;
 use crate::tables::Machine;
 
+/// How long the schedule may go on, once the agent is to end, before its extensions are ended under it.
+const LAST_LINES: Duration = Duration::from_secs(4);
+/// The supervisor waits for the wish to end, however long that takes.
+const LONG: Duration = Duration::from_secs(3600);
+
 /// Why the agent could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
@@ -31,6 +38,10 @@ pub(crate) enum AgentError {
     Extensions(#[from] ExtensionHostError),
     #[error("cannot activate the configuration plugin `{name}`: neither the agent nor an extension has it")]
     ConfigPlugin { name: String },
+    #[error("cannot start the scheduler's thread: {0}")]
+    Thread(#[source] std::io::Error),
+    #[error("the scheduler has failed unexpectedly; the log says where")]
+    Unexpected,
     #[error("the configuration cannot be used; the log says why")]
     Config,
     #[error(transparent)]
@@ -111,24 +122,59 @@ pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) 
             &machine.status,
         )?)
     };
-    let outcome = activate(
-        line,
-        &machine,
-        database,
-        identity,
-        store,
-        host.as_ref(),
-        &shutdown,
-    );
-    let outcome = match outcome {
-        Ok(Some((scheduler, loggers))) => work(scheduler, &loggers),
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Some(host) = host {
-        host.stop();
+    let outcome = supervise(host.as_ref(), &shutdown, || {
+        let activated = activate(
+            line,
+            &machine,
+            database,
+            identity,
+            store,
+            host.as_ref(),
+            &shutdown,
+        )?;
+        activated.map_or(Ok(()), |(scheduler, loggers)| work(scheduler, &loggers))
+    });
+    if outcome.is_ok() {
+        machine.status.info("The agent ends as it was asked to");
     }
     outcome
+}
+
+/// Runs the work on a thread of its own, and ends the extensions when it is done or the agent is asked to end.
+///
+/// The work may hang in the call of an extension that does not answer. It gets a moment for its last lines; after that the
+/// extensions are ended, and killed if need be, which ends such a call.
+fn supervise(
+    host: Option<&ExtensionHost>,
+    shutdown: &Shutdown,
+    work: impl FnOnce() -> Result<(), AgentError> + Send,
+) -> Result<(), AgentError> {
+    /// Tells the supervisor that the work is over, however it ended.
+    struct Over<'shutdown>(&'shutdown Shutdown);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.request();
+        }
+    }
+    thread::scope(|scope| {
+        let (done, ended) = mpsc::channel();
+        let worker = thread::Builder::new()
+            .name("scheduler".to_owned())
+            .spawn_scoped(scope, move || {
+                let over = Over(shutdown);
+                let outcome = work();
+                drop((done, over));
+                outcome
+            });
+        let worker = worker.map_err(AgentError::Thread)?;
+        while !shutdown.wait(LONG) {}
+        // Nothing is ever sent: the wait ends with the worker, or with its time.
+        let _: Result<(), _> = ended.recv_timeout(LAST_LINES);
+        if let Some(host) = host {
+            host.stop();
+        }
+        worker.join().unwrap_or(Err(AgentError::Unexpected))
+    })
 }
 
 /// Configuration and loggers; `None` when that was all there was to do.
@@ -207,11 +253,7 @@ fn work(mut scheduler: Scheduler, loggers: &Loggers) -> Result<(), AgentError> {
         "The schedule begins; lines name this host {}",
         scheduler.host_identifier()
     ));
-    let outcome = scheduler.run(loggers);
-    if outcome.is_ok() {
-        status.info("The agent ends as it was asked to");
-    }
-    Ok(outcome?)
+    Ok(scheduler.run(loggers)?)
 }
 
 /// `--config_dump`: every source's text, as osqueryd prints it.

@@ -62,8 +62,51 @@ pub(crate) struct Difference {
     pub(crate) added: Vec<EncodedRow>,
 }
 
+impl Difference {
+    /// All of it.
+    pub(crate) fn whole(&self) -> Acknowledged {
+        Acknowledged {
+            removed: self.removed.len(),
+            added: self.added.len(),
+        }
+    }
+
+    /// The same difference in parts of at most so many rows, to be committed one after the other. There is always one.
+    pub(crate) fn into_parts(self, rows: usize) -> Vec<Self> {
+        let Self {
+            counter,
+            beginning,
+            removed,
+            added,
+        } = self;
+        let part = |removed: &[EncodedRow], added: &[EncodedRow]| Self {
+            counter,
+            beginning: None,
+            removed: removed.to_vec(),
+            added: added.to_vec(),
+        };
+        if removed.len() + added.len() <= rows {
+            return vec![Self {
+                counter,
+                beginning,
+                removed,
+                added,
+            }];
+        }
+        let removed_parts = removed.chunks(rows).map(|removed| part(removed, &[]));
+        let mut parts: Vec<Self> = removed_parts
+            .chain(added.chunks(rows).map(|added| part(&[], added)))
+            .collect();
+        // Only the first part begins anything; the others go on with it.
+        if let Some(first) = parts.first_mut() {
+            first.beginning = beginning;
+        }
+        parts
+    }
+}
+
 /// How much of a run's difference is to be remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
     pub(crate) removed: usize,
     pub(crate) added: usize,
@@ -309,6 +352,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn committing_in_parts_is_committing_at_once(
+            old in prop::collection::vec(0u8..8, 0..20),
+            new in prop::collection::vec(0u8..8, 0..20),
+            rows_in_a_part in 1usize..6,
+        ) {
+            let mut engine = engine();
+            run(&mut engine, RUN, &old);
+            // Another epoch forgets the old rows with its first part, and with no other.
+            for identity in [RUN, RunIdentity { epoch: 1, ..RUN }] {
+                let difference = engine.compare(identity, rows(&new)).unwrap();
+                let counter = difference.counter;
+                for part in difference.into_parts(rows_in_a_part) {
+                    prop_assert!(part.removed.len() + part.added.len() <= rows_in_a_part);
+                    prop_assert_eq!(part.counter, counter);
+                    engine.commit(identity, &part, part.whole()).unwrap();
+                }
+                let nothing = engine.compare(identity, rows(&new)).unwrap();
+                prop_assert!(nothing.removed.is_empty() && nothing.added.is_empty());
+                prop_assert_eq!(nothing.counter, counter + 1);
+            }
+        }
+
         #[test]
         fn applying_the_difference_to_the_old_rows_gives_the_new(
             runs in prop::collection::vec(prop::collection::vec(0u8..6, 0..12), 1..6),

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// The file in the folder `--database_path`.
 const FILE_NAME: &str = "osqdemo-agent.sqlite";
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// State on disk, or in memory for `--ephemeral`.
 #[derive(Debug)]
@@ -185,8 +185,8 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
         "pragma locking_mode = exclusive;
          pragma journal_mode = wal;
          pragma synchronous = normal;
-         pragma wal_autocheckpoint = 256;
-         pragma journal_size_limit = 1048576;
+         pragma wal_autocheckpoint = 1024;
+         pragma journal_size_limit = 4194304;
          pragma cache_size = -256;
          begin exclusive;
          create table if not exists query (

@@ -1,7 +1,7 @@
 //! The wish to end: from SIGTERM, SIGINT, or an extension's RPC. Every wait of the agent is a wait on this.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,23 +9,28 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A flag that wakes whoever waits for it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shutdown(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Shutdown(Arc<(Mutex<Option<Instant>>, Condvar)>);
 
 impl Shutdown {
     pub(crate) fn request(&self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.since().get_or_insert_with(Instant::now);
         self.0.1.notify_all();
     }
 
     pub(crate) fn is_requested(&self) -> bool {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.since().is_some()
+    }
+
+    /// How long ago the agent was asked to end, if it was.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.since().map(|since| since.elapsed())
     }
 
     /// Waits, for at most `patience`; returns whether the agent is to end.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        let mut requested = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*requested {
+        let mut requested = self.since();
+        while requested.is_none() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -37,7 +42,11 @@ impl Shutdown {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        *requested
+        requested.is_some()
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Turns SIGTERM and SIGINT into the wish to end, for as long as the process lives.
@@ -80,5 +89,8 @@ mod tests {
         let waiter = thread::spawn(move || waiting.wait(Duration::from_secs(60)));
         shutdown.request();
         assert!(waiter.join().unwrap() && shutdown.is_requested());
+        let age = shutdown.age().unwrap();
+        shutdown.request();
+        assert!(shutdown.age().unwrap() >= age, "only the first request counts");
     }
 }

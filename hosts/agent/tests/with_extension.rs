@@ -126,7 +126,7 @@ fn a_killed_extension_is_restarted_and_nothing_is_lost() {
     setup.configure(&json!({"schedule": {"clock": {"query": "select unix_time from time", "interval": 1}}}));
     let agent = setup.start(&[]);
     setup.wait_for_calls("some lines", |calls| lines_of(calls, "clock").len() >= 2);
-    setup.kill_extension();
+    setup.signal_extension(rustix::process::Signal::KILL);
     let before = setup.calls().len();
     let calls = setup.wait_for_calls("lines of the restarted extension", |calls| {
         lines_of(&calls[before.min(calls.len())..], "clock").len() >= 4
@@ -203,6 +203,45 @@ fn what_was_not_acknowledged_is_logged_by_the_next_agent() {
     assert!(
         lines_of(&setup.calls()[before..], "one").is_empty(),
         "what was acknowledged is not logged again"
+    );
+}
+
+#[test]
+fn a_killed_agent_goes_on_where_it_was() {
+    let setup = AgentSetup::new();
+    setup.configure(&json!({"schedule": {"dice": {"query": "select random() as number", "interval": 1, "removed": false}}}));
+    let agent = setup.start(&[]);
+    setup.wait_for_calls("some lines", |calls| lines_of(calls, "dice").len() >= 2);
+    agent.kill();
+    let before = setup.calls().len();
+    let agent = setup.start(&[]);
+    let calls = setup.wait_for_calls("lines of the next agent", |calls| {
+        lines_of(&calls[before..], "dice").len() >= 2
+    });
+    agent.end();
+    let mut counters: Vec<u64> = lines_of(&calls, "dice")
+        .iter()
+        .map(|line| line["counter"].as_u64().unwrap())
+        .collect();
+    // A line that was acknowledged and not yet remembered comes twice.
+    counters.dedup();
+    assert_eq!(counters, (0..counters.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_extension_that_hangs_does_not_keep_the_agent_from_ending() {
+    let setup = AgentSetup::new();
+    setup.configure(&json!({"schedule": {"clock": {"query": "select unix_time from time", "interval": 1}}}));
+    let agent = setup.start(&[]);
+    setup.wait_for_calls("a line", |calls| !lines_of(calls, "clock").is_empty());
+    setup.signal_extension(rustix::process::Signal::STOP);
+    // The next line is a second away; from then on the agent sits in a call that nobody answers.
+    std::thread::sleep(Duration::from_millis(1500));
+    agent.end();
+    let said = fs::read_to_string(setup.path("agent.stderr")).unwrap();
+    assert!(
+        said.contains("recorder.ext has not ended within 10s and was killed"),
+        "{said}"
     );
 }
 

@@ -10,7 +10,7 @@ mod registrations;
 mod watcher;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use osquery_protocol::client::ExtensionClient;
@@ -41,8 +41,9 @@ const FAREWELL_CALL: Duration = Duration::from_secs(1);
 /// The manager, and the extensions it has started.
 #[derive(Debug)]
 pub(crate) struct ExtensionHost {
-    server: RunningServer,
-    watcher: Watcher,
+    /// Answers until this value is dropped.
+    _server: RunningServer,
+    watcher: Mutex<Option<Watcher>>,
     registrations: Arc<Registrations>,
     plugins: Plugins,
     status: StatusLog,
@@ -103,8 +104,8 @@ impl ExtensionHost {
             Duration::from_secs(flags.thrift_timeout.max(1)),
         );
         Ok(Self {
-            server,
-            watcher,
+            _server: server,
+            watcher: Mutex::new(Some(watcher)),
             registrations,
             plugins,
             status: status.clone(),
@@ -186,21 +187,15 @@ impl ExtensionHost {
     }
 
     /// Asks every extension to end, both ways, and waits while it flushes. The manager answers until they are gone.
-    pub(crate) fn stop(self) {
-        let Self {
-            server,
-            watcher,
-            registrations,
-            plugins,
-            status,
-            ..
-        } = self;
-        let mut processes = watcher.stop();
-        for uuid in registrations.uuids() {
-            let asked = ExtensionClient::connect(&plugins.socket_of(uuid), FAREWELL_CALL)
+    pub(crate) fn stop(&self) {
+        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut processes = watcher.map(Watcher::stop).unwrap_or_default();
+        for uuid in self.registrations.uuids() {
+            let asked = ExtensionClient::connect(&self.plugins.socket_of(uuid), FAREWELL_CALL)
                 .and_then(|mut extension| extension.shutdown());
             if let Err(error) = asked {
-                status.verbose(&|| format!("The extension {uuid} was not asked to end: {error}"));
+                self.status
+                    .verbose(&|| format!("The extension {uuid} was not asked to end: {error}"));
             }
         }
         let deadline = Instant::now() + FAREWELL;
@@ -209,14 +204,13 @@ impl ExtensionHost {
         }
         for process in &mut processes {
             if !process.wait_until(deadline) {
-                status.warning(&format!(
+                self.status.warning(&format!(
                     "The extension {} has not ended within {FAREWELL:?} and was killed",
                     process.program().display()
                 ));
                 process.kill();
             }
         }
-        server.stop();
     }
 }
 

@@ -23,8 +23,8 @@ const RESPAWN_PAUSE: Duration = Duration::from_secs(3);
 const YOUTH: Duration = Duration::from_secs(1);
 /// How many pings in a row an extension may miss.
 const MISSED_PINGS: u32 = 1;
-/// How long an extension may take to answer a ping, as osqueryd has it.
-const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an extension may take to answer a ping. osqueryd gives it 10 s, and forgives none.
+const PING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The thread that watches.
 #[derive(Debug)]

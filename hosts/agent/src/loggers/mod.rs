@@ -42,7 +42,7 @@ pub(crate) struct Patience {
     pub(crate) longest_pause: Duration,
     /// After this the agent gives up and ends with code 78, as osqueryd does at once.
     pub(crate) limit: Duration,
-    /// The same once the agent has been asked to end.
+    /// How long after it was asked to end the agent still hands over lines.
     pub(crate) limit_at_shutdown: Duration,
 }
 
@@ -137,11 +137,16 @@ impl Loggers {
 
     /// Hands a line to every logger.
     pub(crate) fn deliver(&self, line: &ResultLine) -> Delivery {
-        self.loggers
-            .iter()
-            .map(|logger| self.deliver_to(logger, line))
-            .find(|delivery| *delivery != Delivery::Acknowledged)
-            .unwrap_or(Delivery::Acknowledged)
+        if self.is_cut_short() {
+            return Delivery::CutShort;
+        }
+        for logger in &self.loggers {
+            let delivery = self.deliver_to(logger, line);
+            if delivery != Delivery::Acknowledged {
+                return delivery;
+            }
+        }
+        Delivery::Acknowledged
     }
 
     /// Hands the agent's own lines to the loggers that want them. As with osqueryd, nobody looks whether they arrive.
@@ -194,6 +199,12 @@ impl Loggers {
         }
     }
 
+    fn is_cut_short(&self) -> bool {
+        self.shutdown
+            .age()
+            .is_some_and(|age| age >= self.patience.limit_at_shutdown)
+    }
+
     fn deliver_to(&self, logger: &Logger, line: &ResultLine) -> Delivery {
         let started = Instant::now();
         let mut pause = self.patience.first_pause;
@@ -218,29 +229,26 @@ impl Loggers {
                     "A line was not logged and is kept until it is: {reason}"
                 ));
             }
-            let ending = self.shutdown.is_requested();
-            let limit = if ending {
-                self.patience.limit_at_shutdown
-            } else {
-                self.patience.limit
-            };
-            if started.elapsed() >= limit {
-                return if ending {
-                    Delivery::CutShort
-                } else {
-                    Delivery::GivenUp { reason }
-                };
+            if self.is_cut_short() {
+                return Delivery::CutShort;
             }
-            self.pause(logger, pause, ending);
+            if started.elapsed() >= self.patience.limit {
+                return Delivery::GivenUp { reason };
+            }
+            self.pause(logger, pause);
             pause = (pause * 2).min(self.patience.longest_pause);
         }
     }
 
     /// Waits before the next attempt, or until the extension is back.
-    fn pause(&self, logger: &Logger, pause: Duration, ending: bool) {
+    fn pause(&self, logger: &Logger, pause: Duration) {
         // The wish to end must not turn the pauses into a busy loop: from then on it is not waited for any more.
         let never = Shutdown::default();
-        let shutdown = if ending { &never } else { &self.shutdown };
+        let shutdown = if self.shutdown.is_requested() {
+            &never
+        } else {
+            &self.shutdown
+        };
         match (logger, &self.plugins) {
             (Logger::Extension { name, .. }, Some(plugins)) if !plugins.is_registered("logger", name) => {
                 plugins.wait_for("logger", name, pause, shutdown);
@@ -371,9 +379,7 @@ mod tests {
             Delivery::CutShort
         );
         std::fs::create_dir(&path).unwrap();
-        assert_eq!(
-            loggers.deliver(&ResultLine::Event(b"{}".to_vec())),
-            Delivery::Acknowledged
-        );
+        let late = loggers.deliver(&ResultLine::Event(b"{}".to_vec()));
+        assert_eq!(late, Delivery::CutShort, "the time for last lines is over");
     }
 }

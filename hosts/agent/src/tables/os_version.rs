@@ -17,7 +17,6 @@ columns! {
     PLATFORM_LIKE "platform_like" Text,
     CODENAME "codename" Text,
     ARCH "arch" Text,
-    EXTRA "extra" Text,
     PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
     MOUNT_NAMESPACE_ID "mount_namespace_id" Text hidden,
 }

@@ -38,7 +38,6 @@ columns! {
     THREADS "threads" Integer,
     NICE "nice" Integer,
     CGROUP_PATH "cgroup_path" Text,
-    PHYS_FOOTPRINT "phys_footprint" BigInt hidden,
 }
 
 const FROM_STAT: &[usize] = &[
@@ -51,18 +50,7 @@ const FROM_STAT: &[usize] = &[
     THREADS,
     NICE,
 ];
-const FROM_STATUS: &[usize] = &[
-    NAME,
-    UID,
-    GID,
-    EUID,
-    EGID,
-    SUID,
-    SGID,
-    RESIDENT_SIZE,
-    TOTAL_SIZE,
-    PHYS_FOOTPRINT,
-];
+const FROM_STATUS: &[usize] = &[NAME, UID, GID, EUID, EGID, SUID, SGID, RESIDENT_SIZE, TOTAL_SIZE];
 const FROM_IO: &[usize] = &[DISK_BYTES_READ, DISK_BYTES_WRITTEN];
 
 /// The unit of the times in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux since 2.6.
@@ -180,7 +168,6 @@ fn from_status(content: &[u8], rows: &mut RowBuffer) {
             b"VmSize" => {
                 if let Some(bytes) = kibibytes(value) {
                     rows.integer(TOTAL_SIZE, bytes);
-                    rows.integer(PHYS_FOOTPRINT, bytes);
                 }
             }
             b"VmRSS" => {
@@ -316,21 +303,6 @@ mod tests {
         assert!(
             (now - row["start_time"].parse::<i64>().unwrap()).abs() < 60,
             "{row:?}"
-        );
-        assert!(
-            !row.contains_key("phys_footprint"),
-            "hidden columns are no part of `*`"
-        );
-    }
-
-    #[test]
-    fn columns_are_osquerys_in_osquerys_order() {
-        let database = TestDatabase::open();
-        assert_eq!(
-            database.column_names("select * from processes").join(" "),
-            "pid name path cmdline state cwd root uid gid euid egid suid sgid on_disk wired_size resident_size \
-             total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads nice \
-             cgroup_path"
         );
     }
 

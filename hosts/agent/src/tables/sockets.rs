@@ -89,11 +89,11 @@ pub(super) fn list(machine: &Machine, wanted: Option<&[i64]>) -> Result<Vec<Sock
             continue;
         }
         for (file, family, protocol) in LISTS {
-            if let Some(content) = reader.read(pid, &format!("net/{file}")) {
+            if let Some(content) = reader.read_list(pid, &format!("net/{file}")) {
                 sockets.extend(lines(content).filter_map(|line| internet(line, family, protocol, namespace)));
             }
         }
-        if let Some(content) = reader.read(pid, "net/unix") {
+        if let Some(content) = reader.read_list(pid, "net/unix") {
             sockets.extend(lines(content).filter_map(|line| unix(line, namespace)));
         }
     }

@@ -27,7 +27,6 @@ columns! {
     BOARD_SERIAL "board_serial" Text,
     COMPUTER_NAME "computer_name" Text,
     LOCAL_HOSTNAME "local_hostname" Text,
-    EMULATED_CPU_TYPE "emulated_cpu_type" Text hidden,
 }
 
 /// The firmware's own words, one file each.

@@ -140,21 +140,26 @@ impl AgentSetup {
         }
     }
 
-    /// Kills the extension with a signal it cannot see.
-    pub(crate) fn kill_extension(&self) {
+    pub(crate) fn signal_extension(&self, signal: rustix::process::Signal) {
         let pid: i32 = fs::read_to_string(self.path("extension.pid"))
             .unwrap()
             .trim()
             .parse()
             .unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 }
 
 impl RunningAgent {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills the agent with a signal it cannot see.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Asks the agent to end, and expects that it does so well.

@@ -3,27 +3,27 @@
 //! For each row that came or went: log it, have it acknowledged, remember it, in that order, removed rows before added
 //! ones.
 
+mod configuration;
+mod results;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use osquery_protocol::result_log::{Action, DecorationPlace, EncodedRow, Numerics, QueryRun};
+use osquery_protocol::result_log::{EncodedRow, Numerics};
 
-use crate::agent_status::OSQUERY_VERSION;
 use crate::config::source::ConfigSource;
-use crate::config::{Config, MachineFacts};
 use crate::cpu_time::CpuTime;
 use crate::decorations::Decorations;
-use crate::differential::{Acknowledged, Beginning, Differential, RunIdentity};
+use crate::differential::Differential;
 use crate::flags::{CommandLine, Flags};
 use crate::identity::Identity;
-use crate::loggers::{Delivery, Loggers, ResultLine};
+use crate::loggers::Loggers;
 use crate::result_store::StoreError;
 use crate::row_encoder::{Escaping, RowEncoder};
 use crate::schedule::{Schedule, ScheduledQuery, is_due};
 use crate::shutdown::Shutdown;
-use crate::splay::splay;
 use crate::sql::{Database, QueryError, TextRows};
 use crate::tables::Machine;
 
@@ -119,106 +119,6 @@ impl Scheduler {
 
     pub(crate) fn host_identifier(&self) -> String {
         self.identity.host_identifier(self.flags())
-    }
-
-    /// Reads the configuration. When it cannot be read the schedule stays as it is, and a shorter refresh is due.
-    /// Returns whether it could.
-    pub(crate) fn load_config(&mut self) -> bool {
-        let loaded = self.read_config();
-        let flags = self.flags();
-        let refresh = match loaded {
-            _ if flags.config_refresh == 0 => 0,
-            true => flags.config_refresh,
-            false => flags.config_refresh.min(flags.config_accelerated_refresh),
-        };
-        self.next_refresh = (refresh > 0).then(|| unix_time().saturating_add_unsigned(refresh));
-        self.machine.agent.update(|agent| agent.config_valid = loaded);
-        loaded
-    }
-
-    fn read_config(&mut self) -> bool {
-        let status = self.machine.status.clone();
-        let sources = match self.source.sources() {
-            Ok(sources) => sources,
-            Err(error) => {
-                status.warning(&format!("Could not get the configuration: {error}"));
-                return false;
-            }
-        };
-        if self.sources.as_ref() == Some(&sources) {
-            return true;
-        }
-        let facts = MachineFacts {
-            hostname: self.identity.hostname.clone(),
-            version: OSQUERY_VERSION,
-            default_interval: self.flags().schedule_default_interval,
-        };
-        match Config::parse(&sources, &facts, &*self.source) {
-            Ok(config) => {
-                self.apply(config);
-                self.sources = Some(sources);
-                true
-            }
-            Err(error) => {
-                status.error(&format!("Error parsing the configuration: {error}"));
-                false
-            }
-        }
-    }
-
-    fn apply(&mut self, config: Config) {
-        let status = self.machine.status.clone();
-        for warning in &config.warnings {
-            status.warning(warning);
-        }
-        let options = config
-            .options
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.clone()));
-        for refused in self.line.apply_options(options) {
-            status.warning(&refused.to_string());
-        }
-        status.set_verbose(self.flags().verbose);
-        let percent = self.flags().schedule_splay_percent;
-        let store = self.differential.store();
-        let splayed = |name: &str, interval: u64| {
-            // A splayed interval stays the same over a restart, as long as the interval does.
-            let key = format!("interval.{name}");
-            let kept = store.setting(&key).ok().flatten().and_then(|kept| {
-                let (asked, splayed) = kept.split_once(':')?;
-                (asked == interval.to_string()).then(|| splayed.parse().ok())?
-            });
-            kept.filter(|&splayed: &u64| splayed > 0).unwrap_or_else(|| {
-                let splayed = splay(interval, percent);
-                if let Err(error) = store.set_setting(&key, &format!("{interval}:{splayed}")) {
-                    status.warning(&format!("The interval of query {name} is not kept: {error}"));
-                }
-                splayed
-            })
-        };
-        self.schedule = Schedule::build(
-            &config.packs,
-            &self.line.flags.pack_delimiter,
-            &self.schedule,
-            splayed,
-        );
-        let scheduled: HashSet<&str> = self.schedule.queries().map(|query| query.name.as_str()).collect();
-        self.differential.keep_only(|name| scheduled.contains(name));
-        self.reported.clear();
-        self.decorations = if self.flags().disable_decorators {
-            Decorations::default()
-        } else {
-            Decorations::load(config.decorators, &lock(&self.database), &status)
-        };
-        let queries = self.schedule.status();
-        status.info(&format!(
-            "The configuration has {} queries for this host",
-            queries.len()
-        ));
-        self.machine.agent.update(|agent| {
-            agent.config_hash = config.hash;
-            agent.schedule = queries;
-        });
     }
 
     /// Runs the schedule until the agent is to end.
@@ -366,141 +266,6 @@ impl Scheduler {
         performance.system_time_ms += cpu.system_ms;
         performance.last_system_time_ms = cpu.system_ms;
         Ok(encoder.rows)
-    }
-
-    fn log_snapshot(
-        &self,
-        query: &ScheduledQuery,
-        rows: &[EncodedRow],
-        loggers: &Loggers,
-    ) -> Result<(), SchedulerError> {
-        let run = self.query_run(&query.name, 0);
-        if !self.flags().logger_snapshot_event_type {
-            let line = ResultLine::Snapshot(run.encoded_snapshot_line(rows));
-            return self.deliver(query, &line, loggers).map(drop);
-        }
-        for row in rows {
-            let line = ResultLine::Snapshot(run.encoded_event_line(row, Action::Snapshot));
-            if !self.deliver(query, &line, loggers)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn log_difference(
-        &mut self,
-        query: &ScheduledQuery,
-        rows: Vec<EncodedRow>,
-        loggers: &Loggers,
-    ) -> Result<(), SchedulerError> {
-        let numerics = self.flags().logger_numerics;
-        let identity = RunIdentity {
-            name: &query.name,
-            sql: &query.sql,
-            numerics,
-            epoch: self.flags().schedule_epoch,
-        };
-        let difference = self.differential.compare(identity, rows)?;
-        if let Some(beginning) = difference.beginning {
-            let name = &query.name;
-            self.machine.status.info(&match beginning {
-                Beginning::New => format!("Storing initial results for new scheduled query: {name}"),
-                Beginning::Epoch => format!("New Epoch {} for scheduled query {name}", identity.epoch),
-                Beginning::Sql => format!("Scheduled query has been updated: {name}"),
-            });
-        }
-        let run = self.query_run(&query.name, difference.counter);
-        let removed: &[EncodedRow] = if query.removed { &difference.removed } else { &[] };
-        let all = Acknowledged {
-            removed: difference.removed.len(),
-            added: difference.added.len(),
-        };
-        if removed.is_empty() && difference.added.is_empty() {
-            self.differential.commit(identity, &difference, all)?;
-            return Ok(());
-        }
-        let (acknowledged, outcome) = if self.flags().logger_event_type {
-            self.log_events(query, &run, removed, &difference.added, loggers, all)
-        } else {
-            let line = ResultLine::Event(run.encoded_batch_line(removed, &difference.added));
-            match self.deliver(query, &line, loggers) {
-                Ok(true) => (all, Ok(())),
-                Ok(false) => (Acknowledged { removed: 0, added: 0 }, Ok(())),
-                Err(error) => (Acknowledged { removed: 0, added: 0 }, Err(error)),
-            }
-        };
-        // What no logger has acknowledged is left to be found again.
-        if acknowledged != (Acknowledged { removed: 0, added: 0 }) {
-            self.differential.commit(identity, &difference, acknowledged)?;
-        }
-        outcome
-    }
-
-    /// One line a row, removed rows first; says how far it came.
-    fn log_events(
-        &self,
-        query: &ScheduledQuery,
-        run: &QueryRun,
-        removed: &[EncodedRow],
-        added: &[EncodedRow],
-        loggers: &Loggers,
-        all: Acknowledged,
-    ) -> (Acknowledged, Result<(), SchedulerError>) {
-        let lines = removed
-            .iter()
-            .map(|row| (row, Action::Removed))
-            .chain(added.iter().map(|row| (row, Action::Added)));
-        // Rows that are gone and not to be logged count as acknowledged once the others are under way.
-        let mut acknowledged = Acknowledged {
-            removed: all.removed - removed.len(),
-            added: 0,
-        };
-        for (row, action) in lines {
-            let line = ResultLine::Event(run.encoded_event_line(row, action));
-            match self.deliver(query, &line, loggers) {
-                Ok(true) if action == Action::Removed => acknowledged.removed += 1,
-                Ok(true) => acknowledged.added += 1,
-                Ok(false) => return (acknowledged, Ok(())),
-                Err(error) => return (acknowledged, Err(error)),
-            }
-        }
-        (acknowledged, Ok(()))
-    }
-
-    /// Returns whether the line was acknowledged; it was not if the agent is to end.
-    fn deliver(
-        &self,
-        query: &ScheduledQuery,
-        line: &ResultLine,
-        loggers: &Loggers,
-    ) -> Result<bool, SchedulerError> {
-        match loggers.deliver(line) {
-            Delivery::Acknowledged => Ok(true),
-            Delivery::CutShort => Ok(false),
-            Delivery::GivenUp { reason } => Err(SchedulerError::NotLogged {
-                query: query.name.clone(),
-                reason,
-            }),
-        }
-    }
-
-    fn query_run(&self, name: &str, counter: u64) -> QueryRun {
-        let flags = self.flags();
-        QueryRun {
-            name: name.into(),
-            host_identifier: self.host_identifier().into(),
-            unix_time: unix_time(),
-            epoch: flags.schedule_epoch,
-            counter,
-            numerics: self.numerics(),
-            decorations: self.decorations.values().clone(),
-            decoration_place: if flags.decorations_top_level {
-                DecorationPlace::TopLevel
-            } else {
-                DecorationPlace::Nested
-            },
-        }
     }
 
     fn numerics(&self) -> Numerics {

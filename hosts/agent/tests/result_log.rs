@@ -1,0 +1,257 @@
+//! The lines a real agent writes, whole and exact but for the clock.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Everything the original demo schedules, word for word.
+const ORIGINAL: [(&str, &str); 9] = [
+    (
+        "open_sockets",
+        "select * from process_open_sockets where path <> '' or remote_address <> '';",
+    ),
+    (
+        "open_files",
+        "select * from process_open_files where path not in ('/dev/null','/dev/urandom','/dev/random') and path not like '/usr/share/fonts/%' and path not like '%Chrome%' and path not like '%.cache%';",
+    ),
+    ("logged_in_users", "select * from logged_in_users"),
+    ("shell_history", "select * from shell_history;"),
+    ("listening_ports", "select * FROM listening_ports;"),
+    ("arp_cache", "select * from arp_cache;"),
+    ("processes", "select * from processes;"),
+    ("syslog", "select * from syslog;"),
+    ("users", "select * from users;"),
+];
+
+struct Agent(Child);
+
+impl Agent {
+    fn start(folder: &Path, config: &Value, more: &[&str]) -> Self {
+        fs::write(folder.join("osquery.conf"), config.to_string()).unwrap();
+        let flag = |name: &str, file: &str| format!("--{name}={}", folder.join(file).display());
+        let child = Command::new(env!("CARGO_BIN_EXE_osqdemo-agent"))
+            .args([
+                flag("config_path", "osquery.conf"),
+                flag("logger_path", "log"),
+                flag("database_path", "db"),
+                flag("pidfile", "pid"),
+                flag("extensions_socket", "em"),
+            ])
+            .args(["--host_identifier=specified", "--specified_identifier=vm"])
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    fn end(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(self.0.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_for_text(path: &Path, wanted: impl Fn(&str) -> bool) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        if wanted(&text) {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "{} holds only: {text}", path.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The first line of a result log, with its clock replaced.
+fn first_line(config: &Value, more: &[&str], log: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::start(folder.path(), config, more);
+    let text = wait_for_text(&folder.path().join("log").join(log), |text| text.contains('\n'));
+    agent.end();
+    let line = text.lines().next().unwrap();
+    let value: Value = serde_json::from_str(line).unwrap();
+    let (calendar, unix) = (
+        value["calendarTime"].as_str().unwrap(),
+        value["unixTime"].to_string(),
+    );
+    let second = jiff::Timestamp::from_second(unix.parse().unwrap()).unwrap();
+    let utc = second.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+    assert_eq!(calendar, utc.strftime("%a %b %e %H:%M:%S %Y UTC").to_string());
+    line.replace(calendar, "CALENDAR").replace(&unix, "UNIX")
+}
+
+const RESULTS: &str = "osqueryd.results.log";
+const SNAPSHOTS: &str = "osqueryd.snapshots.log";
+
+fn one_query(options: Value) -> Value {
+    let mut query = json!({"query": "select 'process_api' as name, 1 as pid, null as state", "interval": 1});
+    query
+        .as_object_mut()
+        .unwrap()
+        .extend(options.as_object().unwrap().clone());
+    json!({"schedule": {"p2": query}, "decorators": {"load": ["select 'h4' as who"]}})
+}
+
+#[test]
+fn an_event_line() {
+    assert_eq!(
+        first_line(&one_query(json!({})), &[], RESULTS),
+        r#"{"name":"p2","hostIdentifier":"vm","calendarTime":"CALENDAR","unixTime":UNIX,"epoch":0,"counter":0,"numerics":false,"decorations":{"who":"h4"},"columns":{"name":"process_api","pid":"1","state":""},"action":"added"}"#
+    );
+}
+
+#[test]
+fn an_event_line_with_numbers_an_epoch_and_decorations_at_the_top() {
+    assert_eq!(
+        first_line(
+            &one_query(json!({})),
+            &[
+                "--logger_numerics",
+                "--schedule_epoch=7",
+                "--decorations_top_level"
+            ],
+            RESULTS
+        ),
+        r#"{"name":"p2","hostIdentifier":"vm","calendarTime":"CALENDAR","unixTime":UNIX,"epoch":7,"counter":0,"numerics":true,"who":"h4","columns":{"name":"process_api","pid":1,"state":""},"action":"added"}"#
+    );
+}
+
+#[test]
+fn a_batch_line() {
+    assert_eq!(
+        first_line(
+            &one_query(json!({})),
+            &["--logger_event_type=false", "--disable_decorators"],
+            RESULTS
+        ),
+        r#"{"diffResults":{"removed":[],"added":[{"name":"process_api","pid":"1","state":""}]},"name":"p2","hostIdentifier":"vm","calendarTime":"CALENDAR","unixTime":UNIX,"epoch":0,"counter":0,"numerics":false}"#
+    );
+}
+
+#[test]
+fn a_snapshot_line() {
+    assert_eq!(
+        first_line(&one_query(json!({"snapshot": true})), &[], SNAPSHOTS),
+        r#"{"snapshot":[{"name":"process_api","pid":"1","state":""}],"action":"snapshot","name":"p2","hostIdentifier":"vm","calendarTime":"CALENDAR","unixTime":UNIX,"epoch":0,"counter":0,"numerics":false,"decorations":{"who":"h4"}}"#
+    );
+}
+
+#[test]
+fn a_snapshot_as_events() {
+    assert_eq!(
+        first_line(
+            &one_query(json!({"snapshot": true})),
+            &["--logger_snapshot_event_type"],
+            SNAPSHOTS
+        ),
+        r#"{"name":"p2","hostIdentifier":"vm","calendarTime":"CALENDAR","unixTime":UNIX,"epoch":0,"counter":0,"numerics":false,"decorations":{"who":"h4"},"columns":{"name":"process_api","pid":"1","state":""},"action":"snapshot"}"#
+    );
+}
+
+#[test]
+fn rows_that_are_gone_are_not_logged_when_nobody_wants_them() {
+    let config =
+        json!({"schedule": {"t": {"query": "select unix_time from time", "interval": 1, "removed": false}}});
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::start(folder.path(), &config, &[]);
+    let text = wait_for_text(&folder.path().join("log").join(RESULTS), |text| {
+        text.lines().count() >= 3
+    });
+    agent.end();
+    assert!(
+        text.lines().all(|line| line.ends_with(r#""action":"added"}"#)),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_originals_nine_queries_run_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    // The original's intervals are for a schedule that runs on; here each query is due at once.
+    let due: serde_json::Map<String, Value> = ORIGINAL
+        .iter()
+        .map(|&(name, query)| {
+            (
+                name.to_owned(),
+                json!({"query": query, "interval": 1, "key": "['hostIdentifier']"}),
+            )
+        })
+        .collect();
+    let agent = Agent::start(folder.path(), &json!({"schedule": due}), &[]);
+    wait_for_text(&folder.path().join("stderr"), |text| {
+        // `users` is the last of them by name.
+        text.contains("Storing initial results for new scheduled query: users")
+    });
+    let said = fs::read_to_string(folder.path().join("stderr")).unwrap();
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with('E')).collect();
+    assert_eq!(errors.len(), 1, "{said}");
+    assert!(
+        errors[0].ends_with(
+            "Error executing scheduled query syslog: no such table: syslog (osquery 5 calls this table `syslog_events`; it holds events, which this agent does not collect)"
+        ),
+        "{said}"
+    );
+    for (name, ..) in ORIGINAL.iter().filter(|(name, ..)| *name != "syslog") {
+        assert!(
+            said.contains(&format!("new scheduled query: {name}\n")),
+            "{name}\n{said}"
+        );
+    }
+    let text = wait_for_text(&folder.path().join("log").join(RESULTS), |text| {
+        text.contains(r#"{"name":"users""#)
+    });
+    agent.end();
+    let names = ["processes", "open_files", "users", "open_sockets"];
+    for name in names {
+        assert!(
+            text.contains(&format!(r#"{{"name":"{name}","hostIdentifier":"vm""#)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_second_agent_with_the_same_state_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::start(folder.path(), &one_query(json!({})), &[]);
+    wait_for_text(&folder.path().join("log").join(RESULTS), |text| {
+        text.contains('\n')
+    });
+    let second = |pidfile: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_osqdemo-agent"))
+            .arg(format!("--database_path={}", folder.path().join("db").display()))
+            .arg(format!("--pidfile={}", folder.path().join(pidfile).display()))
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = second("pid");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with(&format!(
+            "error: another agent runs as process {}, says the pid file",
+            agent.0.id()
+        )),
+        "{said}"
+    );
+    let (code, said) = second("other");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with("error: the database `") && said.contains("is in use by another agent\nhint: "),
+        "{said}"
+    );
+    agent.end();
+}
