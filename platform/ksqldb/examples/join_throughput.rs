@@ -1,7 +1,8 @@
 //! How fast one core joins the demo's two streams, and what memory that takes.
 //!
 //! Feeds raw JSON records of the schema of `proc` and `files` to the demo's join, without a broker, and prints
-//! a JSON object a case: records a second, joined rows, stored rows, and the process's peak memory.
+//! a JSON object a case: records a second of the clock and of the core, joined rows, stored rows, and the
+//! process's peak memory.
 //! `cargo run --release --example join_throughput [records]`
 
 use std::io::Write;
@@ -100,11 +101,13 @@ fn run(
     let mut collector = Collector::default();
     let mut rows = 0;
     let mut seconds = 0.0;
+    let mut cpu_seconds = 0.0;
     let mut next = 0;
     while next < records {
         // The records are made outside of the measured time, a batch at a time.
         let end = records.min(next + 10_000);
         let batch: Vec<Generated> = (next..end).map(generate).collect();
+        let cpu_before = cpu_nanoseconds();
         let started = Instant::now();
         for (number, generated) in (next..end).zip(&batch) {
             let record = InputRecord {
@@ -121,6 +124,7 @@ fn run(
             collector.rows.clear();
         }
         seconds += started.elapsed().as_secs_f64();
+        cpu_seconds += (cpu_nanoseconds() - cpu_before) as f64 / 1e9;
         next = end;
     }
     if let Some(entry) = collector.log.first() {
@@ -130,7 +134,9 @@ fn run(
         "case": name,
         "records": records,
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "records_per_second": (records as f64 / seconds).round(),
+        "records_per_cpu_second": (records as f64 / cpu_seconds).round(),
         "joined_rows": rows,
         "stored_rows": task.stored_rows().0,
         "peak_memory_bytes": peak_memory_bytes(),
@@ -143,4 +149,11 @@ fn peak_memory_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// How long this thread has been on a core, which says more than the clock where the machine is shared.
+fn cpu_nanoseconds() -> u64 {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let on_core = statistics.split_whitespace().next();
+    on_core.and_then(|text| text.parse().ok()).unwrap_or_default()
 }

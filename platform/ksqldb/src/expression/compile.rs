@@ -6,7 +6,7 @@ use super::arithmetic::{Arithmetic, as_decimal, is_number};
 use super::compare::{Comparison, is_comparable, is_temporal, names};
 use super::like::Like;
 use super::{Expr, Scope, cast_between, text};
-use crate::functions;
+use crate::functions::{self, Widening};
 use crate::plan::PlanError;
 use crate::serde::number::{parse_decimal, precision};
 use crate::syntax::ast::{self, BinaryOperator, ExpressionKind, Literal, UnaryOperator};
@@ -633,9 +633,12 @@ impl Compiler<'_> {
                 function.signatures.join("\n")
             )));
         };
-        let arguments = arguments.into_iter().map(|argument| argument.expr).collect();
+        let arguments = arguments.into_iter().map(|argument| match function.widening {
+            Widening::ToResult => widen(argument, Some(&result)),
+            Widening::None => argument.expr,
+        });
         Ok(Typed {
-            expr: Expr::Call(function, arguments),
+            expr: Expr::Call(function, arguments.collect()),
             sql_type: Some(result),
         })
     }

@@ -311,7 +311,7 @@ fn slice(arguments: &[Value]) -> Result<Value, FunctionError> {
 }
 
 /// How many numbers a series may have: what a record could hold.
-const LONGEST_SERIES: i128 = 10_000_000;
+const LONGEST_SERIES: i128 = 1_000_000;
 
 fn series(arguments: &[Value]) -> Result<Value, FunctionError> {
     let (start, end) = (whole(arguments, 0)?, whole(arguments, 1)?);

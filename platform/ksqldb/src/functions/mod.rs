@@ -10,6 +10,9 @@ mod bytes;
 mod cache;
 mod comparison;
 mod conditional;
+pub(crate) mod date_time;
+mod json;
+mod json_path;
 mod map;
 mod mask;
 mod numeric;
@@ -132,6 +135,8 @@ pub fn all() -> impl Iterator<Item = &'static ScalarFunction> {
         array::FUNCTIONS,
         bytes::FUNCTIONS,
         conditional::FUNCTIONS,
+        date_time::FUNCTIONS,
+        json::FUNCTIONS,
         map::FUNCTIONS,
         mask::FUNCTIONS,
         numeric::FUNCTIONS,

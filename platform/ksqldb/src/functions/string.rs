@@ -310,7 +310,7 @@ enum Side {
 }
 
 /// The longest result of a padding: what a record could hold.
-const MAXIMUM_PADDED: usize = 64 << 20;
+const MAXIMUM_PADDED: usize = 16 << 20;
 
 fn pad(arguments: &[Value], side: Side) -> Result<Value, FunctionError> {
     let Ok(length) = usize::try_from(whole(arguments, 1)?) else {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{FunctionError, NullHandling, all, lookup};
+use proptest::prelude::*;
+
+use super::{FunctionError, NullHandling, Widening, all, lookup};
 use crate::types::SqlType;
 use crate::value::Value;
 
@@ -120,19 +122,78 @@ fn no_function_takes_arguments_of_every_number() {
     }
 }
 
-#[test]
-fn values_that_do_not_fit_are_errors_not_panics() {
-    for function in all() {
-        for count in 0..5 {
-            for value in [
-                Value::Boolean(true),
-                s("x"),
-                i(-1),
-                Value::Null,
-                array([]),
-                Value::Bytes([].into()),
-            ] {
-                let _ = (function.call)(&vec![value; count]);
+/// Values of every type, the extreme ones above all.
+fn value() -> BoxedStrategy<Value> {
+    let text = prop_oneof![any::<String>(), "[a-z0-9:%'\\[\\]$. -]{0,8}"];
+    let integer = prop_oneof![-3..20, Just(i32::MIN), Just(i32::MAX)];
+    let bigint = prop_oneof![-3_i64..20, Just(i64::MIN), Just(i64::MAX)];
+    let primitive = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Boolean),
+        integer.clone().prop_map(Value::Integer),
+        bigint.clone().prop_map(Value::Bigint),
+        any::<f64>().prop_map(Value::Double),
+        "-?[0-9]{1,20}(\\.[0-9]{1,20})?".prop_map(|digits| decimal(&digits)),
+        text.prop_map(Value::string),
+        any::<Vec<u8>>().prop_map(|bytes| Value::Bytes(bytes.into())),
+        integer.clone().prop_map(Value::Date),
+        integer.prop_map(Value::Time),
+        bigint.prop_map(Value::Timestamp),
+    ];
+    let nested = primitive.prop_recursive(2, 8, 3, |inner| {
+        let several = proptest::collection::vec(inner.clone(), 0..3);
+        let pairs = proptest::collection::vec((any::<String>(), inner), 0..3);
+        prop_oneof![
+            several.clone().prop_map(array),
+            several.prop_map(|values| Value::Struct(values.into())),
+            pairs.prop_map(|pairs| Value::map(pairs.into_iter().map(|(key, value)| (key.into(), value)))),
+        ]
+    });
+    nested.boxed()
+}
+
+/// Whether all elements of an array and all values of a map have one type, as those of a row have.
+fn is_of_one_type(value: &Value) -> bool {
+    let agree = |values: &mut dyn Iterator<Item = &Value>| {
+        let mut types = values
+            .filter(|value| !value.is_null())
+            .map(|value| (type_of(value), is_of_one_type(value)));
+        let first = types.next();
+        first.is_none_or(|(first, inner)| inner && types.all(|(other, inner)| inner && other == first))
+    };
+    match value {
+        Value::Array(elements) => agree(&mut elements.iter()),
+        Value::Map(entries) => agree(&mut entries.iter().map(|(_, value)| value)),
+        _ => true,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_values_make_a_function_panic(arguments in proptest::collection::vec(value(), 0..6)) {
+        for function in all() {
+            let result = (function.call)(&arguments);
+            let types: Vec<_> = arguments.iter().map(type_of).collect();
+            let nulls_propagate = function.nulls == NullHandling::Propagate;
+            let is_a_row = arguments.iter().all(is_of_one_type);
+            if !is_a_row || (nulls_propagate && types.contains(&None)) {
+                continue;
+            }
+            // Where the types fit, so does the result's.
+            if let (Some(sql_type), Ok(value)) = ((function.return_type)(&types), result) {
+                let shown = type_of(&value);
+                let same_kind = |left: &SqlType, right: &SqlType| {
+                    std::mem::discriminant(left) == std::mem::discriminant(right)
+                };
+                let fits = match shown {
+                    None => true,
+                    // Numbers of different types, which the caller would have widened.
+                    Some(_) if function.widening == Widening::ToResult => true,
+                    Some(shown) => same_kind(&shown, &sql_type),
+                };
+                prop_assert!(fits, "{} gives {value:?} for {sql_type}", function.name);
             }
         }
     }

@@ -1,6 +1,11 @@
 //! Where a row's time comes from.
 
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
 use super::PlanError;
+use crate::functions::date_time::Pattern;
 use crate::metastore::{Source, TimestampColumn};
 use crate::value::Value;
 
@@ -9,25 +14,35 @@ use crate::value::Value;
 pub(crate) enum TimeReading {
     /// Milliseconds, as they are.
     Milliseconds,
+    /// A text of a pattern, in UTC unless it names a zone.
+    Text(Arc<Pattern>),
 }
 
 impl TimeReading {
     pub(super) fn of(column: &TimestampColumn) -> Result<Self, PlanError> {
-        match &column.format {
-            None => Ok(Self::Milliseconds),
-            Some(format) => Err(PlanError::new(format!(
-                "TIMESTAMP_FORMAT '{format}' is not supported"
-            ))),
+        let Some(format) = &column.format else {
+            return Ok(Self::Milliseconds);
+        };
+        match Pattern::parse(format) {
+            Ok(pattern) => Ok(Self::Text(Arc::new(pattern))),
+            Err(error) => Err(PlanError::new(format!("Invalid TIMESTAMP_FORMAT: {error}"))),
         }
     }
 
     /// The time, or why there is none.
     pub(crate) fn read(&self, value: &Value) -> Result<i64, String> {
-        match (self, value) {
-            (Self::Milliseconds, Value::Bigint(ms) | Value::Timestamp(ms)) if *ms >= 0 => Ok(*ms),
-            (_, Value::Null) => Err("the timestamp column is null".to_owned()),
-            (_, other) => Err(format!("{other:?} is no timestamp")),
+        let ms = match (self, value) {
+            (_, Value::Null) => return Err("the timestamp column is null".to_owned()),
+            (Self::Milliseconds, Value::Bigint(ms) | Value::Timestamp(ms)) => *ms,
+            (Self::Text(pattern), Value::String(text)) => pattern
+                .parse_timestamp(text, &TimeZone::UTC)
+                .map_err(|error| error.to_string())?,
+            (_, other) => return Err(format!("{other:?} is no timestamp")),
+        };
+        if ms < 0 {
+            return Err(format!("the timestamp is negative: {ms}"));
         }
+        Ok(ms)
     }
 }
 

@@ -96,6 +96,8 @@ pub(super) fn encode(value: &Value, delimiter: char, output: &mut String) -> Res
         Value::Bigint(number) | Value::Timestamp(number) => output.push_str(&number.to_string()),
         Value::Double(number) => output.push_str(&double_text(*number)),
         Value::Decimal(number) => output.push_str(&number.to_plain_string()),
+        // Quoted, because nothing at all is `NULL`.
+        Value::Bytes(bytes) if bytes.is_empty() => output.push_str("\"\""),
         Value::Bytes(bytes) => output.push_str(&base64::encode(bytes)),
         Value::String(text) => {
             let plain = !text.is_empty()

@@ -6,9 +6,11 @@ pub(crate) mod base64;
 mod decoder;
 mod delimited;
 mod encoder;
-mod json;
+pub(crate) mod json;
 mod kafka;
 pub(crate) mod number;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

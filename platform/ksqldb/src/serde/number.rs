@@ -1,7 +1,7 @@
 //! Numbers as Java reads and prints them, because records and casts carry Java's spelling.
 
 use bigdecimal::num_bigint::BigInt;
-use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
 /// A number too far from 1 to be worked with digit by digit; beyond it, digits would fill the memory.
 const LARGEST_EXPONENT: i64 = 5_000;
@@ -41,7 +41,7 @@ pub(crate) fn round_to_fit(number: &BigDecimal, precision: u32, scale: u32) -> O
     let scaled = number.with_scale_round(i64::from(scale), RoundingMode::HalfUp);
     let integer_digits = precision.saturating_sub(scale);
     let integer = scaled.with_scale_round(0, RoundingMode::Down);
-    let fits = integer == BigDecimal::from(0) || self::precision(&integer) <= u64::from(integer_digits);
+    let fits = integer.is_zero() || self::precision(&integer) <= u64::from(integer_digits);
     fits.then_some(scaled)
 }
 

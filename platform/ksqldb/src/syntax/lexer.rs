@@ -15,10 +15,15 @@ pub(super) fn tokenize(text: &str, origin: Position) -> Result<Vec<Token<'_>>, S
         position: origin,
     };
     let mut tokens = Vec::new();
+    // Where the statement at hand begins, for the error that what it opened is not closed.
+    let mut statement = 0;
     loop {
-        lexer.skip_blanks()?;
+        lexer.skip_blanks(statement)?;
         let (start, position) = (lexer.offset, lexer.position);
-        let kind = lexer.token()?;
+        let kind = lexer.token(statement)?;
+        if kind == TokenKind::Semicolon {
+            statement = lexer.offset;
+        }
         tokens.push(Token {
             kind,
             text: &text[start..lexer.offset],
@@ -74,7 +79,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn skip_blanks(&mut self) -> Result<(), SyntaxError> {
+    fn skip_blanks(&mut self, statement: usize) -> Result<(), SyntaxError> {
         loop {
             let position = self.position;
             if self.accept("--") {
@@ -82,7 +87,7 @@ impl Lexer<'_> {
             } else if self.accept("/*") {
                 while !self.accept("*/") {
                     if self.bump().is_none() {
-                        return Err(self.unterminated("comment", position));
+                        return Err(self.unterminated("comment", position, statement));
                     }
                 }
             } else if self.peek().is_some_and(char::is_whitespace) {
@@ -93,11 +98,11 @@ impl Lexer<'_> {
         }
     }
 
-    fn unterminated(&self, what: &str, position: Position) -> SyntaxError {
-        SyntaxError::new(position, format!("unterminated {what}"), self.text)
+    fn unterminated(&self, what: &str, position: Position, statement: usize) -> SyntaxError {
+        SyntaxError::new(position, format!("unterminated {what}"), &self.text[statement..])
     }
 
-    fn token(&mut self) -> Result<TokenKind, SyntaxError> {
+    fn token(&mut self, statement: usize) -> Result<TokenKind, SyntaxError> {
         const SIGNS: [(&str, TokenKind); 23] = [
             ("=>", TokenKind::LambdaArrow),
             ("<>", TokenKind::NotEqual),
@@ -127,8 +132,10 @@ impl Lexer<'_> {
             return Ok(TokenKind::End);
         };
         match first {
-            '\'' => self.quoted('\'', "string").map(|()| TokenKind::String),
-            '`' | '"' => self.quoted(first, "quoted name").map(|()| TokenKind::Quoted),
+            '\'' => self.quoted('\'', "string", statement).map(|()| TokenKind::String),
+            '`' | '"' => self
+                .quoted(first, "quoted name", statement)
+                .map(|()| TokenKind::Quoted),
             '0'..='9' => Ok(self.number_or_word()),
             '.' if self.rest()[1..].starts_with(|next: char| next.is_ascii_digit()) => {
                 Ok(self.number_or_word())
@@ -149,12 +156,12 @@ impl Lexer<'_> {
     }
 
     /// A text between quotes, where two quotes in a row stand for one.
-    fn quoted(&mut self, quote: char, what: &str) -> Result<(), SyntaxError> {
+    fn quoted(&mut self, quote: char, what: &str, statement: usize) -> Result<(), SyntaxError> {
         let position = self.position;
         self.bump();
         loop {
             match self.bump() {
-                None => return Err(self.unterminated(what, position)),
+                None => return Err(self.unterminated(what, position, statement)),
                 Some(character) if character == quote => {
                     if self.peek() != Some(quote) {
                         return Ok(());
@@ -325,6 +332,8 @@ mod tests {
         ] {
             assert_eq!(tokenize(text, ORIGIN).unwrap_err().to_string(), message);
         }
+        let error = tokenize("list streams; drop 'x", ORIGIN).unwrap_err();
+        assert_eq!(error.statement, "drop 'x");
     }
 
     #[test]

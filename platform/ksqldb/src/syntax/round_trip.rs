@@ -435,7 +435,7 @@ fn erased(tree: &impl std::fmt::Debug) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(160))]
 
     #[test]
     fn an_expression_reads_back(tree in expression()) {

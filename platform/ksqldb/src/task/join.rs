@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stored_row::StoredRow;
 use super::window_store::{JoinKey, WindowStore};
 use crate::plan::JoinStep;
 use crate::syntax::ast::JoinKind;
@@ -29,7 +30,7 @@ pub(super) struct Joined<'a> {
 #[derive(Debug)]
 struct Waiting {
     key: Value,
-    row: Box<[Value]>,
+    row: StoredRow,
 }
 
 /// The state of a join.
@@ -41,6 +42,8 @@ pub(super) struct JoinState {
     stream_time: i64,
     /// The rows without a partner whose window is open.
     waiting: BTreeMap<(i64, Side, JoinKey), Vec<Waiting>>,
+    /// For packing rows.
+    scratch: Vec<u8>,
 }
 
 impl JoinState {
@@ -50,6 +53,7 @@ impl JoinState {
             right: WindowStore::new(join.retention_ms()),
             stream_time: i64::MIN,
             waiting: BTreeMap::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -93,12 +97,12 @@ impl JoinState {
                     .remove(&(other_timestamp, other_side, join_key.clone()));
             }
             emit(Joined {
-                row: combine(side, &row, other_row),
+                row: combine(join, side, &row, other_row),
                 timestamp: timestamp.max(other_timestamp),
                 key: &key,
             });
         }
-        let row: Box<[Value]> = row.into();
+        let stored = StoredRow::new(&row, &mut self.scratch);
         if !found && keeps_lonely_rows(join.kind, side) {
             let is_closed = match join.grace_ms {
                 Some(grace) => to.saturating_add(grace) < self.stream_time,
@@ -114,7 +118,7 @@ impl JoinState {
                 let rows = self.waiting.entry((timestamp, side, join_key.clone()));
                 rows.or_default().push(Waiting {
                     key,
-                    row: row.clone(),
+                    row: stored.clone(),
                 });
             }
         }
@@ -122,7 +126,7 @@ impl JoinState {
             Side::Left => &mut self.left,
             Side::Right => &mut self.right,
         };
-        own.insert(join_key, timestamp, row);
+        own.insert(join_key, timestamp, stored);
     }
 
     /// Lets go of the rows whose window has closed without a partner.
@@ -132,7 +136,7 @@ impl JoinState {
         };
         let closes = |timestamp: i64, side: Side| window(join, side, timestamp).1.saturating_add(grace);
         let mut closed = Vec::new();
-        for (place, _) in &self.waiting {
+        for place in self.waiting.keys() {
             let (timestamp, side, _) = place;
             let earliest = closes(*timestamp, Side::Left).min(closes(*timestamp, Side::Right));
             if earliest >= self.stream_time {
@@ -145,8 +149,10 @@ impl JoinState {
         for place in closed {
             let (timestamp, side, _) = place;
             for waiting in self.waiting.remove(&place).unwrap_or_default() {
+                let mut row = Row::new();
+                waiting.row.unpack(&mut row);
                 emit(Joined {
-                    row: lonely(join, side, &waiting.row),
+                    row: lonely(join, side, &row),
                     timestamp,
                     key: &waiting.key,
                 });
@@ -174,22 +180,32 @@ fn keeps_lonely_rows(kind: JoinKind, side: Side) -> bool {
     }
 }
 
-fn combine(side: Side, own: &[Value], other: &[Value]) -> Row {
-    let (left, right) = match side {
-        Side::Left => (own, other),
-        Side::Right => (other, own),
-    };
-    // One more place for the join key.
-    let mut row = Vec::with_capacity(left.len() + right.len() + 1);
-    row.extend_from_slice(left);
-    row.extend_from_slice(right);
+/// One more place than the columns, for the join key.
+fn empty_row(join: &JoinStep) -> Row {
+    Vec::with_capacity(join.left_width + join.right_width + 1)
+}
+
+fn combine(join: &JoinStep, side: Side, own: &[Value], other: &StoredRow) -> Row {
+    let mut row = empty_row(join);
+    match side {
+        Side::Left => {
+            row.extend_from_slice(own);
+            other.unpack(&mut row);
+        }
+        Side::Right => {
+            other.unpack(&mut row);
+            row.extend_from_slice(own);
+        }
+    }
     row
 }
 
 fn lonely(join: &JoinStep, side: Side, own: &[Value]) -> Row {
-    let other_width = match side {
-        Side::Left => join.right_width,
-        Side::Right => join.left_width,
-    };
-    combine(side, own, &vec![Value::Null; other_width])
+    let mut row = empty_row(join);
+    if side == Side::Right {
+        row.resize(join.left_width, Value::Null);
+    }
+    row.extend_from_slice(own);
+    row.resize(join.left_width + join.right_width, Value::Null);
+    row
 }

@@ -6,6 +6,7 @@ mod join;
 mod output;
 mod record;
 mod scan;
+mod stored_row;
 mod window_store;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::stored_row::StoredRow;
 use crate::value::Value;
 
 /// A join key that can be looked up. Kafka compares the keys' bytes, so two numbers of one type
@@ -39,7 +40,7 @@ impl JoinKey {
 }
 
 /// The rows of a key in the order of their times; rows of one time in the order they came.
-type Rows = VecDeque<(i64, Box<[Value]>)>;
+type Rows = VecDeque<(i64, StoredRow)>;
 
 /// The rows of one side of a join.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl WindowStore {
     }
 
     /// Keeps a row, unless it is too late, and lets go of those that have become too old.
-    pub(super) fn insert(&mut self, key: JoinKey, timestamp: i64, row: Box<[Value]>) {
+    pub(super) fn insert(&mut self, key: JoinKey, timestamp: i64, row: StoredRow) {
         if timestamp > self.stream_time {
             self.stream_time = timestamp;
             self.expire();
@@ -120,14 +121,14 @@ impl WindowStore {
     }
 
     /// The rows of a key from one time to another, both included, in the order of time.
-    pub(super) fn range(&self, key: &JoinKey, from: i64, to: i64) -> impl Iterator<Item = (i64, &[Value])> {
+    pub(super) fn range(&self, key: &JoinKey, from: i64, to: i64) -> impl Iterator<Item = (i64, &StoredRow)> {
         let from = from.max(self.oldest_kept());
         let rows = self.rows.get(key);
         let start = rows.map_or(0, |rows| rows.partition_point(|(time, _)| *time < from));
         rows.into_iter()
             .flat_map(move |rows| rows.range(start..))
             .take_while(move |(time, _)| *time <= to)
-            .map(|(time, row)| (*time, &**row))
+            .map(|(time, row)| (*time, row))
     }
 
     fn expire(&mut self) {
@@ -158,6 +159,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn empty() -> StoredRow {
+        StoredRow::new(&[], &mut Vec::new())
+    }
+
     fn key(number: i64) -> JoinKey {
         JoinKey::Integer(number)
     }
@@ -173,7 +178,7 @@ mod tests {
     fn both_ends_are_included_and_late_rows_are_not_kept() {
         let mut store = WindowStore::new(10);
         for time in [100, 95, 90, 89] {
-            store.insert(key(1), time, Box::new([]));
+            store.insert(key(1), time, empty());
         }
         assert_eq!(times(&store, 1, 90, 95), [90, 95]);
         assert_eq!(times(&store, 1, 0, 200), [90, 95, 100]);
@@ -184,7 +189,7 @@ mod tests {
     fn old_rows_go_and_keys_with_them() {
         let mut store = WindowStore::new(1000);
         for time in 0..100_000 {
-            store.insert(key(time % 7 + time / 10_000 * 7), time, Box::new([]));
+            store.insert(key(time % 7 + time / 10_000 * 7), time, empty());
         }
         assert!(store.len() <= 1001 + 16, "{}", store.len());
         assert!(store.rows.len() <= 14 && store.stretches.len() <= 70);
@@ -199,7 +204,7 @@ mod tests {
             let mut plain: Vec<(i64, i64)> = Vec::new();
             let mut stream_time = i64::MIN;
             for (number, time) in rows {
-                store.insert(key(number), time, Box::new([]));
+                store.insert(key(number), time, empty());
                 stream_time = stream_time.max(time);
                 if time >= stream_time - retention {
                     plain.push((number, time));

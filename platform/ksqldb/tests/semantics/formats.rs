@@ -1,5 +1,7 @@
 //! How records become rows and rows become records.
 
+use osqdemo_ksqldb::task::InputRecord;
+
 use crate::script::{Record, World};
 
 fn read(columns: &str, value: &str) -> Result<String, String> {
@@ -261,5 +263,63 @@ fn times_come_from_a_column() {
         world.log[0].contains("cannot read the timestamp of `s`"),
         "{}",
         world.log[0]
+    );
+}
+
+#[test]
+fn times_come_from_a_text() {
+    let mut world = World::of(
+        "create stream s (a int, at varchar) with (kafka_topic='s', value_format='json',
+           timestamp='at', timestamp_format='EEE MMM d HH:mm:ss yyyy z');
+         select a from s emit changes;",
+    );
+    world.send_all(
+        "s",
+        &[
+            r#"{"a":1,"at":"Tue Nov 24 05:49:50 2020 UTC"}"#,
+            r#"{"a":2,"at":"yesterday"}"#,
+        ],
+    );
+    assert_eq!(world.rows, ["[1]@1606196990000"]);
+    assert!(
+        world.log[0].contains("`yesterday` does not fit the date pattern"),
+        "{}",
+        world.log[0]
+    );
+    let error = world.error(
+        "create stream x (at varchar) with (kafka_topic='x', value_format='json', timestamp='at', timestamp_format='YYYY-QQQQQQQ');",
+    );
+    assert!(error.starts_with("Invalid TIMESTAMP_FORMAT: "), "{error}");
+}
+
+#[test]
+fn headers_are_columns() {
+    let mut world = World::of(
+        "create stream s (a int, h array<struct<key varchar, value bytes>> headers) with (kafka_topic='s', value_format='json');
+         create stream t (a int, x bytes header('x'), y bytes header('y')) with (kafka_topic='s', value_format='json');
+         select h from s emit changes;
+         select a, x, y from t emit changes;",
+    );
+    let value = br#"{"a":1}"#;
+    world.send_input(InputRecord {
+        topic: "s",
+        partition: 0,
+        offset: 0,
+        timestamp: 0,
+        key: None,
+        value: Some(value),
+        headers: &[("x", Some(b"1")), ("x", Some(b"2")), ("z", None)],
+    });
+    assert_eq!(
+        world.rows,
+        [
+            r#"[[["x", [49]], ["x", [50]], ["z", null]]]@0"#,
+            "[1, [50], null]@0"
+        ]
+    );
+    assert!(
+        world
+            .error("insert into t (a) values (1);")
+            .contains("has header columns")
     );
 }

@@ -136,28 +136,33 @@ impl World {
     pub(crate) fn send(&mut self, record: Record) {
         let mut pending = VecDeque::from([record]);
         while let Some(record) = pending.pop_front() {
-            for running in &mut self.queries {
-                let mut collector = Collector::default();
-                running.task.process(input(&record), &mut collector);
-                for row in collector.rows {
-                    let schema = running.plan.output();
-                    assert_eq!(row.row.len(), schema.columns.len());
-                    self.rows
-                        .push(format!("{:?}@{}", Values(&row.row), row.timestamp));
-                }
-                for output in collector.records {
-                    let topic = running.plan.sink().expect("records need a sink").topic.clone();
-                    let written = Record {
-                        topic,
-                        key: output.key,
-                        value: output.value,
-                        timestamp: output.timestamp,
-                    };
-                    self.written.push(written.clone());
-                    pending.push_back(written);
-                }
-                self.log.extend(collector.log.iter().map(ToString::to_string));
+            let before = self.written.len();
+            self.send_input(input(&record));
+            pending.extend(self.written[before..].iter().cloned());
+        }
+    }
+
+    /// Hands a record to all queries.
+    pub(crate) fn send_input(&mut self, record: InputRecord<'_>) {
+        for running in &mut self.queries {
+            let mut collector = Collector::default();
+            running.task.process(record, &mut collector);
+            for row in collector.rows {
+                let schema = running.plan.output();
+                assert_eq!(row.row.len(), schema.columns.len());
+                self.rows
+                    .push(format!("{:?}@{}", Values(&row.row), row.timestamp));
             }
+            for output in collector.records {
+                let topic = running.plan.sink().expect("records need a sink").topic.clone();
+                self.written.push(Record {
+                    topic,
+                    key: output.key,
+                    value: output.value,
+                    timestamp: output.timestamp,
+                });
+            }
+            self.log.extend(collector.log.iter().map(ToString::to_string));
         }
     }
 

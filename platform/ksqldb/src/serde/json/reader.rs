@@ -12,7 +12,7 @@ const DEEPEST: u32 = 256;
 
 /// What a value begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Object,
     Array,
     String,
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The name that ksqlDB's errors use.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Object => "ObjectNode",
             Self::Array => "ArrayNode",
@@ -38,14 +38,14 @@ impl Kind {
 
 /// The text and how far it was read.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self {
             text,
             at: 0,
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What the next value is; reads only the space before it.
-    pub(super) fn kind(&mut self) -> Result<Kind, SerdeError> {
+    pub(crate) fn kind(&mut self) -> Result<Kind, SerdeError> {
         self.skip_space();
         match self.byte() {
             Some(b'{') => Ok(Kind::Object),
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads `true`, `false` or `null`.
-    pub(super) fn word(&mut self, word: &'static str) -> Result<(), SerdeError> {
+    pub(crate) fn word(&mut self, word: &'static str) -> Result<(), SerdeError> {
         if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             return Err(self.error(word));
         }
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number and returns its text.
-    pub(super) fn number(&mut self) -> Result<&'a str, SerdeError> {
+    pub(crate) fn number(&mut self) -> Result<&'a str, SerdeError> {
         let start = self.at;
         if self.byte() == Some(b'-') {
             self.at += 1;
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string.
-    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, SerdeError> {
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, SerdeError> {
         self.expect(b'"', "a string")?;
         let start = self.at;
         self.at = self.end_of_run(start);
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an object: calls `member` at the value of each member, which must read it.
-    pub(super) fn object(
+    pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
@@ -259,7 +259,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array: calls `element` at each element, which must read it.
-    pub(super) fn array(
+    pub(crate) fn array(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads any value without keeping it.
-    pub(super) fn skip(&mut self) -> Result<(), SerdeError> {
+    pub(crate) fn skip(&mut self) -> Result<(), SerdeError> {
         match self.kind()? {
             Kind::Object => self.object(|reader, _| reader.skip()),
             Kind::Array => self.array(Self::skip),

@@ -85,7 +85,8 @@ fn number_text(number: &str) -> String {
     number.to_owned()
 }
 
-fn write_compact(reader: &mut Reader<'_>, output: &mut Vec<u8>) -> Result<(), SerdeError> {
+/// Reads any value and appends it without the space between its parts.
+pub(crate) fn write_compact(reader: &mut Reader<'_>, output: &mut Vec<u8>) -> Result<(), SerdeError> {
     match reader.kind()? {
         Kind::String => write_string(&reader.string()?, output),
         Kind::Number => {

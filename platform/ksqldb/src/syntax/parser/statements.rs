@@ -296,12 +296,14 @@ impl Parser<'_> {
         if self.is_identifier(1) && self.at_keyword(Keyword::Connector) {
             return Ok(self.unsupported("DESCRIBE CONNECTOR"));
         }
+        // Older versions had `EXTENDED` before the name.
+        let extended_first = self.accept_keyword(Keyword::Extended);
         let name = if self.accept_keyword(Keyword::Streams) {
             "STREAMS".to_owned()
         } else {
             self.source_name()?
         };
-        let extended = self.accept_keyword(Keyword::Extended);
+        let extended = extended_first || self.accept_keyword(Keyword::Extended);
         Ok(Statement::Describe { name, extended })
     }
 

@@ -1,0 +1,512 @@
+//! Functions of texts that hold JSON. Numbers keep their digits; what follows the first value of a text
+//! is not looked at, as in ksqlDB.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::arguments::{Kind, accepts, accepts_many, argument, text};
+use super::cache::Cache;
+use super::comparison::same;
+use super::json_path::JsonPath;
+use super::value_text::write_json;
+use super::{FunctionError, ScalarFunction};
+use crate::serde::SerdeError;
+use crate::serde::json::{Kind as JsonKind, Reader, write_compact, write_string};
+use crate::serde::number::parse_decimal;
+use crate::types::SqlType;
+use crate::value::Value;
+
+const CATEGORY: &str = "JSON";
+
+pub(super) static FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::new(
+        "EXTRACTJSONFIELD",
+        CATEGORY,
+        "The value at a JSON path: a string as it is, anything else as JSON. NULL where there is none.",
+        &["EXTRACTJSONFIELD(STRING, STRING)"],
+        |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::String),
+        |arguments| {
+            let path = compiled(text(arguments, 1)?)?;
+            let found = read(text(arguments, 0)?, |reader| extract(reader, &path.steps))?;
+            Ok(found.flatten().map_or(Value::Null, Value::string))
+        },
+    ),
+    ScalarFunction::new(
+        "IS_JSON_STRING",
+        CATEGORY,
+        "Whether the text is JSON.",
+        &["IS_JSON_STRING(STRING)"],
+        |arguments| accepts(arguments, &[Kind::String], &[]).then_some(SqlType::Boolean),
+        |arguments| {
+            if argument(arguments, 0)?.is_null() {
+                return Ok(Value::Boolean(false));
+            }
+            let is_json = matches!(read(text(arguments, 0)?, Reader::skip), Ok(Some(())));
+            Ok(Value::Boolean(is_json))
+        },
+    )
+    .with_own_nulls(),
+    ScalarFunction::new(
+        "JSON_ARRAY_LENGTH",
+        CATEGORY,
+        "How many elements a JSON array has; NULL where the text is none.",
+        &["JSON_ARRAY_LENGTH(STRING)"],
+        |arguments| accepts(arguments, &[Kind::String], &[]).then_some(SqlType::Integer),
+        |arguments| {
+            let elements = array_elements(text(arguments, 0)?)?;
+            elements.map_or(Ok(Value::Null), |elements| {
+                super::arguments::count(elements.len())
+            })
+        },
+    ),
+    ScalarFunction::new(
+        "JSON_ITEMS",
+        CATEGORY,
+        "The elements of a JSON array, each as JSON; NULL where the text is none.",
+        &["JSON_ITEMS(STRING)"],
+        |arguments| {
+            let array = || SqlType::Array(Box::new(SqlType::String));
+            accepts(arguments, &[Kind::String], &[]).then(array)
+        },
+        |arguments| {
+            let elements = array_elements(text(arguments, 0)?)?;
+            Ok(elements.map_or(Value::Null, |elements| {
+                Value::Array(elements.into_iter().map(Value::string).collect())
+            }))
+        },
+    ),
+    ScalarFunction::new(
+        "JSON_ARRAY_CONTAINS",
+        CATEGORY,
+        "Whether the value is among the elements of a JSON array.",
+        &["JSON_ARRAY_CONTAINS(STRING, T)"],
+        |arguments| accepts(arguments, &[Kind::String, Kind::Any], &[]).then_some(SqlType::Boolean),
+        |arguments| {
+            if argument(arguments, 0)?.is_null() {
+                return Ok(Value::Boolean(false));
+            }
+            let wanted = argument(arguments, 1)?;
+            // A text that is no JSON contains nothing.
+            let found = read(text(arguments, 0)?, |reader| contains(reader, wanted));
+            Ok(Value::Boolean(matches!(found, Ok(Some(true)))))
+        },
+    )
+    .with_own_nulls(),
+    ScalarFunction::new(
+        "JSON_KEYS",
+        CATEGORY,
+        "The names of a JSON object's members; NULL where the text is none.",
+        &["JSON_KEYS(STRING)"],
+        |arguments| {
+            let array = || SqlType::Array(Box::new(SqlType::String));
+            accepts(arguments, &[Kind::String], &[]).then(array)
+        },
+        |arguments| {
+            let members = object_members(text(arguments, 0)?)?;
+            Ok(members.map_or(Value::Null, |members| {
+                Value::Array(members.into_iter().map(|(name, _)| Value::string(name)).collect())
+            }))
+        },
+    ),
+    ScalarFunction::new(
+        "JSON_RECORDS",
+        CATEGORY,
+        "The members of a JSON object as a map from their names to their values as JSON; NULL where the text \
+         is none.",
+        &["JSON_RECORDS(STRING)"],
+        |arguments| {
+            let map = || SqlType::Map(Box::new(SqlType::String), Box::new(SqlType::String));
+            accepts(arguments, &[Kind::String], &[]).then(map)
+        },
+        |arguments| {
+            let members = object_members(text(arguments, 0)?)?;
+            Ok(members.map_or(Value::Null, |members| {
+                Value::map(
+                    members
+                        .into_iter()
+                        .map(|(name, value)| (name.into(), Value::string(value))),
+                )
+            }))
+        },
+    ),
+    ScalarFunction::new(
+        "JSON_CONCAT",
+        CATEGORY,
+        "The union of JSON objects, or the concatenation of JSON arrays, other values counting as arrays of \
+         one element.",
+        &["JSON_CONCAT(STRING, ...)"],
+        |arguments| accepts_many(arguments, &[], Kind::String).then_some(SqlType::String),
+        concatenated,
+    ),
+    ScalarFunction::new(
+        "TO_JSON_STRING",
+        CATEGORY,
+        "The value as JSON; structs are not supported.",
+        &["TO_JSON_STRING(T)"],
+        |arguments| match arguments {
+            [Some(sql_type)] if contains_struct(sql_type) => None,
+            [_] => Some(SqlType::String),
+            _ => None,
+        },
+        |arguments| {
+            let mut json = Vec::new();
+            write_json(argument(arguments, 0)?, &mut json)?;
+            Ok(Value::string(utf8(json)?))
+        },
+    )
+    .with_own_nulls(),
+];
+
+/// A value does not know the names of a struct's fields.
+fn contains_struct(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Struct(_) => true,
+        SqlType::Array(element) => contains_struct(element),
+        SqlType::Map(key, value) => contains_struct(key) || contains_struct(value),
+        _ => false,
+    }
+}
+
+fn compiled(path: &str) -> Result<Rc<JsonPath>, FunctionError> {
+    thread_local! {
+        static PATHS: RefCell<Cache<JsonPath>> = RefCell::new(Cache::new());
+    }
+    PATHS.with_borrow_mut(|paths| paths.get_or_compile(path, JsonPath::parse))
+}
+
+/// Reads the text's first value; `None` where the text is blank.
+fn read<'json, T>(
+    json: &'json str,
+    read: impl FnOnce(&mut Reader<'json>) -> Result<T, SerdeError>,
+) -> Result<Option<T>, FunctionError> {
+    if json.trim().is_empty() {
+        return Ok(None);
+    }
+    let invalid = |error| FunctionError::new(format!("invalid JSON: {error}"));
+    read(&mut Reader::new(json)).map(Some).map_err(invalid)
+}
+
+fn utf8(json: Vec<u8>) -> Result<String, FunctionError> {
+    // JSON put together from texts is UTF-8.
+    String::from_utf8(json).map_err(|error| FunctionError::new(error.to_string()))
+}
+
+/// The next value as compact JSON.
+fn compact(reader: &mut Reader<'_>) -> Result<String, SerdeError> {
+    let mut json = Vec::new();
+    write_compact(reader, &mut json)?;
+    String::from_utf8(json).map_err(|error| SerdeError::new(error.to_string()))
+}
+
+fn extract(reader: &mut Reader<'_>, steps: &[String]) -> Result<Option<String>, SerdeError> {
+    let kind = reader.kind()?;
+    let Some((step, rest)) = steps.split_first() else {
+        return Ok(Some(match kind {
+            JsonKind::String => reader.string()?.into_owned(),
+            _ => compact(reader)?,
+        }));
+    };
+    let mut found = None;
+    match kind {
+        // Of several members of one name the last one counts.
+        JsonKind::Object => reader.object(|reader, name| {
+            if name == step.as_str() {
+                found = extract(reader, rest)?;
+                Ok(())
+            } else {
+                reader.skip()
+            }
+        })?,
+        JsonKind::Array => {
+            let wanted = step.parse::<usize>().ok();
+            let mut index = 0;
+            reader.array(|reader| {
+                let here = wanted == Some(index);
+                index += 1;
+                if here {
+                    found = extract(reader, rest)?;
+                    Ok(())
+                } else {
+                    reader.skip()
+                }
+            })?;
+        }
+        _ => reader.skip()?,
+    }
+    Ok(found)
+}
+
+/// The elements of an array as JSON, or `None` where the text holds none.
+fn array_elements(json: &str) -> Result<Option<Vec<String>>, FunctionError> {
+    let elements = read(json, |reader| {
+        if reader.kind()? != JsonKind::Array {
+            return reader.skip().map(|()| None);
+        }
+        let mut elements = Vec::new();
+        reader.array(|reader| {
+            elements.push(compact(reader)?);
+            Ok(())
+        })?;
+        Ok(Some(elements))
+    });
+    Ok(elements?.flatten())
+}
+
+/// The members of an object, values as JSON, or `None` where the text holds none. Of several members of
+/// one name the last one counts, in the place of the first.
+fn object_members(json: &str) -> Result<Option<Vec<(String, String)>>, FunctionError> {
+    let members = read(json, |reader| {
+        if reader.kind()? != JsonKind::Object {
+            return reader.skip().map(|()| None);
+        }
+        let mut members = Vec::new();
+        reader.object(|reader, name| {
+            insert(&mut members, name.into_owned(), compact(reader)?);
+            Ok(())
+        })?;
+        Ok(Some(members))
+    });
+    Ok(members?.flatten())
+}
+
+fn insert(members: &mut Vec<(String, String)>, name: String, value: String) {
+    match members.iter_mut().find(|(known, _)| *known == name) {
+        Some(member) => member.1 = value,
+        None => members.push((name, value)),
+    }
+}
+
+fn contains(reader: &mut Reader<'_>, wanted: &Value) -> Result<bool, SerdeError> {
+    if reader.kind()? != JsonKind::Array {
+        return Ok(false);
+    }
+    let mut found = false;
+    reader.array(|reader| {
+        found |= match reader.kind()? {
+            JsonKind::String => {
+                let text = reader.string()?;
+                matches!(wanted, Value::String(wanted) if **wanted == *text)
+            }
+            JsonKind::Number => {
+                let number = reader.number()?;
+                // A whole number is none that has a fraction, even if that is 0.
+                let is_whole = !number.contains(['.', 'e', 'E']);
+                let fits = matches!(wanted, Value::Integer(_) | Value::Bigint(_)) == is_whole;
+                fits && parse_decimal(number).is_some_and(|number| same(&Value::Decimal(number), wanted))
+            }
+            kind => {
+                reader.skip()?;
+                match kind {
+                    JsonKind::True => *wanted == Value::Boolean(true),
+                    JsonKind::False => *wanted == Value::Boolean(false),
+                    JsonKind::Null => wanted.is_null(),
+                    _ => false,
+                }
+            }
+        };
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn concatenated(arguments: &[Value]) -> Result<Value, FunctionError> {
+    let mut objects = Vec::new();
+    let mut elements = Vec::new();
+    let mut all_objects = true;
+    for index in 0..arguments.len() {
+        let json = text(arguments, index)?;
+        if let Some(members) = object_members(json)? {
+            members
+                .into_iter()
+                .for_each(|(name, value)| insert(&mut objects, name, value));
+        } else {
+            all_objects = false;
+        }
+        if let Some(items) = array_elements(json)? {
+            elements.extend(items);
+        } else {
+            let Some(value) = read(json, compact)? else {
+                return Ok(Value::Null);
+            };
+            elements.push(value);
+        }
+    }
+    if !all_objects {
+        return Ok(Value::string(format!("[{}]", elements.join(","))));
+    }
+    let mut json = vec![b'{'];
+    for (index, (name, value)) in objects.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        write_string(name, &mut json);
+        json.push(b':');
+        json.extend_from_slice(value.as_bytes());
+    }
+    json.push(b'}');
+    Ok(Value::string(utf8(json)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{array, call, decimal, failing_call, i, result_type, s};
+    use super::*;
+
+    #[test]
+    fn extracting() {
+        let json = r#"{"log": {"cloud": "gcp\u0041", "instance": 4, "list": [1, {"a": 1.10}], "nothing": null}, "x": 1, "x": 2}"#;
+        let extract = |path: &str| call("EXTRACTJSONFIELD", [s(json), s(path)]);
+        for (path, expected) in [
+            ("$.log.cloud", "gcpA"),
+            ("$.log.instance", "4"),
+            ("$.log.list", r#"[1,{"a":1.10}]"#),
+            ("$.log.list[1].a", "1.10"),
+            ("$.log.nothing", "null"),
+            ("$['x']", "2"),
+        ] {
+            assert_eq!(extract(path), s(expected), "{path}");
+        }
+        for path in [
+            "$.nothing",
+            "$.log.cloud.x",
+            "$.log.list[2]",
+            "$.log.list.a",
+            "$.log[0]",
+        ] {
+            assert_eq!(extract(path), Value::Null, "{path}");
+        }
+        assert_eq!(call("EXTRACTJSONFIELD", [Value::Null, s("$.a")]), Value::Null);
+        assert_eq!(call("EXTRACTJSONFIELD", [s(""), s("$.a")]), Value::Null);
+        assert!(failing_call("EXTRACTJSONFIELD", [s("{"), s("$.a")]).is_err());
+        assert!(failing_call("EXTRACTJSONFIELD", [s("{}"), s("a")]).is_err());
+    }
+
+    #[test]
+    fn what_is_json() {
+        for json in ["[1, 2, 3]", "{}", "1", "\"abc\"", "null", " true "] {
+            assert_eq!(call("IS_JSON_STRING", [s(json)]), Value::Boolean(true), "{json}");
+        }
+        for json in [s(""), s(" "), s("abc"), s("{"), Value::Null] {
+            assert_eq!(call("IS_JSON_STRING", [json]), Value::Boolean(false));
+        }
+    }
+
+    #[test]
+    fn arrays() {
+        let length = |json: &str| call("JSON_ARRAY_LENGTH", [s(json)]);
+        assert_eq!(length("[1, [1, [2]], 3]"), i(3));
+        assert_eq!(length("[]"), i(0));
+        for json in ["{}", "123", ""] {
+            assert_eq!(length(json), Value::Null);
+        }
+        assert_eq!(call("JSON_ARRAY_LENGTH", [Value::Null]), Value::Null);
+        assert!(failing_call("JSON_ARRAY_LENGTH", [s("abc")]).is_err());
+        let items = call("JSON_ITEMS", [s(r#"[{"a": 1}, "x", 2.50]"#)]);
+        assert_eq!(items, array([r#"{"a":1}"#, r#""x""#, "2.50"].map(s)));
+        let contains = |json: &str, value: Value| call("JSON_ARRAY_CONTAINS", [s(json), value]);
+        for (value, expected) in [
+            (i(3), true),
+            (Value::Bigint(3), true),
+            (i(4), false),
+            (Value::Double(1.5), true),
+            (decimal("1.50"), true),
+            (Value::Double(3.0), false),
+            (s("x"), true),
+            (s("3"), false),
+            (Value::Boolean(true), true),
+            (Value::Boolean(false), false),
+            (Value::Null, true),
+        ] {
+            let json = r#"[1, 2, 3, 1.5, "x", true, null, [4]]"#;
+            assert_eq!(
+                contains(json, value.clone()),
+                Value::Boolean(expected),
+                "{value:?}"
+            );
+        }
+        for json in ["{}", "[1", "", "3"] {
+            assert_eq!(contains(json, i(3)), Value::Boolean(false));
+        }
+        assert_eq!(
+            call("JSON_ARRAY_CONTAINS", [Value::Null, i(3)]),
+            Value::Boolean(false)
+        );
+    }
+
+    #[test]
+    fn objects() {
+        let json = s(r#"{"b": "abc", "a": { "c": "a" }, "d": 1, "b": 2}"#);
+        assert_eq!(call("JSON_KEYS", [json.clone()]), array(["b", "a", "d"].map(s)));
+        assert_eq!(call("JSON_KEYS", [s("{}")]), array([]));
+        let records = [("b", "2"), ("a", r#"{"c":"a"}"#), ("d", "1")];
+        let records = Value::map(records.map(|(name, value)| (name.into(), s(value))));
+        assert_eq!(call("JSON_RECORDS", [json]), records);
+        for json in [s("[]"), s("123"), s(""), Value::Null] {
+            assert_eq!(call("JSON_KEYS", [json.clone()]), Value::Null);
+            assert_eq!(call("JSON_RECORDS", [json]), Value::Null);
+        }
+    }
+
+    #[test]
+    fn concatenating() {
+        for (left, right, expected) in [
+            (r#"{"a": 1}"#, r#"{"b": 2}"#, r#"{"a":1,"b":2}"#),
+            (r#"{"a": {"5": 6}}"#, r#"{"a": {"3": 4}}"#, r#"{"a":{"3":4}}"#),
+            ("{}", "{}", "{}"),
+            ("[1, 2]", "[3, 4]", "[1,2,3,4]"),
+            ("[1, [2]]", "[[[3]], [[[4]]]]", "[1,[2],[[3]],[[[4]]]]"),
+            ("null", "null", "[null,null]"),
+            ("[1, 2]", r#"{"a": 1}"#, r#"[1,2,{"a":1}]"#),
+            ("1", "2", "[1,2]"),
+            ("[]", "[]", "[]"),
+        ] {
+            assert_eq!(call("JSON_CONCAT", [s(left), s(right)]), s(expected));
+        }
+        assert_eq!(call("JSON_CONCAT", [Value::Null, s("[1]")]), Value::Null);
+        assert_eq!(call("JSON_CONCAT", [s(""), s("[1]")]), Value::Null);
+        assert!(failing_call("JSON_CONCAT", [s("abc"), s("[1]")]).is_err());
+    }
+
+    #[test]
+    fn values_as_json() {
+        let map = Value::map([("d".into(), i(4)), ("c".into(), i(2))]);
+        for (value, expected) in [
+            (i(1), "1"),
+            (decimal("15.30"), "15.30"),
+            (Value::Double(1e10), "1.0E10"),
+            (s("a\"b"), r#""a\"b""#),
+            (Value::Boolean(true), "true"),
+            (Value::Date(18_911), r#""2021-10-11""#),
+            (Value::Time(48_300_000), r#""13:25""#),
+            (
+                Value::Timestamp(1_625_055_519_446),
+                r#""2021-06-30T12:18:39.446""#,
+            ),
+            (Value::Bytes([1, 2].into()), r#""AQI=""#),
+            (Value::Null, "null"),
+            (array([i(1), Value::Null]), "[1,null]"),
+            (array([map]), r#"[{"c":2,"d":4}]"#),
+        ] {
+            assert_eq!(call("TO_JSON_STRING", [value]), s(expected));
+        }
+        assert_eq!(result_type("TO_JSON_STRING", [SqlType::Struct(Vec::new())]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_json(text in any::<String>()) {
+            let json = call("TO_JSON_STRING", [array([s(&text)])]);
+            prop_assert_eq!(call("EXTRACTJSONFIELD", [json.clone(), s("$[0]")]), s(&text));
+            prop_assert_eq!(call("JSON_ARRAY_CONTAINS", [json, s(&text)]), Value::Boolean(true));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[\\[\\]{}:,\"a1. nulte-]{0,20}") {
+            for function in FUNCTIONS {
+                let _ = (function.call)(&[s(&text), s("$.a")]);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Properties of the formats: what is written reads back, and no bytes make a reader panic.
+
+use std::sync::Arc;
+
+use bigdecimal::BigDecimal;
+use bigdecimal::num_bigint::BigInt;
+use proptest::prelude::*;
+
+use super::{Decoder, DecoderColumn, Demand, Encoder, Format, Presence, Wrapping};
+use crate::types::{Column, Namespace, SqlType, StructField};
+use crate::value::{Row, Value};
+
+fn simple_type() -> impl Strategy<Value = SqlType> {
+    prop_oneof![
+        Just(SqlType::Boolean),
+        Just(SqlType::Integer),
+        Just(SqlType::Bigint),
+        Just(SqlType::Double),
+        (1..30_u32, 0..30_u32).prop_map(|(integer, scale)| SqlType::Decimal {
+            precision: integer + scale,
+            scale
+        }),
+        Just(SqlType::String),
+        Just(SqlType::Bytes),
+        Just(SqlType::Date),
+        Just(SqlType::Time),
+        Just(SqlType::Timestamp),
+    ]
+}
+
+fn any_type() -> impl Strategy<Value = SqlType> {
+    simple_type().prop_recursive(2, 12, 3, |inner| {
+        let fields = proptest::collection::vec(inner.clone(), 1..4);
+        prop_oneof![
+            inner
+                .clone()
+                .prop_map(|element| SqlType::Array(Box::new(element))),
+            inner.prop_map(|value| SqlType::Map(Box::new(SqlType::String), Box::new(value))),
+            fields.prop_map(|types| SqlType::Struct(
+                types
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, sql_type)| StructField {
+                        name: format!("F{index}"),
+                        sql_type
+                    })
+                    .collect()
+            )),
+        ]
+    })
+}
+
+fn value_of(sql_type: &SqlType) -> BoxedStrategy<Value> {
+    let present = match sql_type {
+        SqlType::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
+        SqlType::Integer => any::<i32>().prop_map(Value::Integer).boxed(),
+        SqlType::Bigint => any::<i64>().prop_map(Value::Bigint).boxed(),
+        SqlType::Double => proptest::num::f64::NORMAL.prop_map(Value::Double).boxed(),
+        SqlType::Decimal { precision, scale } => {
+            let digits = "9".repeat(*precision as usize);
+            let largest: i128 = digits.parse().unwrap_or(i128::MAX);
+            let scale = i64::from(*scale);
+            (-largest..=largest)
+                .prop_map(move |digits| Value::Decimal(BigDecimal::from_bigint(BigInt::from(digits), scale)))
+                .boxed()
+        }
+        SqlType::String => any::<String>().prop_map(Value::string).boxed(),
+        SqlType::Bytes => any::<Vec<u8>>()
+            .prop_map(|bytes| Value::Bytes(bytes.into()))
+            .boxed(),
+        SqlType::Date => any::<i32>().prop_map(Value::Date).boxed(),
+        SqlType::Time => any::<i32>().prop_map(Value::Time).boxed(),
+        SqlType::Timestamp => any::<i64>().prop_map(Value::Timestamp).boxed(),
+        SqlType::Array(element) => proptest::collection::vec(value_of(element), 0..4)
+            .prop_map(|elements| Value::Array(elements.into()))
+            .boxed(),
+        SqlType::Map(_, value) => proptest::collection::vec((any::<String>(), value_of(value)), 0..4)
+            .prop_map(|entries| Value::map(entries.into_iter().map(|(key, value)| (Arc::from(key), value))))
+            .boxed(),
+        SqlType::Struct(fields) => {
+            let values: Vec<_> = fields.iter().map(|field| value_of(&field.sql_type)).collect();
+            values.prop_map(|values| Value::Struct(values.into())).boxed()
+        }
+    };
+    prop_oneof![1 => Just(Value::Null), 6 => present].boxed()
+}
+
+fn rows(sql_type: impl Strategy<Value = SqlType>) -> impl Strategy<Value = (Vec<SqlType>, Row)> {
+    proptest::collection::vec(sql_type, 1..5).prop_flat_map(|types| {
+        let values: Vec<_> = types.iter().map(value_of).collect();
+        (Just(types), values)
+    })
+}
+
+fn encoder(format: Format, wrapping: Wrapping, types: &[SqlType]) -> Encoder {
+    let columns: Vec<_> = types
+        .iter()
+        .enumerate()
+        .map(|(index, sql_type)| Column {
+            name: format!("C{index}"),
+            sql_type: sql_type.clone(),
+            namespace: Namespace::Value,
+        })
+        .collect();
+    Encoder::new(format, wrapping, columns.iter())
+}
+
+fn decoder(format: Format, wrapping: Wrapping, types: &[SqlType], wanted: bool) -> Decoder {
+    let columns = types.iter().enumerate();
+    let columns = columns.map(|(index, sql_type)| DecoderColumn {
+        name: format!("C{index}"),
+        sql_type: sql_type.clone(),
+        target: wanted.then_some((index, Demand::Whole)),
+    });
+    Decoder::new(format, wrapping, columns.collect())
+}
+
+fn round_trip(format: Format, wrapping: Wrapping, types: &[SqlType], row: &[Value]) -> Row {
+    let mut back = vec![Value::Null; row.len()];
+    let encoded = encoder(format, wrapping, types)
+        .encode(row)
+        .expect("the row can be written");
+    if let Some(bytes) = encoded {
+        let read = decoder(format, wrapping, types, true).decode(&bytes, &mut back);
+        read.unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(&bytes)));
+        // What no query wants is checked by the same rules.
+        decoder(format, wrapping, types, false)
+            .decode(&bytes, &mut [])
+            .expect("what can be read can be checked");
+    }
+    back
+}
+
+const DELIMITED: Format = Format::Delimited { delimiter: ';' };
+
+proptest! {
+    #[test]
+    fn json_reads_back((types, row) in rows(any_type()), unwrapped: bool) {
+        let wrapping = if unwrapped { Wrapping::Unwrapped } else { Wrapping::Wrapped };
+        prop_assert_eq!(round_trip(Format::Json, wrapping, &types, &row), row);
+    }
+
+    #[test]
+    fn delimited_reads_back((types, row) in rows(simple_type())) {
+        prop_assert_eq!(round_trip(DELIMITED, Wrapping::Wrapped, &types, &row), row);
+    }
+
+    #[test]
+    fn kafka_reads_back(
+        (sql_type, value) in prop_oneof![
+            Just(SqlType::Integer), Just(SqlType::Bigint), Just(SqlType::Double), Just(SqlType::String),
+            Just(SqlType::Bytes),
+        ].prop_flat_map(|sql_type| (Just(sql_type.clone()), value_of(&sql_type)))
+    ) {
+        let back = round_trip(Format::Kafka, Wrapping::Unwrapped, &[sql_type], std::slice::from_ref(&value));
+        prop_assert_eq!(back, [value]);
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic(
+        bytes: Vec<u8>, text in r#"[\[\]{}:,"\\0-9.eE+\-a-zC0 ntu\n]{0,40}"#, types in proptest::collection::vec(any_type(), 1..4)
+    ) {
+        for format in [Format::Json, DELIMITED, Format::Kafka] {
+            for wrapping in [Wrapping::Wrapped, Wrapping::Unwrapped] {
+                let types = if format == Format::Kafka { &types[..1] } else { &types };
+                let mut row = vec![Value::Null; types.len()];
+                for input in [bytes.as_slice(), text.as_bytes()] {
+                    let read = decoder(format, wrapping, types, true).decode(input, &mut row);
+                    let checked = decoder(format, wrapping, types, false).decode(input, &mut []);
+                    prop_assert_eq!(read.is_ok(), checked.is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_serde_json_reads_is_read(value in json()) {
+        let text = value.to_string();
+        let mut row = [Value::Null];
+        let columns = decoder(Format::Json, Wrapping::Unwrapped, &[SqlType::String], true);
+        let presence = columns.decode(text.as_bytes(), &mut row).expect("it is JSON");
+        prop_assert_eq!(presence == Presence::Null, value.is_null());
+        if let (serde_json::Value::Object(_), Value::String(compact)) = (&value, &row[0]) {
+            let again: serde_json::Value = serde_json::from_str(compact).expect("it is JSON");
+            prop_assert_eq!(again, value);
+        }
+    }
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let simple = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        // Halves, because serde_json does not read every number exactly.
+        any::<i32>().prop_map(|number| serde_json::Value::from(f64::from(number) / 2.0)),
+        any::<String>().prop_map(Into::into),
+    ];
+    simple.prop_recursive(3, 24, 5, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+            proptest::collection::btree_map(any::<String>(), inner, 0..5)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+#[test]
+fn nesting_has_an_end() {
+    let deep = "[".repeat(100_000);
+    let columns = decoder(Format::Json, Wrapping::Unwrapped, &[SqlType::String], true);
+    let error = columns
+        .decode(deep.as_bytes(), &mut [Value::Null])
+        .expect_err("it is too deep");
+    assert!(error.reason.contains("256 deep"), "{error}");
+}
