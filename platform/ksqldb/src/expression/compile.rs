@@ -13,6 +13,26 @@ use crate::syntax::ast::{self, BinaryOperator, ExpressionKind, Literal, UnaryOpe
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
+/// ksqlDB's functions over many rows, to tell them from names that are no functions at all.
+const AGGREGATES: &[&str] = &[
+    "AVG",
+    "COLLECT_LIST",
+    "COLLECT_SET",
+    "CORRELATION",
+    "COUNT",
+    "COUNT_DISTINCT",
+    "EARLIEST_BY_OFFSET",
+    "HISTOGRAM",
+    "LATEST_BY_OFFSET",
+    "MAX",
+    "MIN",
+    "STDDEV_SAMP",
+    "STDDEV_SAMPLE",
+    "SUM",
+    "TOPK",
+    "TOPKDISTINCT",
+];
+
 /// An expression with its type; the literal `NULL` has none.
 #[derive(Debug, Clone)]
 pub(crate) struct Typed {
@@ -619,6 +639,11 @@ impl Compiler<'_> {
             .map(|argument| argument.sql_type.clone())
             .collect();
         let Some(function) = functions::lookup(name) else {
+            if AGGREGATES.contains(&name) {
+                return Err(PlanError::new(format!(
+                    "Aggregate functions are not supported yet by this server. Got: {name}"
+                )));
+            }
             return Err(PlanError::new(format!(
                 "Can't find any functions with the name '{name}'"
             )));
