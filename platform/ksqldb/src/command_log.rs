@@ -171,6 +171,7 @@ impl CommandLog {
             from,
             new_from: from,
             end,
+            newest_timestamp: None,
         };
         let consumer = Reader::consumer(&self.cluster, &self.group).map_err(read_error)?;
         let mut reader = Reader::open(consumer, &[start]).map_err(read_error)?;

@@ -11,6 +11,15 @@
 //! - [`serde`]: rows to and from the bytes of records;
 //! - [`task`]: a running plan: records in, rows and records out.
 //!
+//! Those are synchronous and know no broker. Around them, what [`serve`] runs:
+//!
+//! - `rest`: HTTP in, JSON out;
+//! - `execution`: a request's statements, tried on a copy of what exists, logged, and carried out;
+//! - `command_log`: the executed commands, in a topic, replayed at start;
+//! - `runtime`: the running queries, supervised;
+//! - `kafka`: one client for administration, one producer, a reader a query;
+//! - `server`: the socket, the start and the end.
+//!
 //! Nothing in here knows osquery, the CLI or the other services beyond Kafka's public protocol.
 
 mod expression;

@@ -95,6 +95,39 @@ async fn a_record_through_the_pipeline() {
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     print_quantiles("record -> topic -> CSAS -> topic -> join -> push row", samples);
+    println!("stop with an open push query: {:?}", server.stop().await);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures; asserts nothing"]
+async fn a_backlog() {
+    const RECORDS: i64 = 50_000;
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (id BIGINT, at VARCHAR) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let producer = broker.producer();
+    let mut sent = Vec::new();
+    for id in 0..RECORDS {
+        let value = json!({"id": id, "at": "x"}).to_string();
+        let record = rdkafka::producer::FutureRecord::<str, str>::to("s").payload(&value);
+        sent.push(producer.send_result(record).map_err(|(error, _)| error).unwrap());
+    }
+    for delivery in sent {
+        delivery.await.unwrap().map_err(|(error, _)| error).unwrap();
+    }
+    let began = Instant::now();
+    server
+        .ksql("SET 'auto.offset.reset'='earliest'; CREATE STREAM d AS SELECT id, at FROM s WHERE id >= 0;")
+        .await;
+    let reader = broker.reader("D");
+    for _ in 0..RECORDS {
+        support::next_record(&reader).await;
+    }
+    let rate = RECORDS as f64 / began.elapsed().as_secs_f64();
+    println!("backlog through one query to its topic: {rate:.0} records/s");
     server.stop().await;
     broker.stop().await;
 }

@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::topics::{Topics, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
 use crate::plan::{self, Purpose, QueryPlan};
 use crate::syntax::ast::{
     CreateAsSelect, CreateSource, InsertInto, OnExisting, QuerySelection, SourceKind, Statement,
 };
-
-/// The topics there are, with the replica count of each partition.
-pub(crate) type Topics = BTreeMap<String, Vec<usize>>;
 
 /// How a persistent query came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,7 +205,7 @@ impl Catalog {
             check_replaceable(existing, &source)?;
         }
         let create_topic = match circumstances.topics {
-            Some(topics) => topic_of_source(&source, topics)?,
+            Some(topics) => of_source(&source, topics)?,
             None => None,
         };
         Ok(change(Change {
@@ -276,7 +274,7 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => topic_of_sink(&sink, topics)?,
+            Some(topics) => of_sink(&sink, topics)?,
             None => None,
         };
         Ok(change(Change {
@@ -340,6 +338,19 @@ impl Catalog {
         }
         if delete_topic && source.read_only {
             return Err(format!("Cannot delete topic for read-only source: {name}"));
+        }
+        let sharing: Vec<&str> = self
+            .metastore
+            .iter()
+            .filter(|other| other.topic == source.topic && other.name != name)
+            .map(|other| other.name.as_str())
+            .collect();
+        if delete_topic && !sharing.is_empty() {
+            return Err(format!(
+                "Refusing to delete topic. Found other data sources ({}) using topic {}",
+                sharing.join(", "),
+                source.topic
+            ));
         }
         let derived: Vec<&str> = self
             .metastore
@@ -506,88 +517,5 @@ fn check_replaceable(existing: &Source, new: &Source) -> Result<(), String> {
         "Cannot add {} '{}': Cannot upgrade data source: {reason}",
         lower(new.kind),
         new.name
-    ))
-}
-
-/// The topic a declared source needs: checked where it exists, made where the statement says how.
-fn topic_of_source(source: &Source, topics: &Topics) -> Result<Option<(String, TopicOptions)>, String> {
-    if let Some(replicas) = topics.get(&source.topic) {
-        check_existing_topic(source, replicas)?;
-        return Ok(None);
-    }
-    let Some(partitions) = source.partitions else {
-        return Err(format!(
-            "Topic '{0}' does not exist. If you want to create a new topic for the {1}/{2} please re-run the \
-             statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally \
-             'REPLICAS'). For example: CREATE {3} {4} (...) WITH (KAFKA_TOPIC='{0}', VALUE_FORMAT='...', \
-             PARTITIONS=1, REPLICAS=1);",
-            source.topic,
-            "stream",
-            "table",
-            upper(source.kind),
-            source.name,
-        ));
-    };
-    Ok(Some((
-        source.topic.clone(),
-        topic_options(source, partitions, i32::from(source.replicas.unwrap_or(1))),
-    )))
-}
-
-/// The topic a query's sink needs: checked where it exists, made where it does not.
-fn topic_of_sink(sink: &Source, topics: &Topics) -> Result<Option<(String, TopicOptions)>, String> {
-    if let Some(replicas) = topics.get(&sink.topic) {
-        check_existing_topic(sink, replicas)?;
-        return Ok(None);
-    }
-    let (partitions, replicas) = (sink.partitions.unwrap_or(1), sink.replicas.unwrap_or(1));
-    Ok(Some((
-        sink.topic.clone(),
-        topic_options(sink, partitions, i32::from(replicas)),
-    )))
-}
-
-fn topic_options(source: &Source, partitions: i32, replicas: i32) -> TopicOptions {
-    let mut settings = vec![(
-        "cleanup.policy",
-        match source.kind {
-            SourceKind::Stream => "delete",
-            SourceKind::Table => "compact",
-        }
-        .to_owned(),
-    )];
-    if let Some(retention) = source.retention_ms {
-        settings.push(("retention.ms", retention.to_string()));
-    }
-    TopicOptions {
-        partitions,
-        replicas,
-        settings,
-    }
-}
-
-fn check_existing_topic(source: &Source, replicas: &[usize]) -> Result<(), String> {
-    let partitions = replicas.len();
-    let replication = replicas.first().copied().unwrap_or(0);
-    let fits = source
-        .partitions
-        .is_none_or(|wanted| usize::try_from(wanted) == Ok(partitions))
-        && source
-            .replicas
-            .is_none_or(|wanted| usize::try_from(wanted) == Ok(replication));
-    if fits {
-        return Ok(());
-    }
-    Err(format!(
-        "A Kafka topic with the name '{}' already exists, with different partition/replica configuration \
-         than required. KSQL expects {} partitions (topic has {partitions}), and {} replication factor \
-         (topic has {replication}).",
-        source.topic,
-        source
-            .partitions
-            .map_or(partitions.to_string(), |wanted| wanted.to_string()),
-        source
-            .replicas
-            .map_or(replication.to_string(), |wanted| wanted.to_string()),
     ))
 }

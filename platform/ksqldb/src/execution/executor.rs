@@ -8,19 +8,21 @@ use serde_json::Value as Json;
 use tokio::sync::{MutexGuard, watch};
 use tokio::time::timeout;
 
-use super::catalog::{Catalog, Change, Circumstances, Decision, Topics};
+use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::{Answer, CommandStatus, Entity};
 use super::failure::{ErrorCode, Failure};
 use super::injection::completed;
 use super::listing::View;
 use super::properties;
+use super::replay::{replay, success};
 use super::session::Session;
+use super::topics::{self, Topics};
 use crate::command_log::{Command, CommandLog, CommandLogError};
-use crate::config::{Config, OffsetReset};
+use crate::config::Config;
 use crate::kafka::{ClusterError, OutgoingRecord};
-use crate::plan::{self, Purpose, QueryPlan};
+use crate::plan;
 use crate::runtime::{self, Runtime};
-use crate::syntax::ast::{InsertValues, ParsedStatement, Print, QuerySelection, Statement};
+use crate::syntax::ast::{InsertValues, ParsedStatement, QuerySelection, Statement};
 use crate::syntax::{self, SyntaxError};
 
 /// How long a request waits for the command it asks to come after
@@ -42,25 +44,9 @@ pub(crate) struct Request {
     pub(crate) after: Option<i64>,
 }
 
-/// A statement whose result is sent row by row.
-#[derive(Debug)]
-pub(crate) enum ClientQuery {
-    /// A push query.
-    Push {
-        /// What it does.
-        plan: QueryPlan,
-        /// The statement.
-        text: String,
-        /// Where it begins.
-        reset: OffsetReset,
-    },
-    /// `PRINT`
-    Print(Print),
-}
-
 /// Executes statements.
 pub(crate) struct Executor {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     host: String,
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
@@ -118,13 +104,20 @@ impl Executor {
     /// Executes the statements of a request.
     pub(crate) async fn execute(&self, request: &Request) -> Result<Vec<Answer>, Failure> {
         self.catch_up(request.after).await?;
-        let session = session(request)?;
-        let mut log = self.exclusive().await?;
-        let prepared = self.try_out(&request.statements, session.clone(), &log).await?;
-        let mut session = session;
-        let mut answers = Vec::with_capacity(prepared.len());
-        for statement in &prepared {
-            match self.execute_one(statement, &mut session, &mut log).await {
+        let mut session = session(request)?;
+        let statements = parse(&request.statements, session.clone())?;
+        // Requests that only look or insert do not wait for those that change something.
+        let mut log = match statements.iter().any(|parsed| is_command(&parsed.statement)) {
+            true => Some(self.exclusive().await?),
+            false => None,
+        };
+        self.try_out(&statements, session.clone(), log.as_deref()).await?;
+        let mut answers = Vec::with_capacity(statements.len());
+        for statement in &statements {
+            match self
+                .execute_one(statement, &mut session, log.as_deref_mut())
+                .await
+            {
                 Ok(answer) => answers.extend(answer),
                 Err(failure) => return Err(failure.after(answers)),
             }
@@ -132,60 +125,8 @@ impl Executor {
         Ok(answers)
     }
 
-    /// The one statement of a request whose result is sent row by row.
-    pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
-        self.catch_up(request.after).await?;
-        let mut session = session(request)?;
-        let raw = syntax::split(&request.statements).map_err(syntax_failure)?;
-        let mut found = None;
-        for raw in &raw {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
-            match session.execute(&parsed.statement) {
-                Some(Ok(())) => {}
-                Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
-                None if found.is_none() => found = Some(parsed),
-                None => {
-                    return Err(Failure::generic(
-                        ErrorCode::BadRequest,
-                        "Only one statement per request is supported here",
-                    ));
-                }
-            }
-        }
-        let Some(parsed) = found else {
-            return Err(Failure::generic(
-                ErrorCode::BadRequest,
-                "The request has no statement",
-            ));
-        };
-        match parsed.statement {
-            Statement::Query(query) => {
-                if query.emit.is_none() {
-                    return Err(Failure::bad_statement(
-                        pull_message(&self.catalog(), &query.from.name),
-                        &parsed.text,
-                    ));
-                }
-                let plan = plan::plan_query(&self.catalog().metastore, &query, Purpose::Push)
-                    .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
-                Ok(ClientQuery::Push {
-                    plan,
-                    text: parsed.text,
-                    reset: properties::offset_reset(&session.properties, self.config.offset_reset),
-                })
-            }
-            Statement::Print(print) => Ok(ClientQuery::Print(print)),
-            _ => Err(Failure::bad_statement(
-                "Statement type `".to_owned()
-                    + parsed.text.split_whitespace().next().unwrap_or_default()
-                    + "` not supported for this resource",
-                &parsed.text,
-            )),
-        }
-    }
-
     /// Waits until a command was executed.
-    async fn catch_up(&self, after: Option<i64>) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&self, after: Option<i64>) -> Result<(), Failure> {
         let Some(after) = after else {
             return Ok(());
         };
@@ -236,20 +177,17 @@ impl Executor {
         Ok(log)
     }
 
-    /// Reads the statements and tries them on a copy of what exists.
+    /// Tries the statements on a copy of what exists.
     async fn try_out(
         &self,
-        text: &str,
+        statements: &[ParsedStatement],
         mut session: Session,
-        log: &CommandLog,
-    ) -> Result<Vec<ParsedStatement>, Failure> {
-        let raw = syntax::split(text).map_err(syntax_failure)?;
+        log: Option<&CommandLog>,
+    ) -> Result<(), Failure> {
         let mut catalog = Catalog::clone(&self.catalog());
         let mut topics: Option<Topics> = None;
-        let mut sequence = log.next_sequence();
-        let mut prepared = Vec::with_capacity(raw.len());
-        for raw in &raw {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
+        let mut sequence = log.map_or(0, CommandLog::next_sequence);
+        for parsed in statements {
             let bad = |message: String| Failure::bad_statement(message, &parsed.text);
             match &parsed.statement {
                 Statement::Query(_) | Statement::Print(_) => {
@@ -261,13 +199,12 @@ impl Executor {
                 Statement::InsertValues(insertion) => {
                     values_record(&catalog, insertion).map_err(bad)?;
                 }
-                Statement::Terminate(QuerySelection::Id(id)) if self.is_push_query(id) => {}
                 _ => {}
             }
             if makes_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }
-            let completed = completed(&parsed, &catalog, topics.as_ref());
+            let completed = completed(parsed, &catalog, topics.as_ref());
             if let Some(result) = session.execute(&parsed.statement) {
                 result.map_err(bad)?;
             } else if !self.is_push_termination(&parsed.statement) {
@@ -281,7 +218,7 @@ impl Executor {
                     if let Decision::Change(change) = decision.map_err(bad)? {
                         catalog.apply(&change);
                         if let Some(topics) = &mut topics {
-                            note_topics(topics, &change);
+                            topics::note(topics, &change);
                         }
                         sequence += 1;
                     }
@@ -292,16 +229,15 @@ impl Executor {
                     }
                 }
             }
-            prepared.push(parsed);
         }
-        Ok(prepared)
+        Ok(())
     }
 
     async fn execute_one(
         &self,
         parsed: &ParsedStatement,
         session: &mut Session,
-        log: &mut CommandLog,
+        log: Option<&mut CommandLog>,
     ) -> Result<Option<Answer>, Failure> {
         let bad = |message: String| Failure::bad_statement(message, &parsed.text);
         if let Some(result) = session.execute(&parsed.statement) {
@@ -331,13 +267,16 @@ impl Executor {
         let circumstances = Circumstances {
             text: &parsed.text,
             properties: &session.properties,
-            sequence: log.next_sequence(),
+            sequence: log.as_deref().map_or(0, CommandLog::next_sequence),
             topics: topics.as_ref(),
         };
         let entity = match catalog.decide(&parsed.statement, circumstances) {
             Some(decision) => match decision.map_err(bad)? {
                 Decision::Unneeded(message) => Entity::Warning { message },
                 Decision::Change(change) => {
+                    let Some(log) = log else {
+                        return Err(bad("This statement cannot be executed here".to_owned()));
+                    };
                     let warnings = change.warnings.clone();
                     let entity = self.change(*change, parsed, session, log).await?;
                     let answer = Answer::new(&parsed.text, entity).with_warnings(&warnings);
@@ -486,7 +425,7 @@ impl Executor {
         }
     }
 
-    fn catalog(&self) -> Arc<Catalog> {
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -498,82 +437,40 @@ impl Executor {
 /// The topics, where nobody looks at them.
 static EMPTY: Topics = BTreeMap::new();
 
-/// Applies commands that were read from the log.
-fn replay(
-    catalog: &mut Catalog,
-    statuses: &mut BTreeMap<String, CommandStatus>,
-    commands: &[(i64, Command)],
-) {
-    let mut last = None;
-    for (offset, command) in commands {
-        if last == Some(command.sequence) {
-            // A retried write put the same command there twice.
-            continue;
-        }
-        last = Some(command.sequence);
-        match replayed(catalog, command) {
-            Ok(Decision::Change(change)) => {
-                catalog.apply(&change);
-                statuses.insert(command.command_id.clone(), success(&change));
-            }
-            Ok(Decision::Unneeded(_)) => {}
-            Err(message) => {
-                tracing::error!("command {offset} cannot be replayed and is skipped: {message}");
-                let status = CommandStatus {
-                    status: "ERROR",
-                    message,
-                    query_id: None,
-                };
-                statuses.insert(command.command_id.clone(), status);
-            }
-        }
+/// Reads the statements, with the variables each of them sees.
+fn parse(text: &str, mut session: Session) -> Result<Vec<ParsedStatement>, Failure> {
+    let raw = syntax::split(text).map_err(syntax_failure)?;
+    let mut statements = Vec::with_capacity(raw.len());
+    for raw in &raw {
+        let parsed = session.parse(raw).map_err(syntax_failure)?;
+        // What is wrong with it is found again, and told, when the statements are tried out.
+        let _ = session.execute(&parsed.statement);
+        statements.push(parsed);
     }
+    Ok(statements)
 }
 
-fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
-    let raw = syntax::split(&command.statement).map_err(|error| error.to_string())?;
-    let [raw] = raw.as_slice() else {
-        return Err("the command is not one statement".to_owned());
-    };
-    let parsed = syntax::parse_statement(raw.text, raw.position).map_err(|error| error.to_string())?;
-    let circumstances = Circumstances {
-        text: &command.statement,
-        properties: &command.streams_properties,
-        sequence: command.sequence,
-        topics: None,
-    };
-    let decision = catalog
-        .decide(&parsed.statement, circumstances)
-        .ok_or_else(|| "the statement is not a command".to_owned())??;
-    Ok(match decision {
-        Decision::Change(mut change) => {
-            if let Some(query) = &mut change.start {
-                query.starting_offsets.clone_from(&command.starting_offsets);
-                if let Some(id) = &command.query_id {
-                    query.id.clone_from(id);
-                }
-            }
-            Decision::Change(change)
-        }
-        unneeded @ Decision::Unneeded(_) => unneeded,
-    })
+/// Whether a statement is logged and changes what exists.
+fn is_command(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::CreateSource(_)
+            | Statement::CreateAsSelect(_)
+            | Statement::InsertInto(_)
+            | Statement::DropSource { .. }
+            | Statement::Terminate(_)
+            | Statement::Pause(_)
+            | Statement::Resume(_)
+    )
 }
 
-fn session(request: &Request) -> Result<Session, Failure> {
+pub(super) fn session(request: &Request) -> Result<Session, Failure> {
     Session::new(request.properties.clone(), &request.variables)
         .map_err(|message| Failure::generic(ErrorCode::BadRequest, message))
 }
 
-fn syntax_failure(error: SyntaxError) -> Failure {
+pub(super) fn syntax_failure(error: SyntaxError) -> Failure {
     Failure::bad_statement(error.to_string(), &error.statement)
-}
-
-fn success(change: &Change) -> CommandStatus {
-    CommandStatus {
-        status: "SUCCESS",
-        message: change.message.clone(),
-        query_id: change.start.as_ref().map(|query| query.id.clone()),
-    }
 }
 
 fn makes_topics(statement: &Statement) -> bool {
@@ -581,17 +478,6 @@ fn makes_topics(statement: &Statement) -> bool {
         statement,
         Statement::CreateSource(_) | Statement::CreateAsSelect(_)
     )
-}
-
-fn note_topics(topics: &mut Topics, change: &Change) {
-    if let Some((topic, options)) = &change.create_topic {
-        let partitions = usize::try_from(options.partitions).unwrap_or(1);
-        let replicas = usize::try_from(options.replicas).unwrap_or(1);
-        topics.insert(topic.clone(), vec![replicas; partitions]);
-    }
-    if let Some(topic) = &change.delete_topic {
-        topics.remove(topic);
-    }
 }
 
 /// The record that `INSERT INTO … VALUES` writes, and its topic.
@@ -609,13 +495,4 @@ fn values_record(
     let record = plan::insert_values(source, insertion, now)
         .map_err(|error| format!("Failed to insert values into '{}'. {error}", insertion.target))?;
     Ok((source.topic.clone(), record))
-}
-
-fn pull_message(catalog: &Catalog, source: &str) -> String {
-    if catalog.metastore.get(source).is_none() {
-        return format!("{source} does not exist.");
-    }
-    "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. \
-     To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'."
-        .to_owned()
 }

@@ -18,8 +18,6 @@ pub(crate) enum ErrorCode {
     TooManyPushQueries,
     /// There is no such thing.
     NotFound,
-    /// Something that was asked for is not done here.
-    NotAcceptable,
     /// The server failed.
     ServerError,
     /// An earlier command was not executed in time.
@@ -39,7 +37,6 @@ impl ErrorCode {
             Self::QueryEndpoint => 40002,
             Self::TooManyPushQueries => 40003,
             Self::NotFound => 40400,
-            Self::NotAcceptable => 40600,
             Self::ServerError => 50000,
             Self::CommandQueueCatchup => 50301,
             Self::NotReady => 50302,

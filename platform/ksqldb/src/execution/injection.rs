@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::catalog::{Catalog, Topics};
+use super::catalog::Catalog;
+use super::topics::Topics;
 use crate::syntax::ast::{CreateAsSelect, Emit, Literal, ParsedStatement, Properties, Statement};
 use crate::syntax::format_statement;
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, PersistentQuery, Topics, upper};
+use super::catalog::{Catalog, PersistentQuery, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
     RunningQuery, SourceDescription, SourceInfo, TopicInfo, Variable,
 };
 use super::properties;
 use super::session::Session;
+use super::topics::Topics;
 use crate::config::Config;
 use crate::functions;
 use crate::metastore::Source;
@@ -209,7 +210,11 @@ impl View<'_> {
                 .as_ref()
                 .map_or_else(String::new, |timestamp| timestamp.column.clone()),
             statistics: String::new(),
-            error_stats: String::new(),
+            error_stats: if extended {
+                self.processing_log(source)
+            } else {
+                String::new()
+            },
             extended,
             key_format: source.key_format.to_string(),
             value_format: source.value_format.to_string(),
@@ -230,6 +235,19 @@ impl View<'_> {
             cluster_statistics: Vec::new(),
             cluster_error_stats: Vec::new(),
         }
+    }
+
+    /// What the queries that fill the source could not process, one record a line.
+    fn processing_log(&self, source: &Source) -> String {
+        let writers = self
+            .catalog
+            .queries
+            .values()
+            .filter(|query| query.sink().is_some_and(|sink| sink.name == source.name));
+        let lines: Vec<String> = writers
+            .flat_map(|query| self.runtime.processing_log(&query.id))
+            .collect();
+        lines.join("\n")
     }
 
     fn state(&self, query: &PersistentQuery) -> QueryState {

@@ -4,15 +4,18 @@
 //! statement leaves nothing of the first. Knows nothing of HTTP.
 
 mod catalog;
+mod client_query;
 mod entity;
 mod executor;
 mod failure;
 mod injection;
 mod listing;
 pub(crate) mod properties;
+mod replay;
 mod session;
+mod topics;
 
 pub(crate) use catalog::PersistentQuery;
-pub(crate) use entity::{Answer, CommandStatus};
-pub(crate) use executor::{ClientQuery, Executor, Request};
+pub(crate) use client_query::ClientQuery;
+pub(crate) use executor::{Executor, Request};
 pub(crate) use failure::{ErrorCode, Failure};

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use positions::{PositionError, starting_offsets};
 pub(crate) use push::{PushEvent, PushQuery};
-pub(crate) use status::{QueryFailure, QueryState, QueryStatus};
+pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
 use crate::execution::PersistentQuery;
@@ -93,15 +93,19 @@ impl Runtime {
         let (processing_log, waiting) = ProcessingLog::new();
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        tasks.spawn(push::until_stopped(
-            processing_log::publish(
-                waiting,
-                Arc::clone(&cluster),
-                Arc::clone(&producer),
-                config.processing_log_topic(),
-            ),
-            stop.clone(),
-        ));
+        let publish = processing_log::publish(
+            waiting,
+            Arc::clone(&cluster),
+            Arc::clone(&producer),
+            config.processing_log_topic(),
+        );
+        let stopped = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = publish => {}
+                () = stopped.cancelled() => {}
+            }
+        });
         Self {
             config,
             cluster,
@@ -213,14 +217,20 @@ impl Runtime {
         };
         self.listening().insert(id.clone(), listening);
         let schema = plan.output().clone();
-        let query = push::run_query(id.clone(), plan, reader, sender, Arc::clone(&self.processing_log));
+        let query = push::run_query(
+            id.clone(),
+            plan,
+            reader,
+            sender.clone(),
+            Arc::clone(&self.processing_log),
+        );
         let ended = Ended {
             runtime: Arc::clone(self),
             id: id.clone(),
         };
         self.tasks.spawn(async move {
             let _ended = ended;
-            push::until_stopped(query, stop).await;
+            push::contain(query, sender, stop).await;
         });
         Ok(PushQuery { id, schema, events })
     }
@@ -249,16 +259,16 @@ impl Runtime {
                     from,
                     new_from: from,
                     end: high,
+                    newest_timestamp: None,
                 }
             })
             .collect();
         let group = self.config.transient_group(&format!("print_{}", random_number()));
         let reader = Reader::open(Reader::consumer(&self.cluster, &group)?, &points)?;
         let (sender, lines) = mpsc::channel(push::WAITING_EVENTS);
-        self.tasks.spawn(push::until_stopped(
-            push::run_print(print, reader, sender),
-            self.stop.child_token(),
-        ));
+        let printing = push::run_print(print, reader, sender.clone());
+        self.tasks
+            .spawn(push::contain(printing, sender, self.stop.child_token()));
         Ok(lines)
     }
 

@@ -61,11 +61,10 @@ pub(crate) async fn of_push_query(
 ) -> Result<Vec<StartingPoint>, PositionError> {
     let ends = ends(cluster, plan).await?;
     Ok(points(&ends, |_, _, low, high| {
-        let from = match reset {
+        Place::at(match reset {
             OffsetReset::Earliest => low,
             OffsetReset::Latest => high,
-        };
-        (from, from)
+        })
     }))
 }
 
@@ -98,13 +97,21 @@ pub(crate) async fn of_persistent_query(
         _ => None,
     };
 
+    let newest = |topic: &str, partition: i32| -> Option<i64> {
+        committed
+            .find_partition(topic, partition)?
+            .metadata()
+            .parse()
+            .ok()
+    };
+
     let mut replay = TopicPartitionList::new();
     if let Some(retention_ms) = query.plan.retention_ms()
         // Where a column gives the rows' time, the records' own timestamps say nothing about it.
         && query.plan.inputs().iter().all(|input| input.timestamp.is_none())
     {
         for element in committed.elements() {
-            let newest: Option<i64> = element.metadata().parse().ok().filter(|newest| *newest >= 0);
+            let newest = newest(element.topic(), element.partition());
             if let (Offset::Offset(_), Some(newest)) = (element.offset(), newest) {
                 let since = newest.saturating_sub(retention_ms).max(0);
                 replay
@@ -130,8 +137,7 @@ pub(crate) async fn of_persistent_query(
                 .starting_offsets
                 .get(topic)
                 .and_then(|offsets| offsets.get(usize::try_from(partition).ok()?));
-            let from = began.copied().unwrap_or(low).clamp(low, high);
-            return (from, from);
+            return Place::at(began.copied().unwrap_or(low).clamp(low, high));
         };
         if committed > high {
             tracing::warn!(
@@ -139,7 +145,7 @@ pub(crate) async fn of_persistent_query(
                  it begins again",
                 query.id
             );
-            return (low, low);
+            return Place::at(low);
         }
         let new_from = committed.max(low);
         let from = match replay
@@ -152,7 +158,11 @@ pub(crate) async fn of_persistent_query(
             Some(_) => new_from,
             None => low,
         };
-        (from, new_from)
+        Place {
+            from,
+            new_from,
+            newest_timestamp: newest(topic, partition),
+        }
     });
     Ok((consumer, points))
 }
@@ -174,19 +184,37 @@ async fn ends(cluster: &Cluster, plan: &QueryPlan) -> Result<Ends, PositionError
     Ok(ends)
 }
 
-fn points(ends: &Ends, place: impl Fn(&str, i32, i64, i64) -> (i64, i64)) -> Vec<StartingPoint> {
+/// Where the reading of one partition begins.
+struct Place {
+    from: i64,
+    new_from: i64,
+    newest_timestamp: Option<i64>,
+}
+
+impl Place {
+    fn at(offset: i64) -> Self {
+        Self {
+            from: offset,
+            new_from: offset,
+            newest_timestamp: None,
+        }
+    }
+}
+
+fn points(ends: &Ends, place: impl Fn(&str, i32, i64, i64) -> Place) -> Vec<StartingPoint> {
     let mut points = Vec::new();
     for (topic, partitions) in ends {
         let topic: Arc<str> = topic.as_str().into();
         for (index, (low, high)) in partitions.iter().enumerate() {
             let partition = partition_number(index);
-            let (from, new_from) = place(&topic, partition, *low, *high);
+            let place = place(&topic, partition, *low, *high);
             points.push(StartingPoint {
                 topic: Arc::clone(&topic),
                 partition,
-                from,
-                new_from,
+                from: place.from,
+                new_from: place.new_from,
                 end: *high,
+                newest_timestamp: place.newest_timestamp,
             });
         }
     }

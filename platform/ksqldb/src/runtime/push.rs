@@ -127,10 +127,25 @@ pub(super) async fn run_print(print: Print, mut reader: Reader, lines: mpsc::Sen
     }
 }
 
-/// Ends a query when it is stopped.
-pub(super) async fn until_stopped(query: impl Future<Output = ()>, stop: CancellationToken) {
-    tokio::select! {
-        () = query => {}
-        () = stop.cancelled() => {}
+/// Ends a query when it is stopped, and turns a panic in it into an error for its client.
+pub(super) async fn contain<T: Send + 'static>(
+    query: impl Future<Output = ()> + Send + 'static,
+    events: mpsc::Sender<PushEvent<T>>,
+    stop: CancellationToken,
+) {
+    let mut running = tokio::spawn(query);
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = stop.cancelled() => {
+            running.abort();
+            running.await
+        }
+    };
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a push query failed: {error}");
+        let message = "internal error: the query panicked".to_owned();
+        let _ = events.send(PushEvent::Failed(message)).await;
     }
 }

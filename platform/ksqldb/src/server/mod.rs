@@ -10,6 +10,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
 use crate::execution::{ErrorCode, Executor, Failure};
@@ -183,7 +184,7 @@ impl Server {
         });
         let serving = axum::serve(listener, rest::router(Arc::clone(&shared)))
             .with_graceful_shutdown(close_connections.clone().cancelled_owned());
-        let mut serving = tokio::spawn(serving.into_future());
+        let mut serving = AbortOnDropHandle::new(tokio::spawn(serving.into_future()));
         let starting = startup::start(&self.config, self.address, &cluster, &producer);
         let early_end = tokio::select! {
             started = starting => {

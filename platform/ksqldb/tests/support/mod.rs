@@ -9,6 +9,7 @@
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -29,42 +30,121 @@ use tokio_util::sync::CancellationToken;
 /// No single step of a test takes longer, unless something is wrong.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A broker that runs in this process.
+/// A broker, in this process unless it is to be killed.
 pub(crate) struct Broker {
     pub(crate) folder: TempDir,
     pub(crate) address: SocketAddr,
-    shutdown: CancellationToken,
-    running: JoinHandle<Result<(), osqdemo_broker::Error>>,
+    running: Running<osqdemo_broker::Error>,
+}
+
+enum Running<E> {
+    Here(CancellationToken, JoinHandle<Result<(), E>>),
+    Process(Child),
+}
+
+/// Names the broker's address for the process that [`run_child`] runs in: to serve it, or to use it.
+const CHILD_BROKER: &str = "KSQLDB_TEST_BROKER";
+/// Names the folder for a process that is a broker.
+const CHILD_FOLDER: &str = "KSQLDB_TEST_BROKER_FOLDER";
+
+/// What the test `child` of a test binary calls: a server or a broker until it is killed, where
+/// [`Server::start_process`] or [`Broker::start_process`] asked for one, and nothing otherwise.
+pub(crate) async fn run_child() {
+    let Ok(broker) = std::env::var(CHILD_BROKER) else {
+        return;
+    };
+    if let Ok(folder) = std::env::var(CHILD_FOLDER) {
+        let broker = osqdemo_broker::bind(broker_config(Path::new(&folder), broker.parse().unwrap()))
+            .await
+            .unwrap();
+        println!("\nlistening on {}", broker.addresses()[0].local);
+        broker.run(CancellationToken::new()).await.unwrap();
+        return;
+    }
+    let server = osqdemo_ksqldb::bind(Config::new(any_port(), broker))
+        .await
+        .unwrap();
+    println!("\nlistening on {}", server.address());
+    server.run(CancellationToken::new()).await.unwrap();
+}
+
+/// Starts this test binary's test `child`, and waits for its address.
+async fn spawn_child(variables: &[(&str, String)]) -> (Child, SocketAddr) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    loop {
+        let line = timeout(DEADLINE, lines.next_line())
+            .await
+            .expect("no address in time");
+        let line = line.unwrap().expect("the process ended");
+        if let Some(address) = line.strip_prefix("listening on ") {
+            return (child, address.parse().unwrap());
+        }
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn broker_config(folder: &Path, bind: SocketAddr) -> osqdemo_broker::Config {
+    let mut config = osqdemo_broker::Config::new(folder);
+    config.listeners = vec![osqdemo_broker::Listener {
+        name: "test".to_owned(),
+        bind,
+        advertised: None,
+    }];
+    config
 }
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::start_in(tempfile::tempdir().unwrap(), any_port).await
+        Self::start_in(tempfile::tempdir().unwrap(), any_port()).await
     }
 
     pub(crate) async fn start_in(folder: TempDir, bind: SocketAddr) -> Self {
-        let mut config = osqdemo_broker::Config::new(folder.path());
-        config.listeners = vec![osqdemo_broker::Listener {
-            name: "test".to_owned(),
-            bind,
-            advertised: None,
-        }];
-        let broker = osqdemo_broker::bind(config).await.unwrap();
+        let broker = osqdemo_broker::bind(broker_config(folder.path(), bind))
+            .await
+            .unwrap();
         let address = broker.addresses()[0].local;
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(broker.run(shutdown.clone()));
+        let running = Running::Here(shutdown.clone(), tokio::spawn(broker.run(shutdown)));
         Self {
             folder,
             address,
-            shutdown,
             running,
         }
     }
 
+    /// Starts a broker in a process of its own. The test binary needs a test `child` that calls [`run_child`].
+    pub(crate) async fn start_process(folder: TempDir, bind: SocketAddr) -> Self {
+        let variables = [
+            (CHILD_BROKER, bind.to_string()),
+            (CHILD_FOLDER, folder.path().to_str().unwrap().to_owned()),
+        ];
+        let (child, address) = spawn_child(&variables).await;
+        Self {
+            folder,
+            address,
+            running: Running::Process(child),
+        }
+    }
+
+    /// Stops it, or kills its process with SIGKILL.
     pub(crate) async fn stop(self) -> (TempDir, SocketAddr) {
-        self.shutdown.cancel();
-        timeout(DEADLINE, self.running).await.unwrap().unwrap().unwrap();
+        match self.running {
+            Running::Here(shutdown, running) => {
+                shutdown.cancel();
+                timeout(DEADLINE, running).await.unwrap().unwrap().unwrap();
+            }
+            Running::Process(mut child) => timeout(DEADLINE, child.kill()).await.unwrap().unwrap(),
+        }
         (self.folder, self.address)
     }
 
@@ -153,27 +233,7 @@ pub(crate) async fn produce_at(
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    running: Running,
-}
-
-enum Running {
-    Here(CancellationToken, JoinHandle<Result<(), Error>>),
-    Process(Child),
-}
-
-/// Names the broker for the process that [`run_child`] runs in.
-const CHILD_BROKER: &str = "KSQLDB_TEST_BROKER";
-
-/// What the test `child` of a test binary calls: a server until it is killed, where [`Server::start_process`] asked
-/// for one, and nothing otherwise.
-pub(crate) async fn run_child() {
-    let Ok(broker) = std::env::var(CHILD_BROKER) else {
-        return;
-    };
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = osqdemo_ksqldb::bind(Config::new(any_port, broker)).await.unwrap();
-    println!("\nlistening on {}", server.address());
-    server.run(CancellationToken::new()).await.unwrap();
+    running: Running<Error>,
 }
 
 impl Server {
@@ -185,11 +245,7 @@ impl Server {
     }
 
     pub(crate) async fn start_for(broker: SocketAddr) -> Self {
-        Self::start_at(broker, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
-    }
-
-    pub(crate) async fn start_at(broker: SocketAddr, listen: SocketAddr) -> Self {
-        let server = osqdemo_ksqldb::bind(Config::new(listen, broker.to_string()))
+        let server = osqdemo_ksqldb::bind(Config::new(any_port(), broker.to_string()))
             .await
             .unwrap();
         let address = server.address();
@@ -201,32 +257,13 @@ impl Server {
     /// Starts a server in a process of its own, and waits until it is ready. The test binary needs a test `child`
     /// that calls [`run_child`].
     pub(crate) async fn start_process(broker: &Broker) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
-            .env(CHILD_BROKER, broker.address.to_string())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = loop {
-            let line = timeout(DEADLINE, lines.next_line())
-                .await
-                .expect("no address in time");
-            if let Some(address) = line
-                .unwrap()
-                .expect("the server ended")
-                .strip_prefix("listening on ")
-            {
-                break address.parse().unwrap();
-            }
-        };
+        let (child, address) = spawn_child(&[(CHILD_BROKER, broker.address.to_string())]).await;
         let server = Self::at(address, Running::Process(child));
         server.ready().await;
         server
     }
 
-    fn at(address: SocketAddr, running: Running) -> Self {
+    fn at(address: SocketAddr, running: Running<Error>) -> Self {
         Self {
             address,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),

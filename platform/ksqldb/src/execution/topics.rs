@@ -1,0 +1,106 @@
+//! The topics that sources and sinks need.
+
+use std::collections::BTreeMap;
+
+use super::catalog::{Change, upper};
+use crate::kafka::TopicOptions;
+use crate::metastore::Source;
+use crate::syntax::ast::SourceKind;
+
+/// The topics there are, with the replica count of each partition.
+pub(crate) type Topics = BTreeMap<String, Vec<usize>>;
+
+/// Notes what a change does to the topics.
+pub(super) fn note(topics: &mut Topics, change: &Change) {
+    if let Some((topic, options)) = &change.create_topic {
+        let partitions = usize::try_from(options.partitions).unwrap_or(1);
+        let replicas = usize::try_from(options.replicas).unwrap_or(1);
+        topics.insert(topic.clone(), vec![replicas; partitions]);
+    }
+    if let Some(topic) = &change.delete_topic {
+        topics.remove(topic);
+    }
+}
+
+/// The topic a declared source needs: checked where it exists, made where the statement says how.
+pub(super) fn of_source(source: &Source, topics: &Topics) -> Result<Option<(String, TopicOptions)>, String> {
+    if let Some(replicas) = topics.get(&source.topic) {
+        check_existing(source, replicas)?;
+        return Ok(None);
+    }
+    let Some(partitions) = source.partitions else {
+        return Err(format!(
+            "Topic '{0}' does not exist. If you want to create a new topic for the {1}/{2} please re-run the \
+             statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally \
+             'REPLICAS'). For example: CREATE {3} {4} (...) WITH (KAFKA_TOPIC='{0}', VALUE_FORMAT='...', \
+             PARTITIONS=1, REPLICAS=1);",
+            source.topic,
+            "stream",
+            "table",
+            upper(source.kind),
+            source.name,
+        ));
+    };
+    Ok(Some((
+        source.topic.clone(),
+        options(source, partitions, i32::from(source.replicas.unwrap_or(1))),
+    )))
+}
+
+/// The topic a query's sink needs: checked where it exists, made where it does not.
+pub(super) fn of_sink(sink: &Source, topics: &Topics) -> Result<Option<(String, TopicOptions)>, String> {
+    if let Some(replicas) = topics.get(&sink.topic) {
+        check_existing(sink, replicas)?;
+        return Ok(None);
+    }
+    let (partitions, replicas) = (sink.partitions.unwrap_or(1), sink.replicas.unwrap_or(1));
+    Ok(Some((
+        sink.topic.clone(),
+        options(sink, partitions, i32::from(replicas)),
+    )))
+}
+
+fn options(source: &Source, partitions: i32, replicas: i32) -> TopicOptions {
+    let mut settings = vec![(
+        "cleanup.policy",
+        match source.kind {
+            SourceKind::Stream => "delete",
+            SourceKind::Table => "compact",
+        }
+        .to_owned(),
+    )];
+    if let Some(retention) = source.retention_ms {
+        settings.push(("retention.ms", retention.to_string()));
+    }
+    TopicOptions {
+        partitions,
+        replicas,
+        settings,
+    }
+}
+
+fn check_existing(source: &Source, replicas: &[usize]) -> Result<(), String> {
+    let partitions = replicas.len();
+    let replication = replicas.first().copied().unwrap_or(0);
+    let fits = source
+        .partitions
+        .is_none_or(|wanted| usize::try_from(wanted) == Ok(partitions))
+        && source
+            .replicas
+            .is_none_or(|wanted| usize::try_from(wanted) == Ok(replication));
+    if fits {
+        return Ok(());
+    }
+    Err(format!(
+        "A Kafka topic with the name '{}' already exists, with different partition/replica configuration \
+         than required. KSQL expects {} partitions (topic has {partitions}), and {} replication factor \
+         (topic has {replication}).",
+        source.topic,
+        source
+            .partitions
+            .map_or(partitions.to_string(), |wanted| wanted.to_string()),
+        source
+            .replicas
+            .map_or(replication.to_string(), |wanted| wanted.to_string()),
+    ))
+}

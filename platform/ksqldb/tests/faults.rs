@@ -1,0 +1,217 @@
+//! What happens when something ends, is lost or comes late.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use serde_json::{Value, json};
+use support::{Broker, DEADLINE, Server, next_record, produce, produce_at, value_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    support::run_child().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let broker = Broker::start_process(tempfile::tempdir().unwrap(), any_port).await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM d EMIT CHANGES;", json!({})).await;
+    let producer = broker.producer();
+    for n in 0..50 {
+        produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
+    }
+    let (folder, address) = broker.stop().await;
+    let broker = Broker::start_process(folder, address).await;
+    for n in 50..100 {
+        produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
+    }
+    let mut missing: BTreeSet<i64> = (0..100).collect();
+    while !missing.is_empty() {
+        let row = rows.row().await;
+        missing.remove(&row[0].as_i64().unwrap());
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_can_be_deleted_and_made_again() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    for round in 0..3 {
+        server.ksql("CREATE STREAM d AS SELECT n FROM s;").await;
+        server.ksql(&format!("INSERT INTO s VALUES ({round});")).await;
+        assert_eq!(
+            value_of(&next_record(&broker.reader("D")).await),
+            json!({"N": round})
+        );
+        server.ksql("DROP STREAM d DELETE TOPIC;").await;
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+/// Both sides of a join lie in several partitions, an hour apart from end to end: reading one side ahead of the
+/// other would let the rows it needs expire.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_over_history_reads_its_sides_in_step() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM a (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON', PARTITIONS=3); \
+             CREATE STREAM b (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='b', VALUE_FORMAT='JSON', PARTITIONS=3);",
+        )
+        .await;
+    let producer = broker.producer();
+    let start = 1_700_000_000_000;
+    let minute = 60_000;
+    for topic in ["a", "b"] {
+        for n in 0..60_i64 {
+            let (key, value) = (format!("key{n}"), json!({"n": n}).to_string());
+            produce_at(&producer, topic, Some(&key), &value, Some(start + n * minute)).await;
+        }
+    }
+    let sql = "SELECT a.k AS k, a.n AS n, b.n AS m FROM a JOIN b WITHIN 1 MINUTE GRACE PERIOD 0 SECONDS \
+               ON a.k = b.k EMIT CHANGES LIMIT 60;";
+    let mut rows = server.push(sql, json!({"auto.offset.reset": "earliest"})).await;
+    let mut missing: BTreeSet<i64> = (0..60).collect();
+    while !missing.is_empty() {
+        let row = rows.row().await;
+        assert_eq!(row[1], row[2]);
+        missing.remove(&row[1].as_i64().unwrap());
+    }
+    assert_eq!(
+        rows.line().await.as_deref(),
+        Some("{\"finalMessage\":\"Limit Reached\"}]")
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_of_several_partitions_is_rebuilt_after_a_crash() {
+    let broker = Broker::start().await;
+    let server = Server::start_process(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM a (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON', PARTITIONS=3); \
+             CREATE STREAM b (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='b', VALUE_FORMAT='JSON', PARTITIONS=3); \
+             CREATE STREAM j WITH (PARTITIONS=1) AS SELECT a.k AS k, a.n AS n, b.n AS m FROM a JOIN b \
+             WITHIN 1 MINUTE GRACE PERIOD 1 MINUTE ON a.k = b.k;",
+        )
+        .await;
+    let producer = broker.producer();
+    for n in 0..20 {
+        produce(
+            &producer,
+            "a",
+            Some(&format!("key{n}")),
+            &json!({"n": n}).to_string(),
+        )
+        .await;
+    }
+    produce(&producer, "b", Some("key0"), &json!({"n": 100}).to_string()).await;
+    let sink = broker.reader("J");
+    assert_eq!(value_of(&next_record(&sink).await), json!({"N": 0, "M": 100}));
+    // Once the position is committed, the left side is not read again but for the state.
+    let newest = committed_metadata(&broker, "_confluent-ksql-default_query_CSAS_J_2", "b").await;
+    assert!(newest > 1_700_000_000_000, "{newest}");
+    server.kill().await;
+
+    let server = Server::start(&broker).await;
+    for n in 1..20 {
+        let value = json!({"n": 100 + n}).to_string();
+        produce(&producer, "b", Some(&format!("key{n}")), &value).await;
+    }
+    let mut missing: BTreeSet<i64> = (1..20).collect();
+    while !missing.is_empty() {
+        let row = value_of(&next_record(&sink).await);
+        assert_eq!(row["M"].as_i64().unwrap(), row["N"].as_i64().unwrap() + 100);
+        missing.remove(&row["N"].as_i64().unwrap());
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+/// The newest timestamp that a query has committed for a topic, of whichever partition has one first.
+async fn committed_metadata(broker: &Broker, group: &str, topic: &str) -> i64 {
+    let consumer: BaseConsumer = broker.client().set("group.id", group).create().unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_range(topic, 0, 2);
+        let committed = consumer.committed_offsets(partitions, DEADLINE).unwrap();
+        let newest = committed
+            .elements()
+            .iter()
+            .find_map(|element| element.metadata().parse().ok());
+        if let Some(newest) = newest {
+            return newest;
+        }
+        assert!(Instant::now() < deadline, "{committed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_quick_whatever_is_open() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM d EMIT CHANGES;", json!({})).await;
+    server.ksql("INSERT INTO s VALUES (1);").await;
+    assert_eq!(rows.row().await, json!([1]));
+    let took = server.stop().await;
+    assert_eq!(
+        rows.line().await.as_deref(),
+        Some("{\"finalMessage\":\"Query Completed\"}]")
+    );
+    // 300 ms on an idle machine; the tests share theirs.
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    // The broker is gone: there is nobody to commit to.
+    let server = Server::start(&broker).await;
+    broker.stop().await;
+    let took = server.stop().await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_holds_up_nobody() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (t VARCHAR) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let _lazy = server.push("SELECT t FROM s EMIT CHANGES;", json!({})).await;
+    let mut eager = server.push("SELECT t FROM s EMIT CHANGES;", json!({})).await;
+    let producer = broker.producer();
+    let value = json!({"t": "x".repeat(100_000)}).to_string();
+    for _ in 0..200 {
+        produce(&producer, "s", None, &value).await;
+        let row: Value = eager.row().await;
+        assert_eq!(row[0].as_str().unwrap().len(), 100_000);
+    }
+    server.stop().await;
+    broker.stop().await;
+}
