@@ -125,7 +125,7 @@ async fn without_osquery_it_times_out_and_names_the_last_stage() {
     assert_eq!(finished.report.failed_stage, Some(Stage::OsqueryLine));
     assert_eq!(
         failure.to_string(),
-        "the joined rows did not come within 5.0 s: the last stage that produced something is \
+        "5.0 s passed before the joined rows arrived: the last stage that produced something is \
          `write started`; `osquery line` did not come"
     );
     assert_eq!(host.files(), Vec::<String>::new());

@@ -99,16 +99,16 @@ impl Diagnose for KsqlCommandError {
 /// # Errors
 /// When the stack is not running, or at the first statement that is refused.
 pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
-    let script = read_script(&arguments)?;
+    let script = match read_script(&arguments)? {
+        Some(file) => Some((statements(&file)?, file)),
+        None => None,
+    };
     let endpoints = context.endpoints().await?;
     let client = Client::new(&endpoints.ksqldb_url)?;
     match script {
-        Some(script) => {
-            let statements = statements(&script)?;
+        Some((statements, file)) => {
             let mut runner = Runner::new(client, context.reporter.clone());
-            runner
-                .run_all(&script, &statements, context.shutdown.token())
-                .await
+            runner.run_all(&file, &statements, context.shutdown.token()).await
         }
         None => prompt::run(context, client).await,
     }

@@ -93,7 +93,7 @@ mod tests {
                 <testcase name="osquery line" classname="osqdemo.scenario.bigfile" time="0.700"/>
                 <testcase name="topic" classname="osqdemo.scenario.bigfile" time="0.705"/>
                 <testcase name="stream" classname="osqdemo.scenario.bigfile">
-                    <failure message="the joined rows did not come within 60.0 s: the last stage that produced something is `topic`; `stream` did not come" type="timed out"/>
+                    <failure message="1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come" type="timed out"/>
                 </testcase>
                 <testcase name="joined row" classname="osqdemo.scenario.bigfile">
                     <skipped message="an earlier stage was not completed"/>

@@ -3,9 +3,13 @@
 use super::table::table;
 use crate::scenario::outcome::{ScenarioReport, Verdict};
 
-/// The report, several lines without the last line break.
+/// The report, several lines without the last line break. Nothing when nothing was written: the error that
+/// follows says it all.
 pub fn scenario_text(report: &ScenarioReport, width: Option<usize>) -> String {
     let mut parts = Vec::new();
+    if report.attempts == 0 {
+        return String::new();
+    }
     if !report.rows.is_empty() {
         let rows: Vec<Vec<String>> = report
             .rows
@@ -121,7 +125,7 @@ pub(crate) mod tests {
             stage.latency_ms = None;
             stage.count = 0;
         }
-        report.error = Some("the joined rows did not come within 60.0 s: the last stage that produced something is `topic`; `stream` did not come".to_owned());
+        report.error = Some("1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come".to_owned());
         report.failed_stage = Some(Stage::Stream);
         report
     }
@@ -225,7 +229,7 @@ pub(crate) mod tests {
               "latency_ms": null
             }
           ],
-          "error": "the joined rows did not come within 60.0 s: the last stage that produced something is `topic`; `stream` did not come"
+          "error": "1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come"
         }
         "#);
     }

@@ -14,6 +14,7 @@ use tokio::time::{self, Instant};
 
 use super::error::{ScenarioError, bytes};
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime};
+use super::observation::Join;
 use super::outcome::{ScenarioReport, Verdict};
 use super::pipeline::{Pipeline, Seen};
 use super::progress::{Expectation, Progress, Stage, Standing};
@@ -111,7 +112,7 @@ struct Run<'a, E> {
 impl<E: HostExec> Run<'_, E> {
     async fn execute(&mut self) -> Result<()> {
         let home = self
-            .bounded("the host's answer", self.commands.home_folder())
+            .bounded("the host answered", self.commands.home_folder())
             .await?;
         if home.free < self.bigfile.size {
             return Err(ScenarioError::TooLittleDisk {
@@ -130,7 +131,7 @@ impl<E: HostExec> Run<'_, E> {
             .into());
         }
         let opening = Box::pin(Pipeline::open(self.endpoints));
-        let mut pipeline = self.bounded("the push queries", opening).await?;
+        let mut pipeline = self.bounded("the push queries ran", opening).await?;
         if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {
             self.reporter.emit(Event::Warning {
                 text: format!(
@@ -162,14 +163,14 @@ impl<E: HostExec> Run<'_, E> {
             tokio::select! {
                 biased;
                 () = self.shutdown.token().cancelled() => return Err(self.shutdown.interrupted().into()),
-                () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows").into()),
+                () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows arrived").into()),
                 seen = pipeline.next() => self.take(seen?),
                 written = &mut writing, if is_writing => {
                     is_writing = false;
                     give_up_at = Some(Instant::now() + PATIENCE);
                     match written {
                         Ok(()) => {
-                            let size = self.bounded("the file's size", exec.size(&plan)).await?;
+                            let size = self.bounded("the file was measured", exec.size(&plan)).await?;
                             self.observe(|progress| progress.written(Timestamp::now(), size));
                         }
                         Err(failure) => {
@@ -205,7 +206,7 @@ impl<E: HostExec> Run<'_, E> {
             };
             if are_rows_complete && !is_released {
                 is_released = true;
-                self.bounded("the release of the process", exec.release(&plan))
+                self.bounded("the process was released", exec.release(&plan))
                     .await?;
             }
         }
@@ -260,45 +261,52 @@ impl<E: HostExec> Run<'_, E> {
             return;
         };
         feed(progress);
-        let stages = progress.stages();
-        for stage in &stages {
-            if stage.at.is_none() || !self.shown.insert(stage.name) {
-                continue;
+        self.show_progress();
+    }
+
+    /// Shows the stages that are complete, in their order: a row may be here before the record that made it.
+    fn show_progress(&mut self) {
+        let Some(progress) = &self.progress else {
+            return;
+        };
+        for stage in progress.stages() {
+            if stage.at.is_none() {
+                if self.waiting.is_none_or(|(waiting, _)| waiting != stage.name) {
+                    self.waiting = Some((stage.name, Instant::now()));
+                    self.reporter.emit(Event::StepStarted {
+                        step: Step::stage(stage.name),
+                        text: waiting_for(stage.name).to_owned(),
+                    });
+                }
+                return;
             }
-            let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
-            self.reporter.emit(Event::StepFinished {
-                step: Step::stage(stage.name),
-                outcome: Outcome::Done,
-                text: describe(progress, stage.name, self.bigfile),
-                elapsed: Duration::from_millis(latency),
-            });
+            if self.shown.insert(stage.name) {
+                let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
+                self.reporter.emit(Event::StepFinished {
+                    step: Step::stage(stage.name),
+                    outcome: Outcome::Done,
+                    text: describe(progress, stage.name, self.bigfile),
+                    elapsed: Duration::from_millis(latency),
+                });
+            }
         }
-        let next = stages.iter().find(|stage| stage.at.is_none());
-        if let Some(next) = next
-            && self.waiting.is_none_or(|(waiting, _)| waiting != next.name)
-        {
-            self.waiting = Some((next.name, Instant::now()));
-            self.reporter.emit(Event::StepStarted {
-                step: Step::stage(next.name),
-                text: "waiting".to_owned(),
-            });
-        }
+        self.waiting = None;
     }
 
     /// Runs a step of the scenario within its deadline, unless the user ends it.
-    async fn bounded<T>(&self, waiting_for: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn bounded<T>(&self, before: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             () = self.shutdown.token().cancelled() => Err(self.shutdown.interrupted().into()),
             result = time::timeout_at(self.deadline, work) => {
-                result.unwrap_or_else(|_| Err(self.timed_out(waiting_for).into()))
+                result.unwrap_or_else(|_| Err(self.timed_out(before).into()))
             }
         }
     }
 
-    fn timed_out(&self, waiting_for: &str) -> ScenarioError {
+    fn timed_out(&self, before: &str) -> ScenarioError {
         ScenarioError::TimedOut {
-            waiting_for: waiting_for.to_owned(),
+            before: before.to_owned(),
             after: self.bigfile.timeout,
             stuck: match &self.progress {
                 Some(progress) => progress.stuck_at(),
@@ -426,20 +434,8 @@ fn describe(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> String {
             bigfile.host
         ),
         Stage::FileSize => format!("{} as expected", bytes(bigfile.size)),
-        Stage::JoinedRow | Stage::PreciseRow => {
-            let join = if stage == Stage::JoinedRow {
-                super::observation::Join::Original
-            } else {
-                super::observation::Join::Precise
-            };
-            let rows = progress.rows();
-            let row = rows
-                .iter()
-                .find(|row| row.join == join && row.host == progress.expectation().host);
-            row.map_or_else(String::new, |row| {
-                format!("{} {} {}", row.host, row.proc, row.file)
-            })
-        }
+        Stage::JoinedRow => matching_row(progress, Join::Original),
+        Stage::PreciseRow => matching_row(progress, Join::Precise),
         Stage::OsqueryLine | Stage::Topic | Stage::Stream => {
             let parts: Vec<String> = progress
                 .stage(stage)
@@ -449,6 +445,26 @@ fn describe(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> String {
                 .collect();
             parts.join(", ")
         }
+    }
+}
+
+fn matching_row(progress: &Progress, join: Join) -> String {
+    match progress.matching_row(join) {
+        Some(row) => format!("{} {} {}", row.host, row.proc, row.file),
+        None => String::new(),
+    }
+}
+
+/// What a stage that is not complete waits for.
+fn waiting_for(stage: Stage) -> &'static str {
+    match stage {
+        Stage::WriteStarted => "starting the process",
+        Stage::OsqueryLine => "waiting until osquery has seen the process and its file",
+        Stage::Topic => "waiting for osquery's lines in their topics",
+        Stage::Stream => "waiting for the rows of ksqlDB's streams",
+        Stage::JoinedRow => "waiting for a row of the original's join",
+        Stage::PreciseRow => "waiting for a row of the precise join",
+        Stage::FileSize => "waiting until the file is written",
     }
 }
 

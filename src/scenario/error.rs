@@ -97,10 +97,10 @@ pub enum ScenarioError {
         reason: String,
     },
     /// What was expected did not come.
-    #[error("{waiting_for} did not come within {}: {stuck}", duration(*after))]
+    #[error("{} passed before {before}: {stuck}", duration(*after))]
     TimedOut {
-        /// What was waited for.
-        waiting_for: String,
+        /// What was waited for, as in `the joined rows arrived`.
+        before: String,
         /// How long.
         after: Duration,
         /// The last stage that produced something.
@@ -206,8 +206,8 @@ mod tests {
         host2 failed to write the file: status 1: No space left on device
         exit 20
         ");
-        insta::assert_snapshot!(show(ScenarioError::TimedOut { waiting_for: "the joined rows".to_owned(), after: Duration::from_secs(60), stuck: "the last stage that produced something is `topic`; `stream` did not come".to_owned(), trouble: Vec::new() }), @r"
-        the joined rows did not come within 1 min 0 s: the last stage that produced something is `topic`; `stream` did not come
+        insta::assert_snapshot!(show(ScenarioError::TimedOut { before: "the joined rows arrived".to_owned(), after: Duration::from_secs(60), stuck: "the last stage that produced something is `topic`; `stream` did not come".to_owned(), trouble: Vec::new() }), @r"
+        1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come
         hint: see `osqdemo ps` and `osqdemo logs`, or wait longer with `--timeout`
         exit 21
         ");

@@ -87,8 +87,7 @@ pub struct StageReport {
     pub at: Option<Timestamp>,
     /// How often something of it was seen.
     pub count: u64,
-    /// How long after the stage before it. Stages are seen through different connections, so that a few
-    /// milliseconds below zero are possible.
+    /// How long after the stage before it.
     pub latency_ms: Option<i64>,
 }
 

@@ -217,7 +217,8 @@ impl Progress {
         if let Some(problem) = &self.problem {
             return Standing::Failed(problem.clone());
         }
-        let is_complete = self.are_rows_complete() && self.written.is_some();
+        // The rows alone would do; the stages before them are on their way to us as well, and are the evidence.
+        let is_complete = Stage::ALL.into_iter().all(|stage| self.stage(stage).at.is_some());
         if is_complete {
             Standing::Passed
         } else {
@@ -307,18 +308,31 @@ impl Progress {
         Stage::ALL
             .into_iter()
             .map(|stage| {
-                let StageProgress { at, count, .. } = self.stage(stage);
-                let began = stage.before().and_then(|before| self.stage(before).at);
+                let at = self.completed_at(stage);
+                let began = stage.before().and_then(|before| self.completed_at(before));
                 StageReport {
                     name: stage,
                     at,
-                    count,
+                    count: self.stage(stage).count,
                     latency_ms: at
                         .zip(began)
                         .map(|(at, began)| at.as_millisecond() - began.as_millisecond()),
                 }
             })
             .collect()
+    }
+
+    /// When a stage was complete at the latest: stages are seen through different connections, and a row may
+    /// be here before the record that it was made of; but that record was there by then.
+    fn completed_at(&self, stage: Stage) -> Option<Timestamp> {
+        let seen_at = self.stage(stage).at?;
+        Stage::ALL
+            .into_iter()
+            .filter(|after| after.before() == Some(stage))
+            .filter(|after| *after != Stage::FileSize)
+            .filter_map(|after| self.completed_at(after))
+            .chain([seen_at])
+            .min()
     }
 
     /// The rows about our file.
@@ -348,16 +362,24 @@ impl Progress {
         self.problem.get_or_insert(Problem { stage, reason });
     }
 
+    /// A row of a join that is what is expected.
+    pub fn matching_row(&self, join: Join) -> Option<&JoinedRow> {
+        self.matching_rows(join).map(|(row, _)| row).next()
+    }
+
+    fn matching_rows(&self, join: Join) -> impl Iterator<Item = (&JoinedRow, u64)> {
+        self.rows
+            .iter()
+            .filter(move |((of, row), _)| {
+                *of == join && row.host == self.expectation.host && row.proc.ends_with(WRITER)
+            })
+            .map(|((_, row), count)| (row, *count))
+    }
+
     fn joined(&self, join: Join) -> StageProgress {
-        let is_match = |row: &JoinedRow| row.host == self.expectation.host && row.proc.ends_with(WRITER);
         StageProgress {
             at: self.first_match.get(&join).copied(),
-            count: self
-                .rows
-                .iter()
-                .filter(|((of, row), _)| *of == join && is_match(row))
-                .map(|(_, count)| count)
-                .sum(),
+            count: self.matching_rows(join).map(|(_, count)| count).sum(),
             parts: Vec::new(),
         }
     }

@@ -98,8 +98,24 @@ fn the_usual_run_passes_with_its_timeline() {
 }
 
 #[test]
-fn without_any_one_of_the_rows_or_the_size_it_stays_pending() {
-    for left_out in 4..7 {
+fn a_stage_was_complete_by_the_time_of_what_came_of_it() {
+    let mut steps = usual_run();
+    steps[4] = Step::Row(Join::Original, row("host2", "/usr/bin/head"), 1503);
+    steps[5] = Step::Row(Join::Precise, row("host2", "/usr/bin/head"), 1502);
+    insta::assert_snapshot!(timeline(&after(steps)), @r"
+        write started: None ms, count 1
+        osquery line: Some(500) ms, count 2
+        topic: Some(2) ms, count 2
+        stream: Some(0) ms, count 2
+        joined row: Some(1) ms, count 1
+        precise row: Some(0) ms, count 1
+        file size: Some(2000) ms, count 1
+        ");
+}
+
+#[test]
+fn without_any_one_of_its_steps_it_stays_pending() {
+    for left_out in 0..7 {
         let mut steps = usual_run();
         steps.remove(left_out);
         assert_eq!(after(steps).standing(), Standing::Pending);

@@ -1,0 +1,93 @@
+//! The verbs that read data, through the real binary, where no stack runs: every mistake has its message and
+//! its exit code.
+
+mod support;
+
+use support::World;
+
+fn run(arguments: &[&str]) -> String {
+    World::new().run(arguments)
+}
+
+#[test]
+fn without_a_stack_the_verbs_say_so() {
+    for arguments in [
+        ["ksql", "LIST STREAMS"].as_slice(),
+        &["topics"],
+        &["tail", "processes"],
+        &["scenario", "bigfile"],
+    ] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run(arguments), @r"
+        exit code: 16
+        ----- stdout -----
+        ----- stderr -----
+        error: project `osqdemo` is not running
+        hint: start it with `osqdemo up`
+        ");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_before_anything_else() {
+    insta::assert_snapshot!(run(&["ksql", "-f", "/nowhere.sql"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to read the statements from `/nowhere.sql`: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(run(&["ksql", "SELECT 'open"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the statement at <argument>:1:1 is not ended by `;`
+    ");
+    insta::assert_snapshot!(run(&["ksql", " "]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no statement in <argument>
+    ");
+}
+
+#[test]
+fn the_arguments_of_a_scenario_are_checked_before_anything_runs() {
+    insta::assert_snapshot!(run(&["scenario", "bigfile", "--host", "host3"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no host `host3`
+    hint: the hosts are `host1`, `host2`
+    ");
+    insta::assert_snapshot!(run(&["scenario", "bigfile", "--size", "0"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the size of the file must be at least 1 byte
+    ");
+    insta::assert_snapshot!(run(&["scenario", "bigfile", "--size", "big"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `big` is not a size such as `4096`, `64M` or `1G`
+    ");
+    insta::assert_snapshot!(run(&["scenario", "bigfile", "--timeout", "soon"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s`
+    ");
+    insta::assert_snapshot!(run(&["scenario", "bigfile", "--report", "xml=x"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `xml=x` is not a report such as `json=FILE` or `junit=FILE`
+    ");
+    insta::assert_snapshot!(run(&["scenario", "bigfile", "--report", "junit=/nowhere/x"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to write the report `/nowhere/x`: No such file or directory (os error 2)
+    ");
+}
