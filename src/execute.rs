@@ -50,6 +50,7 @@ struct Inner {
     desired: Vec<ServiceSpec>,
     hostnames: BTreeMap<ServiceName, String>,
     deadline: Instant,
+    limit: Duration,
     /// Cancelled when something failed: what has not begun does not begin.
     failed: CancellationToken,
     /// Cancelled for each service that is healthy.
@@ -102,6 +103,7 @@ impl Execution {
                 desired: settings.desired,
                 hostnames: settings.hostnames,
                 deadline: Instant::now() + settings.limit,
+                limit: settings.limit,
                 failed: CancellationToken::new(),
                 begun: Mutex::default(),
             }),
@@ -326,11 +328,14 @@ impl Inner {
             .get(&spec.name)
             .map_or(0, |service| service.started_at);
         let given_up = CancellationToken::new();
+        let own_deadline = Instant::now() + spec.deadline;
+        let is_own = own_deadline < self.deadline;
         let wait = HealthWait {
             engine: &*self.engine,
             prober: &*self.prober,
             reporter: &self.reporter,
-            deadline: self.deadline.min(Instant::now() + spec.deadline),
+            deadline: if is_own { own_deadline } else { self.deadline },
+            limit: if is_own { spec.deadline } else { self.limit },
             cancelled: &given_up,
         };
         let target = self.target(spec, started_at);

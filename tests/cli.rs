@@ -229,7 +229,7 @@ fn a_service_that_is_never_healthy() {
     ksqldb-server: starting (not running)
     ksqldb-server: failed: was not healthy within [TIME] ([TIME])
     error: ksqldb-server was not healthy within [TIME]
-      probe: GET /healthcheck and /info
+      probe: GET /healthcheck and /info, for [TIME]
       last answer: still starting
       what ksqldb-server wrote last:
         INFO fake service started
@@ -600,7 +600,7 @@ fn wait_for_services() {
     ----- stderr -----
     host1: failed: was not healthy within [TIME] ([TIME])
     error: host1 was not healthy within [TIME]
-      probe: first record in topic `processes`
+      probe: first record in topic `processes`, for [TIME]
       last answer: still starting
       what host1 wrote last:
         INFO fake service started

@@ -53,7 +53,10 @@ fn a_service_that_is_killed_comes_back() {
         let before = stack.pid(service);
         signal(before, Signal::KILL);
         eventually(&format!("{service} runs again"), Duration::from_secs(20), || {
-            stack.service(service, "state") == "running" && stack.pid(service) != before
+            stack
+                .service(service, "pid")
+                .as_u64()
+                .is_some_and(|pid| pid != u64::from(before))
         });
         assert_eq!(stack.service(service, "restarts"), 1, "{service}");
     }
@@ -202,10 +205,16 @@ fn a_port_of_another_project_is_named() {
     assert_eq!(output.status.code(), Some(10), "{stderr}");
     let broker = stack.pid("broker");
     let told = format!(
-        "error: port {port} of broker is in use by process {broker} (`osqdemo`) of the osqdemo project `osqdemo`"
+        "error: port {port} of broker is in use by process {broker} (`osqdemo`) of the osqdemo project `{}`",
+        stack.world.project().display()
     );
     assert!(stderr.contains(&told), "{stderr}");
-    assert!(stderr.contains("hint: `--port broker=0`"), "{stderr}");
+    assert!(
+        stderr.contains(
+            "hint: `osqdemo --project osqdemo down` stops that project; to keep both, `--port broker=0`"
+        ),
+        "{stderr}"
+    );
     assert!(
         !stack.world.home().join("other").exists(),
         "nothing is left of the other project"

@@ -200,7 +200,7 @@ pub struct LogsArgs {
     /// Go on with new lines as they are written.
     #[arg(short, long)]
     pub follow: bool,
-    /// Only these services.
+    /// Only these services; `supervisor` is the log of the process that looks after them.
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
 }

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval};
 
 use crate::cli::DownArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::{Failure, Result};
 use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
-use crate::plan::SupervisorState;
+use crate::plan::{Observed, SupervisorState};
 use crate::report::duration;
+use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, ProjectLock};
+
+/// How often to look which services are gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs the verb.
 ///
@@ -62,28 +66,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
             text,
         });
     }
-    let closing = project.engine.close();
-    tokio::pin!(closing);
-    let closed = tokio::select! {
-        closed = &mut closing => closed,
-        () = context.shutdown.at_once().cancelled() => {
-            let _ = project.engine.hurry().await;
-            closing.await
-        }
-    };
-    for service in observed.services.keys() {
-        context.reporter.emit(Event::StepFinished {
-            step: Step::service(service),
-            outcome: if closed.is_ok() {
-                Outcome::Done
-            } else {
-                Outcome::Failed
-            },
-            text: "stopped".to_owned(),
-            elapsed: began.elapsed(),
-        });
-    }
-    closed?;
+    close(context, &project, &observed, began).await?;
     if arguments.volumes {
         folder.remove()?;
     }
@@ -101,6 +84,59 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         },
         arguments,
     )
+}
+
+/// Stops everything and tells when each service is gone; a second signal makes it hurry.
+async fn close(context: &Context, project: &Project, observed: &Observed, began: Instant) -> Result<()> {
+    let mut running: Vec<&ServiceName> = observed.services.keys().collect();
+    let mut look = interval(LOOK);
+    let mut is_hurried = false;
+    let closing = project.engine.close();
+    tokio::pin!(closing);
+    let closed = loop {
+        tokio::select! {
+            closed = &mut closing => break closed,
+            _ = look.tick() => {
+                // An engine that is about to close may not answer any more.
+                if let Ok(now) = project.engine.observe().await {
+                    running.retain(|service| {
+                        let is_there = now.services.contains_key(*service);
+                        if !is_there {
+                            tell_stopped(context, service, Outcome::Done, began);
+                        }
+                        is_there
+                    });
+                }
+            }
+            () = context.shutdown.at_once().cancelled(), if !is_hurried => {
+                is_hurried = true;
+                let _ = project.engine.hurry().await;
+            }
+        }
+    };
+    let outcome = if closed.is_ok() {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    };
+    for service in running {
+        tell_stopped(context, service, outcome, began);
+    }
+    closed
+}
+
+fn tell_stopped(context: &Context, service: &ServiceName, outcome: Outcome, began: Instant) {
+    let text = if outcome == Outcome::Done {
+        "stopped"
+    } else {
+        "not stopped"
+    };
+    context.reporter.emit(Event::StepFinished {
+        step: Step::service(service),
+        outcome,
+        text: text.to_owned(),
+        elapsed: began.elapsed(),
+    });
 }
 
 struct Stopped {

@@ -4,7 +4,7 @@
 mod machine;
 mod port_holder;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -68,6 +68,8 @@ pub enum PreflightError {
         port: u16,
         /// Who has it.
         holder: Holder,
+        /// The folder of our projects.
+        home: PathBuf,
     },
     /// A port cannot be used for another reason.
     #[error("port {port} of {service} cannot be used: {source}")]
@@ -98,7 +100,12 @@ impl Diagnose for PreflightError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::PortInUse { service, holder, .. } => port_hints(service, holder),
+            Self::PortInUse {
+                service,
+                holder,
+                home,
+                ..
+            } => port_hints(service, holder, home),
             Self::PortUnusable { service, .. } => {
                 vec![format!(
                     "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
@@ -111,17 +118,24 @@ impl Diagnose for PreflightError {
     }
 }
 
-fn port_hints(service: &ServiceName, holder: &Holder) -> Vec<String> {
-    let mut hints = Vec::new();
-    if let Some(project) = holder.project() {
-        hints.push(format!(
-            "stop that project with `osqdemo --project {project} down`, or keep both:"
-        ));
-    }
-    hints.push(format!(
-        "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
-    ));
-    hints
+fn port_hints(service: &ServiceName, holder: &Holder, home: &Path) -> Vec<String> {
+    let other_port = format!("`--port {service}=0` picks a free port, and `osqdemo ps` shows it");
+    let Some(project) = holder.project() else {
+        return vec![other_port];
+    };
+    let name = project.file_name().unwrap_or_default().to_string_lossy();
+    let its_home = project.parent().unwrap_or(project);
+    let command = if its_home == home {
+        format!("osqdemo --project {name} down")
+    } else {
+        format!(
+            "OSQDEMO_HOME={} osqdemo --project {name} down",
+            its_home.display()
+        )
+    };
+    vec![format!(
+        "`{command}` stops that project; to keep both, {other_port}"
+    )]
 }
 
 /// The checks that decide whether the plan can be carried out.
@@ -159,7 +173,9 @@ pub fn preflight(
         match PortState::of(port) {
             PortState::Free => {}
             PortState::Held(holder) => {
+                let home = folder.home().to_owned();
                 return Err(PreflightError::PortInUse {
+                    home,
                     service: service.clone(),
                     port,
                     holder,
@@ -205,7 +221,7 @@ pub async fn examine(
                 .get(&service.name)
                 .copied()
                 .unwrap_or(default.published);
-            checks.push(check_port(&service.name, port, observed));
+            checks.push(check_port(&service.name, port, observed, folder.home()));
         }
     }
     checks.push(machine::check_disk(folder.root()));
@@ -215,7 +231,7 @@ pub async fn examine(
     checks
 }
 
-fn check_port(service: &ServiceName, port: u16, observed: &Observed) -> Check {
+fn check_port(service: &ServiceName, port: u16, observed: &Observed, home: &Path) -> Check {
     let check = |status, message: String, fix| Check {
         category: "ports",
         name: format!("port {port} ({service})"),
@@ -229,7 +245,7 @@ fn check_port(service: &ServiceName, port: u16, observed: &Observed) -> Check {
     match PortState::of(port) {
         PortState::Free => check(Status::Pass, "free".to_owned(), None),
         PortState::Held(holder) => {
-            let fix = port_hints(service, &holder).join(" ");
+            let fix = port_hints(service, &holder, home).join(" ");
             check(Status::Fail, format!("in use by {holder}"), Some(fix))
         }
         PortState::Unusable(error) => check(

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::engine::native::process::{PROJECT_VARIABLE, all, environment_variable};
 
@@ -28,8 +28,8 @@ pub enum PortState {
 pub struct Holder {
     /// The process and its name, when we may know it.
     process: Option<(u32, String)>,
-    /// The osqdemo project that it belongs to.
-    project: Option<String>,
+    /// The folder of the osqdemo project that it belongs to.
+    project: Option<PathBuf>,
 }
 
 impl PortState {
@@ -44,8 +44,8 @@ impl PortState {
 }
 
 impl Holder {
-    /// The osqdemo project that the holder belongs to.
-    pub fn project(&self) -> Option<&str> {
+    /// The folder of the osqdemo project that the holder belongs to.
+    pub fn project(&self) -> Option<&Path> {
         self.project.as_deref()
     }
 
@@ -59,8 +59,7 @@ impl Holder {
             return Self::default();
         };
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let project = environment_variable(pid, PROJECT_VARIABLE)
-            .and_then(|folder| Some(Path::new(&folder).file_name()?.to_string_lossy().into_owned()));
+        let project = environment_variable(pid, PROJECT_VARIABLE).map(PathBuf::from);
         Self {
             process: Some((pid, name.trim_end().to_owned())),
             project,
@@ -75,7 +74,7 @@ impl fmt::Display for Holder {
             None => formatter.write_str("a process of another user")?,
         }
         match &self.project {
-            Some(project) => write!(formatter, " of the osqdemo project `{project}`"),
+            Some(project) => write!(formatter, " of the osqdemo project `{}`", project.display()),
             None => Ok(()),
         }
     }

@@ -40,7 +40,7 @@ pub enum HealthError {
         service: ServiceName,
     },
     /// It runs, and is not healthy at the deadline.
-    #[error("{service} was not healthy within {}", duration(*after))]
+    #[error("{service} was not healthy within {}", duration(*limit))]
     NotInTime {
         /// The service.
         service: ServiceName,
@@ -48,6 +48,8 @@ pub enum HealthError {
         probe: Probe,
         /// The last answer.
         last_answer: String,
+        /// How long it had, or all services together.
+        limit: Duration,
         /// How long it was waited for.
         after: Duration,
         /// The lines of its log that matter.
@@ -88,6 +90,7 @@ impl Diagnose for HealthError {
                 service,
                 probe,
                 last_answer,
+                after,
                 log,
                 ..
             } => {
@@ -97,7 +100,10 @@ impl Diagnose for HealthError {
                     last_answer
                 };
                 with_log(
-                    vec![format!("probe: {probe}"), format!("last answer: {answer}")],
+                    vec![
+                        format!("probe: {probe}, for {}", duration(*after)),
+                        format!("last answer: {answer}"),
+                    ],
                     service,
                     log,
                 )
@@ -134,6 +140,8 @@ pub struct HealthWait<'a> {
     pub reporter: &'a Reporter,
     /// When to give up.
     pub deadline: Instant,
+    /// How long that was from the begin: of the service, or of all services together.
+    pub limit: Duration,
     /// Cancelled when the answer is of no interest any more.
     pub cancelled: &'a CancellationToken,
 }
@@ -163,6 +171,7 @@ impl HealthWait<'_> {
                 service: target.service.clone(),
                 probe: target.probe,
                 last_answer: last.get(),
+                limit: self.limit,
                 after: began.elapsed(),
                 log: excerpt(&self.engine.log(&target.service)),
             }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::events::{Event, Outcome, Step};
+use crate::events::{Event, Outcome, Step, StepKind};
 use crate::report::{Renderer, duration};
 use crate::settings::Verbosity;
 
@@ -62,6 +62,7 @@ impl Renderer for PlainLines {
                     self.line(&format!("{step}: {text}"));
                 }
             }
+            Event::StepFinished { .. } if is_noise(event, self.verbosity) => {}
             Event::StepFinished {
                 step,
                 outcome,
@@ -100,6 +101,21 @@ impl Renderer for PlainLines {
             self.line(&line);
         }
     }
+}
+
+/// Whether an event is of interest with `--verbose` only: a statement whose result is there already.
+pub(super) fn is_noise(event: &Event, verbosity: Verbosity) -> bool {
+    matches!(
+        event,
+        Event::StepFinished {
+            step: Step {
+                kind: StepKind::Statement,
+                ..
+            },
+            outcome: Outcome::Unchanged,
+            ..
+        }
+    ) && verbosity < Verbosity::Verbose
 }
 
 /// The line of a finished step: `broker: healthy (85 ms)`.

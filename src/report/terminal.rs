@@ -69,6 +69,7 @@ impl Renderer for Terminal {
                     bar.set_message(text.clone());
                 }
             }
+            Event::StepFinished { .. } if plain::is_noise(event, self.verbosity) => {}
             Event::StepFinished {
                 step,
                 outcome,

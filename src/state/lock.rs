@@ -53,9 +53,10 @@ impl ProjectLock {
             if !is_current {
                 continue;
             }
-            file.set_len(0)
-                .and_then(|()| writeln!(file, "{} {verb}", std::process::id()))
-                .map_err(failed("write"))?;
+            // Only for others to read; on a full disk `down` has to work all the same.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| writeln!(file, "{} {verb}", std::process::id()));
             return Ok(Self {
                 folder: folder.clone(),
                 _file: file,

@@ -6,7 +6,7 @@ mod remembered;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -22,6 +22,9 @@ pub use remembered::Remembered;
 /// The longest path of a Unix socket that we use. The system's limit is 107 bytes; osquery appends `.` and up
 /// to five digits to the path of its extension socket.
 const LONGEST_SOCKET_PATH: usize = 98;
+
+/// The name of the supervisor's control socket.
+pub const CONTROL_SOCKET: &str = "control.sock";
 
 /// The folder of a project and where things are in it.
 #[derive(Debug, Clone)]
@@ -135,6 +138,11 @@ impl ProjectFolder {
         &self.root
     }
 
+    /// The folder of all projects.
+    pub fn home(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
     /// Whether the folder is there.
     pub fn exists(&self) -> bool {
         self.root.is_dir()
@@ -199,18 +207,32 @@ impl ProjectFolder {
         Ok(folder.join(format!("{prefix}-{name}")))
     }
 
-    /// Removes the sockets, the records of processes and the lock: what must not outlive a stopped project.
+    /// Removes the sockets, also those that killed processes left, and the records of processes: what must not
+    /// outlive a stopped project.
     ///
     /// # Errors
     /// When something cannot be removed.
     pub fn remove_run_files(&self) -> Result<(), StateError> {
-        for path in [self.socket("control.sock")?, self.services_file()] {
-            remove_file(&path)?;
+        let usual = self.root.join(CONTROL_SOCKET);
+        let control = self.socket(CONTROL_SOCKET)?;
+        // In the short folder, sockets of other projects have another prefix.
+        let prefix = control
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_suffix(CONTROL_SOCKET));
+        if let (Some(folder), Some(prefix)) = (control.parent(), prefix) {
+            let entries = fs::read_dir(folder).map_err(|error| StateError::io("read", folder, error))?;
+            for entry in entries.flatten() {
+                let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+                if is_socket && entry.file_name().to_string_lossy().starts_with(prefix) {
+                    remove_file(&entry.path())?;
+                }
+            }
+            if control != usual {
+                // Only succeeds when no other project has a socket in it.
+                let _ = fs::remove_dir(folder);
+            }
         }
-        let short = short_folder();
-        // Only succeeds when no other project has a socket in it.
-        let _ = fs::remove_dir(short);
-        Ok(())
+        remove_file(&self.services_file())
     }
 
     /// Removes everything.
@@ -234,7 +256,11 @@ pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("new");
     fs::write(&temporary, text)
         .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| StateError::io("write", path, error))
+        .map_err(|error| {
+            // A part of a file on a full disk helps nobody.
+            let _ = fs::remove_file(&temporary);
+            StateError::io("write", path, error)
+        })
 }
 
 /// Removes a file that may not exist.

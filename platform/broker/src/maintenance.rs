@@ -1,4 +1,4 @@
-//! What the broker does when nobody asks: bringing records to the disk, and deleting what is too old or too much.
+//! What the broker does when nobody asks: bringing records to the disk, compacting logs, deleting old segments.
 //!
 //! Both sleep until there is something to do, so a broker at rest uses no processor time to speak of.
 
@@ -34,7 +34,7 @@ pub(crate) async fn flush_as_written(node: Arc<Node>) {
     }
 }
 
-/// Deletes what is too old or too much, every so often.
+/// Compacts logs and deletes what is too old or too much, every so often.
 pub(crate) async fn apply_retention(node: Arc<Node>) {
     loop {
         tokio::select! {
@@ -43,7 +43,7 @@ pub(crate) async fn apply_retention(node: Arc<Node>) {
         }
         let cleaned = Arc::clone(&node);
         blocking(move || {
-            delete_expired(&cleaned, SystemTime::now());
+            clean(&cleaned, SystemTime::now());
             // By now nobody waits for the disk: a good time for the checkpoints of partitions that went quiet.
             flush_all(&cleaned, CheckpointWhen::Always);
         })
@@ -70,13 +70,19 @@ pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) {
     }
 }
 
-fn delete_expired(node: &Node, now: SystemTime) {
+/// Compacts what is to be compacted and deletes what is too old or too much.
+fn clean(node: &Node, now: SystemTime) {
     let now_ms = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     let producers_before = now_ms - i64::try_from(producers::EXPIRY.as_millis()).unwrap_or(0);
     for topic in node.topics.all() {
         for (index, partition) in topic.partitions.iter().enumerate() {
+            if let Some(compaction) = &topic.settings.log().compaction
+                && let Err(error) = partition.compact(now_ms, compaction)
+            {
+                tracing::error!(topic = %topic.name, partition = index, %error, "cannot compact a log");
+            }
             let mut log = partition.log();
             log.forget_producers(producers_before);
             match log.apply_retention(now_ms, topic.settings.log()) {

@@ -147,6 +147,7 @@ mod tests {
 
     fn header(epoch: i16, sequence: i32, records: usize, offset: i64) -> BatchHeader {
         let bytes = Sample {
+            key: None,
             values: vec![Vec::new(); records],
             timestamp: 5,
             producer: Some((9, epoch, sequence)),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rdkafka::admin::{
@@ -9,8 +10,10 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::producer::FutureRecord;
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::util::Timeout;
+use rdkafka::{Message, Offset, TopicPartitionList};
 
 use support::{DEADLINE, TestBroker, eventually, receive, send, subscribed};
 
@@ -115,9 +118,66 @@ async fn old_records_are_deleted_and_reading_goes_on_behind_them() {
     })
     .await;
     let first = receive(&consumer, 1).await;
-    assert!(rdkafka::Message::offset(&first[0]) > 40);
+    assert!(first[0].offset() > 40);
     drop(consumer);
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
+    let broker = TestBroker::start_with(|config| {
+        config.retention.check_interval = Duration::from_millis(50);
+    })
+    .await;
+    let wanted = NewTopic::new("states", 1, TopicReplication::Fixed(1))
+        .set("cleanup.policy", "compact")
+        .set("segment.bytes", "2000");
+    admin(&broker).create_topics([&wanted], &options()).await.unwrap();
+    let producer = broker.producer();
+    let value = "x".repeat(500);
+    for number in 0..60 {
+        let key = format!("host{}", number % 3);
+        let record = FutureRecord::to("states").key(&key).payload(&value);
+        producer.send(record, Timeout::After(DEADLINE)).await.unwrap();
+    }
+    // Segments of compacted batches hold no more than an empty batch or two.
+    eventually("the log is compacted", async || log_bytes(&broker) < 6000).await;
+    let consumer = subscribed(broker.consumer("readers"), "states");
+    let mut last = HashMap::new();
+    let mut received = 0;
+    while last.values().max() != Some(&59) {
+        let message = receive(&consumer, 1).await.remove(0);
+        last.insert(message.key().unwrap().to_vec(), message.offset());
+        received += 1;
+    }
+    assert!(received < 15, "{received}");
+    let mut offsets: Vec<i64> = last.into_values().collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, [57, 58, 59]);
+    // Behind the last batch, which may be an empty one, reading goes on.
+    send(&producer, "states", "one more").await;
+    assert_eq!(receive(&consumer, 1).await[0].offset(), 60);
+    drop(consumer);
+    broker.stop().await;
+}
+
+/// Bytes of all segments.
+fn log_bytes(broker: &TestBroker) -> u64 {
+    let mut folders = vec![broker.folder.path().join("topics")];
+    let mut bytes = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            // A file may go while it is looked at.
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) if entry.path().extension().is_some_and(|suffix| suffix == "log") => {
+                    bytes += metadata.len();
+                }
+                _ => {}
+            }
+        }
+    }
+    bytes
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +193,7 @@ async fn records_are_deleted_up_to_an_offset() {
     broker = broker.restart().await;
     let consumer = subscribed(broker.consumer("readers"), "lines");
     let left = receive(&consumer, 3).await;
-    assert_eq!(rdkafka::Message::offset(&left[0]), 7);
+    assert_eq!(left[0].offset(), 7);
     drop(consumer);
     broker.stop().await;
 }

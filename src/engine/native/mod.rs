@@ -33,7 +33,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
 use crate::stack::{Role, ServiceName};
-use crate::state::{ProjectFolder, StateError, private_folder};
+use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
 /// How long the supervisor may take until it listens.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -161,7 +161,7 @@ impl NativeEngine {
 
     /// The supervisor's answer to `request`.
     async fn ask(&self, request: &Request, limit: Duration) -> Result<Response> {
-        let socket = self.folder.socket("control.sock")?;
+        let socket = self.folder.socket(CONTROL_SOCKET)?;
         let unreachable = |source| NativeError::Unreachable {
             project: self.folder.project.to_string(),
             source,
@@ -273,10 +273,9 @@ impl NativeEngine {
             .append(true)
             .open(&log)
             .map_err(|error| StateError::io("open", &log, error))?;
-        let home = self.folder.root().parent().unwrap_or(self.folder.root());
         let mut child = Command::new(programs::own_path()?)
             .args(["--project", self.folder.project.as_str(), "supervise"])
-            .env("OSQDEMO_HOME", home)
+            .env("OSQDEMO_HOME", self.folder.home())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -375,16 +374,11 @@ impl NativeEngine {
             PROJECT_VARIABLE.to_owned(),
             self.folder.root().display().to_string(),
         );
-        environment.insert("OSQDEMO_HOME".to_owned(), self.home().display().to_string());
+        environment.insert(
+            "OSQDEMO_HOME".to_owned(),
+            self.folder.home().display().to_string(),
+        );
         environment
-    }
-
-    fn home(&self) -> PathBuf {
-        self.folder
-            .root()
-            .parent()
-            .unwrap_or(self.folder.root())
-            .to_owned()
     }
 
     async fn stop_service(&self, service: &ServiceName) -> Result<()> {

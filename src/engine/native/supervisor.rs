@@ -25,7 +25,7 @@ use crate::plan::ServiceState;
 use crate::report::Reporter;
 use crate::shutdown::Shutdown;
 use crate::stack::ServiceName;
-use crate::state::{ProjectFolder, StateError, remove_file, write_atomically};
+use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write_atomically};
 
 /// How often logs are measured and the project's folder is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Sh
     // already leads one.
     let _ = rustix::process::setsid();
     let own = ProcessId::of(std::process::id()).ok_or(SupervisorError::OwnProcess)?;
-    let socket = folder.socket("control.sock")?;
+    let socket = folder.socket(CONTROL_SOCKET)?;
     remove_file(&socket)?;
     let listener = UnixListener::bind(&socket).map_err(|source| SupervisorError::Listen {
         socket: socket.display().to_string(),

@@ -221,7 +221,10 @@ pub(crate) fn help() -> String {
     let mut text = String::from(
         "Runs osquery's schedule over this machine's processes and files, as osqueryd does.\n\n\
          Usage: osqdemo-agent [FLAGS]\n       osqdemo-agent --query 'select * from processes'\n\n\
-         Exit codes: 0 ended as asked, 1 could not run, 2 bad flags, 78 results could not be logged.\n\nFlags:\n",
+         A line that a logger does not acknowledge is kept and tried again for 5 minutes; rows count as logged only \
+         when all loggers\nhave acknowledged them, also over a restart.\n\n\
+         Exit codes: 0 ended as asked, 1 could not run, 2 bad flags, 78 a plugin was not there in time, or lines \
+         could not be logged for 5 minutes\n\nFlags:\n",
     );
     let defaults = Flags::default().options();
     for (&(name, kind, help), (_, _, default, _)) in DEFINITIONS.iter().zip(defaults) {

@@ -63,6 +63,10 @@ impl TestDatabase {
         &self.machine
     }
 
+    pub(crate) fn shared_machine(&self) -> &Arc<Machine> {
+        &self.machine
+    }
+
     /// Values as text, null as the empty text, as osquery shows them.
     pub(crate) fn rows(&self, sql: &str) -> Vec<BTreeMap<String, String>> {
         self.collect(sql).rows

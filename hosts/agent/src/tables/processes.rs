@@ -307,17 +307,6 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_osquerys_in_osquerys_order() {
-        let database = TestDatabase::open();
-        assert_eq!(
-            database.column_names("select * from processes").join(" "),
-            "pid name path cmdline state cwd root uid gid euid egid suid sgid on_disk wired_size resident_size \
-             total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads nice \
-             cgroup_path"
-        );
-    }
-
-    #[test]
     fn a_name_may_hold_parentheses_and_spaces() {
         let mut rows = RowBuffer::new(COLUMNS.len());
         rows.start_row();

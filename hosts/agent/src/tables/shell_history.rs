@@ -164,10 +164,6 @@ mod tests {
             "select h.* from users u join shell_history h using (uid) where u.uid = {uid}"
         ));
         assert_eq!(joined.len(), all.len());
-        assert_eq!(
-            database.column_names("select * from shell_history").join(" "),
-            "uid time command history_file"
-        );
     }
 
     proptest! {

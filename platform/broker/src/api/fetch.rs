@@ -4,6 +4,7 @@
 //! Fetch sessions (KIP-227) are refused the way the protocol provides for, by session id 0, so every request names all
 //! its partitions.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -154,35 +155,28 @@ async fn read_partition(
     if wanted.current_leader_epoch > LEADER_EPOCH {
         return Err(ResponseError::UnknownLeaderEpoch);
     }
-    let located = partition
-        .locate(wanted.fetch_offset)
-        .map_err(|error| match error {
-            ReadError::OutOfRange => ResponseError::OffsetOutOfRange,
-            ReadError::Storage(source) => {
-                tracing::error!(topic = %topic.name, partition = wanted.partition, %source, "cannot read");
-                ResponseError::KafkaStorageError
-            }
-        })?;
     let bounds = partition.bounds();
+    if !(bounds.start..=bounds.end).contains(&wanted.fetch_offset) {
+        return Err(ResponseError::OffsetOutOfRange);
+    }
     let allowed = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
-    let records = match located {
-        Some((range, warmth)) if allowed > 0 || first => {
-            let offset = wanted.fetch_offset;
-            let read = match warmth {
-                Warmth::Recent => Some(Partition::read(&range, offset, allowed)),
-                Warmth::Old => blocking(move || Partition::read(&range, offset, allowed)).await,
-            };
-            match read.ok_or(ResponseError::UnknownServerError)? {
-                // Not the first: a batch larger than what is left waits for the next request.
-                Ok(records) if !first && records.len() > left => Bytes::new(),
-                Ok(records) => records,
-                Err(source) => {
-                    tracing::error!(topic = %topic.name, partition = wanted.partition, %source, "cannot read");
-                    return Err(ResponseError::KafkaStorageError);
-                }
-            }
+    let records = if allowed > 0 || first {
+        read_records(partition, wanted.fetch_offset, allowed).await
+    } else {
+        Ok(Bytes::new())
+    };
+    let records = records.map_err(|error| match error {
+        ReadError::OutOfRange => ResponseError::OffsetOutOfRange,
+        ReadError::Storage(source) => {
+            tracing::error!(topic = %topic.name, partition = wanted.partition, %source, "cannot read");
+            ResponseError::KafkaStorageError
         }
-        _ => Bytes::new(),
+    })?;
+    // Not the first: a batch larger than what is left waits for the next request.
+    let records = if !first && records.len() > left {
+        Bytes::new()
+    } else {
+        records
     };
     Ok(PartitionData::default()
         .with_error_code(NO_ERROR)
@@ -190,4 +184,23 @@ async fn read_partition(
         .with_last_stable_offset(bounds.stable)
         .with_log_start_offset(bounds.start)
         .with_records(Some(records)))
+}
+
+/// The first batches with records at or after `offset`; empty at the end of the log.
+async fn read_records(partition: &Partition, mut offset: i64, max_bytes: usize) -> Result<Bytes, ReadError> {
+    while let Some((range, warmth)) = partition.locate(offset)? {
+        let next_offset = range.next_offset;
+        let read = match warmth {
+            Warmth::Recent => range.batches_from(offset, max_bytes)?,
+            Warmth::Old => blocking(move || range.batches_from(offset, max_bytes))
+                .await
+                .ok_or_else(|| io::Error::other("the read was abandoned"))??,
+        };
+        if !read.is_empty() {
+            return Ok(read);
+        }
+        // Compaction has left nothing of this segment from here on.
+        offset = next_offset;
+    }
+    Ok(Bytes::new())
 }

@@ -176,26 +176,80 @@ fn add_sequence(sequence: i32, delta: i32) -> i32 {
     }
 }
 
+/// One record of an uncompressed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// Its offset.
+    pub(crate) offset: i64,
+    /// Its timestamp, in milliseconds since the epoch.
+    pub(crate) timestamp: i64,
+    /// Its key.
+    pub(crate) key: Option<&'a [u8]>,
+    /// Whether it has no value and so stands for the deletion of its key.
+    pub(crate) is_tombstone: bool,
+    /// The record as it is stored, its length included.
+    pub(crate) encoded: &'a [u8],
+}
+
+/// The records of a batch; `None` when they are compressed or not what the header says.
+pub(crate) fn records<'a>(header: &BatchHeader, batch: &'a [u8]) -> Option<Vec<Record<'a>>> {
+    if header.is_compressed() {
+        return None;
+    }
+    let mut rest = batch.get(HEADER_LEN..header.size)?;
+    let mut found = Vec::new();
+    for _ in 0..header.record_count {
+        let whole = rest;
+        let length = usize::try_from(take_varint(&mut rest)?).ok()?;
+        let mut record = rest.get(..length)?;
+        rest = &rest[length..];
+        record = record.get(1..)?; // attributes, unused in format 2
+        let timestamp = header.base_timestamp.checked_add(take_varint(&mut record)?)?;
+        let offset = header.base_offset.checked_add(take_varint(&mut record)?)?;
+        let key = match take_varint(&mut record)? {
+            -1 => None,
+            len => {
+                let (key, behind) = record.split_at_checked(usize::try_from(len).ok()?)?;
+                record = behind;
+                Some(key)
+            }
+        };
+        found.push(Record {
+            offset,
+            timestamp,
+            key,
+            is_tombstone: take_varint(&mut record)? < 0,
+            encoded: &whole[..whole.len() - rest.len()],
+        });
+    }
+    Some(found)
+}
+
 /// Timestamp and offset of the first record of an uncompressed batch that is at least as late as `timestamp`.
 ///
 /// `None` when the records are compressed, damaged or all earlier.
 pub(crate) fn first_record_at(header: &BatchHeader, batch: &[u8], timestamp: i64) -> Option<(i64, i64)> {
-    if header.is_compressed() {
-        return None;
+    records(header, batch)?
+        .into_iter()
+        .find(|record| record.timestamp >= timestamp)
+        .map(|record| (record.timestamp, record.offset))
+}
+
+/// The batch with some of its records only; it keeps its place in the log and its producer's numbers.
+pub(crate) fn with_records<'a>(batch: &[u8], kept: impl Iterator<Item = Record<'a>>) -> Vec<u8> {
+    let mut rebuilt = batch[..HEADER_LEN].to_vec();
+    let mut count = 0i32;
+    for record in kept {
+        rebuilt.extend_from_slice(record.encoded);
+        count += 1;
     }
-    let mut records = batch.get(HEADER_LEN..header.size)?;
-    for _ in 0..header.record_count {
-        let length = usize::try_from(take_varint(&mut records)?).ok()?;
-        let mut record = records.get(..length)?;
-        records = &records[length..];
-        record = record.get(1..)?; // attributes, unused in format 2
-        let record_timestamp = header.base_timestamp.checked_add(take_varint(&mut record)?)?;
-        let offset = header.base_offset.checked_add(take_varint(&mut record)?)?;
-        if record_timestamp >= timestamp {
-            return Some((record_timestamp, offset));
-        }
-    }
-    None
+    // It has shrunk, so its length still fits.
+    let length = (rebuilt.len() - PREAMBLE_LEN) as i32;
+    rebuilt[8..12].copy_from_slice(&length.to_be_bytes());
+    rebuilt[57..61].copy_from_slice(&count.to_be_bytes());
+    let checksum = crc32c::crc32c(&rebuilt[CHECKED_FROM..]);
+    rebuilt[17..21].copy_from_slice(&checksum.to_be_bytes());
+    rebuilt
 }
 
 /// Reads a zig-zag variable-length integer.
@@ -221,6 +275,7 @@ pub(crate) mod tests {
     /// What a test wants in a batch; the rest is fixed.
     #[derive(Debug, Clone)]
     pub(crate) struct Sample {
+        pub(crate) key: Option<String>,
         pub(crate) values: Vec<Vec<u8>>,
         pub(crate) timestamp: i64,
         pub(crate) producer: Option<(i64, i16, i32)>,
@@ -230,9 +285,16 @@ pub(crate) mod tests {
         pub(crate) fn of(values: &[&str]) -> Self {
             Self {
                 values: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
+                key: None,
                 timestamp: 1_000,
                 producer: None,
             }
+        }
+
+        /// All records get this key; an empty value becomes a tombstone then.
+        pub(crate) fn keyed(mut self, key: &str) -> Self {
+            self.key = Some(key.to_owned());
+            self
         }
 
         pub(crate) fn at(mut self, timestamp: i64) -> Self {
@@ -252,9 +314,19 @@ pub(crate) mod tests {
                 let mut record = vec![0];
                 put_varint(&mut record, position as i64);
                 put_varint(&mut record, position as i64);
-                put_varint(&mut record, -1);
-                put_varint(&mut record, value.len() as i64);
-                record.extend_from_slice(value);
+                match &self.key {
+                    Some(key) => {
+                        put_varint(&mut record, key.len() as i64);
+                        record.extend_from_slice(key.as_bytes());
+                    }
+                    None => put_varint(&mut record, -1),
+                }
+                if self.key.is_some() && value.is_empty() {
+                    put_varint(&mut record, -1);
+                } else {
+                    put_varint(&mut record, value.len() as i64);
+                    record.extend_from_slice(value);
+                }
                 put_varint(&mut record, 0);
                 put_varint(&mut records, record.len() as i64);
                 records.extend_from_slice(&record);
@@ -320,6 +392,33 @@ pub(crate) mod tests {
         assert_eq!(first_record_at(&header, &bytes, 101), Some((101, 1)));
         assert_eq!(first_record_at(&header, &bytes, 0), Some((100, 0)));
         assert_eq!(first_record_at(&header, &bytes, 103), None);
+    }
+
+    #[test]
+    fn a_batch_can_lose_records() {
+        let bytes = Sample::of(&["a", "b", "c"])
+            .keyed("key")
+            .at(100)
+            .by(7, 0, 5)
+            .encode();
+        let header = BatchHeader::parse(&bytes).unwrap();
+        let all = records(&header, &bytes).unwrap();
+        assert_eq!(all[1].key, Some(b"key".as_slice()));
+        let kept = with_records(&bytes, all.iter().copied().filter(|record| record.offset != 1));
+        let thinned = BatchHeader::parse_whole(&kept).unwrap();
+        assert_eq!((thinned.record_count, thinned.last_offset_delta), (2, 2));
+        assert_eq!((thinned.producer_id, thinned.base_sequence), (7, 5));
+        let left = records(&thinned, &kept).unwrap();
+        assert_eq!(
+            left.iter().map(|record| record.offset).collect::<Vec<_>>(),
+            [0, 2]
+        );
+        let empty = with_records(&bytes, std::iter::empty());
+        let empty = BatchHeader::parse_whole(&empty).unwrap();
+        assert_eq!(
+            (empty.record_count, empty.size, empty.next_offset()),
+            (0, HEADER_LEN, 3)
+        );
     }
 
     proptest! {

@@ -18,6 +18,9 @@ const FILE: &str = "checkpoint.json";
 pub(crate) struct Checkpoint {
     /// First offset still offered to consumers.
     pub(crate) start_offset: i64,
+    /// Up to here only the last record of each key is left.
+    #[serde(default)]
+    pub(crate) compacted_to: i64,
     /// The log's end when `producers` was taken.
     pub(crate) producers_at: i64,
     /// Every producer known up to there.

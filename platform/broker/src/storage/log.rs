@@ -15,15 +15,17 @@ use super::read::Range;
 use super::segment::{self, Segment};
 use crate::producers::{ProducerTable, Verdict};
 
+mod compaction;
 mod flush;
 mod retention;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::compaction::CompactionSettings;
 pub(crate) use self::flush::CheckpointWhen;
 
 /// The settings of a topic that its logs obey.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LogSettings {
     /// Size at which a new segment is started.
     pub(crate) segment_bytes: u64,
@@ -35,6 +37,8 @@ pub(crate) struct LogSettings {
     pub(crate) retention_bytes: Option<u64>,
     /// Largest batch accepted.
     pub(crate) max_message_bytes: usize,
+    /// Whether and how only the last record of each key is kept.
+    pub(crate) compaction: Option<CompactionSettings>,
 }
 
 /// A partition's log.
@@ -44,6 +48,8 @@ pub(crate) struct Log {
     /// In order of offsets, never empty.
     segments: Vec<Segment>,
     start_offset: i64,
+    /// Up to here only the last record of each key is left.
+    compacted_to: i64,
     producers: ProducerTable,
     /// Bytes appended since the last checkpoint.
     since_checkpoint: u64,
@@ -144,6 +150,9 @@ impl Log {
         let mut log = Self {
             folder: folder.to_owned(),
             start_offset: 0,
+            compacted_to: checkpoint
+                .as_ref()
+                .map_or(0, |checkpoint| checkpoint.compacted_to),
             segments,
             producers: ProducerTable::default(),
             since_checkpoint: 0,
@@ -280,6 +289,7 @@ impl Log {
     fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             start_offset: self.start_offset,
+            compacted_to: self.compacted_to,
             producers_at: self.next_offset(),
             producers: self.producers.clone(),
         }

@@ -26,19 +26,22 @@ pub(crate) struct Range {
     pub(crate) start: u64,
     /// Where the last batch ends.
     pub(crate) end: u64,
+    /// Offset that follows the last batch.
+    pub(crate) next_offset: i64,
 }
 
 impl Range {
     /// Whole batches from the one that holds `offset` on: at most `max_bytes`, but always at least one.
     ///
-    /// Empty when no batch of the range reaches `offset`.
+    /// Empty when no batch of the range reaches `offset`. Batches that compaction has left without records are passed
+    /// over where they come first: librdkafka takes an answer without records for a batch too large for it.
     pub(crate) fn batches_from(&self, offset: i64, max_bytes: usize) -> io::Result<Bytes> {
         let available = usize::try_from(self.end - self.start).unwrap_or(usize::MAX);
         let chunk_len = available.min(max_bytes.saturating_add(INDEX_SLACK));
         let chunk = Bytes::from(read_at(&self.file, self.start, chunk_len)?);
         let mut skipped = 0;
         while let Ok(header) = BatchHeader::parse(&chunk[skipped.min(chunk.len())..]) {
-            if header.last_offset() >= offset {
+            if has_records_from(&header, offset) {
                 let from = chunk.slice(skipped..);
                 if header.size > max_bytes.min(from.len()) {
                     let position = self.start + skipped as u64;
@@ -52,11 +55,10 @@ impl Range {
         // The batch begins beyond the chunk: rare, large batches stand between the index entry and it.
         let mut scan = self.scan();
         while let Some((position, header)) = scan.next_header()? {
-            if header.last_offset() >= offset {
+            if has_records_from(&header, offset) {
                 let beyond = Self {
-                    file: Arc::clone(&self.file),
                     start: position,
-                    end: self.end,
+                    ..self.clone()
                 };
                 return beyond.batches_from(offset, max_bytes);
             }
@@ -90,6 +92,17 @@ impl Range {
             chunk_start: self.start,
         }
     }
+}
+
+/// A batch met on a walk.
+#[derive(Debug)]
+pub(crate) struct WholeBatch<'a> {
+    /// Its header.
+    pub(crate) header: BatchHeader,
+    /// Its bytes, header included.
+    pub(crate) bytes: &'a [u8],
+    /// Whether it is the last of the range.
+    pub(crate) is_last: bool,
 }
 
 /// A walk over the batches of a range.
@@ -133,6 +146,27 @@ impl Scan<'_> {
         Ok(Some(header))
     }
 
+    /// The next batch as a whole, with its header; `None` at the end of the range.
+    pub(crate) fn next_batch(&mut self) -> io::Result<Option<WholeBatch<'_>>> {
+        self.fill(HEADER_LEN)?;
+        let Ok(header) = BatchHeader::parse(self.rest()) else {
+            return Ok(None);
+        };
+        if header.size as u64 > self.range.end - self.position {
+            return Ok(None);
+        }
+        self.fill(header.size)?;
+        let begin = usize::try_from(self.position - self.chunk_start).unwrap_or(usize::MAX);
+        self.position += header.size as u64;
+        let is_last = self.position == self.range.end;
+        let bytes = self.chunk.get(begin..).and_then(|rest| rest.get(..header.size));
+        Ok(bytes.map(|bytes| WholeBatch {
+            header,
+            bytes,
+            is_last,
+        }))
+    }
+
     fn rest(&self) -> &[u8] {
         let skip = usize::try_from(self.position - self.chunk_start).unwrap_or(usize::MAX);
         self.chunk.get(skip..).unwrap_or_default()
@@ -148,6 +182,10 @@ impl Scan<'_> {
         self.chunk_start = self.position;
         Ok(())
     }
+}
+
+fn has_records_from(header: &BatchHeader, offset: i64) -> bool {
+    header.last_offset() >= offset && header.record_count > 0
 }
 
 /// Length of the whole batches at the start of `bytes`.

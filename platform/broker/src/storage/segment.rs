@@ -8,13 +8,14 @@ use std::time::SystemTime;
 
 use rustix::io::pwritev;
 
-use super::batch::BatchHeader;
+use super::batch::{BatchHeader, HEADER_LEN};
 use super::directory::{Durability, replace_file};
 use super::index::Index;
 use super::read::Range;
 
 const LOG_SUFFIX: &str = "log";
 const INDEX_SUFFIX: &str = "index";
+const COMPACTED_SUFFIX: &str = "compacted";
 
 /// A segment file and what is known of it.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ impl Segment {
             file: Arc::clone(&file),
             start: trusted,
             end: len,
+            next_offset: i64::MAX,
         };
         let mut scan = range.scan();
         while let Some(header) = scan.next_checked()? {
@@ -97,6 +99,11 @@ impl Segment {
             index,
         };
         Ok((segment, torn))
+    }
+
+    /// Whether compaction has left nothing of it but an empty batch.
+    pub(crate) fn is_hollow(&self) -> bool {
+        self.size() == HEADER_LEN as u64
     }
 
     /// Bytes of whole batches in the file.
@@ -139,6 +146,7 @@ impl Segment {
             file: self.file()?,
             start: position,
             end: self.size(),
+            next_offset: self.index.next_offset,
         })
     }
 
@@ -165,13 +173,34 @@ impl Segment {
         self.path.with_extension(INDEX_SUFFIX)
     }
 
+    /// Puts a compacted file in the place of this one.
+    pub(crate) fn replace(&mut self, compacted: &Path, index: Index) -> io::Result<()> {
+        // The old index must never be met beside the new file.
+        self.remove_index()?;
+        fs::rename(compacted, &self.path)?;
+        self.file = None;
+        self.synced = index.covered;
+        self.index_written = 0;
+        self.index = index;
+        Ok(())
+    }
+
+    /// Where a compacted version of the segment is prepared.
+    pub(crate) fn compacted_path(&self) -> PathBuf {
+        self.path.with_extension(COMPACTED_SUFFIX)
+    }
+
     /// Removes the files.
     pub(crate) fn remove(self) -> io::Result<()> {
-        match fs::remove_file(self.index_path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.remove_index()?;
         fs::remove_file(&self.path)
+    }
+
+    fn remove_index(&self) -> io::Result<()> {
+        match fs::remove_file(self.index_path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -180,11 +209,16 @@ pub(crate) fn write_index(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_file(path, bytes, Durability::Process)
 }
 
-/// The segments in a folder with their base offsets, in order.
+/// The segments in a folder with their base offsets, in order; what a compaction left half-done is removed.
 pub(crate) fn list(folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        if path.extension().is_some_and(|suffix| suffix == COMPACTED_SUFFIX) {
+            // Left half-written by a compaction that did not come to its end.
+            fs::remove_file(&path)?;
+            continue;
+        }
         let is_log = path.extension().is_some_and(|suffix| suffix == LOG_SUFFIX);
         let base_offset = path
             .file_stem()

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::storage::log::{AppendError, Appended, CheckpointWhen, Log, LogSettings, ReadError, Recovery};
+use crate::storage::log::{
+    AppendError, Appended, CheckpointWhen, CompactionSettings, Log, LogSettings, ReadError, Recovery,
+};
 use crate::storage::read::Range;
 
 /// One partition of a topic.
@@ -17,6 +18,7 @@ pub(crate) struct Partition {
     topic: String,
     index: i32,
     log: Mutex<Log>,
+    rewriting: Mutex<()>,
     waiting: Mutex<Vec<Arc<Notify>>>,
     retired: AtomicBool,
     /// Whether the last write failed, so that a full disk is reported once and not with every try.
@@ -61,6 +63,7 @@ impl Partition {
             topic: topic.to_owned(),
             index,
             log: Mutex::new(log),
+            rewriting: Mutex::default(),
             waiting: Mutex::default(),
             retired: AtomicBool::new(false),
             failing: AtomicBool::new(false),
@@ -103,11 +106,6 @@ impl Partition {
         Ok(log.range_at(offset)?.map(|range| (range, warmth)))
     }
 
-    /// Reads whole batches from `offset` on; blocks on the disk when they are old.
-    pub(crate) fn read(range: &Range, offset: i64, max_bytes: usize) -> io::Result<Bytes> {
-        range.batches_from(offset, max_bytes)
-    }
-
     /// Timestamp and offset of the first record at or after `timestamp`; blocks on the disk.
     pub(crate) fn offset_at(&self, timestamp: i64) -> io::Result<Option<(i64, i64)>> {
         let (ranges, start) = {
@@ -124,6 +122,7 @@ impl Partition {
 
     /// Brings everything appended so far to the disk; blocks on it.
     pub(crate) fn flush(&self, checkpoint: CheckpointWhen) -> io::Result<()> {
+        let _exclusive = self.rewriting();
         let flush = self.log().begin_flush(checkpoint)?;
         let done = flush.run();
         let mut log = self.log();
@@ -132,6 +131,16 @@ impl Partition {
             Err(_) => log.flush_failed(),
         }
         done
+    }
+
+    /// Keeps only the last record of each key in what is no longer written to; blocks on the disk, for long.
+    pub(crate) fn compact(&self, now_ms: i64, settings: &CompactionSettings) -> io::Result<()> {
+        let Some(compaction) = self.log().begin_compaction(now_ms, settings)? else {
+            return Ok(());
+        };
+        let compacted = compaction.run()?;
+        let _exclusive = self.rewriting();
+        self.log().end_compaction(compacted)
     }
 
     /// Has `notify` called whenever the log grows, until the subscription is dropped.
@@ -172,6 +181,11 @@ impl Partition {
         for notify in self.waiting().iter() {
             notify.notify_one();
         }
+    }
+
+    /// A flush must not write down what a compaction is just replacing.
+    fn rewriting(&self) -> MutexGuard<'_, ()> {
+        self.rewriting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use crate::config::RetentionDefaults;
-use crate::storage::log::LogSettings;
+use crate::storage::log::{CompactionSettings, LogSettings};
 
 /// Kafka's own default: a mebibyte of records and the batch's header.
 const DEFAULT_MAX_MESSAGE_BYTES: i64 = 1_048_588;
-const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// What kind of value a setting takes; the numbers are DescribeConfigs' own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +176,7 @@ pub(crate) enum InvalidSetting {
 }
 
 /// A topic's settings: what it overrides, and what follows for its logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TopicSettings {
     overrides: BTreeMap<String, String>,
     log: LogSettings,
@@ -196,17 +197,17 @@ impl TopicSettings {
                 });
             }
         }
-        let number = |name: &str, fallback: i64| {
+        let value = |name: &str| {
             overrides
                 .get(name)
                 .cloned()
                 .or_else(|| Definition::of(name).map(|found| found.default_value(defaults)))
-                .and_then(|value| value.parse::<i64>().ok())
-                .unwrap_or(fallback)
+                .unwrap_or_default()
         };
-        let deletes = overrides
-            .get("cleanup.policy")
-            .is_none_or(|policy| policy.split(',').any(|word| word.trim() == "delete"));
+        let number = |name: &str, fallback: i64| value(name).parse::<i64>().unwrap_or(fallback);
+        let policy = value("cleanup.policy");
+        let has = |wanted: &str| policy.split(',').any(|word| word.trim() == wanted);
+        let deletes = has("delete");
         let limit = |value: i64| Some(value).filter(|value| deletes && *value >= 0);
         let log = LogSettings {
             segment_bytes: number("segment.bytes", 1).unsigned_abs(),
@@ -215,6 +216,11 @@ impl TopicSettings {
             retention_bytes: limit(number("retention.bytes", -1)).map(i64::unsigned_abs),
             max_message_bytes: usize::try_from(number("max.message.bytes", DEFAULT_MAX_MESSAGE_BYTES))
                 .unwrap_or(usize::MAX),
+            compaction: has("compact").then(|| CompactionSettings {
+                min_dirty_ratio: value("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+                min_lag_ms: number("min.compaction.lag.ms", 0),
+                tombstone_ms: number("delete.retention.ms", DAY_MS),
+            }),
         };
         Ok(Self { overrides, log })
     }
@@ -260,6 +266,7 @@ mod tests {
     fn a_compacted_topic_is_not_cut_by_age() {
         let found = settings(&[("cleanup.policy", "compact"), ("retention.ms", "5")]).unwrap();
         assert_eq!(found.log().retention_ms, None);
+        assert!(found.log().compaction.is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::closing::ClosedElsewhere;
 use super::context::Context;
 
 /// How long a question to the cluster may take.
@@ -55,14 +56,14 @@ pub(crate) type ReplicaCounts = Vec<usize>;
 /// A handle on the cluster. Making one asks nothing of it.
 pub(crate) struct Cluster {
     bootstrap_servers: String,
-    admin: Arc<AdminClient<Context>>,
+    admin: Arc<ClosedElsewhere<AdminClient<Context>>>,
 }
 
 impl Cluster {
     pub(crate) fn new(bootstrap_servers: &str) -> Result<Self, ClusterError> {
         let mut config = client_config(bootstrap_servers, "ksqldb-admin");
         config.set("queue.buffering.max.kbytes", "1024");
-        let admin = AdminClient::from_config_and_context(&config, Context::new()).map_err(|source| {
+        let admin = AdminClient::from_config_and_context(&config, Context).map_err(|source| {
             ClusterError::Client {
                 bootstrap_servers: bootstrap_servers.to_owned(),
                 source,
@@ -70,7 +71,7 @@ impl Cluster {
         })?;
         Ok(Self {
             bootstrap_servers: bootstrap_servers.to_owned(),
-            admin: Arc::new(admin),
+            admin: Arc::new(ClosedElsewhere::new(admin)),
         })
     }
 

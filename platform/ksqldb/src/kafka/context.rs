@@ -3,27 +3,10 @@
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::TopicPartitionList;
-use tokio::sync::watch;
+use rdkafka::error::KafkaError;
 
-/// Hands librdkafka's log to `tracing` and counts the answers to commits.
-pub(crate) struct Context {
-    commits_answered: watch::Sender<u64>,
-}
-
-impl Context {
-    pub(crate) fn new() -> Self {
-        Self {
-            commits_answered: watch::Sender::new(0),
-        }
-    }
-
-    /// How many commits the broker has answered, with whatever result.
-    pub(crate) fn commits_answered(&self) -> watch::Receiver<u64> {
-        self.commits_answered.subscribe()
-    }
-}
+/// Hands librdkafka's log to `tracing`.
+pub(crate) struct Context;
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -36,15 +19,7 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(error) = result {
-            // The next commit covers this one, and a restart repeats records rather than losing any.
-            tracing::warn!("cannot commit a query's position: {error}");
-        }
-        self.commits_answered.send_modify(|count| *count += 1);
-    }
-}
+impl ConsumerContext for Context {}
 
 /// Passes a log line of librdkafka on. Lost connections are routine while a broker restarts, so what
 /// librdkafka calls an error is a warning here.

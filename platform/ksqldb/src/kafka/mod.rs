@@ -2,6 +2,7 @@
 //!
 //! Knows records, topics and offsets; knows nothing of SQL.
 
+mod closing;
 mod cluster;
 mod context;
 mod producer;

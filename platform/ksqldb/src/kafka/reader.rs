@@ -17,12 +17,13 @@ use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Record;
+use super::closing::ClosedElsewhere;
 use super::cluster::Cluster;
 use super::context::Context;
+use super::{GroupConsumer, Record};
 
 /// How long the others wait for a partition that should have old records and shows none
 /// (compaction and transactions leave holes that look so).
@@ -92,37 +93,16 @@ impl Lane {
     }
 }
 
-/// Holds the consumer, and closes it on a thread of its own: closing blocks until the broker has answered.
-/// Nothing depends on the end of that thread, so nobody waits for it.
-struct Consuming(Option<Arc<StreamConsumer<Context>>>);
-
-impl Consuming {
-    fn get(&self) -> &StreamConsumer<Context> {
-        self.0.as_ref().expect("the consumer is only taken by `drop`")
-    }
-}
-
-impl Drop for Consuming {
-    fn drop(&mut self) {
-        let consumer = self.0.take();
-        let closing = std::thread::Builder::new().name("consumer-close".to_owned());
-        if let Err(error) = closing.spawn(move || drop(consumer)) {
-            tracing::warn!("a consumer was closed on a thread of the server: {error}");
-        }
-    }
-}
-
 /// Reads several partitions as one sequence.
 pub(crate) struct Reader {
     // Before the consumer: each lane holds on to it, and the last one to let go closes it.
     lanes: Vec<Lane>,
-    commits_answered: watch::Receiver<u64>,
-    consumer: Consuming,
+    consumer: ClosedElsewhere<Arc<GroupConsumer>>,
 }
 
 impl Reader {
     /// A consumer for a group, that reads nothing yet but can be asked for the group's positions.
-    pub(crate) fn consumer(cluster: &Cluster, group: &str) -> KafkaResult<StreamConsumer<Context>> {
+    pub(crate) fn consumer(cluster: &Cluster, group: &str) -> KafkaResult<GroupConsumer> {
         let mut config = cluster.client_config("ksqldb-query");
         config
             .set("group.id", group)
@@ -140,11 +120,11 @@ impl Reader {
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.min.messages", "2000")
             .set("queued.max.messages.kbytes", "2048");
-        StreamConsumer::from_config_and_context(&config, Context::new())
+        StreamConsumer::from_config_and_context(&config, Context)
     }
 
     /// Begins to read.
-    pub(crate) fn open(consumer: StreamConsumer<Context>, starts: &[StartingPoint]) -> KafkaResult<Self> {
+    pub(crate) fn open(consumer: GroupConsumer, starts: &[StartingPoint]) -> KafkaResult<Self> {
         let consumer = Arc::new(consumer);
         let mut assignment = TopicPartitionList::with_capacity(starts.len());
         for start in starts {
@@ -175,10 +155,8 @@ impl Reader {
             })
             .collect::<KafkaResult<Vec<_>>>()?;
         consumer.assign(&assignment)?;
-        let commits_answered = consumer.client().context().commits_answered();
         Ok(Self {
-            consumer: Consuming(Some(consumer)),
-            commits_answered,
+            consumer: ClosedElsewhere::new(consumer),
             lanes,
         })
     }
@@ -224,54 +202,37 @@ impl Reader {
             .collect()
     }
 
-    /// Commits positions for the group; the answer is only counted.
-    /// The newest timestamp goes along, so that a restart knows how far back the state reaches.
+    /// Commits positions for the group, without waiting for the answer. A commit that fails is made up for by the
+    /// next one, and after a crash by reading again.
     pub(crate) fn commit(&self, positions: &[Position]) -> KafkaResult<()> {
-        // A query that is never idle never waits; the answers to its earlier commits are taken here.
-        let mut task = TaskContext::from_waker(Waker::noop());
-        let mut events = self.consumer.get().stream();
-        while let Poll::Ready(Some(event)) = Pin::new(&mut events).poll_next(&mut task) {
-            accept(event.map(drop))?;
-        }
-        let mut offsets = TopicPartitionList::with_capacity(positions.len());
-        for position in positions {
-            let mut element = offsets.add_partition(&position.topic, position.partition);
-            element.set_offset(Offset::Offset(position.offset))?;
-            if let Some(newest) = position.newest_timestamp {
-                element.set_metadata(newest.to_string());
-            }
-        }
-        self.consumer.get().commit(&offsets, CommitMode::Async)
+        self.consumer.commit(&offsets(positions)?, CommitMode::Async)
     }
 
-    /// Commits positions and waits for the answer, at most so long.
+    /// Commits positions for the group and waits for the answer, at most so long.
     pub(crate) async fn commit_and_wait(
-        &mut self,
+        &self,
         positions: &[Position],
         deadline: Duration,
     ) -> KafkaResult<()> {
-        self.commits_answered.borrow_and_update();
-        self.commit(positions)?;
-        let Self {
-            consumer,
-            commits_answered,
-            ..
-        } = self;
-        let mut events = consumer.get().stream();
-        // The answer is delivered by polling the consumer's own events.
-        let serve_events = poll_fn(|task| {
-            while Pin::new(&mut events).poll_next(task).is_ready() {}
-            Poll::<()>::Pending
-        });
-        let answer = async {
-            tokio::select! {
-                _ = commits_answered.changed() => {}
-                () = serve_events => {}
-            }
+        let offsets = offsets(positions)?;
+        let consumer = Arc::clone(&self.consumer);
+        let (answer, answered) = oneshot::channel();
+        // The call blocks for as long as the broker is away, and the runtime waits for its own blocking threads when
+        // the process ends; so this is a thread that nobody waits for.
+        let committing = move || {
+            // Whoever gave up waiting does not want the answer.
+            let _ = answer.send(consumer.commit(&offsets, CommitMode::Sync));
         };
-        // Without an answer the restart repeats what was not committed.
-        let _ = timeout(deadline, answer).await;
-        Ok(())
+        let thread = std::thread::Builder::new().name("kafka-commit".to_owned());
+        if let Err(error) = thread.spawn(committing) {
+            tracing::warn!("a position is not committed: {error}");
+            return Ok(());
+        }
+        match timeout(deadline, answered).await {
+            Ok(Ok(result)) => result,
+            // Without an answer, a restart reads again what was not committed.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
     }
 
     /// Takes the next record of every lane that has one ready.
@@ -290,7 +251,7 @@ impl Reader {
     /// Waits until an empty lane has a record.
     async fn wait(&mut self) -> KafkaResult<()> {
         let (index, record) = {
-            let mut events = self.consumer.get().stream();
+            let mut events = self.consumer.stream();
             let mut waiting: Vec<_> = self
                 .lanes
                 .iter()
@@ -339,6 +300,20 @@ impl Reader {
             Arrival::New(record)
         })
     }
+}
+
+/// Positions as Kafka takes them. The newest timestamp goes along, so that a restart knows how far back the
+/// state reaches.
+fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
+    let mut offsets = TopicPartitionList::with_capacity(positions.len());
+    for position in positions {
+        let mut element = offsets.add_partition(&position.topic, position.partition);
+        element.set_offset(Offset::Offset(position.offset))?;
+        if let Some(newest) = position.newest_timestamp {
+            element.set_metadata(newest.to_string());
+        }
+    }
+    Ok(offsets)
 }
 
 /// Sorts out errors: what librdkafka recovers from by itself is not one.

@@ -54,7 +54,7 @@ impl Log {
     }
 
     /// Removes the first `count` segments, never the one being written.
-    fn drop_first(&mut self, count: usize) -> io::Result<()> {
+    pub(super) fn drop_first(&mut self, count: usize) -> io::Result<()> {
         for _ in 0..count.min(self.segments.len() - 1) {
             let start = self.segments[1].base_offset;
             self.start_offset = self.start_offset.max(start);

@@ -14,6 +14,7 @@ fn settings() -> LogSettings {
         retention_ms: None,
         retention_bytes: None,
         max_message_bytes: 1_000_000,
+        compaction: None,
     }
 }
 
@@ -206,6 +207,112 @@ fn a_batch_over_the_limit_is_refused_and_changes_nothing() {
     let refused = log.append(&batch, &small);
     assert!(matches!(refused, Err(AppendError::TooLarge { limit: 100, .. })));
     assert_eq!(log.next_offset(), 0);
+}
+
+const COMPACTION: CompactionSettings = CompactionSettings {
+    min_dirty_ratio: 0.5,
+    min_lag_ms: 0,
+    tombstone_ms: 10_000,
+};
+
+fn compact(log: &mut Log, now_ms: i64) -> bool {
+    let Some(compaction) = log.begin_compaction(now_ms, &COMPACTION).unwrap() else {
+        return false;
+    };
+    let compacted = compaction.run().unwrap();
+    log.end_compaction(compacted).unwrap();
+    true
+}
+
+/// The records a consumer sees: offset, key, and whether it is a tombstone.
+fn keyed_records(log: &Log) -> Vec<(i64, String, bool)> {
+    let mut found = Vec::new();
+    let mut offset = log.start_offset();
+    while let Some(range) = log.range_at(offset).unwrap() {
+        let bytes = range.batches_from(offset, 10_000).unwrap();
+        if bytes.is_empty() {
+            offset = range.next_offset;
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let header = BatchHeader::parse_whole(rest).unwrap();
+            for record in super::super::batch::records(&header, rest).unwrap() {
+                let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
+                found.push((record.offset, key, record.is_tombstone));
+            }
+            offset = header.next_offset();
+            rest = &rest[header.size..];
+        }
+    }
+    found
+}
+
+#[test]
+fn compaction_keeps_the_last_record_of_each_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    for number in 0..100 {
+        let value = if number == 41 { "" } else { "value" };
+        let batch = Sample::of(&[value])
+            .keyed(&format!("key {}", number % 5))
+            .at(number)
+            .encode();
+        log.append(&batch, &settings()).unwrap();
+    }
+    // A key that is written once, in the beginning, stays; one that was deleted goes in the end.
+    let closed_to = log.active().base_offset;
+    assert!(closed_to > 50);
+    assert!(compact(&mut log, 100));
+    let left = keyed_records(&log);
+    assert!(left.len() < 5 + (100 - closed_to) as usize + 1, "{}", left.len());
+    for key in 0..5 {
+        let name = format!("key {key}");
+        let last = left.iter().rev().find(|(_, found, _)| *found == name).unwrap();
+        assert_eq!(last.0, 95 + key);
+        let closed = left
+            .iter()
+            .filter(|(offset, found, _)| *found == name && *offset < closed_to);
+        assert!(closed.count() <= 1);
+    }
+    assert!(!compact(&mut log, 100), "nothing new to compact");
+    // Every offset can still be asked for.
+    for offset in log.start_offset()..=log.next_offset() {
+        log.range_at(offset).unwrap();
+    }
+    sync(&mut log);
+    let (again, recovery) = Log::open(folder.path()).unwrap();
+    assert_eq!(recovery, Recovery::default());
+    assert_eq!(again.next_offset(), 100);
+    assert_eq!(keyed_records(&again), left);
+    // Without the written indexes it is the same.
+    for (_, path) in segment::list(folder.path()).unwrap() {
+        let _ = fs::remove_file(path.with_extension("index"));
+    }
+    assert_eq!(keyed_records(&open(folder.path())), left);
+}
+
+#[test]
+fn tombstones_stay_for_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    let write = |log: &mut Log, key: &str, value: &str| {
+        let batch = Sample::of(&[value]).keyed(key).at(1000).encode();
+        log.append(&batch, &settings()).unwrap();
+    };
+    write(&mut log, "gone", "value");
+    write(&mut log, "gone", "");
+    for number in 0..30 {
+        write(&mut log, &format!("other {number}"), "value");
+    }
+    assert!(compact(&mut log, 2000));
+    let gone = |log: &Log| keyed_records(log).into_iter().find(|(_, key, _)| key == "gone");
+    assert_eq!(gone(&log), Some((1, "gone".to_owned(), true)));
+    for number in 0..60 {
+        write(&mut log, &format!("more {number}"), "value");
+    }
+    assert!(compact(&mut log, 20_000));
+    assert_eq!(gone(&log), None);
+    assert_eq!(keyed_records(&log).len(), 90);
 }
 
 proptest! {

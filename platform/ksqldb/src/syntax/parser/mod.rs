@@ -3,6 +3,7 @@
 //! This file holds the cursor that every part shares; the grammar's parts are in the files beside it.
 
 mod expressions;
+mod primaries;
 mod query;
 mod statements;
 #[cfg(test)]

@@ -1,0 +1,308 @@
+//! What goes wrong on a machine: a full disk, an osqueryd that does not want to end, an impatient user, a user
+//! who is not root, a state folder that vanishes.
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use support::{NativeStack, UP, World, eventually, processes_with, signal};
+
+/// A program in the place of osqueryd that does nothing and cannot be asked to end.
+fn stubborn(folder: &Path) -> String {
+    let path = folder.join("stubborn");
+    fs::write(&path, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done\n").expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    path.display().to_string()
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let stack = NativeStack::new();
+    let osqueryd = stubborn(stack.world.home());
+    let up = stack
+        .world
+        .start(("A", "B"), &[&UP[..], &["--osqueryd", &osqueryd]].concat());
+    eventually("the hosts run", Duration::from_secs(20), || {
+        stack
+            .processes()
+            .iter()
+            .filter(|process| process.contains("/bin/sh "))
+            .count()
+            == 2
+    });
+    let began = Instant::now();
+    signal(up.id(), Signal::INT);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        stack
+            .processes()
+            .iter()
+            .filter(|process| process.contains("/bin/sh "))
+            .count(),
+        2,
+        "the first signal is patient"
+    );
+    signal(up.id(), Signal::INT);
+    let output = up.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stack.world.shown(&output));
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "it took {:?}",
+        began.elapsed()
+    );
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn an_osqueryd_that_does_not_end_is_killed() {
+    let stack = NativeStack::new();
+    let osqueryd = stubborn(stack.world.home());
+    let output = stack
+        .world
+        .output(&[&UP[..], &["--osqueryd", &osqueryd, "--timeout", "1s"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(14), "{stderr}");
+    assert!(stderr.contains("was not healthy within 1.0 s"), "{stderr}");
+    assert!(
+        stderr.contains("probe: first record in topic `processes`"),
+        "{stderr}"
+    );
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn a_state_folder_that_vanishes_ends_the_stack() {
+    let stack = NativeStack::up();
+    fs::remove_dir_all(stack.world.project()).expect("the folder");
+    eventually("everything has ended", Duration::from_secs(30), || {
+        stack.processes().is_empty()
+    });
+}
+
+/// Runs a script on a disk of its own, of this size.
+fn on_a_disk_of(size: &str, folder: &Path, script: &str) -> String {
+    let mounted = format!(
+        "mount -t tmpfs -o size={size} none '{0}' && cd '{0}' && {script}",
+        folder.display()
+    );
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &mounted])
+        .env("OSQDEMO", env!("CARGO_BIN_EXE_osqdemo"))
+        .env("OSQDEMO_HOME", folder.join("home"))
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("unshare runs");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[test]
+fn a_disk_that_is_full_before() {
+    let world = World::new();
+    let text = on_a_disk_of("8m", world.home(), "\"$OSQDEMO\" up; echo exit $?; ls -A home");
+    assert!(text.contains("exit 10"), "{text}");
+    assert!(text.contains("at least 64 MiB are needed"), "{text}");
+    assert!(
+        text.contains("hint: free some space, or set `OSQDEMO_HOME`"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("osqdemo\n"),
+        "the project's folder is left: {text}"
+    );
+}
+
+#[test]
+fn a_disk_that_fills_up() {
+    let stack = NativeStack::new();
+    let folder = stack.world.home();
+    let script = "\"$OSQDEMO\" up --port broker=0 --port ksqldb-server=0; echo up $?; \
+                  dd if=/dev/zero of=filler bs=64k 2>/dev/null; \
+                  \"$OSQDEMO\" ps; echo ps $?; \"$OSQDEMO\" down; echo down $?; \
+                  rm filler; \"$OSQDEMO\" up; echo up again $?; \"$OSQDEMO\" down --volumes; echo end $?; ls -A home";
+    let text = on_a_disk_of("400m", folder, script);
+    for told in ["up 0\n", "ps 0\n", "down 0\n", "up again 0\n", "end 0\n"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let home = format!("OSQDEMO_HOME={}", folder.join("home").display());
+    assert!(processes_with(&home).is_empty(), "{:#?}", processes_with(&home));
+}
+
+#[test]
+fn root_is_not_needed() {
+    if !rustix::process::getuid().is_root() {
+        // Then every other test shows it.
+        return;
+    }
+    let stack = NativeStack::new();
+    // The user must be able to reach the programs, wherever the repository is.
+    let folder = stack.world.home().join("programs");
+    fs::create_dir(&folder).expect("a folder");
+    let built = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
+        .parent()
+        .expect("a folder");
+    for program in ["osqdemo", "osqdemo-agent", "confluent-ext"] {
+        fs::copy(built.join(program), folder.join(program)).expect("a copy");
+    }
+    let home = stack.world.home().join("user");
+    fs::create_dir(&home).expect("a folder");
+    std::os::unix::fs::chown(&home, Some(4711), Some(4711)).expect("its owner");
+    fs::set_permissions(stack.world.home(), fs::Permissions::from_mode(0o755)).expect("its mode");
+    let run = |arguments: &[&str]| {
+        let output = Command::new("setpriv")
+            .args(["--reuid=4711", "--regid=4711", "--clear-groups"])
+            .arg(folder.join("osqdemo"))
+            .args(arguments)
+            .env("OSQDEMO_HOME", &home)
+            .stdin(Stdio::null())
+            .output()
+            .expect("setpriv runs");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stack.world.shown(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    run(&UP);
+    assert_eq!(run(&["exec", "host1", "hostname"]).trim(), "host1");
+    run(&[
+        "exec",
+        "host1",
+        "--",
+        "sh",
+        "-c",
+        "echo mine >file && test \"$(id -u)\" = 0",
+    ]);
+    run(&["down", "--volumes"]);
+    let left = processes_with(&format!("OSQDEMO_HOME={}", home.display()));
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+#[test]
+fn a_served_broker_ends_with_its_input_or_a_signal() {
+    let world = World::new();
+    let data = world.home().join("data").display().to_string();
+    let serve = ["serve", "broker", "--data-dir", &data, "--listen", "127.0.0.1:0"];
+
+    let mut command = world.command(&[&serve[..], &["--until-stdin-closes"]].concat());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("its input");
+    input
+        .write_all(b"what is written is of no interest\n")
+        .expect("it reads");
+    assert!(child.try_wait().expect("its state").is_none());
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", world.shown(&output));
+
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let child = world.start(("A", "B"), &serve);
+        eventually("it has its data open", Duration::from_secs(20), || {
+            fs::read_dir("/proc/self/task").is_ok() && is_listening(child.id())
+        });
+        signal(child.id(), sent);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(code), "{}", world.shown(&output));
+    }
+}
+
+/// Whether a process has a socket that listens.
+fn is_listening(pid: u32) -> bool {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let sockets: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let link = fs::read_link(entry.path()).ok()?;
+            Some(
+                link.to_str()?
+                    .strip_prefix("socket:[")?
+                    .strip_suffix(']')?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    table.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(3) == Some(&"0A")
+            && fields
+                .get(9)
+                .is_some_and(|inode| sockets.iter().any(|own| own == inode))
+    })
+}
+
+#[test]
+fn a_port_that_cannot_be_served_is_an_error() {
+    let world = World::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let data = world.home().join("data").display().to_string();
+    let output = world.output(&["serve", "broker", "--data-dir", &data, "--listen", &address]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(13), "{stderr}");
+    assert!(
+        stderr.contains(&address) && stderr.contains("Address already in use"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_doctor_knows_a_running_project() {
+    let stack = NativeStack::up();
+    let document: Value = serde_json::from_str(&stack.succeed(&["--json", "doctor"])).expect("JSON");
+    let checks = document["checks"].as_array().expect("checks");
+    assert!(
+        checks.iter().all(|check| check["status"] != "fail"),
+        "{document:#}"
+    );
+    let ports: Vec<&Value> = checks
+        .iter()
+        .filter(|check| check["category"] == "ports")
+        .collect();
+    assert_eq!(ports.len(), 2);
+    assert!(
+        ports
+            .iter()
+            .all(|check| check["message"] == "in use by this project"),
+        "{document:#}"
+    );
+    let isolation = checks
+        .iter()
+        .find(|check| check["name"] == "isolation")
+        .expect("it");
+    assert_eq!(isolation["status"], "pass", "{document:#}");
+
+    // Another project that remembers the same port cannot have it.
+    let other = stack.world.home().join("other");
+    fs::create_dir(&other).expect("a folder");
+    let remembered = stack.world.project().join("project.json");
+    fs::copy(remembered, other.join("project.json")).expect("a copy");
+    let output = stack.world.output(&["-p", "other", "doctor"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{stdout}");
+    assert!(
+        stdout.contains(&format!("in use by process {}", stack.pid("broker"))),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("hint: `osqdemo --project osqdemo down` stops that project"),
+        "{stdout}"
+    );
+}
