@@ -393,3 +393,25 @@ fn free_port(service: &ServiceName) -> std::result::Result<u16, RequestError> {
             source,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_port_argument_is_read_or_refused(text in "(broker|host1|x)?=?\\PC{0,8}") {
+            let stack = Stack::lite().expect("the embedded stack");
+            match parse_ports(&stack, std::slice::from_ref(&text)) {
+                Ok(ports) => {
+                    let (name, port) = ports.iter().next().expect("one port");
+                    prop_assert_eq!(text.parse::<String>().expect("itself"), format!("{name}={}", text.split_once('=').expect("a sign").1));
+                    prop_assert_eq!(text.split_once('=').expect("a sign").1.parse::<u16>(), Ok(*port));
+                }
+                Err(failure) => prop_assert_eq!(failure.diagnosis().exit_code(), ExitCode::Usage),
+            }
+        }
+    }
+}

@@ -64,6 +64,11 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
     wanted.remembered.save(&project.folder)?;
+    for line in plan.to_string().lines() {
+        context.reporter.emit(Event::Detail {
+            text: format!("plan: {line}"),
+        });
+    }
     tell_isolation(&context, &wanted, &plan);
 
     let execution = Execution::new(ExecutionSettings {
