@@ -1,8 +1,9 @@
 //! Text to dates and times, by a pattern.
 //!
-//! What the text does not say comes from 1970-01-01T00:00. A day beyond the end of its month is the
+//! What the text of a timestamp does not say comes from 1970-01-01T00:00. A day beyond the end of its month is the
 //! month's last one, as Java's "smart" resolution has it.
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
@@ -25,40 +26,54 @@ struct Parsed {
 impl Pattern {
     /// The text as milliseconds since the epoch, in the given zone unless the text names one.
     pub(crate) fn parse_timestamp(&self, text: &str, zone: &TimeZone) -> Result<i64, FunctionError> {
-        self.parsed(text, |parsed| {
-            let local = DateTime::from_parts(parsed.date()?, parsed.time()?);
-            let timestamp = match (&parsed.offset, &parsed.zone) {
-                (Some(offset), _) => offset.to_timestamp(local),
-                (None, named) => named
-                    .as_ref()
-                    .unwrap_or(zone)
-                    .to_ambiguous_timestamp(local)
-                    .compatible(),
-            };
-            timestamp.ok().map(|timestamp| timestamp.as_millisecond())
-        })
+        let parsed = self.read(text)?;
+        let timestamp = parsed.timestamp(zone).ok_or_else(|| self.misfit(text))?;
+        Ok(timestamp.as_millisecond())
     }
 
-    /// The text as a date.
+    /// The text as a date, which it has to say wholly and without a time.
     pub(super) fn parse_date(&self, text: &str) -> Result<Date, FunctionError> {
-        self.parsed(text, Parsed::date)
-    }
-
-    /// The text as a time of day.
-    pub(super) fn parse_time(&self, text: &str) -> Result<Time, FunctionError> {
-        self.parsed(text, Parsed::time)
-    }
-
-    fn parsed<T>(&self, text: &str, resolve: impl FnOnce(&Parsed) -> Option<T>) -> Result<T, FunctionError> {
-        let mut parsed = Parsed::default();
-        let rest = read_items(&self.items, text, &mut parsed);
-        let resolved = rest.filter(|rest| rest.is_empty()).and_then(|_| resolve(&parsed));
-        resolved.ok_or_else(|| {
-            FunctionError::new(format!(
-                "`{text}` does not fit the date pattern `{}`",
+        let parsed = self.read(text)?;
+        if parsed.says_time() {
+            return Err(FunctionError::new(format!(
+                "the date pattern `{}` contains a time field",
                 self.source
-            ))
-        })
+            )));
+        }
+        let date = if parsed.says_whole_date() {
+            parsed.date()
+        } else {
+            None
+        };
+        date.ok_or_else(|| self.misfit(text))
+    }
+
+    /// The text as a time of day, at least its hour, without a date.
+    pub(super) fn parse_time(&self, text: &str) -> Result<Time, FunctionError> {
+        let parsed = self.read(text)?;
+        if parsed.says_date() {
+            return Err(FunctionError::new(format!(
+                "the time pattern `{}` contains a date field",
+                self.source
+            )));
+        }
+        let time = if parsed.says_hour() { parsed.time() } else { None };
+        time.ok_or_else(|| self.misfit(text))
+    }
+
+    fn read(&self, text: &str) -> Result<Parsed, FunctionError> {
+        let mut parsed = Parsed::default();
+        match read_items(&self.items, text, &mut parsed) {
+            Some("") => Ok(parsed),
+            _ => Err(self.misfit(text)),
+        }
+    }
+
+    fn misfit(&self, text: &str) -> FunctionError {
+        FunctionError::new(format!(
+            "`{text}` does not fit the date pattern `{}`",
+            self.source
+        ))
     }
 }
 
@@ -79,6 +94,52 @@ impl Parsed {
                 Some(())
             }
         }
+    }
+
+    fn says(&self, fields: &[Field]) -> bool {
+        self.numbers.iter().any(|(field, _)| fields.contains(field))
+    }
+
+    fn says_year(&self) -> bool {
+        self.says(&[Field::Year, Field::YearOfEra])
+    }
+
+    fn says_date(&self) -> bool {
+        let numbers = [Field::Quarter, Field::Month, Field::Day, Field::DayOfYear];
+        self.says_year() || self.says(&numbers) || self.weekday.is_some() || self.is_common_era.is_some()
+    }
+
+    fn says_whole_date(&self) -> bool {
+        let day = self.says(&[Field::DayOfYear]) || (self.says(&[Field::Month]) && self.says(&[Field::Day]));
+        self.says_year() && day
+    }
+
+    fn says_hour(&self) -> bool {
+        let whole = [
+            Field::Hour,
+            Field::ClockHour,
+            Field::MillisecondOfDay,
+            Field::NanosecondOfDay,
+        ];
+        self.says(&whole) || self.says(&[Field::HalfDayHour, Field::HalfDayClockHour])
+    }
+
+    fn says_time(&self) -> bool {
+        let parts = self.fraction.is_some() || self.is_afternoon.is_some();
+        parts || self.says_hour() || self.says(&[Field::Minute, Field::Second, Field::Nanosecond])
+    }
+
+    fn timestamp(&self, zone: &TimeZone) -> Option<Timestamp> {
+        let local = DateTime::from_parts(self.date()?, self.time()?);
+        let timestamp = match (&self.offset, &self.zone) {
+            (Some(offset), _) => offset.to_timestamp(local),
+            (None, named) => named
+                .as_ref()
+                .unwrap_or(zone)
+                .to_ambiguous_timestamp(local)
+                .compatible(),
+        };
+        timestamp.ok()
     }
 
     fn date(&self) -> Option<Date> {
@@ -353,7 +414,6 @@ fn read_zone(text: &str) -> Option<(TimeZone, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::super::format::Moment;

@@ -422,6 +422,10 @@ fn refusals_name_the_place_and_the_token() {
             "line 1:41: Escape character must be a single character",
         ),
         (
+            "DEFINE 7up='x';",
+            "line 1:8: mismatched input '7up' expecting the name of a variable",
+        ),
+        (
             "LIST ALL STREAMS;",
             "line 1:10: mismatched input 'STREAMS' expecting 'TOPICS'",
         ),
