@@ -102,10 +102,16 @@ pub(crate) fn widen(typed: Typed, target: Option<&SqlType>) -> Expr {
     if from == to {
         return typed.expr;
     }
-    match cast_between(from, to) {
-        Some(cast) => Expr::Cast(Box::new(cast), Box::new(typed.expr)),
-        None => typed.expr,
+    let Some(cast) = cast_between(from, to) else {
+        return typed.expr;
+    };
+    // A literal is converted once; if it cannot be, every row is told so.
+    if let Expr::Constant(value) = &typed.expr
+        && let Ok(value) = cast.apply(value)
+    {
+        return Expr::Constant(value);
     }
+    Expr::Cast(Box::new(cast), Box::new(typed.expr))
 }
 
 struct Compiler<'a> {
