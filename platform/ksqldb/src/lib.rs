@@ -7,13 +7,13 @@
 //! - [`functions`]: the scalar functions;
 //! - [`metastore`]: the sources that were declared;
 //! - [`plan`]: a statement's meaning, checked: what it reads, computes and writes;
-//! - [`expression`]: typed expressions, and their evaluation over a row;
+//! - `expression`: typed expressions, and their evaluation over a row;
 //! - [`serde`]: rows to and from the bytes of records;
 //! - [`task`]: a running plan: records in, rows and records out.
 //!
 //! Nothing in here knows osquery, the CLI or the other services beyond Kafka's public protocol.
 
-pub mod expression;
+mod expression;
 pub mod functions;
 pub mod metastore;
 pub mod plan;

@@ -43,8 +43,7 @@ impl Scope {
             return Err(PlanError::at(position, message));
         };
         let others: Vec<_> = matches.map(|(_, column)| column).collect();
-        // A synthetic key has no source and hides nothing: it wins over none, and none over it.
-        if others.is_empty() || first.source.is_none() {
+        if others.is_empty() {
             return Ok(index);
         }
         let candidates: Vec<String> = std::iter::once(first)

@@ -114,13 +114,8 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
     let value = Encoder::new(target.value_format, value_wrapping, target.schema.value());
     let (key_row, value_row) = row.split_at(key_columns);
     let failed = |error: crate::serde::SerdeError| PlanError::new(error.reason);
-    let key_is_null = key_row.iter().all(Value::is_null);
     Ok(OutputRecord {
-        key: if key_is_null {
-            None
-        } else {
-            key.encode(key_row).map_err(failed)?
-        },
+        key: key.encode(key_row).map_err(failed)?,
         value: value.encode(value_row).map_err(failed)?,
         timestamp,
     })

@@ -63,6 +63,12 @@ pub(super) fn check_schema(
 ) -> Result<(), PlanError> {
     let key: Vec<_> = schema.key().collect();
     let value: Vec<_> = schema.value().collect();
+    if let Some(column) = key.iter().find(|column| contains_map(&column.sql_type)) {
+        return Err(PlanError::new(format!(
+            "Map keys, including types that contain maps, are not supported as they may lead to unexpected behavior due to inconsistent serialization. Key column name: `{}`. Column type: {}. See https://github.com/confluentinc/ksql/issues/6621 for more.",
+            column.name, column.sql_type
+        )));
+    }
     check_columns(key_format, &key).map_err(|error| {
         PlanError::new(format!(
             "Key format does not support schema.\nformat: {key_format}\nreason: {error}"
@@ -74,6 +80,15 @@ pub(super) fn check_schema(
         ))
     })?;
     Ok(())
+}
+
+fn contains_map(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Map(..) => true,
+        SqlType::Array(element) => contains_map(element),
+        SqlType::Struct(fields) => fields.iter().any(|field| contains_map(&field.sql_type)),
+        _ => false,
+    }
 }
 
 fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>), PlanError> {

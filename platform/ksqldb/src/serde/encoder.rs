@@ -33,12 +33,12 @@ impl Encoder {
         if self.columns.is_empty() {
             return Ok(None);
         }
+        if self.bare && values[0].is_null() {
+            return Ok(None);
+        }
         match self.format {
             Format::None => Ok(None),
             Format::Json if self.bare => {
-                if values[0].is_null() {
-                    return Ok(None);
-                }
                 let mut bytes = Vec::new();
                 json::write_value(&values[0], &self.columns[0].1, &mut bytes);
                 Ok(Some(bytes))

@@ -13,7 +13,7 @@ use crate::syntax::ast::JoinKind;
 use crate::value::{Row, Value};
 
 /// A side of a join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
@@ -33,15 +33,37 @@ struct Waiting {
     row: StoredRow,
 }
 
+/// The rows of one side.
+#[derive(Debug)]
+struct Half {
+    store: WindowStore,
+    /// The rows without a partner whose window is open, the one that closes first at the front.
+    waiting: BTreeMap<(i64, JoinKey), Vec<Waiting>>,
+}
+
+impl Half {
+    fn new(join: &JoinStep) -> Self {
+        Self {
+            store: WindowStore::new(join.retention_ms()),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// The time of the waiting row whose window closes first.
+    fn first_waiting(&self) -> Option<i64> {
+        self.waiting
+            .first_key_value()
+            .map(|((timestamp, _), _)| *timestamp)
+    }
+}
+
 /// The state of a join.
 #[derive(Debug)]
 pub(super) struct JoinState {
-    left: WindowStore,
-    right: WindowStore,
+    left: Half,
+    right: Half,
     /// The highest time of a row of either side.
     stream_time: i64,
-    /// The rows without a partner whose window is open.
-    waiting: BTreeMap<(i64, Side, JoinKey), Vec<Waiting>>,
     /// For packing rows.
     scratch: Vec<u8>,
 }
@@ -49,22 +71,22 @@ pub(super) struct JoinState {
 impl JoinState {
     pub(super) fn new(join: &JoinStep) -> Self {
         Self {
-            left: WindowStore::new(join.retention_ms()),
-            right: WindowStore::new(join.retention_ms()),
+            left: Half::new(join),
+            right: Half::new(join),
             stream_time: i64::MIN,
-            waiting: BTreeMap::new(),
             scratch: Vec::new(),
         }
     }
 
     /// How many rows both sides hold.
     pub(super) fn stored(&self) -> usize {
-        self.left.len() + self.right.len()
+        self.left.store.len() + self.right.store.len()
     }
 
     /// How many rows wait for a partner.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.values().map(Vec::len).sum()
+        let both = self.left.waiting.values().chain(self.right.waiting.values());
+        both.map(Vec::len).sum()
     }
 
     /// Takes a row of a side and gives `emit` what comes out.
@@ -77,24 +99,23 @@ impl JoinState {
         timestamp: i64,
         emit: &mut dyn FnMut(Joined<'_>),
     ) {
-        self.stream_time = self.stream_time.max(timestamp);
-        if timestamp == self.stream_time {
+        if timestamp >= self.stream_time {
+            self.stream_time = timestamp;
             self.close_windows(join, emit);
         }
         let Some(join_key) = JoinKey::of(&key) else {
             return;
         };
-        let (from, to) = window(join, side, timestamp);
-        let (other, other_side) = match side {
-            Side::Left => (&self.right, Side::Right),
-            Side::Right => (&self.left, Side::Left),
+        let (own, other) = match side {
+            Side::Left => (&mut self.left, &mut self.right),
+            Side::Right => (&mut self.right, &mut self.left),
         };
+        let (from, to) = window(join, side, timestamp);
         let mut found = false;
-        for (other_timestamp, other_row) in other.range(&join_key, from, to) {
+        for (other_timestamp, other_row) in other.store.range(&join_key, from, to) {
             found = true;
-            if !self.waiting.is_empty() {
-                self.waiting
-                    .remove(&(other_timestamp, other_side, join_key.clone()));
+            if !other.waiting.is_empty() {
+                other.waiting.remove(&(other_timestamp, join_key.clone()));
             }
             emit(Joined {
                 row: combine(join, side, &row, other_row),
@@ -104,51 +125,49 @@ impl JoinState {
         }
         let stored = StoredRow::new(&row, &mut self.scratch);
         if !found && keeps_lonely_rows(join.kind, side) {
-            let is_closed = match join.grace_ms {
-                Some(grace) => to.saturating_add(grace) < self.stream_time,
-                None => true,
-            };
-            if is_closed {
+            let is_open = join
+                .grace_ms
+                .is_some_and(|grace| to.saturating_add(grace) >= self.stream_time);
+            if is_open {
+                let rows = own.waiting.entry((timestamp, join_key.clone()));
+                rows.or_default().push(Waiting {
+                    key,
+                    row: stored.clone(),
+                });
+            } else {
                 emit(Joined {
                     row: lonely(join, side, &row),
                     timestamp,
                     key: &key,
                 });
-            } else {
-                let rows = self.waiting.entry((timestamp, side, join_key.clone()));
-                rows.or_default().push(Waiting {
-                    key,
-                    row: stored.clone(),
-                });
             }
         }
-        let own = match side {
-            Side::Left => &mut self.left,
-            Side::Right => &mut self.right,
-        };
-        own.insert(join_key, timestamp, stored);
+        own.store.insert(join_key, timestamp, stored);
     }
 
-    /// Lets go of the rows whose window has closed without a partner.
+    /// Lets go of the rows whose window has closed without a partner, in the order of their times.
     fn close_windows(&mut self, join: &JoinStep, emit: &mut dyn FnMut(Joined<'_>)) {
         let Some(grace) = join.grace_ms else {
             return;
         };
-        let closes = |timestamp: i64, side: Side| window(join, side, timestamp).1.saturating_add(grace);
-        let mut closed = Vec::new();
-        for place in self.waiting.keys() {
-            let (timestamp, side, _) = place;
-            let earliest = closes(*timestamp, Side::Left).min(closes(*timestamp, Side::Right));
-            if earliest >= self.stream_time {
-                break;
-            }
-            if closes(*timestamp, *side) < self.stream_time {
-                closed.push(place.clone());
-            }
-        }
-        for place in closed {
-            let (timestamp, side, _) = place;
-            for waiting in self.waiting.remove(&place).unwrap_or_default() {
+        let stream_time = self.stream_time;
+        let closed = |half: &Half, side: Side| {
+            let closes = |timestamp: &i64| window(join, side, *timestamp).1.saturating_add(grace);
+            half.first_waiting()
+                .filter(|timestamp| closes(timestamp) < stream_time)
+        };
+        loop {
+            let (side, half) = match (closed(&self.left, Side::Left), closed(&self.right, Side::Right)) {
+                (None, None) => return,
+                (Some(left), right) if right.is_none_or(|right| left <= right) => {
+                    (Side::Left, &mut self.left)
+                }
+                _ => (Side::Right, &mut self.right),
+            };
+            let Some(((timestamp, _), rows)) = half.waiting.pop_first() else {
+                return;
+            };
+            for waiting in rows {
                 let mut row = Row::new();
                 waiting.row.unpack(&mut row);
                 emit(Joined {

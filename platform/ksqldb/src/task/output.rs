@@ -61,11 +61,7 @@ impl Output<'_> {
                     },
                     _ => timestamp,
                 };
-                let key = if key_row.iter().all(Value::is_null) {
-                    Ok(None)
-                } else {
-                    key.encode(key_row)
-                };
+                let key = key.encode(key_row);
                 let value = if has_value {
                     value.encode(value_row)
                 } else {

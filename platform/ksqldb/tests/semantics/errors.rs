@@ -90,6 +90,10 @@ fn statements_that_cannot_be_planned() {
             "select a from s window tumbling (size 1 minute) emit changes;",
             "WINDOW is not supported yet",
         ),
+        (
+            "select count(*) from s emit changes;",
+            "Aggregate functions are not supported yet by this server. Got: COUNT",
+        ),
         ("select a from s emit final;", "EMIT FINAL is not supported yet"),
         (
             "create table x as select k, a from s;",
@@ -238,6 +242,10 @@ fn declarations_that_cannot_be_made() {
         (
             "create stream x (a int) with (kafka_topic='x', value_format='json', partitions=0);",
             "Invalid value 0 for property PARTITIONS",
+        ),
+        (
+            "create stream x (k map<varchar, int> key, a int) with (kafka_topic='x', format='json');",
+            "Map keys, including types that contain maps, are not supported",
         ),
         (
             "create stream x with (kafka_topic='x', value_format='json');",

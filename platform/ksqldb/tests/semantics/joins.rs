@@ -1,5 +1,7 @@
 //! Stream–stream joins: windows, times, outer rows, what is kept.
 
+use proptest::prelude::*;
+
 use crate::script::{Record, World};
 
 const SOURCES: &str = "
@@ -230,4 +232,72 @@ fn star_takes_all_columns_under_their_sources_names() {
     world.send(left(1, "1", "x"));
     world.send(right(2, "1", "y"));
     assert_eq!(world.written_to("J"), [r#"1|{"L_A":"x","R_ID":1,"R_B":"y"}@2"#]);
+}
+
+#[test]
+fn outer_rows_of_both_sides_come_in_the_order_of_their_times() {
+    let mut world = World::of(&format!(
+        "{SOURCES} select rowkey, a, b from l full join r within (0 milliseconds, 50 milliseconds) grace period 0 milliseconds
+         on l.id = r.id emit changes;"
+    ));
+    // A left row waits for 50 ms, a right row not at all.
+    world.send(left(100, "1", "x"));
+    world.send(right(110, "2", "y"));
+    world.send(right(111, "3", "z"));
+    assert_eq!(world.rows, [r#"[2, null, "y"]@110"#]);
+    world.send(left(200, "4", "end"));
+    assert_eq!(
+        world.rows[1..],
+        [r#"[1, "x", null]@100"#, r#"[3, null, "z"]@111"#]
+    );
+    assert_eq!(world.stored().1, 1);
+}
+
+proptest! {
+    #[test]
+    fn joins_are_what_their_definition_says(
+        records in proptest::collection::vec((any::<bool>(), 0..3_i64, 0..100_i64), 0..40),
+        before in 0..40_i64, after in 0..40_i64, kind in 0..4_usize
+    ) {
+        let (name, keeps_left, keeps_right) = [
+            ("inner", false, false), ("left", true, false), ("right", false, true), ("full", true, true),
+        ][kind];
+        let mut world = World::of(&format!(
+            "{SOURCES} select a, b from l {name} join r within ({before} milliseconds, {after} milliseconds)
+             grace period 1 second on l.id = r.id emit changes;"
+        ));
+        for (number, (is_left, key, time)) in records.iter().enumerate() {
+            let (key, label) = (key.to_string(), number.to_string());
+            world.send(if *is_left { left(*time, &key, &label) } else { right(*time, &key, &label) });
+        }
+        // Later than any window of the records; its own window stays open.
+        world.send(left(10_000, "9", "end"));
+
+        let mut expected = Vec::new();
+        let numbered = || records.iter().enumerate();
+        let meets = |(left_key, left_at): (i64, i64), (right_key, right_at): (i64, i64)| {
+            left_key == right_key && (left_at - before..=left_at + after).contains(&right_at)
+        };
+        for (number, (_, key, time)) in numbered().filter(|(_, record)| record.0) {
+            let partners: Vec<_> = numbered()
+                .filter(|(_, (is_left, other, other_at))| !is_left && meets((*key, *time), (*other, *other_at)))
+                .collect();
+            for (partner, (_, _, other_at)) in &partners {
+                expected.push(format!(r#"["{number}", "{partner}"]@{}"#, time.max(other_at)));
+            }
+            if partners.is_empty() && keeps_left {
+                expected.push(format!(r#"["{number}", null]@{time}"#));
+            }
+        }
+        for (number, (_, key, time)) in numbered().filter(|(_, record)| !record.0) {
+            let has_partner = numbered()
+                .any(|(_, (is_left, other, other_at))| *is_left && meets((*other, *other_at), (*key, *time)));
+            if !has_partner && keeps_right {
+                expected.push(format!(r#"[null, "{number}"]@{time}"#));
+            }
+        }
+        expected.sort();
+        world.rows.sort();
+        prop_assert_eq!(world.rows, expected);
+    }
 }
