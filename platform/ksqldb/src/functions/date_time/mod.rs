@@ -2,6 +2,7 @@
 
 mod format;
 mod parse;
+mod parsed;
 mod pattern;
 mod zone;
 
