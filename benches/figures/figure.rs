@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// One measured quantity.
 #[derive(Debug, Serialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     name: &'static str,
     unit: &'static str,
     median: f64,
@@ -22,7 +22,7 @@ pub struct Figure {
 /// What a median should be.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub(crate) enum Target {
     /// No more than this.
     AtMost(f64),
     /// No less than this.
@@ -31,13 +31,19 @@ pub enum Target {
 
 /// Every figure of a run.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     figures: Vec<Figure>,
 }
 
 impl Report {
     /// Adds a figure and shows it.
-    pub fn add(&mut self, name: &'static str, unit: &'static str, target: Option<Target>, samples: Vec<f64>) {
+    pub(crate) fn add(
+        &mut self,
+        name: &'static str,
+        unit: &'static str,
+        target: Option<Target>,
+        samples: Vec<f64>,
+    ) {
         let median = quantile(&samples, 0.5);
         let wanted = match target {
             Some(Target::AtMost(limit)) => format!("at most {limit}"),
@@ -60,19 +66,19 @@ impl Report {
     }
 
     /// Says something beside the figures.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         eprintln!("{text}");
     }
 
     /// The whole report as one JSON document.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let text = serde_json::to_string_pretty(self).unwrap_or_else(|error| error.to_string());
         println!("{text}");
     }
 }
 
 /// The value below which a share of the samples lies; 0 for no samples.
-pub fn quantile(samples: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);

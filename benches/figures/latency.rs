@@ -25,7 +25,7 @@ const FILES: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lines of a process and of a file it opens go in; the time until the joined row is at the client counts.
-pub fn measure(runs: usize, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     let stack = BenchStack::new()?;
     stack.up()?;
     let endpoints = stack.endpoints()?;

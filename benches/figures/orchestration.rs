@@ -6,7 +6,7 @@ use crate::figure::{Report, Target};
 use crate::stack::BenchStack;
 
 /// Cold `up`, `up` with nothing to do, `down`.
-pub fn measure(runs: usize, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     let (mut cold, mut idle, mut down) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let stack = BenchStack::new()?;

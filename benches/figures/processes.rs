@@ -3,18 +3,18 @@
 use std::fs;
 
 /// Clock ticks a second: the unit of `/proc/PID/stat`, 100 on every Linux that matters here.
-pub const TICKS_PER_SECOND: f64 = 100.0;
+pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What one process has used so far.
-pub struct Usage {
+pub(crate) struct Usage {
     /// Resident memory in KiB.
-    pub resident_kib: f64,
+    pub(crate) resident_kib: f64,
     /// Processor time in clock ticks, user and system.
-    pub ticks: f64,
+    pub(crate) ticks: f64,
 }
 
 /// The sum over every process whose environment carries `OSQDEMO_HOME=home`.
-pub fn usage_of(home: &str) -> Usage {
+pub(crate) fn usage_of(home: &str) -> Usage {
     let marker = format!("OSQDEMO_HOME={home}");
     let mut total = Usage {
         resident_kib: 0.0,

@@ -13,7 +13,7 @@ use crate::stack::BenchStack;
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Resident memory, and the share of one core.
-pub fn measure(runs: usize, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     let stack = BenchStack::new()?;
     stack.up()?;
     let (mut memory, mut processor) = (Vec::new(), Vec::new());

@@ -11,19 +11,19 @@ use tempfile::TempDir;
 const OSQDEMO: &str = env!("CARGO_BIN_EXE_osqdemo");
 
 /// A project in a temporary state folder. Dropping it takes the stack down.
-pub struct BenchStack {
+pub(crate) struct BenchStack {
     home: TempDir,
 }
 
 impl BenchStack {
     /// Nothing is started yet.
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let home = tempfile::tempdir().context("failed to make a state folder")?;
         Ok(Self { home })
     }
 
     /// Runs a verb to its end and says how long it took.
-    pub fn run(&self, arguments: &[&str]) -> Result<(Output, Duration)> {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<(Output, Duration)> {
         let begun = Instant::now();
         let output = Command::new(OSQDEMO)
             .args(arguments)
@@ -43,12 +43,12 @@ impl BenchStack {
     }
 
     /// The state folder.
-    pub fn home(&self) -> String {
+    pub(crate) fn home(&self) -> String {
         self.home.path().display().to_string()
     }
 
     /// Starts the stack on free ports, with the built-in agent.
-    pub fn up(&self) -> Result<Duration> {
+    pub(crate) fn up(&self) -> Result<Duration> {
         let arguments = [
             "up",
             "--osqueryd",
@@ -62,7 +62,7 @@ impl BenchStack {
     }
 
     /// Where its clients connect.
-    pub fn endpoints(&self) -> Result<Endpoints> {
+    pub(crate) fn endpoints(&self) -> Result<Endpoints> {
         let file = self.home.path().join("bench").join("endpoints.json");
         let text = std::fs::read(&file).with_context(|| format!("failed to read `{}`", file.display()))?;
         Ok(serde_json::from_slice(&text)?)

@@ -74,6 +74,7 @@ pub enum Command {
     /// Wait until the services are healthy.
     Wait(WaitArgs),
     /// Run ksqlDB statements; an interactive prompt when none is given.
+    #[command(after_help = KSQL_EXAMPLES)]
     Ksql(KsqlArgs),
     /// List the topics of the broker.
     Topics(TopicsArgs),
@@ -97,10 +98,18 @@ pub enum Command {
     HostInit(HostInitArgs),
 }
 
+const KSQL_EXAMPLES: &str = "\
+Examples:
+  osqdemo ksql                                         a prompt
+  osqdemo ksql 'LIST STREAMS; DESCRIBE proc'           several statements
+  osqdemo ksql 'SELECT * FROM files EMIT CHANGES'      rows as they come, until Ctrl-C
+  osqdemo --json ksql \"SET 'auto.offset.reset'='earliest'; SELECT * FROM files EMIT CHANGES LIMIT 5\"
+  osqdemo ksql -f statements.sql";
+
 /// `osqdemo ksql`.
 #[derive(Debug, Args)]
 pub struct KsqlArgs {
-    /// The statements, each ended by `;`.
+    /// The statements, each ended by `;`; the last one need not be.
     #[arg(value_name = "STATEMENT", conflicts_with = "file")]
     pub statement: Option<String>,
     /// A file with statements; `-` reads standard input.

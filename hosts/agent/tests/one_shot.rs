@@ -50,6 +50,29 @@ fn the_agent_sees_itself() {
 }
 
 #[test]
+fn a_scope_shows_this_hosts_processes_only() {
+    let variable = format!("OSQDEMO_HOST=test-{}", std::process::id());
+    let (name, value) = variable.split_once('=').unwrap();
+    let rows = |sql: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_osqdemo-agent"))
+            .args([&format!("--process_scope_env={variable}"), "--query", sql])
+            .env(name, value)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        rows("select name from processes"),
+        "[\n  {\"name\":\"osqdemo-agent\"}\n]\n"
+    );
+    assert_eq!(rows("select name from processes where pid = 1"), "[\n\n]\n");
+    assert_eq!(
+        rows("select distinct pid = -1 as unheld from process_open_sockets where unheld"),
+        "[\n\n]\n"
+    );
+}
+
+#[test]
 fn each_mistake_has_its_text_and_its_code() {
     let said = |arguments: &[&str]| {
         let (code, stdout, stderr) = agent(arguments);

@@ -3,10 +3,12 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use serde_json::{Value, json};
-use support::{Broker, Server, next_record, produce, produce_at, value_of};
+use support::{Broker, DEADLINE, Server, next_record, produce, produce_at, value_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
@@ -126,8 +128,9 @@ async fn a_join_of_several_partitions_is_rebuilt_after_a_crash() {
     produce(&producer, "b", Some("key0"), &json!({"n": 100}).to_string()).await;
     let sink = broker.reader("J");
     assert_eq!(value_of(&next_record(&sink).await), json!({"N": 0, "M": 100}));
-    // Past the commit of the position: the left side is not read again but for the state.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // Once the position is committed, the left side is not read again but for the state.
+    let newest = committed_metadata(&broker, "_confluent-ksql-default_query_CSAS_J_2", "b").await;
+    assert!(newest > 1_700_000_000_000, "{newest}");
     server.kill().await;
 
     let server = Server::start(&broker).await;
@@ -143,6 +146,26 @@ async fn a_join_of_several_partitions_is_rebuilt_after_a_crash() {
     }
     server.stop().await;
     broker.stop().await;
+}
+
+/// The newest timestamp that a query has committed for a topic, of whichever partition has one first.
+async fn committed_metadata(broker: &Broker, group: &str, topic: &str) -> i64 {
+    let consumer: BaseConsumer = broker.client().set("group.id", group).create().unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_range(topic, 0, 2);
+        let committed = consumer.committed_offsets(partitions, DEADLINE).unwrap();
+        let newest = committed
+            .elements()
+            .iter()
+            .find_map(|element| element.metadata().parse().ok());
+        if let Some(newest) = newest {
+            return newest;
+        }
+        assert!(Instant::now() < deadline, "{committed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

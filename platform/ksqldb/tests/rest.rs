@@ -212,3 +212,154 @@ async fn lists_of_an_empty_server_are_empty() {
     server.stop().await;
     broker.stop().await;
 }
+
+/// Posts with an `Accept` header; returns the status, the content type and the body.
+async fn post_accepting(server: &Server, path: &str, accept: &str, body: &Value) -> (u16, String, String) {
+    let request = server
+        .http
+        .post(server.url(path))
+        .header("accept", accept)
+        .body(body.to_string());
+    let response = request.send().await.unwrap();
+    let content_type = response.headers().get("content-type");
+    let content_type = content_type
+        .map_or("", |value| value.to_str().unwrap())
+        .to_owned();
+    (
+        response.status().as_u16(),
+        content_type,
+        response.text().await.unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_come_in_the_format_that_is_asked_for() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT, t VARCHAR) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             INSERT INTO s VALUES (1, 'a'); INSERT INTO s VALUES (2, NULL);",
+        )
+        .await;
+    let sql = "SELECT n, t FROM s EMIT CHANGES LIMIT 2;";
+    let earliest = json!({"auto.offset.reset": "earliest"});
+    let query = json!({"ksql": sql, "streamsProperties": earliest});
+    let query_stream = json!({"sql": sql, "properties": earliest});
+
+    let rows = "{\"row\":{\"columns\":[1,\"a\"]}},\n{\"row\":{\"columns\":[2,null]}},\n\
+                {\"finalMessage\":\"Limit Reached\"}]";
+    for (path, accept, body) in [
+        ("/query", "*/*", &query),
+        ("/query", "application/json", &query),
+        ("/query", "application/vnd.ksql.v1+json", &query),
+        ("/query-stream", "application/vnd.ksql.v1+json", &query_stream),
+    ] {
+        let (status, content_type, body) = post_accepting(&server, path, accept, body).await;
+        assert_eq!(
+            (status, content_type.as_str()),
+            (200, "application/vnd.ksql.v1+json")
+        );
+        let (header, rest) = body.split_once('\n').unwrap();
+        assert!(
+            header.starts_with("[{\"header\":{\"queryId\":\"transient_S_"),
+            "{header}"
+        );
+        assert!(
+            header.ends_with("\",\"schema\":\"`N` BIGINT, `T` STRING\"}},"),
+            "{header}"
+        );
+        assert_eq!(rest, rows, "{path} {accept}");
+    }
+    for (path, accept, body) in [
+        ("/query", "application/vnd.ksqlapi.delimited.v1", &query),
+        ("/query-stream", "*/*", &query_stream),
+    ] {
+        let (status, content_type, body) = post_accepting(&server, path, accept, body).await;
+        assert_eq!(
+            (status, content_type.as_str()),
+            (200, "application/vnd.ksqlapi.delimited.v1")
+        );
+        let (metadata, rest) = body.split_once('\n').unwrap();
+        let metadata: Value = serde_json::from_str(metadata).unwrap();
+        assert_eq!(metadata["columnNames"], json!(["N", "T"]));
+        assert_eq!(metadata["columnTypes"], json!(["BIGINT", "STRING"]));
+        assert_eq!(rest, "[1,\"a\"]\n[2,null]\n", "{path} {accept}");
+    }
+    let (status, _, body) = post_accepting(&server, "/query-stream", "application/json", &query_stream).await;
+    assert_eq!(status, 200);
+    let items: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(items[0]["columnNames"], json!(["N", "T"]));
+    assert_eq!(
+        (&items[1], &items[2], items.get(3)),
+        (&json!([1, "a"]), &json!([2, null]), None)
+    );
+    for path in ["/query", "/query-stream"] {
+        assert_eq!(post_accepting(&server, path, "text/html", &query).await.0, 406);
+    }
+    let print = json!({"sql": "PRINT s FROM BEGINNING LIMIT 1;"});
+    assert_eq!(
+        post_accepting(&server, "/query-stream", "application/json", &print)
+            .await
+            .0,
+        406
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_that_cannot_start_say_why() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let refused = async |path: &str, body: Value| {
+        let (status, text) = server.post(path, &body).await;
+        let error: Value = serde_json::from_str(&text).unwrap();
+        (
+            status,
+            error["error_code"].as_u64().unwrap(),
+            error["message"].as_str().unwrap().to_owned(),
+        )
+    };
+    let (status, code, message) =
+        refused("/query", json!({"ksql": "SELECT * FROM nothing EMIT CHANGES;"})).await;
+    assert_eq!((status, code), (400, 40001));
+    assert!(message.contains("NOTHING does not exist."), "{message}");
+    let (status, code, message) = refused(
+        "/query-stream",
+        json!({"sql": "SELECT * FROM nothing EMIT CHANGES;"}),
+    )
+    .await;
+    assert_eq!((status, code), (400, 40001));
+    assert!(
+        message.ends_with("\nStatement: SELECT * FROM nothing EMIT CHANGES;"),
+        "{message}"
+    );
+    let (status, code, message) = refused("/query", json!({"ksql": "SELECT * FROM s;"})).await;
+    assert_eq!((status, code), (400, 40001));
+    assert!(
+        message.starts_with("Pull queries on streams are disabled."),
+        "{message}"
+    );
+    let (status, code, message) = refused(
+        "/query",
+        json!({"ksql": "SELECT * FROM s EMIT CHANGES; SELECT * FROM s EMIT CHANGES;"}),
+    )
+    .await;
+    assert_eq!((status, code), (400, 40000));
+    assert_eq!(message, "Expected exactly one KSQL statement; found 2 instead");
+    let (status, code, _) = refused("/query", json!({"ksql": "LIST STREAMS;"})).await;
+    assert_eq!((status, code), (400, 40001));
+    let (status, _, message) = refused("/query", json!({"ksql": "PRINT nothing;"})).await;
+    assert_eq!(status, 400);
+    assert!(message.starts_with("Could not find topic 'nothing'"), "{message}");
+    let (status, code, _) = refused("/query", json!({"no": "statement"})).await;
+    assert_eq!((status, code), (400, 40000));
+    let (status, code, _) = refused("/inserts-stream", json!({"target": "S"})).await;
+    assert_eq!((status, code), (400, 40000));
+    server.stop().await;
+    broker.stop().await;
+}

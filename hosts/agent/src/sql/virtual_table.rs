@@ -39,7 +39,7 @@ struct Registered {
     status: StatusLog,
 }
 
-// SAFETY (of the trait): `repr(C)` with `sqlite3_vtab` first, as SQLite's cast needs.
+/// A table as SQLite holds it, which knows only the first field.
 #[repr(C)]
 struct VirtualTable {
     base: sqlite3_vtab,
@@ -133,7 +133,7 @@ unsafe impl<'vtab> VTab<'vtab> for VirtualTable {
     }
 }
 
-// SAFETY (of the trait): `repr(C)` with `sqlite3_vtab_cursor` first, as SQLite's cast needs.
+/// One scan as SQLite holds it, which knows only the first field.
 #[repr(C)]
 struct Cursor {
     base: sqlite3_vtab_cursor,

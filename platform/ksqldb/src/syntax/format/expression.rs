@@ -1,0 +1,186 @@
+//! Expressions, with parentheses around every operation but the left part of a run such as `a + b - c`.
+
+use std::fmt::{self, Display, Write};
+
+use super::super::ast::{BinaryOperator, Expression, ExpressionKind, Literal, UnaryOperator};
+use super::super::children::continues_run;
+use super::super::token::{Keyword, takes_unit_first};
+use super::{List, Name, Quoted, Sql, write_separated};
+
+impl Display for Sql<'_, Expression> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            ExpressionKind::Literal(literal) => Sql(literal).fmt(out),
+            ExpressionKind::Column { source: None, name } => Name(name).fmt(out),
+            ExpressionKind::Column {
+                source: Some(source),
+                name,
+            } => write!(out, "{}.{}", Name(source), Name(name)),
+            ExpressionKind::Unary(UnaryOperator::Not, operand) => write!(out, "(NOT {})", Sql(&**operand)),
+            ExpressionKind::Unary(UnaryOperator::Minus, operand) => write!(out, "-{}", Primary(operand)),
+            ExpressionKind::Unary(UnaryOperator::Plus, operand) => write!(out, "+{}", Primary(operand)),
+            ExpressionKind::Binary(..) => write!(out, "({})", Run(self.0)),
+            ExpressionKind::Like {
+                value,
+                pattern,
+                escape,
+                negated,
+            } => {
+                let not = if *negated { "NOT " } else { "" };
+                write!(out, "({} {not}LIKE {}", Sql(&**value), Sql(&**pattern))?;
+                if let Some(escape) = escape {
+                    write!(out, " ESCAPE {}", Quoted(escape.encode_utf8(&mut [0; 4])))?;
+                }
+                out.write_char(')')
+            }
+            ExpressionKind::In { value, list, negated } => {
+                let not = if *negated { "NOT " } else { "" };
+                write!(out, "({} {not}IN ({}))", Sql(&**value), List(list))
+            }
+            ExpressionKind::Between {
+                value,
+                low,
+                high,
+                negated,
+            } => {
+                let not = if *negated { "NOT " } else { "" };
+                let (value, low, high) = (Sql(&**value), Sql(&**low), Sql(&**high));
+                write!(out, "({value} {not}BETWEEN {low} AND {high})")
+            }
+            ExpressionKind::IsNull { value, negated } => {
+                let not = if *negated { "NOT " } else { "" };
+                write!(out, "({} IS {not}NULL)", Sql(&**value))
+            }
+            ExpressionKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => {
+                out.write_str("CASE")?;
+                if let Some(operand) = operand {
+                    write!(out, " {}", Sql(&**operand))?;
+                }
+                for (condition, result) in branches {
+                    write!(out, " WHEN {} THEN {}", Sql(condition), Sql(result))?;
+                }
+                if let Some(otherwise) = otherwise {
+                    write!(out, " ELSE {}", Sql(&**otherwise))?;
+                }
+                out.write_str(" END")
+            }
+            ExpressionKind::Cast { value, target } => {
+                write!(out, "CAST({} AS {})", Sql(&**value), Sql(target))
+            }
+            ExpressionKind::Subscript { base, index } => write!(out, "{}[{}]", Primary(base), Sql(&**index)),
+            ExpressionKind::Field { base, field } => write!(out, "{}->{}", Primary(base), Name(field)),
+            ExpressionKind::Call { function, arguments } => write_call(out, function, arguments),
+            ExpressionKind::Lambda { parameters, body } => {
+                out.write_char('(')?;
+                write_separated(out, parameters, |out, name| Name(name).fmt(out))?;
+                write!(out, ") => {}", Sql(&**body))
+            }
+            ExpressionKind::Array(elements) => write!(out, "ARRAY[{}]", List(elements)),
+            ExpressionKind::Map(entries) => {
+                out.write_str("MAP(")?;
+                write_separated(out, entries, |out, (key, value)| {
+                    write!(out, "{}:={}", Sql(key), Sql(value))
+                })?;
+                out.write_char(')')
+            }
+            ExpressionKind::Struct(fields) => {
+                out.write_str("STRUCT(")?;
+                write_separated(out, fields, |out, (name, value)| {
+                    write!(out, "{}:={}", Name(name), Sql(value))
+                })?;
+                out.write_char(')')
+            }
+        }
+    }
+}
+
+fn write_call(out: &mut fmt::Formatter<'_>, function: &str, arguments: &[Expression]) -> fmt::Result {
+    write!(out, "{}(", Name(function))?;
+    let unit = arguments.first().and_then(|first| match &first.kind {
+        ExpressionKind::Literal(Literal::String(unit)) if takes_unit_first(function) => {
+            Keyword::of(unit).filter(|keyword| keyword.is_unit() && keyword.text() == unit)
+        }
+        _ => None,
+    });
+    match unit {
+        _ if arguments.is_empty() && function == "COUNT" => out.write_char('*')?,
+        Some(unit) => {
+            out.write_str(unit.text())?;
+            for argument in &arguments[1..] {
+                write!(out, ", {}", Sql(argument))?;
+            }
+        }
+        None => List(arguments).fmt(out)?,
+    }
+    out.write_char(')')
+}
+
+/// An expression where the grammar asks for one without a bare sign.
+struct Primary<'tree>(&'tree Expression);
+
+impl Display for Primary<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = Sql(self.0);
+        match &self.0.kind {
+            // A sign before a number would become part of it.
+            ExpressionKind::Unary(UnaryOperator::Minus | UnaryOperator::Plus, _) => write!(out, "({inner})"),
+            ExpressionKind::Literal(
+                Literal::Integer(_) | Literal::Bigint(_) | Literal::Decimal(_) | Literal::Double(_),
+            ) => write!(out, "({inner})"),
+            _ => inner.fmt(out),
+        }
+    }
+}
+
+/// An operation without parentheses around itself, nor around an operation of its rank on its left.
+struct Run<'tree>(&'tree Expression);
+
+impl Display for Run<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ExpressionKind::Binary(left, operator, right) = &self.0.kind else {
+            return Sql(self.0).fmt(out);
+        };
+        if continues_run(left, *operator) {
+            Run(left).fmt(out)?;
+        } else {
+            Sql(&**left).fmt(out)?;
+        }
+        let operator = match operator {
+            BinaryOperator::Or => "OR",
+            BinaryOperator::And => "AND",
+            BinaryOperator::Equal => "=",
+            BinaryOperator::NotEqual => "<>",
+            BinaryOperator::Less => "<",
+            BinaryOperator::LessOrEqual => "<=",
+            BinaryOperator::Greater => ">",
+            BinaryOperator::GreaterOrEqual => ">=",
+            BinaryOperator::IsDistinctFrom => "IS DISTINCT FROM",
+            BinaryOperator::IsNotDistinctFrom => "IS NOT DISTINCT FROM",
+            BinaryOperator::Add => "+",
+            BinaryOperator::Subtract => "-",
+            BinaryOperator::Multiply => "*",
+            BinaryOperator::Divide => "/",
+            BinaryOperator::Modulo => "%",
+        };
+        write!(out, " {operator} {}", Sql(&**right))
+    }
+}
+
+impl Display for Sql<'_, Literal> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Literal::Null => out.write_str("null"),
+            Literal::Boolean(true) => out.write_str("true"),
+            Literal::Boolean(false) => out.write_str("false"),
+            Literal::Integer(number) => number.fmt(out),
+            Literal::Bigint(number) => number.fmt(out),
+            Literal::Decimal(digits) => out.write_str(digits),
+            Literal::Double(number) => write!(out, "{number:E}"),
+            Literal::String(text) => Quoted(text).fmt(out),
+        }
+    }
+}
