@@ -1,7 +1,8 @@
 //! Calls of functions, with and without lambdas.
 
 use super::super::Expr;
-use super::{Compiler, Typed, common_type, name_of, processing_error, untyped_null, widen};
+use super::coercion::{common_type, widen};
+use super::{Compiler, Typed, name_of, processing_error, untyped_null};
 use crate::functions::{self, Widening};
 use crate::plan::PlanError;
 use crate::syntax::ast::{self, ExpressionKind};

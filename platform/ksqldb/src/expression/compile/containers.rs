@@ -1,7 +1,8 @@
 //! Subscripts, and the constructors of arrays and maps.
 
 use super::super::{Expr, text};
-use super::{Compiler, Typed, common_type, name_of, processing_error, widen};
+use super::coercion::{adapt, common_type, widen};
+use super::{Compiler, Typed, name_of, processing_error};
 use crate::plan::PlanError;
 use crate::syntax::ast;
 use crate::types::SqlType;
@@ -86,6 +87,7 @@ impl Compiler<'_> {
         })
     }
 
+    /// Compiles the values of a list and widens them to one type. Literals become what the first one is.
     pub(super) fn of_one_type<'e>(
         &mut self,
         items: impl Iterator<Item = &'e ast::Expression>,
@@ -94,7 +96,7 @@ impl Compiler<'_> {
         let mut typed_items = Vec::new();
         let mut common = None;
         for item in items {
-            let typed = self.expression(item)?;
+            let typed = adapt(self.expression(item)?, common.as_ref());
             common = match common_type(common.as_ref(), typed.sql_type.as_ref()) {
                 Some(wider) => wider,
                 None => {

@@ -1,12 +1,12 @@
 //! From the syntax of an expression to one that can be evaluated: names become places, types are checked.
 
 mod calls;
+mod coercion;
 mod containers;
 mod operators;
 
 use bigdecimal::BigDecimal;
 
-use super::arithmetic::{as_decimal, is_number};
 use super::like::Like;
 use super::{Expr, Scope, cast_between, text};
 use crate::plan::PlanError;
@@ -60,58 +60,6 @@ pub(super) fn base_name(sql_type: Option<&SqlType>) -> String {
 
 fn name_of(sql_type: Option<&SqlType>) -> String {
     sql_type.map_or_else(|| "NULL".to_owned(), ToString::to_string)
-}
-
-/// The type that two types widen to; `None` on one side is `NULL` and fits everywhere.
-pub(crate) fn common_type(left: Option<&SqlType>, right: Option<&SqlType>) -> Option<Option<SqlType>> {
-    let (Some(left), Some(right)) = (left, right) else {
-        return Some(left.or(right).cloned());
-    };
-    if left == right {
-        return Some(Some(left.clone()));
-    }
-    match (left, right) {
-        (SqlType::Double, other) | (other, SqlType::Double) if is_number(other) => {
-            Some(Some(SqlType::Double))
-        }
-        (SqlType::Integer, SqlType::Bigint) | (SqlType::Bigint, SqlType::Integer) => {
-            Some(Some(SqlType::Bigint))
-        }
-        (SqlType::Array(left), SqlType::Array(right)) => {
-            let element = common_type(Some(left), Some(right))??;
-            Some(Some(SqlType::Array(Box::new(element))))
-        }
-        _ => {
-            let (left_precision, left_scale) = as_decimal(left)?;
-            let (right_precision, right_scale) = as_decimal(right)?;
-            let scale = left_scale.max(right_scale);
-            let integer = (left_precision - left_scale).max(right_precision - right_scale);
-            Some(Some(SqlType::Decimal {
-                precision: integer + scale,
-                scale,
-            }))
-        }
-    }
-}
-
-/// The expression as a value of a type it widens to.
-pub(crate) fn widen(typed: Typed, target: Option<&SqlType>) -> Expr {
-    let (Some(from), Some(to)) = (&typed.sql_type, target) else {
-        return typed.expr;
-    };
-    if from == to {
-        return typed.expr;
-    }
-    let Some(cast) = cast_between(from, to) else {
-        return typed.expr;
-    };
-    // A literal is converted once; if it cannot be, every row is told so.
-    if let Expr::Constant(value) = &typed.expr
-        && let Ok(value) = cast.apply(value)
-    {
-        return Expr::Constant(value);
-    }
-    Expr::Cast(Box::new(cast), Box::new(typed.expr))
 }
 
 struct Compiler<'a> {
@@ -171,7 +119,7 @@ impl Compiler<'_> {
                 typed(negate_if(*negated, Expr::Like(Box::new(like))), SqlType::Boolean)
             }
             ExpressionKind::In { value, list, negated } => {
-                let membership = self.membership(expression, value, list)?;
+                let membership = self.membership(value, list)?;
                 typed(negate_if(*negated, membership), SqlType::Boolean)
             }
             ExpressionKind::Between {
@@ -274,19 +222,23 @@ fn compile_literal(literal: &Literal) -> Typed {
         Literal::String(string) => (Value::string(string.as_str()), Some(SqlType::String)),
         Literal::Decimal(digits) => {
             let number = parse_decimal(digits).unwrap_or_else(|| BigDecimal::from(0));
-            // A decimal literal has no exponent, so its scale is small and not negative.
-            let scale = number.fractional_digit_count().clamp(0, i64::from(u32::MAX)) as u32;
-            let digits = u32::try_from(precision(&number)).unwrap_or(u32::MAX);
-            let sql_type = SqlType::Decimal {
-                precision: digits.max(scale),
-                scale,
-            };
+            let sql_type = decimal_type(&number);
             (Value::Decimal(number), Some(sql_type))
         }
     };
     Typed {
         expr: Expr::Constant(value),
         sql_type,
+    }
+}
+
+/// The narrowest type of a number that was written without an exponent.
+fn decimal_type(number: &BigDecimal) -> SqlType {
+    let scale = number.fractional_digit_count().clamp(0, i64::from(u32::MAX)) as u32;
+    let digits = u32::try_from(precision(number)).unwrap_or(u32::MAX);
+    SqlType::Decimal {
+        precision: digits.max(scale),
+        scale,
     }
 }
 

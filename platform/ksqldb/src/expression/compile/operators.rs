@@ -3,7 +3,8 @@
 use super::super::arithmetic::{Arithmetic, is_number};
 use super::super::compare::{Comparison, is_comparable, is_temporal, names};
 use super::super::{Expr, text};
-use super::{Compiler, Typed, base_name, common_type, name_of, processing_error, widen};
+use super::coercion::{common_type, widen};
+use super::{Compiler, Typed, base_name, name_of, processing_error};
 use crate::plan::PlanError;
 use crate::syntax::ast::{self, BinaryOperator, UnaryOperator};
 use crate::types::SqlType;
@@ -142,34 +143,13 @@ impl Compiler<'_> {
 
     pub(super) fn membership(
         &mut self,
-        expression: &ast::Expression,
         value: &ast::Expression,
         list: &[ast::Expression],
     ) -> Result<Expr, PlanError> {
-        let value = self.expression(value)?;
-        let mut items = Vec::with_capacity(list.len());
-        for item in list {
-            let item = self.expression(item)?;
-            let (Some(value_type), Some(item_type)) = (&value.sql_type, &item.sql_type) else {
-                items.push(item.expr);
-                continue;
-            };
-            if !is_comparable(BinaryOperator::Equal, value_type, item_type) {
-                return Err(PlanError::new(format!(
-                    "Invalid Predicate: operator does not exist: {value_type} = {item_type} ({})\n\
-                     Hint: You might need to add explicit type casts.",
-                    text(expression)
-                )));
-            }
-            let to_temporal = is_temporal(value_type) && *item_type == SqlType::String;
-            let value_type = value_type.clone();
-            items.push(if to_temporal {
-                widen(item, Some(&value_type))
-            } else {
-                item.expr
-            });
-        }
-        Ok(Expr::In(Box::new(value.expr), items))
+        let values = std::iter::once(value).chain(list);
+        let (mut values, _) = self.of_one_type(values, "IN list")?;
+        let value = values.remove(0);
+        Ok(Expr::In(Box::new(value), values))
     }
 
     pub(super) fn case(
