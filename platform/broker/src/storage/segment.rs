@@ -50,14 +50,17 @@ impl Segment {
             .read(true)
             .write(true)
             .open(&path)?;
-        Ok(Self {
+        let segment = Self {
             path,
             base_offset,
             file: Some(Arc::new(file)),
             index: Index::new(base_offset),
             synced: 0,
             index_written: 0,
-        })
+        };
+        // One may be left from a segment of that name that was set aside.
+        segment.remove_index()?;
+        Ok(segment)
     }
 
     /// Opens a segment again, cutting whatever follows its last whole batch with a right checksum.

@@ -200,6 +200,9 @@ fn damage_in_the_middle_cuts_everything_behind_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());
     fill(&mut log, 50);
+    sync(&mut log);
+    let second = segment::list(folder.path()).unwrap().swap_remove(1).1;
+    fs::remove_file(second.with_extension("index")).unwrap();
     let (base, path) = segment::list(folder.path()).unwrap().swap_remove(1);
     let mut bytes = fs::read(&path).unwrap();
     bytes[500] ^= 1;
@@ -210,6 +213,13 @@ fn damage_in_the_middle_cuts_everything_behind_it() {
     assert!(found.contains(&base) && found.len() < 50);
     let expected: Vec<i64> = (0..found.len() as i64).map(|batch| batch * 2).collect();
     assert_eq!(found, expected);
+    // It is filled up again past the names of what was set aside, and the old indexes are not believed.
+    let mut again = again;
+    fill(&mut again, 50);
+    sync(&mut again);
+    let written = read_from(&again, 0);
+    assert_eq!(read_from(&open(folder.path()), 0), written);
+    assert_eq!(written.len(), found.len() + 50);
 }
 
 #[test]
