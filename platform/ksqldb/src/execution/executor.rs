@@ -194,7 +194,10 @@ impl Executor {
                     return Err(Failure::query_endpoint(&parsed.text));
                 }
                 Statement::Unsupported { what } => {
-                    return Err(bad(format!("{what} is not supported by this server")));
+                    let position = parsed.position;
+                    return Err(bad(format!(
+                        "line {position}: {what} is not supported by this server"
+                    )));
                 }
                 Statement::InsertValues(insertion) => {
                     values_record(&catalog, insertion).map_err(bad)?;

@@ -232,7 +232,7 @@ fn client_config(bootstrap_servers: &str, client_id: &str) -> ClientConfig {
         .set("client.id", client_id)
         // A restarted broker is found again at once.
         .set("reconnect.backoff.ms", "20")
-        .set("reconnect.backoff.max.ms", "500")
+        .set("reconnect.backoff.max.ms", "200")
         .set("retry.backoff.ms", "20")
         .set("retry.backoff.max.ms", "500")
         .set("socket.connection.setup.timeout.ms", "5000")

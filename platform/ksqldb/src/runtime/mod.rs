@@ -194,6 +194,7 @@ impl Runtime {
     pub(crate) async fn push(
         self: &Arc<Self>,
         plan: QueryPlan,
+        alias: &str,
         statement: String,
         reset: OffsetReset,
     ) -> Result<PushQuery, PushError> {
@@ -202,7 +203,6 @@ impl Runtime {
                 limit: MOST_PUSH_QUERIES,
             });
         }
-        let alias = plan.inputs().first().map_or("", |input| input.name.as_str());
         let id = format!("transient_{alias}_{}", random_number());
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
