@@ -10,7 +10,8 @@ use tokio::time::interval;
 
 use crate::cli::LogsArgs;
 use crate::commands::Context;
-use crate::commands::project::{Project, unknown_service};
+use crate::commands::project::Project;
+use crate::commands::request::unknown_service;
 use crate::error::Result;
 use crate::stack::ServiceName;
 use crate::state::StateError;

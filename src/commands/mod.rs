@@ -8,6 +8,7 @@ pub mod ksql;
 pub mod logs;
 pub mod project;
 pub mod ps;
+pub mod request;
 pub mod restart;
 pub mod scenario;
 pub mod serve;

@@ -7,7 +7,8 @@ use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::UpArgs;
-use crate::commands::project::{EngineKind, Project, Request, Wanted, parse_ports, stack};
+use crate::commands::project::{Project, Wanted};
+use crate::commands::request::{EngineKind, Request, parse_ports, stack};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::preflight;
 use crate::engine::native::isolation::Isolation;
