@@ -54,8 +54,8 @@ fn explain_shows_the_steps() {
 \t\t > [ PROJECT ] | Schema: `L_ID` INTEGER KEY, `A` INTEGER, `B` INTEGER
 \t\t\t\t > [ FILTER ] | Condition: (A > 1)
 \t\t\t\t\t\t > [ JOIN ] | Type: LEFT | Before: 1000 ms | After: 2000 ms | Grace: 3000 ms
-\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `B` INTEGER | Topic: r
 \t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `A` INTEGER | Topic: l
+\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `B` INTEGER | Topic: r
 "
     );
     assert_eq!(plan.retention_ms(), Some(6000));
