@@ -38,6 +38,9 @@ pub(crate) enum ClusterError {
         topic: String,
         code: RDKafkaErrorCode,
     },
+    /// The cluster refused to forget a group.
+    #[error("cannot delete consumer group `{group}`: {code}")]
+    Group { group: String, code: RDKafkaErrorCode },
     /// The thread that asked ended without an answer.
     #[error("cannot {action}: the request was abandoned")]
     Abandoned { action: String },
@@ -201,6 +204,26 @@ impl Cluster {
                         code,
                     });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the positions of a consumer group. A group that is not there is fine.
+    pub(crate) async fn delete_group(&self, group: &str) -> Result<(), ClusterError> {
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let results = self
+            .admin
+            .delete_groups(&[group], &options)
+            .await
+            .map_err(|source| ClusterError::Request {
+                action: format!("delete consumer group `{group}`"),
+                source,
+            })?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
+                Err((group, code)) => return Err(ClusterError::Group { group, code }),
             }
         }
         Ok(())

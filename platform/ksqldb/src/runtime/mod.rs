@@ -164,6 +164,14 @@ impl Runtime {
         }
     }
 
+    /// Stops a persistent query for good: its positions are forgotten, so that another of its id begins afresh.
+    pub(crate) async fn terminate(&self, id: &str) {
+        self.stop(id).await;
+        if let Err(error) = self.cluster.delete_group(&self.config.query_group(id)).await {
+            tracing::warn!("the positions of query {id} are left behind: {error}");
+        }
+    }
+
     /// Pauses a persistent query, or lets it go on.
     pub(crate) fn pause(&self, id: &str, paused: bool) {
         if let Some(supervised) = self.supervised().get(id) {
