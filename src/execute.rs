@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, Outcome, Step};
 use crate::exit_code::ExitCode;
-use crate::health::wait::{HealthError, HealthWait, Waited, exit_of};
+use crate::health::wait::{HealthError, HealthWait, exit_of};
 use crate::health::{Prober, Target, excerpt};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
 use crate::report::Reporter;
@@ -70,6 +70,14 @@ pub struct Begun {
 /// The supervisor was started by this execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupervisorStarted;
+
+/// How waiting for a service ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Healthy,
+    /// Something else failed, or the user wants to end.
+    Cancelled,
+}
 
 /// What an execution needs.
 pub struct ExecutionSettings {
@@ -327,7 +335,6 @@ impl Inner {
             .services
             .get(&spec.name)
             .map_or(0, |service| service.started_at);
-        let given_up = CancellationToken::new();
         let own_deadline = Instant::now() + spec.deadline;
         let is_own = own_deadline < self.deadline;
         let wait = HealthWait {
@@ -336,11 +343,10 @@ impl Inner {
             reporter: &self.reporter,
             deadline: if is_own { own_deadline } else { self.deadline },
             limit: if is_own { spec.deadline } else { self.limit },
-            cancelled: &given_up,
         };
         let target = self.target(spec, started_at);
         let waited = tokio::select! {
-            waited = wait.until_healthy(&target) => waited,
+            waited = wait.until_healthy(&target) => waited.map(|()| Waited::Healthy),
             () = self.given_up() => Ok(Waited::Cancelled),
         };
         match waited {
@@ -367,7 +373,7 @@ impl Inner {
                 return HealthError::Ended {
                     service: dependency.clone(),
                     exit,
-                    after: Duration::ZERO,
+                    after: None,
                     log: excerpt(&self.engine.log(dependency)),
                 }
                 .into();

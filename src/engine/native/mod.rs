@@ -23,10 +23,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::engine::native::control::{Connection, Records, Request, Response, ServiceProcess};
+use crate::engine::native::control::{Connection, Record, Records, Request, Response, ServiceProcess};
 use crate::engine::native::host_folder::HostSettings;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::process::{Ending, PROJECT_VARIABLE, ProcessId};
+use crate::engine::native::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::engine::native::programs::Programs;
 use crate::engine::{Answer, Engine, HostCommand, ServiceLog};
 use crate::error::Result;
@@ -173,8 +173,9 @@ impl NativeEngine {
             }),
             Liveness::Lost => {
                 let leftovers = records.services.into_iter().filter_map(|(name, record)| {
-                    let process = record.process.filter(|process| process.is_alive())?;
-                    let state = ServiceState::Leftover { pid: process.pid };
+                    let state = ServiceState::Leftover {
+                        pid: leftover_of(&record)?.pid,
+                    };
                     Some((
                         name,
                         ObservedService {
@@ -439,6 +440,15 @@ impl Engine for NativeEngine {
     fn exec_command<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, HostCommand> {
         Box::pin(exec::command(self, &self.folder, host, argv))
     }
+}
+
+/// What is left of a service whose supervisor is gone: its process, or, of a host without namespaces, any that
+/// carries its mark.
+fn leftover_of(record: &Record) -> Option<ProcessId> {
+    record.process.filter(|process| process.is_alive()).or_else(|| {
+        let folder = record.marked_host.as_ref()?;
+        process::with_environment(HOST_VARIABLE, &folder.display().to_string()).pop()
+    })
 }
 
 /// The process of a service that runs.
