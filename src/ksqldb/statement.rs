@@ -133,6 +133,38 @@ impl Statement {
         }
     }
 
+    /// The name of the stream or table that the statement creates, as it is written there.
+    pub(super) fn created_name(&self) -> Option<&str> {
+        self.created_name_span()
+            .map(|(start, end)| &self.text[start..end])
+    }
+
+    /// The significant words and symbols behind the name of what the statement creates.
+    pub(super) fn tokens_after_name(&self) -> Vec<Token> {
+        let behind = self.created_name_span().map_or("", |(_, end)| &self.text[end..]);
+        tokens(behind)
+    }
+
+    /// Where the name of what the statement creates begins and ends.
+    fn created_name_span(&self) -> Option<(usize, usize)> {
+        let mut lexemes = Lexer::new(&self.text)
+            .filter(|lexeme| !matches!(lexeme.kind, LexemeKind::Space | LexemeKind::Comment))
+            .skip_while(|lexeme| {
+                let word = self.text[lexeme.start..lexeme.end].to_ascii_uppercase();
+                matches!(word.as_str(), "CREATE" | "OR" | "REPLACE" | "SOURCE")
+            });
+        let kind = lexemes.next()?;
+        let kind = self.text[kind.start..kind.end].to_ascii_uppercase();
+        if self.first_word()? != "CREATE" || !matches!(kind.as_str(), "STREAM" | "TABLE") {
+            return None;
+        }
+        let name = lexemes.find(|lexeme| {
+            let word = self.text[lexeme.start..lexeme.end].to_ascii_uppercase();
+            !matches!(word.as_str(), "IF" | "NOT" | "EXISTS")
+        })?;
+        Some((name.start, name.end))
+    }
+
     /// Translates a position inside [`Statement::text`] into one of the script.
     pub fn position_in_script(&self, inside: Position) -> Position {
         if inside.line <= 1 {
@@ -150,18 +182,7 @@ impl Statement {
 
     /// The significant words and symbols, for the statements a client handles itself.
     pub(super) fn tokens(&self) -> Vec<Token> {
-        Lexer::new(&self.text)
-            .filter_map(|lexeme| {
-                let text = &self.text[lexeme.start..lexeme.end];
-                match lexeme.kind {
-                    LexemeKind::Space | LexemeKind::Comment | LexemeKind::Semicolon => None,
-                    LexemeKind::Word => Some(Token::Word(text.to_owned())),
-                    LexemeKind::Quoted if text.starts_with('\'') => Some(Token::Text(unquote(text))),
-                    LexemeKind::Quoted => Some(Token::Word(unquote(text))),
-                    LexemeKind::Symbol => text.chars().next().map(Token::Symbol),
-                }
-            })
-            .collect()
+        tokens(&self.text)
     }
 
     fn first_word(&self) -> Option<String> {
@@ -207,6 +228,21 @@ pub(super) enum Token {
     Text(String),
     /// Anything else.
     Symbol(char),
+}
+
+fn tokens(source: &str) -> Vec<Token> {
+    Lexer::new(source)
+        .filter_map(|lexeme| {
+            let text = &source[lexeme.start..lexeme.end];
+            match lexeme.kind {
+                LexemeKind::Space | LexemeKind::Comment | LexemeKind::Semicolon => None,
+                LexemeKind::Word => Some(Token::Word(text.to_owned())),
+                LexemeKind::Quoted if text.starts_with('\'') => Some(Token::Text(unquote(text))),
+                LexemeKind::Quoted => Some(Token::Word(unquote(text))),
+                LexemeKind::Symbol => text.chars().next().map(Token::Symbol),
+            }
+        })
+        .collect()
 }
 
 /// Removes the quotes of a string or a quoted name; a doubled quote inside stands for one.
