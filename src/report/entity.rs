@@ -242,7 +242,9 @@ fn query_description(query: &Value, width: Option<usize>) -> String {
     for (title, name) in [("Execution plan", "executionPlan"), ("Topology", "topology")] {
         let text = field(query, name);
         if !text.trim().is_empty() {
-            let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
+            // ksqlDB indents the steps by tabs.
+            let indented = text.trim_end().replace('\t', "  ");
+            let lines: Vec<String> = indented.lines().map(printable).collect();
             parts.push(format!("{title}\n{}", lines.join("\n")));
         }
     }
@@ -349,10 +351,14 @@ fn describe_function(body: &Map<String, Value>, width: Option<usize>) -> String 
             let arguments: Vec<String> = objects(variant, "arguments")
                 .into_iter()
                 .flatten()
-                .map(|argument| format!("{} {}", field(argument, "name"), field(argument, "type")))
+                .map(|argument| {
+                    // Not every server names the arguments.
+                    let words = [field(argument, "name"), field(argument, "type")];
+                    words.join(" ").trim().to_owned()
+                })
                 .collect();
             vec![
-                arguments.join(", ").trim().to_owned(),
+                arguments.join(", "),
                 field(variant, "returnType"),
                 field(variant, "description"),
             ]
