@@ -269,6 +269,7 @@ pub async fn submit(
             Fate::Created(entities) => {
                 submission.created.push(name);
                 for warning in entities.iter().flat_map(Entity::warnings) {
+                    let warning = warning.replace('\n', " ");
                     reporter.emit(Event::Warning {
                         text: format!("{}:{}: {warning}", file.name, statement.begins),
                     });

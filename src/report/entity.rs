@@ -46,7 +46,7 @@ pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
     });
     for warning in entity.warnings() {
         text.push_str("\nwarning: ");
-        text.push_str(&printable(warning));
+        text.push_str(&printable(&one_line(warning)));
     }
     text
 }
@@ -431,7 +431,7 @@ mod tests {
                 {"name": "M", "schema": {"type": "MAP", "memberSchema": {"type": "ARRAY", "memberSchema": {"type": "STRUCT", "fields": [{"name": "D", "schema": {"type": "DECIMAL", "parameters": {"precision": 4, "scale": 2}}}]}}}}
             ],
             "timestamp": "", "statistics": "", "errorStats": "", "keyFormat": "KAFKA", "valueFormat": "JSON", "statement": "CREATE STREAM PROC AS\n  SELECT 1;"
-        }, "warnings": [{"message": "old"}]});
+        }, "warnings": [{"message": "old,\nand tired"}]});
         insta::assert_snapshot!(show(body, 80), @r"
         Name          PROC
         Type          STREAM
