@@ -16,12 +16,15 @@ pub mod topics;
 pub mod up;
 pub mod wait;
 
+use std::sync::Arc;
+
 use crate::cli::Command;
 use crate::commands::project::Project;
-use crate::engine::native::{NativeEngine, host_init, supervisor};
+use crate::engine::Engine;
+use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::plan::{Observed, ServiceState, SupervisorState};
+use crate::plan::{Observed, ServiceState};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -87,11 +90,8 @@ impl Context {
     ///
     /// # Errors
     /// When the project's state cannot be read.
-    pub fn host_exec(&self) -> Result<NativeEngine> {
-        Ok(NativeEngine::new(ProjectFolder::new(
-            &self.settings.home,
-            &self.settings.project,
-        )))
+    pub fn host_exec(&self) -> Result<Arc<dyn Engine>> {
+        Ok(Project::open(self)?.engine)
     }
 }
 
@@ -103,7 +103,7 @@ pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoi
     let not_running = || CommandError::NotRunning {
         project: project.clone(),
     };
-    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+    if !observed.is_running() {
         return Err(not_running().into());
     }
     let port = |name: &str| {

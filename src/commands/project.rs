@@ -289,6 +289,7 @@ impl Project {
             ports: ports.clone(),
             osqueryd: Some(osqueryd.clone()),
         };
+        let variables = BTreeMap::new();
         let resolved = |identity: &dyn Fn(Role) -> String| {
             resolve(
                 &self.stack,
@@ -296,6 +297,8 @@ impl Project {
                     ports: &ports,
                     folder: self.folder.root(),
                     identity,
+                    variables: &variables,
+                    image_content: &|_| String::new(),
                 },
             )
         };

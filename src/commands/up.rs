@@ -178,12 +178,12 @@ async fn submit(context: &Context, execution: &Execution, limit: Duration) -> Re
 
 /// Stops what this run started, on a time limit of its own; a further signal makes it hurry.
 async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<()> {
-    if begun.supervisor.is_none() && begun.services.is_empty() {
+    if begun.ground.is_none() && begun.services.is_empty() {
         return Ok(());
     }
     tell(context, "stopping what this run started");
     let work = async {
-        if begun.supervisor.is_some() {
+        if begun.ground.is_some() {
             return wanted.engine.close().await;
         }
         for service in begun.services.iter().rev() {

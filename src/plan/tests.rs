@@ -16,6 +16,8 @@ fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
         ports: &ports,
         folder: Path::new("/state/demo"),
         identity: &identity,
+        variables: &BTreeMap::new(),
+        image_content: &|_| "content 1".to_owned(),
     };
     resolve(&stack, &choices).expect("a stack that resolves")
 }
@@ -34,12 +36,14 @@ fn running(desired: &[ServiceSpec]) -> Observed {
                 port: spec.port,
                 started_at: 0,
                 restarts: 0,
+                container: None,
             },
         )
     });
     Observed {
         supervisor: SupervisorState::Running { pid: 6 },
         services: services.collect(),
+        images: BTreeMap::new(),
     }
 }
 
@@ -70,6 +74,7 @@ fn nothing_is_there() {
     let observed = Observed {
         supervisor: SupervisorState::Absent,
         services: BTreeMap::new(),
+        images: BTreeMap::new(),
     };
     assert_snapshot!(Plan::make(&usual(), &observed), @r"
     1. start the supervisor (not running)

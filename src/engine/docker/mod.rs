@@ -1,0 +1,1 @@
+//! The Docker engine: containers, through the Docker API.
