@@ -267,6 +267,12 @@ pub struct ServeBrokerArgs {
     /// The `HOST:PORT` told to clients; the listen address by default.
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
+    /// A second address, for clients that are told another way back: those in other containers.
+    #[arg(long, value_name = "ADDRESS", requires = "internal_advertise")]
+    pub internal_listen: Option<std::net::SocketAddr>,
+    /// The `HOST:PORT` told to the clients of the second address.
+    #[arg(long, value_name = "HOST:PORT", requires = "internal_listen")]
+    pub internal_advertise: Option<String>,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,
