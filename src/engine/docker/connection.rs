@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::engine::docker::endpoint::Endpoint;
 use crate::engine::docker::error::{DockerError, io_kind, with_causes};
+use crate::stack::ImageRef;
 
 /// How long the daemon may take to say that it is there.
 const GREETING_LIMIT: Duration = Duration::from_secs(10);
@@ -43,6 +44,30 @@ impl Connection {
                 endpoint: endpoint.to_string(),
                 reason: format!("no answer within {} s", GREETING_LIMIT.as_secs()),
             }),
+        }
+    }
+
+    /// The machine that the daemon runs containers on, such as `amd64`.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn architecture(&self) -> Result<String, DockerError> {
+        let version = self
+            .answer("ask", "the daemon for its version", self.docker.version())
+            .await?;
+        Ok(version.arch.unwrap_or_default())
+    }
+
+    /// Whether the daemon has an image.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn has_image(&self, image: &ImageRef) -> Result<bool, DockerError> {
+        let request = self.docker.inspect_image(image.as_str());
+        match self.answer("inspect", &format!("image {image}"), request).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) use build::build;
 pub const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
 
 /// The repository of the host image with osquery.
-const OSQUERY_IMAGE: &str = "host";
+pub const OSQUERY_IMAGE: &str = "host";
 
 /// The repository of the host image with the built-in agent.
 const AGENT_IMAGE: &str = "host-agent";
@@ -91,6 +91,14 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
+    /// The daemon runs on another machine than osqdemo was built for.
+    #[error("the Docker daemon runs on {daemon}, and this osqdemo is built for {own}")]
+    OtherArchitecture {
+        /// Ours.
+        own: &'static str,
+        /// The daemon's.
+        daemon: String,
+    },
     /// A program needs a newer C library than the base image has.
     #[error(
         "`{}` needs glibc {needed}, and the base image `debian:bookworm-slim` has {}",
@@ -139,6 +147,7 @@ impl Diagnose for SourceError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotForLinux { .. }
+            | Self::OtherArchitecture { .. }
             | Self::TooNew { .. }
             | Self::Read { .. }
             | Self::WrongChecksum { .. } => ExitCode::Preflight,
@@ -148,6 +157,7 @@ impl Diagnose for SourceError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::OtherArchitecture { daemon, .. } => vec![format!("use an osqdemo that is built for {daemon}")],
             Self::TooNew { .. } | Self::NotForLinux { .. } => vec![
                 "build osqdemo on Debian 12 or an older Linux, or use a released binary".to_owned(),
                 "`--engine native` needs no images".to_owned(),
@@ -163,13 +173,20 @@ impl Diagnose for SourceError {
 
 impl ImageSources {
     /// Finds the programs and decides what the hosts run. `has_osquery_image` says whether an image with osquery
-    /// is there already: then its package need not be had.
+    /// is there already: then its package need not be had. `architecture` is the daemon's, in Docker's words.
     ///
     /// # Errors
     /// When a program is missing or cannot go into an image.
-    pub async fn find(choice: &OsqueryChoice, has_osquery_image: bool) -> Result<Self> {
+    pub async fn find(choice: &OsqueryChoice, has_osquery_image: bool, architecture: &str) -> Result<Self> {
         let own = programs::own_path()?;
         let osqdemo = program::inspect(&own)?;
+        if osqdemo.architecture.as_str() != architecture {
+            return Err(SourceError::OtherArchitecture {
+                own: osqdemo.architecture.as_str(),
+                daemon: architecture.to_owned(),
+            }
+            .into());
+        }
         let platform = BuildContext::new(
             PLATFORM_DOCKERFILE,
             vec![ContextFile::program("osqdemo", &own, &osqdemo)],
