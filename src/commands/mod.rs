@@ -144,7 +144,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
-        Command::Doctor(_) => doctor::run(context).await,
+        Command::Doctor(arguments) => doctor::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,
