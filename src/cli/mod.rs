@@ -34,6 +34,7 @@ fn after_help() -> String {
         "\nEnvironment:\n  OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder\n  \
          OSQDEMO_PROJECT     the project, as `--project`\n  \
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
+         DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          NO_COLOR            no colours\n",
     );
     text
