@@ -134,7 +134,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
         Command::Up(arguments) => up::run(context, arguments).await,
         Command::Build(arguments) => build::run(context, arguments).await,
-        Command::Down(arguments) => down::run(context, arguments).await,
+        Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,
@@ -144,7 +144,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
-        Command::Doctor(arguments) => doctor::run(context, arguments).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,

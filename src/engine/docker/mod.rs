@@ -160,7 +160,10 @@ impl Engine for DockerEngine {
     }
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
-        Box::pin(async { Ok(containers::start(self.connection().await?, &self.owner, spec).await?) })
+        Box::pin(async {
+            let starting = containers::start(self.connection().await?, &self.owner, spec);
+            Ok(Box::pin(starting).await?)
+        })
     }
 
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -196,10 +199,10 @@ impl Engine for DockerEngine {
         Box::pin(async move {
             let connection = self.connection().await?;
             let name = labels::container_name(&self.owner, service);
-            match observe::inspect(connection, &name).await? {
-                Some(_) => Ok(logs::send(connection, &name, follow, &pieces).await?),
-                None => Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?),
+            if observe::inspect(connection, &name).await?.is_none() {
+                return Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?);
             }
+            Ok(logs::send(connection, &self.owner, service, follow, &pieces).await?)
         })
     }
 
