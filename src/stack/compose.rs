@@ -500,7 +500,10 @@ mod tests {
         let message = error(&with("environment: {A: true}"));
         assert!(message.contains("expected a text or a whole number"), "{message}");
         let message = error(&with("command: [\"${\"]"));
-        assert!(message.contains("has a variable that is not of the form"), "{message}");
+        assert!(
+            message.contains("has a variable that is not of the form"),
+            "{message}"
+        );
         let message = error(&with("ports: [\"0.0.0.0:1:1\"]"));
         assert!(
             message.contains("is not of the form `127.0.0.1:PUBLISHED:TARGET`"),

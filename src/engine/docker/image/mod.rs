@@ -17,7 +17,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::stack::Recipe;
 
-pub(super) use build::build;
+pub(super) use build::{build, remove_replaced};
 
 /// The variable of the stack file that names the host image's repository.
 const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
