@@ -76,6 +76,14 @@ impl Step {
         }
     }
 
+    /// The step of an image.
+    pub fn image(name: impl fmt::Display) -> Self {
+        Self {
+            kind: StepKind::Image,
+            name: name.to_string(),
+        }
+    }
+
     /// The step of a ksqlDB statement.
     pub fn statement(name: impl fmt::Display) -> Self {
         Self {
@@ -105,6 +113,8 @@ impl fmt::Display for Step {
 pub enum StepKind {
     /// Starting, stopping or waiting for a service.
     Service,
+    /// Making or getting an image.
+    Image,
     /// A ksqlDB statement.
     Statement,
     /// A stage of a scenario.

@@ -6,28 +6,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, Outcome, Step};
 use crate::exit_code::ExitCode;
-use crate::health::wait::{HealthError, HealthWait, exit_of};
-use crate::health::{Prober, Target, excerpt};
+use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
+use crate::health::{Prober, Target};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
-use crate::report::Reporter;
+use crate::report::{Reporter, duration};
 use crate::shutdown::Shutdown;
-use crate::stack::{Probe, ServiceName};
+use crate::stack::{ImageRef, Probe, ServiceName};
 
 /// How long waiting for a service that is there already may take without being told.
 const UNFELT: Duration = Duration::from_millis(500);
+
+/// How long making or getting one image may take.
+const IMAGE_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// A step of the work ended in a way that the work itself does not know.
 #[derive(Debug, thiserror::Error)]
 enum ExecuteError {
     #[error("a task of the execution ended unexpectedly: {source}")]
     Task { source: tokio::task::JoinError },
+    #[error("image `{image}` was not ready within {}", duration(IMAGE_LIMIT))]
+    ImageTooSlow { image: ImageRef },
 }
 
 impl Diagnose for ExecuteError {
@@ -49,7 +54,7 @@ struct Inner {
     shutdown: Shutdown,
     desired: Vec<ServiceSpec>,
     hostnames: BTreeMap<ServiceName, String>,
-    deadline: Instant,
+    deadline: Mutex<Instant>,
     limit: Duration,
     /// Cancelled when something failed: what has not begun does not begin.
     failed: CancellationToken,
@@ -58,18 +63,24 @@ struct Inner {
     begun: Mutex<Begun>,
 }
 
+/// What came of making or getting an image.
+enum Provided {
+    Ready,
+    GivenUp,
+}
+
 /// What an execution has begun, and what must be taken back should it fail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Begun {
-    /// Whether the supervisor was started.
-    pub supervisor: Option<SupervisorStarted>,
+    /// Whether what the services stand on, the supervisor or the network, was made.
+    pub ground: Option<GroundMade>,
     /// The services that were started.
     pub services: Vec<ServiceName>,
 }
 
-/// The supervisor was started by this execution.
+/// What the services stand on was made by this execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SupervisorStarted;
+pub struct GroundMade;
 
 /// How waiting for a service ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +121,7 @@ impl Execution {
                 shutdown: settings.shutdown,
                 desired: settings.desired,
                 hostnames: settings.hostnames,
-                deadline: Instant::now() + settings.limit,
+                deadline: Mutex::new(Instant::now() + settings.limit),
                 limit: settings.limit,
                 failed: CancellationToken::new(),
                 begun: Mutex::default(),
@@ -129,7 +140,7 @@ impl Execution {
 
     /// When the time is over.
     pub fn deadline(&self) -> Instant {
-        self.inner.deadline
+        self.inner.deadline()
     }
 
     /// Returns once the service is healthy, or never.
@@ -219,10 +230,11 @@ impl Inner {
             return Ok(());
         }
         match action {
-            Action::StartSupervisor => {
-                self.note(|begun| begun.supervisor = Some(SupervisorStarted));
+            Action::StartSupervisor | Action::CreateNetwork => {
+                self.note(|begun| begun.ground = Some(GroundMade));
                 self.engine.open().await
             }
+            Action::MakeImage(image) | Action::PullImage(image) => self.provide_image(image, cause).await,
             Action::EndLeftover(service) => {
                 self.stepwise(
                     service,
@@ -242,6 +254,56 @@ impl Inner {
                 None => Ok(()),
             },
         }
+    }
+
+    /// Makes or gets an image. Unlike a start this is not carried through when something else failed: nothing
+    /// is left half-made.
+    async fn provide_image(&self, image: &ImageRef, cause: &Cause) -> Result<()> {
+        let containers = self.desired.iter().filter_map(|spec| spec.container.as_ref());
+        let Some(container) = containers.into_iter().find(|container| container.image == *image) else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        let step = Step::image(image);
+        let doing = match container.recipe {
+            Some(_) => "building",
+            None => "pulling",
+        };
+        self.reporter.emit(Event::StepStarted {
+            step: step.clone(),
+            text: format!("{doing} ({cause})"),
+        });
+        let (reporter, news_step) = (self.reporter.clone(), step.clone());
+        let news = move |text: String| {
+            reporter.emit(Event::StepProgress {
+                step: news_step.clone(),
+                text,
+            });
+        };
+        let providing = timeout(IMAGE_LIMIT, self.engine.provide_image(container, &news));
+        let result = tokio::select! {
+            result = providing => match result {
+                Ok(result) => result.map(|()| Provided::Ready),
+                Err(_) => Err(ExecuteError::ImageTooSlow { image: image.clone() }.into()),
+            },
+            () = self.given_up() => Ok(Provided::GivenUp),
+        };
+        // The time for the services to become healthy does not count what they had to wait for their images.
+        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *deadline = (*deadline).max(Instant::now() + self.limit);
+        drop(deadline);
+        let (outcome, text) = match &result {
+            Ok(Provided::Ready) => (Outcome::Done, "ready".to_owned()),
+            Ok(Provided::GivenUp) => (Outcome::Failed, "given up".to_owned()),
+            Err(failure) => (Outcome::Failed, failure.to_string()),
+        };
+        self.reporter.emit(Event::StepFinished {
+            step,
+            outcome,
+            text,
+            elapsed: began.elapsed(),
+        });
+        result.map(drop)
     }
 
     async fn stepwise(
@@ -324,18 +386,16 @@ impl Inner {
 
     /// Waits until the service is healthy and tells those who wait for that.
     async fn wait_for(&self, spec: &ServiceSpec) -> Result<Waited> {
-        let observed = self.engine.observe().await?;
-        let started_at = observed
-            .services
-            .get(&spec.name)
-            .map_or(0, |service| service.started_at);
+        let observed = self.engine.observe_service(&spec.name).await?;
+        let started_at = observed.map_or(0, |service| service.started_at);
         let own_deadline = Instant::now() + spec.deadline;
-        let is_own = own_deadline < self.deadline;
+        let common = self.deadline();
+        let is_own = own_deadline < common;
         let wait = HealthWait {
             engine: &*self.engine,
             prober: &*self.prober,
             reporter: &self.reporter,
-            deadline: if is_own { own_deadline } else { self.deadline },
+            deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
         };
         let target = self.target(spec, started_at);
@@ -368,7 +428,7 @@ impl Inner {
                     service: dependency.clone(),
                     exit,
                     after: None,
-                    log: excerpt(&self.engine.log(dependency)),
+                    log: log_of(&*self.engine, dependency).await,
                 }
                 .into();
             }
@@ -394,6 +454,10 @@ impl Inner {
                 .unwrap_or_else(|| spec.name.to_string()),
             started_at,
         }
+    }
+
+    fn deadline(&self) -> Instant {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, change: impl FnOnce(&mut Begun)) {

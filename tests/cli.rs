@@ -38,6 +38,7 @@ fn help() {
 
     Commands:
       up           Start what is missing, wait until everything is healthy, submit the statements
+      build        Build the images of the stack
       down         Stop everything that `up` started and leave nothing behind
       ps           List the services, their state and their addresses
       logs         Show what the services wrote
@@ -67,7 +68,9 @@ fn help() {
       0    done; a scenario passed
       1    internal error
       2    wrong command line, settings or input file
-      10   the machine cannot run the stack (port in use, disk, another `up`)
+      10   the machine cannot run the stack (port in use, disk, no Docker, another `up`)
+      11   an image could not be pulled
+      12   an image could not be built
       13   a service could not be started
       14   a service was not healthy in time
       15   ksqlDB rejected a statement
@@ -81,6 +84,8 @@ fn help() {
       OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
       OSQDEMO_PROJECT     the project, as `--project`
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
+      DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
+      OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       NO_COLOR            no colours
     ----- stderr -----
     ");
@@ -298,12 +303,12 @@ fn a_service_that_ends_at_once_can_be_kept() {
 #[test]
 fn what_this_version_does_not_have() {
     let world = World::new();
-    assert_snapshot!(world.run(&["up", "--engine", "docker"]), @r"
+    assert_snapshot!(world.run(&["up", "--engine", "vagrant"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: engine `docker` is not available in this version
-    hint: use `--engine native`
+    error: engine `vagrant` is not available in this version
+    hint: use `--engine native` or `--engine docker`
     ");
     assert_snapshot!(world.run(&["up", "--stack", "confluent"]), @r"
     exit code: 2

@@ -1,5 +1,5 @@
-//! `osqdemo exec`: a command, or a shell, on a host. It takes the place of this process, so that terminal,
-//! signals and exit status are its own.
+//! `osqdemo exec`: a command, or a shell, on a host. Where it can, it takes the place of this process, so that
+//! terminal, signals and exit status are its own.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -8,6 +8,7 @@ use crate::cli::ExecArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
+use crate::engine::Entered;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::stack::{Role, ServiceName};
@@ -42,7 +43,7 @@ impl Diagnose for NotAHost {
     }
 }
 
-/// Runs the verb; returns only when it fails.
+/// Runs the verb.
 ///
 /// # Errors
 /// When there is no such host, when it is not running, or when the command cannot be run.
@@ -59,7 +60,23 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
         .into());
     }
     let host = service.name.clone();
-    let command = project.engine.exec_command(&host, &arguments.command).await?;
+    let shutdown = &context.shutdown;
+    let entered = project
+        .engine
+        .enter(&host, &arguments.command, shutdown.token())
+        .await?;
+    let command = match entered {
+        Entered::Become(command) => command,
+        Entered::Ended(_) if shutdown.token().is_cancelled() => return Err(shutdown.interrupted().into()),
+        Entered::Ended(0) => return Ok(()),
+        Entered::Ended(status) => {
+            #[expect(
+                clippy::exit,
+                reason = "the status is the command's, and the exit codes are ours"
+            )]
+            std::process::exit(i32::from(status));
+        }
+    };
     let (program, rest) = command
         .argv
         .split_first()

@@ -1,26 +1,34 @@
 //! `osqdemo logs`: what the services wrote, also those of an earlier run.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::json;
-use tokio::time::interval;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::cli::LogsArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
-use crate::error::Result;
+use crate::engine::{Engine, Follow};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
 use crate::stack::ServiceName;
-use crate::state::StateError;
 
-/// How often a followed log is looked at.
-const FOLLOW: Duration = Duration::from_millis(100);
+/// How many pieces of a log may wait to be shown.
+const WAITING: usize = 16;
 
-/// How much is read at once, in bytes.
-const CHUNK: u64 = 256 * 1024;
+#[derive(Debug, thiserror::Error)]
+#[error("a task that shows a log ended unexpectedly: {source}")]
+struct TaskEnded {
+    source: tokio::task::JoinError,
+}
+
+impl Diagnose for TaskEnded {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Internal
+    }
+}
 
 /// Runs the verb.
 ///
@@ -48,97 +56,89 @@ pub async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
         .map(|name| name.as_str().len())
         .max()
         .unwrap_or_default();
-    let mut logs: Vec<Log> = names.into_iter().map(|name| Log::new(&project, name)).collect();
-    let mut tick = interval(FOLLOW);
-    loop {
-        for log in &mut logs {
-            log.show_new(&context, width)?;
-        }
-        if !arguments.follow {
-            break;
-        }
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
-        }
+    let logs = names.into_iter().map(|service| Log {
+        service,
+        width,
+        partial: Vec::new(),
+    });
+    if arguments.follow {
+        return follow(&context, &project.engine, logs).await;
     }
-    for log in &mut logs {
-        log.show_rest(&context, width)?;
+    for log in logs {
+        log.show_all(&context, &*project.engine, Follow::No).await?;
     }
     Ok(())
 }
 
-/// A log and how far it was shown.
+/// Shows all logs at the same time, until the user ends it.
+async fn follow(context: &Context, engine: &Arc<dyn Engine>, logs: impl Iterator<Item = Log>) -> Result<()> {
+    let mut tasks = JoinSet::new();
+    for log in logs {
+        let (context, engine) = (context.clone(), Arc::clone(engine));
+        tasks.spawn(async move { log.show_all(&context, &*engine, Follow::Yes).await });
+    }
+    loop {
+        tokio::select! {
+            Some(ended) = tasks.join_next() => ended.map_err(|source| TaskEnded { source })??,
+            () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
+            else => return Ok(()),
+        }
+    }
+}
+
+/// A log that is being shown.
 struct Log {
     service: ServiceName,
-    path: PathBuf,
-    shown: u64,
+    /// How wide the longest name of a service is.
+    width: usize,
     /// The begin of a line whose end is not written yet.
     partial: Vec<u8>,
 }
 
 impl Log {
-    fn new(project: &Project, service: ServiceName) -> Self {
-        let path = project.engine.log(&service).path;
-        Self {
-            service,
-            path,
-            shown: 0,
-            partial: Vec::new(),
-        }
+    async fn show_all(mut self, context: &Context, engine: &dyn Engine, follow: Follow) -> Result<()> {
+        let service = self.service.clone();
+        let (pieces, mut arriving) = mpsc::channel(WAITING);
+        let reading = engine.log(&service, follow, pieces);
+        let showing = async {
+            while let Some(piece) = arriving.recv().await {
+                self.show_new(context, &piece)?;
+            }
+            self.show_rest(context)
+        };
+        tokio::try_join!(reading, showing).map(drop)
     }
 
-    /// Shows the whole lines that are new.
-    fn show_new(&mut self, context: &Context, width: usize) -> Result<()> {
-        loop {
-            let bytes = self
-                .read()
-                .map_err(|error| StateError::io("read", &self.path, error))?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            self.partial.extend_from_slice(&bytes);
-            while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.partial.drain(..=end).collect();
-                self.show(context, &line, width)?;
-            }
-        }
+    /// Shows the lines that are whole by now.
+    fn show_new(&mut self, context: &Context, piece: &[u8]) -> Result<()> {
+        self.partial.extend_from_slice(piece);
+        let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else {
+            return Ok(());
+        };
+        let rest = self.partial.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.partial, rest);
+        whole
+            .split_inclusive(|byte| *byte == b'\n')
+            .try_for_each(|line| self.show(context, line))
     }
 
     /// Shows a last line that has no end.
-    fn show_rest(&mut self, context: &Context, width: usize) -> Result<()> {
+    fn show_rest(&mut self, context: &Context) -> Result<()> {
         if self.partial.is_empty() {
             return Ok(());
         }
         let line = std::mem::take(&mut self.partial);
-        self.show(context, &line, width)
+        self.show(context, &line)
     }
 
-    fn show(&self, context: &Context, line: &[u8], width: usize) -> Result<()> {
+    fn show(&self, context: &Context, line: &[u8]) -> Result<()> {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
-        let service = self.service.as_str();
+        let (service, width) = (self.service.as_str(), self.width);
         context
             .reporter
             .data(&json!({ "service": service, "line": line }), || {
                 format!("{service:width$} | {line}")
             })
-    }
-
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        if file.metadata()?.len() < self.shown {
-            // It was rotated.
-            self.shown = 0;
-        }
-        file.seek(SeekFrom::Start(self.shown))?;
-        let mut bytes = Vec::new();
-        let read = file.take(CHUNK).read_to_end(&mut bytes)?;
-        self.shown += read as u64;
-        Ok(bytes)
     }
 }

@@ -1,11 +1,13 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
+pub mod build;
 pub mod completions;
 pub mod doctor;
 pub mod down;
 pub mod exec;
 pub mod ksql;
 pub mod logs;
+pub mod probe;
 pub mod project;
 pub mod ps;
 pub mod request;
@@ -17,12 +19,15 @@ pub mod topics;
 pub mod up;
 pub mod wait;
 
+use std::sync::Arc;
+
 use crate::cli::Command;
 use crate::commands::project::Project;
-use crate::engine::native::{NativeEngine, host_init, supervisor};
+use crate::engine::Engine;
+use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::plan::{Observed, ServiceState, SupervisorState};
+use crate::plan::{Observed, ServiceState};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -88,11 +93,8 @@ impl Context {
     ///
     /// # Errors
     /// When the project's state cannot be read.
-    pub fn host_exec(&self) -> Result<NativeEngine> {
-        Ok(NativeEngine::new(ProjectFolder::new(
-            &self.settings.home,
-            &self.settings.project,
-        )))
+    pub fn host_exec(&self) -> Result<Arc<dyn Engine>> {
+        Ok(Project::open(self)?.engine)
     }
 }
 
@@ -104,7 +106,7 @@ pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoi
     let not_running = || CommandError::NotRunning {
         project: project.clone(),
     };
-    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+    if !observed.is_running() {
         return Err(not_running().into());
     }
     let port = |name: &str| {
@@ -131,7 +133,8 @@ pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoi
 pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
         Command::Up(arguments) => up::run(context, arguments).await,
-        Command::Down(arguments) => down::run(context, arguments).await,
+        Command::Build(arguments) => build::run(context, arguments).await,
+        Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,
@@ -141,9 +144,10 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
-        Command::Doctor(_) => doctor::run(context).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
+        Command::Probe(arguments) => probe::run(&arguments).await,
         Command::Supervise(_) => {
             serve::start_log();
             let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);

@@ -8,14 +8,16 @@ use crate::commands::Context;
 use crate::commands::request::{EngineKind, Request, RequestError};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
+use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
+use crate::engine::docker::{self, Connection, DockerEngine};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
-use crate::plan::{Choices, Observed, ServiceSpec, resolve};
-use crate::stack::{Role, ServiceName, Stack};
+use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
+use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
 /// A project whose engine can observe and stop.
@@ -24,6 +26,8 @@ pub struct Project {
     pub folder: ProjectFolder,
     /// What earlier runs chose.
     pub remembered: Remembered,
+    /// Which engine it runs on.
+    pub kind: EngineKind,
     /// Runs it.
     pub engine: Arc<dyn Engine>,
     /// The services it has.
@@ -32,6 +36,8 @@ pub struct Project {
 
 /// What is wanted of a project, and the means to get it.
 pub struct Wanted {
+    /// Which engine it is.
+    pub kind: EngineKind,
     /// Can also start.
     pub engine: Arc<dyn Engine>,
     /// Asks for health.
@@ -44,6 +50,8 @@ pub struct Wanted {
     pub remembered: Remembered,
     /// How the hosts are kept apart, on the native engine.
     pub isolation: Option<Isolation>,
+    /// What the hosts run, on the Docker engine.
+    pub host_variant: Option<HostVariant>,
 }
 
 impl Project {
@@ -64,13 +72,12 @@ impl Project {
     /// When its state cannot be read.
     pub fn of_folder(folder: ProjectFolder) -> Result<Self> {
         let remembered = Remembered::load(&folder)?;
-        let engine: Arc<dyn Engine> = match engine_of(&remembered)? {
-            EngineKind::Native => Arc::new(NativeEngine::new(folder.clone())),
-            EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
-        };
+        let kind = engine_of(&remembered)?;
+        let engine = engine(kind, &folder);
         Ok(Self {
             folder,
             remembered,
+            kind,
             engine,
             stack: Stack::lite()?,
         })
@@ -90,16 +97,121 @@ impl Project {
             }
             .into());
         }
-        let ports = self.ports(request, &self.engine.observe().await?)?;
+        let observed = engine(kind, &self.folder).observe().await?;
+        let ports = self.ports(request, &observed)?;
         let osqueryd = request
             .osqueryd
             .clone()
             .or_else(|| self.remembered.osqueryd.clone())
             .unwrap_or("auto".to_owned());
-        let hostnames: BTreeMap<ServiceName, String> = self
-            .stack
-            .services
+        let osquery_sha256 = request
+            .osquery_sha256
+            .clone()
+            .or_else(|| self.remembered.osquery_sha256.clone());
+        let remembered = Remembered {
+            engine: Some(kind.to_string()),
+            ports,
+            osqueryd: Some(osqueryd),
+            osquery_sha256,
+        };
+        match kind {
+            EngineKind::Native => self.wanted_natively(remembered).await,
+            EngineKind::Docker => self.wanted_in_containers(remembered).await,
+            EngineKind::Fake => Ok(Wanted {
+                kind,
+                engine: engine(kind, &self.folder),
+                prober: Arc::new(FakeProber),
+                desired: self.resolved(&remembered, &|_| "fake".to_owned(), None)?,
+                hostnames: self.hostnames(),
+                remembered,
+                isolation: None,
+                host_variant: None,
+            }),
+        }
+    }
+
+    async fn wanted_natively(&self, remembered: Remembered) -> Result<Wanted> {
+        let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
+        let programs = Programs::find(&choice)?;
+        let isolation = Isolation::detect().await;
+        let identity = |role| match role {
+            Role::Service => programs.identity_of_service(),
+            Role::Host => programs.identity_of_host(&isolation),
+        };
+        let desired = self.resolved(&remembered, &identity, None)?;
+        let broker = remembered
+            .ports
+            .get(&ServiceName::new("broker"))
+            .copied()
+            .unwrap_or_default();
+        let hostnames = self.hostnames();
+        let setup = Setup {
+            programs,
+            isolation: isolation.clone(),
+            hostnames: hostnames.clone(),
+            bootstrap_servers: format!("127.0.0.1:{broker}"),
+        };
+        Ok(Wanted {
+            kind: EngineKind::Native,
+            engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
+            prober: Arc::new(ProtocolProber),
+            desired,
+            hostnames,
+            remembered,
+            isolation: Some(isolation),
+            host_variant: None,
+        })
+    }
+
+    async fn wanted_in_containers(&self, remembered: Remembered) -> Result<Wanted> {
+        let connection = Connection::open().await?;
+        let choice = OsqueryChoice {
+            osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
+            sha256: remembered.osquery_sha256.clone(),
+        };
+        let sources = image_sources(&self.stack, &connection, &choice).await?;
+        let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources))?;
+        let mut images: Vec<ImageRef> = desired
             .iter()
+            .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
+            .collect();
+        images.sort();
+        images.dedup();
+        let host_variant = sources.variant().clone();
+        let setup = docker::Setup { sources, images };
+        Ok(Wanted {
+            kind: EngineKind::Docker,
+            engine: Arc::new(DockerEngine::with_setup(self.folder.clone(), connection, setup)),
+            prober: Arc::new(ProtocolProber),
+            desired,
+            hostnames: self.hostnames(),
+            remembered,
+            isolation: None,
+            host_variant: Some(host_variant),
+        })
+    }
+
+    fn resolved(
+        &self,
+        remembered: &Remembered,
+        identity: &dyn Fn(Role) -> String,
+        sources: Option<&ImageSources>,
+    ) -> std::result::Result<Vec<ServiceSpec>, ResolveError> {
+        resolve(
+            &self.stack,
+            &Choices {
+                ports: &remembered.ports,
+                folder: self.folder.root(),
+                identity,
+                variables: &sources.map(ImageSources::variables).unwrap_or_default(),
+                image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
+            },
+        )
+    }
+
+    fn hostnames(&self) -> BTreeMap<ServiceName, String> {
+        let hosts = self.stack.services.iter();
+        hosts
             .filter(|service| service.role == Role::Host)
             .map(|service| {
                 let hostname = service
@@ -108,58 +220,7 @@ impl Project {
                     .unwrap_or_else(|| service.name.to_string());
                 (service.name.clone(), hostname)
             })
-            .collect();
-        let remembered = Remembered {
-            engine: Some(kind.to_string()),
-            ports: ports.clone(),
-            osqueryd: Some(osqueryd.clone()),
-        };
-        let resolved = |identity: &dyn Fn(Role) -> String| {
-            resolve(
-                &self.stack,
-                &Choices {
-                    ports: &ports,
-                    folder: self.folder.root(),
-                    identity,
-                },
-            )
-        };
-        match kind {
-            EngineKind::Native => {
-                let programs = Programs::find(&OsquerydChoice::parse(&osqueryd))?;
-                let isolation = Isolation::detect().await;
-                let desired = resolved(&|role| match role {
-                    Role::Service => programs.identity_of_service(),
-                    Role::Host => programs.identity_of_host(&isolation),
-                })?;
-                let broker = ports
-                    .get(&ServiceName::new("broker"))
-                    .copied()
-                    .unwrap_or_default();
-                let setup = Setup {
-                    programs,
-                    isolation: isolation.clone(),
-                    hostnames: hostnames.clone(),
-                    bootstrap_servers: format!("127.0.0.1:{broker}"),
-                };
-                Ok(Wanted {
-                    engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
-                    prober: Arc::new(ProtocolProber),
-                    desired,
-                    hostnames,
-                    remembered,
-                    isolation: Some(isolation),
-                })
-            }
-            EngineKind::Fake => Ok(Wanted {
-                engine: Arc::new(FakeEngine::new(self.folder.clone())),
-                prober: Arc::new(FakeProber),
-                desired: resolved(&|_| "fake".to_owned())?,
-                hostnames,
-                remembered,
-                isolation: None,
-            }),
-        }
+            .collect()
     }
 
     async fn is_running_on_other_engine(&self, wanted: EngineKind) -> Result<bool> {
@@ -195,6 +256,40 @@ impl Project {
             ports.insert(service.name.clone(), port);
         }
         Ok(ports)
+    }
+}
+
+/// What the images of a stack are made of on this machine.
+///
+/// # Errors
+/// When a program is missing or cannot go into an image.
+pub async fn image_sources(
+    stack: &Stack,
+    connection: &Connection,
+    choice: &OsqueryChoice,
+) -> Result<ImageSources> {
+    let with_osquery = ImageSources::variables_with_osquery();
+    let containers = stack
+        .services
+        .iter()
+        .filter_map(|service| service.container.as_ref());
+    let image = containers
+        .filter(|container| container.recipe == Some(Recipe::Host))
+        .map(|container| ImageRef::new(container.image.fill(&|name| with_osquery.get(name).cloned())))
+        .next();
+    let is_there = match image {
+        Some(image) => connection.has_image(&image).await?,
+        None => false,
+    };
+    ImageSources::find(choice, is_there, &connection.architecture().await?).await
+}
+
+/// An engine that can observe and stop.
+fn engine(kind: EngineKind, folder: &ProjectFolder) -> Arc<dyn Engine> {
+    match kind {
+        EngineKind::Native => Arc::new(NativeEngine::new(folder.clone())),
+        EngineKind::Docker => Arc::new(DockerEngine::new(folder.clone())),
+        EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
     }
 }
 

@@ -39,6 +39,7 @@ pub async fn run(context: Context) -> Result<()> {
             SupervisorState::Absent => json!({ "state": "absent" }),
             SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
             SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
+            SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
         "services": services,
     });

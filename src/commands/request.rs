@@ -16,6 +16,8 @@ pub struct Request {
     pub ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
+    /// The checksum of osquery's package, for the hosts' image.
+    pub osquery_sha256: Option<String>,
 }
 
 /// The engines.
@@ -23,6 +25,8 @@ pub struct Request {
 pub enum EngineKind {
     /// Processes on this machine.
     Native,
+    /// Containers.
+    Docker,
     /// Nothing at all, for tests.
     Fake,
 }
@@ -100,7 +104,7 @@ impl Diagnose for RequestError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Engine { .. } => vec!["use `--engine native`".to_owned()],
+            Self::Engine { .. } => vec!["use `--engine native` or `--engine docker`".to_owned()],
             Self::Stack { .. } => vec!["use `--stack lite`".to_owned()],
             Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
             Self::OtherEngine { .. } => vec!["stop it first with `osqdemo down`".to_owned()],
@@ -123,6 +127,7 @@ impl EngineKind {
     pub fn parse(name: &str) -> std::result::Result<Self, RequestError> {
         match name {
             "native" => Ok(Self::Native),
+            "docker" => Ok(Self::Docker),
             "fake" => Ok(Self::Fake),
             _ => Err(RequestError::Engine {
                 name: name.to_owned(),
@@ -134,6 +139,7 @@ impl EngineKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Docker => "docker",
             Self::Fake => "fake",
         }
     }

@@ -8,7 +8,7 @@ use crate::commands::request::{Request, unknown_service};
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::execute::{Execution, ExecutionSettings};
-use crate::plan::{Plan, SupervisorState};
+use crate::plan::Plan;
 use crate::state::ProjectLock;
 
 /// How long the service may take to be healthy again.
@@ -33,7 +33,7 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
     }
     let _lock = ProjectLock::take(&project.folder, "restart")?;
     let observed = project.engine.observe().await?;
-    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+    if !observed.is_running() {
         return Err(not_running().into());
     }
     let wanted = project.wanted(&Request::default()).await?;

@@ -11,6 +11,7 @@ use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{EngineKind, Request, parse_ports, stack};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::preflight;
+use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, SCHEMA_VERSION};
@@ -50,9 +51,10 @@ impl Diagnose for UpError {
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let limit = parse_duration(&arguments.timeout)?;
     let request = Request {
-        engine: Some(EngineKind::parse(&arguments.engine)?),
+        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
         ports: parse_ports(&stack(&arguments.stack)?, &arguments.ports)?,
         osqueryd: arguments.osqueryd.clone(),
+        osquery_sha256: arguments.osquery_sha256.clone(),
     };
     if arguments.dry_run {
         return dry_run(&context, &request).await;
@@ -70,7 +72,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
             text: format!("plan: {line}"),
         });
     }
-    tell_isolation(&context, &wanted, &plan);
+    tell_hosts(&context, &wanted, &plan);
 
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine.clone(),
@@ -82,15 +84,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         limit,
     });
     let began = Instant::now();
-    let result = execute(
-        &context,
-        &execution,
-        &plan,
-        &wanted.desired,
-        request.engine,
-        limit,
-    )
-    .await;
+    let result = execute(&context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
     match result {
         Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
         Err(failure) => {
@@ -143,7 +137,7 @@ async fn execute(
     execution: &Execution,
     plan: &Plan,
     desired: &[ServiceSpec],
-    engine: Option<EngineKind>,
+    engine: EngineKind,
     limit: Duration,
 ) -> Result<usize> {
     let is_started = |name: &ServiceName| plan.started().any(|started| started == name);
@@ -154,7 +148,7 @@ async fn execute(
         .collect();
     let statement_service = ServiceName::new(STATEMENT_SERVICE);
     let statements = async {
-        if engine == Some(EngineKind::Fake) {
+        if engine == EngineKind::Fake {
             return Ok(0);
         }
         tokio::select! {
@@ -184,12 +178,12 @@ async fn submit(context: &Context, execution: &Execution, limit: Duration) -> Re
 
 /// Stops what this run started, on a time limit of its own; a further signal makes it hurry.
 async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<()> {
-    if begun.supervisor.is_none() && begun.services.is_empty() {
+    if begun.ground.is_none() && begun.services.is_empty() {
         return Ok(());
     }
     tell(context, "stopping what this run started");
     let work = async {
-        if begun.supervisor.is_some() {
+        if begun.ground.is_some() {
             return wanted.engine.close().await;
         }
         for service in begun.services.iter().rev() {
@@ -218,14 +212,24 @@ fn tell(context: &Context, text: &str) {
     });
 }
 
-/// Without namespaces the hosts are less than they should be: that is told, and told only then.
-fn tell_isolation(context: &Context, wanted: &Wanted, plan: &Plan) {
-    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation
-        && !plan.is_empty()
-    {
+/// When the hosts are less than they should be, that is told, and told only when something changes.
+fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
+    if plan.is_empty() {
+        return;
+    }
+    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation {
         context.reporter.emit(Event::Warning {
             text: isolation.to_string(),
         });
+    }
+    match &wanted.host_variant {
+        Some(variant @ HostVariant::Agent { because: Some(_) }) => {
+            context.reporter.emit(Event::Warning {
+                text: variant.to_string(),
+            });
+        }
+        Some(variant) => tell(context, &variant.to_string()),
+        None => {}
     }
 }
 

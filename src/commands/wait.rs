@@ -7,7 +7,7 @@ use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::events::Event;
 use crate::execute::{Execution, ExecutionSettings};
-use crate::plan::{Plan, SupervisorState};
+use crate::plan::Plan;
 use crate::settings::parse_duration;
 use crate::stack::ServiceName;
 
@@ -25,7 +25,7 @@ pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
             .ok_or_else(|| unknown_service(&project.stack, name))?;
     }
     let observed = project.engine.observe().await?;
-    if !matches!(observed.supervisor, SupervisorState::Running { .. }) {
+    if !observed.is_running() {
         return Err(CommandError::NotRunning {
             project: context.settings.project.clone(),
         }

@@ -3,14 +3,21 @@
 //! An engine starts, stops and observes; it does not decide (that is [`crate::plan`]) and does not ask for
 //! health (that is [`crate::health`]).
 
+pub mod docker;
 pub mod fake;
+mod log_file;
 pub mod native;
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
-use crate::plan::{Observed, ServiceSpec};
+use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
 use crate::stack::ServiceName;
 
 /// A future of an [`Engine`], boxed so that engines can be chosen at run time.
@@ -21,8 +28,17 @@ pub trait Engine: Send + Sync {
     /// What there is.
     fn observe(&self) -> Answer<'_, Observed>;
 
-    /// Makes ready for services: starts the supervisor, where there is one.
+    /// What there is of one service.
+    fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>>;
+
+    /// How often it is worth asking what became of a service that is starting.
+    fn pace(&self) -> Duration;
+
+    /// Makes ready for services: starts the supervisor, or makes the network.
     fn open(&self) -> Answer<'_, ()>;
+
+    /// Makes or gets an image, and tells the news while it does. Dropping the future ends the work.
+    fn provide_image<'a>(&'a self, container: &'a ContainerSpec, news: &'a News) -> Answer<'a, ()>;
 
     /// Starts a service that is not running. It need not be healthy when this returns.
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()>;
@@ -42,21 +58,54 @@ pub trait Engine: Send + Sync {
     /// Stops being patient: what is being stopped is killed now.
     fn hurry(&self) -> Answer<'_, ()>;
 
-    /// Where a service writes its log.
-    fn log(&self, service: &ServiceName) -> ServiceLog;
+    /// Removes what [`Engine::close`] leaves and that is not in the project's folder.
+    fn remove_data(&self) -> Answer<'_, ()>;
 
-    /// The command line that runs `argv` on `host`, for the terminal or the pipes of the caller; without
-    /// `argv`, that of a shell.
-    fn exec_command<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, HostCommand>;
+    /// Sends what a service wrote, oldest first, in pieces of any size, also of an earlier run. Returns at its
+    /// end; with [`Follow::Yes`] only once nobody listens any more.
+    fn log<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        follow: Follow,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, ()>;
+
+    /// The end of what a service wrote in its current run, for reports of failures.
+    fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String>;
+
+    /// Runs `argv` on `host`, or a shell without `argv`, for the terminal or the pipes of the caller. Once
+    /// `asked_to_end` is cancelled the command is ended.
+    fn enter<'a>(
+        &'a self,
+        host: &'a ServiceName,
+        argv: &'a [String],
+        asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered>;
+
+    /// Runs `argv` on `host` in its home folder, without input, and collects what it writes. Dropping the
+    /// future ends the command and its children.
+    fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput>;
 }
 
-/// The log of a service.
+/// Takes the latest news of something that takes long.
+pub type News = dyn Fn(String) + Send + Sync;
+
+/// Whether to wait for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// For ever.
+    Yes,
+    /// Only what is there.
+    No,
+}
+
+/// What came of entering a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceLog {
-    /// The file.
-    pub path: PathBuf,
-    /// Where the current run begins in it.
-    pub run_starts_at: u64,
+pub enum Entered {
+    /// The caller is to become this command.
+    Become(HostCommand),
+    /// The command ran and ended with this status.
+    Ended(u8),
 }
 
 /// A command line with all it needs to run on a host.
@@ -86,4 +135,10 @@ pub trait HostExec: Send + Sync {
     /// Runs `argv` on `host` in its home folder, without input, and collects what it writes.
     /// Dropping the future ends the command and its children.
     fn exec(&self, host: &ServiceName, argv: &[&str]) -> impl Future<Output = Result<ExecOutput>> + Send;
+}
+
+impl HostExec for Arc<dyn Engine> {
+    async fn exec(&self, host: &ServiceName, argv: &[&str]) -> Result<ExecOutput> {
+        self.run_on_host(host, argv).await
+    }
 }

@@ -1,13 +1,5 @@
 //! The lines of a service's log that matter when it failed: few, of this run, the complaints first.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-
-use crate::engine::ServiceLog;
-
-/// How much of the end of a log is looked at, in bytes.
-const WINDOW: u64 = 64 * 1024;
-
 /// How many of the last lines are shown.
 const LAST_LINES: usize = 10;
 
@@ -17,27 +9,8 @@ const EARLIER_COMPLAINTS: usize = 5;
 /// The longest line that is shown, in characters.
 const LONGEST_LINE: usize = 300;
 
-/// The lines of the current run that matter, at most 15; none when there is no log.
-pub fn excerpt(log: &ServiceLog) -> Vec<String> {
-    read_window(log).map_or_else(|_| Vec::new(), |text| select(&text))
-}
-
-fn read_window(log: &ServiceLog) -> io::Result<String> {
-    let mut file = File::open(&log.path)?;
-    let size = file.metadata()?.len();
-    // A log that was rotated is shorter than where the run began in it.
-    let run_starts_at = if log.run_starts_at > size {
-        0
-    } else {
-        log.run_starts_at
-    };
-    file.seek(SeekFrom::Start(run_starts_at.max(size.saturating_sub(WINDOW))))?;
-    let mut bytes = Vec::new();
-    file.take(WINDOW).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn select(text: &str) -> Vec<String> {
+/// The lines of the end of a log that matter, at most 15.
+pub fn excerpt(text: &str) -> Vec<String> {
     let lines: Vec<String> = text
         .lines()
         .map(shown)
@@ -95,7 +68,7 @@ mod tests {
         for number in 0..20 {
             text.push_str(&format!("line {number}\n"));
         }
-        let lines = select(&text);
+        let lines = excerpt(&text);
         assert_eq!(lines.len(), 11);
         assert_eq!(lines.first().map(String::as_str), Some("ERROR the disk is full"));
         assert_eq!(lines.last().map(String::as_str), Some("line 19"));
@@ -104,7 +77,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_excerpt_is_bounded(text in "(\\PC{0,40}\n){0,60}") {
-            prop_assert!(select(&text).len() <= LAST_LINES + EARLIER_COMPLAINTS);
+            prop_assert!(excerpt(&text).len() <= LAST_LINES + EARLIER_COMPLAINTS);
         }
     }
 }

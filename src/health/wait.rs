@@ -14,9 +14,6 @@ use crate::plan::{Exit, ObservedService, ServiceState};
 use crate::report::{Reporter, duration};
 use crate::stack::{Probe, ServiceName};
 
-/// How often the engine is asked whether the service is still there.
-const WATCH: Duration = Duration::from_millis(20);
-
 /// A service that is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
@@ -66,6 +63,11 @@ impl Diagnose for HealthError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::Ended {
+                service,
+                exit: Exit::OutOfMemory,
+                ..
+            } => vec![format!("give `{service}` a larger `mem_limit` in the stack file")],
             Self::Ended { service, log, .. } | Self::NotInTime { service, log, .. } => {
                 hints(service, &log.join("\n"))
             }
@@ -161,39 +163,42 @@ impl HealthWait<'_> {
         tokio::select! {
             () = self.prober.until_healthy(target, &last) => Ok(()),
             error = self.until_gone(target, &last, began) => Err(error?.into()),
-            () = sleep_until(self.deadline) => Err(HealthError::NotInTime {
-                service: target.service.clone(),
-                probe: target.probe,
-                last_answer: last.get(),
-                limit: self.limit,
-                after: began.elapsed(),
-                log: excerpt(&self.engine.log(&target.service)),
+            () = sleep_until(self.deadline) => {
+                let after = began.elapsed();
+                Err(HealthError::NotInTime {
+                    service: target.service.clone(),
+                    probe: target.probe,
+                    last_answer: last.get(),
+                    limit: self.limit,
+                    after,
+                    log: log_of(self.engine, &target.service).await,
+                }
+                .into())
             }
-            .into()),
         }
     }
 
     /// Watches the process of the service, and passes the probe's news on.
     async fn until_gone(&self, target: &Target, last: &LastAnswer, began: Instant) -> Result<HealthError> {
-        let mut watch = interval(WATCH);
+        let mut watch = interval(self.engine.pace());
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = String::new();
         loop {
             watch.tick().await;
-            let observed = self.engine.observe().await?;
-            match observed.services.get(&target.service) {
+            match self.engine.observe_service(&target.service).await? {
                 None => {
                     return Ok(HealthError::Gone {
                         service: target.service.clone(),
                     });
                 }
                 Some(service) => {
-                    if let Some(exit) = exit_of(service) {
+                    if let Some(exit) = exit_of(&service) {
+                        let after = began.elapsed();
                         return Ok(HealthError::Ended {
                             service: target.service.clone(),
                             exit,
-                            after: Some(began.elapsed()),
-                            log: excerpt(&self.engine.log(&target.service)),
+                            after: Some(after),
+                            log: log_of(self.engine, &target.service).await,
                         });
                     }
                 }
@@ -206,6 +211,12 @@ impl HealthWait<'_> {
             }
         }
     }
+}
+
+/// The lines of a service's log that matter; none when there is no log.
+pub async fn log_of(engine: &dyn Engine, service: &ServiceName) -> Vec<String> {
+    let text = engine.log_tail(service).await.unwrap_or_default();
+    excerpt(&text)
 }
 
 /// How the service ended, if it did.

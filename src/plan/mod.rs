@@ -1,103 +1,19 @@
 //! What has to be done, as data: a pure function from what is wanted and what there is to a [`Plan`], every
 //! operation with its cause. Knows nothing of how an operation is carried out.
 
+mod observed;
 mod resolve;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use crate::stack::{ImageRef, ServiceName};
 
-use crate::stack::ServiceName;
-
-pub use resolve::{Choices, ResolveError, ServiceSpec, resolve};
-
-/// What there is, as an engine sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observed {
-    /// The process that looks after the services.
-    pub supervisor: SupervisorState,
-    /// Every service there is a trace of.
-    pub services: BTreeMap<ServiceName, ObservedService>,
-}
-
-/// The process that looks after the services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SupervisorState {
-    /// There is none and there should be none.
-    Absent,
-    /// It answers.
-    Running {
-        /// Its process.
-        pid: u32,
-    },
-    /// It was there and ended without being asked to.
-    Lost {
-        /// What its process was.
-        pid: u32,
-    },
-}
-
-/// A service as an engine sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObservedService {
-    /// What it is doing.
-    pub state: ServiceState,
-    /// The hash of the definition it was started with.
-    pub config_hash: String,
-    /// The port it was started with.
-    pub port: Option<u16>,
-    /// When it was started last, in milliseconds since 1970.
-    pub started_at: i64,
-    /// How often it was started again after it had ended unasked.
-    pub restarts: u32,
-}
-
-/// What a service is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum ServiceState {
-    /// It has a process.
-    Running {
-        /// The process.
-        pid: u32,
-    },
-    /// It ended unasked and is about to be started again.
-    Restarting {
-        /// How it ended.
-        exit: Exit,
-    },
-    /// It ended unasked and nobody starts it again.
-    Exited {
-        /// How it ended.
-        exit: Exit,
-    },
-    /// It has a process that nobody looks after.
-    Leftover {
-        /// The process.
-        pid: u32,
-    },
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Exit {
-    /// By itself, with this status.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(formatter, "exit status {code}"),
-            Self::Signal(9) => formatter.write_str("killed by signal 9 (SIGKILL)"),
-            Self::Signal(signal) => write!(formatter, "killed by signal {signal}"),
-        }
-    }
-}
+pub use observed::{
+    Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
+    ServiceState, SupervisorState,
+};
+pub use resolve::{Choices, ContainerSpec, ResolveError, ServiceSpec, resolve};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -120,6 +36,12 @@ pub struct Operation {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Make an image from this repository.
+    MakeImage(ImageRef),
+    /// Get an image from its registry.
+    PullImage(ImageRef),
+    /// Make the network between the services.
+    CreateNetwork,
     /// Start the process that looks after the services.
     StartSupervisor,
     /// End a process that nobody looks after.
@@ -146,8 +68,18 @@ pub enum Cause {
         /// The port it should have.
         to: Option<u16>,
     },
+    /// There is none.
+    NotThere,
     /// Its definition, or a program it runs, is another one.
     DefinitionChanged,
+    /// The image is not on the machine.
+    NoImage,
+    /// The programs or files in the image are other ones.
+    ImageOutdated,
+    /// It runs an image that was replaced, or is about to be.
+    ImageChanged,
+    /// It is not on the network of the project, which was removed.
+    NetworkRemoved,
     /// It is there and not wanted.
     NotInStack,
     /// The user asked for it.
@@ -157,6 +89,9 @@ pub enum Cause {
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::MakeImage(image) => write!(formatter, "build image {image}"),
+            Self::PullImage(image) => write!(formatter, "pull image {image}"),
+            Self::CreateNetwork => formatter.write_str("create the network"),
             Self::StartSupervisor => formatter.write_str("start the supervisor"),
             Self::EndLeftover(service) => write!(formatter, "end what is left of {service}"),
             Self::Stop(service) => write!(formatter, "stop {service}"),
@@ -176,6 +111,11 @@ impl fmt::Display for Cause {
                 write!(formatter, "port changed from {} to {}", port(from), port(to))
             }
             Self::DefinitionChanged => formatter.write_str("its definition or program changed"),
+            Self::NotThere => formatter.write_str("not there"),
+            Self::NoImage => formatter.write_str("not on this machine"),
+            Self::ImageOutdated => formatter.write_str("its content changed"),
+            Self::ImageChanged => formatter.write_str("its image changed"),
+            Self::NetworkRemoved => formatter.write_str("its network was removed"),
             Self::NotInStack => formatter.write_str("not in the stack"),
             Self::Requested => formatter.write_str("requested"),
         }
@@ -204,10 +144,11 @@ impl Plan {
             desired,
             plan: Self::default(),
         };
+        plan.images(observed);
         let needed = plan.needed(observed);
         plan.end_and_stop(observed, &needed);
-        let supervisor = plan.supervisor(observed, &needed);
-        plan.start(&needed, supervisor);
+        let ground = plan.ground(observed, &needed);
+        plan.start(&needed, ground);
         plan.plan
     }
 
@@ -219,8 +160,8 @@ impl Plan {
         };
         let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);
         plan.end_and_stop(observed, &needed);
-        let supervisor = plan.supervisor(observed, &needed);
-        plan.start(&needed, supervisor);
+        let ground = plan.ground(observed, &needed);
+        plan.start(&needed, ground);
         plan.plan
     }
 
@@ -246,6 +187,66 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// The images that are missing or outdated.
+    fn images(&mut self, observed: &Observed) {
+        for container in self.desired.iter().filter_map(|spec| spec.container.as_ref()) {
+            // An engine without images sees none of them, and says so by what looks after its services.
+            if !matches!(observed.supervisor, SupervisorState::Daemon { .. })
+                || self.image_operation(&container.image).is_some()
+            {
+                continue;
+            }
+            let cause = match (observed.images.get(&container.image), &container.image_content) {
+                (None, _) => Cause::NoImage,
+                (Some(image), Some(content)) if image.content.as_ref() != Some(content) => {
+                    Cause::ImageOutdated
+                }
+                (Some(_), _) => continue,
+            };
+            let image = container.image.clone();
+            self.plan.operations.push(Operation {
+                action: match container.recipe {
+                    Some(_) => Action::MakeImage(image),
+                    None => Action::PullImage(image),
+                },
+                cause,
+                after: Vec::new(),
+            });
+        }
+    }
+
+    /// The operation so far that brings this image.
+    fn image_operation(&self, image: &ImageRef) -> Option<usize> {
+        self.plan
+            .operations
+            .iter()
+            .position(|operation| match &operation.action {
+                Action::MakeImage(made) | Action::PullImage(made) => made == image,
+                _ => false,
+            })
+    }
+
+    /// Why a container that runs has to be replaced, although its definition is as wanted.
+    fn container_cause(
+        &self,
+        spec: &ServiceSpec,
+        seen: &ObservedService,
+        observed: &Observed,
+    ) -> Option<Cause> {
+        let (wanted, seen) = (spec.container.as_ref()?, seen.container.as_ref()?);
+        let is_current = observed
+            .images
+            .get(&wanted.image)
+            .is_some_and(|image| image.id == seen.image_id);
+        if !is_current || self.image_operation(&wanted.image).is_some() {
+            Some(Cause::ImageChanged)
+        } else if seen.attachment == Attachment::Detached {
+            Some(Cause::NetworkRemoved)
+        } else {
+            None
+        }
+    }
+
     /// The services to start, each with the reason.
     fn needed(&self, observed: &Observed) -> BTreeMap<ServiceName, Cause> {
         let cause = |spec: &ServiceSpec| -> Option<Cause> {
@@ -265,7 +266,7 @@ impl Planner<'_> {
                 ServiceState::Running { .. } if service.config_hash != spec.config_hash => {
                     Some(Cause::DefinitionChanged)
                 }
-                ServiceState::Running { .. } => None,
+                ServiceState::Running { .. } => self.container_cause(spec, service, observed),
             }
         };
         self.desired
@@ -298,43 +299,53 @@ impl Planner<'_> {
                 ServiceState::Exited { .. } if is_wanted => continue,
                 _ => Action::Stop(name.clone()),
             };
-            let dependents = self.operations_on(|other| {
+            // A service goes on running while its new image is made.
+            let image = self
+                .desired
+                .iter()
+                .find(|spec| spec.name == name)
+                .and_then(|spec| self.image_operation(&spec.container.as_ref()?.image));
+            let mut after = self.operations_on(|other| {
                 self.desired
                     .iter()
                     .any(|spec| spec.name == *other && spec.depends_on.contains(&name))
             });
-            self.plan.operations.push(Operation {
-                action,
-                cause,
-                after: dependents,
-            });
+            after.extend(image);
+            after.sort_unstable();
+            self.plan.operations.push(Operation { action, cause, after });
         }
     }
 
-    fn supervisor(&mut self, observed: &Observed, needed: &BTreeMap<ServiceName, Cause>) -> Option<usize> {
-        let cause = match observed.supervisor {
-            SupervisorState::Running { .. } => return None,
-            SupervisorState::Absent if needed.is_empty() => return None,
-            SupervisorState::Absent => Cause::NotRunning,
-            SupervisorState::Lost { pid } => Cause::SupervisorLost(pid),
+    /// What the services stand on: the supervisor, or the network.
+    fn ground(&mut self, observed: &Observed, needed: &BTreeMap<ServiceName, Cause>) -> Option<usize> {
+        let (action, cause) = match observed.supervisor {
+            SupervisorState::Running { .. }
+            | SupervisorState::Daemon {
+                network: NetworkState::Present,
+            } => return None,
+            SupervisorState::Absent | SupervisorState::Daemon { .. } if needed.is_empty() => return None,
+            SupervisorState::Absent => (Action::StartSupervisor, Cause::NotRunning),
+            SupervisorState::Lost { pid } => (Action::StartSupervisor, Cause::SupervisorLost(pid)),
+            SupervisorState::Daemon {
+                network: NetworkState::Absent,
+            } => (Action::CreateNetwork, Cause::NotThere),
         };
-        let after = (0..self.plan.operations.len()).collect();
-        self.plan.operations.push(Operation {
-            action: Action::StartSupervisor,
-            cause,
-            after,
-        });
+        // Not before what stood on the old one is gone.
+        let after = self.operations_on(|_| true);
+        self.plan.operations.push(Operation { action, cause, after });
         Some(self.plan.operations.len() - 1)
     }
 
-    fn start(&mut self, needed: &BTreeMap<ServiceName, Cause>, supervisor: Option<usize>) {
+    fn start(&mut self, needed: &BTreeMap<ServiceName, Cause>, ground: Option<usize>) {
         for spec in self.desired {
             let Some(cause) = needed.get(&spec.name) else {
                 continue;
             };
             let mut after =
                 self.operations_on(|other| *other == spec.name || spec.depends_on.contains(other));
-            after.extend(supervisor);
+            after.extend(ground);
+            let image = spec.container.as_ref().map(|container| &container.image);
+            after.extend(image.and_then(|image| self.image_operation(image)));
             after.sort_unstable();
             self.plan.operations.push(Operation {
                 action: Action::Start(spec.name.clone()),
@@ -351,7 +362,10 @@ impl Planner<'_> {
             .iter()
             .enumerate()
             .filter(|(_, operation)| match &operation.action {
-                Action::StartSupervisor => false,
+                Action::MakeImage(_)
+                | Action::PullImage(_)
+                | Action::CreateNetwork
+                | Action::StartSupervisor => false,
                 Action::EndLeftover(name) | Action::Stop(name) | Action::Start(name) => matches(name),
             })
             .map(|(index, _)| index)

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::stack::{Probe, Role, Service, ServiceName, Stack};
+use crate::stack::{
+    Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack, Template, VolumeMount,
+};
 
 /// What the user and the machine decide about a stack.
 pub struct Choices<'a> {
@@ -18,8 +21,12 @@ pub struct Choices<'a> {
     pub ports: &'a BTreeMap<ServiceName, u16>,
     /// The project's folder.
     pub folder: &'a Path,
-    /// What identifies the programs and files that a role runs: part of the hash.
+    /// What identifies the programs and files that a role runs as processes: part of the hash.
     pub identity: &'a dyn Fn(Role) -> String,
+    /// The values of the stack file's variables, besides those that stand for published ports.
+    pub variables: &'a BTreeMap<String, String>,
+    /// What identifies the content of an image that is made from this repository.
+    pub image_content: &'a dyn Fn(Recipe) -> String,
 }
 
 /// A service as it should be.
@@ -43,6 +50,39 @@ pub struct ServiceSpec {
     pub stop_grace: Duration,
     /// Tells this definition from any other one.
     pub config_hash: String,
+    /// How it runs as a container.
+    pub container: Option<ContainerSpec>,
+}
+
+/// How a service runs as a container: everything filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContainerSpec {
+    /// The image.
+    pub image: ImageRef,
+    /// How the image is made from this repository; without one, it comes from a registry.
+    pub recipe: Option<Recipe>,
+    /// What identifies the content that the image should have, where it is made here. Not part of the
+    /// definition: a changed image is a cause of its own.
+    #[serde(skip)]
+    pub image_content: Option<String>,
+    /// Its host name.
+    pub hostname: String,
+    /// The program, where it is not the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// The arguments of the program; those of the image when empty.
+    pub command: Vec<String>,
+    /// Environment variables, in the order of the file.
+    pub environment: Vec<(String, String)>,
+    /// The port inside the container.
+    pub target_port: Option<u16>,
+    /// What outlives the container.
+    pub volumes: Vec<VolumeMount>,
+    /// The most memory it may use, in bytes.
+    pub memory_limit: Option<u64>,
+    /// What it may do beyond what containers usually may.
+    pub capabilities: Vec<String>,
+    /// Who is process 1.
+    pub init: InitProcess,
 }
 
 /// Why a stack cannot be resolved.
@@ -87,11 +127,16 @@ fn resolve_service(
         .map(|argument| fill_in(argument, service, stack, choices))
         .collect::<Result<Vec<_>, _>>()?;
     let identity = (choices.identity)(service.role);
+    let container = service
+        .container
+        .as_ref()
+        .map(|container| resolve_container(container, service, stack, choices));
     let definition = json!({
         "service": service,
         "port": port,
         "arguments": arguments,
         "identity": identity,
+        "container": container,
         // Who talks to a service is told its address, and has to be told again when that changes.
         "dependencies": service
             .depends_on
@@ -113,7 +158,54 @@ fn resolve_service(
         deadline: service.deadline,
         stop_grace: service.stop_grace,
         config_hash,
+        container,
     })
+}
+
+fn resolve_container(
+    container: &Container,
+    service: &Service,
+    stack: &Stack,
+    choices: &Choices<'_>,
+) -> ContainerSpec {
+    let value_of = |name: &str| {
+        let published = stack
+            .services
+            .iter()
+            .find(|service| service.port_variable.as_deref() == Some(name))
+            .and_then(|service| choices.ports.get(&service.name));
+        match published {
+            Some(port) => Some(port.to_string()),
+            None => choices.variables.get(name).cloned(),
+        }
+    };
+    let fill = |templates: &[Template]| -> Vec<String> {
+        templates
+            .iter()
+            .map(|template| template.fill(&value_of))
+            .collect()
+    };
+    ContainerSpec {
+        image: ImageRef::new(container.image.fill(&value_of)),
+        recipe: container.recipe,
+        image_content: container.recipe.map(choices.image_content),
+        hostname: service
+            .hostname
+            .clone()
+            .unwrap_or_else(|| service.name.to_string()),
+        entrypoint: container.entrypoint.as_deref().map(fill),
+        command: fill(&container.command),
+        environment: container
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), value.fill(&value_of)))
+            .collect(),
+        target_port: service.port.map(|port| port.target),
+        volumes: container.volumes.clone(),
+        memory_limit: container.memory_limit,
+        capabilities: container.capabilities.clone(),
+        init: container.init,
+    }
 }
 
 /// Replaces the placeholders of one argument.

@@ -449,7 +449,7 @@ mod tests {
         QUERY ID     TYPE        STATE      SINK  QUERY
         ───────────  ──────────  ─────────  ────  ───────────────────────────────
         CSAS_PROC_5  PERSISTENT  RUNNING:1  PROC  CREATE STREAM PROC AS SELECT 1;
-        warning: old
+        warning: old, and tired
         ");
     }
 

@@ -12,7 +12,10 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::settings::{parse_duration, parse_size};
-use crate::stack::{Probe, PublishedPort, Role, Service, ServiceName, Stack};
+use crate::stack::{
+    Container, InitProcess, Probe, PublishedPort, Recipe, Role, Service, ServiceName, Stack, Template,
+    VolumeMount,
+};
 
 /// What is wrong with a stack file.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,16 @@ pub enum StackError {
         service: ServiceName,
         /// What it names.
         dependency: ServiceName,
+    },
+    /// A service mounts a volume that does not exist.
+    #[error("`{file}`: service `{service}` mounts `{volume}`, which is not among the volumes of the file")]
+    UnknownVolume {
+        /// The file.
+        file: String,
+        /// The service that mounts it.
+        service: ServiceName,
+        /// What it names.
+        volume: String,
     },
     /// Services that wait for each other could never start.
     #[error("`{file}`: services depend on each other in a circle: {}", circle(cycle))]
@@ -63,6 +76,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
         file: file.to_owned(),
         source,
     })?;
+    let volumes: Vec<String> = parsed.volumes.0.into_iter().map(|(name, _)| name).collect();
     let services: Vec<Service> = parsed
         .services
         .0
@@ -71,7 +85,24 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
         .collect();
     let stack = Stack { services };
     check_dependencies(file, &stack)?;
+    check_volumes(file, &stack, &volumes)?;
     Ok(stack)
+}
+
+fn check_volumes(file: &str, stack: &Stack, known: &[String]) -> Result<(), StackError> {
+    for service in &stack.services {
+        let mounts = service.container.iter().flat_map(|container| &container.volumes);
+        for VolumeMount { volume, .. } in mounts {
+            if !known.contains(volume) {
+                return Err(StackError::UnknownVolume {
+                    file: file.to_owned(),
+                    service: service.name.clone(),
+                    volume: volume.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_dependencies(file: &str, stack: &Stack) -> Result<(), StackError> {
@@ -129,12 +160,35 @@ struct ComposeFile {
     #[serde(rename = "name")]
     _name: Option<String>,
     services: InOrder<ServiceName, Definition>,
+    #[serde(default)]
+    volumes: InOrder<String, Option<NamedVolume>>,
 }
+
+/// A named volume without options.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedVolume {}
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Definition {
     hostname: Option<String>,
+    image: Option<Template>,
+    entrypoint: Option<Vec<Template>>,
+    #[serde(default)]
+    command: Vec<Template>,
+    #[serde(default)]
+    environment: InOrder<String, Scalar>,
+    #[serde(default)]
+    volumes: Vec<Mount>,
+    mem_limit: Option<SizeText>,
+    #[serde(default)]
+    cap_add: Vec<String>,
+    #[serde(default)]
+    init: bool,
+    // For plain `docker compose`: osqdemo asks for health itself, from outside.
+    #[serde(rename = "healthcheck")]
+    _healthcheck: Option<Healthcheck>,
     #[serde(default)]
     ports: Option<OnePort>,
     #[serde(default)]
@@ -164,7 +218,23 @@ struct Extension {
     probe: Probe,
     deadline: DurationText,
     memory: SizeText,
+    build: Option<Recipe>,
     native: Native,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Healthcheck {
+    #[serde(rename = "test")]
+    _test: Vec<String>,
+    #[serde(rename = "interval")]
+    _interval: DurationText,
+    #[serde(rename = "timeout")]
+    _timeout: DurationText,
+    #[serde(rename = "retries")]
+    _retries: u32,
+    #[serde(default, rename = "start_period")]
+    _start_period: Option<DurationText>,
 }
 
 #[derive(serde::Deserialize)]
@@ -175,12 +245,37 @@ struct Native {
 
 impl Definition {
     fn into_service(self, name: ServiceName) -> Service {
+        let (port, port_variable) = match self.ports {
+            Some(OnePort { port, variable }) => (Some(port), variable),
+            None => (None, None),
+        };
+        let container = self.image.map(|image| Container {
+            image,
+            recipe: self.extension.build,
+            entrypoint: self.entrypoint,
+            command: self.command,
+            environment: self
+                .environment
+                .0
+                .into_iter()
+                .map(|(name, Scalar(value))| (name, value))
+                .collect(),
+            volumes: self.volumes.into_iter().map(|Mount(mount)| mount).collect(),
+            memory_limit: self.mem_limit.map(|SizeText(size)| size),
+            capabilities: self.cap_add,
+            init: if self.init {
+                InitProcess::Reaper
+            } else {
+                InitProcess::Own
+            },
+        });
         Service {
             name,
             role: self.extension.role,
             probe: self.extension.probe,
             hostname: self.hostname,
-            port: self.ports.map(|OnePort(port)| port),
+            port,
+            port_variable,
             depends_on: self
                 .depends_on
                 .0
@@ -191,24 +286,29 @@ impl Definition {
             stop_grace: self.stop_grace_period.0,
             memory: self.extension.memory.0,
             native_command: self.extension.native.command,
+            container,
         }
     }
 }
 
-/// `["127.0.0.1:PUBLISHED:TARGET"]`. More than loopback is not published from a file.
-struct OnePort(PublishedPort);
+/// `["127.0.0.1:PUBLISHED:TARGET"]`, where the published port may be `${VARIABLE:-PORT}`. More than loopback is not
+/// published from a file.
+struct OnePort {
+    port: PublishedPort,
+    variable: Option<String>,
+}
 
 impl<'de> Deserialize<'de> for OnePort {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let [text] = <[String; 1]>::deserialize(deserializer)?;
         let wrong = || {
             D::Error::custom(format!(
-                "`{text}` is not of the form `127.0.0.1:PUBLISHED:TARGET`"
+                "`{text}` is not of the form `127.0.0.1:PUBLISHED:TARGET`, where PUBLISHED may be `${{VARIABLE:-PORT}}`"
             ))
         };
         let (published, target) = text
             .strip_prefix("127.0.0.1:")
-            .and_then(|ports| ports.split_once(':'))
+            .and_then(|ports| ports.rsplit_once(':'))
             .ok_or_else(wrong)?;
         let port = |text: &str| {
             text.parse::<u16>()
@@ -216,10 +316,71 @@ impl<'de> Deserialize<'de> for OnePort {
                 .filter(|port| *port != 0)
                 .ok_or_else(wrong)
         };
-        Ok(Self(PublishedPort {
-            published: port(published)?,
-            target: port(target)?,
+        let template = Template::parse(published).map_err(|_| wrong())?;
+        Ok(Self {
+            port: PublishedPort {
+                published: port(&template.fill(&|_| None))?,
+                target: port(target)?,
+            },
+            variable: template.as_variable().map(str::to_owned),
+        })
+    }
+}
+
+/// `NAME:/PATH`: a named volume. Folders of this machine are not mounted from a file.
+struct Mount(VolumeMount);
+
+impl<'de> Deserialize<'de> for Mount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (name, target) = text
+            .split_once(':')
+            .filter(|(name, target)| is_volume_name(name) && target.starts_with('/') && !target.contains(':'))
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not of the form `VOLUME:/PATH`")))?;
+        Ok(Self(VolumeMount {
+            volume: name.to_owned(),
+            target: target.to_owned(),
         }))
+    }
+}
+
+fn is_volume_name(name: &str) -> bool {
+    name.bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// The value of an environment variable: a text, or a number as it is written.
+struct Scalar(Template);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Value;
+
+        impl Visitor<'_> for Value {
+            type Value = Scalar;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text or a whole number (quote `true`, `false` and fractions)")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+                Template::parse(text).map(Scalar).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+
+        deserializer.deserialize_any(Value)
     }
 }
 
@@ -311,6 +472,43 @@ mod tests {
         assert_eq!(port("broker"), Some(9092));
         assert_eq!(port("ksqldb-server"), Some(8088));
         assert_eq!(port("host1"), None);
+    }
+
+    #[test]
+    fn the_images_of_the_embedded_stack_have_the_version_as_their_tag() {
+        let stack = Stack::lite().expect("the embedded stack");
+        for service in stack.services {
+            let container = service.container.expect("a container");
+            let image = container.image.fill(&|_| None);
+            let tag = image.rsplit_once(':').map(|(_, tag)| tag);
+            assert_eq!(tag, Some(env!("CARGO_PKG_VERSION")), "{image}");
+        }
+    }
+
+    #[test]
+    fn what_only_containers_need_is_checked_too() {
+        let with = |line: &str| format!("services:\n{}    {line}\n", service("a", ""));
+        let message = error(&with("volumes: [\"/etc:/etc\"]"));
+        assert!(
+            message.contains("`/etc:/etc` is not of the form `VOLUME:/PATH`"),
+            "{message}"
+        );
+        assert_eq!(
+            error(&with("image: x\n    volumes: [\"data:/data\"]")),
+            "`test.yaml`: service `a` mounts `data`, which is not among the volumes of the file"
+        );
+        let message = error(&with("environment: {A: true}"));
+        assert!(message.contains("expected a text or a whole number"), "{message}");
+        let message = error(&with("command: [\"${\"]"));
+        assert!(
+            message.contains("has a variable that is not of the form"),
+            "{message}"
+        );
+        let message = error(&with("ports: [\"0.0.0.0:1:1\"]"));
+        assert!(
+            message.contains("is not of the form `127.0.0.1:PUBLISHED:TARGET`"),
+            "{message}"
+        );
     }
 
     #[test]

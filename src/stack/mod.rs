@@ -1,7 +1,9 @@
 //! Which services there are: names, ports, probes, order. Pure data; knows nothing of where they run.
 
 mod compose;
+pub mod container;
 pub mod project;
+mod template;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compose::StackError;
+pub use container::{Container, ImageRef, InitProcess, Recipe, VolumeMount};
+pub use template::Template;
 
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +66,8 @@ pub struct Service {
     pub hostname: Option<String>,
     /// Where clients on this machine reach it.
     pub port: Option<PublishedPort>,
+    /// The variable that stands for the published port everywhere in the file.
+    pub port_variable: Option<String>,
     /// The services that must be healthy before it starts.
     pub depends_on: Vec<ServiceName>,
     /// How long one start may take until it is healthy.
@@ -72,6 +78,8 @@ pub struct Service {
     pub memory: u64,
     /// The arguments of `osqdemo` that run it as a process, with placeholders.
     pub native_command: Vec<String>,
+    /// How it runs as a container.
+    pub container: Option<Container>,
 }
 
 /// What a service is in the demo.

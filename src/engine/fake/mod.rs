@@ -7,18 +7,27 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Answer, Engine, HostCommand, ServiceLog};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::plan::{Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::plan::{
+    ContainerSpec, Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState,
+};
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
 
 /// Says how services misbehave.
 const VARIABLE: &str = "OSQDEMO_FAKE";
+
+/// How often to look: it costs next to nothing.
+const PACE: Duration = Duration::from_millis(20);
 
 /// The fake engine of one project.
 pub struct FakeEngine {
@@ -142,6 +151,7 @@ impl FakeEngine {
                 port: spec.port,
                 started_at: jiff::Timestamp::now().as_millisecond(),
                 restarts: 0,
+                container: None,
             };
             state.services.insert(spec.name.clone(), service);
         })
@@ -156,13 +166,27 @@ impl Engine for FakeEngine {
                 None => Observed {
                     supervisor: SupervisorState::Absent,
                     services: BTreeMap::new(),
+                    images: BTreeMap::new(),
                 },
                 Some(state) => Observed {
                     supervisor: SupervisorState::Running { pid: 1 },
                     services: state.services,
+                    images: BTreeMap::new(),
                 },
             })
         })
+    }
+
+    fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>> {
+        Box::pin(async { Ok(self.load()?.and_then(|mut state| state.services.remove(service))) })
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+
+    fn provide_image<'a>(&'a self, _container: &'a ContainerSpec, _news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn open(&self) -> Answer<'_, ()> {
@@ -195,14 +219,33 @@ impl Engine for FakeEngine {
         Box::pin(async { Ok(()) })
     }
 
-    fn log(&self, service: &ServiceName) -> ServiceLog {
-        ServiceLog {
-            path: self.folder.log_file(service),
-            run_starts_at: 0,
-        }
+    fn remove_data(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
     }
 
-    fn exec_command<'a>(&'a self, _host: &'a ServiceName, _argv: &'a [String]) -> Answer<'a, HostCommand> {
+    fn log<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        follow: Follow,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(log_file::send(&self.folder.log_file(service), follow, pieces).await?) })
+    }
+
+    fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {
+        Box::pin(async { Ok(log_file::tail(&self.folder.log_file(service), 0)) })
+    }
+
+    fn enter<'a>(
+        &'a self,
+        _host: &'a ServiceName,
+        _argv: &'a [String],
+        _asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered> {
+        Box::pin(async { Err(FakeError::NoCommands.into()) })
+    }
+
+    fn run_on_host<'a>(&'a self, _host: &'a ServiceName, _argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {
         Box::pin(async { Err(FakeError::NoCommands.into()) })
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::native::host_folder::{read_spec, spec_file};
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::process::{self, HOST_VARIABLE};
 use crate::engine::native::{NativeEngine, NativeError, running_process};
-use crate::engine::{Engine, ExecOutput, HostCommand, HostExec};
+use crate::engine::{ExecOutput, HostCommand};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::stack::ServiceName;
@@ -118,44 +118,48 @@ fn shell() -> String {
         .unwrap_or_else(|| "/bin/sh".to_owned())
 }
 
-impl HostExec for NativeEngine {
-    async fn exec(&self, host: &ServiceName, argv: &[&str]) -> Result<ExecOutput> {
-        let argv: Vec<String> = argv.iter().map(|argument| (*argument).to_owned()).collect();
-        let command = self.exec_command(host, &argv).await?;
-        let (program, arguments) = command
-            .argv
-            .split_first()
-            .map_or(("", [].as_slice()), |(first, rest)| (first, rest));
-        let failed = |source| ExecError::Run {
-            program: program.to_owned(),
-            host: host.clone(),
-            source,
-        };
-        let child = Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs(command.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&command.folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // `nsenter` and what it runs form a group of their own, which can be killed from outside.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        let group = GroupGuard(child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)));
-        let output = child.wait_with_output().await.map_err(failed)?;
-        group.release();
-        let status = output.status;
-        Ok(ExecOutput {
-            code: status
-                .code()
-                .or_else(|| status.signal().map(|signal| 128 + signal))
-                .unwrap_or(-1),
-            stdout: output.stdout,
-            stderr: output.stderr,
-        })
-    }
+/// Runs `argv` on `host` and collects what it writes. Dropping the future ends the command.
+pub(super) async fn run(
+    engine: &NativeEngine,
+    folder: &ProjectFolder,
+    host: &ServiceName,
+    argv: &[&str],
+) -> Result<ExecOutput> {
+    let argv: Vec<String> = argv.iter().map(|argument| (*argument).to_owned()).collect();
+    let command = command(engine, folder, host, &argv).await?;
+    let (program, arguments) = command
+        .argv
+        .split_first()
+        .map_or(("", [].as_slice()), |(first, rest)| (first, rest));
+    let failed = |source| ExecError::Run {
+        program: program.to_owned(),
+        host: host.clone(),
+        source,
+    };
+    let child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(command.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(&command.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // `nsenter` and what it runs form a group of their own, which can be killed from outside.
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let group = GroupGuard(child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)));
+    let output = child.wait_with_output().await.map_err(failed)?;
+    group.release();
+    let status = output.status;
+    Ok(ExecOutput {
+        code: status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal))
+            .unwrap_or(-1),
+        stdout: output.stdout,
+        stderr: output.stderr,
+    })
 }
 
 /// Kills a process group when it is dropped before the command has ended.

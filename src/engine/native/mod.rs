@@ -21,16 +21,18 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::native::control::{Connection, Record, Records, Request, Response, ServiceProcess};
 use crate::engine::native::host_folder::HostSettings;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::engine::native::programs::Programs;
-use crate::engine::{Answer, Engine, HostCommand, ServiceLog};
+use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
-use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
 use crate::stack::{Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
@@ -47,6 +49,9 @@ const ENDING_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a stop may take beyond the grace of the services.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// How often to ask the supervisor about a service that is starting.
+const PACE: Duration = Duration::from_millis(20);
 
 /// The variables of the caller that services inherit; everything else stays out of their environment.
 const INHERITED: [&str; 9] = [
@@ -164,6 +169,7 @@ impl NativeEngine {
             return Ok(Observed {
                 supervisor: SupervisorState::Absent,
                 services: BTreeMap::new(),
+                images: BTreeMap::new(),
             });
         };
         let pid = records.supervisor.pid;
@@ -175,6 +181,7 @@ impl NativeEngine {
                     .into_iter()
                     .map(|(name, record)| (name, record.service))
                     .collect(),
+                images: BTreeMap::new(),
             }),
             Liveness::Lost => {
                 let leftovers = records.services.into_iter().filter_map(|(name, record)| {
@@ -192,6 +199,7 @@ impl NativeEngine {
                 Ok(Observed {
                     supervisor: SupervisorState::Lost { pid },
                     services: leftovers.collect(),
+                    images: BTreeMap::new(),
                 })
             }
         }
@@ -407,6 +415,19 @@ impl Engine for NativeEngine {
         Box::pin(self.observed())
     }
 
+    fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>> {
+        Box::pin(async { Ok(self.observed().await?.services.remove(service)) })
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+
+    fn provide_image<'a>(&'a self, _container: &'a ContainerSpec, _news: &'a News) -> Answer<'a, ()> {
+        // Processes need none.
+        Box::pin(async { Ok(()) })
+    }
+
     fn open(&self) -> Answer<'_, ()> {
         Box::pin(self.start_supervisor())
     }
@@ -440,20 +461,43 @@ impl Engine for NativeEngine {
         Box::pin(async { self.ask(&Request::Hurry, ANSWER_LIMIT).await.map(|_| ()) })
     }
 
-    fn log(&self, service: &ServiceName) -> ServiceLog {
-        let run_starts_at = self
-            .written_records()
-            .ok()
-            .flatten()
-            .and_then(|records| records.services.get(service).map(|record| record.log_starts_at));
-        ServiceLog {
-            path: self.folder.log_file(service),
-            run_starts_at: run_starts_at.unwrap_or(0),
-        }
+    fn remove_data(&self) -> Answer<'_, ()> {
+        // All of it is in the project's folder.
+        Box::pin(async { Ok(()) })
     }
 
-    fn exec_command<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, HostCommand> {
-        Box::pin(exec::command(self, &self.folder, host, argv))
+    fn log<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        follow: Follow,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move { Ok(log_file::send(&self.folder.log_file(service), follow, pieces).await?) })
+    }
+
+    fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {
+        Box::pin(async {
+            let records = self.written_records()?;
+            let record = records.as_ref().and_then(|records| records.services.get(service));
+            let run_starts_at = record.map_or(0, |record| record.log_starts_at);
+            Ok(log_file::tail(&self.folder.log_file(service), run_starts_at))
+        })
+    }
+
+    fn enter<'a>(
+        &'a self,
+        host: &'a ServiceName,
+        argv: &'a [String],
+        _asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered> {
+        Box::pin(async {
+            let command = exec::command(self, &self.folder, host, argv).await?;
+            Ok(Entered::Become(command))
+        })
+    }
+
+    fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {
+        Box::pin(exec::run(self, &self.folder, host, argv))
     }
 }
 

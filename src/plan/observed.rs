@@ -1,0 +1,169 @@
+//! What there is, as an engine sees it: the one side of a plan.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stack::{ImageRef, ServiceName};
+
+/// What there is, as an engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The process that looks after the services.
+    pub supervisor: SupervisorState,
+    /// Every service there is a trace of.
+    pub services: BTreeMap<ServiceName, ObservedService>,
+    /// The images of the services that are there, on an engine that has images.
+    pub images: BTreeMap<ImageRef, ObservedImage>,
+}
+
+impl Observed {
+    /// Nothing is there.
+    pub fn nothing() -> Self {
+        Self {
+            supervisor: SupervisorState::Absent,
+            services: BTreeMap::new(),
+            images: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the project is up, or a part of it.
+    pub fn is_running(&self) -> bool {
+        match self.supervisor {
+            SupervisorState::Running { .. } => true,
+            SupervisorState::Daemon { .. } => !self.services.is_empty(),
+            SupervisorState::Absent | SupervisorState::Lost { .. } => false,
+        }
+    }
+}
+
+/// An image as an engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedImage {
+    /// What the engine calls it, different for every build.
+    pub id: String,
+    /// What identifies its content, where it was made by us.
+    pub content: Option<String>,
+}
+
+/// What looks after the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SupervisorState {
+    /// There is none and there should be none.
+    Absent,
+    /// It answers.
+    Running {
+        /// Its process.
+        pid: u32,
+    },
+    /// It was there and ended without being asked to.
+    Lost {
+        /// What its process was.
+        pid: u32,
+    },
+    /// It is the Docker daemon, which is not ours to start.
+    Daemon {
+        /// The network between the services.
+        network: NetworkState,
+    },
+}
+
+/// The network between the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkState {
+    /// There is none.
+    Absent,
+    /// It is there.
+    Present,
+}
+
+/// A service as an engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedService {
+    /// What it is doing.
+    pub state: ServiceState,
+    /// The hash of the definition it was started with.
+    pub config_hash: String,
+    /// The port it was started with.
+    pub port: Option<u16>,
+    /// When it was started last, in milliseconds since 1970.
+    pub started_at: i64,
+    /// How often it was started again after it had ended unasked.
+    pub restarts: u32,
+    /// What is known of its container, on an engine that has containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ObservedContainer>,
+}
+
+/// A container as an engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedContainer {
+    /// What the engine calls it.
+    pub id: String,
+    /// The image that it was made from.
+    pub image_id: String,
+    /// Whether the other services reach it.
+    pub attachment: Attachment,
+}
+
+/// Whether a container is on the network of its project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attachment {
+    /// It is.
+    Attached,
+    /// It is not, or on one that is gone.
+    Detached,
+}
+
+/// What a service is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ServiceState {
+    /// It has a process.
+    Running {
+        /// The process.
+        pid: u32,
+    },
+    /// It ended unasked and is about to be started again.
+    Restarting {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// It ended unasked and nobody starts it again.
+    Exited {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// It has a process that nobody looks after.
+    Leftover {
+        /// The process.
+        pid: u32,
+    },
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// By itself, with this status.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// The kernel ended it: it used more memory than its limit.
+    OutOfMemory,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(formatter, "exit status {code}"),
+            Self::Signal(9) => formatter.write_str("killed by signal 9 (SIGKILL)"),
+            Self::Signal(signal) => write!(formatter, "killed by signal {signal}"),
+            Self::OutOfMemory => {
+                formatter.write_str("killed by the kernel: it used more memory than its limit")
+            }
+        }
+    }
+}

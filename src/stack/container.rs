@@ -1,0 +1,82 @@
+//! How a service runs as a container: the part of a stack file that Docker needs. Pure data.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stack::Template;
+
+/// How a service runs as a container, with the variables not yet filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// The image.
+    pub image: Template,
+    /// How the image is made from this repository; without one, it comes from a registry.
+    pub recipe: Option<Recipe>,
+    /// The program, where it is not the image's.
+    pub entrypoint: Option<Vec<Template>>,
+    /// The arguments of the program; those of the image when empty.
+    pub command: Vec<Template>,
+    /// Environment variables, in the order of the file.
+    pub environment: Vec<(String, Template)>,
+    /// What outlives the container.
+    pub volumes: Vec<VolumeMount>,
+    /// The most memory it may use, in bytes.
+    pub memory_limit: Option<u64>,
+    /// What it may do beyond what containers usually may.
+    pub capabilities: Vec<String>,
+    /// Who is process 1.
+    pub init: InitProcess,
+}
+
+/// Which image of this repository a service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipe {
+    /// The platform's services: one image with `osqdemo` in it.
+    Platform,
+    /// A monitored host: osquery, or the built-in agent, and our extension.
+    Host,
+}
+
+/// A named volume and where it is in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VolumeMount {
+    /// Its name in the file; the project's name is put before it.
+    pub volume: String,
+    /// The folder in the container.
+    pub target: String,
+}
+
+/// Who is process 1 of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitProcess {
+    /// The service itself.
+    Own,
+    /// A small process that reaps orphans and hands signals on.
+    Reaper,
+}
+
+/// The name of an image with its tag or digest, such as `osqdemo/host:0.1.0`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImageRef(String);
+
+impl ImageRef {
+    /// A name as it stands in a stack file.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -1,0 +1,243 @@
+//! Hosts as containers: commands on them, what they write, and the daemon that is not there.
+
+#[path = "support/docker.rs"]
+mod docker_support;
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use docker_support::{DockerStack, docker};
+use rustix::process::Signal;
+use support::{World, eventually, signal};
+
+#[test]
+fn commands_run_as_if_they_were_here() {
+    let Some(stack) = DockerStack::up() else { return };
+    let output = stack.output(&[
+        "exec",
+        "host2",
+        "--",
+        "sh",
+        "-c",
+        "hostname; pwd; id -un; echo no >&2; exit 3",
+    ]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "host2\n/root\nroot\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "no\n");
+
+    let mut child = stack
+        .command(&["exec", "host1", "--", "wc", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("its input");
+    let bytes = vec![0; 1 << 20];
+    stdin.write_all(&bytes).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1048576");
+
+    // The users of the demo are there, and orphans are reaped.
+    let users =
+        "id -u jay neha jun >/dev/null && (sleep 0.1 &) ; sleep 0.5; cat /proc/[0-9]*/stat | grep -c ' Z '";
+    let output = stack.output(&["exec", "host1", "--", "sh", "-c", users]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "no zombies");
+
+    let mut child = stack
+        .command(&["exec", "host1", "--", "sh", "-c", "sleep 4242 & sleep 4242"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let sleeps = || {
+        let container = stack.container("host1");
+        let lines = docker(&[
+            "exec",
+            &container,
+            "sh",
+            "-c",
+            "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+        ]);
+        lines.concat().matches("sleep 4242 ").count()
+    };
+    eventually("the command runs", Duration::from_secs(20), || sleeps() >= 2);
+    signal(child.id(), Signal::INT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    eventually("its processes are gone", Duration::from_secs(20), || {
+        sleeps() == 0
+    });
+
+    let output = stack.output(&["exec", "broker", "true"]);
+    assert_eq!(output.status.code(), Some(2), "the broker is not a host");
+    stack.succeed(&["down"]);
+    let output = stack.output(&["exec", "host1", "true"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(16), "{stderr}");
+    assert!(stderr.contains("error: host1 is not running"), "{stderr}");
+}
+
+#[test]
+fn logs_are_followed_through_a_restart() {
+    let Some(stack) = DockerStack::up() else { return };
+    let follow = stack
+        .command(&["logs", "-f", "ksqldb-server", "host1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    stack.succeed(&["restart", "ksqldb-server"]);
+    let (written, _) = stack.succeed(&["logs", "ksqldb-server"]);
+    assert!(!written.is_empty(), "the new container writes");
+    // One look after the line was written.
+    std::thread::sleep(Duration::from_secs(1));
+    signal(follow.id(), Signal::INT);
+    let output = follow.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("host1         | "), "{stdout}");
+    for line in written.lines() {
+        assert!(
+            stdout.contains(line),
+            "`{line}` of the new container is missing: {stdout}"
+        );
+    }
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_named_with_the_way_out() {
+    let world = World::new();
+    let socket = world.home().join("docker.sock");
+    let up = |host: &str| {
+        let output = world
+            .command(&["up", "--engine", "docker"])
+            .env("DOCKER_HOST", host)
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let address = format!("unix://{}", socket.display());
+    let stderr = up(&address);
+    assert!(
+        stderr.contains(&format!(
+            "error: the Docker daemon at `{address} (DOCKER_HOST)` does not answer: there is no such socket"
+        )),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: `--engine native` needs no Docker"),
+        "{stderr}"
+    );
+
+    // A socket whose daemon has ended.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    let stderr = up(&address);
+    assert!(
+        stderr.contains("does not answer: nobody listens there"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: start it: `sudo systemctl start docker`"),
+        "{stderr}"
+    );
+
+    let stderr = up("tcp://127.0.0.1:1");
+    assert!(
+        stderr.contains("does not answer: nobody listens there"),
+        "{stderr}"
+    );
+
+    let stderr = up("ssh://somewhere");
+    assert!(
+        stderr.contains("is of a kind that osqdemo does not speak to"),
+        "{stderr}"
+    );
+    assert!(
+        !world.home().join("osqdemo").exists(),
+        "nothing is left of the project"
+    );
+}
+
+#[test]
+fn the_doctor_examines_the_daemon() {
+    let world = World::new();
+    let socket = format!("unix://{}", world.home().join("docker.sock").display());
+    let output = world
+        .command(&["doctor", "--engine", "docker"])
+        .env("DOCKER_HOST", &socket)
+        .output()
+        .expect("it runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{stdout}");
+    assert!(
+        stdout.contains("FAIL  Docker daemon: the Docker daemon at"),
+        "{stdout}"
+    );
+
+    let Some(stack) = DockerStack::new() else { return };
+    let output = stack.output(&["--json", "doctor", "--engine", "docker"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checks = document["checks"].as_array().expect("checks");
+    for name in [
+        "Docker daemon",
+        "Docker API",
+        "images",
+        "memory",
+        "clock",
+        "base image",
+    ] {
+        let check = checks.iter().find(|check| check["name"] == name).expect(name);
+        assert_eq!(check["status"], "pass", "{check}");
+    }
+    assert!(
+        checks.iter().all(|check| check["name"] != "isolation"),
+        "what only processes need is not asked"
+    );
+}
+
+#[test]
+fn a_project_whose_folder_is_gone_is_found_by_its_labels() {
+    let Some(stack) = DockerStack::up() else { return };
+    let folder = stack.world.home().join(&stack.project);
+    std::fs::remove_dir_all(&folder).expect("the folder");
+    stack.succeed(&["down"]);
+    stack.assert_nothing_runs();
+    std::fs::remove_dir_all(&folder).expect("the logs");
+    assert!(!stack.labelled()[2].is_empty(), "the volumes are still there");
+    stack.succeed(&["down", "--all", "--volumes"]);
+    assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
+}
+
+#[test]
+fn plain_compose_accepts_the_stack_file() {
+    let compose: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+    let is_there = |words: &&&[&str]| {
+        let (program, arguments) = words.split_first().expect("a program");
+        let version = Command::new(program).args(arguments).arg("version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    let Some(words) = compose.iter().find(is_there) else {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "no Compose is installed"
+        );
+        let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: no Compose is installed ***");
+        return;
+    };
+    let (program, arguments) = words.split_first().expect("a program");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/compose/lite.yaml");
+    let output = Command::new(program)
+        .args(arguments)
+        .args(["-f", file, "config"])
+        .env("BROKER_PORT", "19092")
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("--advertise=127.0.0.1:19092"), "{text}");
+}
