@@ -50,14 +50,23 @@ pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> Strin
     .to_string()
 }
 
-/// Advice whose commands, `` `osqdemo …` ``, reach the project that was asked for.
+/// Advice whose commands, `` `osqdemo …` ``, reach the project that was asked for. A command that names a
+/// project itself stays as it is.
 pub(super) fn addressed(advice: &str, project: Option<&ProjectName>) -> String {
-    match project {
-        Some(project) if *project != ProjectName::default() => {
-            advice.replace("`osqdemo ", &format!("`osqdemo -p {project} "))
+    const COMMAND: &str = "`osqdemo ";
+    let Some(project) = project.filter(|project| **project != ProjectName::default()) else {
+        return advice.to_owned();
+    };
+    let mut parts = advice.split(COMMAND);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        text.push_str(COMMAND);
+        if !rest.starts_with("-p ") && !rest.starts_with("--project ") {
+            text.push_str(&format!("-p {project} "));
         }
-        _ => advice.to_owned(),
+        text.push_str(rest);
     }
+    text
 }
 
 /// The chain of causes, without those whose text the message above already carries.
@@ -90,5 +99,7 @@ mod tests {
         );
         assert_eq!(addressed(advice, Some(&ProjectName::default())), advice);
         assert_eq!(addressed(advice, None), advice);
+        let third = "`osqdemo --project third down` stops it";
+        assert_eq!(addressed(third, Some(&other)), third);
     }
 }
