@@ -14,6 +14,10 @@ pub enum ExitCode {
     Usage = 2,
     /// The machine cannot run the stack: a port in use, too little disk, another `up` at work.
     Preflight = 10,
+    /// An image could not be pulled.
+    Pull = 11,
+    /// An image could not be built.
+    Build = 12,
     /// A service could not be started, or ended before it was ready.
     Start = 13,
     /// A service was started but was not healthy before the deadline.
@@ -40,8 +44,10 @@ impl ExitCode {
         (Self::Usage, "wrong command line, settings or input file"),
         (
             Self::Preflight,
-            "the machine cannot run the stack (port in use, disk, another `up`)",
+            "the machine cannot run the stack (port in use, disk, no Docker, another `up`)",
         ),
+        (Self::Pull, "an image could not be pulled"),
+        (Self::Build, "an image could not be built"),
         (Self::Start, "a service could not be started"),
         (Self::NotHealthy, "a service was not healthy in time"),
         (Self::StatementRejected, "ksqlDB rejected a statement"),

@@ -94,12 +94,18 @@ pub enum Role {
 
 /// How the health of a service is asked, in its own protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Probe {
     /// A Kafka Metadata request.
     Kafka,
     /// ksqlDB's `/healthcheck` and `/info`.
     Ksqldb,
+    /// ZooKeeper's four-letter words `ruok` and `srvr`.
+    Zookeeper,
+    /// The Schema Registry's `/subjects`.
+    SchemaRegistry,
+    /// Control Center's page.
+    ControlCenter,
     /// A record of the host in the topic `processes`, newer than the host's start.
     Host,
 }
@@ -109,6 +115,9 @@ impl fmt::Display for Probe {
         formatter.write_str(match self {
             Self::Kafka => "Kafka Metadata request",
             Self::Ksqldb => "GET /healthcheck and /info",
+            Self::Zookeeper => "four-letter words `ruok` and `srvr`",
+            Self::SchemaRegistry => "GET /subjects",
+            Self::ControlCenter => "GET /",
             Self::Host => "first record in topic `processes`",
         })
     }
