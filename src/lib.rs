@@ -1,4 +1,40 @@
 //! `osqdemo`: stands up, runs and verifies an osquery, Kafka and ksqlDB pipeline end to end.
+//!
+//! # Bird's-eye view
+//! What was typed ([`cli`]) becomes what is meant ([`settings`]) and goes to a verb ([`commands`]). A verb that
+//! changes the stack works in four steps: the engine ([`engine`]) *observes* what there is; a pure function
+//! ([`plan`]) compares that with what is wanted (a [`stack`] and the user's choices) and returns a *plan*, data
+//! with a cause for every operation; [`execute`] *carries it out*, as parallel as the order allows; [`health`]
+//! asks each service in its own protocol whether it is *healthy*. Everything worth telling on the way is an
+//! event ([`events`]), and only [`report`] shows it.
+//!
+//! A stack says which services there are, an engine says where they run. The native engine
+//! ([`engine::native`]) runs them as processes: a supervisor per project is told what to do over a Unix socket,
+//! and the hosts of the demo get namespaces of their own. `osqdemo serve …` is one service of the platform in
+//! the foreground: what that engine starts.
+//!
+//! # Code map
+//! | module | holds |
+//! |---|---|
+//! | [`cli`], [`settings`], [`commands`] | the command line, in three layers |
+//! | [`stack`], [`plan`], [`events`], [`error`], [`exit_code`] | pure data: no runtime, no I/O |
+//! | [`engine`] | one trait; `native` and `fake` |
+//! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
+//! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
+//! | [`report`] | the only place that prints |
+//! | [`state`] | a project's folder: lock, records, what it remembers |
+//! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
+//!
+//! # Invariants
+//! - Dependencies point one way: verbs → executing, asking, checking → engine trait, plan, stack, events. An
+//!   engine knows nothing of plans' reasons or of health; nothing but `lib.rs` knows the verbs.
+//! - `up; up` does nothing the second time; a repair touches exactly what differs; `down` leaves no process,
+//!   socket, mount or lock behind.
+//! - However a supervisor ends, its services end too: each one's standard input is a pipe whose other end only
+//!   the supervisor holds.
+//! - A process is never signalled by its pid alone: its start time must be the recorded one.
+//! - No wait without a deadline, a probe and a reason; clean-up has a limit of its own.
+//! - A failure shows its cause before anything is taken back.
 
 pub mod cli;
 pub mod commands;

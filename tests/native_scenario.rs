@@ -231,6 +231,14 @@ fn what_cannot_pass_says_why() {
     error: ksqlDB rejected the precise push query: PRECISE_FILES does not exist.
     hint: submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`
     ");
+    stack.succeed(&["ksql", "DROP STREAM files DELETE TOPIC;"]);
+    insta::assert_snapshot!(stack.world.run(&["scenario", "bigfile"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: the broker has no topic `FILES`: the pipeline is not complete
+    hint: submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`
+    ");
     insta::assert_snapshot!(stack.world.run(&["tail", "proceses"]), @r"
     exit code: 2
     ----- stdout -----
@@ -243,7 +251,6 @@ fn what_cannot_pass_says_why() {
     ----- stdout -----
     NAME             TOPIC            KEY FORMAT  VALUE FORMAT  WINDOWED
     ───────────────  ───────────────  ──────────  ────────────  ────────
-    FILES            FILES            KAFKA       JSON          false
     LISTENING_PORTS  listening_ports  KAFKA       JSON          false
     LOGGED_IN_USERS  logged_in_users  KAFKA       JSON          false
     OPEN_FILES       open_files       KAFKA       JSON          false

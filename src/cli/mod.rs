@@ -61,6 +61,8 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Start what is missing, wait until everything is healthy, submit the statements.
     Up(UpArgs),
+    /// Build the images of the stack.
+    Build(BuildArgs),
     /// Stop everything that `up` started and leave nothing behind.
     Down(DownArgs),
     /// List the services, their state and their addresses.
@@ -74,6 +76,7 @@ pub enum Command {
     /// Wait until the services are healthy.
     Wait(WaitArgs),
     /// Run ksqlDB statements; an interactive prompt when none is given.
+    #[command(after_help = KSQL_EXAMPLES)]
     Ksql(KsqlArgs),
     /// List the topics of the broker.
     Topics(TopicsArgs),
@@ -89,6 +92,9 @@ pub enum Command {
     Serve(ServeCommand),
     /// Print the completion script of a shell.
     Completions(CompletionsArgs),
+    /// Ask a service once for its health (the health check of plain `docker compose`).
+    #[command(hide = true)]
+    Probe(ProbeArgs),
     /// The process that looks after a project's services (started by `up`).
     #[command(hide = true)]
     Supervise(SuperviseArgs),
@@ -97,10 +103,18 @@ pub enum Command {
     HostInit(HostInitArgs),
 }
 
+const KSQL_EXAMPLES: &str = "\
+Examples:
+  osqdemo ksql                                         a prompt
+  osqdemo ksql 'LIST STREAMS; DESCRIBE proc'           several statements
+  osqdemo ksql 'SELECT * FROM files EMIT CHANGES'      rows as they come, until Ctrl-C
+  osqdemo --json ksql \"SET 'auto.offset.reset'='earliest'; SELECT * FROM files EMIT CHANGES LIMIT 5\"
+  osqdemo ksql -f statements.sql";
+
 /// `osqdemo ksql`.
 #[derive(Debug, Args)]
 pub struct KsqlArgs {
-    /// The statements, each ended by `;`.
+    /// The statements, each ended by `;`; the last one need not be.
     #[arg(value_name = "STATEMENT", conflicts_with = "file")]
     pub statement: Option<String>,
     /// A file with statements; `-` reads standard input.
@@ -158,25 +172,54 @@ pub struct UpArgs {
     /// Which services: the embedded stack is `lite`.
     #[arg(long, value_name = "STACK", default_value = "lite")]
     pub stack: String,
-    /// Where they run: `native` means processes on this machine.
-    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE", default_value = "native")]
-    pub engine: String,
+    /// Where they run: `native`, processes on this machine, or `docker`, containers. Remembered by the project;
+    /// `native` at first.
+    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
+    pub engine: Option<String>,
     /// How long all services together may take to become healthy.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,
     /// Publish a service on another port; `0` picks a free one. Remembered by the project.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
-    /// Which osqueryd the hosts run: `auto` (one on the PATH, else the built-in agent), `builtin`, or the
-    /// path of one. Remembered by the project; `auto` at first.
+    /// Which osqueryd the hosts run: `auto`, `builtin` (the built-in agent), or a path: natively of an osqueryd, in
+    /// containers of osquery's package (`.deb`). `auto` takes osquery where it can be had, else the built-in agent.
+    /// Remembered by the project; `auto` at first.
     #[arg(long, value_name = "auto|builtin|PATH")]
     pub osqueryd: Option<String>,
+    /// The SHA-256 checksum that osquery's package must have to go into the hosts' image.
+    #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
+    pub osquery_sha256: Option<String>,
     /// Leave everything as it is when something fails.
     #[arg(long)]
     pub keep: bool,
     /// Print what would be done, and why, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `osqdemo build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// What the hosts' image runs: `auto`, `builtin` (the built-in agent), or osquery's package (`.deb`).
+    #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
+    pub osqueryd: String,
+    /// The SHA-256 checksum that osquery's package must have.
+    #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
+    pub osquery_sha256: Option<String>,
+    /// Build also what is up to date.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `osqdemo probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// How to ask.
+    #[arg(value_name = "kafka|ksqldb")]
+    pub probe: String,
+    /// The service's `HOST:PORT`.
+    pub address: String,
 }
 
 /// `osqdemo down`.
@@ -267,6 +310,12 @@ pub struct ServeBrokerArgs {
     /// The `HOST:PORT` told to clients; the listen address by default.
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
+    /// A second address, for clients that are told another way back: those in other containers.
+    #[arg(long, value_name = "ADDRESS", requires = "internal_advertise")]
+    pub internal_listen: Option<std::net::SocketAddr>,
+    /// The `HOST:PORT` told to the clients of the second address.
+    #[arg(long, value_name = "HOST:PORT", requires = "internal_listen")]
+    pub internal_advertise: Option<String>,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

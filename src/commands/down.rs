@@ -68,6 +68,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     }
     close(context, &project, &observed, began).await?;
     if arguments.volumes {
+        project.engine.remove_data().await?;
         folder.remove()?;
     }
     drop(lock);

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use crate::cli::ExecArgs;
 use crate::commands::Context;
-use crate::commands::project::{Project, unknown_service};
+use crate::commands::project::Project;
+use crate::commands::request::unknown_service;
 use crate::engine::Entered;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::cli::LogsArgs;
 use crate::commands::Context;
-use crate::commands::project::{Project, unknown_service};
+use crate::commands::project::Project;
+use crate::commands::request::unknown_service;
 use crate::engine::{Engine, Follow};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;

@@ -1,13 +1,16 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
+pub mod build;
 pub mod completions;
 pub mod doctor;
 pub mod down;
 pub mod exec;
 pub mod ksql;
 pub mod logs;
+pub mod probe;
 pub mod project;
 pub mod ps;
+pub mod request;
 pub mod restart;
 pub mod scenario;
 pub mod serve;
@@ -130,6 +133,7 @@ pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoi
 pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
         Command::Up(arguments) => up::run(context, arguments).await,
+        Command::Build(arguments) => build::run(context, arguments).await,
         Command::Down(arguments) => down::run(context, arguments).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
@@ -143,6 +147,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Doctor(_) => doctor::run(context).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
+        Command::Probe(arguments) => probe::run(&arguments).await,
         Command::Supervise(_) => {
             serve::start_log();
             let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);

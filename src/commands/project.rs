@@ -5,17 +5,19 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crate::commands::Context;
+use crate::commands::request::{EngineKind, Request, RequestError};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
+use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HostVariant, ImageSources, OSQUERY_IMAGE, OsqueryChoice};
+use crate::engine::docker::{self, Connection, DockerEngine};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
-use crate::error::{Diagnose, Result};
-use crate::exit_code::ExitCode;
+use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
-use crate::plan::{Choices, Observed, ServiceSpec, resolve};
-use crate::stack::{Role, ServiceName, Stack};
+use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
+use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
 /// A project whose engine can observe and stop.
@@ -32,6 +34,8 @@ pub struct Project {
 
 /// What is wanted of a project, and the means to get it.
 pub struct Wanted {
+    /// Which engine it is.
+    pub kind: EngineKind,
     /// Can also start.
     pub engine: Arc<dyn Engine>,
     /// Asks for health.
@@ -44,181 +48,8 @@ pub struct Wanted {
     pub remembered: Remembered,
     /// How the hosts are kept apart, on the native engine.
     pub isolation: Option<Isolation>,
-}
-
-/// What the user asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// The engine; the remembered one, else `native`, by default.
-    pub engine: Option<EngineKind>,
-    /// Ports: 0 keeps the one it has, or picks a free one.
-    pub ports: BTreeMap<ServiceName, u16>,
-    /// Which osqueryd the hosts run.
-    pub osqueryd: Option<String>,
-}
-
-/// The engines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineKind {
-    /// Processes on this machine.
-    Native,
-    /// Nothing at all, for tests.
-    Fake,
-}
-
-/// The user asked for something that cannot be.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// An engine that this version does not have.
-    #[error("engine `{name}` is not available in this version")]
-    Engine {
-        /// Its name.
-        name: String,
-    },
-    /// A stack that this version does not have.
-    #[error("stack `{name}` is not available in this version")]
-    Stack {
-        /// Its name.
-        name: String,
-    },
-    /// Not `SERVICE=PORT`.
-    #[error("`{text}` is not of the form `SERVICE=PORT`")]
-    Port {
-        /// What was given.
-        text: String,
-    },
-    /// A service that is not in the stack.
-    #[error("there is no service `{name}`; the services are {known}")]
-    UnknownService {
-        /// What was given.
-        name: String,
-        /// The names of the services.
-        known: String,
-    },
-    /// A service that listens nowhere.
-    #[error("service `{service}` publishes no port")]
-    NoPort {
-        /// The service.
-        service: ServiceName,
-    },
-    /// Two services cannot have one port.
-    #[error("services `{first}` and `{second}` cannot both have port {port}")]
-    SamePort {
-        /// One service.
-        first: ServiceName,
-        /// The other one.
-        second: ServiceName,
-        /// The port.
-        port: u16,
-    },
-    /// No port is free.
-    #[error("failed to find a free port for `{service}`: {source}")]
-    NoFreePort {
-        /// The service.
-        service: ServiceName,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The project runs on another engine.
-    #[error("the project runs on engine `{running}`, not on `{wanted}`")]
-    OtherEngine {
-        /// The engine it runs on.
-        running: EngineKind,
-        /// The engine asked for.
-        wanted: EngineKind,
-    },
-}
-
-impl Diagnose for RequestError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NoFreePort { .. } => ExitCode::Preflight,
-            _ => ExitCode::Usage,
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Engine { .. } => vec!["use `--engine native`".to_owned()],
-            Self::Stack { .. } => vec!["use `--stack lite`".to_owned()],
-            Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
-            Self::OtherEngine { .. } => vec!["stop it first with `osqdemo down`".to_owned()],
-            _ => Vec::new(),
-        }
-    }
-}
-
-impl std::fmt::Display for EngineKind {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-impl EngineKind {
-    /// The engine of that name.
-    ///
-    /// # Errors
-    /// When this version does not have it.
-    pub fn parse(name: &str) -> std::result::Result<Self, RequestError> {
-        match name {
-            "native" => Ok(Self::Native),
-            "fake" => Ok(Self::Fake),
-            _ => Err(RequestError::Engine {
-                name: name.to_owned(),
-            }),
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Fake => "fake",
-        }
-    }
-}
-
-/// The stack of that name.
-///
-/// # Errors
-/// When this version does not have it.
-pub fn stack(name: &str) -> Result<Stack> {
-    match name {
-        "lite" => Ok(Stack::lite()?),
-        _ => Err(RequestError::Stack {
-            name: name.to_owned(),
-        }
-        .into()),
-    }
-}
-
-/// Reads `SERVICE=PORT` arguments.
-///
-/// # Errors
-/// When one is not of that form, or names a service without a port.
-pub fn parse_ports(stack: &Stack, arguments: &[String]) -> Result<BTreeMap<ServiceName, u16>> {
-    let mut ports = BTreeMap::new();
-    for text in arguments {
-        let wrong = || RequestError::Port { text: text.clone() };
-        let (name, port) = text.split_once('=').ok_or_else(wrong)?;
-        let port: u16 = port.parse().map_err(|_| wrong())?;
-        let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
-        if service.port.is_none() {
-            return Err(RequestError::NoPort {
-                service: service.name.clone(),
-            }
-            .into());
-        }
-        ports.insert(service.name.clone(), port);
-    }
-    Ok(ports)
-}
-
-/// The error about a service that is not in the stack.
-pub fn unknown_service(stack: &Stack, name: &str) -> RequestError {
-    RequestError::UnknownService {
-        name: name.to_owned(),
-        known: stack.names(),
-    }
+    /// What the hosts run, on the Docker engine.
+    pub host_variant: Option<HostVariant>,
 }
 
 impl Project {
@@ -239,10 +70,7 @@ impl Project {
     /// When its state cannot be read.
     pub fn of_folder(folder: ProjectFolder) -> Result<Self> {
         let remembered = Remembered::load(&folder)?;
-        let engine: Arc<dyn Engine> = match engine_of(&remembered)? {
-            EngineKind::Native => Arc::new(NativeEngine::new(folder.clone())),
-            EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
-        };
+        let engine = engine(engine_of(&remembered)?, &folder);
         Ok(Self {
             folder,
             remembered,
@@ -265,16 +93,129 @@ impl Project {
             }
             .into());
         }
-        let ports = self.ports(request, &self.engine.observe().await?)?;
+        let observed = engine(kind, &self.folder).observe().await?;
+        let ports = self.ports(request, &observed)?;
         let osqueryd = request
             .osqueryd
             .clone()
             .or_else(|| self.remembered.osqueryd.clone())
             .unwrap_or("auto".to_owned());
-        let hostnames: BTreeMap<ServiceName, String> = self
-            .stack
-            .services
+        let osquery_sha256 = request
+            .osquery_sha256
+            .clone()
+            .or_else(|| self.remembered.osquery_sha256.clone());
+        let remembered = Remembered {
+            engine: Some(kind.to_string()),
+            ports,
+            osqueryd: Some(osqueryd),
+            osquery_sha256,
+        };
+        match kind {
+            EngineKind::Native => self.wanted_natively(remembered).await,
+            EngineKind::Docker => self.wanted_in_containers(remembered).await,
+            EngineKind::Fake => Ok(Wanted {
+                kind,
+                engine: engine(kind, &self.folder),
+                prober: Arc::new(FakeProber),
+                desired: self.resolved(&remembered, &|_| "fake".to_owned(), None)?,
+                hostnames: self.hostnames(),
+                remembered,
+                isolation: None,
+                host_variant: None,
+            }),
+        }
+    }
+
+    async fn wanted_natively(&self, remembered: Remembered) -> Result<Wanted> {
+        let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
+        let programs = Programs::find(&choice)?;
+        let isolation = Isolation::detect().await;
+        let identity = |role| match role {
+            Role::Service => programs.identity_of_service(),
+            Role::Host => programs.identity_of_host(&isolation),
+        };
+        let desired = self.resolved(&remembered, &identity, None)?;
+        let broker = remembered
+            .ports
+            .get(&ServiceName::new("broker"))
+            .copied()
+            .unwrap_or_default();
+        let hostnames = self.hostnames();
+        let setup = Setup {
+            programs,
+            isolation: isolation.clone(),
+            hostnames: hostnames.clone(),
+            bootstrap_servers: format!("127.0.0.1:{broker}"),
+        };
+        Ok(Wanted {
+            kind: EngineKind::Native,
+            engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
+            prober: Arc::new(ProtocolProber),
+            desired,
+            hostnames,
+            remembered,
+            isolation: Some(isolation),
+            host_variant: None,
+        })
+    }
+
+    async fn wanted_in_containers(&self, remembered: Remembered) -> Result<Wanted> {
+        let connection = Connection::open().await?;
+        let choice = OsqueryChoice {
+            osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
+            sha256: remembered.osquery_sha256.clone(),
+        };
+        let sources = image_sources(&self.stack, &connection, &choice).await?;
+        let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources))?;
+        let mut images: Vec<ImageRef> = desired
             .iter()
+            .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
+            .collect();
+        images.sort();
+        images.dedup();
+        let host_variant = sources.variant().clone();
+        let setup = docker::Setup { sources, images };
+        Ok(Wanted {
+            kind: EngineKind::Docker,
+            engine: Arc::new(DockerEngine::with_setup(
+                self.folder.clone(),
+                connection,
+                setup,
+            )),
+            prober: Arc::new(ProtocolProber),
+            desired,
+            hostnames: self.hostnames(),
+            remembered,
+            isolation: None,
+            host_variant: Some(host_variant),
+        })
+    }
+
+    fn resolved(
+        &self,
+        remembered: &Remembered,
+        identity: &dyn Fn(Role) -> String,
+        sources: Option<&ImageSources>,
+    ) -> std::result::Result<Vec<ServiceSpec>, ResolveError> {
+        resolve(
+            &self.stack,
+            &Choices {
+                ports: &remembered.ports,
+                folder: self.folder.root(),
+                identity,
+                variables: &sources.map(ImageSources::variables).unwrap_or_default(),
+                image_content: &|recipe| {
+                    sources
+                        .map(|sources| sources.content(recipe))
+                        .unwrap_or_default()
+                },
+            },
+        )
+    }
+
+    fn hostnames(&self) -> BTreeMap<ServiceName, String> {
+        let hosts = self.stack.services.iter();
+        hosts
             .filter(|service| service.role == Role::Host)
             .map(|service| {
                 let hostname = service
@@ -283,61 +224,7 @@ impl Project {
                     .unwrap_or_else(|| service.name.to_string());
                 (service.name.clone(), hostname)
             })
-            .collect();
-        let remembered = Remembered {
-            engine: Some(kind.to_string()),
-            ports: ports.clone(),
-            osqueryd: Some(osqueryd.clone()),
-        };
-        let variables = BTreeMap::new();
-        let resolved = |identity: &dyn Fn(Role) -> String| {
-            resolve(
-                &self.stack,
-                &Choices {
-                    ports: &ports,
-                    folder: self.folder.root(),
-                    identity,
-                    variables: &variables,
-                    image_content: &|_| String::new(),
-                },
-            )
-        };
-        match kind {
-            EngineKind::Native => {
-                let programs = Programs::find(&OsquerydChoice::parse(&osqueryd))?;
-                let isolation = Isolation::detect().await;
-                let desired = resolved(&|role| match role {
-                    Role::Service => programs.identity_of_service(),
-                    Role::Host => programs.identity_of_host(&isolation),
-                })?;
-                let broker = ports
-                    .get(&ServiceName::new("broker"))
-                    .copied()
-                    .unwrap_or_default();
-                let setup = Setup {
-                    programs,
-                    isolation: isolation.clone(),
-                    hostnames: hostnames.clone(),
-                    bootstrap_servers: format!("127.0.0.1:{broker}"),
-                };
-                Ok(Wanted {
-                    engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
-                    prober: Arc::new(ProtocolProber),
-                    desired,
-                    hostnames,
-                    remembered,
-                    isolation: Some(isolation),
-                })
-            }
-            EngineKind::Fake => Ok(Wanted {
-                engine: Arc::new(FakeEngine::new(self.folder.clone())),
-                prober: Arc::new(FakeProber),
-                desired: resolved(&|_| "fake".to_owned())?,
-                hostnames,
-                remembered,
-                isolation: None,
-            }),
-        }
+            .collect()
     }
 
     async fn is_running_on_other_engine(&self, wanted: EngineKind) -> Result<bool> {
@@ -373,6 +260,40 @@ impl Project {
             ports.insert(service.name.clone(), port);
         }
         Ok(ports)
+    }
+}
+
+/// What the images of a stack are made of on this machine.
+///
+/// # Errors
+/// When a program is missing or cannot go into an image.
+pub async fn image_sources(
+    stack: &Stack,
+    connection: &Connection,
+    choice: &OsqueryChoice,
+) -> Result<ImageSources> {
+    let with_osquery = |name: &str| (name == HOST_IMAGE_VARIABLE).then(|| OSQUERY_IMAGE.to_owned());
+    let containers = stack
+        .services
+        .iter()
+        .filter_map(|service| service.container.as_ref());
+    let image = containers
+        .filter(|container| container.recipe == Some(Recipe::Host))
+        .map(|container| ImageRef::new(container.image.fill(&with_osquery)))
+        .next();
+    let is_there = match image {
+        Some(image) => connection.has_image(&image).await?,
+        None => false,
+    };
+    ImageSources::find(choice, is_there, &connection.architecture().await?).await
+}
+
+/// An engine that can observe and stop.
+fn engine(kind: EngineKind, folder: &ProjectFolder) -> Arc<dyn Engine> {
+    match kind {
+        EngineKind::Native => Arc::new(NativeEngine::new(folder.clone())),
+        EngineKind::Docker => Arc::new(DockerEngine::new(folder.clone())),
+        EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::cli::RestartArgs;
-use crate::commands::project::{Project, Request, unknown_service};
+use crate::commands::project::Project;
+use crate::commands::request::{Request, unknown_service};
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::execute::{Execution, ExecutionSettings};

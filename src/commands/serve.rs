@@ -76,6 +76,17 @@ fn broker_config(arguments: ServeBrokerArgs) -> std::result::Result<osqdemo_brok
         listener.bind = arguments.listen;
         listener.advertised = advertised;
     }
+    if let Some(bind) = arguments.internal_listen {
+        config.listeners.push(osqdemo_broker::Listener {
+            name: "internal".to_owned(),
+            bind,
+            advertised: arguments
+                .internal_advertise
+                .as_deref()
+                .map(host_port)
+                .transpose()?,
+        });
+    }
     Ok(config)
 }
 

@@ -7,9 +7,11 @@ use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::UpArgs;
-use crate::commands::project::{EngineKind, Project, Request, Wanted, parse_ports, stack};
+use crate::commands::project::{Project, Wanted};
+use crate::commands::request::{EngineKind, Request, parse_ports, stack};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::preflight;
+use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, SCHEMA_VERSION};
@@ -49,9 +51,10 @@ impl Diagnose for UpError {
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let limit = parse_duration(&arguments.timeout)?;
     let request = Request {
-        engine: Some(EngineKind::parse(&arguments.engine)?),
+        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
         ports: parse_ports(&stack(&arguments.stack)?, &arguments.ports)?,
         osqueryd: arguments.osqueryd.clone(),
+        osquery_sha256: arguments.osquery_sha256.clone(),
     };
     if arguments.dry_run {
         return dry_run(&context, &request).await;
@@ -64,7 +67,12 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
     wanted.remembered.save(&project.folder)?;
-    tell_isolation(&context, &wanted, &plan);
+    for line in plan.to_string().lines() {
+        context.reporter.emit(Event::Detail {
+            text: format!("plan: {line}"),
+        });
+    }
+    tell_hosts(&context, &wanted, &plan);
 
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine.clone(),
@@ -81,7 +89,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         &execution,
         &plan,
         &wanted.desired,
-        request.engine,
+        wanted.kind,
         limit,
     )
     .await;
@@ -137,7 +145,7 @@ async fn execute(
     execution: &Execution,
     plan: &Plan,
     desired: &[ServiceSpec],
-    engine: Option<EngineKind>,
+    engine: EngineKind,
     limit: Duration,
 ) -> Result<usize> {
     let is_started = |name: &ServiceName| plan.started().any(|started| started == name);
@@ -148,7 +156,7 @@ async fn execute(
         .collect();
     let statement_service = ServiceName::new(STATEMENT_SERVICE);
     let statements = async {
-        if engine == Some(EngineKind::Fake) {
+        if engine == EngineKind::Fake {
             return Ok(0);
         }
         tokio::select! {
@@ -212,14 +220,24 @@ fn tell(context: &Context, text: &str) {
     });
 }
 
-/// Without namespaces the hosts are less than they should be: that is told, and told only then.
-fn tell_isolation(context: &Context, wanted: &Wanted, plan: &Plan) {
-    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation
-        && !plan.is_empty()
-    {
+/// When the hosts are less than they should be, that is told, and told only when something changes.
+fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
+    if plan.is_empty() {
+        return;
+    }
+    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation {
         context.reporter.emit(Event::Warning {
             text: isolation.to_string(),
         });
+    }
+    match &wanted.host_variant {
+        Some(variant @ HostVariant::Agent { because: Some(_) }) => {
+            context.reporter.emit(Event::Warning {
+                text: variant.to_string(),
+            });
+        }
+        Some(variant) => tell(context, &variant.to_string()),
+        None => {}
     }
 }
 

@@ -1,7 +1,8 @@
 //! `osqdemo wait`: returns once the services are healthy.
 
 use crate::cli::WaitArgs;
-use crate::commands::project::{Project, Request, unknown_service};
+use crate::commands::project::Project;
+use crate::commands::request::{Request, unknown_service};
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::events::Event;

@@ -115,6 +115,8 @@ fn listening_inodes(table: &str, port: u16) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -140,5 +142,12 @@ mod tests {
              2: 0100007F:2385 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1003 1\n";
         assert_eq!(listening_inodes(table, 0x2384), [1001]);
         assert_eq!(listening_inodes("", 1), [] as [u64; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_table_is_read(table in "([0-9A-F:]{0,14}[ \n]){0,60}", port in 0_u16..) {
+            let _ = listening_inodes(&table, port);
+        }
     }
 }

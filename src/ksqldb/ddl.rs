@@ -59,7 +59,7 @@ fn only_statement(source: &str) -> Statement {
 /// What became of the statements.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Submission {
-    /// What was created now, as [`Statement::summary`] shortens it.
+    /// What was created now, as [`Statement::title`] names it.
     pub created: Vec<String>,
     /// What was there already.
     pub already_there: Vec<String>,
@@ -214,9 +214,6 @@ impl Rejection {
     }
 }
 
-/// How many characters of a statement name it.
-const SUMMARY: usize = 60;
-
 /// Submits the statements of `files` in order. Tells each one's fate as a step; what exists already is left
 /// as it is and is no error.
 ///
@@ -240,7 +237,7 @@ pub async fn submit(
                 .map_err(|error| planned_statement.directive_error(error))?;
             continue;
         }
-        let name = statement.summary(SUMMARY);
+        let name = statement.title();
         let begin = Instant::now();
         let answer = tokio::select! {
             biased;
@@ -268,7 +265,7 @@ pub async fn submit(
                 let not_submitted = planned[index + 1..]
                     .iter()
                     .filter(|planned| planned.directive.is_none())
-                    .map(|planned| planned.statement.summary(SUMMARY))
+                    .map(|planned| planned.statement.title())
                     .collect();
                 let rejection = Rejection::new(file, statement, error, submission, not_submitted);
                 return Err(DdlError::Rejected(Box::new(rejection)));

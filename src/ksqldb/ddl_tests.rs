@@ -138,7 +138,7 @@ async fn a_refused_statement_is_shown_where_it_stands_with_what_became_of_the_ot
         |     ^
       Unknown statement 'STREM'
       done before it:
-        CREATE STREAM a (x INT)
+        CREATE STREAM a
       already there:
         CREATE STREAM old
       not submitted:

@@ -21,6 +21,9 @@ impl fmt::Display for Position {
     }
 }
 
+/// How many characters of a statement without a name of its own name it.
+const TITLE: usize = 60;
+
 /// One statement of a script, without the comments before it, with its `;`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -111,6 +114,23 @@ impl Statement {
         let mut cut: String = words.chars().take(width.saturating_sub(1)).collect();
         cut.push('…');
         cut
+    }
+
+    /// What names the statement among others: of one that creates or drops something, the words up to its name.
+    pub fn title(&self) -> String {
+        let tokens = self.tokens();
+        let words: Vec<&str> = tokens
+            .iter()
+            .map_while(|token| match token {
+                Token::Word(word) => Some(word.as_str()),
+                Token::Text(_) | Token::Symbol(_) => None,
+            })
+            .take_while(|word| !matches!(word.to_ascii_uppercase().as_str(), "AS" | "WITH"))
+            .collect();
+        match words.first().map(|word| word.to_ascii_uppercase()) {
+            Some(first) if matches!(first.as_str(), "CREATE" | "DROP") && words.len() > 2 => words.join(" "),
+            _ => self.summary(TITLE),
+        }
     }
 
     /// Translates a position inside [`Statement::text`] into one of the script.
@@ -405,6 +425,22 @@ mod tests {
         let script = Script::parse("CREATE -- why\n  STREAM   x (a INT);");
         assert_eq!(script.statements[0].summary(80), "CREATE STREAM x (a INT)");
         assert_eq!(script.statements[0].summary(8), "CREATE …");
+    }
+
+    #[test]
+    fn a_title_ends_with_the_name_of_what_is_created() {
+        let title = |source: &str| Script::parse(source).statements[0].title();
+        assert_eq!(
+            title("CREATE STREAM processes (name VARCHAR) WITH (x='y');"),
+            "CREATE STREAM processes"
+        );
+        assert_eq!(title("create stream proc as select 1;"), "create stream proc");
+        assert_eq!(
+            title("DROP STREAM IF EXISTS `a b` DELETE TOPIC;"),
+            "DROP STREAM IF EXISTS a b DELETE TOPIC"
+        );
+        assert_eq!(title("LIST STREAMS;"), "LIST STREAMS");
+        assert_eq!(title("CREATE;"), "CREATE");
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub struct ContainerSpec {
     pub volumes: Vec<VolumeMount>,
     /// The most memory it may use, in bytes.
     pub memory_limit: Option<u64>,
+    /// What it may do beyond what containers usually may.
+    pub capabilities: Vec<String>,
     /// Who is process 1.
     pub init: InitProcess,
 }
@@ -201,6 +203,7 @@ fn resolve_container(
         target_port: service.port.map(|port| port.target),
         volumes: container.volumes.clone(),
         memory_limit: container.memory_limit,
+        capabilities: container.capabilities.clone(),
         init: container.init,
     }
 }

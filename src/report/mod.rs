@@ -9,6 +9,7 @@ mod failure;
 mod json;
 pub mod junit;
 mod plain;
+pub mod raw;
 pub mod report_file;
 pub mod scenario;
 pub mod table;

@@ -139,6 +139,9 @@ impl<E: HostExec> Run<'_, E> {
                     self.bigfile.host
                 ),
             });
+            // The second file may need the space of the first.
+            self.bounded("the file was removed", self.commands.remove(&self.plans))
+                .await?;
             self.attempt(Lifetime::Held, &home, &mut pipeline).await?;
         }
         Ok(())

@@ -82,6 +82,12 @@ pub enum ScenarioError {
         /// What it printed.
         answer: String,
     },
+    /// A topic on the way is not there.
+    #[error("the broker has no topic `{topic}`: the pipeline is not complete")]
+    MissingTopic {
+        /// The topic.
+        topic: String,
+    },
     /// ksqlDB does not accept a push query.
     #[error("ksqlDB rejected the {join} push query: {}", error.message.trim_end())]
     QueryRejected {
@@ -121,6 +127,7 @@ impl Diagnose for ScenarioError {
             Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
                 ExitCode::ScenarioFailed
             }
+            Self::MissingTopic { .. } => ExitCode::NotRunning,
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
             Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
         }
@@ -135,7 +142,7 @@ impl Diagnose for ScenarioError {
             Self::HiddenFolder { .. } => {
                 vec!["set `OSQDEMO_HOME` to a folder without `osquery` in its path".to_owned()]
             }
-            Self::QueryRejected { .. } => vec![
+            Self::MissingTopic { .. } | Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],
             Self::TimedOut { .. } => {

@@ -48,7 +48,8 @@ impl FilePlan {
     pub(super) fn script(&self) -> String {
         let Self { name, size, .. } = self;
         match self.lifetime {
-            Lifetime::Natural => format!("head -c {size} </dev/urandom >{name}"),
+            // `exec`, so that the shell is not a second process that holds the file.
+            Lifetime::Natural => format!("exec head -c {size} </dev/urandom >{name}"),
             Lifetime::Held => format!(
                 "{{ head -c {most} </dev/urandom; while [ ! -e {sign} ]; do sleep {LOOK}; done; \
                  head -c 1 </dev/urandom; }} | head -c {size} >{name}",
@@ -178,7 +179,7 @@ mod tests {
             size: 1024,
             lifetime: Lifetime::Natural,
         };
-        insta::assert_snapshot!(plan.script(), @"head -c 1024 </dev/urandom >myfile-1a2b");
+        insta::assert_snapshot!(plan.script(), @"exec head -c 1024 </dev/urandom >myfile-1a2b");
         plan.lifetime = Lifetime::Held;
         insta::assert_snapshot!(plan.script(), @"{ head -c 1023 </dev/urandom; while [ ! -e myfile-1a2b.release ]; do sleep 0.1; done; head -c 1 </dev/urandom; } | head -c 1024 >myfile-1a2b");
     }

@@ -14,7 +14,7 @@ use super::error::ScenarioError;
 use super::observation::{Join, JoinedRow, Sighting, Source};
 use super::push_query::{PushQuery, QueryEvent};
 use crate::error::Result;
-use crate::kafka::{Start, Tail};
+use crate::kafka::{KafkaError, Start, Tail};
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
 use crate::ksqldb::{Client, ddl};
@@ -53,7 +53,13 @@ impl Pipeline {
     pub(super) async fn open(endpoints: &Endpoints) -> Result<Self> {
         let client = Client::new(&endpoints.ksqldb_url)?;
         let topics = Source::ALL.map(|(topic, _)| topic);
-        let tail = Tail::open(&endpoints.bootstrap_servers, &topics, Start::End).await?;
+        let tail = match Tail::open(&endpoints.bootstrap_servers, &topics, Start::End).await {
+            Ok(tail) => tail,
+            Err(KafkaError::UnknownTopic { topic, .. }) => {
+                return Err(ScenarioError::MissingTopic { topic }.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let (sender, events) = mpsc::channel(EVENTS);
         let mut queries = JoinSet::new();
         let mut reopen = HashMap::new();

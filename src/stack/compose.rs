@@ -183,6 +183,8 @@ struct Definition {
     volumes: Vec<Mount>,
     mem_limit: Option<SizeText>,
     #[serde(default)]
+    cap_add: Vec<String>,
+    #[serde(default)]
     init: bool,
     // For plain `docker compose`: osqdemo asks for health itself, from outside.
     #[serde(rename = "healthcheck")]
@@ -260,6 +262,7 @@ impl Definition {
                 .collect(),
             volumes: self.volumes.into_iter().map(|Mount(mount)| mount).collect(),
             memory_limit: self.mem_limit.map(|SizeText(size)| size),
+            capabilities: self.cap_add,
             init: if self.init {
                 InitProcess::Reaper
             } else {

@@ -23,6 +23,8 @@ pub struct Container {
     pub volumes: Vec<VolumeMount>,
     /// The most memory it may use, in bytes.
     pub memory_limit: Option<u64>,
+    /// What it may do beyond what containers usually may.
+    pub capabilities: Vec<String>,
     /// Who is process 1.
     pub init: InitProcess,
 }

@@ -19,6 +19,9 @@ pub struct Remembered {
     pub ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
+    /// The checksum of osquery's package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub osquery_sha256: Option<String>,
 }
 
 impl Remembered {

@@ -1,5 +1,7 @@
 //! A broker and a ksqlDB server in this process, with the shipped statements, and a folder that plays a host.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Stdio;

@@ -8,5 +8,6 @@ pub(crate) mod coordinator;
 pub(crate) mod group;
 pub(crate) mod member;
 pub(crate) mod offsets;
+pub(crate) mod snapshot;
 
 pub(crate) use self::coordinator::Coordinator;

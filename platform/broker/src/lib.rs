@@ -3,6 +3,9 @@
 //! It speaks Kafka's own protocol to any client: topics with partitions, idempotent producers, long-polling consumers,
 //! consumer groups. It is one node that leads every partition; for more than one machine there is Kafka itself.
 //!
+//! It has no transactions yet (transactional producers are refused), no authentication and no replication, and it
+//! takes compressed batches as they are.
+//!
 //! From the outside in: `server` (sockets, frames, dispatch) → `api` (one file for each noun of the protocol) →
 //! `node` (the state they share) → `topics` and `groups` → `storage` (segments, indexes, journals). Each layer knows
 //! only those to its right. What must hold:
@@ -25,6 +28,7 @@ mod topics;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +39,9 @@ use self::maintenance::flush_all;
 use self::node::Node;
 use self::server::listener::BoundListener;
 use self::storage::log::CheckpointWhen;
+
+/// How long tasks that wait for the disk may hold up the end.
+const LAST_TASKS: Duration = Duration::from_secs(5);
 
 /// A broker whose data is open and whose sockets are bound, ready to run.
 #[derive(Debug)]
@@ -122,7 +129,10 @@ impl Broker {
         shutdown.cancelled().await;
         node.shutdown.cancel();
         tasks.close();
-        tasks.wait().await;
+        if tokio::time::timeout(LAST_TASKS, tasks.wait()).await.is_err() {
+            // Only a disk that does not answer holds a task up for so long.
+            tracing::warn!(tasks = tasks.len(), "stopping without waiting for all tasks");
+        }
         tokio::task::spawn_blocking(move || flush_all(&node, CheckpointWhen::Always))
             .await
             .map_err(|source| Error::Task {
@@ -136,11 +146,26 @@ fn check(config: &Config) -> Result<(), Error> {
     if config.listeners.is_empty() {
         return Err(Error::NoListener);
     }
-    if config.default_partitions < 1 {
-        return Err(Error::OutOfRange {
-            setting: "default_partitions",
-            value: i64::from(config.default_partitions),
-        });
+    let amounts = [
+        ("default_partitions", i64::from(config.default_partitions)),
+        ("max_request_bytes", as_number(config.max_request_bytes)),
+        (
+            "retention.segment_bytes",
+            as_number(config.retention.segment_bytes),
+        ),
+        (
+            "retention.check_interval",
+            as_number(config.retention.check_interval.as_millis()),
+        ),
+    ];
+    for (setting, value) in amounts {
+        if value < 1 {
+            return Err(Error::OutOfRange { setting, value });
+        }
     }
     Ok(())
+}
+
+fn as_number(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
 }

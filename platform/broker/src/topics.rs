@@ -23,6 +23,7 @@ use self::settings::{InvalidSetting, TopicSettings};
 use crate::config::{Config, RetentionDefaults};
 use crate::error::Error;
 use crate::identity::random_uuid;
+use crate::storage::directory::sync_folder;
 
 const TOPICS_FOLDER: &str = "topics";
 /// More partitions than this in one topic are a mistake on one machine.
@@ -248,6 +249,8 @@ impl Topics {
         let opened = self.open_topic(name, &entry);
         let folder = self.topic_folder(name, entry.id);
         let stored = opened.and_then(|topic| {
+            sync_folder(&folder)?;
+            sync_folder(&self.folder)?;
             let mut catalog = self.catalog(&changing);
             catalog.topics.insert(name.to_string(), entry);
             catalog.write(&self.catalog_path)?;
@@ -305,6 +308,7 @@ impl Topics {
         for index in present..partitions {
             grown.push(Arc::new(self.open_partition(name, topic.id, index)?));
         }
+        sync_folder(&self.topic_folder(name, topic.id))?;
         let mut catalog = self.catalog(&changing);
         if let Some(entry) = catalog.topics.get_mut(name.as_str()) {
             entry.partitions = partitions;

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::ResponseError;
 use rdkafka::Message;
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio_util::sync::CancellationToken;
 
 use support::raw::{RawClient, batch, error};
-use support::{DEADLINE, client, consumer, receive, subscribed};
+use support::{DEADLINE, client, consumer, receive, send, subscribed};
 
 const FOLDER: &str = "OSQDEMO_TEST_BROKER_FOLDER";
 const ADDRESS_FILE: &str = "address";
@@ -147,8 +148,32 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_killed() {
         assert_eq!(acknowledged.remove(value), Some(offset), "{value}");
     }
     assert!(acknowledged.is_empty());
-    let (_, high) = rdkafka::consumer::Consumer::fetch_watermarks(&reader, "lines", 0, DEADLINE).unwrap();
+    let (_, high) = reader.fetch_watermarks("lines", 0, DEADLINE).unwrap();
     assert_eq!(high, sent as i64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_on_when_the_broker_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = BrokerProcess::start(folder.path());
+    let backoff = [("reconnect.backoff.ms", "10"), ("reconnect.backoff.max.ms", "50")];
+    let mut config = client(&broker.address);
+    for (name, value) in backoff {
+        config.set(name, value);
+    }
+    let producer: FutureProducer = config.create().unwrap();
+    send(&producer, "lines", "before").await;
+    let reader = subscribed(consumer(&broker.address, "readers", &backoff), "lines");
+    receive(&reader, 1).await;
+    reader.commit_consumer_state(CommitMode::Sync).unwrap();
+    for round in 1..4 {
+        broker.kill();
+        broker = BrokerProcess::start(folder.path());
+        send(&producer, "lines", "after").await;
+        // It goes on where it was, a member still, and need not join again before it commits.
+        assert_eq!(receive(&reader, 1).await[0].offset(), round);
+        reader.commit_consumer_state(CommitMode::Sync).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,3 +189,16 @@ async fn a_second_broker_on_the_same_folder_or_address_is_refused() {
     assert_eq!(error.to_string(), expected);
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impossible_configuration_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = support::config(folder.path());
+    config.retention.check_interval = Duration::ZERO;
+    let error = osqdemo_broker::bind(config).await.unwrap_err();
+    assert_eq!(error.to_string(), "`retention.check_interval` is out of range: 0");
+    let mut config = support::config(folder.path());
+    config.listeners.clear();
+    let error = osqdemo_broker::bind(config).await.unwrap_err();
+    assert!(matches!(error, Error::NoListener), "{error}");
+}

@@ -20,15 +20,16 @@ const SOURCES: &str = "
     create stream files (host varchar, pid varchar, path varchar) with (kafka_topic='FILES', value_format='json');
 ";
 
-/// The demo's own join, and the one that also compares the hosts.
+/// The demo's own join, and the one that also compares the hosts. The own one comes last: without a grace
+/// period ksqlDB keeps a day of rows, which would hide what the other one takes.
 const CASES: [(&str, &str); 2] = [
-    (
-        "verbatim",
-        "select p.host as host, p.path as proc, f.path as file from proc as p join files as f within 1 minute on (f.pid=p.pid) emit changes;",
-    ),
     (
         "precise",
         "select p.host as host, p.path as proc, f.path as file from proc as p join files as f within 1 minute grace period 1 minute on (f.host + '/' + f.pid) = (p.host + '/' + p.pid) emit changes;",
+    ),
+    (
+        "verbatim",
+        "select p.host as host, p.path as proc, f.path as file from proc as p join files as f within 1 minute on (f.pid=p.pid) emit changes;",
     ),
 ];
 

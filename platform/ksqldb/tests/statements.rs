@@ -326,3 +326,34 @@ async fn a_query_whose_topic_is_deleted_says_so_and_harms_no_other() {
     }
     stop(broker, server).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_create_one_name_one_succeeds() {
+    let (broker, server) = start().await;
+    let body = json!({"ksql": SOURCE});
+    let requests: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn(
+                server
+                    .http
+                    .post(server.url("/ksql"))
+                    .body(body.to_string())
+                    .send(),
+            )
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for request in requests {
+        statuses.push(request.await.unwrap().unwrap().status().as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400, 400, 400, 400, 400, 400, 400]);
+    let (status, body) = server
+        .post(
+            "/ksql",
+            &json!({"ksql": "LIST STREAMS;", "commandSequenceNumber": 0}),
+        )
+        .await;
+    assert_eq!(status, 200, "{body}");
+    stop(broker, server).await;
+}

@@ -51,10 +51,10 @@ impl Runner {
         for (index, statement) in statements.iter().enumerate() {
             let rest = &statements[index + 1..];
             match self.run(file, statement, cancel).await {
-                Ok(Ended::Completely) => before.created.push(statement.summary(60)),
+                Ok(Ended::Completely) => before.created.push(statement.title()),
                 Ok(Ended::ByInterrupt) => return Ok(()),
                 Err(RunError::Rejected(error)) => {
-                    let not_submitted = rest.iter().map(|rest| rest.summary(60)).collect();
+                    let not_submitted = rest.iter().map(|rest| rest.title()).collect();
                     // A list of what went well before is of use only where more should have followed.
                     let before = if rest.is_empty() {
                         Submission::default()

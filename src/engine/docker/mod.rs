@@ -1,1 +1,228 @@
-//! The Docker engine: containers, through the Docker API.
+//! The Docker engine: containers, through the Docker API. The only place that names bollard.
+//!
+//! The daemon looks after the containers, so there is no supervisor of ours. Everything that is made carries the
+//! labels of [`labels`], and nothing without them is ever touched.
+
+mod connection;
+mod containers;
+mod endpoint;
+mod error;
+mod exec;
+pub mod image;
+mod labels;
+mod logs;
+mod observe;
+mod terminal;
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::sync::{OnceCell, mpsc};
+use tokio_util::task::TaskTracker;
+
+use crate::engine::docker::exec::Executor;
+use crate::engine::docker::image::ImageSources;
+use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::error::Result;
+use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
+use crate::stack::{ImageRef, ServiceName};
+use crate::state::ProjectFolder;
+
+pub use connection::Connection;
+pub use endpoint::Endpoint;
+pub use error::DockerError;
+
+/// How often to ask the daemon what became of a service that is starting.
+const PACE: Duration = Duration::from_millis(100);
+
+/// The Docker engine of one project.
+pub struct DockerEngine {
+    folder: ProjectFolder,
+    connection: OnceCell<Connection>,
+    setup: Option<Setup>,
+    /// The commands on hosts that are being ended.
+    kills: TaskTracker,
+}
+
+/// What making images takes; everything else does without.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What they are made of.
+    pub sources: ImageSources,
+    /// The images of the services.
+    pub images: Vec<ImageRef>,
+}
+
+impl DockerEngine {
+    /// An engine that can observe, stop and run commands. Connects when it has to.
+    pub fn new(folder: ProjectFolder) -> Self {
+        Self {
+            folder,
+            connection: OnceCell::new(),
+            setup: None,
+            kills: TaskTracker::new(),
+        }
+    }
+
+    /// An engine that can also start services.
+    pub fn with_setup(folder: ProjectFolder, connection: Connection, setup: Setup) -> Self {
+        Self {
+            setup: Some(setup),
+            connection: OnceCell::new_with(Some(connection)),
+            ..Self::new(folder)
+        }
+    }
+
+    async fn connection(&self) -> std::result::Result<&Connection, DockerError> {
+        self.connection.get_or_try_init(Connection::open).await
+    }
+
+    async fn executor(&self, host: &ServiceName) -> std::result::Result<Executor, DockerError> {
+        let connection = self.connection().await?.clone();
+        Ok(Executor::new(
+            connection,
+            &self.folder.project,
+            host,
+            self.kills.clone(),
+        ))
+    }
+
+    /// Stops the container of a service and removes it; what it wrote is kept.
+    async fn stop_service(&self, service: &ServiceName) -> Result<()> {
+        let connection = self.connection().await?;
+        let name = labels::container_name(&self.folder.project, service);
+        let Some(inspection) = observe::inspect(connection, &name).await? else {
+            return Ok(());
+        };
+        // A container of that name that is not ours stays.
+        if observe::service(&inspection, &self.folder.project, None).is_none() {
+            return Ok(());
+        }
+        logs::keep(connection, &self.folder, &inspection).await?;
+        Ok(containers::stop_and_remove(connection, &inspection).await?)
+    }
+
+    async fn close_project(&self) -> Result<()> {
+        let connection = self.connection().await?;
+        let ids = observe::container_ids(connection, &self.folder.project).await?;
+        let inspections = try_join_all(ids.iter().map(|id| observe::inspect(connection, id))).await?;
+        for level in observe::dependents_first(inspections.into_iter().flatten().collect()) {
+            try_join_all(level.iter().map(|inspection| async move {
+                logs::keep(connection, &self.folder, inspection).await?;
+                containers::stop_and_remove(connection, inspection).await?;
+                Result::Ok(())
+            }))
+            .await?;
+        }
+        Ok(containers::remove_networks(connection, &self.folder.project).await?)
+    }
+}
+
+impl Engine for DockerEngine {
+    fn observe(&self) -> Answer<'_, Observed> {
+        Box::pin(async {
+            let images = self.setup.as_ref().map_or(&[][..], |setup| &setup.images);
+            Ok(observe::observe(self.connection().await?, &self.folder.project, images).await?)
+        })
+    }
+
+    fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>> {
+        Box::pin(async {
+            let connection = self.connection().await?;
+            Ok(observe::observe_service(connection, &self.folder.project, service).await?)
+        })
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+
+    fn open(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            Ok(containers::create_network(self.connection().await?, &self.folder.project).await?)
+        })
+    }
+
+    fn provide_image<'a>(&'a self, container: &'a ContainerSpec, news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let image = &container.image;
+            match (&self.setup, container.recipe) {
+                (Some(Setup { sources, .. }), Some(recipe)) => {
+                    let (context, content) = (sources.context(recipe), sources.content(recipe));
+                    image::build(self.connection().await?, image, context, &content, news).await
+                }
+                _ => Err(DockerError::Pull {
+                    image: image.clone(),
+                    reason: "images of registries are not pulled by this version".to_owned(),
+                }
+                .into()),
+            }
+        })
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        Box::pin(async { Ok(containers::start(self.connection().await?, &self.folder.project, spec).await?) })
+    }
+
+    fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async {
+            Ok(containers::prove(self.connection().await?, &self.folder.project, service).await?)
+        })
+    }
+
+    fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(self.stop_service(service))
+    }
+
+    fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        self.stop(service)
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(self.close_project())
+    }
+
+    fn hurry(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(containers::kill_all(self.connection().await?, &self.folder.project).await?) })
+    }
+
+    fn remove_data(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            Ok(containers::remove_volumes(self.connection().await?, &self.folder.project).await?)
+        })
+    }
+
+    fn log<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        follow: Follow,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let connection = self.connection().await?;
+            let name = labels::container_name(&self.folder.project, service);
+            match observe::inspect(connection, &name).await? {
+                Some(_) => Ok(logs::send(connection, &name, follow, &pieces).await?),
+                None => Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?),
+            }
+        })
+    }
+
+    fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {
+        Box::pin(async {
+            let connection = self.connection().await?;
+            Ok(logs::tail(connection, &self.folder.project, service).await?)
+        })
+    }
+
+    fn enter<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, Entered> {
+        Box::pin(async { Ok(self.executor(host).await?.enter(argv).await?) })
+    }
+
+    fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {
+        Box::pin(async {
+            let argv: Vec<String> = argv.iter().map(|argument| (*argument).to_owned()).collect();
+            Ok(self.executor(host).await?.collect(&argv).await?)
+        })
+    }
+}

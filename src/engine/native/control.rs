@@ -139,3 +139,62 @@ impl Connection {
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::{Exit, ServiceState};
+
+    fn state() -> impl Strategy<Value = ServiceState> {
+        let exit = prop_oneof![
+            any::<i32>().prop_map(Exit::Code),
+            any::<i32>().prop_map(Exit::Signal)
+        ];
+        prop_oneof![
+            any::<u32>().prop_map(|pid| ServiceState::Running { pid }),
+            any::<u32>().prop_map(|pid| ServiceState::Leftover { pid }),
+            exit.clone().prop_map(|exit| ServiceState::Restarting { exit }),
+            exit.prop_map(|exit| ServiceState::Exited { exit }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn answers_are_read_back(
+            state in state(),
+            name in "\\PC{1,20}",
+            path in "\\PC{0,40}",
+            pid in any::<u32>(),
+            number in any::<u64>(),
+            port in any::<Option<u16>>(),
+        ) {
+            let record = Record {
+                service: ObservedService {
+                    state,
+                    config_hash: path.clone(),
+                    port,
+                    started_at: i64::from(pid),
+                    restarts: pid,
+                },
+                process: Some(ProcessId { pid, start_time: number }),
+                log_starts_at: number,
+                marked_host: Some(PathBuf::from(path)),
+                stop_grace_ms: number,
+            };
+            let response = Response::Observed(Records {
+                supervisor: ProcessId { pid, start_time: number },
+                services: BTreeMap::from([(ServiceName::new(name), record)]),
+            });
+            let line = serde_json::to_string(&response).expect("JSON");
+            prop_assert!(!line.contains('\n'), "one answer is one line");
+            prop_assert_eq!(serde_json::from_str::<Response>(&line).expect("the answer"), response);
+        }
+
+        #[test]
+        fn any_line_is_a_request_or_refused(line in "\\PC{0,80}") {
+            let _ = serde_json::from_str::<Request>(&line);
+        }
+    }
+}

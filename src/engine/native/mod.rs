@@ -1,6 +1,7 @@
 //! The native engine: processes on this machine, looked after by a supervisor process per project.
 
 pub mod control;
+mod error;
 pub mod exec;
 pub mod host_folder;
 pub mod host_init;
@@ -29,11 +30,12 @@ use crate::engine::native::isolation::Isolation;
 use crate::engine::native::process::{Ending, PROJECT_VARIABLE, ProcessId};
 use crate::engine::native::programs::Programs;
 use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
-use crate::error::{Diagnose, Result};
-use crate::exit_code::ExitCode;
+use crate::error::Result;
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
 use crate::stack::{Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
+
+pub use error::NativeError;
 
 /// How long the supervisor may take until it listens.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -77,75 +79,6 @@ pub struct Setup {
     pub hostnames: BTreeMap<ServiceName, String>,
     /// The broker's address.
     pub bootstrap_servers: String,
-}
-
-/// The native engine cannot do something.
-#[derive(Debug, thiserror::Error)]
-pub enum NativeError {
-    /// The supervisor did not come up.
-    #[error("failed to start the supervisor: {reason}")]
-    Supervisor {
-        /// Why.
-        reason: String,
-        /// The last lines of its log.
-        log: Vec<String>,
-    },
-    /// The supervisor does not answer as it should.
-    #[error("the supervisor of project `{project}` does not answer: {source}")]
-    Unreachable {
-        /// The project.
-        project: String,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// The supervisor could not do what it was asked to.
-    #[error("failed to {action} {service}: {reason}")]
-    Refused {
-        /// What was asked.
-        action: &'static str,
-        /// The service.
-        service: ServiceName,
-        /// Why, in the supervisor's words.
-        reason: String,
-    },
-    /// A process cannot be ended.
-    #[error("process {pid} of {service} does not end, not even by SIGKILL")]
-    Unkillable {
-        /// The service.
-        service: ServiceName,
-        /// The process.
-        pid: u32,
-    },
-    /// Nothing runs under this name.
-    #[error("{service} is not running")]
-    NotRunning {
-        /// The service.
-        service: ServiceName,
-    },
-}
-
-impl Diagnose for NativeError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Supervisor { .. } | Self::Refused { .. } => ExitCode::Start,
-            Self::NotRunning { .. } => ExitCode::NotRunning,
-            Self::Unreachable { .. } | Self::Unkillable { .. } => ExitCode::Internal,
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
-            _ => Vec::new(),
-        }
-    }
-
-    fn details(&self) -> Vec<String> {
-        match self {
-            Self::Supervisor { log, .. } => log.clone(),
-            _ => Vec::new(),
-        }
-    }
 }
 
 impl NativeEngine {

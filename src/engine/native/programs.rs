@@ -11,11 +11,11 @@ use crate::engine::native::isolation::Isolation;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
-/// The file name of the built-in agent as it is installed, and as cargo builds it.
-const AGENT_NAMES: [&str; 2] = ["osqdemo-agent", "osquery-agent"];
+/// The file name of the built-in agent.
+const AGENT_NAMES: [&str; 1] = ["osqdemo-agent"];
 
-/// The file name of the extension as it is installed, and as cargo builds it.
-const EXTENSION_NAMES: [&str; 3] = ["confluent-ext", "confluent.ext", "osquery-confluent"];
+/// The file name of the extension as cargo builds it, and as osqueryd wants it.
+const EXTENSION_NAMES: [&str; 2] = ["confluent-ext", "confluent.ext"];
 
 /// Which osqueryd the hosts are to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

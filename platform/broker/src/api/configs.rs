@@ -18,6 +18,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, NO_ERROR, NODE_ID, Session, blocking};
+use crate::config::RetentionDefaults;
 use crate::topics::settings::{DEFINITIONS, Definition, InvalidSetting, Kind, TopicSettings};
 use crate::topics::{Commitment, TopicError};
 
@@ -231,11 +232,16 @@ pub(crate) async fn handle_alter_incrementally(
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let changes = resource.configs;
+        let defaults = session.node.topics.defaults().clone();
         let (code, message) = alter(
             session,
             (resource.resource_type, &resource.resource_name),
             commitment(request.validate_only),
-            move |overrides| changes.iter().try_for_each(|change| apply(change, overrides)),
+            move |overrides| {
+                changes
+                    .iter()
+                    .try_for_each(|change| apply(change, overrides, &defaults))
+            },
         )
         .await;
         responses.push(
@@ -249,7 +255,11 @@ pub(crate) async fn handle_alter_incrementally(
     IncrementalAlterConfigsResponse::default().with_responses(responses)
 }
 
-fn apply(change: &AlterableConfig, overrides: &mut BTreeMap<String, String>) -> Result<(), InvalidSetting> {
+fn apply(
+    change: &AlterableConfig,
+    overrides: &mut BTreeMap<String, String>,
+    defaults: &RetentionDefaults,
+) -> Result<(), InvalidSetting> {
     let name = change.name.to_string();
     let value = change.value.as_ref().map_or("", |value| value.as_str());
     let definition = Definition::of(&name).ok_or_else(|| InvalidSetting::Unknown(name.clone()))?;
@@ -264,7 +274,10 @@ fn apply(change: &AlterableConfig, overrides: &mut BTreeMap<String, String>) -> 
             if !matches!(definition.kind, Kind::Words(_)) {
                 return Err(InvalidSetting::NotAList(name));
             }
-            let present = overrides.get(&name).cloned().unwrap_or_default();
+            let present = match overrides.get(&name) {
+                Some(present) => present.clone(),
+                None => definition.default_value(defaults),
+            };
             let mut words: Vec<&str> = present.split(',').filter(|word| !word.is_empty()).collect();
             for word in value.split(',') {
                 words.retain(|present| *present != word);
@@ -305,5 +318,33 @@ fn commitment(validate_only: bool) -> Commitment {
         Commitment::ValidateOnly
     } else {
         Commitment::Apply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(operation: i8, value: &str, present: &[(&str, &str)]) -> Option<String> {
+        let mut overrides = present
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let change = AlterableConfig::default()
+            .with_name(StrBytes::from_static_str("cleanup.policy"))
+            .with_config_operation(operation)
+            .with_value(Some(StrBytes::from_string(value.to_owned())));
+        apply(&change, &mut overrides, &RetentionDefaults::default()).unwrap();
+        overrides.remove("cleanup.policy")
+    }
+
+    #[test]
+    fn lists_are_added_to_and_taken_from() {
+        let policy = |value: &str| Some(value.to_owned());
+        assert_eq!(changed(APPEND, "compact", &[]), policy("delete,compact"));
+        let both = [("cleanup.policy", "delete,compact")];
+        assert_eq!(changed(SUBTRACT, "delete", &both), policy("compact"));
+        assert_eq!(changed(SET, "compact", &both), policy("compact"));
+        assert_eq!(changed(DELETE, "", &both), None);
     }
 }

@@ -56,11 +56,20 @@ pub(crate) struct DescribedMember {
 }
 
 impl Coordinator {
-    /// Reads the committed offsets; groups themselves do not outlive the broker, their members join again.
+    /// Reads the committed offsets and takes up the groups that were stable.
     pub(crate) fn open(data_dir: &Path, timings: GroupTimings) -> Result<Self, Error> {
+        let offsets = OffsetStore::open(data_dir)?;
+        let now = Instant::now();
+        let groups = offsets
+            .memberships()
+            .map(|(group_id, snapshot)| {
+                let delay = timings.initial_rebalance_delay;
+                (group_id.clone(), Group::restored(snapshot.clone(), now, delay))
+            })
+            .collect();
         Ok(Self {
-            groups: Mutex::default(),
-            offsets: Mutex::new(OffsetStore::open(data_dir)?),
+            groups: Mutex::new(groups),
+            offsets: Mutex::new(offsets),
             timings,
             deadlines_changed: Notify::new(),
         })
@@ -91,10 +100,11 @@ impl Coordinator {
         if knows_itself && !groups.contains_key(group_id) {
             return refuse(ResponseError::UnknownMemberId);
         }
-        groups
+        let group = groups
             .entry(group_id.clone())
-            .or_insert_with(|| Group::new(self.timings.initial_rebalance_delay))
-            .join(joining, Instant::now(), reply);
+            .or_insert_with(|| Group::new(self.timings.initial_rebalance_delay));
+        group.join(joining, Instant::now(), reply);
+        self.write_down(group_id, group);
         drop(groups);
         self.deadlines_changed.notify_one();
         Ok(answer)
@@ -319,9 +329,10 @@ impl Coordinator {
     /// Ends what is over and returns when there is something to end next.
     fn expire(&self, now: Instant) -> Option<Instant> {
         let mut groups = self.groups();
-        for group in groups.values_mut() {
+        for (group_id, group) in groups.iter_mut() {
             if group.next_deadline().is_some_and(|deadline| deadline <= now) {
                 group.expire(now);
+                self.write_down(group_id, group);
             }
         }
         groups.retain(|_, group| !group.is_deserted());
@@ -338,13 +349,21 @@ impl Coordinator {
         group_id: &StrBytes,
         act: impl FnOnce(&mut Group) -> Result<T, ResponseError>,
     ) -> Result<T, ResponseError> {
-        let done = self
-            .groups()
-            .get_mut(group_id)
-            .ok_or(ResponseError::UnknownMemberId)
-            .and_then(act);
+        let mut groups = self.groups();
+        let group = groups.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
+        let done = act(group);
+        self.write_down(group_id, group);
         self.deadlines_changed.notify_one();
         done
+    }
+
+    /// Writes down what a group has agreed on; without it members would only have to join again after a restart.
+    fn write_down(&self, group_id: &StrBytes, group: &mut Group) {
+        if let Some(snapshot) = group.take_news()
+            && let Err(error) = self.offsets().note_members(group_id, snapshot)
+        {
+            tracing::warn!(group = %group_id, %error, "cannot write down the members of a group");
+        }
     }
 
     fn groups(&self) -> MutexGuard<'_, HashMap<StrBytes, Group>> {

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::member::{Assigned, Member, SyncResult};
 
 mod joining;
+mod memory;
 mod rebalance;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,8 @@ pub(crate) struct Group {
     /// Ids handed out that have not joined yet, and when they lapse.
     expected: HashMap<StrBytes, Instant>,
     initial_delay: Duration,
+    /// Whether something was agreed on that is not written down yet.
+    has_news: bool,
 }
 
 impl Group {
@@ -91,6 +94,7 @@ impl Group {
             instances: HashMap::new(),
             expected: HashMap::new(),
             initial_delay,
+            has_news: false,
         }
     }
 
@@ -187,6 +191,7 @@ impl Group {
             return;
         }
         self.state = State::Stable;
+        self.has_news = true;
         let waiting: Vec<StrBytes> = self
             .members
             .iter()

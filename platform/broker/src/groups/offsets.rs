@@ -1,4 +1,4 @@
-//! How far each group has come: committed offsets, in memory and in a journal.
+//! How far each group has come, and who was in it: in memory and in a journal.
 //!
 //! A commit is in the journal before it is acknowledged. The journal is rewritten when most of it is out of date.
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::GroupSnapshot;
 use crate::error::Error;
 use crate::storage::journal::Journal;
 
@@ -47,6 +48,8 @@ pub(crate) struct GroupOffsets {
 #[derive(Debug)]
 pub(crate) struct OffsetStore {
     groups: HashMap<StrBytes, GroupOffsets>,
+    /// Groups with members, as they were last written down.
+    memberships: HashMap<StrBytes, GroupSnapshot>,
     journal: Journal,
     /// The journal's size when it held nothing out of date.
     compact_size: u64,
@@ -67,6 +70,12 @@ enum Entry {
     Forget {
         group: String,
         partitions: Vec<(String, i32)>,
+    },
+    #[serde(rename = "members")]
+    Members {
+        group: String,
+        #[serde(flatten)]
+        snapshot: GroupSnapshot,
     },
     #[serde(rename = "forget_group")]
     ForgetGroup { group: String },
@@ -96,6 +105,7 @@ impl OffsetStore {
         }
         let mut store = Self {
             groups: HashMap::new(),
+            memberships: HashMap::new(),
             compact_size: 0,
             unsynced: false,
             journal,
@@ -118,6 +128,22 @@ impl OffsetStore {
     /// Every group that has committed something.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (&StrBytes, &GroupOffsets)> {
         self.groups.iter()
+    }
+
+    /// Groups with members, as they were last written down.
+    pub(crate) fn memberships(&self) -> impl Iterator<Item = (&StrBytes, &GroupSnapshot)> {
+        self.memberships.iter()
+    }
+
+    /// Writes down who is in a group; nobody, when it is empty.
+    pub(crate) fn note_members(&mut self, group: &StrBytes, snapshot: GroupSnapshot) -> io::Result<()> {
+        if snapshot.members.is_empty() && !self.memberships.contains_key(group) {
+            return Ok(());
+        }
+        self.record(Entry::Members {
+            group: group.to_string(),
+            snapshot,
+        })
     }
 
     /// Commits offsets, all or none.
@@ -153,7 +179,7 @@ impl OffsetStore {
 
     /// Forgets everything a group has committed.
     pub(crate) fn forget_group(&mut self, group: &StrBytes) -> io::Result<()> {
-        if !self.groups.contains_key(group) {
+        if !self.groups.contains_key(group) && !self.memberships.contains_key(group) {
             return Ok(());
         }
         self.record(Entry::ForgetGroup {
@@ -188,16 +214,9 @@ impl OffsetStore {
     pub(crate) fn begin_flush(&mut self) -> io::Result<Option<Arc<File>>> {
         if self.journal.size() >= REWRITE_FROM.max(4 * self.compact_size) {
             let entries = self
-                .groups
+                .current_entries()
                 .iter()
-                .flat_map(|(group, offsets)| {
-                    // One entry for each moment, since an entry has one.
-                    offsets.partitions.iter().map(move |(partition, committed)| {
-                        let at = committed.committed_at;
-                        let one = std::iter::once((partition, committed));
-                        serde_json::to_vec(&commit_entry(group, &offsets.protocol_type, at, one))
-                    })
-                })
+                .map(serde_json::to_vec)
                 .collect::<Result<Vec<_>, _>>()?;
             self.journal.rewrite(entries.iter().map(Vec::as_slice))?;
             self.compact_size = self.journal.size();
@@ -211,6 +230,23 @@ impl OffsetStore {
     /// Asks for the journal again after a sync that failed.
     pub(crate) fn flush_failed(&mut self) {
         self.unsynced = true;
+    }
+
+    /// The entries that say all there is to say now.
+    fn current_entries(&self) -> Vec<Entry> {
+        let members = self.memberships.iter().map(|(group, snapshot)| Entry::Members {
+            group: group.to_string(),
+            snapshot: snapshot.clone(),
+        });
+        // One commit for each partition, since a commit has one time.
+        let commits = self.groups.iter().flat_map(|(group, offsets)| {
+            offsets.partitions.iter().map(|(partition, committed)| {
+                let at = committed.committed_at;
+                let one = std::iter::once((partition, committed));
+                commit_entry(group, &offsets.protocol_type, at, one)
+            })
+        });
+        members.chain(commits).collect()
     }
 
     fn record(&mut self, entry: Entry) -> io::Result<()> {
@@ -255,8 +291,18 @@ impl OffsetStore {
                     }
                 }
             }
+            Entry::Members { group, snapshot } => {
+                let group = StrBytes::from_string(group);
+                if snapshot.members.is_empty() {
+                    self.memberships.remove(&group);
+                } else {
+                    self.memberships.insert(group, snapshot);
+                }
+            }
             Entry::ForgetGroup { group } => {
-                self.groups.remove(&StrBytes::from_string(group));
+                let group = StrBytes::from_string(group);
+                self.groups.remove(&group);
+                self.memberships.remove(&group);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The log assigns offsets, recognises repeated batches, finds records by offset and time, and drops old segments. It
 //! is not thread-safe; its owner locks it, and the slow parts (syncing, reading) are handed out as values that are run
-//! without the lock: [`Flush`], [`Range`].
+//! without the lock: [`flush::Flush`], [`Range`].
 
 use std::fs;
 use std::io;

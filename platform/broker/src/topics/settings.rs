@@ -197,38 +197,18 @@ impl TopicSettings {
                 });
             }
         }
-        let value = |name: &str| {
-            overrides
-                .get(name)
-                .cloned()
-                .or_else(|| Definition::of(name).map(|found| found.default_value(defaults)))
-                .unwrap_or_default()
-        };
-        let number = |name: &str, fallback: i64| value(name).parse::<i64>().unwrap_or(fallback);
-        let policy = value("cleanup.policy");
-        let has = |wanted: &str| policy.split(',').any(|word| word.trim() == wanted);
-        let deletes = has("delete");
-        let limit = |value: i64| Some(value).filter(|value| deletes && *value >= 0);
-        let log = LogSettings {
-            segment_bytes: number("segment.bytes", 1).unsigned_abs(),
-            segment_ms: number("segment.ms", WEEK_MS),
-            retention_ms: limit(number("retention.ms", -1)),
-            retention_bytes: limit(number("retention.bytes", -1)).map(i64::unsigned_abs),
-            max_message_bytes: usize::try_from(number("max.message.bytes", DEFAULT_MAX_MESSAGE_BYTES))
-                .unwrap_or(usize::MAX),
-            compaction: has("compact").then(|| CompactionSettings {
-                min_dirty_ratio: value("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
-                min_lag_ms: number("min.compaction.lag.ms", 0),
-                tombstone_ms: number("delete.retention.ms", DAY_MS),
-            }),
-        };
-        Ok(Self { overrides, log })
+        Ok(Self {
+            log: log_settings(&overrides, defaults),
+            overrides,
+        })
     }
 
     /// The settings of a topic that overrides nothing.
     pub(crate) fn defaults(defaults: &RetentionDefaults) -> Self {
-        // Without overrides there is nothing that could be refused.
-        Self::new(BTreeMap::new(), defaults).unwrap_or_else(|_| unreachable!())
+        Self {
+            log: log_settings(&BTreeMap::new(), defaults),
+            overrides: BTreeMap::new(),
+        }
     }
 
     /// What the topic overrides.
@@ -239,6 +219,35 @@ impl TopicSettings {
     /// What follows for the logs.
     pub(crate) fn log(&self) -> &LogSettings {
         &self.log
+    }
+}
+
+/// What follows for the logs; the overrides have been checked.
+fn log_settings(overrides: &BTreeMap<String, String>, defaults: &RetentionDefaults) -> LogSettings {
+    let value = |name: &str| {
+        overrides
+            .get(name)
+            .cloned()
+            .or_else(|| Definition::of(name).map(|found| found.default_value(defaults)))
+            .unwrap_or_default()
+    };
+    let number = |name: &str, fallback: i64| value(name).parse::<i64>().unwrap_or(fallback);
+    let policy = value("cleanup.policy");
+    let has = |wanted: &str| policy.split(',').any(|word| word.trim() == wanted);
+    let deletes = has("delete");
+    let limit = |value: i64| Some(value).filter(|value| deletes && *value >= 0);
+    LogSettings {
+        segment_bytes: value("segment.bytes").parse().unwrap_or(defaults.segment_bytes),
+        segment_ms: number("segment.ms", WEEK_MS),
+        retention_ms: limit(number("retention.ms", -1)),
+        retention_bytes: limit(number("retention.bytes", -1)).map(i64::unsigned_abs),
+        max_message_bytes: usize::try_from(number("max.message.bytes", DEFAULT_MAX_MESSAGE_BYTES))
+            .unwrap_or(usize::MAX),
+        compaction: has("compact").then(|| CompactionSettings {
+            min_dirty_ratio: value("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+            min_lag_ms: number("min.compaction.lag.ms", 0),
+            tombstone_ms: number("delete.retention.ms", DAY_MS),
+        }),
     }
 }
 

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use osqdemo_broker::{Config, Error, Listener, ListenerAddress};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::util::Timeout;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -138,9 +140,15 @@ pub(crate) async fn receive(consumer: &StreamConsumer, count: usize) -> Vec<Owne
     while received.len() < count {
         let message = tokio::time::timeout(DEADLINE, consumer.recv())
             .await
-            .unwrap_or_else(|_| panic!("{} of {count} records arrived", received.len()))
-            .unwrap();
-        received.push(message.detach());
+            .unwrap_or_else(|_| panic!("{} of {count} records arrived", received.len()));
+        match message {
+            Ok(message) => received.push(message.detach()),
+            // Told while the broker is being started again; the client goes on by itself.
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure,
+            )) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
     received
 }

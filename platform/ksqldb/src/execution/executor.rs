@@ -360,6 +360,7 @@ impl Executor {
                 "Could not delete the corresponding kafka topic: {topic}"
             )));
         }
+        tracing::info!(sequence, command = change.command_id, "{}", change.message);
         let status = success(&change);
         {
             let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);

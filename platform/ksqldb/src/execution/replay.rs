@@ -76,3 +76,74 @@ pub(super) fn success(change: &Change) -> CommandStatus {
         query_id: change.start.as_ref().map(|query| query.id.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(sequence: i64, command_id: &str, statement: &str) -> (i64, Command) {
+        let command = Command {
+            statement: statement.to_owned(),
+            command_id: command_id.to_owned(),
+            streams_properties: BTreeMap::new(),
+            sequence,
+            query_id: None,
+            starting_offsets: BTreeMap::new(),
+        };
+        // What the topic holds, not what was put there.
+        let stored = serde_json::to_vec(&command).unwrap();
+        (sequence, serde_json::from_slice(&stored).unwrap())
+    }
+
+    #[test]
+    fn commands_come_to_what_they_came_to_before() {
+        let mut select = command(
+            1,
+            "stream/`D`/create",
+            "CREATE STREAM d AS SELECT n FROM s EMIT CHANGES;",
+        );
+        select.1.query_id = Some("CSAS_D_41".to_owned());
+        select.1.starting_offsets = BTreeMap::from([("s".to_owned(), vec![3, 5])]);
+        let commands = [
+            command(
+                0,
+                "stream/`S`/create",
+                "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');",
+            ),
+            select.clone(),
+            // Written twice by a producer that saw no answer.
+            select,
+            command(
+                2,
+                "stream/`X`/create",
+                "CREATE STREAM x AS SELECT missing FROM s EMIT CHANGES;",
+            ),
+            command(3, "pause/CSAS_D_41/execute", "PAUSE CSAS_D_41;"),
+        ];
+        let (mut catalog, mut statuses) = (Catalog::default(), BTreeMap::new());
+        replay(&mut catalog, &mut statuses, &commands);
+
+        let names: Vec<&str> = catalog
+            .metastore
+            .iter()
+            .map(|source| source.name.as_str())
+            .collect();
+        assert_eq!(names, ["D", "S"]);
+        let query = &catalog.queries["CSAS_D_41"];
+        assert!(query.paused);
+        assert_eq!(query.starting_offsets["s"], [3, 5]);
+        let words: BTreeMap<&str, &str> = statuses
+            .iter()
+            .map(|(command_id, status)| (command_id.as_str(), status.status))
+            .collect();
+        assert_eq!(
+            words,
+            BTreeMap::from([
+                ("pause/CSAS_D_41/execute", "SUCCESS"),
+                ("stream/`D`/create", "SUCCESS"),
+                ("stream/`S`/create", "SUCCESS"),
+                ("stream/`X`/create", "ERROR"),
+            ])
+        );
+    }
+}

@@ -108,7 +108,7 @@ impl Cast {
             Self::ToDecimal { precision, scale } => to_decimal(value, *precision, *scale),
             Self::ToString(sql_type) => Ok(Value::string(text_of(value, sql_type))),
             Self::ToBoolean => match value {
-                Value::String(text) => Ok(Value::Boolean(is_truth(text))),
+                Value::String(text) => Ok(Value::Boolean(parse_boolean(text).unwrap_or(false))),
                 other => Err(unexpected(other)),
             },
             Self::ToDate => match value {
@@ -209,11 +209,17 @@ fn to_decimal(value: &Value, precision: u32, scale: u32) -> Result<Value, Evalua
         })
 }
 
-fn is_truth(text: &str) -> bool {
-    let text = text.trim();
-    ["true", "t", "yes", "y"]
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word))
+/// The truth that a text spells: `true`, `yes`, `false`, `no` or the beginning of one, in any case.
+pub(super) fn parse_boolean(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    let spells = |word: &str| !text.is_empty() && word.starts_with(&text);
+    if spells("true") || spells("yes") {
+        Some(true)
+    } else if spells("false") || spells("no") {
+        Some(false)
+    } else {
+        None
+    }
 }
 
 /// A value as `CAST(… AS STRING)` and string concatenation print it.

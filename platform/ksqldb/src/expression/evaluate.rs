@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bigdecimal::BigDecimal;
-
 use super::cast::text_of;
 use super::compare::equal;
 use super::{EvaluationError, Expr};
@@ -227,7 +225,7 @@ fn negate(value: &Value) -> Result<Value, EvaluationError> {
         Value::Integer(number) => Ok(Value::Integer(number.wrapping_neg())),
         Value::Bigint(number) => Ok(Value::Bigint(number.wrapping_neg())),
         Value::Double(number) => Ok(Value::Double(-number)),
-        Value::Decimal(number) => Ok(Value::Decimal(BigDecimal::from(0) - number)),
+        Value::Decimal(number) => Ok(Value::Decimal(-number.clone())),
         other => Err(EvaluationError::new(format!("cannot negate {other:?}"))),
     }
 }

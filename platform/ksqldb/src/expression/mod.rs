@@ -1,6 +1,7 @@
 //! Typed expressions and their evaluation over a row.
 //!
-//! [`compile()`] turns a tree of the syntax into an [`Expr`], checking types by ksqlDB's rules; an [`Expr`] then only knows places in a row. It knows no source, no record and no format.
+//! [`compile()`] turns a tree of the syntax into an [`Expr`], checking types by ksqlDB's rules; an [`Expr`]
+//! then only knows places in a row. It knows no source, no record and no format.
 
 mod arithmetic;
 mod cast;
@@ -10,6 +11,8 @@ mod evaluate;
 mod like;
 mod scope;
 mod temporal;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -43,7 +43,14 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
                 Encoding::named(text(arguments, 1)?)?,
                 Encoding::named(text(arguments, 2)?)?,
             );
-            Ok(Value::string(to.encode(&from.decode(text(arguments, 0)?)?)))
+            let encoded = to.encode(&from.decode(text(arguments, 0)?)?);
+            // ksqlDB writes hexadecimal in lower case here, in upper case in FROM_BYTES.
+            let is_hexadecimal = to == Encoding::Hexadecimal;
+            Ok(Value::string(if is_hexadecimal {
+                encoded.to_lowercase()
+            } else {
+                encoded
+            }))
         },
     ),
     ScalarFunction::new(
@@ -200,6 +207,7 @@ mod tests {
             call("ENCODE", [s("Example!"), s("ascii"), s("base64")]),
             s("RXhhbXBsZSE=")
         );
+        assert_eq!(call("ENCODE", [s("MN"), s("utf8"), s("hex")]), s("4d4e"));
         assert_eq!(call("TO_BYTES", [Value::Null, s("hex")]), Value::Null);
         for (text, encoding) in [
             ("xy", "hex"),

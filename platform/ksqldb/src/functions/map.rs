@@ -11,8 +11,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "AS_MAP",
         CATEGORY,
-        "The map from an array's keys to another array's values; what the longer one has beyond the shorter \
-         one is left out.",
+        "The map from an array's keys to another array's values; a key without a value has NULL.",
         &["AS_MAP(ARRAY<STRING>, ARRAY<T>)"],
         |arguments| {
             if !accepts(arguments, &[Kind::Array; 2], &[]) {
@@ -145,10 +144,11 @@ fn value_of(argument: &Option<SqlType>) -> SqlType {
 fn as_map(arguments: &[Value]) -> Result<Value, FunctionError> {
     let (keys, values) = (elements(arguments, 0)?, elements(arguments, 1)?);
     let mut pairs = Vec::new();
-    for (index, value) in values.iter().enumerate().take(keys.len()) {
-        // An entry without a key is none.
-        if !keys[index].is_null() {
-            pairs.push((text(keys, index)?.into(), value.clone()));
+    for (index, key) in keys.iter().enumerate() {
+        // A value without a key has no place in a map.
+        if !key.is_null() {
+            let value = values.get(index).cloned().unwrap_or(Value::Null);
+            pairs.push((text(keys, index)?.into(), value));
         }
     }
     Ok(Value::map(pairs))
@@ -199,7 +199,9 @@ mod tests {
     fn maps_of_arrays() {
         let keys = array([s("a"), Value::Null, s("b"), s("a"), s("c")]);
         let values = array([1, 2, 3, 4].map(i));
-        assert_eq!(call("AS_MAP", [keys, values]), fruits(&[("a", 4), ("b", 3)]));
+        let expected = [("a", i(4)), ("b", i(3)), ("c", Value::Null)];
+        let expected = Value::map(expected.map(|(key, value)| (key.into(), value)));
+        assert_eq!(call("AS_MAP", [keys, values]), expected);
         assert_eq!(call("AS_MAP", [Value::Null, array([])]), Value::Null);
         let numbers = SqlType::Array(Box::new(SqlType::Integer));
         assert_eq!(result_type("AS_MAP", [numbers.clone(), numbers]), None);

@@ -123,8 +123,16 @@ impl Masks {
         let mask = |place: usize, default: char| match arguments.get(first + place) {
             None => Ok(Some(default)),
             Some(Value::Null) => Ok(None),
-            // Of a longer text the first character is the mask; an empty one masks nothing.
-            Some(_) => text(arguments, first + place).map(|text| text.chars().next()),
+            Some(_) => {
+                let mask = text(arguments, first + place)?;
+                let mut characters = mask.chars();
+                match (characters.next(), characters.next()) {
+                    (Some(character), None) => Ok(Some(character)),
+                    _ => Err(FunctionError::new(format!(
+                        "a mask must be a single character, not `{mask}`"
+                    ))),
+                }
+            }
         };
         Ok(Self {
             upper: mask(0, 'X')?,
@@ -174,6 +182,10 @@ mod tests {
             call("MASK_LEFT", [text, i(100), s("A"), s("b"), s("0"), s("_")]),
             s("Ab_Abbb__000")
         );
+        for mask in ["", "ab"] {
+            let masks = [s("x"), s(mask), s("b"), s("c"), s("d")];
+            assert!(failing_call("MASK", masks).is_err());
+        }
         assert_eq!(call("MASK", [Value::Null]), Value::Null);
         assert_eq!(result_type("MASK", [SqlType::String, SqlType::String]), None);
     }

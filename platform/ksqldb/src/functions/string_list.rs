@@ -99,6 +99,9 @@ fn split(arguments: &[Value]) -> Result<Value, FunctionError> {
 }
 
 fn split_bytes<'input>(input: &'input [u8], delimiter: &[u8]) -> Vec<&'input [u8]> {
+    if input.is_empty() {
+        return vec![input];
+    }
     if delimiter.is_empty() {
         return input.chunks(1).collect();
     }
@@ -152,6 +155,7 @@ mod tests {
             call("SPLIT", [bytes(&[1, 2]), bytes(&[])]),
             array([bytes(&[1]), bytes(&[2])])
         );
+        assert_eq!(call("SPLIT", [bytes(&[]), bytes(&[])]), array([bytes(&[])]));
         assert_eq!(result_type("SPLIT", [SqlType::Bytes, SqlType::String]), None);
     }
 

@@ -8,12 +8,16 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::time::timeout;
 
 use super::closing::ClosedElsewhere;
 use super::context::Context;
 
 /// How long a question to the cluster may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often to look for a new topic that the brokers do not know yet.
+const TOPIC_POLL: Duration = Duration::from_millis(20);
 
 /// Why a question to the cluster has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +128,7 @@ impl Cluster {
             .flatten()
     }
 
-    /// Makes a topic. One that is already there is left as it is.
+    /// Makes a topic and waits until it is there. One that is already there is left as it is.
     pub(crate) async fn create_topic(&self, topic: &str, options: &TopicOptions) -> Result<(), ClusterError> {
         let mut new_topic = NewTopic::new(
             topic,
@@ -157,7 +161,20 @@ impl Cluster {
                 }
             }
         }
-        Ok(())
+        // The broker that makes a topic is not always the one that is asked next.
+        let known = async {
+            while !self.topics().await?.contains_key(topic) {
+                tokio::time::sleep(TOPIC_POLL).await;
+            }
+            Ok(())
+        };
+        timeout(REQUEST_TIMEOUT, known).await.unwrap_or_else(|_| {
+            Err(ClusterError::Topic {
+                action: "see",
+                topic: topic.to_owned(),
+                code: RDKafkaErrorCode::UnknownTopicOrPartition,
+            })
+        })
     }
 
     /// Deletes a topic. One that is not there is fine.

@@ -147,7 +147,9 @@ impl RecordProducer {
             // Java's partitioner, so that keys land where every other Kafka client expects them.
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.kbytes", "16384")
-            .set("message.timeout.ms", "120000");
+            // Long enough for a broker to restart. A query whose record fails starts again from its position,
+            // so nothing is lost after that either.
+            .set("message.timeout.ms", "20000");
         let room = Arc::new(Notify::new());
         let producer = Self::connect(&config, &room)?;
         Ok(Self {

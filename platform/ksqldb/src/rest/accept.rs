@@ -47,6 +47,7 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -74,6 +75,24 @@ mod tests {
             (Some("text/plain"), None),
         ] {
             assert_eq!(chosen(accept), expected, "{accept:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_gets_an_offer_or_none(accept in "[ -~]{0,60}") {
+            if let Some(chosen) = chosen(Some(&accept)) {
+                prop_assert!([KSQL_JSON, JSON, DELIMITED].contains(&chosen));
+            }
+        }
+
+        #[test]
+        fn more_choice_never_takes_a_choice_away(
+            named in prop::sample::select(vec![KSQL_JSON, JSON, DELIMITED]),
+            other in "[a-z]{1,8}/[a-z]{1,8}",
+        ) {
+            let accept = format!("{other};q=0.5, {named};q=0.4");
+            prop_assert_eq!(chosen(Some(&accept)), Some(named));
         }
     }
 }

@@ -94,6 +94,8 @@ fn is_json(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn record(key: Option<&[u8]>, value: Option<&[u8]>) -> Record {
@@ -134,5 +136,25 @@ mod tests {
         assert_eq!(lines[0], "Key format: KAFKA_INT");
         assert_eq!(lines[1], "Value format: unrecognized");
         assert!(lines[2].contains(r"key: 7, value: \xFF\x00\x01"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_printed(
+            records in prop::collection::vec(
+                (
+                    prop::option::of(prop::collection::vec(any::<u8>(), 0..12)),
+                    prop::option::of(prop::collection::vec(any::<u8>(), 0..12)),
+                ),
+                1..4,
+            ),
+        ) {
+            let mut printer = Printer::default();
+            for (key, value) in &records {
+                let lines = printer.print(&record(key.as_deref(), value.as_deref()));
+                prop_assert!(lines.last().unwrap().starts_with("rowtime: 2020/09/01 11:40:00.123 Z, key: "));
+                prop_assert!(lines.len() <= 3);
+            }
+        }
     }
 }

@@ -149,3 +149,28 @@ pub(super) async fn contain<T: Send + 'static>(
         let _ = events.send(PushEvent::Failed(message)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_for_the_client() {
+        let (events, mut received) = mpsc::channel::<PushEvent<Row>>(1);
+        contain(async { panic!("oh") }, events, CancellationToken::new()).await;
+        let event = received.recv().await;
+        assert!(matches!(event, Some(PushEvent::Failed(_))), "{event:?}");
+        assert!(received.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_query_that_is_stopped_ends_without_an_error() {
+        let (events, mut received) = mpsc::channel::<PushEvent<Row>>(1);
+        let stop = CancellationToken::new();
+        stop.cancel();
+        contain(pending(), events, stop).await;
+        assert!(received.recv().await.is_none());
+    }
+}

@@ -34,19 +34,25 @@ impl Expression {
         }
     }
 
-    /// How high the tree is, where a run of operators of one rank, or of subscripts and fields, is one
-    /// level: `a + b - c` is as high as `a + b`.
+    /// How high the tree is.
     pub(super) fn height(&self) -> usize {
+        let below = self.children().into_iter().map(Self::height).max();
+        1 + below.unwrap_or(0)
+    }
+
+    /// How many levels the tree has where a run of operators of one rank, or of subscripts and fields, is
+    /// one level: `a + b - c` has as many as `a + b`.
+    pub(super) fn levels(&self) -> usize {
         let mut deepest = 0;
         let mut node = self;
         loop {
             let next = match &node.kind {
                 ExpressionKind::Binary(left, operator, right) if continues_run(left, *operator) => {
-                    deepest = deepest.max(right.height());
+                    deepest = deepest.max(right.levels());
                     left
                 }
                 ExpressionKind::Subscript { base, index } => {
-                    deepest = deepest.max(index.height());
+                    deepest = deepest.max(index.levels());
                     base
                 }
                 ExpressionKind::Field { base, .. } => base,
@@ -54,7 +60,7 @@ impl Expression {
             };
             node = next;
         }
-        let below = node.children().into_iter().map(Self::height).max();
+        let below = node.children().into_iter().map(Self::levels).max();
         1 + deepest.max(below.unwrap_or(0))
     }
 }

@@ -4,6 +4,7 @@ mod declarations;
 mod errors;
 mod expressions;
 mod formats;
+mod functions;
 mod insert_values;
 mod joins;
 mod keys;

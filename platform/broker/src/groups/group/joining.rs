@@ -161,6 +161,7 @@ impl Group {
         member.update(joining, now);
         self.members.insert(new_id.clone(), member);
         if self.state == State::Stable && unchanged {
+            self.has_news = true;
             let mut joined = self.joined(&new_id, was_leader);
             if was_leader {
                 if skips_assignment == SkipsAssignment::Yes {

@@ -70,6 +70,7 @@ impl Group {
         if self.members.is_empty() {
             self.generation += 1;
             self.state = State::Empty;
+            self.has_news = true;
             self.protocol = StrBytes::new();
             self.leader = None;
             return;

@@ -283,6 +283,25 @@ fn a_static_member_that_reads_something_else_causes_a_rebalance() {
 }
 
 #[test]
+fn a_stable_group_is_the_same_after_a_restart() {
+    let mut scene = Scene::new();
+    let (first, second) = scene.with_two();
+    let snapshot = scene.group.take_news().unwrap();
+    assert_eq!(scene.group.take_news(), None);
+    scene.group = Group::restored(snapshot, scene.now, Duration::ZERO);
+    assert_eq!(scene.heartbeat(&first), Ok(()));
+    assert_eq!(assignment(&mut scene.sync(&second, &[])), "right");
+    // One that is not heard of any more is thrown out as ever.
+    scene.pass(6 * SECOND);
+    assert_eq!(scene.heartbeat(&first), Ok(()));
+    scene.pass(6 * SECOND);
+    assert_eq!(scene.heartbeat(&first), Err(ResponseError::RebalanceInProgress));
+    assert_eq!(scene.heartbeat(&second), Err(ResponseError::UnknownMemberId));
+    scene.group.leave(&first.member_id, None, scene.now).unwrap();
+    assert!(scene.group.take_news().unwrap().members.is_empty());
+}
+
+#[test]
 fn a_static_leader_comes_back_without_a_rebalance() {
     let mut scene = Scene::new();
     let leader = joined(&mut scene.join(of_instance("one", &StrBytes::new())));

@@ -29,7 +29,7 @@ impl Inventor {
     fn new(rng: TestRng, fixture: &Fixture) -> Self {
         Self {
             rng,
-            topic_id: fixture.session.node.topics.all()[0].id,
+            topic_id: fixture.topic_id,
             version: 0,
             flexible: false,
         }
@@ -140,6 +140,8 @@ impl Inventor {
 
 struct Fixture {
     session: Session,
+    /// Of the topic there is in the beginning; a made-up request may well delete it.
+    topic_id: Uuid,
     _folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
 }
@@ -150,7 +152,8 @@ impl Fixture {
         let node = Node::open(Config::new(folder.path())).unwrap();
         // A broker that is stopping answers at once what would otherwise wait.
         node.shutdown.cancel();
-        node.topics
+        let topic = node
+            .topics
             .create(
                 &StrBytes::from_static_str("lines"),
                 2,
@@ -159,6 +162,7 @@ impl Fixture {
             )
             .unwrap();
         Self {
+            topic_id: topic.id,
             session: Session {
                 node: Arc::new(node),
                 advertised: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)).into(),

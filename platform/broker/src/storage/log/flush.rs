@@ -32,6 +32,8 @@ pub(crate) enum CheckpointWhen {
 pub(crate) struct Flush {
     folder: PathBuf,
     files: Vec<UnsyncedFile>,
+    /// Whether one of the files is so new that its name may not be on the disk either.
+    has_new_file: bool,
     indexes: Vec<(PathBuf, Vec<u8>)>,
     checkpoint: Option<Checkpoint>,
 }
@@ -49,12 +51,14 @@ impl Flush {
         for unsynced in &self.files {
             unsynced.file.sync_data()?;
         }
+        if self.has_new_file {
+            sync_folder(&self.folder)?;
+        }
         for (path, bytes) in &self.indexes {
             write_index(path, bytes)?;
         }
         if let Some(checkpoint) = &self.checkpoint {
             checkpoint.write(&self.folder, Durability::Process)?;
-            sync_folder(&self.folder)?;
         }
         Ok(())
     }
@@ -88,6 +92,7 @@ impl Log {
         let mut flush = Flush {
             folder: self.folder.clone(),
             files,
+            has_new_file: self.segments.iter().any(|segment| segment.synced == 0),
             indexes: Vec::new(),
             checkpoint: None,
         };

@@ -353,4 +353,34 @@ proptest! {
         prop_assert_eq!(again.append(&next, &whole).unwrap().base_offset, kept);
         prop_assert_eq!(again.next_offset(), kept + 1);
     }
+
+    #[test]
+    fn every_batch_is_read_from_anywhere(
+        sizes in proptest::collection::vec(1usize..30_000, 1..30),
+        start in any::<prop::sample::Index>(),
+        max_bytes in 1usize..40_000,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = open(folder.path());
+        let big = LogSettings { segment_bytes: 60_000, ..settings() };
+        for size in &sizes {
+            let value = "x".repeat(*size);
+            log.append(&Sample::of(&[&value]).encode(), &big).unwrap();
+        }
+        let mut offset = start.index(sizes.len()) as i64;
+        while let Some(range) = log.range_at(offset).unwrap() {
+            let bytes = range.batches_from(offset, max_bytes).unwrap();
+            let first = BatchHeader::parse_whole(&bytes).unwrap();
+            prop_assert_eq!(first.base_offset, offset);
+            prop_assert!(bytes.len() <= max_bytes.max(first.size));
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let header = BatchHeader::parse_whole(rest).unwrap();
+                prop_assert_eq!(header.base_offset, offset);
+                offset = header.next_offset();
+                rest = &rest[header.size..];
+            }
+        }
+        prop_assert_eq!(offset, sizes.len() as i64);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod format;
 mod parse;
+mod parsed;
 mod pattern;
 mod zone;
 
@@ -463,6 +464,22 @@ mod tests {
             s("1:05 PM")
         );
         assert_eq!(call("PARSE_DATE", [Value::Null, s("yyyy")]), Value::Null);
+        for (function, text, pattern) in [
+            ("PARSE_DATE", "2021-07", "yyyy-MM"),
+            ("PARSE_DATE", "2021-07-04 13", "yyyy-MM-dd HH"),
+            ("PARSE_TIME", "05", "mm"),
+            ("PARSE_TIME", "2021 13", "yyyy HH"),
+        ] {
+            assert!(
+                failing_call(function, [s(text), s(pattern)]).is_err(),
+                "{function} {pattern}"
+            );
+        }
+        assert_eq!(call("PARSE_TIME", [s("13"), s("HH")]), Value::Time(46_800_000));
+        assert_eq!(
+            call("PARSE_DATE", [s("2021/185"), s("yyyy/DDD")]),
+            Value::Date(18_812)
+        );
         assert!(failing_call("FORMAT_DATE", [Value::Date(0), s("HH")]).is_err());
         assert!(failing_call("FORMAT_TIMESTAMP", [Value::Timestamp(i64::MAX), s("yyyy")]).is_err());
         assert!(failing_call("FORMAT_TIMESTAMP", [Value::Timestamp(0), s("yyyy"), s("Nowhere")]).is_err());

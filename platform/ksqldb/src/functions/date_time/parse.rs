@@ -1,150 +1,65 @@
 //! Text to dates and times, by a pattern.
-//!
-//! What the text does not say comes from 1970-01-01T00:00. A day beyond the end of its month is the
-//! month's last one, as Java's "smart" resolution has it.
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use super::super::FunctionError;
+use super::parsed::Parsed;
 use super::pattern::{Field, Item, Named, OffsetParts, OffsetStyle, Pattern, Style, Zero};
 use super::zone;
-
-/// What a text said.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Parsed {
-    numbers: Vec<(Field, i64)>,
-    weekday: Option<i64>,
-    is_common_era: Option<bool>,
-    is_afternoon: Option<bool>,
-    fraction: Option<i64>,
-    zone: Option<TimeZone>,
-    offset: Option<Offset>,
-}
 
 impl Pattern {
     /// The text as milliseconds since the epoch, in the given zone unless the text names one.
     pub(crate) fn parse_timestamp(&self, text: &str, zone: &TimeZone) -> Result<i64, FunctionError> {
-        self.parsed(text, |parsed| {
-            let local = DateTime::from_parts(parsed.date()?, parsed.time()?);
-            let timestamp = match (&parsed.offset, &parsed.zone) {
-                (Some(offset), _) => offset.to_timestamp(local),
-                (None, named) => named
-                    .as_ref()
-                    .unwrap_or(zone)
-                    .to_ambiguous_timestamp(local)
-                    .compatible(),
-            };
-            timestamp.ok().map(|timestamp| timestamp.as_millisecond())
-        })
+        let parsed = self.read(text)?;
+        let timestamp = parsed.timestamp(zone).ok_or_else(|| self.misfit(text))?;
+        Ok(timestamp.as_millisecond())
     }
 
-    /// The text as a date.
+    /// The text as a date, which it has to say wholly and without a time.
     pub(super) fn parse_date(&self, text: &str) -> Result<Date, FunctionError> {
-        self.parsed(text, Parsed::date)
-    }
-
-    /// The text as a time of day.
-    pub(super) fn parse_time(&self, text: &str) -> Result<Time, FunctionError> {
-        self.parsed(text, Parsed::time)
-    }
-
-    fn parsed<T>(&self, text: &str, resolve: impl FnOnce(&Parsed) -> Option<T>) -> Result<T, FunctionError> {
-        let mut parsed = Parsed::default();
-        let rest = read_items(&self.items, text, &mut parsed);
-        let resolved = rest.filter(|rest| rest.is_empty()).and_then(|_| resolve(&parsed));
-        resolved.ok_or_else(|| {
-            FunctionError::new(format!(
-                "`{text}` does not fit the date pattern `{}`",
+        let parsed = self.read(text)?;
+        if parsed.says_time() {
+            return Err(FunctionError::new(format!(
+                "the date pattern `{}` contains a time field",
                 self.source
-            ))
-        })
-    }
-}
-
-impl Parsed {
-    fn get(&self, field: Field) -> Option<i64> {
-        self.numbers
-            .iter()
-            .find(|(known, _)| *known == field)
-            .map(|(_, number)| *number)
-    }
-
-    /// Keeps the number; `None` where the text has said otherwise before.
-    fn set(&mut self, field: Field, number: i64) -> Option<()> {
-        match self.get(field) {
-            Some(known) => (known == number).then_some(()),
-            None => {
-                self.numbers.push((field, number));
-                Some(())
-            }
+            )));
         }
-    }
-
-    fn date(&self) -> Option<Date> {
-        let year = match (self.get(Field::Year), self.get(Field::YearOfEra)) {
-            (Some(year), _) => year,
-            (None, Some(year)) if self.is_common_era == Some(false) => 1 - year,
-            (None, year) => year.unwrap_or(1970),
-        };
-        let year = i16::try_from(year).ok()?;
-        let date = if let Some(day) = self.get(Field::DayOfYear) {
-            let first = Date::new(year, 1, 1).ok()?;
-            first.with().day_of_year(i16::try_from(day).ok()?).build().ok()?
+        let date = if parsed.says_whole_date() {
+            parsed.date()
         } else {
-            let quarter_month = self.get(Field::Quarter).map(|quarter| quarter * 3 - 2);
-            let month = self.get(Field::Month).or(quarter_month).unwrap_or(1);
-            let first = Date::new(year, i8::try_from(month).ok()?, 1).ok()?;
-            let day = self.get(Field::Day).unwrap_or(1);
-            let day = i8::try_from(day).ok().filter(|day| (1..=31).contains(day))?;
-            first.with().day(day.min(first.days_in_month())).build().ok()?
+            None
         };
-        let weekday_fits = |weekday| weekday == i64::from(date.weekday().to_monday_one_offset());
-        self.weekday.is_none_or(weekday_fits).then_some(date)
+        date.ok_or_else(|| self.misfit(text))
     }
 
-    fn time(&self) -> Option<Time> {
-        let of_day = self.get(Field::NanosecondOfDay);
-        let of_day = of_day.or_else(|| self.get(Field::MillisecondOfDay)?.checked_mul(1_000_000));
-        if let Some(nanoseconds) = of_day {
-            let seconds = nanoseconds / 1_000_000_000;
-            return time(
-                seconds / 3600,
-                seconds / 60 % 60,
-                seconds % 60,
-                nanoseconds % 1_000_000_000,
-            );
+    /// The text as a time of day, at least its hour, without a date.
+    pub(super) fn parse_time(&self, text: &str) -> Result<Time, FunctionError> {
+        let parsed = self.read(text)?;
+        if parsed.says_date() {
+            return Err(FunctionError::new(format!(
+                "the time pattern `{}` contains a date field",
+                self.source
+            )));
         }
-        let within =
-            |number: i64, range: std::ops::RangeInclusive<i64>| range.contains(&number).then_some(number);
-        let half_day_hour = match (self.get(Field::HalfDayHour), self.get(Field::HalfDayClockHour)) {
-            (Some(hour), _) => Some(within(hour, 0..=11)?),
-            (None, Some(hour)) => Some(within(hour, 1..=12)? % 12),
-            (None, None) => None,
-        };
-        let hour = match (self.get(Field::Hour), self.get(Field::ClockHour), half_day_hour) {
-            (Some(hour), _, _) => hour,
-            (None, Some(hour), _) => within(hour, 1..=24)? % 24,
-            // An hour of the half-day says nothing without the half-day.
-            (None, None, Some(hour)) => hour + if self.is_afternoon? { 12 } else { 0 },
-            (None, None, None) => 0,
-        };
-        let minute = self.get(Field::Minute).unwrap_or(0);
-        let second = self.get(Field::Second).unwrap_or(0);
-        let nanosecond = self.fraction.or_else(|| self.get(Field::Nanosecond)).unwrap_or(0);
-        time(hour, minute, second, nanosecond)
+        let time = if parsed.says_hour() { parsed.time() } else { None };
+        time.ok_or_else(|| self.misfit(text))
     }
-}
 
-fn time(hour: i64, minute: i64, second: i64, nanosecond: i64) -> Option<Time> {
-    let small = |number: i64| i8::try_from(number).ok();
-    Time::new(
-        small(hour)?,
-        small(minute)?,
-        small(second)?,
-        i32::try_from(nanosecond).ok()?,
-    )
-    .ok()
+    fn read(&self, text: &str) -> Result<Parsed, FunctionError> {
+        let mut parsed = Parsed::default();
+        match read_items(&self.items, text, &mut parsed) {
+            Some("") => Ok(parsed),
+            _ => Err(self.misfit(text)),
+        }
+    }
+
+    fn misfit(&self, text: &str) -> FunctionError {
+        FunctionError::new(format!(
+            "`{text}` does not fit the date pattern `{}`",
+            self.source
+        ))
+    }
 }
 
 /// Reads the items one after the other and returns the rest of the text.

@@ -7,13 +7,13 @@ use super::super::ast::{BinaryOperator, Expression, ExpressionKind, UnaryOperato
 use super::super::token::{Keyword, TokenKind};
 use super::{Parser, Result};
 
-/// How high an expression's tree may be; runs of one operator count as one level. The canonical text
-/// of such a tree nests at most twice as deep and so stays below [`super::MAXIMUM_NESTING`].
-const MAXIMUM_HEIGHT: usize = 100;
+/// How many levels an expression may have, where a run such as `a + b - c` is one. Its canonical text
+/// nests at most twice as deep and so stays below [`super::MAXIMUM_NESTING`].
+const MAXIMUM_LEVELS: usize = 80;
 
-/// How many operators, subscripts and fields an expression may chain (`a + b + c` chains one): each one
-/// makes its tree higher.
-const MAXIMUM_CHAIN: usize = 250;
+/// How high an expression's tree may be, and so how many operators, subscripts and fields it may chain.
+/// Whoever walks the tree, the evaluation of rows included, needs stack for that many calls.
+const MAXIMUM_HEIGHT: usize = 120;
 
 pub(super) type Precedence = u8;
 pub(super) const OR: Precedence = 1;
@@ -55,7 +55,7 @@ impl Parser<'_> {
     pub(super) fn expression(&mut self) -> Result<Expression> {
         self.chained = 0;
         let expression = self.expression_from(OR)?;
-        if expression.height() > MAXIMUM_HEIGHT {
+        if expression.levels() > MAXIMUM_LEVELS || expression.height() > MAXIMUM_HEIGHT {
             return Err(self.error_at(expression.position, "the expression is nested too deeply"));
         }
         Ok(expression)
@@ -104,14 +104,32 @@ impl Parser<'_> {
 
     fn operation(&mut self, left: Expression, infix: Infix) -> Result<Expression> {
         let position = left.position;
-        let kind = self.right_side(left, infix)?;
-        Ok(Expression { kind, position })
+        let kind = match infix {
+            Infix::Operator(operator) => self.binary(left, operator, infix.precedence() + 1),
+            Infix::Concat => self.concatenation(left),
+            Infix::Is => self.is_predicate(left),
+            Infix::Like => self.like(left),
+            Infix::In => self.membership(left),
+            Infix::Between => self.between(left),
+        };
+        kind.map(|kind| Expression { kind, position })
+    }
+
+    fn binary(
+        &mut self,
+        left: Expression,
+        operator: BinaryOperator,
+        lowest: Precedence,
+    ) -> Result<ExpressionKind> {
+        self.advance();
+        let right = self.boxed(lowest)?;
+        Ok(ExpressionKind::Binary(Box::new(left), operator, right))
     }
 
     fn count_chained(&mut self) -> Result<()> {
         self.chained += 1;
-        if self.chained > MAXIMUM_CHAIN {
-            let message = format!("the expression chains more than {MAXIMUM_CHAIN} operators");
+        if self.chained > MAXIMUM_HEIGHT {
+            let message = format!("the expression chains more than {MAXIMUM_HEIGHT} operators");
             return Err(self.error_at(self.peek().position, message));
         }
         Ok(())
@@ -151,55 +169,18 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads from the operator on.
-    fn right_side(&mut self, left: Expression, infix: Infix) -> Result<ExpressionKind> {
-        let value = Box::new(left);
-        let negated = self.accept_keyword(Keyword::Not);
+    fn concatenation(&mut self, left: Expression) -> Result<ExpressionKind> {
         self.advance();
-        Ok(match infix {
-            Infix::Operator(operator) => {
-                let right = self.boxed(infix.precedence() + 1)?;
-                ExpressionKind::Binary(value, operator, right)
-            }
-            Infix::Concat => ExpressionKind::Call {
-                function: "CONCAT".to_owned(),
-                arguments: vec![*value, self.expression_from(SUM)?],
-            },
-            Infix::Is => self.is_predicate(value)?,
-            Infix::Like => {
-                let pattern = self.boxed(CONCATENATION)?;
-                let escape = self
-                    .accept_keyword(Keyword::Escape)
-                    .then(|| self.escape())
-                    .transpose()?;
-                ExpressionKind::Like {
-                    value,
-                    pattern,
-                    escape,
-                    negated,
-                }
-            }
-            Infix::In => {
-                self.expect(TokenKind::LeftParenthesis, "'('")?;
-                let list = self.comma_separated(Self::inner)?;
-                self.expect(TokenKind::RightParenthesis, "')'")?;
-                ExpressionKind::In { value, list, negated }
-            }
-            Infix::Between => {
-                let low = self.boxed(CONCATENATION)?;
-                self.expect_keyword(Keyword::And)?;
-                let high = self.boxed(CONCATENATION)?;
-                ExpressionKind::Between {
-                    value,
-                    low,
-                    high,
-                    negated,
-                }
-            }
+        let right = self.expression_from(SUM)?;
+        Ok(ExpressionKind::Call {
+            function: "CONCAT".to_owned(),
+            arguments: vec![left, right],
         })
     }
 
-    fn is_predicate(&mut self, value: Box<Expression>) -> Result<ExpressionKind> {
+    fn is_predicate(&mut self, left: Expression) -> Result<ExpressionKind> {
+        self.advance();
+        let value = Box::new(left);
         let negated = self.accept_keyword(Keyword::Not);
         if self.accept_keyword(Keyword::Null) {
             return Ok(ExpressionKind::IsNull { value, negated });
@@ -217,6 +198,54 @@ impl Parser<'_> {
             operator,
             self.boxed(CONCATENATION)?,
         ))
+    }
+
+    /// `NOT`, if it is there, and the word of the predicate.
+    fn predicate_word(&mut self) -> bool {
+        let negated = self.accept_keyword(Keyword::Not);
+        self.advance();
+        negated
+    }
+
+    fn like(&mut self, left: Expression) -> Result<ExpressionKind> {
+        let negated = self.predicate_word();
+        let pattern = self.boxed(CONCATENATION)?;
+        let escape = if self.accept_keyword(Keyword::Escape) {
+            Some(self.escape()?)
+        } else {
+            None
+        };
+        Ok(ExpressionKind::Like {
+            value: Box::new(left),
+            pattern,
+            escape,
+            negated,
+        })
+    }
+
+    fn membership(&mut self, left: Expression) -> Result<ExpressionKind> {
+        let negated = self.predicate_word();
+        self.expect(TokenKind::LeftParenthesis, "'('")?;
+        let list = self.comma_separated(Self::inner)?;
+        self.expect(TokenKind::RightParenthesis, "')'")?;
+        Ok(ExpressionKind::In {
+            value: Box::new(left),
+            list,
+            negated,
+        })
+    }
+
+    fn between(&mut self, left: Expression) -> Result<ExpressionKind> {
+        let negated = self.predicate_word();
+        let low = self.boxed(CONCATENATION)?;
+        self.expect_keyword(Keyword::And)?;
+        let high = self.boxed(CONCATENATION)?;
+        Ok(ExpressionKind::Between {
+            value: Box::new(left),
+            low,
+            high,
+            negated,
+        })
     }
 
     fn escape(&mut self) -> Result<char> {

@@ -4,6 +4,7 @@ use super::super::ast::{
     ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto, InsertValues,
     Listing, OnExisting, Print, QuerySelection, SourceKind, Statement,
 };
+use super::super::lexer::variable_length;
 use super::super::token::{Keyword, TokenKind};
 use super::{Parser, Result};
 
@@ -339,10 +340,15 @@ impl Parser<'_> {
         Ok(Statement::Define { name, value })
     }
 
-    /// Any word, reserved or not, with its case.
+    /// Any word, reserved or not, with its case, that `${…}` can name.
     fn variable_name(&mut self) -> Result<String> {
-        match self.peek().kind {
-            TokenKind::Word(_) => Ok(self.advance().text.to_owned()),
+        let token = *self.peek();
+        let placeholder = format!("${{{}}}", token.text);
+        match token.kind {
+            TokenKind::Word(_) if variable_length(&placeholder) == placeholder.len() => {
+                self.advance();
+                Ok(token.text.to_owned())
+            }
             _ => Err(self.mismatch("the name of a variable")),
         }
     }

@@ -1,0 +1,229 @@
+//! Signs, arithmetic, comparisons, `IN` and `CASE`.
+
+use super::super::arithmetic::{Arithmetic, is_number};
+use super::super::compare::{Comparison, is_comparable, is_temporal, names};
+use super::super::{Expr, text};
+use super::coercion::{common_type, widen};
+use super::{Compiler, Typed, base_name, name_of, processing_error};
+use crate::plan::PlanError;
+use crate::syntax::ast::{self, BinaryOperator, UnaryOperator};
+use crate::types::SqlType;
+use crate::value::Value;
+
+impl Compiler<'_> {
+    pub(super) fn sign(
+        &mut self,
+        expression: &ast::Expression,
+        operator: UnaryOperator,
+        inner: &ast::Expression,
+    ) -> Result<Typed, PlanError> {
+        let inner = self.expression(inner)?;
+        if !inner.sql_type.as_ref().is_some_and(is_number) {
+            let found = base_name(inner.sql_type.as_ref());
+            return Err(processing_error(
+                expression,
+                &format!("Unsupported arithmetic type. {found}"),
+            ));
+        }
+        let expr = match operator {
+            UnaryOperator::Plus => inner.expr,
+            UnaryOperator::Minus | UnaryOperator::Not => Expr::Negate(Box::new(inner.expr)),
+        };
+        Ok(Typed { expr, ..inner })
+    }
+
+    pub(super) fn binary(
+        &mut self,
+        expression: &ast::Expression,
+        left: &ast::Expression,
+        operator: BinaryOperator,
+        right: &ast::Expression,
+    ) -> Result<Typed, PlanError> {
+        let boolean = |expr| {
+            Ok(Typed {
+                expr,
+                sql_type: Some(SqlType::Boolean),
+            })
+        };
+        match operator {
+            BinaryOperator::And => boolean(Expr::And(
+                Box::new(self.boolean(left)?),
+                Box::new(self.boolean(right)?),
+            )),
+            BinaryOperator::Or => boolean(Expr::Or(
+                Box::new(self.boolean(left)?),
+                Box::new(self.boolean(right)?),
+            )),
+            BinaryOperator::IsDistinctFrom | BinaryOperator::IsNotDistinctFrom => {
+                let wanted = operator == BinaryOperator::IsNotDistinctFrom;
+                let (left, right) = self.comparable(left, operator, right)?;
+                boolean(Expr::SameAs(wanted, Box::new(left), Box::new(right)))
+            }
+            _ => match Comparison::of(operator) {
+                Some(comparison) => {
+                    let (left, right) = self.comparable(left, operator, right)?;
+                    boolean(Expr::Compare(comparison, Box::new(left), Box::new(right)))
+                }
+                None => self.arithmetic(expression, left, operator, right),
+            },
+        }
+    }
+
+    pub(super) fn arithmetic(
+        &mut self,
+        expression: &ast::Expression,
+        left: &ast::Expression,
+        operator: BinaryOperator,
+        right: &ast::Expression,
+    ) -> Result<Typed, PlanError> {
+        let (left, right) = (self.expression(left)?, self.expression(right)?);
+        let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
+            let message = format!(
+                "Arithmetic on types {} and {} are not supported.",
+                base_name(left.sql_type.as_ref()),
+                base_name(right.sql_type.as_ref())
+            );
+            return Err(processing_error(expression, &message));
+        };
+        let strings = *left_type == SqlType::String && *right_type == SqlType::String;
+        if operator == BinaryOperator::Add && strings {
+            return Ok(Typed {
+                expr: Expr::Concatenate(Box::new(left.expr), Box::new(right.expr)),
+                sql_type: Some(SqlType::String),
+            });
+        }
+        let Some((arithmetic, result)) = Arithmetic::between(operator, left_type, right_type) else {
+            let message = format!(
+                "Unsupported arithmetic types. {} {}",
+                base_name(Some(left_type)),
+                base_name(Some(right_type))
+            );
+            return Err(processing_error(expression, &message));
+        };
+        Ok(Typed {
+            expr: Expr::Arithmetic(arithmetic, Box::new(left.expr), Box::new(right.expr)),
+            sql_type: Some(result),
+        })
+    }
+
+    /// Both sides of a comparison; a text compared with a date or time is read as one.
+    pub(super) fn comparable(
+        &mut self,
+        left: &ast::Expression,
+        operator: BinaryOperator,
+        right: &ast::Expression,
+    ) -> Result<(Expr, Expr), PlanError> {
+        let (left_text, right_text) = (text(left), text(right));
+        let (left, right) = (self.expression(left)?, self.expression(right)?);
+        let (name, sign) = names(operator);
+        let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
+            if matches!(name, "IS_DISTINCT_FROM" | "IS_NOT_DISTINCT_FROM") {
+                return Ok((left.expr, right.expr));
+            }
+            return Err(PlanError::new(format!(
+                "Comparison with NULL not supported: {} {sign} {}\nUse 'IS NULL' or 'IS NOT NULL' instead.",
+                base_name(left.sql_type.as_ref()),
+                base_name(right.sql_type.as_ref())
+            )));
+        };
+        if !is_comparable(operator, left_type, right_type) {
+            return Err(PlanError::new(format!(
+                "Cannot compare {left_text} ({left_type}) to {right_text} ({right_type}) with {name}."
+            )));
+        }
+        let (left_type, right_type) = (left_type.clone(), right_type.clone());
+        if is_temporal(&left_type) && right_type == SqlType::String {
+            Ok((left.expr, widen(right, Some(&left_type))))
+        } else if is_temporal(&right_type) && left_type == SqlType::String {
+            Ok((widen(left, Some(&right_type)), right.expr))
+        } else {
+            Ok((left.expr, right.expr))
+        }
+    }
+
+    pub(super) fn membership(
+        &mut self,
+        value: &ast::Expression,
+        list: &[ast::Expression],
+    ) -> Result<Expr, PlanError> {
+        let values = std::iter::once(value).chain(list);
+        let (mut values, _) = self.of_one_type(values, "IN list")?;
+        let value = values.remove(0);
+        Ok(Expr::In(Box::new(value), values))
+    }
+
+    pub(super) fn case(
+        &mut self,
+        operand: Option<&ast::Expression>,
+        branches: &[(ast::Expression, ast::Expression)],
+        otherwise: Option<&ast::Expression>,
+    ) -> Result<Typed, PlanError> {
+        let mut conditions = Vec::new();
+        let mut results = Vec::new();
+        let mut result_type = None;
+        for (condition, result) in branches {
+            conditions.push(match operand {
+                Some(operand) => {
+                    let (left, right) = self.comparable(operand, BinaryOperator::Equal, condition)?;
+                    Expr::Compare(Comparison::Equal, Box::new(left), Box::new(right))
+                }
+                None => {
+                    let typed = self.expression(condition)?;
+                    if typed.sql_type != Some(SqlType::Boolean) {
+                        return Err(PlanError::new(format!(
+                            "WHEN operand type should be boolean.\nType for '{}' is {}",
+                            text(condition),
+                            name_of(typed.sql_type.as_ref())
+                        )));
+                    }
+                    typed.expr
+                }
+            });
+            let typed = self.expression(result)?;
+            let Some(common) = common_type(result_type.as_ref(), typed.sql_type.as_ref()) else {
+                return Err(PlanError::new(format!(
+                    "Invalid Case expression. Type for all 'THEN' clauses should be the same.\n\
+                     THEN expression '{}' has type: {}.\nPrevious THEN expression(s) type: {}.",
+                    text(result),
+                    name_of(typed.sql_type.as_ref()),
+                    name_of(result_type.as_ref())
+                )));
+            };
+            result_type = common;
+            results.push(typed);
+        }
+        let default = match otherwise {
+            None => Typed {
+                expr: Expr::Constant(Value::Null),
+                sql_type: None,
+            },
+            Some(otherwise) => {
+                let typed = self.expression(otherwise)?;
+                let Some(common) = common_type(result_type.as_ref(), typed.sql_type.as_ref()) else {
+                    return Err(PlanError::new(format!(
+                        "Invalid Case expression. Type for the default clause should be the same as for 'THEN' clauses.\n\
+                         THEN type: {}.\nDEFAULT type: {}.",
+                        name_of(result_type.as_ref()),
+                        name_of(typed.sql_type.as_ref())
+                    )));
+                };
+                result_type = common;
+                typed
+            }
+        };
+        if result_type.is_none() {
+            return Err(PlanError::new(
+                "Invalid Case expression. All case branches have a NULL type",
+            ));
+        }
+        let results = results
+            .into_iter()
+            .map(|result| widen(result, result_type.as_ref()));
+        let branches = conditions.into_iter().zip(results).collect();
+        let default = widen(default, result_type.as_ref());
+        Ok(Typed {
+            expr: Expr::Case(branches, Box::new(default)),
+            sql_type: result_type,
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! What the user asked for: which stack, which engine, which ports. Checked against the stack, not against the
+//! machine.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::stack::{ServiceName, Stack};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The engine; the remembered one, else `native`, by default.
+    pub engine: Option<EngineKind>,
+    /// Ports: 0 keeps the one it has, or picks a free one.
+    pub ports: BTreeMap<ServiceName, u16>,
+    /// Which osqueryd the hosts run.
+    pub osqueryd: Option<String>,
+    /// The checksum of osquery's package, for the hosts' image.
+    pub osquery_sha256: Option<String>,
+}
+
+/// The engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Processes on this machine.
+    Native,
+    /// Containers.
+    Docker,
+    /// Nothing at all, for tests.
+    Fake,
+}
+
+/// The user asked for something that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// An engine that this version does not have.
+    #[error("engine `{name}` is not available in this version")]
+    Engine {
+        /// Its name.
+        name: String,
+    },
+    /// A stack that this version does not have.
+    #[error("stack `{name}` is not available in this version")]
+    Stack {
+        /// Its name.
+        name: String,
+    },
+    /// Not `SERVICE=PORT`.
+    #[error("`{text}` is not of the form `SERVICE=PORT`")]
+    Port {
+        /// What was given.
+        text: String,
+    },
+    /// A service that is not in the stack.
+    #[error("there is no service `{name}`; the services are {known}")]
+    UnknownService {
+        /// What was given.
+        name: String,
+        /// The names of the services.
+        known: String,
+    },
+    /// A service that listens nowhere.
+    #[error("service `{service}` publishes no port")]
+    NoPort {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Two services cannot have one port.
+    #[error("services `{first}` and `{second}` cannot both have port {port}")]
+    SamePort {
+        /// One service.
+        first: ServiceName,
+        /// The other one.
+        second: ServiceName,
+        /// The port.
+        port: u16,
+    },
+    /// No port is free.
+    #[error("failed to find a free port for `{service}`: {source}")]
+    NoFreePort {
+        /// The service.
+        service: ServiceName,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The project runs on another engine.
+    #[error("the project runs on engine `{running}`, not on `{wanted}`")]
+    OtherEngine {
+        /// The engine it runs on.
+        running: EngineKind,
+        /// The engine asked for.
+        wanted: EngineKind,
+    },
+}
+
+impl Diagnose for RequestError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NoFreePort { .. } => ExitCode::Preflight,
+            _ => ExitCode::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Engine { .. } => vec!["use `--engine native` or `--engine docker`".to_owned()],
+            Self::Stack { .. } => vec!["use `--stack lite`".to_owned()],
+            Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
+            Self::OtherEngine { .. } => vec!["stop it first with `osqdemo down`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Display for EngineKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl EngineKind {
+    /// The engine of that name.
+    ///
+    /// # Errors
+    /// When this version does not have it.
+    pub fn parse(name: &str) -> std::result::Result<Self, RequestError> {
+        match name {
+            "native" => Ok(Self::Native),
+            "docker" => Ok(Self::Docker),
+            "fake" => Ok(Self::Fake),
+            _ => Err(RequestError::Engine {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Docker => "docker",
+            Self::Fake => "fake",
+        }
+    }
+}
+
+/// The stack of that name.
+///
+/// # Errors
+/// When this version does not have it.
+pub fn stack(name: &str) -> Result<Stack> {
+    match name {
+        "lite" => Ok(Stack::lite()?),
+        _ => Err(RequestError::Stack {
+            name: name.to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// Reads `SERVICE=PORT` arguments.
+///
+/// # Errors
+/// When one is not of that form, or names a service without a port.
+pub fn parse_ports(stack: &Stack, arguments: &[String]) -> Result<BTreeMap<ServiceName, u16>> {
+    let mut ports = BTreeMap::new();
+    for text in arguments {
+        let wrong = || RequestError::Port { text: text.clone() };
+        let (name, port) = text.split_once('=').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
+        if service.port.is_none() {
+            return Err(RequestError::NoPort {
+                service: service.name.clone(),
+            }
+            .into());
+        }
+        ports.insert(service.name.clone(), port);
+    }
+    Ok(ports)
+}
+
+/// The error about a service that is not in the stack.
+pub fn unknown_service(stack: &Stack, name: &str) -> RequestError {
+    RequestError::UnknownService {
+        name: name.to_owned(),
+        known: stack.names(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_port_argument_is_read_or_refused(text in "(broker|host1|x)?=?\\PC{0,8}") {
+            let stack = Stack::lite().expect("the embedded stack");
+            match parse_ports(&stack, std::slice::from_ref(&text)) {
+                Ok(ports) => {
+                    let (name, port) = ports.iter().next().expect("one port");
+                    prop_assert_eq!(text.parse::<String>().expect("itself"), format!("{name}={}", text.split_once('=').expect("a sign").1));
+                    prop_assert_eq!(text.split_once('=').expect("a sign").1.parse::<u16>(), Ok(*port));
+                }
+                Err(failure) => prop_assert_eq!(failure.diagnosis().exit_code(), ExitCode::Usage),
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Makes, starts, stops and removes the containers, the network and the volumes of a project.
+
+use std::collections::HashMap;
+use std::env;
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HostConfig, Mount,
+    MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
+    StopContainerOptions,
+};
+use futures_util::future::{join_all, try_join_all};
+
+use crate::engine::docker::connection::Connection;
+use crate::engine::docker::error::DockerError;
+use crate::engine::docker::{labels, observe};
+use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
+use crate::stack::project::ProjectName;
+use crate::stack::{InitProcess, ServiceName};
+
+/// What stopping may take beyond a service's grace.
+const STOP_MARGIN: Duration = Duration::from_secs(20);
+
+/// How long a container may take to end that says nothing about it.
+const USUAL_GRACE: Duration = Duration::from_secs(10);
+
+/// The variables of the caller that containers and builds inherit: without them nothing behind a proxy works.
+const PROXY_VARIABLES: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// The proxy variables that are set.
+pub(super) fn proxy_variables() -> impl Iterator<Item = (String, String)> {
+    PROXY_VARIABLES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
+}
+
+/// Makes the network.
+pub(super) async fn create_network(
+    connection: &Connection,
+    project: &ProjectName,
+) -> Result<(), DockerError> {
+    let name = labels::network_name(project);
+    let request = connection.docker.create_network(NetworkCreateRequest {
+        name: name.clone(),
+        driver: Some("bridge".to_owned()),
+        labels: Some(labels::of_network(project)),
+        ..Default::default()
+    });
+    connection
+        .answer("create", &format!("network {name}"), request)
+        .await
+        .map(drop)
+}
+
+/// Starts a service: the container it has, when that is still the right one, else a new one.
+pub(super) async fn start(
+    connection: &Connection,
+    project: &ProjectName,
+    spec: &ServiceSpec,
+) -> Result<(), DockerError> {
+    let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
+        service: spec.name.clone(),
+    })?;
+    let name = labels::container_name(project, &spec.name);
+    let object = format!("container {name}");
+    if let Some(inspection) = observe::inspect(connection, &name).await? {
+        if is_reusable(connection, project, spec, container, &inspection).await? {
+            return start_container(connection, &name, &object).await;
+        }
+        remove(connection, &name).await?;
+    }
+    let options = CreateContainerOptionsBuilder::default().name(&name).build();
+    let body = definition(project, spec, container);
+    let request = connection.docker.create_container(Some(options), body);
+    connection.answer("create", &object, request).await?;
+    start_container(connection, &name, &object).await
+}
+
+async fn start_container(connection: &Connection, name: &str, object: &str) -> Result<(), DockerError> {
+    let request = connection
+        .docker
+        .start_container(name, None::<StartContainerOptions>);
+    connection.answer("start", object, request).await
+}
+
+/// Whether a container that ended only has to be started again.
+async fn is_reusable(
+    connection: &Connection,
+    project: &ProjectName,
+    spec: &ServiceSpec,
+    container: &ContainerSpec,
+    inspection: &ContainerInspectResponse,
+) -> Result<bool, DockerError> {
+    let network = observe::network(connection, project).await?;
+    let Some((_, seen)) = observe::service(inspection, project, network.as_ref()) else {
+        return Ok(false);
+    };
+    let image = connection.docker.inspect_image(container.image.as_str());
+    let object = format!("image {}", container.image);
+    let image = connection.answer("inspect", &object, image).await?;
+    let is_current = seen
+        .container
+        .is_some_and(|seen| Some(seen.image_id) == image.id && seen.attachment == Attachment::Attached);
+    Ok(is_current
+        && seen.config_hash == spec.config_hash
+        && matches!(seen.state, ServiceState::Exited { .. }))
+}
+
+/// The container of a service, as the daemon wants it described.
+fn definition(project: &ProjectName, spec: &ServiceSpec, container: &ContainerSpec) -> ContainerCreateBody {
+    let network = labels::network_name(project);
+    let target = container.target_port.map(|port| format!("{port}/tcp"));
+    let environment = proxy_variables()
+        .chain(container.environment.iter().cloned())
+        .map(|(name, value)| format!("{name}={value}"));
+    let mounts = container.volumes.iter().map(|mount| Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(labels::volume_name(project, &mount.volume)),
+        target: Some(mount.target.clone()),
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(labels::of_volume(project, &mount.volume)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    let bindings = target.clone().zip(spec.port).map(|(target, port)| {
+        let binding = PortBinding {
+            host_ip: Some("127.0.0.1".to_owned()),
+            host_port: Some(port.to_string()),
+        };
+        HashMap::from([(target, Some(vec![binding]))])
+    });
+    let endpoint = EndpointSettings {
+        aliases: Some(vec![spec.name.to_string()]),
+        ..Default::default()
+    };
+    ContainerCreateBody {
+        hostname: Some(container.hostname.clone()),
+        image: Some(container.image.to_string()),
+        entrypoint: container.entrypoint.clone(),
+        cmd: Some(container.command.clone()).filter(|command| !command.is_empty()),
+        env: Some(environment.collect()),
+        labels: Some(labels::of_container(project, spec)),
+        exposed_ports: target.map(|target| vec![target]),
+        stop_timeout: Some(i64::try_from(spec.stop_grace.as_secs()).unwrap_or(i64::MAX)),
+        host_config: Some(HostConfig {
+            network_mode: Some(network.clone()),
+            port_bindings: bindings,
+            mounts: Some(mounts.collect()),
+            memory: container.memory_limit.and_then(|limit| i64::try_from(limit).ok()),
+            cap_add: Some(container.capabilities.clone()).filter(|capabilities| !capabilities.is_empty()),
+            init: Some(container.init == InitProcess::Reaper),
+            // A service that never was healthy is not started over and over.
+            restart_policy: Some(restart_policy(RestartPolicyNameEnum::NO)),
+            ..Default::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(network, endpoint)])),
+        }),
+        ..Default::default()
+    }
+}
+
+fn restart_policy(name: RestartPolicyNameEnum) -> RestartPolicy {
+    RestartPolicy {
+        name: Some(name),
+        maximum_retry_count: None,
+    }
+}
+
+/// From now on the daemon starts the service again when it ends unasked.
+pub(super) async fn prove(
+    connection: &Connection,
+    project: &ProjectName,
+    service: &ServiceName,
+) -> Result<(), DockerError> {
+    let name = labels::container_name(project, service);
+    let body = ContainerUpdateBody {
+        restart_policy: Some(restart_policy(RestartPolicyNameEnum::UNLESS_STOPPED)),
+        ..Default::default()
+    };
+    let request = connection.docker.update_container(&name, body);
+    connection
+        .answer("update", &format!("container {name}"), request)
+        .await
+}
+
+/// Stops a container and removes it; one that is gone is as good.
+pub(super) async fn stop_and_remove(
+    connection: &Connection,
+    inspection: &ContainerInspectResponse,
+) -> Result<(), DockerError> {
+    let id = inspection.id.as_deref().unwrap_or_default();
+    let object = format!("container {}", shown_name(inspection));
+    let grace = inspection
+        .config
+        .as_ref()
+        .and_then(|config| u64::try_from(config.stop_timeout?).ok())
+        .map_or(USUAL_GRACE, Duration::from_secs);
+    let request = connection.docker.stop_container(id, None::<StopContainerOptions>);
+    let stopped = connection
+        .answer_within(grace + STOP_MARGIN, "stop", &object, request)
+        .await;
+    match stopped {
+        Err(error) if !error.is_done_already() => return Err(error),
+        _ => {}
+    }
+    remove(connection, id).await
+}
+
+/// The name of a container without the slash that the daemon puts before it.
+pub(super) fn shown_name(inspection: &ContainerInspectResponse) -> &str {
+    inspection
+        .name
+        .as_deref()
+        .unwrap_or_default()
+        .trim_start_matches('/')
+}
+
+/// Removes a container, running or not, with its anonymous volumes.
+async fn remove(connection: &Connection, name: &str) -> Result<(), DockerError> {
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
+    let request = connection.docker.remove_container(name, Some(options));
+    match connection
+        .answer("remove", &format!("container {name}"), request)
+        .await
+    {
+        // 409 says that somebody else is removing it at this moment.
+        Err(error) if !error.is_done_already() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Kills every container of the project at once. What cannot be killed is gone already.
+pub(super) async fn kill_all(connection: &Connection, project: &ProjectName) -> Result<(), DockerError> {
+    let ids = observe::container_ids(connection, project).await?;
+    join_all(ids.iter().map(|id| {
+        let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
+        let request = connection.docker.kill_container(id, Some(options));
+        connection.answer("kill", id, request)
+    }))
+    .await;
+    Ok(())
+}
+
+/// Removes the networks of the project.
+pub(super) async fn remove_networks(
+    connection: &Connection,
+    project: &ProjectName,
+) -> Result<(), DockerError> {
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(&labels::of_project(project))
+        .build();
+    let request = connection.docker.list_networks(Some(options));
+    let networks = connection.answer("list", "the networks", request).await?;
+    for network in networks {
+        let (id, name) = (network.id.unwrap_or_default(), network.name.unwrap_or_default());
+        let request = connection.docker.remove_network(&id);
+        match connection
+            .answer("remove", &format!("network {name}"), request)
+            .await
+        {
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes the volumes of the project.
+pub(super) async fn remove_volumes(
+    connection: &Connection,
+    project: &ProjectName,
+) -> Result<(), DockerError> {
+    let options = ListVolumesOptionsBuilder::default()
+        .filters(&labels::of_project(project))
+        .build();
+    let request = connection.docker.list_volumes(Some(options));
+    let volumes = connection.answer("list", "the volumes", request).await?;
+    try_join_all(
+        volumes
+            .volumes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|volume| async move {
+                let request = connection
+                    .docker
+                    .remove_volume(&volume.name, None::<RemoveVolumeOptions>);
+                match connection
+                    .answer("remove", &format!("volume {}", volume.name), request)
+                    .await
+                {
+                    Err(error) if !error.is_not_found() => Err(error),
+                    _ => Ok(()),
+                }
+            }),
+    )
+    .await
+    .map(drop)
+}

@@ -1,0 +1,75 @@
+//! Builds an image through the API.
+
+use std::collections::{HashMap, VecDeque};
+
+use bollard::models::BuildInfo;
+use bollard::query_parameters::BuildImageOptionsBuilder;
+use futures_util::StreamExt;
+
+use crate::engine::News;
+use crate::engine::docker::connection::Connection;
+use crate::engine::docker::error::{DockerError, with_causes};
+use crate::engine::docker::image::context::BuildContext;
+use crate::engine::docker::{containers, labels};
+use crate::error::Result;
+use crate::stack::ImageRef;
+
+/// How many of the last lines of a build are shown when it fails.
+const LAST_LINES: usize = 15;
+
+/// Builds an image and tells the steps. Dropping the future ends the build.
+pub(in crate::engine::docker) async fn build(
+    connection: &Connection,
+    image: &ImageRef,
+    context: &BuildContext,
+    content: &str,
+    news: &News,
+) -> Result<()> {
+    let archive = context.archive()?;
+    let arguments: HashMap<String, String> = containers::proxy_variables()
+        .chain(context.arguments.clone())
+        .collect();
+    let labels = HashMap::from([(labels::CONTENT.to_owned(), content.to_owned())]);
+    let options = BuildImageOptionsBuilder::default()
+        .t(image.as_str())
+        .buildargs(&arguments)
+        .labels(&labels)
+        .rm(true)
+        .forcerm(true)
+        .build();
+    let body = bollard::body_full(archive.into());
+    let mut stream = Box::pin(connection.docker.build_image(options, None, Some(body)));
+    let mut last: VecDeque<String> = VecDeque::new();
+    while let Some(item) = stream.next().await {
+        let info = item.map_err(|error| DockerError::Build {
+            image: image.clone(),
+            reason: reason(&error),
+            log: last.iter().cloned().collect(),
+        })?;
+        let BuildInfo { stream, status, .. } = info;
+        for line in [stream, status].into_iter().flatten() {
+            for line in line
+                .lines()
+                .map(str::trim_end)
+                .filter(|line| !line.trim().is_empty())
+            {
+                if line.starts_with("Step ") {
+                    news(line.to_owned());
+                }
+                if last.len() == LAST_LINES {
+                    last.pop_front();
+                }
+                last.push_back(line.to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn reason(error: &bollard::errors::Error) -> String {
+    match error {
+        bollard::errors::Error::DockerStreamError { error } => error.trim().to_owned(),
+        bollard::errors::Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+        other => with_causes(other),
+    }
+}

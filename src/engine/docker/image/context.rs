@@ -1,0 +1,216 @@
+//! The build context of an image: a tar archive made in memory (POSIX ustar,
+//! <https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>). Owners and times are always the same, so
+//! that the daemon's build cache sees what is the same.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::docker::image::SourceError;
+use crate::engine::docker::image::program::Program;
+
+const BLOCK: usize = 512;
+
+/// What an image is built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine::docker) struct BuildContext {
+    dockerfile: &'static str,
+    files: Vec<ContextFile>,
+    /// The build arguments.
+    pub(super) arguments: BTreeMap<String, String>,
+}
+
+/// A file of a build context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ContextFile {
+    name: &'static str,
+    mode: u32,
+    source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Text(&'static str),
+    File { path: PathBuf, identity: String },
+}
+
+impl ContextFile {
+    pub(super) fn text(name: &'static str, text: &'static str) -> Self {
+        Self {
+            name,
+            mode: 0o644,
+            source: Source::Text(text),
+        }
+    }
+
+    pub(super) fn script(name: &'static str, text: &'static str) -> Self {
+        Self {
+            name,
+            mode: 0o755,
+            source: Source::Text(text),
+        }
+    }
+
+    pub(super) fn program(name: &'static str, path: &Path, program: &Program) -> Self {
+        Self {
+            name,
+            mode: 0o755,
+            source: Source::File {
+                path: path.to_owned(),
+                identity: program.identity.clone(),
+            },
+        }
+    }
+
+    pub(super) fn package(name: &'static str, path: &Path, sha256: &str) -> Self {
+        Self {
+            name,
+            mode: 0o644,
+            source: Source::File {
+                path: path.to_owned(),
+                identity: sha256.to_owned(),
+            },
+        }
+    }
+}
+
+impl BuildContext {
+    pub(super) fn new(
+        dockerfile: &'static str,
+        files: Vec<ContextFile>,
+        arguments: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            dockerfile,
+            files,
+            arguments,
+        }
+    }
+
+    /// What identifies the content: a hash that changes when any file or argument does.
+    pub(super) fn content(&self) -> String {
+        let mut hash = Sha256::new();
+        // Lengths stand before texts, so that no two lists look the same.
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        add(self.dockerfile);
+        for (name, value) in &self.arguments {
+            add(name);
+            add(value);
+        }
+        for file in &self.files {
+            add(file.name);
+            add(&format!("{:o}", file.mode));
+            match &file.source {
+                Source::Text(text) => add(text),
+                Source::File { identity, .. } => add(identity),
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The archive.
+    pub(super) fn archive(&self) -> Result<Vec<u8>, SourceError> {
+        let mut archive = Vec::new();
+        append(&mut archive, "Dockerfile", 0o644, self.dockerfile.as_bytes());
+        for file in &self.files {
+            match &file.source {
+                Source::Text(text) => append(&mut archive, file.name, file.mode, text.as_bytes()),
+                Source::File { path, .. } => {
+                    let bytes = fs::read(path).map_err(|source| SourceError::Read {
+                        path: path.clone(),
+                        source,
+                    })?;
+                    append(&mut archive, file.name, file.mode, &bytes);
+                }
+            }
+        }
+        // Two empty blocks end an archive.
+        archive.resize(archive.len() + 2 * BLOCK, 0);
+        Ok(archive)
+    }
+}
+
+/// Appends a file of root's. Names are short and ours, so they fit the header.
+fn append(archive: &mut Vec<u8>, name: &str, mode: u32, bytes: &[u8]) {
+    let mut header = [0_u8; BLOCK];
+    let fields: [(usize, String); 9] = [
+        (0, name.to_owned()),
+        (100, format!("{mode:07o}")),
+        (108, format!("{:07o}", 0)),
+        (116, format!("{:07o}", 0)),
+        (124, format!("{:011o}", bytes.len())),
+        (136, format!("{:011o}", 0)),
+        // The checksum is computed over the header with blanks in its place.
+        (148, " ".repeat(8)),
+        (156, "0".to_owned()),
+        (257, "ustar\u{0}00".to_owned()),
+    ];
+    for (offset, text) in fields {
+        place(&mut header, offset, &text);
+    }
+    let checksum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    place(&mut header, 148, &format!("{checksum:06o}\u{0} "));
+    archive.extend_from_slice(&header);
+    archive.extend_from_slice(bytes);
+    archive.resize(archive.len().next_multiple_of(BLOCK), 0);
+}
+
+fn place(header: &mut [u8; BLOCK], offset: usize, text: &str) {
+    for (place, byte) in header.iter_mut().skip(offset).zip(text.bytes()) {
+        *place = byte;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn context(text: &'static str) -> BuildContext {
+        let files = vec![
+            ContextFile::text("etc/flags", text),
+            ContextFile::script("start", "#!/bin/sh\n"),
+        ];
+        BuildContext::new("FROM scratch\n", files, BTreeMap::new())
+    }
+
+    #[test]
+    fn any_change_of_the_content_is_seen() {
+        assert_eq!(context("a").content(), context("a").content());
+        assert_ne!(context("a").content(), context("b").content());
+        let mut other = context("a");
+        other.arguments.insert("A".to_owned(), "1".to_owned());
+        assert_ne!(context("a").content(), other.content());
+    }
+
+    #[test]
+    fn tar_reads_the_archive() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("context.tar");
+        // 512 bytes: no padding is needed.
+        let text: &'static str = "0123456789abcdef".repeat(32).leak();
+        fs::write(&path, context(text).archive().expect("an archive")).expect("a file");
+        let status = Command::new("tar")
+            .args([
+                "-C",
+                &folder.path().display().to_string(),
+                "-xf",
+                &path.display().to_string(),
+            ])
+            .status()
+            .expect("tar");
+        assert!(status.success());
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a file");
+        assert_eq!(read("Dockerfile"), "FROM scratch\n");
+        assert_eq!(read("etc/flags"), text);
+        let listing = Command::new("tar").arg("-tvf").arg(&path).output().expect("tar");
+        let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+        assert!(listing.contains("-rwxr-xr-x 0/0"), "{listing}");
+    }
+}
