@@ -38,7 +38,12 @@ pub async fn run(arguments: &ProbeArgs) -> Result<()> {
     let probe = match arguments.probe.as_str() {
         "kafka" => Probe::Kafka,
         "ksqldb" => Probe::Ksqldb,
-        name => return Err(ProbeError::Unknown { name: name.to_owned() }.into()),
+        name => {
+            return Err(ProbeError::Unknown {
+                name: name.to_owned(),
+            }
+            .into());
+        }
     };
     let target = Target {
         service: ServiceName::new(&arguments.address),

@@ -8,7 +8,9 @@ use crate::commands::Context;
 use crate::commands::request::{EngineKind, Request, RequestError};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
-use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HostVariant, ImageSources, OSQUERY_IMAGE, OsqueryChoice};
+use crate::engine::docker::image::{
+    HOST_IMAGE_VARIABLE, HostVariant, ImageSources, OSQUERY_IMAGE, OsqueryChoice,
+};
 use crate::engine::docker::{self, Connection, DockerEngine};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
@@ -177,11 +179,7 @@ impl Project {
         let setup = docker::Setup { sources, images };
         Ok(Wanted {
             kind: EngineKind::Docker,
-            engine: Arc::new(DockerEngine::with_setup(
-                self.folder.clone(),
-                connection,
-                setup,
-            )),
+            engine: Arc::new(DockerEngine::with_setup(self.folder.clone(), connection, setup)),
             prober: Arc::new(ProtocolProber),
             desired,
             hostnames: self.hostnames(),
@@ -204,11 +202,7 @@ impl Project {
                 folder: self.folder.root(),
                 identity,
                 variables: &sources.map(ImageSources::variables).unwrap_or_default(),
-                image_content: &|recipe| {
-                    sources
-                        .map(|sources| sources.content(recipe))
-                        .unwrap_or_default()
-                },
+                image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
             },
         )
     }

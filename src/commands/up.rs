@@ -84,15 +84,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         limit,
     });
     let began = Instant::now();
-    let result = execute(
-        &context,
-        &execution,
-        &plan,
-        &wanted.desired,
-        wanted.kind,
-        limit,
-    )
-    .await;
+    let result = execute(&context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
     match result {
         Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
         Err(failure) => {

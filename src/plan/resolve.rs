@@ -98,7 +98,9 @@ pub enum ResolveError {
         placeholder: String,
     },
     /// A variable of the environment makes a size into something else.
-    #[error("service `{service}`: its memory limit `{template}` is `{text}`, which is not a size such as `512m` or `2g`")]
+    #[error(
+        "service `{service}`: its memory limit `{template}` is `{text}`, which is not a size such as `512m` or `2g`"
+    )]
     MemoryLimit {
         /// The service.
         service: ServiceName,

@@ -43,7 +43,9 @@ impl Stack {
                 .iter()
                 .filter_map(|service| Some((service, service.heap.as_ref()?)))
         };
-        let could_use: u64 = heaps().map(|(_, heap)| heap.most.saturating_sub(heap.least)).sum();
+        let could_use: u64 = heaps()
+            .map(|(_, heap)| heap.most.saturating_sub(heap.least))
+            .sum();
         let mut variables = BTreeMap::new();
         for (service, heap) in heaps() {
             let room = heap.most.saturating_sub(heap.least);
@@ -91,7 +93,12 @@ mod tests {
 
     #[test]
     fn stack_lite_has_no_heaps() {
-        assert!(Stack::lite().expect("the embedded stack").heaps(64 * GIB).is_empty());
+        assert!(
+            Stack::lite()
+                .expect("the embedded stack")
+                .heaps(64 * GIB)
+                .is_empty()
+        );
     }
 
     proptest! {

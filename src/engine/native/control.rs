@@ -177,6 +177,7 @@ mod tests {
                     port,
                     started_at: i64::from(pid),
                     restarts: pid,
+                    container: None,
                 },
                 process: Some(ProcessId { pid, start_time: number }),
                 log_starts_at: number,

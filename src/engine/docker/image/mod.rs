@@ -157,7 +157,9 @@ impl Diagnose for SourceError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::OtherArchitecture { daemon, .. } => vec![format!("use an osqdemo that is built for {daemon}")],
+            Self::OtherArchitecture { daemon, .. } => {
+                vec![format!("use an osqdemo that is built for {daemon}")]
+            }
             Self::TooNew { .. } | Self::NotForLinux { .. } => vec![
                 "build osqdemo on Debian 12 or an older Linux, or use a released binary".to_owned(),
                 "`--engine native` needs no images".to_owned(),
