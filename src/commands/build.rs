@@ -38,10 +38,16 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
         text: sources.variant().to_string(),
     });
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+    // Images do not depend on ports; the definitions of the services do.
+    let ports = stack
+        .services
+        .iter()
+        .filter_map(|service| Some((service.name.clone(), service.port?.published)))
+        .collect();
     let desired = resolve(
         &stack,
         &Choices {
-            ports: &BTreeMap::new(),
+            ports: &ports,
             folder: folder.root(),
             identity: &|_| String::new(),
             variables: &sources.variables(),

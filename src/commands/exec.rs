@@ -60,8 +60,14 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
         .into());
     }
     let host = service.name.clone();
-    let command = match project.engine.enter(&host, &arguments.command).await? {
+    let shutdown = &context.shutdown;
+    let entered = project
+        .engine
+        .enter(&host, &arguments.command, shutdown.token())
+        .await?;
+    let command = match entered {
         Entered::Become(command) => command,
+        Entered::Ended(_) if shutdown.token().is_cancelled() => return Err(shutdown.interrupted().into()),
         Entered::Ended(0) => return Ok(()),
         Entered::Ended(status) => {
             #[expect(

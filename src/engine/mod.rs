@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
@@ -72,8 +73,14 @@ pub trait Engine: Send + Sync {
     /// The end of what a service wrote in its current run, for reports of failures.
     fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String>;
 
-    /// Runs `argv` on `host`, or a shell without `argv`, for the terminal or the pipes of the caller.
-    fn enter<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, Entered>;
+    /// Runs `argv` on `host`, or a shell without `argv`, for the terminal or the pipes of the caller. Once
+    /// `asked_to_end` is cancelled the command is ended.
+    fn enter<'a>(
+        &'a self,
+        host: &'a ServiceName,
+        argv: &'a [String],
+        asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered>;
 
     /// Runs `argv` on `host` in its home folder, without input, and collects what it writes. Dropping the
     /// future ends the command and its children.

@@ -14,6 +14,7 @@ use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, Star
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::docker::connection::Connection;
@@ -108,7 +109,11 @@ impl Executor {
     }
 
     /// Runs a command, or a shell without one, for the terminal or the pipes of the caller.
-    pub(super) async fn enter(&self, argv: &[String]) -> Result<Entered, DockerError> {
+    pub(super) async fn enter(
+        &self,
+        argv: &[String],
+        asked_to_end: &CancellationToken,
+    ) -> Result<Entered, DockerError> {
         let streams = if stdin().is_terminal() && stdout().is_terminal() {
             Streams::Terminal
         } else {
@@ -165,6 +170,7 @@ impl Executor {
         tokio::select! {
             shown = showing => shown?,
             () = handing_on => {}
+            () = asked_to_end.cancelled() => self.kill(&command.mark).await?,
             () = self.follow_size(&command, raw_mode.is_some()) => {}
         }
         drop(raw_mode);

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{OnceCell, mpsc};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::docker::exec::Executor;
@@ -225,8 +226,13 @@ impl Engine for DockerEngine {
         })
     }
 
-    fn enter<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, Entered> {
-        Box::pin(async { Ok(self.executor(host).await?.enter(argv).await?) })
+    fn enter<'a>(
+        &'a self,
+        host: &'a ServiceName,
+        argv: &'a [String],
+        asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered> {
+        Box::pin(async { Ok(self.executor(host).await?.enter(argv, asked_to_end).await?) })
     }
 
     fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::{Diagnose, Result};
@@ -235,7 +236,12 @@ impl Engine for FakeEngine {
         Box::pin(async { Ok(log_file::tail(&self.folder.log_file(service), 0)) })
     }
 
-    fn enter<'a>(&'a self, _host: &'a ServiceName, _argv: &'a [String]) -> Answer<'a, Entered> {
+    fn enter<'a>(
+        &'a self,
+        _host: &'a ServiceName,
+        _argv: &'a [String],
+        _asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered> {
         Box::pin(async { Err(FakeError::NoCommands.into()) })
     }
 

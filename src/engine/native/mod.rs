@@ -23,6 +23,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::native::control::{Connection, Records, Request, Response, ServiceProcess};
 use crate::engine::native::host_folder::HostSettings;
@@ -467,7 +468,12 @@ impl Engine for NativeEngine {
         })
     }
 
-    fn enter<'a>(&'a self, host: &'a ServiceName, argv: &'a [String]) -> Answer<'a, Entered> {
+    fn enter<'a>(
+        &'a self,
+        host: &'a ServiceName,
+        argv: &'a [String],
+        _asked_to_end: &'a CancellationToken,
+    ) -> Answer<'a, Entered> {
         Box::pin(async {
             let command = exec::command(self, &self.folder, host, argv).await?;
             Ok(Entered::Become(command))
