@@ -5,6 +5,7 @@ pub mod completions;
 pub mod doctor;
 pub mod down;
 pub mod exec;
+pub mod images;
 pub mod ksql;
 pub mod logs;
 pub mod probe;
@@ -134,6 +135,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
         Command::Up(arguments) => up::run(context, arguments).await,
         Command::Build(arguments) => build::run(context, arguments).await,
+        Command::Images(arguments) => images::run(context, arguments).await,
         Command::Down(arguments) => down::run(context, arguments).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,

@@ -14,7 +14,7 @@ pub use credentials::{CredentialError, CredentialSource, Credentials};
 pub use error::ImageError;
 pub use fault::PullFault;
 pub use lock::{ImageLock, LockError, LockedImage};
-pub use policy::PullPolicy;
+pub use policy::{InvalidPolicy, PullPolicy};
 pub use progress::PullProgress;
 pub use reference::{InvalidReference, Reference, RegistryPrefix};
 pub use retry::Retries;

@@ -129,12 +129,7 @@ impl Connection {
         }
     }
 
-    fn archive_error(
-        &self,
-        action: &'static str,
-        path: &Path,
-        error: &bollard::errors::Error,
-    ) -> Failure {
+    fn archive_error(&self, action: &'static str, path: &Path, error: &bollard::errors::Error) -> Failure {
         use bollard::errors::Error::{DockerResponseServerError, DockerStreamError};
         let reason = match error {
             DockerStreamError { error } => error.trim().to_owned(),
@@ -151,7 +146,6 @@ impl Connection {
         }
         .into()
     }
-
 }
 
 fn silent(action: &'static str, path: &Path, limit: Duration) -> Failure {

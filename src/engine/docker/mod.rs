@@ -31,6 +31,7 @@ use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
 use crate::stack::{ImageRef, ServiceName};
 use crate::state::ProjectFolder;
 
+pub use archive::ArchiveError;
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::DockerError;

@@ -115,11 +115,7 @@ impl LocalImage {
 
     /// Whether it is the locked one.
     pub fn is(&self, locked: &LockedImage) -> bool {
-        locked.is(
-            &self.platform,
-            &self.id,
-            self.digests.iter().map(String::as_str),
-        )
+        locked.is(&self.platform, &self.id, self.digests.iter().map(String::as_str))
     }
 
     /// What to call its content: a digest where it has one, else its id.
@@ -215,7 +211,8 @@ impl Connection {
             .find(asked.registry())
             .await
             .map_err(ImageError::from)?;
-        self.pull_with_retries(&asked, credentials, settings, news).await?;
+        self.pull_with_retries(&asked, credentials, settings, news)
+            .await?;
         let name = format!("{}{}", asked.name(), version(&asked));
         let Some(pulled) = self.local_image(&name).await? else {
             return Err(ImageError::NotThere { image: asked.image() }.into());
@@ -320,8 +317,12 @@ impl Connection {
                     answer,
                 });
             }
-            let bytes = progress_detail
-                .and_then(|detail| Some((u64::try_from(detail.current?).ok()?, u64::try_from(detail.total?).ok()?)));
+            let bytes = progress_detail.and_then(|detail| {
+                Some((
+                    u64::try_from(detail.current?).ok()?,
+                    u64::try_from(detail.total?).ok()?,
+                ))
+            });
             let layer = progress.take(
                 &id.unwrap_or_default(),
                 status.as_deref().unwrap_or_default(),

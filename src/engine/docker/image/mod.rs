@@ -28,6 +28,9 @@ pub const OSQUERY_IMAGE: &str = "host";
 /// The repository of the host image with the built-in agent.
 const AGENT_IMAGE: &str = "host-agent";
 
+/// The repositories of the host images, the preferred one first.
+pub const HOST_IMAGES: [&str; 2] = [OSQUERY_IMAGE, AGENT_IMAGE];
+
 const PLATFORM_DOCKERFILE: &str = include_str!("../../../../platform/image/Dockerfile");
 const OSQUERY_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile");
 const AGENT_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile.agent");
