@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, Outcome, Step};
 use crate::exit_code::ExitCode;
-use crate::health::wait::{HealthError, HealthWait, Waited, exit_of, log_of};
+use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
 use crate::report::{Reporter, duration};
@@ -81,6 +81,14 @@ pub struct Begun {
 /// What the services stand on was made by this execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroundMade;
+
+/// How waiting for a service ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Healthy,
+    /// Something else failed, or the user wants to end.
+    Cancelled,
+}
 
 /// What an execution needs.
 pub struct ExecutionSettings {
@@ -386,7 +394,6 @@ impl Inner {
     async fn wait_for(&self, spec: &ServiceSpec) -> Result<Waited> {
         let observed = self.engine.observe_service(&spec.name).await?;
         let started_at = observed.map_or(0, |service| service.started_at);
-        let given_up = CancellationToken::new();
         let own_deadline = Instant::now() + spec.deadline;
         let common = self.deadline();
         let is_own = own_deadline < common;
@@ -396,11 +403,10 @@ impl Inner {
             reporter: &self.reporter,
             deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
-            cancelled: &given_up,
         };
         let target = self.target(spec, started_at);
         let waited = tokio::select! {
-            waited = wait.until_healthy(&target) => waited,
+            waited = wait.until_healthy(&target) => waited.map(|()| Waited::Healthy),
             () = self.given_up() => Ok(Waited::Cancelled),
         };
         match waited {
@@ -427,7 +433,7 @@ impl Inner {
                 return HealthError::Ended {
                     service: dependency.clone(),
                     exit,
-                    after: Duration::ZERO,
+                    after: None,
                     log: log_of(&*self.engine, dependency).await,
                 }
                 .into();

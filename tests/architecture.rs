@@ -114,6 +114,15 @@ fn engines_do_not_decide() {
 }
 
 #[test]
+fn only_the_docker_engine_names_bollard() {
+    assert_absent(
+        &["src", "platform", "hosts"],
+        &["bollard"],
+        &["src/engine/docker"],
+    );
+}
+
+#[test]
 fn nobody_depends_on_the_verbs() {
     assert_absent(&["src"], &["crate::commands"], &["src/commands", "src/lib.rs"]);
 }

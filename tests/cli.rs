@@ -684,3 +684,32 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn folders_of_others_are_left_alone() {
+    let world = World::new();
+    let file = world.project().join("thesis.txt");
+    fs::create_dir(world.project()).expect("a folder");
+    fs::write(&file, "years of work").expect("a file");
+    assert_snapshot!(world.run(&FAKE), @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    error: `[HOME]/osqdemo` is not a project of osqdemo: it holds other files
+    hint: choose another `--project`, or another `OSQDEMO_HOME`
+    ");
+    assert_snapshot!(world.run(&["down", "--volumes"]), @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    error: `[HOME]/osqdemo` is not a project of osqdemo: it holds other files
+    hint: choose another `--project`, or another `OSQDEMO_HOME`
+    ");
+    assert_snapshot!(world.run(&["down", "--volumes", "--all"]), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    no projects in `[HOME]`
+    ");
+    assert!(file.exists());
+}

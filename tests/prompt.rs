@@ -110,6 +110,7 @@ fn statements_queries_mistakes_and_the_way_out() {
     // A query without an end is ended by Ctrl-C, and the prompt goes on.
     terminal.press("SET 'auto.offset.reset'='earliest';\r");
     terminal.expect("set property `auto.offset.reset`");
+    terminal.expect("ksql> ");
     terminal.press("SELECT host, name FROM proc EMIT CHANGES;\r");
     terminal.expect("host1");
     terminal.press("\u{3}");
@@ -142,10 +143,13 @@ fn a_terminal_of_forty_columns_is_wide_enough() {
     let stack = NativeStack::up();
     let mut terminal = Terminal::open(&stack, 40);
     terminal.press("SET 'auto.offset.reset'='earliest';\r");
+    // A line that wraps is drawn again with its prompt: only what follows the answer is the next prompt.
+    terminal.expect("set property `auto.offset.reset`");
     terminal.expect("ksql> ");
     terminal.press("SELECT * FROM proc EMIT CHANGES LIMIT 2;\r");
     terminal.expect("HOST");
     let rows = terminal.expect("Limit Reached");
+    terminal.expect("ksql> ");
     for line in rows.lines().filter(|line| !line.contains('\u{1b}')) {
         assert!(line.trim_end().chars().count() <= 40, "{line:?} in {rows}");
     }

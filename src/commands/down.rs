@@ -31,6 +31,10 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
             &context.settings.project,
         )]
     };
+    if folders.is_empty() {
+        let text = format!("no projects in `{}`", context.settings.home.display());
+        context.reporter.emit(Event::Note { text });
+    }
     let mut first_failure: Option<Failure> = None;
     for folder in folders {
         if let Err(failure) = stop(&context, folder, &arguments).await

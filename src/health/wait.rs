@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{Diagnose, Result};
@@ -19,14 +18,14 @@ use crate::stack::{Probe, ServiceName};
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
     /// It ended before it was healthy.
-    #[error("{service} ended after {} before it was healthy: {exit}", duration(*after))]
+    #[error("{service} ended {}: {exit}", when(*after))]
     Ended {
         /// The service.
         service: ServiceName,
         /// How it ended.
         exit: Exit,
-        /// How long it had been waited for.
-        after: Duration,
+        /// How long it had been waited for; nothing when it had been healthy.
+        after: Option<Duration>,
         /// The lines of its log that matter.
         log: Vec<String>,
     },
@@ -115,6 +114,13 @@ impl Diagnose for HealthError {
     }
 }
 
+fn when(after: Option<Duration>) -> String {
+    match after {
+        Some(after) => format!("after {} before it was healthy", duration(after)),
+        None => "while others waited for it".to_owned(),
+    }
+}
+
 /// What to do about a service whose log says this.
 fn hints(service: &ServiceName, log: &str) -> Vec<String> {
     let log = log.to_ascii_lowercase();
@@ -144,31 +150,19 @@ pub struct HealthWait<'a> {
     pub deadline: Instant,
     /// How long that was from the begin: of the service, or of all services together.
     pub limit: Duration,
-    /// Cancelled when the answer is of no interest any more.
-    pub cancelled: &'a CancellationToken,
-}
-
-/// How a wait ended well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
-    /// The service is healthy.
-    Healthy,
-    /// The wait was cancelled.
-    Cancelled,
 }
 
 impl HealthWait<'_> {
-    /// Waits.
+    /// Waits. Dropping the future ends the wait.
     ///
     /// # Errors
     /// [`HealthError`] when the service ends, or is not healthy at the deadline.
-    pub async fn until_healthy(&self, target: &Target) -> Result<Waited> {
+    pub async fn until_healthy(&self, target: &Target) -> Result<()> {
         let began = Instant::now();
         let last = LastAnswer::default();
         tokio::select! {
-            () = self.prober.until_healthy(target, &last) => Ok(Waited::Healthy),
+            () = self.prober.until_healthy(target, &last) => Ok(()),
             error = self.until_gone(target, &last, began) => Err(error?.into()),
-            () = self.cancelled.cancelled() => Ok(Waited::Cancelled),
             () = sleep_until(self.deadline) => {
                 let after = began.elapsed();
                 Err(HealthError::NotInTime {
@@ -203,7 +197,7 @@ impl HealthWait<'_> {
                         return Ok(HealthError::Ended {
                             service: target.service.clone(),
                             exit,
-                            after,
+                            after: Some(after),
                             log: log_of(self.engine, &target.service).await,
                         });
                     }

@@ -99,7 +99,7 @@ async fn rows_stream_until_the_final_message() {
         .await
         .unwrap();
     assert_eq!(rows.header().await.unwrap().columns[0].name, "A");
-    assert!(matches!(rows.next().await, Ok(Some(Item::Row(row))) if row.values == [json!("ä")]));
+    assert!(matches!(rows.next().await, Ok(Some(Item::Row(row))) if row.cells == [json!("ä").into()]));
     assert!(matches!(rows.next().await, Ok(Some(Item::Final(_)))));
     assert!(matches!(rows.next().await, Ok(None)));
     assert_eq!(server.requests()[0].0, "/query");

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod canned_server;
+pub mod cell;
 pub mod client;
 pub mod ddl;
 pub mod error;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::cell::{Cell, cells_of_row};
 use super::error::ServerError;
 use super::schema::{self, Column};
 
@@ -40,7 +41,7 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The values, in the order of the header's columns.
-    pub values: Vec<Value>,
+    pub cells: Vec<Cell>,
     /// Whether the row says that its key is gone (push queries on tables).
     pub is_tombstone: bool,
 }
@@ -185,7 +186,7 @@ fn push_item(bytes: &[u8], items: &mut VecDeque<Item>) -> Result<(), Malformed> 
         items.push_back(Item::Header(read_header(header).ok_or_else(unknown)?));
     }
     if let Some(row) = present(&object, "row") {
-        items.push_back(Item::Row(read_row(row).ok_or_else(unknown)?));
+        items.push_back(Item::Row(read_row(row, bytes).ok_or_else(unknown)?));
     }
     if let Some(error) = present(&object, "errorMessage") {
         items.push_back(Item::Failed(ServerError::from_json(error).ok_or_else(unknown)?));
@@ -216,9 +217,9 @@ fn read_header(header: &Value) -> Option<Header> {
     })
 }
 
-fn read_row(row: &Value) -> Option<Row> {
+fn read_row(row: &Value, object: &[u8]) -> Option<Row> {
     Some(Row {
-        values: row.get("columns")?.as_array()?.clone(),
+        cells: cells_of_row(std::str::from_utf8(object).ok()?)?,
         is_tombstone: row.get("tombstone").and_then(Value::as_bool) == Some(true),
     })
 }
@@ -338,11 +339,11 @@ mod tests {
                 columns: schema::parse("`HOST` STRING, `TAGS` MAP<STRING, STRING>").unwrap(),
             }),
             Item::Row(Row {
-                values: vec![json!("höst]}\""), json!({"a": "b"})],
+                cells: vec![json!("höst]}\"").into(), json!({"a": "b"}).into()],
                 is_tombstone: false,
             }),
             Item::Row(Row {
-                values: vec![json!(null), json!(null)],
+                cells: vec![json!(null).into(), json!(null).into()],
                 is_tombstone: true,
             }),
             Item::Final("Limit Reached".to_owned()),
@@ -434,7 +435,8 @@ mod tests {
             let cut = cut.min(body.len());
             let (items, complete) = decode(Decoder::rows(), &[&body[..cut], &body[cut..]]);
             prop_assert!(complete);
-            prop_assert_eq!(items, vec![Item::Row(Row { values, is_tombstone: false })]);
+            let cells = values.into_iter().map(Cell::from).collect();
+            prop_assert_eq!(items, vec![Item::Row(Row { cells, is_tombstone: false })]);
         }
 
         #[test]

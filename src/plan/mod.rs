@@ -138,7 +138,7 @@ impl fmt::Display for Plan {
 
 impl Plan {
     /// What makes `observed` into `desired`. The services of `desired` must stand in an order in which
-    /// dependencies come first, as [`resolve`] gives them.
+    /// dependencies come first, as [`resolve()`] gives them.
     pub fn make(desired: &[ServiceSpec], observed: &Observed) -> Self {
         let mut plan = Planner {
             desired,

@@ -155,32 +155,27 @@ impl<E: HostExec> Run<'_, E> {
         pipeline: &mut Pipeline,
     ) -> Result<Attempt> {
         let plan = self.plan(lifetime, home);
-        let exec = HostCommands { ..self.commands };
-        let mut writing = Box::pin(exec.write(&plan));
+        // Borrows what outlives the run, so that the run itself stays free to observe.
+        let commands = HostCommands {
+            exec: self.commands.exec,
+            host: self.commands.host,
+        };
+        let mut writing = Box::pin(commands.write(&plan));
         self.observe(|progress| progress.write_started(Timestamp::now()));
         let mut is_writing = true;
         let mut is_released = lifetime == Lifetime::Natural;
         let mut give_up_at: Option<Instant> = None;
         let mut nudge_at: Option<Instant> = None;
         loop {
+            // What is seen comes last: however much comes along, nothing else waits for it.
             tokio::select! {
                 biased;
                 () = self.shutdown.token().cancelled() => return Err(self.shutdown.interrupted().into()),
                 () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows arrived").into()),
-                seen = pipeline.next() => self.take(seen?),
                 written = &mut writing, if is_writing => {
                     is_writing = false;
                     give_up_at = Some(Instant::now() + PATIENCE);
-                    match written {
-                        Ok(()) => {
-                            let size = self.bounded("the file was measured", exec.size(&plan)).await?;
-                            self.observe(|progress| progress.written(Timestamp::now(), size));
-                        }
-                        Err(failure) => {
-                            let reason = failure.to_string();
-                            self.observe(|progress| progress.write_failed(reason));
-                        }
-                    }
+                    self.measure(written, &commands, &plan).await?;
                 }
                 () = at(give_up_at), if lifetime == Lifetime::Natural && !self.was_seen() => {
                     return Ok(Attempt::TooShort);
@@ -189,6 +184,7 @@ impl<E: HostExec> Run<'_, E> {
                     pipeline.reopen();
                     nudge_at = Some(Instant::now() + NUDGE);
                 }
+                seen = pipeline.next() => self.take(seen?),
             }
             let Some(progress) = &self.progress else {
                 continue;
@@ -202,17 +198,37 @@ impl<E: HostExec> Run<'_, E> {
                 Standing::Pending => {}
             }
             let are_rows_complete = progress.are_rows_complete();
-            nudge_at = match nudge_at {
-                _ if are_rows_complete || !progress.has_passed_streams() => None,
-                None => Some(Instant::now() + NUDGE),
-                at => at,
+            nudge_at = if are_rows_complete || !progress.has_passed_streams() {
+                None
+            } else {
+                nudge_at.or_else(|| Some(Instant::now() + NUDGE))
             };
             if are_rows_complete && !is_released {
                 is_released = true;
-                self.bounded("the process was released", exec.release(&plan))
+                self.bounded("the process was released", commands.release(&plan))
                     .await?;
             }
         }
+    }
+
+    /// Looks at what the process has left when it ended.
+    async fn measure(
+        &mut self,
+        written: Result<()>,
+        commands: &HostCommands<'_, E>,
+        plan: &FilePlan,
+    ) -> Result<()> {
+        match written {
+            Ok(()) => {
+                let size = self.bounded("the file was measured", commands.size(plan)).await?;
+                self.observe(|progress| progress.written(Timestamp::now(), size));
+            }
+            Err(failure) => {
+                let reason = failure.to_string();
+                self.observe(|progress| progress.write_failed(reason));
+            }
+        }
+        Ok(())
     }
 
     /// Names the file of the next attempt and forgets what was seen of the one before.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::kafka::Record;
+use crate::ksqldb::cell::Cell;
 use crate::ksqldb::rows::Row;
 
 /// The topic that osquery's lines about processes go to.
@@ -131,10 +132,10 @@ pub struct JoinedRow {
 impl JoinedRow {
     /// Reads a row; `None` when it is not host, process and file.
     pub fn read(row: &Row) -> Option<Self> {
-        let [host, proc, file] = row.values.as_slice() else {
+        let [host, proc, file] = row.cells.as_slice() else {
             return None;
         };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let text = |cell: &Cell| cell.as_string().unwrap_or_default();
         Some(Self {
             host: text(host),
             proc: text(proc),

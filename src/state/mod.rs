@@ -65,6 +65,12 @@ pub enum StateError {
         /// Its process.
         pid: u32,
     },
+    /// A folder with a project's name holds something else.
+    #[error("`{}` is not a project of osqdemo: it holds other files", path.display())]
+    NotAProject {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder for sockets belongs to somebody else.
     #[error("`{}` belongs to another user", path.display())]
     Foreign {
@@ -87,7 +93,9 @@ impl StateError {
 impl Diagnose for StateError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Busy { .. } | Self::Io { .. } | Self::Foreign { .. } => ExitCode::Preflight,
+            Self::Busy { .. } | Self::Io { .. } | Self::NotAProject { .. } | Self::Foreign { .. } => {
+                ExitCode::Preflight
+            }
             Self::Damaged { .. } => ExitCode::Internal,
         }
     }
@@ -102,6 +110,9 @@ impl Diagnose for StateError {
                 vec!["set `OSQDEMO_HOME` to a folder that you can write to".to_owned()]
             }
             Self::Damaged { path, .. } => vec![format!("remove `{}` and try again", path.display())],
+            Self::NotAProject { .. } => {
+                vec!["choose another `--project`, or another `OSQDEMO_HOME`".to_owned()]
+            }
             Self::Io { .. } | Self::Foreign { .. } => Vec::new(),
         }
     }
@@ -130,7 +141,8 @@ impl ProjectFolder {
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .collect();
         projects.sort();
-        Ok(projects.iter().map(|project| Self::new(home, project)).collect())
+        let folders = projects.iter().map(|project| Self::new(home, project));
+        Ok(folders.filter(Self::is_project).collect())
     }
 
     /// The folder itself.
@@ -151,9 +163,28 @@ impl ProjectFolder {
     /// Makes the folder; only its owner may enter it.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made, or holds something that is not ours.
     pub fn create(&self) -> Result<(), StateError> {
-        private_folder(&self.root)
+        private_folder(&self.root)?;
+        self.check_is_ours()
+    }
+
+    /// Whether the folder is a project: every project begins with the file of what it remembers.
+    fn is_project(&self) -> bool {
+        self.remembered_file().exists() || self.services_file().exists()
+    }
+
+    /// A folder that somebody else filled is neither written to nor removed.
+    fn check_is_ours(&self) -> Result<(), StateError> {
+        let entries = fs::read_dir(&self.root).map_err(|error| StateError::io("read", &self.root, error))?;
+        let mut others = entries.flatten().filter(|entry| entry.path() != self.lock_file());
+        if self.is_project() || others.next().is_none() {
+            Ok(())
+        } else {
+            Err(StateError::NotAProject {
+                path: self.root.clone(),
+            })
+        }
     }
 
     /// The lock that commands which change the project hold.
@@ -238,13 +269,13 @@ impl ProjectFolder {
     /// Removes everything.
     ///
     /// # Errors
-    /// When something cannot be removed.
+    /// When something cannot be removed, or the folder is not a project's.
     pub fn remove(&self) -> Result<(), StateError> {
-        match fs::remove_dir_all(&self.root) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(StateError::io("remove", &self.root, error)),
+        if !self.exists() {
+            return Ok(());
         }
+        self.check_is_ours()?;
+        fs::remove_dir_all(&self.root).map_err(|error| StateError::io("remove", &self.root, error))
     }
 }
 

@@ -76,7 +76,7 @@ async fn the_original_statements_find_who_wrote_the_file() {
     declare(&server).await;
     let mut rows = join(&server).await;
     assert!(
-        rows.header.starts_with(r#"[{"header":{"queryId":"transient_P"#)
+        rows.header.starts_with(r#"[{"header":{"queryId":"transient_P_"#)
             && rows
                 .header
                 .ends_with("\",\"schema\":\"`HOST` STRING, `PROC` STRING, `FILE` STRING\"}},\n"),

@@ -357,3 +357,24 @@ async fn of_many_that_create_one_name_one_succeeds() {
     assert_eq!(status, 200, "{body}");
     stop(broker, server).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminated_query_leaves_no_position_to_its_namesake() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!(
+            "{SOURCE} CREATE STREAM t (id VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             INSERT INTO s VALUES ('a', 1);"
+        ))
+        .await;
+    let sink = broker.reader("t");
+    for _ in 0..2 {
+        let answers = server
+            .ksql("SET 'auto.offset.reset'='earliest'; INSERT INTO t WITH (QUERY_ID='copy') SELECT * FROM s;")
+            .await;
+        assert_eq!(answers[0]["commandStatus"]["queryId"], "COPY");
+        assert_eq!(value_of(&next_record(&sink).await), json!({"N": 1}));
+        server.ksql("TERMINATE copy;").await;
+    }
+    stop(broker, server).await;
+}

@@ -1,11 +1,12 @@
 //! Runs statements one after the other and shows what they answer.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::KsqlCommandError;
 use crate::error::Result;
 use crate::events::Event;
+use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
 use crate::ksqldb::session::{Directive, Session};
@@ -13,7 +14,8 @@ use crate::ksqldb::statement::{Kind, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::table::{Layout, output_width, table};
+use crate::report::table::{Layout, output_width, printable, table};
+use crate::settings::Format;
 
 /// Whether a statement came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +133,7 @@ impl Runner {
             match item {
                 Some(Item::Header(header)) => {
                     let columns = ShownColumns::new(&header);
-                    if self.reporter.format() == crate::settings::Format::Text {
+                    if self.reporter.format() == Format::Text {
                         self.reporter
                             .text(&columns.layout.head())
                             .map_err(RunError::Other)?;
@@ -141,9 +143,7 @@ impl Runner {
                 Some(Item::Row(row)) => self.show_row(&row, shown.as_ref())?,
                 Some(Item::Line(line)) => self
                     .reporter
-                    .data(&serde_json::json!({ "line": line }), || {
-                        crate::report::table::printable(&line)
-                    })
+                    .data(&serde_json::json!({ "line": line }), || printable(&line))
                     .map_err(RunError::Other)?,
                 Some(Item::Final(text)) => self.reporter.emit(Event::Note { text }),
                 Some(Item::Failed(error)) => return Err(RunError::Rejected(error)),
@@ -153,14 +153,14 @@ impl Runner {
     }
 
     fn show_row(&self, row: &Row, shown: Option<&ShownColumns>) -> std::result::Result<(), RunError> {
-        let cells = || row.values.iter().map(cell).collect::<Vec<_>>();
-        let result = match shown {
-            Some(columns) => self
-                .reporter
-                .data(&columns.object(row), || columns.layout.row(&cells())),
-            None => self.reporter.data(&row.values, || cells().join("  ")),
+        let cells = || row.cells.iter().map(Cell::to_text).collect::<Vec<_>>();
+        let line = match (shown, self.reporter.format()) {
+            // Its own line break, so that a row of several lines keeps the empty one below it.
+            (Some(columns), Format::Text) => columns.layout.row(&cells()) + "\n",
+            (Some(columns), Format::Json) => columns.object(row),
+            (None, _) => cells().join("  "),
         };
-        result.map_err(RunError::Other)
+        self.reporter.text(&line).map_err(RunError::Other)
     }
 
     fn show_variables(&self) -> std::result::Result<(), RunError> {
@@ -241,12 +241,15 @@ impl ShownColumns {
         }
     }
 
-    fn object(&self, row: &Row) -> Map<String, Value> {
-        self.names
+    /// The row as a JSON object. The values stand in it as the server wrote them.
+    fn object(&self, row: &Row) -> String {
+        let members: Vec<String> = self
+            .names
             .iter()
-            .cloned()
-            .zip(row.values.iter().cloned())
-            .collect()
+            .zip(&row.cells)
+            .map(|(name, cell)| format!("{}:{}", Value::from(name.as_str()), cell.as_json()))
+            .collect();
+        format!("{{{}}}", members.join(","))
     }
 }
 
@@ -256,10 +259,19 @@ fn usual_width(sql_type: &str) -> usize {
     match base {
         "BOOLEAN" => 5,
         "INTEGER" | "INT" | "DATE" | "TIME" => 11,
-        "BIGINT" | "DOUBLE" | "DECIMAL" | "TIMESTAMP" => 20,
+        "BIGINT" | "DOUBLE" | "TIMESTAMP" => 20,
+        // Its digits, a sign and a point.
+        "DECIMAL" => decimal_precision(sql_type).unwrap_or(18) + 2,
         "ARRAY" | "MAP" | "STRUCT" => 60,
         _ => 32,
     }
+}
+
+/// The digits of `DECIMAL(digits, scale)`.
+fn decimal_precision(sql_type: &str) -> Option<usize> {
+    let (_, arguments) = sql_type.split_once('(')?;
+    let (digits, _) = arguments.split_once(',')?;
+    digits.trim().parse().ok()
 }
 
 #[cfg(test)]

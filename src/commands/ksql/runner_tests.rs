@@ -2,7 +2,7 @@ use super::*;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::canned_server::{Answer, CannedServer};
 use crate::ksqldb::statement::Script;
-use crate::settings::{Colour, Format, OutputSettings, Verbosity};
+use crate::settings::{Colour, OutputSettings, Verbosity};
 
 async fn run(source: &str, server: &CannedServer) -> Result<()> {
     let reporter = Reporter::new(OutputSettings {
@@ -82,4 +82,31 @@ async fn a_property_that_may_not_be_set_ends_the_script() {
     .await;
     let failure = run("SET 'x'='1';", &server).await.unwrap_err();
     assert_eq!(failure.diagnosis().exit_code(), ExitCode::StatementRejected);
+}
+
+#[test]
+fn a_row_in_json_keeps_every_digit() {
+    let header = Header {
+        query_id: String::new(),
+        columns: crate::ksqldb::schema::parse("`A\"` DECIMAL(4, 2), `B` STRING").unwrap(),
+    };
+    let mut decoder = crate::ksqldb::rows::Decoder::rows();
+    decoder.feed(b"[{\"row\":{\"columns\":[1.10,\"x\"]}}").unwrap();
+    let Some(Item::Row(row)) = decoder.next_item() else {
+        panic!("a row was fed");
+    };
+    assert_eq!(ShownColumns::new(&header).object(&row), r#"{"A\"":1.10,"B":"x"}"#);
+}
+
+#[test]
+fn types_tell_how_wide_their_values_are() {
+    let widths = [
+        "BOOLEAN",
+        "DECIMAL(30, 10)",
+        "DECIMAL",
+        "MAP<STRING, DECIMAL(4, 2)>",
+        "STRING",
+    ]
+    .map(usual_width);
+    assert_eq!(widths, [5, 32, 20, 60, 32]);
 }

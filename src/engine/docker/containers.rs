@@ -76,6 +76,9 @@ pub(super) async fn start(
     let name = labels::container_name(project, &spec.name);
     let object = format!("container {name}");
     if let Some(inspection) = observe::inspect(connection, &name).await? {
+        if observe::label(&inspection, labels::PROJECT) != Some(project.as_str()) {
+            return Err(DockerError::Foreign { object });
+        }
         if is_reusable(connection, project, spec, container, &inspection).await? {
             return start_container(connection, &name, &object).await;
         }

@@ -60,6 +60,12 @@ pub enum DockerError {
         /// The HTTP status of its answer, where there was one.
         status: Option<u16>,
     },
+    /// Something of that name is there and is somebody else's.
+    #[error("{object} is there already, and is not of this project")]
+    Foreign {
+        /// What it is.
+        object: String,
+    },
     /// The daemon took too long.
     #[error("failed to {action} {object}: the daemon did not answer within {}", duration(*limit))]
     TooSlow {
@@ -187,7 +193,7 @@ impl Diagnose for DockerError {
             | Self::UnsupportedEndpoint { .. }
             | Self::Context { .. } => ExitCode::Preflight,
             Self::Build { .. } => ExitCode::Build,
-            Self::Api { .. } | Self::TooSlow { .. } => ExitCode::Start,
+            Self::Api { .. } | Self::Foreign { .. } | Self::TooSlow { .. } => ExitCode::Start,
             Self::NoContainer { .. } => ExitCode::Usage,
             Self::NotRunning { .. } => ExitCode::NotRunning,
             Self::Terminal { .. } => ExitCode::Internal,
@@ -224,6 +230,9 @@ impl Diagnose for DockerError {
             Self::Build { image, reason, .. } if reason.contains("debian:bookworm-slim") => vec![format!(
                 "`{image}` is made from `debian:bookworm-slim`: pull it, or make it with `scripts/base-image.sh`"
             )],
+            Self::Foreign { .. } => {
+                vec!["remove it, or give the project another name with `--project`".to_owned()]
+            }
             Self::Api { reason, .. } if reason.contains("port is already allocated") => {
                 vec!["`--port SERVICE=0` picks a free port, and `osqdemo ps` shows it".to_owned()]
             }

@@ -173,7 +173,10 @@ impl Engine for DockerEngine {
     }
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
-        Box::pin(async { Ok(containers::start(self.connection().await?, &self.folder.project, spec).await?) })
+        Box::pin(async {
+            let connection = self.connection().await?;
+            Ok(Box::pin(containers::start(connection, &self.folder.project, spec)).await?)
+        })
     }
 
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {

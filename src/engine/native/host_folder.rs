@@ -18,6 +18,9 @@ use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write
 /// The hosts' extension configuration: the librdkafka properties, the schedule, the topics' keys.
 pub const CONFIGURATION: &str = include_str!("../../../hosts/image/osqdemo.json");
 
+/// The flags of a host's osqueryd, as on any monitored host; the paths are replaced.
+pub const FLAGS: &str = include_str!("../../../hosts/image/osqueryd.flags");
+
 /// The users of the demo, beside those of this machine.
 const USERS: [&str; 3] = ["jay", "neha", "jun"];
 
@@ -109,32 +112,38 @@ pub fn prepare(settings: &HostSettings<'_>) -> Result<HostSpec, StateError> {
         &configuration,
         configuration_for(settings.bootstrap_servers).as_bytes(),
     )?;
-    let flags = osquery.join("osquery.flags");
-    write_atomically(&flags, flag_file(settings).as_bytes())?;
     let socket = settings.folder.socket(&format!("{}.em", settings.host))?;
-
-    let mut argv = vec![settings.programs.osqueryd.path().display().to_string()];
-    argv.extend([
-        format!("--flagfile={}", flags.display()),
-        format!("--database_path={}", osquery.join("osquery.db").display()),
-        format!("--pidfile={}", osquery.join("osqueryd.pidfile").display()),
-        format!("--extensions_socket={}", socket.display()),
-        format!("--extensions_autoload={}", autoload.display()),
-    ]);
-    if let (Isolation::Marked { .. }, Osqueryd::Builtin(_)) =
-        (settings.isolation, &settings.programs.osqueryd)
-    {
-        argv.push(format!(
-            "--process_scope_env={HOST_VARIABLE}={}",
-            folder.display()
-        ));
+    let pidfile = osquery.join("osqueryd.pid");
+    let mut values = vec![
+        ("database_path", osquery.join("osquery.db").display().to_string()),
+        ("pidfile", pidfile.display().to_string()),
+        ("extensions_socket", socket.display().to_string()),
+        ("extensions_autoload", autoload.display().to_string()),
+    ];
+    let is_builtin = matches!(settings.programs.osqueryd, Osqueryd::Builtin(_));
+    if let Isolation::Marked { .. } = settings.isolation {
+        // Without a UTS namespace the host has this machine's name.
+        values.push(("host_identifier", "specified".to_owned()));
+        values.push(("specified_identifier", settings.hostname.to_owned()));
+        if is_builtin {
+            values.push((
+                "process_scope_env",
+                format!("{HOST_VARIABLE}={}", folder.display()),
+            ));
+        }
     }
+    let flags = osquery.join("osqueryd.flags");
+    write_atomically(&flags, with_flags(FLAGS, &values).as_bytes())?;
+    let argv = vec![
+        settings.programs.osqueryd.path().display().to_string(),
+        format!("--flagfile={}", flags.display()),
+    ];
     let spec = HostSpec {
         hostname: settings.hostname.to_owned(),
         isolation: settings.isolation.clone(),
         home,
         mounts,
-        stale: vec![osquery.join("osqueryd.pidfile"), socket],
+        stale: vec![pidfile, socket],
         argv,
         environment: BTreeMap::from([("OSQUERY_CONFIG".to_owned(), configuration.display().to_string())]),
         stop_grace_ms: AGENT_GRACE_MS,
@@ -149,26 +158,20 @@ pub fn prepare(settings: &HostSettings<'_>) -> Result<HostSpec, StateError> {
     Ok(spec)
 }
 
-/// The flags that are the same for every start; the paths stand on the command line.
-fn flag_file(settings: &HostSettings<'_>) -> String {
-    let mut flags = vec![
-        "--config_plugin=osquery_confluent_config".to_owned(),
-        "--logger_plugin=confluent_logger".to_owned(),
-        "--extensions_require=confluent".to_owned(),
-        "--extensions_timeout=10".to_owned(),
-        "--extensions_interval=3".to_owned(),
-        "--disable_watchdog=true".to_owned(),
-        "--schedule_splay_percent=0".to_owned(),
-    ];
-    match settings.isolation {
-        Isolation::Namespaces => flags.push("--host_identifier=hostname".to_owned()),
-        Isolation::Marked { .. } => flags.extend([
-            "--host_identifier=specified".to_owned(),
-            format!("--specified_identifier={}", settings.hostname),
-        ]),
+/// A flag file with these flags set, in the place of the values they have in it or at its end.
+fn with_flags(text: &str, values: &[(&str, String)]) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for (name, value) in values {
+        let flag = format!("--{name}={value}");
+        let is_it = |line: &&mut String| {
+            line.strip_prefix("--").and_then(|rest| rest.split('=').next()) == Some(name)
+        };
+        match lines.iter_mut().find(is_it) {
+            Some(line) => *line = flag,
+            None => lines.push(flag),
+        }
     }
-    flags.push(String::new());
-    flags.join("\n")
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The embedded configuration with the broker's actual address.
@@ -277,6 +280,27 @@ mod tests {
             serde_json::from_str(&configuration_for("127.0.0.1:1234")).expect("valid JSON");
         assert_eq!(configuration["config"]["bootstrap.servers"], "127.0.0.1:1234");
         assert!(configuration["source"]["schedule"]["processes"]["query"].is_string());
+    }
+
+    #[test]
+    fn flags_are_replaced_or_added() {
+        let values = [
+            ("pidfile", "/h/pid".to_owned()),
+            ("specified_identifier", "host1".to_owned()),
+        ];
+        let text = with_flags("# A comment\n--pidfile=/var/pid\n--utc=true\n", &values);
+        assert_eq!(
+            text,
+            "# A comment\n--pidfile=/h/pid\n--utc=true\n--specified_identifier=host1\n"
+        );
+        let flags = with_flags(FLAGS, &[]);
+        for needed in [
+            "config_plugin=osquery_confluent_config",
+            "logger_plugin=confluent_logger",
+            "extensions_require=confluent",
+        ] {
+            assert!(flags.contains(&format!("--{needed}\n")), "{needed}");
+        }
     }
 
     #[test]

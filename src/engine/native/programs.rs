@@ -141,19 +141,15 @@ impl Programs {
 
     /// What tells the programs of a host from others.
     pub fn identity_of_host(&self, isolation: &Isolation) -> String {
-        let programs = [&self.osqdemo, self.osqueryd.path(), &self.extension]
-            .map(identity)
-            .join(
-                "
-",
-            );
-        let kind = matches!(isolation, Isolation::Namespaces);
-        format!(
-            "{programs}
-namespaces: {kind}
-{}",
-            host_folder::CONFIGURATION
-        )
+        let programs = [&self.osqdemo, self.osqueryd.path(), &self.extension];
+        let kind = if *isolation == Isolation::Namespaces {
+            "namespaces"
+        } else {
+            "marked"
+        };
+        let mut parts: Vec<String> = programs.map(identity).into();
+        parts.extend([kind, host_folder::CONFIGURATION, host_folder::FLAGS].map(str::to_owned));
+        parts.join("\n")
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -29,6 +29,9 @@ use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write
 
 /// How often logs are measured and the project's folder is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How long to wait before the next connection is accepted when one could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What `up` reads from the supervisor's standard output once it listens.
 pub const READY: &str = "ready";
@@ -106,7 +109,11 @@ pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Sh
     });
     supervisor.write_records()?;
     info!(pid = own.pid, "the supervisor listens on `{}`", socket.display());
-    reporter.text(READY)?;
+    if let Err(failure) = reporter.text(READY) {
+        // Whoever started it is gone, and nobody else knows of it yet.
+        let _ = supervisor.folder.remove_run_files();
+        return Err(failure);
+    }
 
     let closed = CancellationToken::new();
     let mut connections = JoinSet::new();
@@ -117,7 +124,11 @@ pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Sh
                 Ok((stream, _)) => {
                     connections.spawn(answer(Arc::clone(&supervisor), stream, closed.clone()));
                 }
-                Err(error) => warn!("failed to accept a connection: {error}"),
+                Err(error) => {
+                    warn!("failed to accept a connection: {error}");
+                    // Out of descriptors, most likely: asking again at once would only fill the log.
+                    sleep(ACCEPT_PAUSE).await;
+                }
             },
             Some(_) = connections.join_next() => {}
             () = closed.cancelled() => break,

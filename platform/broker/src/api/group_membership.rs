@@ -22,8 +22,6 @@ const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 /// The version of LeaveGroup that lets several members go at once.
 const LEAVE_SEVERAL_SINCE: i16 = 3;
-/// The version of SyncGroup that names the protocol.
-const SYNC_NAMES_PROTOCOL_SINCE: i16 = 5;
 
 /// Lets a member join and waits until the rebalance is over.
 pub(crate) async fn handle_join(
@@ -109,7 +107,7 @@ fn accepted(call: &Call, joined: Joined) -> JoinGroupResponse {
 /// Takes the leader's assignments, or waits for them.
 pub(crate) async fn handle_sync(
     session: &Session,
-    call: &Call,
+    _call: &Call,
     request: SyncGroupRequest,
 ) -> SyncGroupResponse {
     let claim = Claim {
@@ -117,9 +115,8 @@ pub(crate) async fn handle_sync(
         instance_id: request.group_instance_id.as_ref(),
         generation: request.generation_id,
     };
-    let named = (call.version >= SYNC_NAMES_PROTOCOL_SINCE)
-        .then_some(())
-        .and_then(|()| request.protocol_type.as_ref().zip(request.protocol_name.as_ref()));
+    // Only from version 5 on does the member say what it believes in.
+    let named = request.protocol_type.as_ref().zip(request.protocol_name.as_ref());
     let assignments = request
         .assignments
         .iter()

@@ -17,7 +17,7 @@ mod joining;
 mod memory;
 mod rebalance;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Where a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -113,8 +113,8 @@ pub(crate) enum ReadError {
 pub(crate) struct Recovery {
     /// Bytes behind the last whole batch that were cut.
     pub(crate) cut_bytes: u64,
-    /// Segments behind a damaged one that were removed.
-    pub(crate) removed_segments: usize,
+    /// Segments behind a damaged one that were renamed, out of the way.
+    pub(crate) set_aside: usize,
 }
 
 impl Log {
@@ -130,22 +130,23 @@ impl Log {
                 .is_none_or(|last| last.index.next_offset == base_offset);
             if recovery.cut_bytes > 0 || !follows {
                 // Behind a hole nothing can be trusted to follow on; a power cut before a sync leaves such a tail.
-                recovery.removed_segments += 1;
-                fs::remove_file(&path)?;
+                // They stay for whoever wants to look into them.
+                recovery.set_aside += 1;
+                fs::rename(&path, path.with_extension("orphaned"))?;
                 continue;
             }
-            let (segment, torn) = Segment::recover(&path, base_offset)?;
+            let (mut segment, torn) = Segment::recover(&path, base_offset)?;
             recovery.cut_bytes += torn.map_or(0, |torn| torn.bytes);
-            if let Some(last) = segments.last_mut() {
-                close_if_synced(last);
-            }
+            segment.close_if_synced();
             segments.push(segment);
         }
         let checkpoint_start = checkpoint
             .as_ref()
             .map_or(0, |checkpoint| checkpoint.start_offset);
         if segments.is_empty() {
-            segments.push(Segment::create(folder, checkpoint_start)?);
+            let mut first = Segment::create(folder, checkpoint_start)?;
+            first.close_if_synced();
+            segments.push(first);
         }
         let mut log = Self {
             folder: folder.to_owned(),
@@ -158,6 +159,7 @@ impl Log {
             since_checkpoint: 0,
             checkpoint_due: false,
         };
+        log.compacted_to = log.compacted_to.min(log.next_offset());
         log.start_offset = checkpoint_start.clamp(log.segments[0].base_offset, log.next_offset());
         log.recover_producers(checkpoint)?;
         // What had to be looked at again this time need not be the next.
@@ -302,7 +304,9 @@ impl Log {
     fn roll_if_full(&mut self, header: &BatchHeader, settings: &LogSettings) -> io::Result<()> {
         let active = self.active();
         let full = active.size() + header.size as u64 > settings.segment_bytes;
-        let old = header.max_timestamp.saturating_sub(active.index.max_timestamp) > settings.segment_ms;
+        // An empty segment's first timestamp is later than any; a negative one says that producers give none.
+        let first = active.index.first_timestamp;
+        let old = first >= 0 && header.max_timestamp.saturating_sub(first) > settings.segment_ms;
         let too_far = header.next_offset() - active.base_offset > i64::from(u32::MAX);
         if active.size() > 0 && (full || old || too_far) {
             self.roll()?;
@@ -338,11 +342,5 @@ impl Log {
             }
         }
         Ok(())
-    }
-}
-
-fn close_if_synced(segment: &mut Segment) {
-    if !segment.is_unsynced() {
-        segment.close();
     }
 }

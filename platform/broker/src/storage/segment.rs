@@ -23,7 +23,7 @@ pub(crate) struct Segment {
     path: PathBuf,
     /// Offset the file is named after; no batch in it begins earlier.
     pub(crate) base_offset: i64,
-    /// Kept open while the segment is written to, or not yet synced.
+    /// Open while the segment is written to, and until what was written is synced.
     file: Option<Arc<File>>,
     /// Where batches are, and how far the file goes.
     pub(crate) index: Index,
@@ -50,14 +50,17 @@ impl Segment {
             .read(true)
             .write(true)
             .open(&path)?;
-        Ok(Self {
+        let segment = Self {
             path,
             base_offset,
             file: Some(Arc::new(file)),
             index: Index::new(base_offset),
             synced: 0,
             index_written: 0,
-        })
+        };
+        // One may be left from a segment of that name that was set aside.
+        segment.remove_index()?;
+        Ok(segment)
     }
 
     /// Opens a segment again, cutting whatever follows its last whole batch with a right checksum.
@@ -128,7 +131,7 @@ impl Segment {
 
     /// Appends a batch whose header already carries its offset; on failure the file is as before.
     pub(crate) fn append(&mut self, header: &BatchHeader, batch: &[u8]) -> io::Result<()> {
-        let file = self.file()?;
+        let file = self.writable()?;
         let preamble = BatchHeader::stored_preamble(batch, header.base_offset);
         let written = write_at(&file, self.size(), &preamble, &batch[preamble.len()..]);
         if let Err(error) = written {
@@ -158,14 +161,26 @@ impl Segment {
         }
     }
 
+    /// The file to write to, opened again and kept open when it was closed.
+    fn writable(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(OpenOptions::new().read(true).write(true).open(&self.path)?);
+        self.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
     /// Whether the file holds bytes that are not known to be on the disk.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.synced < self.size()
     }
 
-    /// Stops keeping the file open; reads open it when they need it.
-    pub(crate) fn close(&mut self) {
-        self.file = None;
+    /// Stops keeping the file open unless it is still to be synced, so that partitions at rest cost no descriptor.
+    pub(crate) fn close_if_synced(&mut self) {
+        if !self.is_unsynced() {
+            self.file = None;
+        }
     }
 
     /// Where the index is written.

@@ -54,7 +54,7 @@ impl Partition {
                 topic,
                 partition = index,
                 cut_bytes = recovery.cut_bytes,
-                removed_segments = recovery.removed_segments,
+                set_aside = recovery.set_aside,
                 next_offset = log.next_offset(),
                 "cut the end of the log behind its last whole batch"
             );

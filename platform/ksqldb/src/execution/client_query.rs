@@ -16,6 +16,8 @@ pub(crate) enum ClientQuery {
     Push {
         /// What it does.
         plan: QueryPlan,
+        /// What it calls its left-most input; its id says so.
+        alias: String,
         /// The statement.
         text: String,
         /// Where it begins.
@@ -56,6 +58,7 @@ impl Executor {
                     .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
                 Ok(ClientQuery::Push {
                     plan,
+                    alias: query.from.alias,
                     text: parsed.text,
                     reset: properties::offset_reset(&session.properties, self.config.offset_reset),
                 })

@@ -194,7 +194,10 @@ impl Executor {
                     return Err(Failure::query_endpoint(&parsed.text));
                 }
                 Statement::Unsupported { what } => {
-                    return Err(bad(format!("{what} is not supported by this server")));
+                    let position = parsed.position;
+                    return Err(bad(format!(
+                        "line {position}: {what} is not supported by this server"
+                    )));
                 }
                 Statement::InsertValues(insertion) => {
                     values_record(&catalog, insertion).map_err(bad)?;
@@ -334,7 +337,12 @@ impl Executor {
             .map_err(|error| failed(error.to_string()))?;
 
         for id in &change.stop {
-            self.runtime.stop(id).await;
+            let replaced = change.start.as_ref().is_some_and(|query| query.id == *id);
+            if replaced {
+                self.runtime.stop(id).await;
+            } else {
+                self.runtime.terminate(id).await;
+            }
         }
         let mut catalog = Catalog::clone(&self.catalog());
         catalog.apply(&change);

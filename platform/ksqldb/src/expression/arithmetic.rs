@@ -138,8 +138,8 @@ pub(crate) fn as_decimal(sql_type: &SqlType) -> Option<(u32, u32)> {
 /// ksqlDB's rules for the type of a decimal result.
 fn decimal_result(operation: Operation, left: (u32, u32), right: (u32, u32)) -> (u32, u32) {
     let ((left_precision, left_scale), (right_precision, right_scale)) = (left, right);
-    let left_integer = left_precision - left_scale.min(left_precision);
-    let right_integer = right_precision - right_scale.min(right_precision);
+    let left_integer = left_precision.saturating_sub(left_scale);
+    let right_integer = right_precision.saturating_sub(right_scale);
     match operation {
         Operation::Add | Operation::Subtract => {
             let scale = left_scale.max(right_scale);

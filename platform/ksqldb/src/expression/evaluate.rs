@@ -43,9 +43,14 @@ impl Expr {
                 let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
                 arithmetic.apply(&left, &right).map(Cow::Owned)
             }
-            Self::Concatenate(left, right) => {
-                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
-                Ok(Cow::Owned(concatenate(&left, &right)))
+            Self::Concatenate(..) => {
+                let mut text = String::new();
+                let is_whole = self.append_text(row, frame, &mut text)?;
+                Ok(Cow::Owned(if is_whole {
+                    Value::string(text)
+                } else {
+                    Value::Null
+                }))
             }
             Self::Like(like) => boolean(like.matches(row, frame)?),
             Self::In(value, list) => {
@@ -159,6 +164,27 @@ impl Expr {
         }
     }
 
+    /// Appends the text of a string; false where it is `NULL`. A chain of `+` so builds one text, not one a sign.
+    fn append_text(
+        &self,
+        row: &[Value],
+        frame: &[Value],
+        text: &mut String,
+    ) -> Result<bool, EvaluationError> {
+        if let Self::Concatenate(left, right) = self {
+            // Both sides, so that an error on the right is told even where the left is `NULL`.
+            let left = left.append_text(row, frame, text)?;
+            return Ok(right.append_text(row, frame, text)? && left);
+        }
+        match self.evaluate(row, frame)?.as_ref() {
+            Value::String(part) => {
+                text.push_str(part);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// The value of a lambda's body for some parameters.
     fn apply(&self, row: &[Value], frame: &[Value], parameters: &[&Value]) -> Result<Value, EvaluationError> {
         let mut inner = frame.to_vec();
@@ -227,19 +253,6 @@ fn negate(value: &Value) -> Result<Value, EvaluationError> {
         Value::Double(number) => Ok(Value::Double(-number)),
         Value::Decimal(number) => Ok(Value::Decimal(-number.clone())),
         other => Err(EvaluationError::new(format!("cannot negate {other:?}"))),
-    }
-}
-
-/// `+` of strings: `NULL` where an operand is, as Java's would be an error otherwise.
-fn concatenate(left: &Value, right: &Value) -> Value {
-    match (left, right) {
-        (Value::String(left), Value::String(right)) => {
-            let mut text = String::with_capacity(left.len() + right.len());
-            text.push_str(left);
-            text.push_str(right);
-            Value::string(text)
-        }
-        _ => Value::Null,
     }
 }
 

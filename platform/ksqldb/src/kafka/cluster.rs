@@ -38,6 +38,9 @@ pub(crate) enum ClusterError {
         topic: String,
         code: RDKafkaErrorCode,
     },
+    /// The cluster refused to forget a group.
+    #[error("cannot delete consumer group `{group}`: {code}")]
+    Group { group: String, code: RDKafkaErrorCode },
     /// The thread that asked ended without an answer.
     #[error("cannot {action}: the request was abandoned")]
     Abandoned { action: String },
@@ -206,6 +209,26 @@ impl Cluster {
         Ok(())
     }
 
+    /// Forgets the positions of a consumer group. A group that is not there is fine.
+    pub(crate) async fn delete_group(&self, group: &str) -> Result<(), ClusterError> {
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let results = self
+            .admin
+            .delete_groups(&[group], &options)
+            .await
+            .map_err(|source| ClusterError::Request {
+                action: format!("delete consumer group `{group}`"),
+                source,
+            })?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
+                Err((group, code)) => return Err(ClusterError::Group { group, code }),
+            }
+        }
+        Ok(())
+    }
+
     /// Asks on a thread of its own: librdkafka answers these questions only by blocking.
     async fn ask<T: Send + 'static>(
         &self,
@@ -232,7 +255,7 @@ fn client_config(bootstrap_servers: &str, client_id: &str) -> ClientConfig {
         .set("client.id", client_id)
         // A restarted broker is found again at once.
         .set("reconnect.backoff.ms", "20")
-        .set("reconnect.backoff.max.ms", "500")
+        .set("reconnect.backoff.max.ms", "200")
         .set("retry.backoff.ms", "20")
         .set("retry.backoff.max.ms", "500")
         .set("socket.connection.setup.timeout.ms", "5000")

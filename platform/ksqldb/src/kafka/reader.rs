@@ -320,6 +320,7 @@ fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
 fn accept<T>(result: KafkaResult<T>) -> KafkaResult<Option<T>> {
     match result {
         Ok(item) => Ok(Some(item)),
+        Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error),
         Err(error) => match error.rdkafka_error_code() {
             Some(
                 RDKafkaErrorCode::UnknownTopicOrPartition

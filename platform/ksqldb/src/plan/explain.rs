@@ -6,18 +6,42 @@ use crate::syntax::ast::JoinKind;
 use crate::types::Schema;
 
 pub(super) fn explain(inputs: &Inputs, filter: Option<&str>, output: &Schema, sink: Option<&Sink>) -> String {
-    let mut lines = Lines::default();
+    let mut steps = Steps {
+        inputs,
+        text: String::new(),
+    };
+    let schema = schema_text(output);
+    let mut depth = 0;
     if let Some(sink) = sink {
-        lines.step(
+        steps.line(
+            depth,
             "SINK",
-            &format!("Schema: {} | Topic: {}", schema_text(output), sink.source.topic),
+            &format!("Schema: {schema} | Topic: {}", sink.source.topic),
         );
+        depth += 1;
     }
-    lines.step("PROJECT", &format!("Schema: {}", schema_text(output)));
+    steps.line(depth, "PROJECT", &format!("Schema: {schema}"));
+    depth += 1;
     if let Some(filter) = filter {
-        lines.step("FILTER", &format!("Condition: {filter}"));
+        steps.line(depth, "FILTER", &format!("Condition: {filter}"));
+        depth += 1;
     }
-    for (index, join) in inputs.joins.iter().enumerate().rev() {
+    steps.joined(depth, inputs.joins.len());
+    steps.text
+}
+
+struct Steps<'a> {
+    inputs: &'a Inputs,
+    text: String,
+}
+
+impl Steps<'_> {
+    /// The input of that index, joined with all before it.
+    fn joined(&mut self, depth: usize, index: usize) {
+        let Some(before) = index.checked_sub(1) else {
+            return self.source(depth, index);
+        };
+        let join = &self.inputs.joins[before];
         let kind = match join.kind {
             JoinKind::Inner => "INNER",
             JoinKind::Left => "LEFT",
@@ -29,43 +53,27 @@ pub(super) fn explain(inputs: &Inputs, filter: Option<&str>, output: &Schema, si
             Some(grace) => format!("{grace} ms"),
             None => "none".to_owned(),
         };
-        lines.step(
-            "JOIN",
-            &format!(
-                "Type: {kind} | Before: {} ms | After: {} ms | Grace: {grace}",
-                within.before_ms, within.after_ms
-            ),
+        let details = format!(
+            "Type: {kind} | Before: {} ms | After: {} ms | Grace: {grace}",
+            within.before_ms, within.after_ms
         );
-        lines.source(inputs, index + 1);
-    }
-    lines.source(inputs, 0);
-    lines.text
-}
-
-#[derive(Default)]
-struct Lines {
-    text: String,
-    depth: usize,
-}
-
-impl Lines {
-    fn step(&mut self, name: &str, details: &str) {
-        self.line(name, details);
-        self.depth += 1;
+        self.line(depth, "JOIN", &details);
+        self.joined(depth + 1, before);
+        self.source(depth + 1, index);
     }
 
-    fn source(&mut self, inputs: &Inputs, index: usize) {
-        let input = &inputs.inputs[index];
+    fn source(&mut self, depth: usize, index: usize) {
+        let source = &self.inputs.inputs[index].source;
         let details = format!(
             "Schema: {} | Topic: {}",
-            schema_text(&input.source.schema),
-            input.source.topic
+            schema_text(&source.schema),
+            source.topic
         );
-        self.line("SOURCE", &details);
+        self.line(depth, "SOURCE", &details);
     }
 
-    fn line(&mut self, name: &str, details: &str) {
-        let indent = "\t\t".repeat(self.depth);
+    fn line(&mut self, depth: usize, name: &str, details: &str) {
+        let indent = "\t\t".repeat(depth);
         self.text
             .push_str(&format!("{indent} > [ {name} ] | {details}\n"));
     }

@@ -228,7 +228,7 @@ impl Inputs {
         match owners.split_first() {
             Some((first, rest)) if rest.iter().all(|other| other == first) => Ok(*first),
             _ => Err(PlanError::new(format!(
-                "Invalid comparison expression '{}' in join '{}'. Each side of the join comparison must contain references from exactly one source.",
+                "Invalid comparison expression '{}' in join '{}'. Each side of the join comparision must contain references from exactly one source.",
                 text(side),
                 text(criteria)
             ))),

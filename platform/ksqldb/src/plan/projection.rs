@@ -283,8 +283,13 @@ fn missing(sink: &str, key: &RequiredKey) -> PlanError {
     } else {
         ("", texts[0].to_owned())
     };
+    let link = if key.synthetic {
+        "See https://cnfl.io/2LV7ouS."
+    } else {
+        ""
+    };
     let mut message = format!(
-        "Key{keys} missing from projection (ie, SELECT).\n\
+        "Key{keys} missing from projection (ie, SELECT). {link}\n\
          The query used to build `{sink}` must include the {}{plural} {} in its projection (eg, SELECT {example}...).",
         key.what,
         join_words(&texts, if key.all { "and" } else { "or" })

@@ -236,10 +236,15 @@ async fn run(
 ) -> Result<Response, Failure> {
     let executor = shared.executor()?;
     match executor.client_query(&request).await? {
-        ClientQuery::Push { plan, text, reset } => {
+        ClientQuery::Push {
+            plan,
+            alias,
+            text,
+            reset,
+        } => {
             let query = executor
                 .runtime()
-                .push(plan, text.clone(), reset)
+                .push(plan, &alias, text.clone(), reset)
                 .await
                 .map_err(|error| push_failure(&error, &text))?;
             let body = Body::from_stream(RowBody::new(format, query));

@@ -164,6 +164,14 @@ impl Runtime {
         }
     }
 
+    /// Stops a persistent query for good: its positions are forgotten, so that another of its id begins afresh.
+    pub(crate) async fn terminate(&self, id: &str) {
+        self.stop(id).await;
+        if let Err(error) = self.cluster.delete_group(&self.config.query_group(id)).await {
+            tracing::warn!("the positions of query {id} are left behind: {error}");
+        }
+    }
+
     /// Pauses a persistent query, or lets it go on.
     pub(crate) fn pause(&self, id: &str, paused: bool) {
         if let Some(supervised) = self.supervised().get(id) {
@@ -194,6 +202,7 @@ impl Runtime {
     pub(crate) async fn push(
         self: &Arc<Self>,
         plan: QueryPlan,
+        alias: &str,
         statement: String,
         reset: OffsetReset,
     ) -> Result<PushQuery, PushError> {
@@ -202,7 +211,6 @@ impl Runtime {
                 limit: MOST_PUSH_QUERIES,
             });
         }
-        let alias = plan.inputs().first().map_or("", |input| input.name.as_str());
         let id = format!("transient_{alias}_{}", random_number());
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;

@@ -22,6 +22,8 @@ use crate::task::{Collector, Task};
 
 /// How long after a record its position is committed, at most.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a committed position stands before it is committed again: brokers forget positions that are old.
+const RECOMMIT_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// How many records may be under way to the sink before reading waits for them.
 const MOST_UNDER_WAY: usize = 10_000;
 /// How long a query that stops waits for its records and for the commit of its position.
@@ -132,7 +134,9 @@ impl Worker {
             collector: Collector::default(),
             deliveries: Arc::default(),
             unfinished: false,
-            commit_at: None,
+            // Soon, so that the group and its positions are there for everybody to see.
+            commit_at: Instant::now() + COMMIT_INTERVAL,
+            uncommitted: false,
             closing: None,
         };
         let result = tokio::select! {
@@ -140,7 +144,7 @@ impl Worker {
             () = stop.cancelled() => Ok(()),
         };
         result?;
-        let uncommitted = processing.commit_at.is_some() || processing.closing.is_some();
+        let uncommitted = processing.uncommitted || processing.closing.is_some();
         if !uncommitted || processing.unfinished {
             return Ok(());
         }
@@ -176,8 +180,10 @@ struct Processing<'a> {
     deliveries: Arc<Deliveries>,
     /// Set while a record's output is being handed over: then the reader is ahead of the output.
     unfinished: bool,
-    /// When the position is to be committed; `None` while nothing was processed since the last commit.
-    commit_at: Option<Instant>,
+    /// When the position is to be committed.
+    commit_at: Instant,
+    /// Whether something was processed since the last commit.
+    uncommitted: bool,
     /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
     /// meanwhile, so committing never holds up a record.
     closing: Option<(Arc<Deliveries>, Vec<Position>)>,
@@ -195,10 +201,11 @@ impl Processing<'_> {
                         reader.commit(&positions).map_err(Failure::Commit)?;
                     }
                 }
-                () = at(self.commit_at), if self.commit_at.is_some() && self.closing.is_none() => {
+                () = sleep_until(self.commit_at), if self.closing.is_none() => {
                     let deliveries = std::mem::take(&mut self.deliveries);
                     self.closing = Some((deliveries, reader.positions()));
-                    self.commit_at = None;
+                    self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
+                    self.uncommitted = false;
                 }
                 arrival = reader.next() => {
                     match arrival.map_err(Failure::Read)? {
@@ -241,8 +248,10 @@ impl Processing<'_> {
         for entry in self.collector.log.drain(..) {
             worker.processing_log.add(&worker.query.id, entry);
         }
-        self.commit_at
-            .get_or_insert_with(|| Instant::now() + COMMIT_INTERVAL);
+        if !self.uncommitted {
+            self.uncommitted = true;
+            self.commit_at = self.commit_at.min(Instant::now() + COMMIT_INTERVAL);
+        }
         self.unfinished = false;
         if self.deliveries.outstanding() > MOST_UNDER_WAY {
             self.deliveries
@@ -258,12 +267,6 @@ async fn settle(closing: Option<&(Arc<Deliveries>, Vec<Position>)>) -> Result<()
     match closing {
         Some((deliveries, _)) => deliveries.settle(0).await,
         None => Ok(()),
-    }
-}
-
-async fn at(instant: Option<Instant>) {
-    if let Some(instant) = instant {
-        sleep_until(instant).await;
     }
 }
 

@@ -54,8 +54,8 @@ fn explain_shows_the_steps() {
 \t\t > [ PROJECT ] | Schema: `L_ID` INTEGER KEY, `A` INTEGER, `B` INTEGER
 \t\t\t\t > [ FILTER ] | Condition: (A > 1)
 \t\t\t\t\t\t > [ JOIN ] | Type: LEFT | Before: 1000 ms | After: 2000 ms | Grace: 3000 ms
-\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `B` INTEGER | Topic: r
 \t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `A` INTEGER | Topic: l
+\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `B` INTEGER | Topic: r
 "
     );
     assert_eq!(plan.retention_ms(), Some(6000));
@@ -102,4 +102,19 @@ fn two_streams_over_one_topic_join() {
     );
     world.send(Record::new("t", 1, r#"{"id":1,"a":"p","b":"q"}"#));
     assert_eq!(world.rows, [r#"[1, "p", "q"]@1"#]);
+}
+
+#[test]
+fn rowtime_compares_with_a_text() {
+    let mut world = World::of(
+        "create stream s (a int) with (kafka_topic='s', value_format='json');
+         select a from s where rowtime >= '1970-01-01T00:00:01' and '1970-01-01T00:00:03Z' > s.rowtime emit changes;
+         select a from s where rowtime between '1970-01-01T00:00:02' and '1971' emit changes;",
+    );
+    for second in 0..4 {
+        world.send(Record::new("s", second * 1000, &format!(r#"{{"a":{second}}}"#)));
+    }
+    assert_eq!(world.rows, ["[1]@1000", "[2]@2000", "[2]@2000", "[3]@3000"]);
+    let error = world.error("select a from s where rowtime > 'noon' emit changes;");
+    assert!(error.contains("Failed to parse timestamp 'noon'"), "{error}");
 }

@@ -256,3 +256,19 @@ fn declarations_that_cannot_be_made() {
         assert!(error.contains(message), "{statement}\n{error}");
     }
 }
+
+#[test]
+fn absurd_decimals_are_refused() {
+    let mut world = World::of(SOURCES);
+    for sql_type in [
+        "decimal(2, 5)",
+        "decimal(0, 0)",
+        "decimal(4000000000, 1)",
+        "decimal(2147483647, 2147483647)",
+    ] {
+        let statement =
+            format!("create stream x (a {sql_type}) with (kafka_topic='x', value_format='json');");
+        let error = world.error(&statement);
+        assert!(error.to_lowercase().contains("decimal"), "{sql_type}: {error}");
+    }
+}

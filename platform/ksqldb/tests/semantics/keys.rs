@@ -93,11 +93,11 @@ fn a_missing_key_is_named() {
     let mut world = World::of(KEYED);
     assert_eq!(
         world.error("create stream o as select a from s;"),
-        "Key missing from projection (ie, SELECT).\nThe query used to build `O` must include the key column K in its projection (eg, SELECT K...)."
+        "Key missing from projection (ie, SELECT). \nThe query used to build `O` must include the key column K in its projection (eg, SELECT K...)."
     );
     assert_eq!(
         world.error("create stream o as select a from s partition by b;"),
-        "Key missing from projection (ie, SELECT).\nThe query used to build `O` must include the partitioning expression B in its projection (eg, SELECT B...)."
+        "Key missing from projection (ie, SELECT). \nThe query used to build `O` must include the partitioning expression B in its projection (eg, SELECT B...)."
     );
     assert_eq!(
         world.error("create stream o as select k, k as k2, a from s;"),
@@ -121,7 +121,7 @@ fn a_persistent_join_projects_its_key() {
         world.error(
             "create stream o as select p.host as host from p join f within 1 minute on (f.pid=p.pid);"
         ),
-        "Key missing from projection (ie, SELECT).\nThe query used to build `O` must include the join expressions P.PID or F.PID in its projection (eg, SELECT P.PID...)."
+        "Key missing from projection (ie, SELECT). \nThe query used to build `O` must include the join expressions P.PID or F.PID in its projection (eg, SELECT P.PID...)."
     );
     world
         .execute("create stream o as select p.host as host, f.pid as pid from p join f within 1 minute on (f.pid=p.pid);")
@@ -144,7 +144,7 @@ fn a_join_of_expressions_has_a_synthetic_key() {
     let join = "from p join f within 1 minute grace period 1 minute on p.host + p.pid = f.host + f.pid";
     let error = world.error(&format!("create stream o as select p.pid as pid {join};"));
     assert!(
-        error.starts_with("Key missing from projection (ie, SELECT).\nThe query used to build `O` must include the join expression ROWKEY in its projection (eg, SELECT ROWKEY...)."),
+        error.starts_with("Key missing from projection (ie, SELECT). See https://cnfl.io/2LV7ouS.\nThe query used to build `O` must include the join expression ROWKEY in its projection (eg, SELECT ROWKEY...)."),
         "{error}"
     );
     assert!(

@@ -10,4 +10,5 @@ mod joins;
 mod keys;
 mod nulls;
 mod original;
+mod robustness;
 mod script;

@@ -13,11 +13,11 @@ struct Scene {
 type JoinAnswer = oneshot::Receiver<JoinResult>;
 type SyncAnswer = oneshot::Receiver<SyncResult>;
 
-fn name(text: &str) -> StrBytes {
+pub(crate) fn name(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-fn joining(member_id: &StrBytes, protocols: &[&str]) -> Joining {
+pub(crate) fn joining(member_id: &StrBytes, protocols: &[&str]) -> Joining {
     Joining {
         member_id: member_id.clone(),
         instance_id: None,

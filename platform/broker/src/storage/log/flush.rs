@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Log, close_if_synced};
+use super::Log;
 use crate::storage::checkpoint::Checkpoint;
 use crate::storage::directory::{Durability, sync_folder};
 use crate::storage::segment::{Segment, write_index};
@@ -125,8 +125,8 @@ impl Log {
             if with_indexes {
                 segment.index_written = segment.index_written.max(segment.synced);
             }
-            if position != last {
-                close_if_synced(segment);
+            if position != last || with_indexes {
+                segment.close_if_synced();
             }
         }
     }

@@ -160,6 +160,23 @@ fn deleted_records_stay_deleted() {
 }
 
 #[test]
+fn a_segment_is_not_written_to_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    let weekly = LogSettings {
+        segment_bytes: u64::MAX,
+        segment_ms: 10_000,
+        ..settings()
+    };
+    for second in 0..25 {
+        let batch = Sample::of(&["x"]).at(second * 1000).encode();
+        log.append(&batch, &weekly).unwrap();
+    }
+    let bases: Vec<i64> = log.segments.iter().map(|segment| segment.base_offset).collect();
+    assert_eq!(bases, [0, 11, 22]);
+}
+
+#[test]
 fn times_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());
@@ -183,16 +200,26 @@ fn damage_in_the_middle_cuts_everything_behind_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());
     fill(&mut log, 50);
+    sync(&mut log);
+    let second = segment::list(folder.path()).unwrap().swap_remove(1).1;
+    fs::remove_file(second.with_extension("index")).unwrap();
     let (base, path) = segment::list(folder.path()).unwrap().swap_remove(1);
     let mut bytes = fs::read(&path).unwrap();
     bytes[500] ^= 1;
     fs::write(&path, bytes).unwrap();
     let (again, recovery) = Log::open(folder.path()).unwrap();
-    assert!(recovery.cut_bytes > 0 && recovery.removed_segments > 0);
+    assert!(recovery.cut_bytes > 0 && recovery.set_aside > 0);
     let found = read_from(&again, 0);
     assert!(found.contains(&base) && found.len() < 50);
     let expected: Vec<i64> = (0..found.len() as i64).map(|batch| batch * 2).collect();
     assert_eq!(found, expected);
+    // It is filled up again past the names of what was set aside, and the old indexes are not believed.
+    let mut again = again;
+    fill(&mut again, 50);
+    sync(&mut again);
+    let written = read_from(&again, 0);
+    assert_eq!(read_from(&open(folder.path()), 0), written);
+    assert_eq!(written.len(), found.len() + 50);
 }
 
 #[test]

@@ -48,7 +48,9 @@ pub(super) fn common_type(left: Option<&SqlType>, right: Option<&SqlType>) -> Op
             let (left_precision, left_scale) = as_decimal(left)?;
             let (right_precision, right_scale) = as_decimal(right)?;
             let scale = left_scale.max(right_scale);
-            let integer = (left_precision - left_scale).max(right_precision - right_scale);
+            let integer = left_precision
+                .saturating_sub(left_scale)
+                .max(right_precision.saturating_sub(right_scale));
             Some(Some(SqlType::Decimal {
                 precision: integer + scale,
                 scale,

@@ -2,11 +2,12 @@
 
 use super::super::arithmetic::{Arithmetic, is_number};
 use super::super::compare::{Comparison, is_comparable, is_temporal, names};
+use super::super::temporal::parse_timestamp;
 use super::super::{Expr, text};
 use super::coercion::{common_type, widen};
 use super::{Compiler, Typed, base_name, name_of, processing_error};
 use crate::plan::PlanError;
-use crate::syntax::ast::{self, BinaryOperator, UnaryOperator};
+use crate::syntax::ast::{self, BinaryOperator, ExpressionKind, Literal, UnaryOperator};
 use crate::types::SqlType;
 use crate::value::Value;
 
@@ -114,7 +115,7 @@ impl Compiler<'_> {
         right: &ast::Expression,
     ) -> Result<(Expr, Expr), PlanError> {
         let (left_text, right_text) = (text(left), text(right));
-        let (left, right) = (self.expression(left)?, self.expression(right)?);
+        let (left, right) = (self.compared(left, right)?, self.compared(right, left)?);
         let (name, sign) = names(operator);
         let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
             if matches!(name, "IS_DISTINCT_FROM" | "IS_NOT_DISTINCT_FROM") {
@@ -139,6 +140,27 @@ impl Compiler<'_> {
         } else {
             Ok((left.expr, right.expr))
         }
+    }
+
+    /// A side of a comparison. In a condition a text beside `ROWTIME` is read as a time.
+    fn compared(&mut self, side: &ast::Expression, other: &ast::Expression) -> Result<Typed, PlanError> {
+        let (ExpressionKind::Literal(Literal::String(time)), ExpressionKind::Column { name, .. }) =
+            (&side.kind, &other.kind)
+        else {
+            return self.expression(side);
+        };
+        if self.clause != "WHERE" || name != "ROWTIME" {
+            return self.expression(side);
+        }
+        let Some(ms) = parse_timestamp(time) else {
+            return Err(PlanError::new(format!(
+                "Failed to parse timestamp '{time}': the form is yyyy-MM-dd'T'HH:mm:ss.SSS[Z], its end may be missing"
+            )));
+        };
+        Ok(Typed {
+            expr: Expr::Constant(Value::Bigint(ms)),
+            sql_type: Some(SqlType::Bigint),
+        })
     }
 
     pub(super) fn membership(

@@ -4,6 +4,9 @@ use super::super::token::TokenKind;
 use super::{Parser, Result};
 use crate::types::{SqlType, StructField};
 
+/// A DECIMAL's digits at most, because a value may take that much memory.
+const MOST_DIGITS: u32 = 1000;
+
 impl Parser<'_> {
     pub(super) fn sql_type(&mut self) -> Result<SqlType> {
         let token = *self.peek();
@@ -74,6 +77,10 @@ impl Parser<'_> {
         let scale = self.count()?;
         self.expect(TokenKind::RightParenthesis, "')'")?;
         match (u32::try_from(precision), u32::try_from(scale)) {
+            (Ok(precision), _) if precision > MOST_DIGITS => Err(self.error_at(
+                position,
+                format!("DECIMAL has at most {MOST_DIGITS} digits, not {precision}"),
+            )),
             (Ok(precision), Ok(scale)) if precision >= 1 && scale <= precision => {
                 Ok(SqlType::Decimal { precision, scale })
             }

@@ -1,0 +1,151 @@
+//! Hosts as containers: commands on them, what they write, and the daemon that is not there.
+
+#[path = "support/docker.rs"]
+mod docker_support;
+mod support;
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+use docker_support::{DockerStack, docker};
+use rustix::process::Signal;
+use support::{World, eventually, signal};
+
+#[test]
+fn commands_run_as_if_they_were_here() {
+    let Some(stack) = DockerStack::up() else { return };
+    let output = stack.output(&[
+        "exec",
+        "host2",
+        "--",
+        "sh",
+        "-c",
+        "hostname; pwd; id -un; echo no >&2; exit 3",
+    ]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "host2\n/root\nroot\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "no\n");
+
+    let mut child = stack
+        .command(&["exec", "host1", "--", "wc", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("its input");
+    let bytes = vec![0; 1 << 20];
+    stdin.write_all(&bytes).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1048576");
+
+    // The users of the demo are there, and orphans are reaped.
+    let users =
+        "id -u jay neha jun >/dev/null && (sleep 0.1 &) ; sleep 0.5; cat /proc/[0-9]*/stat | grep -c ' Z '";
+    let output = stack.output(&["exec", "host1", "--", "sh", "-c", users]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "no zombies");
+
+    let mut child = stack
+        .command(&["exec", "host1", "--", "sh", "-c", "sleep 4242 & sleep 4242"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let sleeps = || {
+        let container = stack.container("host1");
+        let lines = docker(&[
+            "exec",
+            &container,
+            "sh",
+            "-c",
+            "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+        ]);
+        lines.concat().matches("sleep 4242 ").count()
+    };
+    eventually("the command runs", Duration::from_secs(20), || sleeps() >= 2);
+    signal(child.id(), Signal::INT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    eventually("its processes are gone", Duration::from_secs(20), || {
+        sleeps() == 0
+    });
+
+    let output = stack.output(&["exec", "broker", "true"]);
+    assert_eq!(output.status.code(), Some(2), "the broker is not a host");
+    stack.succeed(&["down"]);
+    let output = stack.output(&["exec", "host1", "true"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(16), "{stderr}");
+    assert!(stderr.contains("error: host1 is not running"), "{stderr}");
+}
+
+#[test]
+fn logs_are_followed() {
+    let Some(stack) = DockerStack::up() else { return };
+    let follow = stack
+        .command(&["logs", "-f", "broker", "host1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(Duration::from_millis(500));
+    signal(follow.id(), Signal::INT);
+    let output = follow.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("broker | "), "{stdout}");
+    assert!(stdout.contains("host1  | "), "{stdout}");
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_named_with_the_way_out() {
+    let world = World::new();
+    let socket = world.home().join("docker.sock");
+    let up = |host: &str| {
+        let output = world
+            .command(&["up", "--engine", "docker"])
+            .env("DOCKER_HOST", host)
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let address = format!("unix://{}", socket.display());
+    let stderr = up(&address);
+    assert!(
+        stderr.contains(&format!(
+            "error: the Docker daemon at `{address} (DOCKER_HOST)` does not answer: there is no such socket"
+        )),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: `--engine native` needs no Docker"),
+        "{stderr}"
+    );
+
+    // A socket whose daemon has ended.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    let stderr = up(&address);
+    assert!(
+        stderr.contains("does not answer: nobody listens there"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: start it: `sudo systemctl start docker`"),
+        "{stderr}"
+    );
+
+    let stderr = up("tcp://127.0.0.1:1");
+    assert!(
+        stderr.contains("does not answer: nobody listens there"),
+        "{stderr}"
+    );
+
+    let stderr = up("ssh://somewhere");
+    assert!(
+        stderr.contains("is of a kind that osqdemo does not speak to"),
+        "{stderr}"
+    );
+    assert!(
+        !world.home().join("osqdemo").exists(),
+        "nothing is left of the project"
+    );
+}

@@ -1,0 +1,226 @@
+//! The Docker engine, through the real binary on a real engine: up, repairs, down, and that nothing is ever left
+//! behind.
+
+#[path = "support/docker.rs"]
+mod docker_support;
+mod support;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use docker_support::{DockerStack, SERVICES, docker};
+use rustix::process::Signal;
+use support::{eventually, signal};
+
+/// Far more than any step of a stack takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_whole_cycle_leaves_nothing() {
+    let Some(stack) = DockerStack::new() else { return };
+    let images = || docker(&["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]);
+    let images_before = images();
+    stack.succeed(&stack.up_arguments());
+    let (stdout, stderr) = stack.succeed(&["scenario", "bigfile", "--size", "64M"]);
+    assert!(
+        stdout.contains("passed: both joins name host2"),
+        "{stdout}{stderr}"
+    );
+
+    let ids = SERVICES.map(|service| (stack.id(service), stack.started_at(service)));
+    let (_, stderr) = stack.succeed(&["up"]);
+    assert!(
+        stderr.contains("nothing to do: 4 services are healthy"),
+        "{stderr}"
+    );
+    assert_eq!(
+        ids,
+        SERVICES.map(|service| (stack.id(service), stack.started_at(service)))
+    );
+    let plan = stack.succeed(&["up", "--dry-run"]).0;
+    assert_eq!(plan, "nothing to do\n");
+
+    // Everything is on loopback, and limited.
+    for service in ["broker", "ksqldb-server"] {
+        let format =
+            "{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}{{.HostConfig.Memory}}";
+        let shown = docker(&["inspect", "--format", format, &stack.container(service)]).concat();
+        assert_eq!(shown, format!("127.0.0.1 {}", 512 << 20), "{service}");
+    }
+
+    stack.succeed(&["down"]);
+    stack.assert_nothing_runs();
+    let [_, _, volumes] = stack.labelled();
+    assert!(
+        volumes.contains(&format!("{}_broker-data", stack.project)),
+        "data stays: {volumes:?}"
+    );
+    let (stdout, _) = stack.succeed(&["logs", "broker"]);
+    assert!(!stdout.is_empty(), "the log of a container that is gone is kept");
+    stack.succeed(&["up"]);
+    let (stdout, _) = stack.succeed(&["ksql", "SHOW STREAMS;"]);
+    assert!(stdout.contains("PRECISE_PROC"), "{stdout}");
+    stack.succeed(&["down", "--volumes"]);
+    assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
+    assert_eq!(images(), images_before, "images stay, and no other ones come");
+}
+
+#[test]
+fn a_container_whose_process_is_killed_comes_back() {
+    let Some(stack) = DockerStack::up() else { return };
+    for service in SERVICES {
+        let format = "{{.State.Pid}}";
+        let pid = docker(&["inspect", "--format", format, &stack.container(service)]).concat();
+        let before = stack.started_at(service);
+        signal(pid.parse().expect("a pid"), Signal::KILL);
+        eventually(&format!("{service} runs again"), LIMIT, || {
+            stack.service(service, "state") == "running" && stack.started_at(service) != before
+        });
+    }
+    stack.succeed(&["wait"]);
+    stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
+}
+
+#[test]
+fn up_repairs_exactly_what_differs() {
+    let Some(stack) = DockerStack::up() else { return };
+    let started = || SERVICES.map(|service| stack.started_at(service));
+
+    let before = started();
+    docker(&["kill", &stack.container("host2")]);
+    docker(&["stop", &stack.container("ksqldb-server")]);
+    let (_, stderr) = stack.succeed(&["up"]);
+    assert!(
+        stderr.contains("host2: starting (ended unexpectedly: killed by signal 9 (SIGKILL))"),
+        "{stderr}"
+    );
+    let after = started();
+    assert_eq!(before[0], after[0], "the broker is left alone");
+    assert_eq!(before[2], after[2], "host1 is left alone");
+
+    docker(&["rm", "-f", &stack.container("host1")]);
+    let plan = stack.succeed(&["up", "--dry-run"]).0;
+    assert_eq!(plan, "1. start host1 (not running)\n");
+    stack.succeed(&["up"]);
+    assert_eq!(after[0], started()[0], "the broker is left alone");
+
+    let network = format!("{}_default", stack.project);
+    for service in SERVICES {
+        docker(&["network", "disconnect", "-f", &network, &stack.container(service)]);
+    }
+    docker(&["network", "rm", &network]);
+    let (_, stderr) = stack.succeed(&["up"]);
+    assert!(
+        stderr.contains("broker: stopping (its network was removed)"),
+        "{stderr}"
+    );
+    stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
+    let plan = stack.succeed(&["up", "--dry-run"]).0;
+    assert_eq!(plan, "nothing to do\n");
+}
+
+#[test]
+fn two_projects_run_side_by_side() {
+    let Some(stack) = DockerStack::up() else { return };
+    let other = format!("{}-other", stack.project);
+    let in_other = |arguments: &[&str]| {
+        let output = stack
+            .world
+            .command(&[&["-p", &other], arguments].concat())
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{}", stack.world.shown(&output));
+    };
+    in_other(&stack.up_arguments());
+    stack.succeed(&["down"]);
+    stack.assert_nothing_runs();
+    in_other(&["scenario", "bigfile", "--size", "1M"]);
+    in_other(&["down", "--volumes"]);
+    let filter = format!("label=io.osqdemo.project={other}");
+    assert!(docker(&["ps", "-aq", "--filter", &filter]).is_empty());
+    assert!(docker(&["volume", "ls", "-q", "--filter", &filter]).is_empty());
+}
+
+#[test]
+fn an_interrupted_up_leaves_nothing() {
+    let Some(stack) = DockerStack::new() else { return };
+    let stages: [(&str, Box<dyn Fn() -> bool>); 3] = [
+        (
+            "the network is there",
+            Box::new(|| !stack.labelled()[1].is_empty()),
+        ),
+        (
+            "the broker is there",
+            Box::new(|| !stack.labelled()[0].is_empty()),
+        ),
+        ("a host is there", Box::new(|| stack.labelled()[0].len() >= 3)),
+    ];
+    for (what, is_reached) in stages {
+        let up = stack
+            .command(&stack.up_arguments())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        eventually(what, LIMIT, is_reached);
+        signal(up.id(), Signal::INT);
+        let output = up.wait_with_output().expect("it ends");
+        // A very fast machine may be done by then.
+        if output.status.code() != Some(0) {
+            assert_eq!(
+                output.status.code(),
+                Some(130),
+                "{what}: {}",
+                stack.world.shown(&output)
+            );
+            stack.assert_nothing_runs();
+        }
+        stack.succeed(&["down", "--volumes"]);
+    }
+}
+
+#[test]
+fn a_service_that_cannot_run_is_reported_with_its_log() {
+    let Some(stack) = DockerStack::up() else { return };
+    let volume = format!("{}_broker-data:/data", stack.project);
+    stack.succeed(&["down"]);
+    docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &volume,
+        "debian:bookworm-slim",
+        "sh",
+        "-c",
+        "echo nonsense >/data/catalog.json",
+    ]);
+    let output = stack.output(&["up"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(13), "{stderr}");
+    assert!(stderr.contains("error: broker ended after"), "{stderr}");
+    assert!(stderr.contains("catalog.json"), "{stderr}");
+    assert!(stderr.contains("hint: `osqdemo logs broker`"), "{stderr}");
+    stack.assert_nothing_runs();
+    let (stdout, _) = stack.succeed(&["logs", "broker"]);
+    assert!(stdout.contains("catalog.json"), "{stdout}");
+}
+
+#[test]
+fn a_container_that_is_not_ours_is_never_removed() {
+    let Some(stack) = DockerStack::new() else { return };
+    let name = stack.container("broker");
+    docker(&["create", "--name", &name, "debian:bookworm-slim", "true"]);
+    let output = stack.output(&stack.up_arguments());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    stack.succeed(&["down"]);
+    let left = docker(&["ps", "-aq", "--filter", &format!("name=^{name}$")]);
+    docker(&["rm", &name]);
+    assert_eq!(output.status.code(), Some(13), "{stderr}");
+    assert!(
+        stderr.contains(&format!(
+            "container {name} is there already, and is not of this project"
+        )),
+        "{stderr}"
+    );
+    assert_eq!(left.len(), 1, "it is still there");
+}
