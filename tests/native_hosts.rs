@@ -5,7 +5,8 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use support::{NativeStack, UP, eventually, processes_with};
+use rustix::process::Signal;
+use support::{NativeStack, UP, eventually, processes_with, signal};
 
 #[test]
 fn a_host_is_a_world_of_its_own() {
@@ -159,4 +160,50 @@ fn an_osqueryd_that_ends_at_once_is_reported() {
         stderr.contains("`/no/such/osqueryd` is not a program"),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_host_without_namespaces_is_cleared_after_the_worst() {
+    let stack = NativeStack::new();
+    let without = |arguments: &[&str]| {
+        let mut command = stack.world.command(arguments);
+        let output = command
+            .env("OSQDEMO_NAMESPACES", "off")
+            .output()
+            .expect("it runs");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stack.world.shown(&output)
+        );
+    };
+    without(&UP);
+    let pids = [stack.pid("host1"), stack.pid("host2")];
+    // Nobody is left who could tell the agents to end.
+    signal(stack.supervisor(), Signal::STOP);
+    for pid in pids {
+        signal(pid, Signal::KILL);
+    }
+    signal(stack.supervisor_by_record(), Signal::KILL);
+    eventually("the platform has ended", Duration::from_secs(10), || {
+        !stack.processes().iter().any(|process| process.contains("serve "))
+    });
+    assert!(
+        stack
+            .processes()
+            .iter()
+            .any(|process| process.contains("osqdemo-agent")),
+        "{:#?}",
+        stack.processes()
+    );
+    without(&["up"]);
+    without(&["wait"]);
+    let agents = stack
+        .processes()
+        .iter()
+        .filter(|process| process.contains("osqdemo-agent"))
+        .count();
+    assert_eq!(agents, 2, "{:#?}", stack.processes());
+    without(&["down"]);
+    stack.assert_nothing_runs();
 }

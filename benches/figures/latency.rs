@@ -101,7 +101,7 @@ async fn sample(run: usize, extension: &FakeExtension, rows: &mut RowStream) -> 
 async fn row_with(rows: &mut RowStream, file: &str) -> Result<()> {
     loop {
         match rows.next().await.map_err(|error| anyhow::anyhow!("{error}"))? {
-            Some(Item::Row(row)) if row.values.iter().any(|value| value == file) => return Ok(()),
+            Some(Item::Row(row)) if row.cells.iter().any(|cell| cell.to_text() == file) => return Ok(()),
             Some(_) => {}
             None => bail!("the query ended"),
         }

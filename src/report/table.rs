@@ -197,8 +197,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut rest = text;
     while rest.width() > width {
         if lines.len() + 1 == MOST_LINES {
-            let end = line_end(rest, width.saturating_sub(1));
-            lines.push(format!("{}…", &rest[..end]));
+            lines.push(cut(rest, width));
             return lines;
         }
         let end = line_end(rest, width);
@@ -210,6 +209,16 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     }
     lines.push(rest.to_owned());
     lines
+}
+
+/// The beginning of `text` with a `…`, together at most `width` cells.
+fn cut(text: &str, width: usize) -> String {
+    let mut used = 1;
+    let fitting = text.chars().take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    });
+    fitting.chain(['…']).collect()
 }
 
 /// Where the first line of `text` ends: never at its beginning.

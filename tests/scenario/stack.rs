@@ -136,7 +136,16 @@ async fn broker(data: &TempDir, listen: SocketAddr) -> Service {
     for listener in &mut config.listeners {
         listener.bind = listen;
     }
-    let broker = osqdemo_broker::bind(config).await.expect("the broker starts");
+    // While it is restarted, a client of another test may hold its port for a moment.
+    let deadline = time::Instant::now() + DEADLINE;
+    let mut look = time::interval(Duration::from_millis(20));
+    let broker = loop {
+        look.tick().await;
+        match osqdemo_broker::bind(config.clone()).await {
+            Ok(broker) => break broker,
+            Err(error) => assert!(time::Instant::now() < deadline, "the broker starts: {error}"),
+        }
+    };
     let address = broker.addresses()[0].local;
     let shutdown = CancellationToken::new();
     let running = broker.run(shutdown.clone());
@@ -149,7 +158,15 @@ async fn broker(data: &TempDir, listen: SocketAddr) -> Service {
 
 async fn ksqldb(listen: SocketAddr, broker: SocketAddr) -> Service {
     let config = osqdemo_ksqldb::Config::new(listen, broker.to_string());
-    let server = osqdemo_ksqldb::bind(config).await.expect("ksqlDB starts");
+    let deadline = time::Instant::now() + DEADLINE;
+    let mut look = time::interval(Duration::from_millis(20));
+    let server = loop {
+        look.tick().await;
+        match osqdemo_ksqldb::bind(config.clone()).await {
+            Ok(server) => break server,
+            Err(error) => assert!(time::Instant::now() < deadline, "ksqlDB starts: {error}"),
+        }
+    };
     let address = server.address();
     let shutdown = CancellationToken::new();
     let running = server.run(shutdown.clone());

@@ -25,10 +25,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::native::control::{Connection, Records, Request, Response, ServiceProcess};
+use crate::engine::native::control::{Connection, Record, Records, Request, Response, ServiceProcess};
 use crate::engine::native::host_folder::HostSettings;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::process::{Ending, PROJECT_VARIABLE, ProcessId};
+use crate::engine::native::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::engine::native::programs::Programs;
 use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
@@ -43,6 +43,9 @@ const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the supervisor may take for an answer that needs no waiting.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a supervisor that broke a connection off may take to be gone.
+const ENDING_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a stop may take beyond the grace of the services.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -140,9 +143,11 @@ impl NativeEngine {
         match self.ask(&Request::Observe, ANSWER_LIMIT).await {
             Ok(Response::Observed(records)) => Ok(Some((Liveness::Answers, records))),
             Ok(_) => Ok(written.map(|records| (Liveness::Lost, records))),
-            // It may have ended just now.
+            // It may be ending just now.
             Err(error) => match self.written_records()? {
-                Some(records) if records.supervisor.is_alive() => Err(error),
+                Some(records) if records.supervisor.ended(ENDING_LIMIT).await == Ending::StillThere => {
+                    Err(error)
+                }
                 written => Ok(written.map(|records| (Liveness::Lost, records))),
             },
         }
@@ -180,8 +185,9 @@ impl NativeEngine {
             }),
             Liveness::Lost => {
                 let leftovers = records.services.into_iter().filter_map(|(name, record)| {
-                    let process = record.process.filter(|process| process.is_alive())?;
-                    let state = ServiceState::Leftover { pid: process.pid };
+                    let state = ServiceState::Leftover {
+                        pid: leftover_of(&record)?.pid,
+                    };
                     Some((
                         name,
                         ObservedService {
@@ -356,27 +362,37 @@ impl NativeEngine {
         Ok(())
     }
 
+    async fn end_leftovers(&self, records: &Records) -> Result<()> {
+        for service in records.services.keys() {
+            self.end_left_over(service).await?;
+        }
+        Ok(())
+    }
+
     async fn close_project(&self) -> Result<()> {
         match self.records().await? {
             None => {}
             Some((Liveness::Answers, records)) => {
                 let grace: u64 = records.services.values().map(|record| record.stop_grace_ms).sum();
                 let limit = Duration::from_millis(grace) + STOP_MARGIN;
-                match self.ask(&Request::Close, limit).await? {
-                    Response::Failed { reason } => {
+                match self.ask(&Request::Close, limit).await {
+                    Ok(Response::Failed { reason }) => {
                         let source = io::Error::other(reason);
                         let project = self.folder.project.to_string();
                         return Err(NativeError::Unreachable { project, source }.into());
                     }
-                    Response::Done | Response::Observed(_) => {}
+                    Ok(Response::Done | Response::Observed(_)) => {
+                        let _ = records.supervisor.ended(STOP_MARGIN).await;
+                    }
+                    Err(error) => {
+                        if records.supervisor.ended(ENDING_LIMIT).await == Ending::StillThere {
+                            return Err(error);
+                        }
+                        self.end_leftovers(&records).await?;
+                    }
                 }
-                let _ = records.supervisor.ended(STOP_MARGIN).await;
             }
-            Some((Liveness::Lost, records)) => {
-                for service in records.services.keys() {
-                    self.end_left_over(service).await?;
-                }
-            }
+            Some((Liveness::Lost, records)) => self.end_leftovers(&records).await?,
         }
         if self.folder.exists() {
             self.folder.remove_run_files()?;
@@ -483,6 +499,15 @@ impl Engine for NativeEngine {
     fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {
         Box::pin(exec::run(self, &self.folder, host, argv))
     }
+}
+
+/// What is left of a service whose supervisor is gone: its process, or, of a host without namespaces, any that
+/// carries its mark.
+fn leftover_of(record: &Record) -> Option<ProcessId> {
+    record.process.filter(|process| process.is_alive()).or_else(|| {
+        let folder = record.marked_host.as_ref()?;
+        process::with_environment(HOST_VARIABLE, &folder.display().to_string()).pop()
+    })
 }
 
 /// The process of a service that runs.
