@@ -149,3 +149,53 @@ fn a_daemon_that_is_not_there_is_named_with_the_way_out() {
         "nothing is left of the project"
     );
 }
+
+#[test]
+fn the_doctor_examines_the_daemon() {
+    let world = World::new();
+    let socket = format!("unix://{}", world.home().join("docker.sock").display());
+    let output = world
+        .command(&["doctor", "--engine", "docker"])
+        .env("DOCKER_HOST", &socket)
+        .output()
+        .expect("it runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{stdout}");
+    assert!(
+        stdout.contains("FAIL  Docker daemon: the Docker daemon at"),
+        "{stdout}"
+    );
+
+    let Some(stack) = DockerStack::new() else { return };
+    let output = stack.output(&["--json", "doctor", "--engine", "docker"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checks = document["checks"].as_array().expect("checks");
+    for name in [
+        "Docker daemon",
+        "Docker API",
+        "images",
+        "memory",
+        "clock",
+        "base image",
+    ] {
+        let check = checks.iter().find(|check| check["name"] == name).expect(name);
+        assert_eq!(check["status"], "pass", "{check}");
+    }
+    assert!(
+        checks.iter().all(|check| check["name"] != "isolation"),
+        "what only processes need is not asked"
+    );
+}
+
+#[test]
+fn a_project_whose_folder_is_gone_is_found_by_its_labels() {
+    let Some(stack) = DockerStack::up() else { return };
+    let folder = stack.world.home().join(&stack.project);
+    std::fs::remove_dir_all(&folder).expect("the folder");
+    stack.succeed(&["down"]);
+    stack.assert_nothing_runs();
+    std::fs::remove_dir_all(&folder).expect("the logs");
+    assert!(!stack.labelled()[2].is_empty(), "the volumes are still there");
+    stack.succeed(&["down", "--all", "--volumes"]);
+    assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
+}

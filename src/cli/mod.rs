@@ -349,7 +349,11 @@ pub struct WaitArgs {
 
 /// `osqdemo doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    /// The engine to check for: `native` or `docker`; that of the project by default.
+    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
+    pub engine: Option<String>,
+}
 
 /// `osqdemo completions`.
 #[derive(Debug, Args)]

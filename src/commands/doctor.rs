@@ -2,12 +2,15 @@
 
 use serde_json::json;
 
+use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::request::EngineKind;
 use crate::doctor::{self, Status};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
+use crate::plan::Observed;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{}", match failed { 1 => "1 check failed".to_owned(), failed => format!("{failed} checks failed") })]
@@ -25,10 +28,22 @@ impl Diagnose for ChecksFailed {
 ///
 /// # Errors
 /// When a check fails.
-pub async fn run(context: Context) -> Result<()> {
+pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     let project = Project::open(&context)?;
-    let observed = project.engine.observe().await?;
-    let checks = doctor::examine(&project.folder, &project.stack, &project.remembered, &observed).await;
+    let kind = match &arguments.engine {
+        Some(name) => EngineKind::parse(name)?,
+        None => project.kind,
+    };
+    let observed = project.engine.observe().await;
+    let (folder, stack, remembered) = (&project.folder, &project.stack, &project.remembered);
+    let checks = match kind {
+        EngineKind::Docker => {
+            // A daemon that does not answer is one of the things to be told.
+            let observed = observed.unwrap_or_else(|_| Observed::nothing());
+            doctor::examine_docker(folder, stack, remembered, &observed).await
+        }
+        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
+    };
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();

@@ -8,12 +8,15 @@ use tokio::time::{Instant, interval};
 use crate::cli::DownArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::request::EngineKind;
+use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
 use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
 use crate::plan::{Observed, SupervisorState};
 use crate::report::duration;
 use crate::stack::ServiceName;
-use crate::state::{ProjectFolder, ProjectLock};
+use crate::stack::project::ProjectName;
+use crate::state::{ProjectFolder, ProjectLock, Remembered};
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -24,7 +27,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// When something cannot be stopped; with `--all` the other projects are stopped all the same.
 pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     let folders = if arguments.all {
-        ProjectFolder::all(&context.settings.home)?
+        let mut folders = ProjectFolder::all(&context.settings.home)?;
+        for project in abandoned(&context).await {
+            if folders.iter().all(|folder| folder.project != project) {
+                folders.push(ProjectFolder::new(&context.settings.home, &project));
+            }
+        }
+        folders
     } else {
         vec![ProjectFolder::new(
             &context.settings.home,
@@ -37,7 +46,7 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     }
     let mut first_failure: Option<Failure> = None;
     for folder in folders {
-        if let Err(failure) = stop(&context, folder, &arguments).await
+        if let Err(failure) = Box::pin(stop(&context, folder, &arguments)).await
             && let Some(earlier) = first_failure.replace(failure)
         {
             context.reporter.failure(&earlier);
@@ -46,9 +55,21 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     first_failure.map_or(Ok(()), Err)
 }
 
+/// The projects of this state home that a Docker daemon still knows, whatever became of their folders. Where no
+/// daemon answers there are none that could be stopped.
+async fn abandoned(context: &Context) -> Vec<ProjectName> {
+    let projects = async {
+        let connection = Connection::open().await?;
+        connection.projects(Some(&context.settings.home)).await
+    };
+    let projects = projects.await.unwrap_or_default();
+    projects.into_keys().map(|leftover| leftover.project).collect()
+}
+
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
     let name = folder.project.clone();
-    if !folder.exists() {
+    let is_abandoned = !folder.exists() && abandoned(context).await.contains(&name);
+    if !folder.exists() && !is_abandoned {
         return tell(
             context,
             &folder,
@@ -60,6 +81,13 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         );
     }
     let lock = ProjectLock::take(&folder, "down")?;
+    if is_abandoned {
+        let remembered = Remembered {
+            engine: Some(EngineKind::Docker.to_string()),
+            ..Remembered::default()
+        };
+        remembered.save(&folder)?;
+    }
     let project = Project::of_folder(folder.clone())?;
     let began = Instant::now();
     let observed = project.engine.observe().await?;

@@ -130,16 +130,15 @@ pub async fn provide_before_plan(context: &Context, wanted: &Wanted) -> Result<I
         .collect();
     images.sort();
     images.dedup();
-    if daemon.pull.policy == PullPolicy::Missing {
-        let mut there = Vec::new();
-        for image in images {
-            if daemon.connection.has_image(&image).await? {
-                there.push(image);
-            }
+    let mut wrong = Vec::new();
+    for image in images {
+        let is_the_plans =
+            daemon.pull.policy == PullPolicy::Missing && !daemon.connection.has_image(&image).await?;
+        if !is_the_plans && !daemon.connection.is_provided(&image, &daemon.pull).await? {
+            wrong.push(image);
         }
-        images = there;
     }
-    let provided = provide_all(context, &daemon.connection, &images, &daemon.pull).await?;
+    let provided = provide_all(context, &daemon.connection, &wrong, &daemon.pull).await?;
     Ok(if provided.contains(&Provided::Pulled) {
         ImagesChanged::Yes
     } else {

@@ -28,6 +28,8 @@ pub struct Project {
     pub folder: ProjectFolder,
     /// What earlier runs chose.
     pub remembered: Remembered,
+    /// Which engine it runs on.
+    pub kind: EngineKind,
     /// Runs it.
     pub engine: Arc<dyn Engine>,
     /// The services it has.
@@ -84,11 +86,13 @@ impl Project {
     /// When its state cannot be read.
     pub fn of_folder(folder: ProjectFolder) -> Result<Self> {
         let remembered = Remembered::load(&folder)?;
-        let engine = engine(engine_of(&remembered)?, &folder);
+        let kind = engine_of(&remembered)?;
+        let engine = engine(kind, &folder);
         Ok(Self {
             stack: stack_of(&remembered)?,
             folder,
             remembered,
+            kind,
             engine,
         })
     }

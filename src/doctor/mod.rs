@@ -1,6 +1,7 @@
 //! Whether this machine can run the stack: checks with a verdict and a way out. `doctor` shows all of them,
 //! `up` runs those that decide whether it can start.
 
+mod docker;
 mod machine;
 mod port_holder;
 
@@ -44,7 +45,7 @@ impl Status {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What it is about: `ports`, `machine`, `hosts`, `programs`.
+    /// What it is about: `ports`, `machine`, `hosts`, `programs`, `docker`.
     pub category: &'static str,
     /// What was looked at.
     pub name: String,
@@ -241,29 +242,47 @@ pub fn is_ours(observed: &Observed, port: u16) -> bool {
     })
 }
 
-/// All checks.
+/// All checks for processes on this machine.
 pub async fn examine(
     folder: &ProjectFolder,
     stack: &Stack,
     remembered: &Remembered,
     observed: &Observed,
 ) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for service in &stack.services {
-        if let Some(default) = service.port {
-            let port = remembered
-                .ports
-                .get(&service.name)
-                .copied()
-                .unwrap_or(default.published);
-            checks.push(check_port(&service.name, port, observed, folder.home()));
-        }
-    }
+    let mut checks = check_ports(folder, stack, remembered, observed);
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
     checks.push(check_isolation().await);
     checks.extend(check_programs());
     checks
+}
+
+/// All checks for containers.
+pub async fn examine_docker(
+    folder: &ProjectFolder,
+    stack: &Stack,
+    remembered: &Remembered,
+    observed: &Observed,
+) -> Vec<Check> {
+    let mut checks = check_ports(folder, stack, remembered, observed);
+    checks.extend(docker::check(folder.home(), stack).await);
+    checks
+}
+
+fn check_ports(
+    folder: &ProjectFolder,
+    stack: &Stack,
+    remembered: &Remembered,
+    observed: &Observed,
+) -> Vec<Check> {
+    let published = stack.services.iter().filter_map(|service| {
+        let default = service.port?;
+        let port = remembered.ports.get(&service.name).copied();
+        Some((&service.name, port.unwrap_or(default.published)))
+    });
+    published
+        .map(|(service, port)| check_port(service, port, observed, folder.home()))
+        .collect()
 }
 
 fn check_port(service: &ServiceName, port: u16, observed: &Observed, home: &Path) -> Check {

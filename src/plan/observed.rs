@@ -19,6 +19,15 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Nothing is there.
+    pub fn nothing() -> Self {
+        Self {
+            supervisor: SupervisorState::Absent,
+            services: BTreeMap::new(),
+            images: BTreeMap::new(),
+        }
+    }
+
     /// Whether the project is up, or a part of it.
     pub fn is_running(&self) -> bool {
         match self.supervisor {

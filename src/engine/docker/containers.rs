@@ -18,9 +18,9 @@ use futures_util::future::{join_all, try_join_all};
 
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
-use crate::engine::docker::{labels, observe};
+use crate::engine::docker::labels::{self, Owner};
+use crate::engine::docker::observe;
 use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
-use crate::stack::project::ProjectName;
 use crate::stack::{InitProcess, ServiceName};
 
 /// What stopping may take beyond a service's grace.
@@ -47,15 +47,25 @@ pub(super) fn proxy_variables() -> impl Iterator<Item = (String, String)> {
 }
 
 /// Makes the network.
-pub(super) async fn create_network(
-    connection: &Connection,
-    project: &ProjectName,
-) -> Result<(), DockerError> {
-    let name = labels::network_name(project);
+pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
+    let name = labels::network_name(owner);
+    // The daemon would make a second network of the same name.
+    let filter = HashMap::from([("name".to_owned(), vec![format!("^{name}$")])]);
+    let options = ListNetworksOptionsBuilder::default().filters(&filter).build();
+    let request = connection.docker.list_networks(Some(options));
+    let networks = connection.answer("list", "the networks", request).await?;
+    if networks
+        .iter()
+        .any(|network| network.name.as_deref() == Some(&name))
+    {
+        return Err(DockerError::Foreign {
+            object: format!("network {name}"),
+        });
+    }
     let request = connection.docker.create_network(NetworkCreateRequest {
         name: name.clone(),
         driver: Some("bridge".to_owned()),
-        labels: Some(labels::of_network(project)),
+        labels: Some(labels::of_network(owner)),
         ..Default::default()
     });
     connection
@@ -67,25 +77,25 @@ pub(super) async fn create_network(
 /// Starts a service: the container it has, when that is still the right one, else a new one.
 pub(super) async fn start(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
     spec: &ServiceSpec,
 ) -> Result<(), DockerError> {
     let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
         service: spec.name.clone(),
     })?;
-    let name = labels::container_name(project, &spec.name);
+    let name = labels::container_name(owner, &spec.name);
     let object = format!("container {name}");
     if let Some(inspection) = observe::inspect(connection, &name).await? {
-        if observe::label(&inspection, labels::PROJECT) != Some(project.as_str()) {
+        if observe::service(&inspection, owner, None).is_none() {
             return Err(DockerError::Foreign { object });
         }
-        if is_reusable(connection, project, spec, container, &inspection).await? {
+        if is_reusable(connection, owner, spec, container, &inspection).await? {
             return start_container(connection, &name, &object).await;
         }
         remove(connection, &name).await?;
     }
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    let body = definition(project, spec, container);
+    let body = definition(owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
     start_container(connection, &name, &object).await
@@ -101,13 +111,13 @@ async fn start_container(connection: &Connection, name: &str, object: &str) -> R
 /// Whether a container that ended only has to be started again.
 async fn is_reusable(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
     spec: &ServiceSpec,
     container: &ContainerSpec,
     inspection: &ContainerInspectResponse,
 ) -> Result<bool, DockerError> {
-    let network = observe::network(connection, project).await?;
-    let Some((_, seen)) = observe::service(inspection, project, network.as_ref()) else {
+    let network = observe::network(connection, owner).await?;
+    let Some((_, seen)) = observe::service(inspection, owner, network.as_ref()) else {
         return Ok(false);
     };
     let image = connection.docker.inspect_image(container.image.as_str());
@@ -122,18 +132,18 @@ async fn is_reusable(
 }
 
 /// The container of a service, as the daemon wants it described.
-fn definition(project: &ProjectName, spec: &ServiceSpec, container: &ContainerSpec) -> ContainerCreateBody {
-    let network = labels::network_name(project);
+fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> ContainerCreateBody {
+    let network = labels::network_name(owner);
     let target = container.target_port.map(|port| format!("{port}/tcp"));
     let environment = proxy_variables()
         .chain(container.environment.iter().cloned())
         .map(|(name, value)| format!("{name}={value}"));
     let mounts = container.volumes.iter().map(|mount| Mount {
         typ: Some(MountType::VOLUME),
-        source: Some(labels::volume_name(project, &mount.volume)),
+        source: Some(labels::volume_name(owner, &mount.volume)),
         target: Some(mount.target.clone()),
         volume_options: Some(MountVolumeOptions {
-            labels: Some(labels::of_volume(project, &mount.volume)),
+            labels: Some(labels::of_volume(owner, &mount.volume)),
             ..Default::default()
         }),
         ..Default::default()
@@ -155,7 +165,7 @@ fn definition(project: &ProjectName, spec: &ServiceSpec, container: &ContainerSp
         entrypoint: container.entrypoint.clone(),
         cmd: Some(container.command.clone()).filter(|command| !command.is_empty()),
         env: Some(environment.collect()),
-        labels: Some(labels::of_container(project, spec)),
+        labels: Some(labels::of_container(owner, spec)),
         exposed_ports: target.map(|target| vec![target]),
         stop_timeout: Some(i64::try_from(spec.stop_grace.as_secs()).unwrap_or(i64::MAX)),
         host_config: Some(HostConfig {
@@ -186,10 +196,10 @@ fn restart_policy(name: RestartPolicyNameEnum) -> RestartPolicy {
 /// From now on the daemon starts the service again when it ends unasked.
 pub(super) async fn prove(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
     service: &ServiceName,
 ) -> Result<(), DockerError> {
-    let name = labels::container_name(project, service);
+    let name = labels::container_name(owner, service);
     let body = ContainerUpdateBody {
         restart_policy: Some(restart_policy(RestartPolicyNameEnum::UNLESS_STOPPED)),
         ..Default::default()
@@ -250,8 +260,8 @@ async fn remove(connection: &Connection, name: &str) -> Result<(), DockerError> 
 }
 
 /// Kills every container of the project at once. What cannot be killed is gone already.
-pub(super) async fn kill_all(connection: &Connection, project: &ProjectName) -> Result<(), DockerError> {
-    let ids = observe::container_ids(connection, project).await?;
+pub(super) async fn kill_all(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
+    let ids = observe::container_ids(connection, owner).await?;
     join_all(ids.iter().map(|id| {
         let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
         let request = connection.docker.kill_container(id, Some(options));
@@ -262,12 +272,9 @@ pub(super) async fn kill_all(connection: &Connection, project: &ProjectName) -> 
 }
 
 /// Removes the networks of the project.
-pub(super) async fn remove_networks(
-    connection: &Connection,
-    project: &ProjectName,
-) -> Result<(), DockerError> {
+pub(super) async fn remove_networks(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
     let options = ListNetworksOptionsBuilder::default()
-        .filters(&labels::of_project(project))
+        .filters(&owner.filter())
         .build();
     let request = connection.docker.list_networks(Some(options));
     let networks = connection.answer("list", "the networks", request).await?;
@@ -286,12 +293,9 @@ pub(super) async fn remove_networks(
 }
 
 /// Removes the volumes of the project.
-pub(super) async fn remove_volumes(
-    connection: &Connection,
-    project: &ProjectName,
-) -> Result<(), DockerError> {
+pub(super) async fn remove_volumes(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
     let options = ListVolumesOptionsBuilder::default()
-        .filters(&labels::of_project(project))
+        .filters(&owner.filter())
         .build();
     let request = connection.docker.list_volumes(Some(options));
     let volumes = connection.answer("list", "the volumes", request).await?;

@@ -19,13 +19,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
+use crate::engine::docker::labels::{self, Owner};
+use crate::engine::docker::observe;
 use crate::engine::docker::terminal::{self, RawMode};
-use crate::engine::docker::{labels, observe};
 use crate::engine::{Entered, ExecOutput};
 use crate::plan::ServiceState;
 use crate::report::raw;
 use crate::stack::ServiceName;
-use crate::stack::project::ProjectName;
 
 /// The variable that marks the processes of a command.
 const MARK: &str = "OSQDEMO_EXEC";
@@ -54,6 +54,7 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) struct Executor {
     connection: Connection,
+    owner: Owner,
     host: ServiceName,
     container: String,
     kills: TaskTracker,
@@ -72,15 +73,11 @@ enum Streams {
 
 impl Executor {
     /// For the container of a host.
-    pub(super) fn new(
-        connection: Connection,
-        project: &ProjectName,
-        host: &ServiceName,
-        kills: TaskTracker,
-    ) -> Self {
+    pub(super) fn new(connection: Connection, owner: &Owner, host: &ServiceName, kills: TaskTracker) -> Self {
         Self {
             connection,
-            container: labels::container_name(project, host),
+            container: labels::container_name(owner, host),
+            owner: owner.clone(),
             host: host.clone(),
             kills,
         }
@@ -205,11 +202,7 @@ impl Executor {
     async fn create(&self, argv: &[String], streams: Streams) -> Result<Command, DockerError> {
         match observe::inspect(&self.connection, &self.container).await? {
             Some(inspection) => {
-                let project = observe::label(&inspection, labels::PROJECT).unwrap_or_default();
-                let is_running = project
-                    .parse()
-                    .ok()
-                    .and_then(|project| observe::service(&inspection, &project, None))
+                let is_running = observe::service(&inspection, &self.owner, None)
                     .is_some_and(|(_, seen)| matches!(seen.state, ServiceState::Running { .. }));
                 if !is_running {
                     return Err(self.not_running());

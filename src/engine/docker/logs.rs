@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use crate::engine::Follow;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
-use crate::engine::docker::{containers, labels, observe};
+use crate::engine::docker::labels::{self, Owner};
+use crate::engine::docker::{containers, observe};
 use crate::stack::ServiceName;
-use crate::stack::project::ProjectName;
 use crate::state::{ProjectFolder, StateError, private_folder};
 
 /// How many of the last lines a report of a failure looks at.
@@ -78,14 +78,14 @@ async fn collect(
 /// The end of what a container wrote since it was started last.
 pub(super) async fn tail(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
     service: &ServiceName,
 ) -> Result<String, DockerError> {
-    let container = labels::container_name(project, service);
+    let container = labels::container_name(owner, service);
     let Some(inspection) = observe::inspect(connection, &container).await? else {
         return Ok(String::new());
     };
-    let started_at = observe::service(&inspection, project, None).map_or(0, |(_, seen)| seen.started_at);
+    let started_at = observe::service(&inspection, owner, None).map_or(0, |(_, seen)| seen.started_at);
     let since = i32::try_from(started_at / 1000).unwrap_or(0);
     let text = collect(connection, &container, options(TAIL).since(since).build()).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())

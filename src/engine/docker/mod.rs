@@ -9,6 +9,7 @@ mod containers;
 mod endpoint;
 mod error;
 mod exec;
+mod facts;
 pub mod image;
 mod labels;
 mod logs;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::docker::exec::Executor;
 use crate::engine::docker::image::ImageSources;
+use crate::engine::docker::labels::Owner;
 use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
@@ -35,6 +37,7 @@ pub use archive::ArchiveError;
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::DockerError;
+pub use facts::{DaemonFacts, Leftover, Support};
 pub use registry::{LocalImage, Provided, PullNews, PullSettings, USUAL_SILENCE};
 
 /// How often to ask the daemon what became of a service that is starting.
@@ -43,6 +46,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// The Docker engine of one project.
 pub struct DockerEngine {
     folder: ProjectFolder,
+    owner: Owner,
     connection: OnceCell<Connection>,
     setup: Option<Setup>,
     /// The commands on hosts that are being ended.
@@ -64,6 +68,7 @@ impl DockerEngine {
     /// An engine that can observe, stop and run commands. Connects when it has to.
     pub fn new(folder: ProjectFolder) -> Self {
         Self {
+            owner: Owner::new(&folder),
             folder,
             connection: OnceCell::new(),
             setup: None,
@@ -86,23 +91,18 @@ impl DockerEngine {
 
     async fn executor(&self, host: &ServiceName) -> std::result::Result<Executor, DockerError> {
         let connection = self.connection().await?.clone();
-        Ok(Executor::new(
-            connection,
-            &self.folder.project,
-            host,
-            self.kills.clone(),
-        ))
+        Ok(Executor::new(connection, &self.owner, host, self.kills.clone()))
     }
 
     /// Stops the container of a service and removes it; what it wrote is kept.
     async fn stop_service(&self, service: &ServiceName) -> Result<()> {
         let connection = self.connection().await?;
-        let name = labels::container_name(&self.folder.project, service);
+        let name = labels::container_name(&self.owner, service);
         let Some(inspection) = observe::inspect(connection, &name).await? else {
             return Ok(());
         };
         // A container of that name that is not ours stays.
-        if observe::service(&inspection, &self.folder.project, None).is_none() {
+        if observe::service(&inspection, &self.owner, None).is_none() {
             return Ok(());
         }
         logs::keep(connection, &self.folder, &inspection).await?;
@@ -111,7 +111,7 @@ impl DockerEngine {
 
     async fn close_project(&self) -> Result<()> {
         let connection = self.connection().await?;
-        let ids = observe::container_ids(connection, &self.folder.project).await?;
+        let ids = observe::container_ids(connection, &self.owner).await?;
         let inspections = try_join_all(ids.iter().map(|id| observe::inspect(connection, id))).await?;
         for level in observe::dependents_first(inspections.into_iter().flatten().collect()) {
             try_join_all(level.iter().map(|inspection| async move {
@@ -121,7 +121,7 @@ impl DockerEngine {
             }))
             .await?;
         }
-        Ok(containers::remove_networks(connection, &self.folder.project).await?)
+        Ok(containers::remove_networks(connection, &self.owner).await?)
     }
 }
 
@@ -129,14 +129,14 @@ impl Engine for DockerEngine {
     fn observe(&self) -> Answer<'_, Observed> {
         Box::pin(async {
             let images = self.setup.as_ref().map_or(&[][..], |setup| &setup.images);
-            Ok(observe::observe(self.connection().await?, &self.folder.project, images).await?)
+            Ok(observe::observe(self.connection().await?, &self.owner, images).await?)
         })
     }
 
     fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>> {
         Box::pin(async {
             let connection = self.connection().await?;
-            Ok(observe::observe_service(connection, &self.folder.project, service).await?)
+            Ok(observe::observe_service(connection, &self.owner, service).await?)
         })
     }
 
@@ -145,9 +145,7 @@ impl Engine for DockerEngine {
     }
 
     fn open(&self) -> Answer<'_, ()> {
-        Box::pin(async {
-            Ok(containers::create_network(self.connection().await?, &self.folder.project).await?)
-        })
+        Box::pin(async { Ok(containers::create_network(self.connection().await?, &self.owner).await?) })
     }
 
     fn provide_image<'a>(&'a self, container: &'a ContainerSpec, news: &'a News) -> Answer<'a, ()> {
@@ -175,14 +173,12 @@ impl Engine for DockerEngine {
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
             let connection = self.connection().await?;
-            Ok(Box::pin(containers::start(connection, &self.folder.project, spec)).await?)
+            Ok(Box::pin(containers::start(connection, &self.owner, spec)).await?)
         })
     }
 
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
-        Box::pin(async {
-            Ok(containers::prove(self.connection().await?, &self.folder.project, service).await?)
-        })
+        Box::pin(async { Ok(containers::prove(self.connection().await?, &self.owner, service).await?) })
     }
 
     fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -198,13 +194,11 @@ impl Engine for DockerEngine {
     }
 
     fn hurry(&self) -> Answer<'_, ()> {
-        Box::pin(async { Ok(containers::kill_all(self.connection().await?, &self.folder.project).await?) })
+        Box::pin(async { Ok(containers::kill_all(self.connection().await?, &self.owner).await?) })
     }
 
     fn remove_data(&self) -> Answer<'_, ()> {
-        Box::pin(async {
-            Ok(containers::remove_volumes(self.connection().await?, &self.folder.project).await?)
-        })
+        Box::pin(async { Ok(containers::remove_volumes(self.connection().await?, &self.owner).await?) })
     }
 
     fn log<'a>(
@@ -215,7 +209,7 @@ impl Engine for DockerEngine {
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             let connection = self.connection().await?;
-            let name = labels::container_name(&self.folder.project, service);
+            let name = labels::container_name(&self.owner, service);
             match observe::inspect(connection, &name).await? {
                 Some(_) => Ok(logs::send(connection, &name, follow, &pieces).await?),
                 None => Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?),
@@ -226,7 +220,7 @@ impl Engine for DockerEngine {
     fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {
         Box::pin(async {
             let connection = self.connection().await?;
-            Ok(logs::tail(connection, &self.folder.project, service).await?)
+            Ok(logs::tail(connection, &self.owner, service).await?)
         })
     }
 

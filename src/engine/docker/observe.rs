@@ -11,12 +11,11 @@ use jiff::Timestamp;
 
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
-use crate::engine::docker::labels;
+use crate::engine::docker::labels::{self, Owner};
 use crate::plan::{
     Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
     ServiceState, SupervisorState,
 };
-use crate::stack::project::ProjectName;
 use crate::stack::{ImageRef, ServiceName};
 
 /// The exit status of a process that was killed for its memory, or by hand.
@@ -25,20 +24,20 @@ const KILLED: i64 = 137;
 /// Everything.
 pub(super) async fn observe(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
     images: &[ImageRef],
 ) -> Result<Observed, DockerError> {
     let images = try_join_all(images.iter().map(|image| observe_image(connection, image)));
     let (network, ids, images) = tokio::try_join!(
-        network(connection, project),
-        container_ids(connection, project),
+        network(connection, owner),
+        container_ids(connection, owner),
         images
     )?;
     let inspections = try_join_all(ids.iter().map(|id| inspect(connection, id))).await?;
     let services = inspections
         .into_iter()
         .flatten()
-        .filter_map(|inspection| service(&inspection, project, network.as_ref()))
+        .filter_map(|inspection| service(&inspection, owner, network.as_ref()))
         .collect();
     Ok(Observed {
         supervisor: SupervisorState::Daemon {
@@ -55,27 +54,24 @@ pub(super) async fn observe(
 /// One service.
 pub(super) async fn observe_service(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
     name: &ServiceName,
 ) -> Result<Option<ObservedService>, DockerError> {
-    let container = labels::container_name(project, name);
+    let container = labels::container_name(owner, name);
     let Some(inspection) = inspect(connection, &container).await? else {
         return Ok(None);
     };
-    Ok(service(&inspection, project, None).map(|(_, service)| service))
+    Ok(service(&inspection, owner, None).map(|(_, service)| service))
 }
 
 /// The project's network.
-pub(super) async fn network(
-    connection: &Connection,
-    project: &ProjectName,
-) -> Result<Option<Network>, DockerError> {
+pub(super) async fn network(connection: &Connection, owner: &Owner) -> Result<Option<Network>, DockerError> {
     let options = ListNetworksOptionsBuilder::default()
-        .filters(&labels::of_project(project))
+        .filters(&owner.filter())
         .build();
     let request = connection.docker.list_networks(Some(options));
     let networks = connection.answer("list", "the networks", request).await?;
-    let name = labels::network_name(project);
+    let name = labels::network_name(owner);
     Ok(networks
         .into_iter()
         .find(|network| network.name.as_deref() == Some(name.as_str())))
@@ -84,11 +80,11 @@ pub(super) async fn network(
 /// The containers of the project, running or not.
 pub(super) async fn container_ids(
     connection: &Connection,
-    project: &ProjectName,
+    owner: &Owner,
 ) -> Result<Vec<String>, DockerError> {
     let options = ListContainersOptionsBuilder::default()
         .all(true)
-        .filters(&labels::of_project(project))
+        .filters(&owner.filter())
         .build();
     let request = connection.docker.list_containers(Some(options));
     let containers = connection.answer("list", "the containers", request).await?;
@@ -155,10 +151,10 @@ pub(super) fn label<'a>(inspection: &'a ContainerInspectResponse, name: &str) ->
 /// The service that a container runs, and how it is; nothing for a container that is not of the project.
 pub(super) fn service(
     inspection: &ContainerInspectResponse,
-    project: &ProjectName,
+    owner: &Owner,
     network: Option<&Network>,
 ) -> Option<(ServiceName, ObservedService)> {
-    if label(inspection, labels::PROJECT)? != project.as_str() {
+    if !owner.owns(inspection.config.as_ref()?.labels.as_ref()?) {
         return None;
     }
     let name = ServiceName::new(label(inspection, labels::SERVICE)?);
@@ -190,7 +186,7 @@ pub(super) fn service(
         .as_ref()
         .and_then(|settings| settings.networks.as_ref());
     let network_id = networks
-        .and_then(|networks| networks.get(&labels::network_name(project)))
+        .and_then(|networks| networks.get(&labels::network_name(owner)))
         .and_then(|endpoint| endpoint.network_id.as_deref());
     let is_attached = network_id.is_some() && network_id == network.and_then(|network| network.id.as_deref());
     Some((

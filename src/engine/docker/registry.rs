@@ -159,6 +159,31 @@ impl Connection {
         }
     }
 
+    /// Whether an image is on the machine and is the locked one, so that no registry has to be asked.
+    ///
+    /// # Errors
+    /// With [`PullPolicy::Never`], when it is not; and when it is for another architecture.
+    pub async fn is_provided(&self, image: &ImageRef, settings: &PullSettings) -> Result<bool> {
+        let Some(there) = self.local_image(image.as_str()).await? else {
+            return match settings.policy {
+                PullPolicy::Never => Err(ImageError::NotThere { image: image.clone() }.into()),
+                PullPolicy::Missing | PullPolicy::Always => Ok(false),
+            };
+        };
+        match (
+            settings.policy,
+            check(image, &there, settings.lock.images.get(image)),
+        ) {
+            (PullPolicy::Always, _) => return Ok(false),
+            // Another content of the same name is no reason not to pull the right one.
+            (PullPolicy::Missing, Err(_)) => return Ok(false),
+            (PullPolicy::Never, Err(error)) => return Err(error.into()),
+            (_, Ok(())) => {}
+        }
+        self.check_platform(image, &there).await?;
+        Ok(true)
+    }
+
     /// Makes sure that an image of a registry is on the machine, and is the locked one. Dropping the future ends the
     /// pull; the layers that have come are not pulled again.
     ///
@@ -170,24 +195,11 @@ impl Connection {
         settings: &PullSettings,
         news: PullNews<'_>,
     ) -> Result<Provided> {
-        let there = self.local_image(image.as_str()).await?;
-        let locked = settings.lock.images.get(image);
-        match (settings.policy, &there) {
-            (PullPolicy::Always, _) | (PullPolicy::Missing, None) => {}
-            (PullPolicy::Never, None) => {
-                return Err(ImageError::NotThere { image: image.clone() }.into());
-            }
-            (PullPolicy::Never | PullPolicy::Missing, Some(there)) => match check(image, there, locked) {
-                // Another content of the same name is no reason not to pull the right one.
-                Err(_) if settings.policy == PullPolicy::Missing => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => {
-                    self.check_platform(image, there).await?;
-                    return Ok(Provided::WasThere);
-                }
-            },
+        if self.is_provided(image, settings).await? {
+            return Ok(Provided::WasThere);
         }
-        self.pull(image, settings, locked, news).await?;
+        self.pull(image, settings, settings.lock.images.get(image), news)
+            .await?;
         Ok(Provided::Pulled)
     }
 

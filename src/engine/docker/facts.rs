@@ -1,0 +1,127 @@
+//! What `doctor` and `down` want to know of a daemon, beyond one project.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+};
+use jiff::Timestamp;
+
+use crate::engine::docker::connection::Connection;
+use crate::engine::docker::error::DockerError;
+use crate::engine::docker::labels;
+use crate::stack::project::ProjectName;
+
+/// What a daemon says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonFacts {
+    /// Its version.
+    pub version: String,
+    /// The newest API that it speaks, such as `1.41`.
+    pub api_version: String,
+    /// The machine that it runs containers on, such as `amd64`.
+    pub architecture: String,
+    /// The memory of that machine, in bytes.
+    pub memory: u64,
+    /// Where it keeps images and volumes, where that is a folder of this machine.
+    pub folder: Option<PathBuf>,
+    /// Whether it can hold containers to their memory limits.
+    pub memory_limits: Support,
+    /// How far its clock is from ours, in milliseconds.
+    pub clock_skew_ms: Option<i64>,
+}
+
+/// Whether a daemon can do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It can.
+    Yes,
+    /// It cannot.
+    No,
+}
+
+/// What is there of a project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leftover {
+    /// The project.
+    pub project: ProjectName,
+    /// The state home that knows it.
+    pub home: PathBuf,
+}
+
+impl Connection {
+    /// What the daemon says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn facts(&self) -> Result<DaemonFacts, DockerError> {
+        let (version, info) = tokio::try_join!(
+            self.answer("ask", "the daemon for its version", self.docker.version()),
+            self.answer("ask", "the daemon about itself", self.docker.info())
+        )?;
+        let now = Timestamp::now();
+        let clock: Option<Timestamp> = info.system_time.and_then(|text| text.parse().ok());
+        let is_local = self.endpoint.address.starts_with("unix:");
+        Ok(DaemonFacts {
+            version: version.version.unwrap_or_default(),
+            api_version: version.api_version.unwrap_or_default(),
+            architecture: version.arch.unwrap_or_default(),
+            memory: info
+                .mem_total
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .unwrap_or_default(),
+            folder: info
+                .docker_root_dir
+                .map(PathBuf::from)
+                .filter(|folder| is_local && folder.is_dir()),
+            memory_limits: if info.memory_limit == Some(false) {
+                Support::No
+            } else {
+                Support::Yes
+            },
+            clock_skew_ms: clock.map(|clock| clock.as_millisecond() - now.as_millisecond()),
+        })
+    }
+
+    /// The projects that something is left of on the daemon, and how many containers each has: those of a state
+    /// home, or of everybody.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn projects(&self, home: Option<&Path>) -> Result<BTreeMap<Leftover, usize>, DockerError> {
+        let filter = home.map_or_else(labels::of_anyone, labels::of_home);
+        let containers = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filter)
+            .build();
+        let networks = ListNetworksOptionsBuilder::default().filters(&filter).build();
+        let volumes = ListVolumesOptionsBuilder::default().filters(&filter).build();
+        let (containers, networks, volumes) = tokio::try_join!(
+            self.answer(
+                "list",
+                "the containers",
+                self.docker.list_containers(Some(containers))
+            ),
+            self.answer("list", "the networks", self.docker.list_networks(Some(networks))),
+            self.answer("list", "the volumes", self.docker.list_volumes(Some(volumes)))
+        )?;
+        let containers = containers.into_iter().filter_map(|container| container.labels);
+        let others = networks
+            .into_iter()
+            .filter_map(|network| network.labels)
+            .chain(volumes.volumes.into_iter().flatten().map(|volume| volume.labels));
+        let mut projects = BTreeMap::new();
+        for (labels, count) in containers
+            .map(|labels| (labels, 1))
+            .chain(others.map(|labels| (labels, 0)))
+        {
+            let project = labels.get(labels::PROJECT).and_then(|name| name.parse().ok());
+            if let Some((project, home)) = project.zip(labels.get(labels::HOME)) {
+                let home = PathBuf::from(home);
+                *projects.entry(Leftover { project, home }).or_insert(0) += count;
+            }
+        }
+        Ok(projects)
+    }
+}
