@@ -38,6 +38,8 @@ fn help() {
 
     Commands:
       up           Start what is missing, wait until everything is healthy, submit the statements
+      build        Build the images of the stack
+      images       List, pull, lock, save and load the images of the stack
       down         Stop everything that `up` started and leave nothing behind
       ps           List the services, their state and their addresses
       logs         Show what the services wrote
@@ -49,6 +51,8 @@ fn help() {
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result
       doctor       Check whether this machine can run the stack
+      smoke        Check, start, verify and stop the whole stack: one run from nothing to nothing, for CI
+      open         Print the address of the user interface and open it in a browser
       serve        Run one service of the platform in the foreground
       completions  Print the completion script of a shell
       help         Print this message or the help of the given subcommand(s)
@@ -65,7 +69,9 @@ fn help() {
       0    done; a scenario passed
       1    internal error
       2    wrong command line, settings or input file
-      10   the machine cannot run the stack (port in use, disk, another `up`)
+      10   the machine cannot run the stack (port in use, disk, no Docker, another `up`)
+      11   an image could not be pulled
+      12   an image could not be built
       13   a service could not be started
       14   a service was not healthy in time
       15   ksqlDB rejected a statement
@@ -79,6 +85,7 @@ fn help() {
       OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
       OSQDEMO_PROJECT     the project, as `--project`
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
+      DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       NO_COLOR            no colours
     ----- stderr -----
     ");
@@ -296,19 +303,19 @@ fn a_service_that_ends_at_once_can_be_kept() {
 #[test]
 fn what_this_version_does_not_have() {
     let world = World::new();
-    assert_snapshot!(world.run(&["up", "--engine", "docker"]), @r"
+    assert_snapshot!(world.run(&["up", "--engine", "vagrant"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: engine `docker` is not available in this version
-    hint: use `--engine native`
+    error: engine `vagrant` is not available in this version
+    hint: use `--engine native` or `--engine docker`
     ");
-    assert_snapshot!(world.run(&["up", "--stack", "confluent"]), @r"
+    assert_snapshot!(world.run(&["up", "--stack", "cloudy"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: stack `confluent` is not available in this version
-    hint: use `--stack lite`
+    error: stack `cloudy` is not available in this version
+    hint: use `--stack lite`, `--stack confluent`, or a file with `--stack-file`
     ");
 }
 

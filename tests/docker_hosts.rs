@@ -79,20 +79,29 @@ fn commands_run_as_if_they_were_here() {
 }
 
 #[test]
-fn logs_are_followed() {
+fn logs_are_followed_through_a_restart() {
     let Some(stack) = DockerStack::up() else { return };
     let follow = stack
-        .command(&["logs", "-f", "broker", "host1"])
+        .command(&["logs", "-f", "ksqldb-server", "host1"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
-    std::thread::sleep(Duration::from_millis(500));
+    stack.succeed(&["restart", "ksqldb-server"]);
+    let (written, _) = stack.succeed(&["logs", "ksqldb-server"]);
+    assert!(!written.is_empty(), "the new container writes");
+    // One look after the line was written.
+    std::thread::sleep(Duration::from_secs(1));
     signal(follow.id(), Signal::INT);
     let output = follow.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130));
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("broker | "), "{stdout}");
-    assert!(stdout.contains("host1  | "), "{stdout}");
+    assert!(stdout.contains("host1         | "), "{stdout}");
+    for line in written.lines() {
+        assert!(
+            stdout.contains(line),
+            "`{line}` of the new container is missing: {stdout}"
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,10 @@
 mod docker_support;
 mod support;
 
-use std::process::Stdio;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use docker_support::{DockerStack, SERVICES, docker};
@@ -144,7 +147,8 @@ fn two_projects_run_side_by_side() {
 #[test]
 fn an_interrupted_up_leaves_nothing() {
     let Some(stack) = DockerStack::new() else { return };
-    let stages: [(&str, Box<dyn Fn() -> bool>); 3] = [
+    type Stage<'a> = (&'a str, Box<dyn Fn() -> bool + 'a>);
+    let stages: [Stage<'_>; 3] = [
         (
             "the network is there",
             Box::new(|| !stack.labelled()[1].is_empty()),
@@ -177,6 +181,46 @@ fn an_interrupted_up_leaves_nothing() {
         }
         stack.succeed(&["down", "--volumes"]);
     }
+}
+
+#[test]
+fn an_interrupted_build_leaves_the_image_as_it_was() {
+    let Some(stack) = DockerStack::new() else { return };
+    let image = || docker(&["images", "--no-trunc", "--format", "{{.ID}}", "osqdemo/platform"]);
+    let before = image();
+    // Another build of osqdemo: the same, and a few bytes longer.
+    let installed = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
+        .parent()
+        .expect("a folder");
+    let folder = stack.world.home().join("bin");
+    fs::create_dir(&folder).expect("a folder");
+    for program in ["osqdemo", "confluent-ext", "osqdemo-agent"] {
+        fs::copy(installed.join(program), folder.join(program)).expect("a copy");
+    }
+    let mut osqdemo = fs::OpenOptions::new()
+        .append(true)
+        .open(folder.join("osqdemo"))
+        .expect("it opens");
+    osqdemo.write_all(stack.project.as_bytes()).expect("it is longer");
+    drop(osqdemo);
+
+    let mut build = Command::new(folder.join("osqdemo"))
+        .args(["build", "--osqueryd", "builtin"])
+        .env("OSQDEMO_HOME", stack.world.home())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(build.stderr.take().expect("its progress")).lines();
+    let building = lines.find(|line| {
+        line.as_ref()
+            .is_ok_and(|line| line.contains("building (its content changed)"))
+    });
+    assert!(building.is_some());
+    signal(build.id(), Signal::INT);
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(build.wait().expect("it ends").code(), Some(130), "{rest:#?}");
+    assert_eq!(image(), before);
 }
 
 #[test]

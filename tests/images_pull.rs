@@ -10,13 +10,18 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use docker_support::{docker, engine_answers};
 use fake_registry::{FakeRegistry, Fault, base64};
+use rustix::process::Signal;
 use serde_json::Value;
-use support::World;
+use support::{World, eventually, signal};
+
+/// Far more than any step takes.
+const LIMIT: Duration = Duration::from_secs(30);
 
 static COUNTER: AtomicUsize = AtomicUsize::new(0);
 
@@ -245,6 +250,27 @@ fn a_registry_that_hangs_is_given_up() {
     let stderr = pulling.fail(&["pull", "--pull-silence", "1s"]);
     let silent = format!("`{}` was silent for 1.0 s", pulling.registry.address);
     assert!(stderr.contains(&silent), "{stderr}");
+}
+
+#[test]
+fn an_interrupt_ends_a_pull() {
+    let Some(pulling) = Pulling::new(Fault::Hangs) else {
+        return;
+    };
+    let mut child = pulling
+        .command(&["pull"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    eventually("the registry is asked", LIMIT, || pulling.registry.asked() > 0);
+    signal(i32::try_from(child.id()).expect("a pid"), Signal::INT);
+    let mut ended = None;
+    eventually("it ends", LIMIT, || {
+        ended = child.try_wait().expect("a child");
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(130));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn after_help() -> String {
         "\nEnvironment:\n  OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder\n  \
          OSQDEMO_PROJECT     the project, as `--project`\n  \
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
+         DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          NO_COLOR            no colours\n",
     );
     text
@@ -89,6 +90,10 @@ pub enum Command {
     Scenario(ScenarioCommand),
     /// Check whether this machine can run the stack.
     Doctor(DoctorArgs),
+    /// Check, start, verify and stop the whole stack: one run from nothing to nothing, for CI.
+    Smoke(SmokeArgs),
+    /// Print the address of the user interface and open it in a browser.
+    Open(OpenArgs),
     /// Run one service of the platform in the foreground.
     #[command(subcommand)]
     Serve(ServeCommand),
@@ -285,7 +290,7 @@ pub struct BuildArgs {
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// How to ask.
-    #[arg(value_name = "kafka|ksqldb")]
+    #[arg(value_name = "kafka|ksqldb|zookeeper|schema-registry|control-center")]
     pub probe: String,
     /// The service's `HOST:PORT`.
     pub address: String,
@@ -350,9 +355,61 @@ pub struct WaitArgs {
 /// `osqdemo doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Which services it is to run.
+    #[command(flatten)]
+    pub stack: StackArgs,
     /// The engine to check for: `native` or `docker`; that of the project by default.
     #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
     pub engine: Option<String>,
+    /// Check another port of a service than the usual one.
+    #[arg(long = "port", value_name = "SERVICE=PORT")]
+    pub ports: Vec<String>,
+}
+
+/// `osqdemo smoke`.
+#[derive(Debug, Args)]
+pub struct SmokeArgs {
+    /// Which services.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How images are got.
+    #[command(flatten)]
+    pub pull: PullArgs,
+    /// Where they run, as of `osqdemo up`.
+    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
+    pub engine: Option<String>,
+    /// How long all services together may take to become healthy, as of `osqdemo up`.
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Publish a service on another port; `0` picks a free one.
+    #[arg(long = "port", value_name = "SERVICE=PORT")]
+    pub ports: Vec<String>,
+    /// Which osqueryd the hosts run, as of `osqdemo up`.
+    #[arg(long, value_name = "auto|builtin|PATH")]
+    pub osqueryd: Option<String>,
+    /// The SHA-256 checksum that osquery's package must have.
+    #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
+    pub osquery_sha256: Option<String>,
+    /// The size of the scenario's file.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub size: String,
+    /// How long the scenario may take.
+    #[arg(long, value_name = "DURATION", default_value = "120s")]
+    pub scenario_timeout: String,
+    /// Also write a report with every service, statement and stage: `junit=FILE`.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub report: Option<String>,
+}
+
+/// `osqdemo open`.
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    /// The service; Control Center by default.
+    #[arg(value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// Only print the address.
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// `osqdemo completions`.

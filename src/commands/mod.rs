@@ -8,6 +8,7 @@ pub mod exec;
 pub mod images;
 pub mod ksql;
 pub mod logs;
+pub mod open;
 pub mod probe;
 pub mod project;
 pub mod ps;
@@ -15,6 +16,7 @@ pub mod request;
 pub mod restart;
 pub mod scenario;
 pub mod serve;
+pub mod smoke;
 pub mod tail;
 pub mod topics;
 pub mod up;
@@ -147,6 +149,8 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
+        Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
+        Command::Open(arguments) => open::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,

@@ -179,3 +179,132 @@ fn a_restart_is_requested() {
     2. start host2 (requested), after 1
     ");
 }
+
+mod containers {
+    use super::*;
+
+    fn image(name: &str) -> ObservedImage {
+        ObservedImage {
+            id: format!("id of {name}"),
+            content: Some("content 1".to_owned()),
+        }
+    }
+
+    /// What the Docker engine sees when everything is as wanted.
+    fn observed() -> Observed {
+        let desired = usual();
+        let mut observed = running(&desired);
+        observed.supervisor = SupervisorState::Daemon {
+            network: NetworkState::Present,
+        };
+        for spec in &desired {
+            let name = &spec.container.as_ref().expect("a container").image;
+            observed.images.insert(name.clone(), image(name.as_str()));
+            let service = observed.services.get_mut(&spec.name).expect("it runs");
+            service.container = Some(ObservedContainer {
+                id: format!("container of {}", spec.name),
+                image_id: format!("id of {name}"),
+                attachment: Attachment::Attached,
+            });
+        }
+        observed
+    }
+
+    #[test]
+    fn everything_is_as_wanted() {
+        assert!(Plan::make(&usual(), &observed()).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_there() {
+        let observed = Observed {
+            supervisor: SupervisorState::Daemon {
+                network: NetworkState::Absent,
+            },
+            ..Observed::nothing()
+        };
+        assert_snapshot!(Plan::make(&usual(), &observed), @r"
+        1. build image osqdemo/platform:0.1.0 (not on this machine)
+        2. build image osqdemo/host:0.1.0 (not on this machine)
+        3. create the network (not there)
+        4. start broker (not running), after 1, 3
+        5. start ksqldb-server (not running), after 1, 3, 4
+        6. start host1 (not running), after 2, 3, 4
+        7. start host2 (not running), after 2, 3, 4
+        ");
+    }
+
+    #[test]
+    fn the_content_of_an_image_changed() {
+        let mut observed = observed();
+        let host = ImageRef::new("osqdemo/host:0.1.0");
+        if let Some(image) = observed.images.get_mut(&host) {
+            image.content = Some("content 0".to_owned());
+        }
+        assert_snapshot!(Plan::make(&usual(), &observed), @r"
+        1. build image osqdemo/host:0.1.0 (its content changed)
+        2. stop host2 (its image changed), after 1
+        3. stop host1 (its image changed), after 1
+        4. start host1 (its image changed), after 1, 3
+        5. start host2 (its image changed), after 1, 2
+        ");
+    }
+
+    #[test]
+    fn an_image_was_built_by_somebody_else() {
+        let mut observed = observed();
+        let platform = ImageRef::new("osqdemo/platform:0.1.0");
+        if let Some(image) = observed.images.get_mut(&platform) {
+            image.id = "another id".to_owned();
+        }
+        assert_snapshot!(Plan::make(&usual(), &observed), @r"
+        1. stop ksqldb-server (its image changed)
+        2. stop broker (its image changed), after 1
+        3. start broker (its image changed), after 2
+        4. start ksqldb-server (its image changed), after 1, 2, 3
+        ");
+    }
+
+    #[test]
+    fn a_container_is_off_the_network() {
+        let mut observed = observed();
+        let host1 = ServiceName::new("host1");
+        if let Some(container) = observed
+            .services
+            .get_mut(&host1)
+            .and_then(|service| service.container.as_mut())
+        {
+            container.attachment = Attachment::Detached;
+        }
+        assert_snapshot!(Plan::make(&usual(), &observed), @r"
+        1. stop host1 (its network was removed)
+        2. start host1 (its network was removed), after 1
+        ");
+    }
+
+    #[test]
+    fn a_container_was_killed_for_its_memory() {
+        let mut observed = observed();
+        let host1 = ServiceName::new("host1");
+        if let Some(service) = observed.services.get_mut(&host1) {
+            service.state = ServiceState::Exited {
+                exit: Exit::OutOfMemory,
+            };
+        }
+        assert_snapshot!(
+            Plan::make(&usual(), &observed),
+            @"1. start host1 (ended unexpectedly: killed by the kernel: it used more memory than its limit)"
+        );
+    }
+
+    #[test]
+    fn ports_and_variables_reach_the_containers() {
+        let desired = desired(&[("broker", 19092), ("ksqldb-server", 8088)], "");
+        let command = |name: &str| {
+            let spec = desired.iter().find(|spec| spec.name.as_str() == name);
+            spec.and_then(|spec| spec.container.as_ref())
+                .map(|container| container.command.join(" "))
+        };
+        assert_snapshot!(command("broker").unwrap_or_default(), @"serve broker --data-dir=/data --listen=0.0.0.0:9092 --advertise=127.0.0.1:19092 --internal-listen=0.0.0.0:29092 --internal-advertise=broker:29092");
+    }
+}

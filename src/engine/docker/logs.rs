@@ -2,22 +2,28 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::Follow;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{containers, observe};
+use crate::plan::ServiceState;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder};
 
 /// How many of the last lines a report of a failure looks at.
 const TAIL: &str = "300";
+
+/// How often to look whether a container that is followed was started again.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How many of the last lines are kept of a container that is removed.
 const KEPT: &str = "5000";
@@ -26,14 +32,53 @@ fn options(tail: &str) -> LogsOptionsBuilder {
     LogsOptionsBuilder::default().stdout(true).stderr(true).tail(tail)
 }
 
-/// Sends what a container wrote; nothing when there is none.
+/// Sends what the container of a service wrote; with [`Follow::Yes`] also what it writes after it was started
+/// again, or replaced, until nobody listens any more.
 pub(super) async fn send(
     connection: &Connection,
-    container: &str,
+    owner: &Owner,
+    service: &ServiceName,
     follow: Follow,
     pieces: &mpsc::Sender<Vec<u8>>,
 ) -> Result<(), DockerError> {
-    let options = options("all").follow(follow == Follow::Yes).build();
+    let container = labels::container_name(owner, service);
+    let mut shown_until = 0;
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let started_at = observe::observe_service(connection, owner, service)
+            .await?
+            .filter(|seen| matches!(seen.state, ServiceState::Running { .. }) || follow == Follow::No)
+            .map_or(0, |seen| seen.started_at);
+        if started_at > shown_until || follow == Follow::No {
+            // All of it at first; later what was written since the new start. The API takes whole seconds, so a
+            // line of the same second may come twice, but none is missed.
+            let since = if shown_until == 0 { 0 } else { seconds(started_at) };
+            let options = options("all").follow(follow == Follow::Yes).since(since).build();
+            shown_until = started_at;
+            send_stream(connection, &container, options, pieces).await?;
+        }
+        if follow == Follow::No {
+            return Ok(());
+        }
+        tokio::select! {
+            _ = look.tick() => {}
+            () = pieces.closed() => return Ok(()),
+        }
+    }
+}
+
+/// Whole seconds since 1970, as the API takes them.
+fn seconds(milliseconds: i64) -> i32 {
+    i32::try_from(milliseconds / 1000).unwrap_or(0)
+}
+
+async fn send_stream(
+    connection: &Connection,
+    container: &str,
+    options: LogsOptions,
+    pieces: &mpsc::Sender<Vec<u8>>,
+) -> Result<(), DockerError> {
     let mut stream = Box::pin(connection.docker.logs(container, Some(options)));
     loop {
         let piece = tokio::select! {
@@ -86,8 +131,8 @@ pub(super) async fn tail(
         return Ok(String::new());
     };
     let started_at = observe::service(&inspection, owner, None).map_or(0, |(_, seen)| seen.started_at);
-    let since = i32::try_from(started_at / 1000).unwrap_or(0);
-    let text = collect(connection, &container, options(TAIL).since(since).build()).await?;
+    let options = options(TAIL).since(seconds(started_at)).build();
+    let text = collect(connection, &container, options).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

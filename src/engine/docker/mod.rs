@@ -172,8 +172,8 @@ impl Engine for DockerEngine {
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
-            let connection = self.connection().await?;
-            Ok(Box::pin(containers::start(connection, &self.owner, spec)).await?)
+            let starting = containers::start(self.connection().await?, &self.owner, spec);
+            Ok(Box::pin(starting).await?)
         })
     }
 
@@ -210,10 +210,10 @@ impl Engine for DockerEngine {
         Box::pin(async move {
             let connection = self.connection().await?;
             let name = labels::container_name(&self.owner, service);
-            match observe::inspect(connection, &name).await? {
-                Some(_) => Ok(logs::send(connection, &name, follow, &pieces).await?),
-                None => Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?),
+            if observe::inspect(connection, &name).await?.is_none() {
+                return Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?);
             }
+            Ok(logs::send(connection, &self.owner, service, follow, &pieces).await?)
         })
     }
 
