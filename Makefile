@@ -22,6 +22,7 @@ demo: build ## build, start the stack, run the scenario, leave the stack up
 
 test: setup ## run every test
 	$(CARGO) build --workspace --bins
+	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) test --workspace
 
 lint: setup ## formatting, lints and documentation, warnings denied

@@ -86,6 +86,7 @@ fn help() {
       OSQDEMO_PROJECT     the project, as `--project`
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
+      OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       NO_COLOR            no colours
     ----- stderr -----
     ");

@@ -5,7 +5,7 @@ mod docker_support;
 mod support;
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use docker_support::{DockerStack, docker};
@@ -207,4 +207,37 @@ fn a_project_whose_folder_is_gone_is_found_by_its_labels() {
     assert!(!stack.labelled()[2].is_empty(), "the volumes are still there");
     stack.succeed(&["down", "--all", "--volumes"]);
     assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
+}
+
+#[test]
+fn plain_compose_accepts_the_stack_file() {
+    let compose: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+    let is_there = |words: &&&[&str]| {
+        let (program, arguments) = words.split_first().expect("a program");
+        let version = Command::new(program).args(arguments).arg("version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    let Some(words) = compose.iter().find(is_there) else {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "no Compose is installed"
+        );
+        let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: no Compose is installed ***");
+        return;
+    };
+    let (program, arguments) = words.split_first().expect("a program");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/compose/lite.yaml");
+    let output = Command::new(program)
+        .args(arguments)
+        .args(["-f", file, "config"])
+        .env("BROKER_PORT", "19092")
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("--advertise=127.0.0.1:19092"), "{text}");
 }

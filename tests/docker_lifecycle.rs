@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use docker_support::{DockerStack, SERVICES, docker};
+use docker_support::{DockerStack, SERVICES, docker, image_tag};
 use rustix::process::Signal;
 use support::{eventually, signal};
 
@@ -21,7 +21,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[test]
 fn the_whole_cycle_leaves_nothing() {
     let Some(stack) = DockerStack::new() else { return };
-    let images = || docker(&["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]);
+    let tagged = format!("osqdemo/*:{}", image_tag());
+    let images = || {
+        docker(&[
+            "images",
+            "--no-trunc",
+            "--format",
+            "{{.Repository}} {{.ID}}",
+            &tagged,
+        ])
+    };
     let images_before = images();
     stack.succeed(&stack.up_arguments());
     let (stdout, stderr) = stack.succeed(&["scenario", "bigfile", "--size", "64M"]);
@@ -65,6 +74,7 @@ fn the_whole_cycle_leaves_nothing() {
     assert!(stdout.contains("PRECISE_PROC"), "{stdout}");
     stack.succeed(&["down", "--volumes"]);
     assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
+    assert_eq!(images_before.len(), 2);
     assert_eq!(images(), images_before, "images stay, and no other ones come");
 }
 
@@ -130,6 +140,7 @@ fn two_projects_run_side_by_side() {
         let output = stack
             .world
             .command(&[&["-p", &other], arguments].concat())
+            .env("OSQDEMO_IMAGE_TAG", image_tag())
             .output()
             .expect("it runs");
         assert!(output.status.success(), "{}", stack.world.shown(&output));
@@ -186,7 +197,8 @@ fn an_interrupted_up_leaves_nothing() {
 #[test]
 fn an_interrupted_build_leaves_the_image_as_it_was() {
     let Some(stack) = DockerStack::new() else { return };
-    let image = || docker(&["images", "--no-trunc", "--format", "{{.ID}}", "osqdemo/platform"]);
+    let platform = format!("osqdemo/platform:{}", image_tag());
+    let image = || docker(&["images", "--no-trunc", "--format", "{{.ID}}", &platform]);
     let before = image();
     // Another build of osqdemo: the same, and a few bytes longer.
     let installed = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
@@ -207,6 +219,7 @@ fn an_interrupted_build_leaves_the_image_as_it_was() {
     let mut build = Command::new(folder.join("osqdemo"))
         .args(["build", "--osqueryd", "builtin"])
         .env("OSQDEMO_HOME", stack.world.home())
+        .env("OSQDEMO_IMAGE_TAG", image_tag())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -35,6 +35,7 @@ fn after_help() -> String {
          OSQDEMO_PROJECT     the project, as `--project`\n  \
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
+         OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
          NO_COLOR            no colours\n",
     );
     text

@@ -8,9 +8,7 @@ use crate::commands::Context;
 use crate::commands::request::{EngineKind, Request, RequestError, StackChoice, stack_of};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
-use crate::engine::docker::image::{
-    HOST_IMAGE_VARIABLE, HostVariant, ImageSources, OSQUERY_IMAGE, OsqueryChoice,
-};
+use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
@@ -356,14 +354,14 @@ pub async fn image_sources(
     connection: &Connection,
     choice: &OsqueryChoice,
 ) -> Result<ImageSources> {
-    let with_osquery = |name: &str| (name == HOST_IMAGE_VARIABLE).then(|| OSQUERY_IMAGE.to_owned());
+    let with_osquery = ImageSources::variables_with_osquery();
     let containers = stack
         .services
         .iter()
         .filter_map(|service| service.container.as_ref());
     let image = containers
         .filter(|container| container.recipe == Some(Recipe::Host))
-        .map(|container| ImageRef::new(container.image.fill(&with_osquery)))
+        .map(|container| ImageRef::new(container.image.fill(&|name| with_osquery.get(name).cloned())))
         .next();
     let is_there = match image {
         Some(image) => connection.has_image(&image).await?,

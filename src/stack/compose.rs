@@ -519,6 +519,43 @@ mod tests {
     }
 
     #[test]
+    fn the_images_of_the_embedded_stack_have_the_version_as_their_tag() {
+        let stack = Stack::lite().expect("the embedded stack");
+        for service in stack.services {
+            let container = service.container.expect("a container");
+            let image = container.image.fill(&|_| None);
+            let tag = image.rsplit_once(':').map(|(_, tag)| tag);
+            assert_eq!(tag, Some(env!("CARGO_PKG_VERSION")), "{image}");
+        }
+    }
+
+    #[test]
+    fn what_only_containers_need_is_checked_too() {
+        let with = |line: &str| format!("services:\n{}    {line}\n", service("a", ""));
+        let message = error(&with("volumes: [\"/etc:/etc\"]"));
+        assert!(
+            message.contains("`/etc:/etc` is not of the form `VOLUME:/PATH`"),
+            "{message}"
+        );
+        assert_eq!(
+            error(&with("image: x\n    volumes: [\"data:/data\"]")),
+            "`test.yaml`: service `a` mounts `data`, which is not among the volumes of the file"
+        );
+        let message = error(&with("environment: {A: true}"));
+        assert!(message.contains("expected a text or a whole number"), "{message}");
+        let message = error(&with("command: [\"${\"]"));
+        assert!(
+            message.contains("has a variable that is not of the form"),
+            "{message}"
+        );
+        let message = error(&with("ports: [\"0.0.0.0:1:1\"]"));
+        assert!(
+            message.contains("is not of the form `127.0.0.1:PUBLISHED:TARGET`"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn an_unknown_field_is_refused_with_its_line() {
         let text = "services:\n  a:\n    imagee: x\n";
         let message = error(text);

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::env;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,6 +57,13 @@ pub(crate) fn docker(arguments: &[&str]) -> Vec<String> {
     );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().map(str::to_owned).collect()
+}
+
+/// The tag of the images of these tests: other builds of osqdemo that share the daemon have their own.
+pub(crate) fn image_tag() -> String {
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
+    format!("test-{:016x}", hasher.finish())
 }
 
 /// A project on the Docker engine, taken down at the end of the test.
@@ -117,7 +125,9 @@ impl DockerStack {
     /// The binary with these arguments, on this project.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.world.command(arguments);
-        command.env("OSQDEMO_PROJECT", &self.project);
+        command
+            .env("OSQDEMO_PROJECT", &self.project)
+            .env("OSQDEMO_IMAGE_TAG", image_tag());
         command
     }
 

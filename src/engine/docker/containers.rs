@@ -19,7 +19,7 @@ use futures_util::future::{join_all, try_join_all};
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
-use crate::engine::docker::observe;
+use crate::engine::docker::{image, observe};
 use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
 use crate::stack::{InitProcess, ServiceName};
 
@@ -230,7 +230,11 @@ pub(super) async fn stop_and_remove(
         Err(error) if !error.is_done_already() => return Err(error),
         _ => {}
     }
-    remove(connection, id).await
+    remove(connection, id).await?;
+    if let Some(image) = &inspection.image {
+        image::remove_replaced(connection, image).await;
+    }
+    Ok(())
 }
 
 /// The name of a container without the slash that the daemon puts before it.

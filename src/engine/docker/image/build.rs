@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use bollard::models::BuildInfo;
-use bollard::query_parameters::BuildImageOptionsBuilder;
+use bollard::query_parameters::{BuildImageOptionsBuilder, RemoveImageOptions};
 use futures_util::StreamExt;
 
 use crate::engine::News;
@@ -17,7 +17,11 @@ use crate::stack::ImageRef;
 /// How many of the last lines of a build are shown when it fails.
 const LAST_LINES: usize = 15;
 
-/// Builds an image and tells the steps. Dropping the future ends the build.
+/// The longest step that is told, in characters.
+const LONGEST_STEP: usize = 80;
+
+/// Builds an image and tells the steps. The image that had its name before is removed, unless a container still
+/// runs it. Dropping the future ends the build.
 pub(in crate::engine::docker) async fn build(
     connection: &Connection,
     image: &ImageRef,
@@ -38,6 +42,8 @@ pub(in crate::engine::docker) async fn build(
         .forcerm(true)
         .build();
     let body = bollard::body_full(archive.into());
+    let before = connection.docker.inspect_image(image.as_str()).await;
+    let before = before.ok().and_then(|image| image.id);
     let mut stream = Box::pin(connection.docker.build_image(options, None, Some(body)));
     let mut last: VecDeque<String> = VecDeque::new();
     while let Some(item) = stream.next().await {
@@ -54,7 +60,7 @@ pub(in crate::engine::docker) async fn build(
                 .filter(|line| !line.trim().is_empty())
             {
                 if line.starts_with("Step ") {
-                    news(line.to_owned());
+                    news(shortened(line));
                 }
                 if last.len() == LAST_LINES {
                     last.pop_front();
@@ -63,7 +69,39 @@ pub(in crate::engine::docker) async fn build(
             }
         }
     }
+    if let Some(before) = before {
+        remove_replaced(connection, &before).await;
+    }
     Ok(())
+}
+
+/// Removes an image of ours that lost its name to a newer one. One that a container runs stays until that is gone.
+pub(in crate::engine::docker) async fn remove_replaced(connection: &Connection, id: &str) {
+    let object = format!("image {id}");
+    let request = connection.docker.inspect_image(id);
+    let Ok(inspection) = connection.answer("inspect", &object, request).await else {
+        return;
+    };
+    let has_name = inspection.repo_tags.is_some_and(|names| !names.is_empty());
+    let labels = inspection
+        .config
+        .and_then(|config| config.labels)
+        .unwrap_or_default();
+    if has_name || !labels.contains_key(labels::CONTENT) {
+        return;
+    }
+    let request = connection
+        .docker
+        .remove_image(id, None::<RemoveImageOptions>, None);
+    // The daemon refuses while something still needs it, and then nothing is lost.
+    let _ = connection.answer("remove", &object, request).await;
+}
+
+fn shortened(line: &str) -> String {
+    if line.chars().count() <= LONGEST_STEP {
+        return line.to_owned();
+    }
+    line.chars().take(LONGEST_STEP).chain(['…']).collect()
 }
 
 fn reason(error: &bollard::errors::Error) -> String {

@@ -17,13 +17,17 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::stack::Recipe;
 
-pub(super) use build::build;
+pub(super) use build::{build, remove_replaced};
 
 /// The variable of the stack file that names the host image's repository.
-pub const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
+const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
+
+/// The variable of the stack file that names the tag of our images: set it where several builds of osqdemo share a
+/// daemon, or each makes the images of the others anew.
+const TAG_VARIABLE: &str = "OSQDEMO_IMAGE_TAG";
 
 /// The repository of the host image with osquery.
-pub const OSQUERY_IMAGE: &str = "host";
+const OSQUERY_IMAGE: &str = "host";
 
 /// The repository of the host image with the built-in agent.
 const AGENT_IMAGE: &str = "host-agent";
@@ -249,11 +253,15 @@ impl ImageSources {
 
     /// The values of the stack file's variables that these sources decide.
     pub fn variables(&self) -> BTreeMap<String, String> {
-        let image = match self.variant {
+        variables(match self.variant {
             HostVariant::Osquery { .. } => OSQUERY_IMAGE,
             HostVariant::Agent { .. } => AGENT_IMAGE,
-        };
-        BTreeMap::from([(HOST_IMAGE_VARIABLE.to_owned(), image.to_owned())])
+        })
+    }
+
+    /// The values of the same variables for hosts with osquery, whatever is decided.
+    pub fn variables_with_osquery() -> BTreeMap<String, String> {
+        variables(OSQUERY_IMAGE)
     }
 
     /// What identifies the content of an image.
@@ -267,6 +275,14 @@ impl ImageSources {
             Recipe::Host => &self.host,
         }
     }
+}
+
+fn variables(host_image: &str) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([(HOST_IMAGE_VARIABLE.to_owned(), host_image.to_owned())]);
+    if let Ok(tag) = std::env::var(TAG_VARIABLE) {
+        variables.insert(TAG_VARIABLE.to_owned(), tag);
+    }
+    variables
 }
 
 /// The SHA-256 checksum of a file.
