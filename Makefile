@@ -2,9 +2,10 @@
 CARGO  ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
+SECONDS ?= 30
 BIN     = target/release
 
-.PHONY: help setup build demo test lint bench install uninstall clean
+.PHONY: help setup build demo test lint bench fuzz install uninstall clean
 
 help: ## list these verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +34,9 @@ lint: setup ## formatting, lints and documentation, warnings denied
 bench: build ## measure the figures of the README
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
 	$(CARGO) bench --bench figures
+
+fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
+	@scripts/fuzz.sh $(SECONDS)
 
 install: build ## put osqdemo, the extension and the agent below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'

@@ -1,5 +1,7 @@
 //! The README's commands run as written, and its table of exit codes is the real one.
 
+#[path = "support/docker.rs"]
+mod docker_support;
 mod support;
 
 use std::env;
@@ -7,9 +9,11 @@ use std::path::Path;
 use std::process::Command;
 
 use osqdemo::exit_code::ExitCode;
-use support::{NativeStack, UP};
+use support::{NativeStack, UP, World};
 
 const README: &str = include_str!("../README.md");
+/// What the commands about containers have in common.
+const CONTAINERS: &str = "--project boxes";
 const CI: &str = include_str!("../.ci/run");
 
 /// The commands of the fenced `sh` blocks, in order.
@@ -41,36 +45,49 @@ fn every_command_is_run_here_or_by_ci() {
 }
 
 #[test]
-fn the_commands_run_in_order() {
+fn the_commands_of_the_native_engine_run_in_order() {
     let stack = NativeStack::new();
     // The default ports may be in use on this machine: the project remembers others.
     stack.succeed(&UP);
     stack.succeed(&["down"]);
     let folder = tempfile::tempdir().expect("a folder");
+    run(&stack.world, folder.path(), |command| {
+        !command.contains(CONTAINERS)
+    });
+    for report in ["report.xml", "report.json"] {
+        assert!(folder.path().join(report).exists(), "`{report}` was not written");
+    }
+}
+
+#[test]
+fn the_commands_of_the_docker_engine_run_in_order() {
+    if docker_support::engine_answers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        run(&World::new(), folder.path(), |command| {
+            command.contains(CONTAINERS)
+        });
+    }
+}
+
+/// Runs the README's `osqdemo` commands that are chosen, each within two minutes.
+fn run(world: &World, folder: &Path, is_chosen: impl Fn(&str) -> bool) {
     let binaries = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
         .parent()
         .expect("a folder");
     let path = format!("{}:{}", binaries.display(), env::var("PATH").expect("a PATH"));
-    for command in commands()
-        .iter()
-        .filter(|command| command.starts_with("osqdemo "))
-    {
+    let chosen = commands()
+        .into_iter()
+        .filter(|command| command.starts_with("osqdemo ") && is_chosen(command));
+    for command in chosen {
         let output = Command::new("timeout")
             .args(["120", "sh", "-c", command])
-            .current_dir(folder.path())
+            .current_dir(folder)
             .env("PATH", &path)
-            .env("OSQDEMO_HOME", stack.world.home())
+            .env("OSQDEMO_HOME", world.home())
             .env_remove("OSQDEMO_PROJECT")
             .output()
             .expect("timeout and a shell");
-        assert!(
-            output.status.success(),
-            "`{command}`: {}",
-            stack.world.shown(&output)
-        );
-    }
-    for report in ["report.xml", "report.json"] {
-        assert!(folder.path().join(report).exists(), "`{report}` was not written");
+        assert!(output.status.success(), "`{command}`: {}", world.shown(&output));
     }
 }
 

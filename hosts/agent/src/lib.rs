@@ -13,6 +13,9 @@ mod differential;
 mod exit_code;
 mod extensions;
 mod flags;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod loggers;
 mod one_shot;

@@ -15,6 +15,9 @@
 mod arguments;
 mod configuration;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod key_expression;
 mod log_writer;

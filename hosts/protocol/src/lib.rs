@@ -17,6 +17,9 @@ pub mod client;
 mod error;
 #[cfg(feature = "fake-osqueryd")]
 pub mod fake;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod message;
 pub mod plugin;
 pub mod result_log;

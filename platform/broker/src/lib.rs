@@ -17,6 +17,9 @@
 mod api;
 mod config;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod identity;
 mod maintenance;

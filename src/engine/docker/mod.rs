@@ -1,7 +1,7 @@
 //! The Docker engine: containers, through the Docker API. The only place that names bollard.
 //!
 //! The daemon looks after the containers, so there is no supervisor of ours. Everything that is made carries the
-//! labels of [`labels`], and nothing without them is ever touched.
+//! labels of `labels.rs`, and nothing without them is ever touched.
 
 mod archive;
 mod connection;

@@ -153,7 +153,7 @@ impl MachineFacts {
         u64::from(sha1::Sha1::digest(&self.hostname)[0]) * 100 / 255
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn for_tests() -> Self {
         Self {
             hostname: "host1".into(),

@@ -9,6 +9,8 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 use super::shape;
 use crate::api::{self, Call, Session};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! The `DELIMITED` format: one line of separated values, quoted where they must be, empty for `NULL`.
 
-use super::number::{double_text, parse_decimal, parse_double, round_to_fit};
+use super::number::{double_of_text, double_text, parse_decimal, round_to_fit};
 use super::{SerdeError, base64};
 use crate::types::SqlType;
 use crate::value::Value;
@@ -75,7 +75,7 @@ pub(super) fn decode(text: &str, sql_type: &SqlType) -> Result<Value, SerdeError
         SqlType::Time => trimmed.parse().ok().map(Value::Time),
         SqlType::Bigint => trimmed.parse().ok().map(Value::Bigint),
         SqlType::Timestamp => trimmed.parse().ok().map(Value::Timestamp),
-        SqlType::Double => parse_double(trimmed).map(Value::Double),
+        SqlType::Double => double_of_text(trimmed).map(Value::Double),
         SqlType::Decimal { precision, scale } => parse_decimal(trimmed)
             .and_then(|number| round_to_fit(&number, *precision, *scale))
             .map(Value::Decimal),

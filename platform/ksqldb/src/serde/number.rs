@@ -90,6 +90,16 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
     if plain { text.parse().ok() } else { None }
 }
 
+/// Reads the number of a record: like [`parse_double`], and what [`double_text`] writes for what is not finite.
+pub(super) fn double_of_text(text: &str) -> Option<f64> {
+    match text.trim() {
+        "NaN" => Some(f64::NAN),
+        "Infinity" | "+Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        text => parse_double(text),
+    }
+}
+
 /// A decimal number as Java's `BigDecimal.toString` prints it: an exponent where the scale is negative or
 /// the number is small, such as `1E+3`.
 pub(crate) fn decimal_text(number: &BigDecimal) -> String {

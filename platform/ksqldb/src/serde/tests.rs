@@ -206,6 +206,16 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
 }
 
 #[test]
+fn what_is_not_finite_reads_back() {
+    let row = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(Value::Double);
+    for format in [Format::Json, DELIMITED] {
+        let back = round_trip(format, Wrapping::Wrapped, &vec![SqlType::Double; 3], &row);
+        // Compared as text: not a number is not equal to itself.
+        assert_eq!(format!("{back:?}"), format!("{row:?}"));
+    }
+}
+
+#[test]
 fn nesting_has_an_end() {
     let deep = "[".repeat(100_000);
     let columns = decoder(Format::Json, Wrapping::Unwrapped, &[SqlType::String], true);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
 
-use super::super::number::{fit_exactly, parse_decimal, parse_double, precision, truncate_to_long};
+use super::super::number::{double_of_text, fit_exactly, parse_decimal, precision, truncate_to_long};
 use super::super::{Demand, SerdeError};
 use super::reader::{Kind, Reader};
 use super::text::read_as_text;
@@ -269,7 +269,7 @@ fn read_double(reader: &mut Reader<'_>, kind: Kind) -> Result<f64, SerdeError> {
         }
         Kind::String => {
             let text = reader.string()?;
-            parse_double(&text).ok_or_else(|| not_a_number(&text, "DOUBLE"))
+            double_of_text(&text).ok_or_else(|| not_a_number(&text, "DOUBLE"))
         }
         _ => Err(cannot_convert(kind, "DOUBLE")),
     }

@@ -1,0 +1,83 @@
+//! What must hold of the parsers for any text, as functions that panic where it does not.
+//!
+//! For the fuzz targets in `fuzz/`; nothing of this is in a product build.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::configuration::Configuration;
+use crate::json;
+use crate::key_expression::KeyExpression;
+use crate::route::{Routing, split_rows};
+
+/// A configuration is refused or understood; what it hands to osqueryd is JSON.
+pub fn configuration(bytes: &[u8]) {
+    if names_a_file(bytes) {
+        return;
+    }
+    // In a folder that does not exist no relative path leads to a file.
+    if let Ok(configuration) = Configuration::parse(Path::new("/nonexistent/c.json"), bytes)
+        && let Some(source) = configuration.source
+    {
+        serde_json::from_str::<Value>(&source).expect("the source is JSON");
+    }
+}
+
+/// Whether a pack is an absolute path, which could lead to a device that never ends.
+fn names_a_file(bytes: &[u8]) -> bool {
+    let root: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let packs = root["source"]["packs"].as_object();
+    packs
+        .into_iter()
+        .flatten()
+        .any(|(_, pack)| pack.as_str().is_some_and(|path| path.starts_with('/')))
+}
+
+/// A key expression and, after a line feed, a line: the line gets a route, and its rows are JSON if it is.
+pub fn line(bytes: &[u8]) {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
+    let (expression, line) = bytes.split_at(end);
+    let line = line.get(1..).unwrap_or_default();
+    let routing = Routing {
+        fallback_topic: Some("lines".to_owned()),
+        default_key: KeyExpression::parse(&String::from_utf8_lossy(expression)).ok(),
+        ..Routing::default()
+    };
+    routing.route(line).expect("there is a topic for every line");
+    let rows = split_rows(line).unwrap_or_default();
+    if let Ok(whole) = serde_json::from_slice::<Value>(line) {
+        for row in rows {
+            let text = String::from_utf8_lossy(&row);
+            serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+        let name = json::member(line, "name").and_then(json::text);
+        assert_eq!(name.is_some(), first_is_not_null(&whole, line), "{whole}");
+    }
+}
+
+/// Whether the line has a name, as serde_json sees it; the scanner's own answer where a member is repeated.
+fn first_is_not_null(whole: &Value, line: &[u8]) -> bool {
+    let members = json::members(line).map_or(0, |members| members.flatten().count());
+    match whole.as_object() {
+        Some(object) if object.len() == members => object.get("name").is_some_and(|name| !name.is_null()),
+        _ => json::member(line, "name").and_then(json::text).is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn they_hold_for_random_text(text in r#"(\{|"|\[|:|,|name|null|packs|'|\n|[^a]){0,24}"#) {
+            configuration(text.as_bytes());
+            line(text.as_bytes());
+        }
+    }
+}

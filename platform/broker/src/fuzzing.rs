@@ -1,0 +1,154 @@
+//! What must hold of requests and of stored bytes, whatever they are, as functions that panic where it does not.
+//!
+//! For the fuzz targets in `fuzz/`; nothing of this is in a product build.
+
+use std::fs;
+use std::path::Path;
+
+use crate::storage::batch::{self, BatchHeader};
+use crate::storage::journal::Journal;
+use crate::storage::log::{Log, LogSettings, Recovery};
+
+pub use crate::server::dispatch::fuzzing::request;
+
+const SETTINGS: LogSettings = LogSettings {
+    segment_bytes: 4096,
+    segment_ms: 60_000,
+    retention_ms: None,
+    retention_bytes: None,
+    max_message_bytes: 1 << 20,
+    compaction: None,
+};
+
+/// A batch a producer may send: taken apart and put together it is whole and has the same records.
+pub fn produced_batch(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    repair_checksums(&mut bytes);
+    let Ok(header) = BatchHeader::parse_produced(&bytes) else {
+        return;
+    };
+    let Some(records) = batch::records(&header, &bytes) else {
+        return;
+    };
+    let rebuilt = batch::with_records(&bytes, records.iter().copied());
+    let again = BatchHeader::parse_whole(&rebuilt).expect("a rebuilt batch is whole");
+    assert_eq!(batch::records(&again, &rebuilt), Some(records));
+}
+
+/// A segment of any bytes in the empty folder `folder`: what recovery keeps can be read to its end and opened
+/// again without further loss, and the log goes on behind it.
+pub fn recovered_log(folder: &Path, bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let mut bytes = bytes.to_vec();
+    if choice & 1 == 0 {
+        repair_checksums(&mut bytes);
+    }
+    if choice & 2 == 0 {
+        fs::write(folder.join("00000000000000000000.log"), &bytes).expect("the folder can be written");
+    } else {
+        // A checkpoint, and two segments of which the second need not follow on the first.
+        let (checkpoint, segment) = bytes.split_at(bytes.len().min(32));
+        fs::write(folder.join("checkpoint.json"), checkpoint).expect("the folder can be written");
+        fs::write(folder.join("00000000000000000000.log"), segment).expect("the folder can be written");
+        fs::write(folder.join("00000000000000000001.log"), segment).expect("the folder can be written");
+    }
+    let (log, _) = Log::open(folder).expect("every log can be opened");
+    let (start, end) = (log.start_offset(), log.next_offset());
+    read_through(&log);
+    drop(log);
+    let (mut log, recovery) = Log::open(folder).expect("a recovered log can be opened");
+    assert_eq!(recovery, Recovery::default());
+    assert_eq!((log.start_offset(), log.next_offset()), (start, end));
+    if end < i64::MAX - 1 {
+        let appended = log
+            .append(&one_record(), &SETTINGS)
+            .expect("a log can be appended to");
+        assert_eq!(appended.base_offset, end);
+        read_through(&log);
+    }
+}
+
+/// Entries of a journal of any bytes at `path`: opened again, the same entries are there.
+pub fn recovered_journal(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).expect("the file can be written");
+    let (_, first) = Journal::open(path).expect("every journal can be opened");
+    let (mut journal, second) = Journal::open(path).expect("a recovered journal can be opened");
+    assert_eq!((second.cut_bytes, &second.entries), (0, &first.entries));
+    journal.append(bytes).expect("a journal can be appended to");
+    let (_, third) = Journal::open(path).expect("an appended journal can be opened");
+    assert_eq!(third.entries.last().map(Vec::as_slice), Some(bytes));
+}
+
+/// Reads as a consumer does, from the start to the end.
+fn read_through(log: &Log) {
+    let mut offset = log.start_offset();
+    while let Some(range) = log.range_at(offset).expect("the offset lies within the log") {
+        let found = range.batches_from(offset, 512).expect("the log can be read");
+        let Ok(header) = BatchHeader::parse(&found) else {
+            // Only batches without records are left.
+            return;
+        };
+        let _ = batch::records(&header, &found);
+        assert!(header.last_offset() >= offset, "a read never goes back");
+        offset = header.next_offset();
+    }
+    assert_eq!(offset, log.next_offset(), "a read ends where the log does");
+    if let Some(latest) = log.max_timestamp() {
+        for range in log.ranges_since(latest).expect("the log can be searched") {
+            range.first_at(latest, 0).expect("the log can be searched");
+        }
+    }
+}
+
+/// Gives every batch the checksum of its bytes, which no amount of guessing would find.
+fn repair_checksums(bytes: &mut [u8]) {
+    let mut at = 0;
+    while let Ok(header) = BatchHeader::parse(&bytes[at..]) {
+        let Some(end) = at.checked_add(header.size).filter(|end| *end <= bytes.len()) else {
+            return;
+        };
+        let checksum = crc32c::crc32c(&bytes[at + 21..end]);
+        bytes[at + 17..at + 21].copy_from_slice(&checksum.to_be_bytes());
+        at = end;
+    }
+}
+
+/// A batch with one record: key `k`, value `v`.
+fn one_record() -> Vec<u8> {
+    let record = [16, 0, 0, 0, 2, b'k', 2, b'v', 0];
+    let mut bytes = Vec::new();
+    bytes.extend(0i64.to_be_bytes());
+    bytes.extend((49 + record.len() as i32).to_be_bytes());
+    bytes.extend(0i32.to_be_bytes());
+    bytes.push(2);
+    bytes.extend([0; 4]); // the checksum
+    bytes.extend(0i16.to_be_bytes());
+    bytes.extend(0i32.to_be_bytes());
+    bytes.extend(1_000i64.to_be_bytes());
+    bytes.extend(1_000i64.to_be_bytes());
+    bytes.extend((-1i64).to_be_bytes());
+    bytes.extend((-1i16).to_be_bytes());
+    bytes.extend((-1i32).to_be_bytes());
+    bytes.extend(1i32.to_be_bytes());
+    bytes.extend(record);
+    repair_checksums(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_hold_for_what_the_broker_writes_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let batch = one_record();
+        assert!(BatchHeader::parse_produced(&batch).is_ok());
+        produced_batch(&batch);
+        recovered_log(folder.path(), &[&[0], &batch[..], &batch[..]].concat());
+        recovered_journal(&folder.path().join("journal"), &batch);
+        request(&batch);
+    }
+}
