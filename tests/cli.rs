@@ -51,7 +51,7 @@ fn help() {
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result
       doctor       Check whether this machine can run the stack
-      smoke        Check, start, verify and stop the whole stack: one run from nothing to nothing, for CI
+      smoke        Check, start, verify and stop the whole stack in one run, for CI
       open         Print the address of the user interface and open it in a browser
       serve        Run one service of the platform in the foreground
       completions  Print the completion script of a shell

@@ -264,7 +264,7 @@ fn an_interrupt_ends_a_pull() {
         .spawn()
         .expect("it starts");
     eventually("the registry is asked", LIMIT, || pulling.registry.asked() > 0);
-    signal(i32::try_from(child.id()).expect("a pid"), Signal::INT);
+    signal(child.id(), Signal::INT);
     let mut ended = None;
     eventually("it ends", LIMIT, || {
         ended = child.try_wait().expect("a child");

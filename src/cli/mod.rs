@@ -91,7 +91,7 @@ pub enum Command {
     Scenario(ScenarioCommand),
     /// Check whether this machine can run the stack.
     Doctor(DoctorArgs),
-    /// Check, start, verify and stop the whole stack: one run from nothing to nothing, for CI.
+    /// Check, start, verify and stop the whole stack in one run, for CI.
     Smoke(SmokeArgs),
     /// Print the address of the user interface and open it in a browser.
     Open(OpenArgs),

@@ -20,7 +20,7 @@ use crate::stack::Recipe;
 pub(super) use build::{build, remove_replaced};
 
 /// The variable of the stack file that names the host image's repository.
-const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
+pub const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
 
 /// The variable of the stack file that names the tag of our images: set it where several builds of osqdemo share a
 /// daemon, or each makes the images of the others anew.
