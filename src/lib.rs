@@ -45,6 +45,7 @@ pub mod events;
 pub mod execute;
 pub mod exit_code;
 pub mod health;
+pub mod images;
 pub mod kafka;
 pub mod ksqldb;
 pub mod lifeline;
