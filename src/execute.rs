@@ -347,17 +347,7 @@ impl Inner {
             self.wait_for(spec).await
         };
         let result = started.await;
-        let (outcome, text) = match &result {
-            Ok(Waited::Healthy) => (Outcome::Done, "healthy".to_owned()),
-            Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
-            Err(failure) => (Outcome::Failed, failure.to_string()),
-        };
-        self.reporter.emit(Event::StepFinished {
-            step,
-            outcome,
-            text,
-            elapsed: began.elapsed(),
-        });
+        self.tell_end(step, &result, Outcome::Done, began);
         result.map(|_| ())
     }
 
@@ -376,8 +366,13 @@ impl Inner {
                 wait.await
             }
         };
-        let (outcome, text) = match &result {
-            Ok(Waited::Healthy) => (Outcome::Unchanged, "healthy".to_owned()),
+        self.tell_end(step, &result, Outcome::Unchanged, began);
+        result.map(|_| ())
+    }
+
+    fn tell_end(&self, step: Step, result: &Result<Waited>, if_healthy: Outcome, began: Instant) {
+        let (outcome, text) = match result {
+            Ok(Waited::Healthy) => (if_healthy, "healthy".to_owned()),
             Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
             Err(failure) => (Outcome::Failed, failure.to_string()),
         };
@@ -387,7 +382,6 @@ impl Inner {
             text,
             elapsed: began.elapsed(),
         });
-        result.map(|_| ())
     }
 
     /// Waits until the service is healthy and tells those who wait for that.

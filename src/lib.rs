@@ -102,6 +102,7 @@ impl Diagnose for ProcessError {
 
 fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
     let settings = Settings::resolve(&cli.global)?;
+    reporter.address(&settings.project);
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::install().map_err(|source| ProcessError::Signals { source })?;

@@ -58,12 +58,14 @@ fn help() {
       help         Print this message or the help of the given subcommand(s)
 
     Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Options of every verb:
       -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT=]
           --json            Write data and progress as JSON lines
       -q, --quiet           Show errors only
       -v, --verbose...      Show more; twice for debugging
-      -h, --help            Print help
-      -V, --version         Print version
 
     Exit codes:
       0    done; a scenario passed

@@ -43,6 +43,7 @@ fn after_help() -> String {
 
 /// Options of every verb.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
 pub struct GlobalArgs {
     /// The project to work on; several can run side by side.
     #[arg(short, long, global = true, value_name = "NAME", env = "OSQDEMO_PROJECT")]

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Entity};
 use super::error::{Error, ServerError};
+use super::existing;
 use super::session::{Directive, Session, SessionError};
 use super::statement::{Position, Script, Statement, position_in_message, without_position};
 use crate::error::Diagnose;
@@ -252,10 +253,23 @@ pub async fn submit(
             elapsed: begin.elapsed(),
         });
         match fate {
-            Fate::AlreadyThere => submission.already_there.push(name),
+            Fate::AlreadyThere => {
+                let doubt = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(DdlError::Interrupted),
+                    doubt = existing::doubt(client, statement) => doubt,
+                };
+                if let Some(doubt) = doubt {
+                    reporter.emit(Event::Warning {
+                        text: format!("{}:{}: {doubt}", file.name, statement.begins),
+                    });
+                }
+                submission.already_there.push(name);
+            }
             Fate::Created(entities) => {
                 submission.created.push(name);
                 for warning in entities.iter().flat_map(Entity::warnings) {
+                    let warning = warning.replace('\n', " ");
                     reporter.emit(Event::Warning {
                         text: format!("{}:{}: {warning}", file.name, statement.begins),
                     });

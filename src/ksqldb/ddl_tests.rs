@@ -93,7 +93,8 @@ async fn the_shipped_statements_are_submitted_in_order_from_the_beginning_of_the
 #[tokio::test]
 async fn what_is_there_already_is_left_as_it_is() {
     let server = CannedServer::start(|_, body: &Value| {
-        match body["ksql"].as_str().unwrap().split_whitespace().nth(2).unwrap() {
+        match body["ksql"].as_str().unwrap().split_whitespace().nth(2).unwrap_or_default() {
+            "" => refused("no DESCRIBE here"),
             "a;" => refused("Cannot add stream 'A': A stream with the same name already exists"),
             "b;" => Answer::ok(r#"[{"@type":"warning_entity","message":"Cannot add stream `B`: A stream with the same name already exists."}]"#),
             _ => created(),

@@ -10,6 +10,7 @@ pub mod cell;
 pub mod client;
 pub mod ddl;
 pub mod error;
+mod existing;
 pub mod rows;
 pub mod schema;
 pub mod session;

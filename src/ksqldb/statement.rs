@@ -133,6 +133,38 @@ impl Statement {
         }
     }
 
+    /// The name of the stream or table that the statement creates, as it is written there.
+    pub(super) fn created_name(&self) -> Option<&str> {
+        self.created_name_span()
+            .map(|(start, end)| &self.text[start..end])
+    }
+
+    /// The significant words and symbols behind the name of what the statement creates.
+    pub(super) fn tokens_after_name(&self) -> Vec<Token> {
+        let behind = self.created_name_span().map_or("", |(_, end)| &self.text[end..]);
+        tokens(behind)
+    }
+
+    /// Where the name of what the statement creates begins and ends.
+    fn created_name_span(&self) -> Option<(usize, usize)> {
+        let mut lexemes = Lexer::new(&self.text)
+            .filter(|lexeme| !matches!(lexeme.kind, LexemeKind::Space | LexemeKind::Comment))
+            .skip_while(|lexeme| {
+                let word = self.text[lexeme.start..lexeme.end].to_ascii_uppercase();
+                matches!(word.as_str(), "CREATE" | "OR" | "REPLACE" | "SOURCE")
+            });
+        let kind = lexemes.next()?;
+        let kind = self.text[kind.start..kind.end].to_ascii_uppercase();
+        if self.first_word()? != "CREATE" || !matches!(kind.as_str(), "STREAM" | "TABLE") {
+            return None;
+        }
+        let name = lexemes.find(|lexeme| {
+            let word = self.text[lexeme.start..lexeme.end].to_ascii_uppercase();
+            !matches!(word.as_str(), "IF" | "NOT" | "EXISTS")
+        })?;
+        Some((name.start, name.end))
+    }
+
     /// Translates a position inside [`Statement::text`] into one of the script.
     pub fn position_in_script(&self, inside: Position) -> Position {
         if inside.line <= 1 {
@@ -150,18 +182,7 @@ impl Statement {
 
     /// The significant words and symbols, for the statements a client handles itself.
     pub(super) fn tokens(&self) -> Vec<Token> {
-        Lexer::new(&self.text)
-            .filter_map(|lexeme| {
-                let text = &self.text[lexeme.start..lexeme.end];
-                match lexeme.kind {
-                    LexemeKind::Space | LexemeKind::Comment | LexemeKind::Semicolon => None,
-                    LexemeKind::Word => Some(Token::Word(text.to_owned())),
-                    LexemeKind::Quoted if text.starts_with('\'') => Some(Token::Text(unquote(text))),
-                    LexemeKind::Quoted => Some(Token::Word(unquote(text))),
-                    LexemeKind::Symbol => text.chars().next().map(Token::Symbol),
-                }
-            })
-            .collect()
+        tokens(&self.text)
     }
 
     fn first_word(&self) -> Option<String> {
@@ -172,24 +193,32 @@ impl Statement {
     }
 }
 
-/// Finds `line L:C` in a message of ksqlDB: where in the statement it found the mistake.
+/// The two ways in which ksqlDB's messages name a place: before the line, and before the column. The parser
+/// writes `line 1:8: …`, the analyzer `Line: 1, Col: 8: …`.
+const PLACES: [(&str, &str); 2] = [("line ", ":"), ("Line: ", ", Col: ")];
+
+/// Finds where in the statement ksqlDB found the mistake.
 pub fn position_in_message(message: &str) -> Option<Position> {
-    message.match_indices("line ").find_map(|(at, prefix)| {
-        let rest = &message[at + prefix.len()..];
-        let (line, rest) = leading_number(rest)?;
-        let (column, _) = leading_number(rest.strip_prefix(':')?)?;
-        Some(Position { line, column })
-    })
+    message
+        .char_indices()
+        .find_map(|(at, _)| leading_position(&message[at..]))
+        .map(|(position, _)| position)
 }
 
-/// A message of ksqlDB without the `line L:C: ` it begins with, for when the place is told otherwise.
+/// A message of ksqlDB without the place it begins with, for when the place is told otherwise.
 pub fn without_position(message: &str) -> &str {
-    let stripped = || {
-        let (_, rest) = leading_number(message.strip_prefix("line ")?)?;
-        let (_, rest) = leading_number(rest.strip_prefix(':')?)?;
-        rest.strip_prefix(": ")
-    };
-    stripped().unwrap_or(message)
+    leading_position(message)
+        .and_then(|(_, rest)| rest.strip_prefix(": "))
+        .unwrap_or(message)
+}
+
+/// The place that a text begins with, and what follows it.
+fn leading_position(text: &str) -> Option<(Position, &str)> {
+    PLACES.iter().find_map(|(before_line, before_column)| {
+        let (line, rest) = leading_number(text.strip_prefix(before_line)?)?;
+        let (column, rest) = leading_number(rest.strip_prefix(before_column)?)?;
+        Some((Position { line, column }, rest))
+    })
 }
 
 fn leading_number(text: &str) -> Option<(usize, &str)> {
@@ -207,6 +236,21 @@ pub(super) enum Token {
     Text(String),
     /// Anything else.
     Symbol(char),
+}
+
+fn tokens(source: &str) -> Vec<Token> {
+    Lexer::new(source)
+        .filter_map(|lexeme| {
+            let text = &source[lexeme.start..lexeme.end];
+            match lexeme.kind {
+                LexemeKind::Space | LexemeKind::Comment | LexemeKind::Semicolon => None,
+                LexemeKind::Word => Some(Token::Word(text.to_owned())),
+                LexemeKind::Quoted if text.starts_with('\'') => Some(Token::Text(unquote(text))),
+                LexemeKind::Quoted => Some(Token::Word(unquote(text))),
+                LexemeKind::Symbol => text.chars().next().map(Token::Symbol),
+            }
+        })
+        .collect()
 }
 
 /// Removes the quotes of a string or a quoted name; a doubled quote inside stands for one.
@@ -418,6 +462,23 @@ mod tests {
             Position { line: 4, column: 3 }
         );
         assert_eq!(position_in_message("deadline x, no line"), None);
+    }
+
+    #[test]
+    fn both_ways_to_name_a_place_are_understood() {
+        let column = "Line: 1, Col: 8: SELECT column 'NOSUCH' cannot be resolved.";
+        assert_eq!(position_in_message(column), Some(Position { line: 1, column: 8 }));
+        assert_eq!(
+            without_position(column),
+            "SELECT column 'NOSUCH' cannot be resolved."
+        );
+        let syntax = "line 2:5: mismatched input 'frm' expecting 'FROM'";
+        assert_eq!(position_in_message(syntax), Some(Position { line: 2, column: 5 }));
+        assert_eq!(
+            without_position(syntax),
+            "mismatched input 'frm' expecting 'FROM'"
+        );
+        assert_eq!(without_position("No place: here"), "No place: here");
     }
 
     #[test]

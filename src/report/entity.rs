@@ -46,7 +46,7 @@ pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
     });
     for warning in entity.warnings() {
         text.push_str("\nwarning: ");
-        text.push_str(&printable(warning));
+        text.push_str(&printable(&one_line(warning)));
     }
     text
 }
@@ -242,7 +242,9 @@ fn query_description(query: &Value, width: Option<usize>) -> String {
     for (title, name) in [("Execution plan", "executionPlan"), ("Topology", "topology")] {
         let text = field(query, name);
         if !text.trim().is_empty() {
-            let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
+            // ksqlDB indents the steps by tabs.
+            let indented = text.trim_end().replace('\t', "  ");
+            let lines: Vec<String> = indented.lines().map(printable).collect();
             parts.push(format!("{title}\n{}", lines.join("\n")));
         }
     }
@@ -349,10 +351,14 @@ fn describe_function(body: &Map<String, Value>, width: Option<usize>) -> String 
             let arguments: Vec<String> = objects(variant, "arguments")
                 .into_iter()
                 .flatten()
-                .map(|argument| format!("{} {}", field(argument, "name"), field(argument, "type")))
+                .map(|argument| {
+                    // Not every server names the arguments.
+                    let words = [field(argument, "name"), field(argument, "type")];
+                    words.join(" ").trim().to_owned()
+                })
                 .collect();
             vec![
-                arguments.join(", ").trim().to_owned(),
+                arguments.join(", "),
                 field(variant, "returnType"),
                 field(variant, "description"),
             ]
@@ -425,7 +431,7 @@ mod tests {
                 {"name": "M", "schema": {"type": "MAP", "memberSchema": {"type": "ARRAY", "memberSchema": {"type": "STRUCT", "fields": [{"name": "D", "schema": {"type": "DECIMAL", "parameters": {"precision": 4, "scale": 2}}}]}}}}
             ],
             "timestamp": "", "statistics": "", "errorStats": "", "keyFormat": "KAFKA", "valueFormat": "JSON", "statement": "CREATE STREAM PROC AS\n  SELECT 1;"
-        }, "warnings": [{"message": "old"}]});
+        }, "warnings": [{"message": "old,\nand tired"}]});
         insta::assert_snapshot!(show(body, 80), @r"
         Name          PROC
         Type          STREAM
@@ -443,7 +449,7 @@ mod tests {
         QUERY ID     TYPE        STATE      SINK  QUERY
         ───────────  ──────────  ─────────  ────  ───────────────────────────────
         CSAS_PROC_5  PERSISTENT  RUNNING:1  PROC  CREATE STREAM PROC AS SELECT 1;
-        warning: old
+        warning: old, and tired
         ");
     }
 

@@ -5,9 +5,10 @@ use serde_json::json;
 use crate::error::Failure;
 use crate::events::SCHEMA_VERSION;
 use crate::settings::Colour;
+use crate::stack::project::ProjectName;
 
 /// The whole report of an error, several lines without the last line break.
-pub(super) fn as_text(failure: &Failure, colour: Colour) -> String {
+pub(super) fn as_text(failure: &Failure, colour: Colour, project: Option<&ProjectName>) -> String {
     let (red, cyan, plain) = match colour {
         Colour::Always => ("\u{1b}[1;31m", "\u{1b}[1;36m", "\u{1b}[0m"),
         Colour::Never => ("", "", ""),
@@ -23,14 +24,19 @@ pub(super) fn as_text(failure: &Failure, colour: Colour) -> String {
         text.push_str(&line);
     }
     for hint in diagnosis.hints() {
-        text.push_str(&format!("\n{cyan}hint{plain}: {hint}"));
+        text.push_str(&format!("\n{cyan}hint{plain}: {}", addressed(&hint, project)));
     }
     text
 }
 
 /// The same as one JSON object.
-pub(super) fn as_json(failure: &Failure) -> String {
+pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> String {
     let diagnosis = failure.diagnosis();
+    let hints: Vec<String> = diagnosis
+        .hints()
+        .iter()
+        .map(|hint| addressed(hint, project))
+        .collect();
     json!({
         "schema_version": SCHEMA_VERSION,
         "time": jiff::Timestamp::now().to_string(),
@@ -39,9 +45,19 @@ pub(super) fn as_json(failure: &Failure) -> String {
         "error": diagnosis.to_string(),
         "causes": causes(failure),
         "details": diagnosis.details(),
-        "hints": diagnosis.hints(),
+        "hints": hints,
     })
     .to_string()
+}
+
+/// Advice whose commands, `` `osqdemo …` ``, reach the project that was asked for.
+pub(super) fn addressed(advice: &str, project: Option<&ProjectName>) -> String {
+    match project {
+        Some(project) if *project != ProjectName::default() => {
+            advice.replace("`osqdemo ", &format!("`osqdemo -p {project} "))
+        }
+        _ => advice.to_owned(),
+    }
 }
 
 /// The chain of causes, without those whose text the message above already carries.
@@ -58,4 +74,21 @@ fn causes(failure: &Failure) -> Vec<String> {
         next = cause.source();
     }
     causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_a_project_that_is_not_the_default_one() {
+        let advice = "start it with `osqdemo up`, or see `osqdemo ps`";
+        let other: ProjectName = "other".parse().unwrap();
+        assert_eq!(
+            addressed(advice, Some(&other)),
+            "start it with `osqdemo -p other up`, or see `osqdemo -p other ps`"
+        );
+        assert_eq!(addressed(advice, Some(&ProjectName::default())), advice);
+        assert_eq!(addressed(advice, None), advice);
+    }
 }

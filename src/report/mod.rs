@@ -19,7 +19,7 @@ mod terminal;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::error::{Diagnose, Failure, Result};
 use crate::events::Event;
 use crate::exit_code::ExitCode;
 use crate::settings::{Format, OutputSettings, Verbosity};
+use crate::stack::project::ProjectName;
 
 /// How often a renderer that wants a heartbeat is asked whether one is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,6 +63,8 @@ impl Renderer for Silent {
 
 struct Shared {
     output: OutputSettings,
+    /// The project the command works on, once that is known.
+    project: OnceLock<ProjectName>,
     renderer: Mutex<Box<dyn Renderer>>,
     /// What happened since the recording began, while there is one.
     recording: Mutex<Option<Vec<Event>>>,
@@ -114,6 +117,7 @@ impl Reporter {
         let (heartbeat, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             output,
+            project: OnceLock::new(),
             renderer: Mutex::new(renderer),
             recording: Mutex::default(),
             failure_shown: AtomicBool::new(false),
@@ -124,8 +128,24 @@ impl Reporter {
         Self { shared }
     }
 
+    /// From now on, commands in hints and notes name this project, unless it is the default one.
+    pub fn address(&self, project: &ProjectName) {
+        // A command works on one project.
+        let _ = self.shared.project.set(project.clone());
+    }
+
     /// Shows an event on standard error. Never fails: progress that cannot be shown stops no work.
     pub fn emit(&self, event: Event) {
+        let project = self.shared.project.get();
+        let event = match event {
+            Event::Note { text } => Event::Note {
+                text: failure::addressed(&text, project),
+            },
+            Event::Warning { text } => Event::Warning {
+                text: failure::addressed(&text, project),
+            },
+            other => other,
+        };
         self.renderer().event(&event);
         if let Some(recording) = self.recording().as_mut() {
             recording.push(event);
@@ -169,8 +189,8 @@ impl Reporter {
         self.shared.failure_shown.store(true, Ordering::Relaxed);
         let output = self.shared.output;
         let text = match output.format {
-            Format::Json => failure::as_json(failure),
-            Format::Text => failure::as_text(failure, output.colour),
+            Format::Json => failure::as_json(failure, self.shared.project.get()),
+            Format::Text => failure::as_text(failure, output.colour, self.shared.project.get()),
         };
         self.renderer().suspend(&mut || {
             // When even standard error is gone there is nobody left to tell.

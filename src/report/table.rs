@@ -7,7 +7,7 @@
 
 use std::io::{IsTerminal, stdout};
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -213,25 +213,21 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// The beginning of `text` with a `…`, together at most `width` cells.
 fn cut(text: &str, width: usize) -> String {
-    let mut used = 1;
-    let fitting = text.chars().take_while(|c| {
-        used += c.width().unwrap_or(0);
-        used <= width
-    });
-    fitting.chain(['…']).collect()
+    let fitting = ends(text).take_while(|&end| text[..end].width() < width);
+    format!("{}…", &text[..fitting.last().unwrap_or(0)])
 }
 
 /// Where the first line of `text` ends: never at its beginning.
 fn line_end(text: &str, width: usize) -> usize {
-    let (mut used, mut end, mut good_end) = (0, 0, 0);
-    for (at, c) in text.char_indices() {
-        let cells = c.width().unwrap_or(0);
-        if used + cells > width && end > 0 {
+    let (mut end, mut good_end) = (0, 0);
+    for next in ends(text) {
+        // The whole line is measured each time: some characters change their width with their neighbours.
+        let cells = text[..next].width();
+        if cells > width && end > 0 {
             break;
         }
-        used += cells;
-        end = at + c.len_utf8();
-        if matches!(c, ' ' | '/' | ',') && used * 3 >= width * 2 {
+        end = next;
+        if text[..end].ends_with([' ', '/', ',']) && cells * 3 >= width * 2 {
             good_end = end;
         }
     }
@@ -241,6 +237,11 @@ fn line_end(text: &str, width: usize) -> usize {
     } else {
         end
     }
+}
+
+/// Behind each character of the text.
+fn ends(text: &str) -> impl Iterator<Item = usize> {
+    text.char_indices().map(|(at, c)| at + c.len_utf8())
 }
 
 /// A text that can do nothing to a terminal: control characters, and those that change the direction of

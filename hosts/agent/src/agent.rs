@@ -93,10 +93,12 @@ impl AgentError {
 /// Runs the agent until it is asked to end.
 pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) -> Result<(), AgentError> {
     let flags = line.flags.clone();
-    let keeps_state = !flags.ephemeral && !flags.disable_database;
+    // A look at the configuration needs no place of its own, and disturbs no agent that runs.
+    let only_looks = flags.config_check || flags.config_dump;
+    let keeps_state = !flags.ephemeral && !flags.disable_database && !only_looks;
     let _pid_file = match flags.pidfile.as_str() {
         "" => None,
-        _ if flags.ephemeral => None,
+        _ if flags.ephemeral || only_looks => None,
         path => Some(PidFile::create(Path::new(path), flags.force)?),
     };
     let store = if keeps_state {

@@ -44,6 +44,8 @@ pub(crate) struct Performance {
     pub(crate) last_user_time_ms: u64,
     pub(crate) system_time_ms: u64,
     pub(crate) last_system_time_ms: u64,
+    /// It took too long once, and is not run again.
+    pub(crate) denylisted: bool,
 }
 
 impl AgentStatus {

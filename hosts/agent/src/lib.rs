@@ -35,6 +35,7 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use osquery_protocol::result_log::Numerics;
@@ -114,6 +115,7 @@ fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
         status: status.clone(),
     });
     let database = Database::open(tables::all(&machine), &status).context("cannot set up the tables")?;
+    database.limit_time(Duration::from_secs(flags.query_time_limit));
     Ok((machine, database))
 }
 

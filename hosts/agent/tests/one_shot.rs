@@ -165,7 +165,9 @@ fn a_configuration_can_be_checked() {
     .unwrap();
     let check = |more: &str| {
         agent(&[
-            "--ephemeral",
+            // A look at the configuration needs neither.
+            "--pidfile=/nowhere/pid",
+            "--database_path=/nowhere/db",
             &format!("--config_path={config}"),
             &format!("--extensions_socket={}", path("em")),
             more,

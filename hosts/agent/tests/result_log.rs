@@ -255,3 +255,22 @@ fn a_second_agent_with_the_same_state_is_refused() {
     );
     agent.end();
 }
+
+#[test]
+fn a_query_without_end_is_given_up_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n";
+    let config = json!({"schedule": {
+        "a_endless": {"query": endless, "interval": 1},
+        "denied": {"query": "select name from osquery_schedule where denylisted = 1", "interval": 1},
+    }});
+    let agent = Agent::start(folder.path(), &config, &["--query_time_limit=1"]);
+    let text = wait_for_text(&folder.path().join("log").join(RESULTS), |text| {
+        text.contains('\n')
+    });
+    agent.end();
+    assert!(text.contains(r#""columns":{"name":"a_endless"}"#), "{text}");
+    let said = fs::read_to_string(folder.path().join("stderr")).unwrap();
+    let message = "Error executing scheduled query a_endless: given up after 1 s (`--query_time_limit`)";
+    assert_eq!(said.matches(message).count(), 1, "{said}");
+}

@@ -51,8 +51,8 @@ struct Producers {
 }
 
 impl Producers {
-    fn replace(&mut self, fresh: LineProducer) {
-        let former = std::mem::replace(&mut self.current, Arc::new(fresh));
+    fn replace(&mut self, fresh: Arc<LineProducer>) {
+        let former = std::mem::replace(&mut self.current, fresh);
         self.retired.push(former);
     }
 
@@ -66,7 +66,7 @@ impl Outbox {
     pub(crate) fn open(properties: &BTreeMap<String, String>) -> Result<Self, ConfigurationError> {
         let tally = Arc::new(Tally::default());
         let producers = Producers {
-            current: Arc::new(start(properties, &tally)?),
+            current: start(properties, &tally)?,
             properties: properties.clone(),
             record_limit: record_limit(properties),
             retired: Vec::new(),
@@ -118,10 +118,9 @@ impl Outbox {
                 Err(error) => tracing::error!("cannot start librdkafka anew: {error}"),
             }
         }
-        let is_done = |producer: &mut Arc<LineProducer>| producer.in_flight_count() == 0;
-        let done: Vec<_> = self.write().retired.extract_if(.., is_done).collect();
-        // Ending one takes a while, hence outside the lock.
-        drop(done);
+        self.write()
+            .retired
+            .retain(|producer| producer.in_flight_count() != 0);
         self.tally.report();
     }
 

@@ -113,31 +113,6 @@ impl ManagerClient {
         self.connection.status(&Call::Ping)
     }
 
-    /// Calls one of osqueryd's own plugins.
-    ///
-    /// # Errors
-    /// Any [`ProtocolError`] of a call.
-    pub fn call(
-        &mut self,
-        registry: &str,
-        item: &str,
-        request: PluginRequest,
-    ) -> Result<Response, ProtocolError> {
-        self.connection.response(&Call::Plugin {
-            registry: registry.into(),
-            item: item.into(),
-            request,
-        })
-    }
-
-    /// Asks osqueryd to end.
-    ///
-    /// # Errors
-    /// Any [`ProtocolError`] of a call.
-    pub fn shutdown(&mut self) -> Result<(), ProtocolError> {
-        self.connection.ask(&Call::Shutdown).map(drop)
-    }
-
     /// The registered extensions; number 0 is osqueryd itself.
     ///
     /// # Errors

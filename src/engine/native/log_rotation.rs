@@ -29,3 +29,36 @@ pub(super) fn rotate(folder: &ProjectFolder) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::stack::project::ProjectName;
+
+    #[test]
+    fn a_log_that_has_grown_too_large_is_kept_once_and_goes_on_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = ProjectFolder::new(home.path(), &ProjectName::default());
+        let logs = folder.root().join("logs");
+        fs::create_dir_all(&logs).unwrap();
+        let large = vec![b'x'; usize::try_from(LARGEST_LOG).unwrap()];
+        fs::write(logs.join("broker.log"), &large).unwrap();
+        fs::write(logs.join("host1.log"), "short\n").unwrap();
+        fs::write(logs.join("broker.log.1"), "older\n").unwrap();
+        let mut service = OpenOptions::new()
+            .append(true)
+            .open(logs.join("broker.log"))
+            .unwrap();
+
+        rotate(&folder);
+
+        assert_eq!(fs::read(logs.join("broker.log.1")).unwrap(), large);
+        assert_eq!(fs::read_to_string(logs.join("host1.log")).unwrap(), "short\n");
+        assert!(!logs.join("host1.log.1").exists());
+        // The service still holds the file open, and writes where the file now ends.
+        service.write_all(b"next\n").unwrap();
+        assert_eq!(fs::read_to_string(logs.join("broker.log")).unwrap(), "next\n");
+    }
+}

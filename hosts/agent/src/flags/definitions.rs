@@ -80,6 +80,7 @@ flags! {
     Number schedule_splay_percent = 10_u64, "spread intervals by so many per cent";
     Number schedule_default_interval = 3600_u64, "the interval of a query that has none, in seconds";
     Number schedule_epoch = 0_u64, "the epoch in each line; a new one makes every row new";
+    Number query_time_limit = 30_u64, "the agent's own: give up a statement that has run so many seconds, and do not schedule it again; 0 is never";
     Number schedule_timeout = 0_u64, "end the agent when its schedule has run so many seconds; 0 is never";
     Text pack_delimiter = "_", "what separates `pack`, a pack's name and a query's";
     Number pack_refresh_interval = 3600_u64, "how long the answer of a discovery query holds, in seconds";

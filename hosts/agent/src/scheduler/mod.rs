@@ -172,7 +172,7 @@ impl Scheduler {
             }
             for query in 0..self.schedule.packs[pack].queries.len() {
                 let scheduled = &self.schedule.packs[pack].queries[query];
-                if !is_due(now, previous, scheduled.splayed_interval) {
+                if scheduled.performance.denylisted || !is_due(now, previous, scheduled.splayed_interval) {
                     continue;
                 }
                 if self.shutdown.is_requested() {
@@ -232,6 +232,8 @@ impl Scheduler {
         let rows = match self.execute(query) {
             Ok(rows) => rows,
             Err(error) => {
+                // One that ran out of time would take all other queries' time again and again.
+                query.performance.denylisted = matches!(error, QueryError::TooLong { .. });
                 self.report(&query.name, &error);
                 return Ok(());
             }

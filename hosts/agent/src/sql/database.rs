@@ -1,11 +1,14 @@
 //! The connection the agent's queries run on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, Row, Statement};
+use rusqlite::{Connection, ErrorCode, Row, Statement};
 
+use super::functions;
 use super::table::Table;
+use super::time_limit::TimeLimit;
 use super::virtual_table;
 use crate::status_log::StatusLog;
 
@@ -16,6 +19,8 @@ pub(crate) enum QueryError {
     Sql { message: String },
     #[error("the statement changes data; osquery's tables are read-only")]
     NotReadOnly,
+    #[error("given up after {} s (`--query_time_limit`)", limit.as_secs())]
+    TooLong { limit: Duration },
 }
 
 impl From<rusqlite::Error> for QueryError {
@@ -33,6 +38,7 @@ impl From<rusqlite::Error> for QueryError {
 pub(crate) struct Database {
     connection: Connection,
     tables: Vec<Arc<dyn Table>>,
+    time_limit: TimeLimit,
 }
 
 impl std::fmt::Debug for Database {
@@ -57,7 +63,7 @@ impl Database {
         tables: impl IntoIterator<Item = Arc<dyn Table>>,
         status: &StatusLog,
     ) -> Result<Self, QueryError> {
-        let connection = Connection::open_in_memory()?;
+        let mut connection = Connection::open_in_memory()?;
         // The database itself holds nothing: a few pages of cache are plenty.
         connection.execute_batch("PRAGMA cache_size = -64; PRAGMA temp_store = MEMORY;")?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
@@ -65,18 +71,31 @@ impl Database {
         for table in &tables {
             virtual_table::register(&connection, Arc::clone(table), status.clone())?;
         }
-        Ok(Self { connection, tables })
+        functions::register(&connection)?;
+        let time_limit = TimeLimit::watch(&mut connection)?;
+        Ok(Self {
+            connection,
+            tables,
+            time_limit,
+        })
+    }
+
+    /// From now on a statement is given up when it has run for so long; zero is never.
+    pub(crate) fn limit_time(&self, limit: Duration) {
+        self.time_limit.set(limit);
     }
 
     /// Runs one read-only statement and hands its rows over as they come.
     pub(crate) fn query(&self, sql: &str, visitor: &mut dyn QueryRows) -> Result<(), QueryError> {
         let mut statement = self.prepare(sql)?;
         visitor.columns(&statement.column_names().collect::<Vec<_>>());
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            visitor.row(row)?;
-        }
-        Ok(())
+        self.time_limit.begin();
+        run(&mut statement, visitor).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => QueryError::TooLong {
+                limit: self.time_limit.get(),
+            },
+            _ => error.into(),
+        })
     }
 
     /// The names of a statement's columns, each with the type of the table column of that name, if there is one.
@@ -101,5 +120,36 @@ impl Database {
         } else {
             Err(QueryError::NotReadOnly)
         }
+    }
+}
+
+fn run(statement: &mut Statement<'_>, visitor: &mut dyn QueryRows) -> Result<(), rusqlite::Error> {
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        visitor.row(row)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::sql::TextRows;
+
+    #[test]
+    fn a_statement_that_runs_too_long_is_given_up_and_the_next_one_runs() {
+        let database = Database::open([], &StatusLog::default()).unwrap();
+        database.limit_time(Duration::from_secs(1));
+        let endless =
+            "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n";
+        let began = Instant::now();
+        let error = database.query(endless, &mut TextRows::default()).unwrap_err();
+        assert!(began.elapsed() >= Duration::from_secs(1));
+        assert_eq!(error.to_string(), "given up after 1 s (`--query_time_limit`)");
+        let mut rows = TextRows::default();
+        database.query("select 1", &mut rows).unwrap();
+        assert_eq!(rows.into_rows().len(), 1);
     }
 }

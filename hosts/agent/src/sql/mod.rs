@@ -6,9 +6,11 @@
 mod column;
 mod database;
 mod double_text;
+mod functions;
 mod row_buffer;
 mod table;
 mod text_rows;
+mod time_limit;
 mod virtual_table;
 
 pub(crate) use column::{Column, ColumnType, columns};

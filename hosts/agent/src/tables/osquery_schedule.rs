@@ -54,9 +54,9 @@ impl Table for OsquerySchedule {
                 (LAST_USER_TIME, cost.last_user_time_ms),
                 (SYSTEM_TIME, cost.system_time_ms),
                 (LAST_SYSTEM_TIME, cost.last_system_time_ms),
-                // The agent denies no query, and does not measure the memory of one.
-                (DENYLISTED, 0),
-                (BLACKLISTED, 0),
+                (DENYLISTED, u64::from(cost.denylisted)),
+                (BLACKLISTED, u64::from(cost.denylisted)),
+                // The agent does not measure the memory of a query.
                 (AVERAGE_MEMORY, 0),
                 (LAST_MEMORY, 0),
             ] {

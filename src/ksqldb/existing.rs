@@ -1,0 +1,207 @@
+//! Whether what stands under a statement's name already is what the statement would make.
+//!
+//! ksqlDB answers a second `CREATE` only by the name. What is there may be another definition, or a stream
+//! whose query was terminated or paused; then the pipeline stands still and nothing says why. `DESCRIBE` gives
+//! the definition as the server writes it: other spaces, brackets, names of types, aliases, and a `WITH` with
+//! what was left out. So words are compared, not texts, and what cannot be told is not doubted.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::client::Client;
+use super::session::Session;
+use super::statement::{Position, Statement, Token};
+
+/// Words that the server may leave out or put in without a change of meaning.
+const NOISE: [&str; 6] = ["AS", "CHANGES", "EMIT", "INNER", "OUTER", "KSQL"];
+
+/// What is wrong with the stream or table that `statement` found under its name, as a sentence; nothing when
+/// it is the same, or when the server does not tell.
+pub(super) async fn doubt(client: &Client, statement: &Statement) -> Option<String> {
+    let name = statement.created_name()?;
+    let describe = Statement {
+        text: format!("DESCRIBE {name};"),
+        begins: Position { line: 1, column: 1 },
+    };
+    let entities = client.execute(&describe, &Session::default()).await.ok()?;
+    let description = entities.first()?.body().get("sourceDescription")?;
+    judge(statement, name, description)
+}
+
+fn judge(statement: &Statement, name: &str, description: &Value) -> Option<String> {
+    let kind = match description.get("type")?.as_str()? {
+        "TABLE" => "TABLE",
+        _ => "STREAM",
+    };
+    let anew = format!("`osqdemo ksql 'DROP {kind} {name};'` and `osqdemo up` make it anew");
+    let theirs = Statement {
+        text: description.get("statement")?.as_str()?.to_owned(),
+        begins: statement.begins,
+    };
+    let (wanted, found) = (Words::of(statement), Words::of(&theirs));
+    if !found.all.is_empty() && !wanted.mean_the_same_as(&found) {
+        return Some(format!(
+            "`{name}` is there with another definition, and stays so; {anew}"
+        ));
+    }
+    if !wanted.all.contains("SELECT") {
+        return None;
+    }
+    let queries = description.get("writeQueries")?.as_array()?;
+    if queries.is_empty() {
+        return Some(format!("`{name}` is there, but its query was terminated; {anew}"));
+    }
+    let stopped = queries.iter().find(|query| query["state"] == "PAUSED")?;
+    let id = stopped["id"].as_str()?;
+    Some(format!(
+        "`{name}` is there, but its query is paused; `osqdemo ksql 'RESUME {id};'` lets it go on"
+    ))
+}
+
+/// The words of a definition, from behind its name on.
+struct Words {
+    all: BTreeSet<String>,
+    /// Without those of `WITH (…)`, to which the server adds what was left out.
+    outside_with: BTreeSet<String>,
+}
+
+impl Words {
+    fn of(statement: &Statement) -> Self {
+        let tokens = statement.tokens_after_name();
+        let mut words = Self {
+            all: BTreeSet::new(),
+            outside_with: BTreeSet::new(),
+        };
+        let mut tokens = tokens.iter().peekable();
+        // How many brackets of a WITH are open.
+        let mut depth: Option<usize> = None;
+        while let Some(token) = tokens.next() {
+            let word = match token {
+                Token::Word(word) if is_with(word) && tokens.peek() == Some(&&Token::Symbol('(')) => {
+                    depth = Some(0);
+                    continue;
+                }
+                Token::Word(word) => canonical(word),
+                Token::Text(text) if depth.is_some() => text.to_ascii_uppercase(),
+                Token::Text(text) => format!("'{text}'"),
+                Token::Symbol('(') => {
+                    depth = depth.map(|depth| depth + 1);
+                    continue;
+                }
+                Token::Symbol(')') => {
+                    depth = depth.map(|depth| depth - 1).filter(|depth| *depth > 0);
+                    continue;
+                }
+                // What remains of symbols separates words, or is written in two ways, such as `<>` and `!=`.
+                Token::Symbol(_) => continue,
+            };
+            if NOISE.contains(&word.as_str()) {
+                continue;
+            }
+            if depth.is_none() {
+                words.outside_with.insert(word.clone());
+            }
+            words.all.insert(word);
+        }
+        words
+    }
+
+    fn mean_the_same_as(&self, found: &Self) -> bool {
+        self.all.is_subset(&found.all) && found.outside_with.is_subset(&self.all)
+    }
+}
+
+fn is_with(word: &str) -> bool {
+    word.eq_ignore_ascii_case("WITH")
+}
+
+/// One word for those that mean the same: upper case, the server's names of types, units in the singular.
+fn canonical(word: &str) -> String {
+    let word = word.to_ascii_uppercase();
+    match word.as_str() {
+        "VARCHAR" => "STRING".to_owned(),
+        "INTEGER" => "INT".to_owned(),
+        "DEC" | "NUMERIC" => "DECIMAL".to_owned(),
+        "MILLISECONDS" | "SECONDS" | "MINUTES" | "HOURS" | "DAYS" => word.trim_end_matches('S').to_owned(),
+        _ => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::statement::Script;
+    use super::*;
+
+    const WANTED: &str = "create stream proc as select hostIdentifier as host, COLUMNS['pid'] as pid from \
+                          processes where COLUMNS ['name'] not like '%osqueryd%';";
+    const FOUND: &str = "CREATE STREAM PROC WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='PROC', PARTITIONS=1) AS \
+                         SELECT\n  PROCESSES.HOSTIDENTIFIER HOST,\n  PROCESSES.COLUMNS['pid'] PID\nFROM PROCESSES \
+                         PROCESSES\nWHERE (NOT (PROCESSES.COLUMNS['name'] LIKE '%osqueryd%'))\nEMIT CHANGES;";
+
+    fn verdict(wanted: &str, found: &str, queries: Value) -> Option<String> {
+        let statement = Script::parse(wanted).statements.remove(0);
+        let description = json!({"type": "STREAM", "statement": found, "writeQueries": queries});
+        judge(&statement, statement.created_name().unwrap(), &description)
+    }
+
+    fn running() -> Value {
+        json!([{"id": "CSAS_PROC_4", "state": "RUNNING"}])
+    }
+
+    #[test]
+    fn the_servers_way_of_writing_is_the_same_definition() {
+        assert_eq!(verdict(WANTED, FOUND, running()), None);
+        let source = "CREATE STREAM IF NOT EXISTS `Odd` (a VARCHAR KEY, m MAP<VARCHAR, INTEGER>) WITH (kafka_topic='x', \
+                      value_format='json', partitions=1);";
+        let found = "CREATE STREAM `Odd` (A STRING KEY, M MAP<STRING, INT>) WITH (KAFKA_TOPIC='x', KEY_FORMAT='KAFKA', \
+                     PARTITIONS=1, REPLICAS=1, VALUE_FORMAT='JSON');";
+        assert_eq!(verdict(source, found, json!([])), None);
+        let join = "CREATE STREAM j AS SELECT a.id, b.x FROM a JOIN b WITHIN 1 MINUTE ON a.id = b.id";
+        let found = "CREATE STREAM J WITH (PARTITIONS=1) AS SELECT A.ID ID, B.X X FROM A A INNER JOIN B B WITHIN 1 \
+                     MINUTES ON ((A.ID = B.ID)) EMIT CHANGES;";
+        assert_eq!(verdict(&format!("{join};"), found, running()), None);
+    }
+
+    #[test]
+    fn another_definition_is_told() {
+        for other in [
+            WANTED.replace("%osqueryd%", "%bash%"),
+            WANTED.replace("COLUMNS['pid'] as pid", "COLUMNS['path'] as pid"),
+            WANTED.replace(";", " and action = 'added';"),
+            WANTED.replace(", COLUMNS['pid'] as pid", ""),
+        ] {
+            let doubt = verdict(&other, FOUND, running()).unwrap();
+            assert_eq!(
+                doubt,
+                "`proc` is there with another definition, and stays so; `osqdemo ksql 'DROP STREAM proc;'` and \
+                 `osqdemo up` make it anew"
+            );
+        }
+        let source = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON');";
+        assert!(verdict(source, &source.replace("'x'", "'y'"), json!([])).is_some());
+        assert!(verdict(source, &source.replace("a INT", "a INT, b INT"), json!([])).is_some());
+    }
+
+    #[test]
+    fn a_query_that_does_not_run_is_told() {
+        assert_eq!(
+            verdict(WANTED, FOUND, json!([])).unwrap(),
+            "`proc` is there, but its query was terminated; `osqdemo ksql 'DROP STREAM proc;'` and `osqdemo up` make \
+             it anew"
+        );
+        assert_eq!(
+            verdict(WANTED, FOUND, json!([{"id": "CSAS_PROC_4", "state": "PAUSED"}])).unwrap(),
+            "`proc` is there, but its query is paused; `osqdemo ksql 'RESUME CSAS_PROC_4;'` lets it go on"
+        );
+    }
+
+    #[test]
+    fn what_the_server_does_not_tell_is_not_doubted() {
+        assert_eq!(verdict(WANTED, "", running()), None);
+        let statement = Script::parse(WANTED).statements.remove(0);
+        assert_eq!(judge(&statement, "proc", &json!({"type": "STREAM"})), None);
+    }
+}
