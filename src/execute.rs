@@ -438,9 +438,9 @@ impl Inner {
 
     fn target(&self, spec: &ServiceSpec, started_at: i64) -> Target {
         let asked = match spec.probe {
-            Probe::Kafka | Probe::Ksqldb => Some(spec),
             // A host is asked about at the broker it depends on.
             Probe::Host => self.desired.iter().find(|other| other.probe == Probe::Kafka),
+            _ => Some(spec),
         };
         let port = asked.and_then(|spec| spec.port).unwrap_or_default();
         Target {

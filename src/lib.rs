@@ -10,15 +10,16 @@
 //!
 //! A stack says which services there are, an engine says where they run. The native engine
 //! ([`engine::native`]) runs them as processes: a supervisor per project is told what to do over a Unix socket,
-//! and the hosts of the demo get namespaces of their own. `osqdemo serve …` is one service of the platform in
-//! the foreground: what that engine starts.
+//! and the hosts of the demo get namespaces of their own. The Docker engine ([`engine::docker`]) runs them as
+//! containers. `osqdemo serve …` is one service of the platform in the foreground: what both engines start.
 //!
 //! # Code map
 //! | module | holds |
 //! |---|---|
 //! | [`cli`], [`settings`], [`commands`] | the command line, in three layers |
 //! | [`stack`], [`plan`], [`events`], [`error`], [`exit_code`] | pure data: no runtime, no I/O |
-//! | [`engine`] | one trait; `native` and `fake` |
+//! | [`engine`] | one trait; `native`, `docker` and `fake` |
+//! | [`images`] | when an image is pulled, locked, retried: decided without a daemon |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints |
@@ -45,6 +46,7 @@ pub mod events;
 pub mod execute;
 pub mod exit_code;
 pub mod health;
+pub mod images;
 pub mod kafka;
 pub mod ksqldb;
 pub mod lifeline;

@@ -39,6 +39,7 @@ fn help() {
     Commands:
       up           Start what is missing, wait until everything is healthy, submit the statements
       build        Build the images of the stack
+      images       List, pull, lock, save and load the images of the stack
       down         Stop everything that `up` started and leave nothing behind
       ps           List the services, their state and their addresses
       logs         Show what the services wrote
@@ -50,6 +51,8 @@ fn help() {
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result
       doctor       Check whether this machine can run the stack
+      smoke        Check, start, verify and stop the whole stack in one run, for CI
+      open         Print the address of the user interface and open it in a browser
       serve        Run one service of the platform in the foreground
       completions  Print the completion script of a shell
       help         Print this message or the help of the given subcommand(s)
@@ -310,12 +313,12 @@ fn what_this_version_does_not_have() {
     error: engine `vagrant` is not available in this version
     hint: use `--engine native` or `--engine docker`
     ");
-    assert_snapshot!(world.run(&["up", "--stack", "confluent"]), @r"
+    assert_snapshot!(world.run(&["up", "--stack", "cloudy"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: stack `confluent` is not available in this version
-    hint: use `--stack lite`
+    error: stack `cloudy` is not available in this version
+    hint: use `--stack lite`, `--stack confluent`, or a file with `--stack-file`
     ");
 }
 

@@ -66,6 +66,8 @@ pub enum Command {
     Up(UpArgs),
     /// Build the images of the stack.
     Build(BuildArgs),
+    /// List, pull, lock, save and load the images of the stack.
+    Images(ImagesArgs),
     /// Stop everything that `up` started and leave nothing behind.
     Down(DownArgs),
     /// List the services, their state and their addresses.
@@ -90,6 +92,10 @@ pub enum Command {
     Scenario(ScenarioCommand),
     /// Check whether this machine can run the stack.
     Doctor(DoctorArgs),
+    /// Check, start, verify and stop the whole stack in one run, for CI.
+    Smoke(SmokeArgs),
+    /// Print the address of the user interface and open it in a browser.
+    Open(OpenArgs),
     /// Run one service of the platform in the foreground.
     #[command(subcommand)]
     Serve(ServeCommand),
@@ -172,16 +178,20 @@ pub struct BigfileArgs {
 /// `osqdemo up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Which services: the embedded stack is `lite`.
-    #[arg(long, value_name = "STACK", default_value = "lite")]
-    pub stack: String,
+    /// Which services.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How images are got.
+    #[command(flatten)]
+    pub pull: PullArgs,
     /// Where they run: `native`, processes on this machine, or `docker`, containers. Remembered by the project;
-    /// `native` at first.
+    /// at first `native`, and `docker` for a stack that runs in containers only.
     #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
     pub engine: Option<String>,
-    /// How long all services together may take to become healthy.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub timeout: String,
+    /// How long all services together may take to become healthy, images aside. By default 60s, and 15m for a stack
+    /// that runs in containers only.
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
     /// Publish a service on another port; `0` picks a free one. Remembered by the project.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
@@ -199,6 +209,69 @@ pub struct UpArgs {
     /// Print what would be done, and why, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Which stack a verb is about.
+#[derive(Debug, Args)]
+pub struct StackArgs {
+    /// Which services: `lite`, built from this repository, or `confluent`, the real platform. Remembered by the
+    /// project; `lite` at first.
+    #[arg(long, value_name = "STACK", global = true, conflicts_with = "stack_file")]
+    pub stack: Option<String>,
+    /// A stack of your own: a Compose file of the subset that `compose/lite.yaml` describes.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub stack_file: Option<PathBuf>,
+}
+
+/// How images of registries are got.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// When to pull: `never`, `missing` (only what is not there), or `always`.
+    #[arg(long = "pull", value_name = "never|missing|always", default_value = "missing")]
+    pub policy: String,
+    /// Pull from this registry instead: a mirror, or one inside your network.
+    #[arg(long, value_name = "PREFIX", env = "OSQDEMO_REGISTRY")]
+    pub registry: Option<String>,
+    /// How long a registry may be silent during a pull.
+    #[arg(long, value_name = "DURATION", default_value = "2m")]
+    pub pull_silence: String,
+    /// The lock file of the images, where it is not `images.lock` in the folder of all projects.
+    #[arg(long, value_name = "FILE", env = "OSQDEMO_IMAGES_LOCK")]
+    pub lock_file: Option<PathBuf>,
+}
+
+/// `osqdemo images`.
+#[derive(Debug, Args)]
+pub struct ImagesArgs {
+    /// Whose images.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// What to do; `list` by default.
+    #[command(subcommand)]
+    pub command: Option<ImagesCommand>,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Show each image, whether it is on this machine, and whether it is the locked one.
+    List(PullArgs),
+    /// Pull the images that come from registries.
+    Pull(PullArgs),
+    /// Write down the content of the images that are on this machine; from then on nothing else is used.
+    Lock(PullArgs),
+    /// Write all images into one file, for a machine that reaches no registry.
+    Save(ImageFileArgs),
+    /// Read images from such a file.
+    Load(ImageFileArgs),
+}
+
+/// `osqdemo images save` and `load`.
+#[derive(Debug, Args)]
+pub struct ImageFileArgs {
+    /// The file: a tar archive as `docker save` writes it.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// `osqdemo build`.
@@ -219,7 +292,7 @@ pub struct BuildArgs {
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// How to ask.
-    #[arg(value_name = "kafka|ksqldb")]
+    #[arg(value_name = "kafka|ksqldb|zookeeper|schema-registry|control-center")]
     pub probe: String,
     /// The service's `HOST:PORT`.
     pub address: String,
@@ -284,9 +357,61 @@ pub struct WaitArgs {
 /// `osqdemo doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Which services it is to run.
+    #[command(flatten)]
+    pub stack: StackArgs,
     /// The engine to check for: `native` or `docker`; that of the project by default.
     #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
     pub engine: Option<String>,
+    /// Check another port of a service than the usual one.
+    #[arg(long = "port", value_name = "SERVICE=PORT")]
+    pub ports: Vec<String>,
+}
+
+/// `osqdemo smoke`.
+#[derive(Debug, Args)]
+pub struct SmokeArgs {
+    /// Which services.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How images are got.
+    #[command(flatten)]
+    pub pull: PullArgs,
+    /// Where they run, as of `osqdemo up`.
+    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
+    pub engine: Option<String>,
+    /// How long all services together may take to become healthy, as of `osqdemo up`.
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Publish a service on another port; `0` picks a free one.
+    #[arg(long = "port", value_name = "SERVICE=PORT")]
+    pub ports: Vec<String>,
+    /// Which osqueryd the hosts run, as of `osqdemo up`.
+    #[arg(long, value_name = "auto|builtin|PATH")]
+    pub osqueryd: Option<String>,
+    /// The SHA-256 checksum that osquery's package must have.
+    #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
+    pub osquery_sha256: Option<String>,
+    /// The size of the scenario's file.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub size: String,
+    /// How long the scenario may take.
+    #[arg(long, value_name = "DURATION", default_value = "120s")]
+    pub scenario_timeout: String,
+    /// Also write a report with every service, statement and stage: `junit=FILE`.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub report: Option<String>,
+}
+
+/// `osqdemo open`.
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    /// The service; Control Center by default.
+    #[arg(value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// Only print the address.
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// `osqdemo completions`.

@@ -10,7 +10,7 @@ use crate::cli::BuildArgs;
 use crate::commands::Context;
 use crate::commands::project::image_sources;
 use crate::engine::docker::image::OsqueryChoice;
-use crate::engine::docker::{self, Connection, DockerEngine};
+use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::error::Result;
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::execute::{Execution, ExecutionSettings};
@@ -58,6 +58,7 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     let setup = docker::Setup {
         sources,
         images: images.clone(),
+        pull: PullSettings::usual(),
     };
     let engine: Arc<dyn crate::engine::Engine> =
         Arc::new(DockerEngine::with_setup(folder, connection, setup));

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::EngineKind;
+use crate::commands::request::{EngineKind, StackChoice, parse_ports};
 use crate::doctor::{self, Status};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
@@ -29,13 +29,18 @@ impl Diagnose for ChecksFailed {
 /// # Errors
 /// When a check fails.
 pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
-    let project = Project::open(&context)?;
+    let project = Project::open(&context)?.with_stack(StackChoice::of(&arguments.stack)?)?;
     let kind = match &arguments.engine {
         Some(name) => EngineKind::parse(name)?,
+        None if !project.stack.is_native() => EngineKind::Docker,
         None => project.kind,
     };
     let observed = project.engine.observe().await;
-    let (folder, stack, remembered) = (&project.folder, &project.stack, &project.remembered);
+    let mut remembered = project.remembered.clone();
+    remembered
+        .ports
+        .extend(parse_ports(&project.stack, &arguments.ports)?);
+    let (folder, stack, remembered) = (&project.folder, &project.stack, &remembered);
     let checks = match kind {
         EngineKind::Docker => {
             // A daemon that does not answer is one of the things to be told.

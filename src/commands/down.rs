@@ -46,7 +46,7 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     }
     let mut first_failure: Option<Failure> = None;
     for folder in folders {
-        if let Err(failure) = stop(&context, folder, &arguments).await
+        if let Err(failure) = Box::pin(stop(&context, folder, &arguments)).await
             && let Some(earlier) = first_failure.replace(failure)
         {
             context.reporter.failure(&earlier);

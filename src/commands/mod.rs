@@ -5,8 +5,10 @@ pub mod completions;
 pub mod doctor;
 pub mod down;
 pub mod exec;
+pub mod images;
 pub mod ksql;
 pub mod logs;
+pub mod open;
 pub mod probe;
 pub mod project;
 pub mod ps;
@@ -14,6 +16,7 @@ pub mod request;
 pub mod restart;
 pub mod scenario;
 pub mod serve;
+pub mod smoke;
 pub mod tail;
 pub mod topics;
 pub mod up;
@@ -134,6 +137,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
         Command::Up(arguments) => up::run(context, arguments).await,
         Command::Build(arguments) => build::run(context, arguments).await,
+        Command::Images(arguments) => images::run(context, arguments).await,
         Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
@@ -145,6 +149,8 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
+        Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
+        Command::Open(arguments) => open::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,

@@ -15,7 +15,9 @@ const LIMIT: Duration = Duration::from_secs(4);
 
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error("there is no probe `{name}`; the probes are kafka, ksqldb")]
+    #[error(
+        "there is no probe `{name}`; the probes are kafka, ksqldb, zookeeper, schema-registry, control-center"
+    )]
     Unknown { name: String },
     #[error("`{address}` is not healthy: {last_answer}")]
     NotHealthy { address: String, last_answer: String },
@@ -38,6 +40,9 @@ pub async fn run(arguments: &ProbeArgs) -> Result<()> {
     let probe = match arguments.probe.as_str() {
         "kafka" => Probe::Kafka,
         "ksqldb" => Probe::Ksqldb,
+        "zookeeper" => Probe::Zookeeper,
+        "schema-registry" => Probe::SchemaRegistry,
+        "control-center" => Probe::ControlCenter,
         name => {
             return Err(ProbeError::Unknown {
                 name: name.to_owned(),

@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crate::commands::Context;
-use crate::commands::request::{EngineKind, Request, RequestError};
+use crate::commands::request::{EngineKind, Request, RequestError, StackChoice, stack_of};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
-use crate::engine::docker::{self, Connection, DockerEngine};
+use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{OsquerydChoice, Programs};
@@ -52,6 +52,18 @@ pub struct Wanted {
     pub isolation: Option<Isolation>,
     /// What the hosts run, on the Docker engine.
     pub host_variant: Option<HostVariant>,
+    /// The daemon, on the Docker engine.
+    pub daemon: Option<Daemon>,
+}
+
+/// The daemon of the Docker engine and what it is to do.
+pub struct Daemon {
+    /// The way to it.
+    pub connection: Connection,
+    /// The memory of its machine, in bytes.
+    pub memory: Option<u64>,
+    /// How images of registries are got.
+    pub pull: PullSettings,
 }
 
 impl Project {
@@ -75,12 +87,41 @@ impl Project {
         let kind = engine_of(&remembered)?;
         let engine = engine(kind, &folder);
         Ok(Self {
+            stack: stack_of(&remembered)?,
             folder,
             remembered,
             kind,
             engine,
-            stack: Stack::lite()?,
         })
+    }
+
+    /// The same project with the stack that the user asked for.
+    ///
+    /// # Errors
+    /// When this version does not have it, or the file is not a stack file.
+    pub fn with_stack(mut self, choice: StackChoice) -> Result<Self> {
+        match choice {
+            StackChoice::Remembered => return Ok(self),
+            StackChoice::Named(name) => {
+                self.remembered.stack = Some(name);
+                self.remembered.stack_file = None;
+            }
+            StackChoice::File(file) => {
+                self.remembered.stack = None;
+                self.remembered.stack_file = Some(file);
+            }
+        }
+        self.stack = stack_of(&self.remembered)?;
+        Ok(self)
+    }
+
+    /// What the stack is called.
+    fn stack_name(&self) -> String {
+        match (&self.remembered.stack_file, &self.remembered.stack) {
+            (Some(file), _) => file.path.display().to_string(),
+            (None, Some(name)) => name.clone(),
+            (None, None) => "lite".to_owned(),
+        }
     }
 
     /// What is wanted of the project, from this request and what is remembered.
@@ -88,7 +129,17 @@ impl Project {
     /// # Errors
     /// When the request cannot be, or a program is missing.
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
-        let kind = request.engine.map_or_else(|| engine_of(&self.remembered), Ok)?;
+        let kind = match request.engine {
+            Some(EngineKind::Native) if !self.stack.is_native() => {
+                return Err(RequestError::ContainersOnly {
+                    name: self.stack_name(),
+                }
+                .into());
+            }
+            Some(kind) => kind,
+            None if !self.stack.is_native() => EngineKind::Docker,
+            None => engine_of(&self.remembered)?,
+        };
         if self.is_running_on_other_engine(kind).await? {
             let running = engine_of(&self.remembered)?;
             return Err(RequestError::OtherEngine {
@@ -110,22 +161,28 @@ impl Project {
             .or_else(|| self.remembered.osquery_sha256.clone());
         let remembered = Remembered {
             engine: Some(kind.to_string()),
+            stack: self.remembered.stack.clone(),
+            stack_file: self.remembered.stack_file.clone(),
             ports,
             osqueryd: Some(osqueryd),
             osquery_sha256,
         };
         match kind {
             EngineKind::Native => self.wanted_natively(remembered).await,
-            EngineKind::Docker => self.wanted_in_containers(remembered).await,
+            EngineKind::Docker => {
+                let pull = request.pull.clone().unwrap_or_else(PullSettings::usual);
+                self.wanted_in_containers(remembered, pull).await
+            }
             EngineKind::Fake => Ok(Wanted {
                 kind,
                 engine: engine(kind, &self.folder),
                 prober: Arc::new(FakeProber),
-                desired: self.resolved(&remembered, &|_| "fake".to_owned(), None)?,
+                desired: self.resolved(&remembered, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
                 hostnames: self.hostnames(),
                 remembered,
                 isolation: None,
                 host_variant: None,
+                daemon: None,
             }),
         }
     }
@@ -138,7 +195,7 @@ impl Project {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
         };
-        let desired = self.resolved(&remembered, &identity, None)?;
+        let desired = self.resolved(&remembered, &identity, None, &BTreeMap::new())?;
         let broker = remembered
             .ports
             .get(&ServiceName::new("broker"))
@@ -160,17 +217,21 @@ impl Project {
             remembered,
             isolation: Some(isolation),
             host_variant: None,
+            daemon: None,
         })
     }
 
-    async fn wanted_in_containers(&self, remembered: Remembered) -> Result<Wanted> {
+    async fn wanted_in_containers(&self, remembered: Remembered, pull: PullSettings) -> Result<Wanted> {
         let connection = Connection::open().await?;
+        let memory = connection.memory().await?;
         let choice = OsqueryChoice {
             osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
             sha256: remembered.osquery_sha256.clone(),
         };
         let sources = image_sources(&self.stack, &connection, &choice).await?;
-        let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources))?;
+        let mut variables = self.heaps(memory);
+        variables.extend(sources.variables());
+        let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources), &variables)?;
         let mut images: Vec<ImageRef> = desired
             .iter()
             .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
@@ -178,17 +239,41 @@ impl Project {
         images.sort();
         images.dedup();
         let host_variant = sources.variant().clone();
-        let setup = docker::Setup { sources, images };
+        let setup = docker::Setup {
+            sources,
+            images,
+            pull: pull.clone(),
+        };
         Ok(Wanted {
             kind: EngineKind::Docker,
-            engine: Arc::new(DockerEngine::with_setup(self.folder.clone(), connection, setup)),
+            engine: Arc::new(DockerEngine::with_setup(
+                self.folder.clone(),
+                connection.clone(),
+                setup,
+            )),
             prober: Arc::new(ProtocolProber),
             desired,
             hostnames: self.hostnames(),
             remembered,
             isolation: None,
             host_variant: Some(host_variant),
+            daemon: Some(Daemon {
+                connection,
+                memory,
+                pull,
+            }),
         })
+    }
+
+    /// The variables of the heaps, sized to the memory of the daemon's machine; a variable of the environment wins.
+    fn heaps(&self, memory: Option<u64>) -> BTreeMap<String, String> {
+        let mut variables = memory.map(|memory| self.stack.heaps(memory)).unwrap_or_default();
+        for (name, value) in &mut variables {
+            if let Ok(given) = std::env::var(name) {
+                *value = given;
+            }
+        }
+        variables
     }
 
     fn resolved(
@@ -196,6 +281,7 @@ impl Project {
         remembered: &Remembered,
         identity: &dyn Fn(Role) -> String,
         sources: Option<&ImageSources>,
+        variables: &BTreeMap<String, String>,
     ) -> std::result::Result<Vec<ServiceSpec>, ResolveError> {
         resolve(
             &self.stack,
@@ -203,7 +289,7 @@ impl Project {
                 ports: &remembered.ports,
                 folder: self.folder.root(),
                 identity,
-                variables: &sources.map(ImageSources::variables).unwrap_or_default(),
+                variables,
                 image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
             },
         )

@@ -117,7 +117,7 @@ fn uptime(seen: &ObservedService) -> Duration {
 fn address(service: &Service, seen: &ObservedService) -> Option<String> {
     let port = seen.port?;
     Some(match service.probe {
-        Probe::Ksqldb => format!("http://127.0.0.1:{port}"),
-        Probe::Kafka | Probe::Host => format!("127.0.0.1:{port}"),
+        Probe::Ksqldb | Probe::SchemaRegistry | Probe::ControlCenter => format!("http://127.0.0.1:{port}"),
+        Probe::Kafka | Probe::Zookeeper | Probe::Host => format!("127.0.0.1:{port}"),
     })
 }

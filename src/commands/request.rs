@@ -2,10 +2,16 @@
 //! machine.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::cli::StackArgs;
+use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::stack::{ServiceName, Stack};
+use crate::state::{Remembered, StackFile};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +24,26 @@ pub struct Request {
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package, for the hosts' image.
     pub osquery_sha256: Option<String>,
+    /// How images of registries are got; as usual by default.
+    pub pull: Option<PullSettings>,
 }
+
+/// The stack that the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StackChoice {
+    /// The remembered one, else `lite`.
+    Remembered,
+    /// An embedded one.
+    Named(String),
+    /// A file of the user's.
+    File(StackFile),
+}
+
+/// How long all services of a stack that runs in containers only may take: Control Center alone takes minutes.
+const CONTAINERS_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// How long all services of another stack may take.
+const USUAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +68,20 @@ pub enum RequestError {
     /// A stack that this version does not have.
     #[error("stack `{name}` is not available in this version")]
     Stack {
+        /// Its name.
+        name: String,
+    },
+    /// A stack file that cannot be read.
+    #[error("failed to read the stack file `{}`: {source}", path.display())]
+    StackFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A stack that does not run as processes.
+    #[error("stack `{name}` runs in containers only, not on engine `native`")]
+    ContainersOnly {
         /// Its name.
         name: String,
     },
@@ -105,7 +144,10 @@ impl Diagnose for RequestError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Engine { .. } => vec!["use `--engine native` or `--engine docker`".to_owned()],
-            Self::Stack { .. } => vec!["use `--stack lite`".to_owned()],
+            Self::Stack { .. } => {
+                vec!["use `--stack lite`, `--stack confluent`, or a file with `--stack-file`".to_owned()]
+            }
+            Self::ContainersOnly { .. } => vec!["use `--engine docker`".to_owned()],
             Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
             Self::OtherEngine { .. } => vec!["stop it first with `osqdemo down`".to_owned()],
             _ => Vec::new(),
@@ -145,14 +187,50 @@ impl EngineKind {
     }
 }
 
-/// The stack of that name.
+impl StackChoice {
+    /// What the arguments say; a file is read here.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of(arguments: &StackArgs) -> std::result::Result<Self, RequestError> {
+        match (&arguments.stack, &arguments.stack_file) {
+            (_, Some(path)) => match fs::read_to_string(path) {
+                Ok(text) => Ok(Self::File(StackFile {
+                    path: path.clone(),
+                    text,
+                })),
+                Err(source) => Err(RequestError::StackFile {
+                    path: path.clone(),
+                    source,
+                }),
+            },
+            (Some(name), None) => Ok(Self::Named(name.clone())),
+            (None, None) => Ok(Self::Remembered),
+        }
+    }
+}
+
+/// How long all services of a stack may take to become healthy, unless the user says otherwise.
+pub fn usual_limit(stack: &Stack) -> Duration {
+    if stack.is_native() {
+        USUAL_LIMIT
+    } else {
+        CONTAINERS_LIMIT
+    }
+}
+
+/// The stack that a project runs.
 ///
 /// # Errors
-/// When this version does not have it.
-pub fn stack(name: &str) -> Result<Stack> {
-    match name {
-        "lite" => Ok(Stack::lite()?),
-        _ => Err(RequestError::Stack {
+/// When this version does not have it, or its file is not a stack file.
+pub fn stack_of(remembered: &Remembered) -> Result<Stack> {
+    if let Some(StackFile { path, text }) = &remembered.stack_file {
+        return Ok(Stack::parse(&path.display().to_string(), text)?);
+    }
+    match remembered.stack.as_deref() {
+        None | Some("lite") => Ok(Stack::lite()?),
+        Some("confluent") => Ok(Stack::confluent()?),
+        Some(name) => Err(RequestError::Stack {
             name: name.to_owned(),
         }
         .into()),

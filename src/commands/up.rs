@@ -7,10 +7,11 @@ use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::UpArgs;
+use crate::commands::images::{self, ImagesChanged};
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, Request, parse_ports, stack};
+use crate::commands::request::{EngineKind, Request, StackChoice, parse_ports, usual_limit};
 use crate::commands::{Context, endpoints_of};
-use crate::doctor::preflight;
+use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Result};
@@ -22,7 +23,7 @@ use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
 use crate::report::duration;
 use crate::settings::{Format, parse_duration};
-use crate::stack::ServiceName;
+use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock};
 
 /// How long taking back what was started may take.
@@ -49,23 +50,27 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let limit = parse_duration(&arguments.timeout)?;
-    let request = Request {
-        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
-        ports: parse_ports(&stack(&arguments.stack)?, &arguments.ports)?,
-        osqueryd: arguments.osqueryd.clone(),
-        osquery_sha256: arguments.osquery_sha256.clone(),
-    };
+    let choice = StackChoice::of(&arguments.stack)?;
     if arguments.dry_run {
-        return dry_run(&context, &request).await;
+        let project = Project::open(&context)?.with_stack(choice)?;
+        return dry_run(&context, &project, &request(&context, &project, &arguments)?).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
-    let project = Project::open(&context)?;
-    let wanted = project.wanted(&request).await?;
+    let project = Project::open(&context)?.with_stack(choice)?;
+    let limit = match &arguments.timeout {
+        Some(limit) => parse_duration(limit)?,
+        None => usual_limit(&project.stack),
+    };
+    let wanted = project.wanted(&request(&context, &project, &arguments)?).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
+    check_memory(&context, &project.stack, &wanted, &plan)?;
+    let plan = match images::provide_before_plan(&context, &wanted).await? {
+        ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
+        ImagesChanged::No => plan,
+    };
     wanted.remembered.save(&project.folder)?;
     for line in plan.to_string().lines() {
         context.reporter.emit(Event::Detail {
@@ -100,8 +105,32 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     }
 }
 
-async fn dry_run(context: &Context, request: &Request) -> Result<()> {
-    let project = Project::open(context)?;
+fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<Request> {
+    Ok(Request {
+        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
+        ports: parse_ports(&project.stack, &arguments.ports)?,
+        osqueryd: arguments.osqueryd.clone(),
+        osquery_sha256: arguments.osquery_sha256.clone(),
+        pull: Some(images::pull_settings(context, &arguments.pull)?),
+    })
+}
+
+/// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before
+/// anything starts.
+fn check_memory(context: &Context, stack: &Stack, wanted: &Wanted, plan: &Plan) -> Result<()> {
+    let Some(there) = wanted.daemon.as_ref().and_then(|daemon| daemon.memory) else {
+        return Ok(());
+    };
+    if plan.is_empty() {
+        return Ok(());
+    }
+    if let Some(text) = memory_for(stack, there)? {
+        context.reporter.emit(Event::Warning { text });
+    }
+    Ok(())
+}
+
+async fn dry_run(context: &Context, project: &Project, request: &Request) -> Result<()> {
     let wanted = project.wanted(request).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::doctor::{Check, Status, machine};
+use crate::doctor::{Check, Status, machine, memory_for};
 use crate::engine::docker::image::{ImageSources, OsqueryChoice};
 use crate::engine::docker::{Connection, DaemonFacts, Support};
 use crate::error::{Diagnose, Failure};
@@ -112,11 +112,12 @@ fn check_memory(facts: &DaemonFacts, stack: &Stack) -> Check {
             format!("{text}; the daemon cannot hold containers to their limits"),
             None,
         )
-    } else if total < needed {
-        let fix = "give Docker's machine more memory (`colima start --memory`, Docker Desktop's settings)";
-        warn("memory", text, Some(fix.to_owned()))
     } else {
-        pass("memory", text)
+        match memory_for(stack, facts.memory) {
+            Err(error) => failed("memory", &error.into()),
+            Ok(Some(tight)) => warn("memory", tight, None),
+            Ok(None) => pass("memory", text),
+        }
     }
 }
 

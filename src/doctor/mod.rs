@@ -82,6 +82,14 @@ pub enum PreflightError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The stack does not fit into the memory.
+    #[error("the stack needs {needed} MiB of memory, and the Docker engine's machine has {there} MiB")]
+    Memory {
+        /// What is needed, in MiB.
+        needed: u64,
+        /// What there is, in MiB.
+        there: u64,
+    },
     /// The disk is full.
     #[error("only {free} MiB are free on the disk of `{}`; at least {needed} MiB are needed", folder.display())]
     DiskFull {
@@ -112,6 +120,11 @@ impl Diagnose for PreflightError {
                     "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
                 )]
             }
+            Self::Memory { .. } => vec![
+                "give the Docker engine more memory (Docker Desktop: Settings, Resources; `colima start --memory 8`)"
+                    .to_owned(),
+                "`--stack lite` needs far less".to_owned(),
+            ],
             Self::DiskFull { .. } => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
             }
@@ -194,6 +207,28 @@ pub fn preflight(
         }
     }
     Ok(())
+}
+
+/// Whether a stack fits into the memory of a machine, in bytes; a warning where it does, but only just.
+///
+/// # Errors
+/// [`PreflightError::Memory`].
+pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<String>, PreflightError> {
+    let needed = stack.memory();
+    let (needed_mib, there_mib) = (needed >> 20, there >> 20);
+    if needed > there {
+        return Err(PreflightError::Memory {
+            needed: needed_mib,
+            there: there_mib,
+        });
+    }
+    let is_tight = needed > there / 4 * 3;
+    Ok(is_tight.then(|| {
+        format!(
+            "the stack needs at least {needed_mib} MiB of the {there_mib} MiB of memory that the Docker engine's \
+             machine has: it may be slow, or its services may be killed"
+        )
+    }))
 }
 
 /// Whether a process of this project has the port; the plan ends it before the port is needed.

@@ -1,27 +1,15 @@
 //! A ksqlDB server is healthy when `/healthcheck` says so and `/info` says RUNNING: it answers `/info` before
 //! it can run statements.
 
-use std::time::Duration;
-
 use reqwest::Client;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::health::{LastAnswer, POLL};
-
-/// How long one request may take.
-const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+use crate::health::{LastAnswer, POLL, http};
 
 /// Returns once the server at `address` is healthy.
 pub(super) async fn until_healthy(address: &str, last: &LastAnswer) {
-    // The address is on this machine: a proxy has no business here.
-    let client = loop {
-        match Client::builder().no_proxy().timeout(REQUEST_LIMIT).build() {
-            Ok(client) => break client,
-            Err(error) => last.set(format!("HTTP client: {error}")),
-        }
-        sleep(POLL).await;
-    };
+    let client = http::client(last).await;
     loop {
         match ask(&client, address).await {
             Ok(()) => return,
@@ -48,16 +36,6 @@ async fn ask(client: &Client, address: &str) -> Result<(), String> {
 }
 
 async fn get(client: &Client, address: &str, path: &str) -> Result<Value, String> {
-    let failed = |error: reqwest::Error| {
-        let cause = std::error::Error::source(&error)
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
-        format!("GET {path}: {}{cause}", error.without_url())
-    };
-    let response = client
-        .get(format!("http://{address}{path}"))
-        .send()
-        .await
-        .map_err(failed)?;
-    response.json().await.map_err(failed)
+    let response = http::get(client, address, path).await?;
+    response.json().await.map_err(|error| http::failed(path, error))
 }

@@ -1,10 +1,14 @@
 //! Whether a service is healthy, asked in its own protocol: one file a probe, and [`wait`] that bounds them.
 
+mod control_center;
 mod host;
+mod http;
 mod kafka;
 mod ksqldb;
 mod log_excerpt;
+mod schema_registry;
 pub mod wait;
+mod zookeeper;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,6 +75,9 @@ impl Prober for ProtocolProber {
         match target.probe {
             Probe::Kafka => Box::pin(kafka::until_healthy(&target.address, last)),
             Probe::Ksqldb => Box::pin(ksqldb::until_healthy(&target.address, last)),
+            Probe::Zookeeper => Box::pin(zookeeper::until_healthy(&target.address, last)),
+            Probe::SchemaRegistry => Box::pin(schema_registry::until_healthy(&target.address, last)),
+            Probe::ControlCenter => Box::pin(control_center::until_healthy(&target.address, last)),
             Probe::Host => Box::pin(host::until_healthy(target, last)),
         }
     }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::settings::parse_size;
 use crate::stack::{
     Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack, Template, VolumeMount,
 };
@@ -96,6 +97,18 @@ pub enum ResolveError {
         /// The name between the braces.
         placeholder: String,
     },
+    /// A variable of the environment makes a size into something else.
+    #[error(
+        "service `{service}`: its memory limit `{template}` is `{text}`, which is not a size such as `512m` or `2g`"
+    )]
+    MemoryLimit {
+        /// The service.
+        service: ServiceName,
+        /// What the stack file says.
+        template: String,
+        /// What it comes to.
+        text: String,
+    },
 }
 
 impl Diagnose for ResolveError {
@@ -124,13 +137,15 @@ fn resolve_service(
     let arguments = service
         .native_command
         .iter()
+        .flatten()
         .map(|argument| fill_in(argument, service, stack, choices))
         .collect::<Result<Vec<_>, _>>()?;
     let identity = (choices.identity)(service.role);
     let container = service
         .container
         .as_ref()
-        .map(|container| resolve_container(container, service, stack, choices));
+        .map(|container| resolve_container(container, service, stack, choices))
+        .transpose()?;
     let definition = json!({
         "service": service,
         "port": port,
@@ -167,7 +182,7 @@ fn resolve_container(
     service: &Service,
     stack: &Stack,
     choices: &Choices<'_>,
-) -> ContainerSpec {
+) -> Result<ContainerSpec, ResolveError> {
     let value_of = |name: &str| {
         let published = stack
             .services
@@ -185,7 +200,15 @@ fn resolve_container(
             .map(|template| template.fill(&value_of))
             .collect()
     };
-    ContainerSpec {
+    let memory_limit = container.memory_limit.as_ref().map(|template| {
+        let text = template.fill(&value_of);
+        parse_size(&text).map_err(|_| ResolveError::MemoryLimit {
+            service: service.name.clone(),
+            template: template.to_string(),
+            text,
+        })
+    });
+    Ok(ContainerSpec {
         image: ImageRef::new(container.image.fill(&value_of)),
         recipe: container.recipe,
         image_content: container.recipe.map(choices.image_content),
@@ -202,10 +225,10 @@ fn resolve_container(
             .collect(),
         target_port: service.port.map(|port| port.target),
         volumes: container.volumes.clone(),
-        memory_limit: container.memory_limit,
+        memory_limit: memory_limit.transpose()?,
         capabilities: container.capabilities.clone(),
         init: container.init,
-    }
+    })
 }
 
 /// Replaces the placeholders of one argument.

@@ -12,6 +12,7 @@ mod plain;
 pub mod raw;
 pub mod report_file;
 pub mod scenario;
+pub mod smoke_junit;
 pub mod table;
 mod terminal;
 
@@ -65,6 +66,8 @@ struct Shared {
     /// The project the command works on, once that is known.
     project: OnceLock<ProjectName>,
     renderer: Mutex<Box<dyn Renderer>>,
+    /// What happened since the recording began, while there is one.
+    recording: Mutex<Option<Vec<Event>>>,
     /// Whether the error that ends the command was shown already.
     failure_shown: AtomicBool,
     /// Dropped with the last reporter, which ends the heartbeat's thread.
@@ -116,6 +119,7 @@ impl Reporter {
             output,
             project: OnceLock::new(),
             renderer: Mutex::new(renderer),
+            recording: Mutex::default(),
             failure_shown: AtomicBool::new(false),
             _heartbeat: heartbeat,
         });
@@ -143,6 +147,19 @@ impl Reporter {
             other => other,
         };
         self.renderer().event(&event);
+        if let Some(recording) = self.recording().as_mut() {
+            recording.push(event);
+        }
+    }
+
+    /// Keeps what happens from now on, for a report.
+    pub fn record(&self) {
+        *self.recording() = Some(Vec::new());
+    }
+
+    /// Ends the recording and gives what it holds.
+    pub fn recorded(&self) -> Vec<Event> {
+        self.recording().take().unwrap_or_default()
     }
 
     /// Writes a piece of data to standard output: `record` as a JSON line with `--json`, else `text` and a
@@ -224,6 +241,13 @@ impl Reporter {
             }
         })?;
         Ok(())
+    }
+
+    fn recording(&self) -> MutexGuard<'_, Option<Vec<Event>>> {
+        self.shared
+            .recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn renderer(&self) -> MutexGuard<'_, Box<dyn Renderer>> {

@@ -13,7 +13,7 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::settings::{parse_duration, parse_size};
 use crate::stack::{
-    Container, InitProcess, Probe, PublishedPort, Recipe, Role, Service, ServiceName, Stack, Template,
+    Container, Heap, InitProcess, Probe, PublishedPort, Recipe, Role, Service, ServiceName, Stack, Template,
     VolumeMount,
 };
 
@@ -181,7 +181,7 @@ struct Definition {
     environment: InOrder<String, Scalar>,
     #[serde(default)]
     volumes: Vec<Mount>,
-    mem_limit: Option<SizeText>,
+    mem_limit: Option<SizeTemplate>,
     #[serde(default)]
     cap_add: Vec<String>,
     #[serde(default)]
@@ -219,7 +219,17 @@ struct Extension {
     deadline: DurationText,
     memory: SizeText,
     build: Option<Recipe>,
-    native: Native,
+    heap: Option<HeapBounds>,
+    native: Option<Native>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeapBounds {
+    variable: String,
+    limit: String,
+    least: SizeText,
+    most: SizeText,
 }
 
 #[derive(serde::Deserialize)]
@@ -261,7 +271,7 @@ impl Definition {
                 .map(|(name, Scalar(value))| (name, value))
                 .collect(),
             volumes: self.volumes.into_iter().map(|Mount(mount)| mount).collect(),
-            memory_limit: self.mem_limit.map(|SizeText(size)| size),
+            memory_limit: self.mem_limit.map(|SizeTemplate(size)| size),
             capabilities: self.cap_add,
             init: if self.init {
                 InitProcess::Reaper
@@ -285,7 +295,13 @@ impl Definition {
             deadline: self.extension.deadline.0,
             stop_grace: self.stop_grace_period.0,
             memory: self.extension.memory.0,
-            native_command: self.extension.native.command,
+            heap: self.extension.heap.map(|heap| Heap {
+                variable: heap.variable,
+                limit: heap.limit,
+                least: heap.least.0,
+                most: heap.most.0,
+            }),
+            native_command: self.extension.native.map(|native| native.command),
             container,
         }
     }
@@ -402,6 +418,17 @@ impl<'de> Deserialize<'de> for SizeText {
     }
 }
 
+/// A size, perhaps with a variable; with the variables' defaults it must be one.
+struct SizeTemplate(Template);
+
+impl<'de> Deserialize<'de> for SizeTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let template = Template::deserialize(deserializer)?;
+        parse_size(&template.fill(&|_| None)).map_err(D::Error::custom)?;
+        Ok(Self(template))
+    }
+}
+
 /// A mapping whose order counts, without duplicates.
 struct InOrder<K, V>(Vec<(K, V)>);
 
@@ -472,6 +499,23 @@ mod tests {
         assert_eq!(port("broker"), Some(9092));
         assert_eq!(port("ksqldb-server"), Some(8088));
         assert_eq!(port("host1"), None);
+    }
+
+    #[test]
+    fn the_embedded_confluent_stack_is_valid() {
+        let stack = Stack::confluent().expect("the embedded stack");
+        assert_eq!(
+            stack.names(),
+            "zookeeper, broker, schema-registry, ksqldb-server, control-center, host1, host2"
+        );
+        let ports: Vec<u16> = stack
+            .services
+            .iter()
+            .filter_map(|service| Some(service.port?.published))
+            .collect();
+        assert_eq!(ports, [2181, 9092, 8081, 8088, 9021]);
+        assert!(!stack.is_native());
+        assert!(Stack::lite().expect("the other one").is_native());
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub struct Container {
     pub environment: Vec<(String, Template)>,
     /// What outlives the container.
     pub volumes: Vec<VolumeMount>,
-    /// The most memory it may use, in bytes.
-    pub memory_limit: Option<u64>,
+    /// The most memory it may use: a size, perhaps with variables.
+    pub memory_limit: Option<Template>,
     /// What it may do beyond what containers usually may.
     pub capabilities: Vec<String>,
     /// Who is process 1.

@@ -2,6 +2,7 @@
 
 mod compose;
 pub mod container;
+mod heap;
 pub mod project;
 mod template;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compose::StackError;
 pub use container::{Container, ImageRef, InitProcess, Recipe, VolumeMount};
+pub use heap::Heap;
 pub use template::Template;
 
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
@@ -76,8 +78,10 @@ pub struct Service {
     pub stop_grace: Duration,
     /// The memory it needs, in bytes.
     pub memory: u64,
-    /// The arguments of `osqdemo` that run it as a process, with placeholders.
-    pub native_command: Vec<String>,
+    /// Its Java heap, which is sized to the machine.
+    pub heap: Option<Heap>,
+    /// The arguments of `osqdemo` that run it as a process, with placeholders; none where it runs as a container only.
+    pub native_command: Option<Vec<String>>,
     /// How it runs as a container.
     pub container: Option<Container>,
 }
@@ -94,12 +98,18 @@ pub enum Role {
 
 /// How the health of a service is asked, in its own protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Probe {
     /// A Kafka Metadata request.
     Kafka,
     /// ksqlDB's `/healthcheck` and `/info`.
     Ksqldb,
+    /// ZooKeeper's four-letter words `ruok` and `srvr`.
+    Zookeeper,
+    /// The Schema Registry's `/subjects`.
+    SchemaRegistry,
+    /// Control Center's page.
+    ControlCenter,
     /// A record of the host in the topic `processes`, newer than the host's start.
     Host,
 }
@@ -109,6 +119,9 @@ impl fmt::Display for Probe {
         formatter.write_str(match self {
             Self::Kafka => "Kafka Metadata request",
             Self::Ksqldb => "GET /healthcheck and /info",
+            Self::Zookeeper => "four-letter words `ruok` and `srvr`",
+            Self::SchemaRegistry => "GET /subjects",
+            Self::ControlCenter => "GET /",
             Self::Host => "first record in topic `processes`",
         })
     }
@@ -130,6 +143,24 @@ impl Stack {
     /// When the embedded file is wrong, which a test rules out.
     pub fn lite() -> Result<Self, StackError> {
         compose::parse("compose/lite.yaml", include_str!("../../compose/lite.yaml"))
+    }
+
+    /// The embedded stack `confluent`.
+    ///
+    /// # Errors
+    /// When the embedded file is wrong, which a test rules out.
+    pub fn confluent() -> Result<Self, StackError> {
+        compose::parse(
+            "compose/confluent.yaml",
+            include_str!("../../compose/confluent.yaml"),
+        )
+    }
+
+    /// Whether every service can run as a process.
+    pub fn is_native(&self) -> bool {
+        self.services
+            .iter()
+            .all(|service| service.native_command.is_some())
     }
 
     /// A stack from the text of a Compose file; `file` is its name in errors.

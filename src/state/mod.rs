@@ -17,7 +17,7 @@ use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
 
 pub use lock::ProjectLock;
-pub use remembered::Remembered;
+pub use remembered::{Remembered, StackFile};
 
 /// The longest path of a Unix socket that we use. The system's limit is 107 bytes; osquery appends `.` and up
 /// to five digits to the path of its extension socket.

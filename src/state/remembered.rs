@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,12 @@ use crate::state::{ProjectFolder, StateError, write_atomically};
 pub struct Remembered {
     /// The engine that runs the project.
     pub engine: Option<String>,
+    /// The embedded stack that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+    /// The stack file of the user's that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack_file: Option<StackFile>,
     /// The ports that were chosen.
     #[serde(default)]
     pub ports: BTreeMap<ServiceName, u16>,
@@ -22,6 +29,15 @@ pub struct Remembered {
     /// The checksum of osquery's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osquery_sha256: Option<String>,
+}
+
+/// A stack file of the user's, as it was read: the project can be stopped also when the file is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackFile {
+    /// Where it was.
+    pub path: PathBuf,
+    /// What it said.
+    pub text: String,
 }
 
 impl Remembered {

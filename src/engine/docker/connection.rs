@@ -71,6 +71,11 @@ impl Connection {
         }
     }
 
+    /// The error, if it is one of the way to the daemon.
+    pub(super) fn connection_error(&self, error: &Error) -> Option<DockerError> {
+        io_kind(error).map(|_| unreachable(&self.endpoint, error))
+    }
+
     /// Waits for an answer of the daemon, up to the usual limit.
     pub(super) async fn answer<T>(
         &self,

@@ -86,14 +86,6 @@ pub enum DockerError {
         /// The last lines of the build.
         log: Vec<String>,
     },
-    /// An image could not be had.
-    #[error("failed to pull image `{image}`: {reason}")]
-    Pull {
-        /// The image.
-        image: ImageRef,
-        /// Why.
-        reason: String,
-    },
     /// A service that the stack file does not describe as a container.
     #[error("{service} cannot run as a container: the stack file names no image for it")]
     NoContainer {
@@ -201,7 +193,6 @@ impl Diagnose for DockerError {
             | Self::UnsupportedEndpoint { .. }
             | Self::Context { .. } => ExitCode::Preflight,
             Self::Build { .. } => ExitCode::Build,
-            Self::Pull { .. } => ExitCode::Pull,
             Self::Api { .. } | Self::Foreign { .. } | Self::TooSlow { .. } => ExitCode::Start,
             Self::NoContainer { .. } => ExitCode::Usage,
             Self::NotRunning { .. } => ExitCode::NotRunning,

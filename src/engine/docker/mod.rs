@@ -3,6 +3,7 @@
 //! The daemon looks after the containers, so there is no supervisor of ours. Everything that is made carries the
 //! labels of `labels.rs`, and nothing without them is ever touched.
 
+mod archive;
 mod connection;
 mod containers;
 mod endpoint;
@@ -13,6 +14,7 @@ pub mod image;
 mod labels;
 mod logs;
 mod observe;
+mod registry;
 mod terminal;
 
 use std::time::Duration;
@@ -31,10 +33,12 @@ use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
 use crate::stack::{ImageRef, ServiceName};
 use crate::state::ProjectFolder;
 
+pub use archive::ArchiveError;
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::DockerError;
 pub use facts::{DaemonFacts, Leftover, Support};
+pub use registry::{LocalImage, Provided, PullNews, PullSettings, USUAL_SILENCE};
 
 /// How often to ask the daemon what became of a service that is starting.
 const PACE: Duration = Duration::from_millis(100);
@@ -56,6 +60,8 @@ pub struct Setup {
     pub sources: ImageSources,
     /// The images of the services.
     pub images: Vec<ImageRef>,
+    /// How those are got that are not made here.
+    pub pull: PullSettings,
 }
 
 impl DockerEngine {
@@ -150,11 +156,16 @@ impl Engine for DockerEngine {
                     let (context, content) = (sources.context(recipe), sources.content(recipe));
                     image::build(self.connection().await?, image, context, &content, news).await
                 }
-                _ => Err(DockerError::Pull {
-                    image: image.clone(),
-                    reason: "images of registries are not pulled by this version".to_owned(),
+                (setup, _) => {
+                    let usual = PullSettings::usual();
+                    let settings = setup.as_ref().map_or(&usual, |setup| &setup.pull);
+                    let news = PullNews {
+                        whole: news,
+                        layer: &|_| {},
+                    };
+                    let connection = self.connection().await?;
+                    connection.provide(image, settings, news).await.map(|_| ())
                 }
-                .into()),
             }
         })
     }

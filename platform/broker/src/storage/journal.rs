@@ -60,7 +60,9 @@ impl Journal {
         self.size
     }
 
-    /// Adds one entry; on failure the file is as before.
+    /// Adds one entry, which must not be empty; on failure the file is as before.
+    ///
+    /// A power cut can leave zeros at the end of a file, and zeros are what an empty entry would look like.
     pub(crate) fn append(&mut self, entry: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(ENTRY_PREFIX + entry.len());
         encode(&mut bytes, entry);

@@ -20,7 +20,7 @@ use crate::stack::Recipe;
 pub(super) use build::{build, remove_replaced};
 
 /// The variable of the stack file that names the host image's repository.
-const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
+pub const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
 
 /// The variable of the stack file that names the tag of our images: set it where several builds of osqdemo share a
 /// daemon, or each makes the images of the others anew.
@@ -31,6 +31,9 @@ const OSQUERY_IMAGE: &str = "host";
 
 /// The repository of the host image with the built-in agent.
 const AGENT_IMAGE: &str = "host-agent";
+
+/// The repositories of the host images, the preferred one first.
+pub const HOST_IMAGES: [&str; 2] = [OSQUERY_IMAGE, AGENT_IMAGE];
 
 const PLATFORM_DOCKERFILE: &str = include_str!("../../../../platform/image/Dockerfile");
 const OSQUERY_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile");

@@ -1,0 +1,456 @@
+//! `osqdemo images`: the images of the stack. `list` shows them, `pull` gets those of registries, `lock` writes down
+//! their content, `save` and `load` carry them to a machine that reaches no registry. Also what `up` does about images
+//! before it plans.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::cli::{ImagesArgs, ImagesCommand, PullArgs};
+use crate::commands::Context;
+use crate::commands::project::{Project, Wanted};
+use crate::commands::request::StackChoice;
+use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
+use crate::engine::docker::{Connection, LocalImage, Provided, PullNews, PullSettings};
+use crate::error::{Diagnose, Result};
+use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::exit_code::ExitCode;
+use crate::images::{
+    CredentialSource, ImageError, ImageLock, InvalidPolicy, InvalidReference, LockedImage, PullPolicy,
+    RegistryPrefix, Retries,
+};
+use crate::report::table;
+use crate::settings::parse_duration;
+use crate::stack::{Container, ImageRef, Recipe, Stack};
+
+/// The name of the lock file in the folder of all projects.
+const LOCK_FILE: &str = "images.lock";
+
+/// Whether images are other ones now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImagesChanged {
+    /// At least one was pulled.
+    Yes,
+    /// All are as they were.
+    No,
+}
+
+/// Arguments about images that cannot be.
+#[derive(Debug, thiserror::Error)]
+enum PullArgumentError {
+    #[error(transparent)]
+    Policy(#[from] InvalidPolicy),
+    #[error(transparent)]
+    Registry(#[from] InvalidReference),
+}
+
+impl Diagnose for PullArgumentError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+/// An image of the stack.
+struct StackImage {
+    image: ImageRef,
+    recipe: Option<Recipe>,
+}
+
+/// An image of the stack and what the machine has of it.
+struct Listed {
+    image: StackImage,
+    there: Option<LocalImage>,
+    locked: Option<LockedImage>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Whatever keeps an image from being had, written or read.
+pub async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
+    let choice = StackChoice::of(&arguments.stack)?;
+    let stack = Project::open(&context)?.with_stack(choice)?.stack;
+    let connection = Connection::open().await?;
+    match arguments.command {
+        None => list(&context, &stack, &connection, &lock(&context, None)?).await,
+        Some(ImagesCommand::List(arguments)) => {
+            let lock = lock(&context, arguments.lock_file.as_deref())?;
+            list(&context, &stack, &connection, &lock).await
+        }
+        Some(ImagesCommand::Pull(arguments)) => {
+            let settings = pull_settings(&context, &arguments)?;
+            pull(&context, &stack, &connection, &settings).await
+        }
+        Some(ImagesCommand::Lock(arguments)) => {
+            let path = lock_path(&context, arguments.lock_file.as_deref());
+            write_lock(&context, &stack, &connection, &path).await
+        }
+        Some(ImagesCommand::Save(arguments)) => save(&context, &stack, &connection, &arguments.file).await,
+        Some(ImagesCommand::Load(arguments)) => load(&context, &connection, &arguments.file).await,
+    }
+}
+
+/// How images are got, by the arguments.
+///
+/// # Errors
+/// When an argument cannot be, or the lock file cannot be read.
+pub fn pull_settings(context: &Context, arguments: &PullArgs) -> Result<PullSettings> {
+    let policy: PullPolicy = arguments.policy.parse().map_err(PullArgumentError::from)?;
+    let mirror: Option<RegistryPrefix> = match &arguments.registry {
+        Some(prefix) => Some(prefix.parse().map_err(PullArgumentError::from)?),
+        None => None,
+    };
+    Ok(PullSettings {
+        policy,
+        mirror,
+        silence: parse_duration(&arguments.pull_silence)?,
+        retries: Retries::default(),
+        credentials: CredentialSource::of_environment(),
+        lock: lock(context, arguments.lock_file.as_deref())?,
+    })
+}
+
+/// What `up` does about the images of registries before it plans: with `--pull never` all must be there, with `always`
+/// all are pulled, and one that is there but is not the locked one is pulled. What is merely missing, the plan gets.
+///
+/// # Errors
+/// Whatever keeps an image from being had.
+pub async fn provide_before_plan(context: &Context, wanted: &Wanted) -> Result<ImagesChanged> {
+    let Some(daemon) = &wanted.daemon else {
+        return Ok(ImagesChanged::No);
+    };
+    let containers = wanted.desired.iter().filter_map(|spec| spec.container.as_ref());
+    let mut images: Vec<ImageRef> = containers
+        .filter(|container| container.recipe.is_none())
+        .map(|container| container.image.clone())
+        .collect();
+    images.sort();
+    images.dedup();
+    let mut wrong = Vec::new();
+    for image in images {
+        let is_the_plans =
+            daemon.pull.policy == PullPolicy::Missing && !daemon.connection.has_image(&image).await?;
+        if !is_the_plans && !daemon.connection.is_provided(&image, &daemon.pull).await? {
+            wrong.push(image);
+        }
+    }
+    let provided = provide_all(context, &daemon.connection, &wrong, &daemon.pull).await?;
+    Ok(if provided.contains(&Provided::Pulled) {
+        ImagesChanged::Yes
+    } else {
+        ImagesChanged::No
+    })
+}
+
+/// Provides images side by side; the daemon bounds how many layers it pulls at once.
+async fn provide_all(
+    context: &Context,
+    connection: &Connection,
+    images: &[ImageRef],
+    settings: &PullSettings,
+) -> Result<Vec<Provided>> {
+    let pulls = try_join_all(
+        images
+            .iter()
+            .map(|image| provide(context, connection, image, settings)),
+    );
+    tokio::select! {
+        provided = pulls => provided,
+        // The process ends with the code of the signal; what has come stays.
+        () = context.shutdown.token().cancelled() => Ok(Vec::new()),
+    }
+}
+
+async fn provide(
+    context: &Context,
+    connection: &Connection,
+    image: &ImageRef,
+    settings: &PullSettings,
+) -> Result<Provided> {
+    let (step, began) = (Step::image(image), Instant::now());
+    let whole = progress_of(context, &step);
+    let reporter = context.reporter.clone();
+    let layer = move |text: String| reporter.emit(Event::Detail { text });
+    context.reporter.emit(Event::StepStarted {
+        step: step.clone(),
+        text: "looking".to_owned(),
+    });
+    let news = PullNews {
+        whole: &whole,
+        layer: &layer,
+    };
+    let provided = connection.provide(image, settings, news).await;
+    let (outcome, text) = match &provided {
+        Ok(Provided::WasThere) => (Outcome::Unchanged, "on this machine".to_owned()),
+        Ok(Provided::Pulled) => (Outcome::Done, "pulled".to_owned()),
+        Err(failure) => (Outcome::Failed, failure.to_string()),
+    };
+    context.reporter.emit(Event::StepFinished {
+        step: step.clone(),
+        outcome,
+        text,
+        elapsed: began.elapsed(),
+    });
+    provided
+}
+
+async fn pull(
+    context: &Context,
+    stack: &Stack,
+    connection: &Connection,
+    settings: &PullSettings,
+) -> Result<()> {
+    let images: Vec<ImageRef> = images_of(stack, connection)
+        .await?
+        .into_iter()
+        .filter(|image| image.recipe.is_none())
+        .map(|image| image.image)
+        .collect();
+    if images.is_empty() {
+        note(context, "no image of this stack comes from a registry");
+    }
+    let provided = provide_all(context, connection, &images, settings).await?;
+    let pulled = provided
+        .iter()
+        .filter(|provided| **provided == Provided::Pulled)
+        .count();
+    let document = json!({ "schema_version": SCHEMA_VERSION, "images": images, "pulled": pulled });
+    context.reporter.data(&document, || {
+        images.iter().map(|image| format!("{image}\n")).collect()
+    })
+}
+
+async fn list(context: &Context, stack: &Stack, connection: &Connection, lock: &ImageLock) -> Result<()> {
+    let mut listed = Vec::new();
+    for image in images_of(stack, connection).await? {
+        listed.push(Listed {
+            there: connection.local_image(image.image.as_str()).await?,
+            locked: lock.images.get(&image.image).cloned(),
+            image,
+        });
+    }
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "images": listed.iter().map(Listed::as_json).collect::<Vec<_>>(),
+    });
+    context.reporter.data(&document, || {
+        let rows: Vec<Vec<String>> = listed.iter().map(Listed::as_row).collect();
+        let headers = ["IMAGE", "FROM", "STATE", "LOCK", "PLATFORM", "SIZE"];
+        table::table(&headers, &rows, table::output_width())
+    })
+}
+
+impl Listed {
+    fn origin(&self) -> &'static str {
+        match self.image.recipe {
+            Some(_) => "built here",
+            None => "registry",
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match self.there {
+            Some(_) => "present",
+            None => "missing",
+        }
+    }
+
+    fn lock(&self) -> &'static str {
+        match (&self.there, &self.locked) {
+            (_, None) => "unlocked",
+            (None, Some(_)) => "locked",
+            (Some(there), Some(locked)) if there.is(locked) => "matches",
+            (Some(_), Some(_)) => "DIFFERS",
+        }
+    }
+
+    fn as_row(&self) -> Vec<String> {
+        let of_image = |of: fn(&LocalImage) -> String| self.there.as_ref().map_or_else(|| "-".to_owned(), of);
+        vec![
+            self.image.image.to_string(),
+            self.origin().to_owned(),
+            self.state().to_owned(),
+            self.lock().to_owned(),
+            of_image(|image| image.platform.clone()),
+            of_image(|image| format!("{} MiB", image.size >> 20)),
+        ]
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "image": self.image.image,
+            "from": self.origin(),
+            "state": self.state(),
+            "lock": self.lock().to_lowercase(),
+            "id": self.there.as_ref().map(|image| image.id.clone()),
+            "digests": self.there.as_ref().map(|image| image.digests.clone()),
+            "platform": self.there.as_ref().map(|image| image.platform.clone()),
+            "size_bytes": self.there.as_ref().map(|image| image.size),
+            "locked_digest": self.locked.as_ref().map(|locked| locked.digest.clone()),
+        })
+    }
+}
+
+/// Locks what the daemon reports of the images that are there. Without a digest of a registry there is nothing to lock.
+async fn write_lock(context: &Context, stack: &Stack, connection: &Connection, path: &Path) -> Result<()> {
+    let mut lock = ImageLock::load(path)?;
+    let mut count = 0;
+    for StackImage { image, recipe } in images_of(stack, connection).await? {
+        if recipe.is_some() {
+            continue;
+        }
+        let Some(there) = connection.local_image(image.as_str()).await? else {
+            return Err(ImageError::NotThere { image }.into());
+        };
+        let Some(digest) = there.digests.first().cloned() else {
+            return Err(ImageError::NoDigest { image }.into());
+        };
+        let mut ids = match lock.images.remove(&image) {
+            // The ids of other platforms stay true for as long as the digest does.
+            Some(locked) if locked.digest == digest => locked.ids,
+            _ => BTreeMap::new(),
+        };
+        ids.insert(there.platform, there.id);
+        lock.images.insert(image, LockedImage { digest, ids });
+        count += 1;
+    }
+    lock.save(path)?;
+    note(
+        context,
+        &format!("{count} images are locked in `{}`", path.display()),
+    );
+    let document = json!({ "schema_version": SCHEMA_VERSION, "file": path, "lock": lock });
+    context.reporter.data(&document, || {
+        lock.images
+            .iter()
+            .map(|(image, locked)| format!("{image}@{}\n", locked.digest))
+            .collect()
+    })
+}
+
+async fn save(context: &Context, stack: &Stack, connection: &Connection, file: &Path) -> Result<()> {
+    let images: Vec<ImageRef> = images_of(stack, connection)
+        .await?
+        .into_iter()
+        .map(|image| image.image)
+        .collect();
+    for image in &images {
+        if !connection.has_image(image).await? {
+            return Err(ImageError::NotThere { image: image.clone() }.into());
+        }
+    }
+    let (step, began) = (Step::image(file.display()), Instant::now());
+    context.reporter.emit(Event::StepStarted {
+        step: step.clone(),
+        text: format!("writing {} images", images.len()),
+    });
+    let news = progress_of(context, &step);
+    let saved = tokio::select! {
+        saved = connection.save_images(&images, file, &news) => saved,
+        () = context.shutdown.token().cancelled() => return Ok(()),
+    };
+    finished(context, &step, began.elapsed(), &saved);
+    let size = saved?;
+    let document =
+        json!({ "schema_version": SCHEMA_VERSION, "file": file, "images": images, "size_bytes": size });
+    context.reporter.data(&document, || {
+        images.iter().map(|image| format!("{image}\n")).collect()
+    })
+}
+
+async fn load(context: &Context, connection: &Connection, file: &Path) -> Result<()> {
+    let (step, began) = (Step::image(file.display()), Instant::now());
+    context.reporter.emit(Event::StepStarted {
+        step: step.clone(),
+        text: "reading".to_owned(),
+    });
+    let loaded = tokio::select! {
+        loaded = connection.load_images(file) => loaded,
+        () = context.shutdown.token().cancelled() => return Ok(()),
+    };
+    finished(context, &step, began.elapsed(), &loaded);
+    let images = loaded?;
+    let document = json!({ "schema_version": SCHEMA_VERSION, "file": file, "images": images });
+    context.reporter.data(&document, || {
+        images.iter().map(|image| format!("{image}\n")).collect()
+    })
+}
+
+/// Tells the news of a step.
+fn progress_of(context: &Context, step: &Step) -> impl Fn(String) + Send + Sync + use<> {
+    let (reporter, step) = (context.reporter.clone(), step.clone());
+    move |text| {
+        reporter.emit(Event::StepProgress {
+            step: step.clone(),
+            text,
+        });
+    }
+}
+
+fn finished<T>(context: &Context, step: &Step, elapsed: Duration, result: &Result<T>) {
+    let (outcome, text) = match result {
+        Ok(_) => (Outcome::Done, "done".to_owned()),
+        Err(failure) => (Outcome::Failed, failure.to_string()),
+    };
+    context.reporter.emit(Event::StepFinished {
+        step: step.clone(),
+        outcome,
+        text,
+        elapsed,
+    });
+}
+
+/// The images of a stack, each once. Which of the two host images it is, is what is on the machine.
+async fn images_of(stack: &Stack, connection: &Connection) -> Result<Vec<StackImage>> {
+    let mut images: Vec<StackImage> = Vec::new();
+    for container in stack
+        .services
+        .iter()
+        .filter_map(|service| service.container.as_ref())
+    {
+        let image = image_of(container, connection).await?;
+        if images.iter().all(|known| known.image != image) {
+            images.push(StackImage {
+                image,
+                recipe: container.recipe,
+            });
+        }
+    }
+    Ok(images)
+}
+
+async fn image_of(container: &Container, connection: &Connection) -> Result<ImageRef> {
+    let filled = |host: Option<&str>| {
+        ImageRef::new(container.image.fill(&|name| match host {
+            Some(host) if name == HOST_IMAGE_VARIABLE => Some(host.to_owned()),
+            _ => std::env::var(name).ok(),
+        }))
+    };
+    if container.recipe == Some(Recipe::Host) {
+        for host in HOST_IMAGES {
+            let image = filled(Some(host));
+            if connection.has_image(&image).await? {
+                return Ok(image);
+            }
+        }
+    }
+    Ok(filled(None))
+}
+
+fn lock(context: &Context, file: Option<&Path>) -> Result<ImageLock> {
+    Ok(ImageLock::load(&lock_path(context, file))?)
+}
+
+fn lock_path(context: &Context, file: Option<&Path>) -> PathBuf {
+    file.map_or_else(|| context.settings.home.join(LOCK_FILE), Path::to_owned)
+}
+
+fn note(context: &Context, text: &str) {
+    context.reporter.emit(Event::Note {
+        text: text.to_owned(),
+    });
+}

@@ -1,0 +1,147 @@
+//! `osqdemo open`: the address of the user interface, and a browser on it where there is one.
+
+use std::env;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::cli::OpenArgs;
+use crate::commands::project::Project;
+use crate::commands::request::unknown_service;
+use crate::commands::{CommandError, Context};
+use crate::error::{Diagnose, Result};
+use crate::events::{Event, SCHEMA_VERSION};
+use crate::exit_code::ExitCode;
+use crate::plan::ServiceState;
+use crate::stack::{Probe, Service, Stack};
+
+/// How long the program that opens a browser may take: it hands the address on and ends.
+const OPENER_LIMIT: Duration = Duration::from_secs(5);
+
+/// There is nothing to open.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error("the stack has no user interface")]
+    NoInterface,
+    #[error("service `{service}` has no page to look at")]
+    NoPage { service: String },
+}
+
+impl Diagnose for OpenError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoInterface => vec![
+                "stack `confluent` has Control Center; `osqdemo ksql` is a prompt for every stack".to_owned(),
+            ],
+            Self::NoPage { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When there is no user interface, or it is not running.
+pub async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
+    let project = Project::open(&context)?;
+    let service = interface(&project.stack, arguments.service.as_deref())?;
+    let observed = project.engine.observe().await?;
+    let port = observed
+        .services
+        .get(&service.name)
+        .filter(|seen| matches!(seen.state, ServiceState::Running { .. }))
+        .and_then(|seen| seen.port)
+        .ok_or_else(|| CommandError::NotRunning {
+            project: context.settings.project.clone(),
+        })?;
+    let url = format!("http://127.0.0.1:{port}/");
+    let document = json!({ "schema_version": SCHEMA_VERSION, "service": service.name, "url": url });
+    context.reporter.data(&document, || url.clone())?;
+    if !arguments.print
+        && has_display()
+        && let Err(reason) = browse(&url).await
+    {
+        context.reporter.emit(Event::Warning {
+            text: format!("no browser was opened: {reason}"),
+        });
+    }
+    Ok(())
+}
+
+/// The service with pages: the one asked for, else Control Center.
+fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
+    let Some(name) = name else {
+        let mut services = stack.services.iter();
+        return services
+            .find(|service| service.probe == Probe::ControlCenter)
+            .ok_or_else(|| OpenError::NoInterface.into());
+    };
+    let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
+    match service.probe {
+        Probe::ControlCenter | Probe::Ksqldb | Probe::SchemaRegistry => Ok(service),
+        Probe::Kafka | Probe::Zookeeper | Probe::Host => Err(OpenError::NoPage {
+            service: name.to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// Whether a browser has somewhere to show itself.
+fn has_display() -> bool {
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY") || is_set("WSL_DISTRO_NAME")
+}
+
+/// Hands the address to the desktop.
+async fn browse(url: &str) -> std::result::Result<(), String> {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let opening = Command::new(program)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match timeout(OPENER_LIMIT, opening).await {
+        // A browser that stays in the foreground is open.
+        Err(_) => Ok(()),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("`{program}` ended with {status}")),
+        Ok(Err(error)) => Err(format!("`{program}`: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(stack: &Stack, name: Option<&str>) -> String {
+        match interface(stack, name) {
+            Ok(service) => service.name.to_string(),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_interface_is_control_center() {
+        let (lite, confluent) = (Stack::lite().unwrap(), Stack::confluent().unwrap());
+        assert_eq!(opened(&confluent, None), "control-center");
+        assert_eq!(opened(&confluent, Some("schema-registry")), "schema-registry");
+        assert_eq!(
+            opened(&confluent, Some("broker")),
+            "service `broker` has no page to look at"
+        );
+        assert_eq!(opened(&lite, None), "the stack has no user interface");
+        assert!(opened(&lite, Some("console")).starts_with("there is no service `console`"));
+    }
+}

@@ -1,0 +1,194 @@
+//! `osqdemo smoke`: doctor, up with its statements, the scenario, down: one run from nothing to nothing, one exit code,
+//! one report. What a CI job runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::time::Instant;
+
+use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, StackArgs, UpArgs};
+use crate::commands::project::Project;
+use crate::commands::{Context, doctor, down, scenario, up};
+use crate::error::{Diagnose, Failure, Result};
+use crate::events::Event;
+use crate::exit_code::ExitCode;
+use crate::report::smoke_junit::{Phase, PhaseResult, smoke_junit};
+
+/// A smoke test cannot run, or its report cannot be written.
+#[derive(Debug, thiserror::Error)]
+enum SmokeError {
+    #[error("project `{project}` is running, and a smoke test begins and ends with nothing")]
+    Running { project: String },
+    #[error("`{text}` is not of the form `junit=FILE`")]
+    ReportForm { text: String },
+    #[error("failed to write the report `{}`: {source}", path.display())]
+    ReportNotWritable { path: PathBuf, source: io::Error },
+}
+
+impl Diagnose for SmokeError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Running { .. } => ExitCode::Preflight,
+            Self::ReportForm { .. } | Self::ReportNotWritable { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Running { .. } => vec!["give it a project of its own: `osqdemo -p smoke smoke`".to_owned()],
+            Self::ReportForm { .. } | Self::ReportNotWritable { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The phases of a run.
+struct Run {
+    context: Context,
+    phases: Vec<Phase>,
+    first_failure: Option<Failure>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// The first failure of a phase.
+pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
+    let report = arguments.report.as_deref().map(report_path).transpose()?;
+    let project = Project::open(&context)?;
+    if project.folder.exists() && project.engine.observe().await?.is_running() {
+        return Err(SmokeError::Running {
+            project: context.settings.project.to_string(),
+        }
+        .into());
+    }
+    let mut run = Run {
+        context: context.clone(),
+        phases: Vec::new(),
+        first_failure: None,
+    };
+    let stack = || StackArgs {
+        stack: arguments.stack.stack.clone(),
+        stack_file: arguments.stack.stack_file.clone(),
+    };
+    let examine = DoctorArgs {
+        stack: stack(),
+        engine: arguments.engine.clone(),
+        ports: arguments.ports.clone(),
+    };
+    run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))
+        .await;
+    let is_examined = run.first_failure.is_none();
+    let start = UpArgs {
+        stack: stack(),
+        pull: arguments.pull,
+        engine: arguments.engine,
+        timeout: arguments.timeout,
+        ports: arguments.ports,
+        osqueryd: arguments.osqueryd,
+        osquery_sha256: arguments.osquery_sha256,
+        keep: false,
+        dry_run: false,
+    };
+    run.phase("up", Box::pin(up::run(context.clone(), start))).await;
+    let bigfile = BigfileArgs {
+        size: arguments.size,
+        host: "host2".to_owned(),
+        timeout: arguments.scenario_timeout,
+        report: Vec::new(),
+    };
+    let bigfile = ScenarioCommand::Bigfile(bigfile);
+    run.phase("scenario", scenario::run(context.clone(), bigfile))
+        .await;
+    if is_examined {
+        run.last_phase("down", Box::pin(down::run(context.clone(), down_arguments())))
+            .await;
+    }
+    run.finish(report.as_deref())
+}
+
+fn down_arguments() -> DownArgs {
+    DownArgs {
+        volumes: true,
+        all: false,
+    }
+}
+
+impl Run {
+    /// Runs a phase, unless an earlier one failed or the run was interrupted.
+    async fn phase(&mut self, name: &'static str, work: impl Future<Output = Result<()>>) {
+        if self.first_failure.is_some() || self.context.shutdown.exit_code().is_some() {
+            self.phases.push(Phase {
+                name,
+                result: PhaseResult::Skipped,
+                events: Vec::new(),
+                elapsed: std::time::Duration::ZERO,
+            });
+        } else {
+            self.last_phase(name, work).await;
+        }
+    }
+
+    /// Runs a phase whatever happened before.
+    async fn last_phase(&mut self, name: &'static str, work: impl Future<Output = Result<()>>) {
+        self.context.reporter.emit(Event::Note {
+            text: format!("smoke: {name}"),
+        });
+        let began = Instant::now();
+        self.context.reporter.record();
+        let result = work.await;
+        let events = self.context.reporter.recorded();
+        let result = match result {
+            Ok(()) => PhaseResult::Passed,
+            Err(failure) => {
+                let diagnosis = failure.diagnosis();
+                let mut details = diagnosis.details();
+                details.extend(diagnosis.hints().into_iter().map(|hint| format!("hint: {hint}")));
+                let message = diagnosis.to_string();
+                self.context.reporter.last_failure(&failure);
+                self.first_failure.get_or_insert(failure);
+                PhaseResult::Failed { message, details }
+            }
+        };
+        self.phases.push(Phase {
+            name,
+            result,
+            events,
+            elapsed: began.elapsed(),
+        });
+    }
+
+    fn finish(self, report: Option<&Path>) -> Result<()> {
+        if let Some(path) = report {
+            let written = smoke_junit(&self.phases)
+                .map_err(io::Error::other)
+                .and_then(|text| fs::write(path, text));
+            if let Err(source) = written {
+                let error = SmokeError::ReportNotWritable {
+                    path: path.to_owned(),
+                    source,
+                };
+                // What a phase found matters more than its report.
+                return Err(self.first_failure.unwrap_or_else(|| error.into()));
+            }
+        }
+        match self.first_failure {
+            Some(failure) => Err(failure),
+            None => {
+                self.context.reporter.emit(Event::Note {
+                    text: "smoke: passed".to_owned(),
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn report_path(text: &str) -> std::result::Result<PathBuf, SmokeError> {
+    match text.strip_prefix("junit=") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(SmokeError::ReportForm {
+            text: text.to_owned(),
+        }),
+    }
+}

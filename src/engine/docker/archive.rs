@@ -1,0 +1,166 @@
+//! Images in a file: for machines that reach no registry.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bollard::query_parameters::ImportImageOptions;
+use futures_util::StreamExt;
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_util::io::ReaderStream;
+
+use crate::engine::News;
+use crate::engine::docker::connection::Connection;
+use crate::engine::docker::error::{DockerError, with_causes};
+use crate::error::{Diagnose, Failure, Result};
+use crate::exit_code::ExitCode;
+use crate::stack::ImageRef;
+
+/// How long the daemon may take for the next piece of an archive: it collects all layers before it sends the first.
+const PIECE_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// How long reading a whole archive may take.
+const LOAD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// An archive cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file.
+    #[error("failed to {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The daemon's part.
+    #[error("failed to {action} `{}`: {reason}", path.display())]
+    Daemon {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the daemon said.
+        reason: String,
+    },
+}
+
+impl Diagnose for ArchiveError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Pull
+    }
+}
+
+impl Connection {
+    /// Writes images into a file, whole or not at all. Returns its size.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn save_images(&self, images: &[ImageRef], path: &Path, news: &News) -> Result<u64> {
+        let unfinished = path.with_extension("unfinished");
+        let saved = self.write_images(images, &unfinished, news).await;
+        if saved.is_err() {
+            // What is left of it is of no use; that it may not even be there is no second error.
+            let _ = fs::remove_file(&unfinished).await;
+        }
+        let size = saved?;
+        fs::rename(&unfinished, path)
+            .await
+            .map_err(|source| io_error("write", path, source))?;
+        Ok(size)
+    }
+
+    async fn write_images(&self, images: &[ImageRef], path: &Path, news: &News) -> Result<u64> {
+        let failed = |source| io_error("write", path, source);
+        let mut file = File::create(path).await.map_err(failed)?;
+        let names: Vec<&str> = images.iter().map(ImageRef::as_str).collect();
+        let mut pieces = Box::pin(self.docker.export_images(&names));
+        let mut size: u64 = 0;
+        loop {
+            let piece = match timeout(PIECE_LIMIT, pieces.next()).await {
+                Ok(None) => break,
+                Ok(Some(piece)) => piece.map_err(|error| self.archive_error("write", path, &error))?,
+                Err(_) => return Err(silent("write", path, PIECE_LIMIT)),
+            };
+            file.write_all(&piece).await.map_err(failed)?;
+            size += piece.len() as u64;
+            news(format!("{} MiB", size >> 20));
+        }
+        file.sync_all().await.map_err(failed)?;
+        Ok(size)
+    }
+
+    /// Reads images from a file. Returns their names.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn load_images(&self, path: &Path) -> Result<Vec<String>> {
+        let file = File::open(path)
+            .await
+            .map_err(|source| io_error("read", path, source))?;
+        let options = ImportImageOptions {
+            quiet: true,
+            ..ImportImageOptions::default()
+        };
+        let answers = self
+            .docker
+            .import_image_stream(options, ReaderStream::new(file), None);
+        let collect = async {
+            let mut answers = Box::pin(answers);
+            let mut names = Vec::new();
+            while let Some(answer) = answers.next().await {
+                let answer = answer.map_err(|error| self.archive_error("load", path, &error))?;
+                let lines = answer.stream.unwrap_or_default();
+                // `Loaded image: NAME`, or `Loaded image ID: ID` where it has no name.
+                names.extend(lines.lines().filter_map(|line| {
+                    let loaded = line.strip_prefix("Loaded image")?;
+                    Some(loaded.split_once(": ")?.1.trim().to_owned())
+                }));
+            }
+            Ok(names)
+        };
+        match timeout(LOAD_LIMIT, collect).await {
+            Ok(names) => names,
+            Err(_) => Err(silent("load", path, LOAD_LIMIT)),
+        }
+    }
+
+    fn archive_error(&self, action: &'static str, path: &Path, error: &bollard::errors::Error) -> Failure {
+        use bollard::errors::Error::{DockerResponseServerError, DockerStreamError};
+        let reason = match error {
+            DockerStreamError { error } => error.trim().to_owned(),
+            DockerResponseServerError { message, .. } => message.trim().to_owned(),
+            other => match self.connection_error(other) {
+                Some(error) => return error.into(),
+                None => with_causes(other),
+            },
+        };
+        ArchiveError::Daemon {
+            action,
+            path: path.to_owned(),
+            reason,
+        }
+        .into()
+    }
+}
+
+fn silent(action: &'static str, path: &Path, limit: Duration) -> Failure {
+    DockerError::TooSlow {
+        action,
+        object: format!("`{}`", path.display()),
+        limit,
+    }
+    .into()
+}
+
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> ArchiveError {
+    ArchiveError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}

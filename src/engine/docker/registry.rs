@@ -1,0 +1,422 @@
+//! Images of registries, got through the daemon: looked for on the machine first, pulled when they have to be, and held
+//! to the lock file. What is there already is never asked of a registry.
+
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error;
+use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
+use futures_util::StreamExt;
+use tokio::time::{sleep, timeout};
+
+use crate::engine::News;
+use crate::engine::docker::connection::Connection;
+use crate::engine::docker::error::{DockerError, with_causes};
+use crate::error::Result;
+use crate::images::{
+    CredentialSource, Credentials, ImageError, ImageLock, LockedImage, PullFault, PullPolicy, PullProgress,
+    Reference, RegistryPrefix, Retries,
+};
+use crate::report::duration;
+use crate::stack::ImageRef;
+
+/// How long a registry may be silent, unless the user says otherwise: longer than unpacking a large layer takes.
+pub const USUAL_SILENCE: Duration = Duration::from_secs(120);
+
+/// How images are got.
+#[derive(Debug, Clone)]
+pub struct PullSettings {
+    /// When.
+    pub policy: PullPolicy,
+    /// From which mirror, if not from the registry of their names.
+    pub mirror: Option<RegistryPrefix>,
+    /// How long a registry may be silent.
+    pub silence: Duration,
+    /// How often a failed pull is tried again.
+    pub retries: Retries,
+    /// Who pulls.
+    pub credentials: CredentialSource,
+    /// What they must be.
+    pub lock: ImageLock,
+}
+
+/// An image on the daemon's machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalImage {
+    /// What the daemon calls it.
+    pub id: String,
+    /// The digests by which registries know it.
+    pub digests: Vec<String>,
+    /// What it is for, such as `linux/amd64`.
+    pub platform: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What came of asking for an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provided {
+    /// It was there; no registry was asked.
+    WasThere,
+    /// It was pulled.
+    Pulled,
+}
+
+/// Takes the news of a pull.
+#[derive(Clone, Copy)]
+pub struct PullNews<'a> {
+    /// How far the whole image is.
+    pub whole: &'a News,
+    /// What becomes of each layer.
+    pub layer: &'a News,
+}
+
+/// A failed attempt: the daemon's fault ends everything, the registry's may be worth another attempt.
+enum Failed {
+    Daemon(DockerError),
+    Pull { fault: PullFault, answer: String },
+}
+
+impl PullSettings {
+    /// Nothing is pulled that is there, and nothing is locked.
+    pub fn usual() -> Self {
+        Self {
+            policy: PullPolicy::Missing,
+            mirror: None,
+            silence: USUAL_SILENCE,
+            retries: Retries::default(),
+            credentials: CredentialSource::of_environment(),
+            lock: ImageLock::default(),
+        }
+    }
+}
+
+impl LocalImage {
+    fn of(inspection: ImageInspect) -> Self {
+        let digests = inspection.repo_digests.unwrap_or_default();
+        Self {
+            id: inspection.id.unwrap_or_default(),
+            digests: digests
+                .iter()
+                .filter_map(|digest| Some(digest.split_once('@')?.1.to_owned()))
+                .collect(),
+            platform: format!(
+                "{}/{}",
+                inspection.os.unwrap_or_default(),
+                inspection.architecture.unwrap_or_default()
+            ),
+            size: inspection
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is the locked one.
+    pub fn is(&self, locked: &LockedImage) -> bool {
+        locked.is(&self.platform, &self.id, self.digests.iter().map(String::as_str))
+    }
+
+    /// What to call its content: a digest where it has one, else its id.
+    pub fn content(&self) -> &str {
+        self.digests.first().map_or(self.id.as_str(), String::as_str)
+    }
+}
+
+impl Connection {
+    /// What the daemon runs containers on, such as `linux/amd64`.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn platform(&self) -> std::result::Result<String, DockerError> {
+        Ok(format!("linux/{}", self.architecture().await?))
+    }
+
+    /// The memory of the daemon's machine, in bytes; none where the daemon does not tell.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn memory(&self) -> std::result::Result<Option<u64>, DockerError> {
+        let request = self.docker.info();
+        let info = self.answer("ask", "the daemon for its memory", request).await?;
+        Ok(info
+            .mem_total
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .filter(|bytes| *bytes > 0))
+    }
+
+    /// An image, where the daemon has it.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn local_image(&self, image: &str) -> std::result::Result<Option<LocalImage>, DockerError> {
+        let request = self.docker.inspect_image(image);
+        match self.answer("inspect", &format!("image {image}"), request).await {
+            Ok(inspection) => Ok(Some(LocalImage::of(inspection))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether an image is on the machine and is the locked one, so that no registry has to be asked.
+    ///
+    /// # Errors
+    /// With [`PullPolicy::Never`], when it is not; and when it is for another architecture.
+    pub async fn is_provided(&self, image: &ImageRef, settings: &PullSettings) -> Result<bool> {
+        let Some(there) = self.local_image(image.as_str()).await? else {
+            return match settings.policy {
+                PullPolicy::Never => Err(ImageError::NotThere { image: image.clone() }.into()),
+                PullPolicy::Missing | PullPolicy::Always => Ok(false),
+            };
+        };
+        match (
+            settings.policy,
+            check(image, &there, settings.lock.images.get(image)),
+        ) {
+            (PullPolicy::Always, _) => return Ok(false),
+            // Another content of the same name is no reason not to pull the right one.
+            (PullPolicy::Missing, Err(_)) => return Ok(false),
+            (PullPolicy::Never, Err(error)) => return Err(error.into()),
+            (_, Ok(())) => {}
+        }
+        self.check_platform(image, &there).await?;
+        Ok(true)
+    }
+
+    /// Makes sure that an image of a registry is on the machine, and is the locked one. Dropping the future ends the
+    /// pull; the layers that have come are not pulled again.
+    ///
+    /// # Errors
+    /// [`ImageError`] and what the daemon says.
+    pub async fn provide(
+        &self,
+        image: &ImageRef,
+        settings: &PullSettings,
+        news: PullNews<'_>,
+    ) -> Result<Provided> {
+        if self.is_provided(image, settings).await? {
+            return Ok(Provided::WasThere);
+        }
+        self.pull(image, settings, settings.lock.images.get(image), news)
+            .await?;
+        Ok(Provided::Pulled)
+    }
+
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        settings: &PullSettings,
+        locked: Option<&LockedImage>,
+        news: PullNews<'_>,
+    ) -> Result<()> {
+        let wanted: Reference = image.as_str().parse().map_err(ImageError::from)?;
+        let mut asked = match &settings.mirror {
+            Some(mirror) => wanted.in_mirror(mirror),
+            None => wanted.clone(),
+        };
+        if let Some(locked) = locked {
+            asked = asked.at_digest(&locked.digest);
+        }
+        let credentials = settings
+            .credentials
+            .find(asked.registry())
+            .await
+            .map_err(ImageError::from)?;
+        self.pull_with_retries(&asked, credentials, settings, news)
+            .await?;
+        let name = format!("{}{}", asked.name(), version(&asked));
+        let Some(pulled) = self.local_image(&name).await? else {
+            return Err(ImageError::NotThere { image: asked.image() }.into());
+        };
+        check(image, &pulled, locked)?;
+        self.check_platform(image, &pulled).await?;
+        if asked.image() == *image || wanted.digest.is_some() {
+            return Ok(());
+        }
+        let options = TagImageOptionsBuilder::default()
+            .repo(&wanted.name())
+            .tag(wanted.tag())
+            .build();
+        let request = self.docker.tag_image(&name, Some(options));
+        Ok(self.answer("tag", &format!("image {image}"), request).await?)
+    }
+
+    async fn pull_with_retries(
+        &self,
+        asked: &Reference,
+        credentials: Option<Credentials>,
+        settings: &PullSettings,
+        news: PullNews<'_>,
+    ) -> Result<()> {
+        let credentials = credentials.map(|credentials| for_daemon(credentials, asked.registry()));
+        let mut failures = 0;
+        loop {
+            let (fault, answer) = match self
+                .pull_once(asked, credentials.clone(), settings.silence, news)
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(Failed::Daemon(error)) => return Err(error.into()),
+                Err(Failed::Pull {
+                    fault: PullFault::Silent,
+                    ..
+                }) => {
+                    return Err(ImageError::Silent {
+                        image: asked.image(),
+                        registry: asked.registry().to_owned(),
+                        limit: settings.silence,
+                    }
+                    .into());
+                }
+                Err(Failed::Pull { fault, answer }) => (fault, answer),
+            };
+            failures += 1;
+            let Some(pause) = settings.retries.pause_after(fault, failures) else {
+                return Err(ImageError::Pull {
+                    image: asked.image(),
+                    fault,
+                    answer,
+                    registry: asked.registry().to_owned(),
+                    platform: self.platform().await?,
+                    attempts: failures,
+                }
+                .into());
+            };
+            (news.whole)(format!("{fault} ({answer}); trying again in {}", duration(pause)));
+            sleep(pause).await;
+        }
+    }
+
+    /// One pull. A fault can come at any moment of an answer that began with the status 200.
+    async fn pull_once(
+        &self,
+        asked: &Reference,
+        credentials: Option<DockerCredentials>,
+        silence: Duration,
+        news: PullNews<'_>,
+    ) -> std::result::Result<(), Failed> {
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(&asked.name())
+            .tag(asked.digest.as_deref().unwrap_or(asked.tag()))
+            .build();
+        let mut stream = Box::pin(self.docker.create_image(Some(options), None, credentials));
+        let mut progress = PullProgress::default();
+        let mut told = String::new();
+        loop {
+            let item = match timeout(silence, stream.next()).await {
+                Err(_) | Ok(Some(Err(Error::RequestTimeoutError))) => {
+                    return Err(Failed::Pull {
+                        fault: PullFault::Silent,
+                        answer: String::new(),
+                    });
+                }
+                Ok(None) => return Ok(()),
+                Ok(Some(item)) => item.map_err(|error| self.failed(&error))?,
+            };
+            let CreateImageInfo {
+                id,
+                error_detail,
+                status,
+                progress_detail,
+            } = item;
+            if let Some(detail) = error_detail {
+                let answer = detail
+                    .message
+                    .unwrap_or_else(|| format!("code {}", detail.code.unwrap_or_default()));
+                return Err(Failed::Pull {
+                    fault: PullFault::of_answer(&answer),
+                    answer,
+                });
+            }
+            let bytes = progress_detail.and_then(|detail| {
+                Some((
+                    u64::try_from(detail.current?).ok()?,
+                    u64::try_from(detail.total?).ok()?,
+                ))
+            });
+            let layer = progress.take(
+                &id.unwrap_or_default(),
+                status.as_deref().unwrap_or_default(),
+                bytes,
+            );
+            if let Some(layer) = layer {
+                (news.layer)(format!("{asked}: {layer}"));
+            }
+            let summary = progress.summary();
+            if summary != told {
+                (news.whole)(summary.clone());
+                told = summary;
+            }
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Failed {
+        let answer = match error {
+            Error::DockerStreamError { error } => error.trim().to_owned(),
+            Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+            other => match self.connection_error(other) {
+                Some(error) => return Failed::Daemon(error),
+                None => with_causes(other),
+            },
+        };
+        Failed::Pull {
+            fault: PullFault::of_answer(&answer),
+            answer,
+        }
+    }
+
+    /// An image for another machine would start under emulation, or not at all.
+    async fn check_platform(&self, image: &ImageRef, there: &LocalImage) -> Result<()> {
+        let wanted = self.platform().await?;
+        if there.platform == wanted {
+            return Ok(());
+        }
+        Err(ImageError::OtherPlatform {
+            image: image.clone(),
+            found: there.platform.clone(),
+            wanted,
+        }
+        .into())
+    }
+}
+
+fn check(
+    image: &ImageRef,
+    there: &LocalImage,
+    locked: Option<&LockedImage>,
+) -> std::result::Result<(), ImageError> {
+    match locked {
+        Some(locked) if !there.is(locked) => Err(ImageError::WrongDigest {
+            image: image.clone(),
+            found: there.content().to_owned(),
+            locked: locked.digest.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What stands behind the name of an image: its digest, or its tag.
+fn version(reference: &Reference) -> String {
+    match &reference.digest {
+        Some(digest) => format!("@{digest}"),
+        None => format!(":{}", reference.tag()),
+    }
+}
+
+fn for_daemon(credentials: Credentials, registry: &str) -> DockerCredentials {
+    let serveraddress = Some(registry.to_owned());
+    match credentials {
+        Credentials::User { name, password } => DockerCredentials {
+            username: Some(name),
+            password: Some(password),
+            serveraddress,
+            ..DockerCredentials::default()
+        },
+        Credentials::Token(token) => DockerCredentials {
+            identitytoken: Some(token),
+            serveraddress,
+            ..DockerCredentials::default()
+        },
+    }
+}

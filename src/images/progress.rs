@@ -1,0 +1,124 @@
+//! How far a pull is, from the news of its layers.
+
+use std::collections::BTreeMap;
+
+/// One layer: what it is doing, and how many bytes of how many have come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Layer {
+    status: String,
+    current: u64,
+    total: u64,
+}
+
+/// How far a pull is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PullProgress {
+    layers: BTreeMap<String, Layer>,
+}
+
+/// What the daemon says of layers that are not layers: `Pulling from …` carries the tag as its id.
+const NOT_OF_A_LAYER: &str = "Pulling from";
+
+impl PullProgress {
+    /// Takes one piece of news: of a layer, in the daemon's words, with bytes where it tells them. Returns the news in
+    /// words when the layer does something else now.
+    pub fn take(&mut self, layer: &str, status: &str, bytes: Option<(u64, u64)>) -> Option<String> {
+        if layer.is_empty() || status.starts_with(NOT_OF_A_LAYER) {
+            return None;
+        }
+        let entry = self.layers.entry(layer.to_owned()).or_default();
+        // While a layer is unpacked the daemon counts its bytes a second time.
+        if status == "Downloading"
+            && let Some((current, total)) = bytes
+        {
+            entry.current = entry.current.max(current);
+            entry.total = entry.total.max(total);
+        }
+        if is_downloaded(status) {
+            entry.current = entry.total;
+        }
+        if entry.status == status {
+            return None;
+        }
+        status.clone_into(&mut entry.status);
+        Some(format!("layer {layer}: {}", status.to_lowercase()))
+    }
+
+    /// How far it is, in words: layers done, and bytes of those whose size is known.
+    pub fn summary(&self) -> String {
+        let count = self.layers.len();
+        if count == 0 {
+            return "asking the registry".to_owned();
+        }
+        let done = self
+            .layers
+            .values()
+            .filter(|layer| matches!(layer.status.as_str(), "Pull complete" | "Already exists"))
+            .count();
+        let bytes = |of: fn(&Layer) -> u64| self.layers.values().map(of).sum::<u64>();
+        let (current, total) = (bytes(|layer| layer.current), bytes(|layer| layer.total));
+        if total == 0 {
+            format!("{done} of {count} layers")
+        } else {
+            format!(
+                "{done} of {count} layers, {} of {}",
+                megabytes(current),
+                megabytes(total)
+            )
+        }
+    }
+}
+
+fn is_downloaded(status: &str) -> bool {
+    matches!(
+        status,
+        "Verifying Checksum" | "Download complete" | "Extracting" | "Pull complete"
+    )
+}
+
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn layers_are_counted() {
+        let mut progress = PullProgress::default();
+        assert_eq!(progress.summary(), "asking the registry");
+        assert_eq!(
+            progress.take("7.9.8", "Pulling from confluentinc/cp-server", None),
+            None
+        );
+        let news = progress.take("a1", "Pulling fs layer", None);
+        assert_eq!(news.as_deref(), Some("layer a1: pulling fs layer"));
+        progress.take("b2", "Already exists", None);
+        assert_eq!(progress.summary(), "1 of 2 layers");
+        progress.take("a1", "Downloading", Some((1 << 20, 4 << 20)));
+        assert_eq!(progress.take("a1", "Downloading", Some((2 << 20, 4 << 20))), None);
+        assert_eq!(progress.summary(), "1 of 2 layers, 2.0 MiB of 4.0 MiB");
+        progress.take("a1", "Extracting", Some((1, 4 << 20)));
+        assert_eq!(progress.summary(), "1 of 2 layers, 4.0 MiB of 4.0 MiB");
+        progress.take("a1", "Pull complete", None);
+        assert_eq!(progress.summary(), "2 of 2 layers, 4.0 MiB of 4.0 MiB");
+    }
+
+    proptest! {
+        #[test]
+        fn any_news_is_taken(
+            news in prop::collection::vec(("[ab]{0,2}", "(Downloading|Extracting|Pull complete|x)", any::<Option<(u64, u64)>>()), 0..20)
+        ) {
+            let mut progress = PullProgress::default();
+            for (layer, status, bytes) in news {
+                // A daemon tells fewer bytes than would overflow the sum.
+                progress.take(&layer, &status, bytes.map(|(current, total)| (current >> 8, total >> 8)));
+            }
+            let _ = progress.summary();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The heaps of Java services and the memory of their containers, sized to the machine. Pure: how much memory there
+//! is, is handed in.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::stack::Stack;
+
+/// What the stack may use of the machine's memory, in percent: the rest is for the daemon, the kernel's file cache and
+/// everybody else.
+const SHARE_PERCENT: u64 = 75;
+
+/// Heaps grow in steps of this size, so that a machine's memory can differ a little from start to start (as it does
+/// between kernels) without changing a service's definition.
+const STEP: u64 = 128 << 20;
+
+/// The bounds of a Java heap and the variables that carry it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Heap {
+    /// The variable of the heap's size.
+    pub variable: String,
+    /// The variable of the container's memory.
+    pub limit: String,
+    /// The smallest heap that the service runs with, in bytes.
+    pub least: u64,
+    /// The largest that does it any good, in bytes.
+    pub most: u64,
+}
+
+impl Stack {
+    /// The memory that all services need at least, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.services.iter().map(|service| service.memory).sum()
+    }
+
+    /// The variables of the heaps and of the containers' memory on a machine with that much memory, in bytes: each
+    /// heap gets its least, and of what is left a share by how much it could use.
+    pub fn heaps(&self, machine: u64) -> BTreeMap<String, String> {
+        let spare = (machine / 100 * SHARE_PERCENT).saturating_sub(self.memory());
+        let heaps = || {
+            self.services
+                .iter()
+                .filter_map(|service| Some((service, service.heap.as_ref()?)))
+        };
+        let could_use: u64 = heaps()
+            .map(|(_, heap)| heap.most.saturating_sub(heap.least))
+            .sum();
+        let mut variables = BTreeMap::new();
+        for (service, heap) in heaps() {
+            let room = heap.most.saturating_sub(heap.least);
+            let share = u128::from(spare) * u128::from(room) / u128::from(could_use.max(1));
+            let more = u64::try_from(share).unwrap_or(u64::MAX).min(room) / STEP * STEP;
+            let size = heap.least + more;
+            // Beside its heap a Java process needs memory for code, threads and buffers, and the more of it the
+            // larger the heap.
+            let beside = service.memory.saturating_sub(heap.least).max(size / 2);
+            variables.insert(heap.variable.clone(), megabytes(size));
+            variables.insert(heap.limit.clone(), megabytes(size + beside));
+        }
+        variables
+    }
+}
+
+/// A size as both Java and Compose read it.
+fn megabytes(bytes: u64) -> String {
+    format!("{}m", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn size(variables: &BTreeMap<String, String>, name: &str) -> u64 {
+        let text = variables.get(name).expect("a variable");
+        text.trim_end_matches('m').parse::<u64>().expect("a number") << 20
+    }
+
+    #[test]
+    fn heaps_follow_the_machine() {
+        let stack = Stack::confluent().expect("the embedded stack");
+        let heap = |gib: u64, name: &str| size(&stack.heaps(gib * GIB), name);
+        assert_eq!(heap(6, "CONTROL_CENTER_HEAP"), 768 << 20);
+        assert_eq!(heap(64, "CONTROL_CENTER_HEAP"), 3 * GIB);
+        assert_eq!(heap(64, "CONTROL_CENTER_MEMORY"), 9 * GIB / 2);
+        let middle = heap(10, "BROKER_HEAP");
+        assert!((512 << 20) < middle && middle < 2 * GIB, "{middle}");
+    }
+
+    #[test]
+    fn stack_lite_has_no_heaps() {
+        assert!(
+            Stack::lite()
+                .expect("the embedded stack")
+                .heaps(64 * GIB)
+                .is_empty()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn heaps_stay_in_their_bounds_and_containers_hold_them(machine in 0..u64::MAX) {
+            let stack = Stack::confluent().expect("the embedded stack");
+            let variables = stack.heaps(machine);
+            for heap in stack.services.iter().filter_map(|service| service.heap.as_ref()) {
+                let (size, limit) = (size(&variables, &heap.variable), size(&variables, &heap.limit));
+                prop_assert!((heap.least..=heap.most).contains(&size));
+                prop_assert!(limit > size);
+            }
+        }
+
+        #[test]
+        fn what_is_spare_is_not_given_twice(machine in (8 * GIB)..(40 * GIB)) {
+            let stack = Stack::confluent().expect("the embedded stack");
+            let variables = stack.heaps(machine);
+            let grown: u64 = stack
+                .services
+                .iter()
+                .filter_map(|service| service.heap.as_ref())
+                .map(|heap| size(&variables, &heap.variable) - heap.least)
+                .sum();
+            prop_assert!(grown + stack.memory() <= machine);
+        }
+    }
+}
