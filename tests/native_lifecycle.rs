@@ -37,6 +37,17 @@ fn up_is_idempotent_and_down_leaves_nothing() {
         };
         assert_eq!(pid(&before), pid(&stack.ps()), "{service} is left alone");
     }
+    assert!(!stderr.contains("warning:"), "{stderr}");
+
+    // What `up` leaves alone although the pipeline stands still, it tells.
+    stack.succeed(&["ksql", "TERMINATE ALL;"]);
+    let output = stack.world.output(&["up"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("`files` is there, but its query was terminated"),
+        "{stderr}"
+    );
 
     stack.succeed(&["down"]);
     stack.assert_nothing_runs();
