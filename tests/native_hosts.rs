@@ -84,7 +84,10 @@ fn what_runs_on_a_host_ends_with_it() {
     let mark = format!("MARK={}", stack.world.home().display());
     let script = format!("{mark} setsid sleep 1000 >/dev/null 2>&1 &");
     stack.succeed(&["exec", "host2", "--", "sh", "-c", &script]);
-    assert_eq!(processes_with(&mark).len(), 1);
+    // The shell does not wait for what it leaves in the background.
+    eventually("the process is there", Duration::from_secs(5), || {
+        processes_with(&mark).len() == 1
+    });
     stack.succeed(&["down"]);
     eventually("the process is gone", Duration::from_secs(5), || {
         processes_with(&mark).is_empty()
@@ -124,7 +127,10 @@ fn hosts_work_without_namespaces() {
         .to_string();
     let output = without(&["exec", "host2", "--", "sh", "-c", &script]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), home);
-    assert_eq!(processes_with(&mark).len(), 1);
+    // The shell does not wait for what it leaves in the background.
+    eventually("the process is there", Duration::from_secs(5), || {
+        processes_with(&mark).len() == 1
+    });
 
     // The records of a host speak of its own processes, not of this machine's.
     let records = without(&["--json", "tail", "processes", "--from-beginning", "-n", "1"]);
