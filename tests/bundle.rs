@@ -76,7 +76,8 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
         ("doctor.json", "\"checks\""),
         ("plan.txt", "nothing to do"),
         ("endpoints.json", "127.0.0.1:"),
-        ("topics.json", "hosts"),
+        ("topics.json", "open_files"),
+        ("ksqldb/show-queries.json", "CSAS"),
         ("logs/broker.log", "http://[redacted]@registry/v2"),
         ("hosts/host1/osqueryd.flags", "--tls_client_secret=[redacted]"),
         (

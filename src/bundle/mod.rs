@@ -84,8 +84,8 @@ impl Bundle {
     fn readme(&self, title: &str) -> String {
         let mut readme = format!(
             "# {title}\n\n\
-             What looked like a secret reads `{REDACTED}`. No program knows every secret: look through the files before \
-             you hand them on.\n\n\
+             What looked like a secret reads `{REDACTED}`. No program can tell all of them: look through the files \
+             before you hand them on.\n\n\
              | file | what it is |\n|---|---|\n"
         );
         for file in &self.files {
@@ -126,6 +126,7 @@ mod tests {
         assert!(!text.contains("planted"), "{text}");
         for kept in [
             "# a title",
+            "look through the files before you hand them on.",
             "| `logs/broker.log` | the log of broker |",
             "9092",
             "- `b.json`: failed to ask http://[redacted]@localhost",

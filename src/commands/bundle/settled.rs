@@ -78,7 +78,7 @@ pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
         .collect();
     hosts.sort();
     if hosts.is_empty() {
-        bundle.miss("hosts", "there is no host on this machine's disk");
+        bundle.miss("hosts", "no host has a folder on this machine");
     }
     for host in hosts {
         for file in HOST_FILES {
