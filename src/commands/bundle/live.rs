@@ -82,7 +82,7 @@ pub(super) async fn add_containers(bundle: &mut Bundle, project: &Project) {
     if project.kind != EngineKind::Docker {
         return;
     }
-    let inspections = async { Connection::open().await?.inspections(&project.folder).await };
+    let inspections = Box::pin(async { Connection::open().await?.inspections(&project.folder).await });
     match within(PIECE_LIMIT, inspections).await {
         Ok(inspections) if inspections.is_empty() => bundle.miss("containers", "there are none"),
         Ok(inspections) => {
@@ -120,7 +120,7 @@ pub(super) async fn add_platform(bundle: &mut Bundle, project: &Project, observe
 }
 
 async fn add_ksqldb(bundle: &mut Bundle, client: &Client) {
-    let state = async { tokio::try_join!(client.info(), client.is_healthy()) };
+    let state = Box::pin(async { tokio::try_join!(client.info(), client.is_healthy()) });
     match within(KSQLDB_LIMIT, state).await {
         Ok((info, is_healthy)) => bundle.add_json(
             "ksqldb/state.json",
@@ -137,7 +137,7 @@ async fn add_ksqldb(bundle: &mut Bundle, client: &Client) {
         let text = statement.text.trim_end_matches(';').trim();
         let name = format!("ksqldb/{}.json", text.replace(' ', "-").to_ascii_lowercase());
         let session = Session::default();
-        match within(KSQLDB_LIMIT, client.execute(&statement, &session)).await {
+        match within(KSQLDB_LIMIT, Box::pin(client.execute(&statement, &session))).await {
             Ok(entities) => {
                 let bodies: Vec<Value> = entities.iter().map(|entity| json!(entity.body())).collect();
                 bundle.add_json(&name, &format!("what ksqlDB answers to `{text}`"), json!(bodies));

@@ -39,7 +39,7 @@ pub(super) async fn add_versions(bundle: &mut Bundle, project: Option<&Project>)
         "engine": project.map(|project| project.kind.to_string()),
     });
     if project.is_some_and(|project| project.kind == EngineKind::Docker) {
-        let facts = async { Connection::open().await?.facts().await };
+        let facts = Box::pin(async { Connection::open().await?.facts().await });
         match within(PIECE_LIMIT, facts).await {
             Ok(facts) => {
                 versions["docker"] = json!({
@@ -91,10 +91,10 @@ pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
 
 /// What `osqdemo doctor` says.
 pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
-    let checks = async {
+    let checks = Box::pin(async {
         let observed = project.engine.observe().await;
         doctor::checks(project, project.kind, &project.remembered, observed).await
-    };
+    });
     match within(PIECE_LIMIT, checks).await {
         Ok(checks) => bundle.add_json(
             "doctor.json",
@@ -107,11 +107,11 @@ pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
 
 /// What `osqdemo up` would do now.
 pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
-    let plan = async {
+    let plan = Box::pin(async {
         let wanted = project.wanted(&Request::default()).await?;
         let observed = wanted.engine.observe().await?;
         Result::Ok(Plan::make(&wanted.desired, &observed))
-    };
+    });
     let what = "what `osqdemo up` would do now, and why";
     match within(PIECE_LIMIT, plan).await {
         Ok(plan) if plan.is_empty() => bundle.add_text("plan.txt", what, "nothing to do\n"),
