@@ -23,6 +23,7 @@
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints |
+//! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
 //! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
 //!
@@ -37,6 +38,7 @@
 //! - No wait without a deadline, a probe and a reason; clean-up has a limit of its own.
 //! - A failure shows its cause before anything is taken back.
 
+pub mod bundle;
 pub mod cli;
 pub mod commands;
 pub mod doctor;
@@ -58,6 +60,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod stack;
 pub mod state;
+pub mod tar;
 
 use clap::Parser;
 use tokio::runtime;

@@ -52,6 +52,7 @@ fn help() {
       scenario     Run a scenario and verify its result
       doctor       Check whether this machine can run the stack
       smoke        Check, start, verify and stop the whole stack in one run, for CI
+      bundle       Write everything that a report of a failure needs into one file, without secrets
       open         Print the address of the user interface and open it in a browser
       serve        Run one service of the platform in the foreground
       completions  Print the completion script of a shell
@@ -243,7 +244,7 @@ fn a_service_that_is_never_healthy() {
       last answer: still starting
       what ksqldb-server wrote last:
         INFO fake service started
-    hint: `osqdemo logs ksqldb-server` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look
+    hint: `osqdemo logs ksqldb-server` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; `osqdemo bundle` writes everything for a report
     stopping what this run started
     ");
     assert_snapshot!(world.run(&["ps"]), @r"
@@ -287,7 +288,7 @@ fn a_service_that_ends_at_once_can_be_kept() {
       what broker wrote last:
         INFO fake service started
         ERROR told to end
-    hint: `osqdemo logs broker` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look
+    hint: `osqdemo logs broker` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; `osqdemo bundle` writes everything for a report
     left as it is (`--keep`); `osqdemo down` stops it
     ");
     assert_snapshot!(world.run(&["ps"]), @r"
@@ -614,7 +615,7 @@ fn wait_for_services() {
       last answer: still starting
       what host1 wrote last:
         INFO fake service started
-    hint: `osqdemo logs host1` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look
+    hint: `osqdemo logs host1` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; `osqdemo bundle` writes everything for a report
     ");
 }
 

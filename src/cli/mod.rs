@@ -94,6 +94,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Check, start, verify and stop the whole stack in one run, for CI.
     Smoke(SmokeArgs),
+    /// Write everything that a report of a failure needs into one file, without secrets.
+    Bundle(BundleArgs),
     /// Print the address of the user interface and open it in a browser.
     Open(OpenArgs),
     /// Run one service of the platform in the foreground.
@@ -401,6 +403,17 @@ pub struct SmokeArgs {
     /// Also write a report with every service, statement and stage: `junit=FILE`.
     #[arg(long, value_name = "FORMAT=FILE")]
     pub report: Option<String>,
+    /// When something fails, write what `osqdemo bundle` writes into this file before everything is stopped.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// `osqdemo bundle`.
+#[derive(Debug, Args)]
+pub struct BundleArgs {
+    /// The file: a tar archive. By default `osqdemo-bundle-PROJECT-TIME.tar` in this folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `osqdemo open`.

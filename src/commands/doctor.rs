@@ -6,11 +6,12 @@ use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, StackChoice, parse_ports};
-use crate::doctor::{self, Status};
+use crate::doctor::{self, Check, Status};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
+use crate::state::Remembered;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{}", match failed { 1 => "1 check failed".to_owned(), failed => format!("{failed} checks failed") })]
@@ -40,15 +41,7 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     remembered
         .ports
         .extend(parse_ports(&project.stack, &arguments.ports)?);
-    let (folder, stack, remembered) = (&project.folder, &project.stack, &remembered);
-    let checks = match kind {
-        EngineKind::Docker => {
-            // A daemon that does not answer is one of the things to be told.
-            let observed = observed.unwrap_or_else(|_| Observed::nothing());
-            doctor::examine_docker(folder, stack, remembered, &observed).await
-        }
-        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
-    };
+    let checks = checks(&project, kind, &remembered, observed).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();
@@ -69,4 +62,22 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
         0 => Ok(()),
         failed => Err(ChecksFailed { failed }.into()),
     }
+}
+
+/// The checks for an engine.
+pub(super) async fn checks(
+    project: &Project,
+    kind: EngineKind,
+    remembered: &Remembered,
+    observed: Result<Observed>,
+) -> Result<Vec<Check>> {
+    let (folder, stack) = (&project.folder, &project.stack);
+    Ok(match kind {
+        EngineKind::Docker => {
+            // A daemon that does not answer is one of the things to be told.
+            let observed = observed.unwrap_or_else(|_| Observed::nothing());
+            doctor::examine_docker(folder, stack, remembered, &observed).await
+        }
+        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
+    })
 }

@@ -1,6 +1,7 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
 pub mod build;
+pub mod bundle;
 pub mod completions;
 pub mod doctor;
 pub mod down;
@@ -150,6 +151,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
         Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
+        Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,
         Command::Open(arguments) => open::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),

@@ -26,23 +26,7 @@ pub async fn run(context: Context) -> Result<()> {
         );
         context.reporter.emit(Event::Warning { text });
     }
-    let services: Vec<Value> = project
-        .stack
-        .services
-        .iter()
-        .map(|service| as_json(service, &observed))
-        .collect();
-    let document = json!({
-        "schema_version": SCHEMA_VERSION,
-        "project": context.settings.project,
-        "supervisor": match observed.supervisor {
-            SupervisorState::Absent => json!({ "state": "absent" }),
-            SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
-            SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
-            SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
-        },
-        "services": services,
-    });
+    let document = document(&project, &observed);
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = project
             .stack
@@ -52,6 +36,27 @@ pub async fn run(context: Context) -> Result<()> {
             .collect();
         let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
         table::table(&headers, &rows, table::output_width())
+    })
+}
+
+/// The document of the verb.
+pub(super) fn document(project: &Project, observed: &Observed) -> Value {
+    let services: Vec<Value> = project
+        .stack
+        .services
+        .iter()
+        .map(|service| as_json(service, observed))
+        .collect();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "project": project.folder.project,
+        "supervisor": match observed.supervisor {
+            SupervisorState::Absent => json!({ "state": "absent" }),
+            SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
+            SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
+            SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
+        },
+        "services": services,
     })
 }
 

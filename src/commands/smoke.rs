@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, StackArgs, UpArgs};
 use crate::commands::project::Project;
-use crate::commands::{Context, doctor, down, scenario, up};
+use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::Event;
 use crate::exit_code::ExitCode;
@@ -100,6 +100,9 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     let bigfile = ScenarioCommand::Bigfile(bigfile);
     run.phase("scenario", scenario::run(context.clone(), bigfile))
         .await;
+    if let (Some(path), Some(_)) = (&arguments.bundle, &run.first_failure) {
+        run.bundle(path).await;
+    }
     if is_examined {
         run.last_phase("down", Box::pin(down::run(context.clone(), down_arguments())))
             .await;
@@ -127,6 +130,19 @@ impl Run {
         } else {
             self.last_phase(name, work).await;
         }
+    }
+
+    /// Writes everything for a report. That it cannot be written does not change how the run ends.
+    async fn bundle(&self, path: &Path) {
+        let event = match bundle::write(&self.context, path).await {
+            Ok(_) => Event::Note {
+                text: format!("everything for a report is in `{}`", path.display()),
+            },
+            Err(failure) => Event::Warning {
+                text: failure.to_string(),
+            },
+        };
+        self.context.reporter.emit(event);
     }
 
     /// Runs a phase whatever happened before.

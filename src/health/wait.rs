@@ -133,7 +133,8 @@ fn hints(service: &ServiceName, log: &str) -> Vec<String> {
         hints.push("free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned());
     }
     hints.push(format!(
-        "`osqdemo logs {service}` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look"
+        "`osqdemo logs {service}` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; \
+         `osqdemo bundle` writes everything for a report"
     ));
     hints
 }

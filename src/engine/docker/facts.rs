@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
 };
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
-use crate::engine::docker::labels;
+use crate::engine::docker::labels::{self, Owner};
+use crate::engine::docker::observe;
 use crate::stack::project::ProjectName;
+use crate::state::ProjectFolder;
 
 /// What a daemon says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +86,21 @@ impl Connection {
             },
             clock_skew_ms: clock.map(|clock| clock.as_millisecond() - now.as_millisecond()),
         })
+    }
+
+    /// Every container of a project, as the daemon describes it, by name.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn inspections(&self, folder: &ProjectFolder) -> Result<BTreeMap<String, Value>, DockerError> {
+        let ids = observe::container_ids(self, &Owner::new(folder)).await?;
+        let found = try_join_all(ids.iter().map(|id| observe::inspect(self, id))).await?;
+        let described = found.into_iter().flatten().filter_map(|inspection| {
+            let name = inspection.name.clone()?;
+            let name = name.trim_start_matches('/').to_owned();
+            Some((name, serde_json::to_value(inspection).ok()?))
+        });
+        Ok(described.collect())
     }
 
     /// The projects that something is left of on the daemon, and how many containers each has: those of a state

@@ -1,6 +1,5 @@
-//! The build context of an image: a tar archive made in memory (POSIX ustar,
-//! <https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>). Owners and times are always the same, so
-//! that the daemon's build cache sees what is the same.
+//! The build context of an image: a tar archive made in memory. Owners and times are always the same, so that the
+//! daemon's build cache sees what is the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::docker::image::SourceError;
 use crate::engine::docker::image::program::Program;
-
-const BLOCK: usize = 512;
+use crate::tar::TarArchive;
 
 /// What an image is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,54 +113,21 @@ impl BuildContext {
 
     /// The archive.
     pub(super) fn archive(&self) -> Result<Vec<u8>, SourceError> {
-        let mut archive = Vec::new();
-        append(&mut archive, "Dockerfile", 0o644, self.dockerfile.as_bytes());
+        let mut archive = TarArchive::default();
+        archive.append("Dockerfile", 0o644, 0, self.dockerfile.as_bytes());
         for file in &self.files {
             match &file.source {
-                Source::Text(text) => append(&mut archive, file.name, file.mode, text.as_bytes()),
+                Source::Text(text) => archive.append(file.name, file.mode, 0, text.as_bytes()),
                 Source::File { path, .. } => {
                     let bytes = fs::read(path).map_err(|source| SourceError::Read {
                         path: path.clone(),
                         source,
                     })?;
-                    append(&mut archive, file.name, file.mode, &bytes);
+                    archive.append(file.name, file.mode, 0, &bytes);
                 }
             }
         }
-        // Two empty blocks end an archive.
-        archive.resize(archive.len() + 2 * BLOCK, 0);
-        Ok(archive)
-    }
-}
-
-/// Appends a file of root's. Names are short and ours, so they fit the header.
-fn append(archive: &mut Vec<u8>, name: &str, mode: u32, bytes: &[u8]) {
-    let mut header = [0_u8; BLOCK];
-    let fields: [(usize, String); 9] = [
-        (0, name.to_owned()),
-        (100, format!("{mode:07o}")),
-        (108, format!("{:07o}", 0)),
-        (116, format!("{:07o}", 0)),
-        (124, format!("{:011o}", bytes.len())),
-        (136, format!("{:011o}", 0)),
-        // The checksum is computed over the header with blanks in its place.
-        (148, " ".repeat(8)),
-        (156, "0".to_owned()),
-        (257, "ustar\u{0}00".to_owned()),
-    ];
-    for (offset, text) in fields {
-        place(&mut header, offset, &text);
-    }
-    let checksum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    place(&mut header, 148, &format!("{checksum:06o}\u{0} "));
-    archive.extend_from_slice(&header);
-    archive.extend_from_slice(bytes);
-    archive.resize(archive.len().next_multiple_of(BLOCK), 0);
-}
-
-fn place(header: &mut [u8; BLOCK], offset: usize, text: &str) {
-    for (place, byte) in header.iter_mut().skip(offset).zip(text.bytes()) {
-        *place = byte;
+        Ok(archive.finish())
     }
 }
 

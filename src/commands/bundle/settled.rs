@@ -1,0 +1,140 @@
+//! The pieces of a bundle that are there whether the stack runs or not: versions, files, checks, the plan.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+use crate::commands::bundle::{PIECE_LIMIT, within};
+use crate::commands::project::Project;
+use crate::commands::request::{EngineKind, Request};
+use crate::commands::{Context, doctor};
+use crate::engine::docker::Connection;
+use crate::error::Result;
+use crate::events::SCHEMA_VERSION;
+use crate::plan::Plan;
+use crate::state::ProjectFolder;
+
+/// How much of a file is read, in bytes. Ours are far smaller.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// The files of a host that say what it runs, below the host's folder.
+const HOST_FILES: &[&str] = &[
+    "init.json",
+    "osquery/osqueryd.flags",
+    "osquery/osquery_confluent_config.json",
+    "osquery/extensions.load",
+];
+
+/// The versions of all that takes part.
+pub(super) async fn add_versions(bundle: &mut Bundle, project: Option<&Project>) {
+    let system = rustix::system::uname();
+    let mut versions = json!({
+        "osqdemo": env!("CARGO_PKG_VERSION"),
+        "system": system.sysname().to_string_lossy(),
+        "kernel": system.release().to_string_lossy(),
+        "machine": system.machine().to_string_lossy(),
+        "engine": project.map(|project| project.kind.to_string()),
+    });
+    if project.is_some_and(|project| project.kind == EngineKind::Docker) {
+        let facts = Box::pin(async { Connection::open().await?.facts().await });
+        match within(PIECE_LIMIT, facts).await {
+            Ok(facts) => {
+                versions["docker"] = json!({
+                    "version": facts.version,
+                    "api_version": facts.api_version,
+                    "architecture": facts.architecture,
+                    "memory_bytes": facts.memory,
+                });
+            }
+            Err(reason) => bundle.miss("versions.json (docker)", &reason),
+        }
+    }
+    bundle.add_json("versions.json", "the versions of all that takes part", versions);
+}
+
+/// What the project keeps in files.
+pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
+    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+    add_file(
+        bundle,
+        "project/project.json",
+        "what the project remembers between runs",
+        &folder.remembered_file(),
+    );
+    add_file(
+        bundle,
+        "project/services.json",
+        "what the supervisor wrote about itself and its services",
+        &folder.services_file(),
+    );
+    let hosts = std::fs::read_dir(folder.root().join("hosts"))
+        .into_iter()
+        .flatten();
+    let mut hosts: Vec<String> = hosts
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    hosts.sort();
+    if hosts.is_empty() {
+        bundle.miss("hosts", "no host has a folder on this machine");
+    }
+    for host in hosts {
+        for file in HOST_FILES {
+            let path = folder.root().join("hosts").join(&host).join(file);
+            let name = format!("hosts/{host}/{}", file.trim_start_matches("osquery/"));
+            add_file(bundle, &name, &format!("what {host} runs"), &path);
+        }
+    }
+}
+
+/// What `osqdemo doctor` says.
+pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
+    let checks = Box::pin(async {
+        let observed = project.engine.observe().await;
+        doctor::checks(project, project.kind, &project.remembered, observed).await
+    });
+    match within(PIECE_LIMIT, checks).await {
+        Ok(checks) => bundle.add_json(
+            "doctor.json",
+            "whether this machine can run the stack",
+            json!({ "schema_version": SCHEMA_VERSION, "checks": checks }),
+        ),
+        Err(reason) => bundle.miss("doctor.json", &reason),
+    }
+}
+
+/// What `osqdemo up` would do now.
+pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
+    let plan = Box::pin(async {
+        let wanted = project.wanted(&Request::default()).await?;
+        let observed = wanted.engine.observe().await?;
+        Result::Ok(Plan::make(&wanted.desired, &observed))
+    });
+    let what = "what `osqdemo up` would do now, and why";
+    match within(PIECE_LIMIT, plan).await {
+        Ok(plan) if plan.is_empty() => bundle.add_text("plan.txt", what, "nothing to do\n"),
+        Ok(plan) => bundle.add_text("plan.txt", what, &plan.to_string()),
+        Err(reason) => bundle.miss("plan.txt", &reason),
+    }
+}
+
+fn add_file(bundle: &mut Bundle, name: &str, what: &str, path: &Path) {
+    let text = match read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return bundle.miss(name, "there is none"),
+        Err(error) => return bundle.miss(name, &error.to_string()),
+    };
+    // The structure of a document tells more secrets than its text does.
+    match serde_json::from_str::<Value>(&text) {
+        Ok(document) => bundle.add_json(name, what, document),
+        Err(_) => bundle.add_text(name, what, &text),
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
