@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use osqdemo::stack::Endpoints;
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The binary under measurement.
@@ -61,11 +62,22 @@ impl BenchStack {
         Ok(self.run(&arguments)?.1)
     }
 
-    /// Where its clients connect.
+    /// Where its clients connect, as `ps` tells.
     pub(crate) fn endpoints(&self) -> Result<Endpoints> {
-        let file = self.home.path().join("bench").join("endpoints.json");
-        let text = std::fs::read(&file).with_context(|| format!("failed to read `{}`", file.display()))?;
-        Ok(serde_json::from_slice(&text)?)
+        let (output, _) = self.run(&["--json", "ps"])?;
+        let document: Value = serde_json::from_slice(&output.stdout)?;
+        let address = |name: &str| {
+            let services = document["services"].as_array();
+            let service = services.and_then(|services| services.iter().find(|one| one["service"] == name));
+            let address = service.and_then(|service| service["address"].as_str());
+            address
+                .map(str::to_owned)
+                .with_context(|| format!("`ps` tells no address of {name}"))
+        };
+        Ok(Endpoints {
+            bootstrap_servers: address("broker")?,
+            ksqldb_url: address("ksqldb-server")?,
+        })
     }
 }
 
