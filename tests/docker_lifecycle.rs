@@ -256,7 +256,8 @@ fn a_service_that_cannot_run_is_reported_with_its_log() {
     assert_eq!(output.status.code(), Some(13), "{stderr}");
     assert!(stderr.contains("error: broker ended after"), "{stderr}");
     assert!(stderr.contains("catalog.json"), "{stderr}");
-    assert!(stderr.contains("hint: `osqdemo logs broker`"), "{stderr}");
+    let hint = format!("hint: `osqdemo -p {} logs broker`", stack.project);
+    assert!(stderr.contains(&hint), "{stderr}");
     stack.assert_nothing_runs();
     let (stdout, _) = stack.succeed(&["logs", "broker"]);
     assert!(stdout.contains("catalog.json"), "{stdout}");
