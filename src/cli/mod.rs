@@ -194,7 +194,8 @@ pub struct UpArgs {
     /// that runs in containers only.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// Publish a service on another port; `0` picks a free one. Remembered by the project.
+    /// Publish a service on this port, which is an error when it is taken; `0` is any free one. Remembered by the
+    /// project. Without it the service gets its usual port, or another one when that is taken.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
     /// Which osqueryd the hosts run: `auto`, `builtin` (the built-in agent), or a path: natively of an osqueryd, in
@@ -365,7 +366,7 @@ pub struct DoctorArgs {
     /// The engine to check for: `native` or `docker`; that of the project by default.
     #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
     pub engine: Option<String>,
-    /// Check another port of a service than the usual one.
+    /// Check this port for a service, as `osqdemo up` would ask for it.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
 }
@@ -385,7 +386,7 @@ pub struct SmokeArgs {
     /// How long all services together may take to become healthy, as of `osqdemo up`.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// Publish a service on another port; `0` picks a free one.
+    /// Publish a service on this port, as of `osqdemo up`.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
     /// Which osqueryd the hosts run, as of `osqdemo up`.

@@ -9,18 +9,19 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cli::UpArgs;
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, Request, StackChoice, parse_ports, usual_limit};
+use crate::commands::request::{EngineKind, PortsRequest, Request, StackChoice, parse_ports, usual_limit};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
-use crate::error::{Diagnose, Result};
+use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
+use crate::ports::PortError;
 use crate::report::duration;
 use crate::settings::{Format, parse_duration};
 use crate::stack::{ServiceName, Stack};
@@ -65,8 +66,9 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let wanted = project.wanted(&request(&context, &project, &arguments)?).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
-    preflight(&project.folder, &plan, &wanted.desired, &observed)?;
+    preflight(&project.folder, &plan, &wanted.ports)?;
     check_memory(&context, &project.stack, &wanted, &plan)?;
+    tell_ports(&context, &wanted);
     let plan = match images::provide_before_plan(&context, &wanted).await? {
         ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
         ImagesChanged::No => plan,
@@ -93,6 +95,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     match result {
         Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
         Err(failure) => {
+            let failure = cause_of(&context, &wanted, &execution.begun(), failure).await;
             // The cause first, then what is done about it.
             context.reporter.failure(&failure);
             if arguments.keep {
@@ -108,11 +111,32 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
 fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<Request> {
     Ok(Request {
         engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
-        ports: parse_ports(&project.stack, &arguments.ports)?,
+        ports: PortsRequest::Choose(parse_ports(&project.stack, &arguments.ports)?),
         osqueryd: arguments.osqueryd.clone(),
         osquery_sha256: arguments.osquery_sha256.clone(),
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
+}
+
+/// A service whose port was taken after it was chosen fails in ways that differ from engine to engine. Who has the
+/// port is worth more.
+async fn cause_of(context: &Context, wanted: &Wanted, begun: &Begun, failure: Failure) -> Failure {
+    if failure.diagnosis().exit_code() != ExitCode::Start {
+        return failure;
+    }
+    let Ok(observed) = wanted.engine.observe().await else {
+        return failure;
+    };
+    match wanted.ports.lost(&begun.services, &observed).await {
+        Some(blocked) => {
+            context.reporter.emit(Event::Detail {
+                text: failure.to_string(),
+            });
+            let home = context.settings.home.clone();
+            PortError::Taken { blocked, home }.into()
+        }
+        None => failure,
+    }
 }
 
 /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before
@@ -132,6 +156,7 @@ fn check_memory(context: &Context, stack: &Stack, wanted: &Wanted, plan: &Plan) 
 
 async fn dry_run(context: &Context, project: &Project, request: &Request) -> Result<()> {
     let wanted = project.wanted(request).await?;
+    tell_ports(context, &wanted);
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
     let operations: Vec<_> = plan
@@ -239,6 +264,15 @@ fn tell(context: &Context, text: &str) {
     context.reporter.emit(Event::Note {
         text: text.to_owned(),
     });
+}
+
+/// Which services get other ports than they would have, and why.
+fn tell_ports(context: &Context, wanted: &Wanted) {
+    for moved in wanted.ports.moved() {
+        context.reporter.emit(Event::Warning {
+            text: moved.to_string(),
+        });
+    }
 }
 
 /// When the hosts are less than they should be, that is told, and told only when something changes.

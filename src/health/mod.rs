@@ -95,7 +95,7 @@ impl Prober for FakeProber {
         Box::pin(async {
             match FakeEngine::behaviour(&target.service) {
                 Behaviour::Sound => {}
-                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
+                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails | Behaviour::LosesPort => {
                     last.set("still starting");
                     std::future::pending::<()>().await;
                 }

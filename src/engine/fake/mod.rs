@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,8 @@ pub struct FakeEngine {
     folder: ProjectFolder,
     /// Operations run at the same time, and each changes the one file.
     change: tokio::sync::Mutex<()>,
+    /// What took the ports of services while they started.
+    thieves: Mutex<Vec<TcpListener>>,
 }
 
 /// How a fake service behaves.
@@ -43,6 +47,8 @@ pub enum Behaviour {
     Sound,
     /// It cannot be started.
     StartFails,
+    /// Somebody takes its port before it listens.
+    LosesPort,
     /// It starts and ends.
     Exits,
     /// It starts and never becomes healthy.
@@ -80,6 +86,7 @@ impl FakeEngine {
         Self {
             folder,
             change: tokio::sync::Mutex::new(()),
+            thieves: Mutex::default(),
         }
     }
 
@@ -91,6 +98,7 @@ impl FakeEngine {
             .find(|(name, _)| *name == service.as_str())
             .map_or(Behaviour::Sound, |(_, behaviour)| match behaviour {
                 "start-fails" => Behaviour::StartFails,
+                "loses-port" => Behaviour::LosesPort,
                 "exits" => Behaviour::Exits,
                 "never-healthy" => Behaviour::NeverHealthy,
                 _ => Behaviour::Sound,
@@ -126,7 +134,14 @@ impl FakeEngine {
 
     async fn start_service(&self, spec: &ServiceSpec) -> Result<()> {
         let behaviour = Self::behaviour(&spec.name);
-        if behaviour == Behaviour::StartFails {
+        if behaviour == Behaviour::LosesPort
+            && let Some(port) = spec.port
+            && let Ok(listener) = TcpListener::bind(("127.0.0.1", port))
+        {
+            let mut thieves = self.thieves.lock().unwrap_or_else(PoisonError::into_inner);
+            thieves.push(listener);
+        }
+        if matches!(behaviour, Behaviour::StartFails | Behaviour::LosesPort) {
             return Err(FakeError::Start {
                 service: spec.name.clone(),
             }
