@@ -448,7 +448,25 @@ fn a_default_port_in_use_makes_way() {
     assert!(!world.project().exists(), "nothing is remembered");
     let shown = world.run(&up);
     let name = fs::read_to_string("/proc/self/comm").expect("our name");
-    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @"");
+    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    warning: port [PORT] of broker is in use by process [PID] (`[NAME]`): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host1: starting (not running)
+    host1: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: healthy ([TIME])
+    up: 4 services are healthy ([TIME])
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
     let picked = broker(&world);
     assert_eq!(
         told,
@@ -506,7 +524,18 @@ fn a_default_port_of_another_up_makes_way() {
     let shown = world.run(&[&["-p", "second"], &up[..], &["--dry-run"]].concat());
     signal(first.id(), Signal::INT);
     first.wait_with_output().expect("it ends");
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r"
+    exit code: 0
+    ----- stdout -----
+    1. start the supervisor (not running)
+    2. start broker (not running), after 1
+    3. start ksqldb-server (not running), after 1, 2
+    4. start host1 (not running), after 1, 2
+    5. start host2 (not running), after 1, 2
+    ----- stderr -----
+    warning: port [PORT] of broker is in use by an `up` of another project (process [PID]): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    warning: port [PORT] of ksqldb-server is in use by an `up` of another project (process [PID]): ksqldb-server gets port [PORT], remembered by this project; `--port ksqldb-server=[PORT]` insists
+    ");
     let shown = world.run(&[&["-p", "second"], &up[..], &["--dry-run"]].concat());
     assert!(!shown.contains("warning"), "{shown}");
 }
@@ -518,7 +547,16 @@ fn a_port_that_is_lost_while_its_service_starts() {
     let file = world.stack_file(broker, ksqldb);
     let lost = ("OSQDEMO_FAKE", "broker=loses-port");
     let up = ["up", "--engine", "fake", "--stack-file", &file];
-    assert_snapshot!(world.run_with(lost, &up), @"");
+    assert_snapshot!(world.run_with(lost, &up), @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    broker: starting (not running)
+    broker: failed: failed to start broker: its program cannot be started: told to fail ([TIME])
+    error: port [PORT] of broker is in use by process [PID] (`osqdemo`)
+    hint: `osqdemo up` picks another port
+    stopping what this run started
+    ");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub enum Holder {
     },
     /// A container, through whatever process its engine uses for that.
     Container(Publisher),
-    /// Another `osqdemo up`, which has chosen it.
+    /// An `up` of another project, which has chosen it.
     Up {
         /// Its process, when we may know it.
         pid: Option<u32>,
@@ -124,8 +124,8 @@ impl fmt::Display for Holder {
             } => write!(formatter, "process {pid} (`{name}`)")?,
             Self::Process { process: None, .. } => formatter.write_str("a process of another user")?,
             Self::Container(publisher) => write!(formatter, "container `{}`", publisher.container)?,
-            Self::Up { pid: Some(pid) } => write!(formatter, "another `osqdemo up` (process {pid})")?,
-            Self::Up { pid: None } => formatter.write_str("another `osqdemo up`")?,
+            Self::Up { pid: Some(pid) } => write!(formatter, "an `up` of another project (process {pid})")?,
+            Self::Up { pid: None } => formatter.write_str("an `up` of another project")?,
         }
         match (self, self.project()) {
             (_, Some(project)) => write!(formatter, " of the osqdemo project `{}`", project.display()),
