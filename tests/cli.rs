@@ -548,13 +548,38 @@ fn a_port_that_is_lost_while_its_service_starts() {
     let lost = ("OSQDEMO_FAKE", "broker=loses-port");
     let up = ["up", "--engine", "fake", "--stack-file", &file];
     assert_snapshot!(world.run_with(lost, &up), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    broker: starting (not running)
+    broker: failed: failed to start broker: its program cannot be started: told to fail ([TIME])
+    stopping what this run started
+    warning: port [PORT] of broker is in use by process [PID] (`osqdemo`): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host1: starting (not running)
+    host1: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: healthy ([TIME])
+    up: 4 services are healthy ([TIME])
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
+    world.run(&["down"]);
+    let port = format!("broker={broker}");
+    let insisting = [&up[..], &["--port", &port]].concat();
+    assert_snapshot!(world.run_with(lost, &insisting), @r"
     exit code: 10
     ----- stdout -----
     ----- stderr -----
     broker: starting (not running)
     broker: failed: failed to start broker: its program cannot be started: told to fail ([TIME])
     error: port [PORT] of broker is in use by process [PID] (`osqdemo`)
-    hint: `osqdemo up` picks another port
+    hint: `--port broker=0` picks a free port, and `osqdemo ps` shows it
     stopping what this run started
     ");
 }

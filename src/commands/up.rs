@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
-use crate::ports::PortError;
+use crate::ports::{Blocked, Insists, PortError};
 use crate::report::duration;
 use crate::settings::{Format, parse_duration};
 use crate::stack::{ServiceName, Stack};
@@ -32,6 +32,17 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
 
 /// The service that the statements are submitted to.
 const STATEMENT_SERVICE: &str = "ksqldb-server";
+
+/// How often `up` begins, when ports are taken by others after it has chosen them.
+const ATTEMPTS: u32 = 3;
+
+/// What came of an attempt.
+enum Attempt {
+    /// Everything is up.
+    Up,
+    /// A port that nobody insists on was taken after it was chosen; what was started is stopped.
+    PortLost,
+}
 
 /// Taking back did not work.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +74,31 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let wanted = project.wanted(&request(&context, &project, &arguments)?).await?;
+    let request = request(&context, &project, &arguments)?;
+    for number in 1..=ATTEMPTS {
+        let attempt = attempt(&context, &project, &request, &arguments, limit, number);
+        if let Attempt::Up = Box::pin(attempt).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn attempt(
+    context: &Context,
+    project: &Project,
+    request: &Request,
+    arguments: &UpArgs,
+    limit: Duration,
+    number: u32,
+) -> Result<Attempt> {
+    let wanted = project.wanted(request).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.ports)?;
-    check_memory(&context, &project.stack, &wanted, &plan)?;
-    tell_ports(&context, &wanted);
-    let plan = match images::provide_before_plan(&context, &wanted).await? {
+    check_memory(context, &project.stack, &wanted, &plan)?;
+    tell_ports(context, &wanted);
+    let plan = match images::provide_before_plan(context, &wanted).await? {
         ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
         ImagesChanged::No => plan,
     };
@@ -79,7 +108,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
             text: format!("plan: {line}"),
         });
     }
-    tell_hosts(&context, &wanted, &plan);
+    tell_hosts(context, &wanted, &plan);
 
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine.clone(),
@@ -91,17 +120,31 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         limit,
     });
     let began = Instant::now();
-    let result = execute(&context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
+    let result = execute(context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
     match result {
-        Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
+        Ok(created) => {
+            tell_result(context, &wanted, &plan, created, began.elapsed()).await?;
+            Ok(Attempt::Up)
+        }
         Err(failure) => {
-            let failure = cause_of(&context, &wanted, &execution.begun(), failure).await;
+            let begun = execution.begun();
+            let failure = match lost_port(&wanted, &begun, &failure).await {
+                Some(lost) if lost.insists == Insists::Nobody && number < ATTEMPTS => {
+                    take_back(context, &wanted, &begun).await?;
+                    return Ok(Attempt::PortLost);
+                }
+                Some(blocked) => {
+                    let home = context.settings.home.clone();
+                    PortError::Taken { blocked, home }.into()
+                }
+                None => failure,
+            };
             // The cause first, then what is done about it.
             context.reporter.failure(&failure);
             if arguments.keep {
-                tell(&context, "left as it is (`--keep`); `osqdemo down` stops it");
+                tell(context, "left as it is (`--keep`); `osqdemo down` stops it");
             } else {
-                take_back(&context, &wanted, &execution.begun()).await?;
+                take_back(context, &wanted, &begun).await?;
             }
             Err(failure)
         }
@@ -118,25 +161,14 @@ fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<R
     })
 }
 
-/// A service whose port was taken after it was chosen fails in ways that differ from engine to engine. Who has the
-/// port is worth more.
-async fn cause_of(context: &Context, wanted: &Wanted, begun: &Begun, failure: Failure) -> Failure {
+/// The service whose port was taken after it was chosen, if that is why it could not be started. How that shows
+/// differs from engine to engine; who has the port is worth more.
+async fn lost_port(wanted: &Wanted, begun: &Begun, failure: &Failure) -> Option<Blocked> {
     if failure.diagnosis().exit_code() != ExitCode::Start {
-        return failure;
+        return None;
     }
-    let Ok(observed) = wanted.engine.observe().await else {
-        return failure;
-    };
-    match wanted.ports.lost(&begun.services, &observed).await {
-        Some(blocked) => {
-            context.reporter.emit(Event::Detail {
-                text: failure.to_string(),
-            });
-            let home = context.settings.home.clone();
-            PortError::Taken { blocked, home }.into()
-        }
-        None => failure,
-    }
+    let observed = wanted.engine.observe().await.ok()?;
+    wanted.ports.lost(&begun.services, &observed).await
 }
 
 /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before

@@ -94,8 +94,8 @@ impl Prober for FakeProber {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async {
             match FakeEngine::behaviour(&target.service) {
-                Behaviour::Sound => {}
-                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails | Behaviour::LosesPort => {
+                Behaviour::Sound | Behaviour::LosesPort => {}
+                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
                     last.set("still starting");
                     std::future::pending::<()>().await;
                 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,14 @@ const VARIABLE: &str = "OSQDEMO_FAKE";
 /// How often to look: it costs next to nothing.
 const PACE: Duration = Duration::from_millis(20);
 
+/// What took the port of a service.
+static THIEF: OnceLock<TcpListener> = OnceLock::new();
+
 /// The fake engine of one project.
 pub struct FakeEngine {
     folder: ProjectFolder,
     /// Operations run at the same time, and each changes the one file.
     change: tokio::sync::Mutex<()>,
-    /// What took the ports of services while they started.
-    thieves: Mutex<Vec<TcpListener>>,
 }
 
 /// How a fake service behaves.
@@ -47,7 +48,7 @@ pub enum Behaviour {
     Sound,
     /// It cannot be started.
     StartFails,
-    /// Somebody takes its port before it listens.
+    /// Somebody takes its port before it listens, once.
     LosesPort,
     /// It starts and ends.
     Exits,
@@ -86,7 +87,6 @@ impl FakeEngine {
         Self {
             folder,
             change: tokio::sync::Mutex::new(()),
-            thieves: Mutex::default(),
         }
     }
 
@@ -134,14 +134,13 @@ impl FakeEngine {
 
     async fn start_service(&self, spec: &ServiceSpec) -> Result<()> {
         let behaviour = Self::behaviour(&spec.name);
-        if behaviour == Behaviour::LosesPort
-            && let Some(port) = spec.port
-            && let Ok(listener) = TcpListener::bind(("127.0.0.1", port))
-        {
-            let mut thieves = self.thieves.lock().unwrap_or_else(PoisonError::into_inner);
-            thieves.push(listener);
-        }
-        if matches!(behaviour, Behaviour::StartFails | Behaviour::LosesPort) {
+        let is_robbed = behaviour == Behaviour::LosesPort
+            && THIEF.get().is_none()
+            && spec
+                .port
+                .and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok())
+                .is_some_and(|listener| THIEF.set(listener).is_ok());
+        if is_robbed || behaviour == Behaviour::StartFails {
             return Err(FakeError::Start {
                 service: spec.name.clone(),
             }
