@@ -78,7 +78,7 @@ pub(super) async fn checks(
     };
     let ports = project.choose_ports(kind, asked, &observed).await?;
     Ok(match kind {
-        EngineKind::Docker => doctor::examine_docker(folder, stack, &ports, &observed).await,
+        EngineKind::Docker => Box::pin(doctor::examine_docker(folder, stack, &ports, &observed)).await,
         EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await,
     })
 }

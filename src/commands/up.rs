@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
-use crate::ports::{Blocked, Insists, PortError};
+use crate::ports::{Blocked, Insists, PortTaken};
 use crate::report::duration;
 use crate::settings::{Format, parse_duration};
 use crate::stack::{ServiceName, Stack};
@@ -135,7 +135,7 @@ async fn attempt(
                 }
                 Some(blocked) => {
                     let home = context.settings.home.clone();
-                    PortError::Taken { blocked, home }.into()
+                    PortTaken { blocked, home }.into()
                 }
                 None => failure,
             };

@@ -13,7 +13,7 @@ use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, Plan};
-use crate::ports::{PortError, Ports, is_ours};
+use crate::ports::{PortTaken, Ports, is_ours};
 use crate::stack::{ServiceName, Stack};
 use crate::state::ProjectFolder;
 
@@ -115,7 +115,7 @@ pub fn preflight(folder: &ProjectFolder, plan: &Plan, ports: &Ports) -> Result<(
     }
     let mut blocked = ports.blocked().iter();
     match blocked.find(|blocked| plan.started().any(|service| *service == blocked.service)) {
-        Some(blocked) => Err(PortError::Taken {
+        Some(blocked) => Err(PortTaken {
             blocked: blocked.clone(),
             home: folder.home().to_owned(),
         }

@@ -56,17 +56,29 @@ pub struct Wishes<'a> {
     pub listens: Listens,
 }
 
-/// A service cannot have its port.
+/// A service cannot have the port that is insisted on: somebody else has it.
+#[derive(Debug, thiserror::Error)]
+#[error("port {} of {} is {}", blocked.port, blocked.service, blocked.obstacle)]
+pub struct PortTaken {
+    /// The service, its port and who is in the way.
+    pub blocked: Blocked,
+    /// The folder of our projects.
+    pub home: PathBuf,
+}
+
+impl Diagnose for PortTaken {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Preflight
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![self.blocked.hint(&self.home)]
+    }
+}
+
+/// There is no port for a service.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// Somebody else has it.
-    #[error("port {} of {} is {}", blocked.port, blocked.service, blocked.obstacle)]
-    Taken {
-        /// The service, its port and who is in the way.
-        blocked: Blocked,
-        /// The folder of our projects.
-        home: PathBuf,
-    },
     /// Two services cannot have one port.
     #[error("services `{first}` and `{second}` cannot both have port {port}")]
     Same {
@@ -92,14 +104,13 @@ pub enum PortError {
 impl Diagnose for PortError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Taken { .. } | Self::NoneFree { .. } => ExitCode::Preflight,
+            Self::NoneFree { .. } => ExitCode::Preflight,
             Self::Same { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Taken { blocked, home } => vec![blocked.hint(home)],
             Self::Same { .. } => Vec::new(),
             Self::NoneFree { service, .. } => vec![format!("choose one with `--port {service}=PORT`")],
         }
