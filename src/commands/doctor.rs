@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::cli::DoctorArgs;
+use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, StackChoice, parse_ports};
@@ -32,14 +32,15 @@ impl Diagnose for ChecksFailed {
 /// # Errors
 /// When a check fails.
 pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
-    let project = Project::open(&context)?.with_stack(StackChoice::of(&arguments.stack)?)?;
-    let kind = match &arguments.engine {
+    let TargetArgs { stack, engine, ports } = arguments.target;
+    let project = Project::open(&context)?.with_stack(StackChoice::of(&stack)?)?;
+    let kind = match &engine {
         Some(name) => EngineKind::parse(name)?,
         None if !project.stack.is_native() => EngineKind::Docker,
         None => project.kind,
     };
     let observed = project.engine.observe().await;
-    let asked = parse_ports(&project.stack, &arguments.ports)?;
+    let asked = parse_ports(&project.stack, &ports)?;
     let checks = checks(&project, kind, &asked, observed).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
