@@ -1,5 +1,6 @@
 //! Tar archives made in memory (POSIX ustar, <https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>):
-//! the build contexts of images, and what `osqdemo bundle` writes. Knows nothing of either.
+//! the build contexts of images, and what `osqdemo bundle` writes. And read: what a daemon copies out of a container.
+//! Knows nothing of these.
 
 const BLOCK: usize = 512;
 
@@ -47,6 +48,33 @@ impl TarArchive {
         self.bytes.resize(self.bytes.len() + 2 * BLOCK, 0);
         self.bytes
     }
+}
+
+/// The plain files of an archive that another program wrote, with their names; what comes after a damage is left out.
+pub fn files(mut archive: &[u8]) -> Vec<(String, &[u8])> {
+    let mut files = Vec::new();
+    while let Some((header, rest)) = archive.split_at_checked(BLOCK) {
+        let text = |range: std::ops::Range<usize>| {
+            let field = header.get(range).unwrap_or_default();
+            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+            String::from_utf8_lossy(field.get(..end).unwrap_or_default()).into_owned()
+        };
+        let Ok(size) = usize::from_str_radix(text(124..136).trim(), 8) else {
+            break;
+        };
+        let Some(content) = rest.get(..size) else { break };
+        if matches!(header.get(156), Some(b'0' | 0)) {
+            let (name, prefix) = (text(0..100), text(345..500));
+            let name = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}/{name}")
+            };
+            files.push((name, content));
+        }
+        archive = rest.get(size.next_multiple_of(BLOCK)..).unwrap_or_default();
+    }
+    files
 }
 
 /// A name as the header's two fields have it: the folders that do not fit go before.

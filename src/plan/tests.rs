@@ -288,7 +288,10 @@ mod containers {
         let host1 = ServiceName::new("host1");
         if let Some(service) = observed.services.get_mut(&host1) {
             service.state = ServiceState::Exited {
-                exit: Exit::OutOfMemory,
+                exit: Exit::OutOfMemory {
+                    code: 137,
+                    limit: Some(512 << 20),
+                },
             };
         }
         assert_snapshot!(

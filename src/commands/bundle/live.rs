@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::bundle::Bundle;
+use crate::commands::bundle::settled::add_file;
 use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::endpoints_of;
 use crate::commands::project::Project;
@@ -44,7 +45,14 @@ pub(super) async fn add_logs(bundle: &mut Bundle, project: &Project) {
         match within(PIECE_LIMIT, log_end(&*project.engine, &service)).await {
             Ok(text) if text.is_empty() => bundle.miss(&name, "it is empty"),
             Ok(text) => bundle.add_text(&name, &format!("the end of the log of {service}"), &text),
-            Err(reason) => bundle.miss(&name, &reason),
+            Err(reason) => {
+                bundle.miss(&name, &reason);
+                let kept = project.folder.log_file(&service);
+                if kept.exists() {
+                    let what = format!("what was kept of the log of {service} when it was stopped");
+                    add_file(bundle, &format!("logs/{service}.kept.log"), &what, &kept);
+                }
+            }
         }
     }
 }

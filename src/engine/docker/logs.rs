@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How many of the last lines are kept of a container that is removed.
 const KEPT: &str = "5000";
 
+/// How much of them is kept, in bytes.
+const LARGEST_KEPT: usize = 1 << 20;
+
 fn options(tail: &str) -> LogsOptionsBuilder {
     LogsOptionsBuilder::default().stdout(true).stderr(true).tail(tail)
 }
@@ -147,9 +150,15 @@ pub(super) async fn keep(
         return Ok(());
     };
     let container = containers::shown_name(inspection);
-    let Ok(text) = collect(connection, container, options(KEPT).build()).await else {
+    let Ok(mut text) = collect(connection, container, options(KEPT).build()).await else {
         return Ok(());
     };
+    if let Some(surplus) = text.len().checked_sub(LARGEST_KEPT) {
+        // It begins with a whole line.
+        let rest = text.get(surplus..).unwrap_or_default();
+        let begin = rest.iter().position(|byte| *byte == b'\n');
+        text.drain(..begin.map_or(surplus, |begin| surplus + begin + 1));
+    }
     if text.is_empty() || !folder.exists() {
         return Ok(());
     }
