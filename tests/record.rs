@@ -119,10 +119,17 @@ fn down_of_all_is_on_the_record_of_each() {
 #[test]
 fn no_secret_is_on_record() {
     let world = World::new();
+    world.run(&FAKE);
+    // Not a registry's name, which the error repeats.
     let registry = ["--registry", "https://jay:pl4nt3d@registry.example"];
     world.run(&[&FAKE[..], &registry].concat());
+    assert_eq!(runs(&events(&world.project())), [ended("up", 0), ended("up", 2)]);
     let text = fs::read_to_string(world.project().join("events.jsonl")).expect("the events");
-    assert!(text.contains("https://[redacted]@registry.example"), "{text}");
+    assert_eq!(
+        text.matches("https://[redacted]@registry.example").count(),
+        2,
+        "{text}"
+    );
     assert!(!text.contains("pl4nt3d"), "{text}");
 }
 

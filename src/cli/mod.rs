@@ -36,7 +36,7 @@ fn after_help() -> String {
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
-         BROWSER             what `open` opens the address with; else the desktop's browser, where there is one\n  \
+         BROWSER             what `open` opens the address with; by default the desktop's\n  \
          NO_COLOR            no colours\n",
     );
     text

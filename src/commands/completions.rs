@@ -25,6 +25,10 @@ impl Diagnose for NotWritable {
     fn exit_code(&self) -> ExitCode {
         ExitCode::Usage
     }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["choose a folder that you can write to".to_owned()]
+    }
 }
 
 /// Writes a page for every verb.

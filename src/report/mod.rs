@@ -154,10 +154,11 @@ impl Reporter {
             },
             other => other,
         };
-        self.renderer().event(&event);
+        // What was seen on the display is on record, also when the process is killed right after.
         if let Some(journal) = locked(&self.shared.journal).as_mut() {
             journal.event(&event);
         }
+        self.renderer().event(&event);
         if let Some(recording) = locked(&self.shared.recording).as_mut() {
             recording.push(event);
         }
