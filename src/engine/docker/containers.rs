@@ -214,11 +214,12 @@ pub(super) async fn prove(
         .await
 }
 
-/// Stops a container and removes it; one that is gone is as good.
+/// Stops a container and removes it; one that is gone is as good. What it wrote, up to its end, is kept.
 pub(super) async fn stop_and_remove(
     connection: &Connection,
+    folder: &ProjectFolder,
     inspection: &ContainerInspectResponse,
-) -> Result<(), DockerError> {
+) -> error::Result<()> {
     let id = inspection.id.as_deref().unwrap_or_default();
     let object = format!("container {}", shown_name(inspection));
     let grace = inspection
@@ -231,9 +232,10 @@ pub(super) async fn stop_and_remove(
         .answer_within(grace + STOP_MARGIN, "stop", &object, request)
         .await;
     match stopped {
-        Err(error) if !error.is_done_already() => return Err(error),
+        Err(error) if !error.is_done_already() => return Err(error.into()),
         _ => {}
     }
+    logs::keep(connection, folder, inspection).await?;
     remove(connection, id).await?;
     if let Some(image) = &inspection.image {
         image::remove_replaced(connection, image).await;

@@ -106,8 +106,7 @@ impl DockerEngine {
         if observe::service(&inspection, &self.owner, None).is_none() {
             return Ok(());
         }
-        logs::keep(connection, &self.folder, &inspection).await?;
-        Ok(containers::stop_and_remove(connection, &inspection).await?)
+        containers::stop_and_remove(connection, &self.folder, &inspection).await
     }
 
     async fn close_project(&self) -> Result<()> {
@@ -115,11 +114,11 @@ impl DockerEngine {
         let ids = observe::container_ids(connection, &self.owner).await?;
         let inspections = try_join_all(ids.iter().map(|id| observe::inspect(connection, id))).await?;
         for level in observe::dependents_first(inspections.into_iter().flatten().collect()) {
-            try_join_all(level.iter().map(|inspection| async move {
-                logs::keep(connection, &self.folder, inspection).await?;
-                containers::stop_and_remove(connection, inspection).await?;
-                Result::Ok(())
-            }))
+            try_join_all(
+                level
+                    .iter()
+                    .map(|inspection| containers::stop_and_remove(connection, &self.folder, inspection)),
+            )
             .await?;
         }
         Ok(containers::remove_networks(connection, &self.owner).await?)
