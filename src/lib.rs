@@ -22,7 +22,7 @@
 //! | [`images`] | when an image is pulled, locked, retried: decided without a daemon |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
-//! | [`report`] | the only place that prints |
+//! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
 //! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
