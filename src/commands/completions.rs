@@ -1,59 +1,12 @@
-//! `osqdemo completions` and `osqdemo man`: what a shell and `man` are told of the command line. What is hidden there
-//! is hidden here, too.
-
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+//! `osqdemo completions`: the completion script of a shell, on standard output. It offers nothing that is hidden.
 
 use clap::{Command, CommandFactory};
 
-use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::cli::{Cli, CompletionsArgs};
 use crate::commands::Context;
-use crate::error::{Diagnose, Result};
-use crate::events::Event;
-use crate::exit_code::ExitCode;
+use crate::error::Result;
 
-/// The pages cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to write the manual into `{}`: {source}", folder.display())]
-struct NotWritable {
-    folder: PathBuf,
-    source: io::Error,
-}
-
-impl Diagnose for NotWritable {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["choose a folder that you can write to".to_owned()]
-    }
-}
-
-/// Writes a page for every verb.
-///
-/// # Errors
-/// When the folder cannot be made or written to.
-pub fn man(context: &Context, arguments: ManArgs) -> Result<()> {
-    let folder = arguments.folder;
-    fs::create_dir_all(&folder)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))
-        .map_err(|source| NotWritable {
-            folder: folder.clone(),
-            source,
-        })?;
-    context.reporter.emit(Event::Note {
-        text: format!(
-            "the manual is in `{}`: `man -l {}`",
-            folder.display(),
-            folder.join("osqdemo.1").display()
-        ),
-    });
-    Ok(())
-}
-
-/// Prints the script.
+/// Runs the verb.
 ///
 /// # Errors
 /// When standard output cannot be written.

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod images;
 pub mod ksql;
 pub mod logs;
+pub mod man;
 pub mod open;
 pub mod probe;
 pub mod project;
@@ -175,7 +176,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Open(arguments) => open::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
-        Command::Man(arguments) => completions::man(&context, arguments),
+        Command::Man(arguments) => man::run(&context, arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,
         Command::Supervise(_) => {
             serve::start_log();
