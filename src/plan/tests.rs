@@ -296,7 +296,7 @@ mod containers {
         }
         assert_snapshot!(
             Plan::make(&usual(), &observed),
-            @"1. start host1 (ended unexpectedly: killed by the kernel: it used more memory than its limit)"
+            @"1. start host1 (ended unexpectedly: killed by the kernel: it used more memory than its limit of 512 MiB (exit status 137))"
         );
     }
 
