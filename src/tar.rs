@@ -97,7 +97,52 @@ mod tests {
     use std::fs;
     use std::process::Command;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_archive_is_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..2000),
+            size in "[0-7 ]{0,12}",
+        ) {
+            let mut bytes = bytes;
+            for (place, byte) in bytes.iter_mut().skip(124).zip(size.bytes()) {
+                *place = byte;
+            }
+            files(&bytes);
+        }
+    }
+
+    #[test]
+    fn another_programs_archive_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = format!("{}/{}", "d".repeat(90), "f".repeat(90));
+        for (name, text) in [("a", "short"), (&long, "long"), ("empty", "")] {
+            let path = folder.path().join("etc").join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        let output = Command::new("tar")
+            .arg("-C")
+            .arg(folder.path())
+            .args(["--format=ustar", "--sort=name", "-cf", "-", "etc"])
+            .output()
+            .expect("tar");
+        assert!(output.status.success());
+        let long = format!("etc/{long}");
+        assert_eq!(
+            files(&output.stdout),
+            [
+                ("etc/a".to_owned(), &b"short"[..]),
+                (long, b"long"),
+                ("etc/empty".to_owned(), b""),
+            ]
+        );
+        let cut = output.stdout.get(..1600).expect("enough");
+        assert_eq!(files(cut).len(), 1, "what comes after the damage is left out");
+    }
 
     #[test]
     fn tar_reads_short_and_long_names() {

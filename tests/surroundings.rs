@@ -137,7 +137,7 @@ fn open_hands_the_address_to_a_browser() {
     exit code: 16
     ----- stdout -----
     ----- stderr -----
-    error: project `osqdemo` is not running
+    error: ksqldb-server is not running
     hint: start it with `osqdemo up`
     ");
     world.run(&FAKE);

@@ -9,14 +9,14 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::cli::OpenArgs;
+use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
-use crate::commands::{CommandError, Context};
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
-use crate::stack::{Probe, Service, Stack};
+use crate::stack::{Probe, Service, ServiceName, Stack};
 
 /// How long the program that opens a browser may take: it hands the address on and ends.
 const OPENER_LIMIT: Duration = Duration::from_secs(5);
@@ -28,11 +28,16 @@ enum OpenError {
     NoInterface,
     #[error("service `{service}` has no page to look at")]
     NoPage { service: String },
+    #[error("{service} is not running")]
+    NotRunning { service: ServiceName },
 }
 
 impl Diagnose for OpenError {
     fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
+        match self {
+            Self::NoInterface | Self::NoPage { .. } => ExitCode::Usage,
+            Self::NotRunning { .. } => ExitCode::NotRunning,
+        }
     }
 
     fn hints(&self) -> Vec<String> {
@@ -41,6 +46,7 @@ impl Diagnose for OpenError {
                 "stack `confluent` has Control Center; `osqdemo ksql` is a prompt for every stack".to_owned(),
             ],
             Self::NoPage { .. } => Vec::new(),
+            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
         }
     }
 }
@@ -58,8 +64,8 @@ pub async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
         .get(&service.name)
         .filter(|seen| matches!(seen.state, ServiceState::Running { .. }))
         .and_then(|seen| seen.port)
-        .ok_or_else(|| CommandError::NotRunning {
-            project: context.settings.project.clone(),
+        .ok_or_else(|| OpenError::NotRunning {
+            service: service.name.clone(),
         })?;
     let url = format!("http://127.0.0.1:{port}/");
     let document = json!({ "schema_version": SCHEMA_VERSION, "service": service.name, "url": url });

@@ -5,7 +5,7 @@
 
 pub mod docker;
 pub mod fake;
-mod log_file;
+pub mod log_file;
 pub mod native;
 
 use std::path::PathBuf;

@@ -10,11 +10,11 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::engine::Follow;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{containers, observe};
+use crate::engine::{Follow, log_file};
 use crate::plan::ServiceState;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder};
@@ -153,12 +153,7 @@ pub(super) async fn keep(
     let Ok(mut text) = collect(connection, container, options(KEPT).build()).await else {
         return Ok(());
     };
-    if let Some(surplus) = text.len().checked_sub(LARGEST_KEPT) {
-        // It begins with a whole line.
-        let rest = text.get(surplus..).unwrap_or_default();
-        let begin = rest.iter().position(|byte| *byte == b'\n');
-        text.drain(..begin.map_or(surplus, |begin| surplus + begin + 1));
-    }
+    log_file::cut_to_end(&mut text, LARGEST_KEPT);
     if text.is_empty() || !folder.exists() {
         return Ok(());
     }
