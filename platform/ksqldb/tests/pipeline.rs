@@ -8,6 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::producer::FutureRecord;
 use serde_json::{Value, json};
 use support::{Broker, Push, Server, next_record, produce, value_of};
+use tokio::task::JoinSet;
 
 const SOURCES: &str = "
     CREATE STREAM processes (name VARCHAR, hostIdentifier VARCHAR, unixTime BIGINT, action VARCHAR,
@@ -393,6 +394,35 @@ async fn partitions_that_are_added_are_read() {
     broker.producer().send(record, support::DEADLINE).await.unwrap();
     let reader = broker.reader("SEEN");
     assert_eq!(value_of(&next_record(&reader).await), json!({"V": 7}));
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_is_room_for_a_hundred_push_queries_also_at_once() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    declare(&server).await;
+    let client = reqwest::Client::new();
+    let mut asked = JoinSet::new();
+    for _ in 0..110 {
+        let body = json!({"ksql": "SELECT * FROM processes EMIT CHANGES;"}).to_string();
+        asked.spawn(client.post(server.url("/query")).body(body).send());
+    }
+    let mut running = Vec::new();
+    let mut refused = 0;
+    while let Some(answer) = asked.join_next().await {
+        let answer = answer.unwrap().unwrap();
+        if answer.status().is_success() {
+            running.push(answer);
+        } else {
+            let error: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            assert_eq!(error["error_code"], 40003, "{error}");
+            refused += 1;
+        }
+    }
+    assert_eq!((running.len(), refused), (100, 10));
+    drop(running);
     server.stop().await;
     broker.stop().await;
 }
