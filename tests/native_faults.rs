@@ -108,6 +108,19 @@ fn on_a_disk_of(size: &str, folder: &Path, script: &str) -> String {
 }
 
 #[test]
+fn a_state_folder_out_of_reach_is_not_taken_for_an_empty_one() {
+    let world = World::new();
+    let file = world.home().join("file");
+    fs::write(&file, "").expect("a file");
+    let output = world
+        .command(&["down", "--volumes"])
+        .env("OSQDEMO_HOME", &file)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
+}
+
+#[test]
 fn a_disk_that_is_full_before() {
     let world = World::new();
     let text = on_a_disk_of("8m", world.home(), "\"$OSQDEMO\" up; echo exit $?; ls -A home");
@@ -133,7 +146,14 @@ fn a_disk_that_fills_up() {
                   \"$OSQDEMO\" ps; echo ps $?; \"$OSQDEMO\" down; echo down $?; \
                   rm filler; \"$OSQDEMO\" up; echo up again $?; \"$OSQDEMO\" down --volumes; echo end $?; ls -A home";
     let text = on_a_disk_of("400m", folder, script);
-    for told in ["up 0\n", "restart 0\n", "ps 0\n", "down 0\n", "up again 0\n", "end 0\n"] {
+    for told in [
+        "up 0\n",
+        "restart 0\n",
+        "ps 0\n",
+        "down 0\n",
+        "up again 0\n",
+        "end 0\n",
+    ] {
         assert!(text.contains(told), "{told}: {text}");
     }
     let home = format!("OSQDEMO_HOME={}", folder.join("home").display());

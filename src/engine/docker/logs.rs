@@ -150,7 +150,7 @@ pub(super) async fn keep(
     let Ok(text) = collect(connection, container, options(KEPT).build()).await else {
         return Ok(());
     };
-    if text.is_empty() || !folder.exists() {
+    if text.is_empty() || !folder.exists()? {
         return Ok(());
     }
     let path = folder.log_file(&ServiceName::new(service));
