@@ -62,22 +62,21 @@ pub mod stack;
 pub mod state;
 pub mod tar;
 
-use clap::Parser;
 use tokio::runtime;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Typed};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
-use crate::settings::{OutputSettings, Settings};
+use crate::settings::{OutputSettings, Settings, SettingsFile};
 use crate::shutdown::Shutdown;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let (cli, typed) = Cli::read();
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
-    match run(cli, reporter.clone()) {
+    match run(cli, typed, reporter.clone()) {
         Ok(code) => code.into(),
         Err(failure) => {
             let code = failure.diagnosis().exit_code();
@@ -104,8 +103,16 @@ impl Diagnose for ProcessError {
     }
 }
 
-fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
-    let settings = Settings::resolve(&cli.global)?;
+fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failure> {
+    let file = if cli.command.follows_settings_file() {
+        SettingsFile::find(cli.global.config.as_deref())?
+    } else {
+        None
+    };
+    if let Some(file) = &file {
+        cli.fill(file, &typed);
+    }
+    let settings = Settings::resolve(&cli.global, typed, file)?;
     reporter.address(&settings.project);
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {

@@ -89,6 +89,8 @@ pub enum PreflightError {
         needed: u64,
         /// What there is, in MiB.
         there: u64,
+        /// The hungriest service that can be left out, and what that saves, in MiB.
+        saving: Option<(ServiceName, u64)>,
     },
     /// The disk is full.
     #[error("only {free} MiB are free on the disk of `{}`; at least {needed} MiB are needed", folder.display())]
@@ -120,11 +122,11 @@ impl Diagnose for PreflightError {
                     "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
                 )]
             }
-            Self::Memory { .. } => vec![
+            Self::Memory { saving, .. } => saving.iter().map(|(service, saved)| format!("`--without {service}` saves {saved} MiB")).chain([
                 "give the Docker engine more memory (Docker Desktop: Settings, Resources; `colima start --memory 8`)"
                     .to_owned(),
                 "`--stack lite` needs far less".to_owned(),
-            ],
+            ]).collect(),
             Self::DiskFull { .. } => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
             }
@@ -220,6 +222,9 @@ pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<Strin
         return Err(PreflightError::Memory {
             needed: needed_mib,
             there: there_mib,
+            saving: stack
+                .hungriest_optional()
+                .map(|service| (service.name.clone(), service.memory >> 20)),
         });
     }
     let is_tight = needed > there / 4 * 3;

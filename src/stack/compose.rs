@@ -83,7 +83,10 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
         .into_iter()
         .map(|(name, definition)| definition.into_service(name))
         .collect();
-    let stack = Stack { services };
+    let stack = Stack {
+        services,
+        left_out: Vec::new(),
+    };
     check_dependencies(file, &stack)?;
     check_volumes(file, &stack, &volumes)?;
     Ok(stack)

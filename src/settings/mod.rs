@@ -1,15 +1,23 @@
-//! What the command line means: flag, else environment, else default, resolved once and without I/O beyond
-//! the environment. Commands see these values, never the strings that were typed.
+//! What the command line means. An option on it wins over the environment, that over the settings file, that over what
+//! the project remembers, and that over the default: the file is what the user wrote down on purpose, and what is
+//! remembered is only what was asked for last. Commands see these values, never the strings that were typed.
+
+mod file;
+pub mod key;
+mod schema;
 
 use std::env;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::GlobalArgs;
+use crate::cli::{GlobalArgs, Typed};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::stack::project::{InvalidProjectName, ProjectName};
+
+pub use file::{FileError, SettingsFile, StackOrigin};
+pub use schema::schema_text;
 
 /// The settings of every verb.
 #[derive(Debug, Clone)]
@@ -20,6 +28,10 @@ pub struct Settings {
     pub home: PathBuf,
     /// How to talk to the user.
     pub output: OutputSettings,
+    /// What was typed, or stands in the environment.
+    pub typed: Typed,
+    /// The settings file, where there is one and the verb follows it.
+    pub file: Option<SettingsFile>,
 }
 
 /// How to talk to the user.
@@ -98,11 +110,15 @@ impl Diagnose for SettingsError {
 }
 
 impl Settings {
-    /// Resolves the options of every verb.
+    /// Resolves the options of every verb, which were filled in from the file.
     ///
     /// # Errors
     /// When the project's name is not one, or no state folder can be found.
-    pub fn resolve(arguments: &GlobalArgs) -> Result<Self, SettingsError> {
+    pub fn resolve(
+        arguments: &GlobalArgs,
+        typed: Typed,
+        file: Option<SettingsFile>,
+    ) -> Result<Self, SettingsError> {
         Ok(Self {
             project: match &arguments.project {
                 Some(name) => name.parse()?,
@@ -110,7 +126,18 @@ impl Settings {
             },
             home: home()?,
             output: OutputSettings::resolve(arguments),
+            typed,
+            file,
         })
+    }
+
+    /// Whether the stack is the one that the settings file is about.
+    pub fn stack_origin(&self) -> StackOrigin {
+        if self.typed.source("stack").is_some() || self.typed.source("stack-file").is_some() {
+            StackOrigin::ChosenOtherwise
+        } else {
+            StackOrigin::OfTheFile
+        }
     }
 }
 
