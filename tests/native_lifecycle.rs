@@ -75,6 +75,37 @@ fn a_service_that_is_killed_comes_back() {
 }
 
 #[test]
+fn a_host_can_be_left_out_and_brought_back() {
+    let stack = NativeStack::up();
+    let others = || ["broker", "ksqldb-server", "host2"].map(|service| stack.pid(service));
+    let (before, host1) = (others(), stack.pid("host1"));
+    let plan = stack.succeed(&["up", "--without", "host1", "--dry-run"]);
+    assert_eq!(plan, "1. stop host1 (left out by `without`)\n");
+    stack.succeed(&["up", "--without", "host1"]);
+    assert_eq!(others(), before, "the others are left alone");
+    assert_eq!(stack.service("host1", "state"), "left_out");
+    let is_gone = || !std::path::Path::new(&format!("/proc/{host1}")).exists();
+    eventually("host1 is gone", Duration::from_secs(10), is_gone);
+    stack.succeed(&["wait"]);
+    let (again, doctor) = (stack.succeed(&["up", "--dry-run"]), stack.succeed(&["doctor"]));
+    assert_eq!(again, "nothing to do\n", "it is remembered");
+    assert!(doctor.contains("in use by this project"), "{doctor}");
+    let output = stack.world.output(&["exec", "host1", "true"]);
+    assert_eq!(output.status.code(), Some(2));
+    stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
+    let output = stack.world.output(&["scenario", "bigfile", "--host", "host1"]);
+    assert_eq!(output.status.code(), Some(2));
+
+    // After a `down` it still is, until the user says otherwise.
+    stack.succeed(&["down"]);
+    stack.succeed(&["up"]);
+    assert_eq!(stack.service("host1", "state"), "left_out");
+    stack.succeed(&["up", "--without", "none"]);
+    assert_eq!(stack.service("host1", "state"), "running");
+    stack.succeed(&["scenario", "bigfile", "--size", "1M", "--host", "host1"]);
+}
+
+#[test]
 fn restart_replaces_one_service_only() {
     let stack = NativeStack::up();
     let before = ["broker", "ksqldb-server", "host1", "host2"].map(|service| stack.pid(service));

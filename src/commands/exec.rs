@@ -40,7 +40,11 @@ impl Diagnose for NotAHost {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec![format!("the hosts are {}", self.hosts.join(" and "))]
+        match self.hosts.as_slice() {
+            [] => vec!["all hosts are left out; `osqdemo up --without none` brings them back".to_owned()],
+            [host] => vec![format!("the host is {host}")],
+            hosts => vec![format!("the hosts are {}", hosts.join(" and "))],
+        }
     }
 }
 
