@@ -62,6 +62,8 @@ pub mod stack;
 pub mod state;
 pub mod tar;
 
+use std::path::Path;
+
 use tokio::runtime;
 
 use crate::cli::{Cli, Command, Typed};
@@ -105,7 +107,8 @@ impl Diagnose for ProcessError {
 
 fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failure> {
     let file = if cli.command.follows_settings_file() {
-        SettingsFile::find(cli.global.config.as_deref())?
+        let named = cli.global.config.as_deref().filter(|path| !path.is_empty());
+        SettingsFile::find(named.map(Path::new))?
     } else {
         None
     };

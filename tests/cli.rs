@@ -95,6 +95,7 @@ fn help() {
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       NO_COLOR            no colours
+      CI                  progress as lines, also on a terminal
     ----- stderr -----
     ");
 }

@@ -18,6 +18,12 @@ fn up_is_idempotent_and_down_leaves_nothing() {
         "supervisor, broker, ksqlDB and two hosts of three: {processes:#?}"
     );
     let before = stack.ps();
+    let addresses = listening(&processes);
+    assert!(addresses.len() >= 2, "broker and ksqlDB: {addresses:?}");
+    assert!(
+        addresses.iter().all(|address| address.starts_with("0100007F:")),
+        "on 127.0.0.1 only: {addresses:?}"
+    );
 
     let output = stack.world.output(&["up"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -55,6 +61,28 @@ fn up_is_idempotent_and_down_leaves_nothing() {
     stack.succeed(&UP);
     stack.succeed(&["down", "--volumes"]);
     assert!(!stack.world.project().exists(), "and goes with `--volumes`");
+}
+
+/// The TCP addresses that processes listen on, as the kernel writes them.
+fn listening(processes: &[String]) -> Vec<String> {
+    let pids = processes.iter().filter_map(|process| process.split_once(':'));
+    let files = pids.flat_map(|(pid, _)| fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten());
+    let sockets: Vec<String> = files
+        .filter_map(|file| Some(fs::read_link(file.ok()?.path()).ok()?.display().to_string()))
+        .collect();
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .flat_map(|table| {
+            let table = fs::read_to_string(table).unwrap_or_default();
+            table.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let is_ours = sockets.contains(&format!("socket:[{}]", fields.get(9)?));
+            (is_ours && fields.get(3) == Some(&"0A"))
+                .then(|| fields.get(1).copied().unwrap_or_default().to_owned())
+        })
+        .collect()
 }
 
 #[test]

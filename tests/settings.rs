@@ -194,6 +194,16 @@ fn a_wrong_file_is_told() {
     error: `osqdemo.toml` line 1 column 12: `without`: there is no service `control-center` to leave out
     hint: the services are `broker`, `ksqldb-server`, `host1`, `host2`
     ");
+    let output = world
+        .command(&["ps"])
+        .env("OSQDEMO_CONFIG", "")
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success(),
+        "an empty variable is none: {}",
+        world.shown(&output)
+    );
     assert_snapshot!(world.run(&["--config", "/nowhere/osqdemo.toml", "ps"]), @r"
     exit code: 2
     ----- stdout -----

@@ -8,6 +8,7 @@ mod scenario;
 mod serve;
 mod typed;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -52,7 +53,8 @@ fn after_help() -> String {
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
-         NO_COLOR            no colours\n",
+         NO_COLOR            no colours\n  \
+         CI                  progress as lines, also on a terminal\n",
     );
     text
 }
@@ -66,7 +68,7 @@ pub struct GlobalArgs {
     pub project: Option<String>,
     /// The settings file; by default `osqdemo.toml` in the current folder, if it is there.
     #[arg(long, global = true, value_name = "FILE", env = "OSQDEMO_CONFIG")]
-    pub config: Option<PathBuf>,
+    pub config: Option<OsString>,
     /// Write data and progress as JSON lines.
     #[arg(long, global = true)]
     pub json: bool,

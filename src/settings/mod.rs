@@ -4,10 +4,10 @@
 
 mod file;
 pub mod key;
+mod output;
 mod schema;
 
 use std::env;
-use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::stack::project::{InvalidProjectName, ProjectName};
 
 pub use file::{FileError, SettingsFile, StackOrigin};
+pub use output::{Colour, Format, OutputSettings, Verbosity};
 pub use schema::schema_text;
 
 /// The settings of every verb.
@@ -32,52 +33,6 @@ pub struct Settings {
     pub typed: Typed,
     /// The settings file, where there is one and the verb follows it.
     pub file: Option<SettingsFile>,
-}
-
-/// How to talk to the user.
-#[derive(Debug, Clone, Copy)]
-pub struct OutputSettings {
-    /// Text or JSON lines.
-    pub format: Format,
-    /// How much to say.
-    pub verbosity: Verbosity,
-    /// Whether progress and errors may carry colours.
-    pub colour: Colour,
-    /// Whether data on standard output may carry colours.
-    pub data_colour: Colour,
-    /// Whether progress is shown on a terminal, where lines can change in place.
-    pub progress_on_terminal: bool,
-}
-
-/// The form of data and progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
-/// How much to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Errors only.
-    Quiet,
-    /// What happens.
-    Normal,
-    /// Why, too.
-    Verbose,
-    /// Everything.
-    Debug,
-}
-
-/// Whether to write colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Escape sequences.
-    Always,
-    /// Plain text.
-    Never,
 }
 
 /// What is wrong with a setting.
@@ -137,37 +92,6 @@ impl Settings {
             StackOrigin::ChosenOtherwise
         } else {
             StackOrigin::OfTheFile
-        }
-    }
-}
-
-impl OutputSettings {
-    /// Resolves how to talk to the user; needed before anything that can fail.
-    pub fn resolve(arguments: &GlobalArgs) -> Self {
-        let colour = |is_terminal: bool| {
-            let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            if is_terminal && wanted {
-                Colour::Always
-            } else {
-                Colour::Never
-            }
-        };
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self {
-            format: if arguments.json {
-                Format::Json
-            } else {
-                Format::Text
-            },
-            verbosity: match (arguments.quiet, arguments.verbose) {
-                (true, _) => Verbosity::Quiet,
-                (false, 0) => Verbosity::Normal,
-                (false, 1) => Verbosity::Verbose,
-                (false, _) => Verbosity::Debug,
-            },
-            colour: colour(stderr().is_terminal()),
-            data_colour: colour(stdout().is_terminal()),
-            progress_on_terminal: stderr().is_terminal() && !is_dumb,
         }
     }
 }

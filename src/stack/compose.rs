@@ -533,6 +533,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_the_embedded_confluent_stack_reports_to_its_vendor() {
+        let stack = Stack::confluent().expect("the embedded stack");
+        for name in ["broker", "ksqldb-server", "control-center"] {
+            let container = stack.service(name).and_then(|service| service.container.as_ref());
+            let environment = &container.expect("a container").environment;
+            let reports = environment
+                .iter()
+                .find(|(name, _)| name.ends_with("CONFLUENT_SUPPORT_METRICS_ENABLE"));
+            let (_, value) = reports.unwrap_or_else(|| panic!("{name} reports"));
+            assert_eq!(value.fill(&|_| None), "false", "{name}");
+        }
+    }
+
+    #[test]
     fn what_only_containers_need_is_checked_too() {
         let with = |line: &str| format!("services:\n{}    {line}\n", service("a", ""));
         let message = error(&with("volumes: [\"/etc:/etc\"]"));
