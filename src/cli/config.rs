@@ -8,7 +8,7 @@ use crate::cli::RunArgs;
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show the settings in force, and where each one comes from.
-    Show(ConfigShowArgs),
+    Show(Box<ConfigShowArgs>),
     /// Print the JSON Schema of the settings file, for editors.
     Schema,
 }
