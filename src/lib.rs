@@ -69,6 +69,7 @@ use tokio::runtime;
 use crate::cli::{Cli, Command, Typed};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
+use crate::events::Event;
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::settings::{OutputSettings, Settings, SettingsFile};
@@ -117,6 +118,11 @@ fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failu
     }
     let settings = Settings::resolve(&cli.global, typed, file)?;
     reporter.address(&settings.project);
+    if let Some(file) = &settings.file {
+        reporter.emit(Event::Detail {
+            text: format!("settings file: `{}`", file.path.display()),
+        });
+    }
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::install().map_err(|source| ProcessError::Signals { source })?;

@@ -107,6 +107,7 @@ fn the_layers_in_their_order() {
     assert_eq!(of("without"), ("host1".into(), "flag".into()));
     assert_eq!(of("ports.ksqldb-server"), ("1".into(), "flag".into()));
     assert_eq!(of("ports.broker"), ("19092".into(), "file".into()));
+    assert_eq!(of("scenario.host"), ("host2".into(), "default".into()));
     assert_eq!(of("images.registry"), (Value::Null, "default".into()));
 }
 

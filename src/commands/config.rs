@@ -11,6 +11,7 @@ use crate::commands::Context;
 use crate::commands::images::LOCK_FILE;
 use crate::commands::project::Project;
 use crate::commands::request::{ports_asked_for, usual_limit};
+use crate::commands::scenario::usual_host;
 use crate::error::Result;
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::report::table;
@@ -151,6 +152,7 @@ impl Layers<'_> {
             "engine" if self.project.stack.is_native() => Some("native".to_owned()),
             "engine" => Some("docker".to_owned()),
             "timeout" => Some(as_typed(usual_limit(&self.project.stack))),
+            "scenario.host" => usual_host(&self.project.stack).map(|host| host.name.to_string()),
             "images.lock-file" => Some(self.settings.home.join(LOCK_FILE).display().to_string()),
             _ => Some(key.default.to_owned()).filter(|text| !text.is_empty()),
         }

@@ -15,9 +15,9 @@ use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
 use crate::settings::{parse_duration, parse_size};
-use crate::stack::{Role, ServiceName, Stack};
+use crate::stack::{Role, Service, ServiceName, Stack};
 
-/// The host that writes the file, unless the user chooses another one or left it out.
+/// The host of the original demo that writes the file.
 const USUAL_HOST: &str = "host2";
 
 /// Runs the verb.
@@ -72,6 +72,13 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
     }
 }
 
+/// The host that writes the file, unless the user says otherwise.
+pub(super) fn usual_host(stack: &Stack) -> Option<&Service> {
+    let mut hosts = stack.services.iter().filter(|service| service.role == Role::Host);
+    let first = hosts.clone().next();
+    hosts.find(|host| host.name.as_str() == USUAL_HOST).or(first)
+}
+
 /// What the arguments mean, checked before anything runs.
 fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
     let size = parse_size(&arguments.size)?;
@@ -80,14 +87,9 @@ fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
     }
     let timeout = parse_duration(&arguments.timeout)?;
     let hosts = || stack.services.iter().filter(|service| service.role == Role::Host);
-    let usual = || {
-        hosts()
-            .find(|host| host.name.as_str() == USUAL_HOST)
-            .or_else(|| hosts().next())
-    };
     let host = match &arguments.host {
         Some(name) => hosts().find(|host| host.name.as_str() == name),
-        None => usual(),
+        None => usual_host(stack),
     };
     let Some(host) = host else {
         let name = arguments.host.as_deref().unwrap_or(USUAL_HOST);
