@@ -22,7 +22,7 @@
 //! | [`images`] | when an image is pulled, locked, retried: decided without a daemon |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
-//! | [`report`] | the only place that prints |
+//! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
 //! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
@@ -74,21 +74,24 @@ use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::settings::{OutputSettings, Settings, SettingsFile};
 use crate::shutdown::Shutdown;
+use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
     let (cli, typed) = Cli::read();
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
-    match run(cli, typed, reporter.clone()) {
-        Ok(code) => code.into(),
+    let code = match run(cli, typed, reporter.clone()) {
+        Ok(code) => code,
         Err(failure) => {
             let code = failure.diagnosis().exit_code();
             if code != ExitCode::Ok {
                 reporter.last_failure(&failure);
             }
-            code.into()
+            code
         }
-    }
+    };
+    reporter.end_journal(code);
+    code.into()
 }
 
 /// The process itself cannot do its work.
@@ -118,6 +121,10 @@ fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failu
     }
     let settings = Settings::resolve(&cli.global, typed, file)?;
     reporter.address(&settings.project);
+    if let Some(verb) = commands::journalled(&cli.command) {
+        let folder = ProjectFolder::new(&settings.home, &settings.project);
+        reporter.begin_journal(folder, verb);
+    }
     if let Some(file) = &settings.file {
         reporter.emit(Event::Detail {
             text: format!("settings file: `{}`", file.path.display()),

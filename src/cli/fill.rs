@@ -20,6 +20,7 @@ impl Command {
             self,
             Self::Serve(_)
                 | Self::Completions(_)
+                | Self::Man(_)
                 | Self::Probe(_)
                 | Self::Supervise(_)
                 | Self::HostInit(_)
@@ -249,6 +250,7 @@ timeout = \"3m\"
             "completions bash",
             "serve broker --data-dir d",
             "config schema",
+            "man",
             "supervise",
         ] {
             assert!(!typed(line).0.command.follows_settings_file(), "{line}");
