@@ -250,7 +250,7 @@ timeout = \"3m\"
             "completions bash",
             "serve broker --data-dir d",
             "config schema",
-            "man",
+            "man d",
             "supervise",
         ] {
             assert!(!typed(line).0.command.follows_settings_file(), "{line}");
