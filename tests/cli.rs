@@ -55,6 +55,7 @@ fn help() {
       bundle       Write everything that a report of a failure needs into one file, without secrets
       open         Print the address of the user interface and open it in a browser
       serve        Run one service of the platform in the foreground
+      host-config  Print the default configuration of the hosts, to begin one of your own with
       completions  Print the completion script of a shell
       help         Print this message or the help of the given subcommand(s)
 

@@ -101,6 +101,8 @@ pub enum Command {
     /// Run one service of the platform in the foreground.
     #[command(subcommand)]
     Serve(ServeCommand),
+    /// Print the default configuration of the hosts, to begin one of your own with.
+    HostConfig(HostConfigArgs),
     /// Print the completion script of a shell.
     Completions(CompletionsArgs),
     /// Ask a service once for its health (the health check of plain `docker compose`).
@@ -205,6 +207,10 @@ pub struct UpArgs {
     /// The SHA-256 checksum that osquery's package must have to go into the hosts' image.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
+    /// What the hosts monitor: an extension configuration of your own, or `default`. It is read once and remembered by
+    /// the project with its packs; `osqdemo host-config` prints the default one to begin with.
+    #[arg(long, value_name = "default|FILE")]
+    pub host_config: Option<PathBuf>,
     /// Leave everything as it is when something fails.
     #[arg(long)]
     pub keep: bool,
@@ -300,6 +306,10 @@ pub struct ProbeArgs {
     pub address: String,
 }
 
+/// `osqdemo host-config`.
+#[derive(Debug, Args)]
+pub struct HostConfigArgs {}
+
 /// `osqdemo down`.
 #[derive(Debug, Args)]
 pub struct DownArgs {
@@ -394,6 +404,9 @@ pub struct SmokeArgs {
     /// The SHA-256 checksum that osquery's package must have.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
+    /// What the hosts monitor, as of `osqdemo up`.
+    #[arg(long, value_name = "default|FILE")]
+    pub host_config: Option<PathBuf>,
     /// The size of the scenario's file.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,

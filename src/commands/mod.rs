@@ -31,6 +31,7 @@ use crate::engine::Engine;
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::plan::{Observed, ServiceState};
 use crate::report::Reporter;
 use crate::settings::Settings;
@@ -154,6 +155,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,
         Command::Open(arguments) => open::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
+        Command::HostConfig(_) => context.reporter.text(host_config::DEFAULT),
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,
         Command::Supervise(_) => {

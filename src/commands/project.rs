@@ -5,20 +5,24 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crate::commands::Context;
-use crate::commands::request::{EngineKind, Request, RequestError, StackChoice, stack_of};
+use crate::commands::request::{EngineKind, HostConfigChoice, Request, RequestError, StackChoice, stack_of};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{OsquerydChoice, Programs};
+use crate::engine::native::programs::{self, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
+use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
 use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
+
+/// Where a host in a container finds the broker.
+pub const BROKER_IN_CONTAINERS: &str = "broker:29092";
 
 /// A project whose engine can observe and stop.
 pub struct Project {
@@ -148,6 +152,12 @@ impl Project {
             }
             .into());
         }
+        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
+            (&request.host_config, kind)
+        {
+            let extension = programs::find_extension(&programs::own_path()?)?;
+            host_config::check(&extension, &own.path).await?;
+        }
         let observed = engine(kind, &self.folder).observe().await?;
         let ports = self.ports(request, &observed)?;
         let osqueryd = request
@@ -165,6 +175,7 @@ impl Project {
             stack_file: self.remembered.stack_file.clone(),
             ports,
             osqueryd: Some(osqueryd),
+            host_config: request.host_config.or(self.remembered.host_config.as_ref()),
             osquery_sha256,
         };
         match kind {
@@ -207,6 +218,7 @@ impl Project {
             isolation: isolation.clone(),
             hostnames: hostnames.clone(),
             bootstrap_servers: format!("127.0.0.1:{broker}"),
+            host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
             kind: EngineKind::Native,
@@ -243,6 +255,10 @@ impl Project {
             sources,
             images,
             pull: pull.clone(),
+            host_config: remembered
+                .host_config
+                .as_ref()
+                .map(|own| host_config::text_for(Some(own), BROKER_IN_CONTAINERS)),
         };
         Ok(Wanted {
             kind: EngineKind::Docker,
@@ -291,6 +307,7 @@ impl Project {
                 identity,
                 variables,
                 image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
+                host_config: remembered.host_config.as_ref().map(HostConfig::hash),
             },
         )
     }

@@ -8,8 +8,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::UpArgs;
 use crate::commands::images::{self, ImagesChanged};
-use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, Request, StackChoice, parse_ports, usual_limit};
+use crate::commands::project::{BROKER_IN_CONTAINERS, Project, Wanted};
+use crate::commands::request::{
+    EngineKind, HostConfigChoice, Request, StackChoice, parse_ports, usual_limit,
+};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
@@ -51,9 +53,11 @@ impl Diagnose for UpError {
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let choice = StackChoice::of(&arguments.stack)?;
+    let host_config = HostConfigChoice::of(arguments.host_config.as_deref())?;
     if arguments.dry_run {
         let project = Project::open(&context)?.with_stack(choice)?;
-        return dry_run(&context, &project, &request(&context, &project, &arguments)?).await;
+        let request = request(&context, &project, &arguments, host_config)?;
+        return dry_run(&context, &project, &request).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
@@ -62,7 +66,8 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let wanted = project.wanted(&request(&context, &project, &arguments)?).await?;
+    let request = request(&context, &project, &arguments, host_config)?;
+    let wanted = project.wanted(&request).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
@@ -105,12 +110,18 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     }
 }
 
-fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<Request> {
+fn request(
+    context: &Context,
+    project: &Project,
+    arguments: &UpArgs,
+    host_config: HostConfigChoice,
+) -> Result<Request> {
     Ok(Request {
         engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
         ports: parse_ports(&project.stack, &arguments.ports)?,
         osqueryd: arguments.osqueryd.clone(),
         osquery_sha256: arguments.osquery_sha256.clone(),
+        host_config,
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
 }
@@ -259,6 +270,16 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
         }
         Some(variant) => tell(context, &variant.to_string()),
         None => {}
+    }
+    if let Some(own) = &wanted.remembered.host_config {
+        let mut text = format!("the hosts have the configuration `{}`", own.path.display());
+        if own
+            .servers()
+            .is_some_and(|servers| servers != BROKER_IN_CONTAINERS)
+        {
+            text.push_str(", with the address of this project's broker as `bootstrap.servers`");
+        }
+        tell(context, &text);
     }
 }
 

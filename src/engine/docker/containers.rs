@@ -12,7 +12,7 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
     ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
-    StopContainerOptions,
+    StopContainerOptions, UploadToContainerOptionsBuilder,
 };
 use futures_util::future::{join_all, try_join_all};
 
@@ -22,6 +22,7 @@ use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{image, observe};
 use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
 use crate::stack::{InitProcess, ServiceName};
+use crate::tar::TarArchive;
 
 /// What stopping may take beyond a service's grace.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
@@ -74,11 +75,16 @@ pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Re
         .map(drop)
 }
 
-/// Starts a service: the container it has, when that is still the right one, else a new one.
+/// Where a host's extension finds its configuration.
+const HOST_CONFIG_PATH: &str = "etc/osquery/osquery_confluent_config.json";
+
+/// Starts a service: the container it has, when that is still the right one, else a new one. A host gets its
+/// configuration before it starts.
 pub(super) async fn start(
     connection: &Connection,
     owner: &Owner,
     spec: &ServiceSpec,
+    host_config: Option<&str>,
 ) -> Result<(), DockerError> {
     let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
         service: spec.name.clone(),
@@ -90,7 +96,7 @@ pub(super) async fn start(
             return Err(DockerError::Foreign { object });
         }
         if is_reusable(connection, owner, spec, container, &inspection).await? {
-            return start_container(connection, &name, &object).await;
+            return start_container(connection, &name, &object, host_config).await;
         }
         remove(connection, &name).await?;
     }
@@ -98,10 +104,24 @@ pub(super) async fn start(
     let body = definition(owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
-    start_container(connection, &name, &object).await
+    start_container(connection, &name, &object, host_config).await
 }
 
-async fn start_container(connection: &Connection, name: &str, object: &str) -> Result<(), DockerError> {
+async fn start_container(
+    connection: &Connection,
+    name: &str,
+    object: &str,
+    host_config: Option<&str>,
+) -> Result<(), DockerError> {
+    if let Some(text) = host_config {
+        let mut archive = TarArchive::default();
+        // Only root may read it, as whom osqueryd runs: it may hold secrets.
+        archive.append(HOST_CONFIG_PATH, 0o600, 0, text.as_bytes());
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let body = bollard::body_full(archive.finish().into());
+        let request = connection.docker.upload_to_container(name, Some(options), body);
+        connection.answer("configure", object, request).await?;
+    }
     let request = connection
         .docker
         .start_container(name, None::<StartContainerOptions>);
@@ -128,6 +148,7 @@ async fn is_reusable(
         .is_some_and(|seen| Some(seen.image_id) == image.id && seen.attachment == Attachment::Attached);
     Ok(is_current
         && seen.config_hash == spec.config_hash
+        && seen.host_config == spec.host_config
         && matches!(seen.state, ServiceState::Exited { .. }))
 }
 

@@ -62,6 +62,9 @@ pub struct Setup {
     pub images: Vec<ImageRef>,
     /// How those are got that are not made here.
     pub pull: PullSettings,
+    /// The text of the configuration of the user's that the hosts get. It may hold secrets, so it is given to
+    /// containers and never put into an image.
+    pub host_config: Option<String>,
 }
 
 impl DockerEngine {
@@ -172,7 +175,9 @@ impl Engine for DockerEngine {
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
-            let starting = containers::start(self.connection().await?, &self.owner, spec);
+            let host_config = self.setup.as_ref().and_then(|setup| setup.host_config.as_deref());
+            let host_config = host_config.filter(|_| spec.host_config.is_some());
+            let starting = containers::start(self.connection().await?, &self.owner, spec, host_config);
             Ok(Box::pin(starting).await?)
         })
     }

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
 use crate::engine::docker::image::osquery_package::Package;
-use crate::engine::native::host_folder;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::stack::Recipe;
 
 pub(super) use build::{build, remove_replaced};
@@ -207,7 +207,7 @@ impl ImageSources {
             ContextFile::script("start-host", START_HOST),
             ContextFile::text("etc/osquery.flags", FLAGS),
             ContextFile::text("etc/extensions.load", EXTENSIONS),
-            ContextFile::text("etc/osquery_confluent_config.json", host_folder::CONFIGURATION),
+            ContextFile::text("etc/osquery_confluent_config.json", host_config::DEFAULT),
         ];
         let package = osquery_package::choose(choice, osqdemo.architecture, has_osquery_image).await?;
         let (dockerfile, arguments, variant) = match package {
