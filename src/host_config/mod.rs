@@ -58,7 +58,7 @@ pub enum HostConfigError {
         path: PathBuf,
         /// Where, from 1.
         line: usize,
-        /// Where, from 1.
+        /// Where, from 1; 0 at a line that is empty.
         column: usize,
         /// What the parser said.
         reason: String,

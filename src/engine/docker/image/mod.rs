@@ -203,11 +203,18 @@ impl ImageSources {
         );
         let extension = programs::find_extension(&own)?;
         let mut files = vec![
-            ContextFile::program("confluent.ext", &extension, &program::inspect(&extension)?),
-            ContextFile::script("start-host", START_HOST),
-            ContextFile::text("etc/osquery.flags", FLAGS),
-            ContextFile::text("etc/extensions.load", EXTENSIONS),
-            ContextFile::text("etc/osquery_confluent_config.json", host_config::DEFAULT),
+            ContextFile::program(
+                "files/usr/lib/osquery/extensions/confluent.ext",
+                &extension,
+                &program::inspect(&extension)?,
+            ),
+            ContextFile::script("files/usr/local/bin/start-host", START_HOST),
+            ContextFile::text("files/etc/osquery/osquery.flags", FLAGS),
+            ContextFile::text("files/etc/osquery/extensions.load", EXTENSIONS),
+            ContextFile::text(
+                "files/etc/osquery/osquery_confluent_config.json",
+                host_config::DEFAULT,
+            ),
         ];
         let package = osquery_package::choose(choice, osqdemo.architecture, has_osquery_image).await?;
         let (dockerfile, arguments, variant) = match package {
@@ -229,7 +236,11 @@ impl ImageSources {
                 let agent = match &agent {
                     Osqueryd::Builtin(path) | Osqueryd::Real(path) => path,
                 };
-                files.push(ContextFile::program("osqueryd", agent, &program::inspect(agent)?));
+                files.push(ContextFile::program(
+                    "files/usr/bin/osqueryd",
+                    agent,
+                    &program::inspect(agent)?,
+                ));
                 (AGENT_DOCKERFILE, BTreeMap::new(), HostVariant::Agent { because })
             }
         };
