@@ -21,7 +21,7 @@ pub enum Request {
     /// Tell what you look after.
     Observe,
     /// Start a service.
-    Start(ServiceProcess),
+    Start(Box<ServiceProcess>),
     /// The service was healthy: start it again when it ends unasked.
     Prove {
         /// The service.

@@ -268,8 +268,13 @@ impl NativeEngine {
             .into());
         };
         let process = self.process_for(spec, setup)?;
-        self.order("start", &spec.name, &Request::Start(process), ANSWER_LIMIT)
-            .await
+        self.order(
+            "start",
+            &spec.name,
+            &Request::Start(Box::new(process)),
+            ANSWER_LIMIT,
+        )
+        .await
     }
 
     /// The command line of a service, and its folders.
