@@ -21,9 +21,6 @@ use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
 use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
-/// Where a host in a container finds the broker.
-pub const BROKER_IN_CONTAINERS: &str = "broker:29092";
-
 /// A project whose engine can observe and stop.
 pub struct Project {
     /// Its folder.
@@ -258,7 +255,7 @@ impl Project {
             host_config: remembered
                 .host_config
                 .as_ref()
-                .map(|own| host_config::text_for(Some(own), BROKER_IN_CONTAINERS)),
+                .map(|own| host_config::text_for(Some(own), host_config::BROKER_IN_CONTAINERS)),
         };
         Ok(Wanted {
             kind: EngineKind::Docker,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::cli::UpArgs;
+use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
-use crate::commands::project::{BROKER_IN_CONTAINERS, Project, Wanted};
+use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{
     EngineKind, HostConfigChoice, Request, StackChoice, parse_ports, usual_limit,
 };
@@ -20,6 +20,7 @@ use crate::error::{Diagnose, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
@@ -52,21 +53,21 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.stack)?;
-    let host_config = HostConfigChoice::of(arguments.host_config.as_deref())?;
+    let choice = StackChoice::of(&arguments.run.target.stack)?;
+    let host_config = HostConfigChoice::of(arguments.run.host_config.as_deref())?;
     if arguments.dry_run {
         let project = Project::open(&context)?.with_stack(choice)?;
-        let request = request(&context, &project, &arguments, host_config)?;
+        let request = request(&context, &project, &arguments.run, host_config)?;
         return dry_run(&context, &project, &request).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
     let project = Project::open(&context)?.with_stack(choice)?;
-    let limit = match &arguments.timeout {
+    let limit = match &arguments.run.timeout {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let request = request(&context, &project, &arguments, host_config)?;
+    let request = request(&context, &project, &arguments.run, host_config)?;
     let wanted = project.wanted(&request).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
@@ -113,14 +114,19 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
 fn request(
     context: &Context,
     project: &Project,
-    arguments: &UpArgs,
+    arguments: &RunArgs,
     host_config: HostConfigChoice,
 ) -> Result<Request> {
     Ok(Request {
-        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
-        ports: parse_ports(&project.stack, &arguments.ports)?,
-        osqueryd: arguments.osqueryd.clone(),
-        osquery_sha256: arguments.osquery_sha256.clone(),
+        engine: arguments
+            .target
+            .engine
+            .as_deref()
+            .map(EngineKind::parse)
+            .transpose()?,
+        ports: parse_ports(&project.stack, &arguments.target.ports)?,
+        osqueryd: arguments.osquery.osqueryd.clone(),
+        osquery_sha256: arguments.osquery.osquery_sha256.clone(),
         host_config,
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
@@ -275,7 +281,7 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
         let mut text = format!("the hosts have the configuration `{}`", own.path.display());
         if own
             .servers()
-            .is_some_and(|servers| servers != BROKER_IN_CONTAINERS)
+            .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS)
         {
             text.push_str(", with the address of this project's broker as `bootstrap.servers`");
         }

@@ -25,6 +25,9 @@ pub const DEFAULT: &str = include_str!("../../hosts/image/osqdemo.json");
 /// What says on the command line that the default is wanted again.
 pub const DEFAULT_NAME: &str = "default";
 
+/// Where a host in a container finds the broker: what the default says.
+pub const BROKER_IN_CONTAINERS: &str = "broker:29092";
+
 /// The property that is always ours: the project's broker.
 const SERVERS: &str = "bootstrap.servers";
 
@@ -180,6 +183,8 @@ mod tests {
         let read = |own: Option<&HostConfig>| {
             serde_json::from_str::<Value>(&text_for(own, "127.0.0.1:1234")).expect("valid JSON")
         };
+        let default: Value = serde_json::from_str(DEFAULT).expect("valid JSON");
+        assert_eq!(default["config"][SERVERS], BROKER_IN_CONTAINERS);
         let default = read(None);
         assert_eq!(default["config"]["bootstrap.servers"], "127.0.0.1:1234");
         assert!(default["source"]["schedule"]["processes"]["query"].is_string());
