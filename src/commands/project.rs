@@ -252,10 +252,7 @@ impl Project {
             sources,
             images,
             pull: pull.clone(),
-            host_config: remembered
-                .host_config
-                .as_ref()
-                .map(|own| host_config::text_for(Some(own), host_config::BROKER_IN_CONTAINERS)),
+            host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
             kind: EngineKind::Docker,
