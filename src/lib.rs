@@ -25,6 +25,7 @@
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
+//! | [`host_config`] | what the hosts monitor: the default, or the user's own |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
 //! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
 //!
@@ -49,6 +50,7 @@ pub mod events;
 pub mod execute;
 pub mod exit_code;
 pub mod health;
+pub mod host_config;
 pub mod images;
 pub mod kafka;
 pub mod ksqldb;

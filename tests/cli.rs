@@ -55,6 +55,7 @@ fn help() {
       open         Print the address of the user interface and open it in a browser
       config       Show the settings in force, or the schema of the settings file
       serve        Run one service of the platform in the foreground
+      host-config  Print the default configuration of the hosts, to begin one of your own with
       completions  Print the completion script of a shell
       man          Write the manual, a page for every verb
       help         Print this message or the help of the given subcommand(s)
@@ -878,4 +879,48 @@ fn folders_of_others_are_left_alone() {
     no projects in `[HOME]`
     ");
     assert!(file.exists());
+}
+
+#[test]
+fn a_host_configuration_is_checked_before_anything_happens() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.json");
+    let run = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        let path = path.display().to_string();
+        let arguments = [&FAKE[..], &["--host-config", &path]].concat();
+        world.run(&arguments).replace(&path, "[FILE]")
+    };
+    assert_snapshot!(run("{\n  \"config\": {\n"), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the host configuration is not JSON: [FILE]:3:0: EOF while parsing an object
+    hint: look for a missing comma, quote or bracket just before that place; JSON knows no comments and no comma after the last item
+    ");
+    assert_snapshot!(run(r#"{"config": {}, "topic": "t", "source": {"schedule": {"a": {"query": "select 1"}}}}"#), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the host configuration `[FILE]` is unusable: `source.schedule.a.interval` must be a number of seconds from 1 to 604800
+    hint: `osqdemo host-config` prints the default one, to begin with
+    ");
+    assert_snapshot!(world.run(&up(&["--host-config", "/no/such.json"])), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to read the host configuration `/no/such.json`: No such file or directory (os error 2)
+    hint: `osqdemo host-config` prints the default one, to begin with
+    ");
+    assert!(!world.project().exists(), "nothing is left of the project");
+
+    // The default is one of one's own, too.
+    let default = world.output(&["host-config"]);
+    assert!(run(&String::from_utf8_lossy(&default.stdout)).starts_with("exit code: 0"));
+    assert_eq!(
+        default.stdout,
+        include_bytes!("../hosts/image/osqdemo.json"),
+        "it is printed as it is"
+    );
 }

@@ -126,6 +126,8 @@ pub enum Command {
     /// Run one service of the platform in the foreground.
     #[command(subcommand)]
     Serve(ServeCommand),
+    /// Print the default configuration of the hosts, to begin one of your own with.
+    HostConfig(HostConfigArgs),
     /// Print the completion script of a shell.
     Completions(CompletionsArgs),
     /// Write the manual, a page for every verb.
@@ -177,6 +179,10 @@ pub struct TailArgs {
     #[arg(short = 'n', long = "records", value_name = "N")]
     pub records: Option<u64>,
 }
+
+/// `osqdemo host-config`.
+#[derive(Debug, Args)]
+pub struct HostConfigArgs {}
 
 /// `osqdemo down`.
 #[derive(Debug, Args)]

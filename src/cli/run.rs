@@ -18,6 +18,10 @@ pub struct RunArgs {
     /// What the hosts run.
     #[command(flatten)]
     pub osquery: OsqueryArgs,
+    /// What the hosts monitor: an extension configuration of your own, or `default`. `up` remembers what it says and the
+    /// packs that it names; `osqdemo host-config` prints the default one to begin with.
+    #[arg(long, value_name = "default|FILE")]
+    pub host_config: Option<PathBuf>,
     /// How long all services together may take to become healthy, images aside. By default 60s, and 15m for a stack
     /// that runs in containers only.
     #[arg(long, value_name = "DURATION")]

@@ -33,6 +33,7 @@ use crate::engine::Engine;
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::plan::{Observed, ServiceState};
 use crate::report::Reporter;
 use crate::settings::Settings;
@@ -177,6 +178,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Open(arguments) => open::run(context, arguments).await,
         Command::Config(command) => config::run(&context, &command),
         Command::Serve(command) => serve::run(context, command).await,
+        Command::HostConfig(_) => context.reporter.text(host_config::DEFAULT),
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use crate::cli::StackArgs;
 use crate::commands::Context;
 use crate::commands::request::{
-    EngineKind, PortsRequest, Request, RequestError, StackChoice, parse_without, stack_of, whole_stack_of,
+    EngineKind, HostConfigChoice, PortsRequest, Request, RequestError, StackChoice, parse_without, stack_of,
+    whole_stack_of,
 };
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{OsquerydChoice, Programs};
+use crate::engine::native::programs::{self, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
+use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
 use crate::ports::{Listens, PortError, Ports, Wishes};
 use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
@@ -167,6 +169,12 @@ impl Project {
             }
             .into());
         }
+        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
+            (&request.host_config, kind)
+        {
+            let extension = programs::find_extension(&programs::own_path()?)?;
+            host_config::check(&extension, &own.path).await?;
+        }
         let ports = match &request.ports {
             PortsRequest::AsTheyAre => Ports::as_they_are(&self.stack, &self.remembered, listens(kind)),
             PortsRequest::Choose(asked) => {
@@ -191,6 +199,7 @@ impl Project {
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd: Some(osqueryd),
+            host_config: request.host_config.or(self.remembered.host_config.as_ref()),
             osquery_sha256,
         };
         match kind {
@@ -203,7 +212,13 @@ impl Project {
                 kind,
                 engine: engine(kind, &self.folder),
                 prober: Arc::new(FakeProber),
-                desired: self.resolved(&ports, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
+                desired: self.resolved(
+                    &remembered,
+                    &ports,
+                    &|_| "fake".to_owned(),
+                    None,
+                    &BTreeMap::new(),
+                )?,
                 hostnames: self.hostnames(),
                 ports,
                 remembered,
@@ -222,7 +237,7 @@ impl Project {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
         };
-        let desired = self.resolved(&ports, &identity, None, &BTreeMap::new())?;
+        let desired = self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?;
         let broker = ports
             .all()
             .get(&ServiceName::new("broker"))
@@ -234,6 +249,7 @@ impl Project {
             isolation: isolation.clone(),
             hostnames: hostnames.clone(),
             bootstrap_servers: format!("127.0.0.1:{broker}"),
+            host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
             kind: EngineKind::Native,
@@ -264,7 +280,13 @@ impl Project {
         let sources = image_sources(&self.stack, &connection, &choice).await?;
         let mut variables = self.heaps(memory);
         variables.extend(sources.variables());
-        let desired = self.resolved(&ports, &|_| String::new(), Some(&sources), &variables)?;
+        let desired = self.resolved(
+            &remembered,
+            &ports,
+            &|_| String::new(),
+            Some(&sources),
+            &variables,
+        )?;
         let mut images: Vec<ImageRef> = desired
             .iter()
             .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
@@ -276,6 +298,7 @@ impl Project {
             sources,
             images,
             pull: pull.clone(),
+            host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
             kind: EngineKind::Docker,
@@ -312,6 +335,7 @@ impl Project {
 
     fn resolved(
         &self,
+        remembered: &Remembered,
         ports: &Ports,
         identity: &dyn Fn(Role) -> String,
         sources: Option<&ImageSources>,
@@ -325,6 +349,7 @@ impl Project {
                 identity,
                 variables,
                 image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
+                host_config: remembered.host_config.as_ref().map(HostConfig::hash),
             },
         )
     }

@@ -50,6 +50,7 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
+        "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
         "services": services,
     })
 }

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::StackArgs;
 use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::host_config::{self, HostConfig, HostConfigError};
 use crate::settings::Settings;
 use crate::stack::{ServiceName, Stack};
 use crate::state::{Remembered, StackFile};
@@ -25,6 +26,8 @@ pub struct Request {
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package, for the hosts' image.
     pub osquery_sha256: Option<String>,
+    /// The configuration of the hosts.
+    pub host_config: HostConfigChoice,
     /// How images of registries are got; as usual by default.
     pub pull: Option<PullSettings>,
 }
@@ -49,6 +52,18 @@ pub enum StackChoice {
     Named(String),
     /// A file of the user's.
     File(StackFile),
+}
+
+/// The configuration of the hosts that the user asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum HostConfigChoice {
+    /// The remembered one, else the default.
+    #[default]
+    Remembered,
+    /// The default.
+    Default,
+    /// One of the user's.
+    File(HostConfig),
 }
 
 /// How long all services of a stack that runs in containers only may take: Control Center alone takes minutes.
@@ -204,6 +219,29 @@ impl StackChoice {
             },
             (Some(name), None) => Ok(Self::Named(name.clone())),
             (None, None) => Ok(Self::Remembered),
+        }
+    }
+}
+
+impl HostConfigChoice {
+    /// What the argument says; a file is read here.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn of(argument: Option<&Path>) -> std::result::Result<Self, HostConfigError> {
+        match argument {
+            None => Ok(Self::Remembered),
+            Some(path) if path == Path::new(host_config::DEFAULT_NAME) => Ok(Self::Default),
+            Some(path) => HostConfig::read(path).map(Self::File),
+        }
+    }
+
+    /// What becomes of it, beside what is remembered.
+    pub fn or(&self, remembered: Option<&HostConfig>) -> Option<HostConfig> {
+        match self {
+            Self::Remembered => remembered.cloned(),
+            Self::Default => None,
+            Self::File(own) => Some(own.clone()),
         }
     }
 }

@@ -9,7 +9,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, PortsRequest, Request, ports_asked_for, usual_limit};
+use crate::commands::request::{
+    EngineKind, HostConfigChoice, PortsRequest, Request, ports_asked_for, usual_limit,
+};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
@@ -18,6 +20,7 @@ use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
@@ -63,9 +66,11 @@ impl Diagnose for UpError {
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let stack = &arguments.run.target.stack;
+    let host_config = HostConfigChoice::of(arguments.run.host_config.as_deref())?;
     if arguments.dry_run {
         let project = Project::asked_for(&context, stack)?;
-        return dry_run(&context, &project, &request(&context, &project, &arguments.run)?).await;
+        let request = request(&context, &project, &arguments.run, host_config)?;
+        return dry_run(&context, &project, &request).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
@@ -74,7 +79,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let request = request(&context, &project, &arguments.run)?;
+    let request = request(&context, &project, &arguments.run, host_config)?;
     for number in 1..=ATTEMPTS {
         let attempt = attempt(&context, &project, &request, &arguments, limit, number);
         if let Attempt::Up = Box::pin(attempt).await? {
@@ -155,7 +160,12 @@ async fn attempt(
     }
 }
 
-fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<Request> {
+fn request(
+    context: &Context,
+    project: &Project,
+    arguments: &RunArgs,
+    host_config: HostConfigChoice,
+) -> Result<Request> {
     Ok(Request {
         engine: arguments
             .target
@@ -170,6 +180,7 @@ fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<
         )?),
         osqueryd: arguments.osquery.osqueryd.clone(),
         osquery_sha256: arguments.osquery.osquery_sha256.clone(),
+        host_config,
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
 }
@@ -338,6 +349,16 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
         }
         Some(variant) => tell(context, &variant.to_string()),
         None => {}
+    }
+    if let Some(own) = &wanted.remembered.host_config {
+        let mut text = format!("the hosts have the configuration `{}`", own.path.display());
+        if own
+            .servers()
+            .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS)
+        {
+            text.push_str(", with the address of this project's broker as `bootstrap.servers`");
+        }
+        tell(context, &text);
     }
 }
 

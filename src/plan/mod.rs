@@ -72,6 +72,8 @@ pub enum Cause {
     NotThere,
     /// Its definition, or a program it runs, is another one.
     DefinitionChanged,
+    /// It is a host, and the hosts get another configuration.
+    HostConfigChanged,
     /// The image is not on the machine.
     NoImage,
     /// The programs or files in the image are other ones.
@@ -113,6 +115,7 @@ impl fmt::Display for Cause {
                 write!(formatter, "port changed from {} to {}", port(from), port(to))
             }
             Self::DefinitionChanged => formatter.write_str("its definition or program changed"),
+            Self::HostConfigChanged => formatter.write_str("the host configuration changed"),
             Self::NotThere => formatter.write_str("not there"),
             Self::NoImage => formatter.write_str("not on this machine"),
             Self::ImageOutdated => formatter.write_str("its content changed"),
@@ -276,6 +279,9 @@ impl Planner<'_> {
                 }),
                 ServiceState::Running { .. } if service.config_hash != spec.config_hash => {
                     Some(Cause::DefinitionChanged)
+                }
+                ServiceState::Running { .. } if service.host_config != spec.host_config => {
+                    Some(Cause::HostConfigChanged)
                 }
                 ServiceState::Running { .. } => self.container_cause(spec, service, observed),
             }

@@ -21,6 +21,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         identity: &identity,
         variables: &BTreeMap::new(),
         image_content: &|_| "content 1".to_owned(),
+        host_config: None,
     };
     resolve(stack, &choices).expect("a stack that resolves")
 }
@@ -39,6 +40,7 @@ fn running(desired: &[ServiceSpec]) -> Observed {
                 port: spec.port,
                 started_at: 0,
                 restarts: 0,
+                host_config: spec.host_config.clone(),
                 container: None,
             },
         )
@@ -91,6 +93,38 @@ fn nothing_is_there() {
 #[test]
 fn everything_is_there() {
     assert!(Plan::make(&usual(), &running(&usual())).is_empty());
+}
+
+#[test]
+fn the_host_configuration_changed() {
+    let stack = Stack::lite().expect("the embedded stack");
+    let with = |host_config: Option<&str>| {
+        let choices = Choices {
+            ports: &BTreeMap::from([
+                (ServiceName::new("broker"), 9092),
+                (ServiceName::new("ksqldb-server"), 8088),
+            ]),
+            folder: Path::new("/state/demo"),
+            identity: &|_| "osqdemo 1".to_owned(),
+            variables: &BTreeMap::new(),
+            image_content: &|_| "content 1".to_owned(),
+            host_config: host_config.map(str::to_owned),
+        };
+        resolve(&stack, &choices).expect("a stack that resolves")
+    };
+    assert!(Plan::make(&with(Some("one")), &running(&with(Some("one")))).is_empty());
+    let plan = Plan::make(&with(Some("two")), &running(&with(Some("one"))));
+    assert_snapshot!(plan, @r"
+    1. stop host2 (the host configuration changed)
+    2. stop host1 (the host configuration changed)
+    3. start host1 (the host configuration changed), after 2
+    4. start host2 (the host configuration changed), after 1
+    ");
+    // Back to the default, and from it.
+    for (from, to) in [(Some("one"), None), (None, Some("one"))] {
+        let back = Plan::make(&with(to), &running(&with(from)));
+        assert_eq!(back.to_string(), plan.to_string());
+    }
 }
 
 #[test]

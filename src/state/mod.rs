@@ -5,8 +5,8 @@ mod lock;
 mod remembered;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -294,13 +294,18 @@ impl ProjectFolder {
     }
 }
 
-/// Writes a file so that a reader sees the old or the new text, never a part of it.
+/// Writes a file so that a reader sees the old or the new text, never a part of it. Only its owner may read it: it
+/// may hold secrets of the user's.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("new");
-    fs::write(&temporary, text)
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(text))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| {
             // A part of a file on a full disk helps nobody.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host_config::HostConfig;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, write_atomically};
 
@@ -32,6 +33,9 @@ pub struct Remembered {
     pub picked_ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
+    /// The configuration of the user's that the hosts have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_config: Option<HostConfig>,
     /// The checksum of osquery's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osquery_sha256: Option<String>,

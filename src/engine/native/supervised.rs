@@ -53,6 +53,7 @@ pub(super) fn look_after(supervisor: &Arc<Supervisor>, process: ServiceProcess) 
                 port: process.port,
                 started_at: jiff::Timestamp::now().as_millisecond(),
                 restarts: 0,
+                host_config: process.host_config.clone(),
                 container: None,
             },
             process: Some(running.id),
