@@ -4,9 +4,11 @@ use serde_json::json;
 
 use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
+use crate::commands::images::pull_settings;
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, StackChoice, parse_ports};
 use crate::doctor::{self, Check, Status};
+use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
@@ -40,7 +42,8 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     let observed = project.engine.observe().await;
     let mut remembered = project.remembered.clone();
     remembered.ports.extend(parse_ports(&project.stack, &ports)?);
-    let checks = checks(&project, kind, &remembered, observed).await?;
+    let pull = pull_settings(&context, &arguments.pull)?;
+    let checks = checks(&project, kind, &remembered, observed, &pull).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();
@@ -69,13 +72,14 @@ pub(super) async fn checks(
     kind: EngineKind,
     remembered: &Remembered,
     observed: Result<Observed>,
+    pull: &PullSettings,
 ) -> Result<Vec<Check>> {
     let (folder, stack) = (&project.folder, &project.stack);
     Ok(match kind {
         EngineKind::Docker => {
             // A daemon that does not answer is one of the things to be told.
             let observed = observed.unwrap_or_else(|_| Observed::nothing());
-            doctor::examine_docker(folder, stack, remembered, &observed).await
+            doctor::examine_docker(folder, stack, remembered, &observed, pull).await
         }
         EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
     })

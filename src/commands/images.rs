@@ -15,7 +15,7 @@ use crate::commands::Context;
 use crate::commands::project::{Project, Wanted};
 use crate::commands::request::StackChoice;
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
-use crate::engine::docker::{Connection, LocalImage, Provided, PullNews, PullSettings};
+use crate::engine::docker::{Connection, LocalImage, Provided, PullSettings};
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
 use crate::exit_code::ExitCode;
@@ -172,18 +172,12 @@ async fn provide(
     settings: &PullSettings,
 ) -> Result<Provided> {
     let (step, began) = (Step::image(image), Instant::now());
-    let whole = progress_of(context, &step);
-    let reporter = context.reporter.clone();
-    let layer = move |text: String| reporter.emit(Event::Detail { text });
     context.reporter.emit(Event::StepStarted {
         step: step.clone(),
         text: "looking".to_owned(),
     });
-    let news = PullNews {
-        whole: &whole,
-        layer: &layer,
-    };
-    let provided = connection.provide(image, settings, news).await;
+    let news = context.reporter.news_of(&step);
+    let provided = connection.provide(image, settings, &news).await;
     let (outcome, text) = match &provided {
         Ok(Provided::WasThere) => (Outcome::Unchanged, "on this machine".to_owned()),
         Ok(Provided::Pulled) => (Outcome::Done, "pulled".to_owned()),
@@ -214,6 +208,9 @@ async fn pull(
         note(context, "no image of this stack comes from a registry");
     }
     let provided = provide_all(context, connection, &images, settings).await?;
+    if context.shutdown.token().is_cancelled() {
+        return Ok(());
+    }
     let pulled = provided
         .iter()
         .filter(|provided| **provided == Provided::Pulled)
@@ -348,7 +345,7 @@ async fn save(context: &Context, stack: &Stack, connection: &Connection, file: &
         step: step.clone(),
         text: format!("writing {} images", images.len()),
     });
-    let news = progress_of(context, &step);
+    let news = context.reporter.news_of(&step);
     let saved = tokio::select! {
         saved = connection.save_images(&images, file, &news) => saved,
         () = context.shutdown.token().cancelled() => return Ok(()),
@@ -378,17 +375,6 @@ async fn load(context: &Context, connection: &Connection, file: &Path) -> Result
     context.reporter.data(&document, || {
         images.iter().map(|image| format!("{image}\n")).collect()
     })
-}
-
-/// Tells the news of a step.
-fn progress_of(context: &Context, step: &Step) -> impl Fn(String) + Send + Sync + use<> {
-    let (reporter, step) = (context.reporter.clone(), step.clone());
-    move |text| {
-        reporter.emit(Event::StepProgress {
-            step: step.clone(),
-            text,
-        });
-    }
 }
 
 fn finished<T>(context: &Context, step: &Step, elapsed: Duration, result: &Result<T>) {

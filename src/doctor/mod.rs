@@ -2,6 +2,7 @@
 //! `up` runs those that decide whether it can start.
 
 mod docker;
+mod images;
 mod machine;
 mod port_holder;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::engine::docker::PullSettings;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
@@ -257,15 +259,16 @@ pub async fn examine(
     checks
 }
 
-/// All checks for containers.
+/// All checks for containers, whose images are got that way.
 pub async fn examine_docker(
     folder: &ProjectFolder,
     stack: &Stack,
     remembered: &Remembered,
     observed: &Observed,
+    pull: &PullSettings,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder, stack, remembered, observed);
-    checks.extend(docker::check(folder.home(), stack).await);
+    checks.extend(docker::check(folder.home(), stack, pull).await);
     checks
 }
 

@@ -11,7 +11,7 @@ use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, Request};
 use crate::commands::{Context, doctor};
-use crate::engine::docker::Connection;
+use crate::engine::docker::{Connection, PullSettings};
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::plan::Plan;
@@ -93,7 +93,8 @@ pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
 pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
     let checks = Box::pin(async {
         let observed = project.engine.observe().await;
-        doctor::checks(project, project.kind, &project.remembered, observed).await
+        let pull = PullSettings::usual();
+        doctor::checks(project, project.kind, &project.remembered, observed, &pull).await
     });
     match within(PIECE_LIMIT, checks).await {
         Ok(checks) => bundle.add_json(
