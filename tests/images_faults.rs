@@ -135,7 +135,7 @@ fn doctor_knows_images_that_are_not_here() {
     let (status, message) = pulling.diagnosis();
     assert_eq!(status, "warn", "{message}");
     assert!(
-        message.contains("is not here, and whether it can be pulled is not known"),
+        message.contains("is not here; whether it can be pulled is not known"),
         "{message}"
     );
 

@@ -160,8 +160,8 @@ async fn provide_all(
     );
     tokio::select! {
         provided = pulls => provided,
-        // The process ends with the code of the signal; what has come stays.
-        () = context.shutdown.token().cancelled() => Ok(Vec::new()),
+        // What has come stays.
+        () = context.shutdown.token().cancelled() => Err(context.shutdown.interrupted().into()),
     }
 }
 
@@ -208,9 +208,6 @@ async fn pull(
         note(context, "no image of this stack comes from a registry");
     }
     let provided = provide_all(context, connection, &images, settings).await?;
-    if context.shutdown.token().is_cancelled() {
-        return Ok(());
-    }
     let pulled = provided
         .iter()
         .filter(|provided| **provided == Provided::Pulled)
@@ -348,7 +345,7 @@ async fn save(context: &Context, stack: &Stack, connection: &Connection, file: &
     let news = context.reporter.news_of(&step);
     let saved = tokio::select! {
         saved = connection.save_images(&images, file, &news) => saved,
-        () = context.shutdown.token().cancelled() => return Ok(()),
+        () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     finished(context, &step, began.elapsed(), &saved);
     let size = saved?;
@@ -367,7 +364,7 @@ async fn load(context: &Context, connection: &Connection, file: &Path) -> Result
     });
     let loaded = tokio::select! {
         loaded = connection.load_images(file) => loaded,
-        () = context.shutdown.token().cancelled() => return Ok(()),
+        () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     finished(context, &step, began.elapsed(), &loaded);
     let images = loaded?;

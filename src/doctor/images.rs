@@ -105,7 +105,7 @@ async fn check_published(
             let why: &dyn Diagnose = failure.diagnosis();
             warn(
                 name,
-                format!("is not here, and whether it can be pulled is not known: {why}"),
+                format!("is not here; whether it can be pulled is not known: {why}"),
                 Some(
                     "`osqdemo images pull` tries; `--registry PREFIX` pulls from a mirror; `osqdemo images load FILE` \
                      takes images from a file"

@@ -148,7 +148,7 @@ impl Renderer for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         for bar in self.parts.values() {
-            bar.finish_and_clear();
+            self.remove(bar);
         }
         for bar in self.running.values() {
             bar.abandon();

@@ -24,9 +24,7 @@ impl Connection {
         } = Asked::find(image, settings).await?;
         let name = asked.image();
         let request = self.docker.inspect_registry_image(name.as_str(), credentials);
-        let answer = self
-            .answer_within(limit, "ask", &format!("the registry about {name}"), request)
-            .await?;
+        let answer = self.answer_within(limit, "ask", "the registry", request).await?;
         let mut platforms: Vec<String> = answer
             .platforms
             .into_iter()

@@ -161,6 +161,9 @@ impl Connection {
             credentials,
         } = Asked::find(image, settings).await?;
         {
+            if self.pulls.available_permits() == 0 {
+                news(StepNews::Whole("waiting for other images".to_owned()));
+            }
             let _turn = self.pulls.acquire().await;
             self.pull_with_retries(&asked, credentials, settings, news)
                 .await?;
