@@ -14,12 +14,12 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use docker_support::docker;
 use faulty_proxy::Fault;
 use pulling::{LARGE, LIMIT, Pulling, architecture, texts};
-use registry::{Guard, PASSWORD, USER, basic_credentials, layer};
+use registry::{Guard, PASSWORD, USER, basic_credentials, digest, layer};
 use rustix::process::Signal;
 use serde_json::Value;
 use support::{eventually, signal};
@@ -185,6 +185,47 @@ fn a_registry_that_hangs_is_given_up() {
     pulling.registry.set(Fault::LayerHangs(0));
     let stderr = pulling.fail(&["pull", "--pull-silence", "1s"]);
     assert!(stderr.contains(&silent), "{stderr}");
+}
+
+#[test]
+fn on_a_terminal_each_layer_has_a_line() {
+    let Some(pulling) = Pulling::without_image(Guard::Open) else {
+        return;
+    };
+    let large = layer(&pulling.name, LARGE);
+    let layers = [large.clone()];
+    pulling
+        .registry
+        .push(&pulling.name, "1", &architecture(), &layers);
+    pulling.registry.set(Fault::LayerHangs(0));
+    let pull = pulling.images(&["pull", "--pull-silence", "1s"]);
+    let words = std::iter::once(pull.get_program()).chain(pull.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let mut terminal = Command::new("script");
+    terminal
+        .args([
+            "-qfec",
+            &format!("stty cols 100 rows 24; exec {}", words.join(" ")),
+            "/dev/null",
+        ])
+        .env("TERM", "xterm");
+    for (name, value) in pull.get_envs() {
+        match value {
+            Some(value) => terminal.env(name, value),
+            None => terminal.env_remove(name),
+        };
+    }
+    let output = terminal.output().expect("`script` of util-linux");
+    let (screen, _) = texts(&output);
+    let id = digest(&large).replace("sha256:", "");
+    let line = format!("    layer {} downloading", &id[..12]);
+    let with_bytes = screen.split(&line).skip(1).any(|rest| {
+        rest.lines()
+            .next()
+            .is_some_and(|rest| rest.contains(" of 257.50 KiB"))
+    });
+    assert!(with_bytes, "{screen}");
+    assert!(screen.contains("0 of 1 layers"), "{screen}");
 }
 
 #[test]
