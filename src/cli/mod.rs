@@ -46,6 +46,7 @@ fn after_help() -> String {
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
+         BROWSER             what `open` opens the address with; by default the desktop's\n  \
          NO_COLOR            no colours\n",
     );
     text
@@ -113,6 +114,8 @@ pub enum Command {
     Serve(ServeCommand),
     /// Print the completion script of a shell.
     Completions(CompletionsArgs),
+    /// Write the manual, a page for every verb.
+    Man(ManArgs),
     /// Ask a service once for its health (the health check of plain `docker compose`).
     #[command(hide = true)]
     Probe(ProbeArgs),
@@ -223,6 +226,9 @@ pub struct BundleArgs {
     /// The file: a tar archive. By default `osqdemo-bundle-PROJECT-TIME.tar` in this folder.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// The lock file of the images, as of `osqdemo up`.
+    #[arg(long, value_name = "FILE", env = "OSQDEMO_IMAGES_LOCK")]
+    pub lock_file: Option<PathBuf>,
 }
 
 /// `osqdemo open`.
@@ -241,4 +247,12 @@ pub struct OpenArgs {
 pub struct CompletionsArgs {
     /// The shell.
     pub shell: clap_complete::Shell,
+}
+
+/// `osqdemo man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder for the pages; `make install` puts them into `share/man/man1`.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
