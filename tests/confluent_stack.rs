@@ -245,6 +245,8 @@ fn everything_comes_from_a_registry_once() {
         .find(|image| image.contains("cp-server:"))
         .expect("a broker");
     let registry = Registry::start(Guard::Open);
+    // Ends before the registry, which removes the images that its containers run.
+    let stack = stack;
     for image in &images {
         push_variant(&stack, &registry, image, &format!("{image} of {}", stack.project));
     }

@@ -289,16 +289,31 @@ fn the_doctor_knows_a_running_project() {
         .expect("it");
     assert_eq!(isolation["status"], "pass", "{document:#}");
 
-    // Another project that remembers the same port cannot have it.
+    // Another project that picked the same port gets another one, unless it is asked for.
     let other = stack.world.home().join("other");
     fs::create_dir(&other).expect("a folder");
     let remembered = stack.world.project().join("project.json");
     fs::copy(remembered, other.join("project.json")).expect("a copy");
-    let output = stack.world.output(&["-p", "other", "doctor"]);
+    let shown = stack.succeed(&["-p", "other", "doctor"]);
+    let broker = stack.pid("broker");
+    assert!(
+        shown.contains(&format!("(broker): in use by process {broker} (`osqdemo`)"))
+            && shown.contains("picks another"),
+        "{shown}"
+    );
+    let address = stack.service("broker", "address");
+    let port = address
+        .as_str()
+        .and_then(|address| address.rsplit_once(':'))
+        .expect("a port")
+        .1;
+    let output = stack
+        .world
+        .output(&["-p", "other", "doctor", "--port", &format!("broker={port}")]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(10), "{stdout}");
     assert!(
-        stdout.contains(&format!("in use by process {}", stack.pid("broker"))),
+        stdout.contains(&format!("FAIL  port {port} (broker): in use by process {broker}")),
         "{stdout}"
     );
     assert!(

@@ -40,7 +40,7 @@ pub use archive::ArchiveError;
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Support};
+pub use facts::{DaemonFacts, Leftover, Publisher, Support};
 pub use local_image::LocalImage;
 pub use registry::{Provided, PullSettings};
 
