@@ -25,7 +25,7 @@ demo: build ## build, start the stack, run the scenario, leave the stack up
 
 test: setup ## run every test
 	$(CARGO) build --workspace --bins
-	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
+	@if docker version >/dev/null 2>&1; then scripts/base-image.sh && scripts/test-tools.sh; fi
 	$(CARGO) test --workspace
 
 lint: setup ## formatting, lints and documentation, warnings denied

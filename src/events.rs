@@ -29,6 +29,14 @@ pub enum Event {
         /// The news.
         text: String,
     },
+    /// The latest news of a part of a running step, such as a layer of an image.
+    PartProgress {
+        /// Which step.
+        step: Step,
+        /// Which part, and what of it.
+        #[serde(flatten)]
+        news: PartNews,
+    },
     /// A step is over.
     StepFinished {
         /// Which step.
@@ -56,6 +64,60 @@ pub enum Event {
         /// The sentence.
         text: String,
     },
+}
+
+/// News of a step that takes long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepNews {
+    /// How far the whole step is.
+    Whole(String),
+    /// How far a part of it is.
+    Part(PartNews),
+}
+
+/// News of a part of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartNews {
+    /// Its name, such as `layer 3de36866f4a6`.
+    pub part: String,
+    /// What it does, such as `downloading`.
+    pub text: String,
+    /// How far it is with that, where this can be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<ByteCount>,
+    /// What is new.
+    #[serde(skip)]
+    pub change: Change,
+    /// Whether it is worth a line on a terminal.
+    #[serde(skip)]
+    pub activity: Activity,
+}
+
+/// How many bytes of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ByteCount {
+    /// Done.
+    pub current: u64,
+    /// To do in all.
+    pub total: u64,
+}
+
+/// What is new of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It does something else now.
+    Doing,
+    /// Only the bytes: many times a second.
+    Bytes,
+}
+
+/// Whether a part is being worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// It is.
+    Moving,
+    /// It waits, or is done.
+    Still,
 }
 
 /// A unit of work that has a line of its own on the display and a test case of its own in a report.

@@ -24,14 +24,14 @@ use crate::stack::{ImageRef, Probe, ServiceName};
 const UNFELT: Duration = Duration::from_millis(500);
 
 /// How long making or getting one image may take.
-const IMAGE_LIMIT: Duration = Duration::from_secs(30 * 60);
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// A step of the work ended in a way that the work itself does not know.
 #[derive(Debug, thiserror::Error)]
 enum ExecuteError {
     #[error("a task of the execution ended unexpectedly: {source}")]
     Task { source: tokio::task::JoinError },
-    #[error("image `{image}` was not ready within {}", duration(IMAGE_LIMIT))]
+    #[error("image `{image}` was not ready within {}", duration(BUILD_LIMIT))]
     ImageTooSlow { image: ImageRef },
 }
 
@@ -273,14 +273,13 @@ impl Inner {
             step: step.clone(),
             text: format!("{doing} ({cause})"),
         });
-        let (reporter, news_step) = (self.reporter.clone(), step.clone());
-        let news = move |text: String| {
-            reporter.emit(Event::StepProgress {
-                step: news_step.clone(),
-                text,
-            });
+        let news = self.reporter.news_of(&step);
+        let limit = match container.recipe {
+            Some(_) => BUILD_LIMIT,
+            // Slow is not stuck: a registry that is silent is given up by the engine.
+            None => Duration::MAX,
         };
-        let providing = timeout(IMAGE_LIMIT, self.engine.provide_image(container, &news));
+        let providing = timeout(limit, self.engine.provide_image(container, &news));
         let result = tokio::select! {
             result = providing => match result {
                 Ok(result) => result.map(|()| Provided::Ready),

@@ -1,16 +1,24 @@
 //! Stack `confluent` through the real binary on a real Docker engine: order, environment, probes, memory, failures and
 //! verbs, with stand-ins for the images of Confluent Platform (`tests/fixtures/confluent`).
 
+#[path = "support/connections.rs"]
+mod connections;
 #[path = "support/docker.rs"]
 mod docker_support;
+#[path = "support/faulty_proxy.rs"]
+mod faulty_proxy;
+#[path = "support/registry.rs"]
+mod registry;
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Once;
 use std::time::Duration;
 
-use docker_support::{DockerStack, docker};
+use connections::{can_watch, watch};
+use docker_support::{DockerStack, docker, is_there};
+use registry::{Guard, Registry, registry_is_there};
 use support::eventually;
 
 const SERVICES: [&str; 7] = [
@@ -26,24 +34,43 @@ const SERVICES: [&str; 7] = [
 /// Far more than any step takes with stand-ins.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Makes the stand-ins, once.
+/// Makes the stand-ins; the second time that is quick.
 fn with_stand_ins() -> Option<DockerStack> {
-    static STAND_INS: Once = Once::new();
     let stack = DockerStack::new()?;
-    STAND_INS.call_once(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/confluent/build.sh");
-        let output = Command::new(script)
-            .arg(env!("CARGO_BIN_EXE_osqdemo"))
-            .output()
-            .expect("bash runs");
-        assert!(
-            output.status.success(),
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    });
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/confluent/build.sh");
+    let output = Command::new(script)
+        .arg(env!("CARGO_BIN_EXE_osqdemo"))
+        .output()
+        .expect("bash runs");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Some(stack)
+}
+
+/// The images of Confluent Platform, as the stack pins them.
+fn pinned_images() -> Vec<&'static str> {
+    include_str!("../compose/confluent.yaml")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("image: "))
+        .filter(|image| image.starts_with("confluentinc/"))
+        .collect()
+}
+
+/// Puts a stand-in into the registry, with a layer that no other image has.
+fn push_variant(stack: &DockerStack, registry: &Registry, image: &str, content: &str) {
+    let folder = stack.world.home().join("variant");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("content"), registry::layer(content, 1 << 20)).expect("a file");
+    let file = format!("FROM {image}\nCOPY content /variant\n");
+    fs::write(folder.join("Dockerfile"), file).expect("a file");
+    let name = format!("{}/{image}", registry.inner);
+    docker(&["build", "-q", "-t", &name, &folder.display().to_string()]);
+    docker(&["push", "-q", &name]);
+    docker(&["rmi", &name]);
 }
 
 fn up_arguments() -> Vec<String> {
@@ -244,6 +271,82 @@ fn a_service_that_cannot_start_is_reported_cause_first() {
         "{stderr}"
     );
     stack.assert_nothing_runs();
+}
+
+#[test]
+fn everything_comes_from_a_registry_once() {
+    let Some(stack) = with_stand_ins() else { return };
+    let images = pinned_images();
+    let are_ours = images.iter().all(|image| {
+        let label = "{{index .Config.Labels \"io.osqdemo.stand-in\"}}";
+        docker(&["image", "inspect", "-f", label, image]).concat() == "yes"
+    });
+    if !is_there(are_ours, "place for stand-ins: real images have their names")
+        || !registry_is_there()
+        || !can_watch()
+    {
+        return;
+    }
+    let broker_image = images
+        .iter()
+        .find(|image| image.contains("cp-server:"))
+        .expect("a broker");
+    let registry = Registry::start(Guard::Open);
+    // Ends before the registry, which removes the images that its containers run.
+    let stack = stack;
+    for image in &images {
+        push_variant(&stack, &registry, image, &format!("{image} of {}", stack.project));
+    }
+    docker(&[&["rmi", "-f"], &images[..]].concat());
+
+    let (_, stderr) = up(&stack, &["-v", "--registry", &registry.address]);
+    for image in &images {
+        let begun = format!("{image}: pulling (not on this machine)");
+        assert!(stderr.contains(&begun), "{image}: {stderr}");
+        let layer = stderr
+            .lines()
+            .any(|line| line.starts_with(&format!("{image}: layer ")) && line.ends_with(": pull complete"));
+        assert!(layer, "{image}: {stderr}");
+    }
+    assert!(stderr.contains("up: 7 services are healthy"), "{stderr}");
+
+    // Everything is here now: no registry is asked by the daemon, and nobody but it and the services by us.
+    let asked = registry.asked();
+    for arguments in [
+        &["up"][..],
+        &["up", "--dry-run"],
+        &["doctor"],
+        &["images"],
+        &["images", "pull"],
+        &["images", "lock"],
+    ] {
+        let mut command = stack.command(arguments);
+        command.env("OSQDEMO_REGISTRY", &registry.address);
+        let (output, addresses) = watch(&command);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        let strangers: Vec<&String> = addresses
+            .iter()
+            .filter(|address| {
+                let is_service = address.starts_with("127.0.0.1:") && **address != registry.address;
+                let is_local = address.starts_with('/');
+                !is_service && !is_local
+            })
+            .collect();
+        assert!(strangers.is_empty(), "{arguments:?}: {strangers:?}");
+    }
+    assert_eq!(registry.asked(), asked);
+
+    // What is locked stays what it is, whatever becomes of its tag.
+    push_variant(&stack, &registry, broker_image, "another");
+    let before = stack.started_at("broker");
+    let (_, stderr) = stack.succeed(&["up", "--pull", "always", "--registry", &registry.address]);
+    assert!(
+        stderr.contains("nothing to do: 7 services are healthy"),
+        "{stderr}"
+    );
+    assert_eq!(stack.started_at("broker"), before);
+    stack.succeed(&["down", "--volumes"]);
 }
 
 #[test]

@@ -116,6 +116,9 @@ pub struct DoctorArgs {
     /// What is to be run.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// How images are got.
+    #[command(flatten)]
+    pub pull: PullArgs,
 }
 
 /// `osqdemo build`.

@@ -6,9 +6,11 @@ use serde_json::json;
 
 use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
+use crate::commands::images::pull_settings;
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, ports_asked_for};
 use crate::doctor::{self, Check, Status};
+use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
@@ -41,7 +43,8 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     };
     let observed = project.engine.observe().await;
     let asked = ports_asked_for(&context.settings, &project.stack, &ports)?;
-    let checks = checks(&project, kind, &asked, observed).await?;
+    let pull = pull_settings(&context, &arguments.pull)?;
+    let checks = checks(&project, kind, &asked, observed, &pull).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();
@@ -70,6 +73,7 @@ pub(super) async fn checks(
     kind: EngineKind,
     asked: &BTreeMap<ServiceName, u16>,
     observed: Result<Observed>,
+    pull: &PullSettings,
 ) -> Result<Vec<Check>> {
     let (folder, stack) = (&project.folder, &project.stack);
     let observed = match kind {
@@ -79,7 +83,7 @@ pub(super) async fn checks(
     };
     let ports = project.choose_ports(kind, asked, &observed).await?;
     Ok(match kind {
-        EngineKind::Docker => Box::pin(doctor::examine_docker(folder, stack, &ports, &observed)).await,
+        EngineKind::Docker => Box::pin(doctor::examine_docker(folder, stack, &ports, &observed, pull)).await,
         EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await,
     })
 }

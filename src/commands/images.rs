@@ -14,7 +14,7 @@ use crate::cli::{ImagesArgs, ImagesCommand, PullArgs};
 use crate::commands::Context;
 use crate::commands::project::{Project, Wanted};
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
-use crate::engine::docker::{Connection, LocalImage, Provided, PullNews, PullSettings};
+use crate::engine::docker::{Connection, LocalImage, Provided, PullSettings};
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
 use crate::exit_code::ExitCode;
@@ -158,8 +158,8 @@ async fn provide_all(
     );
     tokio::select! {
         provided = pulls => provided,
-        // The process ends with the code of the signal; what has come stays.
-        () = context.shutdown.token().cancelled() => Ok(Vec::new()),
+        // What has come stays.
+        () = context.shutdown.token().cancelled() => Err(context.shutdown.interrupted().into()),
     }
 }
 
@@ -170,18 +170,12 @@ async fn provide(
     settings: &PullSettings,
 ) -> Result<Provided> {
     let (step, began) = (Step::image(image), Instant::now());
-    let whole = progress_of(context, &step);
-    let reporter = context.reporter.clone();
-    let layer = move |text: String| reporter.emit(Event::Detail { text });
     context.reporter.emit(Event::StepStarted {
         step: step.clone(),
         text: "looking".to_owned(),
     });
-    let news = PullNews {
-        whole: &whole,
-        layer: &layer,
-    };
-    let provided = connection.provide(image, settings, news).await;
+    let news = context.reporter.news_of(&step);
+    let provided = connection.provide(image, settings, &news).await;
     let (outcome, text) = match &provided {
         Ok(Provided::WasThere) => (Outcome::Unchanged, "on this machine".to_owned()),
         Ok(Provided::Pulled) => (Outcome::Done, "pulled".to_owned()),
@@ -346,10 +340,10 @@ async fn save(context: &Context, stack: &Stack, connection: &Connection, file: &
         step: step.clone(),
         text: format!("writing {} images", images.len()),
     });
-    let news = progress_of(context, &step);
+    let news = context.reporter.news_of(&step);
     let saved = tokio::select! {
         saved = connection.save_images(&images, file, &news) => saved,
-        () = context.shutdown.token().cancelled() => return Ok(()),
+        () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     finished(context, &step, began.elapsed(), &saved);
     let size = saved?;
@@ -368,7 +362,7 @@ async fn load(context: &Context, connection: &Connection, file: &Path) -> Result
     });
     let loaded = tokio::select! {
         loaded = connection.load_images(file) => loaded,
-        () = context.shutdown.token().cancelled() => return Ok(()),
+        () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     finished(context, &step, began.elapsed(), &loaded);
     let images = loaded?;
@@ -376,17 +370,6 @@ async fn load(context: &Context, connection: &Connection, file: &Path) -> Result
     context.reporter.data(&document, || {
         images.iter().map(|image| format!("{image}\n")).collect()
     })
-}
-
-/// Tells the news of a step.
-fn progress_of(context: &Context, step: &Step) -> impl Fn(String) + Send + Sync + use<> {
-    let (reporter, step) = (context.reporter.clone(), step.clone());
-    move |text| {
-        reporter.emit(Event::StepProgress {
-            step: step.clone(),
-            text,
-        });
-    }
 }
 
 fn finished<T>(context: &Context, step: &Step, elapsed: Duration, result: &Result<T>) {

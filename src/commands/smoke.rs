@@ -69,6 +69,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     };
     let examine = DoctorArgs {
         target: arguments.run.target.clone(),
+        pull: arguments.run.pull.clone(),
     };
     let lock_file = arguments.run.pull.lock_file.clone();
     run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))

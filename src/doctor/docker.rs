@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::doctor::{Check, Status, machine, memory_for};
+use crate::doctor::{Check, Status, images, machine, memory_for};
 use crate::engine::docker::image::{ImageSources, OsqueryChoice};
-use crate::engine::docker::{Connection, DaemonFacts, Support};
+use crate::engine::docker::{Connection, DaemonFacts, PullSettings, Support};
 use crate::error::{Diagnose, Failure};
 use crate::stack::{ImageRef, Stack};
 
@@ -18,7 +18,7 @@ const BASE_IMAGE: &str = "debian:bookworm-slim";
 const LARGEST_SKEW_MS: i64 = 5_000;
 
 /// All checks of the daemon; when it does not answer, that is the only one.
-pub(super) async fn check(home: &Path, stack: &Stack) -> Vec<Check> {
+pub(super) async fn check(home: &Path, stack: &Stack, pull: &PullSettings) -> Vec<Check> {
     let connection = match Connection::open().await {
         Ok(connection) => connection,
         Err(error) => return vec![failed("Docker daemon", &error.into())],
@@ -33,9 +33,10 @@ pub(super) async fn check(home: &Path, stack: &Stack) -> Vec<Check> {
             format!("version {} at `{}`", facts.version, connection.endpoint),
         ),
         check_api(&facts),
-        check_images(&facts).await,
+        check_builds(&facts).await,
         check_memory(&facts, stack),
     ];
+    checks.extend(images::check(&connection, &facts.architecture, stack, pull).await);
     checks.extend(facts.folder.as_deref().map(|folder| Check {
         category: "docker",
         ..machine::check_disk(folder)
@@ -91,7 +92,7 @@ fn check_api(facts: &DaemonFacts) -> Check {
     }
 }
 
-async fn check_images(facts: &DaemonFacts) -> Check {
+async fn check_builds(facts: &DaemonFacts) -> Check {
     let choice = OsqueryChoice {
         osqueryd: "builtin".to_owned(),
         sha256: None,
@@ -132,7 +133,7 @@ fn check_clock(facts: &DaemonFacts) -> Option<Check> {
     })
 }
 
-fn pass(name: &str, message: String) -> Check {
+pub(super) fn pass(name: &str, message: String) -> Check {
     Check {
         category: "docker",
         name: name.to_owned(),
@@ -142,7 +143,7 @@ fn pass(name: &str, message: String) -> Check {
     }
 }
 
-fn warn(name: &str, message: String, fix: Option<String>) -> Check {
+pub(super) fn warn(name: &str, message: String, fix: Option<String>) -> Check {
     Check {
         status: Status::Warn,
         fix,
@@ -150,7 +151,7 @@ fn warn(name: &str, message: String, fix: Option<String>) -> Check {
     }
 }
 
-fn failed(name: &str, failure: &Failure) -> Check {
+pub(super) fn failed(name: &str, failure: &Failure) -> Check {
     let diagnosis: &dyn Diagnose = failure.diagnosis();
     Check {
         status: Status::Fail,

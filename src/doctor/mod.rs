@@ -2,12 +2,14 @@
 //! `up` runs those that decide whether it can start.
 
 mod docker;
+mod images;
 mod machine;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::engine::docker::PullSettings;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
@@ -169,15 +171,16 @@ pub async fn examine(
     checks
 }
 
-/// All checks for containers.
+/// All checks for containers, whose images are got that way.
 pub async fn examine_docker(
     folder: &ProjectFolder,
     stack: &Stack,
     ports: &Ports,
     observed: &Observed,
+    pull: &PullSettings,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder.home(), ports, observed);
-    checks.extend(docker::check(folder.home(), stack).await);
+    checks.extend(docker::check(folder.home(), stack, pull).await);
     checks
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
+use crate::events::StepNews;
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
 use crate::stack::ServiceName;
 
@@ -89,7 +90,7 @@ pub trait Engine: Send + Sync {
 }
 
 /// Takes the latest news of something that takes long.
-pub type News = dyn Fn(String) + Send + Sync;
+pub type News = dyn Fn(StepNews) + Send + Sync;
 
 /// Whether to wait for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::events::{Activity, ByteCount, Change, PartNews};
+
 /// One layer: what it is doing, and how many bytes of how many have come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Layer {
@@ -20,9 +22,9 @@ pub struct PullProgress {
 const NOT_OF_A_LAYER: &str = "Pulling from";
 
 impl PullProgress {
-    /// Takes one piece of news: of a layer, in the daemon's words, with bytes where it tells them. Returns the news in
-    /// words when the layer does something else now.
-    pub fn take(&mut self, layer: &str, status: &str, bytes: Option<(u64, u64)>) -> Option<String> {
+    /// Takes one piece of news: of a layer, in the daemon's words, with bytes where it tells them. Returns it as news
+    /// of the layer.
+    pub fn take(&mut self, layer: &str, status: &str, bytes: Option<(u64, u64)>) -> Option<PartNews> {
         if layer.is_empty() || status.starts_with(NOT_OF_A_LAYER) {
             return None;
         }
@@ -37,11 +39,19 @@ impl PullProgress {
         if is_downloaded(status) {
             entry.current = entry.total;
         }
-        if entry.status == status {
-            return None;
-        }
-        status.clone_into(&mut entry.status);
-        Some(format!("layer {layer}: {}", status.to_lowercase()))
+        let change = if entry.status == status {
+            Change::Bytes
+        } else {
+            status.clone_into(&mut entry.status);
+            Change::Doing
+        };
+        Some(PartNews {
+            part: format!("layer {layer}"),
+            text: status.to_lowercase(),
+            bytes: bytes.map(|(current, total)| ByteCount { current, total }),
+            change,
+            activity: activity(status),
+        })
     }
 
     /// How far it is, in words: layers done, and bytes of those whose size is known.
@@ -66,6 +76,15 @@ impl PullProgress {
                 megabytes(total)
             )
         }
+    }
+}
+
+fn activity(status: &str) -> Activity {
+    match status {
+        "Pulling fs layer" | "Waiting" | "Download complete" | "Pull complete" | "Already exists" => {
+            Activity::Still
+        }
+        _ => Activity::Moving,
     }
 }
 
@@ -95,12 +114,19 @@ mod tests {
             progress.take("7.9.8", "Pulling from confluentinc/cp-server", None),
             None
         );
-        let news = progress.take("a1", "Pulling fs layer", None);
-        assert_eq!(news.as_deref(), Some("layer a1: pulling fs layer"));
+        let news = progress.take("a1", "Pulling fs layer", None).expect("news");
+        assert_eq!(
+            (news.part.as_str(), news.text.as_str()),
+            ("layer a1", "pulling fs layer")
+        );
+        assert_eq!((news.change, news.activity), (Change::Doing, Activity::Still));
         progress.take("b2", "Already exists", None);
         assert_eq!(progress.summary(), "1 of 2 layers");
         progress.take("a1", "Downloading", Some((1 << 20, 4 << 20)));
-        assert_eq!(progress.take("a1", "Downloading", Some((2 << 20, 4 << 20))), None);
+        let news = progress
+            .take("a1", "Downloading", Some((2 << 20, 4 << 20)))
+            .expect("news");
+        assert_eq!((news.change, news.activity), (Change::Bytes, Activity::Moving));
         assert_eq!(progress.summary(), "1 of 2 layers, 2.0 MiB of 4.0 MiB");
         progress.take("a1", "Extracting", Some((1, 4 << 20)));
         assert_eq!(progress.summary(), "1 of 2 layers, 4.0 MiB of 4.0 MiB");

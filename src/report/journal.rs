@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::bundle::redacted_json;
-use crate::events::{Event, Step, StepKind};
+use crate::events::{Change, Event, StepKind};
 use crate::exit_code::ExitCode;
 use crate::report::json::Line;
 use crate::state::ProjectFolder;
@@ -53,16 +53,11 @@ impl Journal {
 
     pub(super) fn event(&mut self, event: &Event) {
         // How far an image is changes all the time; the rest would be lost among it.
-        let is_noise = matches!(
-            event,
-            Event::StepProgress {
-                step: Step {
-                    kind: StepKind::Image,
-                    ..
-                },
-                ..
-            }
-        );
+        let is_noise = match event {
+            Event::StepProgress { step, .. } => step.kind == StepKind::Image,
+            Event::PartProgress { news, .. } => news.change == Change::Bytes,
+            _ => false,
+        };
         if !is_noise {
             self.append(event);
         }
@@ -120,7 +115,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::events::Outcome;
+    use crate::events::{Outcome, Step};
     use crate::stack::project::ProjectName;
 
     fn project(home: &Path) -> ProjectFolder {

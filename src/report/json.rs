@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Change, Event, SCHEMA_VERSION};
 use crate::report::Renderer;
 use crate::settings::Verbosity;
 
@@ -42,7 +42,14 @@ impl JsonLines {
 
 impl Renderer for JsonLines {
     fn event(&mut self, event: &Event) {
-        if matches!(event, Event::Detail { .. }) && self.verbosity < Verbosity::Verbose {
+        let is_shown = match event {
+            Event::Detail { .. } => self.verbosity >= Verbosity::Verbose,
+            Event::PartProgress { news, .. } => {
+                news.change == Change::Doing && self.verbosity >= Verbosity::Verbose
+            }
+            _ => true,
+        };
+        if !is_shown {
             return;
         }
         if let Ok(text) = serde_json::to_string(&Line::now(event)) {

@@ -28,7 +28,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::Event;
+use crate::events::{Event, Step, StepNews};
 use crate::exit_code::ExitCode;
 use crate::report::journal::Journal;
 use crate::report::json::Line;
@@ -134,6 +134,18 @@ impl Reporter {
         let observed = Arc::downgrade(&shared);
         thread::spawn(move || beat(&observed, &ended));
         Self { shared }
+    }
+
+    /// Tells the news of a step as events.
+    pub fn news_of(&self, step: &Step) -> impl Fn(StepNews) + Send + Sync + use<> {
+        let (reporter, step) = (self.clone(), step.clone());
+        move |news| {
+            let step = step.clone();
+            reporter.emit(match news {
+                StepNews::Whole(text) => Event::StepProgress { step, text },
+                StepNews::Part(news) => Event::PartProgress { step, news },
+            });
+        }
     }
 
     /// From now on, commands in hints and notes name this project, unless it is the default one.

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::events::{Event, Outcome, Step, StepKind};
+use crate::events::{Change, Event, Outcome, Step, StepKind};
 use crate::report::{Renderer, duration};
 use crate::settings::Verbosity;
 
@@ -60,6 +60,11 @@ impl Renderer for PlainLines {
                 });
                 if is_news && self.verbosity >= Verbosity::Verbose {
                     self.line(&format!("{step}: {text}"));
+                }
+            }
+            Event::PartProgress { step, news } => {
+                if news.change == Change::Doing && self.verbosity >= Verbosity::Verbose {
+                    self.line(&format!("{step}: {}: {}", news.part, news.text));
                 }
             }
             Event::StepFinished { .. } if is_noise(event, self.verbosity) => {}

@@ -1,5 +1,5 @@
-//! Progress on a terminal: one line a running step, redrawn in place; what is finished stays as a plain line
-//! above. Understandable without colour.
+//! Progress on a terminal: one line a running step, and below it one for each of its parts that is being worked on,
+//! redrawn in place; what is finished stays as a plain line above. Understandable without colour.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::events::{Event, Outcome, Step};
+use crate::events::{Activity, ByteCount, Event, Outcome, PartNews, Step};
 use crate::report::{Renderer, plain};
 use crate::settings::{Colour, Verbosity};
 
@@ -20,6 +20,7 @@ pub(super) struct Terminal {
     colour: Colour,
     lines: MultiProgress,
     running: HashMap<Step, ProgressBar>,
+    parts: HashMap<(Step, String), ProgressBar>,
 }
 
 impl Terminal {
@@ -29,6 +30,7 @@ impl Terminal {
             colour,
             lines: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             running: HashMap::new(),
+            parts: HashMap::new(),
         }
     }
 
@@ -47,6 +49,39 @@ impl Terminal {
         ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_spinner())
             .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+    }
+
+    fn show_part(&mut self, step: &Step, news: &PartNews) {
+        let key = (step.clone(), news.part.clone());
+        if news.activity == Activity::Still {
+            if let Some(bar) = self.parts.remove(&key) {
+                self.remove(&bar);
+            }
+            return;
+        }
+        let Some(whole) = self.running.get(step) else {
+            return;
+        };
+        let bar = self
+            .parts
+            .entry(key)
+            .or_insert_with(|| self.lines.insert_after(whole, ProgressBar::no_length()));
+        let template = match news.bytes {
+            Some(_) => "    {prefix} {msg} {bar:24} {bytes} of {total_bytes}",
+            None => "    {prefix} {msg}",
+        };
+        bar.set_style(part_style(template));
+        if let Some(ByteCount { current, total }) = news.bytes {
+            bar.set_length(total);
+            bar.set_position(current);
+        }
+        bar.set_prefix(news.part.clone());
+        bar.set_message(news.text.clone());
+    }
+
+    fn remove(&self, bar: &ProgressBar) {
+        bar.finish_and_clear();
+        self.lines.remove(bar);
     }
 }
 
@@ -69,6 +104,7 @@ impl Renderer for Terminal {
                     bar.set_message(text.clone());
                 }
             }
+            Event::PartProgress { step, news } => self.show_part(step, news),
             Event::StepFinished { .. } if plain::is_noise(event, self.verbosity) => {}
             Event::StepFinished {
                 step,
@@ -76,9 +112,12 @@ impl Renderer for Terminal {
                 text,
                 elapsed,
             } => {
-                if let Some(bar) = self.running.remove(step) {
+                for (_, bar) in self.parts.extract_if(|(of, _), _| of == step) {
                     bar.finish_and_clear();
                     self.lines.remove(&bar);
+                }
+                if let Some(bar) = self.running.remove(step) {
+                    self.remove(&bar);
                 }
                 let (mark, colour) = match outcome {
                     Outcome::Done => ("✔", "\u{1b}[32m"),
@@ -108,8 +147,17 @@ impl Renderer for Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        for bar in self.parts.values() {
+            self.remove(bar);
+        }
         for bar in self.running.values() {
             bar.abandon();
         }
     }
+}
+
+fn part_style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
 }

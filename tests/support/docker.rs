@@ -29,19 +29,24 @@ pub(crate) fn engine_answers() -> bool {
         .args(["version", "--format", "{{.Server.Version}}"])
         .output()
         .is_ok_and(|output| output.status.success());
-    if !answers {
+    is_there(answers, "Docker engine")
+}
+
+/// Says loudly that a test is skipped for want of something; fails where CI promises it.
+pub(crate) fn is_there(is_there: bool, what: &str) -> bool {
+    if !is_there {
         assert!(
             env::var("CI").as_deref() != Ok("true"),
-            "no Docker engine answers, and CI must have one"
+            "there is no {what}, and CI must have one"
         );
         // Past the test harness, which hides what a passing test prints.
         let _ = writeln!(
             std::io::stderr(),
-            "\n*** SKIPPED: no Docker engine answers; {:?} did not run ***",
+            "\n*** SKIPPED: there is no {what}; {:?} did not run ***",
             thread::current().name().unwrap_or_default()
         );
     }
-    answers
+    is_there
 }
 
 /// Runs the `docker` command, which must succeed; returns its output's lines.

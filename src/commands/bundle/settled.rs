@@ -12,7 +12,7 @@ use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, PortsRequest, Request};
 use crate::commands::{Context, doctor};
-use crate::engine::docker::Connection;
+use crate::engine::docker::{Connection, PullSettings};
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::plan::Plan;
@@ -89,7 +89,8 @@ pub(super) fn add_lock(bundle: &mut Bundle, path: &Path) {
 pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
     let checks = Box::pin(async {
         let observed = project.engine.observe().await;
-        doctor::checks(project, project.kind, &BTreeMap::new(), observed).await
+        let pull = PullSettings::usual();
+        doctor::checks(project, project.kind, &BTreeMap::new(), observed, &pull).await
     });
     match within(PIECE_LIMIT, checks).await {
         Ok(checks) => bundle.add_json(

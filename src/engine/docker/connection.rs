@@ -1,9 +1,11 @@
 //! A connection to the daemon: opened once, its API version negotiated, every request with a deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::engine::docker::endpoint::Endpoint;
@@ -16,11 +18,16 @@ const GREETING_LIMIT: Duration = Duration::from_secs(10);
 /// How long the daemon may take for what needs no waiting: longer than a busy machine takes.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
+/// How many images are pulled at once: one comes while another is unpacked.
+const PULLS_AT_ONCE: usize = 2;
+
 /// A daemon that answers.
 #[derive(Debug, Clone)]
 pub struct Connection {
     /// The client.
     pub(super) docker: Docker,
+    /// Whose turn it is to pull.
+    pub(super) pulls: Arc<Semaphore>,
     /// Where the daemon is.
     pub endpoint: Endpoint,
 }
@@ -38,7 +45,11 @@ impl Connection {
         let docker =
             Docker::connect_with_host(&endpoint.address).map_err(|error| unreachable(&endpoint, &error))?;
         match timeout(GREETING_LIMIT, docker.negotiate_version()).await {
-            Ok(Ok(docker)) => Ok(Self { docker, endpoint }),
+            Ok(Ok(docker)) => Ok(Self {
+                docker,
+                pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
+                endpoint,
+            }),
             Ok(Err(error)) => Err(unreachable(&endpoint, &error)),
             Err(_) => Err(DockerError::Unreachable {
                 endpoint: endpoint.to_string(),

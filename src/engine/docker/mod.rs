@@ -13,8 +13,10 @@ mod facts;
 mod host_configuration;
 pub mod image;
 mod labels;
+mod local_image;
 mod logs;
 mod observe;
+mod published;
 mod registry;
 mod terminal;
 
@@ -40,7 +42,8 @@ pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::DockerError;
 pub use facts::{DaemonFacts, Leftover, Publisher, Support};
-pub use registry::{LocalImage, Provided, PullNews, PullSettings, USUAL_SILENCE};
+pub use local_image::LocalImage;
+pub use registry::{Provided, PullSettings};
 
 /// How often to ask the daemon what became of a service that is starting.
 const PACE: Duration = Duration::from_millis(100);
@@ -163,10 +166,6 @@ impl Engine for DockerEngine {
                 (setup, _) => {
                     let usual = PullSettings::usual();
                     let settings = setup.as_ref().map_or(&usual, |setup| &setup.pull);
-                    let news = PullNews {
-                        whole: news,
-                        layer: &|_| {},
-                    };
                     let connection = self.connection().await?;
                     connection.provide(image, settings, news).await.map(|_| ())
                 }

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::News;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::{DockerError, with_causes};
+use crate::engine::docker::local_image::LocalImage;
 use crate::error::Result;
+use crate::events::{Change, StepNews};
 use crate::images::{
     CredentialSource, Credentials, ImageError, ImageLock, LockedImage, PullFault, PullPolicy, PullProgress,
     Reference, RegistryPrefix, Retries,
@@ -22,7 +24,10 @@ use crate::report::duration;
 use crate::stack::ImageRef;
 
 /// How long a registry may be silent, unless the user says otherwise: longer than unpacking a large layer takes.
-pub const USUAL_SILENCE: Duration = Duration::from_secs(120);
+const USUAL_SILENCE: Duration = Duration::from_secs(120);
+
+/// How often the sum of what has come is told.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// How images are got.
 #[derive(Debug, Clone)]
@@ -41,19 +46,6 @@ pub struct PullSettings {
     pub lock: ImageLock,
 }
 
-/// An image on the daemon's machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalImage {
-    /// What the daemon calls it.
-    pub id: String,
-    /// The digests by which registries know it.
-    pub digests: Vec<String>,
-    /// What it is for, such as `linux/amd64`.
-    pub platform: String,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
 /// What came of asking for an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provided {
@@ -63,13 +55,14 @@ pub enum Provided {
     Pulled,
 }
 
-/// Takes the news of a pull.
-#[derive(Clone, Copy)]
-pub struct PullNews<'a> {
-    /// How far the whole image is.
-    pub whole: &'a News,
-    /// What becomes of each layer.
-    pub layer: &'a News,
+/// What is asked of which registry, and who asks.
+pub(super) struct Asked {
+    /// The image by its own name.
+    wanted: Reference,
+    /// The image in the mirror, and at the locked digest.
+    pub(super) asked: Reference,
+    /// For the daemon.
+    pub(super) credentials: Option<DockerCredentials>,
 }
 
 /// A failed attempt: the daemon's fault ends everything, the registry's may be worth another attempt.
@@ -92,73 +85,29 @@ impl PullSettings {
     }
 }
 
-impl LocalImage {
-    fn of(inspection: ImageInspect) -> Self {
-        let digests = inspection.repo_digests.unwrap_or_default();
-        Self {
-            id: inspection.id.unwrap_or_default(),
-            digests: digests
-                .iter()
-                .filter_map(|digest| Some(digest.split_once('@')?.1.to_owned()))
-                .collect(),
-            platform: format!(
-                "{}/{}",
-                inspection.os.unwrap_or_default(),
-                inspection.architecture.unwrap_or_default()
-            ),
-            size: inspection
-                .size
-                .and_then(|size| u64::try_from(size).ok())
-                .unwrap_or_default(),
+impl Asked {
+    pub(super) async fn find(
+        image: &ImageRef,
+        settings: &PullSettings,
+    ) -> std::result::Result<Self, ImageError> {
+        let wanted: Reference = image.as_str().parse()?;
+        let mut asked = match &settings.mirror {
+            Some(mirror) => wanted.in_mirror(mirror),
+            None => wanted.clone(),
+        };
+        if let Some(locked) = settings.lock.images.get(image) {
+            asked = asked.at_digest(&locked.digest);
         }
-    }
-
-    /// Whether it is the locked one.
-    pub fn is(&self, locked: &LockedImage) -> bool {
-        locked.is(&self.platform, &self.id, self.digests.iter().map(String::as_str))
-    }
-
-    /// What to call its content: a digest where it has one, else its id.
-    pub fn content(&self) -> &str {
-        self.digests.first().map_or(self.id.as_str(), String::as_str)
+        let credentials = settings.credentials.find(asked.registry()).await?;
+        Ok(Self {
+            wanted,
+            credentials: credentials.map(|credentials| for_daemon(credentials, asked.registry())),
+            asked,
+        })
     }
 }
 
 impl Connection {
-    /// What the daemon runs containers on, such as `linux/amd64`.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn platform(&self) -> std::result::Result<String, DockerError> {
-        Ok(format!("linux/{}", self.architecture().await?))
-    }
-
-    /// The memory of the daemon's machine, in bytes; none where the daemon does not tell.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn memory(&self) -> std::result::Result<Option<u64>, DockerError> {
-        let request = self.docker.info();
-        let info = self.answer("ask", "the daemon for its memory", request).await?;
-        Ok(info
-            .mem_total
-            .and_then(|bytes| u64::try_from(bytes).ok())
-            .filter(|bytes| *bytes > 0))
-    }
-
-    /// An image, where the daemon has it.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn local_image(&self, image: &str) -> std::result::Result<Option<LocalImage>, DockerError> {
-        let request = self.docker.inspect_image(image);
-        match self.answer("inspect", &format!("image {image}"), request).await {
-            Ok(inspection) => Ok(Some(LocalImage::of(inspection))),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Whether an image is on the machine and is the locked one, so that no registry has to be asked.
     ///
     /// # Errors
@@ -185,16 +134,12 @@ impl Connection {
     }
 
     /// Makes sure that an image of a registry is on the machine, and is the locked one. Dropping the future ends the
-    /// pull; the layers that have come are not pulled again.
+    /// pull. What has come whole stays: of an interrupted image the daemon keeps only layers that other images have,
+    /// unless it stores images in containerd. So few are pulled at once, each with the daemon's whole attention.
     ///
     /// # Errors
     /// [`ImageError`] and what the daemon says.
-    pub async fn provide(
-        &self,
-        image: &ImageRef,
-        settings: &PullSettings,
-        news: PullNews<'_>,
-    ) -> Result<Provided> {
+    pub async fn provide(&self, image: &ImageRef, settings: &PullSettings, news: &News) -> Result<Provided> {
         if self.is_provided(image, settings).await? {
             return Ok(Provided::WasThere);
         }
@@ -208,23 +153,21 @@ impl Connection {
         image: &ImageRef,
         settings: &PullSettings,
         locked: Option<&LockedImage>,
-        news: PullNews<'_>,
+        news: &News,
     ) -> Result<()> {
-        let wanted: Reference = image.as_str().parse().map_err(ImageError::from)?;
-        let mut asked = match &settings.mirror {
-            Some(mirror) => wanted.in_mirror(mirror),
-            None => wanted.clone(),
-        };
-        if let Some(locked) = locked {
-            asked = asked.at_digest(&locked.digest);
+        let Asked {
+            wanted,
+            asked,
+            credentials,
+        } = Asked::find(image, settings).await?;
+        {
+            if self.pulls.available_permits() == 0 {
+                news(StepNews::Whole("waiting for other images".to_owned()));
+            }
+            let _turn = self.pulls.acquire().await;
+            self.pull_with_retries(&asked, credentials, settings, news)
+                .await?;
         }
-        let credentials = settings
-            .credentials
-            .find(asked.registry())
-            .await
-            .map_err(ImageError::from)?;
-        self.pull_with_retries(&asked, credentials, settings, news)
-            .await?;
         let name = format!("{}{}", asked.name(), version(&asked));
         let Some(pulled) = self.local_image(&name).await? else {
             return Err(ImageError::NotThere { image: asked.image() }.into());
@@ -245,11 +188,10 @@ impl Connection {
     async fn pull_with_retries(
         &self,
         asked: &Reference,
-        credentials: Option<Credentials>,
+        credentials: Option<DockerCredentials>,
         settings: &PullSettings,
-        news: PullNews<'_>,
+        news: &News,
     ) -> Result<()> {
-        let credentials = credentials.map(|credentials| for_daemon(credentials, asked.registry()));
         let mut failures = 0;
         loop {
             let (fault, answer) = match self
@@ -283,7 +225,8 @@ impl Connection {
                 }
                 .into());
             };
-            (news.whole)(format!("{fault} ({answer}); trying again in {}", duration(pause)));
+            let text = format!("{fault} ({answer}); trying again in {}", duration(pause));
+            news(StepNews::Whole(text));
             sleep(pause).await;
         }
     }
@@ -294,7 +237,7 @@ impl Connection {
         asked: &Reference,
         credentials: Option<DockerCredentials>,
         silence: Duration,
-        news: PullNews<'_>,
+        news: &News,
     ) -> std::result::Result<(), Failed> {
         let options = CreateImageOptionsBuilder::default()
             .from_image(&asked.name())
@@ -302,7 +245,7 @@ impl Connection {
             .build();
         let mut stream = Box::pin(self.docker.create_image(Some(options), None, credentials));
         let mut progress = PullProgress::default();
-        let mut told = String::new();
+        let (mut told, mut told_at) = (String::new(), Instant::now());
         loop {
             let item = match timeout(silence, stream.next()).await {
                 Err(_) | Ok(Some(Err(Error::RequestTimeoutError))) => {
@@ -340,13 +283,14 @@ impl Connection {
                 status.as_deref().unwrap_or_default(),
                 bytes,
             );
+            let is_count = layer.as_ref().is_some_and(|layer| layer.change == Change::Bytes);
             if let Some(layer) = layer {
-                (news.layer)(format!("{asked}: {layer}"));
+                news(StepNews::Part(layer));
             }
             let summary = progress.summary();
-            if summary != told {
-                (news.whole)(summary.clone());
-                told = summary;
+            if summary != told && !(is_count && told_at.elapsed() < COUNT_EVERY) {
+                news(StepNews::Whole(summary.clone()));
+                (told, told_at) = (summary, Instant::now());
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::engine::docker::error::{DockerError, with_causes};
 use crate::engine::docker::image::context::BuildContext;
 use crate::engine::docker::{containers, labels};
 use crate::error::Result;
+use crate::events::StepNews;
 use crate::stack::ImageRef;
 
 /// How many of the last lines of a build are shown when it fails.
@@ -60,7 +61,7 @@ pub(in crate::engine::docker) async fn build(
                 .filter(|line| !line.trim().is_empty())
             {
                 if line.starts_with("Step ") {
-                    news(shortened(line));
+                    news(StepNews::Whole(shortened(line)));
                 }
                 if last.len() == LAST_LINES {
                     last.pop_front();
