@@ -74,9 +74,12 @@ pub(super) async fn checks(
     let (folder, stack) = (&project.folder, &project.stack);
     Ok(match kind {
         EngineKind::Docker => {
-            // A daemon that does not answer is one of the things to be told.
-            let observed = observed.unwrap_or_else(|_| Observed::nothing());
-            doctor::examine_docker(folder, stack, remembered, &observed).await
+            // What went wrong on another engine does not matter here.
+            let observed = match observed {
+                Err(_) if project.kind != EngineKind::Docker => Ok(Observed::nothing()),
+                observed => observed,
+            };
+            doctor::examine_docker(folder, stack, remembered, observed).await
         }
         EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
     })

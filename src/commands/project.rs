@@ -140,15 +140,17 @@ impl Project {
             None if !self.stack.is_native() => EngineKind::Docker,
             None => engine_of(&self.remembered)?,
         };
-        if self.is_running_on_other_engine(kind).await? {
-            let running = engine_of(&self.remembered)?;
-            return Err(RequestError::OtherEngine {
-                running,
-                wanted: kind,
+        let mut observed = self.engine.observe().await?;
+        if self.kind != kind {
+            if !observed.services.is_empty() {
+                return Err(RequestError::OtherEngine {
+                    running: self.kind,
+                    wanted: kind,
+                }
+                .into());
             }
-            .into());
+            observed = engine(kind, &self.folder).observe().await?;
         }
-        let observed = engine(kind, &self.folder).observe().await?;
         let ports = self.ports(request, &observed)?;
         let osqueryd = request
             .osqueryd
@@ -223,6 +225,7 @@ impl Project {
 
     async fn wanted_in_containers(&self, remembered: Remembered, pull: PullSettings) -> Result<Wanted> {
         let connection = Connection::open().await?;
+        connection.check_local()?;
         let memory = connection.memory().await?;
         let choice = OsqueryChoice {
             osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
@@ -309,13 +312,6 @@ impl Project {
             .collect()
     }
 
-    async fn is_running_on_other_engine(&self, wanted: EngineKind) -> Result<bool> {
-        if engine_of(&self.remembered)? == wanted {
-            return Ok(false);
-        }
-        Ok(!self.engine.observe().await?.services.is_empty())
-    }
-
     /// The port of every service: asked for, else remembered, else the stack's.
     fn ports(&self, request: &Request, observed: &Observed) -> Result<BTreeMap<ServiceName, u16>> {
         let mut ports: BTreeMap<ServiceName, u16> = BTreeMap::new();
@@ -367,7 +363,7 @@ pub async fn image_sources(
         Some(image) => connection.has_image(&image).await?,
         None => false,
     };
-    ImageSources::find(choice, is_there, &connection.architecture().await?).await
+    ImageSources::find(choice, is_there, &connection.architecture).await
 }
 
 /// An engine that can observe and stop.

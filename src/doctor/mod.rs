@@ -250,6 +250,7 @@ pub async fn examine(
     observed: &Observed,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder, stack, remembered, observed);
+    checks.push(machine::check_system());
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
     checks.push(check_isolation().await);
@@ -257,15 +258,23 @@ pub async fn examine(
     checks
 }
 
-/// All checks for containers.
+/// All checks for containers. A daemon that could not be asked is one of the things to be told.
 pub async fn examine_docker(
     folder: &ProjectFolder,
     stack: &Stack,
     remembered: &Remembered,
-    observed: &Observed,
+    observed: Result<Observed>,
 ) -> Vec<Check> {
-    let mut checks = check_ports(folder, stack, remembered, observed);
-    checks.extend(docker::check(folder.home(), stack).await);
+    let (observed, failure) = match observed {
+        Ok(observed) => (observed, None),
+        Err(failure) => (Observed::nothing(), Some(failure)),
+    };
+    let mut checks = check_ports(folder, stack, remembered, &observed);
+    checks.push(machine::check_system());
+    match failure {
+        Some(failure) => checks.push(docker::unanswered(&failure)),
+        None => checks.extend(docker::check(folder.home(), stack).await),
+    }
     checks
 }
 

@@ -17,6 +17,7 @@ use bollard::query_parameters::{
 use futures_util::future::{join_all, try_join_all};
 
 use crate::engine::docker::connection::Connection;
+use crate::engine::docker::daemon::RestartPolicyFrom;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{image, observe};
@@ -29,8 +30,12 @@ const STOP_MARGIN: Duration = Duration::from_secs(20);
 /// How long a container may take to end that says nothing about it.
 const USUAL_GRACE: Duration = Duration::from_secs(10);
 
+/// How often a service is started again where the daemon has to be told beforehand: enough for mishaps, and few
+/// enough that one that cannot run is soon given up.
+const RESTARTS_FROM_CREATION: i64 = 5;
+
 /// The variables of the caller that containers and builds inherit: without them nothing behind a proxy works.
-const PROXY_VARIABLES: [&str; 6] = [
+pub const PROXY_VARIABLES: [&str; 6] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -95,7 +100,7 @@ pub(super) async fn start(
         remove(connection, &name).await?;
     }
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    let body = definition(owner, spec, container);
+    let body = definition(connection, owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
     start_container(connection, &name, &object).await
@@ -132,7 +137,12 @@ async fn is_reusable(
 }
 
 /// The container of a service, as the daemon wants it described.
-fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> ContainerCreateBody {
+fn definition(
+    connection: &Connection,
+    owner: &Owner,
+    spec: &ServiceSpec,
+    container: &ContainerSpec,
+) -> ContainerCreateBody {
     let network = labels::network_name(owner);
     let target = container.target_port.map(|port| format!("{port}/tcp"));
     let environment = proxy_variables()
@@ -175,8 +185,13 @@ fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> C
             memory: container.memory_limit.and_then(|limit| i64::try_from(limit).ok()),
             cap_add: Some(container.capabilities.clone()).filter(|capabilities| !capabilities.is_empty()),
             init: Some(container.init == InitProcess::Reaper),
-            // A service that never was healthy is not started over and over.
-            restart_policy: Some(restart_policy(RestartPolicyNameEnum::NO)),
+            restart_policy: Some(match connection.daemon.restart_policy_from() {
+                // A service that never was healthy is not started over and over.
+                RestartPolicyFrom::Health => restart_policy(RestartPolicyNameEnum::NO, None),
+                RestartPolicyFrom::Creation => {
+                    restart_policy(RestartPolicyNameEnum::ON_FAILURE, Some(RESTARTS_FROM_CREATION))
+                }
+            }),
             ..Default::default()
         }),
         networking_config: Some(NetworkingConfig {
@@ -186,10 +201,10 @@ fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> C
     }
 }
 
-fn restart_policy(name: RestartPolicyNameEnum) -> RestartPolicy {
+fn restart_policy(name: RestartPolicyNameEnum, maximum_retry_count: Option<i64>) -> RestartPolicy {
     RestartPolicy {
         name: Some(name),
-        maximum_retry_count: None,
+        maximum_retry_count,
     }
 }
 
@@ -199,9 +214,12 @@ pub(super) async fn prove(
     owner: &Owner,
     service: &ServiceName,
 ) -> Result<(), DockerError> {
+    if connection.daemon.restart_policy_from() == RestartPolicyFrom::Creation {
+        return Ok(());
+    }
     let name = labels::container_name(owner, service);
     let body = ContainerUpdateBody {
-        restart_policy: Some(restart_policy(RestartPolicyNameEnum::UNLESS_STOPPED)),
+        restart_policy: Some(restart_policy(RestartPolicyNameEnum::UNLESS_STOPPED, None)),
         ..Default::default()
     };
     let request = connection.docker.update_container(&name, body);

@@ -6,6 +6,7 @@
 mod archive;
 mod connection;
 mod containers;
+mod daemon;
 mod endpoint;
 mod error;
 mod exec;
@@ -35,9 +36,11 @@ use crate::state::ProjectFolder;
 
 pub use archive::ArchiveError;
 pub use connection::Connection;
+pub use containers::PROXY_VARIABLES;
+pub use daemon::{ApiVersion, Daemon};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Support};
+pub use facts::{DaemonFacts, Leftover, Root, Support};
 pub use registry::{LocalImage, Provided, PullNews, PullSettings, USUAL_SILENCE};
 
 /// How often to ask the daemon what became of a service that is starting.

@@ -126,11 +126,8 @@ impl LocalImage {
 
 impl Connection {
     /// What the daemon runs containers on, such as `linux/amd64`.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn platform(&self) -> std::result::Result<String, DockerError> {
-        Ok(format!("linux/{}", self.architecture().await?))
+    pub fn platform(&self) -> String {
+        format!("linux/{}", self.architecture)
     }
 
     /// The memory of the daemon's machine, in bytes; none where the daemon does not tell.
@@ -180,7 +177,7 @@ impl Connection {
             (PullPolicy::Never, Err(error)) => return Err(error.into()),
             (_, Ok(())) => {}
         }
-        self.check_platform(image, &there).await?;
+        self.check_platform(image, &there)?;
         Ok(true)
     }
 
@@ -230,7 +227,7 @@ impl Connection {
             return Err(ImageError::NotThere { image: asked.image() }.into());
         };
         check(image, &pulled, locked)?;
-        self.check_platform(image, &pulled).await?;
+        self.check_platform(image, &pulled)?;
         if asked.image() == *image || wanted.digest.is_some() {
             return Ok(());
         }
@@ -278,7 +275,7 @@ impl Connection {
                     fault,
                     answer,
                     registry: asked.registry().to_owned(),
-                    platform: self.platform().await?,
+                    platform: self.platform(),
                     attempts: failures,
                 }
                 .into());
@@ -367,8 +364,8 @@ impl Connection {
     }
 
     /// An image for another machine would start under emulation, or not at all.
-    async fn check_platform(&self, image: &ImageRef, there: &LocalImage) -> Result<()> {
-        let wanted = self.platform().await?;
+    fn check_platform(&self, image: &ImageRef, there: &LocalImage) -> Result<()> {
+        let wanted = self.platform();
         if there.platform == wanted {
             return Ok(());
         }
