@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HostConfig, Mount,
-    MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    MountType, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
@@ -99,11 +99,32 @@ pub(super) async fn start(
         }
         remove(connection, &name).await?;
     }
+    create_volumes(connection, owner, container).await?;
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let body = definition(connection, owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
     start_container(connection, &name, &object).await
+}
+
+/// Makes the volumes of a container that are not there yet. podman gives those no labels that it makes on the way.
+async fn create_volumes(
+    connection: &Connection,
+    owner: &Owner,
+    container: &ContainerSpec,
+) -> Result<(), DockerError> {
+    try_join_all(container.volumes.iter().map(|mount| async move {
+        let name = labels::volume_name(owner, &mount.volume);
+        let object = format!("volume {name}");
+        let request = connection.docker.create_volume(VolumeCreateRequest {
+            name: Some(name),
+            labels: Some(labels::of_volume(owner, &mount.volume)),
+            ..Default::default()
+        });
+        connection.answer("create", &object, request).await
+    }))
+    .await
+    .map(drop)
 }
 
 async fn start_container(connection: &Connection, name: &str, object: &str) -> Result<(), DockerError> {
@@ -152,10 +173,6 @@ fn definition(
         typ: Some(MountType::VOLUME),
         source: Some(labels::volume_name(owner, &mount.volume)),
         target: Some(mount.target.clone()),
-        volume_options: Some(MountVolumeOptions {
-            labels: Some(labels::of_volume(owner, &mount.volume)),
-            ..Default::default()
-        }),
         ..Default::default()
     });
     let bindings = target.clone().zip(spec.port).map(|(target, port)| {

@@ -74,6 +74,14 @@ impl Daemon {
         }
     }
 
+    /// Whether podman runs without root: not every version says so, but root's images are always here.
+    pub(super) fn is_rootless(&self, folder: Option<&str>) -> bool {
+        match self {
+            Self::Docker { .. } => false,
+            Self::Podman { .. } => folder.is_some_and(|folder| !folder.starts_with("/var/lib/")),
+        }
+    }
+
     pub(super) fn restart_policy_from(&self) -> RestartPolicyFrom {
         match self {
             Self::Podman { version } if numbers(version).is_some_and(|found| found < PODMAN_WITH_UPDATE) => {
@@ -113,6 +121,8 @@ mod tests {
             daemon(&json!({ "Version": version, "Components": [component] }))
         };
         assert_eq!(podman("4.3.1").to_string(), "podman 4.3.1");
+        assert!(podman("4.3.1").is_rootless(Some("/home/jay/.local/share/containers/storage")));
+        assert!(!podman("4.3.1").is_rootless(Some("/var/lib/containers/storage")));
         let cases = [
             ("4.3.1", RestartPolicyFrom::Creation),
             ("5.0.3", RestartPolicyFrom::Creation),

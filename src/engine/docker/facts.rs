@@ -88,10 +88,13 @@ impl Connection {
         let now = Timestamp::now();
         let clock: Option<Timestamp> = info.system_time.and_then(|text| text.parse().ok());
         let version = info.cgroup_version.map(|version| version.to_string());
+        let is_old = version.as_deref() != Some("2");
         let driver = info.cgroup_driver.map(|driver| driver.to_string());
         let options = info.security_options.unwrap_or_default();
         let has_option = |name: &str| options.iter().any(|option| option.contains(name));
         let proxies = [("HTTP_PROXY", info.http_proxy), ("HTTPS_PROXY", info.https_proxy)];
+        let folder = info.docker_root_dir.as_deref();
+        let is_rootless = has_option("rootless") || self.daemon.is_rootless(folder);
         let is_local = self.endpoint.is_local();
         Ok(DaemonFacts {
             memory: info
@@ -102,7 +105,8 @@ impl Connection {
                 .docker_root_dir
                 .map(PathBuf::from)
                 .filter(|folder| is_local && folder.is_dir()),
-            memory_limits: if info.memory_limit == Some(false) {
+            // podman without root says that it can where it cannot.
+            memory_limits: if info.memory_limit == Some(false) || (is_rootless && is_old) {
                 Support::No
             } else {
                 Support::Yes
@@ -118,7 +122,7 @@ impl Connection {
                     .as_deref()
                     .unwrap_or("none")
             ),
-            root: if has_option("rootless") {
+            root: if is_rootless {
                 Root::RootlessUser
             } else if has_option("userns") {
                 Root::Remapped
