@@ -9,7 +9,7 @@ use crate::commands::request::{EngineKind, Request, RequestError, StackChoice, s
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
-use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
+use crate::engine::docker::{self, Connection, DaemonFacts, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{OsquerydChoice, Programs};
@@ -60,8 +60,8 @@ pub struct Wanted {
 pub struct Daemon {
     /// The way to it.
     pub connection: Connection,
-    /// The memory of its machine, in bytes.
-    pub memory: Option<u64>,
+    /// What it says of itself.
+    pub facts: DaemonFacts,
     /// How images of registries are got.
     pub pull: PullSettings,
 }
@@ -226,13 +226,13 @@ impl Project {
     async fn wanted_in_containers(&self, remembered: Remembered, pull: PullSettings) -> Result<Wanted> {
         let connection = Connection::open().await?;
         connection.check_local()?;
-        let memory = connection.memory().await?;
+        let facts = connection.facts().await?;
         let choice = OsqueryChoice {
             osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
             sha256: remembered.osquery_sha256.clone(),
         };
         let sources = image_sources(&self.stack, &connection, &choice).await?;
-        let mut variables = self.heaps(memory);
+        let mut variables = self.heaps(facts.memory);
         variables.extend(sources.variables());
         let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources), &variables)?;
         let mut images: Vec<ImageRef> = desired
@@ -262,7 +262,7 @@ impl Project {
             host_variant: Some(host_variant),
             daemon: Some(Daemon {
                 connection,
-                memory,
+                facts,
                 pull,
             }),
         })

@@ -100,9 +100,16 @@ async fn check_images(architecture: &str) -> Check {
 
 fn check_memory(facts: &DaemonFacts, stack: &Stack) -> Check {
     let needed = stack.services.iter().map(|service| service.memory).sum::<u64>() >> 20;
-    let total = facts.memory >> 20;
+    let Some(there) = facts.memory else {
+        return warn(
+            "memory",
+            format!("the daemon does not tell how much it has; the stack needs about {needed} MiB"),
+            None,
+        );
+    };
+    let total = there >> 20;
     let text = format!("the daemon's machine has {total} MiB, the stack needs about {needed} MiB");
-    match memory_for(stack, facts.memory) {
+    match memory_for(stack, there) {
         Err(error) => failed("memory", &error.into()),
         Ok(Some(tight)) => warn("memory", tight, None),
         Ok(None) => pass("memory", text),
@@ -208,7 +215,7 @@ mod tests {
 
     fn facts() -> DaemonFacts {
         DaemonFacts {
-            memory: 8 << 30,
+            memory: Some(8 << 30),
             folder: None,
             memory_limits: Support::Yes,
             cgroups: "version 2, driver systemd".to_owned(),

@@ -287,7 +287,7 @@ impl Diagnose for DockerError {
             ],
             Self::Tls { .. } => vec![
                 "let `socat UNIX-LISTEN:/tmp/docker.sock,fork \
-                 OPENSSL:HOST:2376,cert=cert.pem,key=key.pem,cafile=ca.pem` speak it, and set \
+                 OPENSSL:localhost:2376,cert=cert.pem,key=key.pem,cafile=ca.pem` speak it, and set \
                  `DOCKER_HOST=unix:///tmp/docker.sock`"
                     .to_owned(),
                 native.to_owned(),

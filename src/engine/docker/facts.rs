@@ -21,8 +21,8 @@ use crate::state::ProjectFolder;
 /// What a daemon says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonFacts {
-    /// The memory of the machine that it runs containers on, in bytes.
-    pub memory: u64,
+    /// The memory of the machine that it runs containers on, in bytes; none where it does not tell.
+    pub memory: Option<u64>,
     /// Where it keeps images and volumes, where that is a folder of this machine.
     pub folder: Option<PathBuf>,
     /// Whether it can hold containers to their memory limits.
@@ -100,7 +100,7 @@ impl Connection {
             memory: info
                 .mem_total
                 .and_then(|bytes| u64::try_from(bytes).ok())
-                .unwrap_or_default(),
+                .filter(|bytes| *bytes > 0),
             folder: info
                 .docker_root_dir
                 .map(PathBuf::from)

@@ -130,19 +130,6 @@ impl Connection {
         format!("linux/{}", self.architecture)
     }
 
-    /// The memory of the daemon's machine, in bytes; none where the daemon does not tell.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn memory(&self) -> std::result::Result<Option<u64>, DockerError> {
-        let request = self.docker.info();
-        let info = self.answer("ask", "the daemon for its memory", request).await?;
-        Ok(info
-            .mem_total
-            .and_then(|bytes| u64::try_from(bytes).ok())
-            .filter(|bytes| *bytes > 0))
-    }
-
     /// An image, where the daemon has it.
     ///
     /// # Errors
