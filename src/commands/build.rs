@@ -30,8 +30,8 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     let stack = Stack::lite()?;
     let connection = Connection::open().await?;
     let choice = OsqueryChoice {
-        osqueryd: arguments.osqueryd,
-        sha256: arguments.osquery_sha256,
+        osqueryd: arguments.osquery.osqueryd.unwrap_or("auto".to_owned()),
+        sha256: arguments.osquery.osquery_sha256,
     };
     let sources = image_sources(&stack, &connection, &choice).await?;
     context.reporter.emit(Event::Note {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, StackArgs, UpArgs};
+use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, UpArgs};
 use crate::commands::project::Project;
 use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
@@ -67,26 +67,15 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
         phases: Vec::new(),
         first_failure: None,
     };
-    let stack = || StackArgs {
-        stack: arguments.stack.stack.clone(),
-        stack_file: arguments.stack.stack_file.clone(),
-    };
     let examine = DoctorArgs {
-        stack: stack(),
-        engine: arguments.engine.clone(),
-        ports: arguments.ports.clone(),
+        target: arguments.run.target.clone(),
     };
+    let lock_file = arguments.run.pull.lock_file.clone();
     run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))
         .await;
     let is_examined = run.first_failure.is_none();
     let start = UpArgs {
-        stack: stack(),
-        pull: arguments.pull,
-        engine: arguments.engine,
-        timeout: arguments.timeout,
-        ports: arguments.ports,
-        osqueryd: arguments.osqueryd,
-        osquery_sha256: arguments.osquery_sha256,
+        run: arguments.run,
         keep: false,
         dry_run: false,
     };
@@ -101,7 +90,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     run.phase("scenario", scenario::run(context.clone(), bigfile))
         .await;
     if let (Some(path), Some(_)) = (&arguments.bundle, &run.first_failure) {
-        run.bundle(path).await;
+        run.bundle(path, lock_file.as_deref()).await;
     }
     if is_examined {
         run.last_phase("down", Box::pin(down::run(context.clone(), down_arguments())))
@@ -133,8 +122,8 @@ impl Run {
     }
 
     /// Writes everything for a report. That it cannot be written does not change how the run ends.
-    async fn bundle(&self, path: &Path) {
-        let event = match bundle::write(&self.context, path).await {
+    async fn bundle(&self, path: &Path, lock_file: Option<&Path>) {
+        let event = match bundle::write(&self.context, path, lock_file).await {
             Ok(_) => Event::Note {
                 text: format!("everything for a report is in `{}`", path.display()),
             },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::cli::UpArgs;
+use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{EngineKind, Request, StackChoice, parse_ports, usual_limit};
@@ -51,28 +51,31 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.stack)?;
+    let choice = StackChoice::of(&arguments.run.target.stack)?;
     if arguments.dry_run {
         let project = Project::open(&context)?.with_stack(choice)?;
-        return dry_run(&context, &project, &request(&context, &project, &arguments)?).await;
+        return dry_run(&context, &project, &request(&context, &project, &arguments.run)?).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
     let project = Project::open(&context)?.with_stack(choice)?;
-    let limit = match &arguments.timeout {
+    let limit = match &arguments.run.timeout {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let wanted = project.wanted(&request(&context, &project, &arguments)?).await?;
+    let wanted = project
+        .wanted(&request(&context, &project, &arguments.run)?)
+        .await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
     check_memory(&context, &project.stack, &wanted, &plan)?;
+    // From here on there is a project, and what becomes of it can be looked into.
+    wanted.remembered.save(&project.folder)?;
     let plan = match images::provide_before_plan(&context, &wanted).await? {
         ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
         ImagesChanged::No => plan,
     };
-    wanted.remembered.save(&project.folder)?;
     for line in plan.to_string().lines() {
         context.reporter.emit(Event::Detail {
             text: format!("plan: {line}"),
@@ -106,12 +109,17 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     }
 }
 
-fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<Request> {
+fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<Request> {
     Ok(Request {
-        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
-        ports: parse_ports(&project.stack, &arguments.ports)?,
-        osqueryd: arguments.osqueryd.clone(),
-        osquery_sha256: arguments.osquery_sha256.clone(),
+        engine: arguments
+            .target
+            .engine
+            .as_deref()
+            .map(EngineKind::parse)
+            .transpose()?,
+        ports: parse_ports(&project.stack, &arguments.target.ports)?,
+        osqueryd: arguments.osquery.osqueryd.clone(),
+        osquery_sha256: arguments.osquery.osquery_sha256.clone(),
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
 }

@@ -20,9 +20,11 @@ use crate::engine::docker::connection::Connection;
 use crate::engine::docker::daemon::RestartPolicyFrom;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
-use crate::engine::docker::{image, observe};
+use crate::engine::docker::{image, logs, observe};
+use crate::error;
 use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
 use crate::stack::{InitProcess, ServiceName};
+use crate::state::ProjectFolder;
 
 /// What stopping may take beyond a service's grace.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
@@ -82,9 +84,10 @@ pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Re
 /// Starts a service: the container it has, when that is still the right one, else a new one.
 pub(super) async fn start(
     connection: &Connection,
-    owner: &Owner,
+    folder: &ProjectFolder,
     spec: &ServiceSpec,
-) -> Result<(), DockerError> {
+) -> error::Result<()> {
+    let owner = &Owner::new(folder);
     let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
         service: spec.name.clone(),
     })?;
@@ -92,11 +95,12 @@ pub(super) async fn start(
     let object = format!("container {name}");
     if let Some(inspection) = observe::inspect(connection, &name).await? {
         if observe::service(&inspection, owner, None).is_none() {
-            return Err(DockerError::Foreign { object });
+            return Err(DockerError::Foreign { object }.into());
         }
         if is_reusable(connection, owner, spec, container, &inspection).await? {
-            return start_container(connection, &name, &object).await;
+            return Ok(start_container(connection, &name, &object).await?);
         }
+        logs::keep(connection, folder, &inspection).await?;
         remove(connection, &name).await?;
     }
     create_volumes(connection, owner, container).await?;
@@ -104,7 +108,7 @@ pub(super) async fn start(
     let body = definition(connection, owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
-    start_container(connection, &name, &object).await
+    Ok(start_container(connection, &name, &object).await?)
 }
 
 /// Makes the volumes of a container that are not there yet. podman gives those no labels that it makes on the way.
@@ -202,12 +206,14 @@ fn definition(
             memory: container.memory_limit.and_then(|limit| i64::try_from(limit).ok()),
             cap_add: Some(container.capabilities.clone()).filter(|capabilities| !capabilities.is_empty()),
             init: Some(container.init == InitProcess::Reaper),
-            restart_policy: Some(match connection.daemon.restart_policy_from() {
-                // A service that never was healthy is not started over and over.
-                RestartPolicyFrom::Health => restart_policy(RestartPolicyNameEnum::NO, None),
-                RestartPolicyFrom::Creation => {
-                    restart_policy(RestartPolicyNameEnum::ON_FAILURE, Some(RESTARTS_FROM_CREATION))
-                }
+            // One crash may be chance. A service that never was healthy is not started over and over: that would only
+            // hide why it cannot run.
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::ON_FAILURE),
+                maximum_retry_count: Some(match connection.daemon.restart_policy_from() {
+                    RestartPolicyFrom::Health => 1,
+                    RestartPolicyFrom::Creation => RESTARTS_FROM_CREATION,
+                }),
             }),
             ..Default::default()
         }),
@@ -215,13 +221,6 @@ fn definition(
             endpoints_config: Some(HashMap::from([(network, endpoint)])),
         }),
         ..Default::default()
-    }
-}
-
-fn restart_policy(name: RestartPolicyNameEnum, maximum_retry_count: Option<i64>) -> RestartPolicy {
-    RestartPolicy {
-        name: Some(name),
-        maximum_retry_count,
     }
 }
 
@@ -236,7 +235,10 @@ pub(super) async fn prove(
     }
     let name = labels::container_name(owner, service);
     let body = ContainerUpdateBody {
-        restart_policy: Some(restart_policy(RestartPolicyNameEnum::UNLESS_STOPPED, None)),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            maximum_retry_count: None,
+        }),
         ..Default::default()
     };
     let request = connection.docker.update_container(&name, body);
@@ -245,11 +247,12 @@ pub(super) async fn prove(
         .await
 }
 
-/// Stops a container and removes it; one that is gone is as good.
+/// Stops a container and removes it; one that is gone is as good. What it wrote, up to its end, is kept.
 pub(super) async fn stop_and_remove(
     connection: &Connection,
+    folder: &ProjectFolder,
     inspection: &ContainerInspectResponse,
-) -> Result<(), DockerError> {
+) -> error::Result<()> {
     let id = inspection.id.as_deref().unwrap_or_default();
     let object = format!("container {}", shown_name(inspection));
     let grace = inspection
@@ -262,9 +265,10 @@ pub(super) async fn stop_and_remove(
         .answer_within(grace + STOP_MARGIN, "stop", &object, request)
         .await;
     match stopped {
-        Err(error) if !error.is_done_already() => return Err(error),
+        Err(error) if !error.is_done_already() => return Err(error.into()),
         _ => {}
     }
+    logs::keep(connection, folder, inspection).await?;
     remove(connection, id).await?;
     if let Some(image) = &inspection.image {
         image::remove_replaced(connection, image).await;
