@@ -150,7 +150,7 @@ fn it_lets_nobody_in() {
     } else {
         let surroundings = Surroundings::new();
         let _listener = UnixListener::bind(surroundings.socket()).expect("a socket");
-        fs::set_permissions(surroundings.socket(), fs::Permissions::from_mode(0)).expect("a mode");
+        fs::set_permissions(surroundings.socket(), fs::Permissions::from_mode(0o000)).expect("a mode");
         surroundings.every_verb_says(|_| {}, "permission to speak to the Docker daemon");
     }
 }

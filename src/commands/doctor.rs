@@ -78,7 +78,7 @@ pub(super) async fn checks(
                 Err(_) if project.kind != EngineKind::Docker => Ok(Observed::nothing()),
                 observed => observed,
             };
-            doctor::examine_docker(folder, stack, remembered, observed).await
+            Box::pin(doctor::examine_docker(folder, stack, remembered, observed)).await
         }
         EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
     })
