@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -115,6 +116,9 @@ impl Drop for Podman {
         let _ = self.service.wait();
         // Its files belong to users of a namespace.
         let _ = podman(&self.store).args(["system", "reset", "--force"]).output();
+        if !thread::panicking() {
+            eventually("podman's watchers have ended", LIMIT, || !is_watched(&self.store));
+        }
     }
 }
 
@@ -133,6 +137,16 @@ fn podman(store: &Path) -> Command {
     command
 }
 
+/// Whether a process of podman's still has to do with the store.
+fn is_watched(store: &Path) -> bool {
+    let store = store.display().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.into_iter().any(|process| {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(&store)
+    })
+}
+
 fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
@@ -141,11 +155,18 @@ fn succeeds(command: &mut Command) -> bool {
 /// refuses machines with both versions of cgroups.
 fn configuration() -> String {
     let runtime = if succeeds(Command::new("runc").arg("--version")) {
-        "[engine]\nruntime = \"runc\"\n"
+        "runtime = \"runc\"\n"
     } else {
         ""
     };
-    format!("[containers]\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n{runtime}")
+    // podman's watcher of a command stays so many seconds after it.
+    format!(
+        "[containers]\n\
+         default_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n\
+         [engine]\n\
+         exit_command_delay = 3\n\
+         {runtime}"
+    )
 }
 
 #[test]
