@@ -41,7 +41,7 @@ pub use containers::PROXY_VARIABLES;
 pub use daemon::{ApiVersion, Daemon};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Root, Support};
+pub use facts::{DaemonFacts, Leftover, Publisher, Root, Support};
 pub use registry::{LocalImage, Provided, PullNews, PullSettings, USUAL_SILENCE};
 
 /// How often to ask the daemon what became of a service that is starting.
