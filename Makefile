@@ -33,7 +33,8 @@ lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of the README
+bench: build ## measure the figures of the README, those of the Docker engine where one answers
+	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
 	$(CARGO) bench --bench figures
 

@@ -53,7 +53,9 @@ fn help() {
       smoke        Check, start, verify and stop the whole stack in one run, for CI
       bundle       Write everything that a report of a failure needs into one file, without secrets
       open         Print the address of the user interface and open it in a browser
+      config       Show the settings in force, or the schema of the settings file
       serve        Run one service of the platform in the foreground
+      host-config  Print the default configuration of the hosts, to begin one of your own with
       completions  Print the completion script of a shell
       man          Write the manual, a page for every verb
       help         Print this message or the help of the given subcommand(s)
@@ -64,6 +66,8 @@ fn help() {
 
     Options of every verb:
       -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT=]
+          --config <FILE>   The settings file; by default `osqdemo.toml` in the current folder, if it is
+                            there [env: OSQDEMO_CONFIG=]
           --json            Write data and progress as JSON lines
       -q, --quiet           Show errors only
       -v, --verbose...      Show more; twice for debugging
@@ -87,11 +91,13 @@ fn help() {
     Environment:
       OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
       OSQDEMO_PROJECT     the project, as `--project`
+      OSQDEMO_CONFIG      the settings file, as `--config`
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       BROWSER             what `open` opens the address with; by default the desktop's
       NO_COLOR            no colours
+      CI                  progress as lines, also on a terminal
     ----- stderr -----
     ");
 }
@@ -751,7 +757,7 @@ fn logs_of_a_service() {
     assert_snapshot!(world.run(&["--json", "logs", "broker"]), @r#"
     exit code: 0
     ----- stdout -----
-    {"service":"broker","line":"INFO fake service started"}
+    {"schema_version":1,"service":"broker","line":"INFO fake service started"}
     ----- stderr -----
     "#);
 }
@@ -873,4 +879,48 @@ fn folders_of_others_are_left_alone() {
     no projects in `[HOME]`
     ");
     assert!(file.exists());
+}
+
+#[test]
+fn a_host_configuration_is_checked_before_anything_happens() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.json");
+    let run = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        let path = path.display().to_string();
+        let arguments = [&FAKE[..], &["--host-config", &path]].concat();
+        world.run(&arguments).replace(&path, "[FILE]")
+    };
+    assert_snapshot!(run("{\n  \"config\": {\n"), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the host configuration is not JSON: [FILE]:3:0: EOF while parsing an object
+    hint: look for a missing comma, quote or bracket just before that place; JSON knows no comments and no comma after the last item
+    ");
+    assert_snapshot!(run(r#"{"config": {}, "topic": "t", "source": {"schedule": {"a": {"query": "select 1"}}}}"#), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the host configuration `[FILE]` is unusable: `source.schedule.a.interval` must be a number of seconds from 1 to 604800
+    hint: `osqdemo host-config` prints the default one, to begin with
+    ");
+    assert_snapshot!(world.run(&up(&["--host-config", "/no/such.json"])), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to read the host configuration `/no/such.json`: No such file or directory (os error 2)
+    hint: `osqdemo host-config` prints the default one, to begin with
+    ");
+    assert!(!world.project().exists(), "nothing is left of the project");
+
+    // The default is one of one's own, too.
+    let default = world.output(&["host-config"]);
+    assert!(run(&String::from_utf8_lossy(&default.stdout)).starts_with("exit code: 0"));
+    assert_eq!(
+        default.stdout,
+        include_bytes!("../hosts/image/osqdemo.json"),
+        "it is printed as it is"
+    );
 }

@@ -108,6 +108,19 @@ fn on_a_disk_of(size: &str, folder: &Path, script: &str) -> String {
 }
 
 #[test]
+fn a_state_folder_out_of_reach_is_not_taken_for_an_empty_one() {
+    let world = World::new();
+    let file = world.home().join("file");
+    fs::write(&file, "").expect("a file");
+    let output = world
+        .command(&["down", "--volumes"])
+        .env("OSQDEMO_HOME", &file)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
+}
+
+#[test]
 fn a_disk_that_is_full_before() {
     let world = World::new();
     let text = on_a_disk_of("8m", world.home(), "\"$OSQDEMO\" up; echo exit $?; ls -A home");
@@ -129,10 +142,18 @@ fn a_disk_that_fills_up() {
     let folder = stack.world.home();
     let script = "\"$OSQDEMO\" up --port broker=0 --port ksqldb-server=0; echo up $?; \
                   dd if=/dev/zero of=filler bs=64k 2>/dev/null; \
+                  \"$OSQDEMO\" restart ksqldb-server; echo restart $?; \
                   \"$OSQDEMO\" ps; echo ps $?; \"$OSQDEMO\" down; echo down $?; \
                   rm filler; \"$OSQDEMO\" up; echo up again $?; \"$OSQDEMO\" down --volumes; echo end $?; ls -A home";
     let text = on_a_disk_of("400m", folder, script);
-    for told in ["up 0\n", "ps 0\n", "down 0\n", "up again 0\n", "end 0\n"] {
+    for told in [
+        "up 0\n",
+        "restart 0\n",
+        "ps 0\n",
+        "down 0\n",
+        "up again 0\n",
+        "end 0\n",
+    ] {
         assert!(text.contains(told), "{told}: {text}");
     }
     let home = format!("OSQDEMO_HOME={}", folder.join("home").display());
@@ -220,6 +241,22 @@ fn a_served_broker_ends_with_its_input_or_a_signal() {
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(code), "{}", world.shown(&output));
     }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_no_service() {
+    let world = World::new();
+    let data = world.home().join("data").display().to_string();
+    let full = fs::File::create("/dev/full").expect("the device that is always full");
+    let mut child = world
+        .command(&["serve", "broker", "--data-dir", &data, "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stderr(full)
+        .spawn()
+        .expect("it starts");
+    eventually("it listens", Duration::from_secs(20), || is_listening(child.id()));
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
 }
 
 /// Whether a process has a socket that listens.

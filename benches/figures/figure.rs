@@ -11,9 +11,11 @@ use serde::Serialize;
 /// One measured quantity.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
-    name: &'static str,
+    name: String,
     unit: &'static str,
     median: f64,
+    least: f64,
+    most: f64,
     /// What is asked for; absent where a figure is only told.
     target: Option<Target>,
     samples: Vec<f64>,
@@ -39,12 +41,13 @@ impl Report {
     /// Adds a figure and shows it.
     pub(crate) fn add(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         unit: &'static str,
         target: Option<Target>,
         samples: Vec<f64>,
     ) {
-        let median = quantile(&samples, 0.5);
+        let name = name.into();
+        let [least, median, most] = [0.0, 0.5, 1.0].map(|share| quantile(&samples, share));
         let wanted = match target {
             Some(Target::AtMost(limit)) => format!("at most {limit}"),
             Some(Target::AtLeast(limit)) => format!("at least {limit}"),
@@ -55,11 +58,13 @@ impl Report {
             Some(Target::AtLeast(limit)) if median < limit => "  MISSED",
             _ => "",
         };
-        eprintln!("{name:<52} {median:>12.2} {unit:<10} {wanted:<18}{met}");
+        eprintln!("{name:<58} {median:>12.2} ({least:.2} to {most:.2}) {unit:<10} {wanted:<18}{met}");
         self.figures.push(Figure {
             name,
             unit,
             median,
+            least,
+            most,
             target,
             samples,
         });

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::figure::{Report, Target, quantile};
-use crate::stack::BenchStack;
+use crate::stack::{BenchStack, Engine};
 
 /// Files opened in one sample, each by a process of its own.
 const FILES: usize = 100;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lines of a process and of a file it opens go in; the time until the joined row is at the client counts.
 pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
-    let stack = BenchStack::new()?;
+    let stack = BenchStack::new(Engine::Native)?;
     stack.up()?;
     let endpoints = stack.endpoints()?;
     let folder = tempfile::tempdir()?;

@@ -7,14 +7,14 @@ use anyhow::Result;
 
 use crate::figure::{Report, Target};
 use crate::processes::{TICKS_PER_SECOND, usage_of};
-use crate::stack::BenchStack;
+use crate::stack::{BenchStack, Engine};
 
 /// How long one sample watches.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Resident memory, and the share of one core.
 pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
-    let stack = BenchStack::new()?;
+    let stack = BenchStack::new(Engine::Native)?;
     stack.up()?;
     let (mut memory, mut processor) = (Vec::new(), Vec::new());
     for _ in 0..runs {

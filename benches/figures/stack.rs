@@ -1,5 +1,6 @@
 //! A stack of its own for a measurement: a state folder that goes away, ports that are free.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -9,29 +10,56 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The binary under measurement.
-const OSQDEMO: &str = env!("CARGO_BIN_EXE_osqdemo");
+pub(crate) const OSQDEMO: &str = env!("CARGO_BIN_EXE_osqdemo");
+
+/// Where a stack runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// As processes.
+    Native,
+    /// As containers.
+    Docker,
+}
+
+impl Engine {
+    /// Its name on the command line, and before its figures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Docker => "docker",
+        }
+    }
+}
 
 /// A project in a temporary state folder. Dropping it takes the stack down.
 pub(crate) struct BenchStack {
+    engine: Engine,
     home: TempDir,
 }
 
 impl BenchStack {
     /// Nothing is started yet.
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(engine: Engine) -> Result<Self> {
         let home = tempfile::tempdir().context("failed to make a state folder")?;
-        Ok(Self { home })
+        Ok(Self { engine, home })
     }
 
     /// Runs a verb to its end and says how long it took.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<(Output, Duration)> {
+        self.run_program(Path::new(OSQDEMO), arguments)
+    }
+
+    /// The same with another build of the binary.
+    pub(crate) fn run_program(&self, program: &Path, arguments: &[&str]) -> Result<(Output, Duration)> {
         let begun = Instant::now();
-        let output = Command::new(OSQDEMO)
+        let output = Command::new(program)
             .args(arguments)
             .env("OSQDEMO_HOME", self.home.path())
-            .env("OSQDEMO_PROJECT", "bench")
+            .env("OSQDEMO_PROJECT", name())
+            .env("OSQDEMO_IMAGE_TAG", name())
+            .env_remove("OSQDEMO_ENGINE")
             .output()
-            .with_context(|| format!("failed to run `{OSQDEMO}`"))?;
+            .with_context(|| format!("failed to run `{}`", program.display()))?;
         let elapsed = begun.elapsed();
         if !output.status.success() {
             bail!(
@@ -48,10 +76,18 @@ impl BenchStack {
         self.home.path().display().to_string()
     }
 
-    /// Starts the stack on free ports, with the built-in agent.
+    /// Starts the stack.
     pub(crate) fn up(&self) -> Result<Duration> {
-        let arguments = [
+        Ok(self.run(&self.up_arguments(&[]))?.1)
+    }
+
+    /// `up` on free ports, with the built-in agent.
+    pub(crate) fn up_arguments<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
+        let usual = [
+            "--json",
             "up",
+            "--engine",
+            self.engine.name(),
             "--osqueryd",
             "builtin",
             "--port",
@@ -59,7 +95,21 @@ impl BenchStack {
             "--port",
             "ksqldb-server=0",
         ];
-        Ok(self.run(&arguments)?.1)
+        usual.iter().chain(more).copied().collect()
+    }
+
+    /// Writes a host configuration that differs from any other number's in one line.
+    pub(crate) fn write_host_config(&self, number: usize) -> Result<PathBuf> {
+        let path = self.home.path().join("my.json");
+        let (output, _) = self.run(&["host-config"])?;
+        let text = String::from_utf8(output.stdout)?;
+        let line = "\"description\": \"Local user accounts\"";
+        let changed = text.replace(line, &format!("\"description\": \"Change {number}\""));
+        if changed == text {
+            bail!("the default configuration has no line `{line}` to change");
+        }
+        std::fs::write(&path, changed)?;
+        Ok(path)
     }
 
     /// Where its clients connect, as `ps` tells.
@@ -86,4 +136,9 @@ impl Drop for BenchStack {
         // A stack that is already down answers with an error that nobody needs here.
         let _ = self.run(&["down", "--volumes"]);
     }
+}
+
+/// The name of the project and the tag of its images: nobody else's.
+pub(crate) fn name() -> String {
+    format!("bench{}", std::process::id())
 }

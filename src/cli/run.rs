@@ -18,6 +18,10 @@ pub struct RunArgs {
     /// What the hosts run.
     #[command(flatten)]
     pub osquery: OsqueryArgs,
+    /// What the hosts monitor: an extension configuration of your own, or `default`. `up` remembers what it says and the
+    /// packs that it names; `osqdemo host-config` prints the default one to begin with.
+    #[arg(long, value_name = "default|FILE")]
+    pub host_config: Option<PathBuf>,
     /// How long all services together may take to become healthy, images aside. By default 60s, and 15m for a stack
     /// that runs in containers only.
     #[arg(long, value_name = "DURATION")]
@@ -50,6 +54,10 @@ pub struct StackArgs {
     /// A stack of your own: a Compose file of the subset that `compose/lite.yaml` describes.
     #[arg(long, value_name = "FILE", global = true)]
     pub stack_file: Option<PathBuf>,
+    /// Leave a service out, such as `control-center`, to save memory; may be given several times. `up` remembers it;
+    /// `none` leaves nothing out.
+    #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// What the hosts run.
@@ -88,6 +96,9 @@ pub struct SmokeArgs {
     /// The size of the scenario's file.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,
+    /// The host that writes it. By default host2, or another one where that is left out.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
     /// How long the scenario may take.
     #[arg(long, value_name = "DURATION", default_value = "120s")]
     pub scenario_timeout: String,

@@ -52,6 +52,7 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
             identity: &|_| String::new(),
             variables: &sources.variables(),
             image_content: &|recipe| sources.content(recipe),
+            host_config: None,
         },
     )?;
     let images = made_here(&desired);
@@ -59,6 +60,7 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
         sources,
         images: images.clone(),
         pull: PullSettings::usual(),
+        host_config: None,
     };
     let engine: Arc<dyn crate::engine::Engine> =
         Arc::new(DockerEngine::with_setup(folder, connection, setup));

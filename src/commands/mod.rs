@@ -3,6 +3,7 @@
 pub mod build;
 pub mod bundle;
 pub mod completions;
+pub mod config;
 pub mod doctor;
 pub mod down;
 pub mod exec;
@@ -32,6 +33,7 @@ use crate::engine::Engine;
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::plan::{Observed, ServiceState};
 use crate::report::Reporter;
 use crate::settings::Settings;
@@ -174,7 +176,9 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
         Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,
         Command::Open(arguments) => open::run(context, arguments).await,
+        Command::Config(command) => config::run(&context, &command),
         Command::Serve(command) => serve::run(context, command).await,
+        Command::HostConfig(_) => context.reporter.text(host_config::DEFAULT),
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cli::StackArgs;
 use crate::commands::Context;
-use crate::commands::request::{EngineKind, PortsRequest, Request, RequestError, StackChoice, stack_of};
+use crate::commands::request::{
+    EngineKind, HostConfigChoice, PortsRequest, Request, RequestError, StackChoice, parse_without, stack_of,
+    whole_stack_of,
+};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{OsquerydChoice, Programs};
+use crate::engine::native::programs::{self, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
+use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
 use crate::ports::{Listens, PortError, Ports, Wishes};
 use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
@@ -96,28 +101,43 @@ impl Project {
         })
     }
 
-    /// The same project with the stack that the user asked for.
+    /// The current project with the stack that was asked for: on the command line, else in the settings file, else as
+    /// it is remembered.
     ///
     /// # Errors
-    /// When this version does not have it, or the file is not a stack file.
-    pub fn with_stack(mut self, choice: StackChoice) -> Result<Self> {
-        match choice {
-            StackChoice::Remembered => return Ok(self),
+    /// When this version does not have the stack, or a service cannot be left out of it.
+    pub fn asked_for(context: &Context, arguments: &StackArgs) -> Result<Self> {
+        let mut project = Self::open(context)?;
+        let before = project.stack_name();
+        match StackChoice::of(arguments)? {
+            StackChoice::Remembered => {}
             StackChoice::Named(name) => {
-                self.remembered.stack = Some(name);
-                self.remembered.stack_file = None;
+                project.remembered.stack = Some(name);
+                project.remembered.stack_file = None;
             }
             StackChoice::File(file) => {
-                self.remembered.stack = None;
-                self.remembered.stack_file = Some(file);
+                project.remembered.stack = None;
+                project.remembered.stack_file = Some(file);
             }
         }
-        self.stack = stack_of(&self.remembered)?;
-        Ok(self)
+        let whole = whole_stack_of(&project.remembered)?;
+        let settings = &context.settings;
+        let of_file = match &settings.file {
+            Some(file) => file.without(&whole, settings.stack_origin())?,
+            None => None,
+        };
+        if let Some(without) = parse_without(&arguments.without).or(of_file) {
+            project.remembered.without = without;
+        } else if project.stack_name() != before {
+            // Another stack has other services.
+            project.remembered.without.clear();
+        }
+        project.stack = whole.without(&project.remembered.without)?;
+        Ok(project)
     }
 
     /// What the stack is called.
-    fn stack_name(&self) -> String {
+    pub fn stack_name(&self) -> String {
         match (&self.remembered.stack_file, &self.remembered.stack) {
             (Some(file), _) => file.path.display().to_string(),
             (None, Some(name)) => name.clone(),
@@ -149,6 +169,12 @@ impl Project {
             }
             .into());
         }
+        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
+            (&request.host_config, kind)
+        {
+            let extension = programs::find_extension(&programs::own_path()?)?;
+            host_config::check(&extension, &own.path).await?;
+        }
         let ports = match &request.ports {
             PortsRequest::AsTheyAre => Ports::as_they_are(&self.stack, &self.remembered, listens(kind)),
             PortsRequest::Choose(asked) => {
@@ -160,7 +186,7 @@ impl Project {
             .osqueryd
             .clone()
             .or_else(|| self.remembered.osqueryd.clone())
-            .unwrap_or("auto".to_owned());
+            .map_or("auto".to_owned(), |text| from_anywhere(&text));
         let osquery_sha256 = request
             .osquery_sha256
             .clone()
@@ -169,9 +195,11 @@ impl Project {
             engine: Some(kind.to_string()),
             stack: self.remembered.stack.clone(),
             stack_file: self.remembered.stack_file.clone(),
+            without: self.remembered.without.clone(),
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd: Some(osqueryd),
+            host_config: request.host_config.or(self.remembered.host_config.as_ref()),
             osquery_sha256,
         };
         match kind {
@@ -184,7 +212,13 @@ impl Project {
                 kind,
                 engine: engine(kind, &self.folder),
                 prober: Arc::new(FakeProber),
-                desired: self.resolved(&ports, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
+                desired: self.resolved(
+                    &remembered,
+                    &ports,
+                    &|_| "fake".to_owned(),
+                    None,
+                    &BTreeMap::new(),
+                )?,
                 hostnames: self.hostnames(),
                 ports,
                 remembered,
@@ -203,7 +237,7 @@ impl Project {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
         };
-        let desired = self.resolved(&ports, &identity, None, &BTreeMap::new())?;
+        let desired = self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?;
         let broker = ports
             .all()
             .get(&ServiceName::new("broker"))
@@ -215,6 +249,7 @@ impl Project {
             isolation: isolation.clone(),
             hostnames: hostnames.clone(),
             bootstrap_servers: format!("127.0.0.1:{broker}"),
+            host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
             kind: EngineKind::Native,
@@ -245,7 +280,13 @@ impl Project {
         let sources = image_sources(&self.stack, &connection, &choice).await?;
         let mut variables = self.heaps(memory);
         variables.extend(sources.variables());
-        let desired = self.resolved(&ports, &|_| String::new(), Some(&sources), &variables)?;
+        let desired = self.resolved(
+            &remembered,
+            &ports,
+            &|_| String::new(),
+            Some(&sources),
+            &variables,
+        )?;
         let mut images: Vec<ImageRef> = desired
             .iter()
             .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
@@ -257,6 +298,7 @@ impl Project {
             sources,
             images,
             pull: pull.clone(),
+            host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
             kind: EngineKind::Docker,
@@ -293,6 +335,7 @@ impl Project {
 
     fn resolved(
         &self,
+        remembered: &Remembered,
         ports: &Ports,
         identity: &dyn Fn(Role) -> String,
         sources: Option<&ImageSources>,
@@ -306,6 +349,7 @@ impl Project {
                 identity,
                 variables,
                 image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
+                host_config: remembered.host_config.as_ref().map(HostConfig::hash),
             },
         )
     }
@@ -398,5 +442,13 @@ fn listens(kind: EngineKind) -> Listens {
     match kind {
         EngineKind::Native | EngineKind::Fake => Listens::Process,
         EngineKind::Docker => Listens::Daemon,
+    }
+}
+
+/// A path is remembered so that it means the same file in every folder.
+fn from_anywhere(osqueryd: &str) -> String {
+    match OsquerydChoice::parse(osqueryd) {
+        OsquerydChoice::Path(path) => path.display().to_string(),
+        OsquerydChoice::Auto | OsquerydChoice::Builtin => osqueryd.to_owned(),
     }
 }

@@ -9,7 +9,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, PortsRequest, Request, StackChoice, parse_ports, usual_limit};
+use crate::commands::request::{
+    EngineKind, HostConfigChoice, PortsRequest, Request, ports_asked_for, usual_limit,
+};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
@@ -18,6 +20,7 @@ use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
@@ -62,19 +65,21 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.run.target.stack)?;
+    let stack = &arguments.run.target.stack;
+    let host_config = HostConfigChoice::of(arguments.run.host_config.as_deref())?;
     if arguments.dry_run {
-        let project = Project::open(&context)?.with_stack(choice)?;
-        return dry_run(&context, &project, &request(&context, &project, &arguments.run)?).await;
+        let project = Project::asked_for(&context, stack)?;
+        let request = request(&context, &project, &arguments.run, host_config)?;
+        return dry_run(&context, &project, &request).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
-    let project = Project::open(&context)?.with_stack(choice)?;
+    let project = Project::asked_for(&context, stack)?;
     let limit = match &arguments.run.timeout {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let request = request(&context, &project, &arguments.run)?;
+    let request = request(&context, &project, &arguments.run, host_config)?;
     for number in 1..=ATTEMPTS {
         let attempt = attempt(&context, &project, &request, &arguments, limit, number);
         if let Attempt::Up = Box::pin(attempt).await? {
@@ -94,14 +99,17 @@ async fn attempt(
 ) -> Result<Attempt> {
     let wanted = project.wanted(request).await?;
     let observed = wanted.engine.observe().await?;
-    let plan = Plan::make(&wanted.desired, &observed);
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.ports)?;
     check_memory(context, &project.stack, &wanted, &plan)?;
     // From here on there is a project, and what becomes of it can be looked into.
     wanted.remembered.save(&project.folder)?;
     tell_ports(context, &wanted);
     let plan = match images::provide_before_plan(context, &wanted).await? {
-        ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
+        ImagesChanged::Yes => {
+            let observed = wanted.engine.observe().await?;
+            Plan::make_without(&project.stack.left_out, &wanted.desired, &observed)
+        }
         ImagesChanged::No => plan,
     };
     for line in plan.to_string().lines() {
@@ -152,7 +160,12 @@ async fn attempt(
     }
 }
 
-fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<Request> {
+fn request(
+    context: &Context,
+    project: &Project,
+    arguments: &RunArgs,
+    host_config: HostConfigChoice,
+) -> Result<Request> {
     Ok(Request {
         engine: arguments
             .target
@@ -160,9 +173,14 @@ fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<
             .as_deref()
             .map(EngineKind::parse)
             .transpose()?,
-        ports: PortsRequest::Choose(parse_ports(&project.stack, &arguments.target.ports)?),
+        ports: PortsRequest::Choose(ports_asked_for(
+            &context.settings,
+            &project.stack,
+            &arguments.target.ports,
+        )?),
         osqueryd: arguments.osquery.osqueryd.clone(),
         osquery_sha256: arguments.osquery.osquery_sha256.clone(),
+        host_config,
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
 }
@@ -196,7 +214,7 @@ async fn dry_run(context: &Context, project: &Project, request: &Request) -> Res
     let wanted = project.wanted(request).await?;
     tell_ports(context, &wanted);
     let observed = wanted.engine.observe().await?;
-    let plan = Plan::make(&wanted.desired, &observed);
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
     let operations: Vec<_> = plan
         .operations
         .iter()
@@ -331,6 +349,16 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
         }
         Some(variant) => tell(context, &variant.to_string()),
         None => {}
+    }
+    if let Some(own) = &wanted.remembered.host_config {
+        let mut text = format!("the hosts have the configuration `{}`", own.path.display());
+        if own
+            .servers()
+            .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS)
+        {
+            text.push_str(", with the address of this project's broker as `bootstrap.servers`");
+        }
+        tell(context, &text);
     }
 }
 

@@ -7,7 +7,7 @@ mod resolve;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::stack::{ImageRef, ServiceName};
+use crate::stack::{ImageRef, Service, ServiceName};
 
 pub use observed::{
     Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
@@ -72,6 +72,8 @@ pub enum Cause {
     NotThere,
     /// Its definition, or a program it runs, is another one.
     DefinitionChanged,
+    /// It is a host, and the hosts get another configuration.
+    HostConfigChanged,
     /// The image is not on the machine.
     NoImage,
     /// The programs or files in the image are other ones.
@@ -82,6 +84,8 @@ pub enum Cause {
     NetworkRemoved,
     /// It is there and not wanted.
     NotInStack,
+    /// It is there, and the user left it out of the stack.
+    LeftOut,
     /// The user asked for it.
     Requested,
 }
@@ -111,12 +115,14 @@ impl fmt::Display for Cause {
                 write!(formatter, "port changed from {} to {}", port(from), port(to))
             }
             Self::DefinitionChanged => formatter.write_str("its definition or program changed"),
+            Self::HostConfigChanged => formatter.write_str("the host configuration changed"),
             Self::NotThere => formatter.write_str("not there"),
             Self::NoImage => formatter.write_str("not on this machine"),
             Self::ImageOutdated => formatter.write_str("its content changed"),
             Self::ImageChanged => formatter.write_str("its image changed"),
             Self::NetworkRemoved => formatter.write_str("its network was removed"),
             Self::NotInStack => formatter.write_str("not in the stack"),
+            Self::LeftOut => formatter.write_str("left out by `without`"),
             Self::Requested => formatter.write_str("requested"),
         }
     }
@@ -140,8 +146,14 @@ impl Plan {
     /// What makes `observed` into `desired`. The services of `desired` must stand in an order in which
     /// dependencies come first, as [`resolve()`] gives them.
     pub fn make(desired: &[ServiceSpec], observed: &Observed) -> Self {
+        Self::make_without(&[], desired, observed)
+    }
+
+    /// The same, of a stack that the user left services out of.
+    pub fn make_without(left_out: &[Service], desired: &[ServiceSpec], observed: &Observed) -> Self {
         let mut plan = Planner {
             desired,
+            left_out,
             plan: Self::default(),
         };
         plan.images(observed);
@@ -156,6 +168,7 @@ impl Plan {
     pub fn restart(desired: &[ServiceSpec], observed: &Observed, service: &ServiceName) -> Self {
         let mut plan = Planner {
             desired,
+            left_out: &[],
             plan: Self::default(),
         };
         let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);
@@ -183,6 +196,7 @@ impl Plan {
 
 struct Planner<'a> {
     desired: &'a [ServiceSpec],
+    left_out: &'a [Service],
     plan: Plan,
 }
 
@@ -266,6 +280,9 @@ impl Planner<'_> {
                 ServiceState::Running { .. } if service.config_hash != spec.config_hash => {
                     Some(Cause::DefinitionChanged)
                 }
+                ServiceState::Running { .. } if service.host_config != spec.host_config => {
+                    Some(Cause::HostConfigChanged)
+                }
                 ServiceState::Running { .. } => self.container_cause(spec, service, observed),
             }
         };
@@ -289,6 +306,7 @@ impl Planner<'_> {
             };
             let is_wanted = self.desired.iter().any(|spec| spec.name == name);
             let cause = match (is_wanted, needed.get(&name)) {
+                (false, _) if self.left_out.iter().any(|service| service.name == name) => Cause::LeftOut,
                 (false, _) => Cause::NotInStack,
                 (true, Some(cause)) => cause.clone(),
                 (true, None) => continue,

@@ -91,6 +91,9 @@ pub struct ObservedService {
     pub started_at: i64,
     /// How often it was started again after it had ended unasked.
     pub restarts: u32,
+    /// Tells the configuration of the user's that it was started with, where it is a host with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_config: Option<String>,
     /// What is known of its container, on an engine that has containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ObservedContainer>,

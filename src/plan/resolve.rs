@@ -28,6 +28,8 @@ pub struct Choices<'a> {
     pub variables: &'a BTreeMap<String, String>,
     /// What identifies the content of an image that is made from this repository.
     pub image_content: &'a dyn Fn(Recipe) -> String,
+    /// What identifies the configuration of the user's that the hosts get; none with the default one.
+    pub host_config: Option<String>,
 }
 
 /// A service as it should be.
@@ -51,6 +53,9 @@ pub struct ServiceSpec {
     pub stop_grace: Duration,
     /// Tells this definition from any other one.
     pub config_hash: String,
+    /// Tells the configuration of the user's that it gets, where it is a host. Not part of the definition: a changed
+    /// configuration is a cause of its own.
+    pub host_config: Option<String>,
     /// How it runs as a container.
     pub container: Option<ContainerSpec>,
 }
@@ -173,6 +178,7 @@ fn resolve_service(
         deadline: service.deadline,
         stop_grace: service.stop_grace,
         config_hash,
+        host_config: choices.host_config.clone().filter(|_| service.role == Role::Host),
         container,
     })
 }

@@ -6,7 +6,10 @@ use super::*;
 use crate::stack::Stack;
 
 fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
-    let stack = Stack::lite().expect("the embedded stack");
+    of_stack(&Stack::lite().expect("the embedded stack"), ports, identity)
+}
+
+fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
     let ports = ports
         .iter()
         .map(|(name, port)| (ServiceName::new(*name), *port))
@@ -18,8 +21,9 @@ fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
         identity: &identity,
         variables: &BTreeMap::new(),
         image_content: &|_| "content 1".to_owned(),
+        host_config: None,
     };
-    resolve(&stack, &choices).expect("a stack that resolves")
+    resolve(stack, &choices).expect("a stack that resolves")
 }
 
 fn usual() -> Vec<ServiceSpec> {
@@ -36,6 +40,7 @@ fn running(desired: &[ServiceSpec]) -> Observed {
                 port: spec.port,
                 started_at: 0,
                 restarts: 0,
+                host_config: spec.host_config.clone(),
                 container: None,
             },
         )
@@ -88,6 +93,38 @@ fn nothing_is_there() {
 #[test]
 fn everything_is_there() {
     assert!(Plan::make(&usual(), &running(&usual())).is_empty());
+}
+
+#[test]
+fn the_host_configuration_changed() {
+    let stack = Stack::lite().expect("the embedded stack");
+    let with = |host_config: Option<&str>| {
+        let choices = Choices {
+            ports: &BTreeMap::from([
+                (ServiceName::new("broker"), 9092),
+                (ServiceName::new("ksqldb-server"), 8088),
+            ]),
+            folder: Path::new("/state/demo"),
+            identity: &|_| "osqdemo 1".to_owned(),
+            variables: &BTreeMap::new(),
+            image_content: &|_| "content 1".to_owned(),
+            host_config: host_config.map(str::to_owned),
+        };
+        resolve(&stack, &choices).expect("a stack that resolves")
+    };
+    assert!(Plan::make(&with(Some("one")), &running(&with(Some("one")))).is_empty());
+    let plan = Plan::make(&with(Some("two")), &running(&with(Some("one"))));
+    assert_snapshot!(plan, @r"
+    1. stop host2 (the host configuration changed)
+    2. stop host1 (the host configuration changed)
+    3. start host1 (the host configuration changed), after 2
+    4. start host2 (the host configuration changed), after 1
+    ");
+    // Back to the default, and from it.
+    for (from, to) in [(Some("one"), None), (None, Some("one"))] {
+        let back = Plan::make(&with(to), &running(&with(from)));
+        assert_eq!(back.to_string(), plan.to_string());
+    }
 }
 
 #[test]
@@ -169,6 +206,27 @@ fn a_service_is_not_wanted() {
     let mut wanted = usual();
     wanted.retain(|spec| spec.name.as_str() != "host2");
     assert_snapshot!(Plan::make(&wanted, &running(&usual())), @"1. stop host2 (not in the stack)");
+}
+
+#[test]
+fn a_service_is_left_out() {
+    let names = ["host1"].map(ServiceName::new).into();
+    let stack = Stack::lite()
+        .expect("the embedded stack")
+        .without(&names)
+        .expect("it can be");
+    let wanted = of_stack(&stack, &[("broker", 9092), ("ksqldb-server", 8088)], "osqdemo 1");
+    assert_snapshot!(
+        Plan::make_without(&stack.left_out, &wanted, &running(&usual())),
+        @"1. stop host1 (left out by `without`)"
+    );
+    assert!(Plan::make_without(&stack.left_out, &wanted, &running(&wanted)).is_empty());
+    assert_snapshot!(Plan::make(&usual(), &running(&wanted)), @"1. start host1 (not running)");
+    let mut ended = running(&usual());
+    if let Some(service) = ended.services.get_mut(&ServiceName::new("host1")) {
+        service.state = ServiceState::Exited { exit: Exit::Code(1) };
+    }
+    assert_snapshot!(Plan::make_without(&stack.left_out, &wanted, &ended), @"1. stop host1 (left out by `without`)");
 }
 
 #[test]

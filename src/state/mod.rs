@@ -5,8 +5,8 @@ mod lock;
 mod remembered;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -156,8 +156,13 @@ impl ProjectFolder {
     }
 
     /// Whether the folder is there.
-    pub fn exists(&self) -> bool {
-        self.root.is_dir()
+    ///
+    /// # Errors
+    /// When it cannot be told, as of a folder inside one that belongs to somebody else.
+    pub fn exists(&self) -> Result<bool, StateError> {
+        self.root
+            .try_exists()
+            .map_err(|error| StateError::io("read", &self.root, error))
     }
 
     /// Makes the folder; only its owner may enter it.
@@ -281,7 +286,7 @@ impl ProjectFolder {
     /// # Errors
     /// When something cannot be removed, or the folder is not a project's.
     pub fn remove(&self) -> Result<(), StateError> {
-        if !self.exists() {
+        if !self.exists()? {
             return Ok(());
         }
         self.check_is_ours()?;
@@ -289,13 +294,18 @@ impl ProjectFolder {
     }
 }
 
-/// Writes a file so that a reader sees the old or the new text, never a part of it.
+/// Writes a file so that a reader sees the old or the new text, never a part of it. Only its owner may read it: it
+/// may hold secrets of the user's.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
     let temporary = path.with_extension("new");
-    fs::write(&temporary, text)
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(text))
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| {
             // A part of a file on a full disk helps nobody.

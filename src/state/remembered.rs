@@ -1,12 +1,13 @@
 //! What a project remembers between runs: the choices that a later `up` without flags must not lose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host_config::HostConfig;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, write_atomically};
 
@@ -21,6 +22,9 @@ pub struct Remembered {
     /// The stack file of the user's that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack_file: Option<StackFile>,
+    /// The services that are left out of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<ServiceName>,
     /// The ports that the user asked for.
     #[serde(default)]
     pub ports: BTreeMap<ServiceName, u16>,
@@ -29,6 +33,9 @@ pub struct Remembered {
     pub picked_ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
+    /// The configuration of the user's that the hosts have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_config: Option<HostConfig>,
     /// The checksum of osquery's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osquery_sha256: Option<String>,

@@ -17,8 +17,11 @@ use clap::Parser;
 )]
 pub(crate) struct Arguments {
     /// osqueryd's extension socket.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) socket: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "check")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Say what is wrong with the configuration, and end; nothing is connected to.
+    #[arg(long, conflicts_with = "socket")]
+    pub(crate) check: bool,
     /// Seconds to keep trying to reach osqueryd; at least 10 are taken.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     timeout: u32,
@@ -68,7 +71,7 @@ mod tests {
         ];
         let arguments = Arguments::try_parse_from(line).unwrap();
         assert!(arguments.verbose);
-        assert_eq!(arguments.socket, PathBuf::from("/run/em"));
+        assert_eq!(arguments.socket, Some(PathBuf::from("/run/em")));
         assert_eq!(arguments.registration_patience(), Duration::from_secs(10));
     }
 

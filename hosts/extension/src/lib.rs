@@ -30,7 +30,8 @@ mod session;
 mod signals;
 mod throttle;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,8 +39,10 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
+use configuration::Configuration;
 use error::ExtensionError;
 use log_writer::LogWriter;
+use outbox::Outbox;
 
 /// The name under which the extension registers.
 pub const EXTENSION_NAME: &str = "confluent";
@@ -58,8 +61,11 @@ const LOG_PATIENCE: Duration = Duration::from_millis(500);
 /// Runs the extension with the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let Some(socket) = &arguments.socket else {
+        return check();
+    };
     let log = start_log(&arguments);
-    let code = match run(&arguments) {
+    let code = match run(&arguments, socket) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -73,10 +79,26 @@ pub fn main() -> ExitCode {
     code
 }
 
-fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
+/// Says what is wrong with the configuration, as plain text: who asks is not osqueryd and shows it.
+fn check() -> ExitCode {
+    let checked = Configuration::load(&Configuration::path_from_environment())
+        .and_then(|configuration| Outbox::check(configuration.properties));
+    let Err(error) = checked.map_err(ExtensionError::from) else {
+        return ExitCode::SUCCESS;
+    };
+    let mut text = format!("{error}\n");
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    // Who does not read it sees the exit code.
+    let _ = io::stderr().write_all(text.as_bytes());
+    error.exit_code()
+}
+
+fn run(arguments: &Arguments, socket: &Path) -> Result<(), ExtensionError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| ExtensionError::Runtime { source })?;
-    let result = runtime.block_on(session::run(arguments));
+    let result = runtime.block_on(session::run(arguments, socket));
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
     result
 }

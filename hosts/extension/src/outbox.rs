@@ -81,6 +81,14 @@ impl Outbox {
         })
     }
 
+    /// What librdkafka says of properties, without a connection to anyone.
+    pub(crate) fn check(mut properties: BTreeMap<String, String>) -> Result<(), ConfigurationError> {
+        for servers in ["bootstrap.servers", "metadata.broker.list"] {
+            properties.remove(servers);
+        }
+        start(&properties, &Arc::default()).map(drop)
+    }
+
     /// Goes on with other properties. Lines already on their way keep the old ones. Does nothing when the
     /// properties are the ones in force.
     pub(crate) fn adopt(&self, properties: &BTreeMap<String, String>) -> Result<(), ConfigurationError> {

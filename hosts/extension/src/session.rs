@@ -34,7 +34,7 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 const OSQUERYD_GONE: &str = "osqueryd is gone";
 
 /// Runs the extension until its end.
-pub(crate) async fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
+pub(crate) async fn run(arguments: &Arguments, socket: &Path) -> Result<(), ExtensionError> {
     let mut signals = Signals::watch().map_err(|source| ExtensionError::Signals { source })?;
     let configuration_path = Configuration::path_from_environment();
     let configuration = Configuration::load(&configuration_path)?;
@@ -48,6 +48,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
     ));
     let session = Session {
         arguments,
+        socket,
         plugins,
         outbox,
     };
@@ -65,6 +66,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), ExtensionError> {
 
 struct Session<'a> {
     arguments: &'a Arguments,
+    /// osqueryd's.
+    socket: &'a Path,
     plugins: Arc<Plugins>,
     outbox: Arc<Outbox>,
 }
@@ -80,7 +83,7 @@ impl Session<'_> {
     async fn serve(&self, registration: &mut Option<Registration>) -> Result<&'static str, ExtensionError> {
         loop {
             let patience = self.arguments.registration_patience();
-            let uuid = match register(&self.arguments.socket, patience).await {
+            let uuid = match register(self.socket, patience).await {
                 Err(ExtensionError::Unreachable { .. }) if registration.is_some() => {
                     return Ok(OSQUERYD_GONE);
                 }
@@ -90,7 +93,7 @@ impl Session<'_> {
                 Some(former) if former.uuid == uuid => former.server,
                 // A former server ends only once the new one is there: no call finds nobody.
                 former => {
-                    let socket = extension_socket(&self.arguments.socket, uuid);
+                    let socket = extension_socket(self.socket, uuid);
                     let server = RunningServer::extension(&socket, Arc::clone(&self.plugins))
                         .map_err(|source| ExtensionError::Serve { source })?;
                     drop(former);
@@ -117,7 +120,7 @@ impl Session<'_> {
         loop {
             ticks.tick().await;
             let outbox = Arc::clone(&self.outbox);
-            let socket = self.arguments.socket.clone();
+            let socket = self.socket.to_owned();
             let look = spawn_blocking(move || {
                 outbox.tend();
                 is_listed(&socket, uuid)
@@ -139,7 +142,7 @@ impl Session<'_> {
     /// The one end.
     async fn end(&self, registration: Option<Registration>) {
         let outbox = Arc::clone(&self.outbox);
-        let manager = self.arguments.socket.clone();
+        let manager = self.socket.to_owned();
         let farewell = spawn_blocking(move || {
             let mut left = outbox.flush(Instant::now() + FLUSH_PATIENCE);
             if let Some(Registration { uuid, server }) = registration {

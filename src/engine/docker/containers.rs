@@ -12,7 +12,7 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
     ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
-    StopContainerOptions,
+    StopContainerOptions, UploadToContainerOptionsBuilder,
 };
 use futures_util::future::{join_all, try_join_all};
 
@@ -24,6 +24,7 @@ use crate::error;
 use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
 use crate::stack::{InitProcess, ServiceName};
 use crate::state::ProjectFolder;
+use crate::tar::TarArchive;
 
 /// What stopping may take beyond a service's grace.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
@@ -76,11 +77,16 @@ pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Re
         .map(drop)
 }
 
-/// Starts a service: the container it has, when that is still the right one, else a new one.
+/// Where a host's extension finds its configuration.
+const HOST_CONFIG_PATH: &str = "etc/osquery/osquery_confluent_config.json";
+
+/// Starts a service: the container it has, when that is still the right one, else a new one. A host gets its
+/// configuration before it starts.
 pub(super) async fn start(
     connection: &Connection,
     folder: &ProjectFolder,
     spec: &ServiceSpec,
+    host_config: Option<&str>,
 ) -> error::Result<()> {
     let owner = &Owner::new(folder);
     let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
@@ -93,7 +99,7 @@ pub(super) async fn start(
             return Err(DockerError::Foreign { object }.into());
         }
         if is_reusable(connection, owner, spec, container, &inspection).await? {
-            return Ok(start_container(connection, &name, &object).await?);
+            return Ok(start_container(connection, &name, &object, host_config).await?);
         }
         logs::keep(connection, folder, &inspection).await?;
         remove(connection, &name).await?;
@@ -102,10 +108,24 @@ pub(super) async fn start(
     let body = definition(owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
-    Ok(start_container(connection, &name, &object).await?)
+    Ok(start_container(connection, &name, &object, host_config).await?)
 }
 
-async fn start_container(connection: &Connection, name: &str, object: &str) -> Result<(), DockerError> {
+async fn start_container(
+    connection: &Connection,
+    name: &str,
+    object: &str,
+    host_config: Option<&str>,
+) -> Result<(), DockerError> {
+    if let Some(text) = host_config {
+        let mut archive = TarArchive::default();
+        // Only root may read it, as whom osqueryd runs: it may hold secrets.
+        archive.append(HOST_CONFIG_PATH, 0o600, 0, text.as_bytes());
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let body = bollard::body_full(archive.finish().into());
+        let request = connection.docker.upload_to_container(name, Some(options), body);
+        connection.answer("configure", object, request).await?;
+    }
     let request = connection
         .docker
         .start_container(name, None::<StartContainerOptions>);
@@ -132,6 +152,7 @@ async fn is_reusable(
         .is_some_and(|seen| Some(seen.image_id) == image.id && seen.attachment == Attachment::Attached);
     Ok(is_current
         && seen.config_hash == spec.config_hash
+        && seen.host_config == spec.host_config
         && matches!(seen.state, ServiceState::Exited { .. }))
 }
 

@@ -21,6 +21,9 @@ pub(super) const SERVICE: &str = "io.osqdemo.service";
 /// Tells the definition that a container was made from.
 pub(super) const CONFIG_HASH: &str = "io.osqdemo.config-hash";
 
+/// Tells the configuration of the user's that a host was given.
+pub(super) const HOST_CONFIG: &str = "io.osqdemo.host-config";
+
 /// The services that a container needs, separated by commas.
 pub(super) const DEPENDS_ON: &str = "io.osqdemo.depends-on";
 
@@ -78,7 +81,7 @@ pub(super) fn of_anyone() -> HashMap<String, Vec<String>> {
 /// The labels of a container.
 pub(super) fn of_container(owner: &Owner, spec: &ServiceSpec) -> HashMap<String, String> {
     let depends_on: Vec<&str> = spec.depends_on.iter().map(ServiceName::as_str).collect();
-    labels([
+    let mut labels = labels([
         (PROJECT, owner.project.as_str()),
         (HOME, &owner.home),
         (SERVICE, spec.name.as_str()),
@@ -89,7 +92,11 @@ pub(super) fn of_container(owner: &Owner, spec: &ServiceSpec) -> HashMap<String,
         ("com.docker.compose.config-hash", &spec.config_hash),
         ("com.docker.compose.container-number", "1"),
         ("com.docker.compose.oneoff", "False"),
-    ])
+    ]);
+    if let Some(host_config) = &spec.host_config {
+        labels.insert(HOST_CONFIG.to_owned(), host_config.clone());
+    }
+    labels
 }
 
 /// The labels of the network.

@@ -32,6 +32,7 @@ use crate::engine::docker::image::ImageSources;
 use crate::engine::docker::labels::Owner;
 use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
+use crate::host_config::{self, HostConfig};
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
 use crate::stack::{ImageRef, ServiceName};
 use crate::state::ProjectFolder;
@@ -66,6 +67,9 @@ pub struct Setup {
     pub images: Vec<ImageRef>,
     /// How those are got that are not made here.
     pub pull: PullSettings,
+    /// The configuration of the user's that the hosts get. It may hold secrets, so it is given to containers and never
+    /// put into an image.
+    pub host_config: Option<HostConfig>,
 }
 
 impl DockerEngine {
@@ -171,7 +175,11 @@ impl Engine for DockerEngine {
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
-            let starting = containers::start(self.connection().await?, &self.folder, spec);
+            let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
+            let text = own
+                .filter(|_| spec.host_config.is_some())
+                .map(|own| host_config::text_for(Some(own), host_config::BROKER_IN_CONTAINERS));
+            let starting = containers::start(self.connection().await?, &self.folder, spec, text.as_deref());
             Box::pin(starting).await
         })
     }

@@ -202,6 +202,7 @@ pub(super) fn service(
                 .restart_count
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or_default(),
+            host_config: label(inspection, labels::HOST_CONFIG).map(str::to_owned),
             container: Some(ObservedContainer {
                 id: inspection.id.clone().unwrap_or_default(),
                 image_id: inspection.image.clone().unwrap_or_default(),

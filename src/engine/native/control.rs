@@ -21,7 +21,7 @@ pub enum Request {
     /// Tell what you look after.
     Observe,
     /// Start a service.
-    Start(ServiceProcess),
+    Start(Box<ServiceProcess>),
     /// The service was healthy: start it again when it ends unasked.
     Prove {
         /// The service.
@@ -70,6 +70,8 @@ pub struct ServiceProcess {
     pub marked_host: Option<PathBuf>,
     /// The hash of its definition.
     pub config_hash: String,
+    /// Tells the configuration of the user's that it has, where it is a host with one.
+    pub host_config: Option<String>,
     /// The port it listens on.
     pub port: Option<u16>,
     /// The services it depends on: stopped after it.
@@ -177,6 +179,7 @@ mod tests {
                     port,
                     started_at: i64::from(pid),
                     restarts: pid,
+                    host_config: Some(path.clone()),
                     container: None,
                 },
                 process: Some(ProcessId { pid, start_time: number }),

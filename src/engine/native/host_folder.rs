@@ -7,16 +7,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::process::HOST_VARIABLE;
 use crate::engine::native::programs::{Osqueryd, Programs};
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
-
-/// The hosts' extension configuration: the librdkafka properties, the schedule, the topics' keys.
-pub const CONFIGURATION: &str = include_str!("../../../hosts/image/osqdemo.json");
 
 /// The flags of a host's osqueryd, as on any monitored host; the paths are replaced.
 pub const FLAGS: &str = include_str!("../../../hosts/image/osqueryd.flags");
@@ -65,8 +61,8 @@ pub struct HostSettings<'a> {
     pub programs: &'a Programs,
     /// How it is kept apart.
     pub isolation: &'a Isolation,
-    /// The broker's address.
-    pub bootstrap_servers: &'a str,
+    /// The text of its configuration.
+    pub configuration: &'a str,
 }
 
 /// The file of a host's folder that its first process reads.
@@ -108,10 +104,7 @@ pub fn prepare(settings: &HostSettings<'_>) -> Result<HostSpec, StateError> {
     let autoload = osquery.join("extensions.load");
     write_atomically(&autoload, format!("{}\n", extension.display()).as_bytes())?;
     let configuration = osquery.join("osquery_confluent_config.json");
-    write_atomically(
-        &configuration,
-        configuration_for(settings.bootstrap_servers).as_bytes(),
-    )?;
+    write_atomically(&configuration, settings.configuration.as_bytes())?;
     let socket = settings.folder.socket(&format!("{}.em", settings.host))?;
     let pidfile = osquery.join("osqueryd.pid");
     let mut values = vec![
@@ -172,16 +165,6 @@ fn with_flags(text: &str, values: &[(&str, String)]) -> String {
         }
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-/// The embedded configuration with the broker's actual address.
-fn configuration_for(bootstrap_servers: &str) -> String {
-    // The embedded file is valid, which a test holds; were it not, osqueryd would tell.
-    let Ok(mut configuration) = serde_json::from_str::<Value>(CONFIGURATION) else {
-        return CONFIGURATION.to_owned();
-    };
-    configuration["config"]["bootstrap.servers"] = Value::from(bootstrap_servers);
-    format!("{configuration:#}\n")
 }
 
 /// Writes the host's own `/etc` files and says what to mount where.
@@ -273,14 +256,6 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-
-    #[test]
-    fn the_configuration_gets_the_address_of_the_broker() {
-        let configuration: Value =
-            serde_json::from_str(&configuration_for("127.0.0.1:1234")).expect("valid JSON");
-        assert_eq!(configuration["config"]["bootstrap.servers"], "127.0.0.1:1234");
-        assert!(configuration["source"]["schedule"]["processes"]["query"].is_string());
-    }
 
     #[test]
     fn flags_are_replaced_or_added() {

@@ -32,6 +32,7 @@ use crate::engine::native::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, Pr
 use crate::engine::native::programs::Programs;
 use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
+use crate::host_config::{self, HostConfig};
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
 use crate::stack::{Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
@@ -83,6 +84,8 @@ pub struct Setup {
     pub hostnames: BTreeMap<ServiceName, String>,
     /// The broker's address.
     pub bootstrap_servers: String,
+    /// The configuration of the user's that the hosts get.
+    pub host_config: Option<HostConfig>,
 }
 
 impl NativeEngine {
@@ -265,8 +268,13 @@ impl NativeEngine {
             .into());
         };
         let process = self.process_for(spec, setup)?;
-        self.order("start", &spec.name, &Request::Start(process), ANSWER_LIMIT)
-            .await
+        self.order(
+            "start",
+            &spec.name,
+            &Request::Start(Box::new(process)),
+            ANSWER_LIMIT,
+        )
+        .await
     }
 
     /// The command line of a service, and its folders.
@@ -285,7 +293,10 @@ impl NativeEngine {
                         .map_or(spec.name.as_str(), String::as_str),
                     programs: &setup.programs,
                     isolation: &setup.isolation,
-                    bootstrap_servers: &setup.bootstrap_servers,
+                    configuration: &host_config::text_for(
+                        setup.host_config.as_ref(),
+                        &setup.bootstrap_servers,
+                    ),
                 })?;
                 match host.isolation {
                     Isolation::Namespaces => argv.extend(isolation::UNSHARE.map(str::to_owned)),
@@ -305,6 +316,7 @@ impl NativeEngine {
             log: self.folder.log_file(&spec.name),
             marked_host,
             config_hash: spec.config_hash.clone(),
+            host_config: spec.host_config.clone(),
             port: spec.port,
             depends_on: spec.depends_on.clone(),
             stop_grace_ms: u64::try_from(spec.stop_grace.as_millis()).unwrap_or(u64::MAX),
@@ -394,7 +406,7 @@ impl NativeEngine {
             }
             Some((Liveness::Lost, records)) => self.end_leftovers(&records).await?,
         }
-        if self.folder.exists() {
+        if self.folder.exists()? {
             self.folder.remove_run_files()?;
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::engine::native::host_folder;
 use crate::engine::native::isolation::Isolation;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::host_config;
 
 /// The file name of the built-in agent.
 const AGENT_NAMES: [&str; 1] = ["osqdemo-agent"];
@@ -148,7 +149,7 @@ impl Programs {
             "marked"
         };
         let mut parts: Vec<String> = programs.map(identity).into();
-        parts.extend([kind, host_folder::CONFIGURATION, host_folder::FLAGS].map(str::to_owned));
+        parts.extend([kind, host_config::DEFAULT, host_folder::FLAGS].map(str::to_owned));
         parts.join("\n")
     }
 }

@@ -189,7 +189,7 @@ impl Supervisor {
     async fn carry_out(self: Arc<Self>, request: Request) -> Response {
         match request {
             Request::Observe => Response::Observed(self.records()),
-            Request::Start(process) => match self.start(process).await {
+            Request::Start(process) => match self.start(*process).await {
                 Ok(()) => Response::Done,
                 Err(reason) => Response::Failed { reason },
             },

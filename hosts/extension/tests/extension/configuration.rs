@@ -1,5 +1,7 @@
 //! The configuration plugin, and configurations that cannot be used.
 
+use std::process::Command;
+
 use osquery_protocol::fake::FakeExtension;
 use osquery_protocol::plugin::{ConfigRequest, LoggerRequest};
 
@@ -149,4 +151,40 @@ fn a_missing_file_is_named() {
     until("the file's name in the log", || {
         process.log().contains("configuration.json")
     });
+}
+
+#[test]
+fn a_configuration_can_be_checked_without_osqueryd() {
+    let world = World::configured();
+    let check = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+            .arg("--check")
+            .env("OSQUERY_CONFIG", world.configuration_path())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    assert_eq!(check(), (Some(0), String::new()));
+
+    let mut configuration = world.configuration();
+    configuration["source"]["schedule"]["processes"]["key"] = "hostIdentifier".into();
+    world.configure(&configuration);
+    let (code, text) = check();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(
+        text.contains("the key expression `hostIdentifier` of the query `processes`"),
+        "{text}"
+    );
+    assert!(text.contains("\nhint: a key expression looks like"), "{text}");
+
+    let mut configuration = world.configuration();
+    configuration["config"]["no.such.property"] = "1".into();
+    world.configure(&configuration);
+    let (code, text) = check();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("`no.such.property` is unusable"), "{text}");
+    assert!(!text.contains("hunter22"), "{text}");
 }

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
 use crate::engine::docker::image::osquery_package::Package;
-use crate::engine::native::host_folder;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::stack::Recipe;
 
 pub(super) use build::{build, remove_replaced};
@@ -46,7 +46,7 @@ const EXTENSIONS: &str = include_str!("../../../../hosts/image/extensions.load")
 pub const HOST_CONFIGURATION: [(&str, &str); 3] = [
     ("osquery.flags", FLAGS),
     ("extensions.load", EXTENSIONS),
-    ("osquery_confluent_config.json", host_folder::CONFIGURATION),
+    ("osquery_confluent_config.json", host_config::DEFAULT),
 ];
 
 /// What the images of this repository are made of.
@@ -210,11 +210,18 @@ impl ImageSources {
         );
         let extension = programs::find_extension(&own)?;
         let mut files = vec![
-            ContextFile::program("confluent.ext", &extension, &program::inspect(&extension)?),
-            ContextFile::script("start-host", START_HOST),
-            ContextFile::text("etc/osquery.flags", FLAGS),
-            ContextFile::text("etc/extensions.load", EXTENSIONS),
-            ContextFile::text("etc/osquery_confluent_config.json", host_folder::CONFIGURATION),
+            ContextFile::program(
+                "files/usr/lib/osquery/extensions/confluent.ext",
+                &extension,
+                &program::inspect(&extension)?,
+            ),
+            ContextFile::script("files/usr/local/bin/start-host", START_HOST),
+            ContextFile::text("files/etc/osquery/osquery.flags", FLAGS),
+            ContextFile::text("files/etc/osquery/extensions.load", EXTENSIONS),
+            ContextFile::text(
+                "files/etc/osquery/osquery_confluent_config.json",
+                host_config::DEFAULT,
+            ),
         ];
         let package = osquery_package::choose(choice, osqdemo.architecture, has_osquery_image).await?;
         let (dockerfile, arguments, variant) = match package {
@@ -236,7 +243,11 @@ impl ImageSources {
                 let agent = match &agent {
                     Osqueryd::Builtin(path) | Osqueryd::Real(path) => path,
                 };
-                files.push(ContextFile::program("osqueryd", agent, &program::inspect(agent)?));
+                files.push(ContextFile::program(
+                    "files/usr/bin/osqueryd",
+                    agent,
+                    &program::inspect(agent)?,
+                ));
                 (AGENT_DOCKERFILE, BTreeMap::new(), HostVariant::Agent { because })
             }
         };
