@@ -22,9 +22,12 @@ pub struct Remembered {
     /// The stack file of the user's that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack_file: Option<StackFile>,
-    /// The ports that were chosen.
+    /// The ports that the user asked for.
     #[serde(default)]
     pub ports: BTreeMap<ServiceName, u16>,
+    /// The ports that were picked for other services: they make way when they are taken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub picked_ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
     /// The configuration of the user's that the hosts have.
