@@ -53,6 +53,7 @@ fn help() {
       smoke        Check, start, verify and stop the whole stack in one run, for CI
       bundle       Write everything that a report of a failure needs into one file, without secrets
       open         Print the address of the user interface and open it in a browser
+      config       Show the settings in force, or the schema of the settings file
       serve        Run one service of the platform in the foreground
       host-config  Print the default configuration of the hosts, to begin one of your own with
       completions  Print the completion script of a shell
@@ -65,6 +66,8 @@ fn help() {
 
     Options of every verb:
       -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT=]
+          --config <FILE>   The settings file; by default `osqdemo.toml` in the current folder, if it is
+                            there [env: OSQDEMO_CONFIG=]
           --json            Write data and progress as JSON lines
       -q, --quiet           Show errors only
       -v, --verbose...      Show more; twice for debugging
@@ -88,11 +91,13 @@ fn help() {
     Environment:
       OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
       OSQDEMO_PROJECT     the project, as `--project`
+      OSQDEMO_CONFIG      the settings file, as `--config`
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       BROWSER             what `open` opens the address with; by default the desktop's
       NO_COLOR            no colours
+      CI                  progress as lines, also on a terminal
     ----- stderr -----
     ");
 }
@@ -752,7 +757,7 @@ fn logs_of_a_service() {
     assert_snapshot!(world.run(&["--json", "logs", "broker"]), @r#"
     exit code: 0
     ----- stdout -----
-    {"service":"broker","line":"INFO fake service started"}
+    {"schema_version":1,"service":"broker","line":"INFO fake service started"}
     ----- stderr -----
     "#);
 }

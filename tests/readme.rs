@@ -82,10 +82,45 @@ fn run(world: &World, folder: &Path, is_chosen: impl Fn(&str) -> bool) {
             .env("PATH", &path)
             .env("OSQDEMO_HOME", world.home())
             .env_remove("OSQDEMO_PROJECT")
+            .env_remove("OSQDEMO_CONFIG")
             .output()
             .expect("timeout and a shell");
         assert!(output.status.success(), "`{command}`: {}", world.shown(&output));
     }
+}
+
+#[test]
+fn the_settings_file_is_followed() {
+    let (_, after) = README.split_once("```toml\n").expect("an example");
+    let (example, _) = after.split_once("```").expect("its end");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("osqdemo.toml"), example).expect("a file");
+    let world = World::new();
+    let output = world
+        .command(&["--json", "config", "show"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", world.shown(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let settings = document["settings"].as_array().expect("settings");
+    let of_file: Vec<&str> = settings
+        .iter()
+        .filter(|setting| setting["from"] == "file")
+        .filter_map(|setting| setting["setting"].as_str())
+        .collect();
+    assert_eq!(
+        of_file,
+        [
+            "project",
+            "engine",
+            "stack",
+            "without",
+            "ports.broker",
+            "images.registry",
+            "scenario.size"
+        ]
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::{EngineKind, StackChoice, parse_ports};
+use crate::commands::request::{EngineKind, ports_asked_for};
 use crate::doctor::{self, Check, Status};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
@@ -33,14 +33,14 @@ impl Diagnose for ChecksFailed {
 /// When a check fails.
 pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     let TargetArgs { stack, engine, ports } = arguments.target;
-    let project = Project::open(&context)?.with_stack(StackChoice::of(&stack)?)?;
+    let project = Project::asked_for(&context, &stack)?;
     let kind = match &engine {
         Some(name) => EngineKind::parse(name)?,
         None if !project.stack.is_native() => EngineKind::Docker,
         None => project.kind,
     };
     let observed = project.engine.observe().await;
-    let asked = parse_ports(&project.stack, &ports)?;
+    let asked = ports_asked_for(&context.settings, &project.stack, &ports)?;
     let checks = checks(&project, kind, &asked, observed).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {

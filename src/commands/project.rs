@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cli::StackArgs;
 use crate::commands::Context;
 use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, Request, RequestError, StackChoice, stack_of,
+    EngineKind, HostConfigChoice, PortsRequest, Request, RequestError, StackChoice, parse_without, stack_of,
+    whole_stack_of,
 };
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
@@ -99,28 +101,43 @@ impl Project {
         })
     }
 
-    /// The same project with the stack that the user asked for.
+    /// The current project with the stack that was asked for: on the command line, else in the settings file, else as
+    /// it is remembered.
     ///
     /// # Errors
-    /// When this version does not have it, or the file is not a stack file.
-    pub fn with_stack(mut self, choice: StackChoice) -> Result<Self> {
-        match choice {
-            StackChoice::Remembered => return Ok(self),
+    /// When this version does not have the stack, or a service cannot be left out of it.
+    pub fn asked_for(context: &Context, arguments: &StackArgs) -> Result<Self> {
+        let mut project = Self::open(context)?;
+        let before = project.stack_name();
+        match StackChoice::of(arguments)? {
+            StackChoice::Remembered => {}
             StackChoice::Named(name) => {
-                self.remembered.stack = Some(name);
-                self.remembered.stack_file = None;
+                project.remembered.stack = Some(name);
+                project.remembered.stack_file = None;
             }
             StackChoice::File(file) => {
-                self.remembered.stack = None;
-                self.remembered.stack_file = Some(file);
+                project.remembered.stack = None;
+                project.remembered.stack_file = Some(file);
             }
         }
-        self.stack = stack_of(&self.remembered)?;
-        Ok(self)
+        let whole = whole_stack_of(&project.remembered)?;
+        let settings = &context.settings;
+        let of_file = match &settings.file {
+            Some(file) => file.without(&whole, settings.stack_origin())?,
+            None => None,
+        };
+        if let Some(without) = parse_without(&arguments.without).or(of_file) {
+            project.remembered.without = without;
+        } else if project.stack_name() != before {
+            // Another stack has other services.
+            project.remembered.without.clear();
+        }
+        project.stack = whole.without(&project.remembered.without)?;
+        Ok(project)
     }
 
     /// What the stack is called.
-    fn stack_name(&self) -> String {
+    pub fn stack_name(&self) -> String {
         match (&self.remembered.stack_file, &self.remembered.stack) {
             (Some(file), _) => file.path.display().to_string(),
             (None, Some(name)) => name.clone(),
@@ -169,7 +186,7 @@ impl Project {
             .osqueryd
             .clone()
             .or_else(|| self.remembered.osqueryd.clone())
-            .unwrap_or("auto".to_owned());
+            .map_or("auto".to_owned(), |text| from_anywhere(&text));
         let osquery_sha256 = request
             .osquery_sha256
             .clone()
@@ -178,6 +195,7 @@ impl Project {
             engine: Some(kind.to_string()),
             stack: self.remembered.stack.clone(),
             stack_file: self.remembered.stack_file.clone(),
+            without: self.remembered.without.clone(),
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd: Some(osqueryd),
@@ -424,5 +442,13 @@ fn listens(kind: EngineKind) -> Listens {
     match kind {
         EngineKind::Native | EngineKind::Fake => Listens::Process,
         EngineKind::Docker => Listens::Daemon,
+    }
+}
+
+/// A path is remembered so that it means the same file in every folder.
+fn from_anywhere(osqueryd: &str) -> String {
+    match OsquerydChoice::parse(osqueryd) {
+        OsquerydChoice::Path(path) => path.display().to_string(),
+        OsquerydChoice::Auto | OsquerydChoice::Builtin => osqueryd.to_owned(),
     }
 }

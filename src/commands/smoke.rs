@@ -82,7 +82,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     run.phase("up", Box::pin(up::run(context.clone(), start))).await;
     let bigfile = BigfileArgs {
         size: arguments.size,
-        host: "host2".to_owned(),
+        host: arguments.host,
         timeout: arguments.scenario_timeout,
         report: Vec::new(),
     };

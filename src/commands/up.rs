@@ -10,7 +10,7 @@ use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, Request, StackChoice, parse_ports, usual_limit,
+    EngineKind, HostConfigChoice, PortsRequest, Request, ports_asked_for, usual_limit,
 };
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
@@ -65,16 +65,16 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.run.target.stack)?;
+    let stack = &arguments.run.target.stack;
     let host_config = HostConfigChoice::of(arguments.run.host_config.as_deref())?;
     if arguments.dry_run {
-        let project = Project::open(&context)?.with_stack(choice)?;
+        let project = Project::asked_for(&context, stack)?;
         let request = request(&context, &project, &arguments.run, host_config)?;
         return dry_run(&context, &project, &request).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
-    let project = Project::open(&context)?.with_stack(choice)?;
+    let project = Project::asked_for(&context, stack)?;
     let limit = match &arguments.run.timeout {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
@@ -99,14 +99,17 @@ async fn attempt(
 ) -> Result<Attempt> {
     let wanted = project.wanted(request).await?;
     let observed = wanted.engine.observe().await?;
-    let plan = Plan::make(&wanted.desired, &observed);
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.ports)?;
     check_memory(context, &project.stack, &wanted, &plan)?;
     // From here on there is a project, and what becomes of it can be looked into.
     wanted.remembered.save(&project.folder)?;
     tell_ports(context, &wanted);
     let plan = match images::provide_before_plan(context, &wanted).await? {
-        ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
+        ImagesChanged::Yes => {
+            let observed = wanted.engine.observe().await?;
+            Plan::make_without(&project.stack.left_out, &wanted.desired, &observed)
+        }
         ImagesChanged::No => plan,
     };
     for line in plan.to_string().lines() {
@@ -170,7 +173,11 @@ fn request(
             .as_deref()
             .map(EngineKind::parse)
             .transpose()?,
-        ports: PortsRequest::Choose(parse_ports(&project.stack, &arguments.target.ports)?),
+        ports: PortsRequest::Choose(ports_asked_for(
+            &context.settings,
+            &project.stack,
+            &arguments.target.ports,
+        )?),
         osqueryd: arguments.osquery.osqueryd.clone(),
         osquery_sha256: arguments.osquery.osquery_sha256.clone(),
         host_config,
@@ -207,7 +214,7 @@ async fn dry_run(context: &Context, project: &Project, request: &Request) -> Res
     let wanted = project.wanted(request).await?;
     tell_ports(context, &wanted);
     let observed = wanted.engine.observe().await?;
-    let plan = Plan::make(&wanted.desired, &observed);
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
     let operations: Vec<_> = plan
         .operations
         .iter()

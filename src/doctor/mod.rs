@@ -65,6 +65,8 @@ pub enum PreflightError {
         needed: u64,
         /// What there is, in MiB.
         there: u64,
+        /// The hungriest service that can be left out, and what that saves, in MiB.
+        saving: Option<(ServiceName, u64)>,
     },
     /// The disk is full.
     #[error("only {free} MiB are free on the disk of `{}`; at least {needed} MiB are needed", folder.display())]
@@ -85,11 +87,11 @@ impl Diagnose for PreflightError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Memory { .. } => vec![
+            Self::Memory { saving, .. } => saving.iter().map(|(service, saved)| format!("`--without {service}` saves {saved} MiB")).chain([
                 "give the Docker engine more memory (Docker Desktop: Settings, Resources; `colima start --memory 8`)"
                     .to_owned(),
                 "`--stack lite` needs far less".to_owned(),
-            ],
+            ]).collect(),
             Self::DiskFull { .. } => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
             }
@@ -131,17 +133,23 @@ pub fn preflight(folder: &ProjectFolder, plan: &Plan, ports: &Ports) -> Result<(
 pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<String>, PreflightError> {
     let needed = stack.memory();
     let (needed_mib, there_mib) = (needed >> 20, there >> 20);
+    let saving = stack
+        .hungriest_optional()
+        .map(|service| (service.name.clone(), service.memory >> 20));
     if needed > there {
         return Err(PreflightError::Memory {
             needed: needed_mib,
             there: there_mib,
+            saving,
         });
     }
     let is_tight = needed > there / 4 * 3;
     Ok(is_tight.then(|| {
+        let way_out = saving.map(|(service, saved)| format!("; `--without {service}` saves {saved} MiB"));
         format!(
             "the stack needs at least {needed_mib} MiB of the {there_mib} MiB of memory that the Docker engine's \
-             machine has: it may be slow, or its services may be killed"
+             machine has: it may be slow, or its services may be killed{}",
+            way_out.unwrap_or_default()
         )
     }))
 }
@@ -256,4 +264,29 @@ fn check_programs() -> Vec<Check> {
         Err(error) => check("extension", Status::Fail, error.to_string(), error.hints().pop()),
     };
     vec![osqueryd, extension]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_names_what_can_be_left_out() {
+        let whole = Stack::confluent().expect("the embedded stack");
+        let advice = |stack: &Stack, gib: u64| match memory_for(stack, gib << 30) {
+            Ok(warning) => warning.unwrap_or_default(),
+            Err(error) => error.hints().join("; "),
+        };
+        let saving = "`--without control-center` saves 1536 MiB";
+        assert!(advice(&whole, 4).starts_with(saving), "{}", advice(&whole, 4));
+        assert!(advice(&whole, 6).ends_with(saving), "{}", advice(&whole, 6));
+        assert_eq!(advice(&whole, 16), "");
+        let left_out = [ServiceName::new("control-center")].into();
+        let less = whole.without(&left_out).expect("it can be left out");
+        assert!(
+            memory_for(&less, 4 << 30).is_ok(),
+            "what is left out is not counted"
+        );
+        assert!(!advice(&less, 2).contains("--without"), "{}", advice(&less, 2));
+    }
 }

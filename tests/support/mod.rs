@@ -59,6 +59,9 @@ impl World {
             .env("OSQDEMO_HOME", self.home())
             .env_remove("OSQDEMO_PROJECT")
             .env_remove("OSQDEMO_ENGINE")
+            .env_remove("OSQDEMO_CONFIG")
+            .env_remove("OSQDEMO_REGISTRY")
+            .env_remove("OSQDEMO_IMAGES_LOCK")
             .env_remove("OSQDEMO_FAKE")
             .env_remove("RUST_LOG")
             .env_remove("COLUMNS")
@@ -70,6 +73,17 @@ impl World {
     /// Runs the binary and returns exit code, standard output and standard error as one text.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.shown(&self.output(arguments))
+    }
+
+    /// Runs the binary in a folder.
+    pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
+            .current_dir(folder)
+            .output()
+            .expect("it runs");
+        self.shown(&output)
+            .replace(&folder.display().to_string(), "[FOLDER]")
     }
 
     /// Runs the binary with a variable set.

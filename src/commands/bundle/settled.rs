@@ -63,6 +63,10 @@ pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
         "what the supervisor wrote about itself and its services",
         &folder.services_file(),
     );
+    match &context.settings.file {
+        Some(file) => add_file(bundle, "osqdemo.toml", "the settings file", &file.path),
+        None => bundle.miss("osqdemo.toml", "there is none"),
+    }
     add_file(
         bundle,
         "events.jsonl",
@@ -106,7 +110,11 @@ pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
         };
         let wanted = project.wanted(&request).await?;
         let observed = wanted.engine.observe().await?;
-        Result::Ok(Plan::make(&wanted.desired, &observed))
+        Result::Ok(Plan::make_without(
+            &project.stack.left_out,
+            &wanted.desired,
+            &observed,
+        ))
     });
     let what = "what `osqdemo up` would do now, and why";
     match within(PIECE_LIMIT, plan).await {

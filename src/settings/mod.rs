@@ -1,15 +1,24 @@
-//! What the command line means: flag, else environment, else default, resolved once and without I/O beyond
-//! the environment. Commands see these values, never the strings that were typed.
+//! What the command line means. An option on it wins over the environment, that over the settings file, that over what
+//! the project remembers, and that over the default: the file is what the user wrote down on purpose, and what is
+//! remembered is only what was asked for last. Commands see these values, never the strings that were typed.
+
+mod file;
+pub mod key;
+mod output;
+mod schema;
 
 use std::env;
-use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::GlobalArgs;
+use crate::cli::{GlobalArgs, Typed};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::stack::project::{InvalidProjectName, ProjectName};
+
+pub use file::{FileError, SettingsFile, StackOrigin};
+pub use output::{Colour, Format, OutputSettings, Verbosity};
+pub use schema::schema_text;
 
 /// The settings of every verb.
 #[derive(Debug, Clone)]
@@ -20,52 +29,10 @@ pub struct Settings {
     pub home: PathBuf,
     /// How to talk to the user.
     pub output: OutputSettings,
-}
-
-/// How to talk to the user.
-#[derive(Debug, Clone, Copy)]
-pub struct OutputSettings {
-    /// Text or JSON lines.
-    pub format: Format,
-    /// How much to say.
-    pub verbosity: Verbosity,
-    /// Whether progress and errors may carry colours.
-    pub colour: Colour,
-    /// Whether data on standard output may carry colours.
-    pub data_colour: Colour,
-    /// Whether progress is shown on a terminal, where lines can change in place.
-    pub progress_on_terminal: bool,
-}
-
-/// The form of data and progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
-/// How much to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Errors only.
-    Quiet,
-    /// What happens.
-    Normal,
-    /// Why, too.
-    Verbose,
-    /// Everything.
-    Debug,
-}
-
-/// Whether to write colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Escape sequences.
-    Always,
-    /// Plain text.
-    Never,
+    /// What was typed, or stands in the environment.
+    pub typed: Typed,
+    /// The settings file, where there is one and the verb follows it.
+    pub file: Option<SettingsFile>,
 }
 
 /// What is wrong with a setting.
@@ -104,11 +71,15 @@ impl Diagnose for SettingsError {
 }
 
 impl Settings {
-    /// Resolves the options of every verb.
+    /// Resolves the options of every verb, which were filled in from the file.
     ///
     /// # Errors
     /// When the project's name is not one, or no state folder can be found.
-    pub fn resolve(arguments: &GlobalArgs) -> Result<Self, SettingsError> {
+    pub fn resolve(
+        arguments: &GlobalArgs,
+        typed: Typed,
+        file: Option<SettingsFile>,
+    ) -> Result<Self, SettingsError> {
         Ok(Self {
             project: match &arguments.project {
                 Some(name) => name.parse()?,
@@ -116,37 +87,17 @@ impl Settings {
             },
             home: home()?,
             output: OutputSettings::resolve(arguments),
+            typed,
+            file,
         })
     }
-}
 
-impl OutputSettings {
-    /// Resolves how to talk to the user; needed before anything that can fail.
-    pub fn resolve(arguments: &GlobalArgs) -> Self {
-        let colour = |is_terminal: bool| {
-            let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            if is_terminal && wanted {
-                Colour::Always
-            } else {
-                Colour::Never
-            }
-        };
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self {
-            format: if arguments.json {
-                Format::Json
-            } else {
-                Format::Text
-            },
-            verbosity: match (arguments.quiet, arguments.verbose) {
-                (true, _) => Verbosity::Quiet,
-                (false, 0) => Verbosity::Normal,
-                (false, 1) => Verbosity::Verbose,
-                (false, _) => Verbosity::Debug,
-            },
-            colour: colour(stderr().is_terminal()),
-            data_colour: colour(stdout().is_terminal()),
-            progress_on_terminal: stderr().is_terminal() && !is_dumb,
+    /// Whether the stack is the one that the settings file is about.
+    pub fn stack_origin(&self) -> StackOrigin {
+        if self.typed.source("stack").is_some() || self.typed.source("stack-file").is_some() {
+            StackOrigin::ChosenOtherwise
+        } else {
+            StackOrigin::OfTheFile
         }
     }
 }
