@@ -20,6 +20,7 @@
 //! | [`stack`], [`plan`], [`events`], [`error`], [`exit_code`] | pure data: no runtime, no I/O |
 //! | [`engine`] | one trait; `native`, `docker` and `fake` |
 //! | [`images`] | when an image is pulled, locked, retried: decided without a daemon |
+//! | [`ports`] | which port each service gets, and who has those that are taken |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
@@ -54,6 +55,7 @@ pub mod ksqldb;
 pub mod lifeline;
 pub mod near_names;
 pub mod plan;
+pub mod ports;
 pub mod report;
 pub mod scenario;
 pub mod settings;

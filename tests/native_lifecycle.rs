@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, UP, eventually, signal};
+use support::{NativeStack, UP, eventually, signal, two_free_ports};
 
 #[test]
 fn up_is_idempotent_and_down_leaves_nothing() {
@@ -293,9 +293,27 @@ fn a_port_of_another_project_is_named() {
 
 #[test]
 fn two_projects_run_side_by_side() {
-    let stack = NativeStack::up();
-    let other = [&["-p", "other"], &UP[..]].concat();
-    stack.succeed(&other);
+    let stack = NativeStack::new();
+    let (broker, ksqldb) = two_free_ports();
+    let file = stack.world.stack_file(broker, ksqldb);
+    // Both at the same moment, and both want the same ports.
+    let up = ["up", "--stack-file", &file];
+    let first = stack.world.start(("NO_COLOR", "1"), &up);
+    let second = stack
+        .world
+        .start(("NO_COLOR", "1"), &[&["-p", "other"], &up[..]].concat());
+    let outputs = [first, second].map(|child| child.wait_with_output().expect("it ends"));
+    let mut told = String::new();
+    for output in &outputs {
+        assert!(output.status.success(), "{}", stack.world.shown(output));
+        told.push_str(&String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(told.matches(" gets port ").count(), 2, "{told}");
+    let topics = [&["topics"][..], &["-p", "other", "topics"]].map(|arguments| stack.succeed(arguments));
+    assert!(
+        topics.iter().all(|topics| topics.contains("processes")),
+        "{topics:?}"
+    );
     stack.succeed(&["-p", "other", "wait"]);
     stack.succeed(&["down"]);
     stack.succeed(&["-p", "other", "wait"]);

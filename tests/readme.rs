@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use osqdemo::exit_code::ExitCode;
-use support::{NativeStack, UP, World};
+use support::{NativeStack, World};
 
 const README: &str = include_str!("../README.md");
 /// What the commands about containers have in common.
@@ -47,9 +47,6 @@ fn every_command_is_run_here_or_by_ci() {
 #[test]
 fn the_commands_of_the_native_engine_run_in_order() {
     let stack = NativeStack::new();
-    // The default ports may be in use on this machine: the project remembers others.
-    stack.succeed(&UP);
-    stack.succeed(&["down"]);
     let folder = tempfile::tempdir().expect("a folder");
     run(&stack.world, folder.path(), |command| {
         !command.contains(CONTAINERS)

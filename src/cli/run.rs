@@ -34,7 +34,8 @@ pub struct TargetArgs {
     /// first `native`, and `docker` for a stack that runs in containers only.
     #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
     pub engine: Option<String>,
-    /// Publish a service on another port; `0` picks a free one. `up` remembers it.
+    /// Publish a service on this port, which is an error when it is taken; `0` is any free one. `up` remembers it.
+    /// Without it the service gets its usual port, or another one when that is taken.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
 }

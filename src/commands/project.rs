@@ -1,15 +1,13 @@
 //! A project as the verbs see it: its folder, the engine that runs it, and what is wanted of it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crate::cli::StackArgs;
 use crate::commands::Context;
 use crate::commands::request::{
-    EngineKind, Request, RequestError, StackChoice, parse_without, stack_of, whole_stack_of,
+    EngineKind, PortsRequest, Request, RequestError, StackChoice, parse_without, stack_of, whole_stack_of,
 };
-use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
@@ -20,6 +18,7 @@ use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
+use crate::ports::{Listens, PortError, Ports, Wishes};
 use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
@@ -49,6 +48,8 @@ pub struct Wanted {
     pub desired: Vec<ServiceSpec>,
     /// The names of the hosts.
     pub hostnames: BTreeMap<ServiceName, String>,
+    /// The ports of the services.
+    pub ports: Ports,
     /// What is to be remembered.
     pub remembered: Remembered,
     /// How the hosts are kept apart, on the native engine.
@@ -166,8 +167,13 @@ impl Project {
             }
             .into());
         }
-        let observed = engine(kind, &self.folder).observe().await?;
-        let ports = self.ports(request, &observed)?;
+        let ports = match &request.ports {
+            PortsRequest::AsTheyAre => Ports::as_they_are(&self.stack, &self.remembered, listens(kind)),
+            PortsRequest::Choose(asked) => {
+                let observed = engine(kind, &self.folder).observe().await?;
+                self.choose_ports(kind, asked, &observed).await?
+            }
+        };
         let osqueryd = request
             .osqueryd
             .clone()
@@ -182,22 +188,24 @@ impl Project {
             stack: self.remembered.stack.clone(),
             stack_file: self.remembered.stack_file.clone(),
             without: self.remembered.without.clone(),
-            ports,
+            ports: ports.asked().clone(),
+            picked_ports: ports.picked().clone(),
             osqueryd: Some(osqueryd),
             osquery_sha256,
         };
         match kind {
-            EngineKind::Native => self.wanted_natively(remembered).await,
+            EngineKind::Native => self.wanted_natively(remembered, ports).await,
             EngineKind::Docker => {
                 let pull = request.pull.clone().unwrap_or_else(PullSettings::usual);
-                self.wanted_in_containers(remembered, pull).await
+                self.wanted_in_containers(remembered, ports, pull).await
             }
             EngineKind::Fake => Ok(Wanted {
                 kind,
                 engine: engine(kind, &self.folder),
                 prober: Arc::new(FakeProber),
-                desired: self.resolved(&remembered, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
+                desired: self.resolved(&ports, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
                 hostnames: self.hostnames(),
+                ports,
                 remembered,
                 isolation: None,
                 host_variant: None,
@@ -206,7 +214,7 @@ impl Project {
         }
     }
 
-    async fn wanted_natively(&self, remembered: Remembered) -> Result<Wanted> {
+    async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
         let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
         let programs = Programs::find(&choice)?;
         let isolation = Isolation::detect().await;
@@ -214,9 +222,9 @@ impl Project {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
         };
-        let desired = self.resolved(&remembered, &identity, None, &BTreeMap::new())?;
-        let broker = remembered
-            .ports
+        let desired = self.resolved(&ports, &identity, None, &BTreeMap::new())?;
+        let broker = ports
+            .all()
             .get(&ServiceName::new("broker"))
             .copied()
             .unwrap_or_default();
@@ -233,6 +241,7 @@ impl Project {
             prober: Arc::new(ProtocolProber),
             desired,
             hostnames,
+            ports,
             remembered,
             isolation: Some(isolation),
             host_variant: None,
@@ -240,7 +249,12 @@ impl Project {
         })
     }
 
-    async fn wanted_in_containers(&self, remembered: Remembered, pull: PullSettings) -> Result<Wanted> {
+    async fn wanted_in_containers(
+        &self,
+        remembered: Remembered,
+        ports: Ports,
+        pull: PullSettings,
+    ) -> Result<Wanted> {
         let connection = Connection::open().await?;
         let memory = connection.memory().await?;
         let choice = OsqueryChoice {
@@ -250,7 +264,7 @@ impl Project {
         let sources = image_sources(&self.stack, &connection, &choice).await?;
         let mut variables = self.heaps(memory);
         variables.extend(sources.variables());
-        let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources), &variables)?;
+        let desired = self.resolved(&ports, &|_| String::new(), Some(&sources), &variables)?;
         let mut images: Vec<ImageRef> = desired
             .iter()
             .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
@@ -273,6 +287,7 @@ impl Project {
             prober: Arc::new(ProtocolProber),
             desired,
             hostnames: self.hostnames(),
+            ports,
             remembered,
             isolation: None,
             host_variant: Some(host_variant),
@@ -297,7 +312,7 @@ impl Project {
 
     fn resolved(
         &self,
-        remembered: &Remembered,
+        ports: &Ports,
         identity: &dyn Fn(Role) -> String,
         sources: Option<&ImageSources>,
         variables: &BTreeMap<String, String>,
@@ -305,7 +320,7 @@ impl Project {
         resolve(
             &self.stack,
             &Choices {
-                ports: &remembered.ports,
+                ports: ports.all(),
                 folder: self.folder.root(),
                 identity,
                 variables,
@@ -335,32 +350,25 @@ impl Project {
         Ok(!self.engine.observe().await?.services.is_empty())
     }
 
-    /// The port of every service: asked for, else remembered, else the stack's.
-    fn ports(&self, request: &Request, observed: &Observed) -> Result<BTreeMap<ServiceName, u16>> {
-        let mut ports: BTreeMap<ServiceName, u16> = BTreeMap::new();
-        for service in &self.stack.services {
-            let Some(default) = service.port else { continue };
-            let remembered = self.remembered.ports.get(&service.name).copied();
-            let port = match request.ports.get(&service.name) {
-                // Any port will do: the one it has, so that asking twice changes nothing.
-                Some(0) => match remembered.filter(|port| is_usable(*port, observed)) {
-                    Some(port) => port,
-                    None => free_port(&service.name)?,
-                },
-                Some(port) => *port,
-                None => remembered.unwrap_or(default.published),
-            };
-            if let Some((other, _)) = ports.iter().find(|(_, other)| **other == port) {
-                return Err(RequestError::SamePort {
-                    first: other.clone(),
-                    second: service.name.clone(),
-                    port,
-                }
-                .into());
-            }
-            ports.insert(service.name.clone(), port);
-        }
-        Ok(ports)
+    /// The ports of services that are to be started, these ones as asked for.
+    ///
+    /// # Errors
+    /// When two services are to have the same port, or none is free.
+    pub async fn choose_ports(
+        &self,
+        kind: EngineKind,
+        asked: &BTreeMap<ServiceName, u16>,
+        observed: &Observed,
+    ) -> std::result::Result<Ports, PortError> {
+        Ports::choose(Wishes {
+            stack: &self.stack,
+            asked,
+            remembered: &self.remembered,
+            observed,
+            folder: &self.folder,
+            listens: listens(kind),
+        })
+        .await
     }
 }
 
@@ -413,16 +421,9 @@ fn from_anywhere(osqueryd: &str) -> String {
     }
 }
 
-fn is_usable(port: u16, observed: &Observed) -> bool {
-    is_ours(observed, port) || matches!(PortState::of(port), PortState::Free)
-}
-
-fn free_port(service: &ServiceName) -> std::result::Result<u16, RequestError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| RequestError::NoFreePort {
-            service: service.clone(),
-            source,
-        })
+fn listens(kind: EngineKind) -> Listens {
+    match kind {
+        EngineKind::Native | EngineKind::Fake => Listens::Process,
+        EngineKind::Docker => Listens::Daemon,
+    }
 }

@@ -19,14 +19,25 @@ use crate::state::{Remembered, StackFile};
 pub struct Request {
     /// The engine; the remembered one, else `native`, by default.
     pub engine: Option<EngineKind>,
-    /// Ports: 0 keeps the one it has, or picks a free one.
-    pub ports: BTreeMap<ServiceName, u16>,
+    /// The ports of the services.
+    pub ports: PortsRequest,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package, for the hosts' image.
     pub osquery_sha256: Option<String>,
     /// How images of registries are got; as usual by default.
     pub pull: Option<PullSettings>,
+}
+
+/// The ports of the services.
+#[derive(Debug, Clone, Default)]
+pub enum PortsRequest {
+    /// As the project has them.
+    #[default]
+    AsTheyAre,
+    /// Chosen for services that are to be started, these ones as asked for: 0 keeps the one it has, or picks a free
+    /// one.
+    Choose(BTreeMap<ServiceName, u16>),
 }
 
 /// The stack that the user asked for.
@@ -112,24 +123,6 @@ pub enum RequestError {
         /// The service.
         service: ServiceName,
     },
-    /// Two services cannot have one port.
-    #[error("services `{first}` and `{second}` cannot both have port {port}")]
-    SamePort {
-        /// One service.
-        first: ServiceName,
-        /// The other one.
-        second: ServiceName,
-        /// The port.
-        port: u16,
-    },
-    /// No port is free.
-    #[error("failed to find a free port for `{service}`: {source}")]
-    NoFreePort {
-        /// The service.
-        service: ServiceName,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The project runs on another engine.
     #[error("the project runs on engine `{running}`, not on `{wanted}`")]
     OtherEngine {
@@ -142,10 +135,7 @@ pub enum RequestError {
 
 impl Diagnose for RequestError {
     fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NoFreePort { .. } => ExitCode::Preflight,
-            _ => ExitCode::Usage,
-        }
+        ExitCode::Usage
     }
 
     fn hints(&self) -> Vec<String> {

@@ -44,6 +44,12 @@ pub enum SettingsError {
     /// There is no place for the state.
     #[error("no folder for the state: none of `OSQDEMO_HOME`, `XDG_STATE_HOME` and `HOME` is set")]
     NoHome,
+    /// The state folder cannot be written down in the files that name it.
+    #[error("the folder of the state, `{}`, must be UTF-8 without control characters", home.display().to_string().escape_debug())]
+    UnusableHome {
+        /// The folder.
+        home: PathBuf,
+    },
     /// Not a duration.
     #[error("`{text}` is not a duration such as `500ms`, `30s`, `2m` or `1m30s`")]
     Duration {
@@ -107,6 +113,15 @@ fn home() -> Result<PathBuf, SettingsError> {
         .or_else(|| variable("HOME").map(|folder| folder.join(".local/state/osqdemo")))
         .map(|folder| std::path::absolute(&folder).unwrap_or(folder))
         .ok_or(SettingsError::NoHome)
+        .and_then(usable_home)
+}
+
+/// Flag files and messages name the folder, a line each.
+fn usable_home(home: PathBuf) -> Result<PathBuf, SettingsError> {
+    match home.to_str() {
+        Some(text) if !text.contains(char::is_control) => Ok(home),
+        _ => Err(SettingsError::UnusableHome { home }),
+    }
 }
 
 /// Reads a duration: whole numbers with the units `ms`, `s`, `m`, `h`, such as `500ms`, `30s` or `1m30s`.
@@ -172,6 +187,23 @@ pub fn parse_size(text: &str) -> Result<u64, SettingsError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn homes() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let usable = |path: &[u8]| {
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            usable_home(path).map_err(|error| error.to_string())
+        };
+        assert!(usable("/a folder's 'ü' \"$x\"".as_bytes()).is_ok());
+        assert_eq!(
+            usable(b"/a\nb").expect_err("a line break"),
+            r"the folder of the state, `/a\nb`, must be UTF-8 without control characters"
+        );
+        assert!(usable(b"/a\xff").is_err());
+    }
 
     #[test]
     fn durations() {

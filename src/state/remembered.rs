@@ -24,9 +24,12 @@ pub struct Remembered {
     /// The services that are left out of it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<ServiceName>,
-    /// The ports that were chosen.
+    /// The ports that the user asked for.
     #[serde(default)]
     pub ports: BTreeMap<ServiceName, u16>,
+    /// The ports that were picked for other services: they make way when they are taken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub picked_ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package.

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,16 @@ impl World {
     /// The folder of the default project.
     pub(crate) fn project(&self) -> std::path::PathBuf {
         self.home().join("osqdemo")
+    }
+
+    /// A stack file: stack `lite` with these usual ports of the broker and of ksqlDB.
+    pub(crate) fn stack_file(&self, broker: u16, ksqldb: u16) -> String {
+        let path = self.home().join("stack.yaml");
+        let text = include_str!("../../compose/lite.yaml")
+            .replace("BROKER_PORT:-9092", &format!("BROKER_PORT:-{broker}"))
+            .replace("KSQLDB_PORT:-8088", &format!("KSQLDB_PORT:-{ksqldb}"));
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
     }
 
     /// The binary with these arguments, on this state folder.
@@ -121,6 +132,12 @@ impl World {
             (r"127\.0\.0\.1:\d+ *", "127.0.0.1:[PORT]"),
             (r"─{22,}", "──────────────────────"),
             (r"port changed from \d+ to", "port changed from [PORT] to"),
+            (r"port \d+ of", "port [PORT] of"),
+            (r"gets port \d+", "gets port [PORT]"),
+            (
+                r"`--port ([a-z-]+)=\d{4,5}` insists",
+                "`--port $1=[PORT]` insists",
+            ),
             (r"process \d+", "process [PID]"),
             (r"`kill \d+`", "`kill [PID]`"),
         ]
@@ -161,6 +178,19 @@ pub(crate) fn eventually(what: &str, limit: Duration, mut condition: impl FnMut(
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Somebody who listens, and where.
+pub(crate) fn a_listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    (listener, port)
+}
+
+/// Two ports that nobody has.
+pub(crate) fn two_free_ports() -> (u16, u16) {
+    let ((_first, one), (_second, other)) = (a_listener(), a_listener());
+    (one, other)
 }
 
 /// Sends a signal to a process.

@@ -1,5 +1,6 @@
 //! The pieces of a bundle that are there whether the stack runs or not: versions, files, checks, the plan.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::project::Project;
-use crate::commands::request::{EngineKind, Request};
+use crate::commands::request::{EngineKind, PortsRequest, Request};
 use crate::commands::{Context, doctor};
 use crate::engine::docker::Connection;
 use crate::error::Result;
@@ -88,7 +89,7 @@ pub(super) fn add_lock(bundle: &mut Bundle, path: &Path) {
 pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
     let checks = Box::pin(async {
         let observed = project.engine.observe().await;
-        doctor::checks(project, project.kind, &project.remembered, observed).await
+        doctor::checks(project, project.kind, &BTreeMap::new(), observed).await
     });
     match within(PIECE_LIMIT, checks).await {
         Ok(checks) => bundle.add_json(
@@ -103,7 +104,11 @@ pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
 /// What `osqdemo up` would do now.
 pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
     let plan = Box::pin(async {
-        let wanted = project.wanted(&Request::default()).await?;
+        let request = Request {
+            ports: PortsRequest::Choose(BTreeMap::new()),
+            ..Request::default()
+        };
+        let wanted = project.wanted(&request).await?;
         let observed = wanted.engine.observe().await?;
         Result::Ok(Plan::make_without(
             &project.stack.left_out,
