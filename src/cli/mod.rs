@@ -197,12 +197,14 @@ pub struct UpArgs {
     /// Publish a service on another port; `0` picks a free one. Remembered by the project.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
-    /// Which osqueryd the hosts run: `auto`, `builtin` (the built-in agent), or a path: natively of an osqueryd, in
-    /// containers of osquery's package (`.deb`). `auto` takes osquery where it can be had, else the built-in agent.
-    /// Remembered by the project; `auto` at first.
-    #[arg(long, value_name = "auto|builtin|PATH")]
+    /// Which osqueryd the hosts run: `osquery` (natively the one on the PATH, in containers osquery's official
+    /// package), `builtin` (the built-in agent), `auto` (osquery where it can be had, else the built-in agent), or a
+    /// path: natively of an osqueryd, in containers of osquery's package (`.deb`). Remembered by the project; `auto`
+    /// at first.
+    #[arg(long, value_name = "auto|osquery|builtin|PATH")]
     pub osqueryd: Option<String>,
-    /// The SHA-256 checksum that osquery's package must have to go into the hosts' image.
+    /// The SHA-256 checksum that osquery's package must have to go into the hosts' image. Without it, the package comes
+    /// from osquery's signed APT repository.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
     /// Leave everything as it is when something fails.
@@ -279,8 +281,8 @@ pub struct ImageFileArgs {
 /// `osqdemo build`.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// What the hosts' image runs: `auto`, `builtin` (the built-in agent), or osquery's package (`.deb`).
-    #[arg(long, value_name = "auto|builtin|PATH", default_value = "auto")]
+    /// What the hosts' image runs, as of `osqdemo up`.
+    #[arg(long, value_name = "auto|osquery|builtin|PATH", default_value = "auto")]
     pub osqueryd: String,
     /// The SHA-256 checksum that osquery's package must have.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
@@ -389,7 +391,7 @@ pub struct SmokeArgs {
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
     /// Which osqueryd the hosts run, as of `osqdemo up`.
-    #[arg(long, value_name = "auto|builtin|PATH")]
+    #[arg(long, value_name = "auto|osquery|builtin|PATH")]
     pub osqueryd: Option<String>,
     /// The SHA-256 checksum that osquery's package must have.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]

@@ -10,6 +10,7 @@ pub mod images;
 pub mod ksql;
 pub mod logs;
 pub mod open;
+mod osquery;
 pub mod probe;
 pub mod project;
 pub mod ps;

@@ -17,7 +17,7 @@ use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
-use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
+use crate::stack::{ImageRef, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
 /// A project whose engine can observe and stop.
@@ -159,6 +159,12 @@ impl Project {
             .osquery_sha256
             .clone()
             .or_else(|| self.remembered.osquery_sha256.clone());
+        // What was not to be had is tried again when the user says anything new about it.
+        let is_new = request.osqueryd.is_some() || osquery_sha256 != self.remembered.osquery_sha256;
+        let osquery_unavailable = match &request.osquery_unavailable {
+            None if !is_new => self.remembered.osquery_unavailable.clone(),
+            reason => reason.clone(),
+        };
         let remembered = Remembered {
             engine: Some(kind.to_string()),
             stack: self.remembered.stack.clone(),
@@ -166,6 +172,7 @@ impl Project {
             ports,
             osqueryd: Some(osqueryd),
             osquery_sha256,
+            osquery_unavailable,
         };
         match kind {
             EngineKind::Native => self.wanted_natively(remembered).await,
@@ -227,8 +234,9 @@ impl Project {
         let choice = OsqueryChoice {
             osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
             sha256: remembered.osquery_sha256.clone(),
+            unavailable: remembered.osquery_unavailable.clone(),
         };
-        let sources = image_sources(&self.stack, &connection, &choice).await?;
+        let sources = ImageSources::find(&choice, &connection.architecture().await?)?;
         let mut variables = self.heaps(memory);
         variables.extend(sources.variables());
         let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources), &variables)?;
@@ -343,31 +351,6 @@ impl Project {
         }
         Ok(ports)
     }
-}
-
-/// What the images of a stack are made of on this machine.
-///
-/// # Errors
-/// When a program is missing or cannot go into an image.
-pub async fn image_sources(
-    stack: &Stack,
-    connection: &Connection,
-    choice: &OsqueryChoice,
-) -> Result<ImageSources> {
-    let with_osquery = ImageSources::variables_with_osquery();
-    let containers = stack
-        .services
-        .iter()
-        .filter_map(|service| service.container.as_ref());
-    let image = containers
-        .filter(|container| container.recipe == Some(Recipe::Host))
-        .map(|container| ImageRef::new(container.image.fill(&|name| with_osquery.get(name).cloned())))
-        .next();
-    let is_there = match image {
-        Some(image) => connection.has_image(&image).await?,
-        None => false,
-    };
-    ImageSources::find(choice, is_there, &connection.architecture().await?).await
 }
 
 /// An engine that can observe and stop.

@@ -24,6 +24,8 @@ pub struct Request {
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package, for the hosts' image.
     pub osquery_sha256: Option<String>,
+    /// Why osquery's package cannot be had, where that was tried.
+    pub osquery_unavailable: Option<String>,
     /// How images of registries are got; as usual by default.
     pub pull: Option<PullSettings>,
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::UpArgs;
 use crate::commands::images::{self, ImagesChanged};
+use crate::commands::osquery::{self, Tried};
 use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{EngineKind, Request, StackChoice, parse_ports, usual_limit};
 use crate::commands::{Context, endpoints_of};
@@ -62,7 +63,8 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let wanted = project.wanted(&request(&context, &project, &arguments)?).await?;
+    let request = request(&context, &project, &arguments)?;
+    let wanted = project.wanted(&request).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
@@ -71,6 +73,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
         ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
         ImagesChanged::No => plan,
     };
+    let (wanted, plan) = with_osquery_or_agent(&context, &project, request, wanted, plan, limit).await?;
     wanted.remembered.save(&project.folder)?;
     for line in plan.to_string().lines() {
         context.reporter.emit(Event::Detail {
@@ -79,15 +82,7 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     }
     tell_hosts(&context, &wanted, &plan);
 
-    let execution = Execution::new(ExecutionSettings {
-        engine: wanted.engine.clone(),
-        prober: wanted.prober.clone(),
-        reporter: context.reporter.clone(),
-        shutdown: context.shutdown.clone(),
-        desired: wanted.desired.clone(),
-        hostnames: wanted.hostnames.clone(),
-        limit,
-    });
+    let execution = execution(&context, &wanted, limit);
     let began = Instant::now();
     let result = execute(&context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
     match result {
@@ -111,8 +106,48 @@ fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<R
         ports: parse_ports(&project.stack, &arguments.ports)?,
         osqueryd: arguments.osqueryd.clone(),
         osquery_sha256: arguments.osquery_sha256.clone(),
+        osquery_unavailable: None,
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
+}
+
+fn execution(context: &Context, wanted: &Wanted, limit: Duration) -> Execution {
+    Execution::new(ExecutionSettings {
+        engine: wanted.engine.clone(),
+        prober: wanted.prober.clone(),
+        reporter: context.reporter.clone(),
+        shutdown: context.shutdown.clone(),
+        desired: wanted.desired.clone(),
+        hostnames: wanted.hostnames.clone(),
+        limit,
+    })
+}
+
+/// What is wanted, and the plan for it, once it is known whether the hosts can run osquery.
+async fn with_osquery_or_agent(
+    context: &Context,
+    project: &Project,
+    request: Request,
+    wanted: Wanted,
+    plan: Plan,
+    limit: Duration,
+) -> Result<(Wanted, Plan)> {
+    let attempt = execution(context, &wanted, limit);
+    let variant = wanted.host_variant.as_ref();
+    let wanted = match osquery::try_image(&attempt, &wanted.desired, &plan, variant).await? {
+        Tried::Nothing => return Ok((wanted, plan)),
+        Tried::Made(_) => wanted,
+        Tried::Unavailable(error) => {
+            let osquery_unavailable = Some(error.to_string());
+            let request = Request {
+                osquery_unavailable,
+                ..request
+            };
+            project.wanted(&request).await?
+        }
+    };
+    let plan = Plan::make(&wanted.desired, &wanted.engine.observe().await?);
+    Ok((wanted, plan))
 }
 
 /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before

@@ -33,7 +33,7 @@ pub(super) async fn check(home: &Path, stack: &Stack) -> Vec<Check> {
             format!("version {} at `{}`", facts.version, connection.endpoint),
         ),
         check_api(&facts),
-        check_images(&facts).await,
+        check_images(&facts),
         check_memory(&facts, stack),
     ];
     checks.extend(facts.folder.as_deref().map(|folder| Check {
@@ -91,12 +91,13 @@ fn check_api(facts: &DaemonFacts) -> Check {
     }
 }
 
-async fn check_images(facts: &DaemonFacts) -> Check {
+fn check_images(facts: &DaemonFacts) -> Check {
     let choice = OsqueryChoice {
         osqueryd: "builtin".to_owned(),
         sha256: None,
+        unavailable: None,
     };
-    match ImageSources::find(&choice, false, &facts.architecture).await {
+    match ImageSources::find(&choice, &facts.architecture) {
         Ok(_) => pass("images", format!("can be made for {}", facts.architecture)),
         Err(failure) => failed("images", &failure),
     }

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use crate::engine::News;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::{DockerError, with_causes};
+use crate::engine::docker::image::PackageError;
 use crate::engine::docker::image::context::BuildContext;
 use crate::engine::docker::{containers, labels};
 use crate::error::Result;
@@ -22,6 +23,9 @@ const LONGEST_STEP: usize = 80;
 
 /// Builds an image and tells the steps. The image that had its name before is removed, unless a container still
 /// runs it. Dropping the future ends the build.
+///
+/// # Errors
+/// [`PackageError`] when osquery's package did not come, else [`DockerError::Build`].
 pub(in crate::engine::docker) async fn build(
     connection: &Connection,
     image: &ImageRef,
@@ -46,12 +50,23 @@ pub(in crate::engine::docker) async fn build(
     let before = before.ok().and_then(|image| image.id);
     let mut stream = Box::pin(connection.docker.build_image(options, None, Some(body)));
     let mut last: VecDeque<String> = VecDeque::new();
+    let mut package = None;
     while let Some(item) = stream.next().await {
-        let info = item.map_err(|error| DockerError::Build {
-            image: image.clone(),
-            reason: reason(&error),
-            log: last.iter().cloned().collect(),
-        })?;
+        let info = match (item, package.take()) {
+            (Ok(info), told) => {
+                package = told;
+                info
+            }
+            (Err(_), Some(told)) => return Err(PackageError::into(told)),
+            (Err(error), None) => {
+                return Err(DockerError::Build {
+                    image: image.clone(),
+                    reason: reason(&error),
+                    log: last.into(),
+                }
+                .into());
+            }
+        };
         let BuildInfo { stream, status, .. } = info;
         for line in [stream, status].into_iter().flatten() {
             for line in line
@@ -59,6 +74,7 @@ pub(in crate::engine::docker) async fn build(
                 .map(str::trim_end)
                 .filter(|line| !line.trim().is_empty())
             {
+                package = PackageError::of_line(line).or(package);
                 if line.starts_with("Step ") {
                     news(shortened(line));
                 }

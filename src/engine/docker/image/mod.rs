@@ -17,6 +17,8 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::stack::Recipe;
 
+pub use osquery_package::PackageError;
+
 pub(super) use build::{build, remove_replaced};
 
 /// The variable of the stack file that names the host image's repository.
@@ -38,6 +40,7 @@ pub const HOST_IMAGES: [&str; 2] = [OSQUERY_IMAGE, AGENT_IMAGE];
 const PLATFORM_DOCKERFILE: &str = include_str!("../../../../platform/image/Dockerfile");
 const OSQUERY_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile");
 const AGENT_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile.agent");
+const FETCH_OSQUERY: &str = include_str!("../../../../hosts/image/fetch-osquery");
 const START_HOST: &str = include_str!("../../../../hosts/image/start-host");
 const FLAGS: &str = include_str!("../../../../hosts/image/osqueryd.flags");
 const EXTENSIONS: &str = include_str!("../../../../hosts/image/extensions.load");
@@ -58,10 +61,12 @@ pub enum HostVariant {
     Osquery {
         /// Its version, or the file it comes from.
         package: String,
+        /// What happens when it cannot be had.
+        otherwise: Otherwise,
     },
     /// The built-in agent.
     Agent {
-        /// Why not osquery, when nobody asked for the agent.
+        /// Why osquery cannot be had, when nobody asked for the agent.
         because: Option<String>,
     },
 }
@@ -69,22 +74,36 @@ pub enum HostVariant {
 impl fmt::Display for HostVariant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Osquery { package } => write!(formatter, "the hosts run osquery ({package})"),
+            Self::Osquery { package, .. } => write!(formatter, "the hosts run osquery ({package})"),
             Self::Agent { because: None } => formatter.write_str("the hosts run the built-in agent"),
             Self::Agent {
                 because: Some(because),
-            } => write!(formatter, "the hosts run the built-in agent: {because}"),
+            } => write!(
+                formatter,
+                "the hosts run the built-in agent: {because} (`--osqueryd auto` tries again)"
+            ),
         }
     }
+}
+
+/// What happens when osquery's package cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The hosts run the built-in agent.
+    Agent,
+    /// Nothing can be made.
+    Failure,
 }
 
 /// What the user says about osquery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OsqueryChoice {
-    /// `auto`, `builtin`, or the path of a package.
+    /// `auto`, `osquery`, `builtin`, or the path of a package.
     pub osqueryd: String,
     /// The checksum of the package.
     pub sha256: Option<String>,
+    /// Why the package could not be had the last time: `auto` does not try again.
+    pub unavailable: Option<String>,
 }
 
 /// An image cannot be made from what there is.
@@ -172,7 +191,7 @@ impl Diagnose for SourceError {
                 "`--engine native` needs no images".to_owned(),
             ],
             Self::NotAPackage { .. } => {
-                vec!["`--osqueryd` takes `auto`, `builtin`, or the path of a package".to_owned()]
+                vec!["`--osqueryd` takes `auto`, `osquery`, `builtin`, or the path of a package".to_owned()]
             }
             Self::WrongChecksum { .. } => vec!["fetch the package again from osquery's own site".to_owned()],
             Self::Read { .. } | Self::NotAChecksum { .. } => Vec::new(),
@@ -181,12 +200,11 @@ impl Diagnose for SourceError {
 }
 
 impl ImageSources {
-    /// Finds the programs and decides what the hosts run. `has_osquery_image` says whether an image with osquery
-    /// is there already: then its package need not be had. `architecture` is the daemon's, in Docker's words.
+    /// Finds the programs and decides what the hosts run. `architecture` is the daemon's, in Docker's words.
     ///
     /// # Errors
     /// When a program is missing or cannot go into an image.
-    pub async fn find(choice: &OsqueryChoice, has_osquery_image: bool, architecture: &str) -> Result<Self> {
+    pub fn find(choice: &OsqueryChoice, architecture: &str) -> Result<Self> {
         let own = programs::own_path()?;
         let osqdemo = program::inspect(&own)?;
         if osqdemo.architecture.as_str() != architecture {
@@ -209,20 +227,27 @@ impl ImageSources {
             ContextFile::text("etc/extensions.load", EXTENSIONS),
             ContextFile::text("etc/osquery_confluent_config.json", host_folder::CONFIGURATION),
         ];
-        let package = osquery_package::choose(choice, osqdemo.architecture, has_osquery_image).await?;
-        let (dockerfile, arguments, variant) = match package {
+        let (dockerfile, arguments, variant) = match osquery_package::choose(choice)? {
             Package::File { path, sha256 } => {
+                files.push(ContextFile::script("fetch-osquery", FETCH_OSQUERY));
                 files.push(ContextFile::package("package/osquery.deb", &path, &sha256));
                 let variant = HostVariant::Osquery {
                     package: format!("`{}`, SHA-256 {sha256}", path.display()),
+                    otherwise: Otherwise::Failure,
                 };
-                (OSQUERY_DOCKERFILE, osquery_package::arguments(&sha256), variant)
+                let arguments = osquery_package::arguments(Some(&sha256));
+                (OSQUERY_DOCKERFILE, arguments, variant)
             }
-            Package::Site { version, sha256 } => {
+            Package::Fetched { sha256, otherwise } => {
+                files.push(ContextFile::script("fetch-osquery", FETCH_OSQUERY));
                 // The folder has to be there.
-                files.push(ContextFile::text("package/from-the-site", ""));
-                let variant = HostVariant::Osquery { package: version };
-                (OSQUERY_DOCKERFILE, osquery_package::arguments(&sha256), variant)
+                files.push(ContextFile::text("package/is-fetched", ""));
+                let variant = HostVariant::Osquery {
+                    package: osquery_package::version(),
+                    otherwise,
+                };
+                let arguments = osquery_package::arguments(sha256.as_deref());
+                (OSQUERY_DOCKERFILE, arguments, variant)
             }
             Package::None { because } => {
                 let agent = programs::find_osqueryd(&OsquerydChoice::Builtin, &own)?;
@@ -257,11 +282,6 @@ impl ImageSources {
             HostVariant::Osquery { .. } => OSQUERY_IMAGE,
             HostVariant::Agent { .. } => AGENT_IMAGE,
         })
-    }
-
-    /// The values of the same variables for hosts with osquery, whatever is decided.
-    pub fn variables_with_osquery() -> BTreeMap<String, String> {
-        variables(OSQUERY_IMAGE)
     }
 
     /// What identifies the content of an image.
