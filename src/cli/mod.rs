@@ -36,6 +36,7 @@ fn after_help() -> String {
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
+         OSQDEMO_BUILDER_IMAGE  the image that `--source` compiles in; by default rust:1.95-bookworm\n  \
          NO_COLOR            no colours\n",
     );
     text
@@ -207,6 +208,10 @@ pub struct UpArgs {
     /// from osquery's signed APT repository.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
+    /// What the images of the Docker engine are made of: `installed`, the programs of this installation, or a checkout
+    /// of osqdemo's repository, which is compiled inside Docker. Remembered by the project; `installed` at first.
+    #[arg(long, value_name = "installed|DIR")]
+    pub source: Option<String>,
     /// Leave everything as it is when something fails.
     #[arg(long)]
     pub keep: bool,
@@ -287,6 +292,10 @@ pub struct BuildArgs {
     /// The SHA-256 checksum that osquery's package must have.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
+    /// What the images are made of: the programs of this installation, or a checkout of osqdemo's repository, which is
+    /// compiled inside Docker.
+    #[arg(long, value_name = "installed|DIR", default_value = "installed")]
+    pub source: String,
     /// Build also what is up to date.
     #[arg(long)]
     pub force: bool,
@@ -396,6 +405,9 @@ pub struct SmokeArgs {
     /// The SHA-256 checksum that osquery's package must have.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
+    /// What the images of the Docker engine are made of, as of `osqdemo up`.
+    #[arg(long, value_name = "installed|DIR")]
+    pub source: Option<String>,
     /// The size of the scenario's file.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,

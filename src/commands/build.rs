@@ -1,6 +1,7 @@
 //! `osqdemo build`: makes the images of the stack, also for plain `docker compose`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde_json::json;
 use crate::cli::BuildArgs;
 use crate::commands::Context;
 use crate::commands::osquery::{self, Tried};
+use crate::commands::request::ProgramSource;
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
@@ -22,6 +24,15 @@ use crate::state::ProjectFolder;
 
 /// How long the services may take that are not started here.
 const NO_SERVICES: Duration = Duration::ZERO;
+
+/// What the user wants of the images.
+struct WantedImages {
+    osquery: OsqueryChoice,
+    /// The checkout that the programs are compiled from.
+    source: Option<PathBuf>,
+    /// Also what is up to date.
+    force: bool,
+}
 
 /// The images to make, and what makes them.
 struct Build {
@@ -39,13 +50,16 @@ struct Build {
 /// When an image cannot be built.
 pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     let connection = Connection::open().await?;
-    let force = arguments.force;
-    let mut choice = OsqueryChoice {
-        osqueryd: arguments.osqueryd,
-        sha256: arguments.osquery_sha256,
-        unavailable: None,
+    let mut wanted = WantedImages {
+        osquery: OsqueryChoice {
+            osqueryd: arguments.osqueryd,
+            sha256: arguments.osquery_sha256,
+            unavailable: None,
+        },
+        source: ProgramSource::parse(&arguments.source).checkout(),
+        force: arguments.force,
     };
-    let mut build = Build::prepare(&context, &connection, &choice, force).await?;
+    let mut build = Build::prepare(&context, &connection, &wanted).await?;
     let execution = build.execution(&context);
     let tried = osquery::try_image(&execution, &build.desired, &build.plan, Some(&build.variant)).await?;
     let mut made = 0;
@@ -57,8 +71,8 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
             made = 1;
         }
         Tried::Unavailable(error) => {
-            choice.unavailable = Some(error.to_string());
-            build = Build::prepare(&context, &connection, &choice, force).await?;
+            wanted.osquery.unavailable = Some(error.to_string());
+            build = Build::prepare(&context, &connection, &wanted).await?;
         }
     }
     let text = build.variant.to_string();
@@ -72,14 +86,13 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
 }
 
 impl Build {
-    async fn prepare(
-        context: &Context,
-        connection: &Connection,
-        choice: &OsqueryChoice,
-        force: bool,
-    ) -> Result<Self> {
+    async fn prepare(context: &Context, connection: &Connection, wanted: &WantedImages) -> Result<Self> {
         let stack = Stack::lite()?;
-        let sources = ImageSources::find(choice, &connection.architecture().await?)?;
+        let sources = ImageSources::find(
+            &wanted.osquery,
+            &connection.architecture().await?,
+            wanted.source.as_deref(),
+        )?;
         let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
         // Images do not depend on ports; the definitions of the services do.
         let ports = stack
@@ -108,7 +121,7 @@ impl Build {
         let mut plan = Plan::make(&desired, &engine.observe().await?);
         plan.operations
             .retain(|operation| matches!(operation.action, Action::MakeImage(_)));
-        if force {
+        if wanted.force {
             plan.operations = images
                 .iter()
                 .map(|image| Operation {

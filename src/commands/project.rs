@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crate::commands::Context;
-use crate::commands::request::{EngineKind, Request, RequestError, StackChoice, stack_of};
+use crate::commands::request::{EngineKind, ProgramSource, Request, RequestError, StackChoice, stack_of};
 use crate::doctor::{PortState, is_ours};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
@@ -140,6 +140,9 @@ impl Project {
             None if !self.stack.is_native() => EngineKind::Docker,
             None => engine_of(&self.remembered)?,
         };
+        if kind == EngineKind::Native && matches!(request.source, Some(ProgramSource::Checkout(_))) {
+            return Err(RequestError::SourceWithoutImages.into());
+        }
         if self.is_running_on_other_engine(kind).await? {
             let running = engine_of(&self.remembered)?;
             return Err(RequestError::OtherEngine {
@@ -165,6 +168,10 @@ impl Project {
             None if !is_new => self.remembered.osquery_unavailable.clone(),
             reason => reason.clone(),
         };
+        let source = match request.source.clone() {
+            Some(source) => source.checkout(),
+            None => self.remembered.source.clone(),
+        };
         let remembered = Remembered {
             engine: Some(kind.to_string()),
             stack: self.remembered.stack.clone(),
@@ -173,6 +180,7 @@ impl Project {
             osqueryd: Some(osqueryd),
             osquery_sha256,
             osquery_unavailable,
+            source,
         };
         match kind {
             EngineKind::Native => self.wanted_natively(remembered).await,
@@ -236,7 +244,11 @@ impl Project {
             sha256: remembered.osquery_sha256.clone(),
             unavailable: remembered.osquery_unavailable.clone(),
         };
-        let sources = ImageSources::find(&choice, &connection.architecture().await?)?;
+        let sources = ImageSources::find(
+            &choice,
+            &connection.architecture().await?,
+            remembered.source.as_deref(),
+        )?;
         let mut variables = self.heaps(memory);
         variables.extend(sources.variables());
         let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources), &variables)?;

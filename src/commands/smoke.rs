@@ -87,6 +87,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
         ports: arguments.ports,
         osqueryd: arguments.osqueryd,
         osquery_sha256: arguments.osquery_sha256,
+        source: arguments.source,
         keep: false,
         dry_run: false,
     };

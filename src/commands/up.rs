@@ -10,7 +10,7 @@ use crate::cli::UpArgs;
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::osquery::{self, Tried};
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, Request, StackChoice, parse_ports, usual_limit};
+use crate::commands::request::{EngineKind, ProgramSource, Request, StackChoice, parse_ports, usual_limit};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
@@ -107,6 +107,7 @@ fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<R
         osqueryd: arguments.osqueryd.clone(),
         osquery_sha256: arguments.osquery_sha256.clone(),
         osquery_unavailable: None,
+        source: arguments.source.as_deref().map(ProgramSource::parse),
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
 }

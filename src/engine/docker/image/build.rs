@@ -69,14 +69,10 @@ pub(in crate::engine::docker) async fn build(
         };
         let BuildInfo { stream, status, .. } = info;
         for line in [stream, status].into_iter().flatten() {
-            for line in line
-                .lines()
-                .map(str::trim_end)
-                .filter(|line| !line.trim().is_empty())
-            {
+            for line in line.lines().map(plain).filter(|line| !line.trim().is_empty()) {
                 package = PackageError::of_line(line).or(package);
-                if line.starts_with("Step ") {
-                    news(shortened(line));
+                if line.starts_with("Step ") || line.trim_start().starts_with("Compiling ") {
+                    news(shortened(line.trim_start()));
                 }
                 if last.len() == LAST_LINES {
                     last.pop_front();
@@ -111,6 +107,14 @@ pub(in crate::engine::docker) async fn remove_replaced(connection: &Connection, 
         .remove_image(id, None::<RemoveImageOptions>, None);
     // The daemon refuses while something still needs it, and then nothing is lost.
     let _ = connection.answer("remove", &object, request).await;
+}
+
+/// A line without the colours that the daemon gives to what goes to standard error.
+fn plain(line: &str) -> &str {
+    line.trim_start_matches("\u{1b}[0m")
+        .trim_start_matches("\u{1b}[91m")
+        .trim_end_matches("\u{1b}[0m")
+        .trim_end()
 }
 
 fn shortened(line: &str) -> String {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::docker::image::SourceError;
 use crate::engine::docker::image::program::Program;
+use crate::stack::ImageRef;
 use crate::tar::TarArchive;
 
 /// What an image is built from.
@@ -23,37 +24,48 @@ pub(in crate::engine::docker) struct BuildContext {
 /// A file of a build context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ContextFile {
-    name: &'static str,
+    name: String,
     mode: u32,
     source: Source,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
-    Text(&'static str),
-    File { path: PathBuf, identity: String },
+    Bytes(Vec<u8>),
+    File {
+        path: PathBuf,
+        identity: String,
+    },
+    /// In this image, under the same name.
+    Image {
+        image: ImageRef,
+        identity: String,
+    },
 }
 
 impl ContextFile {
-    pub(super) fn text(name: &'static str, text: &'static str) -> Self {
+    pub(super) fn text(name: &str, text: &str) -> Self {
+        Self::bytes(name.to_owned(), text.into())
+    }
+
+    pub(super) fn bytes(name: String, bytes: Vec<u8>) -> Self {
         Self {
             name,
             mode: 0o644,
-            source: Source::Text(text),
+            source: Source::Bytes(bytes),
         }
     }
 
-    pub(super) fn script(name: &'static str, text: &'static str) -> Self {
+    pub(super) fn script(name: &str, text: &str) -> Self {
         Self {
-            name,
             mode: 0o755,
-            source: Source::Text(text),
+            ..Self::text(name, text)
         }
     }
 
-    pub(super) fn program(name: &'static str, path: &Path, program: &Program) -> Self {
+    pub(super) fn program(name: &str, path: &Path, program: &Program) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             mode: 0o755,
             source: Source::File {
                 path: path.to_owned(),
@@ -62,9 +74,21 @@ impl ContextFile {
         }
     }
 
-    pub(super) fn package(name: &'static str, path: &Path, sha256: &str) -> Self {
+    /// A program that is not in the context: the Dockerfile copies it out of an image.
+    pub(super) fn program_of_image(name: &str, image: &ImageRef, identity: &str) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
+            mode: 0o755,
+            source: Source::Image {
+                image: image.clone(),
+                identity: identity.to_owned(),
+            },
+        }
+    }
+
+    pub(super) fn package(name: &str, path: &Path, sha256: &str) -> Self {
+        Self {
+            name: name.to_owned(),
             mode: 0o644,
             source: Source::File {
                 path: path.to_owned(),
@@ -91,21 +115,21 @@ impl BuildContext {
     pub(super) fn content(&self) -> String {
         let mut hash = Sha256::new();
         // Lengths stand before texts, so that no two lists look the same.
-        let mut add = |text: &str| {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
         };
-        add(self.dockerfile);
+        add(self.dockerfile.as_bytes());
         for (name, value) in &self.arguments {
-            add(name);
-            add(value);
+            add(name.as_bytes());
+            add(value.as_bytes());
         }
         for file in &self.files {
-            add(file.name);
-            add(&format!("{:o}", file.mode));
+            add(file.name.as_bytes());
+            add(format!("{:o}", file.mode).as_bytes());
             match &file.source {
-                Source::Text(text) => add(text),
-                Source::File { identity, .. } => add(identity),
+                Source::Bytes(bytes) => add(bytes),
+                Source::File { identity, .. } | Source::Image { identity, .. } => add(identity.as_bytes()),
             }
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -114,20 +138,37 @@ impl BuildContext {
     /// The archive.
     pub(super) fn archive(&self) -> Result<Vec<u8>, SourceError> {
         let mut archive = TarArchive::default();
-        archive.append("Dockerfile", 0o644, 0, self.dockerfile.as_bytes());
+        archive.append("Dockerfile", 0o644, 0, self.dockerfile().as_bytes());
         for file in &self.files {
             match &file.source {
-                Source::Text(text) => archive.append(file.name, file.mode, 0, text.as_bytes()),
+                Source::Bytes(bytes) => archive.append(&file.name, file.mode, 0, bytes),
                 Source::File { path, .. } => {
                     let bytes = fs::read(path).map_err(|source| SourceError::Read {
                         path: path.clone(),
                         source,
                     })?;
-                    archive.append(file.name, file.mode, 0, &bytes);
+                    archive.append(&file.name, file.mode, 0, &bytes);
                 }
+                Source::Image { .. } => {}
             }
         }
         Ok(archive.finish())
+    }
+
+    /// The Dockerfile, which copies what is in an image from there.
+    fn dockerfile(&self) -> String {
+        let mut dockerfile = self.dockerfile.to_owned();
+        for file in &self.files {
+            if let Source::Image { image, .. } = &file.source {
+                let name = &file.name;
+                let (from_context, from_image) = (
+                    format!("\nCOPY {name} "),
+                    format!("\nCOPY --from={image} /{name} "),
+                );
+                dockerfile = dockerfile.replace(&from_context, &from_image);
+            }
+        }
+        dockerfile
     }
 }
 
@@ -152,6 +193,18 @@ mod tests {
         let mut other = context("a");
         other.arguments.insert("A".to_owned(), "1".to_owned());
         assert_ne!(context("a").content(), other.content());
+    }
+
+    #[test]
+    fn a_program_is_copied_out_of_its_image() {
+        let image = ImageRef::new("osqdemo/programs:1".to_owned());
+        let files = vec![ContextFile::program_of_image("osqdemo", &image, "a")];
+        let dockerfile = "FROM scratch\n# COPY osqdemo is below.\nCOPY osqdemo /bin/osqdemo\n";
+        let context = BuildContext::new(dockerfile, files, BTreeMap::new());
+        assert_eq!(
+            context.dockerfile(),
+            "FROM scratch\n# COPY osqdemo is below.\nCOPY --from=osqdemo/programs:1 /osqdemo /bin/osqdemo\n"
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod build;
 mod context;
 mod osquery_package;
 mod program;
+mod source_error;
+mod source_tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
 use crate::engine::docker::image::osquery_package::Package;
+use crate::engine::docker::image::program::Program;
 use crate::engine::native::host_folder;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
-use crate::error::{Diagnose, Result};
-use crate::exit_code::ExitCode;
-use crate::stack::Recipe;
+use crate::error::Result;
+use crate::stack::{ImageRef, Recipe};
 
 pub use osquery_package::PackageError;
+pub use source_error::SourceError;
 
 pub(super) use build::{build, remove_replaced};
 
@@ -33,6 +36,9 @@ const OSQUERY_IMAGE: &str = "host";
 
 /// The repository of the host image with the built-in agent.
 const AGENT_IMAGE: &str = "host-agent";
+
+/// The image that holds programs which were compiled from a checkout.
+const PROGRAMS_IMAGE: &str = "osqdemo/programs";
 
 /// The repositories of the host images, the preferred one first.
 pub const HOST_IMAGES: [&str; 2] = [OSQUERY_IMAGE, AGENT_IMAGE];
@@ -52,6 +58,16 @@ pub struct ImageSources {
     host: BuildContext,
     variant: HostVariant,
     contents: BTreeMap<Recipe, String>,
+    built: Option<BuiltPrograms>,
+}
+
+/// The image that holds the programs of the others, compiled from a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BuiltPrograms {
+    pub(super) image: ImageRef,
+    pub(super) context: BuildContext,
+    /// What identifies its content.
+    pub(super) content: String,
 }
 
 /// What a host's image runs.
@@ -106,122 +122,21 @@ pub struct OsqueryChoice {
     pub unavailable: Option<String>,
 }
 
-/// An image cannot be made from what there is.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// A program is not one for Linux.
-    #[error("`{}` cannot go into an image: {reason}", path.display())]
-    NotForLinux {
-        /// The program.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The daemon runs on another machine than osqdemo was built for.
-    #[error("the Docker daemon runs on {daemon}, and this osqdemo is built for {own}")]
-    OtherArchitecture {
-        /// Ours.
-        own: &'static str,
-        /// The daemon's.
-        daemon: String,
-    },
-    /// A program needs a newer C library than the base image has.
-    #[error(
-        "`{}` needs glibc {needed}, and the base image `debian:bookworm-slim` has {}",
-        path.display(),
-        program::BASE_GLIBC
-    )]
-    TooNew {
-        /// The program.
-        path: PathBuf,
-        /// What it needs.
-        needed: program::GlibcVersion,
-    },
-    /// A file cannot be read.
-    #[error("failed to read `{}`: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What is given as osquery is not a package.
-    #[error("`{}` is not a Debian package of osquery (`.deb`), which is what the Docker engine takes", path.display())]
-    NotAPackage {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The package is another one than it should be.
-    #[error("the checksum of `{}` is {actual}, not {expected}", path.display())]
-    WrongChecksum {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        actual: String,
-        /// What it should be.
-        expected: String,
-    },
-    /// Not a checksum.
-    #[error("`{text}` is not a SHA-256 checksum of 64 hexadecimal digits")]
-    NotAChecksum {
-        /// What was given.
-        text: String,
-    },
-}
-
-impl Diagnose for SourceError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NotForLinux { .. }
-            | Self::OtherArchitecture { .. }
-            | Self::TooNew { .. }
-            | Self::Read { .. }
-            | Self::WrongChecksum { .. } => ExitCode::Preflight,
-            Self::NotAPackage { .. } | Self::NotAChecksum { .. } => ExitCode::Usage,
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::OtherArchitecture { daemon, .. } => {
-                vec![format!("use an osqdemo that is built for {daemon}")]
-            }
-            Self::TooNew { .. } | Self::NotForLinux { .. } => vec![
-                "build osqdemo on Debian 12 or an older Linux, or use a released binary".to_owned(),
-                "`--engine native` needs no images".to_owned(),
-            ],
-            Self::NotAPackage { .. } => {
-                vec!["`--osqueryd` takes `auto`, `osquery`, `builtin`, or the path of a package".to_owned()]
-            }
-            Self::WrongChecksum { .. } => vec!["fetch the package again from osquery's own site".to_owned()],
-            Self::Read { .. } | Self::NotAChecksum { .. } => Vec::new(),
-        }
-    }
-}
-
 impl ImageSources {
-    /// Finds the programs and decides what the hosts run. `architecture` is the daemon's, in Docker's words.
+    /// Finds the programs and decides what the hosts run. `architecture` is the daemon's, in Docker's words; `source`
+    /// is a checkout to compile the programs from, instead of those that are installed.
     ///
     /// # Errors
     /// When a program is missing or cannot go into an image.
-    pub fn find(choice: &OsqueryChoice, architecture: &str) -> Result<Self> {
-        let own = programs::own_path()?;
-        let osqdemo = program::inspect(&own)?;
-        if osqdemo.architecture.as_str() != architecture {
-            return Err(SourceError::OtherArchitecture {
-                own: osqdemo.architecture.as_str(),
-                daemon: architecture.to_owned(),
-            }
-            .into());
-        }
-        let platform = BuildContext::new(
-            PLATFORM_DOCKERFILE,
-            vec![ContextFile::program("osqdemo", &own, &osqdemo)],
-            BTreeMap::new(),
-        );
-        let extension = programs::find_extension(&own)?;
+    pub fn find(choice: &OsqueryChoice, architecture: &str, source: Option<&Path>) -> Result<Self> {
+        let built = source.map(BuiltPrograms::of_checkout).transpose()?;
+        let programs = match &built {
+            Some(built) => Programs::Built(built),
+            None => Programs::installed(architecture)?,
+        };
+        let platform = BuildContext::new(PLATFORM_DOCKERFILE, vec![programs.osqdemo()], BTreeMap::new());
         let mut files = vec![
-            ContextFile::program("confluent.ext", &extension, &program::inspect(&extension)?),
+            programs.extension()?,
             ContextFile::script("start-host", START_HOST),
             ContextFile::text("etc/osquery.flags", FLAGS),
             ContextFile::text("etc/extensions.load", EXTENSIONS),
@@ -250,11 +165,7 @@ impl ImageSources {
                 (OSQUERY_DOCKERFILE, arguments, variant)
             }
             Package::None { because } => {
-                let agent = programs::find_osqueryd(&OsquerydChoice::Builtin, &own)?;
-                let agent = match &agent {
-                    Osqueryd::Builtin(path) | Osqueryd::Real(path) => path,
-                };
-                files.push(ContextFile::program("osqueryd", agent, &program::inspect(agent)?));
+                files.push(programs.agent()?);
                 (AGENT_DOCKERFILE, BTreeMap::new(), HostVariant::Agent { because })
             }
         };
@@ -268,6 +179,7 @@ impl ImageSources {
             host,
             variant,
             contents,
+            built,
         })
     }
 
@@ -289,11 +201,86 @@ impl ImageSources {
         self.contents.get(&recipe).cloned().unwrap_or_default()
     }
 
+    /// The image that has to be there before any other is made.
+    pub(super) fn built(&self) -> Option<&BuiltPrograms> {
+        self.built.as_ref()
+    }
+
     pub(super) fn context(&self, recipe: Recipe) -> &BuildContext {
         match recipe {
             Recipe::Platform => &self.platform,
             Recipe::Host => &self.host,
         }
+    }
+}
+
+impl BuiltPrograms {
+    fn of_checkout(root: &Path) -> std::result::Result<Self, SourceError> {
+        let context = source_tree::context(root)?;
+        let tag = std::env::var(TAG_VARIABLE).unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned());
+        Ok(Self {
+            image: ImageRef::new(format!("{PROGRAMS_IMAGE}:{tag}")),
+            content: context.content(),
+            context,
+        })
+    }
+
+    fn program(&self, name: &str) -> ContextFile {
+        ContextFile::program_of_image(name, &self.image, &self.content)
+    }
+}
+
+/// Where the programs of the images come from.
+enum Programs<'a> {
+    /// From this installation.
+    Installed { osqdemo: PathBuf, program: Program },
+    /// From an image.
+    Built(&'a BuiltPrograms),
+}
+
+impl Programs<'_> {
+    fn installed(architecture: &str) -> Result<Self> {
+        let osqdemo = programs::own_path()?;
+        let program = program::inspect(&osqdemo)?;
+        if program.architecture.as_str() != architecture {
+            return Err(SourceError::OtherArchitecture {
+                own: program.architecture.as_str(),
+                daemon: architecture.to_owned(),
+            }
+            .into());
+        }
+        Ok(Self::Installed { osqdemo, program })
+    }
+
+    fn osqdemo(&self) -> ContextFile {
+        match self {
+            Self::Installed { osqdemo, program } => ContextFile::program("osqdemo", osqdemo, program),
+            Self::Built(built) => built.program("osqdemo"),
+        }
+    }
+
+    fn extension(&self) -> Result<ContextFile> {
+        let name = "confluent.ext";
+        Ok(match self {
+            Self::Installed { osqdemo, .. } => {
+                let extension = programs::find_extension(osqdemo)?;
+                ContextFile::program(name, &extension, &program::inspect(&extension)?)
+            }
+            Self::Built(built) => built.program(name),
+        })
+    }
+
+    /// The built-in agent, which is called as what it stands in for.
+    fn agent(&self) -> Result<ContextFile> {
+        let name = "osqueryd";
+        Ok(match self {
+            Self::Installed { osqdemo, .. } => {
+                let agent = programs::find_osqueryd(&OsquerydChoice::Builtin, osqdemo)?;
+                let (Osqueryd::Builtin(agent) | Osqueryd::Real(agent)) = agent;
+                ContextFile::program(name, &agent, &program::inspect(&agent)?)
+            }
+            Self::Built(built) => built.program(name),
+        })
     }
 }
 
