@@ -40,27 +40,40 @@ pub(super) fn context(root: &Path) -> Result<BuildContext, SourceError> {
             path: root.to_owned(),
         });
     }
+    let files = read(root)?;
+    let below = |folder: &'static str| {
+        move |(name, bytes): (&String, Vec<u8>)| ContextFile::bytes(format!("{folder}/{name}"), bytes)
+    };
+    let sources = files.iter().map(|(name, bytes)| (name, bytes.clone()));
+    let files = manifests(&files)
+        .map(below("manifests"))
+        .chain(sources.map(below("source")))
+        .collect();
+    let builder = env::var(BUILDER_VARIABLE).unwrap_or_else(|_| BUILDER.to_owned());
+    let arguments = BTreeMap::from([("BUILDER".to_owned(), builder)]);
+    Ok(BuildContext::new(DOCKERFILE, files, arguments))
+}
+
+/// Everything that a build reads.
+fn read(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
     let mut files = BTreeMap::new();
     for name in ROOTS {
         collect(root, name, &mut files)?;
     }
-    let manifests = files.iter().filter_map(|(name, bytes)| {
-        let bytes = if is_manifest(name) {
-            bytes.clone()
+    Ok(files)
+}
+
+/// The manifests, and empty programs where they want some.
+fn manifests(files: &BTreeMap<String, Vec<u8>>) -> impl Iterator<Item = (&String, Vec<u8>)> {
+    files.iter().filter_map(|(name, bytes)| {
+        if is_manifest(name) {
+            Some((name, bytes.clone()))
         } else if is_program(name) {
-            EMPTY_PROGRAM.to_vec()
+            Some((name, EMPTY_PROGRAM.to_vec()))
         } else {
-            return None;
-        };
-        Some(ContextFile::bytes(format!("manifests/{name}"), bytes))
-    });
-    let sources = files
-        .iter()
-        .map(|(name, bytes)| ContextFile::bytes(format!("source/{name}"), bytes.clone()));
-    let files = manifests.chain(sources).collect();
-    let builder = env::var(BUILDER_VARIABLE).unwrap_or_else(|_| BUILDER.to_owned());
-    let arguments = BTreeMap::from([("BUILDER".to_owned(), builder)]);
-    Ok(BuildContext::new(DOCKERFILE, files, arguments))
+            None
+        }
+    })
 }
 
 /// Whether a folder has what the programs are made of.
@@ -112,25 +125,27 @@ fn is_manifest(name: &str) -> bool {
     name == "Cargo.lock" || name.ends_with("Cargo.toml")
 }
 
-/// Whether cargo wants a target's file there: a library or program of a package, or a benchmark that a manifest names.
+/// Whether cargo wants a target's file there: of a library or a program, or of a benchmark that a manifest names.
 fn is_program(name: &str) -> bool {
-    let is_root = ["src/lib.rs", "src/main.rs"]
-        .iter()
-        .any(|file| name == *file || name.ends_with(&format!("/{file}")));
-    is_root || (name.starts_with("benches/") && name.ends_with("/main.rs"))
+    let mut parts = name.rsplit('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("lib.rs" | "main.rs"), Some("src"), _) => true,
+        (Some(file), Some("benches"), _) => file.ends_with(".rs"),
+        (Some("main.rs"), Some(_), Some("benches")) => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
     fn a_checkout_is_read_without_what_was_built() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut files = BTreeMap::new();
-        for name in ROOTS {
-            collect(root, name, &mut files).expect("a checkout");
-        }
+        let files = read(root).expect("a checkout");
         assert!(files.contains_key("src/main.rs") && files.contains_key("hosts/image/start-host"));
         assert!(
             !files
@@ -145,16 +160,38 @@ mod tests {
         ] {
             assert!(files.contains_key(name), "{name}");
         }
-        let programs: Vec<&str> = files
-            .keys()
-            .map(String::as_str)
-            .filter(|name| is_program(name))
-            .collect();
-        assert!(
-            programs.contains(&"benches/figures/main.rs") && programs.contains(&"hosts/agent/src/main.rs"),
-            "{programs:?}"
-        );
         assert!(context(root).is_ok());
+    }
+
+    #[test]
+    fn cargo_takes_the_manifests_with_the_empty_programs() {
+        let files = read(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("a checkout");
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes) in manifests(&files) {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, bytes).expect("a file");
+        }
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "metadata",
+                "--no-deps",
+                "--format-version=1",
+                "--offline",
+                "--locked",
+            ])
+            .current_dir(folder.path())
+            .output()
+            .expect("cargo runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        for program in ["osqdemo", "osqdemo-agent", "confluent-ext"] {
+            assert!(
+                stdout.contains(&format!("\"name\":\"{program}\"")),
+                "{program}: {stdout}"
+            );
+        }
     }
 
     #[test]
