@@ -52,11 +52,16 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     let connection = Connection::open().await?;
     let mut wanted = WantedImages {
         osquery: OsqueryChoice {
-            osqueryd: arguments.osqueryd,
-            sha256: arguments.osquery_sha256,
+            osqueryd: arguments.osquery.osqueryd.unwrap_or("auto".to_owned()),
+            sha256: arguments.osquery.osquery_sha256,
             unavailable: None,
         },
-        source: ProgramSource::parse(&arguments.source).checkout(),
+        source: arguments
+            .source
+            .source
+            .as_deref()
+            .map(ProgramSource::parse)
+            .and_then(ProgramSource::checkout),
         force: arguments.force,
     };
     let mut build = Build::prepare(&context, &connection, &wanted).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::DoctorArgs;
+use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, StackChoice, parse_ports};
@@ -30,17 +30,16 @@ impl Diagnose for ChecksFailed {
 /// # Errors
 /// When a check fails.
 pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
-    let project = Project::open(&context)?.with_stack(StackChoice::of(&arguments.stack)?)?;
-    let kind = match &arguments.engine {
+    let TargetArgs { stack, engine, ports } = arguments.target;
+    let project = Project::open(&context)?.with_stack(StackChoice::of(&stack)?)?;
+    let kind = match &engine {
         Some(name) => EngineKind::parse(name)?,
         None if !project.stack.is_native() => EngineKind::Docker,
         None => project.kind,
     };
     let observed = project.engine.observe().await;
     let mut remembered = project.remembered.clone();
-    remembered
-        .ports
-        .extend(parse_ports(&project.stack, &arguments.ports)?);
+    remembered.ports.extend(parse_ports(&project.stack, &ports)?);
     let checks = checks(&project, kind, &remembered, observed).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, StackArgs, UpArgs};
+use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, UpArgs};
 use crate::commands::project::Project;
 use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
@@ -67,27 +67,14 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
         phases: Vec::new(),
         first_failure: None,
     };
-    let stack = || StackArgs {
-        stack: arguments.stack.stack.clone(),
-        stack_file: arguments.stack.stack_file.clone(),
-    };
     let examine = DoctorArgs {
-        stack: stack(),
-        engine: arguments.engine.clone(),
-        ports: arguments.ports.clone(),
+        target: arguments.run.target.clone(),
     };
     run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))
         .await;
     let is_examined = run.first_failure.is_none();
     let start = UpArgs {
-        stack: stack(),
-        pull: arguments.pull,
-        engine: arguments.engine,
-        timeout: arguments.timeout,
-        ports: arguments.ports,
-        osqueryd: arguments.osqueryd,
-        osquery_sha256: arguments.osquery_sha256,
-        source: arguments.source,
+        run: arguments.run,
         keep: false,
         dry_run: false,
     };

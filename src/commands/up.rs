@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::cli::UpArgs;
+use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::osquery::{self, Tried};
 use crate::commands::project::{Project, Wanted};
@@ -51,19 +51,19 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.stack)?;
+    let choice = StackChoice::of(&arguments.run.target.stack)?;
     if arguments.dry_run {
         let project = Project::open(&context)?.with_stack(choice)?;
-        return dry_run(&context, &project, &request(&context, &project, &arguments)?).await;
+        return dry_run(&context, &project, &request(&context, &project, &arguments.run)?).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
     let project = Project::open(&context)?.with_stack(choice)?;
-    let limit = match &arguments.timeout {
+    let limit = match &arguments.run.timeout {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
-    let request = request(&context, &project, &arguments)?;
+    let request = request(&context, &project, &arguments.run)?;
     let wanted = project.wanted(&request).await?;
     let observed = wanted.engine.observe().await?;
     let plan = Plan::make(&wanted.desired, &observed);
@@ -100,14 +100,19 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     }
 }
 
-fn request(context: &Context, project: &Project, arguments: &UpArgs) -> Result<Request> {
+fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<Request> {
     Ok(Request {
-        engine: arguments.engine.as_deref().map(EngineKind::parse).transpose()?,
-        ports: parse_ports(&project.stack, &arguments.ports)?,
-        osqueryd: arguments.osqueryd.clone(),
-        osquery_sha256: arguments.osquery_sha256.clone(),
+        engine: arguments
+            .target
+            .engine
+            .as_deref()
+            .map(EngineKind::parse)
+            .transpose()?,
+        ports: parse_ports(&project.stack, &arguments.target.ports)?,
+        osqueryd: arguments.osquery.osqueryd.clone(),
+        osquery_sha256: arguments.osquery.osquery_sha256.clone(),
         osquery_unavailable: None,
-        source: arguments.source.as_deref().map(ProgramSource::parse),
+        source: arguments.source.source.as_deref().map(ProgramSource::parse),
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
 }

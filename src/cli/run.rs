@@ -1,0 +1,134 @@
+//! How a stack is run: what `up` and `smoke` share, and the parts of it that other verbs take.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::PullArgs;
+
+/// How a stack is run.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Which services, where, on which ports.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How images are got.
+    #[command(flatten)]
+    pub pull: PullArgs,
+    /// What the hosts run.
+    #[command(flatten)]
+    pub osquery: OsqueryArgs,
+    /// What the images are made of.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// How long all services together may take to become healthy, images aside. By default 60s, and 15m for a stack
+    /// that runs in containers only.
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+}
+
+/// Which services, where, on which ports.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// Which services.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Where they run: `native`, processes on this machine, or `docker`, containers. `up` remembers it; at
+    /// first `native`, and `docker` for a stack that runs in containers only.
+    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
+    pub engine: Option<String>,
+    /// Publish a service on another port; `0` picks a free one. `up` remembers it.
+    #[arg(long = "port", value_name = "SERVICE=PORT")]
+    pub ports: Vec<String>,
+}
+
+/// Which stack a verb is about.
+#[derive(Debug, Clone, Args)]
+pub struct StackArgs {
+    /// Which services: `lite`, built from this repository, or `confluent`, the real platform. `up` remembers it;
+    /// `lite` at first.
+    #[arg(long, value_name = "STACK", global = true, conflicts_with = "stack_file")]
+    pub stack: Option<String>,
+    /// A stack of your own: a Compose file of the subset that `compose/lite.yaml` describes.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub stack_file: Option<PathBuf>,
+}
+
+/// What the hosts run.
+#[derive(Debug, Clone, Args)]
+pub struct OsqueryArgs {
+    /// Which osqueryd the hosts run: `osquery` (natively the one on the PATH, in containers osquery's official
+    /// package), `builtin` (the built-in agent), `auto` (osquery where it can be had, else the built-in agent), or a
+    /// path: natively of an osqueryd, in containers of osquery's package (`.deb`). `up` remembers it; `auto` at first.
+    #[arg(long, value_name = "auto|osquery|builtin|PATH")]
+    pub osqueryd: Option<String>,
+    /// The SHA-256 checksum that osquery's package must have to go into the hosts' image. Without it, the package comes
+    /// from osquery's signed APT repository.
+    #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
+    pub osquery_sha256: Option<String>,
+}
+
+/// What the images are made of.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// What the images of the Docker engine are made of: `installed`, the programs of this installation, or a checkout
+    /// of osqdemo's repository, which is compiled inside Docker. `up` remembers it; `installed` at first.
+    #[arg(long, value_name = "installed|DIR")]
+    pub source: Option<String>,
+}
+
+/// `osqdemo up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// How the stack is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Leave everything as it is when something fails.
+    #[arg(long)]
+    pub keep: bool,
+    /// Print what would be done, and why, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `osqdemo smoke`.
+#[derive(Debug, Args)]
+pub struct SmokeArgs {
+    /// How the stack is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// The size of the scenario's file.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub size: String,
+    /// How long the scenario may take.
+    #[arg(long, value_name = "DURATION", default_value = "120s")]
+    pub scenario_timeout: String,
+    /// Also write a report with every service, statement and stage: `junit=FILE`.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub report: Option<String>,
+    /// When something fails, write what `osqdemo bundle` writes into this file before everything is stopped.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// `osqdemo doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What is to be run.
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// `osqdemo build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// What the hosts' image runs.
+    #[command(flatten)]
+    pub osquery: OsqueryArgs,
+    /// What the images are made of.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Build also what is up to date.
+    #[arg(long)]
+    pub force: bool,
+}

@@ -1,0 +1,29 @@
+//! `osqdemo scenario`.
+
+use clap::{Args, Subcommand};
+
+/// `osqdemo scenario`.
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// List the scenarios.
+    List,
+    /// A process on a host writes a large file; the joined row must name host, process and file.
+    Bigfile(BigfileArgs),
+}
+
+/// `osqdemo scenario bigfile`.
+#[derive(Debug, Args)]
+pub struct BigfileArgs {
+    /// The size of the file, such as `64M` or `1G` (powers of 1024).
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub size: String,
+    /// The host that writes it.
+    #[arg(long, value_name = "HOST", default_value = "host2")]
+    pub host: String,
+    /// How long all of it may take.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+    /// Also write a report: `json=FILE` or `junit=FILE`.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    pub report: Vec<String>,
+}

@@ -1,0 +1,72 @@
+//! One service, or one helper of the engines, in the foreground.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `osqdemo serve`.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// The Kafka broker.
+    Broker(ServeBrokerArgs),
+    /// The ksqlDB server.
+    Ksqldb(ServeKsqldbArgs),
+}
+
+/// `osqdemo serve broker`.
+#[derive(Debug, Args)]
+pub struct ServeBrokerArgs {
+    /// The folder of the topics' data.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The address for clients.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9092")]
+    pub listen: std::net::SocketAddr,
+    /// The `HOST:PORT` told to clients; the listen address by default.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// A second address, for clients that are told another way back: those in other containers.
+    #[arg(long, value_name = "ADDRESS", requires = "internal_advertise")]
+    pub internal_listen: Option<std::net::SocketAddr>,
+    /// The `HOST:PORT` told to the clients of the second address.
+    #[arg(long, value_name = "HOST:PORT", requires = "internal_listen")]
+    pub internal_advertise: Option<String>,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo serve ksqldb`.
+#[derive(Debug, Args)]
+pub struct ServeKsqldbArgs {
+    /// The address of the REST API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8088")]
+    pub listen: std::net::SocketAddr,
+    /// The broker.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub bootstrap_servers: String,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo supervise`.
+#[derive(Debug, Args)]
+pub struct SuperviseArgs {}
+
+/// `osqdemo host-init`.
+#[derive(Debug, Args)]
+pub struct HostInitArgs {
+    /// The host's settings file.
+    pub spec: PathBuf,
+}
+
+/// `osqdemo probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// How to ask.
+    #[arg(value_name = "kafka|ksqldb|zookeeper|schema-registry|control-center")]
+    pub probe: String,
+    /// The service's `HOST:PORT`.
+    pub address: String,
+}
