@@ -90,6 +90,7 @@ fn help() {
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
+      OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm
       NO_COLOR            no colours
     ----- stderr -----
     ");

@@ -58,7 +58,7 @@ impl SourceStack {
         let mut command = self.stack.command(arguments);
         command
             .env("OSQDEMO_IMAGE_TAG", &self.tag)
-            .env("OSQDEMO_BUILDER_IMAGE", &self.builder);
+            .env("OSQDEMO_BUILDER", &self.builder);
         command
     }
 

@@ -48,7 +48,7 @@ fn after_help() -> String {
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
-         OSQDEMO_BUILDER_IMAGE  the image that `--source` compiles in; by default rust:1.95-bookworm\n  \
+         OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm\n  \
          NO_COLOR            no colours\n",
     );
     text

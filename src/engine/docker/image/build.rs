@@ -18,6 +18,9 @@ use crate::stack::ImageRef;
 /// How many of the last lines of a build are shown when it fails.
 const LAST_LINES: usize = 15;
 
+/// What the lines of a build begin with that are worth telling: the daemon's, cargo's, those of our own script.
+const NEWS: [&str; 3] = ["Step ", "Compiling ", "fetch-osquery: "];
+
 /// The longest step that is told, in characters.
 const LONGEST_STEP: usize = 80;
 
@@ -71,7 +74,7 @@ pub(in crate::engine::docker) async fn build(
         for line in [stream, status].into_iter().flatten() {
             for line in line.lines().map(plain).filter(|line| !line.trim().is_empty()) {
                 package = PackageError::of_line(line).or(package);
-                if line.starts_with("Step ") || line.trim_start().starts_with("Compiling ") {
+                if NEWS.iter().any(|start| line.trim_start().starts_with(start)) {
                     news(shortened(line.trim_start()));
                 }
                 if last.len() == LAST_LINES {

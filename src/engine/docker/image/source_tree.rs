@@ -16,7 +16,7 @@ const DOCKERFILE: &str = include_str!("Dockerfile.programs");
 const BUILDER: &str = concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-bookworm");
 
 /// The variable that names another image to compile in, such as one of a mirror.
-const BUILDER_VARIABLE: &str = "OSQDEMO_BUILDER_IMAGE";
+const BUILDER_VARIABLE: &str = "OSQDEMO_BUILDER";
 
 /// The files and folders at the root that a build reads.
 const ROOTS: [&str; 8] = [
