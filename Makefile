@@ -4,6 +4,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 30
 BIN     = target/release
+# Where bash, zsh and fish look for them, below PREFIX/share.
+COMPLETIONS = bash-completion/completions/osqdemo zsh/site-functions/_osqdemo fish/vendor_completions.d/osqdemo.fish
 
 .PHONY: help setup build demo test lint bench fuzz install uninstall clean
 
@@ -39,15 +41,22 @@ bench: build ## measure the figures of the README
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)
 
-install: build ## put osqdemo, the extension and the agent below PREFIX
+install: build ## put osqdemo, the extension, the agent, manual and completions below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'
 	install -m 0755 $(BIN)/osqdemo '$(DESTDIR)$(PREFIX)/bin/osqdemo'
 	install -m 0755 $(BIN)/osqdemo-agent '$(DESTDIR)$(PREFIX)/libexec/osqdemo/osqdemo-agent'
 	install -m 0755 $(BIN)/confluent-ext '$(DESTDIR)$(PREFIX)/libexec/osqdemo/confluent.ext'
+	$(BIN)/osqdemo --quiet man '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -d $(foreach file,$(COMPLETIONS),'$(DESTDIR)$(PREFIX)/share/$(dir $(file))')
+	$(BIN)/osqdemo completions bash >'$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))'
+	$(BIN)/osqdemo completions zsh >'$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))'
+	$(BIN)/osqdemo completions fish >'$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))'
 
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(PREFIX)/bin/osqdemo'
 	rm -rf '$(DESTDIR)$(PREFIX)/libexec/osqdemo'
+	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/osqdemo.1' '$(DESTDIR)$(PREFIX)'/share/man/man1/osqdemo-*.1
+	rm -f $(foreach file,$(COMPLETIONS),'$(DESTDIR)$(PREFIX)/share/$(file)')
 
 clean: ## remove everything that was built
 	$(CARGO) clean

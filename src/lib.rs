@@ -22,7 +22,7 @@
 //! | [`images`] | when an image is pulled, locked, retried: decided without a daemon |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
-//! | [`report`] | the only place that prints |
+//! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
 //! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
@@ -72,21 +72,24 @@ use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::settings::{OutputSettings, Settings};
 use crate::shutdown::Shutdown;
+use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
-    match run(cli, reporter.clone()) {
-        Ok(code) => code.into(),
+    let code = match run(cli, reporter.clone()) {
+        Ok(code) => code,
         Err(failure) => {
             let code = failure.diagnosis().exit_code();
             if code != ExitCode::Ok {
                 reporter.last_failure(&failure);
             }
-            code.into()
+            code
         }
-    }
+    };
+    reporter.end_journal(code);
+    code.into()
 }
 
 /// The process itself cannot do its work.
@@ -107,6 +110,10 @@ impl Diagnose for ProcessError {
 fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
     let settings = Settings::resolve(&cli.global)?;
     reporter.address(&settings.project);
+    if let Some(verb) = commands::journalled(&cli.command) {
+        let folder = ProjectFolder::new(&settings.home, &settings.project);
+        reporter.begin_journal(folder, verb);
+    }
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::install().map_err(|source| ProcessError::Signals { source })?;

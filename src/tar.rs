@@ -1,5 +1,6 @@
 //! Tar archives made in memory (POSIX ustar, <https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>):
-//! the build contexts of images, and what `osqdemo bundle` writes. Knows nothing of either.
+//! the build contexts of images, and what `osqdemo bundle` writes. And read: what a daemon copies out of a container.
+//! Knows nothing of these.
 
 const BLOCK: usize = 512;
 
@@ -49,6 +50,33 @@ impl TarArchive {
     }
 }
 
+/// The plain files of an archive that another program wrote, with their names; what comes after a damage is left out.
+pub fn files(mut archive: &[u8]) -> Vec<(String, &[u8])> {
+    let mut files = Vec::new();
+    while let Some((header, rest)) = archive.split_at_checked(BLOCK) {
+        let text = |range: std::ops::Range<usize>| {
+            let field = header.get(range).unwrap_or_default();
+            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+            String::from_utf8_lossy(field.get(..end).unwrap_or_default()).into_owned()
+        };
+        let Ok(size) = usize::from_str_radix(text(124..136).trim(), 8) else {
+            break;
+        };
+        let Some(content) = rest.get(..size) else { break };
+        if matches!(header.get(156), Some(b'0' | 0)) {
+            let (name, prefix) = (text(0..100), text(345..500));
+            let name = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}/{name}")
+            };
+            files.push((name, content));
+        }
+        archive = rest.get(size.next_multiple_of(BLOCK)..).unwrap_or_default();
+    }
+    files
+}
+
 /// A name as the header's two fields have it: the folders that do not fit go before.
 fn split(name: &str) -> (&str, &str) {
     let surplus = name.len().saturating_sub(LONGEST_NAME + 1);
@@ -69,7 +97,52 @@ mod tests {
     use std::fs;
     use std::process::Command;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_archive_is_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..2000),
+            size in "[0-7 ]{0,12}",
+        ) {
+            let mut bytes = bytes;
+            for (place, byte) in bytes.iter_mut().skip(124).zip(size.bytes()) {
+                *place = byte;
+            }
+            files(&bytes);
+        }
+    }
+
+    #[test]
+    fn another_programs_archive_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = format!("{}/{}", "d".repeat(90), "f".repeat(90));
+        for (name, text) in [("a", "short"), (&long, "long"), ("empty", "")] {
+            let path = folder.path().join("etc").join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        let output = Command::new("tar")
+            .arg("-C")
+            .arg(folder.path())
+            .args(["--format=ustar", "--sort=name", "-cf", "-", "etc"])
+            .output()
+            .expect("tar");
+        assert!(output.status.success());
+        let long = format!("etc/{long}");
+        assert_eq!(
+            files(&output.stdout),
+            [
+                ("etc/a".to_owned(), &b"short"[..]),
+                (long, b"long"),
+                ("etc/empty".to_owned(), b""),
+            ]
+        );
+        let cut = output.stdout.get(..1600).expect("enough");
+        assert_eq!(files(cut).len(), 1, "what comes after the damage is left out");
+    }
 
     #[test]
     fn tar_reads_short_and_long_names() {

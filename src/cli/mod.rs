@@ -49,6 +49,7 @@ fn after_help() -> String {
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
          OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm\n  \
+         BROWSER             what `open` opens the address with; by default the desktop's\n  \
          NO_COLOR            no colours\n",
     );
     text
@@ -116,6 +117,8 @@ pub enum Command {
     Serve(ServeCommand),
     /// Print the completion script of a shell.
     Completions(CompletionsArgs),
+    /// Write the manual, a page for every verb.
+    Man(ManArgs),
     /// Ask a service once for its health (the health check of plain `docker compose`).
     #[command(hide = true)]
     Probe(ProbeArgs),
@@ -226,6 +229,9 @@ pub struct BundleArgs {
     /// The file: a tar archive. By default `osqdemo-bundle-PROJECT-TIME.tar` in this folder.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// The lock file of the images, as of `osqdemo up`.
+    #[arg(long, value_name = "FILE", env = "OSQDEMO_IMAGES_LOCK")]
+    pub lock_file: Option<PathBuf>,
 }
 
 /// `osqdemo open`.
@@ -244,4 +250,12 @@ pub struct OpenArgs {
 pub struct CompletionsArgs {
     /// The shell.
     pub shell: clap_complete::Shell,
+}
+
+/// `osqdemo man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder for the pages; `make install` puts them into `share/man/man1`.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }

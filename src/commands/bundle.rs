@@ -1,6 +1,7 @@
 //! `osqdemo bundle`: everything that a report of a failure needs in one file, without secrets, also when nothing runs.
 //! What cannot be had is noted in the file and ends nothing.
 
+mod hosts;
 mod live;
 mod settled;
 
@@ -52,7 +53,7 @@ impl Diagnose for NotWritable {
 /// When the file cannot be written.
 pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     let path = arguments.output.unwrap_or_else(|| default_path(&context));
-    let missing = write(&context, &path).await?;
+    let missing = write(&context, &path, arguments.lock_file.as_deref()).await?;
     for Missing { name, reason } in &missing {
         context.reporter.emit(Event::Detail {
             text: format!("missing: {name}: {reason}"),
@@ -63,13 +64,13 @@ pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     context.reporter.data(&document, || path.display().to_string())
 }
 
-/// Writes the file. Returns what is missing in it.
+/// Writes the file. Returns what is missing in it. `lock_file` is that of the images, where it is not the usual one.
 ///
 /// # Errors
 /// When the file cannot be written, or the user wants to end.
-pub(super) async fn write(context: &Context, path: &Path) -> Result<Vec<Missing>> {
+pub(super) async fn write(context: &Context, path: &Path, lock_file: Option<&Path>) -> Result<Vec<Missing>> {
     let bundle = tokio::select! {
-        bundle = gather(context) => bundle,
+        bundle = gather(context, lock_file) => bundle,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     let now = Timestamp::now();
@@ -86,11 +87,12 @@ pub(super) async fn write(context: &Context, path: &Path) -> Result<Vec<Missing>
     Ok(bundle.missing().to_vec())
 }
 
-async fn gather(context: &Context) -> Bundle {
+async fn gather(context: &Context, lock_file: Option<&Path>) -> Bundle {
     let mut bundle = Bundle::default();
     let project = Project::open(context);
     settled::add_versions(&mut bundle, project.as_ref().ok()).await;
     settled::add_files(&mut bundle, context);
+    settled::add_lock(&mut bundle, &super::images::lock_path(context, lock_file));
     let project = match project {
         Ok(project) => project,
         Err(failure) => {
@@ -101,6 +103,7 @@ async fn gather(context: &Context) -> Bundle {
     settled::add_checks(&mut bundle, &project).await;
     settled::add_plan(&mut bundle, &project).await;
     live::add_logs(&mut bundle, &project).await;
+    hosts::add_hosts(&mut bundle, &project).await;
     live::add_containers(&mut bundle, &project).await;
     match observe(&project).await {
         Ok(observed) => {

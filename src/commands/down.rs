@@ -12,6 +12,7 @@ use crate::commands::request::EngineKind;
 use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
 use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::exit_code::ExitCode;
 use crate::plan::{Observed, SupervisorState};
 use crate::report::duration;
 use crate::stack::ServiceName;
@@ -46,7 +47,18 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     }
     let mut first_failure: Option<Failure> = None;
     for folder in folders {
-        if let Err(failure) = Box::pin(stop(&context, folder, &arguments)).await
+        if arguments.all {
+            context.reporter.begin_journal(folder.clone(), "down");
+        }
+        let stopped = Box::pin(stop(&context, folder, &arguments)).await;
+        if arguments.all {
+            let code = stopped.as_ref().map_or_else(
+                |failure| failure.diagnosis().exit_code(),
+                |()| context.shutdown.exit_code().unwrap_or(ExitCode::Ok),
+            );
+            context.reporter.end_journal(code);
+        }
+        if let Err(failure) = stopped
             && let Some(earlier) = first_failure.replace(failure)
         {
             context.reporter.failure(&earlier);

@@ -445,7 +445,8 @@ fn lock(context: &Context, file: Option<&Path>) -> Result<ImageLock> {
     Ok(ImageLock::load(&lock_path(context, file))?)
 }
 
-fn lock_path(context: &Context, file: Option<&Path>) -> PathBuf {
+/// The lock file that is in force.
+pub(super) fn lock_path(context: &Context, file: Option<&Path>) -> PathBuf {
     file.map_or_else(|| context.settings.home.join(LOCK_FILE), Path::to_owned)
 }
 

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod images;
 pub mod ksql;
 pub mod logs;
+pub mod man;
 pub mod open;
 mod osquery;
 pub mod probe;
@@ -26,7 +27,7 @@ pub mod wait;
 
 use std::sync::Arc;
 
-use crate::cli::Command;
+use crate::cli::{Command, ImagesCommand, ScenarioCommand};
 use crate::commands::project::Project;
 use crate::engine::Engine;
 use crate::engine::native::{host_init, supervisor};
@@ -131,6 +132,26 @@ pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoi
     })
 }
 
+/// The name of a verb whose runs are kept in the journal of the project: those that change something.
+pub fn journalled(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Up(arguments) if !arguments.dry_run => Some("up"),
+        // With `--all` each project gets its own part.
+        Command::Down(arguments) if !arguments.all => Some("down"),
+        Command::Restart(_) => Some("restart"),
+        Command::Scenario(ScenarioCommand::Bigfile(_)) => Some("scenario"),
+        Command::Smoke(_) => Some("smoke"),
+        Command::Build(_) => Some("build"),
+        Command::Images(arguments) => match arguments.command {
+            None | Some(ImagesCommand::List(_) | ImagesCommand::Save(_)) => None,
+            Some(ImagesCommand::Pull(_)) => Some("images pull"),
+            Some(ImagesCommand::Lock(_)) => Some("images lock"),
+            Some(ImagesCommand::Load(_)) => Some("images load"),
+        },
+        _ => None,
+    }
+}
+
 /// Runs a verb.
 ///
 /// # Errors
@@ -156,6 +177,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Open(arguments) => open::run(context, arguments).await,
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
+        Command::Man(arguments) => man::run(&context, arguments),
         Command::Probe(arguments) => probe::run(&arguments).await,
         Command::Supervise(_) => {
             serve::start_log();

@@ -9,14 +9,14 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::cli::OpenArgs;
+use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
-use crate::commands::{CommandError, Context};
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
-use crate::stack::{Probe, Service, Stack};
+use crate::stack::{Probe, Service, ServiceName, Stack};
 
 /// How long the program that opens a browser may take: it hands the address on and ends.
 const OPENER_LIMIT: Duration = Duration::from_secs(5);
@@ -28,11 +28,16 @@ enum OpenError {
     NoInterface,
     #[error("service `{service}` has no page to look at")]
     NoPage { service: String },
+    #[error("{service} is not running")]
+    NotRunning { service: ServiceName },
 }
 
 impl Diagnose for OpenError {
     fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
+        match self {
+            Self::NoInterface | Self::NoPage { .. } => ExitCode::Usage,
+            Self::NotRunning { .. } => ExitCode::NotRunning,
+        }
     }
 
     fn hints(&self) -> Vec<String> {
@@ -41,6 +46,7 @@ impl Diagnose for OpenError {
                 "stack `confluent` has Control Center; `osqdemo ksql` is a prompt for every stack".to_owned(),
             ],
             Self::NoPage { .. } => Vec::new(),
+            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
         }
     }
 }
@@ -58,14 +64,13 @@ pub async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
         .get(&service.name)
         .filter(|seen| matches!(seen.state, ServiceState::Running { .. }))
         .and_then(|seen| seen.port)
-        .ok_or_else(|| CommandError::NotRunning {
-            project: context.settings.project.clone(),
+        .ok_or_else(|| OpenError::NotRunning {
+            service: service.name.clone(),
         })?;
     let url = format!("http://127.0.0.1:{port}/");
     let document = json!({ "schema_version": SCHEMA_VERSION, "service": service.name, "url": url });
     context.reporter.data(&document, || url.clone())?;
     if !arguments.print
-        && has_display()
         && let Err(reason) = browse(&url).await
     {
         context.reporter.emit(Event::Warning {
@@ -93,21 +98,42 @@ fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
     }
 }
 
-/// Whether a browser has somewhere to show itself.
-fn has_display() -> bool {
-    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY") || is_set("WSL_DISTRO_NAME")
+/// The commands that open an address, in the order in which they are tried: those of `BROWSER`, separated by colons,
+/// else the desktop's, where there is one. Without any the address is only printed.
+fn browsers() -> Vec<String> {
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(browsers) = set("BROWSER") {
+        return browsers.split(':').map(str::to_owned).collect();
+    }
+    if cfg!(target_os = "macos") {
+        return vec!["open".to_owned()];
+    }
+    let displays = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"];
+    let has_display = displays.into_iter().find_map(set).is_some();
+    has_display.then(|| "xdg-open".to_owned()).into_iter().collect()
 }
 
-/// Hands the address to the desktop.
+/// Hands the address to the first browser that takes it. The error is that of the last one.
 async fn browse(url: &str) -> std::result::Result<(), String> {
-    let program = if cfg!(target_os = "macos") {
-        "open"
-    } else {
-        "xdg-open"
-    };
+    let mut opened = Ok(());
+    for browser in browsers() {
+        opened = browse_with(&browser, url).await;
+        if opened.is_ok() {
+            break;
+        }
+    }
+    opened
+}
+
+async fn browse_with(browser: &str, url: &str) -> std::result::Result<(), String> {
+    let mut words = browser.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let mut arguments: Vec<String> = words.map(|word| word.replace("%s", url)).collect();
+    if !browser.contains("%s") {
+        arguments.push(url.to_owned());
+    }
     let opening = Command::new(program)
-        .arg(url)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

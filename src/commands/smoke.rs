@@ -70,6 +70,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     let examine = DoctorArgs {
         target: arguments.run.target.clone(),
     };
+    let lock_file = arguments.run.pull.lock_file.clone();
     run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))
         .await;
     let is_examined = run.first_failure.is_none();
@@ -89,7 +90,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     run.phase("scenario", scenario::run(context.clone(), bigfile))
         .await;
     if let (Some(path), Some(_)) = (&arguments.bundle, &run.first_failure) {
-        run.bundle(path).await;
+        run.bundle(path, lock_file.as_deref()).await;
     }
     if is_examined {
         run.last_phase("down", Box::pin(down::run(context.clone(), down_arguments())))
@@ -121,8 +122,8 @@ impl Run {
     }
 
     /// Writes everything for a report. That it cannot be written does not change how the run ends.
-    async fn bundle(&self, path: &Path) {
-        let event = match bundle::write(&self.context, path).await {
+    async fn bundle(&self, path: &Path, lock_file: Option<&Path>) {
+        let event = match bundle::write(&self.context, path, lock_file).await {
             Ok(_) => Event::Note {
                 text: format!("everything for a report is in `{}`", path.display()),
             },

@@ -69,12 +69,13 @@ pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     let plan = Plan::make(&wanted.desired, &observed);
     preflight(&project.folder, &plan, &wanted.desired, &observed)?;
     check_memory(&context, &project.stack, &wanted, &plan)?;
+    // From here on there is a project, and what becomes of it can be looked into.
+    wanted.remembered.save(&project.folder)?;
     let plan = match images::provide_before_plan(&context, &wanted).await? {
         ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
         ImagesChanged::No => plan,
     };
     let (wanted, plan) = with_osquery_or_agent(&context, &project, request, wanted, plan, limit).await?;
-    wanted.remembered.save(&project.folder)?;
     for line in plan.to_string().lines() {
         context.reporter.emit(Event::Detail {
             text: format!("plan: {line}"),
@@ -149,7 +150,9 @@ async fn with_osquery_or_agent(
                 osquery_unavailable,
                 ..request
             };
-            project.wanted(&request).await?
+            let wanted = project.wanted(&request).await?;
+            wanted.remembered.save(&project.folder)?;
+            wanted
         }
     };
     let plan = Plan::make(&wanted.desired, &wanted.engine.observe().await?);

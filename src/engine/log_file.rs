@@ -62,6 +62,17 @@ fn read(path: &Path, position: &mut u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Leaves not more than `limit` bytes of the end of a log. It begins with a whole line: half a line may be half a
+/// secret, which nobody tells by its name any more.
+pub fn cut_to_end(log: &mut Vec<u8>, limit: usize) {
+    if log.len() <= limit {
+        return;
+    }
+    log.drain(..log.len() - limit);
+    let begin = log.iter().position(|byte| *byte == b'\n');
+    log.drain(..begin.map_or(log.len(), |begin| begin + 1));
+}
+
 /// The end of the file, from `run_starts_at` on at the earliest; empty when it cannot be read.
 pub(super) fn tail(path: &Path, run_starts_at: u64) -> String {
     read_window(path, run_starts_at).unwrap_or_default()
@@ -76,4 +87,28 @@ fn read_window(path: &Path, run_starts_at: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(WINDOW).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_left_of_a_log_is_its_end_in_whole_lines(
+            lines in prop::collection::vec("[a-z]{0,20}\n", 0..20),
+            limit in 0_usize..200,
+        ) {
+            let log = lines.concat();
+            let mut left = log.clone().into_bytes();
+            cut_to_end(&mut left, limit);
+            let left = String::from_utf8(left).expect("text");
+            prop_assert!(left.len() <= limit);
+            prop_assert!(log.ends_with(&left));
+            let begin = log.len() - left.len();
+            prop_assert!(begin == 0 || log.as_bytes()[begin - 1] == b'\n');
+        }
+    }
 }

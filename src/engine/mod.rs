@@ -5,7 +5,7 @@
 
 pub mod docker;
 pub mod fake;
-mod log_file;
+pub mod log_file;
 pub mod native;
 
 use std::path::PathBuf;
@@ -43,7 +43,8 @@ pub trait Engine: Send + Sync {
     /// Starts a service that is not running. It need not be healthy when this returns.
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()>;
 
-    /// Tells the engine that a service was healthy: from now on it is started again when it ends unasked.
+    /// Tells the engine that a service was healthy: from now on it is started again each time it ends unasked.
+    /// Before, it is started again after its first failure only.
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
 
     /// Stops a service: gracefully, then by force once its grace is over.

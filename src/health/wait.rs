@@ -65,7 +65,7 @@ impl Diagnose for HealthError {
         match self {
             Self::Ended {
                 service,
-                exit: Exit::OutOfMemory,
+                exit: Exit::OutOfMemory { .. },
                 ..
             } => vec![format!("give `{service}` a larger `mem_limit` in the stack file")],
             Self::Ended { service, log, .. } | Self::NotInTime { service, log, .. } => {
@@ -184,6 +184,8 @@ impl HealthWait<'_> {
         let mut watch = interval(self.engine.pace());
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = String::new();
+        let mut restarts_before = None;
+        let mut is_crash_told = false;
         loop {
             watch.tick().await;
             match self.engine.observe_service(&target.service).await? {
@@ -193,7 +195,21 @@ impl HealthWait<'_> {
                     });
                 }
                 Some(service) => {
-                    if let Some(exit) = exit_of(&service) {
+                    let before = *restarts_before.get_or_insert(service.restarts);
+                    let exit = match service.state {
+                        ServiceState::Exited { exit } => Some(exit),
+                        ServiceState::Restarting { exit } if service.restarts > before + 1 => Some(exit),
+                        // One crash is forgiven, where somebody starts the service again.
+                        ServiceState::Restarting { exit } => {
+                            if !std::mem::replace(&mut is_crash_told, true) {
+                                let text = format!("{} ended ({exit}) and is started again", target.service);
+                                self.reporter.emit(Event::Warning { text });
+                            }
+                            None
+                        }
+                        ServiceState::Running { .. } | ServiceState::Leftover { .. } => None,
+                    };
+                    if let Some(exit) = exit {
                         let after = began.elapsed();
                         return Ok(HealthError::Ended {
                             service: target.service.clone(),

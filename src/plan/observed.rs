@@ -151,8 +151,13 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// The kernel ended it: it used more memory than its limit.
-    OutOfMemory,
+    /// The kernel ended it, or a process of it: it used more memory than its limit.
+    OutOfMemory {
+        /// The exit status of the service.
+        code: i32,
+        /// The limit, in bytes, where it is known.
+        limit: Option<u64>,
+    },
 }
 
 impl fmt::Display for Exit {
@@ -161,8 +166,12 @@ impl fmt::Display for Exit {
             Self::Code(code) => write!(formatter, "exit status {code}"),
             Self::Signal(9) => formatter.write_str("killed by signal 9 (SIGKILL)"),
             Self::Signal(signal) => write!(formatter, "killed by signal {signal}"),
-            Self::OutOfMemory => {
-                formatter.write_str("killed by the kernel: it used more memory than its limit")
+            Self::OutOfMemory { code, limit } => {
+                formatter.write_str("killed by the kernel: it used more memory than its limit")?;
+                if let Some(limit) = limit {
+                    write!(formatter, " of {} MiB", limit >> 20)?;
+                }
+                write!(formatter, " (exit status {code})")
             }
         }
     }

@@ -288,12 +288,15 @@ mod containers {
         let host1 = ServiceName::new("host1");
         if let Some(service) = observed.services.get_mut(&host1) {
             service.state = ServiceState::Exited {
-                exit: Exit::OutOfMemory,
+                exit: Exit::OutOfMemory {
+                    code: 137,
+                    limit: Some(512 << 20),
+                },
             };
         }
         assert_snapshot!(
             Plan::make(&usual(), &observed),
-            @"1. start host1 (ended unexpectedly: killed by the kernel: it used more memory than its limit)"
+            @"1. start host1 (ended unexpectedly: killed by the kernel: it used more memory than its limit of 512 MiB (exit status 137))"
         );
     }
 

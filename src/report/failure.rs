@@ -1,9 +1,8 @@
 //! The error that ends a command, as text and as JSON: the cause first, then the evidence, then the hints.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Failure;
-use crate::events::SCHEMA_VERSION;
 use crate::settings::Colour;
 use crate::stack::project::ProjectName;
 
@@ -29,8 +28,8 @@ pub(super) fn as_text(failure: &Failure, colour: Colour, project: Option<&Projec
     text
 }
 
-/// The same as one JSON object.
-pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> String {
+/// The same as a JSON object.
+pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> Value {
     let diagnosis = failure.diagnosis();
     let hints: Vec<String> = diagnosis
         .hints()
@@ -38,8 +37,6 @@ pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> Strin
         .map(|hint| addressed(hint, project))
         .collect();
     json!({
-        "schema_version": SCHEMA_VERSION,
-        "time": jiff::Timestamp::now().to_string(),
         "event": "failed",
         "exit_code": diagnosis.exit_code() as u8,
         "error": diagnosis.to_string(),
@@ -47,7 +44,6 @@ pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> Strin
         "details": diagnosis.details(),
         "hints": hints,
     })
-    .to_string()
 }
 
 /// Advice whose commands, `` `osqdemo …` ``, reach the project that was asked for. A command that names a

@@ -13,13 +13,25 @@ pub(super) struct JsonLines {
     verbosity: Verbosity,
 }
 
+/// Something that happened, with its time.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<T> {
     schema_version: u32,
     /// When it happened: RFC 3339, UTC.
     time: String,
     #[serde(flatten)]
-    event: &'a Event,
+    what: T,
+}
+
+impl<T> Line<T> {
+    /// The line of something that happens now.
+    pub(super) fn now(what: T) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            time: jiff::Timestamp::now().to_string(),
+            what,
+        }
+    }
 }
 
 impl JsonLines {
@@ -33,12 +45,7 @@ impl Renderer for JsonLines {
         if matches!(event, Event::Detail { .. }) && self.verbosity < Verbosity::Verbose {
             return;
         }
-        let line = Line {
-            schema_version: SCHEMA_VERSION,
-            time: jiff::Timestamp::now().to_string(),
-            event,
-        };
-        if let Ok(text) = serde_json::to_string(&line) {
+        if let Ok(text) = serde_json::to_string(&Line::now(event)) {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }

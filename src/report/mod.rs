@@ -1,11 +1,13 @@
 //! The only place that prints. Data goes to standard output, progress and errors to standard error.
 //!
 //! A [`Reporter`] is handed to whoever has something to tell: [`Reporter::emit`] takes an [`Event`] and gives
-//! it to one renderer (terminal, plain lines, JSON lines, or none when quiet); [`Reporter::data`] writes what
-//! the user asked for, as text or as a JSON line. Renderers only consume: no decision is taken here.
+//! it to one renderer (terminal, plain lines, JSON lines, or none when quiet), and to the journal of the project
+//! while there is one; [`Reporter::data`] writes what the user asked for, as text or as a JSON line. Renderers only
+//! consume: no decision is taken here.
 
 pub mod entity;
 mod failure;
+mod journal;
 mod json;
 pub mod junit;
 mod plain;
@@ -28,8 +30,11 @@ use serde::Serialize;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::Event;
 use crate::exit_code::ExitCode;
+use crate::report::journal::Journal;
+use crate::report::json::Line;
 use crate::settings::{Format, OutputSettings, Verbosity};
 use crate::stack::project::ProjectName;
+use crate::state::ProjectFolder;
 
 /// How often a renderer that wants a heartbeat is asked whether one is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -68,6 +73,8 @@ struct Shared {
     renderer: Mutex<Box<dyn Renderer>>,
     /// What happened since the recording began, while there is one.
     recording: Mutex<Option<Vec<Event>>>,
+    /// The file of what happens, while there is one.
+    journal: Mutex<Option<Journal>>,
     /// Whether the error that ends the command was shown already.
     failure_shown: AtomicBool,
     /// Dropped with the last reporter, which ends the heartbeat's thread.
@@ -120,6 +127,7 @@ impl Reporter {
             project: OnceLock::new(),
             renderer: Mutex::new(renderer),
             recording: Mutex::default(),
+            journal: Mutex::default(),
             failure_shown: AtomicBool::new(false),
             _heartbeat: heartbeat,
         });
@@ -146,20 +154,41 @@ impl Reporter {
             },
             other => other,
         };
+        // What was seen on the display is on record, also when the process is killed right after.
+        if let Some(journal) = locked(&self.shared.journal).as_mut() {
+            journal.event(&event);
+        }
         self.renderer().event(&event);
-        if let Some(recording) = self.recording().as_mut() {
+        if let Some(recording) = locked(&self.shared.recording).as_mut() {
             recording.push(event);
         }
     }
 
     /// Keeps what happens from now on, for a report.
     pub fn record(&self) {
-        *self.recording() = Some(Vec::new());
+        *locked(&self.shared.recording) = Some(Vec::new());
     }
 
     /// Ends the recording and gives what it holds.
     pub fn recorded(&self) -> Vec<Event> {
-        self.recording().take().unwrap_or_default()
+        locked(&self.shared.recording).take().unwrap_or_default()
+    }
+
+    /// Appends what happens from now on to the journal of a project, as a run of `verb`.
+    pub fn begin_journal(&self, folder: ProjectFolder, verb: &'static str) {
+        let arguments = std::env::args_os().skip(1);
+        let arguments: Vec<String> = arguments
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
+        *locked(&self.shared.journal) = Some(Journal::begin(folder, verb, &arguments));
+    }
+
+    /// Appends how the run ended, if there is a journal.
+    pub fn end_journal(&self, code: ExitCode) {
+        let journal = locked(&self.shared.journal).take();
+        if let Some(journal) = journal {
+            journal.end(code);
+        }
     }
 
     /// Writes a piece of data to standard output: `record` as a JSON line with `--json`, else `text` and a
@@ -187,11 +216,15 @@ impl Reporter {
     /// Shows the error that ends the command: the cause first, then the evidence, then the hints.
     pub fn failure(&self, failure: &Failure) {
         self.shared.failure_shown.store(true, Ordering::Relaxed);
-        let output = self.shared.output;
+        let (output, project) = (self.shared.output, self.shared.project.get());
+        let document = failure::as_json(failure, project);
         let text = match output.format {
-            Format::Json => failure::as_json(failure, self.shared.project.get()),
-            Format::Text => failure::as_text(failure, output.colour, self.shared.project.get()),
+            Format::Json => serde_json::to_string(&Line::now(&document)).unwrap_or_default(),
+            Format::Text => failure::as_text(failure, output.colour, project),
         };
+        if let Some(journal) = locked(&self.shared.journal).as_mut() {
+            journal.failure(document);
+        }
         self.renderer().suspend(&mut || {
             // When even standard error is gone there is nobody left to tell.
             let _ = writeln!(io::stderr().lock(), "{text}");
@@ -243,30 +276,20 @@ impl Reporter {
         Ok(())
     }
 
-    fn recording(&self) -> MutexGuard<'_, Option<Vec<Event>>> {
-        self.shared
-            .recording
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn renderer(&self) -> MutexGuard<'_, Box<dyn Renderer>> {
-        // A renderer that panicked half-way through a line is still good for the next one.
-        self.shared
-            .renderer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        locked(&self.shared.renderer)
     }
+}
+
+/// Whoever panicked half-way through a line leaves something that is still good for the next one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn beat(shared: &Weak<Shared>, ended: &mpsc::Receiver<()>) {
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let Some(shared) = shared.upgrade() else { return };
-        shared
-            .renderer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .tick();
+        locked(&shared.renderer).tick();
     }
 }
 

@@ -170,7 +170,7 @@ impl ProjectFolder {
     }
 
     /// Whether the folder is a project: every project begins with the file of what it remembers.
-    fn is_project(&self) -> bool {
+    pub fn is_project(&self) -> bool {
         self.remembered_file().exists() || self.services_file().exists()
     }
 
@@ -200,6 +200,16 @@ impl ProjectFolder {
     /// What the supervisor writes about itself and its services.
     pub fn services_file(&self) -> PathBuf {
         self.root.join("services.json")
+    }
+
+    /// What the runs of the verbs that change the project did, one JSON object a line.
+    pub fn events_file(&self) -> PathBuf {
+        self.root.join("events.jsonl")
+    }
+
+    /// The same of earlier runs, once it had become too large.
+    pub fn earlier_events_file(&self) -> PathBuf {
+        self.root.join("events.jsonl.1")
     }
 
     /// The log of the supervisor itself.

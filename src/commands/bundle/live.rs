@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::bundle::Bundle;
+use crate::commands::bundle::settled::add_file;
 use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::endpoints_of;
 use crate::commands::project::Project;
 use crate::commands::request::EngineKind;
 use crate::engine::docker::Connection;
-use crate::engine::{Engine, Follow};
+use crate::engine::{Engine, Follow, log_file};
 use crate::error::Result;
 use crate::kafka::list_topics;
 use crate::ksqldb::client::Client;
@@ -44,33 +45,31 @@ pub(super) async fn add_logs(bundle: &mut Bundle, project: &Project) {
         match within(PIECE_LIMIT, log_end(&*project.engine, &service)).await {
             Ok(text) if text.is_empty() => bundle.miss(&name, "it is empty"),
             Ok(text) => bundle.add_text(&name, &format!("the end of the log of {service}"), &text),
-            Err(reason) => bundle.miss(&name, &reason),
+            Err(reason) => {
+                bundle.miss(&name, &reason);
+                let kept = project.folder.log_file(&service);
+                if kept.exists() {
+                    let what = format!("what was kept of the log of {service} when it was stopped");
+                    add_file(bundle, &format!("logs/{service}.kept.log"), &what, &kept);
+                }
+            }
         }
     }
 }
 
-/// The end of a log, also of an earlier run. It begins with a whole line: half a line may be half a secret.
+/// The end of a log, also of an earlier run.
 async fn log_end(engine: &dyn Engine, service: &ServiceName) -> Result<String> {
     let (pieces, mut arriving) = mpsc::channel::<Vec<u8>>(WAITING);
     let keeping = async {
         let mut kept: Vec<u8> = Vec::new();
-        let mut is_cut = false;
         while let Some(piece) = arriving.recv().await {
             kept.extend_from_slice(&piece);
             // Not with every piece: each time all of it is moved.
             if kept.len() > 2 * LOG_SIZE {
-                kept.drain(..kept.len() - LOG_SIZE);
-                is_cut = true;
+                log_file::cut_to_end(&mut kept, LOG_SIZE);
             }
         }
-        if kept.len() > LOG_SIZE {
-            kept.drain(..kept.len() - LOG_SIZE);
-            is_cut = true;
-        }
-        if is_cut {
-            let begin = kept.iter().position(|byte| *byte == b'\n');
-            kept.drain(..begin.map_or(kept.len(), |begin| begin + 1));
-        }
+        log_file::cut_to_end(&mut kept, LOG_SIZE);
         Ok(kept)
     };
     let (_, kept) = tokio::try_join!(engine.log(service, Follow::No, pieces), keeping)?;

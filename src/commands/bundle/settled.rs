@@ -17,16 +17,8 @@ use crate::events::SCHEMA_VERSION;
 use crate::plan::Plan;
 use crate::state::ProjectFolder;
 
-/// How much of a file is read, in bytes. Ours are far smaller.
+/// How much of a file is read, in bytes. Ours are not larger.
 const LARGEST_FILE: u64 = 1024 * 1024;
-
-/// The files of a host that say what it runs, below the host's folder.
-const HOST_FILES: &[&str] = &[
-    "init.json",
-    "osquery/osqueryd.flags",
-    "osquery/osquery_confluent_config.json",
-    "osquery/extensions.load",
-];
 
 /// The versions of all that takes part.
 pub(super) async fn add_versions(bundle: &mut Bundle, project: Option<&Project>) {
@@ -70,23 +62,22 @@ pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
         "what the supervisor wrote about itself and its services",
         &folder.services_file(),
     );
-    let hosts = std::fs::read_dir(folder.root().join("hosts"))
-        .into_iter()
-        .flatten();
-    let mut hosts: Vec<String> = hosts
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    hosts.sort();
-    if hosts.is_empty() {
-        bundle.miss("hosts", "no host has a folder on this machine");
+    add_file(
+        bundle,
+        "events.jsonl",
+        "what the runs of the verbs did: one JSON object a line, the newest last",
+        &folder.events_file(),
+    );
+    let earlier = folder.earlier_events_file();
+    if earlier.exists() {
+        add_file(bundle, "events.jsonl.1", "the same of the runs before", &earlier);
     }
-    for host in hosts {
-        for file in HOST_FILES {
-            let path = folder.root().join("hosts").join(&host).join(file);
-            let name = format!("hosts/{host}/{}", file.trim_start_matches("osquery/"));
-            add_file(bundle, &name, &format!("what {host} runs"), &path);
-        }
-    }
+}
+
+/// The lock file of the images that is in force.
+pub(super) fn add_lock(bundle: &mut Bundle, path: &Path) {
+    let what = format!("the lock file of the images, `{}`", path.display());
+    add_file(bundle, "images.lock", &what, path);
 }
 
 /// What `osqdemo doctor` says.
@@ -120,16 +111,20 @@ pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
     }
 }
 
-fn add_file(bundle: &mut Bundle, name: &str, what: &str, path: &Path) {
+pub(super) fn add_file(bundle: &mut Bundle, name: &str, what: &str, path: &Path) {
     let text = match read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return bundle.miss(name, "there is none"),
         Err(error) => return bundle.miss(name, &error.to_string()),
     };
-    // The structure of a document tells more secrets than its text does.
-    match serde_json::from_str::<Value>(&text) {
+    add_content(bundle, name, what, &text);
+}
+
+/// The text of a file. The structure of a document tells more secrets than its text does.
+pub(super) fn add_content(bundle: &mut Bundle, name: &str, what: &str, text: &str) {
+    match serde_json::from_str::<Value>(text) {
         Ok(document) => bundle.add_json(name, what, document),
-        Err(_) => bundle.add_text(name, what, &text),
+        Err(_) => bundle.add_text(name, what, text),
     }
 }
 

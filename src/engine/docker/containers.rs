@@ -19,9 +19,11 @@ use futures_util::future::{join_all, try_join_all};
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
-use crate::engine::docker::{image, observe};
+use crate::engine::docker::{image, logs, observe};
+use crate::error;
 use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
 use crate::stack::{InitProcess, ServiceName};
+use crate::state::ProjectFolder;
 
 /// What stopping may take beyond a service's grace.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
@@ -77,9 +79,10 @@ pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Re
 /// Starts a service: the container it has, when that is still the right one, else a new one.
 pub(super) async fn start(
     connection: &Connection,
-    owner: &Owner,
+    folder: &ProjectFolder,
     spec: &ServiceSpec,
-) -> Result<(), DockerError> {
+) -> error::Result<()> {
+    let owner = &Owner::new(folder);
     let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
         service: spec.name.clone(),
     })?;
@@ -87,18 +90,19 @@ pub(super) async fn start(
     let object = format!("container {name}");
     if let Some(inspection) = observe::inspect(connection, &name).await? {
         if observe::service(&inspection, owner, None).is_none() {
-            return Err(DockerError::Foreign { object });
+            return Err(DockerError::Foreign { object }.into());
         }
         if is_reusable(connection, owner, spec, container, &inspection).await? {
-            return start_container(connection, &name, &object).await;
+            return Ok(start_container(connection, &name, &object).await?);
         }
+        logs::keep(connection, folder, &inspection).await?;
         remove(connection, &name).await?;
     }
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let body = definition(owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
-    start_container(connection, &name, &object).await
+    Ok(start_container(connection, &name, &object).await?)
 }
 
 async fn start_container(connection: &Connection, name: &str, object: &str) -> Result<(), DockerError> {
@@ -175,21 +179,18 @@ fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> C
             memory: container.memory_limit.and_then(|limit| i64::try_from(limit).ok()),
             cap_add: Some(container.capabilities.clone()).filter(|capabilities| !capabilities.is_empty()),
             init: Some(container.init == InitProcess::Reaper),
-            // A service that never was healthy is not started over and over.
-            restart_policy: Some(restart_policy(RestartPolicyNameEnum::NO)),
+            // One crash may be chance. A service that never was healthy is not started over and over: that would only
+            // hide why it cannot run.
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::ON_FAILURE),
+                maximum_retry_count: Some(1),
+            }),
             ..Default::default()
         }),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(HashMap::from([(network, endpoint)])),
         }),
         ..Default::default()
-    }
-}
-
-fn restart_policy(name: RestartPolicyNameEnum) -> RestartPolicy {
-    RestartPolicy {
-        name: Some(name),
-        maximum_retry_count: None,
     }
 }
 
@@ -201,7 +202,10 @@ pub(super) async fn prove(
 ) -> Result<(), DockerError> {
     let name = labels::container_name(owner, service);
     let body = ContainerUpdateBody {
-        restart_policy: Some(restart_policy(RestartPolicyNameEnum::UNLESS_STOPPED)),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            maximum_retry_count: None,
+        }),
         ..Default::default()
     };
     let request = connection.docker.update_container(&name, body);
@@ -210,11 +214,12 @@ pub(super) async fn prove(
         .await
 }
 
-/// Stops a container and removes it; one that is gone is as good.
+/// Stops a container and removes it; one that is gone is as good. What it wrote, up to its end, is kept.
 pub(super) async fn stop_and_remove(
     connection: &Connection,
+    folder: &ProjectFolder,
     inspection: &ContainerInspectResponse,
-) -> Result<(), DockerError> {
+) -> error::Result<()> {
     let id = inspection.id.as_deref().unwrap_or_default();
     let object = format!("container {}", shown_name(inspection));
     let grace = inspection
@@ -227,9 +232,10 @@ pub(super) async fn stop_and_remove(
         .answer_within(grace + STOP_MARGIN, "stop", &object, request)
         .await;
     match stopped {
-        Err(error) if !error.is_done_already() => return Err(error),
+        Err(error) if !error.is_done_already() => return Err(error.into()),
         _ => {}
     }
+    logs::keep(connection, folder, inspection).await?;
     remove(connection, id).await?;
     if let Some(image) = &inspection.image {
         image::remove_replaced(connection, image).await;

@@ -10,11 +10,11 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::engine::Follow;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{containers, observe};
+use crate::engine::{Follow, log_file};
 use crate::plan::ServiceState;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder};
@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// How many of the last lines are kept of a container that is removed.
 const KEPT: &str = "5000";
+
+/// How much of them is kept, in bytes.
+const LARGEST_KEPT: usize = 1 << 20;
 
 fn options(tail: &str) -> LogsOptionsBuilder {
     LogsOptionsBuilder::default().stdout(true).stderr(true).tail(tail)
@@ -147,9 +150,10 @@ pub(super) async fn keep(
         return Ok(());
     };
     let container = containers::shown_name(inspection);
-    let Ok(text) = collect(connection, container, options(KEPT).build()).await else {
+    let Ok(mut text) = collect(connection, container, options(KEPT).build()).await else {
         return Ok(());
     };
+    log_file::cut_to_end(&mut text, LARGEST_KEPT);
     if text.is_empty() || !folder.exists() {
         return Ok(());
     }

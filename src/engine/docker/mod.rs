@@ -10,6 +10,7 @@ mod endpoint;
 mod error;
 mod exec;
 mod facts;
+mod host_configuration;
 pub mod image;
 mod labels;
 mod logs;
@@ -108,8 +109,7 @@ impl DockerEngine {
         if observe::service(&inspection, &self.owner, None).is_none() {
             return Ok(());
         }
-        logs::keep(connection, &self.folder, &inspection).await?;
-        Ok(containers::stop_and_remove(connection, &inspection).await?)
+        containers::stop_and_remove(connection, &self.folder, &inspection).await
     }
 
     /// Makes the image with the programs of the others, where they are compiled from a checkout.
@@ -131,11 +131,11 @@ impl DockerEngine {
         let ids = observe::container_ids(connection, &self.owner).await?;
         let inspections = try_join_all(ids.iter().map(|id| observe::inspect(connection, id))).await?;
         for level in observe::dependents_first(inspections.into_iter().flatten().collect()) {
-            try_join_all(level.iter().map(|inspection| async move {
-                logs::keep(connection, &self.folder, inspection).await?;
-                containers::stop_and_remove(connection, inspection).await?;
-                Result::Ok(())
-            }))
+            try_join_all(
+                level
+                    .iter()
+                    .map(|inspection| containers::stop_and_remove(connection, &self.folder, inspection)),
+            )
             .await?;
         }
         Ok(containers::remove_networks(connection, &self.owner).await?)
@@ -193,8 +193,8 @@ impl Engine for DockerEngine {
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
-            let starting = containers::start(self.connection().await?, &self.owner, spec);
-            Ok(Box::pin(starting).await?)
+            let starting = containers::start(self.connection().await?, &self.folder, spec);
+            Box::pin(starting).await
         })
     }
 
@@ -231,10 +231,13 @@ impl Engine for DockerEngine {
         Box::pin(async move {
             let connection = self.connection().await?;
             let name = labels::container_name(&self.owner, service);
-            if observe::inspect(connection, &name).await?.is_none() {
-                return Ok(log_file::send(&self.folder.log_file(service), Follow::No, pieces).await?);
+            let is_there = observe::inspect(connection, &name).await?.is_some();
+            // What the container before wrote comes first, as it does where all of it is in one file.
+            log_file::send(&self.folder.log_file(service), Follow::No, pieces.clone()).await?;
+            if is_there {
+                logs::send(connection, &self.owner, service, follow, &pieces).await?;
             }
-            Ok(logs::send(connection, &self.owner, service, follow, &pieces).await?)
+            Ok(())
         })
     }
 

@@ -18,9 +18,6 @@ use crate::plan::{
 };
 use crate::stack::{ImageRef, ServiceName};
 
-/// The exit status of a process that was killed for its memory, or by hand.
-const KILLED: i64 = 137;
-
 /// Everything.
 pub(super) async fn observe(
     connection: &Connection,
@@ -166,7 +163,10 @@ pub(super) fn service(
         .and_then(|text| text.parse::<Timestamp>().ok())
         .map_or(0, Timestamp::as_millisecond);
     let exit = || match state.exit_code.unwrap_or_default() {
-        KILLED if state.oom_killed == Some(true) => Exit::OutOfMemory,
+        code if code != 0 && state.oom_killed == Some(true) => Exit::OutOfMemory {
+            code: i32::try_from(code).unwrap_or(-1),
+            limit: memory_limit(inspection),
+        },
         // What a shell, and process 1 of a container, make of a signal.
         code @ 129..=159 => Exit::Signal(i32::try_from(code - 128).unwrap_or_default()),
         code => Exit::Code(i32::try_from(code).unwrap_or(-1)),
@@ -214,6 +214,11 @@ pub(super) fn service(
             }),
         },
     ))
+}
+
+fn memory_limit(inspection: &ContainerInspectResponse) -> Option<u64> {
+    let limit = inspection.host_config.as_ref()?.memory?;
+    u64::try_from(limit).ok().filter(|limit| *limit > 0)
 }
 
 fn published_port(inspection: &ContainerInspectResponse) -> Option<u16> {
@@ -287,7 +292,7 @@ mod tests {
                 "io.osqdemo.config-hash": "hash",
                 "io.osqdemo.depends-on": depends_on,
             }},
-            "HostConfig": { "PortBindings": { "9092/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "19092" }] } },
+            "HostConfig": { "Memory": 64 << 20, "PortBindings": { "9092/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "19092" }] } },
             "NetworkSettings": { "Networks": { "demo_default": { "NetworkID": "net" } } },
         });
         serde_json::from_value(document).expect("an inspection")
@@ -301,7 +306,7 @@ mod tests {
 
     #[test]
     fn every_state_of_a_container_is_understood() {
-        let exited = |code: i64, oom: bool| {
+        let exited = |code: i32, oom: bool| {
             state_of(&json!({ "Status": "exited", "ExitCode": code, "OOMKilled": oom }))
         };
         let ended = |exit| ServiceState::Exited { exit };
@@ -311,9 +316,12 @@ mod tests {
         );
         assert_eq!(exited(3, false), ended(Exit::Code(3)));
         assert_eq!(exited(137, false), ended(Exit::Signal(9)));
-        assert_eq!(exited(137, true), ended(Exit::OutOfMemory));
-        // A child was killed for its memory; the service itself ended by itself.
-        assert_eq!(exited(1, true), ended(Exit::Code(1)));
+        // The service itself, and one that ended because a process of it was killed.
+        for code in [137, 1] {
+            let limit = Some(64 << 20);
+            assert_eq!(exited(code, true), ended(Exit::OutOfMemory { code, limit }));
+        }
+        assert_eq!(exited(0, true), ended(Exit::Code(0)));
         assert_eq!(
             state_of(&json!({ "Status": "restarting", "ExitCode": 143 })),
             ServiceState::Restarting {

@@ -99,11 +99,19 @@ async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, 
         if running.since.elapsed() >= SOUND_AFTER {
             pause = FIRST_PAUSE;
         }
-        let is_proven = note(supervisor, process, |supervised| match supervised.proven {
-            Proven::Yes => supervised.record.service.state = ServiceState::Restarting { exit },
-            Proven::NotYet => supervised.record.service.state = ServiceState::Exited { exit },
-        }) == Proven::Yes;
-        if !is_proven {
+        let mut is_tried_again = true;
+        note(supervisor, process, |supervised| {
+            let service = &mut supervised.record.service;
+            // One crash may be chance, two are not.
+            is_tried_again =
+                supervised.proven == Proven::Yes || (service.restarts == 0 && exit != Exit::Code(0));
+            service.state = if is_tried_again {
+                ServiceState::Restarting { exit }
+            } else {
+                ServiceState::Exited { exit }
+            };
+        });
+        if !is_tried_again {
             // Whoever started it is told; trying again would only hide why it cannot run.
             stop.cancelled().await;
             return;
@@ -129,15 +137,12 @@ async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, 
     }
 }
 
-/// Changes the record of a service, and tells whether the service is proven.
-fn note(supervisor: &Supervisor, process: &ServiceProcess, change: impl FnOnce(&mut Supervised)) -> Proven {
-    let mut proven = Proven::NotYet;
+/// Changes the record of a service.
+fn note(supervisor: &Supervisor, process: &ServiceProcess, change: impl FnOnce(&mut Supervised)) {
     if let Some(supervised) = supervisor.services().get_mut(&process.service) {
         change(supervised);
-        proven = supervised.proven;
     }
     supervisor.write_records_or_warn();
-    proven
 }
 
 fn start(process: &ServiceProcess) -> io::Result<Running> {

@@ -62,7 +62,7 @@ impl Diagnose for SupervisorError {
 pub(super) struct Supervised {
     pub(super) process: ServiceProcess,
     pub(super) record: Record,
-    /// Whether it was healthy once: only then is it started again when it ends unasked.
+    /// Whether it was healthy once: only then is it started again each time it ends unasked.
     pub(super) proven: Proven,
     /// Cancelled to stop it.
     pub(super) stop: CancellationToken,

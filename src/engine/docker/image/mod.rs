@@ -51,6 +51,13 @@ const START_HOST: &str = include_str!("../../../../hosts/image/start-host");
 const FLAGS: &str = include_str!("../../../../hosts/image/osqueryd.flags");
 const EXTENSIONS: &str = include_str!("../../../../hosts/image/extensions.load");
 
+/// The configuration that hosts have in `/etc/osquery`.
+pub const HOST_CONFIGURATION: [(&str, &str); 3] = [
+    ("osquery.flags", FLAGS),
+    ("extensions.load", EXTENSIONS),
+    ("osquery_confluent_config.json", host_folder::CONFIGURATION),
+];
+
 /// What the images of this repository are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSources {
