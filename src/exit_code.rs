@@ -64,3 +64,35 @@ impl From<ExitCode> for process::ExitCode {
         Self::from(code as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented_once_in_the_order_of_the_numbers() {
+        // A new code fails to compile here until it has a place.
+        let place = |code: ExitCode| match code {
+            ExitCode::Ok => 0,
+            ExitCode::Internal => 1,
+            ExitCode::Usage => 2,
+            ExitCode::Preflight => 3,
+            ExitCode::Pull => 4,
+            ExitCode::Build => 5,
+            ExitCode::Start => 6,
+            ExitCode::NotHealthy => 7,
+            ExitCode::StatementRejected => 8,
+            ExitCode::NotRunning => 9,
+            ExitCode::ScenarioFailed => 10,
+            ExitCode::ScenarioTimedOut => 11,
+            ExitCode::Interrupted => 12,
+            ExitCode::Terminated => 13,
+        };
+        let places: Vec<usize> = ExitCode::DOCUMENTED
+            .iter()
+            .map(|(code, _)| place(*code))
+            .collect();
+        assert_eq!(places, (0..=13).collect::<Vec<_>>());
+        assert!(ExitCode::DOCUMENTED.is_sorted_by_key(|(code, _)| *code as u8));
+    }
+}

@@ -20,6 +20,7 @@
 //! | [`stack`], [`plan`], [`events`], [`error`], [`exit_code`] | pure data: no runtime, no I/O |
 //! | [`engine`] | one trait; `native`, `docker` and `fake` |
 //! | [`images`] | when an image is pulled, locked, retried: decided without a daemon |
+//! | [`ports`] | which port each service gets, and who has those that are taken |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
@@ -54,6 +55,7 @@ pub mod ksqldb;
 pub mod lifeline;
 pub mod near_names;
 pub mod plan;
+pub mod ports;
 pub mod report;
 pub mod scenario;
 pub mod settings;
@@ -62,23 +64,25 @@ pub mod stack;
 pub mod state;
 pub mod tar;
 
-use clap::Parser;
+use std::path::Path;
+
 use tokio::runtime;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Typed};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
+use crate::events::Event;
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
-use crate::settings::{OutputSettings, Settings};
+use crate::settings::{OutputSettings, Settings, SettingsFile};
 use crate::shutdown::Shutdown;
 use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let (cli, typed) = Cli::read();
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
-    let code = match run(cli, reporter.clone()) {
+    let code = match run(cli, typed, reporter.clone()) {
         Ok(code) => code,
         Err(failure) => {
             let code = failure.diagnosis().exit_code();
@@ -107,12 +111,26 @@ impl Diagnose for ProcessError {
     }
 }
 
-fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
-    let settings = Settings::resolve(&cli.global)?;
+fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failure> {
+    let file = if cli.command.follows_settings_file() {
+        let named = cli.global.config.as_deref().filter(|path| !path.is_empty());
+        SettingsFile::find(named.map(Path::new))?
+    } else {
+        None
+    };
+    if let Some(file) = &file {
+        cli.fill(file, &typed);
+    }
+    let settings = Settings::resolve(&cli.global, typed, file)?;
     reporter.address(&settings.project);
     if let Some(verb) = commands::journalled(&cli.command) {
         let folder = ProjectFolder::new(&settings.home, &settings.project);
         reporter.begin_journal(folder, verb);
+    }
+    if let Some(file) = &settings.file {
+        reporter.emit(Event::Detail {
+            text: format!("settings file: `{}`", file.path.display()),
+        });
     }
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {

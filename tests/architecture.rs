@@ -107,6 +107,7 @@ fn engines_do_not_decide() {
             "crate::health",
             "crate::commands",
             "crate::doctor",
+            "crate::ports",
             "crate::scenario",
         ],
         &[],

@@ -4,13 +4,12 @@
 mod support;
 
 use std::fs;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{World, eventually, signal};
+use support::{World, a_listener, eventually, signal, two_free_ports};
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
 const FAKE: [&str; 7] = [
@@ -54,6 +53,7 @@ fn help() {
       smoke        Check, start, verify and stop the whole stack in one run, for CI
       bundle       Write everything that a report of a failure needs into one file, without secrets
       open         Print the address of the user interface and open it in a browser
+      config       Show the settings in force, or the schema of the settings file
       serve        Run one service of the platform in the foreground
       completions  Print the completion script of a shell
       man          Write the manual, a page for every verb
@@ -65,6 +65,8 @@ fn help() {
 
     Options of every verb:
       -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT=]
+          --config <FILE>   The settings file; by default `osqdemo.toml` in the current folder, if it is
+                            there [env: OSQDEMO_CONFIG=]
           --json            Write data and progress as JSON lines
       -q, --quiet           Show errors only
       -v, --verbose...      Show more; twice for debugging
@@ -88,12 +90,14 @@ fn help() {
     Environment:
       OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
       OSQDEMO_PROJECT     the project, as `--project`
+      OSQDEMO_CONFIG      the settings file, as `--config`
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm
       BROWSER             what `open` opens the address with; by default the desktop's
       NO_COLOR            no colours
+      CI                  progress as lines, also on a terminal
     ----- stderr -----
     ");
 }
@@ -401,8 +405,7 @@ fn wrong_settings() {
 #[test]
 fn a_port_in_use_names_its_holder() {
     let world = World::new();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("its address").port();
+    let (_listener, port) = a_listener();
     let output = world.output(&[
         "up",
         "--engine",
@@ -424,6 +427,169 @@ fn a_port_in_use_names_its_holder() {
         "{stderr}"
     );
     assert!(!world.project().exists(), "nothing is left behind");
+}
+
+#[test]
+fn a_default_port_in_use_makes_way() {
+    let world = World::new();
+    let (listener, port) = a_listener();
+    let (ksqldb, _) = two_free_ports();
+    let file = world.stack_file(port, ksqldb);
+    let up = ["up", "--engine", "fake", "--stack-file", &file];
+    let broker = |world: &World| -> u16 {
+        let document = String::from_utf8(world.output(&["--json", "ps"]).stdout).expect("text");
+        let document: Value = serde_json::from_str(&document).expect("JSON");
+        let address = document["services"][0]["address"]
+            .as_str()
+            .expect("it runs")
+            .to_owned();
+        address
+            .rsplit_once(':')
+            .expect("a port")
+            .1
+            .parse()
+            .expect("a number")
+    };
+
+    let dry = world.output(&[&up[..], &["--dry-run"]].concat());
+    let told = String::from_utf8_lossy(&dry.stderr).into_owned();
+    assert!(!world.project().exists(), "nothing is remembered");
+    let shown = world.run(&up);
+    let name = fs::read_to_string("/proc/self/comm").expect("our name");
+    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    warning: port [PORT] of broker is in use by process [PID] (`[NAME]`): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host1: starting (not running)
+    host1: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: healthy ([TIME])
+    up: 4 services are healthy ([TIME])
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
+    let picked = broker(&world);
+    assert_eq!(
+        told,
+        format!(
+            "warning: port {port} of broker is in use by process {} (`{}`): broker gets port {picked}, remembered by this \
+             project; `--port broker={port}` insists\n",
+            std::process::id(),
+            name.trim_end()
+        )
+    );
+
+    // As long as the project has it, it keeps it.
+    assert!(world.run(&up).contains("nothing to do: 4 services are healthy"));
+    drop(listener);
+    world.run(&["down"]);
+    assert!(!world.run(&["up"]).contains("warning"));
+    assert_eq!(broker(&world), picked);
+
+    // It was picked, so it makes way as well.
+    world.run(&["down"]);
+    let _listener = std::net::TcpListener::bind(("127.0.0.1", picked)).expect("it is free");
+    let shown = world.run(&["up"]);
+    assert!(shown.contains("broker gets port"), "{shown}");
+    assert_ne!(broker(&world), picked);
+
+    // Who asks for it, insists.
+    world.run(&["down"]);
+    let insisting = world.output(&["up", "--port", &format!("broker={picked}")]);
+    assert_eq!(insisting.status.code(), Some(10));
+    let document = String::from_utf8(world.output(&["--json", "doctor"]).stdout).expect("text");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let checks = document["checks"].as_array().expect("checks");
+    let status = |port: u16| {
+        let name = format!("port {port} (broker)");
+        checks.iter().find(|check| check["name"] == name)?["status"].as_str()
+    };
+    assert_eq!(
+        status(picked),
+        None,
+        "what failed is not remembered: {document:#}"
+    );
+}
+
+#[test]
+fn a_default_port_of_another_up_makes_way() {
+    let world = World::new();
+    let (broker, ksqldb) = two_free_ports();
+    let file = world.stack_file(broker, ksqldb);
+    let up = ["up", "--engine", "fake", "--stack-file", &file];
+    let never = ("OSQDEMO_FAKE", "broker=never-healthy");
+    let first = world.start(never, &[&["-p", "first"], &up[..]].concat());
+    eventually("the first `up` works", Duration::from_secs(20), || {
+        fs::read_to_string(world.home().join("first/fake.json")).is_ok_and(|text| text.contains("broker"))
+    });
+    let shown = world.run(&[&["-p", "second"], &up[..], &["--dry-run"]].concat());
+    signal(first.id(), Signal::INT);
+    first.wait_with_output().expect("it ends");
+    assert_snapshot!(shown, @r"
+    exit code: 0
+    ----- stdout -----
+    1. start the supervisor (not running)
+    2. start broker (not running), after 1
+    3. start ksqldb-server (not running), after 1, 2
+    4. start host1 (not running), after 1, 2
+    5. start host2 (not running), after 1, 2
+    ----- stderr -----
+    warning: port [PORT] of broker is in use by an `up` of another project (process [PID]): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    warning: port [PORT] of ksqldb-server is in use by an `up` of another project (process [PID]): ksqldb-server gets port [PORT], remembered by this project; `--port ksqldb-server=[PORT]` insists
+    ");
+    let shown = world.run(&[&["-p", "second"], &up[..], &["--dry-run"]].concat());
+    assert!(!shown.contains("warning"), "{shown}");
+}
+
+#[test]
+fn a_port_that_is_lost_while_its_service_starts() {
+    let world = World::new();
+    let (broker, ksqldb) = two_free_ports();
+    let file = world.stack_file(broker, ksqldb);
+    let lost = ("OSQDEMO_FAKE", "broker=loses-port");
+    let up = ["up", "--engine", "fake", "--stack-file", &file];
+    assert_snapshot!(world.run_with(lost, &up), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host1, host2
+    ----- stderr -----
+    broker: starting (not running)
+    broker: failed: failed to start broker: its program cannot be started: told to fail ([TIME])
+    stopping what this run started
+    warning: port [PORT] of broker is in use by process [PID] (`osqdemo`): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host1: starting (not running)
+    host1: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: healthy ([TIME])
+    up: 4 services are healthy ([TIME])
+    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    ");
+    world.run(&["down"]);
+    let port = format!("broker={broker}");
+    let insisting = [&up[..], &["--port", &port]].concat();
+    assert_snapshot!(world.run_with(lost, &insisting), @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    broker: starting (not running)
+    broker: failed: failed to start broker: its program cannot be started: told to fail ([TIME])
+    error: port [PORT] of broker is in use by process [PID] (`osqdemo`)
+    hint: `--port broker=0` picks a free port, and `osqdemo ps` shows it
+    stopping what this run started
+    ");
 }
 
 #[test]
@@ -591,7 +757,7 @@ fn logs_of_a_service() {
     assert_snapshot!(world.run(&["--json", "logs", "broker"]), @r#"
     exit code: 0
     ----- stdout -----
-    {"service":"broker","line":"INFO fake service started"}
+    {"schema_version":1,"service":"broker","line":"INFO fake service started"}
     ----- stderr -----
     "#);
 }

@@ -64,6 +64,53 @@ fn up(stack: &DockerStack, more: &[&str]) -> (String, String) {
 }
 
 #[test]
+fn control_center_can_be_left_out() {
+    let Some(stack) = with_stand_ins() else { return };
+    let mut arguments = up_arguments();
+    arguments.truncate(arguments.len() - 2);
+    let less = ["--pull", "never", "--without", "control-center"].map(str::to_owned);
+    let arguments: Vec<&str> = arguments.iter().chain(&less).map(String::as_str).collect();
+    let (_, stderr) = stack.succeed(&arguments);
+    assert!(stderr.contains("up: 6 services are healthy"), "{stderr}");
+    let names = || {
+        docker(&[
+            "ps",
+            "--format",
+            "{{.Names}}",
+            "--filter",
+            &format!("name={}-", stack.project),
+        ])
+    };
+    let is_there = || names().iter().any(|name| name.contains("control-center"));
+    assert!(!is_there(), "{:?}", names());
+    assert_eq!(stack.service("control-center", "state"), "left_out");
+    let output = stack.output(&["open", "--print"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.contains("`control-center` is left out"), "{stderr}");
+    let (images, _) = stack.succeed(&["images"]);
+    assert!(!images.contains("control-center"), "{images}");
+    let (plan, _) = stack.succeed(&["up", "--dry-run"]);
+    assert!(!plan.contains("control-center"), "it is remembered: {plan}");
+
+    stack.succeed(&[
+        "up",
+        "--without",
+        "none",
+        "--pull",
+        "never",
+        "--port",
+        "control-center=0",
+    ]);
+    assert!(is_there(), "{:?}", names());
+    let (plan, _) = stack.succeed(&["up", "--without", "control-center", "--dry-run"]);
+    let stopped = "stop control-center (left out by `without`)";
+    assert!(plan.contains(stopped), "{plan}");
+    stack.succeed(&["up", "--without", "control-center", "--pull", "never"]);
+    assert!(!is_there(), "{:?}", names());
+}
+
+#[test]
 fn the_whole_cycle_leaves_nothing() {
     let Some(stack) = with_stand_ins() else { return };
     // Nothing is pulled: no registry can be asked.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use docker_support::{DockerStack, SERVICES, docker, image_tag};
 use rustix::process::Signal;
-use support::{eventually, signal};
+use support::{eventually, signal, two_free_ports};
 
 /// Far more than any step of a stack takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -133,26 +133,93 @@ fn up_repairs_exactly_what_differs() {
 }
 
 #[test]
-fn two_projects_run_side_by_side() {
-    let Some(stack) = DockerStack::up() else { return };
+fn projects_run_side_by_side_on_both_engines() {
+    let Some(stack) = DockerStack::new() else { return };
+    let (broker, ksqldb) = two_free_ports();
+    let file = stack.world.stack_file(broker, ksqldb);
+    let up = ["up", "--osqueryd", "builtin", "--stack-file", &file];
+    let on_docker = [&up[..], &["--engine", "docker"]].concat();
+    let (_, stderr) = stack.succeed(&on_docker);
+    assert!(!stderr.contains(" gets port "), "{stderr}");
+    assert_eq!(stack.service("broker", "address"), format!("127.0.0.1:{broker}"));
+    let plan = stack.succeed(&["up", "--dry-run"]).0;
+    assert_eq!(plan, "nothing to do\n");
+
     let other = format!("{}-other", stack.project);
-    let in_other = |arguments: &[&str]| {
+    let native = format!("{}-native", stack.project);
+    let run = |project: &str, arguments: &[&str]| {
         let output = stack
             .world
-            .command(&[&["-p", &other], arguments].concat())
+            .command(&[&["-p", project], arguments].concat())
             .env("OSQDEMO_IMAGE_TAG", image_tag())
             .output()
             .expect("it runs");
         assert!(output.status.success(), "{}", stack.world.shown(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    in_other(&stack.up_arguments());
+    // Nobody asks for a port, and all of them want the same ones.
+    let project = stack.world.home().join(&stack.project);
+    for (project_name, up) in [(&other, &on_docker[..]), (&native, &up[..])] {
+        let stderr = run(project_name, up);
+        let told = format!(
+            "warning: port {broker} of broker is in use by container `{}` of the osqdemo project `{}`: broker gets port ",
+            stack.container("broker"),
+            project.display()
+        );
+        assert!(stderr.contains(&told), "{stderr}");
+        assert_eq!(stderr.matches(" gets port ").count(), 2, "{stderr}");
+    }
     stack.succeed(&["down"]);
     stack.assert_nothing_runs();
-    in_other(&["scenario", "bigfile", "--size", "1M"]);
-    in_other(&["down", "--volumes"]);
+    for project_name in [&other, &native] {
+        run(project_name, &["scenario", "bigfile", "--size", "1M"]);
+        run(project_name, &["down", "--volumes"]);
+    }
     let filter = format!("label=io.osqdemo.project={other}");
     assert!(docker(&["ps", "-aq", "--filter", &filter]).is_empty());
     assert!(docker(&["volume", "ls", "-q", "--filter", &filter]).is_empty());
+}
+
+#[test]
+fn a_container_that_has_a_port_is_named() {
+    let Some(stack) = DockerStack::new() else { return };
+    let (broker, ksqldb) = two_free_ports();
+    let file = stack.world.stack_file(broker, ksqldb);
+    let holder = format!("{}-holder", stack.project);
+    let publish = format!("127.0.0.1:{broker}:1");
+    let image = "debian:bookworm-slim";
+    docker(&[
+        "run", "-d", "--name", &holder, "-p", &publish, image, "sleep", "infinity",
+    ]);
+    let up = [
+        "up",
+        "--engine",
+        "docker",
+        "--osqueryd",
+        "builtin",
+        "--stack-file",
+        &file,
+    ];
+    let dry = stack.output(&[&up[..], &["--dry-run"]].concat());
+    let checks = stack.output(&["doctor", "--engine", "docker", "--stack-file", &file]);
+    let insisting = stack.output(&[&up[..], &["--port", &format!("broker={broker}")]].concat());
+    docker(&["rm", "-f", &holder]);
+
+    let shown = stack.world.shown(&dry);
+    let told =
+        format!("warning: port [PORT] of broker is in use by container `{holder}`: broker gets port [PORT]");
+    assert!(dry.status.success() && shown.contains(&told), "{shown}");
+    let shown = String::from_utf8_lossy(&checks.stdout);
+    let told =
+        format!("warn  port {broker} (broker): in use by container `{holder}`; `osqdemo up` picks another");
+    assert!(shown.contains(&told), "{shown}");
+    let stderr = String::from_utf8_lossy(&insisting.stderr);
+    assert_eq!(insisting.status.code(), Some(10), "{stderr}");
+    let told = format!(
+        "error: port {broker} of broker is in use by container `{holder}`\nhint: `docker stop {holder}` stops that container; to keep \
+         both, `--port broker=0` picks a free port"
+    );
+    assert!(stderr.contains(&told), "{stderr}");
 }
 
 #[test]

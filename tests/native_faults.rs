@@ -108,6 +108,19 @@ fn on_a_disk_of(size: &str, folder: &Path, script: &str) -> String {
 }
 
 #[test]
+fn a_state_folder_out_of_reach_is_not_taken_for_an_empty_one() {
+    let world = World::new();
+    let file = world.home().join("file");
+    fs::write(&file, "").expect("a file");
+    let output = world
+        .command(&["down", "--volumes"])
+        .env("OSQDEMO_HOME", &file)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
+}
+
+#[test]
 fn a_disk_that_is_full_before() {
     let world = World::new();
     let text = on_a_disk_of("8m", world.home(), "\"$OSQDEMO\" up; echo exit $?; ls -A home");
@@ -129,10 +142,18 @@ fn a_disk_that_fills_up() {
     let folder = stack.world.home();
     let script = "\"$OSQDEMO\" up --port broker=0 --port ksqldb-server=0; echo up $?; \
                   dd if=/dev/zero of=filler bs=64k 2>/dev/null; \
+                  \"$OSQDEMO\" restart ksqldb-server; echo restart $?; \
                   \"$OSQDEMO\" ps; echo ps $?; \"$OSQDEMO\" down; echo down $?; \
                   rm filler; \"$OSQDEMO\" up; echo up again $?; \"$OSQDEMO\" down --volumes; echo end $?; ls -A home";
     let text = on_a_disk_of("400m", folder, script);
-    for told in ["up 0\n", "ps 0\n", "down 0\n", "up again 0\n", "end 0\n"] {
+    for told in [
+        "up 0\n",
+        "restart 0\n",
+        "ps 0\n",
+        "down 0\n",
+        "up again 0\n",
+        "end 0\n",
+    ] {
         assert!(text.contains(told), "{told}: {text}");
     }
     let home = format!("OSQDEMO_HOME={}", folder.join("home").display());
@@ -222,6 +243,22 @@ fn a_served_broker_ends_with_its_input_or_a_signal() {
     }
 }
 
+#[test]
+fn a_log_that_cannot_be_written_ends_no_service() {
+    let world = World::new();
+    let data = world.home().join("data").display().to_string();
+    let full = fs::File::create("/dev/full").expect("the device that is always full");
+    let mut child = world
+        .command(&["serve", "broker", "--data-dir", &data, "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stderr(full)
+        .spawn()
+        .expect("it starts");
+    eventually("it listens", Duration::from_secs(20), || is_listening(child.id()));
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+}
+
 /// Whether a process has a socket that listens.
 fn is_listening(pid: u32) -> bool {
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
@@ -289,16 +326,31 @@ fn the_doctor_knows_a_running_project() {
         .expect("it");
     assert_eq!(isolation["status"], "pass", "{document:#}");
 
-    // Another project that remembers the same port cannot have it.
+    // Another project that picked the same port gets another one, unless it is asked for.
     let other = stack.world.home().join("other");
     fs::create_dir(&other).expect("a folder");
     let remembered = stack.world.project().join("project.json");
     fs::copy(remembered, other.join("project.json")).expect("a copy");
-    let output = stack.world.output(&["-p", "other", "doctor"]);
+    let shown = stack.succeed(&["-p", "other", "doctor"]);
+    let broker = stack.pid("broker");
+    assert!(
+        shown.contains(&format!("(broker): in use by process {broker} (`osqdemo`)"))
+            && shown.contains("picks another"),
+        "{shown}"
+    );
+    let address = stack.service("broker", "address");
+    let port = address
+        .as_str()
+        .and_then(|address| address.rsplit_once(':'))
+        .expect("a port")
+        .1;
+    let output = stack
+        .world
+        .output(&["-p", "other", "doctor", "--port", &format!("broker={port}")]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(10), "{stdout}");
     assert!(
-        stdout.contains(&format!("in use by process {}", stack.pid("broker"))),
+        stdout.contains(&format!("FAIL  port {port} (broker): in use by process {broker}")),
         "{stdout}"
     );
     assert!(

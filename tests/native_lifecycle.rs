@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, UP, eventually, signal};
+use support::{NativeStack, UP, eventually, signal, two_free_ports};
 
 #[test]
 fn up_is_idempotent_and_down_leaves_nothing() {
@@ -18,6 +18,12 @@ fn up_is_idempotent_and_down_leaves_nothing() {
         "supervisor, broker, ksqlDB and two hosts of three: {processes:#?}"
     );
     let before = stack.ps();
+    let addresses = listening(&processes);
+    assert!(addresses.len() >= 2, "broker and ksqlDB: {addresses:?}");
+    assert!(
+        addresses.iter().all(|address| address.starts_with("0100007F:")),
+        "on 127.0.0.1 only: {addresses:?}"
+    );
 
     let output = stack.world.output(&["up"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -57,6 +63,28 @@ fn up_is_idempotent_and_down_leaves_nothing() {
     assert!(!stack.world.project().exists(), "and goes with `--volumes`");
 }
 
+/// The TCP addresses that processes listen on, as the kernel writes them.
+fn listening(processes: &[String]) -> Vec<String> {
+    let pids = processes.iter().filter_map(|process| process.split_once(':'));
+    let files = pids.flat_map(|(pid, _)| fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten());
+    let sockets: Vec<String> = files
+        .filter_map(|file| Some(fs::read_link(file.ok()?.path()).ok()?.display().to_string()))
+        .collect();
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .flat_map(|table| {
+            let table = fs::read_to_string(table).unwrap_or_default();
+            table.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let is_ours = sockets.contains(&format!("socket:[{}]", fields.get(9)?));
+            (is_ours && fields.get(3) == Some(&"0A"))
+                .then(|| fields.get(1).copied().unwrap_or_default().to_owned())
+        })
+        .collect()
+}
+
 #[test]
 fn a_service_that_is_killed_comes_back() {
     let stack = NativeStack::up();
@@ -72,6 +100,37 @@ fn a_service_that_is_killed_comes_back() {
         assert_eq!(stack.service(service, "restarts"), 1, "{service}");
     }
     stack.succeed(&["wait"]);
+}
+
+#[test]
+fn a_host_can_be_left_out_and_brought_back() {
+    let stack = NativeStack::up();
+    let others = || ["broker", "ksqldb-server", "host2"].map(|service| stack.pid(service));
+    let (before, host1) = (others(), stack.pid("host1"));
+    let plan = stack.succeed(&["up", "--without", "host1", "--dry-run"]);
+    assert_eq!(plan, "1. stop host1 (left out by `without`)\n");
+    stack.succeed(&["up", "--without", "host1"]);
+    assert_eq!(others(), before, "the others are left alone");
+    assert_eq!(stack.service("host1", "state"), "left_out");
+    let is_gone = || !std::path::Path::new(&format!("/proc/{host1}")).exists();
+    eventually("host1 is gone", Duration::from_secs(10), is_gone);
+    stack.succeed(&["wait"]);
+    let (again, doctor) = (stack.succeed(&["up", "--dry-run"]), stack.succeed(&["doctor"]));
+    assert_eq!(again, "nothing to do\n", "it is remembered");
+    assert!(doctor.contains("in use by this project"), "{doctor}");
+    let output = stack.world.output(&["exec", "host1", "true"]);
+    assert_eq!(output.status.code(), Some(2));
+    stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
+    let output = stack.world.output(&["scenario", "bigfile", "--host", "host1"]);
+    assert_eq!(output.status.code(), Some(2));
+
+    // After a `down` it still is, until the user says otherwise.
+    stack.succeed(&["down"]);
+    stack.succeed(&["up"]);
+    assert_eq!(stack.service("host1", "state"), "left_out");
+    stack.succeed(&["up", "--without", "none"]);
+    assert_eq!(stack.service("host1", "state"), "running");
+    stack.succeed(&["scenario", "bigfile", "--size", "1M", "--host", "host1"]);
 }
 
 #[test]
@@ -234,9 +293,27 @@ fn a_port_of_another_project_is_named() {
 
 #[test]
 fn two_projects_run_side_by_side() {
-    let stack = NativeStack::up();
-    let other = [&["-p", "other"], &UP[..]].concat();
-    stack.succeed(&other);
+    let stack = NativeStack::new();
+    let (broker, ksqldb) = two_free_ports();
+    let file = stack.world.stack_file(broker, ksqldb);
+    // Both at the same moment, and both want the same ports.
+    let up = ["up", "--stack-file", &file];
+    let first = stack.world.start(("NO_COLOR", "1"), &up);
+    let second = stack
+        .world
+        .start(("NO_COLOR", "1"), &[&["-p", "other"], &up[..]].concat());
+    let outputs = [first, second].map(|child| child.wait_with_output().expect("it ends"));
+    let mut told = String::new();
+    for output in &outputs {
+        assert!(output.status.success(), "{}", stack.world.shown(output));
+        told.push_str(&String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(told.matches(" gets port ").count(), 2, "{told}");
+    let topics = [&["topics"][..], &["-p", "other", "topics"]].map(|arguments| stack.succeed(arguments));
+    assert!(
+        topics.iter().all(|topics| topics.contains("processes")),
+        "{topics:?}"
+    );
     stack.succeed(&["-p", "other", "wait"]);
     stack.succeed(&["down"]);
     stack.succeed(&["-p", "other", "wait"]);

@@ -138,7 +138,8 @@ fn the_demo() {
     );
 
     // What the scenario saw is there for everybody.
-    let topics: Value = serde_json::from_str(&stack.succeed(&["--json", "topics"])).expect("a list");
+    let topics: Value = serde_json::from_str(&stack.succeed(&["--json", "topics"])).expect("a document");
+    let topics = &topics["topics"];
     for name in [
         "processes",
         "open_files",

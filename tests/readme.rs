@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use osqdemo::exit_code::ExitCode;
-use support::{NativeStack, UP, World};
+use support::{NativeStack, World};
 
 const README: &str = include_str!("../README.md");
 /// What the commands about containers have in common.
@@ -47,9 +47,6 @@ fn every_command_is_run_here_or_by_ci() {
 #[test]
 fn the_commands_of_the_native_engine_run_in_order() {
     let stack = NativeStack::new();
-    // The default ports may be in use on this machine: the project remembers others.
-    stack.succeed(&UP);
-    stack.succeed(&["down"]);
     let folder = tempfile::tempdir().expect("a folder");
     run(&stack.world, folder.path(), |command| {
         !command.contains(CONTAINERS)
@@ -87,10 +84,45 @@ fn run(world: &World, folder: &Path, is_chosen: impl Fn(&str) -> bool) {
             .env_remove("OSQDEMO_PROJECT")
             // The hosts run the built-in agent: a test fetches nothing.
             .env("OSQDEMO_OSQUERY_REPOSITORY", "http://127.0.0.1:1")
+            .env_remove("OSQDEMO_CONFIG")
             .output()
             .expect("timeout and a shell");
         assert!(output.status.success(), "`{command}`: {}", world.shown(&output));
     }
+}
+
+#[test]
+fn the_settings_file_is_followed() {
+    let (_, after) = README.split_once("```toml\n").expect("an example");
+    let (example, _) = after.split_once("```").expect("its end");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("osqdemo.toml"), example).expect("a file");
+    let world = World::new();
+    let output = world
+        .command(&["--json", "config", "show"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", world.shown(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let settings = document["settings"].as_array().expect("settings");
+    let of_file: Vec<&str> = settings
+        .iter()
+        .filter(|setting| setting["from"] == "file")
+        .filter_map(|setting| setting["setting"].as_str())
+        .collect();
+    assert_eq!(
+        of_file,
+        [
+            "project",
+            "engine",
+            "stack",
+            "without",
+            "ports.broker",
+            "images.registry",
+            "scenario.size"
+        ]
+    );
 }
 
 #[test]

@@ -5,23 +5,24 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 
-use support::World;
+use support::{World, a_listener};
 
 #[test]
 fn the_whole_stack_natively() {
     let world = World::new();
     let report = world.home().join("smoke.xml");
     let report_argument = format!("junit={}", report.display());
+    // Usual ports that are in use are no obstacle.
+    let ((_broker, broker), (_ksqldb, ksqldb)) = (a_listener(), a_listener());
+    let file = world.stack_file(broker, ksqldb);
     let output = world.output(&[
         "smoke",
         "--engine",
         "native",
         "--osqueryd",
         "builtin",
-        "--port",
-        "broker=0",
-        "--port",
-        "ksqldb-server=0",
+        "--stack-file",
+        &file,
         "--size",
         "1M",
         "--report",

@@ -1,22 +1,28 @@
 //! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
 
+mod config;
+mod fill;
 mod images;
 mod run;
 mod scenario;
 mod serve;
+mod typed;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
 
+pub use config::{ConfigCommand, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, PullArgs};
 pub use run::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
 };
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use serve::{HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs};
+pub use typed::{Source, Typed};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
 #[derive(Debug, Parser)]
@@ -45,12 +51,14 @@ fn after_help() -> String {
     text.push_str(
         "\nEnvironment:\n  OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder\n  \
          OSQDEMO_PROJECT     the project, as `--project`\n  \
+         OSQDEMO_CONFIG      the settings file, as `--config`\n  \
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
          OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm\n  \
          BROWSER             what `open` opens the address with; by default the desktop's\n  \
-         NO_COLOR            no colours\n",
+         NO_COLOR            no colours\n  \
+         CI                  progress as lines, also on a terminal\n",
     );
     text
 }
@@ -62,6 +70,9 @@ pub struct GlobalArgs {
     /// The project to work on; several can run side by side.
     #[arg(short, long, global = true, value_name = "NAME", env = "OSQDEMO_PROJECT")]
     pub project: Option<String>,
+    /// The settings file; by default `osqdemo.toml` in the current folder, if it is there.
+    #[arg(long, global = true, value_name = "FILE", env = "OSQDEMO_CONFIG")]
+    pub config: Option<OsString>,
     /// Write data and progress as JSON lines.
     #[arg(long, global = true)]
     pub json: bool,
@@ -112,6 +123,9 @@ pub enum Command {
     Bundle(BundleArgs),
     /// Print the address of the user interface and open it in a browser.
     Open(OpenArgs),
+    /// Show the settings in force, or the schema of the settings file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Run one service of the platform in the foreground.
     #[command(subcommand)]
     Serve(ServeCommand),

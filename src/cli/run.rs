@@ -37,7 +37,8 @@ pub struct TargetArgs {
     /// first `native`, and `docker` for a stack that runs in containers only.
     #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
     pub engine: Option<String>,
-    /// Publish a service on another port; `0` picks a free one. `up` remembers it.
+    /// Publish a service on this port, which is an error when it is taken; `0` is any free one. `up` remembers it.
+    /// Without it the service gets its usual port, or another one when that is taken.
     #[arg(long = "port", value_name = "SERVICE=PORT")]
     pub ports: Vec<String>,
 }
@@ -52,6 +53,10 @@ pub struct StackArgs {
     /// A stack of your own: a Compose file of the subset that `compose/lite.yaml` describes.
     #[arg(long, value_name = "FILE", global = true)]
     pub stack_file: Option<PathBuf>,
+    /// Leave a service out, such as `control-center`, to save memory; may be given several times. `up` remembers it;
+    /// `none` leaves nothing out.
+    #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// What the hosts run.
@@ -100,6 +105,9 @@ pub struct SmokeArgs {
     /// The size of the scenario's file.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,
+    /// The host that writes it. By default host2, or another one where that is left out.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
     /// How long the scenario may take.
     #[arg(long, value_name = "DURATION", default_value = "120s")]
     pub scenario_timeout: String,

@@ -17,9 +17,9 @@ pub struct BigfileArgs {
     /// The size of the file, such as `64M` or `1G` (powers of 1024).
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,
-    /// The host that writes it.
-    #[arg(long, value_name = "HOST", default_value = "host2")]
-    pub host: String,
+    /// The host that writes it. By default host2, or another one where that is left out.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
     /// How long all of it may take.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,

@@ -1,17 +1,19 @@
 //! `osqdemo doctor`: whether this machine can run the stack, and what to do where it cannot.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::{EngineKind, StackChoice, parse_ports};
+use crate::commands::request::{EngineKind, ports_asked_for};
 use crate::doctor::{self, Check, Status};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
-use crate::state::Remembered;
+use crate::stack::ServiceName;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{}", match failed { 1 => "1 check failed".to_owned(), failed => format!("{failed} checks failed") })]
@@ -31,16 +33,15 @@ impl Diagnose for ChecksFailed {
 /// When a check fails.
 pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     let TargetArgs { stack, engine, ports } = arguments.target;
-    let project = Project::open(&context)?.with_stack(StackChoice::of(&stack)?)?;
+    let project = Project::asked_for(&context, &stack)?;
     let kind = match &engine {
         Some(name) => EngineKind::parse(name)?,
         None if !project.stack.is_native() => EngineKind::Docker,
         None => project.kind,
     };
     let observed = project.engine.observe().await;
-    let mut remembered = project.remembered.clone();
-    remembered.ports.extend(parse_ports(&project.stack, &ports)?);
-    let checks = checks(&project, kind, &remembered, observed).await?;
+    let asked = ports_asked_for(&context.settings, &project.stack, &ports)?;
+    let checks = checks(&project, kind, &asked, observed).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();
@@ -63,20 +64,22 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     }
 }
 
-/// The checks for an engine.
+/// The checks for an engine, with these ports as asked for.
 pub(super) async fn checks(
     project: &Project,
     kind: EngineKind,
-    remembered: &Remembered,
+    asked: &BTreeMap<ServiceName, u16>,
     observed: Result<Observed>,
 ) -> Result<Vec<Check>> {
     let (folder, stack) = (&project.folder, &project.stack);
+    let observed = match kind {
+        // A daemon that does not answer is one of the things to be told.
+        EngineKind::Docker => observed.unwrap_or_else(|_| Observed::nothing()),
+        EngineKind::Native | EngineKind::Fake => observed?,
+    };
+    let ports = project.choose_ports(kind, asked, &observed).await?;
     Ok(match kind {
-        EngineKind::Docker => {
-            // A daemon that does not answer is one of the things to be told.
-            let observed = observed.unwrap_or_else(|_| Observed::nothing());
-            doctor::examine_docker(folder, stack, remembered, &observed).await
-        }
-        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, remembered, &observed?).await,
+        EngineKind::Docker => Box::pin(doctor::examine_docker(folder, stack, &ports, &observed)).await,
+        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await,
     })
 }

@@ -80,8 +80,9 @@ async fn abandoned(context: &Context) -> Vec<ProjectName> {
 
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
     let name = folder.project.clone();
-    let is_abandoned = !folder.exists() && abandoned(context).await.contains(&name);
-    if !folder.exists() && !is_abandoned {
+    let exists = folder.exists()?;
+    let is_abandoned = !exists && abandoned(context).await.contains(&name);
+    if !exists && !is_abandoned {
         return tell(
             context,
             &folder,

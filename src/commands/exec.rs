@@ -31,6 +31,7 @@ impl Diagnose for ExecFailed {
 #[error("`{service}` is not a host")]
 struct NotAHost {
     service: ServiceName,
+    hosts: Vec<String>,
 }
 
 impl Diagnose for NotAHost {
@@ -39,7 +40,11 @@ impl Diagnose for NotAHost {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["the hosts are host1 and host2".to_owned()]
+        match self.hosts.as_slice() {
+            [] => vec!["all hosts are left out; `osqdemo up --without none` brings them back".to_owned()],
+            [host] => vec![format!("the host is {host}")],
+            hosts => vec![format!("the hosts are {}", hosts.join(" and "))],
+        }
     }
 }
 
@@ -56,6 +61,13 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
     if service.role != Role::Host {
         return Err(NotAHost {
             service: service.name.clone(),
+            hosts: project
+                .stack
+                .services
+                .iter()
+                .filter(|service| service.role == Role::Host)
+                .map(|service| service.name.to_string())
+                .collect(),
         }
         .into());
     }

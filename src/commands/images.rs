@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use crate::cli::{ImagesArgs, ImagesCommand, PullArgs};
 use crate::commands::Context;
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::StackChoice;
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
 use crate::engine::docker::{Connection, LocalImage, Provided, PullNews, PullSettings};
 use crate::error::{Diagnose, Result};
@@ -28,7 +27,7 @@ use crate::settings::parse_duration;
 use crate::stack::{Container, ImageRef, Recipe, Stack};
 
 /// The name of the lock file in the folder of all projects.
-const LOCK_FILE: &str = "images.lock";
+pub(super) const LOCK_FILE: &str = "images.lock";
 
 /// Whether images are other ones now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +71,7 @@ struct Listed {
 /// # Errors
 /// Whatever keeps an image from being had, written or read.
 pub async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.stack)?;
-    let stack = Project::open(&context)?.with_stack(choice)?.stack;
+    let stack = Project::asked_for(&context, &arguments.stack)?.stack;
     let connection = Connection::open().await?;
     match arguments.command {
         None => list(&context, &stack, &connection, &lock(&context, None)?).await,

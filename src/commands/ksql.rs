@@ -144,7 +144,8 @@ fn named(name: &str, path: &Path, source: io::Result<String>) -> Result<Statemen
     match source {
         Ok(source) => Ok(StatementFile {
             name: name.to_owned(),
-            source,
+            // Some editors begin a file with a byte order mark.
+            source: source.trim_start_matches('\u{feff}').to_owned(),
         }),
         Err(source) => Err(KsqlCommandError::Read {
             path: path.to_owned(),
@@ -193,6 +194,16 @@ mod tests {
             texts("LIST STREAMS; LIST TABLES -- all").unwrap(),
             ["LIST STREAMS;", "LIST TABLES -- all\n;"]
         );
+    }
+
+    #[test]
+    fn a_file_may_begin_with_a_byte_order_mark() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("statements.sql");
+        fs::write(&path, "\u{feff}LIST STREAMS;\r\n").expect("a file");
+        let file = read_script(&arguments(None, path.to_str())).expect("it is read");
+        let statements = statements(&file.expect("a file was given")).expect("a statement");
+        assert_eq!(statements[0].text, "LIST STREAMS;");
     }
 
     #[test]

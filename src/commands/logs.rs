@@ -12,6 +12,7 @@ use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
 use crate::engine::{Engine, Follow};
 use crate::error::{Diagnose, Result};
+use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
 use crate::stack::ServiceName;
 
@@ -43,6 +44,8 @@ pub async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
         let known = |name: &String| match project.stack.service(name) {
             Some(service) => Ok(service.name.clone()),
             None if name == "supervisor" => Ok(ServiceName::new("supervisor")),
+            // What it wrote before is still there.
+            None if project.stack.is_left_out(&ServiceName::new(name)) => Ok(ServiceName::new(name)),
             None => Err(unknown_service(&project.stack, name)),
         };
         arguments
@@ -135,10 +138,9 @@ impl Log {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
         let (service, width) = (self.service.as_str(), self.width);
-        context
-            .reporter
-            .data(&json!({ "service": service, "line": line }), || {
-                format!("{service:width$} | {line}")
-            })
+        context.reporter.data(
+            &json!({ "schema_version": SCHEMA_VERSION, "service": service, "line": line }),
+            || format!("{service:width$} | {line}"),
+        )
     }
 }

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod bundle;
 pub mod completions;
+pub mod config;
 pub mod doctor;
 pub mod down;
 pub mod exec;
@@ -175,6 +176,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
         Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,
         Command::Open(arguments) => open::run(context, arguments).await,
+        Command::Config(command) => config::run(&context, &command),
         Command::Serve(command) => serve::run(context, command).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Man(arguments) => man::run(&context, arguments),

@@ -12,7 +12,7 @@ use crate::cli::OpenArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
-use crate::error::{Diagnose, Result};
+use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
@@ -86,7 +86,7 @@ fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
         let mut services = stack.services.iter();
         return services
             .find(|service| service.probe == Probe::ControlCenter)
-            .ok_or_else(|| OpenError::NoInterface.into());
+            .ok_or_else(|| no_interface(stack));
     };
     let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
     match service.probe {
@@ -95,6 +95,15 @@ fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
             service: name.to_owned(),
         }
         .into()),
+    }
+}
+
+/// Why there is nothing to open.
+fn no_interface(stack: &Stack) -> Failure {
+    let mut left_out = stack.left_out.iter();
+    match left_out.find(|service| service.probe == Probe::ControlCenter) {
+        Some(service) => unknown_service(stack, service.name.as_str()).into(),
+        None => OpenError::NoInterface.into(),
     }
 }
 
@@ -150,6 +159,7 @@ async fn browse_with(browser: &str, url: &str) -> std::result::Result<(), String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::ServiceName;
 
     fn opened(stack: &Stack, name: Option<&str>) -> String {
         match interface(stack, name) {
@@ -167,6 +177,9 @@ mod tests {
             opened(&confluent, Some("broker")),
             "service `broker` has no page to look at"
         );
+        let left_out = [ServiceName::new("control-center")].into();
+        let without = confluent.without(&left_out).unwrap();
+        assert_eq!(opened(&without, None), "service `control-center` is left out");
         assert_eq!(opened(&lite, None), "the stack has no user interface");
         assert!(opened(&lite, Some("console")).starts_with("there is no service `console`"));
     }

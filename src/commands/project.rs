@@ -1,12 +1,14 @@
 //! A project as the verbs see it: its folder, the engine that runs it, and what is wanted of it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
+use crate::cli::StackArgs;
 use crate::commands::Context;
-use crate::commands::request::{EngineKind, ProgramSource, Request, RequestError, StackChoice, stack_of};
-use crate::doctor::{PortState, is_ours};
+use crate::commands::request::{
+    EngineKind, PortsRequest, ProgramSource, Request, RequestError, StackChoice, parse_without, stack_of,
+    whole_stack_of,
+};
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
@@ -17,6 +19,7 @@ use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
+use crate::ports::{Listens, PortError, Ports, Wishes};
 use crate::stack::{ImageRef, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
@@ -46,6 +49,8 @@ pub struct Wanted {
     pub desired: Vec<ServiceSpec>,
     /// The names of the hosts.
     pub hostnames: BTreeMap<ServiceName, String>,
+    /// The ports of the services.
+    pub ports: Ports,
     /// What is to be remembered.
     pub remembered: Remembered,
     /// How the hosts are kept apart, on the native engine.
@@ -95,28 +100,43 @@ impl Project {
         })
     }
 
-    /// The same project with the stack that the user asked for.
+    /// The current project with the stack that was asked for: on the command line, else in the settings file, else as
+    /// it is remembered.
     ///
     /// # Errors
-    /// When this version does not have it, or the file is not a stack file.
-    pub fn with_stack(mut self, choice: StackChoice) -> Result<Self> {
-        match choice {
-            StackChoice::Remembered => return Ok(self),
+    /// When this version does not have the stack, or a service cannot be left out of it.
+    pub fn asked_for(context: &Context, arguments: &StackArgs) -> Result<Self> {
+        let mut project = Self::open(context)?;
+        let before = project.stack_name();
+        match StackChoice::of(arguments)? {
+            StackChoice::Remembered => {}
             StackChoice::Named(name) => {
-                self.remembered.stack = Some(name);
-                self.remembered.stack_file = None;
+                project.remembered.stack = Some(name);
+                project.remembered.stack_file = None;
             }
             StackChoice::File(file) => {
-                self.remembered.stack = None;
-                self.remembered.stack_file = Some(file);
+                project.remembered.stack = None;
+                project.remembered.stack_file = Some(file);
             }
         }
-        self.stack = stack_of(&self.remembered)?;
-        Ok(self)
+        let whole = whole_stack_of(&project.remembered)?;
+        let settings = &context.settings;
+        let of_file = match &settings.file {
+            Some(file) => file.without(&whole, settings.stack_origin())?,
+            None => None,
+        };
+        if let Some(without) = parse_without(&arguments.without).or(of_file) {
+            project.remembered.without = without;
+        } else if project.stack_name() != before {
+            // Another stack has other services.
+            project.remembered.without.clear();
+        }
+        project.stack = whole.without(&project.remembered.without)?;
+        Ok(project)
     }
 
     /// What the stack is called.
-    fn stack_name(&self) -> String {
+    pub fn stack_name(&self) -> String {
         match (&self.remembered.stack_file, &self.remembered.stack) {
             (Some(file), _) => file.path.display().to_string(),
             (None, Some(name)) => name.clone(),
@@ -151,13 +171,18 @@ impl Project {
             }
             .into());
         }
-        let observed = engine(kind, &self.folder).observe().await?;
-        let ports = self.ports(request, &observed)?;
+        let ports = match &request.ports {
+            PortsRequest::AsTheyAre => Ports::as_they_are(&self.stack, &self.remembered, listens(kind)),
+            PortsRequest::Choose(asked) => {
+                let observed = engine(kind, &self.folder).observe().await?;
+                self.choose_ports(kind, asked, &observed).await?
+            }
+        };
         let osqueryd = request
             .osqueryd
             .clone()
             .or_else(|| self.remembered.osqueryd.clone())
-            .unwrap_or("auto".to_owned());
+            .map_or("auto".to_owned(), |text| from_anywhere(&text));
         let osquery_sha256 = request
             .osquery_sha256
             .clone()
@@ -176,24 +201,27 @@ impl Project {
             engine: Some(kind.to_string()),
             stack: self.remembered.stack.clone(),
             stack_file: self.remembered.stack_file.clone(),
-            ports,
+            without: self.remembered.without.clone(),
+            ports: ports.asked().clone(),
+            picked_ports: ports.picked().clone(),
             osqueryd: Some(osqueryd),
             osquery_sha256,
             osquery_unavailable,
             source,
         };
         match kind {
-            EngineKind::Native => self.wanted_natively(remembered).await,
+            EngineKind::Native => self.wanted_natively(remembered, ports).await,
             EngineKind::Docker => {
                 let pull = request.pull.clone().unwrap_or_else(PullSettings::usual);
-                self.wanted_in_containers(remembered, pull).await
+                self.wanted_in_containers(remembered, ports, pull).await
             }
             EngineKind::Fake => Ok(Wanted {
                 kind,
                 engine: engine(kind, &self.folder),
                 prober: Arc::new(FakeProber),
-                desired: self.resolved(&remembered, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
+                desired: self.resolved(&ports, &|_| "fake".to_owned(), None, &BTreeMap::new())?,
                 hostnames: self.hostnames(),
+                ports,
                 remembered,
                 isolation: None,
                 host_variant: None,
@@ -202,7 +230,7 @@ impl Project {
         }
     }
 
-    async fn wanted_natively(&self, remembered: Remembered) -> Result<Wanted> {
+    async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
         let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
         let programs = Programs::find(&choice)?;
         let isolation = Isolation::detect().await;
@@ -210,9 +238,9 @@ impl Project {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
         };
-        let desired = self.resolved(&remembered, &identity, None, &BTreeMap::new())?;
-        let broker = remembered
-            .ports
+        let desired = self.resolved(&ports, &identity, None, &BTreeMap::new())?;
+        let broker = ports
+            .all()
             .get(&ServiceName::new("broker"))
             .copied()
             .unwrap_or_default();
@@ -229,6 +257,7 @@ impl Project {
             prober: Arc::new(ProtocolProber),
             desired,
             hostnames,
+            ports,
             remembered,
             isolation: Some(isolation),
             host_variant: None,
@@ -236,7 +265,12 @@ impl Project {
         })
     }
 
-    async fn wanted_in_containers(&self, remembered: Remembered, pull: PullSettings) -> Result<Wanted> {
+    async fn wanted_in_containers(
+        &self,
+        remembered: Remembered,
+        ports: Ports,
+        pull: PullSettings,
+    ) -> Result<Wanted> {
         let connection = Connection::open().await?;
         let memory = connection.memory().await?;
         let choice = OsqueryChoice {
@@ -251,7 +285,7 @@ impl Project {
         )?;
         let mut variables = self.heaps(memory);
         variables.extend(sources.variables());
-        let desired = self.resolved(&remembered, &|_| String::new(), Some(&sources), &variables)?;
+        let desired = self.resolved(&ports, &|_| String::new(), Some(&sources), &variables)?;
         let mut images: Vec<ImageRef> = desired
             .iter()
             .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
@@ -274,6 +308,7 @@ impl Project {
             prober: Arc::new(ProtocolProber),
             desired,
             hostnames: self.hostnames(),
+            ports,
             remembered,
             isolation: None,
             host_variant: Some(host_variant),
@@ -298,7 +333,7 @@ impl Project {
 
     fn resolved(
         &self,
-        remembered: &Remembered,
+        ports: &Ports,
         identity: &dyn Fn(Role) -> String,
         sources: Option<&ImageSources>,
         variables: &BTreeMap<String, String>,
@@ -306,7 +341,7 @@ impl Project {
         resolve(
             &self.stack,
             &Choices {
-                ports: &remembered.ports,
+                ports: ports.all(),
                 folder: self.folder.root(),
                 identity,
                 variables,
@@ -336,32 +371,25 @@ impl Project {
         Ok(!self.engine.observe().await?.services.is_empty())
     }
 
-    /// The port of every service: asked for, else remembered, else the stack's.
-    fn ports(&self, request: &Request, observed: &Observed) -> Result<BTreeMap<ServiceName, u16>> {
-        let mut ports: BTreeMap<ServiceName, u16> = BTreeMap::new();
-        for service in &self.stack.services {
-            let Some(default) = service.port else { continue };
-            let remembered = self.remembered.ports.get(&service.name).copied();
-            let port = match request.ports.get(&service.name) {
-                // Any port will do: the one it has, so that asking twice changes nothing.
-                Some(0) => match remembered.filter(|port| is_usable(*port, observed)) {
-                    Some(port) => port,
-                    None => free_port(&service.name)?,
-                },
-                Some(port) => *port,
-                None => remembered.unwrap_or(default.published),
-            };
-            if let Some((other, _)) = ports.iter().find(|(_, other)| **other == port) {
-                return Err(RequestError::SamePort {
-                    first: other.clone(),
-                    second: service.name.clone(),
-                    port,
-                }
-                .into());
-            }
-            ports.insert(service.name.clone(), port);
-        }
-        Ok(ports)
+    /// The ports of services that are to be started, these ones as asked for.
+    ///
+    /// # Errors
+    /// When two services are to have the same port, or none is free.
+    pub async fn choose_ports(
+        &self,
+        kind: EngineKind,
+        asked: &BTreeMap<ServiceName, u16>,
+        observed: &Observed,
+    ) -> std::result::Result<Ports, PortError> {
+        Ports::choose(Wishes {
+            stack: &self.stack,
+            asked,
+            remembered: &self.remembered,
+            observed,
+            folder: &self.folder,
+            listens: listens(kind),
+        })
+        .await
     }
 }
 
@@ -381,16 +409,17 @@ fn engine_of(remembered: &Remembered) -> std::result::Result<EngineKind, Request
         .map_or(Ok(EngineKind::Native), EngineKind::parse)
 }
 
-fn is_usable(port: u16, observed: &Observed) -> bool {
-    is_ours(observed, port) || matches!(PortState::of(port), PortState::Free)
+fn listens(kind: EngineKind) -> Listens {
+    match kind {
+        EngineKind::Native | EngineKind::Fake => Listens::Process,
+        EngineKind::Docker => Listens::Daemon,
+    }
 }
 
-fn free_port(service: &ServiceName) -> std::result::Result<u16, RequestError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| RequestError::NoFreePort {
-            service: service.clone(),
-            source,
-        })
+/// A path is remembered so that it means the same file in every folder.
+fn from_anywhere(osqueryd: &str) -> String {
+    match OsquerydChoice::parse(osqueryd) {
+        OsquerydChoice::Path(path) => path.display().to_string(),
+        OsquerydChoice::Auto | OsquerydChoice::OnPath | OsquerydChoice::Builtin => osqueryd.to_owned(),
+    }
 }

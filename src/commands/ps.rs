@@ -28,11 +28,8 @@ pub async fn run(context: Context) -> Result<()> {
     }
     let document = document(&project, &observed);
     context.reporter.data(&document, || {
-        let rows: Vec<Vec<String>> = project
-            .stack
-            .services
-            .iter()
-            .map(|service| as_row(service, &observed))
+        let rows: Vec<Vec<String>> = shown(&project)
+            .map(|(service, absent)| as_row(service, absent, &observed))
             .collect();
         let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
         table::table(&headers, &rows, table::output_width())
@@ -41,11 +38,8 @@ pub async fn run(context: Context) -> Result<()> {
 
 /// The document of the verb.
 pub(super) fn document(project: &Project, observed: &Observed) -> Value {
-    let services: Vec<Value> = project
-        .stack
-        .services
-        .iter()
-        .map(|service| as_json(service, observed))
+    let services: Vec<Value> = shown(project)
+        .map(|(service, absent)| as_json(service, absent, observed))
         .collect();
     json!({
         "schema_version": SCHEMA_VERSION,
@@ -60,12 +54,35 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
     })
 }
 
-fn as_row(service: &Service, observed: &Observed) -> Vec<String> {
+/// What it means that a service is not there.
+#[derive(Clone, Copy)]
+enum Absent {
+    Stopped,
+    LeftOut,
+}
+
+/// The services to show, those that are left out at the end.
+fn shown(project: &Project) -> impl Iterator<Item = (&Service, Absent)> {
+    let wanted = project
+        .stack
+        .services
+        .iter()
+        .map(|service| (service, Absent::Stopped));
+    wanted.chain(
+        project
+            .stack
+            .left_out
+            .iter()
+            .map(|service| (service, Absent::LeftOut)),
+    )
+}
+
+fn as_row(service: &Service, absent: Absent, observed: &Observed) -> Vec<String> {
     let seen = observed.services.get(&service.name);
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     vec![
         service.name.to_string(),
-        state(seen),
+        state(seen, absent),
         seen.filter(|_| is_running)
             .map(uptime)
             .map_or_else(|| "-".to_owned(), duration),
@@ -78,18 +95,20 @@ fn as_row(service: &Service, observed: &Observed) -> Vec<String> {
     ]
 }
 
-fn as_json(service: &Service, observed: &Observed) -> Value {
+fn as_json(service: &Service, absent: Absent, observed: &Observed) -> Value {
     let seen = observed.services.get(&service.name);
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     json!({
         "service": service.name,
-        "state": seen.map_or("stopped", |seen| match seen.state {
-            ServiceState::Running { .. } => "running",
-            ServiceState::Restarting { .. } => "restarting",
-            ServiceState::Exited { .. } => "exited",
-            ServiceState::Leftover { .. } => "leftover",
-        }),
-        "detail": state(seen),
+        "state": match (seen.map(|seen| &seen.state), absent) {
+            (None, Absent::Stopped) => "stopped",
+            (None, Absent::LeftOut) => "left_out",
+            (Some(ServiceState::Running { .. }), _) => "running",
+            (Some(ServiceState::Restarting { .. }), _) => "restarting",
+            (Some(ServiceState::Exited { .. }), _) => "exited",
+            (Some(ServiceState::Leftover { .. }), _) => "leftover",
+        },
+        "detail": state(seen, absent),
         "pid": seen.and_then(pid),
         "uptime_ms": seen.filter(|_| is_running).map(|seen| uptime(seen).as_millis() as u64),
         "restarts": seen.map(|seen| seen.restarts),
@@ -97,9 +116,12 @@ fn as_json(service: &Service, observed: &Observed) -> Value {
     })
 }
 
-fn state(seen: Option<&ObservedService>) -> String {
+fn state(seen: Option<&ObservedService>, absent: Absent) -> String {
     match seen.map(|seen| &seen.state) {
-        None => "stopped".to_owned(),
+        None => match absent {
+            Absent::Stopped => "stopped".to_owned(),
+            Absent::LeftOut => "left out".to_owned(),
+        },
         Some(ServiceState::Running { .. }) => "running".to_owned(),
         Some(ServiceState::Restarting { exit }) => format!("restarting ({exit})"),
         Some(ServiceState::Exited { exit }) => format!("exited ({exit})"),

@@ -1,7 +1,7 @@
 //! What the user asked for: which stack, which engine, which ports. Checked against the stack, not against the
 //! machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::cli::StackArgs;
 use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::settings::Settings;
 use crate::stack::{ServiceName, Stack};
 use crate::state::{Remembered, StackFile};
 
@@ -18,8 +19,8 @@ use crate::state::{Remembered, StackFile};
 pub struct Request {
     /// The engine; the remembered one, else `native`, by default.
     pub engine: Option<EngineKind>,
-    /// Ports: 0 keeps the one it has, or picks a free one.
-    pub ports: BTreeMap<ServiceName, u16>,
+    /// The ports of the services.
+    pub ports: PortsRequest,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package, for the hosts' image.
@@ -40,6 +41,17 @@ pub enum ProgramSource {
     Installed,
     /// From this checkout, compiled inside Docker.
     Checkout(PathBuf),
+}
+
+/// The ports of the services.
+#[derive(Debug, Clone, Default)]
+pub enum PortsRequest {
+    /// As the project has them.
+    #[default]
+    AsTheyAre,
+    /// Chosen for services that are to be started, these ones as asked for: 0 keeps the one it has, or picks a free
+    /// one.
+    Choose(BTreeMap<ServiceName, u16>),
 }
 
 /// The stack that the user asked for.
@@ -113,29 +125,17 @@ pub enum RequestError {
         /// The names of the services.
         known: String,
     },
+    /// A service that the user left out.
+    #[error("service `{service}` is left out")]
+    LeftOut {
+        /// The service.
+        service: ServiceName,
+    },
     /// A service that listens nowhere.
     #[error("service `{service}` publishes no port")]
     NoPort {
         /// The service.
         service: ServiceName,
-    },
-    /// Two services cannot have one port.
-    #[error("services `{first}` and `{second}` cannot both have port {port}")]
-    SamePort {
-        /// One service.
-        first: ServiceName,
-        /// The other one.
-        second: ServiceName,
-        /// The port.
-        port: u16,
-    },
-    /// No port is free.
-    #[error("failed to find a free port for `{service}`: {source}")]
-    NoFreePort {
-        /// The service.
-        service: ServiceName,
-        /// What the system said.
-        source: std::io::Error,
     },
     /// Programs that are compiled for images, without images.
     #[error("`--source` is about images, and engine `native` has none")]
@@ -152,10 +152,7 @@ pub enum RequestError {
 
 impl Diagnose for RequestError {
     fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NoFreePort { .. } => ExitCode::Preflight,
-            _ => ExitCode::Usage,
-        }
+        ExitCode::Usage
     }
 
     fn hints(&self) -> Vec<String> {
@@ -167,6 +164,7 @@ impl Diagnose for RequestError {
             Self::SourceWithoutImages => vec!["natively the installed programs run: `make build`".to_owned()],
             Self::ContainersOnly { .. } => vec!["use `--engine docker`".to_owned()],
             Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
+            Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
             Self::OtherEngine { .. } => vec!["stop it first with `osqdemo down`".to_owned()],
             _ => Vec::new(),
         }
@@ -260,6 +258,14 @@ pub fn usual_limit(stack: &Stack) -> Duration {
 /// # Errors
 /// When this version does not have it, or its file is not a stack file.
 pub fn stack_of(remembered: &Remembered) -> Result<Stack> {
+    Ok(whole_stack_of(remembered)?.without(&remembered.without)?)
+}
+
+/// The same with the services that are left out.
+///
+/// # Errors
+/// As [`stack_of`].
+pub fn whole_stack_of(remembered: &Remembered) -> Result<Stack> {
     if let Some(StackFile { path, text }) = &remembered.stack_file {
         return Ok(Stack::parse(&path.display().to_string(), text)?);
     }
@@ -271,6 +277,32 @@ pub fn stack_of(remembered: &Remembered) -> Result<Stack> {
         }
         .into()),
     }
+}
+
+/// The services to leave out, as they were typed; none where nothing was.
+pub fn parse_without(arguments: &[String]) -> Option<BTreeSet<ServiceName>> {
+    match arguments {
+        [] => None,
+        [none] if none == "none" => Some(BTreeSet::new()),
+        names => Some(names.iter().map(ServiceName::new).collect()),
+    }
+}
+
+/// The ports that were asked for: those of the settings file, and over them those of the command line.
+///
+/// # Errors
+/// When a service is not in the stack, or publishes no port.
+pub fn ports_asked_for(
+    settings: &Settings,
+    stack: &Stack,
+    arguments: &[String],
+) -> Result<BTreeMap<ServiceName, u16>> {
+    let mut ports = match &settings.file {
+        Some(file) => file.ports(stack, settings.stack_origin())?,
+        None => BTreeMap::new(),
+    };
+    ports.extend(parse_ports(stack, arguments)?);
+    Ok(ports)
 }
 
 /// Reads `SERVICE=PORT` arguments.
@@ -297,6 +329,10 @@ pub fn parse_ports(stack: &Stack, arguments: &[String]) -> Result<BTreeMap<Servi
 
 /// The error about a service that is not in the stack.
 pub fn unknown_service(stack: &Stack, name: &str) -> RequestError {
+    let service = ServiceName::new(name);
+    if stack.is_left_out(&service) {
+        return RequestError::LeftOut { service };
+    }
     RequestError::UnknownService {
         name: name.to_owned(),
         known: stack.names(),

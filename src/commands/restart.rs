@@ -28,7 +28,7 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
     let not_running = || CommandError::NotRunning {
         project: context.settings.project.clone(),
     };
-    if !project.folder.exists() {
+    if !project.folder.exists()? {
         return Err(not_running().into());
     }
     let _lock = ProjectLock::take(&project.folder, "restart")?;

@@ -1,10 +1,13 @@
 //! `osqdemo scenario`: lists the scenarios, or runs one and verifies its result.
 
+use serde_json::json;
+
 use crate::cli::{BigfileArgs, ScenarioCommand};
 use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::request::unknown_service;
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::{Event, SCHEMA_VERSION};
 use crate::report::report_file::ReportFile;
 use crate::report::scenario::scenario_text;
 use crate::report::table::{output_width, table};
@@ -12,7 +15,10 @@ use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
 use crate::settings::{parse_duration, parse_size};
-use crate::stack::{Role, ServiceName, Stack};
+use crate::stack::{Role, Service, ServiceName, Stack};
+
+/// The host of the original demo that writes the file.
+const USUAL_HOST: &str = "host2";
 
 /// Runs the verb.
 ///
@@ -26,7 +32,8 @@ pub async fn run(context: Context, command: ScenarioCommand) -> Result<()> {
 }
 
 fn list(context: &Context) -> Result<()> {
-    context.reporter.data(&SCENARIOS, || {
+    let document = json!({ "schema_version": SCHEMA_VERSION, "scenarios": SCENARIOS });
+    context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = SCENARIOS
             .iter()
             .map(|scenario| vec![scenario.name.to_owned(), scenario.about.to_owned()])
@@ -65,6 +72,13 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
     }
 }
 
+/// The host that writes the file, unless the user says otherwise.
+pub(super) fn usual_host(stack: &Stack) -> Option<&Service> {
+    let mut hosts = stack.services.iter().filter(|service| service.role == Role::Host);
+    let first = hosts.clone().next();
+    hosts.find(|host| host.name.as_str() == USUAL_HOST).or(first)
+}
+
 /// What the arguments mean, checked before anything runs.
 fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
     let size = parse_size(&arguments.size)?;
@@ -73,9 +87,17 @@ fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
     }
     let timeout = parse_duration(&arguments.timeout)?;
     let hosts = || stack.services.iter().filter(|service| service.role == Role::Host);
-    let Some(host) = hosts().find(|host| host.name.as_str() == arguments.host) else {
+    let host = match &arguments.host {
+        Some(name) => hosts().find(|host| host.name.as_str() == name),
+        None => usual_host(stack),
+    };
+    let Some(host) = host else {
+        let name = arguments.host.as_deref().unwrap_or(USUAL_HOST);
+        if stack.is_left_out(&ServiceName::new(name)) {
+            return Err(unknown_service(stack, name).into());
+        }
         return Err(ScenarioError::UnknownHost {
-            host: arguments.host.clone(),
+            host: name.to_owned(),
             known: hosts().map(|host| host.name.to_string()).collect(),
         }
         .into());
@@ -95,7 +117,7 @@ mod tests {
     fn resolved(host: &str, size: &str, timeout: &str) -> std::result::Result<Bigfile, String> {
         let arguments = BigfileArgs {
             size: size.to_owned(),
-            host: host.to_owned(),
+            host: Some(host.to_owned()),
             timeout: timeout.to_owned(),
             report: Vec::new(),
         };
@@ -118,6 +140,34 @@ mod tests {
         insta::assert_snapshot!(error("host2", "0", "60s"), @"the size of the file must be at least 1 byte [] exit 2");
         insta::assert_snapshot!(error("host2", "1X", "60s"), @"`1X` is not a size such as `4096`, `64M` or `1G` [] exit 2");
         insta::assert_snapshot!(error("host2", "1G", "soon"), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
+    }
+
+    #[test]
+    fn a_host_that_is_left_out_writes_nothing() {
+        let stack = |left_out: &[&str]| {
+            let left_out = left_out.iter().map(|name| ServiceName::new(*name)).collect();
+            Stack::lite().unwrap().without(&left_out).unwrap()
+        };
+        let host = |stack: &Stack, host: Option<&str>| {
+            let arguments = BigfileArgs {
+                size: "1G".to_owned(),
+                host: host.map(str::to_owned),
+                timeout: "60s".to_owned(),
+                report: Vec::new(),
+            };
+            resolve(&arguments, stack)
+                .map_or_else(|failure| failure.to_string(), |bigfile| bigfile.host.to_string())
+        };
+        assert_eq!(host(&stack(&[]), None), "host2");
+        assert_eq!(host(&stack(&["host2"]), None), "host1");
+        assert_eq!(
+            host(&stack(&["host2"]), Some("host2")),
+            "service `host2` is left out"
+        );
+        assert_eq!(
+            host(&stack(&["host1", "host2"]), None),
+            "service `host2` is left out"
+        );
     }
 
     #[test]

@@ -147,5 +147,8 @@ pub fn start_log() {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(false)
+        // Where standard error cannot be written, on a full disk, the complaint about it could not be either,
+        // and would panic.
+        .log_internal_errors(false)
         .try_init();
 }

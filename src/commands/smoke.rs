@@ -56,7 +56,7 @@ struct Run {
 pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     let report = arguments.report.as_deref().map(report_path).transpose()?;
     let project = Project::open(&context)?;
-    if project.folder.exists() && project.engine.observe().await?.is_running() {
+    if project.folder.exists()? && project.engine.observe().await?.is_running() {
         return Err(SmokeError::Running {
             project: context.settings.project.to_string(),
         }
@@ -82,7 +82,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     run.phase("up", Box::pin(up::run(context.clone(), start))).await;
     let bigfile = BigfileArgs {
         size: arguments.size,
-        host: "host2".to_owned(),
+        host: arguments.host,
         timeout: arguments.scenario_timeout,
         report: Vec::new(),
     };

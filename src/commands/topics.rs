@@ -1,7 +1,10 @@
 //! `osqdemo topics`: lists the topics of the broker.
 
+use serde_json::json;
+
 use crate::commands::Context;
 use crate::error::Result;
+use crate::events::SCHEMA_VERSION;
 use crate::kafka::list_topics;
 use crate::report::table::{output_width, table};
 
@@ -15,7 +18,8 @@ pub async fn run(context: Context) -> Result<()> {
         topics = list_topics(&endpoints.bootstrap_servers) => topics?,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
-    context.reporter.data(&topics, || {
+    let document = json!({ "schema_version": SCHEMA_VERSION, "topics": topics });
+    context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = topics
             .iter()
             .map(|topic| {

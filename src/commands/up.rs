@@ -10,18 +10,21 @@ use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::osquery::{self, Tried};
 use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{EngineKind, ProgramSource, Request, StackChoice, parse_ports, usual_limit};
+use crate::commands::request::{
+    EngineKind, PortsRequest, ProgramSource, Request, ports_asked_for, usual_limit,
+};
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
-use crate::error::{Diagnose, Result};
+use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
+use crate::ports::{Blocked, Insists, PortTaken};
 use crate::report::duration;
 use crate::settings::{Format, parse_duration};
 use crate::stack::{ServiceName, Stack};
@@ -32,6 +35,17 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
 
 /// The service that the statements are submitted to.
 const STATEMENT_SERVICE: &str = "ksqldb-server";
+
+/// How often `up` begins, when ports are taken by others after it has chosen them.
+const ATTEMPTS: u32 = 3;
+
+/// What came of an attempt.
+enum Attempt {
+    /// Everything is up.
+    Up,
+    /// A port that nobody insists on was taken after it was chosen; what was started is stopped.
+    PortLost,
+}
 
 /// Taking back did not work.
 #[derive(Debug, thiserror::Error)]
@@ -51,50 +65,86 @@ impl Diagnose for UpError {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let choice = StackChoice::of(&arguments.run.target.stack)?;
+    let stack = &arguments.run.target.stack;
     if arguments.dry_run {
-        let project = Project::open(&context)?.with_stack(choice)?;
+        let project = Project::asked_for(&context, stack)?;
         return dry_run(&context, &project, &request(&context, &project, &arguments.run)?).await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
-    let project = Project::open(&context)?.with_stack(choice)?;
+    let project = Project::asked_for(&context, stack)?;
     let limit = match &arguments.run.timeout {
         Some(limit) => parse_duration(limit)?,
         None => usual_limit(&project.stack),
     };
     let request = request(&context, &project, &arguments.run)?;
-    let wanted = project.wanted(&request).await?;
+    for number in 1..=ATTEMPTS {
+        let attempt = attempt(&context, &project, &request, &arguments, limit, number);
+        if let Attempt::Up = Box::pin(attempt).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn attempt(
+    context: &Context,
+    project: &Project,
+    request: &Request,
+    arguments: &UpArgs,
+    limit: Duration,
+    number: u32,
+) -> Result<Attempt> {
+    let wanted = project.wanted(request).await?;
     let observed = wanted.engine.observe().await?;
-    let plan = Plan::make(&wanted.desired, &observed);
-    preflight(&project.folder, &plan, &wanted.desired, &observed)?;
-    check_memory(&context, &project.stack, &wanted, &plan)?;
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
+    preflight(&project.folder, &plan, &wanted.ports)?;
+    check_memory(context, &project.stack, &wanted, &plan)?;
     // From here on there is a project, and what becomes of it can be looked into.
     wanted.remembered.save(&project.folder)?;
-    let plan = match images::provide_before_plan(&context, &wanted).await? {
-        ImagesChanged::Yes => Plan::make(&wanted.desired, &wanted.engine.observe().await?),
+    tell_ports(context, &wanted);
+    let plan = match images::provide_before_plan(context, &wanted).await? {
+        ImagesChanged::Yes => {
+            let observed = wanted.engine.observe().await?;
+            Plan::make_without(&project.stack.left_out, &wanted.desired, &observed)
+        }
         ImagesChanged::No => plan,
     };
-    let (wanted, plan) = with_osquery_or_agent(&context, &project, request, wanted, plan, limit).await?;
+    let (wanted, plan) = with_osquery_or_agent(context, project, request, wanted, plan, limit).await?;
     for line in plan.to_string().lines() {
         context.reporter.emit(Event::Detail {
             text: format!("plan: {line}"),
         });
     }
-    tell_hosts(&context, &wanted, &plan);
+    tell_hosts(context, &wanted, &plan);
 
-    let execution = execution(&context, &wanted, limit);
+    let execution = execution(context, &wanted, limit);
     let began = Instant::now();
-    let result = execute(&context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
+    let result = execute(context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
     match result {
-        Ok(created) => tell_result(&context, &wanted, &plan, created, began.elapsed()).await,
+        Ok(created) => {
+            tell_result(context, &wanted, &plan, created, began.elapsed()).await?;
+            Ok(Attempt::Up)
+        }
         Err(failure) => {
+            let begun = execution.begun();
+            let failure = match lost_port(&wanted, &begun, &failure).await {
+                Some(lost) if lost.insists == Insists::Nobody && number < ATTEMPTS => {
+                    take_back(context, &wanted, &begun).await?;
+                    return Ok(Attempt::PortLost);
+                }
+                Some(blocked) => {
+                    let home = context.settings.home.clone();
+                    PortTaken { blocked, home }.into()
+                }
+                None => failure,
+            };
             // The cause first, then what is done about it.
             context.reporter.failure(&failure);
             if arguments.keep {
-                tell(&context, "left as it is (`--keep`); `osqdemo down` stops it");
+                tell(context, "left as it is (`--keep`); `osqdemo down` stops it");
             } else {
-                take_back(&context, &wanted, &execution.begun()).await?;
+                take_back(context, &wanted, &begun).await?;
             }
             Err(failure)
         }
@@ -109,7 +159,11 @@ fn request(context: &Context, project: &Project, arguments: &RunArgs) -> Result<
             .as_deref()
             .map(EngineKind::parse)
             .transpose()?,
-        ports: parse_ports(&project.stack, &arguments.target.ports)?,
+        ports: PortsRequest::Choose(ports_asked_for(
+            &context.settings,
+            &project.stack,
+            &arguments.target.ports,
+        )?),
         osqueryd: arguments.osquery.osqueryd.clone(),
         osquery_sha256: arguments.osquery.osquery_sha256.clone(),
         osquery_unavailable: None,
@@ -134,7 +188,7 @@ fn execution(context: &Context, wanted: &Wanted, limit: Duration) -> Execution {
 async fn with_osquery_or_agent(
     context: &Context,
     project: &Project,
-    request: Request,
+    request: &Request,
     wanted: Wanted,
     plan: Plan,
     limit: Duration,
@@ -148,15 +202,26 @@ async fn with_osquery_or_agent(
             let osquery_unavailable = Some(error.to_string());
             let request = Request {
                 osquery_unavailable,
-                ..request
+                ..request.clone()
             };
             let wanted = project.wanted(&request).await?;
             wanted.remembered.save(&project.folder)?;
             wanted
         }
     };
-    let plan = Plan::make(&wanted.desired, &wanted.engine.observe().await?);
+    let observed = wanted.engine.observe().await?;
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
     Ok((wanted, plan))
+}
+
+/// The service whose port was taken after it was chosen, if that is why it could not be started. How that shows
+/// differs from engine to engine; who has the port is worth more.
+async fn lost_port(wanted: &Wanted, begun: &Begun, failure: &Failure) -> Option<Blocked> {
+    if failure.diagnosis().exit_code() != ExitCode::Start {
+        return None;
+    }
+    let observed = wanted.engine.observe().await.ok()?;
+    wanted.ports.lost(&begun.services, &observed).await
 }
 
 /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before
@@ -176,8 +241,9 @@ fn check_memory(context: &Context, stack: &Stack, wanted: &Wanted, plan: &Plan) 
 
 async fn dry_run(context: &Context, project: &Project, request: &Request) -> Result<()> {
     let wanted = project.wanted(request).await?;
+    tell_ports(context, &wanted);
     let observed = wanted.engine.observe().await?;
-    let plan = Plan::make(&wanted.desired, &observed);
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
     let operations: Vec<_> = plan
         .operations
         .iter()
@@ -283,6 +349,15 @@ fn tell(context: &Context, text: &str) {
     context.reporter.emit(Event::Note {
         text: text.to_owned(),
     });
+}
+
+/// Which services get other ports than they would have, and why.
+fn tell_ports(context: &Context, wanted: &Wanted) {
+    for moved in wanted.ports.moved() {
+        context.reporter.emit(Event::Warning {
+            text: moved.to_string(),
+        });
+    }
 }
 
 /// When the hosts are less than they should be, that is told, and told only when something changes.

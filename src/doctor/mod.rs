@@ -3,7 +3,6 @@
 
 mod docker;
 mod machine;
-mod port_holder;
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +12,10 @@ use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::plan::{Observed, Plan, ServiceSpec, ServiceState};
+use crate::plan::{Observed, Plan};
+use crate::ports::{PortTaken, Ports, is_ours};
 use crate::stack::{ServiceName, Stack};
-use crate::state::{ProjectFolder, Remembered};
-
-pub use port_holder::{Holder, PortState};
+use crate::state::ProjectFolder;
 
 /// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,28 +58,6 @@ pub struct Check {
 /// The machine cannot run the stack.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
-    /// A port is taken.
-    #[error("port {port} of {service} is in use by {holder}")]
-    PortInUse {
-        /// The service that wants it.
-        service: ServiceName,
-        /// The port.
-        port: u16,
-        /// Who has it.
-        holder: Holder,
-        /// The folder of our projects.
-        home: PathBuf,
-    },
-    /// A port cannot be used for another reason.
-    #[error("port {port} of {service} cannot be used: {source}")]
-    PortUnusable {
-        /// The service that wants it.
-        service: ServiceName,
-        /// The port.
-        port: u16,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The stack does not fit into the memory.
     #[error("the stack needs {needed} MiB of memory, and the Docker engine's machine has {there} MiB")]
     Memory {
@@ -89,6 +65,8 @@ pub enum PreflightError {
         needed: u64,
         /// What there is, in MiB.
         there: u64,
+        /// The hungriest service that can be left out, and what that saves, in MiB.
+        saving: Option<(ServiceName, u64)>,
     },
     /// The disk is full.
     #[error("only {free} MiB are free on the disk of `{}`; at least {needed} MiB are needed", folder.display())]
@@ -109,22 +87,11 @@ impl Diagnose for PreflightError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::PortInUse {
-                service,
-                holder,
-                home,
-                ..
-            } => port_hints(service, holder, home),
-            Self::PortUnusable { service, .. } => {
-                vec![format!(
-                    "`--port {service}=0` picks a free port, and `osqdemo ps` shows it"
-                )]
-            }
-            Self::Memory { .. } => vec![
+            Self::Memory { saving, .. } => saving.iter().map(|(service, saved)| format!("`--without {service}` saves {saved} MiB")).chain([
                 "give the Docker engine more memory (Docker Desktop: Settings, Resources; `colima start --memory 8`)"
                     .to_owned(),
                 "`--stack lite` needs far less".to_owned(),
-            ],
+            ]).collect(),
             Self::DiskFull { .. } => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
             }
@@ -132,36 +99,11 @@ impl Diagnose for PreflightError {
     }
 }
 
-fn port_hints(service: &ServiceName, holder: &Holder, home: &Path) -> Vec<String> {
-    let other_port = format!("`--port {service}=0` picks a free port, and `osqdemo ps` shows it");
-    let Some(project) = holder.project() else {
-        return vec![other_port];
-    };
-    let name = project.file_name().unwrap_or_default().to_string_lossy();
-    let its_home = project.parent().unwrap_or(project);
-    let command = if its_home == home {
-        format!("osqdemo --project {name} down")
-    } else {
-        format!(
-            "OSQDEMO_HOME={} osqdemo --project {name} down",
-            its_home.display()
-        )
-    };
-    vec![format!(
-        "`{command}` stops that project; to keep both, {other_port}"
-    )]
-}
-
 /// The checks that decide whether the plan can be carried out.
 ///
 /// # Errors
 /// The first check that fails.
-pub fn preflight(
-    folder: &ProjectFolder,
-    plan: &Plan,
-    desired: &[ServiceSpec],
-    observed: &Observed,
-) -> Result<()> {
+pub fn preflight(folder: &ProjectFolder, plan: &Plan, ports: &Ports) -> Result<()> {
     if plan.started().next().is_none() {
         return Ok(());
     }
@@ -173,40 +115,15 @@ pub fn preflight(
         }
         .into());
     }
-    for service in plan.started() {
-        let Some(port) = desired
-            .iter()
-            .find(|spec| spec.name == *service)
-            .and_then(|spec| spec.port)
-        else {
-            continue;
-        };
-        if is_ours(observed, port) {
-            continue;
+    let mut blocked = ports.blocked().iter();
+    match blocked.find(|blocked| plan.started().any(|service| *service == blocked.service)) {
+        Some(blocked) => Err(PortTaken {
+            blocked: blocked.clone(),
+            home: folder.home().to_owned(),
         }
-        match PortState::of(port) {
-            PortState::Free => {}
-            PortState::Held(holder) => {
-                let home = folder.home().to_owned();
-                return Err(PreflightError::PortInUse {
-                    home,
-                    service: service.clone(),
-                    port,
-                    holder,
-                }
-                .into());
-            }
-            PortState::Unusable(source) => {
-                return Err(PreflightError::PortUnusable {
-                    service: service.clone(),
-                    port,
-                    source,
-                }
-                .into());
-            }
-        }
+        .into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a stack fits into the memory of a machine, in bytes; a warning where it does, but only just.
@@ -216,40 +133,35 @@ pub fn preflight(
 pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<String>, PreflightError> {
     let needed = stack.memory();
     let (needed_mib, there_mib) = (needed >> 20, there >> 20);
+    let saving = stack
+        .hungriest_optional()
+        .map(|service| (service.name.clone(), service.memory >> 20));
     if needed > there {
         return Err(PreflightError::Memory {
             needed: needed_mib,
             there: there_mib,
+            saving,
         });
     }
     let is_tight = needed > there / 4 * 3;
     Ok(is_tight.then(|| {
+        let way_out = saving.map(|(service, saved)| format!("; `--without {service}` saves {saved} MiB"));
         format!(
             "the stack needs at least {needed_mib} MiB of the {there_mib} MiB of memory that the Docker engine's \
-             machine has: it may be slow, or its services may be killed"
+             machine has: it may be slow, or its services may be killed{}",
+            way_out.unwrap_or_default()
         )
     }))
-}
-
-/// Whether a process of this project has the port; the plan ends it before the port is needed.
-pub fn is_ours(observed: &Observed, port: u16) -> bool {
-    observed.services.values().any(|service| {
-        service.port == Some(port)
-            && matches!(
-                service.state,
-                ServiceState::Running { .. } | ServiceState::Leftover { .. }
-            )
-    })
 }
 
 /// All checks for processes on this machine.
 pub async fn examine(
     folder: &ProjectFolder,
     stack: &Stack,
-    remembered: &Remembered,
+    ports: &Ports,
     observed: &Observed,
 ) -> Vec<Check> {
-    let mut checks = check_ports(folder, stack, remembered, observed);
+    let mut checks = check_ports(folder.home(), ports, observed);
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
     checks.push(check_isolation().await);
@@ -261,52 +173,43 @@ pub async fn examine(
 pub async fn examine_docker(
     folder: &ProjectFolder,
     stack: &Stack,
-    remembered: &Remembered,
+    ports: &Ports,
     observed: &Observed,
 ) -> Vec<Check> {
-    let mut checks = check_ports(folder, stack, remembered, observed);
+    let mut checks = check_ports(folder.home(), ports, observed);
     checks.extend(docker::check(folder.home(), stack).await);
     checks
 }
 
-fn check_ports(
-    folder: &ProjectFolder,
-    stack: &Stack,
-    remembered: &Remembered,
-    observed: &Observed,
-) -> Vec<Check> {
-    let published = stack.services.iter().filter_map(|service| {
-        let default = service.port?;
-        let port = remembered.ports.get(&service.name).copied();
-        Some((&service.name, port.unwrap_or(default.published)))
-    });
-    published
-        .map(|(service, port)| check_port(service, port, observed, folder.home()))
+/// What `up` would make of the ports.
+fn check_ports(home: &Path, ports: &Ports, observed: &Observed) -> Vec<Check> {
+    let ports_of_services = ports.all().iter();
+    ports_of_services
+        .map(|(service, port)| check_port(service, *port, ports, observed, home))
         .collect()
 }
 
-fn check_port(service: &ServiceName, port: u16, observed: &Observed, home: &Path) -> Check {
-    let check = |status, message: String, fix| Check {
+fn check_port(service: &ServiceName, port: u16, ports: &Ports, observed: &Observed, home: &Path) -> Check {
+    let check = |port: u16, status, message: String, fix| Check {
         category: "ports",
         name: format!("port {port} ({service})"),
         status,
         message,
         fix,
     };
-    if is_ours(observed, port) {
-        return check(Status::Pass, "in use by this project".to_owned(), None);
-    }
-    match PortState::of(port) {
-        PortState::Free => check(Status::Pass, "free".to_owned(), None),
-        PortState::Held(holder) => {
-            let fix = port_hints(service, &holder, home).join(" ");
-            check(Status::Fail, format!("in use by {holder}"), Some(fix))
-        }
-        PortState::Unusable(error) => check(
-            Status::Fail,
-            format!("cannot be used: {error}"),
-            Some(format!("`osqdemo up --port {service}=0` picks a free port")),
-        ),
+    if let Some(blocked) = ports.blocked().iter().find(|other| other.service == *service) {
+        let fix = Some(blocked.hint(home));
+        check(port, Status::Fail, blocked.obstacle.to_string(), fix)
+    } else if let Some(moved) = ports.moved().iter().find(|other| other.service == *service) {
+        let message = format!(
+            "{}; `osqdemo up` picks another, such as {}",
+            moved.obstacle, moved.to
+        );
+        check(moved.from, Status::Warn, message, moved.obstacle.way_out(home))
+    } else if is_ours(observed, port) {
+        check(port, Status::Pass, "in use by this project".to_owned(), None)
+    } else {
+        check(port, Status::Pass, "free".to_owned(), None)
     }
 }
 
@@ -361,4 +264,29 @@ fn check_programs() -> Vec<Check> {
         Err(error) => check("extension", Status::Fail, error.to_string(), error.hints().pop()),
     };
     vec![osqueryd, extension]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_names_what_can_be_left_out() {
+        let whole = Stack::confluent().expect("the embedded stack");
+        let advice = |stack: &Stack, gib: u64| match memory_for(stack, gib << 30) {
+            Ok(warning) => warning.unwrap_or_default(),
+            Err(error) => error.hints().join("; "),
+        };
+        let saving = "`--without control-center` saves 1536 MiB";
+        assert!(advice(&whole, 4).starts_with(saving), "{}", advice(&whole, 4));
+        assert!(advice(&whole, 6).ends_with(saving), "{}", advice(&whole, 6));
+        assert_eq!(advice(&whole, 16), "");
+        let left_out = [ServiceName::new("control-center")].into();
+        let less = whole.without(&left_out).expect("it can be left out");
+        assert!(
+            memory_for(&less, 4 << 30).is_ok(),
+            "what is left out is not counted"
+        );
+        assert!(!advice(&less, 2).contains("--without"), "{}", advice(&less, 2));
+    }
 }

@@ -94,7 +94,7 @@ impl Prober for FakeProber {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async {
             match FakeEngine::behaviour(&target.service) {
-                Behaviour::Sound => {}
+                Behaviour::Sound | Behaviour::LosesPort => {}
                 Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
                     last.set("still starting");
                     std::future::pending::<()>().await;

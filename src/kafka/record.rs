@@ -3,6 +3,8 @@
 use rdkafka::message::{BorrowedMessage, Message};
 use serde::Serialize;
 
+use crate::events::SCHEMA_VERSION;
+
 /// A record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -36,6 +38,7 @@ impl From<&BorrowedMessage<'_>> for Record {
 /// The shape of a record in JSON output.
 #[derive(Debug, Serialize)]
 struct JsonRecord<'a> {
+    schema_version: u32,
     topic: &'a str,
     partition: i32,
     offset: i64,
@@ -63,6 +66,7 @@ impl Record {
                 .is_some_and(|bytes| std::str::from_utf8(bytes).is_err())
         };
         JsonRecord {
+            schema_version: SCHEMA_VERSION,
             topic: &self.topic,
             partition: self.partition,
             offset: self.offset,
@@ -104,7 +108,7 @@ mod tests {
         };
         insta::assert_snapshot!(
             serde_json::to_string(&record.as_json()).unwrap(),
-            @r#"{"topic":"processes","partition":0,"offset":7,"timestamp":"2026-11-24T04:46:30.123Z","key":"host2","value":"caf\\xe9","escaped":true}"#
+            @r#"{"schema_version":1,"topic":"processes","partition":0,"offset":7,"timestamp":"2026-11-24T04:46:30.123Z","key":"host2","value":"caf\\xe9","escaped":true}"#
         );
         let tombstone = Record {
             timestamp_ms: None,
@@ -114,7 +118,7 @@ mod tests {
         };
         insta::assert_snapshot!(
             serde_json::to_string(&tombstone.as_json()).unwrap(),
-            @r#"{"topic":"processes","partition":0,"offset":7,"timestamp":null,"key":null,"value":null}"#
+            @r#"{"schema_version":1,"topic":"processes","partition":0,"offset":7,"timestamp":null,"key":null,"value":null}"#
         );
     }
 

@@ -7,7 +7,7 @@ mod resolve;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::stack::{ImageRef, ServiceName};
+use crate::stack::{ImageRef, Service, ServiceName};
 
 pub use observed::{
     Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
@@ -82,6 +82,8 @@ pub enum Cause {
     NetworkRemoved,
     /// It is there and not wanted.
     NotInStack,
+    /// It is there, and the user left it out of the stack.
+    LeftOut,
     /// The user asked for it.
     Requested,
 }
@@ -117,6 +119,7 @@ impl fmt::Display for Cause {
             Self::ImageChanged => formatter.write_str("its image changed"),
             Self::NetworkRemoved => formatter.write_str("its network was removed"),
             Self::NotInStack => formatter.write_str("not in the stack"),
+            Self::LeftOut => formatter.write_str("left out by `without`"),
             Self::Requested => formatter.write_str("requested"),
         }
     }
@@ -140,8 +143,14 @@ impl Plan {
     /// What makes `observed` into `desired`. The services of `desired` must stand in an order in which
     /// dependencies come first, as [`resolve()`] gives them.
     pub fn make(desired: &[ServiceSpec], observed: &Observed) -> Self {
+        Self::make_without(&[], desired, observed)
+    }
+
+    /// The same, of a stack that the user left services out of.
+    pub fn make_without(left_out: &[Service], desired: &[ServiceSpec], observed: &Observed) -> Self {
         let mut plan = Planner {
             desired,
+            left_out,
             plan: Self::default(),
         };
         plan.images(observed);
@@ -156,6 +165,7 @@ impl Plan {
     pub fn restart(desired: &[ServiceSpec], observed: &Observed, service: &ServiceName) -> Self {
         let mut plan = Planner {
             desired,
+            left_out: &[],
             plan: Self::default(),
         };
         let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);
@@ -183,6 +193,7 @@ impl Plan {
 
 struct Planner<'a> {
     desired: &'a [ServiceSpec],
+    left_out: &'a [Service],
     plan: Plan,
 }
 
@@ -289,6 +300,7 @@ impl Planner<'_> {
             };
             let is_wanted = self.desired.iter().any(|spec| spec.name == name);
             let cause = match (is_wanted, needed.get(&name)) {
+                (false, _) if self.left_out.iter().any(|service| service.name == name) => Cause::LeftOut,
                 (false, _) => Cause::NotInStack,
                 (true, Some(cause)) => cause.clone(),
                 (true, None) => continue,

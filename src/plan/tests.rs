@@ -6,7 +6,10 @@ use super::*;
 use crate::stack::Stack;
 
 fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
-    let stack = Stack::lite().expect("the embedded stack");
+    of_stack(&Stack::lite().expect("the embedded stack"), ports, identity)
+}
+
+fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
     let ports = ports
         .iter()
         .map(|(name, port)| (ServiceName::new(*name), *port))
@@ -19,7 +22,7 @@ fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
         variables: &BTreeMap::new(),
         image_content: &|_| "content 1".to_owned(),
     };
-    resolve(&stack, &choices).expect("a stack that resolves")
+    resolve(stack, &choices).expect("a stack that resolves")
 }
 
 fn usual() -> Vec<ServiceSpec> {
@@ -169,6 +172,27 @@ fn a_service_is_not_wanted() {
     let mut wanted = usual();
     wanted.retain(|spec| spec.name.as_str() != "host2");
     assert_snapshot!(Plan::make(&wanted, &running(&usual())), @"1. stop host2 (not in the stack)");
+}
+
+#[test]
+fn a_service_is_left_out() {
+    let names = ["host1"].map(ServiceName::new).into();
+    let stack = Stack::lite()
+        .expect("the embedded stack")
+        .without(&names)
+        .expect("it can be");
+    let wanted = of_stack(&stack, &[("broker", 9092), ("ksqldb-server", 8088)], "osqdemo 1");
+    assert_snapshot!(
+        Plan::make_without(&stack.left_out, &wanted, &running(&usual())),
+        @"1. stop host1 (left out by `without`)"
+    );
+    assert!(Plan::make_without(&stack.left_out, &wanted, &running(&wanted)).is_empty());
+    assert_snapshot!(Plan::make(&usual(), &running(&wanted)), @"1. start host1 (not running)");
+    let mut ended = running(&usual());
+    if let Some(service) = ended.services.get_mut(&ServiceName::new("host1")) {
+        service.state = ServiceState::Exited { exit: Exit::Code(1) };
+    }
+    assert_snapshot!(Plan::make_without(&stack.left_out, &wanted, &ended), @"1. stop host1 (left out by `without`)");
 }
 
 #[test]

@@ -157,7 +157,10 @@ mod tests {
         ];
         let mut journal = Journal::begin(folder.clone(), "up", &arguments);
         journal.event(&note("before"));
-        assert!(!folder.exists(), "a run that makes no project leaves nothing");
+        assert!(
+            !folder.root().exists(),
+            "a run that makes no project leaves nothing"
+        );
         make(&folder);
         journal.event(&Event::StepFinished {
             step: Step::service("broker"),
@@ -194,7 +197,7 @@ mod tests {
         folder.remove().expect("it is removed");
         journal.event(&note("it is gone"));
         journal.end(ExitCode::Ok);
-        assert!(!folder.exists());
+        assert!(!folder.root().exists());
     }
 
     #[test]

@@ -146,7 +146,11 @@ impl Diagnose for ScenarioError {
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],
             Self::TimedOut { .. } => {
-                vec!["see `osqdemo ps` and `osqdemo logs`, or wait longer with `--timeout`".to_owned()]
+                vec![
+                    "see `osqdemo ps` and `osqdemo logs`; `osqdemo up` names streams whose queries do not run; \
+                     `--timeout` waits longer"
+                        .to_owned(),
+                ]
             }
             _ => Vec::new(),
         }
@@ -215,7 +219,7 @@ mod tests {
         ");
         insta::assert_snapshot!(show(ScenarioError::TimedOut { before: "the joined rows arrived".to_owned(), after: Duration::from_secs(60), stuck: "the last stage that produced something is `topic`; `stream` did not come".to_owned(), trouble: Vec::new() }), @r"
         1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come
-        hint: see `osqdemo ps` and `osqdemo logs`, or wait longer with `--timeout`
+        hint: see `osqdemo ps` and `osqdemo logs`; `osqdemo up` names streams whose queries do not run; `--timeout` waits longer
         exit 21
         ");
         insta::assert_snapshot!(show(ScenarioError::ReportForm { text: "xml=x".to_owned() }), @r"

@@ -83,7 +83,10 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
         .into_iter()
         .map(|(name, definition)| definition.into_service(name))
         .collect();
-    let stack = Stack { services };
+    let stack = Stack {
+        services,
+        left_out: Vec::new(),
+    };
     check_dependencies(file, &stack)?;
     check_volumes(file, &stack, &volumes)?;
     Ok(stack)
@@ -526,6 +529,20 @@ mod tests {
             let image = container.image.fill(&|_| None);
             let tag = image.rsplit_once(':').map(|(_, tag)| tag);
             assert_eq!(tag, Some(env!("CARGO_PKG_VERSION")), "{image}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_embedded_confluent_stack_reports_to_its_vendor() {
+        let stack = Stack::confluent().expect("the embedded stack");
+        for name in ["broker", "ksqldb-server", "control-center"] {
+            let container = stack.service(name).and_then(|service| service.container.as_ref());
+            let environment = &container.expect("a container").environment;
+            let reports = environment
+                .iter()
+                .find(|(name, _)| name.ends_with("CONFLUENT_SUPPORT_METRICS_ENABLE"));
+            let (_, value) = reports.unwrap_or_else(|| panic!("{name} reports"));
+            assert_eq!(value.fill(&|_| None), "false", "{name}");
         }
     }
 

@@ -5,6 +5,7 @@ pub mod container;
 mod heap;
 pub mod project;
 mod template;
+mod without;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use compose::StackError;
 pub use container::{Container, ImageRef, InitProcess, Recipe, VolumeMount};
 pub use heap::Heap;
 pub use template::Template;
+pub use without::WithoutError;
 
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub struct Endpoints {
 pub struct Stack {
     /// The services in the order of the file, which is the order they are shown in.
     pub services: Vec<Service>,
+    /// The services of the file that the user left out.
+    pub left_out: Vec<Service>,
 }
 
 /// One service of a stack.

@@ -156,8 +156,13 @@ impl ProjectFolder {
     }
 
     /// Whether the folder is there.
-    pub fn exists(&self) -> bool {
-        self.root.is_dir()
+    ///
+    /// # Errors
+    /// When it cannot be told, as of a folder inside one that belongs to somebody else.
+    pub fn exists(&self) -> Result<bool, StateError> {
+        self.root
+            .try_exists()
+            .map_err(|error| StateError::io("read", &self.root, error))
     }
 
     /// Makes the folder; only its owner may enter it.
@@ -281,7 +286,7 @@ impl ProjectFolder {
     /// # Errors
     /// When something cannot be removed, or the folder is not a project's.
     pub fn remove(&self) -> Result<(), StateError> {
-        if !self.exists() {
+        if !self.exists()? {
             return Ok(());
         }
         self.check_is_ours()?;

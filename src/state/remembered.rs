@@ -1,6 +1,6 @@
 //! What a project remembers between runs: the choices that a later `up` without flags must not lose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -21,9 +21,15 @@ pub struct Remembered {
     /// The stack file of the user's that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack_file: Option<StackFile>,
-    /// The ports that were chosen.
+    /// The services that are left out of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<ServiceName>,
+    /// The ports that the user asked for.
     #[serde(default)]
     pub ports: BTreeMap<ServiceName, u16>,
+    /// The ports that were picked for other services: they make way when they are taken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub picked_ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
     /// The checksum of osquery's package.

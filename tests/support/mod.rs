@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,16 @@ impl World {
         self.home().join("osqdemo")
     }
 
+    /// A stack file: stack `lite` with these usual ports of the broker and of ksqlDB.
+    pub(crate) fn stack_file(&self, broker: u16, ksqldb: u16) -> String {
+        let path = self.home().join("stack.yaml");
+        let text = include_str!("../../compose/lite.yaml")
+            .replace("BROKER_PORT:-9092", &format!("BROKER_PORT:-{broker}"))
+            .replace("KSQLDB_PORT:-8088", &format!("KSQLDB_PORT:-{ksqldb}"));
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    }
+
     /// The binary with these arguments, on this state folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_osqdemo"));
@@ -48,6 +59,9 @@ impl World {
             .env("OSQDEMO_HOME", self.home())
             .env_remove("OSQDEMO_PROJECT")
             .env_remove("OSQDEMO_ENGINE")
+            .env_remove("OSQDEMO_CONFIG")
+            .env_remove("OSQDEMO_REGISTRY")
+            .env_remove("OSQDEMO_IMAGES_LOCK")
             .env_remove("OSQDEMO_FAKE")
             .env_remove("RUST_LOG")
             .env_remove("COLUMNS")
@@ -59,6 +73,17 @@ impl World {
     /// Runs the binary and returns exit code, standard output and standard error as one text.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.shown(&self.output(arguments))
+    }
+
+    /// Runs the binary in a folder.
+    pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
+            .current_dir(folder)
+            .output()
+            .expect("it runs");
+        self.shown(&output)
+            .replace(&folder.display().to_string(), "[FOLDER]")
     }
 
     /// Runs the binary with a variable set.
@@ -107,6 +132,12 @@ impl World {
             (r"127\.0\.0\.1:\d+ *", "127.0.0.1:[PORT]"),
             (r"─{22,}", "──────────────────────"),
             (r"port changed from \d+ to", "port changed from [PORT] to"),
+            (r"port \d+ of", "port [PORT] of"),
+            (r"gets port \d+", "gets port [PORT]"),
+            (
+                r"`--port ([a-z-]+)=\d{4,5}` insists",
+                "`--port $1=[PORT]` insists",
+            ),
             (r"process \d+", "process [PID]"),
             (r"`kill \d+`", "`kill [PID]`"),
         ]
@@ -147,6 +178,19 @@ pub(crate) fn eventually(what: &str, limit: Duration, mut condition: impl FnMut(
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Somebody who listens, and where.
+pub(crate) fn a_listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    (listener, port)
+}
+
+/// Two ports that nobody has.
+pub(crate) fn two_free_ports() -> (u16, u16) {
+    let ((_first, one), (_second, other)) = (a_listener(), a_listener());
+    (one, other)
 }
 
 /// Sends a signal to a process.

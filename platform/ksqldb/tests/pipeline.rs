@@ -4,8 +4,11 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::producer::FutureRecord;
 use serde_json::{Value, json};
 use support::{Broker, Push, Server, next_record, produce, value_of};
+use tokio::task::JoinSet;
 
 const SOURCES: &str = "
     CREATE STREAM processes (name VARCHAR, hostIdentifier VARCHAR, unixTime BIGINT, action VARCHAR,
@@ -363,6 +366,63 @@ async fn a_push_query_ends_with_its_client_or_when_it_is_closed() {
         closed.line().await.as_deref(),
         Some("{\"finalMessage\":\"Query Completed\"}]")
     );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_are_added_are_read() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM grown (v INT) WITH (KAFKA_TOPIC='grown', VALUE_FORMAT='JSON', PARTITIONS=1);
+             CREATE STREAM seen AS SELECT v FROM grown;",
+        )
+        .await;
+    let admin: AdminClient<_> = broker.client().create().unwrap();
+    let more = NewPartitions::new("grown", 2);
+    admin
+        .create_partitions([&more], &AdminOptions::new())
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap();
+    let record = FutureRecord::<str, str>::to("grown")
+        .partition(1)
+        .payload("{\"v\": 7}");
+    broker.producer().send(record, support::DEADLINE).await.unwrap();
+    let reader = broker.reader("SEEN");
+    assert_eq!(value_of(&next_record(&reader).await), json!({"V": 7}));
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_is_room_for_a_hundred_push_queries_also_at_once() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    declare(&server).await;
+    let client = reqwest::Client::new();
+    let mut asked = JoinSet::new();
+    for _ in 0..110 {
+        let body = json!({"ksql": "SELECT * FROM processes EMIT CHANGES;"}).to_string();
+        asked.spawn(client.post(server.url("/query")).body(body).send());
+    }
+    let mut running = Vec::new();
+    let mut refused = 0;
+    while let Some(answer) = asked.join_next().await {
+        let answer = answer.unwrap().unwrap();
+        if answer.status().is_success() {
+            running.push(answer);
+        } else {
+            let error: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            assert_eq!(error["error_code"], 40003, "{error}");
+            refused += 1;
+        }
+    }
+    assert_eq!((running.len(), refused), (100, 10));
+    drop(running);
     server.stop().await;
     broker.stop().await;
 }

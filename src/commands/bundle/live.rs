@@ -14,6 +14,7 @@ use crate::commands::request::EngineKind;
 use crate::engine::docker::Connection;
 use crate::engine::{Engine, Follow, log_file};
 use crate::error::Result;
+use crate::events::SCHEMA_VERSION;
 use crate::kafka::list_topics;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::session::Session;
@@ -109,7 +110,11 @@ pub(super) async fn add_platform(bundle: &mut Bundle, project: &Project, observe
         json!(endpoints),
     );
     match within(KAFKA_LIMIT, list_topics(&endpoints.bootstrap_servers)).await {
-        Ok(topics) => bundle.add_json("topics.json", "the topics of the broker", json!(topics)),
+        Ok(topics) => bundle.add_json(
+            "topics.json",
+            "the topics of the broker",
+            json!({ "schema_version": SCHEMA_VERSION, "topics": topics }),
+        ),
         Err(reason) => bundle.miss("topics.json", &reason),
     }
     match Client::new(&endpoints.ksqldb_url) {

@@ -1,5 +1,6 @@
 //! The pieces of a bundle that are there whether the stack runs or not: versions, files, checks, the plan.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::project::Project;
-use crate::commands::request::{EngineKind, Request};
+use crate::commands::request::{EngineKind, PortsRequest, Request};
 use crate::commands::{Context, doctor};
 use crate::engine::docker::Connection;
 use crate::error::Result;
@@ -62,6 +63,10 @@ pub(super) fn add_files(bundle: &mut Bundle, context: &Context) {
         "what the supervisor wrote about itself and its services",
         &folder.services_file(),
     );
+    match &context.settings.file {
+        Some(file) => add_file(bundle, "osqdemo.toml", "the settings file", &file.path),
+        None => bundle.miss("osqdemo.toml", "there is none"),
+    }
     add_file(
         bundle,
         "events.jsonl",
@@ -84,7 +89,7 @@ pub(super) fn add_lock(bundle: &mut Bundle, path: &Path) {
 pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
     let checks = Box::pin(async {
         let observed = project.engine.observe().await;
-        doctor::checks(project, project.kind, &project.remembered, observed).await
+        doctor::checks(project, project.kind, &BTreeMap::new(), observed).await
     });
     match within(PIECE_LIMIT, checks).await {
         Ok(checks) => bundle.add_json(
@@ -99,9 +104,17 @@ pub(super) async fn add_checks(bundle: &mut Bundle, project: &Project) {
 /// What `osqdemo up` would do now.
 pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
     let plan = Box::pin(async {
-        let wanted = project.wanted(&Request::default()).await?;
+        let request = Request {
+            ports: PortsRequest::Choose(BTreeMap::new()),
+            ..Request::default()
+        };
+        let wanted = project.wanted(&request).await?;
         let observed = wanted.engine.observe().await?;
-        Result::Ok(Plan::make(&wanted.desired, &observed))
+        Result::Ok(Plan::make_without(
+            &project.stack.left_out,
+            &wanted.desired,
+            &observed,
+        ))
     });
     let what = "what `osqdemo up` would do now, and why";
     match within(PIECE_LIMIT, plan).await {

@@ -1,8 +1,9 @@
 //! What `doctor` and `down` want to know of a daemon, beyond one project.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use bollard::models::{ContainerSummary, PortSummaryTypeEnum};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
 };
@@ -54,7 +55,29 @@ pub struct Leftover {
     pub home: PathBuf,
 }
 
+/// A container that publishes a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    /// Its name.
+    pub container: String,
+    /// The Compose project it belongs to.
+    pub compose_project: Option<String>,
+    /// The project of ours it belongs to.
+    pub owner: Option<Leftover>,
+}
+
 impl Connection {
+    /// The ports of the loopback address that containers publish, and which container each.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn published(&self) -> Result<BTreeMap<u16, Publisher>, DockerError> {
+        let running = ListContainersOptionsBuilder::default().build();
+        let request = self.docker.list_containers(Some(running));
+        let containers = self.answer("list", "the containers", request).await?;
+        Ok(containers.into_iter().flat_map(published).collect())
+    }
+
     /// What the daemon says of itself.
     ///
     /// # Errors
@@ -135,12 +158,72 @@ impl Connection {
             .map(|labels| (labels, 1))
             .chain(others.map(|labels| (labels, 0)))
         {
-            let project = labels.get(labels::PROJECT).and_then(|name| name.parse().ok());
-            if let Some((project, home)) = project.zip(labels.get(labels::HOME)) {
-                let home = PathBuf::from(home);
-                *projects.entry(Leftover { project, home }).or_insert(0) += count;
+            if let Some(owner) = owner(&labels) {
+                *projects.entry(owner).or_insert(0) += count;
             }
         }
         Ok(projects)
+    }
+}
+
+/// The project of ours that something with these labels belongs to.
+fn owner(labels: &HashMap<String, String>) -> Option<Leftover> {
+    Some(Leftover {
+        project: labels.get(labels::PROJECT)?.parse().ok()?,
+        home: PathBuf::from(labels.get(labels::HOME)?),
+    })
+}
+
+fn published(container: ContainerSummary) -> Vec<(u16, Publisher)> {
+    let labels = container.labels.unwrap_or_default();
+    let names = container.names.unwrap_or_default();
+    let publisher = Publisher {
+        container: names
+            .first()
+            .map(|name| name.trim_start_matches('/').to_owned())
+            .or(container.id)
+            .unwrap_or_default(),
+        compose_project: labels.get(labels::COMPOSE_PROJECT).cloned(),
+        owner: owner(&labels),
+    };
+    let is_loopback = |ip: &str| matches!(ip, "127.0.0.1" | "0.0.0.0" | "::" | "");
+    container
+        .ports
+        .into_iter()
+        .flatten()
+        .filter(|port| port.typ != Some(PortSummaryTypeEnum::UDP))
+        .filter(|port| is_loopback(port.ip.as_deref().unwrap_or_default()))
+        .filter_map(|port| Some((port.public_port?, publisher.clone())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn published_ports_are_those_of_the_loopback_address() {
+        let summary = json!({
+            "Id": "1",
+            "Names": ["/shop-kafka-1"],
+            "Labels": { "com.docker.compose.project": "shop" },
+            "Ports": [
+                { "IP": "0.0.0.0", "PrivatePort": 9092, "PublicPort": 9092, "Type": "tcp" },
+                { "IP": "127.0.0.1", "PrivatePort": 9093, "PublicPort": 19093, "Type": "tcp" },
+                { "IP": "192.0.2.1", "PrivatePort": 9094, "PublicPort": 9094, "Type": "tcp" },
+                { "IP": "0.0.0.0", "PrivatePort": 9095, "PublicPort": 9095, "Type": "udp" },
+                { "PrivatePort": 9096, "Type": "tcp" },
+            ],
+        });
+        let summary: ContainerSummary = serde_json::from_value(summary).expect("a summary");
+        let published = published(summary);
+        let ports: Vec<u16> = published.iter().map(|(port, _)| *port).collect();
+        assert_eq!(ports, [9092, 19093]);
+        let (_, publisher) = published.first().expect("one");
+        assert_eq!(publisher.container, "shop-kafka-1");
+        assert_eq!(publisher.compose_project.as_deref(), Some("shop"));
+        assert_eq!(publisher.owner, None);
     }
 }

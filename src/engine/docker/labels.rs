@@ -27,6 +27,9 @@ pub(super) const DEPENDS_ON: &str = "io.osqdemo.depends-on";
 /// Identifies the content of an image that was made by us.
 pub(super) const CONTENT: &str = "io.osqdemo.content";
 
+/// The project of something, in Compose's words.
+pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+
 /// The name of the one network of a project, in Compose's words.
 const NETWORK: &str = "default";
 
@@ -81,7 +84,7 @@ pub(super) fn of_container(owner: &Owner, spec: &ServiceSpec) -> HashMap<String,
         (SERVICE, spec.name.as_str()),
         (CONFIG_HASH, &spec.config_hash),
         (DEPENDS_ON, &depends_on.join(",")),
-        ("com.docker.compose.project", owner.project.as_str()),
+        (COMPOSE_PROJECT, owner.project.as_str()),
         ("com.docker.compose.service", spec.name.as_str()),
         ("com.docker.compose.config-hash", &spec.config_hash),
         ("com.docker.compose.container-number", "1"),
@@ -94,7 +97,7 @@ pub(super) fn of_network(owner: &Owner) -> HashMap<String, String> {
     labels([
         (PROJECT, owner.project.as_str()),
         (HOME, &owner.home),
-        ("com.docker.compose.project", owner.project.as_str()),
+        (COMPOSE_PROJECT, owner.project.as_str()),
         ("com.docker.compose.network", NETWORK),
     ])
 }
@@ -104,7 +107,7 @@ pub(super) fn of_volume(owner: &Owner, name: &str) -> HashMap<String, String> {
     labels([
         (PROJECT, owner.project.as_str()),
         (HOME, &owner.home),
-        ("com.docker.compose.project", owner.project.as_str()),
+        (COMPOSE_PROJECT, owner.project.as_str()),
         ("com.docker.compose.volume", name),
     ])
 }

@@ -154,7 +154,7 @@ pub(super) async fn keep(
         return Ok(());
     };
     log_file::cut_to_end(&mut text, LARGEST_KEPT);
-    if text.is_empty() || !folder.exists() {
+    if text.is_empty() || !folder.exists()? {
         return Ok(());
     }
     let path = folder.log_file(&ServiceName::new(service));

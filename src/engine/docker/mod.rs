@@ -38,7 +38,7 @@ pub use archive::ArchiveError;
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Support};
+pub use facts::{DaemonFacts, Leftover, Publisher, Support};
 pub use registry::{LocalImage, Provided, PullNews, PullSettings, USUAL_SILENCE};
 
 /// How often to ask the daemon what became of a service that is starting.

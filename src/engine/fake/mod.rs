@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,9 @@ const VARIABLE: &str = "OSQDEMO_FAKE";
 /// How often to look: it costs next to nothing.
 const PACE: Duration = Duration::from_millis(20);
 
+/// What took the port of a service.
+static THIEF: OnceLock<TcpListener> = OnceLock::new();
+
 /// The fake engine of one project.
 pub struct FakeEngine {
     folder: ProjectFolder,
@@ -43,6 +48,8 @@ pub enum Behaviour {
     Sound,
     /// It cannot be started.
     StartFails,
+    /// Somebody takes its port before it listens, once.
+    LosesPort,
     /// It starts and ends.
     Exits,
     /// It starts and never becomes healthy.
@@ -91,6 +98,7 @@ impl FakeEngine {
             .find(|(name, _)| *name == service.as_str())
             .map_or(Behaviour::Sound, |(_, behaviour)| match behaviour {
                 "start-fails" => Behaviour::StartFails,
+                "loses-port" => Behaviour::LosesPort,
                 "exits" => Behaviour::Exits,
                 "never-healthy" => Behaviour::NeverHealthy,
                 _ => Behaviour::Sound,
@@ -126,7 +134,13 @@ impl FakeEngine {
 
     async fn start_service(&self, spec: &ServiceSpec) -> Result<()> {
         let behaviour = Self::behaviour(&spec.name);
-        if behaviour == Behaviour::StartFails {
+        let is_robbed = behaviour == Behaviour::LosesPort
+            && THIEF.get().is_none()
+            && spec
+                .port
+                .and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok())
+                .is_some_and(|listener| THIEF.set(listener).is_ok());
+        if is_robbed || behaviour == Behaviour::StartFails {
             return Err(FakeError::Start {
                 service: spec.name.clone(),
             }

@@ -394,7 +394,7 @@ impl NativeEngine {
             }
             Some((Liveness::Lost, records)) => self.end_leftovers(&records).await?,
         }
-        if self.folder.exists() {
+        if self.folder.exists()? {
             self.folder.remove_run_files()?;
         }
         Ok(())

@@ -69,10 +69,12 @@ pub(super) fn look_after(supervisor: &Arc<Supervisor>, process: ServiceProcess) 
     supervisor.services().insert(service, supervised);
     supervisor.write_records_or_warn();
     let supervisor = Arc::clone(supervisor);
-    // Not joined by handle: `gone` tells when it is over, and the supervisor waits for that before it ends.
+    // Not joined by handle: `gone` tells when it is over, however it ends, and the supervisor waits for that
+    // before it ends.
+    let gone = gone.drop_guard();
     tokio::spawn(async move {
+        let _gone = gone;
         run(&supervisor, &process, running, &stop).await;
-        gone.cancel();
     });
     Ok(())
 }

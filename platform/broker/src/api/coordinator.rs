@@ -21,11 +21,12 @@ pub(crate) async fn handle(
         let host = StrBytes::from_string(session.advertised.host.clone());
         (NO_ERROR, NODE_ID, host, i32::from(session.advertised.port))
     } else {
-        let code = ResponseError::InvalidRequest.code();
+        tracing::warn!("a client asks for transactions, which this broker does not have");
+        // The refusal that clients take as final; others they retry, some for ever.
+        let code = ResponseError::TransactionalIdAuthorizationFailed.code();
         (code, BrokerId(-1), StrBytes::new(), -1)
     };
-    let message =
-        (code != NO_ERROR).then(|| StrBytes::from_static_str("only groups have a coordinator here"));
+    let message = (code != NO_ERROR).then(|| StrBytes::from_static_str("this broker has no transactions"));
     if call.version < BATCHED_SINCE {
         return FindCoordinatorResponse::default()
             .with_error_code(code)

@@ -233,7 +233,8 @@ async fn respond<Q: Request>(
     let request = Q::decode(&mut body, version).map_err(|error| FrameError::Malformed {
         key: incoming.key,
         version,
-        reason: error.to_string(),
+        // Some of the decoder's texts end in a line break.
+        reason: error.to_string().trim_end().to_owned(),
     })?;
     match handle(request).await {
         Some(response) => encode::<Q>(incoming.correlation_id, version, &response).map(Some),

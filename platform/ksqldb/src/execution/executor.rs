@@ -501,7 +501,6 @@ fn values_record(
         )
     })?;
     let now = jiff::Timestamp::now().as_millisecond();
-    let record = plan::insert_values(source, insertion, now)
-        .map_err(|error| format!("Failed to insert values into '{}'. {error}", insertion.target))?;
+    let record = plan::insert_values(source, insertion, now).map_err(|error| error.to_string())?;
     Ok((source.topic.clone(), record))
 }

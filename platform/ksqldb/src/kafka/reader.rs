@@ -4,6 +4,7 @@
 //! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it:
 //! a record is handed out the moment it arrives.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -186,6 +187,15 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// How many partitions are read of each topic.
+    pub(crate) fn partitions(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut counts = BTreeMap::new();
+        for lane in &self.lanes {
+            *counts.entry(Arc::clone(&lane.topic)).or_default() += 1;
+        }
+        counts
     }
 
     /// How far each partition has been handed out.

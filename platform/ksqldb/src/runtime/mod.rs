@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::error::KafkaError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -84,6 +84,8 @@ pub(crate) struct Runtime {
     processing_log: Arc<ProcessingLog>,
     supervised: Mutex<BTreeMap<String, Supervised>>,
     listening: Mutex<BTreeMap<String, Listening>>,
+    /// The room there is for push queries.
+    places: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -113,6 +115,7 @@ impl Runtime {
             processing_log: Arc::new(processing_log),
             supervised: Mutex::default(),
             listening: Mutex::default(),
+            places: Arc::new(Semaphore::new(MOST_PUSH_QUERIES)),
             tasks,
             stop,
         }
@@ -206,11 +209,12 @@ impl Runtime {
         statement: String,
         reset: OffsetReset,
     ) -> Result<PushQuery, PushError> {
-        if self.listening().len() >= MOST_PUSH_QUERIES {
+        // Held from here on: queries that start at the same time count, too.
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(PushError::TooMany {
                 limit: MOST_PUSH_QUERIES,
             });
-        }
+        };
         let id = format!("transient_{alias}_{}", random_number());
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
@@ -235,6 +239,7 @@ impl Runtime {
         let ended = Ended {
             runtime: Arc::clone(self),
             id: id.clone(),
+            _place: place,
         };
         self.tasks.spawn(async move {
             let _ended = ended;
@@ -321,6 +326,7 @@ impl Runtime {
 struct Ended {
     runtime: Arc<Runtime>,
     id: String,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Drop for Ended {

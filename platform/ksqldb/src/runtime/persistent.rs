@@ -3,12 +3,13 @@
 //! At least once: a position is committed only after every record made from what lies before it was
 //! acknowledged, so a crash repeats records and loses none.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::positions::{self, PositionError};
@@ -30,6 +31,8 @@ const MOST_UNDER_WAY: usize = 10_000;
 const STOP_DEADLINE: Duration = Duration::from_millis(150);
 /// How long a failed query waits before it starts again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How often to look whether a topic that is read has got more partitions.
+const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(5);
 /// A query that ran so long before it failed is not one that fails at once.
 const HEALTHY_RUN: Duration = Duration::from_secs(30);
 
@@ -139,9 +142,12 @@ impl Worker {
             uncommitted: false,
             closing: None,
         };
+        let partitions = reader.partitions();
         let result = tokio::select! {
             result = processing.pump(&mut reader) => result,
             () = stop.cancelled() => Ok(()),
+            // The next attempt reads them, too.
+            () = self.more_partitions_than(&partitions) => Ok(()),
         };
         result?;
         let uncommitted = processing.uncommitted || processing.closing.is_some();
@@ -161,6 +167,25 @@ impl Worker {
                 .map_err(Failure::Commit)?;
         }
         Ok(())
+    }
+
+    /// Waits until a topic has more partitions than these.
+    async fn more_partitions_than(&self, read: &BTreeMap<Arc<str>, usize>) {
+        let mut look = interval_at(Instant::now() + LOOK_FOR_PARTITIONS, LOOK_FOR_PARTITIONS);
+        loop {
+            look.tick().await;
+            // A broker that is away has not made any.
+            let Ok(topics) = self.cluster.topics().await else {
+                continue;
+            };
+            for (topic, count) in read {
+                let now = topics.get(&**topic).map_or(0, Vec::len);
+                if now > *count {
+                    tracing::info!("query {}: `{topic}` has {now} partitions now", self.query.id);
+                    return;
+                }
+            }
+        }
     }
 
     async fn open(&self, group: &str) -> Result<Reader, Failure> {

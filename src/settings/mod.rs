@@ -1,15 +1,24 @@
-//! What the command line means: flag, else environment, else default, resolved once and without I/O beyond
-//! the environment. Commands see these values, never the strings that were typed.
+//! What the command line means. An option on it wins over the environment, that over the settings file, that over what
+//! the project remembers, and that over the default: the file is what the user wrote down on purpose, and what is
+//! remembered is only what was asked for last. Commands see these values, never the strings that were typed.
+
+mod file;
+pub mod key;
+mod output;
+mod schema;
 
 use std::env;
-use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::GlobalArgs;
+use crate::cli::{GlobalArgs, Typed};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::stack::project::{InvalidProjectName, ProjectName};
+
+pub use file::{FileError, SettingsFile, StackOrigin};
+pub use output::{Colour, Format, OutputSettings, Verbosity};
+pub use schema::schema_text;
 
 /// The settings of every verb.
 #[derive(Debug, Clone)]
@@ -20,52 +29,10 @@ pub struct Settings {
     pub home: PathBuf,
     /// How to talk to the user.
     pub output: OutputSettings,
-}
-
-/// How to talk to the user.
-#[derive(Debug, Clone, Copy)]
-pub struct OutputSettings {
-    /// Text or JSON lines.
-    pub format: Format,
-    /// How much to say.
-    pub verbosity: Verbosity,
-    /// Whether progress and errors may carry colours.
-    pub colour: Colour,
-    /// Whether data on standard output may carry colours.
-    pub data_colour: Colour,
-    /// Whether progress is shown on a terminal, where lines can change in place.
-    pub progress_on_terminal: bool,
-}
-
-/// The form of data and progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
-/// How much to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Errors only.
-    Quiet,
-    /// What happens.
-    Normal,
-    /// Why, too.
-    Verbose,
-    /// Everything.
-    Debug,
-}
-
-/// Whether to write colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Escape sequences.
-    Always,
-    /// Plain text.
-    Never,
+    /// What was typed, or stands in the environment.
+    pub typed: Typed,
+    /// The settings file, where there is one and the verb follows it.
+    pub file: Option<SettingsFile>,
 }
 
 /// What is wrong with a setting.
@@ -77,6 +44,12 @@ pub enum SettingsError {
     /// There is no place for the state.
     #[error("no folder for the state: none of `OSQDEMO_HOME`, `XDG_STATE_HOME` and `HOME` is set")]
     NoHome,
+    /// The state folder cannot be written down in the files that name it.
+    #[error("the folder of the state, `{}`, must be UTF-8 without control characters", home.display().to_string().escape_debug())]
+    UnusableHome {
+        /// The folder.
+        home: PathBuf,
+    },
     /// Not a duration.
     #[error("`{text}` is not a duration such as `500ms`, `30s`, `2m` or `1m30s`")]
     Duration {
@@ -98,11 +71,15 @@ impl Diagnose for SettingsError {
 }
 
 impl Settings {
-    /// Resolves the options of every verb.
+    /// Resolves the options of every verb, which were filled in from the file.
     ///
     /// # Errors
     /// When the project's name is not one, or no state folder can be found.
-    pub fn resolve(arguments: &GlobalArgs) -> Result<Self, SettingsError> {
+    pub fn resolve(
+        arguments: &GlobalArgs,
+        typed: Typed,
+        file: Option<SettingsFile>,
+    ) -> Result<Self, SettingsError> {
         Ok(Self {
             project: match &arguments.project {
                 Some(name) => name.parse()?,
@@ -110,37 +87,17 @@ impl Settings {
             },
             home: home()?,
             output: OutputSettings::resolve(arguments),
+            typed,
+            file,
         })
     }
-}
 
-impl OutputSettings {
-    /// Resolves how to talk to the user; needed before anything that can fail.
-    pub fn resolve(arguments: &GlobalArgs) -> Self {
-        let colour = |is_terminal: bool| {
-            let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            if is_terminal && wanted {
-                Colour::Always
-            } else {
-                Colour::Never
-            }
-        };
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self {
-            format: if arguments.json {
-                Format::Json
-            } else {
-                Format::Text
-            },
-            verbosity: match (arguments.quiet, arguments.verbose) {
-                (true, _) => Verbosity::Quiet,
-                (false, 0) => Verbosity::Normal,
-                (false, 1) => Verbosity::Verbose,
-                (false, _) => Verbosity::Debug,
-            },
-            colour: colour(stderr().is_terminal()),
-            data_colour: colour(stdout().is_terminal()),
-            progress_on_terminal: stderr().is_terminal() && !is_dumb,
+    /// Whether the stack is the one that the settings file is about.
+    pub fn stack_origin(&self) -> StackOrigin {
+        if self.typed.source("stack").is_some() || self.typed.source("stack-file").is_some() {
+            StackOrigin::ChosenOtherwise
+        } else {
+            StackOrigin::OfTheFile
         }
     }
 }
@@ -156,6 +113,15 @@ fn home() -> Result<PathBuf, SettingsError> {
         .or_else(|| variable("HOME").map(|folder| folder.join(".local/state/osqdemo")))
         .map(|folder| std::path::absolute(&folder).unwrap_or(folder))
         .ok_or(SettingsError::NoHome)
+        .and_then(usable_home)
+}
+
+/// Flag files and messages name the folder, a line each.
+fn usable_home(home: PathBuf) -> Result<PathBuf, SettingsError> {
+    match home.to_str() {
+        Some(text) if !text.contains(char::is_control) => Ok(home),
+        _ => Err(SettingsError::UnusableHome { home }),
+    }
 }
 
 /// Reads a duration: whole numbers with the units `ms`, `s`, `m`, `h`, such as `500ms`, `30s` or `1m30s`.
@@ -221,6 +187,23 @@ pub fn parse_size(text: &str) -> Result<u64, SettingsError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn homes() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let usable = |path: &[u8]| {
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            usable_home(path).map_err(|error| error.to_string())
+        };
+        assert!(usable("/a folder's 'ü' \"$x\"".as_bytes()).is_ok());
+        assert_eq!(
+            usable(b"/a\nb").expect_err("a line break"),
+            r"the folder of the state, `/a\nb`, must be UTF-8 without control characters"
+        );
+        assert!(usable(b"/a\xff").is_err());
+    }
 
     #[test]
     fn durations() {

@@ -1,0 +1,31 @@
+//! `osqdemo config`.
+
+use clap::{Args, Subcommand};
+
+use crate::cli::RunArgs;
+
+/// What to tell of the settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show the settings in force, and where each one comes from.
+    Show(Box<ConfigShowArgs>),
+    /// Print the JSON Schema of the settings file, for editors.
+    Schema,
+}
+
+/// `osqdemo config show`.
+#[derive(Debug, Args)]
+pub struct ConfigShowArgs {
+    /// As if this was typed.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// The size of the scenario's file.
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<String>,
+    /// The host that writes it.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// How long the scenario may take.
+    #[arg(long, value_name = "DURATION")]
+    pub scenario_timeout: Option<String>,
+}

@@ -1,0 +1,262 @@
+//! What the settings file says in place of what was neither typed nor stands in the environment. Ports and the services
+//! to leave out are not filled in here: what the file says of them is checked against the stack first.
+
+use crate::cli::{
+    BigfileArgs, Cli, Command, ConfigCommand, ImagesCommand, OsqueryArgs, PullArgs, RunArgs, ScenarioCommand,
+    StackArgs, TargetArgs, Typed,
+};
+use crate::settings::SettingsFile;
+
+/// The file, and what is not to be filled in.
+struct Fill<'a> {
+    file: &'a SettingsFile,
+    typed: &'a Typed,
+}
+
+impl Command {
+    /// Whether the verb follows the settings file. The others must work whatever stands in the current folder.
+    pub fn follows_settings_file(&self) -> bool {
+        !matches!(
+            self,
+            Self::Serve(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+                | Self::Probe(_)
+                | Self::Supervise(_)
+                | Self::HostInit(_)
+                | Self::Config(ConfigCommand::Schema)
+        )
+    }
+}
+
+impl Cli {
+    /// Fills in what the settings file says.
+    pub fn fill(&mut self, file: &SettingsFile, typed: &Typed) {
+        let fill = Fill { file, typed };
+        fill.option("project", "project", &mut self.global.project);
+        match &mut self.command {
+            Command::Up(arguments) => fill.run(&mut arguments.run),
+            Command::Smoke(arguments) => {
+                fill.run(&mut arguments.run);
+                fill.text("scenario.size", "size", &mut arguments.size);
+                fill.text(
+                    "scenario.timeout",
+                    "scenario-timeout",
+                    &mut arguments.scenario_timeout,
+                );
+                fill.option("scenario.host", "host", &mut arguments.host);
+            }
+            Command::Doctor(arguments) => fill.target(&mut arguments.target),
+            Command::Build(arguments) => fill.osquery(&mut arguments.osquery),
+            Command::Images(arguments) => {
+                fill.stack(&mut arguments.stack);
+                if let Some(
+                    ImagesCommand::List(pull) | ImagesCommand::Pull(pull) | ImagesCommand::Lock(pull),
+                ) = &mut arguments.command
+                {
+                    fill.pull(pull);
+                }
+            }
+            Command::Scenario(ScenarioCommand::Bigfile(arguments)) => fill.bigfile(arguments),
+            Command::Config(ConfigCommand::Show(arguments)) => fill.stack(&mut arguments.run.target.stack),
+            _ => {}
+        }
+    }
+}
+
+impl Fill<'_> {
+    fn run(&self, arguments: &mut RunArgs) {
+        self.target(&mut arguments.target);
+        self.pull(&mut arguments.pull);
+        self.osquery(&mut arguments.osquery);
+        self.option("timeout", "timeout", &mut arguments.timeout);
+    }
+
+    fn target(&self, arguments: &mut TargetArgs) {
+        self.stack(&mut arguments.stack);
+        self.option("engine", "engine", &mut arguments.engine);
+    }
+
+    /// The two say one thing: whichever is given, the file says nothing.
+    fn stack(&self, arguments: &mut StackArgs) {
+        if arguments.stack.is_none() && arguments.stack_file.is_none() {
+            self.option("stack", "stack", &mut arguments.stack);
+            self.option("stack-file", "stack-file", &mut arguments.stack_file);
+        }
+    }
+
+    fn pull(&self, arguments: &mut PullArgs) {
+        self.text("images.pull", "pull", &mut arguments.policy);
+        self.option("images.registry", "registry", &mut arguments.registry);
+        self.text("images.pull-silence", "pull-silence", &mut arguments.pull_silence);
+        self.option("images.lock-file", "lock-file", &mut arguments.lock_file);
+    }
+
+    fn osquery(&self, arguments: &mut OsqueryArgs) {
+        self.option("osqueryd", "osqueryd", &mut arguments.osqueryd);
+        self.option("osquery-sha256", "osquery-sha256", &mut arguments.osquery_sha256);
+    }
+
+    fn bigfile(&self, arguments: &mut BigfileArgs) {
+        self.text("scenario.size", "size", &mut arguments.size);
+        self.option("scenario.host", "host", &mut arguments.host);
+        self.text("scenario.timeout", "timeout", &mut arguments.timeout);
+    }
+
+    fn option<T: From<String>>(&self, key: &str, option: &str, slot: &mut Option<T>) {
+        if self.typed.source(option).is_none()
+            && let Some(text) = self.file.text(key)
+        {
+            *slot = Some(T::from(text.to_owned()));
+        }
+    }
+
+    fn text(&self, key: &str, option: &str, slot: &mut String) {
+        if self.typed.source(option).is_none()
+            && let Some(text) = self.file.text(key)
+        {
+            text.clone_into(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::key::{KEYS, Kind};
+
+    const FILE: &str = "
+project = \"mine\"
+engine = \"docker\"
+stack = \"confluent\"
+timeout = \"5m\"
+osqueryd = \"builtin\"
+osquery-sha256 = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"
+
+[images]
+pull = \"never\"
+registry = \"mirror.example.org\"
+pull-silence = \"7s\"
+lock-file = \"/demo/images.lock\"
+
+[scenario]
+size = \"64M\"
+host = \"host1\"
+timeout = \"3m\"
+";
+
+    /// The same, typed.
+    const RUN: &str = "--project mine --engine docker --stack confluent --timeout 5m --osqueryd builtin --osquery-sha256 \
+        0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef --pull never --registry mirror.example.org \
+        --pull-silence 7s --lock-file /demo/images.lock";
+
+    fn file(text: &str) -> SettingsFile {
+        SettingsFile::parse(Path::new("/demo/osqdemo.toml"), text).expect("a right file")
+    }
+
+    fn typed(line: &str) -> (Cli, Typed) {
+        let words = line.split_whitespace();
+        Cli::read_from(std::iter::once("osqdemo").chain(words)).expect("a right line")
+    }
+
+    fn filled(line: &str, text: &str) -> String {
+        let (mut cli, typed) = typed(line);
+        cli.fill(&file(text), &typed);
+        format!("{cli:?}")
+    }
+
+    #[test]
+    fn a_file_means_what_the_options_mean() {
+        let pull =
+            "--pull never --registry mirror.example.org --pull-silence 7s --lock-file /demo/images.lock";
+        let checksum = "0123456789abcdef".repeat(4);
+        for (verb, options) in [
+            ("up", RUN.to_owned()),
+            (
+                "smoke",
+                format!("{RUN} --size 64M --host host1 --scenario-timeout 3m"),
+            ),
+            (
+                "doctor",
+                "--project mine --stack confluent --engine docker".to_owned(),
+            ),
+            (
+                "build",
+                format!("--project mine --osqueryd builtin --osquery-sha256 {checksum}"),
+            ),
+            ("images pull", format!("--project mine --stack confluent {pull}")),
+            ("images lock", format!("--project mine --stack confluent {pull}")),
+            (
+                "scenario bigfile",
+                "--project mine --size 64M --host host1 --timeout 3m".to_owned(),
+            ),
+            ("ps", "--project mine".to_owned()),
+            ("wait", "--project mine".to_owned()),
+        ] {
+            let (cli, _) = typed(&format!("{verb} {options}"));
+            assert_eq!(filled(verb, FILE), format!("{cli:?}"), "{verb}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_wins() {
+        let options = "--project p --engine native --stack lite --timeout 1s --osqueryd auto --osquery-sha256 a --pull \
+            missing --registry r.org --pull-silence 2m --lock-file l --size 1G --scenario-timeout 120s --host host2";
+        let line = format!("smoke {options}");
+        let (cli, _) = typed(&line);
+        assert_eq!(
+            filled(&line, FILE),
+            format!("{cli:?}"),
+            "also where it is the default"
+        );
+    }
+
+    #[test]
+    fn a_stack_in_place_of_another_is_one_choice() {
+        let with_file = "stack-file = \"mine.yaml\"";
+        let (cli, _) = typed("up --stack lite");
+        assert_eq!(filled("up --stack lite", with_file), format!("{cli:?}"));
+        let (cli, _) = typed("up --stack-file x.yaml");
+        assert_eq!(filled("up --stack-file x.yaml", FILE_STACK), format!("{cli:?}"));
+        let (cli, _) = typed("up --stack-file /demo/mine.yaml");
+        assert_eq!(filled("up", with_file), format!("{cli:?}"));
+    }
+
+    const FILE_STACK: &str = "stack = \"confluent\"";
+
+    #[test]
+    fn every_setting_has_its_option() {
+        use clap::CommandFactory;
+        let command = Cli::command();
+        let show = command
+            .find_subcommand("config")
+            .and_then(|config| config.find_subcommand("show"))
+            .expect("the verb");
+        let has = |option: &str| {
+            show.get_arguments()
+                .chain(command.get_arguments())
+                .any(|argument| argument.get_long() == Some(option))
+        };
+        for key in KEYS {
+            assert!(key.kind == Kind::Ports || has(key.option), "{}", key.path());
+        }
+    }
+
+    #[test]
+    fn verbs_that_must_work_anywhere_follow_no_file() {
+        for line in [
+            "completions bash",
+            "serve broker --data-dir d",
+            "config schema",
+            "man d",
+            "supervise",
+        ] {
+            assert!(!typed(line).0.command.follows_settings_file(), "{line}");
+        }
+        for line in ["up", "down", "config show"] {
+            assert!(typed(line).0.command.follows_settings_file(), "{line}");
+        }
+    }
+}

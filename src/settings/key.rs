@@ -1,0 +1,279 @@
+//! The settings that a settings file can have: one table that the parser, the JSON Schema and `osqdemo config show`
+//! follow. A key is called as the long option that means the same.
+
+use crate::images::RegistryPrefix;
+use crate::near_names::near_names;
+use crate::settings::{parse_duration, parse_size};
+use crate::stack::project::ProjectName;
+
+/// A setting of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The table that it stands in; none at the top.
+    pub table: Option<&'static str>,
+    /// Its name there.
+    pub name: &'static str,
+    /// What it can be.
+    pub kind: Kind,
+    /// The long option of `osqdemo config show` that means the same.
+    pub option: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// What is taken without it; empty where that is nothing, or depends on the stack.
+    pub default: &'static str,
+}
+
+/// What a setting can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The name of a project.
+    Project,
+    /// One of a few words.
+    OneOf(&'static [&'static str]),
+    /// A duration.
+    Duration,
+    /// A size of at least one byte.
+    Size,
+    /// A file; relative to the settings file.
+    File,
+    /// `auto`, `builtin`, or a file.
+    Osqueryd,
+    /// A SHA-256 checksum.
+    Checksum,
+    /// A registry, perhaps with a path in it.
+    Registry,
+    /// A service.
+    Service,
+    /// Several services.
+    Services,
+    /// A table from services to ports.
+    Ports,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+    Key {
+        table: None,
+        name,
+        kind,
+        option: name,
+        about,
+        default,
+    }
+}
+
+const fn in_table(table: &'static str, key: Key) -> Key {
+    Key {
+        table: Some(table),
+        ..key
+    }
+}
+
+/// Every setting, in the order they are shown in.
+pub const KEYS: &[Key] = &[
+    key(
+        "project",
+        Kind::Project,
+        "osqdemo",
+        "The project to work on; several can run side by side.",
+    ),
+    key(
+        "engine",
+        Kind::OneOf(&["native", "docker"]),
+        "",
+        "Where the services run: as processes on this machine, or as containers.",
+    ),
+    key(
+        "stack",
+        Kind::OneOf(&["lite", "confluent"]),
+        "lite",
+        "Which services: those built from osqdemo's repository, or the real platform.",
+    ),
+    key(
+        "stack-file",
+        Kind::File,
+        "",
+        "A stack of your own: a Compose file, relative to this file.",
+    ),
+    key(
+        "without",
+        Kind::Services,
+        "",
+        "The services to leave out, such as control-center.",
+    ),
+    key(
+        "timeout",
+        Kind::Duration,
+        "",
+        "How long all services together may take to become healthy.",
+    ),
+    key(
+        "osqueryd",
+        Kind::Osqueryd,
+        "auto",
+        "Which osqueryd the hosts run: auto, osquery, builtin, or a file, relative to this file.",
+    ),
+    key(
+        "osquery-sha256",
+        Kind::Checksum,
+        "",
+        "The SHA-256 checksum that osquery's package must have.",
+    ),
+    key(
+        "ports",
+        Kind::Ports,
+        "",
+        "The published port of each service; 0 picks a free one.",
+    ),
+    in_table(
+        "images",
+        key(
+            "pull",
+            Kind::OneOf(&["never", "missing", "always"]),
+            "missing",
+            "When images are pulled.",
+        ),
+    ),
+    in_table(
+        "images",
+        key(
+            "registry",
+            Kind::Registry,
+            "",
+            "Pull from this registry instead: a mirror, or one inside your network.",
+        ),
+    ),
+    in_table(
+        "images",
+        key(
+            "pull-silence",
+            Kind::Duration,
+            "2m",
+            "How long a registry may be silent during a pull.",
+        ),
+    ),
+    in_table(
+        "images",
+        key(
+            "lock-file",
+            Kind::File,
+            "",
+            "The lock file of the images, relative to this file.",
+        ),
+    ),
+    in_table(
+        "scenario",
+        key("size", Kind::Size, "1G", "The size of the scenario's file."),
+    ),
+    in_table(
+        "scenario",
+        key(
+            "host",
+            Kind::Service,
+            "host2",
+            "The host that writes the scenario's file.",
+        ),
+    ),
+    in_table(
+        "scenario",
+        Key {
+            option: "scenario-timeout",
+            ..key(
+                "timeout",
+                Kind::Duration,
+                "60s, and 120s of `osqdemo smoke`",
+                "How long the scenario may take.",
+            )
+        },
+    ),
+];
+
+impl Key {
+    /// The name with its table, such as `images.pull`.
+    pub fn path(&self) -> String {
+        match self.table {
+            Some(table) => format!("{table}.{}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    /// The setting of that name in that table.
+    pub(super) fn find(table: Option<&str>, name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.table == table && key.name == name)
+    }
+}
+
+impl Kind {
+    /// What it takes, for messages.
+    pub(super) fn takes(self) -> String {
+        match self {
+            Self::Project => "the name of a project".to_owned(),
+            Self::OneOf(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                format!("one of {}", words.join(", "))
+            }
+            Self::Duration => "a string with a duration, such as \"30s\" or \"2m\"".to_owned(),
+            Self::Size => "a string with a size, such as \"64M\" or \"1G\"".to_owned(),
+            Self::File => "the path of a file".to_owned(),
+            Self::Osqueryd => "`auto`, `builtin`, or the path of a file".to_owned(),
+            Self::Checksum => "a SHA-256 checksum: 64 hexadecimal digits".to_owned(),
+            Self::Registry => "a registry, such as \"mirror.example.org\"".to_owned(),
+            Self::Service => "the name of a service".to_owned(),
+            Self::Services => "an array of services, such as [\"control-center\"]".to_owned(),
+            Self::Ports => "a table of services and their ports".to_owned(),
+        }
+    }
+
+    /// Whether a text is one, and if not, why.
+    pub(super) fn check(self, text: &str) -> Result<(), String> {
+        let otherwise = |is_right: bool| {
+            if is_right {
+                Ok(())
+            } else {
+                Err(format!("`{text}` is not {}", self.takes()))
+            }
+        };
+        match self {
+            Self::Project => text
+                .parse::<ProjectName>()
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string()),
+            Self::Size => match parse_size(text) {
+                Ok(0) => Err("a file of no bytes proves nothing".to_owned()),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+            Self::Registry => text
+                .parse::<RegistryPrefix>()
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Self::OneOf(words) => otherwise(words.contains(&text)),
+            Self::Checksum => {
+                otherwise(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            }
+            Self::File | Self::Osqueryd | Self::Service => otherwise(!text.is_empty()),
+            Self::Services | Self::Ports => otherwise(false),
+        }
+    }
+
+    /// What a text that is not one may have meant.
+    pub(super) fn hints(self, text: &str) -> Vec<String> {
+        let Self::OneOf(words) = self else {
+            return Vec::new();
+        };
+        let near: Vec<String> = near_names(text, words.iter().copied())
+            .iter()
+            .map(|word| format!("did you mean `{word}`?"))
+            .collect();
+        near.into_iter().take(1).collect()
+    }
+
+    /// Whether a text stands for a file, and is relative to the settings file.
+    pub(super) fn is_file(self, text: &str) -> bool {
+        match self {
+            Self::File => true,
+            Self::Osqueryd => !["auto", "osquery", "builtin"].contains(&text),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The settings file and services that are left out, driven as a user drives them, on the fake engine.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use support::World;
+
+/// A folder with a settings file.
+fn folder(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("osqdemo.toml"), text).expect("a file");
+    folder
+}
+
+/// Each service with its state.
+fn states(world: &World, project: &str) -> Vec<String> {
+    let output = world.output(&["--json", "--project", project, "ps"]);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let services = document["services"].as_array().expect("services").iter();
+    services
+        .map(|entry| {
+            let text = |field: &str| entry[field].as_str().expect("a text").to_owned();
+            format!("{} {}", text("service"), text("detail"))
+        })
+        .collect()
+}
+
+const UP: [&str; 3] = ["up", "--engine", "fake"];
+
+/// Free ports, so that a stack that runs on this machine is not in the way.
+const PORTS: &str = "[ports]\nbroker = 0\nksqldb-server = 0\n";
+
+#[test]
+fn the_layers_in_their_order() {
+    let world = World::new();
+    let folder = folder(
+        "engine = \"docker\"\ntimeout = \"5m\"\nosqueryd = \"bin/osqueryd\"\n\n[ports]\nbroker = 19092\n",
+    );
+    world.run(&[
+        "up",
+        "--engine",
+        "fake",
+        "--osqueryd",
+        "builtin",
+        "--port",
+        "broker=0",
+        "--port",
+        "ksqldb-server=18088",
+    ]);
+    world.run(&["down"]);
+    assert_snapshot!(world.run_in(folder.path(), &["config", "show", "--timeout", "7s"]), @r"
+    exit code: 0
+    ----- stdout -----
+    SETTING              VALUE                             FROM
+    ───────────────────  ──────────────────────  ──────────
+    project              osqdemo                           default
+    engine               docker                            file
+    stack                lite                              default
+    without              -                                 default
+    timeout              7s                                flag
+    osqueryd             bin/osqueryd                      file
+    osquery-sha256       -                                 default
+    ports.broker         19092                             file
+    ports.ksqldb-server  18088                             remembered
+    images.pull          missing                           default
+    images.registry      -                                 default
+    images.pull-silence  2m                                default
+    images.lock-file     [HOME]/images.lock        default
+    scenario.size        1G                                default
+    scenario.host        host2                             default
+    scenario.timeout     60s, and 120s of `osqdemo smoke`  default
+    ----- stderr -----
+    settings file: `osqdemo.toml`
+    ");
+    let variable = ("OSQDEMO_ENGINE", "native");
+    let output = world
+        .command(&[
+            "--json",
+            "-q",
+            "config",
+            "show",
+            "--without",
+            "host1",
+            "--port",
+            "ksqldb-server=1",
+        ])
+        .env(variable.0, variable.1)
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["file"], "osqdemo.toml");
+    let of = |name: &str| {
+        let settings = document["settings"].as_array().expect("settings").clone();
+        let setting = settings
+            .into_iter()
+            .find(|setting| setting["setting"] == name)
+            .expect("it");
+        (setting["value"].clone(), setting["from"].clone())
+    };
+    assert_eq!(of("engine"), ("native".into(), "environment".into()));
+    assert_eq!(of("without"), ("host1".into(), "flag".into()));
+    assert_eq!(of("ports.ksqldb-server"), ("1".into(), "flag".into()));
+    assert_eq!(of("ports.broker"), ("19092".into(), "file".into()));
+    assert_eq!(of("scenario.host"), ("host2".into(), "default".into()));
+    assert_eq!(of("images.registry"), (Value::Null, "default".into()));
+}
+
+#[test]
+fn up_follows_the_file_and_remembers() {
+    let world = World::new();
+    let folder = folder(&format!("project = \"mine\"\nwithout = [\"host1\"]\n\n{PORTS}"));
+    assert_snapshot!(world.run_in(folder.path(), &UP), @r"
+    exit code: 0
+    ----- stdout -----
+    Kafka   127.0.0.1:[PORT]
+    ksqlDB  http://127.0.0.1:[PORT]
+    hosts   host2
+    ----- stderr -----
+    broker: starting (not running)
+    broker: healthy ([TIME])
+    host2: starting (not running)
+    host2: healthy ([TIME])
+    ksqldb-server: starting (not running)
+    ksqldb-server: healthy ([TIME])
+    up: 3 services are healthy ([TIME])
+    next: `osqdemo -p mine scenario bigfile`, or `osqdemo -p mine exec host2`
+    ");
+    assert!(world.home().join("mine").exists(), "the project is the file's");
+    assert_eq!(
+        states(&world, "mine"),
+        [
+            "broker running",
+            "ksqldb-server running",
+            "host2 running",
+            "host1 left out"
+        ]
+    );
+    assert_snapshot!(world.run_in(folder.path(), &["up", "--engine", "fake", "--without", "none", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    1. start host1 (not running)
+    ----- stderr -----
+    ");
+    // Without the file and from another folder: as it was.
+    assert_snapshot!(world.run(&["--project", "mine", "up", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    nothing to do
+    ----- stderr -----
+    ");
+    let config = folder.path().join("osqdemo.toml").display().to_string();
+    fs::write(&config, format!("without = [\"host2\"]\n{PORTS}")).expect("a file");
+    assert_snapshot!(world.run(&["--project", "mine", "--config", &config, "up", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    1. stop host2 (left out by `without`)
+    2. start host1 (not running)
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn a_wrong_file_is_told() {
+    let world = World::new();
+    assert_snapshot!(world.run_in(folder("\nengin = \"docker\"").path(), &["ps"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `osqdemo.toml` line 2 column 1: there is no setting `engin`
+    hint: did you mean `engine`?
+    ");
+    assert_snapshot!(world.run_in(folder("without = [\"broker\"]").path(), &UP), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `osqdemo.toml` line 1 column 12: `without`: service `broker` cannot be left out: everything goes through it
+    ");
+    assert_snapshot!(world.run_in(folder("ports = { brokr = 1 }").path(), &["doctor"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `osqdemo.toml` line 1 column 11: `ports`: there is no service `brokr`
+    hint: did you mean `broker`?
+    ");
+    assert_snapshot!(world.run_in(folder("without = [\"control-center\"]").path(), &["config", "show"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `osqdemo.toml` line 1 column 12: `without`: there is no service `control-center` to leave out
+    hint: the services are `broker`, `ksqldb-server`, `host1`, `host2`
+    ");
+    let output = world
+        .command(&["ps"])
+        .env("OSQDEMO_CONFIG", "")
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success(),
+        "an empty variable is none: {}",
+        world.shown(&output)
+    );
+    assert_snapshot!(world.run(&["--config", "/nowhere/osqdemo.toml", "ps"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to read the settings file `/nowhere/osqdemo.toml`: No such file or directory (os error 2)
+    hint: `--config FILE` or `OSQDEMO_CONFIG` names another one
+    ");
+    // Verbs that need no settings work all the same.
+    let wrong = folder("engin = 1");
+    for verb in [&["completions", "bash"], &["config", "schema"]] {
+        assert!(
+            world.run_in(wrong.path(), verb).starts_with("exit code: 0"),
+            "{verb:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_may_speak_of_another_stack() {
+    let world = World::new();
+    let folder = folder("stack = \"confluent\"\nwithout = [\"control-center\"]\n[ports]\nzookeeper = 1\n");
+    let shown = world.run_in(folder.path(), &["config", "show", "--stack", "lite"]);
+    assert!(shown.starts_with("exit code: 0"), "{shown}");
+    let shown = world.run_in(folder.path(), &["config", "show"]);
+    assert!(shown.contains("control-center"), "{shown}");
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let world = World::new();
+    let folder = folder("stack-file = \"stacks/mine.yaml\"");
+    fs::create_dir(folder.path().join("stacks")).expect("a folder");
+    let lite = Path::new(env!("CARGO_MANIFEST_DIR")).join("compose/lite.yaml");
+    fs::copy(lite, folder.path().join("stacks/mine.yaml")).expect("a stack file");
+    let config = folder.path().join("osqdemo.toml").display().to_string();
+    let shown = world.run(&["--config", &config, "up", "--engine", "fake", "--dry-run"]);
+    assert!(shown.contains("start broker"), "{shown}");
+}
+
+#[test]
+fn leaving_a_service_out() {
+    let world = World::new();
+    let up = |more: &[&'static str]| {
+        let ports = ["--port", "broker=0", "--port", "ksqldb-server=0"];
+        world.run(&[&UP[..], &ports, more].concat())
+    };
+    up(&[]);
+    assert_snapshot!(up(&["--without", "host1", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    1. stop host1 (left out by `without`)
+    ----- stderr -----
+    ");
+    up(&["--without", "host1"]);
+    assert_snapshot!(up(&["--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    nothing to do
+    ----- stderr -----
+    ");
+    assert_eq!(
+        states(&world, "osqdemo"),
+        [
+            "broker running",
+            "ksqldb-server running",
+            "host2 running",
+            "host1 left out"
+        ]
+    );
+    assert_snapshot!(world.run(&["restart", "host1"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: service `host1` is left out
+    hint: `osqdemo up --without none` brings it back
+    ");
+    assert_snapshot!(world.run(&["exec", "broker"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `broker` is not a host
+    hint: the host is host2
+    ");
+    assert_snapshot!(world.run(&["logs", "host1"]), @r"
+    exit code: 0
+    ----- stdout -----
+    host1 | INFO fake service started
+    ----- stderr -----
+    ");
+    assert_snapshot!(up(&["--without", "none", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    1. start host1 (not running)
+    ----- stderr -----
+    ");
+    assert_snapshot!(up(&["--without", "broker"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: service `broker` cannot be left out: everything goes through it
+    ");
+    assert_snapshot!(up(&["--without", "hots1"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no service `hots1` to leave out
+    hint: did you mean `host1`?
+    ");
+    assert_snapshot!(world.run(&["up", "--stack", "confluent", "--without", "host1,schema-registry"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: service `schema-registry` cannot be left out: `ksqldb-server` and `control-center` need it
+    ");
+    assert_snapshot!(world.run(&["--project", "other", "open", "--print"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the stack has no user interface
+    hint: stack `confluent` has Control Center; `osqdemo -p other ksql` is a prompt for every stack
+    ");
+}
+
+#[test]
+fn the_schema_is_the_committed_one() {
+    let world = World::new();
+    let output = world.output(&["config", "schema"]);
+    let committed =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("osqdemo.schema.json")).expect("the schema");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&committed)
+    );
+}
