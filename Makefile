@@ -23,7 +23,8 @@ demo: build ## build, start the stack, run the scenario, leave the stack up
 	$(BIN)/osqdemo scenario bigfile
 	@echo 'The stack is still up. Next: $(BIN)/osqdemo ps, $(BIN)/osqdemo ksql, $(BIN)/osqdemo down'
 
-test: setup ## run every test
+test: ## run every test
+	@scripts/setup.sh test
 	$(CARGO) build --workspace --bins
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh && scripts/test-tools.sh; fi
 	$(CARGO) test --workspace

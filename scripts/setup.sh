@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks for what a build and a run need, and installs what is missing where it can (Debian, as root).
 # Needed: a Rust toolchain, a C compiler with make (librdkafka and SQLite are compiled from source),
-# and util-linux (unshare, nsenter) for the hosts' own namespaces.
+# and util-linux (unshare, nsenter) for the hosts' own namespaces. `setup.sh test` checks for what the tests need, too:
+# gpg, which signs the repository of the Docker engine's tests.
 set -euo pipefail
 
 # The oldest Rust the project is built and tested with.
@@ -23,6 +24,9 @@ missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v c++ >/dev/null || missing+=(g++)
 command -v unshare >/dev/null || missing+=(util-linux)
+if [ "${1:-}" = test ]; then
+  command -v gpg >/dev/null || missing+=(gnupg)
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

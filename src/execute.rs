@@ -161,6 +161,24 @@ impl Execution {
         self.inner.given_up().await;
     }
 
+    /// Makes one image ahead of a plan, to see whether it can be made. A failure that is expected is not shown as
+    /// one.
+    ///
+    /// # Errors
+    /// The failure, expected or not, or [`crate::shutdown::Interrupted`].
+    pub async fn try_image(
+        &self,
+        image: &ImageRef,
+        cause: &Cause,
+        is_expected: fn(&Failure) -> bool,
+    ) -> Result<()> {
+        self.inner.provide_image(image, cause, is_expected).await?;
+        if self.inner.shutdown.token().is_cancelled() {
+            return Err(self.inner.shutdown.interrupted().into());
+        }
+        Ok(())
+    }
+
     /// Carries out the plan, and waits until the services of `also` are healthy, which the plan leaves alone.
     ///
     /// # Errors
@@ -234,7 +252,9 @@ impl Inner {
                 self.note(|begun| begun.ground = Some(GroundMade));
                 self.engine.open().await
             }
-            Action::MakeImage(image) | Action::PullImage(image) => self.provide_image(image, cause).await,
+            Action::MakeImage(image) | Action::PullImage(image) => {
+                self.provide_image(image, cause, |_| false).await
+            }
             Action::EndLeftover(service) => {
                 self.stepwise(
                     service,
@@ -258,7 +278,12 @@ impl Inner {
 
     /// Makes or gets an image. Unlike a start this is not carried through when something else failed: nothing
     /// is left half-made.
-    async fn provide_image(&self, image: &ImageRef, cause: &Cause) -> Result<()> {
+    async fn provide_image(
+        &self,
+        image: &ImageRef,
+        cause: &Cause,
+        is_expected: fn(&Failure) -> bool,
+    ) -> Result<()> {
         let containers = self.desired.iter().filter_map(|spec| spec.container.as_ref());
         let Some(container) = containers.into_iter().find(|container| container.image == *image) else {
             return Ok(());
@@ -294,6 +319,7 @@ impl Inner {
         let (outcome, text) = match &result {
             Ok(Provided::Ready) => (Outcome::Done, "ready".to_owned()),
             Ok(Provided::GivenUp) => (Outcome::Failed, "given up".to_owned()),
+            Err(failure) if is_expected(failure) => (Outcome::Unchanged, "not made".to_owned()),
             Err(failure) => (Outcome::Failed, failure.to_string()),
         };
         self.reporter.emit(Event::StepFinished {

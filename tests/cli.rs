@@ -95,6 +95,7 @@ fn help() {
       OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
+      OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm
       BROWSER             what `open` opens the address with; by default the desktop's
       NO_COLOR            no colours
       CI                  progress as lines, also on a terminal

@@ -82,6 +82,8 @@ fn run(world: &World, folder: &Path, is_chosen: impl Fn(&str) -> bool) {
             .env("PATH", &path)
             .env("OSQDEMO_HOME", world.home())
             .env_remove("OSQDEMO_PROJECT")
+            // The hosts run the built-in agent: a test fetches nothing.
+            .env("OSQDEMO_OSQUERY_REPOSITORY", "http://127.0.0.1:1")
             .env_remove("OSQDEMO_CONFIG")
             .output()
             .expect("timeout and a shell");

@@ -17,7 +17,9 @@ use crate::exit_code::ExitCode;
 
 pub use config::{ConfigCommand, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, PullArgs};
-pub use run::{BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, StackArgs, TargetArgs, UpArgs};
+pub use run::{
+    BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
+};
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use serve::{HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs};
 pub use typed::{Source, Typed};
@@ -53,6 +55,7 @@ fn after_help() -> String {
          OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
+         OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm\n  \
          BROWSER             what `open` opens the address with; by default the desktop's\n  \
          NO_COLOR            no colours\n  \
          CI                  progress as lines, also on a terminal\n",

@@ -18,6 +18,9 @@ pub struct RunArgs {
     /// What the hosts run.
     #[command(flatten)]
     pub osquery: OsqueryArgs,
+    /// What the images are made of.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// What the hosts monitor: an extension configuration of your own, or `default`. `up` remembers what it says and the
     /// packs that it names; `osqdemo host-config` prints the default one to begin with.
     #[arg(long, value_name = "default|FILE")]
@@ -63,14 +66,24 @@ pub struct StackArgs {
 /// What the hosts run.
 #[derive(Debug, Clone, Args)]
 pub struct OsqueryArgs {
-    /// Which osqueryd the hosts run: `auto`, `builtin` (the built-in agent), or a path: natively of an osqueryd, in
-    /// containers of osquery's package (`.deb`). `auto` takes osquery where it can be had, else the built-in agent.
-    /// `up` remembers it; `auto` at first.
-    #[arg(long, value_name = "auto|builtin|PATH")]
+    /// Which osqueryd the hosts run: `osquery` (natively the one on the PATH, in containers osquery's official
+    /// package), `builtin` (the built-in agent), `auto` (osquery where it can be had, else the built-in agent), or a
+    /// path: natively of an osqueryd, in containers of osquery's package (`.deb`). `up` remembers it; `auto` at first.
+    #[arg(long, value_name = "auto|osquery|builtin|PATH")]
     pub osqueryd: Option<String>,
-    /// The SHA-256 checksum that osquery's package must have to go into the hosts' image.
+    /// The SHA-256 checksum that osquery's package must have to go into the hosts' image. Without it, the package comes
+    /// from osquery's signed APT repository.
     #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
     pub osquery_sha256: Option<String>,
+}
+
+/// What the images are made of.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// What the images of the Docker engine are made of: `installed`, the programs of this installation, or a checkout
+    /// of osqdemo's repository, which is compiled inside Docker. `up` remembers it; `installed` at first.
+    #[arg(long, value_name = "installed|DIR")]
+    pub source: Option<String>,
 }
 
 /// `osqdemo up`.
@@ -127,6 +140,9 @@ pub struct BuildArgs {
     /// What the hosts' image runs.
     #[command(flatten)]
     pub osquery: OsqueryArgs,
+    /// What the images are made of.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Build also what is up to date.
     #[arg(long)]
     pub force: bool,

@@ -1,6 +1,7 @@
 //! `osqdemo build`: makes the images of the stack, also for plain `docker compose`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use serde_json::json;
 
 use crate::cli::BuildArgs;
 use crate::commands::Context;
-use crate::commands::project::image_sources;
-use crate::engine::docker::image::OsqueryChoice;
+use crate::commands::osquery::{self, Tried};
+use crate::commands::request::ProgramSource;
+use crate::engine::Engine;
+use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::error::Result;
 use crate::events::{Event, SCHEMA_VERSION};
@@ -22,72 +25,139 @@ use crate::state::ProjectFolder;
 /// How long the services may take that are not started here.
 const NO_SERVICES: Duration = Duration::ZERO;
 
+/// What the user wants of the images.
+struct WantedImages {
+    osquery: OsqueryChoice,
+    /// The checkout that the programs are compiled from.
+    source: Option<PathBuf>,
+    /// Also what is up to date.
+    force: bool,
+}
+
+/// The images to make, and what makes them.
+struct Build {
+    engine: Arc<dyn Engine>,
+    desired: Vec<ServiceSpec>,
+    images: Vec<ImageRef>,
+    variant: HostVariant,
+    /// Only of images.
+    plan: Plan,
+}
+
 /// Runs the verb.
 ///
 /// # Errors
 /// When an image cannot be built.
 pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
-    let stack = Stack::lite()?;
     let connection = Connection::open().await?;
-    let choice = OsqueryChoice {
-        osqueryd: arguments.osquery.osqueryd.unwrap_or("auto".to_owned()),
-        sha256: arguments.osquery.osquery_sha256,
-    };
-    let sources = image_sources(&stack, &connection, &choice).await?;
-    context.reporter.emit(Event::Note {
-        text: sources.variant().to_string(),
-    });
-    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
-    // Images do not depend on ports; the definitions of the services do.
-    let ports = stack
-        .services
-        .iter()
-        .filter_map(|service| Some((service.name.clone(), service.port?.published)))
-        .collect();
-    let desired = resolve(
-        &stack,
-        &Choices {
-            ports: &ports,
-            folder: folder.root(),
-            identity: &|_| String::new(),
-            variables: &sources.variables(),
-            image_content: &|recipe| sources.content(recipe),
-            host_config: None,
+    let mut wanted = WantedImages {
+        osquery: OsqueryChoice {
+            osqueryd: arguments.osquery.osqueryd.unwrap_or("auto".to_owned()),
+            sha256: arguments.osquery.osquery_sha256,
+            unavailable: None,
         },
-    )?;
-    let images = made_here(&desired);
-    let setup = docker::Setup {
-        sources,
-        images: images.clone(),
-        pull: PullSettings::usual(),
-        host_config: None,
+        source: arguments
+            .source
+            .source
+            .as_deref()
+            .map(ProgramSource::parse)
+            .and_then(ProgramSource::checkout),
+        force: arguments.force,
     };
-    let engine: Arc<dyn crate::engine::Engine> =
-        Arc::new(DockerEngine::with_setup(folder, connection, setup));
-    let mut plan = Plan::make(&desired, &engine.observe().await?);
-    plan.operations
-        .retain(|operation| matches!(operation.action, Action::MakeImage(_)));
-    if arguments.force {
-        plan.operations = images
-            .iter()
-            .map(|image| Operation {
-                action: Action::MakeImage(image.clone()),
-                cause: Cause::Requested,
-                after: Vec::new(),
-            })
-            .collect();
+    let mut build = Build::prepare(&context, &connection, &wanted).await?;
+    let execution = build.execution(&context);
+    let tried = osquery::try_image(&execution, &build.desired, &build.plan, Some(&build.variant)).await?;
+    let mut made = 0;
+    match tried {
+        Tried::Nothing => {}
+        Tried::Made(image) => {
+            let is_other = |operation: &Operation| operation.action != Action::MakeImage(image.clone());
+            build.plan.operations.retain(is_other);
+            made = 1;
+        }
+        Tried::Unavailable(error) => {
+            wanted.osquery.unavailable = Some(error.to_string());
+            build = Build::prepare(&context, &connection, &wanted).await?;
+        }
     }
-    let execution = Execution::new(ExecutionSettings {
-        engine: Arc::clone(&engine),
-        prober: Arc::new(ProtocolProber),
-        reporter: context.reporter.clone(),
-        shutdown: context.shutdown.clone(),
-        desired,
-        hostnames: BTreeMap::new(),
-        limit: NO_SERVICES,
+    let text = build.variant.to_string();
+    context.reporter.emit(match &build.variant {
+        HostVariant::Agent { because: Some(_) } => Event::Warning { text },
+        _ => Event::Note { text },
     });
-    execution.run(&plan, &[]).await?;
-    tell(&context, &images, plan.operations.len())
+    build.execution(&context).run(&build.plan, &[]).await?;
+    made += build.plan.operations.len();
+    tell(&context, &build.images, made)
+}
+
+impl Build {
+    async fn prepare(context: &Context, connection: &Connection, wanted: &WantedImages) -> Result<Self> {
+        let stack = Stack::lite()?;
+        let sources = ImageSources::find(
+            &wanted.osquery,
+            &connection.architecture,
+            wanted.source.as_deref(),
+        )?;
+        let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+        // Images do not depend on ports; the definitions of the services do.
+        let ports = stack
+            .services
+            .iter()
+            .filter_map(|service| Some((service.name.clone(), service.port?.published)))
+            .collect();
+        let desired = resolve(
+            &stack,
+            &Choices {
+                ports: &ports,
+                folder: folder.root(),
+                identity: &|_| String::new(),
+                variables: &sources.variables(),
+                image_content: &|recipe| sources.content(recipe),
+                host_config: None,
+            },
+        )?;
+        let images = made_here(&desired);
+        let variant = sources.variant().clone();
+        let setup = docker::Setup {
+            sources,
+            images: images.clone(),
+            pull: PullSettings::usual(),
+            host_config: None,
+        };
+        let engine: Arc<dyn Engine> = Arc::new(DockerEngine::with_setup(folder, connection.clone(), setup));
+        let mut plan = Plan::make(&desired, &engine.observe().await?);
+        plan.operations
+            .retain(|operation| matches!(operation.action, Action::MakeImage(_)));
+        if wanted.force {
+            plan.operations = images
+                .iter()
+                .map(|image| Operation {
+                    action: Action::MakeImage(image.clone()),
+                    cause: Cause::Requested,
+                    after: Vec::new(),
+                })
+                .collect();
+        }
+        Ok(Self {
+            engine,
+            desired,
+            images,
+            variant,
+            plan,
+        })
+    }
+
+    fn execution(&self, context: &Context) -> Execution {
+        Execution::new(ExecutionSettings {
+            engine: Arc::clone(&self.engine),
+            prober: Arc::new(ProtocolProber),
+            reporter: context.reporter.clone(),
+            shutdown: context.shutdown.clone(),
+            desired: self.desired.clone(),
+            hostnames: BTreeMap::new(),
+            limit: NO_SERVICES,
+        })
+    }
 }
 
 fn made_here(desired: &[ServiceSpec]) -> Vec<ImageRef> {

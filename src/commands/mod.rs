@@ -12,6 +12,7 @@ pub mod ksql;
 pub mod logs;
 pub mod man;
 pub mod open;
+mod osquery;
 pub mod probe;
 pub mod project;
 pub mod ps;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::cli::StackArgs;
 use crate::commands::Context;
 use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, Request, RequestError, StackChoice, parse_without, stack_of,
-    whole_stack_of,
+    EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, RequestError, StackChoice,
+    parse_without, stack_of, whole_stack_of,
 };
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
@@ -21,7 +21,7 @@ use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
 use crate::ports::{Listens, PortError, Ports, Wishes};
-use crate::stack::{ImageRef, Recipe, Role, ServiceName, Stack};
+use crate::stack::{ImageRef, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
 /// A project whose engine can observe and stop.
@@ -161,6 +161,9 @@ impl Project {
             None if !self.stack.is_native() => EngineKind::Docker,
             None => engine_of(&self.remembered)?,
         };
+        if kind == EngineKind::Native && matches!(request.source, Some(ProgramSource::Checkout(_))) {
+            return Err(RequestError::SourceWithoutImages.into());
+        }
         if self.is_running_on_other_engine(kind).await? {
             return Err(RequestError::OtherEngine {
                 running: self.kind,
@@ -194,6 +197,16 @@ impl Project {
             .osquery_sha256
             .clone()
             .or_else(|| self.remembered.osquery_sha256.clone());
+        // What was not to be had is tried again when the user says anything new about it.
+        let is_new = request.osqueryd.is_some() || osquery_sha256 != self.remembered.osquery_sha256;
+        let osquery_unavailable = match &request.osquery_unavailable {
+            None if !is_new => self.remembered.osquery_unavailable.clone(),
+            reason => reason.clone(),
+        };
+        let source = match request.source.clone() {
+            Some(source) => source.checkout(),
+            None => self.remembered.source.clone(),
+        };
         let remembered = Remembered {
             engine: Some(kind.to_string()),
             stack: self.remembered.stack.clone(),
@@ -204,6 +217,8 @@ impl Project {
             osqueryd: Some(osqueryd),
             host_config: request.host_config.or(self.remembered.host_config.as_ref()),
             osquery_sha256,
+            osquery_unavailable,
+            source,
         };
         match kind {
             EngineKind::Native => self.wanted_natively(remembered, ports).await,
@@ -280,8 +295,9 @@ impl Project {
         let choice = OsqueryChoice {
             osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
             sha256: remembered.osquery_sha256.clone(),
+            unavailable: remembered.osquery_unavailable.clone(),
         };
-        let sources = image_sources(&self.stack, &connection, &choice).await?;
+        let sources = ImageSources::find(&choice, &connection.architecture, remembered.source.as_deref())?;
         let mut variables = self.heaps(facts.memory);
         variables.extend(sources.variables());
         let desired = self.resolved(
@@ -401,31 +417,6 @@ impl Project {
     }
 }
 
-/// What the images of a stack are made of on this machine.
-///
-/// # Errors
-/// When a program is missing or cannot go into an image.
-pub async fn image_sources(
-    stack: &Stack,
-    connection: &Connection,
-    choice: &OsqueryChoice,
-) -> Result<ImageSources> {
-    let with_osquery = ImageSources::variables_with_osquery();
-    let containers = stack
-        .services
-        .iter()
-        .filter_map(|service| service.container.as_ref());
-    let image = containers
-        .filter(|container| container.recipe == Some(Recipe::Host))
-        .map(|container| ImageRef::new(container.image.fill(&|name| with_osquery.get(name).cloned())))
-        .next();
-    let is_there = match image {
-        Some(image) => connection.has_image(&image).await?,
-        None => false,
-    };
-    ImageSources::find(choice, is_there, &connection.architecture).await
-}
-
 /// An engine that can observe and stop.
 fn engine(kind: EngineKind, folder: &ProjectFolder) -> Arc<dyn Engine> {
     match kind {
@@ -453,6 +444,6 @@ fn listens(kind: EngineKind) -> Listens {
 fn from_anywhere(osqueryd: &str) -> String {
     match OsquerydChoice::parse(osqueryd) {
         OsquerydChoice::Path(path) => path.display().to_string(),
-        OsquerydChoice::Auto | OsquerydChoice::Builtin => osqueryd.to_owned(),
+        OsquerydChoice::Auto | OsquerydChoice::OnPath | OsquerydChoice::Builtin => osqueryd.to_owned(),
     }
 }

@@ -28,8 +28,22 @@ pub struct Request {
     pub osquery_sha256: Option<String>,
     /// The configuration of the hosts.
     pub host_config: HostConfigChoice,
+    /// Why osquery's package cannot be had, where that was tried.
+    pub osquery_unavailable: Option<String>,
+    /// What the images are made of; the remembered source by default.
+    pub source: Option<ProgramSource>,
     /// How images of registries are got; as usual by default.
     pub pull: Option<PullSettings>,
+}
+
+/// Where the programs come from that go into images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ProgramSource {
+    /// From this installation.
+    #[default]
+    Installed,
+    /// From this checkout, compiled inside Docker.
+    Checkout(PathBuf),
 }
 
 /// The ports of the services.
@@ -138,6 +152,9 @@ pub enum RequestError {
         /// The service.
         service: ServiceName,
     },
+    /// Programs that are compiled for images, without images.
+    #[error("`--source` is about images, and engine `native` has none")]
+    SourceWithoutImages,
     /// The project runs on another engine.
     #[error("the project runs on engine `{running}`, not on `{wanted}`")]
     OtherEngine {
@@ -159,6 +176,7 @@ impl Diagnose for RequestError {
             Self::Stack { .. } => {
                 vec!["use `--stack lite`, `--stack confluent`, or a file with `--stack-file`".to_owned()]
             }
+            Self::SourceWithoutImages => vec!["natively the installed programs run: `make build`".to_owned()],
             Self::ContainersOnly { .. } => vec!["use `--engine docker`".to_owned()],
             Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
             Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
@@ -196,6 +214,24 @@ impl EngineKind {
             Self::Native => "native",
             Self::Docker => "docker",
             Self::Fake => "fake",
+        }
+    }
+}
+
+impl ProgramSource {
+    /// Reads `installed` or a folder.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "installed" => Self::Installed,
+            folder => Self::Checkout(std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from(folder))),
+        }
+    }
+
+    /// The checkout, if it is one.
+    pub fn checkout(self) -> Option<PathBuf> {
+        match self {
+            Self::Installed => None,
+            Self::Checkout(folder) => Some(folder),
         }
     }
 }

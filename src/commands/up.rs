@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::{RunArgs, UpArgs};
 use crate::commands::images::{self, ImagesChanged};
+use crate::commands::osquery::{self, Tried};
 use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, Request, ports_asked_for, usual_limit,
+    EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, ports_asked_for, usual_limit,
 };
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
@@ -113,6 +114,7 @@ async fn attempt(
         }
         ImagesChanged::No => plan,
     };
+    let (wanted, plan) = with_osquery_or_agent(context, project, request, wanted, plan, limit).await?;
     for line in plan.to_string().lines() {
         context.reporter.emit(Event::Detail {
             text: format!("plan: {line}"),
@@ -120,15 +122,7 @@ async fn attempt(
     }
     tell_hosts(context, &wanted, &plan);
 
-    let execution = Execution::new(ExecutionSettings {
-        engine: wanted.engine.clone(),
-        prober: wanted.prober.clone(),
-        reporter: context.reporter.clone(),
-        shutdown: context.shutdown.clone(),
-        desired: wanted.desired.clone(),
-        hostnames: wanted.hostnames.clone(),
-        limit,
-    });
+    let execution = execution(context, &wanted, limit);
     let began = Instant::now();
     let result = execute(context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
     match result {
@@ -182,8 +176,52 @@ fn request(
         osqueryd: arguments.osquery.osqueryd.clone(),
         osquery_sha256: arguments.osquery.osquery_sha256.clone(),
         host_config,
+        osquery_unavailable: None,
+        source: arguments.source.source.as_deref().map(ProgramSource::parse),
         pull: Some(images::pull_settings(context, &arguments.pull)?),
     })
+}
+
+fn execution(context: &Context, wanted: &Wanted, limit: Duration) -> Execution {
+    Execution::new(ExecutionSettings {
+        engine: wanted.engine.clone(),
+        prober: wanted.prober.clone(),
+        reporter: context.reporter.clone(),
+        shutdown: context.shutdown.clone(),
+        desired: wanted.desired.clone(),
+        hostnames: wanted.hostnames.clone(),
+        limit,
+    })
+}
+
+/// What is wanted, and the plan for it, once it is known whether the hosts can run osquery.
+async fn with_osquery_or_agent(
+    context: &Context,
+    project: &Project,
+    request: &Request,
+    wanted: Wanted,
+    plan: Plan,
+    limit: Duration,
+) -> Result<(Wanted, Plan)> {
+    let attempt = execution(context, &wanted, limit);
+    let variant = wanted.host_variant.as_ref();
+    let wanted = match osquery::try_image(&attempt, &wanted.desired, &plan, variant).await? {
+        Tried::Nothing => return Ok((wanted, plan)),
+        Tried::Made(_) => wanted,
+        Tried::Unavailable(error) => {
+            let osquery_unavailable = Some(error.to_string());
+            let request = Request {
+                osquery_unavailable,
+                ..request.clone()
+            };
+            let wanted = project.wanted(&request).await?;
+            wanted.remembered.save(&project.folder)?;
+            wanted
+        }
+    };
+    let observed = wanted.engine.observe().await?;
+    let plan = Plan::make_without(&project.stack.left_out, &wanted.desired, &observed);
+    Ok((wanted, plan))
 }
 
 /// The service whose port was taken after it was chosen, if that is why it could not be started. How that shows

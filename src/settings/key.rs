@@ -110,7 +110,7 @@ pub const KEYS: &[Key] = &[
         "osqueryd",
         Kind::Osqueryd,
         "auto",
-        "Which osqueryd the hosts run: auto, builtin, or a file, relative to this file.",
+        "Which osqueryd the hosts run: auto, osquery, builtin, or a file, relative to this file.",
     ),
     key(
         "osquery-sha256",
@@ -272,7 +272,7 @@ impl Kind {
     pub(super) fn is_file(self, text: &str) -> bool {
         match self {
             Self::File => true,
-            Self::Osqueryd => !["auto", "builtin"].contains(&text),
+            Self::Osqueryd => !["auto", "osquery", "builtin"].contains(&text),
             _ => false,
         }
     }

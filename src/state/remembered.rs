@@ -39,6 +39,12 @@ pub struct Remembered {
     /// The checksum of osquery's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osquery_sha256: Option<String>,
+    /// Why osquery's package could not be had, and the hosts run the built-in agent since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub osquery_unavailable: Option<String>,
+    /// The checkout that the programs of the images are compiled from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PathBuf>,
 }
 
 /// A stack file of the user's, as it was read: the project can be stopped also when the file is gone.

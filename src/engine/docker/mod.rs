@@ -57,6 +57,8 @@ pub struct DockerEngine {
     owner: Owner,
     connection: OnceCell<Connection>,
     setup: Option<Setup>,
+    /// Whether the programs of the images are there, where they are compiled.
+    programs: OnceCell<()>,
     /// The commands on hosts that are being ended.
     kills: TaskTracker,
 }
@@ -83,6 +85,7 @@ impl DockerEngine {
             folder,
             connection: OnceCell::new(),
             setup: None,
+            programs: OnceCell::new(),
             kills: TaskTracker::new(),
         }
     }
@@ -117,6 +120,20 @@ impl DockerEngine {
             return Ok(());
         }
         containers::stop_and_remove(connection, &self.folder, &inspection).await
+    }
+
+    /// Makes the image with the programs of the others, where they are compiled from a checkout.
+    async fn compile_programs(&self, sources: &ImageSources, news: &News) -> Result<()> {
+        let Some(built) = sources.built() else {
+            return Ok(());
+        };
+        let connection = self.connection().await?;
+        let there = observe::observe_image(connection, &built.image).await?;
+        let content = there.and_then(|(_, image)| image.content);
+        if content.as_deref() == Some(built.content.as_str()) {
+            return Ok(());
+        }
+        image::build(connection, &built.image, &built.context, &built.content, news).await
     }
 
     async fn close_project(&self) -> Result<()> {
@@ -163,6 +180,10 @@ impl Engine for DockerEngine {
             let image = &container.image;
             match (&self.setup, container.recipe) {
                 (Some(Setup { sources, .. }), Some(recipe)) => {
+                    // The first image that needs them has them compiled, and the others wait.
+                    self.programs
+                        .get_or_try_init(|| self.compile_programs(sources, news))
+                        .await?;
                     let (context, content) = (sources.context(recipe), sources.content(recipe));
                     image::build(self.connection().await?, image, context, &content, news).await
                 }

@@ -110,7 +110,8 @@ pub(super) async fn inspect(
     }
 }
 
-async fn observe_image(
+/// An image, if it is there.
+pub(super) async fn observe_image(
     connection: &Connection,
     image: &ImageRef,
 ) -> Result<Option<(ImageRef, ObservedImage)>, DockerError> {

@@ -23,6 +23,8 @@ const EXTENSION_NAMES: [&str; 2] = ["confluent-ext", "confluent.ext"];
 pub enum OsquerydChoice {
     /// One on the PATH, else the built-in agent.
     Auto,
+    /// One on the PATH.
+    OnPath,
     /// The built-in agent.
     Builtin,
     /// This one.
@@ -30,10 +32,11 @@ pub enum OsquerydChoice {
 }
 
 impl OsquerydChoice {
-    /// Reads `auto`, `builtin` or a path.
+    /// Reads `auto`, `osquery`, `builtin` or a path.
     pub fn parse(text: &str) -> Self {
         match text {
             "auto" => Self::Auto,
+            "osquery" => Self::OnPath,
             "builtin" => Self::Builtin,
             path => Self::Path(std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))),
         }
@@ -86,6 +89,9 @@ pub enum ProgramError {
         /// Where it could have been.
         looked_for: Vec<PathBuf>,
     },
+    /// There is no osqueryd, and the user wants one.
+    #[error("there is no `osqueryd` on the PATH")]
+    NotOnPath,
     /// What `--osqueryd` names is not a program.
     #[error("`{}` is not a program that can be run", path.display())]
     NotAProgram {
@@ -98,7 +104,7 @@ impl Diagnose for ProgramError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotAProgram { .. } => ExitCode::Usage,
-            Self::Missing { .. } => ExitCode::Preflight,
+            Self::Missing { .. } | Self::NotOnPath => ExitCode::Preflight,
             Self::OwnPath { .. } => ExitCode::Internal,
         }
     }
@@ -109,8 +115,12 @@ impl Diagnose for ProgramError {
                 vec!["build or install all of it: `make build`, or `make install PREFIX=…`".to_owned()]
             }
             Self::NotAProgram { .. } => {
-                vec!["`--osqueryd` takes `auto`, `builtin`, or the path of an osqueryd".to_owned()]
+                vec!["`--osqueryd` takes `auto`, `osquery`, `builtin`, or the path of an osqueryd".to_owned()]
             }
+            Self::NotOnPath => vec![
+                "install osquery (https://osquery.io/downloads), or give the path of an osqueryd".to_owned(),
+                "`--osqueryd builtin` runs the built-in agent instead".to_owned(),
+            ],
             Self::OwnPath { .. } => Vec::new(),
         }
     }
@@ -180,6 +190,9 @@ pub fn find_osqueryd(choice: &OsquerydChoice, osqdemo: &Path) -> Result<Osqueryd
     let builtin = || beside("built-in agent", osqdemo, &AGENT_NAMES).map(Osqueryd::Builtin);
     match choice {
         OsquerydChoice::Auto => osqueryd_on_path().map_or_else(builtin, |path| Ok(Osqueryd::Real(path))),
+        OsquerydChoice::OnPath => osqueryd_on_path()
+            .map(Osqueryd::Real)
+            .ok_or(ProgramError::NotOnPath),
         OsquerydChoice::Builtin => builtin(),
         OsquerydChoice::Path(path) if is_program(path) => Ok(Osqueryd::Real(path.clone())),
         OsquerydChoice::Path(path) => Err(ProgramError::NotAProgram { path: path.clone() }),

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use crate::engine::News;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::{DockerError, with_causes};
+use crate::engine::docker::image::PackageError;
 use crate::engine::docker::image::context::BuildContext;
 use crate::engine::docker::{containers, labels};
 use crate::error::Result;
@@ -18,11 +19,17 @@ use crate::stack::ImageRef;
 /// How many of the last lines of a build are shown when it fails.
 const LAST_LINES: usize = 15;
 
+/// What the lines of a build begin with that are worth telling: Docker's, podman's, cargo's, those of our own script.
+const NEWS: [&str; 4] = ["Step ", "STEP ", "Compiling ", "fetch-osquery: "];
+
 /// The longest step that is told, in characters.
 const LONGEST_STEP: usize = 80;
 
 /// Builds an image and tells the steps. The image that had its name before is removed, unless a container still
 /// runs it. Dropping the future ends the build.
+///
+/// # Errors
+/// [`PackageError`] when osquery's package did not come, else [`DockerError::Build`].
 pub(in crate::engine::docker) async fn build(
     connection: &Connection,
     image: &ImageRef,
@@ -47,25 +54,29 @@ pub(in crate::engine::docker) async fn build(
     let before = before.ok().and_then(|image| image.id);
     let mut stream = Box::pin(connection.docker.build_image(options, None, Some(body)));
     let mut last: VecDeque<String> = VecDeque::new();
+    let mut package = None;
     while let Some(item) = stream.next().await {
-        let info = item.map_err(|error| DockerError::Build {
-            image: image.clone(),
-            reason: reason(&error),
-            log: last.iter().cloned().collect(),
-        })?;
+        let info = match (item, package.take()) {
+            (Ok(info), told) => {
+                package = told;
+                info
+            }
+            (Err(_), Some(told)) => return Err(PackageError::into(told)),
+            (Err(error), None) => {
+                return Err(DockerError::Build {
+                    image: image.clone(),
+                    reason: reason(&error),
+                    log: last.into(),
+                }
+                .into());
+            }
+        };
         let BuildInfo { stream, status, .. } = info;
         for line in [stream, status].into_iter().flatten() {
-            for line in line
-                .lines()
-                .map(str::trim_end)
-                .filter(|line| !line.trim().is_empty())
-            {
-                // `Step 1/4 : …` of Docker, `STEP 1/4: …` of podman.
-                if line
-                    .get(..5)
-                    .is_some_and(|start| start.eq_ignore_ascii_case("step "))
-                {
-                    news(StepNews::Whole(shortened(line)));
+            for line in line.lines().map(plain).filter(|line| !line.trim().is_empty()) {
+                package = PackageError::of_line(line).or(package);
+                if NEWS.iter().any(|start| line.trim_start().starts_with(start)) {
+                    news(StepNews::Whole(shortened(line.trim_start())));
                 }
                 if last.len() == LAST_LINES {
                     last.pop_front();
@@ -100,6 +111,14 @@ pub(in crate::engine::docker) async fn remove_replaced(connection: &Connection, 
         .remove_image(id, None::<RemoveImageOptions>, None);
     // The daemon refuses while something still needs it, and then nothing is lost.
     let _ = connection.answer("remove", &object, request).await;
+}
+
+/// A line without the colours that the daemon gives to what goes to standard error.
+fn plain(line: &str) -> &str {
+    line.trim_start_matches("\u{1b}[0m")
+        .trim_start_matches("\u{1b}[91m")
+        .trim_end_matches("\u{1b}[0m")
+        .trim_end()
 }
 
 fn shortened(line: &str) -> String {

@@ -9,7 +9,14 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::docker::image::SourceError;
 use crate::engine::docker::image::program::Program;
+use crate::stack::ImageRef;
 use crate::tar::TarArchive;
+
+/// The folder of a context whose files go to the same places in the image.
+const FILES: &str = "files";
+
+/// The step of a Dockerfile that takes them there.
+const FILES_STEP: &str = "\nCOPY files/ /\n";
 
 /// What an image is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,37 +30,48 @@ pub(in crate::engine::docker) struct BuildContext {
 /// A file of a build context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ContextFile {
-    name: &'static str,
+    name: String,
     mode: u32,
     source: Source,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
-    Text(&'static str),
-    File { path: PathBuf, identity: String },
+    Bytes(Vec<u8>),
+    File {
+        path: PathBuf,
+        identity: String,
+    },
+    /// In the root folder of this image, under the same file name.
+    Image {
+        image: ImageRef,
+        identity: String,
+    },
 }
 
 impl ContextFile {
-    pub(super) fn text(name: &'static str, text: &'static str) -> Self {
+    pub(super) fn text(name: &str, text: &str) -> Self {
+        Self::bytes(name.to_owned(), text.into())
+    }
+
+    pub(super) fn bytes(name: String, bytes: Vec<u8>) -> Self {
         Self {
             name,
             mode: 0o644,
-            source: Source::Text(text),
+            source: Source::Bytes(bytes),
         }
     }
 
-    pub(super) fn script(name: &'static str, text: &'static str) -> Self {
+    pub(super) fn script(name: &str, text: &str) -> Self {
         Self {
-            name,
             mode: 0o755,
-            source: Source::Text(text),
+            ..Self::text(name, text)
         }
     }
 
-    pub(super) fn program(name: &'static str, path: &Path, program: &Program) -> Self {
+    pub(super) fn program(name: &str, path: &Path, program: &Program) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             mode: 0o755,
             source: Source::File {
                 path: path.to_owned(),
@@ -62,9 +80,21 @@ impl ContextFile {
         }
     }
 
-    pub(super) fn package(name: &'static str, path: &Path, sha256: &str) -> Self {
+    /// A program that is not in the context: the image gets it out of another one.
+    pub(super) fn program_of_image(name: &str, image: &ImageRef, identity: &str) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
+            mode: 0o755,
+            source: Source::Image {
+                image: image.clone(),
+                identity: identity.to_owned(),
+            },
+        }
+    }
+
+    pub(super) fn package(name: &str, path: &Path, sha256: &str) -> Self {
+        Self {
+            name: name.to_owned(),
             mode: 0o644,
             source: Source::File {
                 path: path.to_owned(),
@@ -91,21 +121,21 @@ impl BuildContext {
     pub(super) fn content(&self) -> String {
         let mut hash = Sha256::new();
         // Lengths stand before texts, so that no two lists look the same.
-        let mut add = |text: &str| {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
         };
-        add(self.dockerfile);
+        add(self.dockerfile.as_bytes());
         for (name, value) in &self.arguments {
-            add(name);
-            add(value);
+            add(name.as_bytes());
+            add(value.as_bytes());
         }
         for file in &self.files {
-            add(file.name);
-            add(&format!("{:o}", file.mode));
+            add(file.name.as_bytes());
+            add(format!("{:o}", file.mode).as_bytes());
             match &file.source {
-                Source::Text(text) => add(text),
-                Source::File { identity, .. } => add(identity),
+                Source::Bytes(bytes) => add(bytes),
+                Source::File { identity, .. } | Source::Image { identity, .. } => add(identity.as_bytes()),
             }
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -114,20 +144,40 @@ impl BuildContext {
     /// The archive.
     pub(super) fn archive(&self) -> Result<Vec<u8>, SourceError> {
         let mut archive = TarArchive::default();
-        archive.append("Dockerfile", 0o644, 0, self.dockerfile.as_bytes());
+        archive.append("Dockerfile", 0o644, 0, self.dockerfile().as_bytes());
         for file in &self.files {
             match &file.source {
-                Source::Text(text) => archive.append(file.name, file.mode, 0, text.as_bytes()),
+                Source::Bytes(bytes) => archive.append(&file.name, file.mode, 0, bytes),
                 Source::File { path, .. } => {
                     let bytes = fs::read(path).map_err(|source| SourceError::Read {
                         path: path.clone(),
                         source,
                     })?;
-                    archive.append(file.name, file.mode, 0, &bytes);
+                    archive.append(&file.name, file.mode, 0, &bytes);
                 }
+                Source::Image { .. } => {}
             }
         }
         Ok(archive.finish())
+    }
+
+    /// The Dockerfile, whose step for the files becomes several where some of them are in an image.
+    fn dockerfile(&self) -> String {
+        let mut steps = "\n".to_owned();
+        let placed = || {
+            let files = self.files.iter();
+            files.filter_map(|file| Some((file.name.strip_prefix(FILES)?, &file.source)))
+        };
+        if placed().any(|(_, source)| !matches!(source, Source::Image { .. })) {
+            steps.push_str(FILES_STEP.trim_start());
+        }
+        for (place, source) in placed() {
+            if let Source::Image { image, .. } = source {
+                let program = place.rsplit('/').next().unwrap_or(place);
+                steps.push_str(&format!("COPY --from={image} /{program} {place}\n"));
+            }
+        }
+        self.dockerfile.replace(FILES_STEP, &steps)
     }
 }
 
@@ -152,6 +202,24 @@ mod tests {
         let mut other = context("a");
         other.arguments.insert("A".to_owned(), "1".to_owned());
         assert_ne!(context("a").content(), other.content());
+    }
+
+    #[test]
+    fn a_program_is_copied_out_of_its_image() {
+        let image = ImageRef::new("osqdemo/programs:1".to_owned());
+        let dockerfile =
+            |files| BuildContext::new("FROM a\n\nCOPY files/ /\n", files, BTreeMap::new()).dockerfile();
+        let program = ContextFile::program_of_image("files/bin/osqdemo", &image, "a");
+        let flags = ContextFile::text("files/etc/flags", "--a");
+        assert_eq!(
+            dockerfile(vec![program.clone()]),
+            "FROM a\n\nCOPY --from=osqdemo/programs:1 /osqdemo /bin/osqdemo\n"
+        );
+        assert_eq!(
+            dockerfile(vec![program, flags.clone()]),
+            "FROM a\n\nCOPY files/ /\nCOPY --from=osqdemo/programs:1 /osqdemo /bin/osqdemo\n"
+        );
+        assert_eq!(dockerfile(vec![flags]), "FROM a\n\nCOPY files/ /\n");
     }
 
     #[test]

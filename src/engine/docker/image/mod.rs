@@ -4,6 +4,8 @@ mod build;
 mod context;
 mod osquery_package;
 mod program;
+mod source_error;
+mod source_tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +13,14 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
 use crate::engine::docker::image::osquery_package::Package;
+use crate::engine::docker::image::program::Program;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
-use crate::error::{Diagnose, Result};
-use crate::exit_code::ExitCode;
+use crate::error::Result;
 use crate::host_config;
-use crate::stack::Recipe;
+use crate::stack::{ImageRef, Recipe};
+
+pub use osquery_package::PackageError;
+pub use source_error::SourceError;
 
 pub(super) use build::{build, remove_replaced};
 
@@ -32,12 +37,16 @@ const OSQUERY_IMAGE: &str = "host";
 /// The repository of the host image with the built-in agent.
 const AGENT_IMAGE: &str = "host-agent";
 
+/// The image that holds programs which were compiled from a checkout.
+const PROGRAMS_IMAGE: &str = "osqdemo/programs";
+
 /// The repositories of the host images, the preferred one first.
 pub const HOST_IMAGES: [&str; 2] = [OSQUERY_IMAGE, AGENT_IMAGE];
 
 const PLATFORM_DOCKERFILE: &str = include_str!("../../../../platform/image/Dockerfile");
 const OSQUERY_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile");
 const AGENT_DOCKERFILE: &str = include_str!("../../../../hosts/image/Dockerfile.agent");
+const FETCH_OSQUERY: &str = include_str!("../../../../hosts/image/fetch-osquery");
 const START_HOST: &str = include_str!("../../../../hosts/image/start-host");
 const FLAGS: &str = include_str!("../../../../hosts/image/osqueryd.flags");
 const EXTENSIONS: &str = include_str!("../../../../hosts/image/extensions.load");
@@ -56,6 +65,16 @@ pub struct ImageSources {
     host: BuildContext,
     variant: HostVariant,
     contents: BTreeMap<Recipe, String>,
+    built: Option<BuiltPrograms>,
+}
+
+/// The image that holds the programs of the others, compiled from a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BuiltPrograms {
+    pub(super) image: ImageRef,
+    pub(super) context: BuildContext,
+    /// What identifies its content.
+    pub(super) content: String,
 }
 
 /// What a host's image runs.
@@ -65,10 +84,12 @@ pub enum HostVariant {
     Osquery {
         /// Its version, or the file it comes from.
         package: String,
+        /// What happens when it cannot be had.
+        otherwise: Otherwise,
     },
     /// The built-in agent.
     Agent {
-        /// Why not osquery, when nobody asked for the agent.
+        /// Why osquery cannot be had, when nobody asked for the agent.
         because: Option<String>,
     },
 }
@@ -76,145 +97,53 @@ pub enum HostVariant {
 impl fmt::Display for HostVariant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Osquery { package } => write!(formatter, "the hosts run osquery ({package})"),
+            Self::Osquery { package, .. } => write!(formatter, "the hosts run osquery ({package})"),
             Self::Agent { because: None } => formatter.write_str("the hosts run the built-in agent"),
             Self::Agent {
                 because: Some(because),
-            } => write!(formatter, "the hosts run the built-in agent: {because}"),
+            } => write!(
+                formatter,
+                "the hosts run the built-in agent: {because} (`--osqueryd auto` tries again)"
+            ),
         }
     }
+}
+
+/// What happens when osquery's package cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The hosts run the built-in agent.
+    Agent,
+    /// Nothing can be made.
+    Failure,
 }
 
 /// What the user says about osquery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OsqueryChoice {
-    /// `auto`, `builtin`, or the path of a package.
+    /// `auto`, `osquery`, `builtin`, or the path of a package.
     pub osqueryd: String,
     /// The checksum of the package.
     pub sha256: Option<String>,
-}
-
-/// An image cannot be made from what there is.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// A program is not one for Linux.
-    #[error("`{}` cannot go into an image: {reason}", path.display())]
-    NotForLinux {
-        /// The program.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The daemon runs on another machine than osqdemo was built for.
-    #[error("the Docker daemon runs on {daemon}, and this osqdemo is built for {own}")]
-    OtherArchitecture {
-        /// Ours.
-        own: &'static str,
-        /// The daemon's.
-        daemon: String,
-    },
-    /// A program needs a newer C library than the base image has.
-    #[error(
-        "`{}` needs glibc {needed}, and the base image `debian:bookworm-slim` has {}",
-        path.display(),
-        program::BASE_GLIBC
-    )]
-    TooNew {
-        /// The program.
-        path: PathBuf,
-        /// What it needs.
-        needed: program::GlibcVersion,
-    },
-    /// A file cannot be read.
-    #[error("failed to read `{}`: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What is given as osquery is not a package.
-    #[error("`{}` is not a Debian package of osquery (`.deb`), which is what the Docker engine takes", path.display())]
-    NotAPackage {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The package is another one than it should be.
-    #[error("the checksum of `{}` is {actual}, not {expected}", path.display())]
-    WrongChecksum {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        actual: String,
-        /// What it should be.
-        expected: String,
-    },
-    /// Not a checksum.
-    #[error("`{text}` is not a SHA-256 checksum of 64 hexadecimal digits")]
-    NotAChecksum {
-        /// What was given.
-        text: String,
-    },
-}
-
-impl Diagnose for SourceError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NotForLinux { .. }
-            | Self::OtherArchitecture { .. }
-            | Self::TooNew { .. }
-            | Self::Read { .. }
-            | Self::WrongChecksum { .. } => ExitCode::Preflight,
-            Self::NotAPackage { .. } | Self::NotAChecksum { .. } => ExitCode::Usage,
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::OtherArchitecture { daemon, .. } => {
-                vec![format!("use an osqdemo that is built for {daemon}")]
-            }
-            Self::TooNew { .. } | Self::NotForLinux { .. } => vec![
-                "build osqdemo on Debian 12 or an older Linux, or use a released binary".to_owned(),
-                "`--engine native` needs no images".to_owned(),
-            ],
-            Self::NotAPackage { .. } => {
-                vec!["`--osqueryd` takes `auto`, `builtin`, or the path of a package".to_owned()]
-            }
-            Self::WrongChecksum { .. } => vec!["fetch the package again from osquery's own site".to_owned()],
-            Self::Read { .. } | Self::NotAChecksum { .. } => Vec::new(),
-        }
-    }
+    /// Why the package could not be had the last time: `auto` does not try again.
+    pub unavailable: Option<String>,
 }
 
 impl ImageSources {
-    /// Finds the programs and decides what the hosts run. `has_osquery_image` says whether an image with osquery
-    /// is there already: then its package need not be had. `architecture` is the daemon's, in Docker's words.
+    /// Finds the programs and decides what the hosts run. `architecture` is the daemon's, in Docker's words; `source`
+    /// is a checkout to compile the programs from, instead of those that are installed.
     ///
     /// # Errors
     /// When a program is missing or cannot go into an image.
-    pub async fn find(choice: &OsqueryChoice, has_osquery_image: bool, architecture: &str) -> Result<Self> {
-        let own = programs::own_path()?;
-        let osqdemo = program::inspect(&own)?;
-        if osqdemo.architecture.as_str() != architecture {
-            return Err(SourceError::OtherArchitecture {
-                own: osqdemo.architecture.as_str(),
-                daemon: architecture.to_owned(),
-            }
-            .into());
-        }
-        let platform = BuildContext::new(
-            PLATFORM_DOCKERFILE,
-            vec![ContextFile::program("osqdemo", &own, &osqdemo)],
-            BTreeMap::new(),
-        );
-        let extension = programs::find_extension(&own)?;
+    pub fn find(choice: &OsqueryChoice, architecture: &str, source: Option<&Path>) -> Result<Self> {
+        let built = source.map(BuiltPrograms::of_checkout).transpose()?;
+        let programs = match &built {
+            Some(built) => Programs::Built(built),
+            None => Programs::installed(architecture)?,
+        };
+        let platform = BuildContext::new(PLATFORM_DOCKERFILE, vec![programs.osqdemo()], BTreeMap::new());
         let mut files = vec![
-            ContextFile::program(
-                "files/usr/lib/osquery/extensions/confluent.ext",
-                &extension,
-                &program::inspect(&extension)?,
-            ),
+            programs.extension()?,
             ContextFile::script("files/usr/local/bin/start-host", START_HOST),
             ContextFile::text("files/etc/osquery/osquery.flags", FLAGS),
             ContextFile::text("files/etc/osquery/extensions.load", EXTENSIONS),
@@ -223,31 +152,30 @@ impl ImageSources {
                 host_config::DEFAULT,
             ),
         ];
-        let package = osquery_package::choose(choice, osqdemo.architecture, has_osquery_image).await?;
-        let (dockerfile, arguments, variant) = match package {
+        let (dockerfile, arguments, variant) = match osquery_package::choose(choice)? {
             Package::File { path, sha256 } => {
+                files.push(ContextFile::script("fetch-osquery", FETCH_OSQUERY));
                 files.push(ContextFile::package("package/osquery.deb", &path, &sha256));
                 let variant = HostVariant::Osquery {
                     package: format!("`{}`, SHA-256 {sha256}", path.display()),
+                    otherwise: Otherwise::Failure,
                 };
-                (OSQUERY_DOCKERFILE, osquery_package::arguments(&sha256), variant)
+                let arguments = osquery_package::arguments(Some(&sha256));
+                (OSQUERY_DOCKERFILE, arguments, variant)
             }
-            Package::Site { version, sha256 } => {
+            Package::Fetched { sha256, otherwise } => {
+                files.push(ContextFile::script("fetch-osquery", FETCH_OSQUERY));
                 // The folder has to be there.
-                files.push(ContextFile::text("package/from-the-site", ""));
-                let variant = HostVariant::Osquery { package: version };
-                (OSQUERY_DOCKERFILE, osquery_package::arguments(&sha256), variant)
+                files.push(ContextFile::text("package/is-fetched", ""));
+                let variant = HostVariant::Osquery {
+                    package: osquery_package::version(),
+                    otherwise,
+                };
+                let arguments = osquery_package::arguments(sha256.as_deref());
+                (OSQUERY_DOCKERFILE, arguments, variant)
             }
             Package::None { because } => {
-                let agent = programs::find_osqueryd(&OsquerydChoice::Builtin, &own)?;
-                let agent = match &agent {
-                    Osqueryd::Builtin(path) | Osqueryd::Real(path) => path,
-                };
-                files.push(ContextFile::program(
-                    "files/usr/bin/osqueryd",
-                    agent,
-                    &program::inspect(agent)?,
-                ));
+                files.push(programs.agent()?);
                 (AGENT_DOCKERFILE, BTreeMap::new(), HostVariant::Agent { because })
             }
         };
@@ -261,6 +189,7 @@ impl ImageSources {
             host,
             variant,
             contents,
+            built,
         })
     }
 
@@ -277,14 +206,14 @@ impl ImageSources {
         })
     }
 
-    /// The values of the same variables for hosts with osquery, whatever is decided.
-    pub fn variables_with_osquery() -> BTreeMap<String, String> {
-        variables(OSQUERY_IMAGE)
-    }
-
     /// What identifies the content of an image.
     pub fn content(&self, recipe: Recipe) -> String {
         self.contents.get(&recipe).cloned().unwrap_or_default()
+    }
+
+    /// The image that has to be there before any other is made.
+    pub(super) fn built(&self) -> Option<&BuiltPrograms> {
+        self.built.as_ref()
     }
 
     pub(super) fn context(&self, recipe: Recipe) -> &BuildContext {
@@ -292,6 +221,77 @@ impl ImageSources {
             Recipe::Platform => &self.platform,
             Recipe::Host => &self.host,
         }
+    }
+}
+
+impl BuiltPrograms {
+    fn of_checkout(root: &Path) -> std::result::Result<Self, SourceError> {
+        let context = source_tree::context(root)?;
+        let tag = std::env::var(TAG_VARIABLE).unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned());
+        Ok(Self {
+            image: ImageRef::new(format!("{PROGRAMS_IMAGE}:{tag}")),
+            content: context.content(),
+            context,
+        })
+    }
+
+    fn program(&self, name: &str) -> ContextFile {
+        ContextFile::program_of_image(name, &self.image, &self.content)
+    }
+}
+
+/// Where the programs of the images come from.
+enum Programs<'a> {
+    /// From this installation.
+    Installed { osqdemo: PathBuf, program: Program },
+    /// From an image.
+    Built(&'a BuiltPrograms),
+}
+
+impl Programs<'_> {
+    fn installed(architecture: &str) -> Result<Self> {
+        let osqdemo = programs::own_path()?;
+        let program = program::inspect(&osqdemo)?;
+        if program.architecture.as_str() != architecture {
+            return Err(SourceError::OtherArchitecture {
+                own: program.architecture.as_str(),
+                daemon: architecture.to_owned(),
+            }
+            .into());
+        }
+        Ok(Self::Installed { osqdemo, program })
+    }
+
+    fn osqdemo(&self) -> ContextFile {
+        let name = "files/usr/local/bin/osqdemo";
+        match self {
+            Self::Installed { osqdemo, program } => ContextFile::program(name, osqdemo, program),
+            Self::Built(built) => built.program(name),
+        }
+    }
+
+    fn extension(&self) -> Result<ContextFile> {
+        let name = "files/usr/lib/osquery/extensions/confluent.ext";
+        Ok(match self {
+            Self::Installed { osqdemo, .. } => {
+                let extension = programs::find_extension(osqdemo)?;
+                ContextFile::program(name, &extension, &program::inspect(&extension)?)
+            }
+            Self::Built(built) => built.program(name),
+        })
+    }
+
+    /// The built-in agent, which is called as what it stands in for.
+    fn agent(&self) -> Result<ContextFile> {
+        let name = "files/usr/bin/osqueryd";
+        Ok(match self {
+            Self::Installed { osqdemo, .. } => {
+                let agent = programs::find_osqueryd(&OsquerydChoice::Builtin, osqdemo)?;
+                let (Osqueryd::Builtin(agent) | Osqueryd::Real(agent)) = agent;
+                ContextFile::program(name, &agent, &program::inspect(&agent)?)
+            }
+            Self::Built(built) => built.program(name),
+        })
     }
 }
 

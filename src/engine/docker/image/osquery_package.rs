@@ -1,34 +1,39 @@
-//! osquery's official package: which version, and whether it can be had. It is used only with a checksum: one that is
-//! given, or one of `hosts/image/osquery-package.json`, which `osqdemo images lock` fills in where the package can
-//! be fetched.
+//! osquery's official package: which version, where it comes from, and what became of the attempt to get it.
+//!
+//! Nothing is fetched here: that is the work of `hosts/image/fetch-osquery`, in the build of the hosts' image, which
+//! also checks what it gets. Only that build knows whether the daemon's machine can have the package.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use crate::engine::docker::containers;
-use crate::engine::docker::image::program::Architecture;
-use crate::engine::docker::image::{OsqueryChoice, SourceError, checksum};
+use crate::engine::docker::image::{OsqueryChoice, Otherwise, SourceError, checksum};
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
 
 const LOCK: &str = include_str!("../../../../hosts/image/osquery-package.json");
 
-/// Where osquery's packages are.
-const SITE: &str = "pkg.osquery.io";
+/// Variables that name another repository and key: for tests, which have a repository of their own.
+const REPOSITORY_VARIABLE: &str = "OSQDEMO_OSQUERY_REPOSITORY";
+const KEY_VARIABLE: &str = "OSQDEMO_OSQUERY_KEY";
 
-/// How long its site may take to answer.
-const SITE_LIMIT: Duration = Duration::from_secs(3);
+/// What the lines of `fetch-osquery` begin with that tell why it gave up.
+const UNAVAILABLE: &str = "fetch-osquery: unavailable: ";
+const REFUSED: &str = "fetch-osquery: refused: ";
 
 /// Where the package comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Package {
     /// From a file of this machine.
     File { path: PathBuf, sha256: String },
-    /// From osquery's site.
-    Site { version: String, sha256: String },
+    /// From osquery's repository, or as a file with this checksum.
+    Fetched {
+        sha256: Option<String>,
+        /// What happens when it cannot be had.
+        otherwise: Otherwise,
+    },
     /// There is none.
     None {
         /// Why, when nobody asked for that.
@@ -36,63 +41,111 @@ pub(super) enum Package {
     },
 }
 
-#[derive(Debug, Deserialize)]
+/// osquery's package did not come.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackageError {
+    /// It cannot be had.
+    #[error("osquery's package {} cannot be had: {reason}", version())]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
+    /// It came, or a part of what vouches for it, and is not what it must be.
+    #[error("osquery's package {} is NOT TRUSTED and was not used: {reason}", version())]
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl PackageError {
+    /// What a line of a build says about the package.
+    pub(super) fn of_line(line: &str) -> Option<Self> {
+        let reason = |text: &str| text.trim().to_owned();
+        let unavailable = line
+            .strip_prefix(UNAVAILABLE)
+            .map(|text| Self::Unavailable { reason: reason(text) });
+        let refused = line
+            .strip_prefix(REFUSED)
+            .map(|text| Self::Refused { reason: reason(text) });
+        unavailable.or(refused)
+    }
+}
+
+impl Diagnose for PackageError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Build
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let file = "fetch the package elsewhere and give it with `--osqueryd FILE.deb`";
+        let agent = "`--osqueryd builtin` runs the built-in agent instead";
+        match self {
+            Self::Unavailable { .. } => vec![
+                format!("behind a proxy set `HTTPS_PROXY`; or {file}"),
+                agent.to_owned(),
+            ],
+            Self::Refused { .. } => vec![
+                format!(
+                    "something on the way may change what is sent, such as a proxy or a stale mirror; {file}"
+                ),
+                agent.to_owned(),
+            ],
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Lock {
     version: String,
-    sha256: BTreeMap<String, Option<String>>,
+    repository: String,
+    key_fingerprint: String,
 }
 
 fn lock() -> Lock {
-    // The embedded file is valid, which a test holds; without it there is no package.
-    serde_json::from_str(LOCK).unwrap_or_else(|_| Lock {
-        version: String::new(),
-        sha256: BTreeMap::new(),
-    })
+    // The embedded file is valid, which a test holds; were it not, no package would be trusted.
+    serde_json::from_str(LOCK).unwrap_or_default()
+}
+
+/// The version of the package.
+pub(super) fn version() -> String {
+    lock().version
 }
 
 /// The build arguments that the Dockerfile takes.
-pub(super) fn arguments(sha256: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("OSQUERY_VERSION".to_owned(), lock().version),
-        ("OSQUERY_SHA256".to_owned(), sha256.to_owned()),
-    ])
+pub(super) fn arguments(sha256: Option<&str>) -> BTreeMap<String, String> {
+    let lock = lock();
+    let or_given = |variable: &str, usual: String| env::var(variable).unwrap_or(usual);
+    BTreeMap::from(
+        [
+            ("OSQUERY_VERSION", lock.version),
+            (
+                "OSQUERY_REPOSITORY",
+                or_given(REPOSITORY_VARIABLE, lock.repository),
+            ),
+            ("OSQUERY_KEY", or_given(KEY_VARIABLE, lock.key_fingerprint)),
+            ("OSQUERY_SHA256", sha256.unwrap_or_default().to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
 }
 
 /// Decides where the package comes from.
-pub(super) async fn choose(
-    choice: &OsqueryChoice,
-    architecture: Architecture,
-    has_image: bool,
-) -> Result<Package, SourceError> {
-    let lock = lock();
-    let given = choice.sha256.as_deref().map(parse_checksum).transpose()?;
-    let locked = lock.sha256.get(architecture.as_str()).cloned().flatten();
-    let expected = given.or(locked);
-    match choice.osqueryd.as_str() {
-        "builtin" => Ok(Package::None { because: None }),
-        "auto" => {
-            let Some(sha256) = expected else {
-                return Ok(Package::None {
-                    because: Some(format!(
-                        "no checksum of osquery's package {} for {} is known; give one with `--osquery-sha256`, or \
-                         the package itself with `--osqueryd FILE.deb`",
-                        lock.version,
-                        architecture.as_str()
-                    )),
-                });
-            };
-            if !has_image && let Err(reason) = reach_site().await {
-                return Ok(Package::None {
-                    because: Some(format!("osquery's package cannot be fetched: {reason}")),
-                });
-            }
-            Ok(Package::Site {
-                version: lock.version,
-                sha256,
-            })
-        }
-        path => from_file(Path::new(path), expected),
+pub(super) fn choose(choice: &OsqueryChoice) -> Result<Package, SourceError> {
+    let sha256 = choice.sha256.as_deref().map(parse_checksum).transpose()?;
+    let fetched = |otherwise| Package::Fetched {
+        sha256: sha256.clone(),
+        otherwise,
+    };
+    match (choice.osqueryd.as_str(), &choice.unavailable) {
+        ("builtin", _) => Ok(Package::None { because: None }),
+        ("auto", Some(reason)) => Ok(Package::None {
+            because: Some(reason.clone()),
+        }),
+        ("auto", None) => Ok(fetched(Otherwise::Agent)),
+        ("osquery", _) => Ok(fetched(Otherwise::Failure)),
+        (path, _) => from_file(Path::new(path), sha256),
     }
 }
 
@@ -123,62 +176,78 @@ fn parse_checksum(text: &str) -> Result<String, SourceError> {
     }
 }
 
-/// Whether the daemon has a chance to fetch the package. Behind a proxy only the build itself can tell.
-async fn reach_site() -> Result<(), String> {
-    if containers::proxy_variables().next().is_some() {
-        return Ok(());
-    }
-    match timeout(SITE_LIMIT, TcpStream::connect((SITE, 443))).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(format!("`{SITE}` cannot be reached: {error}")),
-        Err(_) => Err(format!(
-            "`{SITE}` does not answer within {} s",
-            SITE_LIMIT.as_secs()
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn chosen(osqueryd: &str, sha256: Option<&str>) -> Result<Package, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
         let choice = OsqueryChoice {
             osqueryd: osqueryd.to_owned(),
             sha256: sha256.map(str::to_owned),
+            unavailable: None,
         };
-        runtime
-            .block_on(choose(&choice, Architecture::Amd64, true))
-            .map_err(|error| error.to_string())
+        choose(&choice).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_embedded_lock_is_valid() {
         let lock: Lock = serde_json::from_str(LOCK).expect("a lock");
         assert_eq!(lock.version, "5.23.1");
-        for checksum in lock.sha256.into_values().flatten() {
-            parse_checksum(&checksum).expect("a checksum");
-        }
+        assert!(lock.repository.starts_with("https://"), "{}", lock.repository);
+        let fingerprint = lock.key_fingerprint;
+        assert_eq!(fingerprint.len(), 40);
+        assert!(
+            fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{fingerprint}"
+        );
     }
 
     #[test]
-    fn without_a_checksum_there_is_no_package() {
+    fn the_choice_decides_and_what_happened_last_time() {
         assert_eq!(chosen("builtin", None), Ok(Package::None { because: None }));
         let sum = "AB".repeat(32);
-        assert_eq!(
-            chosen("auto", Some(&sum)),
-            Ok(Package::Site {
-                version: "5.23.1".to_owned(),
-                sha256: sum.to_lowercase()
-            })
-        );
+        for (word, otherwise) in [("auto", Otherwise::Agent), ("osquery", Otherwise::Failure)] {
+            for sha256 in [None, Some(sum.as_str())] {
+                assert_eq!(
+                    chosen(word, sha256),
+                    Ok(Package::Fetched {
+                        sha256: sha256.map(str::to_lowercase),
+                        otherwise
+                    })
+                );
+            }
+        }
         assert_eq!(
             chosen("auto", Some("ab")),
             Err("`ab` is not a SHA-256 checksum of 64 hexadecimal digits".to_owned())
+        );
+        let again = OsqueryChoice {
+            osqueryd: "auto".to_owned(),
+            sha256: None,
+            unavailable: Some("no network".to_owned()),
+        };
+        assert_eq!(
+            choose(&again).expect("a choice"),
+            Package::None {
+                because: Some("no network".to_owned())
+            }
+        );
+    }
+
+    #[test]
+    fn a_build_tells_what_became_of_the_package() {
+        let of_line = |line| PackageError::of_line(line).map(|error| error.to_string());
+        assert_eq!(
+            of_line("fetch-osquery: unavailable: Could not resolve 'pkg.osquery.io'").as_deref(),
+            Some("osquery's package 5.23.1 cannot be had: Could not resolve 'pkg.osquery.io'")
+        );
+        assert_eq!(
+            of_line("fetch-osquery: refused: no signature").as_deref(),
+            Some("osquery's package 5.23.1 is NOT TRUSTED and was not used: no signature")
+        );
+        assert_eq!(
+            of_line("Step 8/16 : RUN fetch-osquery \"$OSQUERY_VERSION\""),
+            None
         );
     }
 

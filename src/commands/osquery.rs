@@ -1,0 +1,72 @@
+//! osquery where it can be had, else the built-in agent: with `--osqueryd auto`, only building the hosts' image tells
+//! which, so that image is made ahead of everything that depends on the answer. Where it is there already, nothing is
+//! asked.
+
+use std::error::Error;
+
+use crate::engine::docker::image::{HostVariant, Otherwise, PackageError};
+use crate::error::{Failure, Result};
+use crate::execute::Execution;
+use crate::plan::{Action, Plan, ServiceSpec};
+use crate::stack::{ImageRef, Recipe};
+
+/// What came of trying.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// There was nothing to try.
+    Nothing,
+    /// This image is there now.
+    Made(ImageRef),
+    /// The agent has to stand in.
+    Unavailable(PackageError),
+}
+
+/// Makes the hosts' image, where the plan says so and the agent may stand in for osquery.
+///
+/// # Errors
+/// Whatever else keeps the image from being made.
+pub(super) async fn try_image(
+    execution: &Execution,
+    desired: &[ServiceSpec],
+    plan: &Plan,
+    variant: Option<&HostVariant>,
+) -> Result<Tried> {
+    let Some(HostVariant::Osquery {
+        otherwise: Otherwise::Agent,
+        ..
+    }) = variant
+    else {
+        return Ok(Tried::Nothing);
+    };
+    let of_hosts = |wanted: &&ServiceSpec| {
+        let container = wanted.container.as_ref();
+        container.is_some_and(|container| container.recipe == Some(Recipe::Host))
+    };
+    let host = desired
+        .iter()
+        .find(of_hosts)
+        .and_then(|spec| spec.container.as_ref());
+    let operation = plan.operations.iter().find(|operation| match &operation.action {
+        Action::MakeImage(image) => host.is_some_and(|host| host.image == *image),
+        _ => false,
+    });
+    let (Some(host), Some(operation)) = (host, operation) else {
+        return Ok(Tried::Nothing);
+    };
+    let is_expected = |failure: &Failure| package_error(failure).is_some();
+    match execution
+        .try_image(&host.image, &operation.cause, is_expected)
+        .await
+    {
+        Ok(()) => Ok(Tried::Made(host.image.clone())),
+        Err(failure) => match package_error(&failure) {
+            Some(error) => Ok(Tried::Unavailable(error.clone())),
+            None => Err(failure),
+        },
+    }
+}
+
+fn package_error(failure: &Failure) -> Option<&PackageError> {
+    let error: &dyn Error = failure.diagnosis();
+    error.downcast_ref()
+}
