@@ -17,6 +17,8 @@ root=$(mktemp -d /var/tmp/osqdemo-base.XXXXXX)
 trap 'rm -rf "$root"' EXIT
 echo "base-image: making $image with debootstrap (about a minute)"
 debootstrap --variant=minbase bookworm "$root" >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
+# mktemp's folder becomes `/`, which users other than root must get through too.
+chmod 755 "$root"
 rm -rf "$root.log" "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
 tar --numeric-owner -C "$root" -c . | docker import --change 'CMD ["bash"]' - "$image" >/dev/null
 echo "base-image: made $image"

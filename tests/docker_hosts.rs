@@ -185,6 +185,10 @@ fn the_doctor_examines_the_daemon() {
         "images",
         "memory",
         "clock",
+        "cgroups",
+        "namespaces",
+        "proxy",
+        "system",
         "base image",
     ] {
         let check = checks.iter().find(|check| check["name"] == name).expect(name);

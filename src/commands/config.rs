@@ -137,6 +137,11 @@ impl Layers<'_> {
         }
     }
 
+    fn remembered_port(&self, service: &ServiceName) -> Option<u16> {
+        let (asked, picked) = (&self.remembered.ports, &self.remembered.picked_ports);
+        asked.get(service).or(picked.get(service)).copied()
+    }
+
     fn remembered(&self, path: &str) -> Option<String> {
         match path {
             // A stack that runs in containers only has no choice.
@@ -197,12 +202,12 @@ impl Layers<'_> {
                     text.split_once('=')
                         .is_some_and(|(name, _)| name == service.as_str())
                 };
-                let (port, from) = match (self.ports.get(service), self.remembered.ports.get(service)) {
+                let (port, from) = match (self.ports.get(service), self.remembered_port(service)) {
                     (Some(port), _) if self.settings.typed.values("port").iter().any(is_typed) => {
                         (*port, Origin::Flag)
                     }
                     (Some(port), _) => (*port, Origin::File),
-                    (None, Some(port)) => (*port, Origin::Remembered),
+                    (None, Some(port)) => (port, Origin::Remembered),
                     (None, None) => (default, Origin::Default),
                 };
                 Shown {

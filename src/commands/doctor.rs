@@ -76,14 +76,22 @@ pub(super) async fn checks(
     pull: &PullSettings,
 ) -> Result<Vec<Check>> {
     let (folder, stack) = (&project.folder, &project.stack);
-    let observed = match kind {
-        // A daemon that does not answer is one of the things to be told.
-        EngineKind::Docker => observed.unwrap_or_else(|_| Observed::nothing()),
-        EngineKind::Native | EngineKind::Fake => observed?,
+    let (observed, unanswered) = match observed {
+        // A daemon that does not answer is one of the things to be told; what is wrong on another engine is not.
+        Err(failure) if kind == EngineKind::Docker => {
+            let unanswered = (project.kind == EngineKind::Docker).then_some(failure);
+            (Observed::nothing(), unanswered)
+        }
+        observed => (observed?, None),
     };
     let ports = project.choose_ports(kind, asked, &observed).await?;
     Ok(match kind {
-        EngineKind::Docker => Box::pin(doctor::examine_docker(folder, stack, &ports, &observed, pull)).await,
+        EngineKind::Docker => {
+            Box::pin(doctor::examine_docker(
+                folder, stack, &ports, &observed, pull, unanswered,
+            ))
+            .await
+        }
         EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await,
     })
 }

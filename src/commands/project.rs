@@ -11,7 +11,7 @@ use crate::commands::request::{
 };
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
-use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
+use crate::engine::docker::{self, Connection, DaemonFacts, DockerEngine, PullSettings};
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, OsquerydChoice, Programs};
@@ -66,8 +66,8 @@ pub struct Wanted {
 pub struct Daemon {
     /// The way to it.
     pub connection: Connection,
-    /// The memory of its machine, in bytes.
-    pub memory: Option<u64>,
+    /// What it says of itself.
+    pub facts: DaemonFacts,
     /// How images of registries are got.
     pub pull: PullSettings,
 }
@@ -162,9 +162,8 @@ impl Project {
             None => engine_of(&self.remembered)?,
         };
         if self.is_running_on_other_engine(kind).await? {
-            let running = engine_of(&self.remembered)?;
             return Err(RequestError::OtherEngine {
-                running,
+                running: self.kind,
                 wanted: kind,
             }
             .into());
@@ -178,7 +177,11 @@ impl Project {
         let ports = match &request.ports {
             PortsRequest::AsTheyAre => Ports::as_they_are(&self.stack, &self.remembered, listens(kind)),
             PortsRequest::Choose(asked) => {
-                let observed = engine(kind, &self.folder).observe().await?;
+                let observed = if kind == self.kind {
+                    self.engine.observe().await?
+                } else {
+                    engine(kind, &self.folder).observe().await?
+                };
                 self.choose_ports(kind, asked, &observed).await?
             }
         };
@@ -272,13 +275,14 @@ impl Project {
         pull: PullSettings,
     ) -> Result<Wanted> {
         let connection = Connection::open().await?;
-        let memory = connection.memory().await?;
+        connection.check_local()?;
+        let facts = connection.facts().await?;
         let choice = OsqueryChoice {
             osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
             sha256: remembered.osquery_sha256.clone(),
         };
         let sources = image_sources(&self.stack, &connection, &choice).await?;
-        let mut variables = self.heaps(memory);
+        let mut variables = self.heaps(facts.memory);
         variables.extend(sources.variables());
         let desired = self.resolved(
             &remembered,
@@ -316,7 +320,7 @@ impl Project {
             host_variant: Some(host_variant),
             daemon: Some(Daemon {
                 connection,
-                memory,
+                facts,
                 pull,
             }),
         })
@@ -419,7 +423,7 @@ pub async fn image_sources(
         Some(image) => connection.has_image(&image).await?,
         None => false,
     };
-    ImageSources::find(choice, is_there, &connection.architecture().await?).await
+    ImageSources::find(choice, is_there, &connection.architecture).await
 }
 
 /// An engine that can observe and stop.

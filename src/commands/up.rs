@@ -14,6 +14,7 @@ use crate::commands::request::{
 };
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
+use crate::engine::docker::Support;
 use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Failure, Result};
@@ -198,13 +199,18 @@ async fn lost_port(wanted: &Wanted, begun: &Begun, failure: &Failure) -> Option<
 /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before
 /// anything starts.
 fn check_memory(context: &Context, stack: &Stack, wanted: &Wanted, plan: &Plan) -> Result<()> {
-    let Some(there) = wanted.daemon.as_ref().and_then(|daemon| daemon.memory) else {
+    let Some(daemon) = wanted.daemon.as_ref().filter(|_| !plan.is_empty()) else {
         return Ok(());
     };
-    if plan.is_empty() {
-        return Ok(());
-    }
-    if let Some(text) = memory_for(stack, there)? {
+    let tight = match daemon.facts.memory {
+        Some(there) => memory_for(stack, there)?,
+        None => None,
+    };
+    let unlimited = (daemon.facts.memory_limits == Support::No).then(|| {
+        "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"
+            .to_owned()
+    });
+    for text in [tight, unlimited].into_iter().flatten() {
         context.reporter.emit(Event::Warning { text });
     }
     Ok(())

@@ -16,12 +16,7 @@ use crate::stack::{ImageRef, Stack};
 const REGISTRY_LIMIT: Duration = Duration::from_secs(3);
 
 /// One check an image.
-pub(super) async fn check(
-    connection: &Connection,
-    architecture: &str,
-    stack: &Stack,
-    settings: &PullSettings,
-) -> Vec<Check> {
+pub(super) async fn check(connection: &Connection, stack: &Stack, settings: &PullSettings) -> Vec<Check> {
     let containers = stack
         .services
         .iter()
@@ -32,7 +27,7 @@ pub(super) async fn check(
         .collect();
     images.sort();
     images.dedup();
-    let wanted = format!("linux/{architecture}");
+    let wanted = connection.platform();
     let checks = images
         .iter()
         .map(|image| check_image(connection, image, &wanted, settings));

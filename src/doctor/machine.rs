@@ -1,4 +1,4 @@
-//! Disk and memory.
+//! The system, disk and memory.
 
 use std::fs;
 use std::path::Path;
@@ -63,6 +63,35 @@ pub(super) fn check_memory(stack: &Stack) -> Check {
     }
 }
 
+/// The system, and whether Windows is below it.
+pub(super) fn check_system() -> Check {
+    let kernel = rustix::system::uname();
+    system(&kernel.release().to_string_lossy())
+}
+
+/// WSL 1 has no kernel of Linux, hence no namespaces and no Docker; both name Microsoft in their version.
+fn system(release: &str) -> Check {
+    let lower = release.to_ascii_lowercase();
+    let (status, message, fix) = if !lower.contains("microsoft") {
+        (Status::Pass, format!("Linux {release}"), None)
+    } else if lower.contains("wsl2") {
+        (Status::Pass, format!("Linux {release}, on Windows (WSL 2)"), None)
+    } else {
+        (
+            Status::Warn,
+            format!("{release}: WSL 1 runs neither containers nor hosts with namespaces of their own"),
+            Some("`wsl --set-version DISTRIBUTION 2` in a terminal of Windows".to_owned()),
+        )
+    };
+    Check {
+        category: "machine",
+        name: "system".to_owned(),
+        status,
+        message,
+        fix,
+    }
+}
+
 /// Free disk for this user on the disk of `folder`, or of the nearest folder above it that exists; in MiB.
 fn free_disk(folder: &Path) -> Option<u64> {
     let existing = folder.ancestors().find(|folder| folder.exists())?;
@@ -76,4 +105,31 @@ fn available_memory() -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_is_recognized() {
+        let cases = [
+            ("6.1.0-18-amd64", Status::Pass, "Linux 6.1.0-18-amd64"),
+            (
+                "5.15.153.1-microsoft-standard-WSL2",
+                Status::Pass,
+                "Linux 5.15.153.1-microsoft-standard-WSL2, on Windows (WSL 2)",
+            ),
+            (
+                "4.4.0-19041-Microsoft",
+                Status::Warn,
+                "4.4.0-19041-Microsoft: WSL 1 runs neither containers nor hosts with namespaces of their own",
+            ),
+        ];
+        for (release, status, message) in cases {
+            let check = system(release);
+            assert_eq!((check.status, check.message.as_str()), (status, message));
+            assert_eq!(check.fix.is_some(), status != Status::Pass);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::engine::docker::PullSettings;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
-use crate::error::{Diagnose, Result};
+use crate::error::{Diagnose, Failure, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, Plan};
 use crate::ports::{PortTaken, Ports, is_ours};
@@ -164,6 +164,7 @@ pub async fn examine(
     observed: &Observed,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder.home(), ports, observed);
+    checks.push(machine::check_system());
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
     checks.push(check_isolation().await);
@@ -171,16 +172,22 @@ pub async fn examine(
     checks
 }
 
-/// All checks for containers, whose images are got that way.
+/// All checks for containers, whose images are got that way. A daemon that could not be asked is one of the things to
+/// be told.
 pub async fn examine_docker(
     folder: &ProjectFolder,
     stack: &Stack,
     ports: &Ports,
     observed: &Observed,
     pull: &PullSettings,
+    unanswered: Option<Failure>,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder.home(), ports, observed);
-    checks.extend(docker::check(folder.home(), stack, pull).await);
+    checks.push(machine::check_system());
+    match unanswered {
+        Some(failure) => checks.push(docker::unanswered(&failure)),
+        None => checks.extend(docker::check(folder.home(), stack, pull).await),
+    }
     checks
 }
 

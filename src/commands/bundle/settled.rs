@@ -12,7 +12,7 @@ use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, PortsRequest, Request};
 use crate::commands::{Context, doctor};
-use crate::engine::docker::{Connection, PullSettings};
+use crate::engine::docker::{Connection, DockerError, PullSettings};
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::plan::Plan;
@@ -32,14 +32,20 @@ pub(super) async fn add_versions(bundle: &mut Bundle, project: Option<&Project>)
         "engine": project.map(|project| project.kind.to_string()),
     });
     if project.is_some_and(|project| project.kind == EngineKind::Docker) {
-        let facts = Box::pin(async { Connection::open().await?.facts().await });
+        let facts = Box::pin(async {
+            let connection = Connection::open().await?;
+            let facts = connection.facts().await?;
+            Ok::<_, DockerError>((connection, facts))
+        });
         match within(PIECE_LIMIT, facts).await {
-            Ok(facts) => {
+            Ok((connection, facts)) => {
                 versions["docker"] = json!({
-                    "version": facts.version,
-                    "api_version": facts.api_version,
-                    "architecture": facts.architecture,
+                    "daemon": connection.daemon.to_string(),
+                    "api_version": connection.api.to_string(),
+                    "architecture": connection.architecture,
                     "memory_bytes": facts.memory,
+                    "cgroups": facts.cgroups,
+                    "containers_root": facts.root.to_string(),
                 });
             }
             Err(reason) => bundle.miss("versions.json (docker)", &reason),

@@ -116,11 +116,7 @@ impl Connection {
             while let Some(answer) = answers.next().await {
                 let answer = answer.map_err(|error| self.archive_error("load", path, &error))?;
                 let lines = answer.stream.unwrap_or_default();
-                // `Loaded image: NAME`, or `Loaded image ID: ID` where it has no name.
-                names.extend(lines.lines().filter_map(|line| {
-                    let loaded = line.strip_prefix("Loaded image")?;
-                    Some(loaded.split_once(": ")?.1.trim().to_owned())
-                }));
+                names.extend(lines.lines().flat_map(loaded));
             }
             Ok(names)
         };
@@ -149,6 +145,16 @@ impl Connection {
     }
 }
 
+/// The images of a line: `Loaded image: NAME`, or `Loaded image ID: ID` where it has no name; all in one line, with
+/// commas, from podman.
+fn loaded(line: &str) -> Vec<String> {
+    let names = line
+        .strip_prefix("Loaded image")
+        .and_then(|rest| Some(rest.split_once(": ")?.1));
+    let names = names.into_iter().flat_map(|names| names.split(','));
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
 fn silent(action: &'static str, path: &Path, limit: Duration) -> Failure {
     DockerError::TooSlow {
         action,
@@ -163,5 +169,21 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> ArchiveErro
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_loaded_is_read_as_each_daemon_writes_it() {
+        assert_eq!(loaded("Loaded image: a/b:1"), ["a/b:1"]);
+        assert_eq!(loaded("Loaded image ID: sha256:12"), ["sha256:12"]);
+        assert_eq!(
+            loaded("Loaded image: docker.io/a/b:1,docker.io/c:2"),
+            ["docker.io/a/b:1", "docker.io/c:2"]
+        );
+        assert!(loaded("open archive").is_empty());
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::Docker;
 use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::engine::docker::endpoint::Endpoint;
+use crate::engine::docker::daemon::{ApiVersion, Daemon};
+use crate::engine::docker::endpoint::{Endpoint, Security};
 use crate::engine::docker::error::{DockerError, io_kind, with_causes};
 use crate::stack::ImageRef;
 
@@ -21,6 +22,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// How many images are pulled at once: one comes while another is unpacked.
 const PULLS_AT_ONCE: usize = 2;
 
+/// The oldest API that has all we use: Docker 19.03.
+const OLDEST_API: ApiVersion = ApiVersion(1, 40);
+
+/// What Go's HTTP server says to who speaks in the clear where it expects TLS.
+const TLS_WANTED: &str = "HTTP request to an HTTPS server";
+
 /// A daemon that answers.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -30,6 +37,12 @@ pub struct Connection {
     pub(super) pulls: Arc<Semaphore>,
     /// Where the daemon is.
     pub endpoint: Endpoint,
+    /// Which daemon it is.
+    pub daemon: Daemon,
+    /// The API that is spoken.
+    pub api: ApiVersion,
+    /// The machine that it runs containers on, such as `amd64`.
+    pub architecture: String,
 }
 
 impl Connection {
@@ -42,31 +55,57 @@ impl Connection {
     }
 
     async fn open_at(endpoint: Endpoint) -> Result<Self, DockerError> {
+        if endpoint.security == Security::Tls {
+            return Err(DockerError::Tls {
+                endpoint: endpoint.to_string(),
+            });
+        }
         let docker =
             Docker::connect_with_host(&endpoint.address).map_err(|error| unreachable(&endpoint, &error))?;
-        match timeout(GREETING_LIMIT, docker.negotiate_version()).await {
-            Ok(Ok(docker)) => Ok(Self {
-                docker,
-                pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
-                endpoint,
-            }),
-            Ok(Err(error)) => Err(unreachable(&endpoint, &error)),
-            Err(_) => Err(DockerError::Unreachable {
+        let version = match timeout(GREETING_LIMIT, docker.version()).await {
+            Ok(answer) => answer.map_err(|error| unanswered(&endpoint, &error))?,
+            Err(_) => {
+                return Err(DockerError::Unreachable {
+                    endpoint: endpoint.to_string(),
+                    reason: format!("no answer within {} s", GREETING_LIMIT.as_secs()),
+                });
+            }
+        };
+        let Some(api) = version.api_version.as_deref().and_then(ApiVersion::parse) else {
+            return Err(DockerError::Stranger {
                 endpoint: endpoint.to_string(),
-                reason: format!("no answer within {} s", GREETING_LIMIT.as_secs()),
-            }),
+                answer: "it names no version of the API".to_owned(),
+            });
+        };
+        if api < OLDEST_API {
+            return Err(DockerError::TooOld {
+                endpoint: endpoint.to_string(),
+                found: api,
+                needed: OLDEST_API,
+            });
         }
+        let api = api.min(newest_api());
+        Ok(Self {
+            docker: with_version(docker, api),
+            pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
+            daemon: Daemon::of(&version),
+            api,
+            architecture: version.arch.unwrap_or_default(),
+            endpoint,
+        })
     }
 
-    /// The machine that the daemon runs containers on, such as `amd64`.
+    /// Refuses a daemon whose containers would publish their ports where nobody here reaches them.
     ///
     /// # Errors
-    /// When the daemon does not answer.
-    pub async fn architecture(&self) -> Result<String, DockerError> {
-        let version = self
-            .answer("ask", "the daemon for its version", self.docker.version())
-            .await?;
-        Ok(version.arch.unwrap_or_default())
+    /// [`DockerError::Remote`].
+    pub fn check_local(&self) -> Result<(), DockerError> {
+        if self.endpoint.is_local() {
+            return Ok(());
+        }
+        Err(DockerError::Remote {
+            endpoint: self.endpoint.to_string(),
+        })
     }
 
     /// Whether the daemon has an image.
@@ -116,6 +155,73 @@ impl Connection {
             }),
         }
     }
+}
+
+/// The newest API that the client knows.
+fn newest_api() -> ApiVersion {
+    ApiVersion(
+        API_DEFAULT_VERSION.major_version as u32,
+        API_DEFAULT_VERSION.minor_version as u32,
+    )
+}
+
+/// The client asks without a version, which gets whatever API is the daemon's newest, and is to be refused one day
+/// (<https://docs.docker.com/reference/api/engine/#versioned-api-and-sdk>).
+fn with_version(docker: Docker, api: ApiVersion) -> Docker {
+    docker.with_request_modifier(move |mut request: BollardRequest| {
+        let uri = request.uri();
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map(|authority| authority.as_str());
+        let path = uri.path_and_query().map(|path| path.as_str());
+        let versioned = format!(
+            "{scheme}://{}/v{api}{}",
+            authority.unwrap_or_default(),
+            path.unwrap_or_default()
+        );
+        if let Ok(uri) = versioned.parse() {
+            *request.uri_mut() = uri;
+        }
+        request
+    })
+}
+
+/// What is wrong with an answer to the first question.
+fn unanswered(endpoint: &Endpoint, error: &Error) -> DockerError {
+    let shown = endpoint.to_string();
+    match error {
+        Error::DockerResponseServerError { message, .. } if message.contains(TLS_WANTED) => {
+            DockerError::Tls { endpoint: shown }
+        }
+        // What stands in for a daemon that starts or stops says so in its own words.
+        Error::DockerResponseServerError {
+            status_code: 500..,
+            message,
+        } => DockerError::Unreachable {
+            endpoint: shown,
+            reason: message.trim().to_owned(),
+        },
+        Error::DockerResponseServerError { status_code, .. } => DockerError::Stranger {
+            endpoint: shown,
+            answer: format!("HTTP status {status_code}"),
+        },
+        Error::JsonDataError { .. } => DockerError::Stranger {
+            endpoint: shown,
+            answer: "not what a daemon answers".to_owned(),
+        },
+        other if io_kind(other).is_none() && is_answer(other) => DockerError::Stranger {
+            endpoint: shown,
+            answer: with_causes(other),
+        },
+        other => unreachable(endpoint, other),
+    }
+}
+
+/// Whether the error is about what came back, and not about the way.
+fn is_answer(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::HyperLegacyError { err } if !err.is_connect()
+    )
 }
 
 fn unreachable(endpoint: &Endpoint, error: &Error) -> DockerError {

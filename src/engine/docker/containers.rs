@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HostConfig, Mount,
-    MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    MountType, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
@@ -17,6 +17,7 @@ use bollard::query_parameters::{
 use futures_util::future::{join_all, try_join_all};
 
 use crate::engine::docker::connection::Connection;
+use crate::engine::docker::daemon::RestartPolicyFrom;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{image, logs, observe};
@@ -32,8 +33,12 @@ const STOP_MARGIN: Duration = Duration::from_secs(20);
 /// How long a container may take to end that says nothing about it.
 const USUAL_GRACE: Duration = Duration::from_secs(10);
 
+/// How often a service is started again where the daemon has to be told beforehand: enough for mishaps, and few
+/// enough that one that cannot run is soon given up.
+const RESTARTS_FROM_CREATION: i64 = 5;
+
 /// The variables of the caller that containers and builds inherit: without them nothing behind a proxy works.
-const PROXY_VARIABLES: [&str; 6] = [
+pub const PROXY_VARIABLES: [&str; 6] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -104,11 +109,32 @@ pub(super) async fn start(
         logs::keep(connection, folder, &inspection).await?;
         remove(connection, &name).await?;
     }
+    create_volumes(connection, owner, container).await?;
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    let body = definition(owner, spec, container);
+    let body = definition(connection, owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
     connection.answer("create", &object, request).await?;
     Ok(start_container(connection, &name, &object, host_config).await?)
+}
+
+/// Makes the volumes of a container that are not there yet. podman gives those no labels that it makes on the way.
+async fn create_volumes(
+    connection: &Connection,
+    owner: &Owner,
+    container: &ContainerSpec,
+) -> Result<(), DockerError> {
+    try_join_all(container.volumes.iter().map(|mount| async move {
+        let name = labels::volume_name(owner, &mount.volume);
+        let object = format!("volume {name}");
+        let request = connection.docker.create_volume(VolumeCreateRequest {
+            name: Some(name),
+            labels: Some(labels::of_volume(owner, &mount.volume)),
+            ..Default::default()
+        });
+        connection.answer("create", &object, request).await
+    }))
+    .await
+    .map(drop)
 }
 
 async fn start_container(
@@ -157,7 +183,12 @@ async fn is_reusable(
 }
 
 /// The container of a service, as the daemon wants it described.
-fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> ContainerCreateBody {
+fn definition(
+    connection: &Connection,
+    owner: &Owner,
+    spec: &ServiceSpec,
+    container: &ContainerSpec,
+) -> ContainerCreateBody {
     let network = labels::network_name(owner);
     let target = container.target_port.map(|port| format!("{port}/tcp"));
     let environment = proxy_variables()
@@ -167,10 +198,6 @@ fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> C
         typ: Some(MountType::VOLUME),
         source: Some(labels::volume_name(owner, &mount.volume)),
         target: Some(mount.target.clone()),
-        volume_options: Some(MountVolumeOptions {
-            labels: Some(labels::of_volume(owner, &mount.volume)),
-            ..Default::default()
-        }),
         ..Default::default()
     });
     let bindings = target.clone().zip(spec.port).map(|(target, port)| {
@@ -204,7 +231,10 @@ fn definition(owner: &Owner, spec: &ServiceSpec, container: &ContainerSpec) -> C
             // hide why it cannot run.
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::ON_FAILURE),
-                maximum_retry_count: Some(1),
+                maximum_retry_count: Some(match connection.daemon.restart_policy_from() {
+                    RestartPolicyFrom::Health => 1,
+                    RestartPolicyFrom::Creation => RESTARTS_FROM_CREATION,
+                }),
             }),
             ..Default::default()
         }),
@@ -221,6 +251,9 @@ pub(super) async fn prove(
     owner: &Owner,
     service: &ServiceName,
 ) -> Result<(), DockerError> {
+    if connection.daemon.restart_policy_from() == RestartPolicyFrom::Creation {
+        return Ok(());
+    }
     let name = labels::container_name(owner, service);
     let body = ContainerUpdateBody {
         restart_policy: Some(RestartPolicy {

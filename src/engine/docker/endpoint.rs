@@ -1,10 +1,14 @@
 //! Where the Docker daemon is: `DOCKER_HOST`, else the context (`DOCKER_CONTEXT`, else the current one of
-//! `~/.docker/config.json`), else the first socket that is there, of Docker itself, rootless Docker, Docker Desktop,
-//! colima, Rancher Desktop or podman. The same order as `docker` itself, and then further.
+//! `~/.docker/config.json`), else the first socket where somebody listens, of Docker itself, rootless Docker, Docker
+//! Desktop, colima, Rancher Desktop or podman. The same order as `docker` itself, and then further.
 
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -18,6 +22,17 @@ pub struct Endpoint {
     pub address: String,
     /// Who named it.
     pub origin: Origin,
+    /// Whether it is spoken to in the clear.
+    pub security: Security,
+}
+
+/// How a daemon is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// In the clear.
+    Plain,
+    /// By TLS.
+    Tls,
 }
 
 /// Who named the address of a daemon.
@@ -46,8 +61,12 @@ impl fmt::Display for Endpoint {
 pub(super) struct Surroundings<'a> {
     /// The environment.
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The user's number.
+    pub(super) user: u32,
     /// Whether there is a socket.
     pub(super) is_there: &'a dyn Fn(&Path) -> bool,
+    /// Whether this user is let in by somebody who listens at the socket.
+    pub(super) is_open: &'a dyn Fn(&Path) -> bool,
 }
 
 impl Endpoint {
@@ -58,14 +77,33 @@ impl Endpoint {
     pub fn find() -> Result<Self, DockerError> {
         Self::find_in(&Surroundings {
             variable: &|name| std::env::var(name).ok(),
+            user: rustix::process::getuid().as_raw(),
             is_there: &|path| path.exists(),
+            is_open: &is_open,
         })
+    }
+
+    /// Whether its containers publish their ports on this machine: through a socket (also of a virtual machine,
+    /// which forwards them), or an address of this machine.
+    pub fn is_local(&self) -> bool {
+        let Some((scheme, rest)) = self.address.split_once("://") else {
+            return false;
+        };
+        if scheme == "unix" {
+            return true;
+        }
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
     pub(super) fn find_in(surroundings: &Surroundings<'_>) -> Result<Self, DockerError> {
         let variable = |name: &str| (surroundings.variable)(name).filter(|value| !value.is_empty());
         if let Some(address) = variable("DOCKER_HOST") {
+            let is_secured = variable("DOCKER_TLS_VERIFY").is_some() || variable("DOCKER_TLS").is_some();
             return Ok(Self {
+                security: security(&address, is_secured),
                 address,
                 origin: Origin::Variable,
             });
@@ -75,29 +113,58 @@ impl Endpoint {
             .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".docker")));
         let context = variable("DOCKER_CONTEXT").or_else(|| current_context(folder.as_deref()?));
         if let Some(name) = context.filter(|name| name != "default") {
-            let address = address_of_context(folder.as_deref(), &name)?;
+            let (address, security) = address_of_context(folder.as_deref(), &name)?;
             return Ok(Self {
                 address,
                 origin: Origin::Context(name),
+                security,
             });
         }
-        let looked_for = sockets(&variable);
-        match looked_for.iter().find(|path| (surroundings.is_there)(path)) {
+        let looked_for = sockets(&variable, surroundings.user);
+        let there = || looked_for.iter().filter(|path| (surroundings.is_there)(path));
+        // A socket that cannot be used is still worth telling about.
+        let found = there().find(|path| (surroundings.is_open)(path));
+        match found.or_else(|| there().next()) {
             Some(path) => Ok(Self {
                 address: format!("unix://{}", path.display()),
                 origin: Origin::Found,
+                security: Security::Plain,
             }),
             None => Err(DockerError::NoSocket { looked_for }),
         }
     }
 }
 
-/// Where sockets usually are, in the order in which they are preferred.
-fn sockets(variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
-    let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
-    if let Some(runtime) = variable("XDG_RUNTIME_DIR").map(PathBuf::from) {
-        sockets.push(runtime.join("docker.sock"));
+fn security(address: &str, is_secured: bool) -> Security {
+    if address.starts_with("https://") || (is_secured && address.starts_with("tcp://")) {
+        Security::Tls
+    } else {
+        Security::Plain
     }
+}
+
+/// Whether a connection is accepted. Nothing is sent, and a daemon that is too busy to accept it is not waited for.
+fn is_open(path: &Path) -> bool {
+    let attempt = || {
+        let socket = socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+            None,
+        )?;
+        connect(&socket, &SocketAddrUnix::new(path)?)
+    };
+    matches!(attempt(), Ok(()) | Err(Errno::AGAIN))
+}
+
+/// Where sockets usually are, in the order in which they are preferred.
+fn sockets(variable: &dyn Fn(&str) -> Option<String>, user: u32) -> Vec<PathBuf> {
+    let runtime = variable("XDG_RUNTIME_DIR").map_or_else(
+        // A session without systemd's variables has the folder all the same.
+        || PathBuf::from(format!("/run/user/{user}")),
+        PathBuf::from,
+    );
+    let mut sockets = vec![PathBuf::from("/var/run/docker.sock"), runtime.join("docker.sock")];
     if let Some(home) = variable("HOME").map(PathBuf::from) {
         let in_home = [
             ".docker/run/docker.sock",
@@ -108,9 +175,7 @@ fn sockets(variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
         ];
         sockets.extend(in_home.map(|socket| home.join(socket)));
     }
-    if let Some(runtime) = variable("XDG_RUNTIME_DIR").map(PathBuf::from) {
-        sockets.push(runtime.join("podman/podman.sock"));
-    }
+    sockets.push(runtime.join("podman/podman.sock"));
     sockets.push(PathBuf::from("/run/podman/podman.sock"));
     sockets
 }
@@ -121,26 +186,48 @@ fn current_context(folder: &Path) -> Option<String> {
     config["currentContext"].as_str().map(str::to_owned)
 }
 
-fn address_of_context(folder: Option<&Path>, name: &str) -> Result<String, DockerError> {
+fn address_of_context(folder: Option<&Path>, name: &str) -> Result<(String, Security), DockerError> {
     let unusable = |reason: String| DockerError::Context {
         name: name.to_owned(),
         reason,
     };
     let folder = folder.ok_or_else(|| unusable("`HOME` is not set".to_owned()))?;
+    let contexts = folder.join("contexts");
     // `docker context` names the folder of a context after the hash of its name.
     let hash: String = Sha256::digest(name)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let path = folder.join("contexts/meta").join(hash).join("meta.json");
-    let text =
-        fs::read(&path).map_err(|error| unusable(format!("failed to read `{}`: {error}", path.display())))?;
+    let path = contexts.join("meta").join(&hash).join("meta.json");
+    let text = fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => unusable(format!(
+            "there is no such context; there is {}",
+            names_of_contexts(&contexts.join("meta")).join(", ")
+        )),
+        _ => unusable(format!("failed to read `{}`: {error}", path.display())),
+    })?;
     let meta: Value = serde_json::from_slice(&text)
         .map_err(|error| unusable(format!("`{}` is damaged: {error}", path.display())))?;
-    meta["Endpoints"]["docker"]["Host"]
+    let address = meta["Endpoints"]["docker"]["Host"]
         .as_str()
         .map(str::to_owned)
-        .ok_or_else(|| unusable(format!("`{}` names no address", path.display())))
+        .ok_or_else(|| unusable(format!("`{}` names no address", path.display())))?;
+    let is_secured = contexts.join("tls").join(&hash).join("docker").is_dir();
+    Ok((address.clone(), security(&address, is_secured)))
+}
+
+fn names_of_contexts(folder: &Path) -> Vec<String> {
+    let metas = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = metas
+        .filter_map(|meta| {
+            let text = fs::read(meta.path().join("meta.json")).ok()?;
+            let meta: Value = serde_json::from_slice(&text).ok()?;
+            Some(format!("`{}`", meta["Name"].as_str()?))
+        })
+        .collect();
+    names.sort();
+    names.insert(0, "`default`".to_owned());
+    names
 }
 
 #[cfg(test)]
@@ -148,6 +235,16 @@ mod tests {
     use super::*;
 
     fn find(variables: &[(&str, &str)], sockets: &[&str]) -> Result<String, String> {
+        find_open(variables, sockets, sockets)
+            .map(|endpoint| endpoint.to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    fn find_open(
+        variables: &[(&str, &str)],
+        sockets: &[&str],
+        open: &[&str],
+    ) -> Result<Endpoint, DockerError> {
         Endpoint::find_in(&Surroundings {
             variable: &|name| {
                 variables
@@ -155,10 +252,10 @@ mod tests {
                     .find(|(known, _)| *known == name)
                     .map(|(_, value)| (*value).to_owned())
             },
+            user: 1000,
             is_there: &|path| sockets.iter().any(|socket| Path::new(socket) == path),
+            is_open: &|path| open.iter().any(|socket| Path::new(socket) == path),
         })
-        .map(|endpoint| endpoint.to_string())
-        .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -188,10 +285,73 @@ mod tests {
         assert_eq!(
             find(&[], &[]),
             Err(
-                "no Docker daemon was found; looked for `/var/run/docker.sock`, `/run/podman/podman.sock`"
+                "no Docker daemon was found; looked for `/var/run/docker.sock`, `/run/user/1000/docker.sock`, \
+                 `/run/user/1000/podman/podman.sock`, `/run/podman/podman.sock`"
                     .to_owned()
             )
         );
+    }
+
+    #[test]
+    fn a_socket_that_cannot_be_used_gives_way_to_one_that_can() {
+        let docker = "/var/run/docker.sock";
+        let podman = "/run/user/1000/podman/podman.sock";
+        let found = |open: &[&str]| {
+            let endpoint = find_open(&[], &[docker, podman], open).expect("an endpoint");
+            endpoint.address.trim_start_matches("unix://").to_owned()
+        };
+        assert_eq!(found(&[docker, podman]), docker);
+        assert_eq!(found(&[podman]), podman);
+        assert_eq!(found(&[]), docker);
+    }
+
+    #[test]
+    fn sockets_are_tried_without_waiting() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("docker.sock");
+        assert!(!is_open(&path), "nothing is there");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        // Nobody accepts; once no more connections are held, the next ones are refused for now.
+        let connections: Vec<bool> = (0..5000).map(|_| is_open(&path)).collect();
+        assert!(connections.iter().all(|is_open| *is_open));
+        drop(listener);
+        assert!(!is_open(&path), "nobody listens");
+    }
+
+    #[test]
+    fn what_is_on_this_machine_is_told_from_what_is_not() {
+        let is_local = |address: &str| {
+            let variables = [("DOCKER_HOST", address)];
+            let endpoint = find_open(&variables, &[], &[]).expect("an endpoint");
+            endpoint.is_local()
+        };
+        let local = [
+            "unix:///x.sock",
+            "tcp://127.0.0.1:2375",
+            "tcp://localhost:2375/",
+            "tcp://[::1]:2375",
+        ];
+        for address in local {
+            assert!(is_local(address), "{address}");
+        }
+        for address in ["tcp://build:2375", "tcp://10.0.0.1", "ssh://jay@build", "build"] {
+            assert!(!is_local(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_secured_is_known() {
+        let security = |variables: &[(&str, &str)]| {
+            let endpoint = find_open(variables, &[], &[]).expect("an endpoint");
+            endpoint.security
+        };
+        let tcp = ("DOCKER_HOST", "tcp://127.0.0.1:2376");
+        assert_eq!(security(&[tcp]), Security::Plain);
+        assert_eq!(security(&[tcp, ("DOCKER_TLS_VERIFY", "1")]), Security::Tls);
+        assert_eq!(security(&[("DOCKER_HOST", "https://127.0.0.1")]), Security::Tls);
+        // As in `docker`, the variable means nothing for a socket.
+        let socket = ("DOCKER_HOST", "unix:///x.sock");
+        assert_eq!(security(&[socket, ("DOCKER_TLS_VERIFY", "1")]), Security::Plain);
     }
 
     #[test]
@@ -205,9 +365,9 @@ mod tests {
         )
         .expect("a file");
         let error = find(&variables, &["/var/run/docker.sock"]).expect_err("there is no such context");
-        assert!(
-            error.starts_with("the Docker context `colima` cannot be used: failed to read"),
-            "{error}"
+        assert_eq!(
+            error,
+            "the Docker context `colima` cannot be used: there is no such context; there is `default`"
         );
         // The hash of `colima`.
         let meta = folder
@@ -222,6 +382,18 @@ mod tests {
         assert_eq!(
             find(&variables, &[]),
             Ok("unix:///x.sock (context colima)".to_owned())
+        );
+        let hash = meta.file_name().expect("a name");
+        let tls = folder.path().join("contexts/tls").join(hash).join("docker");
+        fs::create_dir_all(&tls).expect("a folder");
+        let secured = r#"{"Name": "colima", "Endpoints": {"docker": {"Host": "tcp://127.0.0.1:2376"}}}"#;
+        fs::write(meta.join("meta.json"), secured).expect("a file");
+        let endpoint = find_open(&variables, &[], &[]).expect("an endpoint");
+        assert_eq!(endpoint.security, Security::Tls);
+        let other = [variables[0], ("DOCKER_CONTEXT", "lima")];
+        assert_eq!(
+            find(&other, &[]).expect_err("there is no such context"),
+            "the Docker context `lima` cannot be used: there is no such context; there is `default`, `colima`"
         );
         fs::write(
             folder.path().join("config.json"),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::engine::docker::daemon::ApiVersion;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::report::duration;
@@ -31,6 +32,39 @@ pub enum DockerError {
     /// The daemon may not be spoken to.
     #[error("permission to speak to the Docker daemon at `{endpoint}` is refused")]
     Permission {
+        /// Its address and where it was found.
+        endpoint: String,
+    },
+    /// Something else answers where a daemon should be.
+    #[error("what answers at `{endpoint}` is not a Docker daemon: {answer}")]
+    Stranger {
+        /// The address and where it was found.
+        endpoint: String,
+        /// What came back.
+        answer: String,
+    },
+    /// The daemon does not have what we use.
+    #[error("the Docker daemon at `{endpoint}` is too old: it speaks API {found}, and {needed} is needed")]
+    TooOld {
+        /// Its address and where it was found.
+        endpoint: String,
+        /// The newest API that it speaks.
+        found: ApiVersion,
+        /// The oldest one that will do.
+        needed: ApiVersion,
+    },
+    /// The daemon wants TLS.
+    #[error("the Docker daemon at `{endpoint}` is reached by TLS, which osqdemo does not speak")]
+    Tls {
+        /// Its address and where it was found.
+        endpoint: String,
+    },
+    /// The daemon is not on this machine.
+    #[error(
+        "the Docker daemon at `{endpoint}` is on another machine, and so would be the ports of the containers, which \
+         are published on 127.0.0.1 only"
+    )]
+    Remote {
         /// Its address and where it was found.
         endpoint: String,
     },
@@ -106,6 +140,36 @@ pub enum DockerError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// How to start the daemon that should be at an address.
+fn start_hint(endpoint: &str) -> String {
+    let programs = [
+        ("/.colima/", "`colima start`"),
+        ("/.rd/", "Rancher Desktop"),
+        (
+            "/.docker/",
+            "Docker Desktop, or `systemctl --user start docker-desktop`",
+        ),
+        ("/run/podman/", "`sudo systemctl start podman.socket`"),
+        ("/podman/", "`systemctl --user start podman.socket`"),
+        ("/run/user/", "`systemctl --user start docker`"),
+        ("/run/docker.sock", "`sudo systemctl start docker`"),
+    ];
+    let usual = programs.iter().find(|(part, _)| endpoint.contains(part));
+    match usual {
+        Some((_, how)) => format!("start it, or start it again: {how}"),
+        None => "check that it runs, `DOCKER_HOST` and `docker context ls`".to_owned(),
+    }
+}
+
+/// How to be let in by the daemon at an address.
+fn permission_hint(endpoint: &str) -> String {
+    if endpoint.contains("/podman/") {
+        "use a podman of your own: `systemctl --user enable --now podman.socket`".to_owned()
+    } else {
+        "join the group of the socket, then log in again: `sudo usermod -aG docker $USER`".to_owned()
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -190,6 +254,10 @@ impl Diagnose for DockerError {
             Self::NoSocket { .. }
             | Self::Unreachable { .. }
             | Self::Permission { .. }
+            | Self::Stranger { .. }
+            | Self::TooOld { .. }
+            | Self::Tls { .. }
+            | Self::Remote { .. }
             | Self::UnsupportedEndpoint { .. }
             | Self::Context { .. } => ExitCode::Preflight,
             Self::Build { .. } => ExitCode::Build,
@@ -207,24 +275,36 @@ impl Diagnose for DockerError {
                 "install Docker (https://docs.docker.com/engine/install/) or podman, or set `DOCKER_HOST`".to_owned(),
                 native.to_owned(),
             ],
-            Self::Unreachable { endpoint, .. } if endpoint.starts_with("unix:") => vec![
-                "start it: `sudo systemctl start docker`, `colima start`, `systemctl --user start podman.socket` or \
-                 Docker Desktop"
-                    .to_owned(),
-                native.to_owned(),
-            ],
-            Self::Unreachable { .. } => vec![
+            Self::Unreachable { endpoint, .. } => vec![start_hint(endpoint), native.to_owned()],
+            Self::Permission { endpoint } => vec![permission_hint(endpoint), native.to_owned()],
+            Self::Stranger { .. } => vec![
                 "check `DOCKER_HOST` and `docker context ls`".to_owned(),
                 native.to_owned(),
             ],
-            Self::Permission { .. } => vec![
-                "join the group of the socket, then log in again: `sudo usermod -aG docker $USER`".to_owned(),
+            Self::TooOld { .. } => vec![
+                "update Docker to 19.03 or later, or podman to 3.0 or later".to_owned(),
+                native.to_owned(),
+            ],
+            Self::Tls { .. } => vec![
+                "let `socat UNIX-LISTEN:/tmp/docker.sock,fork \
+                 OPENSSL:localhost:2376,cert=cert.pem,key=key.pem,cafile=ca.pem` speak it, and set \
+                 `DOCKER_HOST=unix:///tmp/docker.sock`"
+                    .to_owned(),
+                native.to_owned(),
+            ],
+            Self::Remote { .. } => vec![
+                "run osqdemo on that machine, or unset `DOCKER_HOST` and `docker context use default`".to_owned(),
+                native.to_owned(),
+            ],
+            Self::UnsupportedEndpoint { endpoint } if endpoint.starts_with("ssh:") => vec![
+                "the containers' ports would be on that machine: run osqdemo there, or unset `DOCKER_HOST` and \
+                 `docker context use default`"
+                    .to_owned(),
                 native.to_owned(),
             ],
             Self::UnsupportedEndpoint { .. } => vec![
-                "it speaks to `unix://` sockets and `tcp://` addresses without TLS; a remote daemon is reached by \
-                 `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST` and `DOCKER_HOST=unix:///tmp/docker.sock`"
-                    .to_owned(),
+                "it is `unix:///PATH` for a socket, or `tcp://HOST:PORT`".to_owned(),
+                native.to_owned(),
             ],
             Self::Context { .. } => vec!["`docker context ls` lists the contexts".to_owned()],
             Self::Build { image, reason, .. } if reason.contains("debian:bookworm-slim") => vec![format!(
@@ -235,6 +315,10 @@ impl Diagnose for DockerError {
             }
             Self::Api { reason, .. } if reason.contains("port is already allocated") => {
                 vec!["`--port SERVICE=0` picks a free port, and `osqdemo ps` shows it".to_owned()]
+            }
+            // podman's `--init` is a program of another package.
+            Self::Api { reason, .. } if reason.contains("container-init binary not found") => {
+                vec!["install `catatonit`, which podman starts containers with".to_owned()]
             }
             Self::Api { reason, .. } if reason.contains("no space left") => {
                 vec!["`docker system df` shows what uses the daemon's disk, `docker system prune` frees some".to_owned()]

@@ -1,6 +1,7 @@
 //! What `doctor` and `down` want to know of a daemon, beyond one project.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerSummary, PortSummaryTypeEnum};
@@ -21,18 +22,18 @@ use crate::state::ProjectFolder;
 /// What a daemon says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonFacts {
-    /// Its version.
-    pub version: String,
-    /// The newest API that it speaks, such as `1.41`.
-    pub api_version: String,
-    /// The machine that it runs containers on, such as `amd64`.
-    pub architecture: String,
-    /// The memory of that machine, in bytes.
-    pub memory: u64,
+    /// The memory of the machine that it runs containers on, in bytes; none where it does not tell.
+    pub memory: Option<u64>,
     /// Where it keeps images and volumes, where that is a folder of this machine.
     pub folder: Option<PathBuf>,
     /// Whether it can hold containers to their memory limits.
     pub memory_limits: Support,
+    /// The control groups of its machine, such as `version 2, driver systemd`.
+    pub cgroups: String,
+    /// Who is root in a container.
+    pub root: Root,
+    /// The proxies that it pulls through, by the names of their variables.
+    pub proxies: Vec<&'static str>,
     /// How far its clock is from ours, in milliseconds.
     pub clock_skew_ms: Option<i64>,
 }
@@ -44,6 +45,27 @@ pub enum Support {
     Yes,
     /// It cannot.
     No,
+}
+
+/// Who is root in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// The machine's root.
+    Root,
+    /// The user who runs the daemon, in a user namespace.
+    RootlessUser,
+    /// Nobody of importance: the daemon makes a user namespace.
+    Remapped,
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Root => "root of a container is the machine's root",
+            Self::RootlessUser => "rootless: root of a container is the daemon's user",
+            Self::Remapped => "root of a container is a user of a namespace",
+        })
+    }
 }
 
 /// What is there of a project.
@@ -83,30 +105,58 @@ impl Connection {
     /// # Errors
     /// When it does not answer.
     pub async fn facts(&self) -> Result<DaemonFacts, DockerError> {
-        let (version, info) = tokio::try_join!(
-            self.answer("ask", "the daemon for its version", self.docker.version()),
-            self.answer("ask", "the daemon about itself", self.docker.info())
-        )?;
+        let info = self
+            .answer("ask", "the daemon about itself", self.docker.info())
+            .await?;
         let now = Timestamp::now();
         let clock: Option<Timestamp> = info.system_time.and_then(|text| text.parse().ok());
-        let is_local = self.endpoint.address.starts_with("unix:");
+        let version = info.cgroup_version.map(|version| version.to_string());
+        let is_old = version.as_deref() != Some("2");
+        let driver = info.cgroup_driver.map(|driver| driver.to_string());
+        let options = info.security_options.unwrap_or_default();
+        let has_option = |name: &str| options.iter().any(|option| option.contains(name));
+        let proxies = [("HTTP_PROXY", info.http_proxy), ("HTTPS_PROXY", info.https_proxy)];
+        let folder = info.docker_root_dir.as_deref();
+        let is_rootless = has_option("rootless") || self.daemon.is_rootless(folder);
+        let is_local = self.endpoint.is_local();
         Ok(DaemonFacts {
-            version: version.version.unwrap_or_default(),
-            api_version: version.api_version.unwrap_or_default(),
-            architecture: version.arch.unwrap_or_default(),
             memory: info
                 .mem_total
                 .and_then(|bytes| u64::try_from(bytes).ok())
-                .unwrap_or_default(),
+                .filter(|bytes| *bytes > 0),
             folder: info
                 .docker_root_dir
                 .map(PathBuf::from)
                 .filter(|folder| is_local && folder.is_dir()),
-            memory_limits: if info.memory_limit == Some(false) {
+            // podman without root says that it can where it cannot.
+            memory_limits: if info.memory_limit == Some(false) || (is_rootless && is_old) {
                 Support::No
             } else {
                 Support::Yes
             },
+            cgroups: format!(
+                "version {}, driver {}",
+                version
+                    .filter(|version| !version.is_empty())
+                    .as_deref()
+                    .unwrap_or("1"),
+                driver
+                    .filter(|driver| !driver.is_empty())
+                    .as_deref()
+                    .unwrap_or("none")
+            ),
+            root: if is_rootless {
+                Root::RootlessUser
+            } else if has_option("userns") {
+                Root::Remapped
+            } else {
+                Root::Root
+            },
+            proxies: proxies
+                .into_iter()
+                .filter(|(_, proxy)| proxy.as_deref().is_some_and(|proxy| !proxy.is_empty()))
+                .map(|(name, _)| name)
+                .collect(),
             clock_skew_ms: clock.map(|clock| clock.as_millisecond() - now.as_millisecond()),
         })
     }

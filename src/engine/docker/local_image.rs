@@ -53,11 +53,8 @@ impl LocalImage {
 
 impl Connection {
     /// What the daemon runs containers on, such as `linux/amd64`.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
-    pub async fn platform(&self) -> Result<String, DockerError> {
-        Ok(format!("linux/{}", self.architecture().await?))
+    pub fn platform(&self) -> String {
+        format!("linux/{}", self.architecture)
     }
 
     /// The memory of the daemon's machine, in bytes; none where the daemon does not tell.

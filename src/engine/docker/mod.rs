@@ -6,6 +6,7 @@
 mod archive;
 mod connection;
 mod containers;
+mod daemon;
 mod endpoint;
 mod error;
 mod exec;
@@ -39,9 +40,11 @@ use crate::state::ProjectFolder;
 
 pub use archive::ArchiveError;
 pub use connection::Connection;
+pub use containers::PROXY_VARIABLES;
+pub use daemon::{ApiVersion, Daemon};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Publisher, Support};
+pub use facts::{DaemonFacts, Leftover, Publisher, Root, Support};
 pub use local_image::LocalImage;
 pub use registry::{Provided, PullSettings};
 

@@ -188,7 +188,10 @@ pub(super) fn service(
     let network_id = networks
         .and_then(|networks| networks.get(&labels::network_name(owner)))
         .and_then(|endpoint| endpoint.network_id.as_deref());
-    let is_attached = network_id.is_some() && network_id == network.and_then(|network| network.id.as_deref());
+    let is_attached = network.zip(network_id).is_some_and(|(network, seen)| {
+        // podman gives the network's name in place of its id; it removes no network that a container is in.
+        network.id.as_deref() == Some(seen) || network.name.as_deref() == Some(seen)
+    });
     Some((
         name,
         ObservedService {
@@ -334,10 +337,23 @@ mod tests {
     #[test]
     fn a_container_is_known_with_its_port_image_and_network() {
         let state = json!({ "Status": "running", "Pid": 7, "StartedAt": "2026-01-02T03:04:05.678Z" });
-        let network = Network {
-            id: Some("net".to_owned()),
+        let network = |id: &str, name: &str| Network {
+            id: Some(id.to_owned()),
+            name: Some(name.to_owned()),
             ..Default::default()
         };
+        let attachment = |network: &Network| {
+            let inspection = inspection("broker", "", &state);
+            let (_, service) = service(&inspection, &owner(), Some(network)).expect("a service of ours");
+            service.container.expect("a container").attachment
+        };
+        assert_eq!(
+            attachment(&network("other", "demo_default")),
+            Attachment::Detached
+        );
+        // As podman says it.
+        assert_eq!(attachment(&network("other", "net")), Attachment::Attached);
+        let network = network("net", "demo_default");
         let inspection = inspection("broker", "", &state);
         let (name, service) = service(&inspection, &owner(), Some(&network)).expect("a service of ours");
         assert_eq!(name.as_str(), "broker");

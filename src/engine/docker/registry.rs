@@ -129,7 +129,7 @@ impl Connection {
             (PullPolicy::Never, Err(error)) => return Err(error.into()),
             (_, Ok(())) => {}
         }
-        self.check_platform(image, &there).await?;
+        self.check_platform(image, &there)?;
         Ok(true)
     }
 
@@ -173,7 +173,7 @@ impl Connection {
             return Err(ImageError::NotThere { image: asked.image() }.into());
         };
         check(image, &pulled, locked)?;
-        self.check_platform(image, &pulled).await?;
+        self.check_platform(image, &pulled)?;
         if asked.image() == *image || wanted.digest.is_some() {
             return Ok(());
         }
@@ -220,7 +220,7 @@ impl Connection {
                     fault,
                     answer,
                     registry: asked.registry().to_owned(),
-                    platform: self.platform().await?,
+                    platform: self.platform(),
                     attempts: failures,
                 }
                 .into());
@@ -311,8 +311,8 @@ impl Connection {
     }
 
     /// An image for another machine would start under emulation, or not at all.
-    async fn check_platform(&self, image: &ImageRef, there: &LocalImage) -> Result<()> {
-        let wanted = self.platform().await?;
+    fn check_platform(&self, image: &ImageRef, there: &LocalImage) -> Result<()> {
+        let wanted = self.platform();
         if there.platform == wanted {
             return Ok(());
         }

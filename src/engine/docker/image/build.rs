@@ -60,7 +60,11 @@ pub(in crate::engine::docker) async fn build(
                 .map(str::trim_end)
                 .filter(|line| !line.trim().is_empty())
             {
-                if line.starts_with("Step ") {
+                // `Step 1/4 : …` of Docker, `STEP 1/4: …` of podman.
+                if line
+                    .get(..5)
+                    .is_some_and(|start| start.eq_ignore_ascii_case("step "))
+                {
                     news(StepNews::Whole(shortened(line)));
                 }
                 if last.len() == LAST_LINES {
