@@ -29,11 +29,12 @@ fn a_second_signal_does_not_wait() {
     let up = stack
         .world
         .start(("A", "B"), &[&UP[..], &["--osqueryd", &osqueryd]].concat());
+    // They sleep only once they have set their trap.
     eventually("the hosts run", Duration::from_secs(20), || {
         stack
             .processes()
             .iter()
-            .filter(|process| process.contains("/bin/sh "))
+            .filter(|process| process.contains("sleep 1"))
             .count()
             == 2
     });
