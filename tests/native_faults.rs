@@ -29,11 +29,12 @@ fn a_second_signal_does_not_wait() {
     let up = stack
         .world
         .start(("A", "B"), &[&UP[..], &["--osqueryd", &osqueryd]].concat());
+    // They sleep only once they have set their trap.
     eventually("the hosts run", Duration::from_secs(20), || {
         stack
             .processes()
             .iter()
-            .filter(|process| process.contains("/bin/sh "))
+            .filter(|process| process.contains("sleep 1"))
             .count()
             == 2
     });
@@ -241,6 +242,28 @@ fn a_served_broker_ends_with_its_input_or_a_signal() {
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(code), "{}", world.shown(&output));
     }
+}
+
+#[test]
+fn a_service_may_open_as_many_files_as_the_system_allows() {
+    let world = World::new();
+    let data = world.home().join("data").display().to_string();
+    let script = "ulimit -n 900 && ulimit -S -n 100 && exec \"$0\" \"$@\"";
+    let mut child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_osqdemo")])
+        .args(["serve", "broker", "--data-dir", &data, "--listen", "127.0.0.1:0"])
+        .env("OSQDEMO_HOME", world.home())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    eventually("it listens", Duration::from_secs(20), || is_listening(child.id()));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("its limits");
+    let files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let files: Vec<&str> = files.expect("the limit").split_whitespace().collect();
+    assert_eq!(files[3..5], ["900", "900"], "{limits}");
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 
 use osqdemo_broker::HostPort;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +48,7 @@ enum Lifeline {
 /// When the service cannot run.
 pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
     start_log();
+    raise_file_limit();
     match command {
         ServeCommand::Broker(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
@@ -104,6 +106,19 @@ fn host_port(text: &str) -> std::result::Result<HostPort, ServeError> {
         host: host.to_owned(),
         port,
     })
+}
+
+/// Lets this process open as many files as the system allows it. Every client takes some, a push query about ten,
+/// and the usual limit of 1024 is there for programs that cannot handle more.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
 }
 
 fn lifeline_of(until_stdin_closes: bool) -> Lifeline {
