@@ -3,7 +3,7 @@
 
 use crate::cli::{
     BigfileArgs, Cli, Command, ConfigCommand, ImagesCommand, OsqueryArgs, PullArgs, RunArgs, ScenarioCommand,
-    StackArgs, TargetArgs, Typed,
+    SourceArgs, StackArgs, TargetArgs, Typed,
 };
 use crate::settings::SettingsFile;
 
@@ -47,7 +47,10 @@ impl Cli {
                 fill.option("scenario.host", "host", &mut arguments.host);
             }
             Command::Doctor(arguments) => fill.target(&mut arguments.target),
-            Command::Build(arguments) => fill.osquery(&mut arguments.osquery),
+            Command::Build(arguments) => {
+                fill.osquery(&mut arguments.osquery);
+                fill.source(&mut arguments.source);
+            }
             Command::Images(arguments) => {
                 fill.stack(&mut arguments.stack);
                 if let Some(
@@ -69,6 +72,8 @@ impl Fill<'_> {
         self.target(&mut arguments.target);
         self.pull(&mut arguments.pull);
         self.osquery(&mut arguments.osquery);
+        self.source(&mut arguments.source);
+        self.option("host-config", "host-config", &mut arguments.host_config);
         self.option("timeout", "timeout", &mut arguments.timeout);
     }
 
@@ -95,6 +100,10 @@ impl Fill<'_> {
     fn osquery(&self, arguments: &mut OsqueryArgs) {
         self.option("osqueryd", "osqueryd", &mut arguments.osqueryd);
         self.option("osquery-sha256", "osquery-sha256", &mut arguments.osquery_sha256);
+    }
+
+    fn source(&self, arguments: &mut SourceArgs) {
+        self.option("source", "source", &mut arguments.source);
     }
 
     fn bigfile(&self, arguments: &mut BigfileArgs) {
@@ -134,6 +143,8 @@ stack = \"confluent\"
 timeout = \"5m\"
 osqueryd = \"builtin\"
 osquery-sha256 = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"
+source = \"checkout\"
+host-config = \"my.json\"
 
 [images]
 pull = \"never\"
@@ -150,7 +161,7 @@ timeout = \"3m\"
     /// The same, typed.
     const RUN: &str = "--project mine --engine docker --stack confluent --timeout 5m --osqueryd builtin --osquery-sha256 \
         0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef --pull never --registry mirror.example.org \
-        --pull-silence 7s --lock-file /demo/images.lock";
+        --pull-silence 7s --lock-file /demo/images.lock --source /demo/checkout --host-config /demo/my.json";
 
     fn file(text: &str) -> SettingsFile {
         SettingsFile::parse(Path::new("/demo/osqdemo.toml"), text).expect("a right file")
@@ -184,7 +195,9 @@ timeout = \"3m\"
             ),
             (
                 "build",
-                format!("--project mine --osqueryd builtin --osquery-sha256 {checksum}"),
+                format!(
+                    "--project mine --osqueryd builtin --osquery-sha256 {checksum} --source /demo/checkout"
+                ),
             ),
             ("images pull", format!("--project mine --stack confluent {pull}")),
             ("images lock", format!("--project mine --stack confluent {pull}")),
@@ -203,7 +216,8 @@ timeout = \"3m\"
     #[test]
     fn what_is_typed_wins() {
         let options = "--project p --engine native --stack lite --timeout 1s --osqueryd auto --osquery-sha256 a --pull \
-            missing --registry r.org --pull-silence 2m --lock-file l --size 1G --scenario-timeout 120s --host host2";
+            missing --registry r.org --pull-silence 2m --lock-file l --size 1G --scenario-timeout 120s --host host2 --source \
+            installed --host-config default";
         let line = format!("smoke {options}");
         let (cli, _) = typed(&line);
         assert_eq!(
