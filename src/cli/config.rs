@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use crate::cli::RunArgs;
 
 const SHOW_NOTES: &str = "\
-An option wins over the environment, that over the settings file, that over what the project remembers from its last
-`up`, that over the default. `up` remembers what the file said as what was typed: a line that is removed from the file
+An option wins over the environment, that over the settings file, that over what the project remembers from its \
+last `up`, that over the default. What `up` remembers, it remembers from the file too: a line that is removed there \
 stays in force until another value is given, be it the default.
 ";
 
