@@ -1,6 +1,8 @@
 //! What the settings file says in place of what was neither typed nor stands in the environment. Ports and the services
 //! to leave out are not filled in here: what the file says of them is checked against the stack first.
 
+use std::path::PathBuf;
+
 use crate::cli::{
     BigfileArgs, Cli, Command, ConfigCommand, ImagesCommand, OsqueryArgs, PullArgs, RunArgs, ScenarioCommand,
     SourceArgs, StackArgs, TargetArgs, Typed,
@@ -46,7 +48,11 @@ impl Cli {
                 );
                 fill.option("scenario.host", "host", &mut arguments.host);
             }
-            Command::Doctor(arguments) => fill.target(&mut arguments.target),
+            Command::Doctor(arguments) => {
+                fill.target(&mut arguments.target);
+                fill.pull(&mut arguments.pull);
+            }
+            Command::Bundle(arguments) => fill.lock_file(&mut arguments.lock_file),
             Command::Build(arguments) => {
                 fill.osquery(&mut arguments.osquery);
                 fill.source(&mut arguments.source);
@@ -94,7 +100,11 @@ impl Fill<'_> {
         self.text("images.pull", "pull", &mut arguments.policy);
         self.option("images.registry", "registry", &mut arguments.registry);
         self.text("images.pull-silence", "pull-silence", &mut arguments.pull_silence);
-        self.option("images.lock-file", "lock-file", &mut arguments.lock_file);
+        self.lock_file(&mut arguments.lock_file);
+    }
+
+    fn lock_file(&self, slot: &mut Option<PathBuf>) {
+        self.option("images.lock-file", "lock-file", slot);
     }
 
     fn osquery(&self, arguments: &mut OsqueryArgs) {
@@ -191,7 +201,7 @@ timeout = \"3m\"
             ),
             (
                 "doctor",
-                "--project mine --stack confluent --engine docker".to_owned(),
+                format!("--project mine --stack confluent --engine docker {pull}"),
             ),
             (
                 "build",
@@ -210,6 +220,54 @@ timeout = \"3m\"
         ] {
             let (cli, _) = typed(&format!("{verb} {options}"));
             assert_eq!(filled(verb, FILE), format!("{cli:?}"), "{verb}");
+        }
+    }
+
+    /// Every verb that can be typed, with its options.
+    fn verbs(command: &clap::Command, path: &str) -> Vec<(String, Vec<String>)> {
+        let options = command.get_arguments().filter_map(clap::Arg::get_long);
+        let here = (path.to_owned(), options.map(str::to_owned).collect());
+        let inner = command
+            .get_subcommands()
+            .flat_map(|verb| verbs(verb, &format!("{path} {}", verb.get_name())));
+        std::iter::once(here).chain(inner).collect()
+    }
+
+    #[test]
+    fn no_verb_passes_over_a_setting_that_it_has_an_option_for() {
+        use clap::CommandFactory;
+        // How long to wait for what runs already, and the scenario's own limit, are other things than `timeout`; and
+        // what is shown is shown with its origin.
+        let is_other = |verb: &str, option: &str| match verb.trim() {
+            "wait" | "scenario bigfile" => option == "timeout",
+            "config show" => true,
+            _ => false,
+        };
+        let mut followed = Vec::new();
+        for (verb, options) in verbs(&Cli::command(), "") {
+            for key in KEYS {
+                let file_text = file(FILE).text(&key.path()).map(str::to_owned);
+                let Some(value) = file_text.filter(|_| options.iter().any(|option| option == key.option))
+                else {
+                    continue;
+                };
+                if verb.is_empty() || is_other(&verb, key.option) {
+                    continue;
+                }
+                let table = key.table.map_or_else(String::new, |table| format!("[{table}]\n"));
+                let text = format!("{table}{} = \"{value}\"", key.name);
+                let (cli, _) = typed(&format!("{verb} --{} {value}", key.option));
+                assert_eq!(filled(&verb, &text), format!("{cli:?}"), "{verb}: {}", key.path());
+                followed.push(format!("{} {}", verb.trim(), key.path()));
+            }
+        }
+        for known in [
+            "up host-config",
+            "build source",
+            "doctor images.registry",
+            "bundle images.lock-file",
+        ] {
+            assert!(followed.iter().any(|one| one == known), "{known}: {followed:?}");
         }
     }
 
