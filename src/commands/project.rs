@@ -161,7 +161,10 @@ impl Project {
             None if !self.stack.is_native() => EngineKind::Docker,
             None => engine_of(&self.remembered)?,
         };
-        if kind == EngineKind::Native && matches!(request.source, Some(ProgramSource::Checkout(_))) {
+        // What the settings file says of images is passed over where there are none.
+        let is_typed = |option: &str| request.typed.source(option).is_some();
+        let is_compiled = matches!(request.source, Some(ProgramSource::Checkout(_)));
+        if kind == EngineKind::Native && is_compiled && is_typed("source") {
             return Err(RequestError::SourceWithoutImages.into());
         }
         if self.is_running_on_other_engine(kind).await? {
@@ -193,12 +196,16 @@ impl Project {
             .clone()
             .or_else(|| self.remembered.osqueryd.clone())
             .map_or("auto".to_owned(), |text| from_anywhere(&text));
+        let osqueryd = Some(osqueryd);
         let osquery_sha256 = request
             .osquery_sha256
             .clone()
             .or_else(|| self.remembered.osquery_sha256.clone());
-        // What was not to be had is tried again when the user says anything new about it.
-        let is_new = request.osqueryd.is_some() || osquery_sha256 != self.remembered.osquery_sha256;
+        // What was not to be had is tried again when the user asks for it again, or anything about it is new; that the
+        // settings file still says the same is neither.
+        let is_new = is_typed("osqueryd")
+            || osqueryd != self.remembered.osqueryd
+            || osquery_sha256 != self.remembered.osquery_sha256;
         let osquery_unavailable = match &request.osquery_unavailable {
             None if !is_new => self.remembered.osquery_unavailable.clone(),
             reason => reason.clone(),
@@ -214,7 +221,7 @@ impl Project {
             without: self.remembered.without.clone(),
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
-            osqueryd: Some(osqueryd),
+            osqueryd,
             host_config: request.host_config.or(self.remembered.host_config.as_ref()),
             osquery_sha256,
             osquery_unavailable,
