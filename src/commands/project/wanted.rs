@@ -1,42 +1,26 @@
-//! A project as the verbs see it: its folder, the engine that runs it, and what is wanted of it.
+//! What is wanted of a project: from a request and what is remembered to the services as they should be, and an engine
+//! that can make them so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cli::StackArgs;
-use crate::commands::Context;
+use crate::commands::project::{Project, engine, listens};
 use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, RequestError, StackChoice,
-    parse_without, stack_of, whole_stack_of,
+    EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, RequestError,
 };
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DaemonFacts, DockerEngine, PullSettings};
-use crate::engine::fake::FakeEngine;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::host_config::{self, HostConfig};
-use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
-use crate::ports::{Listens, PortError, Ports, Wishes};
-use crate::stack::{ImageRef, Role, ServiceName, Stack};
-use crate::state::{ProjectFolder, Remembered};
-
-/// A project whose engine can observe and stop.
-pub struct Project {
-    /// Its folder.
-    pub folder: ProjectFolder,
-    /// What earlier runs chose.
-    pub remembered: Remembered,
-    /// Which engine it runs on.
-    pub kind: EngineKind,
-    /// Runs it.
-    pub engine: Arc<dyn Engine>,
-    /// The services it has.
-    pub stack: Stack,
-}
+use crate::plan::{Choices, ResolveError, ServiceSpec, resolve};
+use crate::ports::Ports;
+use crate::stack::{ImageRef, Role, ServiceName};
+use crate::state::Remembered;
 
 /// What is wanted of a project, and the means to get it.
 pub struct Wanted {
@@ -73,83 +57,32 @@ pub struct Daemon {
 }
 
 impl Project {
-    /// The current project.
-    ///
-    /// # Errors
-    /// When its state cannot be read.
-    pub fn open(context: &Context) -> Result<Self> {
-        Self::of_folder(ProjectFolder::new(
-            &context.settings.home,
-            &context.settings.project,
-        ))
-    }
-
-    /// The project of a folder.
-    ///
-    /// # Errors
-    /// When its state cannot be read.
-    pub fn of_folder(folder: ProjectFolder) -> Result<Self> {
-        let remembered = Remembered::load(&folder)?;
-        let kind = engine_of(&remembered)?;
-        let engine = engine(kind, &folder);
-        Ok(Self {
-            stack: stack_of(&remembered)?,
-            folder,
-            remembered,
-            kind,
-            engine,
-        })
-    }
-
-    /// The current project with the stack that was asked for: on the command line, else in the settings file, else as
-    /// it is remembered.
-    ///
-    /// # Errors
-    /// When this version does not have the stack, or a service cannot be left out of it.
-    pub fn asked_for(context: &Context, arguments: &StackArgs) -> Result<Self> {
-        let mut project = Self::open(context)?;
-        let before = project.stack_name();
-        match StackChoice::of(arguments)? {
-            StackChoice::Remembered => {}
-            StackChoice::Named(name) => {
-                project.remembered.stack = Some(name);
-                project.remembered.stack_file = None;
-            }
-            StackChoice::File(file) => {
-                project.remembered.stack = None;
-                project.remembered.stack_file = Some(file);
-            }
-        }
-        let whole = whole_stack_of(&project.remembered)?;
-        let settings = &context.settings;
-        let of_file = match &settings.file {
-            Some(file) => file.without(&whole, settings.stack_origin())?,
-            None => None,
-        };
-        if let Some(without) = parse_without(&arguments.without).or(of_file) {
-            project.remembered.without = without;
-        } else if project.stack_name() != before {
-            // Another stack has other services.
-            project.remembered.without.clear();
-        }
-        project.stack = whole.without(&project.remembered.without)?;
-        Ok(project)
-    }
-
-    /// What the stack is called.
-    pub fn stack_name(&self) -> String {
-        match (&self.remembered.stack_file, &self.remembered.stack) {
-            (Some(file), _) => file.path.display().to_string(),
-            (None, Some(name)) => name.clone(),
-            (None, None) => "lite".to_owned(),
-        }
-    }
-
     /// What is wanted of the project, from this request and what is remembered.
     ///
     /// # Errors
     /// When the request cannot be, or a program is missing.
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
+        let kind = self.engine_for(request).await?;
+        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
+            (&request.host_config, kind)
+        {
+            let extension = programs::find_extension(&programs::own_path()?)?;
+            host_config::check(&extension, &own.path).await?;
+        }
+        let ports = self.ports_for(request, kind).await?;
+        let remembered = self.remembering(request, kind, &ports);
+        match kind {
+            EngineKind::Native => self.wanted_natively(remembered, ports).await,
+            EngineKind::Docker => {
+                let pull = request.pull.clone().unwrap_or_else(PullSettings::usual);
+                self.wanted_in_containers(remembered, ports, pull).await
+            }
+            EngineKind::Fake => self.wanted_of_fake(remembered, ports),
+        }
+    }
+
+    /// The engine that is asked for, else the one it has been.
+    async fn engine_for(&self, request: &Request) -> Result<EngineKind> {
         let kind = match request.engine {
             Some(EngineKind::Native) if !self.stack.is_native() => {
                 return Err(RequestError::ContainersOnly {
@@ -159,12 +92,11 @@ impl Project {
             }
             Some(kind) => kind,
             None if !self.stack.is_native() => EngineKind::Docker,
-            None => engine_of(&self.remembered)?,
+            None => self.kind,
         };
         // What the settings file says of images is passed over where there are none.
-        let is_typed = |option: &str| request.typed.source(option).is_some();
         let is_compiled = matches!(request.source, Some(ProgramSource::Checkout(_)));
-        if kind == EngineKind::Native && is_compiled && is_typed("source") {
+        if kind == EngineKind::Native && is_compiled && request.typed.source("source").is_some() {
             return Err(RequestError::SourceWithoutImages.into());
         }
         if self.is_running_on_other_engine(kind).await? {
@@ -174,84 +106,71 @@ impl Project {
             }
             .into());
         }
-        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
-            (&request.host_config, kind)
-        {
-            let extension = programs::find_extension(&programs::own_path()?)?;
-            host_config::check(&extension, &own.path).await?;
-        }
-        let ports = match &request.ports {
-            PortsRequest::AsTheyAre => Ports::as_they_are(&self.stack, &self.remembered, listens(kind)),
-            PortsRequest::Choose(asked) => {
-                let observed = if kind == self.kind {
-                    self.engine.observe().await?
-                } else {
-                    engine(kind, &self.folder).observe().await?
-                };
-                self.choose_ports(kind, asked, &observed).await?
-            }
+        Ok(kind)
+    }
+
+    async fn ports_for(&self, request: &Request, kind: EngineKind) -> Result<Ports> {
+        let PortsRequest::Choose(asked) = &request.ports else {
+            return Ok(Ports::as_they_are(&self.stack, &self.remembered, listens(kind)));
         };
-        let osqueryd = request
-            .osqueryd
-            .clone()
-            .or_else(|| self.remembered.osqueryd.clone())
-            .map_or("auto".to_owned(), |text| from_anywhere(&text));
-        let osqueryd = Some(osqueryd);
+        let observed = if kind == self.kind {
+            self.engine.observe().await?
+        } else {
+            engine(kind, &self.folder).observe().await?
+        };
+        Ok(self.choose_ports(kind, asked, &observed).await?)
+    }
+
+    /// What is to be remembered: what is asked for, else what was remembered.
+    fn remembering(&self, request: &Request, kind: EngineKind, ports: &Ports) -> Remembered {
+        let earlier = &self.remembered;
+        let osqueryd = request.osqueryd.clone().or_else(|| earlier.osqueryd.clone());
+        let osqueryd = Some(osqueryd.map_or("auto".to_owned(), |text| from_anywhere(&text)));
         let osquery_sha256 = request
             .osquery_sha256
             .clone()
-            .or_else(|| self.remembered.osquery_sha256.clone());
+            .or_else(|| earlier.osquery_sha256.clone());
         // What was not to be had is tried again when the user asks for it again, or anything about it is new; that the
         // settings file still says the same is neither.
-        let is_new = is_typed("osqueryd")
-            || osqueryd != self.remembered.osqueryd
-            || osquery_sha256 != self.remembered.osquery_sha256;
+        let is_new = request.typed.source("osqueryd").is_some()
+            || osqueryd != earlier.osqueryd
+            || osquery_sha256 != earlier.osquery_sha256;
         let osquery_unavailable = match &request.osquery_unavailable {
-            None if !is_new => self.remembered.osquery_unavailable.clone(),
+            None if !is_new => earlier.osquery_unavailable.clone(),
             reason => reason.clone(),
         };
-        let source = match request.source.clone() {
-            Some(source) => source.checkout(),
-            None => self.remembered.source.clone(),
-        };
-        let remembered = Remembered {
+        Remembered {
             engine: Some(kind.to_string()),
-            stack: self.remembered.stack.clone(),
-            stack_file: self.remembered.stack_file.clone(),
-            without: self.remembered.without.clone(),
+            stack: earlier.stack.clone(),
+            stack_file: earlier.stack_file.clone(),
+            without: earlier.without.clone(),
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd,
-            host_config: request.host_config.or(self.remembered.host_config.as_ref()),
+            host_config: request.host_config.or(earlier.host_config.as_ref()),
             osquery_sha256,
             osquery_unavailable,
-            source,
-        };
-        match kind {
-            EngineKind::Native => self.wanted_natively(remembered, ports).await,
-            EngineKind::Docker => {
-                let pull = request.pull.clone().unwrap_or_else(PullSettings::usual);
-                self.wanted_in_containers(remembered, ports, pull).await
-            }
-            EngineKind::Fake => Ok(Wanted {
-                kind,
-                engine: engine(kind, &self.folder),
-                prober: Arc::new(FakeProber),
-                desired: self.resolved(
-                    &remembered,
-                    &ports,
-                    &|_| "fake".to_owned(),
-                    None,
-                    &BTreeMap::new(),
-                )?,
-                hostnames: self.hostnames(),
-                ports,
-                remembered,
-                isolation: None,
-                host_variant: None,
-                daemon: None,
-            }),
+            source: match request.source.clone() {
+                Some(source) => source.checkout(),
+                None => earlier.source.clone(),
+            },
         }
+    }
+
+    fn wanted_of_fake(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
+        let identity = |_| "fake".to_owned();
+        Ok(Wanted {
+            kind: EngineKind::Fake,
+            engine: engine(EngineKind::Fake, &self.folder),
+            prober: Arc::new(FakeProber),
+            desired: self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?,
+            hostnames: self.hostnames(),
+            ports,
+            remembered,
+            isolation: None,
+            host_variant: None,
+            daemon: None,
+        })
     }
 
     async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
@@ -393,57 +312,6 @@ impl Project {
                 (service.name.clone(), hostname)
             })
             .collect()
-    }
-
-    async fn is_running_on_other_engine(&self, wanted: EngineKind) -> Result<bool> {
-        if engine_of(&self.remembered)? == wanted {
-            return Ok(false);
-        }
-        Ok(!self.engine.observe().await?.services.is_empty())
-    }
-
-    /// The ports of services that are to be started, these ones as asked for.
-    ///
-    /// # Errors
-    /// When two services are to have the same port, or none is free.
-    pub async fn choose_ports(
-        &self,
-        kind: EngineKind,
-        asked: &BTreeMap<ServiceName, u16>,
-        observed: &Observed,
-    ) -> std::result::Result<Ports, PortError> {
-        Ports::choose(Wishes {
-            stack: &self.stack,
-            asked,
-            remembered: &self.remembered,
-            observed,
-            folder: &self.folder,
-            listens: listens(kind),
-        })
-        .await
-    }
-}
-
-/// An engine that can observe and stop.
-fn engine(kind: EngineKind, folder: &ProjectFolder) -> Arc<dyn Engine> {
-    match kind {
-        EngineKind::Native => Arc::new(NativeEngine::new(folder.clone())),
-        EngineKind::Docker => Arc::new(DockerEngine::new(folder.clone())),
-        EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
-    }
-}
-
-fn engine_of(remembered: &Remembered) -> std::result::Result<EngineKind, RequestError> {
-    remembered
-        .engine
-        .as_deref()
-        .map_or(Ok(EngineKind::Native), EngineKind::parse)
-}
-
-fn listens(kind: EngineKind) -> Listens {
-    match kind {
-        EngineKind::Native | EngineKind::Fake => Listens::Process,
-        EngineKind::Docker => Listens::Daemon,
     }
 }
 
