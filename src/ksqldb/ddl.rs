@@ -16,6 +16,7 @@ use crate::error::Diagnose;
 use crate::events::{Event, Outcome, Step};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
+use crate::report::felt::{UNFELT, telling_when_felt};
 
 /// A file of statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,7 +244,7 @@ pub async fn submit(
         let answer = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(DdlError::Interrupted),
-            answer = client.execute(statement, &session) => answer,
+            answer = telling_when_felt(UNFELT, tell, client.execute(statement, &session)) => answer,
         };
         let fate = Fate::from(answer);
         reporter.emit(Event::StepFinished {
@@ -253,6 +254,12 @@ pub async fn submit(
             elapsed: begin.elapsed(),
         });
         match fate {
+        let tell = || {
+            reporter.emit(Event::StepStarted {
+                step: Step::statement(&name),
+                text: client.waiting(),
+            });
+        };
             Fate::AlreadyThere => {
                 let doubt = tokio::select! {
                     biased;
