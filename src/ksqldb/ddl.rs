@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Entity};
 use super::error::{Error, ServerError};
-use super::existing;
+use super::existing::{self, StoppedQuery};
 use super::session::{Directive, Session, SessionError};
 use super::statement::{Position, Script, Statement, position_in_message, without_position};
 use crate::error::Diagnose;
@@ -39,6 +39,19 @@ pub fn pipeline() -> Vec<StatementFile> {
         source: source.to_owned(),
     })
     .into()
+}
+
+/// Those of the pipeline's streams whose query does not run; all of them must be there.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn stopped_queries(client: &Client) -> Result<Vec<StoppedQuery>, Error> {
+    let files = pipeline();
+    let statements: Vec<Statement> = files
+        .iter()
+        .flat_map(|file| Script::parse(&file.source).statements)
+        .collect();
+    existing::stopped_queries(client, &statements).await
 }
 
 /// The original's push query, word for word.
@@ -241,6 +254,12 @@ pub async fn submit(
         }
         let name = statement.title();
         let begin = Instant::now();
+        let tell = || {
+            reporter.emit(Event::StepStarted {
+                step: Step::statement(&name),
+                text: client.waiting(),
+            });
+        };
         let answer = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(DdlError::Interrupted),
@@ -254,12 +273,6 @@ pub async fn submit(
             elapsed: begin.elapsed(),
         });
         match fate {
-        let tell = || {
-            reporter.emit(Event::StepStarted {
-                step: Step::statement(&name),
-                text: client.waiting(),
-            });
-        };
             Fate::AlreadyThere => {
                 let doubt = tokio::select! {
                     biased;

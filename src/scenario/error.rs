@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::observation::Join;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::ksqldb::ServerError;
+use crate::ksqldb::{ServerError, StoppedQuery};
 use crate::report::duration;
 
 /// An error of a scenario.
@@ -88,6 +88,12 @@ pub enum ScenarioError {
         /// The topic.
         topic: String,
     },
+    /// Queries of the pipeline do not run: nothing would come along.
+    #[error("the pipeline stands still: {}", list(stopped))]
+    StoppedQueries {
+        /// The streams that they would fill.
+        stopped: Vec<StoppedQuery>,
+    },
     /// ksqlDB does not accept a push query.
     #[error("ksqlDB rejected the {join} push query: {}", error.message.trim_end())]
     QueryRejected {
@@ -127,7 +133,7 @@ impl Diagnose for ScenarioError {
             Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
                 ExitCode::ScenarioFailed
             }
-            Self::MissingTopic { .. } => ExitCode::NotRunning,
+            Self::MissingTopic { .. } | Self::StoppedQueries { .. } => ExitCode::NotRunning,
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
             Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
         }
@@ -145,6 +151,7 @@ impl Diagnose for ScenarioError {
             Self::MissingTopic { .. } | Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],
+            Self::StoppedQueries { stopped } => stopped.iter().map(StoppedQuery::way_out).collect(),
             Self::TimedOut { .. } => {
                 vec![
                     "see `osqdemo ps` and `osqdemo logs`; `osqdemo up` names streams whose queries do not run; \
@@ -162,6 +169,13 @@ impl Diagnose for ScenarioError {
             _ => Vec::new(),
         }
     }
+}
+
+fn list(stopped: &[StoppedQuery]) -> String {
+    let stopped = stopped
+        .iter()
+        .map(|query| format!("`{}` is there, but {query}", query.name));
+    stopped.collect::<Vec<_>>().join("; ")
 }
 
 fn after_colon(text: &str) -> String {

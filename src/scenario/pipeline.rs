@@ -50,6 +50,9 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// Opens everything and returns once both push queries run. Has no deadline of its own.
+    ///
+    /// # Errors
+    /// When something of the pipeline is missing or stands still.
     pub(super) async fn open(endpoints: &Endpoints) -> Result<Self> {
         let client = Client::new(&endpoints.ksqldb_url)?;
         let topics = Source::ALL.map(|(topic, _)| topic);
@@ -85,6 +88,10 @@ impl Pipeline {
             _queries: queries,
         };
         let ids = pipeline.running_queries().await?;
+        let stopped = ddl::stopped_queries(&client).await?;
+        if !stopped.is_empty() {
+            return Err(ScenarioError::StoppedQueries { stopped }.into());
+        }
         wait_until_reading(&client, &ids).await;
         Ok(pipeline)
     }
