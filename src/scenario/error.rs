@@ -88,6 +88,16 @@ pub enum ScenarioError {
         /// The topic.
         topic: String,
     },
+    /// A topic on the way is not there any more.
+    #[error(
+        "the broker has no topic `{topic}`, but ksqlDB has stream `{stream}` over it: the topic was deleted"
+    )]
+    DeletedTopic {
+        /// The topic.
+        topic: String,
+        /// The stream that reads or writes it.
+        stream: String,
+    },
     /// Queries of the pipeline do not run: nothing would come along.
     #[error("the pipeline stands still: {}", list(stopped))]
     StoppedQueries {
@@ -133,7 +143,9 @@ impl Diagnose for ScenarioError {
             Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
                 ExitCode::ScenarioFailed
             }
-            Self::MissingTopic { .. } | Self::StoppedQueries { .. } => ExitCode::NotRunning,
+            Self::MissingTopic { .. } | Self::DeletedTopic { .. } | Self::StoppedQueries { .. } => {
+                ExitCode::NotRunning
+            }
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
             Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
         }
@@ -151,6 +163,9 @@ impl Diagnose for ScenarioError {
             Self::MissingTopic { .. } | Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],
+            Self::DeletedTopic { .. } => {
+                vec!["`osqdemo down --volumes` and `osqdemo up` begin anew".to_owned()]
+            }
             Self::StoppedQueries { stopped } => stopped.iter().map(StoppedQuery::way_out).collect(),
             Self::TimedOut { .. } => {
                 vec![
