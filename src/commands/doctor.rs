@@ -92,6 +92,6 @@ pub(super) async fn checks(
             ))
             .await
         }
-        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await,
+        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await?,
     })
 }

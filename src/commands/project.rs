@@ -250,7 +250,7 @@ impl Project {
     async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
         let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
         let programs = Programs::find(&choice)?;
-        let isolation = Isolation::detect().await;
+        let isolation = Isolation::detect().await?;
         let identity = |role| match role {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
