@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Observed, ResolveError, ServiceSpec, resolve};
-use crate::ports::{Listens, PortError, Ports, Wishes};
+use crate::ports::{self, Listens, PortError, Ports, Wishes};
 use crate::stack::{ImageRef, Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
@@ -185,7 +185,8 @@ impl Project {
                 } else {
                     engine(kind, &self.folder).observe().await?
                 };
-                self.choose_ports(kind, asked, &observed).await?
+                self.choose_ports(kind, asked, &observed, ports::Daemon::MayAnswer)
+                    .await?
             }
         };
         let osqueryd = request
@@ -404,6 +405,7 @@ impl Project {
         kind: EngineKind,
         asked: &BTreeMap<ServiceName, u16>,
         observed: &Observed,
+        daemon: ports::Daemon,
     ) -> std::result::Result<Ports, PortError> {
         Ports::choose(Wishes {
             stack: &self.stack,
@@ -412,6 +414,7 @@ impl Project {
             observed,
             folder: &self.folder,
             listens: listens(kind),
+            daemon,
         })
         .await
     }

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::engine::docker::PullSettings;
+use crate::engine::docker::{Connection, PullSettings};
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
-use crate::error::{Diagnose, Failure, Result};
+use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, Plan};
 use crate::ports::{PortTaken, Ports, is_ours};
@@ -183,13 +183,13 @@ pub async fn examine_docker(
     ports: &Ports,
     observed: &Observed,
     pull: &PullSettings,
-    unanswered: Option<Failure>,
+    connection: Result<Connection>,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder.home(), ports, observed);
     checks.push(machine::check_system());
-    match unanswered {
-        Some(failure) => checks.push(docker::unanswered(&failure)),
-        None => checks.extend(docker::check(folder.home(), stack, pull).await),
+    match connection {
+        Ok(connection) => checks.extend(docker::check(&connection, folder.home(), stack, pull).await),
+        Err(failure) => checks.push(docker::unanswered(&failure)),
     }
     checks
 }
