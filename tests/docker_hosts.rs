@@ -105,58 +105,18 @@ fn logs_are_followed_through_a_restart() {
 }
 
 #[test]
-fn a_daemon_that_is_not_there_is_named_with_the_way_out() {
+fn without_a_daemon_nothing_is_left_of_the_project() {
     let world = World::new();
-    let socket = world.home().join("docker.sock");
-    let up = |host: &str| {
-        let output = world
-            .command(&["up", "--engine", "docker"])
-            .env("DOCKER_HOST", host)
-            .output()
-            .expect("it runs");
-        assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let address = format!("unix://{}", socket.display());
-    let stderr = up(&address);
-    assert!(
-        stderr.contains(&format!(
-            "error: the Docker daemon at `{address} (DOCKER_HOST)` does not answer: there is no such socket"
-        )),
-        "{stderr}"
-    );
-    assert!(
-        stderr.contains("hint: `--engine native` needs no Docker"),
-        "{stderr}"
-    );
-
-    // A socket whose daemon has ended.
-    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
-    let stderr = up(&address);
-    assert!(
-        stderr.contains("does not answer: nobody listens there"),
-        "{stderr}"
-    );
-    assert!(
-        stderr.contains("hint: start it: `sudo systemctl start docker`"),
-        "{stderr}"
-    );
-
-    let stderr = up("tcp://127.0.0.1:1");
-    assert!(
-        stderr.contains("does not answer: nobody listens there"),
-        "{stderr}"
-    );
-
-    let stderr = up("ssh://somewhere");
-    assert!(
-        stderr.contains("is of a kind that osqdemo does not speak to"),
-        "{stderr}"
-    );
-    assert!(
-        !world.home().join("osqdemo").exists(),
-        "nothing is left of the project"
-    );
+    let output = world
+        .command(&["up", "--engine", "docker"])
+        .env(
+            "DOCKER_HOST",
+            format!("unix://{}", world.home().join("docker.sock").display()),
+        )
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
+    assert!(!world.home().join("osqdemo").exists());
 }
 
 #[test]
