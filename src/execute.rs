@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -16,6 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
+use crate::report::felt::telling_when_felt;
 use crate::report::{Reporter, duration};
 use crate::shutdown::Shutdown;
 use crate::stack::{ImageRef, Probe, ServiceName};
@@ -380,17 +381,14 @@ impl Inner {
     async fn look_at(&self, spec: &ServiceSpec) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
-        let wait = self.wait_for(spec);
-        tokio::pin!(wait);
-        let result = tokio::select! {
-            result = &mut wait => result,
-            // Only a wait that is felt is worth a line.
-            () = sleep(UNFELT) => {
-                let text = "waiting".to_owned();
-                self.reporter.emit(Event::StepStarted { step: step.clone(), text });
-                wait.await
-            }
+        let tell = || {
+            let text = "waiting".to_owned();
+            self.reporter.emit(Event::StepStarted {
+                step: step.clone(),
+                text,
+            });
         };
+        let result = telling_when_felt(UNFELT, tell, self.wait_for(spec)).await;
         self.tell_end(step, &result, Outcome::Unchanged, began);
         result.map(|_| ())
     }

@@ -92,7 +92,7 @@ fn help() {
       OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder
       OSQDEMO_PROJECT     the project, as `--project`
       OSQDEMO_CONFIG      the settings file, as `--config`
-      OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own
+      OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own; `auto` is the default
       DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found
       OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version
       OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm

@@ -3,7 +3,11 @@
 
 mod support;
 
-use support::World;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use support::{NativeStack, World, signal};
 
 fn run(arguments: &[&str]) -> String {
     World::new().run(arguments)
@@ -90,4 +94,34 @@ fn the_arguments_of_a_scenario_are_checked_before_anything_runs() {
     ----- stderr -----
     error: failed to write the report `/nowhere/x`: No such file or directory (os error 2)
     ");
+}
+
+#[test]
+fn a_ksqldb_that_hangs_is_waited_for_aloud() {
+    let stack = NativeStack::up();
+    let server = stack.pid("ksqldb-server");
+    signal(server, Signal::STOP);
+    let mut verb = stack
+        .world
+        .command(&["ksql", "SET 'auto.offset.reset'='latest'; LIST TABLES;"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(verb.stderr.take().expect("its standard error")).lines();
+    let line = lines.next().expect("a line").expect("text");
+    signal(server, Signal::CONT);
+    let address = stack.service("ksqldb-server", "address");
+    let address = address.as_str().expect("an address");
+    assert_eq!(
+        line,
+        format!("SET 'auto.offset.reset'='latest': waiting until ksqlDB at {address} answers")
+    );
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert!(verb.wait().expect("it ends").success(), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.starts_with("SET 'auto.offset.reset'='latest': answered (")),
+        "{rest:?}"
+    );
 }

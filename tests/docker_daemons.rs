@@ -14,12 +14,9 @@ use std::thread;
 use support::World;
 
 /// The verbs that ask the daemon.
-const VERBS: [&[&str]; 4] = [
-    &["up", "--engine", "docker"],
-    &["ps"],
-    &["down"],
-    &["doctor", "--engine", "docker"],
-];
+const VERBS: [&[&str]; 4] = [&["up", "--engine", "docker"], &["ps"], &["down"], DOCTOR];
+
+const DOCTOR: &[&str] = &["doctor", "--engine", "docker"];
 
 /// A project that runs on the Docker engine, as far as it remembers.
 struct Surroundings {
@@ -158,17 +155,28 @@ fn it_lets_nobody_in() {
 #[test]
 fn it_accepts_and_never_answers() {
     // All at once, each on a project of its own, for each has to wait.
-    let waiting = VERBS.map(|verb| {
-        let surroundings = Surroundings::new();
+    let of_docker = VERBS.map(|verb| (verb, Surroundings::new()));
+    let on_no_engine = Surroundings::new();
+    fs::remove_dir_all(on_no_engine.world.project()).expect("the folder");
+    let cases = of_docker.into_iter().chain([(DOCTOR, on_no_engine)]);
+    let waiting = cases.map(|(verb, surroundings)| {
         let listener = UnixListener::bind(surroundings.socket()).expect("a socket");
         let mut command = surroundings.command(verb);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        (command.spawn().expect("it starts"), surroundings, listener)
+        (verb, command.spawn().expect("it starts"), surroundings, listener)
     });
-    for (verb, (process, surroundings, _listener)) in VERBS.into_iter().zip(waiting) {
+    let waiting: Vec<_> = waiting.collect();
+    for (verb, process, surroundings, listener) in waiting {
         let output = process.wait_with_output().expect("it ends");
         let expected = "does not answer: no answer within 10 s";
         assert_says(verb, &surroundings.world.shown(&output), expected);
+        // Whoever got no answer once does not ask again.
+        listener.set_nonblocking(true).expect("a mode");
+        assert_eq!(
+            std::iter::from_fn(|| listener.accept().ok()).count(),
+            1,
+            "{verb:?}"
+        );
     }
 }
 

@@ -213,3 +213,19 @@ fn a_host_without_namespaces_is_cleared_after_the_worst() {
     without(&["down"]);
     stack.assert_nothing_runs();
 }
+
+#[test]
+fn an_unknown_way_to_keep_the_hosts_apart_is_refused() {
+    let stack = NativeStack::new();
+    for verb in [&UP[..], &["doctor", "--engine", "native"]] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(stack.world.run_with(("OSQDEMO_NAMESPACES", "foo"), verb), @r"
+            exit code: 2
+            ----- stdout -----
+            ----- stderr -----
+            error: `foo` is not a value of the environment variable `OSQDEMO_NAMESPACES`
+            hint: `off` does without namespaces; `auto`, the default, makes them where the system lets us
+            ");
+        }
+    }
+}

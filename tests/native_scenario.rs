@@ -224,6 +224,35 @@ fn what_cannot_pass_says_why() {
     let stack = NativeStack::up();
     let output = stack.world.output(&["scenario", "bigfile", "--size", "4000T"]);
     assert_eq!(output.status.code(), Some(10), "{}", stack.world.shown(&output));
+    let queries = stack.succeed(&["--json", "ksql", "LIST QUERIES;"]);
+    let queries: Value = serde_json::from_str(&queries).expect("JSON");
+    let id = |sink: &str| {
+        let queries = queries["queries"].as_array().expect("queries");
+        let query = queries
+            .iter()
+            .find(|query| query["sinks"][0] == sink)
+            .expect("a query");
+        query["id"].as_str().expect("an id").to_owned()
+    };
+    let pausing = format!("PAUSE {}; TERMINATE {};", id("PROC"), id("PRECISE_PROC"));
+    stack.succeed(&["ksql", &pausing]);
+    let said = stack
+        .world
+        .run(&["scenario", "bigfile"])
+        .replace(&id("PROC"), "ID");
+    insta::assert_snapshot!(said, @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: the pipeline stands still: `proc` is there, but its query is paused; `precise_proc` is there, but its query was terminated
+    hint: `osqdemo ksql 'RESUME ID;'` lets it go on
+    hint: `osqdemo ksql 'DROP STREAM precise_proc;'` and `osqdemo up` make it anew
+    ");
+    stack.succeed(&[
+        "ksql",
+        &format!("RESUME {}; DROP STREAM precise_proc;", id("PROC")),
+    ]);
+    stack.succeed(&["up"]);
     stack.succeed(&["ksql", "DROP STREAM precise_files;"]);
     insta::assert_snapshot!(stack.world.run(&["scenario", "bigfile"]), @r"
     exit code: 15

@@ -14,6 +14,9 @@ use osqdemo::scenario::outcome::Verdict;
 use osqdemo::scenario::progress::Stage;
 use osqdemo::shutdown::Shutdown;
 use poller::Poller;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use stack::{LocalHost, TestStack, quiet};
 
 /// Far more than any of it takes.
@@ -159,5 +162,27 @@ async fn a_file_that_does_not_fit_is_refused_before_it_is_written() {
     let failure = finished.failure.expect("it cannot fit");
     assert_eq!(failure.diagnosis().exit_code(), ExitCode::Preflight);
     assert_eq!(finished.report.verdict, Verdict::Failed);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_deleted_under_its_stream_is_told_before_anything_is_written() {
+    let stack = TestStack::start().await;
+    let host = LocalHost::new();
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", stack.endpoints().bootstrap_servers)
+        .create()
+        .expect("a client");
+    let deleted = admin.delete_topics(&["open_files"], &AdminOptions::new()).await;
+    assert_eq!(deleted.expect("an answer"), [Ok("open_files".to_owned())]);
+    let finished = run(&stack, &host, 4096, DEADLINE, &Shutdown::default()).await;
+    let failure = finished.failure.expect("it cannot pass");
+    assert_eq!(failure.diagnosis().exit_code(), ExitCode::NotRunning);
+    assert_eq!(
+        failure.to_string(),
+        "the broker has no topic `open_files`, but ksqlDB has stream `OPEN_FILES` over it: the topic was deleted"
+    );
+    assert!(failure.diagnosis().hints()[0].contains("`osqdemo down --volumes` and `osqdemo up`"));
+    assert_eq!(finished.report.attempts, 0, "nothing was written");
     stack.stop().await;
 }

@@ -52,7 +52,7 @@ fn after_help() -> String {
         "\nEnvironment:\n  OSQDEMO_HOME        the folder of all projects; by default `osqdemo` in the XDG state folder\n  \
          OSQDEMO_PROJECT     the project, as `--project`\n  \
          OSQDEMO_CONFIG      the settings file, as `--config`\n  \
-         OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own\n  \
+         OSQDEMO_NAMESPACES  `off` runs the hosts without namespaces of their own; `auto` is the default\n  \
          DOCKER_HOST         the Docker daemon; else the current context, else a socket that is found\n  \
          OSQDEMO_IMAGE_TAG   the tag of the images that osqdemo makes; by default its version\n  \
          OSQDEMO_BUILDER     the image that `--source` compiles in; by default rust:1.95-bookworm\n  \

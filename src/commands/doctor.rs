@@ -10,11 +10,12 @@ use crate::commands::images::pull_settings;
 use crate::commands::project::Project;
 use crate::commands::request::{EngineKind, ports_asked_for};
 use crate::doctor::{self, Check, Status};
-use crate::engine::docker::PullSettings;
-use crate::error::{Diagnose, Result};
+use crate::engine::docker::{Connection, PullSettings};
+use crate::error::{Diagnose, Failure, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
+use crate::ports::Daemon;
 use crate::stack::ServiceName;
 
 #[derive(Debug, thiserror::Error)]
@@ -76,22 +77,29 @@ pub(super) async fn checks(
     pull: &PullSettings,
 ) -> Result<Vec<Check>> {
     let (folder, stack) = (&project.folder, &project.stack);
-    let (observed, unanswered) = match observed {
-        // A daemon that does not answer is one of the things to be told; what is wrong on another engine is not.
-        Err(failure) if kind == EngineKind::Docker => {
-            let unanswered = (project.kind == EngineKind::Docker).then_some(failure);
-            (Observed::nothing(), unanswered)
+    if kind != EngineKind::Docker {
+        let observed = observed?;
+        let ports = project
+            .choose_ports(kind, asked, &observed, Daemon::MayAnswer)
+            .await?;
+        return doctor::examine(folder, stack, &ports, &observed).await;
+    }
+    // A daemon that does not answer is one of the things to be told; what is wrong on another engine is not.
+    let (observed, connection) = match observed {
+        Err(failure) if project.kind == EngineKind::Docker => (Observed::nothing(), Err(failure)),
+        observed => {
+            let connection = Box::pin(Connection::open()).await;
+            (
+                observed.unwrap_or_else(|_| Observed::nothing()),
+                connection.map_err(Failure::from),
+            )
         }
-        observed => (observed?, None),
     };
-    let ports = project.choose_ports(kind, asked, &observed).await?;
-    Ok(match kind {
-        EngineKind::Docker => {
-            Box::pin(doctor::examine_docker(
-                folder, stack, &ports, &observed, pull, unanswered,
-            ))
-            .await
-        }
-        EngineKind::Native | EngineKind::Fake => doctor::examine(folder, stack, &ports, &observed).await,
-    })
+    let daemon = match &connection {
+        Ok(_) => Daemon::MayAnswer,
+        Err(_) => Daemon::Silent,
+    };
+    let ports = project.choose_ports(kind, asked, &observed, daemon).await?;
+    let examined = doctor::examine_docker(folder, stack, &ports, &observed, pull, connection);
+    Ok(Box::pin(examined).await)
 }

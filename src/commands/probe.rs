@@ -58,12 +58,14 @@ pub async fn run(arguments: &ProbeArgs) -> Result<()> {
         started_at: 0,
     };
     let last = LastAnswer::default();
-    let asked = timeout(LIMIT, ProtocolProber.until_healthy(&target, &last)).await;
-    asked.map_err(|_| {
-        ProbeError::NotHealthy {
-            address: arguments.address.clone(),
-            last_answer: last.get(),
-        }
-        .into()
-    })
+    let last_answer = match timeout(LIMIT, ProtocolProber.until_healthy(&target, &last)).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(hopeless)) => hopeless.answer,
+        Err(_) => last.get(),
+    };
+    Err(ProbeError::NotHealthy {
+        address: arguments.address.clone(),
+        last_answer,
+    }
+    .into())
 }

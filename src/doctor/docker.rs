@@ -15,17 +15,18 @@ const BASE_IMAGE: &str = "debian:bookworm-slim";
 const LARGEST_SKEW_MS: i64 = 5_000;
 
 /// All checks of the daemon; when it does not answer, that is the only one.
-pub(super) async fn check(home: &Path, stack: &Stack, pull: &PullSettings) -> Vec<Check> {
-    let connection = match Connection::open().await {
-        Ok(connection) => connection,
-        Err(error) => return vec![unanswered(&error.into())],
-    };
+pub(super) async fn check(
+    connection: &Connection,
+    home: &Path,
+    stack: &Stack,
+    pull: &PullSettings,
+) -> Vec<Check> {
     let facts = match connection.facts().await {
         Ok(facts) => facts,
         Err(error) => return vec![unanswered(&error.into())],
     };
     let mut checks = vec![
-        check_daemon(&connection),
+        check_daemon(connection),
         pass("Docker API", format!("version {}", connection.api)),
         check_builds(&connection.architecture),
         check_memory(&facts, stack),
@@ -33,7 +34,7 @@ pub(super) async fn check(home: &Path, stack: &Stack, pull: &PullSettings) -> Ve
         pass("namespaces", facts.root.to_string()),
         check_proxy(&facts, &|name| std::env::var(name).ok()),
     ];
-    checks.extend(images::check(&connection, stack, pull).await);
+    checks.extend(images::check(connection, stack, pull).await);
     checks.extend(facts.folder.as_deref().map(|folder| Check {
         category: "docker",
         ..machine::check_disk(folder)

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::engine::docker::PullSettings;
+use crate::engine::docker::{Connection, PullSettings};
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
-use crate::error::{Diagnose, Failure, Result};
+use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, Plan};
 use crate::ports::{PortTaken, Ports, is_ours};
@@ -157,19 +157,22 @@ pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<Strin
 }
 
 /// All checks for processes on this machine.
+///
+/// # Errors
+/// When the environment asks for something that there is not.
 pub async fn examine(
     folder: &ProjectFolder,
     stack: &Stack,
     ports: &Ports,
     observed: &Observed,
-) -> Vec<Check> {
+) -> Result<Vec<Check>> {
     let mut checks = check_ports(folder.home(), ports, observed);
     checks.push(machine::check_system());
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
-    checks.push(check_isolation().await);
+    checks.push(check_isolation(&Isolation::detect().await?));
     checks.extend(check_programs());
-    checks
+    Ok(checks)
 }
 
 /// All checks for containers, whose images are got that way. A daemon that could not be asked is one of the things to
@@ -180,13 +183,13 @@ pub async fn examine_docker(
     ports: &Ports,
     observed: &Observed,
     pull: &PullSettings,
-    unanswered: Option<Failure>,
+    connection: Result<Connection>,
 ) -> Vec<Check> {
     let mut checks = check_ports(folder.home(), ports, observed);
     checks.push(machine::check_system());
-    match unanswered {
-        Some(failure) => checks.push(docker::unanswered(&failure)),
-        None => checks.extend(docker::check(folder.home(), stack, pull).await),
+    match connection {
+        Ok(connection) => checks.extend(docker::check(&connection, folder.home(), stack, pull).await),
+        Err(failure) => checks.push(docker::unanswered(&failure)),
     }
     checks
 }
@@ -223,9 +226,8 @@ fn check_port(service: &ServiceName, port: u16, ports: &Ports, observed: &Observ
     }
 }
 
-async fn check_isolation() -> Check {
-    let isolation = Isolation::detect().await;
-    let (status, fix) = match &isolation {
+fn check_isolation(isolation: &Isolation) -> Check {
+    let (status, fix) = match isolation {
         Isolation::Namespaces => (Status::Pass, None),
         Isolation::Marked { .. } => (
             Status::Warn,

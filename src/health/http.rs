@@ -98,12 +98,12 @@ pub(super) mod canned {
     }
 
     /// Whether the probe ends within five seconds.
-    pub(in crate::health) async fn ends(probe: impl Future<Output = ()>) -> bool {
+    pub(in crate::health) async fn ends<T>(probe: impl Future<Output = T>) -> bool {
         timeout(Duration::from_secs(5), probe).await.is_ok()
     }
 
     /// Lets the probe run for a while, in which it must not end.
-    pub(in crate::health) async fn goes_on(probe: impl Future<Output = ()>) -> bool {
+    pub(in crate::health) async fn goes_on<T>(probe: impl Future<Output = T>) -> bool {
         timeout(Duration::from_millis(300), probe).await.is_err()
     }
 }

@@ -52,34 +52,42 @@ impl LastAnswer {
     }
 }
 
+/// The service says that it will never answer the probe as it is: asking again is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hopeless {
+    /// What it answered.
+    pub answer: String,
+    /// What to do about it.
+    pub way_out: String,
+}
+
+/// The end of a probe.
+pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<(), Hopeless>> + Send + 'a>>;
+
 /// Waits for services to be healthy.
 pub trait Prober: Send + Sync {
-    /// Returns once the service is healthy, and never otherwise: deadlines are [`wait`]'s. Dropping the future
-    /// ends the probe.
-    fn until_healthy<'a>(
-        &'a self,
-        target: &'a Target,
-        last: &'a LastAnswer,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    /// Returns once the service is healthy or says that it never will be: deadlines are [`wait`]'s. Dropping the
+    /// future ends the probe.
+    fn until_healthy<'a>(&'a self, target: &'a Target, last: &'a LastAnswer) -> Probing<'a>;
 }
 
 /// Asks the services themselves.
 pub struct ProtocolProber;
 
 impl Prober for ProtocolProber {
-    fn until_healthy<'a>(
-        &'a self,
-        target: &'a Target,
-        last: &'a LastAnswer,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        match target.probe {
-            Probe::Kafka => Box::pin(kafka::until_healthy(&target.address, last)),
-            Probe::Ksqldb => Box::pin(ksqldb::until_healthy(&target.address, last)),
-            Probe::Zookeeper => Box::pin(zookeeper::until_healthy(&target.address, last)),
-            Probe::SchemaRegistry => Box::pin(schema_registry::until_healthy(&target.address, last)),
-            Probe::ControlCenter => Box::pin(control_center::until_healthy(&target.address, last)),
-            Probe::Host => Box::pin(host::until_healthy(target, last)),
-        }
+    fn until_healthy<'a>(&'a self, target: &'a Target, last: &'a LastAnswer) -> Probing<'a> {
+        let address = &target.address;
+        Box::pin(async move {
+            match target.probe {
+                Probe::Kafka => kafka::until_healthy(address, last).await,
+                Probe::Ksqldb => ksqldb::until_healthy(address, last).await,
+                Probe::Zookeeper => zookeeper::until_healthy(address, last).await?,
+                Probe::SchemaRegistry => schema_registry::until_healthy(address, last).await,
+                Probe::ControlCenter => control_center::until_healthy(address, last).await,
+                Probe::Host => host::until_healthy(target, last).await,
+            }
+            Ok(())
+        })
     }
 }
 
@@ -87,17 +95,13 @@ impl Prober for ProtocolProber {
 pub struct FakeProber;
 
 impl Prober for FakeProber {
-    fn until_healthy<'a>(
-        &'a self,
-        target: &'a Target,
-        last: &'a LastAnswer,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn until_healthy<'a>(&'a self, target: &'a Target, last: &'a LastAnswer) -> Probing<'a> {
         Box::pin(async {
             match FakeEngine::behaviour(&target.service) {
-                Behaviour::Sound | Behaviour::LosesPort => {}
+                Behaviour::Sound | Behaviour::LosesPort => Ok(()),
                 Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
                     last.set("still starting");
-                    std::future::pending::<()>().await;
+                    std::future::pending().await
                 }
             }
         })

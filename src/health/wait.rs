@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::{Diagnose, Result};
 use crate::events::{Event, Step};
 use crate::exit_code::ExitCode;
-use crate::health::{LastAnswer, Prober, Target, excerpt};
+use crate::health::{Hopeless, LastAnswer, Prober, Target, excerpt};
 use crate::plan::{Exit, ObservedService, ServiceState};
 use crate::report::{Reporter, duration};
 use crate::stack::{Probe, ServiceName};
@@ -35,6 +35,16 @@ pub enum HealthError {
         /// The service.
         service: ServiceName,
     },
+    /// It runs, and says that it will never be healthy as it is.
+    #[error("{service} cannot be healthy: {answer}")]
+    Hopeless {
+        /// The service.
+        service: ServiceName,
+        /// What it answered.
+        answer: String,
+        /// What to do about it.
+        way_out: String,
+    },
     /// It runs, and is not healthy at the deadline.
     #[error("{service} was not healthy within {}", duration(*limit))]
     NotInTime {
@@ -57,7 +67,7 @@ impl Diagnose for HealthError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Ended { .. } | Self::Gone { .. } => ExitCode::Start,
-            Self::NotInTime { .. } => ExitCode::NotHealthy,
+            Self::Hopeless { .. } | Self::NotInTime { .. } => ExitCode::NotHealthy,
         }
     }
 
@@ -71,6 +81,7 @@ impl Diagnose for HealthError {
             Self::Ended { service, log, .. } | Self::NotInTime { service, log, .. } => {
                 hints(service, &log.join("\n"))
             }
+            Self::Hopeless { way_out, .. } => vec![way_out.clone()],
             Self::Gone { .. } => Vec::new(),
         }
     }
@@ -109,7 +120,7 @@ impl Diagnose for HealthError {
                     log,
                 )
             }
-            Self::Gone { .. } => Vec::new(),
+            Self::Gone { .. } | Self::Hopeless { .. } => Vec::new(),
         }
     }
 }
@@ -157,12 +168,16 @@ impl HealthWait<'_> {
     /// Waits. Dropping the future ends the wait.
     ///
     /// # Errors
-    /// [`HealthError`] when the service ends, or is not healthy at the deadline.
+    /// [`HealthError`] when the service ends, says that it cannot be healthy, or is not at the deadline.
     pub async fn until_healthy(&self, target: &Target) -> Result<()> {
         let began = Instant::now();
         let last = LastAnswer::default();
         tokio::select! {
-            () = self.prober.until_healthy(target, &last) => Ok(()),
+            healthy = self.prober.until_healthy(target, &last) => healthy.map_err(|hopeless| {
+                let Hopeless { answer, way_out } = hopeless;
+                let service = target.service.clone();
+                HealthError::Hopeless { service, answer, way_out }.into()
+            }),
             error = self.until_gone(target, &last, began) => Err(error?.into()),
             () = sleep_until(self.deadline) => {
                 let after = began.elapsed();

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::health::{LastAnswer, POLL};
+use crate::health::{Hopeless, LastAnswer, POLL};
 
 /// How long one word and its answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
@@ -17,11 +17,25 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 /// More than any answer to these words has, in bytes.
 const LONGEST_ANSWER: u64 = 64 << 10;
 
+/// How the server ends its answer to a word that is not allowed (`NopCommand` in its source).
+const REFUSAL: &str = "is not executed because it is not in the whitelist.";
+
 /// Returns once the server at `address` is healthy.
-pub(super) async fn until_healthy(address: &str, last: &LastAnswer) {
+///
+/// # Errors
+/// When the server does not allow the words: what it allows is read once, when it starts.
+pub(super) async fn until_healthy(address: &str, last: &LastAnswer) -> Result<(), Hopeless> {
     loop {
         match ask(address).await {
-            Ok(()) => return,
+            Ok(()) => return Ok(()),
+            Err(answer) if answer.ends_with(REFUSAL) => {
+                return Err(Hopeless {
+                    answer,
+                    way_out: "allow both words in the stack file: \
+                              `KAFKA_OPTS: \"-Dzookeeper.4lw.commands.whitelist=ruok,srvr\"`"
+                        .to_owned(),
+                });
+            }
             Err(answer) => last.set(answer),
         }
         sleep(POLL).await;
@@ -91,9 +105,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_word_that_is_not_allowed_is_told() {
-        let refusal = "ruok is not executed because it is not in the whitelist.";
-        assert_eq!(last_answer(&[refusal]).await, format!("`ruok`: {refusal}"));
+    async fn a_word_that_is_not_allowed_is_not_asked_again() {
+        let refusal = |word| format!("{word} is not executed because it is not in the whitelist.");
+        let answers = [vec![refusal("ruok")], vec!["imok".to_owned(), refusal("srvr")]];
+        for (answers, word) in answers.into_iter().zip(["ruok", "srvr"]) {
+            let server = serve(answers).await;
+            let hopeless = until_healthy(&server.address, &LastAnswer::default())
+                .await
+                .expect_err("it is not allowed");
+            assert_eq!(hopeless.answer, format!("`{word}`: {}", refusal(word)));
+        }
     }
 
     #[tokio::test]

@@ -134,6 +134,11 @@ impl Client {
         &self.base_url
     }
 
+    /// What is waited for while a request is not answered, for progress.
+    pub fn waiting(&self) -> String {
+        format!("waiting until ksqlDB at {} answers", self.base_url)
+    }
+
     /// Asks for version and status.
     ///
     /// # Errors

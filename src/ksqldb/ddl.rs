@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Entity};
 use super::error::{Error, ServerError};
-use super::existing;
+use super::existing::{self, StoppedQuery};
 use super::session::{Directive, Session, SessionError};
 use super::statement::{Position, Script, Statement, position_in_message, without_position};
 use crate::error::Diagnose;
 use crate::events::{Event, Outcome, Step};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
+use crate::report::felt::{UNFELT, telling_when_felt};
 
 /// A file of statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,19 @@ pub fn pipeline() -> Vec<StatementFile> {
         source: source.to_owned(),
     })
     .into()
+}
+
+/// Those of the pipeline's streams whose query does not run; all of them must be there.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn stopped_queries(client: &Client) -> Result<Vec<StoppedQuery>, Error> {
+    let files = pipeline();
+    let statements: Vec<Statement> = files
+        .iter()
+        .flat_map(|file| Script::parse(&file.source).statements)
+        .collect();
+    existing::stopped_queries(client, &statements).await
 }
 
 /// The original's push query, word for word.
@@ -240,10 +254,16 @@ pub async fn submit(
         }
         let name = statement.title();
         let begin = Instant::now();
+        let tell = || {
+            reporter.emit(Event::StepStarted {
+                step: Step::statement(&name),
+                text: client.waiting(),
+            });
+        };
         let answer = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(DdlError::Interrupted),
-            answer = client.execute(statement, &session) => answer,
+            answer = telling_when_felt(UNFELT, tell, client.execute(statement, &session)) => answer,
         };
         let fate = Fate::from(answer);
         reporter.emit(Event::StepFinished {

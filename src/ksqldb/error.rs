@@ -135,9 +135,14 @@ impl Diagnose for Error {
             Self::Unreachable { .. } => {
                 vec!["start the stack with `osqdemo up`, or see `osqdemo ps`".to_owned()]
             }
-            Self::Lost { .. } | Self::TimedOut { .. } => {
+            Self::Lost { .. } => {
                 vec!["see what the server wrote with `osqdemo logs ksqldb-server`".to_owned()]
             }
+            Self::TimedOut { .. } => vec![
+                "see what the server wrote with `osqdemo logs ksqldb-server`; `osqdemo restart ksqldb-server` starts it \
+                 again"
+                    .to_owned(),
+            ],
             _ => Vec::new(),
         }
     }

@@ -6,15 +6,119 @@
 //! what was left out. So words are compared, not texts, and what cannot be told is not doubted.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 
 use super::client::Client;
+use super::error::Error;
 use super::session::Session;
-use super::statement::{Position, Statement, Token};
+use super::statement::{Position, Script, Statement, Token};
 
 /// Words that the server may leave out or put in without a change of meaning.
 const NOISE: [&str; 6] = ["AS", "CHANGES", "EMIT", "INNER", "OUTER", "KSQL"];
+
+/// A stream or table whose query does not run, so that nothing comes into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedQuery {
+    /// The stream or table, as our statement writes it.
+    pub name: String,
+    /// `STREAM` or `TABLE`.
+    kind: &'static str,
+    stop: Stop,
+}
+
+/// Why a query does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stop {
+    Terminated,
+    /// With the id of the query.
+    Paused(String),
+}
+
+impl StoppedQuery {
+    /// What stops `name`, of the queries that write into it; nothing when one of them may run.
+    fn find(name: &str, kind: &'static str, queries: &[&Value]) -> Option<Self> {
+        let stop = match queries {
+            [] => Stop::Terminated,
+            _ => {
+                let paused = queries.iter().find(|query| query["state"] == "PAUSED")?;
+                Stop::Paused(paused["id"].as_str()?.to_owned())
+            }
+        };
+        Some(Self {
+            name: name.to_owned(),
+            kind,
+            stop,
+        })
+    }
+
+    /// What lets the query go on.
+    pub fn way_out(&self) -> String {
+        match &self.stop {
+            Stop::Terminated => anew(self.kind, &self.name),
+            Stop::Paused(id) => format!("`osqdemo ksql 'RESUME {id};'` lets it go on"),
+        }
+    }
+}
+
+impl fmt::Display for StoppedQuery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.stop {
+            Stop::Terminated => "its query was terminated",
+            Stop::Paused(_) => "its query is paused",
+        })
+    }
+}
+
+fn anew(kind: &str, name: &str) -> String {
+    format!("`osqdemo ksql 'DROP {kind} {name};'` and `osqdemo up` make it anew")
+}
+
+/// Those of the streams and tables that `statements` fill by a query whose query does not run, by one question to the
+/// server. That they are there is taken for granted.
+///
+/// # Errors
+/// When the server does not answer.
+pub(super) async fn stopped_queries(
+    client: &Client,
+    statements: &[Statement],
+) -> Result<Vec<StoppedQuery>, Error> {
+    let list = Script::parse("LIST QUERIES;").statements.remove(0);
+    let entities = client.execute(&list, &Session::default()).await?;
+    let queries: Vec<&Value> = entities
+        .iter()
+        .filter_map(|entity| entity.body().get("queries")?.as_array())
+        .flatten()
+        .collect();
+    Ok(stopped(statements, &queries))
+}
+
+fn stopped(statements: &[Statement], queries: &[&Value]) -> Vec<StoppedQuery> {
+    let filled = statements
+        .iter()
+        .filter(|statement| Words::of(statement).all.contains("SELECT"));
+    filled
+        .filter_map(|statement| {
+            let name = statement.created_name()?;
+            let of_name: Vec<&Value> = queries
+                .iter()
+                .copied()
+                .filter(|query| writes_into(query, name))
+                .collect();
+            StoppedQuery::find(name, "STREAM", &of_name)
+        })
+        .collect()
+}
+
+fn writes_into(query: &Value, name: &str) -> bool {
+    let sinks = query["sinks"].as_array();
+    sinks
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .any(|sink| sink.eq_ignore_ascii_case(name))
+}
 
 /// What is wrong with the stream or table that `statement` found under its name, as a sentence; nothing when
 /// it is the same, or when the server does not tell.
@@ -34,7 +138,6 @@ fn judge(statement: &Statement, name: &str, description: &Value) -> Option<Strin
         "TABLE" => "TABLE",
         _ => "STREAM",
     };
-    let anew = format!("`osqdemo ksql 'DROP {kind} {name};'` and `osqdemo up` make it anew");
     let theirs = Statement {
         text: description.get("statement")?.as_str()?.to_owned(),
         begins: statement.begins,
@@ -42,21 +145,16 @@ fn judge(statement: &Statement, name: &str, description: &Value) -> Option<Strin
     let (wanted, found) = (Words::of(statement), Words::of(&theirs));
     if !found.all.is_empty() && !wanted.mean_the_same_as(&found) {
         return Some(format!(
-            "`{name}` is there with another definition, and stays so; {anew}"
+            "`{name}` is there with another definition, and stays so; {}",
+            anew(kind, name)
         ));
     }
     if !wanted.all.contains("SELECT") {
         return None;
     }
-    let queries = description.get("writeQueries")?.as_array()?;
-    if queries.is_empty() {
-        return Some(format!("`{name}` is there, but its query was terminated; {anew}"));
-    }
-    let stopped = queries.iter().find(|query| query["state"] == "PAUSED")?;
-    let id = stopped["id"].as_str()?;
-    Some(format!(
-        "`{name}` is there, but its query is paused; `osqdemo ksql 'RESUME {id};'` lets it go on"
-    ))
+    let queries: Vec<&Value> = description.get("writeQueries")?.as_array()?.iter().collect();
+    let stopped = StoppedQuery::find(name, kind, &queries)?;
+    Some(format!("`{name}` is there, but {stopped}; {}", stopped.way_out()))
 }
 
 /// The words of a definition, from behind its name on.
@@ -195,6 +293,40 @@ mod tests {
         assert_eq!(
             verdict(WANTED, FOUND, json!([{"id": "CSAS_PROC_4", "state": "PAUSED"}])).unwrap(),
             "`proc` is there, but its query is paused; `osqdemo ksql 'RESUME CSAS_PROC_4;'` lets it go on"
+        );
+    }
+
+    #[test]
+    fn stopped_queries_are_found_in_a_listing() {
+        let source = format!(
+            "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC='x'); {WANTED} CREATE STREAM files AS SELECT * FROM s;"
+        );
+        let statements = Script::parse(&source).statements;
+        let told = |queries: Value| -> Vec<String> {
+            let queries: Vec<&Value> = queries.as_array().unwrap().iter().collect();
+            let stopped = stopped(&statements, &queries);
+            stopped
+                .iter()
+                .map(|query| format!("{}: {query}", query.name))
+                .collect()
+        };
+        let query = |sink: &str, state: &str| json!({"id": format!("CSAS_{sink}_1"), "sinks": [sink], "state": state});
+        assert_eq!(
+            told(json!([query("PROC", "RUNNING"), query("FILES", "ERROR")])),
+            [""; 0]
+        );
+        assert_eq!(
+            told(
+                json!([query("PROC", "PAUSED"), query("OTHER", "RUNNING"), {"id": "transient_1", "sinks": []}])
+            ),
+            ["proc: its query is paused", "files: its query was terminated"]
+        );
+        // Old servers list queries without their state.
+        assert_eq!(
+            told(
+                json!([{"id": "CSAS_PROC_1", "sinks": ["PROC"]}, {"id": "CSAS_FILES_1", "sinks": ["FILES"]}])
+            ),
+            [""; 0]
         );
     }
 

@@ -18,3 +18,4 @@ pub mod statement;
 
 pub use client::{Client, Entity, RowStream, ServerInfo};
 pub use error::{Error, ServerError};
+pub use existing::StoppedQuery;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::engine::docker::{Connection, Publisher};
 use crate::engine::native::process::{PROJECT_VARIABLE, all, environment_variable};
-use crate::ports::{Listens, Obstacle};
+use crate::ports::{Daemon, Listens, Obstacle};
 
 /// TCP's state LISTEN as `/proc/net/tcp` writes it.
 const LISTEN: &str = "0A";
@@ -50,9 +50,15 @@ pub(super) struct Machine {
 impl Machine {
     /// The machine, as far as it matters for services that have `wanted` in mind. A Docker daemon is asked where it
     /// is the one to listen, or where one of its containers may stand in the way.
-    pub(super) async fn look(listens: Listens, wanted: impl IntoIterator<Item = u16>) -> Self {
+    pub(super) async fn look(
+        listens: Listens,
+        daemon: Daemon,
+        wanted: impl IntoIterator<Item = u16>,
+    ) -> Self {
         let is_taken = |port| bind(port).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
-        let published = if listens == Listens::Daemon || wanted.into_iter().any(is_taken) {
+        let is_asked =
+            daemon == Daemon::MayAnswer && (listens == Listens::Daemon || wanted.into_iter().any(is_taken));
+        let published = if is_asked {
             let published = async { Connection::open().await?.published().await };
             let published = timeout(DAEMON_LIMIT, Box::pin(published)).await;
             published.ok().and_then(Result::ok).unwrap_or_default()

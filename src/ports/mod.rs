@@ -39,6 +39,15 @@ pub enum Listens {
     Daemon,
 }
 
+/// Whether a Docker daemon is worth asking who publishes which port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// There may be one that answers.
+    MayAnswer,
+    /// It was asked something already, and did not answer: one time-out is enough.
+    Silent,
+}
+
 /// What ports are chosen from.
 #[derive(Clone, Copy)]
 pub struct Wishes<'a> {
@@ -54,6 +63,8 @@ pub struct Wishes<'a> {
     pub folder: &'a ProjectFolder,
     /// Who will listen.
     pub listens: Listens,
+    /// Whether the Docker daemon is asked.
+    pub daemon: Daemon,
 }
 
 /// A service cannot have the port that is insisted on: somebody else has it.
@@ -131,12 +142,13 @@ impl Ports {
             observed,
             folder,
             listens,
+            daemon,
         } = wishes;
         let usual = choice::published(stack).map(|(_, port)| port);
         let chosen = [asked, &remembered.ports, &remembered.picked_ports];
         let chosen = chosen.into_iter().flat_map(BTreeMap::values).copied();
         let foreign = usual.chain(chosen).filter(|port| !is_ours(observed, *port));
-        let machine = Machine::look(listens, foreign).await;
+        let machine = Machine::look(listens, daemon, foreign).await;
         let mut reservations = Vec::new();
         let mut claim = |port| {
             if is_ours(observed, port) {
@@ -223,7 +235,8 @@ impl Ports {
             .iter()
             .filter_map(of_started)
             .filter(|(_, port)| !is_ours(observed, *port));
-        let machine = Machine::look(self.listens, foreign.clone().map(|(_, port)| port)).await;
+        let wanted = foreign.clone().map(|(_, port)| port);
+        let machine = Machine::look(self.listens, Daemon::MayAnswer, wanted).await;
         foreign.find_map(|(service, port)| {
             Some(Blocked {
                 obstacle: machine.obstacle(port)?,

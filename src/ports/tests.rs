@@ -36,6 +36,7 @@ async fn choose(project: &str, stack: &Stack, remembered: &Remembered, listens: 
         observed: &Observed::nothing(),
         folder: &folder(project),
         listens,
+        daemon: Daemon::MayAnswer,
     };
     Ports::choose(wishes).await.expect("ports")
 }

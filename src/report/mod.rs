@@ -7,6 +7,7 @@
 
 pub mod entity;
 mod failure;
+pub mod felt;
 mod journal;
 mod json;
 pub mod junit;

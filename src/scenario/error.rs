@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::observation::Join;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::ksqldb::ServerError;
+use crate::ksqldb::{ServerError, StoppedQuery};
 use crate::report::duration;
 
 /// An error of a scenario.
@@ -88,6 +88,22 @@ pub enum ScenarioError {
         /// The topic.
         topic: String,
     },
+    /// A topic on the way is not there any more.
+    #[error(
+        "the broker has no topic `{topic}`, but ksqlDB has stream `{stream}` over it: the topic was deleted"
+    )]
+    DeletedTopic {
+        /// The topic.
+        topic: String,
+        /// The stream that reads or writes it.
+        stream: String,
+    },
+    /// Queries of the pipeline do not run: nothing would come along.
+    #[error("the pipeline stands still: {}", list(stopped))]
+    StoppedQueries {
+        /// The streams that they would fill.
+        stopped: Vec<StoppedQuery>,
+    },
     /// ksqlDB does not accept a push query.
     #[error("ksqlDB rejected the {join} push query: {}", error.message.trim_end())]
     QueryRejected {
@@ -127,7 +143,9 @@ impl Diagnose for ScenarioError {
             Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
                 ExitCode::ScenarioFailed
             }
-            Self::MissingTopic { .. } => ExitCode::NotRunning,
+            Self::MissingTopic { .. } | Self::DeletedTopic { .. } | Self::StoppedQueries { .. } => {
+                ExitCode::NotRunning
+            }
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
             Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
         }
@@ -145,6 +163,10 @@ impl Diagnose for ScenarioError {
             Self::MissingTopic { .. } | Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],
+            Self::DeletedTopic { .. } => {
+                vec!["`osqdemo down --volumes` and `osqdemo up` begin anew".to_owned()]
+            }
+            Self::StoppedQueries { stopped } => stopped.iter().map(StoppedQuery::way_out).collect(),
             Self::TimedOut { .. } => {
                 vec![
                     "see `osqdemo ps` and `osqdemo logs`; `osqdemo up` names streams whose queries do not run; \
@@ -162,6 +184,13 @@ impl Diagnose for ScenarioError {
             _ => Vec::new(),
         }
     }
+}
+
+fn list(stopped: &[StoppedQuery]) -> String {
+    let stopped = stopped
+        .iter()
+        .map(|query| format!("`{}` is there, but {query}", query.name));
+    stopped.collect::<Vec<_>>().join("; ")
 }
 
 fn after_colon(text: &str) -> String {

@@ -50,13 +50,20 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// Opens everything and returns once both push queries run. Has no deadline of its own.
+    ///
+    /// # Errors
+    /// When something of the pipeline is missing or stands still.
     pub(super) async fn open(endpoints: &Endpoints) -> Result<Self> {
         let client = Client::new(&endpoints.ksqldb_url)?;
         let topics = Source::ALL.map(|(topic, _)| topic);
         let tail = match Tail::open(&endpoints.bootstrap_servers, &topics, Start::End).await {
             Ok(tail) => tail,
             Err(KafkaError::UnknownTopic { topic, .. }) => {
-                return Err(ScenarioError::MissingTopic { topic }.into());
+                return Err(match stream_over(&client, &topic).await {
+                    Some(stream) => ScenarioError::DeletedTopic { topic, stream },
+                    None => ScenarioError::MissingTopic { topic },
+                }
+                .into());
             }
             Err(error) => return Err(error.into()),
         };
@@ -85,6 +92,10 @@ impl Pipeline {
             _queries: queries,
         };
         let ids = pipeline.running_queries().await?;
+        let stopped = ddl::stopped_queries(&client).await?;
+        if !stopped.is_empty() {
+            return Err(ScenarioError::StoppedQueries { stopped }.into());
+        }
         wait_until_reading(&client, &ids).await;
         Ok(pipeline)
     }
@@ -136,6 +147,18 @@ impl Pipeline {
         }
         Ok(ids.into_values().collect())
     }
+}
+
+/// The stream that ksqlDB has over a topic, if it tells.
+async fn stream_over(client: &Client, topic: &str) -> Option<String> {
+    let statement = Script::parse("LIST STREAMS;").statements.remove(0);
+    let entities = client.execute(&statement, &Session::default()).await.ok()?;
+    let mut streams = entities
+        .iter()
+        .filter_map(|entity| entity.body().get("streams")?.as_array())
+        .flatten();
+    let stream = streams.find(|stream| stream["topic"].as_str() == Some(topic))?;
+    Some(stream["name"].as_str()?.to_owned())
 }
 
 /// ksqlDB accepts a push query before it reads for it: rows in between would be missed. Servers that list

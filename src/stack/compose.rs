@@ -17,16 +17,19 @@ use crate::stack::{
     VolumeMount,
 };
 
+/// How many characters of the beginning and of the end of the parser's words are told.
+const EXCERPT: usize = 120;
+
 /// What is wrong with a stack file.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// Not a Compose file of the subset; the reason says line and column.
-    #[error("`{file}` is not a stack file: {source}")]
+    #[error("`{file}` is not a stack file: {reason}")]
     Syntax {
         /// The file.
         file: String,
         /// What the parser said, with line and column.
-        source: serde_yaml::Error,
+        reason: String,
     },
     /// A service depends on one that does not exist.
     #[error("`{file}`: service `{service}` depends on `{dependency}`, which is not in the stack")]
@@ -64,6 +67,18 @@ impl Diagnose for StackError {
     }
 }
 
+/// What the parser said, short: it quotes a wrong value in full, which may be the whole file. What is wrong stands at
+/// the beginning, what is expected and where at the end.
+fn excerpt(reason: &str) -> String {
+    let length = reason.chars().count();
+    if length <= 2 * EXCERPT {
+        return reason.to_owned();
+    }
+    let begin: String = reason.chars().take(EXCERPT).collect();
+    let end: String = reason.chars().skip(length - EXCERPT).collect();
+    format!("{begin} … {end}")
+}
+
 fn circle(cycle: &[ServiceName]) -> String {
     let mut names: Vec<String> = cycle.iter().map(|name| format!("`{name}`")).collect();
     names.extend(names.first().cloned());
@@ -74,7 +89,7 @@ fn circle(cycle: &[ServiceName]) -> String {
 pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
     let parsed: ComposeFile = serde_yaml::from_str(text).map_err(|source| StackError::Syntax {
         file: file.to_owned(),
-        source,
+        reason: excerpt(&source.to_string()),
     })?;
     let volumes: Vec<String> = parsed.volumes.0.into_iter().map(|(name, _)| name).collect();
     let services: Vec<Service> = parsed
@@ -158,7 +173,7 @@ fn find_cycle(
 }
 
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key `services`")]
 struct ComposeFile {
     #[serde(rename = "name")]
     _name: Option<String>,
@@ -578,6 +593,23 @@ mod tests {
         let message = error(text);
         assert!(message.contains("unknown field `imagee`"), "{message}");
         assert!(message.contains("line 3 column 5"), "{message}");
+    }
+
+    #[test]
+    fn a_text_that_is_no_mapping_is_not_told_in_full() {
+        assert_eq!(
+            error("just a note\n"),
+            "`test.yaml` is not a stack file: invalid type: string \"just a note\", expected a mapping with the key \
+             `services`"
+        );
+        let message = error(&"über allen Gipfeln ist Ruh\n".repeat(1000));
+        assert!(message.chars().count() < 300, "{message}");
+        assert!(message.contains("invalid type: string \"über allen"), "{message}");
+        let expected = "expected a mapping with the key `services`";
+        assert!(message.ends_with(expected), "{message}");
+        let message = error(&format!("services:\n  a: \"{}\"\n", "x".repeat(1000)));
+        assert!(message.chars().count() < 300, "{message}");
+        assert!(message.ends_with("at line 2 column 6"), "{message}");
     }
 
     #[test]

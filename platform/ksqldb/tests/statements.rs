@@ -77,6 +77,15 @@ async fn a_missing_topic_needs_partitions() {
         ),
         "{message}"
     );
+    let message = refusal(
+        &server,
+        &SOURCE.replace("PARTITIONS=2", "PARTITIONS=1, REPLICAS=3"),
+    )
+    .await;
+    assert_eq!(
+        message,
+        "cannot create topic `s`: InvalidReplicationFactor (Broker: Invalid replication factor)"
+    );
     server.ksql(SOURCE).await;
     let message = refusal(
         &server,

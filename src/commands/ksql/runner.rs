@@ -1,11 +1,14 @@
 //! Runs statements one after the other and shows what they answer.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::KsqlCommandError;
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::{Event, Outcome, Step};
 use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
@@ -14,8 +17,12 @@ use crate::ksqldb::statement::{Kind, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
+use crate::report::felt::{UNFELT, telling_when_felt};
 use crate::report::table::{Layout, output_width, printable, table};
 use crate::settings::Format;
+
+/// How long the server may take for the names that are completed: the prompt waits for them.
+const NAMES_LIMIT: Duration = Duration::from_secs(2);
 
 /// Whether a statement came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +92,12 @@ impl Runner {
         };
         if let Some(directive) = Directive::parse(statement).map_err(wrong)? {
             if let Directive::Set { property, .. } = &directive {
-                self.client.check_property(property).await?;
+                let checked = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
+                    checked = self.told(statement, self.client.check_property(property)) => checked,
+                };
+                checked?;
             }
             match self.session.apply(&directive).map_err(wrong)? {
                 Some(text) => self.reporter.emit(Event::Note { text }),
@@ -99,7 +111,7 @@ impl Runner {
                 let entities = tokio::select! {
                     biased;
                     () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
-                    entities = self.client.execute(statement, &self.session) => entities?,
+                    entities = self.told(statement, self.client.execute(statement, &self.session)) => entities?,
                 };
                 let width = output_width();
                 for entity in entities {
@@ -112,6 +124,37 @@ impl Runner {
         }
     }
 
+    /// Waits for an answer of the server; when that takes long, it is a step that says so.
+    async fn told<T>(
+        &self,
+        statement: &Statement,
+        request: impl Future<Output = std::result::Result<T, Error>>,
+    ) -> std::result::Result<T, Error> {
+        let (began, step) = (Instant::now(), Step::statement(statement.title()));
+        let mut is_told = false;
+        let tell = || {
+            is_told = true;
+            self.reporter.emit(Event::StepStarted {
+                step: step.clone(),
+                text: self.client.waiting(),
+            });
+        };
+        let answer = telling_when_felt(UNFELT, tell, request).await;
+        if is_told {
+            let (outcome, text) = match &answer {
+                Ok(_) => (Outcome::Done, "answered".to_owned()),
+                Err(error) => (Outcome::Failed, error.to_string()),
+            };
+            self.reporter.emit(Event::StepFinished {
+                step,
+                outcome,
+                text,
+                elapsed: began.elapsed(),
+            });
+        }
+        answer
+    }
+
     /// Shows rows or lines until they end or the user ends them.
     async fn stream(
         &self,
@@ -121,7 +164,7 @@ impl Runner {
         let mut rows = tokio::select! {
             biased;
             () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
-            rows = self.client.query(statement, &self.session) => rows?,
+            rows = self.told(statement, self.client.query(statement, &self.session)) => rows?,
         };
         let mut shown = None;
         loop {
@@ -179,8 +222,14 @@ impl Runner {
             .map_err(RunError::Other)
     }
 
-    /// The names of the streams and tables, for completion. None when they cannot be had.
+    /// The names of the streams and tables, for completion. None when they cannot be had, or not at once.
     pub(super) async fn source_names(&self) -> Vec<String> {
+        timeout(NAMES_LIMIT, self.list_sources())
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn list_sources(&self) -> Vec<String> {
         let mut names = Vec::new();
         for (source, list) in [("LIST STREAMS;", "streams"), ("LIST TABLES;", "tables")] {
             let statement = crate::ksqldb::statement::Script::parse(source)

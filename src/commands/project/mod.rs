@@ -16,7 +16,7 @@ use crate::engine::fake::FakeEngine;
 use crate::engine::native::NativeEngine;
 use crate::error::Result;
 use crate::plan::Observed;
-use crate::ports::{Listens, PortError, Ports, Wishes};
+use crate::ports::{self, Listens, PortError, Ports, Wishes};
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
@@ -125,6 +125,7 @@ impl Project {
         kind: EngineKind,
         asked: &BTreeMap<ServiceName, u16>,
         observed: &Observed,
+        daemon: ports::Daemon,
     ) -> std::result::Result<Ports, PortError> {
         Ports::choose(Wishes {
             stack: &self.stack,
@@ -133,6 +134,7 @@ impl Project {
             observed,
             folder: &self.folder,
             listens: listens(kind),
+            daemon,
         })
         .await
     }

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, ResolveError, ServiceSpec, resolve};
-use crate::ports::Ports;
+use crate::ports::{self, Ports};
 use crate::stack::{ImageRef, Role, ServiceName};
 use crate::state::Remembered;
 
@@ -118,7 +118,8 @@ impl Project {
         } else {
             engine(kind, &self.folder).observe().await?
         };
-        Ok(self.choose_ports(kind, asked, &observed).await?)
+        let daemon = ports::Daemon::MayAnswer;
+        Ok(self.choose_ports(kind, asked, &observed, daemon).await?)
     }
 
     /// What is to be remembered: what is asked for, else what was remembered.
@@ -176,7 +177,7 @@ impl Project {
     async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
         let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
         let programs = Programs::find(&choice)?;
-        let isolation = Isolation::detect().await;
+        let isolation = Isolation::detect().await?;
         let identity = |role| match role {
             Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// Set to `off` to do without namespaces.
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+
+/// `off` does without namespaces, `auto` means the same as nothing.
 pub const VARIABLE: &str = "OSQDEMO_NAMESPACES";
 
 /// How long making the namespaces once may take.
@@ -41,6 +44,26 @@ pub enum Isolation {
     },
 }
 
+/// The environment asks for something that there is not.
+#[derive(Debug, thiserror::Error)]
+#[error("`{value}` is not a value of the environment variable `{VARIABLE}`")]
+pub struct UnknownIsolation {
+    value: String,
+}
+
+impl Diagnose for UnknownIsolation {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "`off` does without namespaces; `auto`, the default, makes them where the system lets us"
+                .to_owned(),
+        ]
+    }
+}
+
 impl fmt::Display for Isolation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,12 +78,27 @@ impl fmt::Display for Isolation {
 
 impl Isolation {
     /// Finds out which is in force.
-    pub async fn detect() -> Self {
-        if env::var_os(VARIABLE).is_some_and(|value| value == "off") {
-            return Self::Marked {
+    ///
+    /// # Errors
+    /// When the environment asks for something that there is not.
+    pub async fn detect() -> Result<Self, UnknownIsolation> {
+        match env::var_os(VARIABLE)
+            .unwrap_or_default()
+            .to_string_lossy()
+            .as_ref()
+        {
+            "" | "auto" => Ok(Self::attempt().await),
+            "off" => Ok(Self::Marked {
                 reason: format!("`{VARIABLE}=off`"),
-            };
+            }),
+            value => Err(UnknownIsolation {
+                value: value.to_owned(),
+            }),
         }
+    }
+
+    /// Makes the namespaces once.
+    async fn attempt() -> Self {
         let [program, arguments @ ..] = UNSHARE;
         let attempt = Command::new(program)
             .args(arguments)

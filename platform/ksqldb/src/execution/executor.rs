@@ -308,10 +308,13 @@ impl Executor {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
         if let Some((topic, options)) = &change.create_topic {
             let cluster = self.runtime.cluster();
-            cluster
-                .create_topic(topic, options)
-                .await
-                .map_err(|error| failed(error.to_string()))?;
+            cluster.create_topic(topic, options).await.map_err(|error| {
+                if error.is_refusal() {
+                    Failure::bad_statement(error.to_string(), &parsed.text)
+                } else {
+                    failed(error.to_string())
+                }
+            })?;
         }
         if let Some(query) = &mut change.start {
             let reset = properties::offset_reset(&session.properties, self.config.offset_reset);

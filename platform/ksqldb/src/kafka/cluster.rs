@@ -46,6 +46,24 @@ pub(crate) enum ClusterError {
     Abandoned { action: String },
 }
 
+impl ClusterError {
+    /// Whether the cluster refuses what was asked for, so that asking again is of no use.
+    pub(crate) fn is_refusal(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        matches!(
+            self,
+            Self::Topic {
+                code: Code::InvalidReplicationFactor
+                    | Code::InvalidPartitions
+                    | Code::InvalidConfig
+                    | Code::InvalidTopic
+                    | Code::PolicyViolation,
+                ..
+            }
+        )
+    }
+}
+
 /// What a new topic is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TopicOptions {
