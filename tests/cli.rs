@@ -9,18 +9,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{World, a_listener, eventually, signal, two_free_ports};
-
-/// Free ports, so that a stack that runs on this machine is not in the way.
-const FAKE: [&str; 7] = [
-    "up",
-    "--engine",
-    "fake",
-    "--port",
-    "broker=0",
-    "--port",
-    "ksqldb-server=0",
-];
+use support::{FAKE, World, a_listener, eventually, signal, two_free_ports};
 
 fn up(more: &[&'static str]) -> Vec<&'static str> {
     FAKE.iter().chain(more).copied().collect()

@@ -13,6 +13,17 @@ use std::process::{Command, Output};
 use apt_repository::{AptRepository, VERSION};
 use docker_support::{DockerStack, docker, image_tag};
 
+/// Free ports, so that a stack that runs on this machine is not in the way.
+const UP: [&str; 7] = [
+    "up",
+    "--engine",
+    "docker",
+    "--port",
+    "broker=0",
+    "--port",
+    "ksqldb-server=0",
+];
+
 /// A stack whose images have a tag of their own, so that the hosts' image is never there before.
 struct OsqueryStack {
     stack: DockerStack,
@@ -45,16 +56,7 @@ impl OsqueryStack {
     }
 
     fn up(&self, repository: &AptRepository, more: &[&str]) -> String {
-        let ports = [
-            "up",
-            "--engine",
-            "docker",
-            "--port",
-            "broker=0",
-            "--port",
-            "ksqldb-server=0",
-        ];
-        let (code, stderr) = self.run(repository, &[&ports, more].concat());
+        let (code, stderr) = self.run(repository, &[&UP[..], more].concat());
         assert_eq!(code, Some(0), "{stderr}");
         stderr
     }
@@ -157,16 +159,7 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
     };
     let nobody = AptRepository::start(VERSION).url.clone();
     let repository = AptRepository::start(VERSION);
-    let ports = [
-        "up",
-        "--engine",
-        "docker",
-        "--port",
-        "broker=0",
-        "--port",
-        "ksqldb-server=0",
-    ];
-    let mut command = stack.command(&repository, &ports);
+    let mut command = stack.command(&repository, &UP);
     command.env("OSQDEMO_OSQUERY_REPOSITORY", nobody);
     let (code, stderr) = shown(&command.output().expect("it runs"));
     assert_eq!(code, Some(0), "{stderr}");

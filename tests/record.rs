@@ -8,18 +8,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{NativeStack, World, signal};
-
-/// `up` without processes.
-const FAKE: [&str; 7] = [
-    "up",
-    "--engine",
-    "fake",
-    "--port",
-    "broker=0",
-    "--port",
-    "ksqldb-server=0",
-];
+use support::{FAKE, NativeStack, World, signal};
 
 /// The events of a project.
 fn events(project: &Path) -> Vec<Value> {

@@ -7,18 +7,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use support::World;
-
-/// Free ports, so that a stack that runs on this machine is not in the way.
-const FAKE: [&str; 7] = [
-    "up",
-    "--engine",
-    "fake",
-    "--port",
-    "broker=0",
-    "--port",
-    "ksqldb-server=0",
-];
+use support::{FAKE, World};
 
 #[test]
 fn completions() {

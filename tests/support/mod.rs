@@ -209,6 +209,17 @@ pub(crate) struct NativeStack {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// `up` on the engine that runs nothing. Free ports, so that a stack that runs on this machine is not in the way.
+pub(crate) const FAKE: [&str; 7] = [
+    "up",
+    "--engine",
+    "fake",
+    "--port",
+    "broker=0",
+    "--port",
+    "ksqldb-server=0",
+];
+
 /// `up` with ports that are free.
 pub(crate) const UP: [&str; 5] = ["up", "--port", "broker=0", "--port", "ksqldb-server=0"];
 
