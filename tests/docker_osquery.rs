@@ -7,6 +7,7 @@ mod apt_repository;
 mod docker_support;
 mod support;
 
+use std::fs;
 use std::process::{Command, Output};
 
 use apt_repository::{AptRepository, VERSION};
@@ -190,6 +191,18 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
 
     // It could be had by now, and nobody asks.
     let stderr = stack.up(&repository, &[]);
+    assert!(
+        stderr.contains("nothing to do: 4 services are healthy"),
+        "{stderr}"
+    );
+    assert_eq!(repository.requests(), 0);
+    // Nor where the settings file says what it said before; what was typed asks for it again.
+    let settings = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(settings.path(), "osqueryd = \"auto\"\n").expect("a file");
+    let stderr = stack.up(
+        &repository,
+        &["--config", settings.path().to_str().expect("a path")],
+    );
     assert!(
         stderr.contains("nothing to do: 4 services are healthy"),
         "{stderr}"

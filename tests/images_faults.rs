@@ -198,7 +198,8 @@ fn on_a_terminal_each_layer_has_a_line() {
         .registry
         .push(&pulling.name, "1", &architecture(), &layers);
     pulling.registry.set(Fault::LayerHangs(0));
-    let pull = pulling.images(&["pull", "--pull-silence", "1s"]);
+    // Longer than a busy daemon takes to begin with a layer.
+    let pull = pulling.images(&["pull", "--pull-silence", "10s"]);
     let words = std::iter::once(pull.get_program()).chain(pull.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     let mut terminal = Command::new("script");

@@ -1,10 +1,13 @@
 //! The settings file and services that are left out, driven as a user drives them, on the fake engine.
 
+#[path = "support/host_config.rs"]
+mod host_config;
 mod support;
 
 use std::fs;
 use std::path::Path;
 
+use host_config::{SECRET, write_own};
 use insta::assert_snapshot;
 use serde_json::Value;
 use support::World;
@@ -64,6 +67,8 @@ fn the_layers_in_their_order() {
     timeout              7s                                flag
     osqueryd             bin/osqueryd                      file
     osquery-sha256       -                                 default
+    source               installed                         default
+    host-config          default                           default
     ports.broker         19092                             file
     ports.ksqldb-server  18088                             remembered
     images.pull          missing                           default
@@ -242,6 +247,161 @@ fn paths_are_relative_to_the_file() {
     let config = folder.path().join("osqdemo.toml").display().to_string();
     let shown = world.run(&["--config", &config, "up", "--engine", "fake", "--dry-run"]);
     assert!(shown.contains("start broker"), "{shown}");
+}
+
+/// The value and the origin of a setting.
+fn shown(world: &World, folder: &Path, setting: &str) -> String {
+    let text = world.run_in(folder, &["config", "show"]);
+    assert!(!text.contains(SECRET), "a secret was shown");
+    let line = text.lines().find(|line| line.starts_with(setting));
+    let words = line.expect("the setting").split_whitespace().skip(1);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_hosts_monitor_what_the_file_says() {
+    let world = World::new();
+    let folder = folder(&format!("host-config = \"conf/my.json\"\n\n{PORTS}"));
+    let (conf, other) = (folder.path().join("conf"), folder.path().join("other"));
+    write_own(&conf, 1);
+    let other = write_own(&other, 2).display().to_string();
+    let remove_line = || fs::write(folder.path().join("osqdemo.toml"), PORTS).expect("a file");
+    let plan = |more: &[&'static str]| {
+        let arguments = [&["up", "--dry-run"][..], more].concat();
+        world.run_in(folder.path(), &arguments)
+    };
+    let ports = ["--port", "broker=0", "--port", "ksqldb-server=0"];
+    world.run(&[&UP[..], &ports, &["--host-config", &other]].concat());
+
+    // The file wins over what is remembered, and a second time there is nothing to do.
+    assert_eq!(shown(&world, folder.path(), "host-config"), "conf/my.json file");
+    assert_snapshot!(plan(&[]), @r"
+    exit code: 0
+    ----- stdout -----
+    1. stop host2 (the host configuration changed)
+    2. stop host1 (the host configuration changed)
+    3. start host1 (the host configuration changed), after 2
+    4. start host2 (the host configuration changed), after 1
+    ----- stderr -----
+    ");
+    let up = world.run_in(folder.path(), &["up"]);
+    assert!(
+        up.contains("the hosts have the configuration `[FOLDER]/conf/my.json`"),
+        "{up}"
+    );
+    let nothing = plan(&[]);
+    assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
+    let up = world.run_in(folder.path(), &["up"]);
+    assert!(up.contains("nothing to do: 4 services are healthy"), "{up}");
+
+    // What is typed wins over the file.
+    let typed = plan(&["--host-config", "default"]);
+    assert!(
+        typed.contains("start host1 (the host configuration changed)"),
+        "{typed}"
+    );
+    // What the file names is read again.
+    write_own(&conf, 3);
+    let changed = plan(&[]);
+    assert!(
+        changed.contains("start host1 (the host configuration changed)"),
+        "{changed}"
+    );
+    fs::remove_dir_all(&conf).expect("the configuration");
+    assert_snapshot!(plan(&[]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to read the host configuration `conf/my.json`: No such file or directory (os error 2)
+    hint: `osqdemo host-config` prints the default one, to begin with
+    ");
+
+    // A line that is removed stays in force; the default is a value as any other.
+    remove_line();
+    let nothing = plan(&[]);
+    assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
+    assert_eq!(
+        shown(&world, folder.path(), "host-config"),
+        "[FOLDER]/conf/my.json remembered"
+    );
+    let default = format!("host-config = \"default\"\n\n{PORTS}");
+    fs::write(folder.path().join("osqdemo.toml"), default).expect("a file");
+    assert_eq!(shown(&world, folder.path(), "host-config"), "default file");
+    let back = plan(&[]);
+    assert!(
+        back.contains("start host1 (the host configuration changed)"),
+        "{back}"
+    );
+    world.run_in(folder.path(), &["up"]);
+    remove_line();
+    assert_eq!(shown(&world, folder.path(), "host-config"), "default default");
+}
+
+#[test]
+fn a_checkout_is_remembered_and_means_nothing_natively() {
+    let world = World::new();
+    let folder = folder(&format!("source = \"checkout\"\n\n{PORTS}"));
+    assert_eq!(shown(&world, folder.path(), "source"), "checkout file");
+    world.run_in(folder.path(), &UP);
+    fs::write(folder.path().join("osqdemo.toml"), PORTS).expect("a file");
+    assert_eq!(
+        shown(&world, folder.path(), "source"),
+        "[FOLDER]/checkout remembered"
+    );
+    fs::write(
+        folder.path().join("osqdemo.toml"),
+        format!("source = \"checkout\"\n\n{PORTS}"),
+    )
+    .expect("a file");
+    let native = [
+        "--project",
+        "other",
+        "up",
+        "--engine",
+        "native",
+        "--osqueryd",
+        "builtin",
+        "--dry-run",
+    ];
+    let plan = world.run_in(folder.path(), &native);
+    assert!(plan.starts_with("exit code: 0"), "{plan}");
+    assert_snapshot!(world.run_in(folder.path(), &[&native[..], &["--source", "."]].concat()), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `--source` is about images, and engine `native` has none
+    hint: natively the installed programs run: `make build`
+    ");
+}
+
+#[test]
+fn only_what_is_new_asks_for_osquery_again() {
+    let world = World::new();
+    let folder = folder(&format!("osqueryd = \"auto\"\n\n{PORTS}"));
+    world.run_in(folder.path(), &UP);
+    // As if osquery's package could not be had at that time.
+    let path = world.project().join("project.json");
+    let reason = "osquery_unavailable";
+    let is_known = || fs::read_to_string(&path).expect("the state").contains(reason);
+    let know = || {
+        let mut state: Value =
+            serde_json::from_slice(&fs::read(&path).expect("the state")).expect("one JSON document");
+        state[reason] = "no network".into();
+        fs::write(&path, state.to_string()).expect("the state");
+    };
+    know();
+    world.run_in(folder.path(), &["up"]);
+    assert!(is_known(), "the file says what it said");
+    world.run(&["up"]);
+    assert!(is_known(), "nothing is said");
+    world.run_in(folder.path(), &["up", "--osqueryd", "auto"]);
+    assert!(!is_known(), "the user asks for it again");
+    know();
+    let checksum = "0".repeat(64);
+    let file = format!("osqueryd = \"auto\"\nosquery-sha256 = \"{checksum}\"\n\n{PORTS}");
+    fs::write(folder.path().join("osqdemo.toml"), file).expect("a file");
+    world.run_in(folder.path(), &["up"]);
+    assert!(!is_known(), "the file says something new");
 }
 
 #[test]

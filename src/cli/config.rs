@@ -4,10 +4,17 @@ use clap::{Args, Subcommand};
 
 use crate::cli::RunArgs;
 
+const SHOW_NOTES: &str = "\
+An option wins over the environment, that over the settings file, that over what the project remembers from its \
+last `up`, that over the default. What `up` remembers, it remembers from the file too: a line that is removed there \
+stays in force until another value is given, be it the default.
+";
+
 /// What to tell of the settings.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show the settings in force, and where each one comes from.
+    #[command(after_help = SHOW_NOTES)]
     Show(Box<ConfigShowArgs>),
     /// Print the JSON Schema of the settings file, for editors.
     Schema,

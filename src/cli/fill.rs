@@ -1,9 +1,11 @@
 //! What the settings file says in place of what was neither typed nor stands in the environment. Ports and the services
 //! to leave out are not filled in here: what the file says of them is checked against the stack first.
 
+use std::path::PathBuf;
+
 use crate::cli::{
     BigfileArgs, Cli, Command, ConfigCommand, ImagesCommand, OsqueryArgs, PullArgs, RunArgs, ScenarioCommand,
-    StackArgs, TargetArgs, Typed,
+    SourceArgs, StackArgs, TargetArgs, Typed,
 };
 use crate::settings::SettingsFile;
 
@@ -46,8 +48,15 @@ impl Cli {
                 );
                 fill.option("scenario.host", "host", &mut arguments.host);
             }
-            Command::Doctor(arguments) => fill.target(&mut arguments.target),
-            Command::Build(arguments) => fill.osquery(&mut arguments.osquery),
+            Command::Doctor(arguments) => {
+                fill.target(&mut arguments.target);
+                fill.pull(&mut arguments.pull);
+            }
+            Command::Bundle(arguments) => fill.lock_file(&mut arguments.lock_file),
+            Command::Build(arguments) => {
+                fill.osquery(&mut arguments.osquery);
+                fill.source(&mut arguments.source);
+            }
             Command::Images(arguments) => {
                 fill.stack(&mut arguments.stack);
                 if let Some(
@@ -69,6 +78,8 @@ impl Fill<'_> {
         self.target(&mut arguments.target);
         self.pull(&mut arguments.pull);
         self.osquery(&mut arguments.osquery);
+        self.source(&mut arguments.source);
+        self.option("host-config", "host-config", &mut arguments.host_config);
         self.option("timeout", "timeout", &mut arguments.timeout);
     }
 
@@ -89,12 +100,20 @@ impl Fill<'_> {
         self.text("images.pull", "pull", &mut arguments.policy);
         self.option("images.registry", "registry", &mut arguments.registry);
         self.text("images.pull-silence", "pull-silence", &mut arguments.pull_silence);
-        self.option("images.lock-file", "lock-file", &mut arguments.lock_file);
+        self.lock_file(&mut arguments.lock_file);
+    }
+
+    fn lock_file(&self, slot: &mut Option<PathBuf>) {
+        self.option("images.lock-file", "lock-file", slot);
     }
 
     fn osquery(&self, arguments: &mut OsqueryArgs) {
         self.option("osqueryd", "osqueryd", &mut arguments.osqueryd);
         self.option("osquery-sha256", "osquery-sha256", &mut arguments.osquery_sha256);
+    }
+
+    fn source(&self, arguments: &mut SourceArgs) {
+        self.option("source", "source", &mut arguments.source);
     }
 
     fn bigfile(&self, arguments: &mut BigfileArgs) {
@@ -134,6 +153,8 @@ stack = \"confluent\"
 timeout = \"5m\"
 osqueryd = \"builtin\"
 osquery-sha256 = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"
+source = \"checkout\"
+host-config = \"my.json\"
 
 [images]
 pull = \"never\"
@@ -150,7 +171,7 @@ timeout = \"3m\"
     /// The same, typed.
     const RUN: &str = "--project mine --engine docker --stack confluent --timeout 5m --osqueryd builtin --osquery-sha256 \
         0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef --pull never --registry mirror.example.org \
-        --pull-silence 7s --lock-file /demo/images.lock";
+        --pull-silence 7s --lock-file /demo/images.lock --source /demo/checkout --host-config /demo/my.json";
 
     fn file(text: &str) -> SettingsFile {
         SettingsFile::parse(Path::new("/demo/osqdemo.toml"), text).expect("a right file")
@@ -180,11 +201,13 @@ timeout = \"3m\"
             ),
             (
                 "doctor",
-                "--project mine --stack confluent --engine docker".to_owned(),
+                format!("--project mine --stack confluent --engine docker {pull}"),
             ),
             (
                 "build",
-                format!("--project mine --osqueryd builtin --osquery-sha256 {checksum}"),
+                format!(
+                    "--project mine --osqueryd builtin --osquery-sha256 {checksum} --source /demo/checkout"
+                ),
             ),
             ("images pull", format!("--project mine --stack confluent {pull}")),
             ("images lock", format!("--project mine --stack confluent {pull}")),
@@ -200,10 +223,59 @@ timeout = \"3m\"
         }
     }
 
+    /// Every verb that can be typed, with its options.
+    fn verbs(command: &clap::Command, path: &str) -> Vec<(String, Vec<String>)> {
+        let options = command.get_arguments().filter_map(clap::Arg::get_long);
+        let here = (path.to_owned(), options.map(str::to_owned).collect());
+        let inner = command
+            .get_subcommands()
+            .flat_map(|verb| verbs(verb, &format!("{path} {}", verb.get_name())));
+        std::iter::once(here).chain(inner).collect()
+    }
+
+    #[test]
+    fn no_verb_passes_over_a_setting_that_it_has_an_option_for() {
+        use clap::CommandFactory;
+        // How long to wait for what runs already, and the scenario's own limit, are other things than `timeout`; and
+        // what is shown is shown with its origin.
+        let is_other = |verb: &str, option: &str| match verb.trim() {
+            "wait" | "scenario bigfile" => option == "timeout",
+            "config show" => true,
+            _ => false,
+        };
+        let mut followed = Vec::new();
+        for (verb, options) in verbs(&Cli::command(), "") {
+            for key in KEYS {
+                let file_text = file(FILE).text(&key.path()).map(str::to_owned);
+                let Some(value) = file_text.filter(|_| options.iter().any(|option| option == key.option))
+                else {
+                    continue;
+                };
+                if verb.is_empty() || is_other(&verb, key.option) {
+                    continue;
+                }
+                let table = key.table.map_or_else(String::new, |table| format!("[{table}]\n"));
+                let text = format!("{table}{} = \"{value}\"", key.name);
+                let (cli, _) = typed(&format!("{verb} --{} {value}", key.option));
+                assert_eq!(filled(&verb, &text), format!("{cli:?}"), "{verb}: {}", key.path());
+                followed.push(format!("{} {}", verb.trim(), key.path()));
+            }
+        }
+        for known in [
+            "up host-config",
+            "build source",
+            "doctor images.registry",
+            "bundle images.lock-file",
+        ] {
+            assert!(followed.iter().any(|one| one == known), "{known}: {followed:?}");
+        }
+    }
+
     #[test]
     fn what_is_typed_wins() {
         let options = "--project p --engine native --stack lite --timeout 1s --osqueryd auto --osquery-sha256 a --pull \
-            missing --registry r.org --pull-silence 2m --lock-file l --size 1G --scenario-timeout 120s --host host2";
+            missing --registry r.org --pull-silence 2m --lock-file l --size 1G --scenario-timeout 120s --host host2 --source \
+            installed --host-config default";
         let line = format!("smoke {options}");
         let (cli, _) = typed(&line);
         assert_eq!(

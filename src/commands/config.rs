@@ -1,6 +1,7 @@
 //! `osqdemo config`: the settings in force, each with where it comes from, and the schema of the settings file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -148,6 +149,13 @@ impl Layers<'_> {
             "engine" if self.project.stack.is_native() => self.remembered.engine.clone(),
             "osqueryd" => self.remembered.osqueryd.clone(),
             "osquery-sha256" => self.remembered.osquery_sha256.clone(),
+            "source" => self.remembered.source.as_deref().map(shown_path),
+            // Where it was: what it says may be secret.
+            "host-config" => self
+                .remembered
+                .host_config
+                .as_ref()
+                .map(|own| shown_path(&own.path)),
             _ => None,
         }
     }
@@ -225,6 +233,10 @@ fn typed(typed: &Typed, option: &str) -> Option<Origin> {
         Source::Option => Origin::Flag,
         Source::Environment => Origin::Environment,
     })
+}
+
+fn shown_path(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// A duration as it can be typed.

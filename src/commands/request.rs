@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::StackArgs;
+use crate::cli::{StackArgs, Typed};
 use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -18,6 +18,8 @@ use crate::state::{Remembered, StackFile};
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
+    /// Which of it the user typed for this run; the settings file says the rest in every run.
+    pub typed: Typed,
     /// The engine; the remembered one, else `native`, by default.
     pub engine: Option<EngineKind>,
     /// The ports of the services.

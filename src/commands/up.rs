@@ -162,6 +162,7 @@ fn request(
     host_config: HostConfigChoice,
 ) -> Result<Request> {
     Ok(Request {
+        typed: context.settings.typed.clone(),
         engine: arguments
             .target
             .engine

@@ -351,7 +351,7 @@ impl Reader<'_> {
                     let hints = kind.hints(text);
                     self.wrong_value(key.path(), reason, hints, item.span())
                 })?;
-                let text = if kind.is_file(text) {
+                let text = if kind.is_path(text) {
                     beside(&self.file.path, text)
                 } else {
                     text.to_owned()
@@ -478,12 +478,15 @@ mod tests {
     #[test]
     fn every_kind_of_setting_is_read() {
         let file = read(
-            "project = \"mine\"\nwithout = [\"host1\"]\nosqueryd = \"bin/osqueryd\"\n\n[ports]\nbroker = 0\n\n\
+            "project = \"mine\"\nwithout = [\"host1\"]\nosqueryd = \"bin/osqueryd\"\nsource = \"..\"\n\
+             host-config = \"default\"\n\n[ports]\nbroker = 0\n\n\
              [images]\npull = \"never\"\nlock-file = \"/etc/images.lock\"\n",
         )
         .expect("a right file");
         assert_eq!(file.text("project"), Some("mine"));
         assert_eq!(file.text("osqueryd"), Some("/demo/bin/osqueryd"));
+        assert_eq!(file.text("source"), Some("/demo/.."));
+        assert_eq!(file.text("host-config"), Some("default"), "a word, no path");
         assert_eq!(file.text("images.pull"), Some("never"));
         assert_eq!(file.text("images.lock-file"), Some("/etc/images.lock"));
         assert_eq!(file.text("engine"), None);
@@ -499,7 +502,7 @@ mod tests {
         assert_snapshot!(error("engin = \"docker\""), @"`/demo/osqdemo.toml` line 1 column 1: there is no setting `engin`; hint: did you mean `engine`?");
         assert_snapshot!(error("# ünïcode\n[images]\npul = \"never\""), @"`/demo/osqdemo.toml` line 3 column 1: there is no setting `images.pul`; hint: did you mean `images.pull` or `images.pull-silence`?");
         assert_snapshot!(error("\n  pull = \"never\""), @"`/demo/osqdemo.toml` line 2 column 3: there is no setting `pull`; hint: did you mean `images.pull` or `images.pull-silence`?");
-        assert_snapshot!(error("[colours]\nred = 1"), @"`/demo/osqdemo.toml` line 1 column 2: there is no setting `colours`; hint: the settings are `project`, `engine`, `stack`, `stack-file`, `without`, `timeout`, `osqueryd`, `osquery-sha256`, `ports`, `images.pull`, `images.registry`, `images.pull-silence`, `images.lock-file`, `scenario.size`, `scenario.host`, `scenario.timeout`");
+        assert_snapshot!(error("[colours]\nred = 1"), @"`/demo/osqdemo.toml` line 1 column 2: there is no setting `colours`; hint: the settings are `project`, `engine`, `stack`, `stack-file`, `without`, `timeout`, `osqueryd`, `osquery-sha256`, `source`, `host-config`, `ports`, `images.pull`, `images.registry`, `images.pull-silence`, `images.lock-file`, `scenario.size`, `scenario.host`, `scenario.timeout`");
         assert_snapshot!(error("engine = \"vagrant\""), @"`/demo/osqdemo.toml` line 1 column 10: `engine`: `vagrant` is not one of `native`, `docker`");
         assert_snapshot!(error("engine = \"doker\""), @"`/demo/osqdemo.toml` line 1 column 10: `engine`: `doker` is not one of `native`, `docker`; hint: did you mean `docker`?");
         assert_snapshot!(error("without = [\"\"]"), @r#"`/demo/osqdemo.toml` line 1 column 12: `without` takes an array of services, such as ["control-center"], not an empty string"#);
@@ -511,6 +514,8 @@ mod tests {
         assert_snapshot!(error("[scenario]\nsize = \"0M\""), @"`/demo/osqdemo.toml` line 2 column 8: `scenario.size`: a file of no bytes proves nothing");
         assert_snapshot!(error("osquery-sha256 = \"abc\""), @"`/demo/osqdemo.toml` line 1 column 18: `osquery-sha256`: `abc` is not a SHA-256 checksum: 64 hexadecimal digits");
         assert_snapshot!(error("[images]\nregistry = \"https://x\""), @"`/demo/osqdemo.toml` line 2 column 12: `images.registry`: `https://x` is not a registry, such as `mirror.example.org` or `127.0.0.1:5000/proxy`");
+        assert_snapshot!(error("host-config = { source = {} }"), @"`/demo/osqdemo.toml` line 1 column 15: `host-config` takes `default` or a path, not an inline table");
+        assert_snapshot!(error("source = \"\""), @"`/demo/osqdemo.toml` line 1 column 10: `source`: `` is not `installed` or a path");
         assert_snapshot!(error("without = \"host1\""), @r#"`/demo/osqdemo.toml` line 1 column 11: `without` takes an array of services, such as ["control-center"], not a string"#);
         assert_snapshot!(error("without = [\"host1\", 2]"), @r#"`/demo/osqdemo.toml` line 1 column 21: `without` takes an array of services, such as ["control-center"], not an integer"#);
         assert_snapshot!(error("[ports]\nbroker = 70000"), @"`/demo/osqdemo.toml` line 2 column 10: `ports.broker`: `70000` is not a port, 0 to 65535");

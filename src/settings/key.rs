@@ -36,8 +36,8 @@ pub enum Kind {
     Size,
     /// A file; relative to the settings file.
     File,
-    /// `auto`, `builtin`, or a file.
-    Osqueryd,
+    /// One of a few words, or a path; relative to the settings file.
+    WordOrPath(&'static [&'static str]),
     /// A SHA-256 checksum.
     Checksum,
     /// A registry, perhaps with a path in it.
@@ -108,7 +108,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "osqueryd",
-        Kind::Osqueryd,
+        Kind::WordOrPath(&["auto", "osquery", "builtin"]),
         "auto",
         "Which osqueryd the hosts run: auto, osquery, builtin, or a file, relative to this file.",
     ),
@@ -117,6 +117,18 @@ pub const KEYS: &[Key] = &[
         Kind::Checksum,
         "",
         "The SHA-256 checksum that osquery's package must have.",
+    ),
+    key(
+        "source",
+        Kind::WordOrPath(&["installed"]),
+        "installed",
+        "What images are made of: installed, or a checkout of osqdemo's repository, relative to this file.",
+    ),
+    key(
+        "host-config",
+        Kind::WordOrPath(&["default"]),
+        "default",
+        "What the hosts monitor: default, or an extension configuration of your own, relative to this file.",
     ),
     key(
         "ports",
@@ -207,14 +219,11 @@ impl Kind {
     pub(super) fn takes(self) -> String {
         match self {
             Self::Project => "the name of a project".to_owned(),
-            Self::OneOf(words) => {
-                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-                format!("one of {}", words.join(", "))
-            }
+            Self::OneOf(words) => format!("one of {}", quoted(words)),
             Self::Duration => "a string with a duration, such as \"30s\" or \"2m\"".to_owned(),
             Self::Size => "a string with a size, such as \"64M\" or \"1G\"".to_owned(),
             Self::File => "the path of a file".to_owned(),
-            Self::Osqueryd => "`auto`, `builtin`, or the path of a file".to_owned(),
+            Self::WordOrPath(words) => format!("{} or a path", quoted(words)),
             Self::Checksum => "a SHA-256 checksum: 64 hexadecimal digits".to_owned(),
             Self::Registry => "a registry, such as \"mirror.example.org\"".to_owned(),
             Self::Service => "the name of a service".to_owned(),
@@ -251,7 +260,7 @@ impl Kind {
             Self::Checksum => {
                 otherwise(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
             }
-            Self::File | Self::Osqueryd | Self::Service => otherwise(!text.is_empty()),
+            Self::File | Self::WordOrPath(_) | Self::Service => otherwise(!text.is_empty()),
             Self::Services | Self::Ports => otherwise(false),
         }
     }
@@ -268,12 +277,17 @@ impl Kind {
         near.into_iter().take(1).collect()
     }
 
-    /// Whether a text stands for a file, and is relative to the settings file.
-    pub(super) fn is_file(self, text: &str) -> bool {
+    /// Whether a text is a path, and relative to the settings file.
+    pub(super) fn is_path(self, text: &str) -> bool {
         match self {
             Self::File => true,
-            Self::Osqueryd => !["auto", "osquery", "builtin"].contains(&text),
+            Self::WordOrPath(words) => !words.contains(&text),
             _ => false,
         }
     }
+}
+
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
 }

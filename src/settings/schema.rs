@@ -57,7 +57,7 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Registry => {
             pattern("^(localhost|[A-Za-z0-9-]+[.:][A-Za-z0-9.:-]*)(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*/*$")
         }
-        Kind::File | Kind::Osqueryd | Kind::Service => json!({ "type": "string", "minLength": 1 }),
+        Kind::File | Kind::WordOrPath(_) | Kind::Service => json!({ "type": "string", "minLength": 1 }),
         Kind::Services => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Ports => json!({
             "type": "object",
@@ -177,6 +177,8 @@ mod tests {
                 "auto",
                 "builtin",
                 "./osqueryd",
+                "installed",
+                "default",
                 "30s",
                 "1m30s",
                 "500ms",
@@ -245,7 +247,7 @@ mod tests {
             Kind::Duration => json!("1m30s"),
             Kind::Size => json!("64M"),
             Kind::File => json!("./file"),
-            Kind::Osqueryd => json!("builtin"),
+            Kind::WordOrPath(words) => json!(words.last()),
             Kind::Checksum => json!("0aF".repeat(22).get(..64)),
             Kind::Registry => json!("127.0.0.1:5000/hub"),
             Kind::Service => json!("host1"),
