@@ -163,9 +163,11 @@ impl Diagnose for ScenarioError {
             Self::MissingTopic { .. } | Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
             ],
-            Self::DeletedTopic { .. } => {
-                vec!["`osqdemo down --volumes` and `osqdemo up` begin anew".to_owned()]
-            }
+            Self::DeletedTopic { topic, .. } => vec![format!(
+                "`osqdemo ksql \"CREATE STREAM again (x INT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON', \
+                 PARTITIONS=1); DROP STREAM again;\"` makes the topic anew, without its old lines; \
+                 `osqdemo down --volumes` and `osqdemo up` begin anew with everything"
+            )],
             Self::StoppedQueries { stopped } => stopped.iter().map(StoppedQuery::way_out).collect(),
             Self::TimedOut { .. } => {
                 vec![
