@@ -12,6 +12,7 @@ use std::process::{Command, Output};
 
 use apt_repository::{AptRepository, VERSION};
 use docker_support::{DockerStack, docker, image_tag};
+use support::two_free_ports;
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
 const UP: [&str; 7] = [
@@ -159,10 +160,18 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
     };
     let nobody = AptRepository::start(VERSION).url.clone();
     let repository = AptRepository::start(VERSION);
-    let mut command = stack.command(&repository, &UP);
+    let (broker, ksqldb) = two_free_ports();
+    let file = stack.stack.world.stack_file(broker, ksqldb);
+    let up = ["up", "--engine", "docker", "--stack-file", &file];
+    let mut command = stack.command(&repository, &up);
     command.env("OSQDEMO_OSQUERY_REPOSITORY", nobody);
     let (code, stderr) = shown(&command.output().expect("it runs"));
     assert_eq!(code, Some(0), "{stderr}");
+    // That the hosts run something else changes no port.
+    assert_eq!(
+        stack.stack.service("broker", "address"),
+        format!("127.0.0.1:{broker}")
+    );
     let warnings: Vec<&str> = stderr
         .lines()
         .filter(|line| line.contains("osquery's package"))

@@ -215,6 +215,8 @@ async fn with_osquery_or_agent(
                 osquery_unavailable,
                 ..request.clone()
             };
+            // Its ports are chosen once more, and would be in use by itself.
+            drop(wanted);
             let wanted = project.wanted(&request).await?;
             wanted.remembered.save(&project.folder)?;
             wanted
