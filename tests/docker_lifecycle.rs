@@ -331,6 +331,41 @@ fn a_service_that_cannot_run_is_reported_with_its_log() {
 }
 
 #[test]
+fn down_removes_the_images_that_were_made_when_asked() {
+    let Some(stack) = DockerStack::up() else { return };
+    let tag = format!("{}-images", image_tag());
+    let made = |tag: &str| docker(&["images", "-q", "--filter", &format!("reference=osqdemo/*:{tag}")]).len();
+    let run = |tag: &str, arguments: &[&str]| {
+        let mut command = stack.command(arguments);
+        let output = command
+            .env("OSQDEMO_IMAGE_TAG", tag)
+            .env("OSQDEMO_PROJECT", format!("{}-other", stack.project))
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{}", stack.world.shown(&output));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    run(&tag, &["build", "--osqueryd", "builtin"]);
+    assert_eq!(made(&tag), 2);
+    let stderr = run(&tag, &["down", "--images"]);
+    assert!(
+        stderr.contains(&format!(
+            "removed: osqdemo/host-agent:{tag}, osqdemo/platform:{tag}"
+        )),
+        "{stderr}"
+    );
+    assert_eq!(made(&tag), 0);
+
+    // What another project runs is not taken from it.
+    let stderr = run(&image_tag(), &["down", "--images"]);
+    for image in ["host-agent", "platform"] {
+        let name = format!("osqdemo/{image}:{}", image_tag());
+        assert!(stderr.contains(&format!("image `{name}` stays")), "{stderr}");
+    }
+    stack.succeed(&["wait"]);
+}
+
+#[test]
 fn a_container_that_is_not_ours_is_never_removed() {
     let Some(stack) = DockerStack::new() else { return };
     let name = stack.container("broker");

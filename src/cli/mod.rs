@@ -193,6 +193,9 @@ pub struct DownArgs {
     /// Also remove the data: topics, streams, logs, the hosts' homes.
     #[arg(long)]
     pub volumes: bool,
+    /// Also remove the images that osqdemo made on the Docker engine. Those that it pulled stay.
+    #[arg(long)]
+    pub images: bool,
     /// Every project of this user, not only the current one.
     #[arg(long)]
     pub all: bool,

@@ -1,4 +1,5 @@
-//! `osqdemo down`: stop everything and leave nothing behind but data, and with `--volumes` not even that.
+//! `osqdemo down`: stop everything and leave nothing behind but data and images, and with `--volumes` and `--images`
+//! not even those.
 
 use std::time::Duration;
 
@@ -64,7 +65,33 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
             context.reporter.failure(&earlier);
         }
     }
-    first_failure.map_or(Ok(()), Err)
+    if let Some(failure) = first_failure {
+        return Err(failure);
+    }
+    if arguments.images {
+        remove_images(&context).await?;
+    }
+    Ok(())
+}
+
+/// Several projects share the images: they go once, after all projects that are to be stopped.
+async fn remove_images(context: &Context) -> Result<()> {
+    let outcome = Connection::open().await?.remove_made_images().await?;
+    for image in &outcome.kept {
+        let text = format!("image `{image}` stays: a container of another project runs it");
+        context.reporter.emit(Event::Warning { text });
+    }
+    let text = match outcome.removed.as_slice() {
+        [] => "no images of osqdemo are left to remove".to_owned(),
+        removed => format!("removed: {}", removed.join(", ")),
+    };
+    context.reporter.emit(Event::Note { text });
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "images_removed": outcome.removed,
+        "images_kept": outcome.kept,
+    });
+    context.reporter.data(&document, String::new)
 }
 
 /// The projects of this state home that a Docker daemon still knows, whatever became of their folders. Where no

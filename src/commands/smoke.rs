@@ -103,6 +103,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
 fn down_arguments() -> DownArgs {
     DownArgs {
         volumes: true,
+        images: false,
         all: false,
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 
 use bollard::models::BuildInfo;
-use bollard::query_parameters::{BuildImageOptionsBuilder, RemoveImageOptions};
+use bollard::query_parameters::BuildImageOptionsBuilder;
 use futures_util::StreamExt;
 
 use crate::engine::News;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::{DockerError, with_causes};
-use crate::engine::docker::image::PackageError;
 use crate::engine::docker::image::context::BuildContext;
+use crate::engine::docker::image::{PackageError, remove_replaced};
 use crate::engine::docker::{containers, labels};
 use crate::error::Result;
 use crate::events::StepNews;
@@ -89,28 +89,6 @@ pub(in crate::engine::docker) async fn build(
         remove_replaced(connection, &before).await;
     }
     Ok(())
-}
-
-/// Removes an image of ours that lost its name to a newer one. One that a container runs stays until that is gone.
-pub(in crate::engine::docker) async fn remove_replaced(connection: &Connection, id: &str) {
-    let object = format!("image {id}");
-    let request = connection.docker.inspect_image(id);
-    let Ok(inspection) = connection.answer("inspect", &object, request).await else {
-        return;
-    };
-    let has_name = inspection.repo_tags.is_some_and(|names| !names.is_empty());
-    let labels = inspection
-        .config
-        .and_then(|config| config.labels)
-        .unwrap_or_default();
-    if has_name || !labels.contains_key(labels::CONTENT) {
-        return;
-    }
-    let request = connection
-        .docker
-        .remove_image(id, None::<RemoveImageOptions>, None);
-    // The daemon refuses while something still needs it, and then nothing is lost.
-    let _ = connection.answer("remove", &object, request).await;
 }
 
 /// A line without the colours that the daemon gives to what goes to standard error.

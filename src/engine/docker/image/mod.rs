@@ -4,6 +4,7 @@ mod build;
 mod context;
 mod osquery_package;
 mod program;
+mod removal;
 mod source_error;
 mod source_tree;
 
@@ -22,7 +23,10 @@ use crate::stack::{ImageRef, Recipe};
 pub use osquery_package::PackageError;
 pub use source_error::SourceError;
 
-pub(super) use build::{build, remove_replaced};
+pub use removal::RemovedImages;
+
+pub(super) use build::build;
+pub(super) use removal::remove_replaced;
 
 /// The variable of the stack file that names the host image's repository.
 pub const HOST_IMAGE_VARIABLE: &str = "OSQDEMO_HOST_IMAGE";
@@ -227,9 +231,8 @@ impl ImageSources {
 impl BuiltPrograms {
     fn of_checkout(root: &Path) -> std::result::Result<Self, SourceError> {
         let context = source_tree::context(root)?;
-        let tag = std::env::var(TAG_VARIABLE).unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned());
         Ok(Self {
-            image: ImageRef::new(format!("{PROGRAMS_IMAGE}:{tag}")),
+            image: ImageRef::new(format!("{PROGRAMS_IMAGE}:{}", tag())),
             content: context.content(),
             context,
         })
@@ -293,6 +296,11 @@ impl Programs<'_> {
             Self::Built(built) => built.program(name),
         })
     }
+}
+
+/// The tag of our images.
+fn tag() -> String {
+    std::env::var(TAG_VARIABLE).unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())
 }
 
 fn variables(host_image: &str) -> BTreeMap<String, String> {
