@@ -681,28 +681,8 @@ fn nothing_runs() {
 #[test]
 fn down_stops_every_project() {
     let world = World::new();
-    world.run(&[
-        "-p",
-        "one",
-        "up",
-        "--engine",
-        "fake",
-        "--port",
-        "broker=0",
-        "--port",
-        "ksqldb-server=0",
-    ]);
-    world.run(&[
-        "-p",
-        "two",
-        "up",
-        "--engine",
-        "fake",
-        "--port",
-        "broker=0",
-        "--port",
-        "ksqldb-server=0",
-    ]);
+    world.run(&[&["-p", "one"], &FAKE[..]].concat());
+    world.run(&[&["-p", "two"], &FAKE[..]].concat());
     assert_snapshot!(world.run(&["down", "--all", "--volumes"]), @r"
     exit code: 0
     ----- stdout -----

@@ -3,23 +3,15 @@
 
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
-use tokio::time::sleep;
 
-use crate::health::{LastAnswer, POLL, http};
+use crate::health::{LastAnswer, http};
 
 /// The page.
 const PATH: &str = "/";
 
 /// Returns once the Control Center at `address` is healthy.
 pub(super) async fn until_healthy(address: &str, last: &LastAnswer) {
-    let client = http::client(last).await;
-    loop {
-        match ask(&client, address).await {
-            Ok(()) => return,
-            Err(answer) => last.set(answer),
-        }
-        sleep(POLL).await;
-    }
+    http::until_content(address, last, ask).await;
 }
 
 async fn ask(client: &Client, address: &str) -> Result<(), String> {

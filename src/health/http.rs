@@ -12,8 +12,24 @@ use crate::health::{LastAnswer, POLL};
 /// How long one request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
+/// Asks the service at `address` until it is content with the answer.
+pub(super) async fn until_content(
+    address: &str,
+    last: &LastAnswer,
+    ask: impl AsyncFn(&Client, &str) -> Result<(), String>,
+) {
+    let client = client(last).await;
+    loop {
+        match ask(&client, address).await {
+            Ok(()) => return,
+            Err(answer) => last.set(answer),
+        }
+        sleep(POLL).await;
+    }
+}
+
 /// The client; asked for again until there is one.
-pub(super) async fn client(last: &LastAnswer) -> Client {
+async fn client(last: &LastAnswer) -> Client {
     loop {
         // The address is on this machine: a proxy has no business here.
         match Client::builder().no_proxy().timeout(REQUEST_LIMIT).build() {

@@ -2,23 +2,15 @@
 
 use reqwest::Client;
 use serde_json::Value;
-use tokio::time::sleep;
 
-use crate::health::{LastAnswer, POLL, http};
+use crate::health::{LastAnswer, http};
 
 /// What is asked for.
 const PATH: &str = "/subjects";
 
 /// Returns once the registry at `address` is healthy.
 pub(super) async fn until_healthy(address: &str, last: &LastAnswer) {
-    let client = http::client(last).await;
-    loop {
-        match ask(&client, address).await {
-            Ok(()) => return,
-            Err(answer) => last.set(answer),
-        }
-        sleep(POLL).await;
-    }
+    http::until_content(address, last, ask).await;
 }
 
 async fn ask(client: &Client, address: &str) -> Result<(), String> {
