@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Makes sure that a Docker engine answers, for the tests of the Docker engine (Debian and its like, as root): installs
+# Debian's docker.io where there is no dockerd, starts it and waits until it answers. Does nothing where an engine
+# answers already. The daemon goes on after this script; its log is $log, its process id stands in $pidfile.
+set -euo pipefail
+
+log=/var/log/osqdemo-dockerd.log
+pidfile=/run/docker.pid
+seconds=60
+
+answers() { docker version >/dev/null 2>&1; }
+
+if answers; then
+  exit 0
+fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+  echo "docker-engine: no Docker engine answers" >&2
+  echo "hint: start one, or run this script as root on Debian or its like" >&2
+  exit 1
+fi
+if ! command -v dockerd >/dev/null; then
+  echo "docker-engine: installing docker.io"
+  apt-get update -qq
+  # A package must not start its services here: where there is no init system they would fail, where there is one
+  # they would race the start below.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io iptables
+fi
+# An earlier daemon that was killed leaves its process id behind, which may be another program's by now.
+if [ -e "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" != dockerd ]; then
+  rm -f "$pidfile"
+fi
+if [ ! -e "$pidfile" ]; then
+  echo "docker-engine: starting dockerd"
+  nohup setsid dockerd --pidfile "$pidfile" >"$log" 2>&1 </dev/null &
+fi
+for _ in $(seq "$((seconds * 5))"); do
+  if answers; then
+    echo "docker-engine: $(docker version --format '{{.Server.Version}}') answers"
+    exit 0
+  fi
+  sleep 0.2
+done
+echo "docker-engine: dockerd does not answer after $seconds s; the end of $log:" >&2
+tail -n 20 "$log" >&2
+exit 1
