@@ -9,7 +9,7 @@ use osquery_protocol::{ByteString, ExtensionInfo, PluginRequest, Registry, Respo
 use tokio::sync::Notify;
 
 use crate::configuration::Configuration;
-use crate::outbox::Outbox;
+use crate::courier::Courier;
 use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json};
 
 /// The SDK version that is claimed: osqueryd refuses anything before 1.7.7.
@@ -41,7 +41,7 @@ pub(crate) struct Plugins {
     configuration_path: PathBuf,
     /// The last configuration that could be used.
     configuration: RwLock<Arc<Configuration>>,
-    outbox: Arc<Outbox>,
+    courier: Arc<Courier>,
     shutdown: Arc<Notify>,
 }
 
@@ -50,13 +50,13 @@ impl Plugins {
     pub(crate) fn new(
         configuration_path: PathBuf,
         configuration: Configuration,
-        outbox: Arc<Outbox>,
+        courier: Arc<Courier>,
         shutdown: Arc<Notify>,
     ) -> Self {
         Self {
             configuration_path,
             configuration: RwLock::new(Arc::new(configuration)),
-            outbox,
+            courier,
             shutdown,
         }
     }
@@ -68,7 +68,7 @@ impl Plugins {
     fn log(&self, request: LoggerRequest) -> Response {
         match request {
             LoggerRequest::Line(line) | LoggerRequest::Snapshot(line) | LoggerRequest::Event(line) => {
-                self.outbox.accept(&self.configuration().routing, &line);
+                self.courier.accept(&self.configuration().routing, &line);
             }
             LoggerRequest::Batch(lines) => self.log_batch(&lines),
             LoggerRequest::Init(process) => tracing::debug!(%process, "logging starts"),
@@ -85,7 +85,7 @@ impl Plugins {
         let complete = left.all(|line| {
             let line = line.ok().and_then(json::text);
             line.is_some_and(|line| {
-                self.outbox.accept(&configuration.routing, &line);
+                self.courier.accept(&configuration.routing, &line);
                 true
             })
         });
@@ -94,7 +94,7 @@ impl Plugins {
                 bytes = lines.len(),
                 "a batch of lines is not an array of strings; its rest was dropped"
             );
-            self.outbox.count_lost();
+            self.courier.count_lost();
         }
     }
 
@@ -136,7 +136,7 @@ impl Plugins {
 
     fn reload(&self) -> Result<(), crate::configuration::ConfigurationError> {
         let fresh = Configuration::load(&self.configuration_path)?;
-        self.outbox.adopt(&fresh.properties)?;
+        self.courier.adopt(&fresh)?;
         if fresh.findings != self.configuration().findings {
             fresh.log_findings();
         }
@@ -158,7 +158,7 @@ impl ExtensionHandler for Plugins {
     fn panicked(&self, registry: &ByteString, item: &ByteString) -> Response {
         tracing::error!("the plugin `{registry}/{item}` failed unexpectedly; what it was given is lost");
         if *registry == LOGGER_REGISTRY {
-            self.outbox.count_lost();
+            self.courier.count_lost();
             return Status::success().into();
         }
         Status::failed("unexpected failure").into()

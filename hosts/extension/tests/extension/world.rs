@@ -68,6 +68,10 @@ impl World {
         self.folder.path().join("configuration.json")
     }
 
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.folder.path().join("spool")
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("osquery.em")
     }
@@ -90,6 +94,7 @@ impl World {
             .args(["--timeout", "3", "--interval", "1"])
             .env_remove("OSQUERY_CONFIG")
             .env_remove("OSQURY_CONFIG")
+            .env("OSQDEMO_SPOOL_DIR", self.spool())
             .env(variable, configuration)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
