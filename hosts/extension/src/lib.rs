@@ -35,6 +35,7 @@ mod secrets;
 mod session;
 mod signals;
 mod spool;
+mod statistics;
 mod throttle;
 
 use std::io::{self, IsTerminal};

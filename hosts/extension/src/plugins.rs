@@ -1,16 +1,20 @@
-//! The two plugins, as osqueryd calls them.
+//! The plugins, as osqueryd calls them.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use osquery_protocol::plugin::{CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest};
+use osquery_protocol::plugin::{
+    CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
+};
 use osquery_protocol::server::ExtensionHandler;
-use osquery_protocol::{ByteString, ExtensionInfo, PluginRequest, Registry, Response, RouteTable, Status};
+use osquery_protocol::{
+    ByteString, ExtensionInfo, PluginRequest, PluginResponse, Registry, Response, RouteTable, Status,
+};
 use tokio::sync::Notify;
 
 use crate::configuration::Configuration;
 use crate::courier::Courier;
-use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json};
+use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json, statistics};
 
 /// The SDK version that is claimed: osqueryd refuses anything before 1.7.7.
 const SDK_VERSION: &str = "5.0.0";
@@ -27,12 +31,13 @@ pub(crate) fn extension_info() -> ExtensionInfo {
     }
 }
 
-/// What it says it can do.
-pub(crate) fn registry() -> Registry {
-    let plugin = |name: &str| RouteTable::from([(ByteString::from(name), Vec::new())]);
+/// What it says it can do. `table` is the description of the table's columns.
+pub(crate) fn registry(table: PluginResponse) -> Registry {
+    let plugin = |name: &str, route| RouteTable::from([(ByteString::from(name), route)]);
     Registry::from([
-        (CONFIG_REGISTRY.into(), plugin(CONFIG_PLUGIN)),
-        (LOGGER_REGISTRY.into(), plugin(LOGGER_PLUGIN)),
+        (CONFIG_REGISTRY.into(), plugin(CONFIG_PLUGIN, Vec::new())),
+        (LOGGER_REGISTRY.into(), plugin(LOGGER_PLUGIN, Vec::new())),
+        (TABLE_REGISTRY.into(), plugin(statistics::TABLE, table)),
     ])
 }
 
@@ -58,6 +63,30 @@ impl Plugins {
             configuration: RwLock::new(Arc::new(configuration)),
             courier,
             shutdown,
+        }
+    }
+
+    /// The columns of the table, as osqueryd wants them.
+    pub(crate) fn table_columns(&self) -> PluginResponse {
+        let columns = statistics::row(&self.courier).into_iter();
+        columns
+            .map(|(name, kind, _)| statistics::column_route(name, kind).into())
+            .collect()
+    }
+
+    fn table(&self, request: PluginRequest) -> Response {
+        let action = request.get(b"action".as_slice()).and_then(ByteString::as_str);
+        match action {
+            Some("generate") => {
+                let cells = statistics::row(&self.courier).into_iter();
+                Response::rows(vec![
+                    cells
+                        .map(|(name, _, value)| (name.into(), value.into()))
+                        .collect(),
+                ])
+            }
+            Some("columns") => Response::rows(self.table_columns()),
+            _ => Status::failed("the table can only be read").into(),
         }
     }
 
@@ -150,6 +179,7 @@ impl ExtensionHandler for Plugins {
         match (registry.as_str(), item.as_str()) {
             (Some(LOGGER_REGISTRY), Some(LOGGER_PLUGIN)) => self.log(LoggerRequest::read(request)),
             (Some(CONFIG_REGISTRY), Some(CONFIG_PLUGIN)) => self.configure(ConfigRequest::read(request)),
+            (Some(TABLE_REGISTRY), Some(statistics::TABLE)) => self.table(request),
             _ => Status::failed(format!("no plugin `{registry}/{item}` here")).into(),
         }
     }

@@ -20,7 +20,7 @@ use crate::arguments::Arguments;
 use crate::configuration::Configuration;
 use crate::courier::{Courier, CourierError, Left};
 use crate::error::ExtensionError;
-use crate::plugins::Plugins;
+use crate::plugins::{Plugins, registry};
 use crate::registration::{MANAGER_TIMEOUT, register};
 use crate::signals::Signals;
 
@@ -85,9 +85,10 @@ struct Registration {
 impl Session<'_> {
     /// Keeps the extension registered until there is a reason to end. `registration` is the current one.
     async fn serve(&self, registration: &mut Option<Registration>) -> Result<&'static str, ExtensionError> {
+        let plugins = registry(self.plugins.table_columns());
         loop {
             let patience = self.arguments.registration_patience();
-            let uuid = match register(self.socket, patience).await {
+            let uuid = match register(self.socket, &plugins, patience).await {
                 Err(ExtensionError::Unreachable { .. }) if registration.is_some() => {
                     return Ok(OSQUERYD_GONE);
                 }

@@ -91,6 +91,7 @@ struct SpoolState {
     /// What is wanted, as long as it is not had.
     wanted: Option<SpoolOptions>,
     tried: Option<Instant>,
+    folder: Option<PathBuf>,
     /// Keeps other extensions out.
     lock: Option<FolderLock>,
     said_troubles: u64,
@@ -231,6 +232,16 @@ impl Courier {
         shared.books.answer.record(began.elapsed());
     }
 
+    /// What became of the lines.
+    pub(crate) fn books(&self) -> &Books {
+        &self.shared.books
+    }
+
+    /// What waits, and where.
+    pub(crate) fn spool_status(&self) -> SpoolStatus {
+        self.shared.spool_status()
+    }
+
     /// A line was lost before it got here.
     pub(crate) fn count_lost(&self) {
         self.shared.books.lines.add(1);
@@ -322,6 +333,21 @@ pub(crate) struct Left {
     pub(crate) in_memory: u64,
 }
 
+/// The spool now.
+#[derive(Clone, Debug)]
+pub(crate) struct SpoolStatus {
+    /// Lines that have not arrived.
+    pub(crate) waiting: u64,
+    /// Those of them that only memory has.
+    pub(crate) in_memory: u64,
+    /// The age of the oldest of them.
+    pub(crate) oldest_s: u64,
+    pub(crate) bytes: u64,
+    pub(crate) max_bytes: u64,
+    /// Empty when there is none.
+    pub(crate) folder: String,
+}
+
 impl Shared {
     fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -336,6 +362,25 @@ impl Shared {
         Left {
             waiting: outbox.waiting(),
             in_memory: outbox.in_memory(),
+        }
+    }
+
+    fn spool_status(&self) -> SpoolStatus {
+        let now = self.now().unix_ms;
+        let folder = lock(&self.spool).folder.clone();
+        let outbox = lock(&self.outbox);
+        let oldest = outbox
+            .oldest_unix_ms()
+            .map_or(0, |oldest| (now - oldest).max(0) / 1000);
+        SpoolStatus {
+            waiting: outbox.waiting(),
+            in_memory: outbox.in_memory(),
+            oldest_s: oldest.unsigned_abs(),
+            bytes: outbox.spool().map_or(0, Spool::bytes),
+            max_bytes: outbox.spool().map_or(0, Spool::max_bytes),
+            folder: folder
+                .map(|folder| folder.display().to_string())
+                .unwrap_or_default(),
         }
     }
 
@@ -404,6 +449,7 @@ impl Shared {
                 tracing::info!(folder = %options.folder.display(), lines, bytes, "the spool is open");
                 lock(&self.outbox).use_spool(spool);
                 state.lock = Some(folder_lock);
+                state.folder = Some(options.folder);
                 state.wanted = None;
                 Ok(())
             }
@@ -526,18 +572,21 @@ impl Shared {
     fn report(&self) {
         let troubles = self.books.troubles();
         let status = self.books.to_string();
+        let spool = self.spool_status();
         let mut state = lock(&self.spool);
         let due = state.said_at.is_none_or(|at| at.elapsed() >= STATUS_PERIOD) && state.said != status;
         if state.said_troubles != troubles {
             tracing::warn!("lines so far: {status}");
         } else if due {
-            let left = self.left();
-            let oldest = lock(&self.outbox).oldest_unix_ms();
-            let age_s = oldest.map_or(0, |oldest| (self.now().unix_ms - oldest).max(0) / 1000);
+            let SpoolStatus {
+                waiting,
+                in_memory,
+                oldest_s,
+                bytes,
+                ..
+            } = spool;
             tracing::info!(
-                "status: {status} waiting={} in_memory={} oldest_s={age_s}",
-                left.waiting,
-                left.in_memory
+                "status: {status} waiting={waiting} in_memory={in_memory} oldest_s={oldest_s} spool_bytes={bytes}"
             );
         } else {
             return;
