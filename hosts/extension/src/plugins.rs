@@ -1,7 +1,8 @@
 //! The plugins, as osqueryd calls them.
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use osquery_protocol::plugin::{
     CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
@@ -41,11 +42,26 @@ pub(crate) fn registry(table: PluginResponse) -> Registry {
     ])
 }
 
+/// What changes when a file is written or replaced.
+type FileState = (u64, i64, i64, u64);
+
+fn file_state(path: &Path) -> Option<FileState> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.len(),
+    ))
+}
+
 /// Answers osqueryd.
 pub(crate) struct Plugins {
     configuration_path: PathBuf,
     /// The last configuration that could be used.
     configuration: RwLock<Arc<Configuration>>,
+    /// The file as it was when it was last read.
+    seen: Mutex<Option<FileState>>,
     courier: Arc<Courier>,
     shutdown: Arc<Notify>,
 }
@@ -59,6 +75,7 @@ impl Plugins {
         shutdown: Arc<Notify>,
     ) -> Self {
         Self {
+            seen: Mutex::new(file_state(&configuration_path)),
             configuration_path,
             configuration: RwLock::new(Arc::new(configuration)),
             courier,
@@ -163,7 +180,18 @@ impl Plugins {
         }
     }
 
+    /// Takes up a file that changed. osqueryd asks for the schedule in it when it wants to; the rest is in force at once.
+    pub(crate) fn follow_file(&self) {
+        let state = file_state(&self.configuration_path);
+        let changed = *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != state;
+        if changed && let Err(error) = self.reload() {
+            tracing::error!("the configuration in force stays, because: {error}");
+        }
+    }
+
     fn reload(&self) -> Result<(), crate::configuration::ConfigurationError> {
+        // Before it is read: what is written meanwhile is a change.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = file_state(&self.configuration_path);
         let fresh = Configuration::load(&self.configuration_path)?;
         self.courier.adopt(&fresh)?;
         if fresh.findings != self.configuration().findings {

@@ -125,9 +125,11 @@ impl Session<'_> {
         loop {
             ticks.tick().await;
             let courier = Arc::clone(&self.courier);
+            let plugins = Arc::clone(&self.plugins);
             let socket = self.socket.to_owned();
             let look = spawn_blocking(move || {
                 courier.tend();
+                plugins.follow_file();
                 is_listed(&socket, uuid)
             });
             match look.await {

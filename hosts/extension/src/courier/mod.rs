@@ -127,6 +127,7 @@ impl Courier {
             when_full: spool
                 .as_ref()
                 .map_or(WhenFull::DropNewest, |spool| spool.when_full),
+            needs_disk: spool.is_some(),
             headers,
             memory_bytes: match &spool {
                 Some(_) => MEMORY_BESIDE_SPOOL,

@@ -150,6 +150,7 @@ impl World {
         let spool = Spool::open(disk.clone(), identity, LIMITS)?;
         let choices = Choices {
             when_full: WhenFull::DropNewest,
+            needs_disk: true,
             headers: true,
             memory_bytes: 4096,
             window: WINDOW,

@@ -93,6 +93,8 @@ impl Default for Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Choices {
     pub(crate) when_full: WhenFull,
+    /// Whether only a line on disk is accepted.
+    pub(crate) needs_disk: bool,
     /// Whether messages get headers.
     pub(crate) headers: bool,
     /// The most memory for lines that no disk has.
@@ -219,7 +221,7 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
                     self.offer_new(now, id, record);
                 }
                 match id {
-                    LineId::Memory(_) if self.spool.is_some() || self.disk_failed.is_some() => {
+                    LineId::Memory(_) if self.choices.needs_disk => {
                         self.books.not_accepted.add(1);
                         Taken::NotAccepted
                     }

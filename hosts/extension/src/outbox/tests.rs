@@ -68,6 +68,7 @@ impl World {
         };
         let choices = Choices {
             when_full,
+            needs_disk: true,
             headers: true,
             memory_bytes: 2000,
             window: Window {
@@ -373,10 +374,14 @@ fn a_snapshot_that_the_broker_refuses_goes_row_by_row() {
 #[test]
 fn without_a_spool_memory_holds_lines_and_they_come_again() {
     let mut world = World::new(1 << 20, WhenFull::DropNewest);
+    let choices = Choices {
+        needs_disk: false,
+        ..world.outbox.choices
+    };
     world.outbox = Outbox::new(
         None,
         world.kafka.clone(),
-        world.outbox.choices,
+        choices,
         [3; 16],
         Arc::clone(&world.books),
     );
