@@ -259,12 +259,13 @@ impl Scheduler {
 
     /// Runs a query and measures it.
     fn execute(&self, query: &mut ScheduledQuery) -> Result<Vec<EncodedRow>, QueryError> {
-        let escaping = if query.snapshot {
-            Escaping::Raw
+        // Rows that are compared hold numbers as numbers, however they are logged: a changed `--logger_numerics` changes
+        // no row.
+        let mut encoder = if query.snapshot {
+            RowEncoder::new(self.numerics(), Escaping::Raw)
         } else {
-            Escaping::Escaped
+            RowEncoder::new(Numerics::AsNumbers, Escaping::Escaped)
         };
-        let mut encoder = RowEncoder::new(self.numerics(), escaping);
         let (started, before) = (Instant::now(), CpuTime::of_this_thread(&self.machine.proc));
         lock(&self.database).query(&query.sql, &mut encoder)?;
         let cpu = CpuTime::of_this_thread(&self.machine.proc).since(before);
