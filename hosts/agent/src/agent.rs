@@ -207,6 +207,10 @@ fn activate(
     if flags.config_dump {
         dump(&scheduler);
     }
+    if flags.config_check && flags.json {
+        // Nothing sensible can be done when stdout is gone.
+        let _ = writeln!(std::io::stdout().lock(), "{}", scheduler.check());
+    }
     if flags.config_check && !loaded {
         return Err(AgentError::Config);
     }
