@@ -18,13 +18,13 @@ use osquery_protocol::result_log::topic_name;
 use serde_json::{Value, json};
 
 use crate::configuration::Configuration;
+use crate::courier::Courier;
 use crate::error::ExtensionError;
-use crate::outbox::Outbox;
 
 pub(crate) fn run(as_json: bool) -> ExitCode {
     let checked = Configuration::load(&Configuration::path_from_environment())
         .and_then(|configuration| {
-            Outbox::check(configuration.properties.clone())?;
+            Courier::check(configuration.properties.clone())?;
             Ok(configuration)
         })
         .map_err(ExtensionError::from);

@@ -23,6 +23,7 @@ use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
 
 use crate::key_expression::{KeyExpression, KeyExpressionError};
+use crate::options::{Misshapen, Options};
 use crate::route::Routing;
 use crate::secrets::is_secret;
 
@@ -90,6 +91,8 @@ pub(crate) struct Configuration {
     pub(crate) source: Option<String>,
     /// Where lines go.
     pub(crate) routing: Routing,
+    /// What it says of the extension itself.
+    pub(crate) options: Options,
     /// What of `source` is left out or does not count, with its place in the file.
     pub(crate) findings: Findings,
 }
@@ -136,12 +139,8 @@ impl Configuration {
         let reader = Reader { path };
         let root = reader.json(bytes)?;
         let root = reader.object(&root, "the file")?;
-        for member in root
-            .keys()
-            .filter(|name| !matches!(name.as_str(), "config" | "source" | "topic" | "key"))
-        {
-            tracing::warn!(path = %path.display(), "the configuration's `{member}` means nothing here");
-        }
+        let options = Options::read(root, |text| tracing::warn!(path = %path.display(), "{text}"))
+            .map_err(|Misshapen { member, expected }| reader.shape(&member, expected))?;
         let mut routing = Routing::default();
         if let Some(topic) = root.get("topic") {
             let topic = topic.as_str().filter(|topic| is_topic_name(topic));
@@ -171,6 +170,7 @@ impl Configuration {
             properties: reader.properties(config)?,
             source,
             routing,
+            options,
             findings,
         })
     }
