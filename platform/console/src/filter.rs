@@ -184,7 +184,13 @@ impl Condition {
                 let regex = RegexBuilder::new(&written.text).size_limit(REGEX_LIMIT).build();
                 let regex = regex.map_err(|error| FilterError::Regex {
                     text: written.text.clone(),
-                    reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+                    reason: error
+                        .to_string()
+                        .lines()
+                        .last()
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned(),
                 })?;
                 (Test::Matches(regex), false)
             }
@@ -211,14 +217,20 @@ impl Condition {
 
     /// Whether a JSON text could hold what is looked for; an escape could hide it.
     fn may_be_in(&self, json: &[u8]) -> bool {
-        let is_plain = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_graphic() && !br#""\/"#.contains(byte));
-        let occurs = |text: &[u8], found: bool| found || !is_plain(text) || memchr::memchr(b'\\', json).is_some();
+        let is_plain = |text: &[u8]| {
+            text.iter()
+                .all(|byte| byte.is_ascii_graphic() && !br#""\/"#.contains(byte))
+        };
+        let occurs =
+            |text: &[u8], found: bool| found || !is_plain(text) || memchr::memchr(b'\\', json).is_some();
         match &self.test {
             // A number or an object is compared as serde_json writes it, so only what looks like neither is looked for.
             Test::Contains(finder) if has_letter(finder.needle()) => {
                 occurs(finder.needle(), finder.find(json).is_some())
             }
-            Test::Equals(wanted) if has_letter(wanted) => occurs(wanted, memmem::find(json, wanted).is_some()),
+            Test::Equals(wanted) if has_letter(wanted) => {
+                occurs(wanted, memmem::find(json, wanted).is_some())
+            }
             _ => true,
         }
     }
@@ -226,7 +238,8 @@ impl Condition {
 
 /// Whether a text has a letter that neither a number nor a literal is written with.
 fn has_letter(text: &[u8]) -> bool {
-    text.iter().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E'))
+    text.iter()
+        .any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E'))
         && !text.iter().any(|byte| br#"{}[]:,""#.contains(byte))
 }
 
@@ -238,7 +251,10 @@ impl Field {
             "value" => Ok(Self::Value),
             "partition" => Ok(Self::Partition),
             header if header.starts_with("header:") => Ok(Self::Header(header["header:".len()..].to_owned())),
-            path => steps(path).filter(|steps| !steps.is_empty()).map(Self::Path).ok_or_else(wrong),
+            path => steps(path)
+                .filter(|steps| !steps.is_empty())
+                .map(Self::Path)
+                .ok_or_else(wrong),
         }
     }
 }

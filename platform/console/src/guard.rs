@@ -29,7 +29,10 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Rules with a fresh token.
-    pub(crate) fn new(allowed_hosts: Vec<String>, allowed_origins: Vec<String>) -> Result<Self, getrandom::Error> {
+    pub(crate) fn new(
+        allowed_hosts: Vec<String>,
+        allowed_origins: Vec<String>,
+    ) -> Result<Self, getrandom::Error> {
         let mut bytes = [0u8; 24];
         getrandom::fill(&mut bytes)?;
         Ok(Self {
@@ -132,7 +135,13 @@ mod tests {
 
     #[test]
     fn only_known_hosts_are_answered() {
-        for host in ["localhost:9021", "127.0.0.1", "[::1]:9021", "console:9021", "BOX.example:80"] {
+        for host in [
+            "localhost:9021",
+            "127.0.0.1",
+            "[::1]:9021",
+            "console:9021",
+            "BOX.example:80",
+        ] {
             assert!(asked("GET", &[("host", host)]), "{host}");
         }
         for host in ["evil.example", "127.0.0.1.evil.example:9021", "10.0.0.1", ""] {
@@ -145,7 +154,12 @@ mod tests {
         let host = ("host", "localhost:9021");
         assert!(asked("GET", &[host, ("origin", "http://localhost:9021")]));
         assert!(asked("GET", &[host, ("origin", "https://page.example")]));
-        for origin in ["http://localhost:9022", "null", "https://evil.example", "https://localhost:9021"] {
+        for origin in [
+            "http://localhost:9022",
+            "null",
+            "https://evil.example",
+            "https://localhost:9021",
+        ] {
             assert!(!asked("GET", &[host, ("origin", origin)]), "{origin}");
         }
         let token = ("x-osqdemo-token", "secret");

@@ -102,7 +102,10 @@ impl Ksqldb {
     /// # Errors
     /// When ksqlDB is away.
     pub async fn info(&self) -> Result<Value, KsqldbError> {
-        let request = self.http.get(format!("{}/info", self.base_url)).timeout(CONNECT_TIMEOUT);
+        let request = self
+            .http
+            .get(format!("{}/info", self.base_url))
+            .timeout(CONNECT_TIMEOUT);
         let response = accepted(request.send().await.map_err(unreachable)?).await?;
         let body = response.bytes().await.map_err(unreachable)?;
         serde_json::from_slice(&body).map_err(|error| KsqldbError::Unexpected(error.to_string()))
@@ -131,7 +134,9 @@ impl Rows {
                 }
             }
             if self.pending.len() > ROW_LIMIT {
-                return Err(KsqldbError::Unexpected(format!("a row of more than {ROW_LIMIT} bytes")));
+                return Err(KsqldbError::Unexpected(format!(
+                    "a row of more than {ROW_LIMIT} bytes"
+                )));
             }
             match self.response.chunk().await.map_err(unreachable)? {
                 Some(chunk) => self.pending.extend_from_slice(&chunk),

@@ -120,9 +120,8 @@ pub struct Row {
 
 /// Whether a record looks like a line of osquery's.
 pub fn is_result_line(value: &[u8]) -> bool {
-    serde_json::from_slice::<Line>(value).is_ok_and(|line| {
-        line.columns.is_some() || line.snapshot.is_some() || line.differences.is_some()
-    })
+    serde_json::from_slice::<Line>(value)
+        .is_ok_and(|line| line.columns.is_some() || line.snapshot.is_some() || line.differences.is_some())
 }
 
 impl Hosts {
@@ -147,7 +146,10 @@ impl Hosts {
         table.lines += 1;
         table.last_ms = table.last_ms.max(at);
 
-        let run = (number(&line.epoch).unwrap_or(0), number(&line.counter).unwrap_or(0));
+        let run = (
+            number(&line.epoch).unwrap_or(0),
+            number(&line.counter).unwrap_or(0),
+        );
         let begins_anew = line.snapshot.is_some()
             || table
                 .run
@@ -224,7 +226,10 @@ impl Hosts {
             .map(|table| table.rows.iter().map(|(text, since)| (text, *since)).collect())
             .unwrap_or_default();
         rows.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
-        rows.into_iter().take(limit).map(|(text, since)| row(text, since)).collect()
+        rows.into_iter()
+            .take(limit)
+            .map(|(text, since)| row(text, since))
+            .collect()
     }
 
     /// All rows of a host that name a process, by query.
@@ -308,7 +313,12 @@ mod tests {
     #[test]
     fn differences_add_up_to_what_is_there_now() {
         let mut hosts = Hosts::default();
-        for (action, counter, pid) in [("added", 0, "1"), ("added", 0, "2"), ("added", 1, "3"), ("removed", 2, "2")] {
+        for (action, counter, pid) in [
+            ("added", 0, "1"),
+            ("added", 0, "2"),
+            ("added", 1, "3"),
+            ("removed", 2, "2"),
+        ] {
             hosts.take("processes", &line(action, counter, pid), None);
         }
         assert_eq!(pids(&hosts), ["1", "3"]);
@@ -327,13 +337,20 @@ mod tests {
     #[test]
     fn snapshots_and_batches_are_read_and_other_records_are_not() {
         let mut hosts = Hosts::default();
-        let snapshot = json!({"name": "processes", "hostIdentifier": "host2", "snapshot": [{"pid": "1"}, {"pid": "2"}]});
+        let snapshot =
+            json!({"name": "processes", "hostIdentifier": "host2", "snapshot": [{"pid": "1"}, {"pid": "2"}]});
         hosts.take("t", snapshot.to_string().as_bytes(), Some(7));
         let batch = json!({"name": "processes", "hostIdentifier": "host2", "unixTime": "1",
             "diffResults": {"added": [{"pid": "3"}], "removed": [{"pid": "1"}]}});
         hosts.take("t", batch.to_string().as_bytes(), Some(7));
         assert_eq!(pids(&hosts), ["2", "3"]);
-        for other in ["{}", "", "null", r#"{"name":"x"}"#, r#"{"name":"x","hostIdentifier":3,"columns":{}}"#] {
+        for other in [
+            "{}",
+            "",
+            "null",
+            r#"{"name":"x"}"#,
+            r#"{"name":"x","hostIdentifier":3,"columns":{}}"#,
+        ] {
             hosts.take("t", other.as_bytes(), None);
             assert!(!is_result_line(other.as_bytes()));
         }

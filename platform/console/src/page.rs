@@ -63,11 +63,26 @@ const ASSETS: &[Asset] = assets! {
 
 /// The demo's own statements, for the editor.
 const SNIPPETS: &[Asset] = &[
-    snippet("snippets/sources.sql", include_str!("../../../ksql/01-sources.sql")),
-    snippet("snippets/original-streams.sql", include_str!("../../../ksql/02-streams.sql")),
-    snippet("snippets/precise-streams.sql", include_str!("../../../ksql/03-precise.sql")),
-    snippet("snippets/original.sql", include_str!("../../../ksql/queries/original.sql")),
-    snippet("snippets/precise.sql", include_str!("../../../ksql/queries/precise.sql")),
+    snippet(
+        "snippets/sources.sql",
+        include_str!("../../../ksql/01-sources.sql"),
+    ),
+    snippet(
+        "snippets/original-streams.sql",
+        include_str!("../../../ksql/02-streams.sql"),
+    ),
+    snippet(
+        "snippets/precise-streams.sql",
+        include_str!("../../../ksql/03-precise.sql"),
+    ),
+    snippet(
+        "snippets/original.sql",
+        include_str!("../../../ksql/queries/original.sql"),
+    ),
+    snippet(
+        "snippets/precise.sql",
+        include_str!("../../../ksql/queries/precise.sql"),
+    ),
 ];
 
 const fn snippet(path: &'static str, text: &'static str) -> Asset {
@@ -93,11 +108,17 @@ pub(crate) async fn serve(State(app): State<App>, uri: Uri, headers: HeaderMap) 
         (header::ETAG, tag.clone()),
         // The browser asks each time and is mostly told that nothing changed: a restarted console has a new token.
         (header::CACHE_CONTROL, "no-cache".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            CONTENT_SECURITY_POLICY.to_owned(),
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
     ];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == tag.as_bytes())
+    {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     (common, [(header::CONTENT_TYPE, asset.media_type)], text).into_response()
@@ -129,11 +150,17 @@ mod tests {
     fn every_file_of_the_folder_is_served_and_none_loads_anything_from_elsewhere() {
         let mut there = BTreeSet::new();
         for folder in ["", "parts", "views", "style"] {
-            for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("page").join(folder)).unwrap() {
+            for entry in
+                std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("page").join(folder)).unwrap()
+            {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
                 if entry.file_type().unwrap().is_file() && name != "README.md" {
-                    there.insert(if folder.is_empty() { name } else { format!("{folder}/{name}") });
+                    there.insert(if folder.is_empty() {
+                        name
+                    } else {
+                        format!("{folder}/{name}")
+                    });
                 }
             }
         }
@@ -143,7 +170,12 @@ mod tests {
             for far in ["http://", "https://"] {
                 for (at, _) in asset.text.match_indices(far) {
                     let rest = &asset.text[at..];
-                    assert!(rest.starts_with("http://www.w3.org/"), "{}: {:.60}", asset.path, rest);
+                    assert!(
+                        rest.starts_with("http://www.w3.org/"),
+                        "{}: {:.60}",
+                        asset.path,
+                        rest
+                    );
                 }
             }
         }
@@ -157,7 +189,11 @@ mod tests {
             encoder.write_all(asset.text.as_bytes()).unwrap();
             packed += encoder.finish().unwrap().len();
             if asset.path.starts_with("views/") {
-                assert!(asset.text.lines().count() <= 300, "{} is longer than a view may be", asset.path);
+                assert!(
+                    asset.text.lines().count() <= 300,
+                    "{} is longer than a view may be",
+                    asset.path
+                );
             }
         }
         assert!(packed <= BUDGET, "{packed} bytes");

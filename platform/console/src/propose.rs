@@ -58,7 +58,11 @@ fn sql_type(values: &[&Value], depth: usize) -> String {
     } else if all(Value::is_number) {
         "DOUBLE".to_owned()
     } else if all(Value::is_array) && depth > 0 {
-        let items: Vec<&Value> = there.iter().filter_map(|value| value.as_array()).flatten().collect();
+        let items: Vec<&Value> = there
+            .iter()
+            .filter_map(|value| value.as_array())
+            .flatten()
+            .collect();
         format!("ARRAY<{}>", sql_type(&items, depth - 1))
     } else if all(Value::is_object) && depth > 0 {
         object_type(&there, depth)
@@ -100,7 +104,9 @@ fn object_type(values: &[&Value], depth: usize) -> String {
 /// Whether a name needs no quotes in SQL.
 fn is_name(text: &str) -> bool {
     let mut characters = text.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 

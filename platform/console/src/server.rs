@@ -131,7 +131,9 @@ pub async fn bind(config: Config) -> Result<Server, Error> {
         None => None,
     };
     let registry = match &config.registry_url {
-        Some(url) => Some(Registry::new(url).map_err(|error| client("the Schema Registry", error.to_string()))?),
+        Some(url) => {
+            Some(Registry::new(url).map_err(|error| client("the Schema Registry", error.to_string()))?)
+        }
         None => None,
     };
     let guard = Guard::new(config.allowed_hosts, config.allowed_origins)
@@ -171,7 +173,10 @@ fn router(shared: App) -> Router {
         .route("/api/topics/{topic}/settings", post(api::topics::set))
         .route("/api/topics/{topic}/delete", post(api::topics::delete))
         .route("/api/topics/{topic}/records", post(api::records::produce))
-        .route("/api/topics/{topic}/records/{partition}/{offset}", get(api::records::one))
+        .route(
+            "/api/topics/{topic}/records/{partition}/{offset}",
+            get(api::records::one),
+        )
         .route("/api/topics/{topic}/proposal", get(api::records::proposal))
         .route("/api/groups", get(api::groups::list))
         .route("/api/brokers", get(api::brokers::list))

@@ -5,9 +5,9 @@ import { h } from './dom.js';
 /** Opens a dialog with `content`; resolves when it is closed. */
 export function show(title, content, actions = []) {
   return new Promise((resolve) => {
+    const dialog = h('dialog', { 'aria-label': title, onclose: () => { dialog.remove(); resolve(dialog.returnValue); } });
     const close = h('button', { type: 'button', text: actions.length ? 'Cancel' : 'Close', onclick: () => dialog.close() });
-    const dialog = h('dialog', { 'aria-label': title, onclose: () => { dialog.remove(); resolve(dialog.returnValue); } },
-      h('div', { class: 'inside' }, h('h2', { text: title }), content, h('div', { class: 'actions' }, close, actions.map((action) => action(dialog)))));
+    dialog.append(h('div', { class: 'inside' }, h('h2', { text: title }), content, h('div', { class: 'actions' }, close, actions.map((action) => action(dialog)))));
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -3,7 +3,7 @@
 import { h, fill } from './dom.js';
 import { bytes, dateTime, visible, zone } from './format.js';
 import { get, path, post } from './server.js';
-import { confirm, field, form, show } from './dialog.js';
+import { field, form, show } from './dialog.js';
 
 const DEPTH = 64, ENTRIES = 500;
 
@@ -98,5 +98,3 @@ export async function produce(topic, like) {
     });
   });
 }
-
-export { confirm };

@@ -29,7 +29,10 @@ pub(crate) async fn list(State(app): State<App>) -> Answer {
             .iter()
             .flatten()
             .map(|(topic, partition, offset)| {
-                let end = ends.get(&(topic.as_str(), *partition)).copied().unwrap_or(*offset);
+                let end = ends
+                    .get(&(topic.as_str(), *partition))
+                    .copied()
+                    .unwrap_or(*offset);
                 json!({
                     "topic": topic, "partition": partition, "offset": offset, "end": end,
                     "lag": (end - offset).max(0),

@@ -26,10 +26,16 @@ pub(crate) async fn execute(State(app): State<App>, Json(statements): Json<State
 pub(crate) async fn catalog(State(app): State<App>) -> Answer {
     let ksqldb = app.ksqldb()?;
     let none = json!({});
-    let listed = ksqldb.execute("SHOW STREAMS; SHOW TABLES; SHOW TYPES; SHOW FUNCTIONS;", &none).await?;
+    let listed = ksqldb
+        .execute("SHOW STREAMS; SHOW TABLES; SHOW TYPES; SHOW FUNCTIONS;", &none)
+        .await?;
     let list = |kind: &str, field: &str| -> Vec<Value> {
         let of_kind = listed.iter().filter(|result| result["@type"] == kind);
-        of_kind.filter_map(|result| result[field].as_array()).flatten().cloned().collect()
+        of_kind
+            .filter_map(|result| result[field].as_array())
+            .flatten()
+            .cloned()
+            .collect()
     };
     let mut sources = list("streams", "streams");
     sources.extend(list("tables", "tables"));
@@ -40,10 +46,15 @@ pub(crate) async fn catalog(State(app): State<App>) -> Answer {
         let quoted = name.replace('`', "``");
         // A source that was dropped in between has no columns.
         let described = ksqldb.execute(&format!("DESCRIBE `{quoted}`;"), &none).await;
-        let fields = described.ok().and_then(|results| Some(results.first()?["sourceDescription"]["fields"].clone()));
+        let fields = described
+            .ok()
+            .and_then(|results| Some(results.first()?["sourceDescription"]["fields"].clone()));
         source["fields"] = fields.unwrap_or_default();
     }
-    let types = listed.iter().find(|result| result["@type"] == "type_list").map(|result| result["types"].clone());
+    let types = listed
+        .iter()
+        .find(|result| result["@type"] == "type_list")
+        .map(|result| result["types"].clone());
     Ok(Json(json!({
         "sources": sources, "types": types.unwrap_or_default(), "functions": list("function_names", "functions"),
     })))

@@ -53,7 +53,10 @@ impl Refusal {
     /// A part of the console failed.
     pub(crate) fn internal(error: &tokio::task::JoinError) -> Self {
         tracing::error!("a request failed: {error}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the console failed; its log says more".to_owned())
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the console failed; its log says more".to_owned(),
+        )
     }
 
     /// The refusal as the page reads it.
@@ -95,8 +98,12 @@ impl From<KafkaError> for Refusal {
 impl From<KsqldbError> for Refusal {
     fn from(error: KsqldbError) -> Self {
         let status = match &error {
-            KsqldbError::Refused { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
-            KsqldbError::Url(_) | KsqldbError::Unreachable(_) | KsqldbError::Unexpected(_) => StatusCode::BAD_GATEWAY,
+            KsqldbError::Refused { status, .. } => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
+            }
+            KsqldbError::Url(_) | KsqldbError::Unreachable(_) | KsqldbError::Unexpected(_) => {
+                StatusCode::BAD_GATEWAY
+            }
         };
         let message = error.to_string();
         let details = match error {

@@ -43,10 +43,18 @@ pub(crate) async fn one(
     Path((topic, partition, offset)): Path<(String, i32, i64)>,
     Query(part): Query<Part>,
 ) -> Result<Response, Refusal> {
-    let missing = || Refusal::not_found(format!("there is no record {offset} in partition {partition} of `{topic}`"));
+    let missing = || {
+        Refusal::not_found(format!(
+            "there is no record {offset} in partition {partition} of `{topic}`"
+        ))
+    };
     let known = app.cluster.topic(&topic).await?;
     let bounds = app.cluster.bounds(vec![known.clone()]).await?;
-    let index = known.partitions.iter().position(|&of| of == partition).ok_or_else(missing)?;
+    let index = known
+        .partitions
+        .iter()
+        .position(|&of| of == partition)
+        .ok_or_else(missing)?;
     let bounds = bounds[0][index];
     if !(bounds.low..bounds.high).contains(&offset) {
         return Err(missing());
@@ -66,14 +74,21 @@ pub(crate) async fn one(
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (
             header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"record-{partition}-{offset}-{}\"", if part == "key" { "key" } else { "value" }),
+            format!(
+                "attachment; filename=\"record-{partition}-{offset}-{}\"",
+                if part == "key" { "key" } else { "value" }
+            ),
         ),
     ];
     Ok((headers, bytes.unwrap_or_default()).into_response())
 }
 
 /// `POST /api/topics/{topic}/records`.
-pub(crate) async fn produce(State(app): State<App>, Path(topic): Path<String>, Json(new): Json<New>) -> Answer {
+pub(crate) async fn produce(
+    State(app): State<App>,
+    Path(topic): Path<String>,
+    Json(new): Json<New>,
+) -> Answer {
     // A producer's request must not make the topic.
     app.cluster.topic(&topic).await?;
     let record = Raw {
@@ -113,7 +128,13 @@ async fn newest(app: &Shared, topic: &Topic) -> Result<Vec<Raw>, Refusal> {
         .partitions
         .iter()
         .zip(bounds.into_iter().flatten())
-        .map(|(&partition, bounds)| (partition, bounds.low.max(bounds.high - PROPOSAL_RECORDS), bounds.high))
+        .map(|(&partition, bounds)| {
+            (
+                partition,
+                bounds.low.max(bounds.high - PROPOSAL_RECORDS),
+                bounds.high,
+            )
+        })
         .filter(|(_, from, to)| from < to)
         .collect();
     let mut left: i64 = spans.iter().map(|(_, from, to)| to - from).sum();

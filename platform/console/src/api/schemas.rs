@@ -12,7 +12,9 @@ pub(crate) async fn subjects(State(app): State<App>) -> Answer {
     let registry = app.registry()?;
     let subjects = registry.get(&["subjects"]).await?;
     let config = registry.get(&["config"]).await?;
-    Ok(Json(json!({"subjects": subjects, "compatibility": config["compatibilityLevel"]})))
+    Ok(Json(
+        json!({"subjects": subjects, "compatibility": config["compatibilityLevel"]}),
+    ))
 }
 
 /// `GET /api/schemas/{subject}`: its versions and its own compatibility level, where it has one.
@@ -26,10 +28,11 @@ pub(crate) async fn versions(State(app): State<App>, Path(subject): Path<String>
 }
 
 /// `GET /api/schemas/{subject}/{version}`.
-pub(crate) async fn version(
-    State(app): State<App>,
-    Path((subject, version)): Path<(String, u32)>,
-) -> Answer {
+pub(crate) async fn version(State(app): State<App>, Path((subject, version)): Path<(String, u32)>) -> Answer {
     let version = version.to_string();
-    Ok(Json(app.registry()?.get(&["subjects", &subject, "versions", &version]).await?))
+    Ok(Json(
+        app.registry()?
+            .get(&["subjects", &subject, "versions", &version])
+            .await?,
+    ))
 }

@@ -64,17 +64,25 @@ pub(crate) async fn describe(State(app): State<App>, Path(topic): Path<String>) 
 /// `POST /api/topics`.
 pub(crate) async fn create(State(app): State<App>, Json(new): Json<New>) -> Answer {
     if !(1..=PARTITION_LIMIT).contains(&new.partitions) {
-        return Err(Refusal::wrong(format!("a topic has 1 to {PARTITION_LIMIT} partitions")));
+        return Err(Refusal::wrong(format!(
+            "a topic has 1 to {PARTITION_LIMIT} partitions"
+        )));
     }
     app.cluster.create_topic(&new.name, new.partitions).await?;
     Ok(Json(json!({})))
 }
 
 /// `POST /api/topics/{topic}/settings`.
-pub(crate) async fn set(State(app): State<App>, Path(topic): Path<String>, Json(change): Json<Change>) -> Answer {
+pub(crate) async fn set(
+    State(app): State<App>,
+    Path(topic): Path<String>,
+    Json(change): Json<Change>,
+) -> Answer {
     let value = change.value.as_deref();
     app.cluster.set_topic_setting(&topic, &change.name, value).await?;
-    Ok(Json(json!({ "settings": app.cluster.topic_settings(&topic).await? })))
+    Ok(Json(
+        json!({ "settings": app.cluster.topic_settings(&topic).await? }),
+    ))
 }
 
 /// `POST /api/topics/{topic}/delete`.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-    TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -139,7 +139,10 @@ impl Cluster {
     }
 
     fn admin(&self) -> Result<Arc<AdminClient<DefaultClientContext>>, KafkaError> {
-        let admin = self.config.create().map_err(|error| KafkaError::Client(error.to_string()))?;
+        let admin = self
+            .config
+            .create()
+            .map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Arc::new(admin))
     }
 }

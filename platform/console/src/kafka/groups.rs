@@ -137,7 +137,11 @@ impl<'a> Bytes<'a> {
         let bytes = self.take(N)?;
         let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
         let start = if negative { -1 } else { 0 };
-        Some(bytes.iter().fold(start, |number, byte| (number << 8) | i64::from(*byte)))
+        Some(
+            bytes
+                .iter()
+                .fold(start, |number, byte| (number << 8) | i64::from(*byte)),
+        )
     }
 }
 
@@ -152,7 +156,10 @@ mod tests {
         let mut bytes = vec![0, 1, 0, 0, 0, 1, 0, 4];
         bytes.extend_from_slice(b"proc");
         bytes.extend_from_slice(&[0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5, 255, 255, 255, 255]);
-        assert_eq!(assigned(&bytes), Some(vec![("proc".to_owned(), 0), ("proc".to_owned(), 5)]));
+        assert_eq!(
+            assigned(&bytes),
+            Some(vec![("proc".to_owned(), 0), ("proc".to_owned(), 5)])
+        );
         assert_eq!(assigned(&bytes[..10]), None);
     }
 

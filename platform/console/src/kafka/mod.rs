@@ -125,7 +125,9 @@ impl Cluster {
         for (name, value) in properties {
             config.set(name, value);
         }
-        let asking: BaseConsumer = config.create().map_err(|error| KafkaError::Client(error.to_string()))?;
+        let asking: BaseConsumer = config
+            .create()
+            .map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Self {
             config,
             asking: Arc::new(asking),
@@ -144,8 +146,15 @@ impl Cluster {
                 .filter(|topic| topic.error().is_none())
                 .map(|topic| Topic {
                     name: topic.name().to_owned(),
-                    partitions: topic.partitions().iter().map(|partition| partition.id()).collect(),
-                    replicas: topic.partitions().first().map_or(0, |first| first.replicas().len()),
+                    partitions: topic
+                        .partitions()
+                        .iter()
+                        .map(|partition| partition.id())
+                        .collect(),
+                    replicas: topic
+                        .partitions()
+                        .first()
+                        .map_or(0, |first| first.replicas().len()),
                 })
                 .collect();
             topics.sort_by(|one, other| one.name.cmp(&other.name));

@@ -49,7 +49,9 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        let consumer = config.create().map_err(|error| KafkaError::Client(error.to_string()))?;
+        let consumer = config
+            .create()
+            .map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Self { consumer })
     }
 

@@ -90,15 +90,20 @@ pub(super) async fn run(app: &App, wanted: &Wanted, sink: &Sink) -> Result<(), R
                     let key = (host.name.clone(), query.name.clone());
                     let before = lines_before.insert(key, query.lines);
                     #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
-                    let rate = before.map_or(0.0, |before| query.lines.saturating_sub(before) as f64 / seconds);
+                    let rate =
+                        before.map_or(0.0, |before| query.lines.saturating_sub(before) as f64 / seconds);
                     rates.insert(format!("{}/{}", host.name, query.name), rate);
                 }
             }
             let host = wanted.host.as_deref().unwrap_or_default();
-            let rows = wanted.query.as_deref().map(|query| hosts.rows(host, query, ROW_LIMIT));
-            let process = wanted.pid.as_deref().map(|pid| {
-                json!({"rows": hosts.process(host, pid), "history": hosts.history(host, pid)})
-            });
+            let rows = wanted
+                .query
+                .as_deref()
+                .map(|query| hosts.rows(host, query, ROW_LIMIT));
+            let process = wanted
+                .pid
+                .as_deref()
+                .map(|pid| json!({"rows": hosts.process(host, pid), "history": hosts.history(host, pid)}));
             json!({
                 "hosts": summaries, "rates": rates, "left_out": hosts.left_out(), "rows": rows, "process": process,
                 "ready": app.pages.hosts.was_looked.load(Ordering::Relaxed),
@@ -156,7 +161,11 @@ async fn read_all(app: &App) -> Result<(), KafkaError> {
     }
 }
 
-fn take(app: &App, positions: &mut BTreeMap<(String, i32), i64>, message: &rdkafka::message::BorrowedMessage<'_>) {
+fn take(
+    app: &App,
+    positions: &mut BTreeMap<(String, i32), i64>,
+    message: &rdkafka::message::BorrowedMessage<'_>,
+) {
     use rdkafka::Message as _;
     if let Some(position) = positions.get_mut(&(message.topic().to_owned(), message.partition())) {
         *position = message.offset() + 1;

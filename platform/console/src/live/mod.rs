@@ -167,7 +167,9 @@ pub(crate) async fn watch(State(app): State<App>, Path(page): Path<u64>, Json(wa
         let page = open.get_mut(&page).ok_or_else(unknown_page)?;
         page.watches.retain(|_, token| !token.is_cancelled());
         if page.watches.len() >= WATCH_LIMIT {
-            return Err(Refusal::busy(format!("a page watches at most {WATCH_LIMIT} things at once")));
+            return Err(Refusal::busy(format!(
+                "a page watches at most {WATCH_LIMIT} things at once"
+            )));
         }
         let ended = page.closed.child_token();
         page.watches.insert(watch.id, ended.clone());
@@ -188,7 +190,11 @@ pub(crate) async fn watch(State(app): State<App>, Path(page): Path<u64>, Json(wa
 }
 
 /// `POST /api/live/{page}/unwatch`.
-pub(crate) async fn unwatch(State(app): State<App>, Path(page): Path<u64>, Json(unwatch): Json<Unwatch>) -> Answer {
+pub(crate) async fn unwatch(
+    State(app): State<App>,
+    Path(page): Path<u64>,
+    Json(unwatch): Json<Unwatch>,
+) -> Answer {
     let mut open = app.pages.open();
     let page = open.get_mut(&page).ok_or_else(unknown_page)?;
     if let Some(ended) = page.watches.remove(&unwatch.id) {

@@ -123,7 +123,10 @@ async fn ask(app: App) {
             () = asking.round(&app, round % SLOW_ROUNDS == 0) => {}
             () = app.stopping.cancelled() => return,
         }
-        app.pages.overview.latest.send_replace(Some(Arc::new(asking.shown())));
+        app.pages
+            .overview
+            .latest
+            .send_replace(Some(Arc::new(asking.shown())));
         round += 1;
         let _ = timeout(PERIOD, app.stopping.cancelled()).await;
     }
@@ -166,16 +169,24 @@ impl Asking {
             .zip(&bounds)
             .map(|(topic, bounds)| self.topic(&topic.name, topic.replicas, &topic.partitions, bounds))
             .collect();
-        self.ends.retain(|(name, _), _| layout.topics.iter().any(|topic| topic.name == *name));
-        let service_id = self.info["ksqlServiceId"].as_str().unwrap_or("default_").to_owned();
+        self.ends
+            .retain(|(name, _), _| layout.topics.iter().any(|topic| topic.name == *name));
+        let service_id = self.info["ksqlServiceId"]
+            .as_str()
+            .unwrap_or("default_")
+            .to_owned();
         self.lag.clear();
         for query in &self.queries {
-            let Some(id) = query["id"].as_str().filter(|_| query["queryType"] == "PERSISTENT") else {
+            let Some(id) = query["id"]
+                .as_str()
+                .filter(|_| query["queryType"] == "PERSISTENT")
+            else {
                 continue;
             };
-            let group = query["consumerGroupId"]
-                .as_str()
-                .map_or_else(|| format!("_confluent-ksql-{service_id}query_{id}"), str::to_owned);
+            let group = query["consumerGroupId"].as_str().map_or_else(
+                || format!("_confluent-ksql-{service_id}query_{id}"),
+                str::to_owned,
+            );
             let topics: Vec<_> = layout
                 .topics
                 .iter()
@@ -265,7 +276,11 @@ impl Asking {
         };
         let list = |kind: &str, field: &str| -> Vec<Value> {
             let of_kind = results.iter().filter(|result| result["@type"] == kind);
-            of_kind.filter_map(|result| result[field].as_array()).flatten().cloned().collect()
+            of_kind
+                .filter_map(|result| result[field].as_array())
+                .flatten()
+                .cloned()
+                .collect()
         };
         self.sources = list("streams", "streams");
         self.sources.extend(list("tables", "tables"));

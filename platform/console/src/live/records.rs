@@ -95,7 +95,9 @@ pub(super) async fn run(app: &App, wanted: Wanted, sink: &Sink) -> Result<(), Re
     let filter = Filter::new(&wanted.filter).map_err(|error| Refusal::wrong(error.to_string()))?;
     let mut topic = app.cluster.topic(&wanted.topic).await?;
     if let Some(partitions) = &wanted.partitions {
-        topic.partitions.retain(|partition| partitions.contains(partition));
+        topic
+            .partitions
+            .retain(|partition| partitions.contains(partition));
     }
     let bounds = app.cluster.bounds(vec![topic.clone()]).await?;
     let bounds = bounds.into_iter().next().unwrap_or_default();
@@ -124,7 +126,11 @@ pub(super) async fn run(app: &App, wanted: Wanted, sink: &Sink) -> Result<(), Re
         }
         From::Beginning | From::Offset(_) | From::Time(_) => {
             let starts = match wanted.from {
-                From::Offset(offset) => topic.partitions.iter().map(|&partition| (partition, Some(offset))).collect(),
+                From::Offset(offset) => topic
+                    .partitions
+                    .iter()
+                    .map(|&partition| (partition, Some(offset)))
+                    .collect(),
                 From::Time(time) => {
                     let (reader, partitions) = (app.cluster.reader()?, topic.partitions.clone());
                     let name = topic.name.clone();
@@ -140,7 +146,9 @@ pub(super) async fn run(app: &App, wanted: Wanted, sink: &Sink) -> Result<(), Re
                 let found = starts.iter().find(|(of, _)| *of == partition)?;
                 found.1.or(time_is_past_all.then_some(i64::MAX))
             };
-            search.forwards(spans(&topic, &bounds, start, None), limit).await?
+            search
+                .forwards(spans(&topic, &bounds, start, None), limit)
+                .await?
         }
     };
     if wanted.follow {
@@ -157,13 +165,20 @@ fn spans(
     start: impl Fn(i32) -> Option<i64>,
     before: Option<&[(i32, i64)]>,
 ) -> Vec<Span> {
-    let end = |partition| before?.iter().find(|(of, _)| *of == partition).map(|(_, end)| *end);
+    let end = |partition| {
+        before?
+            .iter()
+            .find(|(of, _)| *of == partition)
+            .map(|(_, end)| *end)
+    };
     topic
         .partitions
         .iter()
         .zip(bounds)
         .map(|(&partition, bounds)| {
-            let to = end(partition).unwrap_or(bounds.high).clamp(bounds.low, bounds.high);
+            let to = end(partition)
+                .unwrap_or(bounds.high)
+                .clamp(bounds.low, bounds.high);
             Span {
                 partition,
                 from: start(partition).unwrap_or(bounds.low).clamp(bounds.low, to),
@@ -177,7 +192,11 @@ impl Search<'_> {
     /// From the end on, piece by piece, until there is enough.
     async fn backwards(&mut self, mut spans: Vec<Span>, limit: usize) -> Result<(), Refusal> {
         self.total = spans.iter().map(|span| length(*span)).sum();
-        let mut piece = if self.filter.is_empty() { i64::try_from(limit).unwrap_or(FIRST_PIECE) } else { FIRST_PIECE };
+        let mut piece = if self.filter.is_empty() {
+            i64::try_from(limit).unwrap_or(FIRST_PIECE)
+        } else {
+            FIRST_PIECE
+        };
         let mut found = 0;
         while found < limit && spans.iter().any(|span| span.from < span.to) {
             let pieces: Vec<Span> = spans
@@ -218,7 +237,8 @@ impl Search<'_> {
             }
             let reached: Vec<(i32, i64)> = spans.iter().map(|span| (span.partition, span.to)).collect();
             let has_more = spans.iter().any(|span| span.from < span.to);
-            self.send(&records, json!({"before": reached, "has_more": has_more})).await;
+            self.send(&records, json!({"before": reached, "has_more": has_more}))
+                .await;
             piece = (piece * 8).min(LARGEST_PIECE);
         }
         self.done().await;
@@ -238,7 +258,10 @@ impl Search<'_> {
         if records.len() >= limit {
             for (partition, offset) in &mut reached {
                 let last = records.iter().rev().find(|record| record.partition == *partition);
-                let from = spans.iter().find(|span| span.partition == *partition).map_or(0, |span| span.from);
+                let from = spans
+                    .iter()
+                    .find(|span| span.partition == *partition)
+                    .map_or(0, |span| span.from);
                 *offset = last.map_or(from, |record| record.offset + 1);
             }
         }
@@ -350,7 +373,10 @@ impl Search<'_> {
     }
 
     async fn send(&self, records: &[Raw], more: Value) -> bool {
-        let shown: Vec<Shown> = records.iter().map(|record| Shown::new(record, LIST_LIMIT)).collect();
+        let shown: Vec<Shown> = records
+            .iter()
+            .map(|record| Shown::new(record, LIST_LIMIT))
+            .collect();
         let mut body = json!({"records": shown});
         if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
             body.extend(more);

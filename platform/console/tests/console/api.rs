@@ -7,15 +7,28 @@ use crate::world::{World, line};
 #[tokio::test]
 async fn topics_are_made_described_set_and_deleted() {
     let world = World::start().await;
-    let made = world.post("/api/topics", &json!({"name": "things", "partitions": 3})).await;
+    let made = world
+        .post("/api/topics", &json!({"name": "things", "partitions": 3}))
+        .await;
     assert!(made.status().is_success());
     let again = world.post("/api/topics", &json!({"name": "things"})).await;
     assert_eq!(again.status(), 400);
     let body: Value = again.json().await.unwrap();
-    assert!(body["message"].as_str().unwrap().contains("`things` was not made"), "{body}");
+    assert!(
+        body["message"]
+            .as_str()
+            .unwrap()
+            .contains("`things` was not made"),
+        "{body}"
+    );
 
     let set = json!({"name": "retention.ms", "value": "60000"});
-    let set: Value = world.post("/api/topics/things/settings", &set).await.json().await.unwrap();
+    let set: Value = world
+        .post("/api/topics/things/settings", &set)
+        .await
+        .json()
+        .await
+        .unwrap();
     let own = |settings: &Value, name: &str| {
         let settings = settings["settings"].as_array().unwrap();
         let found = settings.iter().find(|setting| setting["name"] == name).unwrap();
@@ -24,10 +37,20 @@ async fn topics_are_made_described_set_and_deleted() {
     assert_eq!(own(&set, "retention.ms"), (json!("60000"), json!(true)));
     // A second setting leaves the first one alone.
     let set = json!({"name": "max.message.bytes", "value": "2000000"});
-    let set: Value = world.post("/api/topics/things/settings", &set).await.json().await.unwrap();
+    let set: Value = world
+        .post("/api/topics/things/settings", &set)
+        .await
+        .json()
+        .await
+        .unwrap();
     assert_eq!(own(&set, "retention.ms"), (json!("60000"), json!(true)));
     let reset = json!({"name": "retention.ms", "value": null});
-    let reset: Value = world.post("/api/topics/things/settings", &reset).await.json().await.unwrap();
+    let reset: Value = world
+        .post("/api/topics/things/settings", &reset)
+        .await
+        .json()
+        .await
+        .unwrap();
     assert_eq!(own(&reset, "retention.ms").1, json!(false));
     assert_eq!(own(&reset, "max.message.bytes"), (json!("2000000"), json!(true)));
 
@@ -42,11 +65,18 @@ async fn topics_are_made_described_set_and_deleted() {
 #[tokio::test]
 async fn a_record_is_produced_opened_and_taken_as_bytes() {
     let world = World::start().await;
-    let nowhere = world.post("/api/topics/nowhere/records", &json!({"value": "x"})).await;
+    let nowhere = world
+        .post("/api/topics/nowhere/records", &json!({"value": "x"}))
+        .await;
     assert_eq!(nowhere.status(), 404);
     world.post("/api/topics", &json!({"name": "things"})).await;
     let record = json!({"key": "k", "value": "<script>alert(1)</script>", "headers": [["a", "b"]]});
-    let produced: Value = world.post("/api/topics/things/records", &record).await.json().await.unwrap();
+    let produced: Value = world
+        .post("/api/topics/things/records", &record)
+        .await
+        .json()
+        .await
+        .unwrap();
     assert_eq!(produced, json!({"partition": 0, "offset": 0}));
     let tombstone = json!({"key": "k", "value": null});
     world.post("/api/topics/things/records", &tombstone).await;
@@ -55,10 +85,18 @@ async fn a_record_is_produced_opened_and_taken_as_bytes() {
     assert_eq!(one["key"]["text"], "k");
     assert_eq!(one["value"]["text"], "<script>alert(1)</script>");
     assert_eq!(one["headers"], json!([["a", {"text": "b", "size": 1}]]));
-    assert_eq!(world.json("/api/topics/things/records/0/1").await["value"], Value::Null);
+    assert_eq!(
+        world.json("/api/topics/things/records/0/1").await["value"],
+        Value::Null
+    );
     let raw = world.get("/api/topics/things/records/0/0?raw=value").await;
     assert_eq!(raw.headers()["content-type"], "application/octet-stream");
-    assert!(raw.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    assert!(
+        raw.headers()["content-disposition"]
+            .to_str()
+            .unwrap()
+            .starts_with("attachment")
+    );
     assert_eq!(raw.bytes().await.unwrap(), "<script>alert(1)</script>");
     let missing = world.get("/api/topics/things/records/0/2").await;
     assert_eq!(missing.status(), 404);
@@ -101,7 +139,9 @@ async fn groups_and_brokers_are_told() {
             let groups = groups["groups"].as_array().unwrap().clone();
             groups.iter().any(|group| {
                 let name = group["group"]["name"].as_str().unwrap();
-                name.contains("CSAS_Q") && group["positions"][0]["offset"] == 1 && group["positions"][0]["lag"] == 0
+                name.contains("CSAS_Q")
+                    && group["positions"][0]["offset"] == 1
+                    && group["positions"][0]["lag"] == 0
             })
         })
         .await;
@@ -120,12 +160,21 @@ async fn strangers_are_refused_and_the_page_is_closed_to_what_is_foreign() {
     };
     assert_eq!(ask("host", "evil.example").await, 403);
     assert_eq!(ask("origin", "http://evil.example").await, 403);
-    let request = world.http.post(world.url("/api/ksql")).json(&json!({"ksql": "SHOW STREAMS;"}));
+    let request = world
+        .http
+        .post(world.url("/api/ksql"))
+        .json(&json!({"ksql": "SHOW STREAMS;"}));
     assert_eq!(request.send().await.unwrap().status(), 403);
 
     let page = world.get("/").await;
-    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'"), "{policy}");
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("script-src 'self'"),
+        "{policy}"
+    );
     assert_eq!(page.headers()["x-content-type-options"], "nosniff");
     let tag = page.headers()["etag"].clone();
     let request = world.http.get(world.url("/")).header("if-none-match", tag);

@@ -31,7 +31,10 @@ impl Browser {
             .kill_on_drop(true)
             .spawn();
         let Ok(mut driver) = spawned else {
-            assert!(std::env::var_os("CI").is_none(), "no chromedriver: scripts/browser.sh installs it");
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "no chromedriver: scripts/browser.sh installs it"
+            );
             tell("SKIPPED: no chromedriver, so no page was looked at; scripts/browser.sh installs it");
             return None;
         };
@@ -107,20 +110,44 @@ impl Browser {
         self.page.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// Clicks what has this name: a button, a link or a field.
+    /// Clicks what has this name: a button or a link.
     pub(crate) async fn click(&self, name: &str) {
         let path = format!(
             "//*[self::a or self::button or self::summary][normalize-space()={0} or @aria-label={0}]",
             quoted(name)
         );
-        let found = self.page.wait().at_most(DEADLINE).for_element(Locator::XPath(&path)).await;
-        found.unwrap_or_else(|error| panic!("nothing called `{name}`: {error}")).click().await.unwrap();
+        self.click_at(name, &path).await;
+    }
+
+    /// Clicks what has a name that begins so.
+    pub(crate) async fn click_beginning(&self, name: &str) {
+        self.click_at(name, &format!("//*[starts-with(@aria-label, {})]", quoted(name)))
+            .await;
+    }
+
+    async fn click_at(&self, name: &str, path: &str) {
+        let found = self
+            .page
+            .wait()
+            .at_most(DEADLINE)
+            .for_element(Locator::XPath(path))
+            .await;
+        let found = found.unwrap_or_else(|error| panic!("nothing called `{name}`: {error}"));
+        // Through the page, because what is drawn anew every second may be gone before the mouse is there.
+        let click = "arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))";
+        let element = serde_json::to_value(&found).unwrap();
+        self.page.execute(click, vec![element]).await.unwrap();
     }
 
     /// Types into the field with this label, in place of what is in it.
     pub(crate) async fn write(&self, label: &str, text: &str) {
         let path = format!("//*[@aria-label={}]", quoted(label));
-        let found = self.page.wait().at_most(DEADLINE).for_element(Locator::XPath(&path)).await;
+        let found = self
+            .page
+            .wait()
+            .at_most(DEADLINE)
+            .for_element(Locator::XPath(&path))
+            .await;
         let field = found.unwrap_or_else(|error| panic!("no field `{label}`: {error}"));
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();

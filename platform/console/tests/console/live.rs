@@ -6,12 +6,22 @@ use crate::world::{World, line};
 
 fn offsets(body: &Value) -> Vec<i64> {
     let records = body["records"].as_array().unwrap();
-    records.iter().map(|record| record["offset"].as_i64().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record["offset"].as_i64().unwrap())
+        .collect()
 }
 
 async fn numbered(world: &World, count: usize) {
     let records: Vec<(&str, Vec<u8>)> = (0..count)
-        .map(|n| ("k", json!({"n": n, "columns": {"pid": (n % 10).to_string()}}).to_string().into_bytes()))
+        .map(|n| {
+            (
+                "k",
+                json!({"n": n, "columns": {"pid": (n % 10).to_string()}})
+                    .to_string()
+                    .into_bytes(),
+            )
+        })
         .collect();
     world.produce("numbers", &records).await;
 }
@@ -20,10 +30,15 @@ async fn numbered(world: &World, count: usize) {
 async fn records_are_read_from_everywhere() {
     let world = World::start().await;
     numbered(&world, 500).await;
-    let mut newest = world.watch(json!({"kind": "records", "topic": "numbers", "limit": 5})).await;
+    let mut newest = world
+        .watch(json!({"kind": "records", "topic": "numbers", "limit": 5}))
+        .await;
     let body = newest.next("records").await;
     assert_eq!(offsets(&body), [499, 498, 497, 496, 495]);
-    assert_eq!((&body["before"], &body["has_more"]), (&json!([[0, 495]]), &json!(true)));
+    assert_eq!(
+        (&body["before"], &body["has_more"]),
+        (&json!([[0, 495]]), &json!(true))
+    );
     let older = json!({"kind": "records", "topic": "numbers", "limit": 2, "before": body["before"]});
     let mut older = world.watch(older).await;
     assert_eq!(offsets(&older.next("records").await), [494, 493]);
@@ -49,7 +64,8 @@ async fn a_search_finds_what_is_asked_for_and_pages_without_losing_any() {
     let mut found = Vec::new();
     let mut before = Value::Null;
     loop {
-        let wanted = json!({"kind": "records", "topic": "numbers", "limit": 70, "filter": filter, "before": before});
+        let wanted =
+            json!({"kind": "records", "topic": "numbers", "limit": 70, "filter": filter, "before": before});
         let mut events = world.watch(wanted).await;
         let mut more = false;
         loop {
@@ -73,7 +89,13 @@ async fn a_search_finds_what_is_asked_for_and_pages_without_losing_any() {
     let wrong = json!({"kind": "records", "topic": "numbers", "filter": [{"field": "key", "operator": "matches", "text": "("}]});
     let mut events = world.watch(wrong).await;
     let (_, end) = events.next_of(&["end"]).await;
-    assert!(end["error"]["message"].as_str().unwrap().contains("regular expression"), "{end}");
+    assert!(
+        end["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("regular expression"),
+        "{end}"
+    );
     world.stop().await;
 }
 
@@ -81,7 +103,9 @@ async fn a_search_finds_what_is_asked_for_and_pages_without_losing_any() {
 async fn what_comes_shows_at_once_and_hostile_records_are_data() {
     let world = World::start().await;
     numbered(&world, 3).await;
-    let mut live = world.watch(json!({"kind": "records", "topic": "numbers", "from": "end", "follow": true})).await;
+    let mut live = world
+        .watch(json!({"kind": "records", "topic": "numbers", "from": "end", "follow": true}))
+        .await;
     let nested = "[".repeat(1_000_000).into_bytes();
     let hostile = [
         ("a", b"<script>alert(1)</script>".to_vec()),
@@ -98,9 +122,15 @@ async fn what_comes_shows_at_once_and_hostile_records_are_data() {
         texts.extend(batch.into_iter().map(|record| record["value"].clone()));
     }
     assert_eq!(texts[0]["text"], "<script>alert(1)</script>");
-    assert_eq!((&texts[1]["text"], &texts[1]["is_binary"]), (&json!("\\xff\\xfe\u{0}"), &json!(true)));
+    assert_eq!(
+        (&texts[1]["text"], &texts[1]["is_binary"]),
+        (&json!("\\xff\\xfe\u{0}"), &json!(true))
+    );
     assert_eq!(texts[2]["text"], "\u{202e}gnp.exe");
-    assert_eq!((&texts[3]["size"], &texts[3]["is_cut"]), (&json!(1_000_000), &json!(true)));
+    assert_eq!(
+        (&texts[3]["size"], &texts[3]["is_cut"]),
+        (&json!(1_000_000), &json!(true))
+    );
     world.stop().await;
 }
 
@@ -126,10 +156,14 @@ async fn the_pipeline_its_hosts_and_its_rows() {
              CREATE STREAM proc AS SELECT hostIdentifier AS host, columns['pid'] AS pid FROM processes;",
         )
         .await;
-    let mut hosts = world.watch(json!({"kind": "hosts", "host": "host2", "query": "processes", "pid": "3"})).await;
+    let mut hosts = world
+        .watch(json!({"kind": "hosts", "host": "host2", "query": "processes", "pid": "3"}))
+        .await;
     loop {
         let body = hosts.next("hosts").await;
-        if body["rows"].as_array().is_some_and(|rows| rows.len() == 1) && body["hosts"].as_array().unwrap().len() == 2 {
+        if body["rows"].as_array().is_some_and(|rows| rows.len() == 1)
+            && body["hosts"].as_array().unwrap().len() == 2
+        {
             assert_eq!(body["rows"][0]["columns"]["pid"], "3");
             assert_eq!(body["process"]["history"].as_array().unwrap().len(), 1);
             break;
@@ -140,7 +174,10 @@ async fn the_pipeline_its_hosts_and_its_rows() {
         let body = overview.next("overview").await;
         let query = &body["queries"][0];
         if query["lag"]["records"] == 0 && body["services"]["ksqldb"]["is_up"] == true {
-            assert_eq!((&query["sources"], &query["sinks"]), (&json!(["PROCESSES"]), &json!(["PROC"])));
+            assert_eq!(
+                (&query["sources"], &query["sinks"]),
+                (&json!(["PROCESSES"]), &json!(["PROC"]))
+            );
             break;
         }
     }
@@ -157,7 +194,9 @@ async fn a_page_that_goes_ends_what_it_watched() {
     let world = World::start().await;
     numbered(&world, 3).await;
     for _ in 0..100 {
-        let live = world.watch(json!({"kind": "records", "topic": "numbers", "follow": true})).await;
+        let live = world
+            .watch(json!({"kind": "records", "topic": "numbers", "follow": true}))
+            .await;
         drop(live);
     }
     // More than may be open at once came and went.

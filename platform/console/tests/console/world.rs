@@ -77,7 +77,10 @@ impl World {
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         for running in self.running {
-            timeout(DEADLINE, running).await.expect("a service does not end").unwrap();
+            timeout(DEADLINE, running)
+                .await
+                .expect("a service does not end")
+                .unwrap();
         }
     }
 
@@ -86,7 +89,10 @@ impl World {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
-        timeout(DEADLINE, self.http.get(self.url(path)).send()).await.expect(path).unwrap()
+        timeout(DEADLINE, self.http.get(self.url(path)).send())
+            .await
+            .expect(path)
+            .unwrap()
     }
 
     pub(crate) async fn json(&self, path: &str) -> Value {
@@ -149,9 +155,15 @@ impl World {
         };
         let page = events.next("page").await["page"].as_u64().unwrap();
         let mut body = json!({"id": 7});
-        body.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(wanted.as_object().unwrap().clone());
         let response = self.post(&format!("/api/live/{page}/watch"), &body).await;
-        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+        assert!(
+            response.status().is_success(),
+            "{}",
+            response.text().await.unwrap()
+        );
         events
     }
 }
@@ -166,7 +178,9 @@ impl Events {
     /// The body of the next event of a kind; others are passed over.
     pub(crate) async fn next(&mut self, kind: &str) -> Value {
         loop {
-            let event = timeout(DEADLINE, self.any()).await.unwrap_or_else(|_| panic!("no event `{kind}` in time"));
+            let event = timeout(DEADLINE, self.any())
+                .await
+                .unwrap_or_else(|_| panic!("no event `{kind}` in time"));
             if event["type"] == kind {
                 return event["body"].clone();
             }
@@ -177,7 +191,9 @@ impl Events {
     /// The next event of one of these kinds.
     pub(crate) async fn next_of(&mut self, kinds: &[&str]) -> (String, Value) {
         loop {
-            let event = timeout(DEADLINE, self.any()).await.unwrap_or_else(|_| panic!("none of {kinds:?} in time"));
+            let event = timeout(DEADLINE, self.any())
+                .await
+                .unwrap_or_else(|_| panic!("none of {kinds:?} in time"));
             let kind = event["type"].as_str().unwrap_or_default();
             if kinds.contains(&kind) {
                 return (kind.to_owned(), event["body"].clone());
@@ -194,7 +210,12 @@ impl Events {
                 }
                 continue;
             }
-            let chunk = self.response.chunk().await.unwrap().expect("the event stream has ended");
+            let chunk = self
+                .response
+                .chunk()
+                .await
+                .unwrap()
+                .expect("the event stream has ended");
             self.pending.extend_from_slice(&chunk);
         }
     }
