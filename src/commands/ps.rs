@@ -9,6 +9,7 @@ use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
 use crate::events::{Event, SCHEMA_VERSION};
+use crate::host_config::Finding;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::stack::{Probe, Service};
@@ -25,6 +26,10 @@ pub async fn run(context: Context) -> Result<()> {
             "the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
         );
         context.reporter.emit(Event::Warning { text });
+    }
+    for finding in findings(&project) {
+        let text = format!("the hosts' configuration: {finding}");
+        context.reporter.emit(Event::Detail { text });
     }
     let document = document(&project, &observed);
     context.reporter.data(&document, || {
@@ -51,8 +56,15 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
         "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
+        "host_config_findings": findings(project),
         "services": services,
     })
+}
+
+/// What of the hosts' configuration counts for nothing.
+fn findings(project: &Project) -> &[Finding] {
+    let own = project.remembered.host_config.as_ref();
+    own.map_or(&[], |own| &own.findings)
 }
 
 /// What it means that a service is not there.

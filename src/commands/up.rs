@@ -32,6 +32,9 @@ use crate::settings::{Format, parse_duration};
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock};
 
+/// How many parts of the hosts' configuration that count for nothing are named at `up`.
+const FINDINGS_SHOWN: usize = 10;
+
 /// How long taking back what was started may take.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
 
@@ -406,6 +409,19 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
             text.push_str(", with the address of this project's broker as `bootstrap.servers`");
         }
         tell(context, &text);
+        for finding in own.findings.iter().take(FINDINGS_SHOWN) {
+            let text = format!("the hosts' configuration: {finding}");
+            context.reporter.emit(Event::Warning { text });
+        }
+        if let Some(more) = own
+            .findings
+            .len()
+            .checked_sub(FINDINGS_SHOWN)
+            .filter(|more| *more > 0)
+        {
+            let text = format!("the hosts' configuration: {more} more like that; `osqdemo ps -v` shows all");
+            context.reporter.emit(Event::Warning { text });
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::config::source::{ConfigFile, ConfigSource};
+use crate::config_source::{ConfigFile, ConfigSource};
 use crate::differential::Differential;
 use crate::exit_code::Exit;
 use crate::extensions::{ConfigPlugin, ExtensionHost, ExtensionHostError};
@@ -206,6 +206,10 @@ fn activate(
     let loaded = scheduler.load_config();
     if flags.config_dump {
         dump(&scheduler);
+    }
+    if flags.config_check && flags.json {
+        // Nothing sensible can be done when stdout is gone.
+        let _ = writeln!(std::io::stdout().lock(), "{}", scheduler.check());
     }
     if flags.config_check && !loaded {
         return Err(AgentError::Config);

@@ -1,16 +1,21 @@
-//! The two plugins, as osqueryd calls them.
+//! The plugins, as osqueryd calls them.
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use osquery_protocol::plugin::{CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest};
+use osquery_protocol::plugin::{
+    CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
+};
 use osquery_protocol::server::ExtensionHandler;
-use osquery_protocol::{ByteString, ExtensionInfo, PluginRequest, Registry, Response, RouteTable, Status};
+use osquery_protocol::{
+    ByteString, ExtensionInfo, PluginRequest, PluginResponse, Registry, Response, RouteTable, Status,
+};
 use tokio::sync::Notify;
 
 use crate::configuration::Configuration;
-use crate::outbox::Outbox;
-use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json};
+use crate::courier::Courier;
+use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json, statistics};
 
 /// The SDK version that is claimed: osqueryd refuses anything before 1.7.7.
 const SDK_VERSION: &str = "5.0.0";
@@ -27,13 +32,27 @@ pub(crate) fn extension_info() -> ExtensionInfo {
     }
 }
 
-/// What it says it can do.
-pub(crate) fn registry() -> Registry {
-    let plugin = |name: &str| RouteTable::from([(ByteString::from(name), Vec::new())]);
+/// What it says it can do. `table` is the description of the table's columns.
+pub(crate) fn registry(table: PluginResponse) -> Registry {
+    let plugin = |name: &str, route| RouteTable::from([(ByteString::from(name), route)]);
     Registry::from([
-        (CONFIG_REGISTRY.into(), plugin(CONFIG_PLUGIN)),
-        (LOGGER_REGISTRY.into(), plugin(LOGGER_PLUGIN)),
+        (CONFIG_REGISTRY.into(), plugin(CONFIG_PLUGIN, Vec::new())),
+        (LOGGER_REGISTRY.into(), plugin(LOGGER_PLUGIN, Vec::new())),
+        (TABLE_REGISTRY.into(), plugin(statistics::TABLE, table)),
     ])
+}
+
+/// What changes when a file is written or replaced.
+type FileState = (u64, i64, i64, u64);
+
+fn file_state(path: &Path) -> Option<FileState> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.len(),
+    ))
 }
 
 /// Answers osqueryd.
@@ -41,7 +60,9 @@ pub(crate) struct Plugins {
     configuration_path: PathBuf,
     /// The last configuration that could be used.
     configuration: RwLock<Arc<Configuration>>,
-    outbox: Arc<Outbox>,
+    /// The file as it was when it was last read.
+    seen: Mutex<Option<FileState>>,
+    courier: Arc<Courier>,
     shutdown: Arc<Notify>,
 }
 
@@ -50,14 +71,39 @@ impl Plugins {
     pub(crate) fn new(
         configuration_path: PathBuf,
         configuration: Configuration,
-        outbox: Arc<Outbox>,
+        courier: Arc<Courier>,
         shutdown: Arc<Notify>,
     ) -> Self {
         Self {
+            seen: Mutex::new(file_state(&configuration_path)),
             configuration_path,
             configuration: RwLock::new(Arc::new(configuration)),
-            outbox,
+            courier,
             shutdown,
+        }
+    }
+
+    /// The columns of the table, as osqueryd wants them.
+    pub(crate) fn table_columns(&self) -> PluginResponse {
+        let columns = statistics::row(&self.courier).into_iter();
+        columns
+            .map(|(name, kind, _)| statistics::column_route(name, kind).into())
+            .collect()
+    }
+
+    fn table(&self, request: PluginRequest) -> Response {
+        let action = request.get(b"action".as_slice()).and_then(ByteString::as_str);
+        match action {
+            Some("generate") => {
+                let cells = statistics::row(&self.courier).into_iter();
+                Response::rows(vec![
+                    cells
+                        .map(|(name, _, value)| (name.into(), value.into()))
+                        .collect(),
+                ])
+            }
+            Some("columns") => Response::rows(self.table_columns()),
+            _ => Status::failed("the table can only be read").into(),
         }
     }
 
@@ -68,7 +114,7 @@ impl Plugins {
     fn log(&self, request: LoggerRequest) -> Response {
         match request {
             LoggerRequest::Line(line) | LoggerRequest::Snapshot(line) | LoggerRequest::Event(line) => {
-                self.outbox.accept(&self.configuration().routing, &line);
+                self.courier.accept(&self.configuration().routing, &line);
             }
             LoggerRequest::Batch(lines) => self.log_batch(&lines),
             LoggerRequest::Init(process) => tracing::debug!(%process, "logging starts"),
@@ -85,7 +131,7 @@ impl Plugins {
         let complete = left.all(|line| {
             let line = line.ok().and_then(json::text);
             line.is_some_and(|line| {
-                self.outbox.accept(&configuration.routing, &line);
+                self.courier.accept(&configuration.routing, &line);
                 true
             })
         });
@@ -94,20 +140,22 @@ impl Plugins {
                 bytes = lines.len(),
                 "a batch of lines is not an array of strings; its rest was dropped"
             );
-            self.outbox.count_lost();
+            self.courier.count_lost();
         }
     }
 
     fn configure(&self, request: ConfigRequest) -> Response {
         match request {
             ConfigRequest::Generate => self.generate(),
-            ConfigRequest::Pack { name, value } => match self.configuration().pack(&value.to_text()) {
-                Ok(pack) => Response::rows(vec![[(name, pack.into())].into()]),
-                Err(error) => {
-                    tracing::error!(pack = %name, "{error}");
-                    Status::failed(error.to_string()).into()
+            ConfigRequest::Pack { name, value } => {
+                match self.configuration().pack(&name.to_text(), &value.to_text()) {
+                    Ok(pack) => Response::rows(vec![[(name, pack.into())].into()]),
+                    Err(error) => {
+                        tracing::error!(pack = %name, "{error}");
+                        Status::failed(error.to_string()).into()
+                    }
                 }
-            },
+            }
             ConfigRequest::Unknown => Status::failed("a config plugin knows genConfig and genPack").into(),
         }
     }
@@ -132,9 +180,23 @@ impl Plugins {
         }
     }
 
+    /// Takes up a file that changed. osqueryd asks for the schedule in it when it wants to; the rest is in force at once.
+    pub(crate) fn follow_file(&self) {
+        let state = file_state(&self.configuration_path);
+        let changed = *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != state;
+        if changed && let Err(error) = self.reload() {
+            tracing::error!("the configuration in force stays, because: {error}");
+        }
+    }
+
     fn reload(&self) -> Result<(), crate::configuration::ConfigurationError> {
+        // Before it is read: what is written meanwhile is a change.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = file_state(&self.configuration_path);
         let fresh = Configuration::load(&self.configuration_path)?;
-        self.outbox.adopt(&fresh.properties)?;
+        self.courier.adopt(&fresh)?;
+        if fresh.findings != self.configuration().findings {
+            fresh.log_findings();
+        }
         *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
@@ -145,6 +207,7 @@ impl ExtensionHandler for Plugins {
         match (registry.as_str(), item.as_str()) {
             (Some(LOGGER_REGISTRY), Some(LOGGER_PLUGIN)) => self.log(LoggerRequest::read(request)),
             (Some(CONFIG_REGISTRY), Some(CONFIG_PLUGIN)) => self.configure(ConfigRequest::read(request)),
+            (Some(TABLE_REGISTRY), Some(statistics::TABLE)) => self.table(request),
             _ => Status::failed(format!("no plugin `{registry}/{item}` here")).into(),
         }
     }
@@ -153,7 +216,7 @@ impl ExtensionHandler for Plugins {
     fn panicked(&self, registry: &ByteString, item: &ByteString) -> Response {
         tracing::error!("the plugin `{registry}/{item}` failed unexpectedly; what it was given is lost");
         if *registry == LOGGER_REGISTRY {
-            self.outbox.count_lost();
+            self.courier.count_lost();
             return Status::success().into();
         }
         Status::failed("unexpected failure").into()

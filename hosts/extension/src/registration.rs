@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use osquery_protocol::client::ManagerClient;
-use osquery_protocol::{ProtocolError, RouteUuid};
+use osquery_protocol::{ProtocolError, Registry, RouteUuid};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::ExtensionError;
-use crate::plugins::{extension_info, registry};
+use crate::plugins::extension_info;
 
 /// The patience with osqueryd in one call.
 pub(crate) const MANAGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,13 +28,18 @@ enum Attempt {
     Unreachable(ProtocolError),
 }
 
-/// Registers at osqueryd's `socket`; the number it gives. Tries for as long as `patience` says.
-pub(crate) async fn register(socket: &Path, patience: Duration) -> Result<RouteUuid, ExtensionError> {
+/// Registers `registry` at osqueryd's `socket`; the number it gives. Tries for as long as `patience` says.
+pub(crate) async fn register(
+    socket: &Path,
+    registry: &Registry,
+    patience: Duration,
+) -> Result<RouteUuid, ExtensionError> {
     let deadline = Instant::now() + patience;
     let mut said = false;
     loop {
         let path = socket.to_path_buf();
-        let attempt = spawn_blocking(move || attempt(&path)).await;
+        let plugins = registry.clone();
+        let attempt = spawn_blocking(move || attempt(&path, plugins)).await;
         let attempt = attempt.map_err(|panic| ExtensionError::Runtime {
             source: io::Error::other(panic),
         })?;
@@ -67,9 +72,9 @@ pub(crate) async fn register(socket: &Path, patience: Duration) -> Result<RouteU
     }
 }
 
-fn attempt(socket: &Path) -> Attempt {
+fn attempt(socket: &Path, registry: Registry) -> Attempt {
     let answer = ManagerClient::connect(socket, MANAGER_TIMEOUT)
-        .and_then(|mut manager| manager.register(extension_info(), registry()));
+        .and_then(|mut manager| manager.register(extension_info(), registry));
     match answer {
         Ok(status) if status.is_success() => Attempt::Registered(status.uuid),
         Ok(status) => Attempt::Refused(status.message.to_text().into_owned()),

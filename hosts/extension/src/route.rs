@@ -7,6 +7,7 @@ use osquery_protocol::result_log::topic_name;
 
 use crate::json;
 use crate::key_expression::KeyExpression;
+use crate::line_facts::LineFacts;
 
 /// The rules of the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,9 +31,8 @@ impl Routing {
     /// The way of `line`; `None` when it names no query and there is no fallback topic.
     ///
     /// Any name will do: a query need not be one of the configuration's schedule.
-    pub(crate) fn route<'l>(&self, line: &'l [u8]) -> Option<Route<'l>> {
-        let name = json::member(line, "name").and_then(json::text);
-        let name = name.as_deref().map(String::from_utf8_lossy);
+    pub(crate) fn route<'l>(&self, line: &'l [u8], facts: &LineFacts<'_>) -> Option<Route<'l>> {
+        let name = facts.query.as_deref().map(String::from_utf8_lossy);
         let topic = name
             .as_deref()
             .and_then(topic_name)
@@ -117,7 +117,9 @@ mod tests {
 
     fn route(line: &str) -> (String, Option<String>) {
         let routing = routing();
-        let route = routing.route(line.as_bytes()).unwrap();
+        let route = routing
+            .route(line.as_bytes(), &LineFacts::of(line.as_bytes()))
+            .unwrap();
         (
             route.topic,
             route.key.map(|key| String::from_utf8(key.into_owned()).unwrap()),
@@ -140,7 +142,7 @@ mod tests {
             assert_eq!(route(line), ("fallback".into(), Some("h".into())), "{line}");
         }
         assert_eq!(route("not json"), ("fallback".into(), None));
-        assert_eq!(Routing::default().route(b"not json"), None);
+        assert_eq!(Routing::default().route(b"not json", &LineFacts::default()), None);
     }
 
     #[test]

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use osquery_configuration::Findings;
 use osquery_protocol::result_log::{EncodedRow, Numerics};
 
-use crate::config::source::ConfigSource;
+use crate::config_source::ConfigSource;
 use crate::cpu_time::CpuTime;
 use crate::decorations::Decorations;
 use crate::differential::Differential;
@@ -29,8 +30,8 @@ use crate::tables::Machine;
 
 /// How often the agent's own lines are handed to the loggers that want them.
 const RELAY_STATUS: u64 = 3;
-/// Tables that osquery 5 calls otherwise, and what is to be said about each.
-const RENAMED: [(&str, &str); 2] = [
+/// Tables that osqueryd has or had and the agent has not, and what is to be said about each.
+const ABSENT: [(&str, &str); 9] = [
     (
         "syslog",
         "osquery 5 calls this table `syslog_events`; it holds events, which this agent does not collect",
@@ -39,7 +40,16 @@ const RENAMED: [(&str, &str); 2] = [
         "syslog_events",
         "it holds events, which this agent does not collect",
     ),
+    ("process_events", AUDITED),
+    ("socket_events", AUDITED),
+    ("user_events", AUDITED),
+    ("process_file_events", AUDITED),
+    ("bpf_process_events", AUDITED),
+    ("yara", YARA),
+    ("yara_events", YARA),
 ];
+const AUDITED: &str = "it holds events of the kernel's audit or BPF, which this agent does not collect";
+const YARA: &str = "this agent has no YARA rules; a genuine osqueryd has";
 
 /// The schedule and everything it needs.
 pub(crate) struct Scheduler {
@@ -53,6 +63,8 @@ pub(crate) struct Scheduler {
     schedule: Schedule,
     decorations: Decorations,
     sources: Option<BTreeMap<String, String>>,
+    /// What of the configuration counts for nothing.
+    findings: Findings,
     next_refresh: Option<i64>,
     /// What has been said once about a query is not said again until the configuration changes.
     reported: HashSet<(String, String)>,
@@ -103,6 +115,7 @@ impl Scheduler {
             schedule: Schedule::default(),
             decorations: Decorations::default(),
             sources: None,
+            findings: Findings::new(),
             next_refresh: None,
             reported: HashSet::new(),
         }
@@ -281,12 +294,7 @@ impl Scheduler {
     /// A query that cannot run is an error once, in osqueryd's words, and the schedule goes on.
     fn report(&mut self, query: &str, error: &QueryError) {
         let message = error.to_string();
-        let hint = message.strip_prefix("no such table: ").and_then(|table| {
-            RENAMED
-                .iter()
-                .find(|(renamed, _)| table.eq_ignore_ascii_case(renamed))
-                .map(|(_, hint)| format!(" ({hint})"))
-        });
+        let hint = hint_about(&message);
         if self.reported.insert((query.to_owned(), message.clone())) {
             let hint = hint.unwrap_or_default();
             self.machine.status.error(&format!(
@@ -294,6 +302,15 @@ impl Scheduler {
             ));
         }
     }
+}
+
+/// What is known about a table that is not there.
+fn hint_about(message: &str) -> Option<String> {
+    let table = message.strip_prefix("no such table: ")?;
+    let known = ABSENT
+        .iter()
+        .find(|(absent, _)| table.eq_ignore_ascii_case(absent));
+    known.map(|(_, hint)| format!(" ({hint})"))
 }
 
 fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
