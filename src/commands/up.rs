@@ -21,7 +21,7 @@ use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Detail, Note, SCHEMA_VERSION, Warning};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
-use crate::host_config;
+use crate::host_config::{self, Finding};
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
@@ -30,6 +30,9 @@ use crate::report::duration;
 use crate::settings::parse_duration;
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock};
+
+/// How many parts of the hosts' configuration that count for nothing are named at `up`.
+const FINDINGS_SHOWN: usize = 10;
 
 /// How long taking back what was started may take.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
@@ -386,6 +389,15 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
                 .servers()
                 .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS),
         });
+        for Finding { place, message } in own.findings.iter().take(FINDINGS_SHOWN).cloned() {
+            context
+                .reporter
+                .emit(Warning::HostConfigFinding { place, message });
+        }
+        let count = own.findings.len().saturating_sub(FINDINGS_SHOWN);
+        if count > 0 {
+            context.reporter.emit(Warning::MoreHostConfigFindings { count });
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Parser;
 #[command(
     name = "confluent.ext",
     version = crate::EXTENSION_VERSION,
-    after_help = "The configuration is the JSON file named by OSQUERY_CONFIG, else by OSQURY_CONFIG, \
+    after_help = "The configuration is the JSON file named by OSQUERY_CONFIG, else by OSQURY_CONFIG or OSQUER_CONFIG, \
                   else osquery_confluent_config.json in the working directory.\n\n\
                   Exit codes: 0 ended in order, 1 unexpected failure, 2 usage, 3 unusable configuration, \
                   4 osqueryd out of reach or registration refused."
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Say what is wrong with the configuration, and end; nothing is connected to.
     #[arg(long, conflicts_with = "socket")]
     pub(crate) check: bool,
+    /// With `--check`: say it as JSON on standard output.
+    #[arg(long, requires = "check")]
+    pub(crate) json: bool,
     /// Seconds to keep trying to reach osqueryd; at least 10 are taken.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     timeout: u32,

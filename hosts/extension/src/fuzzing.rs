@@ -4,11 +4,13 @@
 
 use std::path::Path;
 
+use osquery_configuration::parse_json_bytes;
 use serde_json::Value;
 
 use crate::configuration::Configuration;
 use crate::json;
 use crate::key_expression::KeyExpression;
+use crate::line_facts::LineFacts;
 use crate::route::{Routing, split_rows};
 
 /// A configuration is refused or understood; what it hands to osqueryd is JSON.
@@ -26,7 +28,7 @@ pub fn configuration(bytes: &[u8]) {
 
 /// Whether a pack is an absolute path, which could lead to a device that never ends.
 fn names_a_file(bytes: &[u8]) -> bool {
-    let root: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let root: Value = parse_json_bytes(bytes).unwrap_or_default();
     let packs = root["source"]["packs"].as_object();
     packs
         .into_iter()
@@ -47,7 +49,9 @@ pub fn line(bytes: &[u8]) {
         default_key: KeyExpression::parse(&String::from_utf8_lossy(expression)).ok(),
         ..Routing::default()
     };
-    routing.route(line).expect("there is a topic for every line");
+    routing
+        .route(line, &LineFacts::of(line))
+        .expect("there is a topic for every line");
     let rows = split_rows(line).unwrap_or_default();
     if let Ok(whole) = serde_json::from_slice::<Value>(line) {
         for row in rows {

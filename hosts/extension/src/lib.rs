@@ -5,32 +5,42 @@
 //!
 //! One rule stands above the others: **osqueryd ends when a logger answers anything but success, or does
 //! not answer.** So every line is answered with success at once. What then happens to it (delivered,
-//! refused by Kafka, dropped because memory is full, too large for Kafka) is counted and said in the log,
+//! refused by Kafka, dropped because there is no room, too large for Kafka) is counted and said in the log,
 //! never told to osqueryd.
 //!
-//! The way of a line: `plugins` → `route` (topic and key) → `outbox` (memory, librdkafka) → Kafka. `session` is the extension's life with osqueryd: registration, watch, end.
+//! The way of a line: `plugins` → `route` (topic and key) → `outbox` → `spool` (disk) and librdkafka → Kafka. The outbox
+//! and the spool are state machines; `courier` drives them. `session` is the extension's life with osqueryd:
+//! registration, watch, end.
 //!
 //! It must not know ksqlDB, the command line `osqdemo`, or what is in osquery's tables.
 
 mod arguments;
+mod check;
 mod configuration;
+mod courier;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
 mod key_expression;
+mod line_facts;
 mod log_writer;
+mod options;
 mod outbox;
+mod placeholders;
 mod plugins;
 mod registration;
 mod route;
 mod secrets;
 mod session;
 mod signals;
+mod spool;
+mod statistics;
 mod throttle;
+mod topic_template;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,13 +49,11 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
-use configuration::Configuration;
 use error::ExtensionError;
 use log_writer::LogWriter;
-use outbox::Outbox;
 
-/// The name under which the extension registers.
-pub const EXTENSION_NAME: &str = "confluent";
+/// The names under which the extension registers: its own, and the one that the original had.
+pub const EXTENSION_NAMES: [&str; 2] = ["confluent", "confluent_cloud"];
 /// The version it registers with.
 pub const EXTENSION_VERSION: &str = "1.0.0";
 /// The configuration plugin (`--config_plugin`).
@@ -62,7 +70,7 @@ const LOG_PATIENCE: Duration = Duration::from_millis(500);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(socket) = &arguments.socket else {
-        return check();
+        return check::run(arguments.json);
     };
     let log = start_log(&arguments);
     let code = match run(&arguments, socket) {
@@ -77,22 +85,6 @@ pub fn main() -> ExitCode {
     };
     log.drain(LOG_PATIENCE);
     code
-}
-
-/// Says what is wrong with the configuration, as plain text: who asks is not osqueryd and shows it.
-fn check() -> ExitCode {
-    let checked = Configuration::load(&Configuration::path_from_environment())
-        .and_then(|configuration| Outbox::check(configuration.properties));
-    let Err(error) = checked.map_err(ExtensionError::from) else {
-        return ExitCode::SUCCESS;
-    };
-    let mut text = format!("{error}\n");
-    if let Some(hint) = error.hint() {
-        text.push_str(&format!("hint: {hint}\n"));
-    }
-    // Who does not read it sees the exit code.
-    let _ = io::stderr().write_all(text.as_bytes());
-    error.exit_code()
 }
 
 fn run(arguments: &Arguments, socket: &Path) -> Result<(), ExtensionError> {
