@@ -120,6 +120,7 @@ impl Scheduler {
         );
         let scheduled: HashSet<&str> = self.schedule.queries().map(|query| query.name.as_str()).collect();
         self.differential.keep_only(|name| scheduled.contains(name));
+        self.deny();
         self.reported.clear();
         self.decorations = if self.flags().disable_decorators {
             Decorations::default()

@@ -27,6 +27,7 @@ use crate::schedule::{Schedule, ScheduledQuery, is_due};
 use crate::shutdown::Shutdown;
 use crate::sql::{Database, QueryError, TextRows};
 use crate::tables::Machine;
+use crate::underway::{DENIED_FOR, Underway};
 
 /// How often the agent's own lines are handed to the loggers that want them.
 const RELAY_STATUS: u64 = 3;
@@ -60,6 +61,7 @@ pub(crate) struct Scheduler {
     pub(crate) source: Box<dyn ConfigSource>,
     pub(crate) differential: Differential,
     pub(crate) shutdown: Shutdown,
+    underway: Underway,
     schedule: Schedule,
     decorations: Decorations,
     sources: Option<BTreeMap<String, String>>,
@@ -112,6 +114,7 @@ impl Scheduler {
             source,
             differential,
             shutdown,
+            underway: Underway::default(),
             schedule: Schedule::default(),
             decorations: Decorations::default(),
             sources: None,
@@ -132,6 +135,39 @@ impl Scheduler {
 
     pub(crate) fn host_identifier(&self) -> String {
         self.identity.host_identifier(self.flags())
+    }
+
+    /// Keeps in the folder of the state which query is under way. One that was when the agent before was killed is not run
+    /// for a day.
+    pub(crate) fn watch_for_kills(&mut self, folder: &std::path::Path) {
+        let (underway, killed) = Underway::open(folder);
+        self.underway = underway;
+        let store = self.differential.store();
+        if let Some(name) = killed {
+            self.underway.end();
+            self.machine.status.warning(&format!(
+                "Scheduled query may have failed: {name}; it is not run for a day, because the agent was killed under it"
+            ));
+            let until = unix_time() + DENIED_FOR;
+            if let Err(error) = store.set_setting(&denied_key(&name), &until.to_string()) {
+                self.machine.status.warning(&error.to_string());
+            }
+        }
+        self.deny();
+    }
+
+    /// Marks the queries that are not to be run.
+    fn deny(&mut self) {
+        let now = unix_time();
+        for pack in &mut self.schedule.packs {
+            for query in &mut pack.queries {
+                let kept = self.differential.store().setting(&denied_key(&query.name));
+                let until = kept.ok().flatten().and_then(|until| until.parse::<i64>().ok());
+                query.performance.denylisted |= until.is_some_and(|until| until > now);
+            }
+        }
+        let status = self.schedule.status();
+        self.machine.agent.update(|agent| agent.schedule = status);
     }
 
     /// Runs the schedule until the agent is to end.
@@ -259,14 +295,18 @@ impl Scheduler {
 
     /// Runs a query and measures it.
     fn execute(&self, query: &mut ScheduledQuery) -> Result<Vec<EncodedRow>, QueryError> {
-        let escaping = if query.snapshot {
-            Escaping::Raw
+        // Rows that are compared hold numbers as numbers, however they are logged: a changed `--logger_numerics` changes
+        // no row.
+        let mut encoder = if query.snapshot {
+            RowEncoder::new(self.numerics(), Escaping::Raw)
         } else {
-            Escaping::Escaped
+            RowEncoder::new(Numerics::AsNumbers, Escaping::Escaped)
         };
-        let mut encoder = RowEncoder::new(self.numerics(), escaping);
         let (started, before) = (Instant::now(), CpuTime::of_this_thread(&self.machine.proc));
-        lock(&self.database).query(&query.sql, &mut encoder)?;
+        self.underway.begin(&query.name);
+        let outcome = lock(&self.database).query(&query.sql, &mut encoder);
+        self.underway.end();
+        outcome?;
         let cpu = CpuTime::of_this_thread(&self.machine.proc).since(before);
         let wall = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let size: usize = encoder.rows.iter().map(|row| row.as_bytes().len()).sum();
@@ -311,6 +351,11 @@ fn hint_about(message: &str) -> Option<String> {
         .iter()
         .find(|(absent, _)| table.eq_ignore_ascii_case(absent));
     known.map(|(_, hint)| format!(" ({hint})"))
+}
+
+/// Under which a denied query is kept, with the second from which it may run again.
+fn denied_key(query: &str) -> String {
+    format!("denied.{query}")
 }
 
 fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
