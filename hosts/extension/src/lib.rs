@@ -28,6 +28,7 @@ mod line_facts;
 mod log_writer;
 mod options;
 mod outbox;
+mod placeholders;
 mod plugins;
 mod registration;
 mod route;
@@ -37,6 +38,7 @@ mod signals;
 mod spool;
 mod statistics;
 mod throttle;
+mod topic_template;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -50,8 +52,8 @@ use arguments::Arguments;
 use error::ExtensionError;
 use log_writer::LogWriter;
 
-/// The name under which the extension registers.
-pub const EXTENSION_NAME: &str = "confluent";
+/// The names under which the extension registers: its own, and the one that the original had.
+pub const EXTENSION_NAMES: [&str; 2] = ["confluent", "confluent_cloud"];
 /// The version it registers with.
 pub const EXTENSION_VERSION: &str = "1.0.0";
 /// The configuration plugin (`--config_plugin`).

@@ -16,6 +16,14 @@ pub(crate) struct LineFacts<'l> {
 }
 
 impl<'l> LineFacts<'l> {
+    /// Those of the lines of a query, on a host that is not known.
+    pub(crate) fn of_query(query: &'l str) -> Self {
+        Self {
+            query: Some(query.as_bytes().into()),
+            ..Self::default()
+        }
+    }
+
     /// Reads the line up to the last of them; of a line that is not JSON, what comes before the mistake. The first of
     /// several members of one name counts.
     pub(crate) fn of(line: &'l [u8]) -> Self {

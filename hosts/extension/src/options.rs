@@ -2,20 +2,38 @@
 //!
 //! ```json
 //! { "spool": { "dir": "/var/lib/osqdemo/spool", "max_bytes": 268435456, "when_full": "drop_newest", "sync": "interval" },
-//!   "headers": true }
+//!   "headers": true,
+//!   "status_topic": "osquery-status",
+//!   "compression": "zstd",
+//!   "extension_name": "confluent_cloud" }
 //! ```
-//! `"spool": "off"` keeps lines in memory only.
+//! `"spool": "off"` keeps lines in memory only. `confluent.schema.json` describes the whole file.
 
 use std::env;
 use std::path::PathBuf;
 
+use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
 
+use crate::EXTENSION_NAMES;
 use crate::courier::SyncPolicy;
 use crate::outbox::WhenFull;
 
 /// The members of the configuration file that mean something.
-pub(crate) const MEMBERS: [&str; 7] = ["$schema", "config", "headers", "key", "source", "spool", "topic"];
+pub(crate) const MEMBERS: [&str; 10] = [
+    "$schema",
+    "compression",
+    "config",
+    "extension_name",
+    "headers",
+    "key",
+    "source",
+    "spool",
+    "status_topic",
+    "topic",
+];
+/// How batches may be compressed.
+const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 /// The members of `spool`.
 const SPOOL_MEMBERS: [&str; 4] = ["dir", "max_bytes", "sync", "when_full"];
 
@@ -33,6 +51,12 @@ pub(crate) struct Options {
     pub(crate) spool: Option<SpoolOptions>,
     /// Whether records get headers.
     pub(crate) headers: bool,
+    /// The topic of osqueryd's own log lines.
+    pub(crate) status_topic: Option<String>,
+    /// librdkafka's `compression.type`.
+    pub(crate) compression: Option<&'static str>,
+    /// The name to register under, whatever osqueryd waits for.
+    pub(crate) extension_name: Option<&'static str>,
 }
 
 /// What the file says of the spool.
@@ -85,7 +109,36 @@ impl Options {
                 .as_bool()
                 .ok_or_else(|| misshapen("headers", "true or false"))?,
         };
-        Ok(Self { spool, headers })
+        let status_topic = match root.get("status_topic") {
+            None => None,
+            Some(topic) => {
+                let topic = topic.as_str().filter(|topic| is_topic_name(topic));
+                Some(
+                    topic
+                        .ok_or_else(|| misshapen("status_topic", "the name of a Kafka topic"))?
+                        .to_owned(),
+                )
+            }
+        };
+        let compression = choice(
+            root,
+            "compression",
+            &COMPRESSIONS,
+            "none, gzip, snappy, lz4 or zstd",
+        )?;
+        let extension_name = choice(
+            root,
+            "extension_name",
+            &EXTENSION_NAMES,
+            "confluent or confluent_cloud",
+        )?;
+        Ok(Self {
+            spool,
+            headers,
+            status_topic,
+            compression,
+            extension_name,
+        })
     }
 }
 
@@ -121,6 +174,21 @@ impl SpoolOptions {
         }
         Ok(options)
     }
+}
+
+fn choice(
+    root: &Map<String, Value>,
+    member: &str,
+    choices: &[&'static str],
+    expected: &'static str,
+) -> Result<Option<&'static str>, Misshapen> {
+    let Some(value) = root.get(member) else {
+        return Ok(None);
+    };
+    let chosen = choices.iter().find(|choice| value.as_str() == Some(choice));
+    chosen
+        .map(|chosen| Some(*chosen))
+        .ok_or_else(|| misshapen(member, expected))
 }
 
 fn misshapen(member: &str, expected: &'static str) -> Misshapen {
@@ -167,7 +235,8 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let (options, unknown) = read(&json!({
-            "$schema": "x", "config": {}, "headers": false,
+            "$schema": "x", "config": {}, "headers": false, "status_topic": "s", "compression": "zstd",
+            "extension_name": "confluent_cloud",
             "spool": { "dir": "/s", "max_bytes": 2097152, "when_full": "drop_oldest", "sync": "always" },
         }));
         let spool = SpoolOptions {
@@ -176,13 +245,14 @@ mod tests {
             when_full: WhenFull::DropOldest,
             sync: SyncPolicy::Always,
         };
-        assert_eq!(
-            options,
-            Ok(Options {
-                spool: Some(spool),
-                headers: false
-            })
-        );
+        let expected = Options {
+            spool: Some(spool),
+            headers: false,
+            status_topic: Some("s".to_owned()),
+            compression: Some("zstd"),
+            extension_name: Some("confluent_cloud"),
+        };
+        assert_eq!(options, Ok(expected));
         assert!(unknown.is_empty(), "{unknown:?}");
         assert_eq!(read(&json!({ "spool": "off" })).0.unwrap().spool, None);
     }
@@ -196,9 +266,31 @@ mod tests {
             (json!({ "spool": { "when_full": "wait" } }), "spool.when_full"),
             (json!({ "spool": { "sync": true } }), "spool.sync"),
             (json!({ "headers": "no" }), "headers"),
+            (json!({ "status_topic": "a b" }), "status_topic"),
+            (json!({ "compression": "zip" }), "compression"),
+            (json!({ "extension_name": "mine" }), "extension_name"),
         ] {
             assert_eq!(read(&root).0.unwrap_err().member, member);
         }
+    }
+
+    /// The schema says what is read here, and nothing else.
+    #[test]
+    fn the_schema_has_every_member() {
+        let schema: Value = serde_json::from_str(include_str!("../confluent.schema.json")).unwrap();
+        let names = |object: &Value| {
+            let mut names: Vec<String> = object.as_object().unwrap().keys().cloned().collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&schema["properties"]), MEMBERS);
+        let spool = &schema["properties"]["spool"]["oneOf"][1]["properties"];
+        assert_eq!(names(spool), SPOOL_MEMBERS);
+        assert_eq!(schema["properties"]["compression"]["enum"], json!(COMPRESSIONS));
+        assert_eq!(
+            schema["properties"]["extension_name"]["enum"],
+            json!(EXTENSION_NAMES)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use osquery_protocol::plugin::{
-    CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
+    CONFIG_REGISTRY, ConfigRequest, LOGGER_FEATURE_STATUS, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
 };
 use osquery_protocol::server::ExtensionHandler;
 use osquery_protocol::{
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::configuration::Configuration;
 use crate::courier::Courier;
-use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json, statistics};
+use crate::{CONFIG_PLUGIN, EXTENSION_VERSION, LOGGER_PLUGIN, json, statistics};
 
 /// The SDK version that is claimed: osqueryd refuses anything before 1.7.7.
 const SDK_VERSION: &str = "5.0.0";
@@ -23,9 +23,9 @@ const SDK_VERSION: &str = "5.0.0";
 const SOURCE_SIZE_OF_OLD_OSQUERYD: usize = 1024 * 1024;
 
 /// Who the extension says it is.
-pub(crate) fn extension_info() -> ExtensionInfo {
+pub(crate) fn extension_info(name: &str) -> ExtensionInfo {
     ExtensionInfo {
-        name: EXTENSION_NAME.into(),
+        name: name.into(),
         version: EXTENSION_VERSION.into(),
         sdk_version: SDK_VERSION.into(),
         min_sdk_version: SDK_VERSION.into(),
@@ -83,6 +83,11 @@ impl Plugins {
         }
     }
 
+    /// The name to register under, when the configuration says so.
+    pub(crate) fn extension_name(&self) -> Option<&'static str> {
+        self.configuration().options.extension_name
+    }
+
     /// The columns of the table, as osqueryd wants them.
     pub(crate) fn table_columns(&self) -> PluginResponse {
         let columns = statistics::row(&self.courier).into_iter();
@@ -118,11 +123,30 @@ impl Plugins {
             }
             LoggerRequest::Batch(lines) => self.log_batch(&lines),
             LoggerRequest::Init(process) => tracing::debug!(%process, "logging starts"),
-            LoggerRequest::Status(_) | LoggerRequest::Unknown => {}
-            // The answer is a bit mask in the status code, and no bit is wanted: results only.
-            LoggerRequest::Features => {}
+            LoggerRequest::Status(lines) => self.log_status(&lines),
+            LoggerRequest::Unknown => {}
+            // The answer is a bit mask in the status code.
+            LoggerRequest::Features => {
+                let wanted = self.configuration().options.status_topic.is_some();
+                let code = if wanted { LOGGER_FEATURE_STATUS } else { 0 };
+                return Status {
+                    code: code.into(),
+                    ..Status::success()
+                }
+                .into();
+            }
         }
         Status::success().into()
+    }
+
+    fn log_status(&self, lines: &[u8]) {
+        let configuration = self.configuration();
+        let Some(topic) = &configuration.options.status_topic else {
+            return;
+        };
+        for line in json::elements(lines).into_iter().flatten().map_while(Result::ok) {
+            self.courier.accept_status(topic, line);
+        }
     }
 
     fn log_batch(&self, lines: &[u8]) {

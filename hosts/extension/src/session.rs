@@ -88,7 +88,7 @@ impl Session<'_> {
         let plugins = registry(self.plugins.table_columns());
         loop {
             let patience = self.arguments.registration_patience();
-            let uuid = match register(self.socket, &plugins, patience).await {
+            let uuid = match register(self.socket, self.plugins.extension_name(), &plugins, patience).await {
                 Err(ExtensionError::Unreachable { .. }) if registration.is_some() => {
                     return Ok(OSQUERYD_GONE);
                 }

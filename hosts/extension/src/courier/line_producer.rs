@@ -180,9 +180,9 @@ impl ProducerContext for Context {
 /// Starts librdkafka, which connects in the background. Somebody has to poll it.
 pub(super) fn start(
     properties: &BTreeMap<String, String>,
+    secrets: &Secrets,
     settled: &Arc<Settled>,
 ) -> Result<Arc<LineProducer>, ConfigurationError> {
-    let secrets = Secrets::of(properties);
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in with_defaults(properties) {
@@ -195,7 +195,7 @@ pub(super) fn start(
     };
     LineProducer::from_config_and_context(&config, context)
         .map(Arc::new)
-        .map_err(|error| explain(error, &secrets))
+        .map_err(|error| explain(error, secrets))
 }
 
 /// The most bytes a record may have; librdkafka has made sure that it is a number.

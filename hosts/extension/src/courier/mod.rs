@@ -13,11 +13,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rdkafka::producer::{Producer as _, PurgeConfig};
 
 use crate::configuration::{Configuration, ConfigurationError};
+use crate::json;
 use crate::line_facts::LineFacts;
 use crate::options::{Options, SpoolOptions};
 use crate::outbox::books::Books;
 use crate::outbox::{Choices, Now, Outbox, Progress, TROUBLE_PERIOD, Taken, WhenFull, Window};
 use crate::route::{Routing, split_rows};
+use crate::secrets::Secrets;
 use crate::spool::disk::Folder;
 use crate::spool::folder_lock::{FolderError, FolderLock};
 use crate::spool::frame::{Id, Record};
@@ -81,6 +83,7 @@ struct Producers {
     current: Arc<LineProducer>,
     /// The configuration's properties.
     properties: BTreeMap<String, String>,
+    secrets: Secrets,
     /// What takes its place as soon as its lines are back.
     successor: Option<Arc<LineProducer>>,
 }
@@ -119,9 +122,9 @@ pub(crate) enum CourierError {
 impl Courier {
     /// Opens the spool and starts librdkafka, which connects in the background.
     pub(crate) fn open(configuration: &Configuration) -> Result<Self, CourierError> {
-        let Options { spool, headers } = configuration.options.clone();
+        let Options { spool, headers, .. } = configuration.options.clone();
         let settled = Arc::<Settled>::default();
-        let current = start(&configuration.properties, &settled)?;
+        let current = start(&configuration.properties, &configuration.secrets, &settled)?;
         let books = Arc::<Books>::default();
         let choices = Choices {
             when_full: spool
@@ -152,6 +155,7 @@ impl Courier {
             producers: Mutex::new(Producers {
                 current,
                 properties: configuration.properties.clone(),
+                secrets: configuration.secrets.clone(),
                 successor: None,
             }),
             debt: SyncDebt::new(spool.as_ref().map_or(SyncPolicy::Process, |spool| spool.sync)),
@@ -179,11 +183,14 @@ impl Courier {
     }
 
     /// What librdkafka says of properties, without a connection to anyone.
-    pub(crate) fn check(mut properties: BTreeMap<String, String>) -> Result<(), ConfigurationError> {
+    pub(crate) fn check(
+        mut properties: BTreeMap<String, String>,
+        secrets: &Secrets,
+    ) -> Result<(), ConfigurationError> {
         for servers in ["bootstrap.servers", "metadata.broker.list"] {
             properties.remove(servers);
         }
-        start(&properties, &Arc::default()).map(drop)
+        start(&properties, secrets, &Arc::default()).map(drop)
     }
 
     /// Goes on with another configuration. What is under way is sent again with it. The spool stays as it is.
@@ -191,8 +198,10 @@ impl Courier {
         let properties = &configuration.properties;
         let mut producers = lock(&self.shared.producers);
         if producers.properties != *properties {
-            producers.successor = Some(start(properties, &self.shared.settled)?);
+            let secrets = &configuration.secrets;
+            producers.successor = Some(start(properties, secrets, &self.shared.settled)?);
             producers.properties = properties.clone();
+            producers.secrets = secrets.clone();
             let limit = record_limit(properties);
             self.shared.record_limit.store(limit, Ordering::Relaxed);
         }
@@ -231,6 +240,13 @@ impl Courier {
             }
         }
         shared.books.answer.record(began.elapsed());
+    }
+
+    /// Takes a line of osqueryd's own log.
+    pub(crate) fn accept_status(&self, topic: &str, line: &[u8]) {
+        self.shared.books.lines.add(1);
+        let key = json::member(line, "h").and_then(json::text);
+        self.shared.take_routed(topic, key.as_deref(), line);
     }
 
     /// What became of the lines.
@@ -400,11 +416,15 @@ impl Shared {
             }
             return None;
         };
+        self.take_routed(&route.topic, route.key.as_deref(), line)
+    }
+
+    fn take_routed(&self, topic: &str, key: Option<&[u8]>, line: &[u8]) -> Option<u64> {
         let now = self.now();
         let record = Record {
             unix_ms: now.unix_ms,
-            topic: &route.topic,
-            key: route.key.as_deref(),
+            topic,
+            key,
             value: line,
         };
         self.callers.fetch_add(1, Ordering::Relaxed);
@@ -544,7 +564,7 @@ impl Shared {
             .entry("enable.idempotence".to_owned())
             .or_insert_with(|| "false".to_owned());
         tracing::error!(reason, "librdkafka gave up; starting it anew");
-        match start(&properties, &self.settled) {
+        match start(&properties, &producers.secrets, &self.settled) {
             Ok(fresh) => producers.successor = Some(fresh),
             Err(error) => tracing::error!("cannot start librdkafka anew: {error}"),
         }

@@ -65,6 +65,29 @@ fn its_statistics_are_a_table() {
 }
 
 #[test]
+fn it_takes_the_originals_name_when_osqueryd_waits_for_it() {
+    let world = World::configured();
+    let osqueryd = world.osqueryd();
+    osqueryd.set_option("extensions_require", "other, confluent_cloud");
+    let process = world.start();
+    let registered = osqueryd.wait_for_extension("confluent_cloud", PATIENCE);
+    assert!(registered.is_some(), "{}", process.log());
+}
+
+#[test]
+fn it_takes_the_name_that_the_configuration_says() {
+    let world = World::configured();
+    let mut configuration = world.configuration();
+    configuration["extension_name"] = "confluent_cloud".into();
+    world.configure(&configuration);
+    let osqueryd = world.osqueryd();
+    osqueryd.set_option("extensions_require", "confluent");
+    let process = world.start();
+    let registered = osqueryd.wait_for_extension("confluent_cloud", PATIENCE);
+    assert!(registered.is_some(), "{}", process.log());
+}
+
+#[test]
 fn it_waits_for_an_osqueryd_that_is_late() {
     let world = World::configured();
     let process = world.start();

@@ -96,6 +96,7 @@ impl World {
             .args(["--timeout", "3", "--interval", "1"])
             .env_remove("OSQUERY_CONFIG")
             .env_remove("OSQURY_CONFIG")
+            .env_remove("OSQUER_CONFIG")
             .env("OSQDEMO_SPOOL_DIR", self.spool())
             .env(variable, configuration)
             .current_dir(self.folder.path())

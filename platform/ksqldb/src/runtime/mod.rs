@@ -213,7 +213,7 @@ impl Runtime {
         let id = format!("transient_{alias}_{}", random_number());
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
-        let reader = Reader::open(&self.cluster, consumer, &points)?;
+        let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
         let stop = self.stop.child_token();
@@ -283,7 +283,7 @@ impl Runtime {
             .collect();
         let group = self.config.transient_group(&format!("print_{}", random_number()));
         let consumer = Reader::consumer(&self.cluster, &group)?;
-        let reader = Reader::open(&self.cluster, consumer, &points)?;
+        let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, lines) = mpsc::channel(push::WAITING_EVENTS);
         let printing = push::run_print(print, reader, sender.clone());
         let stop = self.stop.child_token();
