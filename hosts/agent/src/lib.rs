@@ -10,8 +10,10 @@ mod config_source;
 mod cpu_time;
 mod decorations;
 mod differential;
+mod digests;
 mod exit_code;
 mod extensions;
+mod file_events;
 mod flags;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -117,6 +119,7 @@ fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
     let machine = Arc::new(Machine {
         proc,
         root: std::path::PathBuf::new(),
+        file_events: file_events::FileEvents::default(),
         agent,
         status: status.clone(),
     });
