@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::agent_status::FlagStatus;
+
 /// How a flag's value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -48,6 +50,23 @@ macro_rules! flags {
             pub(crate) fn options(&self) -> Vec<(&'static str, String, String, &'static str)> {
                 let defaults = Self::default();
                 vec![$((stringify!($name), self.$name.to_string(), defaults.$name.to_string(), flags!(@word $kind)),)*]
+            }
+        }
+
+        impl Flags {
+            /// The same with what each flag is for, as `osquery_flags` shows it.
+            pub(crate) fn status(&self) -> Vec<FlagStatus> {
+                let help = DEFINITIONS.iter().map(|&(_, _, help)| help);
+                let options = self.options().into_iter().zip(help);
+                options
+                    .map(|((name, value, default_value, kind), description)| FlagStatus {
+                        name,
+                        kind,
+                        description,
+                        default_value,
+                        value,
+                    })
+                    .collect()
             }
         }
 

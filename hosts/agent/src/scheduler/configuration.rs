@@ -132,9 +132,12 @@ impl Scheduler {
             "The configuration has {} queries for this host",
             queries.len()
         ));
+        let (packs, flags) = (self.schedule.pack_status(), self.flags().status());
         self.machine.agent.update(|agent| {
             agent.config_hash = config.hash;
             agent.schedule = queries;
+            agent.packs = packs;
+            agent.flags = flags;
         });
     }
 }

@@ -254,6 +254,7 @@ impl Scheduler {
         if let Some((at, active)) = pack.discovered
             && (0..refresh).contains(&(now - at))
         {
+            pack.status.discovery_cache_hits += 1;
             return active;
         }
         let database = lock(&self.database);
@@ -269,6 +270,10 @@ impl Scheduler {
             }
         });
         pack.discovered = Some((now, active));
+        pack.status.discovery_executions += 1;
+        pack.status.is_active = active;
+        let packs = self.schedule.pack_status();
+        self.machine.agent.update(|agent| agent.packs = packs);
         active
     }
 
