@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Detail, SCHEMA_VERSION, Warning};
 use crate::host_config::Finding;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
@@ -22,14 +22,16 @@ pub async fn run(context: Context) -> Result<()> {
     let project = Project::open(&context)?;
     let observed = project.engine.observe().await?;
     if let SupervisorState::Lost { pid } = observed.supervisor {
-        let text = format!(
-            "the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
-        );
-        context.reporter.emit(Event::Warning { text });
+        context.reporter.emit(Warning::SupervisorLost {
+            project: context.settings.project.clone(),
+            process: pid,
+            cleaned_up: false,
+        });
     }
-    for finding in findings(&project) {
-        let text = format!("the hosts' configuration: {finding}");
-        context.reporter.emit(Event::Detail { text });
+    for Finding { place, message } in findings(&project).iter().cloned() {
+        context
+            .reporter
+            .emit(Detail::HostConfigFinding { place, message });
     }
     let document = document(&project, &observed);
     context.reporter.data(&document, || {
