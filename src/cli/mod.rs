@@ -22,7 +22,8 @@ pub use run::{
 };
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use serve::{
-    Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs,
+    Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
+    SuperviseArgs,
 };
 pub use typed::{Source, Typed};
 

@@ -11,6 +11,8 @@ pub enum ServeCommand {
     Broker(ServeBrokerArgs),
     /// The ksqlDB server.
     Ksqldb(ServeKsqldbArgs),
+    /// The web console.
+    Console(ServeConsoleArgs),
 }
 
 /// When records are brought to the disk itself.
@@ -71,6 +73,32 @@ pub struct ServeKsqldbArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub bootstrap_servers: String,
     /// A name under which clients reach it, besides loopback's and `ksqldb-server`.
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// An origin whose web pages may use it.
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo serve console`.
+#[derive(Debug, Args)]
+pub struct ServeConsoleArgs {
+    /// The address of the page.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9021")]
+    pub listen: std::net::SocketAddr,
+    /// The broker.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub bootstrap_servers: String,
+    /// The ksqlDB server, where there is one.
+    #[arg(long, value_name = "URL")]
+    pub ksqldb: Option<String>,
+    /// The Schema Registry, where there is one.
+    #[arg(long, value_name = "URL")]
+    pub schema_registry: Option<String>,
+    /// A name under which browsers reach it, besides loopback's and `console`.
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
     /// An origin whose web pages may use it.

@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Flush, ServeBrokerArgs, ServeCommand};
+use crate::cli::{Flush, ServeBrokerArgs, ServeCommand, ServeConsoleArgs};
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -22,6 +22,8 @@ enum ServeError {
     Broker { source: osqdemo_broker::Error },
     #[error("the ksqlDB server cannot run: {source}")]
     Ksqldb { source: osqdemo_ksqldb::Error },
+    #[error("the console cannot run: {source}")]
+    Console { source: osqdemo_console::Error },
     #[error("`{text}` is not of the form `HOST:PORT`")]
     Advertise { text: String },
 }
@@ -29,7 +31,7 @@ enum ServeError {
 impl Diagnose for ServeError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Broker { .. } | Self::Ksqldb { .. } => ExitCode::Start,
+            Self::Broker { .. } | Self::Ksqldb { .. } | Self::Console { .. } => ExitCode::Start,
             Self::Advertise { .. } => ExitCode::Usage,
         }
     }
@@ -77,6 +79,15 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             })
             .await
         }
+        ServeCommand::Console(arguments) => {
+            let lifeline = lifeline_of(arguments.until_stdin_closes);
+            let config = console_config(arguments);
+            until_asked(&context, lifeline, |shutdown| async {
+                let served = osqdemo_console::serve(config, shutdown).await;
+                Ok(served.map_err(|source| ServeError::Console { source })?)
+            })
+            .await
+        }
     }
 }
 
@@ -106,6 +117,15 @@ fn broker_config(arguments: ServeBrokerArgs) -> std::result::Result<osqdemo_brok
         });
     }
     Ok(config)
+}
+
+fn console_config(arguments: ServeConsoleArgs) -> osqdemo_console::Config {
+    let mut config = osqdemo_console::Config::new(arguments.listen, arguments.bootstrap_servers);
+    config.ksqldb_url = arguments.ksqldb;
+    config.registry_url = arguments.schema_registry;
+    config.allowed_hosts = arguments.allow_host;
+    config.allowed_origins = arguments.allow_origin;
+    config
 }
 
 fn host_port(text: &str) -> std::result::Result<HostPort, ServeError> {

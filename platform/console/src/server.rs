@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use osqdemo_callers::Callers;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,8 @@ use crate::live::{self, Pages};
 use crate::page;
 use crate::registry::Registry;
 
+/// What the console is called where containers call each other.
+const SERVICE_NAME: &str = "console";
 /// The largest body of a request: a statement, or a record to produce.
 const BODY_LIMIT: usize = 2 * 1024 * 1024;
 
@@ -136,8 +139,14 @@ pub async fn bind(config: Config) -> Result<Server, Error> {
         }
         None => None,
     };
-    let guard = Guard::new(config.allowed_hosts, config.allowed_origins)
-        .map_err(|error| client("the system's random numbers", error.to_string()))?;
+    let callers = Callers::new(
+        SERVICE_NAME,
+        address,
+        &config.allowed_hosts,
+        &config.allowed_origins,
+    );
+    let guard =
+        Guard::new(callers).map_err(|error| client("the system's random numbers", error.to_string()))?;
     let shared = Arc::new(Shared {
         guard,
         cluster,

@@ -165,6 +165,14 @@ async fn strangers_are_refused_and_the_page_is_closed_to_what_is_foreign() {
         .post(world.url("/api/ksql"))
         .json(&json!({"ksql": "SHOW STREAMS;"}));
     assert_eq!(request.send().await.unwrap().status(), 403);
+    let guessed = world
+        .http
+        .post(world.url("/api/topics"))
+        .header("x-osqdemo-token", "guess");
+    assert_eq!(
+        guessed.json(&json!({"name": "t"})).send().await.unwrap().status(),
+        403
+    );
 
     let page = world.get("/").await;
     let policy = page.headers()["content-security-policy"]

@@ -3,7 +3,6 @@
 //! Knows HTTP and JSON; what a statement does is [`crate::execution`]'s.
 
 mod accept;
-mod guard;
 mod info;
 mod ksql;
 mod query;
@@ -21,9 +20,9 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 
-pub(crate) use guard::Guard;
-
 use crate::execution::{ErrorCode, Failure};
+use osqdemo_callers::Callers;
+
 use crate::server::Shared;
 
 /// The largest body of a request, in bytes: more than any statement that fits into the command topic.
@@ -32,9 +31,9 @@ const BODY_LIMIT: usize = 2 * 1024 * 1024;
 type App = Arc<Shared>;
 
 /// Every route of the API.
-pub(crate) fn router(shared: App, guard: Guard) -> Router {
+pub(crate) fn router(shared: App, callers: Callers) -> Router {
     let deadline = shared.config().request_deadline;
-    let cors = guard.cors();
+    let cors = callers.cors();
     let ready = Router::new()
         .route("/ksql", post(ksql::execute))
         .route("/query", post(query::query))
@@ -61,13 +60,13 @@ pub(crate) fn router(shared: App, guard: Guard) -> Router {
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(deadline, take_in))
         .layer(cors)
-        .layer(middleware::from_fn_with_state(Arc::new(guard), admit))
+        .layer(middleware::from_fn_with_state(Arc::new(callers), admit))
         .with_state(shared)
 }
 
 /// Answers 403 to whoever may not use the API.
-async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    match guard.check(request.uri(), request.headers()) {
+async fn admit(State(callers): State<Arc<Callers>>, request: Request, next: Next) -> Response {
+    match callers.check(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => response::failure(&Failure::generic(ErrorCode::Forbidden, refusal.to_string())),
     }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use osqdemo_callers::Callers;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,9 +16,11 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::Config;
 use crate::execution::{ErrorCode, Executor, Failure};
 use crate::kafka::{Cluster, ClusterError, RecordProducer};
-use crate::rest::{self, Guard};
+use crate::rest;
 use startup::Started;
 
+/// What the server is called where containers call each other.
+const SERVICE_NAME: &str = "ksqldb-server";
 /// The version of ksqlDB whose behaviour this is, as clients check it.
 pub(crate) const VERSION: &str = "7.9.8";
 
@@ -169,10 +172,16 @@ impl Server {
 
         // Push queries hold their connections open, so connections are asked to end only after the queries.
         let close_connections = CancellationToken::new();
-        let guard = Guard::new(&self.config, self.address);
+        let config = &self.config;
+        let callers = Callers::new(
+            SERVICE_NAME,
+            self.address,
+            &config.allowed_hosts,
+            &config.allowed_origins,
+        );
         let serving = connections::serve(
             self.listener,
-            rest::router(Arc::clone(&shared), guard),
+            rest::router(Arc::clone(&shared), callers),
             self.config.request_deadline,
             close_connections.clone(),
         );

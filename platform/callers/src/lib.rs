@@ -1,4 +1,5 @@
-//! Who may use the API: clients that call the server by a name of its own, and no page of a foreign origin.
+//! Who may use an HTTP service of the platform: clients that call it by a name of its own, and no page of a foreign
+//! origin. One rule for all services.
 //!
 //! A browser sends a page's requests wherever the page asks, and says where the page came from in `Origin` and
 //! `Sec-Fetch-Site`. A page whose own name suddenly resolves to this machine (DNS rebinding) shows in `Host`.
@@ -11,20 +12,24 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::config::Config;
-
-/// What the server is called where containers call each other.
-const SERVICE_NAME: &str = "ksqldb-server";
-
 /// Why a request is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub enum Refusal {
+    /// It was called by a name that is not its own.
     #[error("the host `{host}` is not one of this server's names; hint: `--allow-host {host}` adds it")]
-    Host { host: String },
+    Host {
+        /// The name.
+        host: String,
+    },
+    /// The page is of a foreign origin.
     #[error(
         "pages of the origin `{origin}` may not use this server; hint: `--allow-origin {origin}` lets them"
     )]
-    Origin { origin: String },
+    Origin {
+        /// The origin.
+        origin: String,
+    },
+    /// The page is of another site, and of no origin that was let in.
     #[error(
         "pages of other sites may not use this server; hint: `--allow-origin ORIGIN` lets those of one in"
     )]
@@ -33,20 +38,25 @@ pub(super) enum Refusal {
 
 /// The names and origins that are let in.
 #[derive(Debug, Clone)]
-pub(crate) struct Guard {
+pub struct Callers {
     hosts: Vec<String>,
     origins: Vec<String>,
     /// Where it listens, unless that is everywhere.
     own_address: Option<IpAddr>,
 }
 
-impl Guard {
-    pub(crate) fn new(config: &Config, address: SocketAddr) -> Self {
-        let allowed = config.allowed_hosts.iter().map(|host| host_name(host));
+impl Callers {
+    /// The rule of a service that is called `service_name` where containers call each other, and listens on `address`.
+    pub fn new(
+        service_name: &str,
+        address: SocketAddr,
+        allowed_hosts: &[String],
+        allowed_origins: &[String],
+    ) -> Self {
+        let allowed = allowed_hosts.iter().map(|host| host_name(host));
         Self {
-            hosts: allowed.chain([SERVICE_NAME.to_owned()]).collect(),
-            origins: config
-                .allowed_origins
+            hosts: allowed.chain([service_name.to_owned()]).collect(),
+            origins: allowed_origins
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
@@ -55,7 +65,10 @@ impl Guard {
     }
 
     /// Whether a request may be answered.
-    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not, and names the switch.
+    pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         // HTTP/2 says it in the address. Who says it nowhere is no browser.
         let named = uri.authority().map(Authority::as_str);
         let headed = headers.get_all(HOST).iter().map(text);
@@ -86,7 +99,7 @@ impl Guard {
     }
 
     /// Tells browsers that pages of the allowed origins may see the answers.
-    pub(super) fn cors(&self) -> CorsLayer {
+    pub fn cors(&self) -> CorsLayer {
         let origins = self.origins.iter();
         let origins: Vec<HeaderValue> = origins
             .filter_map(|origin| HeaderValue::from_str(origin).ok())
@@ -133,11 +146,10 @@ mod tests {
 
     use super::*;
 
-    fn guard() -> Guard {
-        let mut config = Config::new(([127, 0, 0, 1], 0).into(), "localhost:9092");
-        config.allowed_hosts = vec!["Ksql.Example.".to_owned()];
-        config.allowed_origins = vec!["https://Desk.example/".to_owned()];
-        Guard::new(&config, ([192, 168, 7, 7], 8088).into())
+    fn callers() -> Callers {
+        let hosts = ["Ksql.Example.".to_owned()];
+        let origins = ["https://Desk.example/".to_owned()];
+        Callers::new("ksqldb-server", ([192, 168, 7, 7], 8088).into(), &hosts, &origins)
     }
 
     fn check(headers: &[(&'static str, &str)]) -> Result<(), Refusal> {
@@ -145,7 +157,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        guard().check(&Uri::from_static("/ksql"), &map)
+        callers().check(&Uri::from_static("/ksql"), &map)
     }
 
     #[test]
@@ -188,7 +200,7 @@ mod tests {
             "the host `evil.example` is not one of this server's names; hint: `--allow-host evil.example` adds it"
         );
         let named = Uri::from_static("http://evil.example/ksql");
-        assert!(guard().check(&named, &HeaderMap::new()).is_err());
+        assert!(callers().check(&named, &HeaderMap::new()).is_err());
     }
 
     #[test]
