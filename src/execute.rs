@@ -19,7 +19,7 @@ use crate::plan::{Action, Cause, Plan, ServiceSpec};
 use crate::report::felt::telling_when_felt;
 use crate::report::{Reporter, duration};
 use crate::shutdown::Shutdown;
-use crate::stack::{ImageRef, Probe, ServiceName};
+use crate::stack::{ImageRef, ServiceName};
 
 /// How long waiting for a service that is there already may take without being told.
 const UNFELT: Duration = Duration::from_millis(500);
@@ -54,7 +54,6 @@ struct Inner {
     reporter: Reporter,
     shutdown: Shutdown,
     desired: Vec<ServiceSpec>,
-    hostnames: BTreeMap<ServiceName, String>,
     deadline: Mutex<Instant>,
     limit: Duration,
     /// Cancelled when something failed: what has not begun does not begin.
@@ -85,7 +84,8 @@ pub struct GroundMade;
 
 /// How waiting for a service ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waited {
+pub enum Waited {
+    /// It is healthy.
     Healthy,
     /// Something else failed, or the user wants to end.
     Cancelled,
@@ -103,8 +103,6 @@ pub struct ExecutionSettings {
     pub shutdown: Shutdown,
     /// The services as they should be.
     pub desired: Vec<ServiceSpec>,
-    /// The names of the hosts.
-    pub hostnames: BTreeMap<ServiceName, String>,
     /// How long everything together may take.
     pub limit: Duration,
 }
@@ -121,7 +119,6 @@ impl Execution {
                 reporter: settings.reporter,
                 shutdown: settings.shutdown,
                 desired: settings.desired,
-                hostnames: settings.hostnames,
                 deadline: Mutex::new(Instant::now() + settings.limit),
                 limit: settings.limit,
                 failed: CancellationToken::new(),
@@ -144,22 +141,20 @@ impl Execution {
         self.inner.deadline()
     }
 
-    /// Returns once the service is healthy, or never.
-    pub async fn healthy(&self, service: &ServiceName) {
-        match self.inner.healthy.get(service) {
-            Some(healthy) => healthy.cancelled().await,
-            None => std::future::pending().await,
+    /// Returns once the service is healthy, or it is clear that it will not be.
+    pub async fn healthy(&self, service: &ServiceName) -> Waited {
+        let Some(healthy) = self.inner.healthy.get(service) else {
+            return Waited::Cancelled;
+        };
+        tokio::select! {
+            () = healthy.cancelled() => Waited::Healthy,
+            () = self.inner.given_up() => Waited::Cancelled,
         }
     }
 
     /// Stops what is still being waited for; nothing more is begun.
     pub fn give_up(&self) {
         self.inner.failed.cancel();
-    }
-
-    /// Returns when something failed or the user wants to end.
-    pub async fn given_up(&self) {
-        self.inner.given_up().await;
     }
 
     /// Makes one image ahead of a plan, to see whether it can be made. A failure that is expected is not shown as
@@ -421,7 +416,7 @@ impl Inner {
             deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
         };
-        let target = self.target(spec, started_at);
+        let target = Target::of(spec, started_at);
         let waited = tokio::select! {
             waited = wait.until_healthy(&target) => waited.map(|()| Waited::Healthy),
             () = self.given_up() => Ok(Waited::Cancelled),
@@ -457,26 +452,6 @@ impl Inner {
             }
         }
         failure
-    }
-
-    fn target(&self, spec: &ServiceSpec, started_at: i64) -> Target {
-        let asked = match spec.probe {
-            // A host is asked about at the broker it depends on.
-            Probe::Host => self.desired.iter().find(|other| other.probe == Probe::Kafka),
-            _ => Some(spec),
-        };
-        let port = asked.and_then(|spec| spec.port).unwrap_or_default();
-        Target {
-            service: spec.name.clone(),
-            probe: spec.probe,
-            address: format!("127.0.0.1:{port}"),
-            hostname: self
-                .hostnames
-                .get(&spec.name)
-                .cloned()
-                .unwrap_or_else(|| spec.name.to_string()),
-            started_at,
-        }
     }
 
     fn deadline(&self) -> Instant {

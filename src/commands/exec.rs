@@ -63,9 +63,7 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
             service: service.name.clone(),
             hosts: project
                 .stack
-                .services
-                .iter()
-                .filter(|service| service.role == Role::Host)
+                .with_role(Role::Host)
                 .map(|service| service.name.to_string())
                 .collect(),
         }

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::events::{Event, SCHEMA_VERSION};
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
-use crate::stack::{Probe, Service};
+use crate::stack::Service;
 
 /// Runs the verb.
 ///
@@ -144,8 +144,6 @@ fn uptime(seen: &ObservedService) -> Duration {
 
 fn address(service: &Service, seen: &ObservedService) -> Option<String> {
     let port = seen.port?;
-    Some(match service.probe {
-        Probe::Ksqldb | Probe::SchemaRegistry | Probe::ControlCenter => format!("http://127.0.0.1:{port}"),
-        Probe::Kafka | Probe::Zookeeper | Probe::Host => format!("127.0.0.1:{port}"),
-    })
+    let scheme = if service.role.speaks_http() { "http://" } else { "" };
+    Some(format!("{scheme}127.0.0.1:{port}"))
 }

@@ -44,7 +44,6 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
         reporter: context.reporter.clone(),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired,
-        hostnames: wanted.hostnames,
         limit: LIMIT,
     });
     execution.run(&plan, &[]).await

@@ -13,30 +13,28 @@ use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{
     EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, ports_asked_for, usual_limit,
 };
-use crate::commands::{Context, endpoints_of};
+use crate::commands::scenario::usual_host;
+use crate::commands::{Context, endpoints};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::Support;
 use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, SCHEMA_VERSION};
-use crate::execute::{Begun, Execution, ExecutionSettings};
+use crate::execute::{Begun, Execution, ExecutionSettings, Waited};
 use crate::exit_code::ExitCode;
 use crate::host_config;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
-use crate::plan::{Plan, ServiceSpec};
+use crate::plan::Plan;
 use crate::ports::{Blocked, Insists, PortTaken};
 use crate::report::duration;
 use crate::settings::{Format, parse_duration};
-use crate::stack::{ServiceName, Stack};
+use crate::stack::{Role, Service, ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock};
 
 /// How long taking back what was started may take.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
-
-/// The service that the statements are submitted to.
-const STATEMENT_SERVICE: &str = "ksqldb-server";
 
 /// How often `up` begins, when ports are taken by others after it has chosen them.
 const ATTEMPTS: u32 = 3;
@@ -124,10 +122,10 @@ async fn attempt(
 
     let execution = execution(context, &wanted, limit);
     let began = Instant::now();
-    let result = execute(context, &execution, &plan, &wanted.desired, wanted.kind, limit).await;
+    let result = execute(context, project, &execution, &plan, &wanted, limit).await;
     match result {
         Ok(created) => {
-            tell_result(context, &wanted, &plan, created, began.elapsed()).await?;
+            tell_result(context, project, &wanted, &plan, created, began.elapsed()).await?;
             Ok(Attempt::Up)
         }
         Err(failure) => {
@@ -190,7 +188,6 @@ fn execution(context: &Context, wanted: &Wanted, limit: Duration) -> Execution {
         reporter: context.reporter.clone(),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired.clone(),
-        hostnames: wanted.hostnames.clone(),
         limit,
     })
 }
@@ -291,26 +288,31 @@ async fn dry_run(context: &Context, project: &Project, request: &Request) -> Res
 /// something new.
 async fn execute(
     context: &Context,
+    project: &Project,
     execution: &Execution,
     plan: &Plan,
-    desired: &[ServiceSpec],
-    engine: EngineKind,
+    wanted: &Wanted,
     limit: Duration,
 ) -> Result<usize> {
     let is_started = |name: &ServiceName| plan.started().any(|started| started == name);
-    let unchanged: Vec<ServiceName> = desired
+    let unchanged: Vec<ServiceName> = wanted
+        .desired
         .iter()
         .map(|spec| spec.name.clone())
         .filter(|name| !is_started(name))
         .collect();
-    let statement_service = ServiceName::new(STATEMENT_SERVICE);
     let statements = async {
-        if engine == EngineKind::Fake {
+        let Some(ksqldb) = project.stack.first(Role::Ksqldb) else {
             return Ok(0);
-        }
-        tokio::select! {
-            () = execution.healthy(&statement_service) => {}
-            () = execution.given_up() => return Ok(0),
+        };
+        match execution.healthy(&ksqldb.name).await {
+            Waited::Healthy if wanted.kind == EngineKind::Fake => return Ok(0),
+            Waited::Healthy => {}
+            Waited::Cancelled if context.shutdown.token().is_cancelled() => {
+                return Err(context.shutdown.interrupted().into());
+            }
+            // Why is told by the service that failed.
+            Waited::Cancelled => return Ok(0),
         }
         let submitted = submit(context, execution, limit).await;
         if submitted.is_err() {
@@ -323,8 +325,7 @@ async fn execute(
 }
 
 async fn submit(context: &Context, execution: &Execution, limit: Duration) -> Result<usize> {
-    let endpoints = context.endpoints().await?;
-    let client = Client::new(&endpoints.ksqldb_url)?;
+    let client = Client::new(&context.ksqldb_url().await?)?;
     let files = ddl::pipeline();
     let submission = ddl::submit(&client, &files, &context.reporter, context.shutdown.token());
     match timeout_at(execution.deadline(), submission).await {
@@ -399,10 +400,13 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
     }
     if let Some(own) = &wanted.remembered.host_config {
         let mut text = format!("the hosts have the configuration `{}`", own.path.display());
-        if own
-            .servers()
-            .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS)
-        {
+        let given = wanted
+            .desired
+            .iter()
+            .find_map(|spec| spec.bootstrap_servers.as_deref());
+        let is_replaced =
+            |servers| ![given, Some(host_config::BROKER_IN_CONTAINERS)].contains(&Some(servers));
+        if own.servers().is_some_and(is_replaced) {
             text.push_str(", with the address of this project's broker as `bootstrap.servers`");
         }
         tell(context, &text);
@@ -411,6 +415,7 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
 
 async fn tell_result(
     context: &Context,
+    project: &Project,
     wanted: &Wanted,
     plan: &Plan,
     created: usize,
@@ -425,29 +430,43 @@ async fn tell_result(
             format!("up: {count} services are healthy ({})", duration(elapsed))
         },
     );
-    let endpoints = endpoints_of(&wanted.engine.observe().await?, &context.settings.project)?;
-    let hosts: Vec<&String> = wanted.hostnames.values().collect();
+    if project.stack.first(Role::Ksqldb).is_none() {
+        tell(
+            context,
+            "no statements were submitted: the stack has no ksqlDB server",
+        );
+    }
+    let observed = wanted.engine.observe().await?;
+    let hosts: Vec<String> = project
+        .stack
+        .with_role(Role::Host)
+        .map(Service::machine_name)
+        .collect();
     let document = json!({
         "schema_version": SCHEMA_VERSION,
         "project": context.settings.project,
         "changed": !plan.is_empty() || created > 0,
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        "endpoints": endpoints,
+        "endpoints": endpoints::as_json(project, &observed),
         "hosts": hosts,
     });
     context.reporter.data(&document, || {
-        format!(
-            "Kafka   {}\nksqlDB  {}\nhosts   {}\n",
-            endpoints.bootstrap_servers,
-            endpoints.ksqldb_url,
-            wanted.hostnames.values().cloned().collect::<Vec<_>>().join(", ")
-        )
+        let lines = [
+            ("Kafka", endpoints::bootstrap_servers(project, &observed).ok()),
+            ("ksqlDB", endpoints::ksqldb_url(project, &observed).ok()),
+            ("hosts", Some(hosts.join(", ")).filter(|_| !hosts.is_empty())),
+        ];
+        let lines = lines
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name:<8}{}\n", value?)));
+        lines.collect()
     })?;
-    if context.reporter.format() == Format::Text {
-        tell(
-            context,
-            "next: `osqdemo scenario bigfile`, or `osqdemo exec host2`",
-        );
+    if let (Format::Text, Some(host)) = (context.reporter.format(), usual_host(&project.stack)) {
+        let scenario = match project.stack.first(Role::Ksqldb) {
+            Some(_) => "`osqdemo scenario bigfile`, or ",
+            None => "",
+        };
+        tell(context, &format!("next: {scenario}`osqdemo exec {}`", host.name));
     }
     Ok(())
 }

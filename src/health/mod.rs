@@ -1,5 +1,6 @@
 //! Whether a service is healthy, asked in its own protocol: one file a probe, and [`wait`] that bounds them.
 
+mod connect;
 mod control_center;
 mod host;
 mod http;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::fake::{Behaviour, FakeEngine};
+use crate::plan::ServiceSpec;
 use crate::stack::{Probe, ServiceName};
 
 pub use log_excerpt::excerpt;
@@ -35,6 +37,19 @@ pub struct Target {
     pub hostname: String,
     /// When it was started, in milliseconds since 1970.
     pub started_at: i64,
+}
+
+impl Target {
+    /// What a probe has to know about this service, which was started at that time.
+    pub fn of(spec: &ServiceSpec, started_at: i64) -> Self {
+        Self {
+            service: spec.name.clone(),
+            probe: spec.probe,
+            address: format!("127.0.0.1:{}", spec.probe_port),
+            hostname: spec.hostname.clone(),
+            started_at,
+        }
+    }
 }
 
 /// The last that a probe heard. A cheap clone.
@@ -84,6 +99,7 @@ impl Prober for ProtocolProber {
                 Probe::Zookeeper => zookeeper::until_healthy(address, last).await?,
                 Probe::SchemaRegistry => schema_registry::until_healthy(address, last).await,
                 Probe::ControlCenter => control_center::until_healthy(address, last).await,
+                Probe::Connect => connect::until_healthy(address, last).await,
                 Probe::Host => host::until_healthy(target, last).await,
             }
             Ok(())

@@ -13,7 +13,7 @@ pub use observed::{
     Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
     ServiceState, SupervisorState,
 };
-pub use resolve::{Choices, ContainerSpec, ResolveError, ServiceSpec, resolve};
+pub use resolve::{Choices, ContainerSpec, Reach, ResolveError, ServiceSpec, resolve};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -21,6 +21,9 @@ pub enum ScenarioError {
         /// The hosts there are.
         known: Vec<String>,
     },
+    /// Nobody can write the file.
+    #[error("the stack has no host that could write the file")]
+    NoHost,
     /// An empty file proves nothing.
     #[error("the size of the file must be at least 1 byte")]
     ZeroSize,
@@ -136,6 +139,7 @@ impl Diagnose for ScenarioError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::UnknownHost { .. }
+            | Self::NoHost
             | Self::ZeroSize
             | Self::ReportForm { .. }
             | Self::ReportNotWritable { .. } => ExitCode::Usage,

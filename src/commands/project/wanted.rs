@@ -17,9 +17,9 @@ use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
 use crate::host_config::{self, HostConfig};
-use crate::plan::{Choices, ResolveError, ServiceSpec, resolve};
+use crate::plan::{Choices, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::{self, Ports};
-use crate::stack::{ImageRef, Role, ServiceName};
+use crate::stack::{ImageRef, Role};
 use crate::state::Remembered;
 
 /// What is wanted of a project, and the means to get it.
@@ -32,8 +32,6 @@ pub struct Wanted {
     pub prober: Arc<dyn Prober>,
     /// The services as they should be, dependencies first.
     pub desired: Vec<ServiceSpec>,
-    /// The names of the hosts.
-    pub hostnames: BTreeMap<ServiceName, String>,
     /// The ports of the services.
     pub ports: Ports,
     /// What is to be remembered.
@@ -165,7 +163,6 @@ impl Project {
             engine: engine(EngineKind::Fake, &self.folder),
             prober: Arc::new(FakeProber),
             desired: self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?,
-            hostnames: self.hostnames(),
             ports,
             remembered,
             isolation: None,
@@ -179,21 +176,13 @@ impl Project {
         let programs = Programs::find(&choice)?;
         let isolation = Isolation::detect().await?;
         let identity = |role| match role {
-            Role::Service => programs.identity_of_service(),
             Role::Host => programs.identity_of_host(&isolation),
+            _ => programs.identity_of_service(),
         };
         let desired = self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?;
-        let broker = ports
-            .all()
-            .get(&ServiceName::new("broker"))
-            .copied()
-            .unwrap_or_default();
-        let hostnames = self.hostnames();
         let setup = Setup {
             programs,
             isolation: isolation.clone(),
-            hostnames: hostnames.clone(),
-            bootstrap_servers: format!("127.0.0.1:{broker}"),
             host_config: remembered.host_config.clone(),
         };
         Ok(Wanted {
@@ -201,7 +190,6 @@ impl Project {
             engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
             prober: Arc::new(ProtocolProber),
             desired,
-            hostnames,
             ports,
             remembered,
             isolation: Some(isolation),
@@ -256,7 +244,6 @@ impl Project {
             )),
             prober: Arc::new(ProtocolProber),
             desired,
-            hostnames: self.hostnames(),
             ports,
             remembered,
             isolation: None,
@@ -297,22 +284,12 @@ impl Project {
                 variables,
                 image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
                 host_config: remembered.host_config.as_ref().map(HostConfig::hash),
+                reach: match sources {
+                    Some(_) => Reach::Network,
+                    None => Reach::Loopback,
+                },
             },
         )
-    }
-
-    fn hostnames(&self) -> BTreeMap<ServiceName, String> {
-        let hosts = self.stack.services.iter();
-        hosts
-            .filter(|service| service.role == Role::Host)
-            .map(|service| {
-                let hostname = service
-                    .hostname
-                    .clone()
-                    .unwrap_or_else(|| service.name.to_string());
-                (service.name.clone(), hostname)
-            })
-            .collect()
     }
 }
 

@@ -200,9 +200,8 @@ impl Engine for DockerEngine {
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
             let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
-            let text = own
-                .filter(|_| spec.host_config.is_some())
-                .map(|own| host_config::text_for(Some(own), host_config::BROKER_IN_CONTAINERS));
+            let broker = spec.bootstrap_servers.as_deref();
+            let text = broker.map(|broker| host_config::text_for(own, broker));
             let starting = containers::start(self.connection().await?, &self.folder, spec, text.as_deref());
             Box::pin(starting).await
         })

@@ -80,10 +80,6 @@ pub struct Setup {
     pub programs: Programs,
     /// How the hosts are kept apart.
     pub isolation: Isolation,
-    /// The names of the hosts.
-    pub hostnames: BTreeMap<ServiceName, String>,
-    /// The broker's address.
-    pub bootstrap_servers: String,
     /// The configuration of the user's that the hosts get.
     pub host_config: Option<HostConfig>,
 }
@@ -282,20 +278,16 @@ impl NativeEngine {
         let mut argv: Vec<String> = Vec::new();
         let mut marked_host = None;
         let folder = match spec.role {
-            Role::Service => self.folder.root().join("data").join(spec.name.as_str()),
             Role::Host => {
                 let host = host_folder::prepare(&HostSettings {
                     folder: &self.folder,
                     host: &spec.name,
-                    hostname: setup
-                        .hostnames
-                        .get(&spec.name)
-                        .map_or(spec.name.as_str(), String::as_str),
+                    hostname: &spec.hostname,
                     programs: &setup.programs,
                     isolation: &setup.isolation,
                     configuration: &host_config::text_for(
                         setup.host_config.as_ref(),
-                        &setup.bootstrap_servers,
+                        spec.bootstrap_servers.as_deref().unwrap_or_default(),
                     ),
                 })?;
                 match host.isolation {
@@ -304,6 +296,7 @@ impl NativeEngine {
                 }
                 host.home
             }
+            _ => self.folder.root().join("data").join(spec.name.as_str()),
         };
         private_folder(&folder)?;
         argv.push(setup.programs.osqdemo.display().to_string());
