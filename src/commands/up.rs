@@ -421,13 +421,16 @@ async fn tell_result(
     created: usize,
     elapsed: Duration,
 ) -> Result<()> {
-    let count = wanted.desired.len();
+    let services = match wanted.desired.len() {
+        1 => "1 service is".to_owned(),
+        count => format!("{count} services are"),
+    };
     tell(
         context,
         &if plan.is_empty() && created == 0 {
-            format!("nothing to do: {count} services are healthy")
+            format!("nothing to do: {services} healthy")
         } else {
-            format!("up: {count} services are healthy ({})", duration(elapsed))
+            format!("up: {services} healthy ({})", duration(elapsed))
         },
     );
     if project.stack.first(Role::Ksqldb).is_none() {
