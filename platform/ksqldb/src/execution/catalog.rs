@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::bounds::{MOST_QUERIES, MOST_SOURCES};
 use super::topics::{Topics, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
@@ -125,6 +126,12 @@ impl Catalog {
         statement: &Statement,
         circumstances: Circumstances<'_>,
     ) -> Option<Result<Decision, String>> {
+        // What a replay finds was let in once.
+        if circumstances.topics.is_some()
+            && let Err(message) = self.check_room(statement)
+        {
+            return Some(Err(message));
+        }
         Some(match statement {
             Statement::CreateSource(declaration) => self.decide_create(declaration, circumstances),
             Statement::CreateAsSelect(declaration) => self.decide_create_as(declaration, circumstances),
@@ -184,6 +191,30 @@ impl Catalog {
                 }
             }
         }
+    }
+
+    /// Whether there is room for what a statement makes.
+    fn check_room(&self, statement: &Statement) -> Result<(), String> {
+        let makes_query = matches!(statement, Statement::CreateAsSelect(_) | Statement::InsertInto(_));
+        let makes_source = matches!(
+            statement,
+            Statement::CreateAsSelect(_) | Statement::CreateSource(_)
+        );
+        if makes_query && self.queries.len() >= MOST_QUERIES {
+            return Err(format!(
+                "Not executing statement as it would cause the number of active, non-terminated queries to exceed \
+                 the limit. Use the TERMINATE command to terminate existing queries before starting new ones. Total \
+                 persistent queries currently active: {}. Query limit: {MOST_QUERIES}.",
+                self.queries.len()
+            ));
+        }
+        if makes_source && self.metastore.len() >= MOST_SOURCES {
+            return Err(format!(
+                "There are {MOST_SOURCES} streams and tables already, which is the most allowed. DROP those that are \
+                 not needed."
+            ));
+        }
+        Ok(())
     }
 
     fn decide_create(

@@ -1,5 +1,6 @@
 //! The statements whose result is sent row by row: `SELECT … EMIT CHANGES` and `PRINT`.
 
+use super::bounds::MOST_STATEMENTS;
 use super::catalog::Catalog;
 use super::executor::{Executor, Request, session, syntax_failure};
 use super::failure::{ErrorCode, Failure};
@@ -31,8 +32,12 @@ impl Executor {
     /// The one statement of a request whose result is sent row by row.
     pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
         self.catch_up(request.after).await?;
+        let _room = self.room_for(&request.statements).await;
         let mut session = session(request)?;
         let raw_statements = syntax::split(&request.statements).map_err(syntax_failure)?;
+        if raw_statements.len() > MOST_STATEMENTS {
+            return Err(not_one_statement(raw_statements.len()));
+        }
         let mut found = None;
         for raw in &raw_statements {
             let parsed = session.parse(raw).map_err(syntax_failure)?;

@@ -6,6 +6,9 @@ use crate::serde::Format;
 use crate::syntax::ast::{Literal, Properties};
 use crate::types::{Schema, SqlType};
 
+/// How many partitions a topic may be given. Each costs every reader of the topic memory and requests.
+const MOST_PARTITIONS: i64 = 10_000;
+
 /// What the declaration of a source may set.
 pub(super) const OF_SOURCES: &[&str] = &[
     "CLEANUP_POLICY",
@@ -109,7 +112,7 @@ impl<'a> With<'a> {
     }
 
     pub(super) fn partitions(self) -> Result<Option<i32>, PlanError> {
-        let number = self.integer("PARTITIONS", 1, i64::from(i32::MAX))?;
+        let number = self.integer("PARTITIONS", 1, MOST_PARTITIONS)?;
         Ok(number.and_then(|number| i32::try_from(number).ok()))
     }
 
@@ -287,7 +290,14 @@ mod tests {
 
     #[test]
     fn numbers_have_limits() {
-        for (text, expected) in [("3", Ok(Some(3))), ("0", Err(())), ("x", Err(()))] {
+        for (text, expected) in [
+            ("3", Ok(Some(3))),
+            ("10000", Ok(Some(10_000))),
+            ("0", Err(())),
+            ("x", Err(())),
+            ("10001", Err(())),
+            ("2000000000", Err(())),
+        ] {
             let properties = with(&[("PARTITIONS", text)]);
             let found = With::new(&properties, OF_SOURCES).and_then(With::partitions);
             assert_eq!(found.map_err(|_| ()), expected);

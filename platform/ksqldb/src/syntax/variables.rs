@@ -7,6 +7,10 @@ use super::ast::Position;
 use super::lexer::{tokenize, variable_length};
 use super::token::TokenKind;
 
+/// The longest text that a statement may become when its variables are replaced, in bytes: a longer one would not
+/// fit into a record of the command topic.
+pub const MOST_TEXT: usize = 1024 * 1024;
+
 /// The variables of a session. Their names ignore case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variables {
@@ -47,6 +51,8 @@ impl Variables {
 /// has to be one name, string, number or keyword, so that a value never brings in further SQL. A
 /// variable that is not defined stays as it is: in a string that is a text like any other, elsewhere the
 /// parser refuses it. `$${name}` in a string gives the text `${name}`.
+///
+/// A text that becomes longer than [`MOST_TEXT`] is refused as soon as it does.
 pub fn substitute(text: &str, origin: Position, variables: &Variables) -> Result<String, SyntaxError> {
     let mut result = String::with_capacity(text.len());
     let mut copied = 0;
@@ -66,6 +72,10 @@ pub fn substitute(text: &str, origin: Position, variables: &Variables) -> Result
         result.push_str(&text[copied..token.start]);
         result.push_str(&replacement);
         copied = token.end();
+        if result.len() > MOST_TEXT {
+            let message = format!("the text has more than {MOST_TEXT} bytes once its variables are replaced");
+            return Err(SyntaxError::new(token.position, message, text));
+        }
     }
     result.push_str(&text[copied..]);
     Ok(result)
@@ -75,7 +85,10 @@ fn inside_quotes(quoted: &str, variables: &Variables) -> String {
     let quote = &quoted[..1];
     let mut result = String::with_capacity(quoted.len());
     let mut rest = quoted;
-    while let Some(dollar) = rest.find('$') {
+    // What is longer than any text may be is refused by the caller.
+    while let Some(dollar) = rest.find('$')
+        && result.len() <= MOST_TEXT
+    {
         result.push_str(&rest[..dollar]);
         rest = &rest[dollar..];
         let length = variable_length(rest);
@@ -173,6 +186,27 @@ mod tests {
             error.to_string(),
             "line 1:11: the value of ${evil} is neither a name nor a literal"
         );
+    }
+
+    #[test]
+    fn a_text_grows_to_its_limit_and_no_further() {
+        let mut variables = Variables::default();
+        let mut value = "0".repeat(100);
+        for _ in 0..4 {
+            variables.define("v", &value);
+            value = substitute(&"'${v}'".repeat(10).replace("''", ""), ORIGIN, &variables).unwrap();
+            value = value.trim_matches('\'').to_owned();
+        }
+        assert_eq!(value.len(), 1_000_000);
+        variables.define("v", &value);
+        for text in [
+            "'${v}${v}'".to_owned(),
+            "'${v}' '${v}'".to_owned(),
+            format!("'{}'", "${v}".repeat(100_000)),
+        ] {
+            let error = substitute(&text, ORIGIN, &variables).unwrap_err();
+            assert!(error.message.contains("more than 1048576 bytes"), "{error}");
+        }
     }
 
     #[test]
