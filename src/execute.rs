@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
-use crate::report::felt::telling_when_felt;
+use crate::felt::telling_when_felt;
 use crate::report::{Reporter, duration};
 use crate::shutdown::Shutdown;
 use crate::stack::{ImageRef, ServiceName};
@@ -265,8 +265,16 @@ impl Inner {
                 self.stepwise(service, "stopping", cause, "stopped", self.engine.stop(service))
                     .await
             }
-            Action::Start(service) => match self.desired.iter().find(|spec| spec.name == *service) {
-                Some(spec) => self.start(spec, cause).await,
+            Action::Remove(service) => {
+                self.stepwise(service, "removing", cause, "removed", self.engine.remove(service))
+                    .await
+            }
+            Action::Start(service) => match self.spec(service) {
+                Some(spec) => self.start(spec, cause, self.engine.start(spec)).await,
+                None => Ok(()),
+            },
+            Action::Resume(service) => match self.spec(service) {
+                Some(spec) => self.start(spec, cause, self.engine.resume(spec)).await,
                 None => Ok(()),
             },
         }
@@ -355,7 +363,16 @@ impl Inner {
         result
     }
 
-    async fn start(&self, spec: &ServiceSpec, cause: &Cause) -> Result<()> {
+    fn spec(&self, service: &ServiceName) -> Option<&ServiceSpec> {
+        self.desired.iter().find(|spec| spec.name == *service)
+    }
+
+    async fn start(
+        &self,
+        spec: &ServiceSpec,
+        cause: &Cause,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
         self.reporter.emit(Event::StepStarted {
@@ -364,7 +381,7 @@ impl Inner {
         });
         self.note(|begun| begun.services.push(spec.name.clone()));
         let started = async {
-            self.engine.start(spec).await?;
+            work.await?;
             self.wait_for(spec).await
         };
         let result = started.await;

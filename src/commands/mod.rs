@@ -168,7 +168,8 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Supervise(_) => {
             serve::start_log();
             let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
-            supervisor::supervise(folder, &context.reporter, &context.shutdown).await
+            let announce = || context.reporter.text(supervisor::READY);
+            supervisor::supervise(folder, announce, &context.shutdown).await
         }
         Command::HostInit(arguments) => {
             serve::start_log();

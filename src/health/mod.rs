@@ -15,7 +15,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::fake::{Behaviour, FakeEngine};
 use crate::plan::ServiceSpec;
 use crate::stack::{Probe, ServiceName};
 
@@ -62,7 +61,8 @@ impl LastAnswer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, answer: impl Into<String>) {
+    /// Keeps what was heard.
+    pub fn set(&self, answer: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answer.into();
     }
 }
@@ -103,23 +103,6 @@ impl Prober for ProtocolProber {
                 Probe::Host => host::until_healthy(target, last).await,
             }
             Ok(())
-        })
-    }
-}
-
-/// Believes the fake engine's script.
-pub struct FakeProber;
-
-impl Prober for FakeProber {
-    fn until_healthy<'a>(&'a self, target: &'a Target, last: &'a LastAnswer) -> Probing<'a> {
-        Box::pin(async {
-            match FakeEngine::behaviour(&target.service) {
-                Behaviour::Sound | Behaviour::LosesPort => Ok(()),
-                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
-                    last.set("still starting");
-                    std::future::pending().await
-                }
-            }
         })
     }
 }

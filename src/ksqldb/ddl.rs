@@ -16,7 +16,7 @@ use crate::error::Diagnose;
 use crate::events::{Event, Outcome, Step};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
-use crate::report::felt::{UNFELT, telling_when_felt};
+use crate::felt::{UNFELT, telling_when_felt};
 
 /// A file of statements.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::settings::parse_size;
+use crate::quantity::parse_size;
 use crate::stack::{
     Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack, Template, VolumeMount,
 };

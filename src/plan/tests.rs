@@ -327,6 +327,38 @@ mod containers {
     }
 
     #[test]
+    fn what_ended_is_started_again_as_long_as_it_is_as_wanted() {
+        let ended = |change: fn(&mut ObservedService)| {
+            let mut observed = observed();
+            let service = observed.services.get_mut(&ServiceName::new("host1"));
+            let service = service.expect("it is there");
+            service.state = ServiceState::Exited { exit: Exit::Code(1) };
+            change(service);
+            observed
+        };
+        let replaced = |change| {
+            let plan = Plan::make(&usual(), &ended(change));
+            assert_snapshot!(plan, @r"
+            1. remove what is left of host1 (ended unexpectedly: exit status 1)
+            2. start host1 (ended unexpectedly: exit status 1), after 1
+            ");
+        };
+        assert_snapshot!(Plan::make(&usual(), &ended(|_| {})), @"1. start host1 again (ended unexpectedly: exit status 1)");
+        replaced(|service| service.config_hash = "another".to_owned());
+        replaced(|service| service.host_config = Some("another".to_owned()));
+        replaced(|service| {
+            let container = service.container.as_mut().expect("a container");
+            container.image_id = "another".to_owned();
+        });
+        replaced(|service| {
+            let container = service.container.as_mut().expect("a container");
+            container.attachment = Attachment::Detached;
+        });
+        let restart = Plan::restart(&usual(), &ended(|_| {}), &ServiceName::new("host1"));
+        assert_snapshot!(restart, @"1. start host1 again (requested)");
+    }
+
+    #[test]
     fn a_container_is_off_the_network() {
         let mut observed = observed();
         let host1 = ServiceName::new("host1");

@@ -7,7 +7,6 @@
 
 pub mod entity;
 mod failure;
-pub mod felt;
 mod journal;
 mod json;
 pub mod junit;
@@ -33,6 +32,7 @@ use crate::events::{Event, Step, StepNews};
 use crate::exit_code::ExitCode;
 use crate::report::journal::Journal;
 use crate::report::json::Line;
+pub use crate::quantity::duration;
 use crate::settings::{Format, OutputSettings, Verbosity};
 use crate::stack::project::ProjectName;
 use crate::state::ProjectFolder;
@@ -303,17 +303,5 @@ fn beat(shared: &Weak<Shared>, ended: &mpsc::Receiver<()>) {
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let Some(shared) = shared.upgrade() else { return };
         locked(&shared.renderer).tick();
-    }
-}
-
-/// A duration as people read it: `85 ms`, `1.2 s`, `2 min 5 s`.
-pub fn duration(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs();
-    if seconds >= 60 {
-        format!("{} min {} s", seconds / 60, seconds % 60)
-    } else if seconds >= 1 {
-        format!("{:.1} s", elapsed.as_secs_f64())
-    } else {
-        format!("{} ms", elapsed.as_millis())
     }
 }

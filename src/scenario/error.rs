@@ -8,7 +8,7 @@ use super::observation::Join;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::{ServerError, StoppedQuery};
-use crate::report::duration;
+use crate::quantity::duration;
 
 /// An error of a scenario.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, V
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::settings::{parse_duration, parse_size};
+use crate::quantity::{parse_duration, parse_size};
 use crate::stack::{
     Container, Heap, InitProcess, Probe, PublishedPort, Recipe, Role, Service, ServiceName, Stack, Template,
     VolumeMount,

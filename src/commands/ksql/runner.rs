@@ -17,7 +17,7 @@ use crate::ksqldb::statement::{Kind, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::felt::{UNFELT, telling_when_felt};
+use crate::felt::{UNFELT, telling_when_felt};
 use crate::report::table::{Layout, output_width, printable, table};
 use crate::settings::Format;
 

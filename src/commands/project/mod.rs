@@ -1,5 +1,6 @@
 //! A project as the verbs see it: its folder, the services it has, and the engine that runs it.
 
+mod fake_prober;
 mod wanted;
 
 use std::collections::BTreeMap;

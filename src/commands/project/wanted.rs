@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::commands::project::fake_prober::FakeProber;
 use crate::commands::project::{Project, engine, listens};
 use crate::commands::request::{
     EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, RequestError,
@@ -15,7 +16,7 @@ use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
-use crate::health::{FakeProber, Prober, ProtocolProber};
+use crate::health::{Prober, ProtocolProber};
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::{self, Ports};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::engine::docker::daemon::ApiVersion;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::report::duration;
+use crate::quantity::duration;
 use crate::stack::{ImageRef, ServiceName};
 
 /// The Docker engine cannot do something.
@@ -204,6 +204,17 @@ impl DockerError {
             self,
             Self::Api {
                 status: Some(404),
+                ..
+            }
+        )
+    }
+
+    /// Whether something else is in the way of it.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Api {
+                status: Some(409),
                 ..
             }
         )

@@ -20,7 +20,7 @@ use crate::images::{
     CredentialSource, Credentials, ImageError, ImageLock, LockedImage, PullFault, PullPolicy, PullProgress,
     Reference, RegistryPrefix, Retries,
 };
-use crate::report::duration;
+use crate::quantity::duration;
 use crate::stack::ImageRef;
 
 /// How long a registry may be silent, unless the user says otherwise: longer than unpacking a large layer takes.

@@ -30,7 +30,7 @@ use crate::engine::native::host_folder::HostSettings;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::engine::native::programs::Programs;
-use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
@@ -441,6 +441,11 @@ impl Engine for NativeEngine {
         Box::pin(self.start_service(spec))
     }
 
+    fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        // A process that ended has left nothing.
+        self.start(spec)
+    }
+
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async move {
             let request = Request::Prove {
@@ -452,6 +457,10 @@ impl Engine for NativeEngine {
 
     fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(self.stop_service(service))
+    }
+
+    fn remove<'a>(&'a self, _service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -493,6 +502,7 @@ impl Engine for NativeEngine {
         &'a self,
         host: &'a ServiceName,
         argv: &'a [String],
+        _caller: CallerStreams,
         _asked_to_end: &'a CancellationToken,
     ) -> Answer<'a, Entered> {
         Box::pin(async {
