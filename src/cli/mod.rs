@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
 
-pub use config::{ConfigCommand, ConfigShowArgs};
+pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, PullArgs};
 pub use run::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{SCHEMA_VERSION, Warning};
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::stack::Service;
@@ -21,10 +21,11 @@ pub async fn run(context: Context) -> Result<()> {
     let project = Project::open(&context)?;
     let observed = project.engine.observe().await?;
     if let SupervisorState::Lost { pid } = observed.supervisor {
-        let text = format!(
-            "the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
-        );
-        context.reporter.emit(Event::Warning { text });
+        context.reporter.emit(Warning::SupervisorLost {
+            project: context.settings.project.clone(),
+            process: pid,
+            cleaned_up: false,
+        });
     }
     let document = document(&project, &observed);
     context.reporter.data(&document, || {

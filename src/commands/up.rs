@@ -17,10 +17,9 @@ use crate::commands::scenario::usual_host;
 use crate::commands::{Context, endpoints};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::Support;
-use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Detail, Note, SCHEMA_VERSION, Warning};
 use crate::execute::{Begun, Execution, ExecutionSettings, Waited};
 use crate::exit_code::ExitCode;
 use crate::host_config;
@@ -29,7 +28,7 @@ use crate::ksqldb::ddl;
 use crate::plan::Plan;
 use crate::ports::{Blocked, Insists, PortTaken};
 use crate::report::duration;
-use crate::settings::{Format, parse_duration};
+use crate::settings::parse_duration;
 use crate::stack::{Role, Service, ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock};
 
@@ -113,10 +112,9 @@ async fn attempt(
         ImagesChanged::No => plan,
     };
     let (wanted, plan) = with_osquery_or_agent(context, project, request, wanted, plan, limit).await?;
-    for line in plan.to_string().lines() {
-        context.reporter.emit(Event::Detail {
-            text: format!("plan: {line}"),
-        });
+    for (index, operation) in plan.operations.iter().enumerate() {
+        let operation = operation.clone();
+        context.reporter.emit(Detail::Planned { index, operation });
     }
     tell_hosts(context, &wanted, &plan);
 
@@ -144,7 +142,7 @@ async fn attempt(
             // The cause first, then what is done about it.
             context.reporter.failure(&failure);
             if arguments.keep {
-                tell(context, "left as it is (`--keep`); `osqdemo down` stops it");
+                context.reporter.emit(Note::LeftAsItIs);
             } else {
                 take_back(context, &wanted, &begun).await?;
             }
@@ -244,12 +242,11 @@ fn check_memory(context: &Context, stack: &Stack, wanted: &Wanted, plan: &Plan) 
         Some(there) => memory_for(stack, there)?,
         None => None,
     };
-    let unlimited = (daemon.facts.memory_limits == Support::No).then(|| {
-        "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"
-            .to_owned()
-    });
-    for text in [tight, unlimited].into_iter().flatten() {
-        context.reporter.emit(Event::Warning { text });
+    if let Some(tight) = tight {
+        context.reporter.emit(Warning::TightMemory(tight));
+    }
+    if daemon.facts.memory_limits == Support::No {
+        context.reporter.emit(Warning::NoMemoryLimits);
     }
     Ok(())
 }
@@ -339,7 +336,7 @@ async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<
     if begun.ground.is_none() && begun.services.is_empty() {
         return Ok(());
     }
-    tell(context, "stopping what this run started");
+    context.reporter.emit(Note::TakingBack);
     let work = async {
         if begun.ground.is_some() {
             return wanted.engine.close().await;
@@ -357,25 +354,17 @@ async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<
     tokio::select! {
         done = timeout(ROLLBACK_LIMIT, work) => match done {
             Ok(result) => result?,
-            Err(_) => tell(context, "not everything could be stopped in time; `osqdemo down` tries again"),
+            Err(_) => context.reporter.emit(Note::NotAllTakenBack),
         },
         () = hurry => {}
     }
     Ok(())
 }
 
-fn tell(context: &Context, text: &str) {
-    context.reporter.emit(Event::Note {
-        text: text.to_owned(),
-    });
-}
-
 /// Which services get other ports than they would have, and why.
 fn tell_ports(context: &Context, wanted: &Wanted) {
     for moved in wanted.ports.moved() {
-        context.reporter.emit(Event::Warning {
-            text: moved.to_string(),
-        });
+        context.reporter.emit(Warning::PortMoved(moved.told()));
     }
 }
 
@@ -384,32 +373,24 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
     if plan.is_empty() {
         return;
     }
-    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation {
-        context.reporter.emit(Event::Warning {
-            text: isolation.to_string(),
-        });
+    if let Some(Isolation::Marked { reason }) = &wanted.isolation {
+        let reason = reason.clone();
+        context.reporter.emit(Warning::SharedNamespaces { reason });
     }
-    match &wanted.host_variant {
-        Some(variant @ HostVariant::Agent { because: Some(_) }) => {
-            context.reporter.emit(Event::Warning {
-                text: variant.to_string(),
-            });
-        }
-        Some(variant) => tell(context, &variant.to_string()),
-        None => {}
+    if let Some(variant) = &wanted.host_variant {
+        context.reporter.emit(variant.told());
     }
     if let Some(own) = &wanted.remembered.host_config {
-        let mut text = format!("the hosts have the configuration `{}`", own.path.display());
         let given = wanted
             .desired
             .iter()
             .find_map(|spec| spec.bootstrap_servers.as_deref());
         let is_replaced =
             |servers| ![given, Some(host_config::BROKER_IN_CONTAINERS)].contains(&Some(servers));
-        if own.servers().is_some_and(is_replaced) {
-            text.push_str(", with the address of this project's broker as `bootstrap.servers`");
-        }
-        tell(context, &text);
+        context.reporter.emit(Note::HostConfig {
+            file: own.path.clone(),
+            broker_replaced: own.servers().is_some_and(is_replaced),
+        });
     }
 }
 
@@ -421,23 +402,14 @@ async fn tell_result(
     created: usize,
     elapsed: Duration,
 ) -> Result<()> {
-    let services = match wanted.desired.len() {
-        1 => "1 service is".to_owned(),
-        count => format!("{count} services are"),
-    };
-    tell(
-        context,
-        &if plan.is_empty() && created == 0 {
-            format!("nothing to do: {services} healthy")
-        } else {
-            format!("up: {services} healthy ({})", duration(elapsed))
-        },
-    );
+    let services = wanted.desired.len();
+    context.reporter.emit(if plan.is_empty() && created == 0 {
+        Note::NothingToDo { services }
+    } else {
+        Note::Up { services, elapsed }
+    });
     if project.stack.first(Role::Ksqldb).is_none() {
-        tell(
-            context,
-            "no statements were submitted: the stack has no ksqlDB server",
-        );
+        context.reporter.emit(Note::NothingSubmitted);
     }
     let observed = wanted.engine.observe().await?;
     let hosts: Vec<String> = project
@@ -464,12 +436,16 @@ async fn tell_result(
             .filter_map(|(name, value)| Some(format!("{name:<8}{}\n", value?)));
         lines.collect()
     })?;
-    if let (Format::Text, Some(host)) = (context.reporter.format(), usual_host(&project.stack)) {
-        let scenario = match project.stack.first(Role::Ksqldb) {
-            Some(_) => "`osqdemo scenario bigfile`, or ",
-            None => "",
-        };
-        tell(context, &format!("next: {scenario}`osqdemo exec {}`", host.name));
+    let scenario = project
+        .stack
+        .first(Role::Ksqldb)
+        .map(|_| "scenario bigfile".to_owned());
+    if let Some(host) = usual_host(&project.stack) {
+        let commands = scenario
+            .into_iter()
+            .chain([format!("exec {}", host.name)])
+            .collect();
+        context.reporter.emit(Note::Next { commands });
     }
     Ok(())
 }

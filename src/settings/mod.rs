@@ -15,8 +15,8 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::stack::project::{InvalidProjectName, ProjectName};
 
-pub use file::{FileError, SettingsFile, StackOrigin};
 pub use crate::quantity::{InvalidQuantity, parse_duration, parse_size};
+pub use file::{FileError, SettingsFile, StackOrigin};
 pub use output::{Colour, Format, OutputSettings, Verbosity};
 pub use schema::schema_text;
 

@@ -11,6 +11,7 @@ mod without;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compose::StackError;
@@ -21,7 +22,7 @@ pub use template::Template;
 pub use without::WithoutError;
 
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ServiceName(String);
 

@@ -133,7 +133,10 @@ impl Executor {
             Streams::Terminal => Some(RawMode::enter()?),
             Streams::Collected | Streams::Piped => None,
         };
-        let CallerStreams { mut stdout, mut stderr } = caller;
+        let CallerStreams {
+            mut stdout,
+            mut stderr,
+        } = caller;
         let showing = async {
             while let Some(piece) = output.next().await {
                 let piece =

@@ -278,7 +278,13 @@ impl Engine for DockerEngine {
         caller: CallerStreams,
         asked_to_end: &'a CancellationToken,
     ) -> Answer<'a, Entered> {
-        Box::pin(async move { Ok(self.executor(host).await?.enter(argv, caller, asked_to_end).await?) })
+        Box::pin(async move {
+            Ok(self
+                .executor(host)
+                .await?
+                .enter(argv, caller, asked_to_end)
+                .await?)
+        })
     }
 
     fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {

@@ -1,49 +1,43 @@
-//! The error that ends a command, as text and as JSON: the cause first, then the evidence, then the hints.
+//! The sentences: how an event is told to people, on a terminal and in plain lines. Knows nothing of where the text
+//! goes; programs get the events themselves.
 
-use serde_json::{Value, json};
+mod notice;
+mod step;
 
-use crate::error::Failure;
+pub(super) use notice::{detail, note, warning};
+pub(super) use step::{doing, ending, finished, news, part};
+
+use crate::events::Failed;
 use crate::settings::Colour;
 use crate::stack::project::ProjectName;
 
-/// The whole report of an error, several lines without the last line break.
-pub(super) fn as_text(failure: &Failure, colour: Colour, project: Option<&ProjectName>) -> String {
+/// The whole report of a failure, several lines without the last line break: the cause first, then the evidence, then
+/// the hints.
+pub(super) fn failure(failed: &Failed, colour: Colour) -> String {
     let (red, cyan, plain) = match colour {
         Colour::Always => ("\u{1b}[1;31m", "\u{1b}[1;36m", "\u{1b}[0m"),
         Colour::Never => ("", "", ""),
     };
-    let diagnosis = failure.diagnosis();
-    let mut text = format!("{red}error{plain}: {diagnosis}");
-    for cause in causes(failure) {
+    let Failed {
+        error,
+        causes,
+        details,
+        hints,
+        ..
+    } = failed;
+    let mut text = format!("{red}error{plain}: {error}");
+    for cause in causes {
         text.push_str("\n  caused by: ");
-        text.push_str(&cause);
+        text.push_str(cause);
     }
-    for line in diagnosis.details() {
+    for line in details {
         text.push_str("\n  ");
-        text.push_str(&line);
+        text.push_str(line);
     }
-    for hint in diagnosis.hints() {
-        text.push_str(&format!("\n{cyan}hint{plain}: {}", addressed(&hint, project)));
+    for hint in hints {
+        text.push_str(&format!("\n{cyan}hint{plain}: {hint}"));
     }
     text
-}
-
-/// The same as a JSON object.
-pub(super) fn as_json(failure: &Failure, project: Option<&ProjectName>) -> Value {
-    let diagnosis = failure.diagnosis();
-    let hints: Vec<String> = diagnosis
-        .hints()
-        .iter()
-        .map(|hint| addressed(hint, project))
-        .collect();
-    json!({
-        "event": "failed",
-        "exit_code": diagnosis.exit_code() as u8,
-        "error": diagnosis.to_string(),
-        "causes": causes(failure),
-        "details": diagnosis.details(),
-        "hints": hints,
-    })
 }
 
 /// Advice whose commands, `` `osqdemo …` ``, reach the project that was asked for. A command that names a
@@ -63,22 +57,6 @@ pub(super) fn addressed(advice: &str, project: Option<&ProjectName>) -> String {
         text.push_str(rest);
     }
     text
-}
-
-/// The chain of causes, without those whose text the message above already carries.
-fn causes(failure: &Failure) -> Vec<String> {
-    let mut said = failure.diagnosis().to_string();
-    let mut causes = Vec::new();
-    let mut next = failure.diagnosis().source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !said.contains(&text) {
-            said.clone_from(&text);
-            causes.push(text);
-        }
-        next = cause.source();
-    }
-    causes
 }
 
 #[cfg(test)]
