@@ -24,7 +24,7 @@
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
-//! | [`quantity`], [`felt`] | durations and sizes as people write and read them; waits that people feel |
+//! | [`quantity`], [`felt`], [`process`] | durations and sizes as people write and read them; waits that people feel; processes of this machine |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`host_config`] | what the hosts monitor: the default, or the user's own |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
@@ -60,6 +60,7 @@ pub mod lifeline;
 pub mod near_names;
 pub mod plan;
 pub mod ports;
+pub mod process;
 pub mod quantity;
 pub mod report;
 pub mod scenario;

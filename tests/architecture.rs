@@ -364,6 +364,20 @@ fn health_is_asked_of_any_engine() {
 }
 
 #[test]
+fn ports_know_no_engine() {
+    assert_unknown(
+        &["src/ports", "src/process.rs", "src/felt.rs"],
+        &[
+            "crate::engine",
+            "crate::execute",
+            "crate::health",
+            "crate::report",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn only_the_docker_engine_names_bollard() {
     assert_unknown(
         &["src", "platform", "hosts"],

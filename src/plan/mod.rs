@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::stack::{ImageRef, Service, ServiceName};
 
 pub use observed::{
-    Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
-    ServiceState, SupervisorState,
+    Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
+    Publisher, ServiceState, SupervisorState,
 };
 pub use resolve::{Choices, ContainerSpec, Reach, ResolveError, ServiceSpec, resolve};
 
@@ -200,6 +200,15 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// The services of `desired` that the plan leaves alone.
+    pub fn unchanged(&self, desired: &[ServiceSpec]) -> Vec<ServiceName> {
+        let names = desired.iter().map(|spec| &spec.name);
+        names
+            .filter(|name| !self.started().any(|started| started == *name))
+            .cloned()
+            .collect()
     }
 
     /// The services that the plan starts.

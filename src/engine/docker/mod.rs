@@ -44,7 +44,7 @@ pub use containers::PROXY_VARIABLES;
 pub use daemon::{ApiVersion, Daemon};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Publisher, Root, Support};
+pub use facts::{DaemonFacts, Root, Support};
 pub use local_image::LocalImage;
 pub use registry::{Provided, PullSettings};
 

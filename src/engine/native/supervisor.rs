@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::engine::native::control::{Record, Records, Request, Response, ServiceProcess};
-use crate::engine::native::process::ProcessId;
 use crate::engine::native::{log_rotation, supervised};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
+use crate::process::ProcessId;
 use crate::shutdown::Shutdown;
 use crate::stack::ServiceName;
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write_atomically};
