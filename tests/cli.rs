@@ -867,13 +867,13 @@ fn a_host_configuration_is_checked_before_anything_happens() {
     ----- stdout -----
     ----- stderr -----
     error: the host configuration is not JSON: [FILE]:3:0: EOF while parsing an object
-    hint: look for a missing comma, quote or bracket just before that place; JSON knows no comments and no comma after the last item
+    hint: look for a missing comma, quote or bracket just before that place; osquery's JSON has comments, but no comma after the last item
     ");
     assert_snapshot!(run(r#"{"config": {}, "topic": "t", "source": {"schedule": {"a": {"query": "select 1"}}}}"#), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: the host configuration `[FILE]` is unusable: `source.schedule.a.interval` must be a number of seconds from 1 to 604800
+    error: the host configuration `[FILE]` is unusable: `source.schedule.processes` must be there: by its lines osqdemo sees that a host is healthy
     hint: `osqdemo host-config` prints the default one, to begin with
     ");
     assert_snapshot!(world.run(&up(&["--host-config", "/no/such.json"])), @r"

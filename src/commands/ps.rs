@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
-use crate::events::{SCHEMA_VERSION, Warning};
+use crate::events::{Detail, SCHEMA_VERSION, Warning};
+use crate::host_config::Finding;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::stack::Service;
@@ -26,6 +27,11 @@ pub async fn run(context: Context) -> Result<()> {
             process: pid,
             cleaned_up: false,
         });
+    }
+    for Finding { place, message } in findings(&project).iter().cloned() {
+        context
+            .reporter
+            .emit(Detail::HostConfigFinding { place, message });
     }
     let document = document(&project, &observed);
     context.reporter.data(&document, || {
@@ -52,8 +58,15 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
         "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
+        "host_config_findings": findings(project),
         "services": services,
     })
+}
+
+/// What of the hosts' configuration counts for nothing.
+fn findings(project: &Project) -> &[Finding] {
+    let own = project.remembered.host_config.as_ref();
+    own.map_or(&[], |own| &own.findings)
 }
 
 /// What it means that a service is not there.

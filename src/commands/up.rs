@@ -17,7 +17,7 @@ use crate::commands::project::{Project, Wanted};
 use crate::commands::request::{
     EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, ports_asked_for, usual_limit,
 };
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::execute::{Execution, ExecutionSettings};
 use crate::plan::Plan;
 use crate::settings::parse_duration;

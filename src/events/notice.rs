@@ -204,6 +204,18 @@ pub enum Warning {
     },
     /// The hosts run the built-in agent, because osquery cannot be had.
     Hosts(Hosts),
+    /// A part of the hosts' configuration counts for nothing.
+    HostConfigFinding {
+        /// The path in the document, or the query's name.
+        place: String,
+        /// Why, in the words of who knows.
+        message: String,
+    },
+    /// There are more of them than are told.
+    MoreHostConfigFindings {
+        /// How many.
+        count: usize,
+    },
     /// The stack may be too large for the machine.
     TightMemory(TightMemory),
     /// The Docker daemon cannot hold containers to their memory limits.
@@ -386,6 +398,13 @@ pub enum Detail {
         /// What is to be done, why, and after what.
         #[serde(flatten)]
         operation: Operation,
+    },
+    /// A part of the hosts' configuration counts for nothing.
+    HostConfigFinding {
+        /// The path in the document, or the query's name.
+        place: String,
+        /// Why, in the words of who knows.
+        message: String,
     },
     /// A push query of the scenario is away, and is opened again.
     PushQueryAway {

@@ -30,6 +30,7 @@ mod splay;
 mod sql;
 mod status_log;
 mod tables;
+mod underway;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};

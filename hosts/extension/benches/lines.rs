@@ -177,6 +177,7 @@ impl Extension {
             .arg("--socket")
             .arg(folder.join("em"))
             .env("OSQUERY_CONFIG", path)
+            .env("OSQDEMO_SPOOL_DIR", folder.join("spool"))
             .stdin(Stdio::null())
             .spawn();
         Self {

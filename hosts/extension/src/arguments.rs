@@ -10,7 +10,7 @@ use clap::Parser;
 #[command(
     name = "confluent.ext",
     version = crate::EXTENSION_VERSION,
-    after_help = "The configuration is the JSON file named by OSQUERY_CONFIG, else by OSQURY_CONFIG, \
+    after_help = "The configuration is the JSON file named by OSQUERY_CONFIG, else by OSQURY_CONFIG or OSQUER_CONFIG, \
                   else osquery_confluent_config.json in the working directory.\n\n\
                   Exit codes: 0 ended in order, 1 unexpected failure, 2 usage, 3 unusable configuration, \
                   4 osqueryd out of reach or registration refused."

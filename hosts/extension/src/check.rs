@@ -14,17 +14,17 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use osquery_protocol::result_log::topic_name;
 use serde_json::{Value, json};
 
 use crate::configuration::Configuration;
+use crate::courier::Courier;
 use crate::error::ExtensionError;
-use crate::outbox::Outbox;
+use crate::line_facts::LineFacts;
 
 pub(crate) fn run(as_json: bool) -> ExitCode {
     let checked = Configuration::load(&Configuration::path_from_environment())
         .and_then(|configuration| {
-            Outbox::check(configuration.properties.clone())?;
+            Courier::check(configuration.properties.clone(), &configuration.secrets)?;
             Ok(configuration)
         })
         .map_err(ExtensionError::from);
@@ -74,7 +74,7 @@ fn document(checked: &Result<Configuration, ExtensionError>) -> Value {
     let queries: Vec<Value> = configuration
         .queries()
         .into_iter()
-        .map(|query| json!({ "topic": topic_name(&query.name), "name": query.name, "interval": query.interval }))
+        .map(|query| json!({ "topic": configuration.routing.topic(&LineFacts::of_query(&query.name)), "name": query.name, "interval": query.interval }))
         .collect();
     json!({ "usable": true, "error": null, "findings": findings, "queries": queries })
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::configuration::Configuration;
 use crate::json;
 use crate::key_expression::KeyExpression;
+use crate::line_facts::LineFacts;
 use crate::route::{Routing, split_rows};
 
 /// A configuration is refused or understood; what it hands to osqueryd is JSON.
@@ -48,7 +49,9 @@ pub fn line(bytes: &[u8]) {
         default_key: KeyExpression::parse(&String::from_utf8_lossy(expression)).ok(),
         ..Routing::default()
     };
-    routing.route(line).expect("there is a topic for every line");
+    routing
+        .route(line, &LineFacts::of(line))
+        .expect("there is a topic for every line");
     let rows = split_rows(line).unwrap_or_default();
     if let Ok(whole) = serde_json::from_slice::<Value>(line) {
         for row in rows {

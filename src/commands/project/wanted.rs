@@ -6,6 +6,7 @@ mod fake;
 mod native;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::commands::project::{DaemonPublishers, Project, engine, listens};
@@ -95,14 +96,18 @@ impl Project {
     /// When the request cannot be, or a program is missing.
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
         let kind = self.engine_for(request).await?;
-        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
-            (&request.host_config, kind)
-        {
-            let extension = programs::find_extension(&programs::own_path()?)?;
-            host_config::check(&extension, &own.path).await?;
-        }
+        let left_out = match (&request.host_config, kind) {
+            (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) => {
+                let extension = programs::find_extension(&programs::own_path()?)?;
+                Some(host_config::left_out(&extension, &own.path).await?)
+            }
+            _ => None,
+        };
         let ports = self.ports_for(request, kind).await?;
-        let remembered = self.remembering(request, kind, &ports);
+        let mut remembered = self.remembering(request, kind, &ports);
+        if let (Some(own), Some(left_out)) = (&mut remembered.host_config, left_out) {
+            own.findings = left_out;
+        }
         match kind {
             EngineKind::Native => self.wanted_natively(remembered, ports).await,
             EngineKind::Docker => {
@@ -173,6 +178,16 @@ impl Project {
             None if !is_new => earlier.osquery_unavailable.clone(),
             reason => reason.clone(),
         };
+        let osqueryd_found = match OsquerydChoice::parse(osqueryd.as_deref().unwrap_or_default()) {
+            OsquerydChoice::Auto if kind == EngineKind::Native => earlier
+                .osqueryd_found
+                .clone()
+                .filter(|found| !is_new && programs::is_still_there(found))
+                .or_else(|| {
+                    Some(programs::osqueryd_on_path().map_or_else(builtin, |path| path.display().to_string()))
+                }),
+            _ => None,
+        };
         Remembered {
             engine: Some(kind.to_string()),
             stack: earlier.stack.clone(),
@@ -181,6 +196,7 @@ impl Project {
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd,
+            osqueryd_found,
             host_config: request.host_config.or(earlier.host_config.as_ref()),
             osquery_sha256,
             osquery_unavailable,
@@ -210,6 +226,23 @@ impl Project {
             },
         )
     }
+}
+
+fn builtin() -> String {
+    "builtin".to_owned()
+}
+
+/// Adds the queries that cannot run on the agent's tables to what counts for nothing.
+async fn find_unknown_tables(agent: &Path, host_config: Option<&mut HostConfig>) -> Result<()> {
+    let Some(own) = host_config else {
+        return Ok(());
+    };
+    for finding in host_config::not_on_agent(agent, own).await? {
+        if !own.findings.contains(&finding) {
+            own.findings.push(finding);
+        }
+    }
+    Ok(())
 }
 
 /// A path is remembered so that it means the same file in every folder.

@@ -11,8 +11,11 @@ use crate::engine::docker::Support;
 use crate::engine::native::isolation::Isolation;
 use crate::error::Result;
 use crate::events::{Detail, Note, Warning};
-use crate::host_config;
+use crate::host_config::{self, Finding};
 use crate::plan::Plan;
+
+/// How many parts of the hosts' configuration that count for nothing are named at `up`.
+const FINDINGS_SHOWN: usize = 10;
 
 impl Up<'_> {
     pub(super) async fn prepare(&self) -> Result<Prepared> {
@@ -119,6 +122,13 @@ impl Up<'_> {
                 file: own.path.clone(),
                 broker_replaced: own.servers().is_some_and(is_replaced),
             });
+            for Finding { place, message } in own.findings.iter().take(FINDINGS_SHOWN).cloned() {
+                reporter.emit(Warning::HostConfigFinding { place, message });
+            }
+            let count = own.findings.len().saturating_sub(FINDINGS_SHOWN);
+            if count > 0 {
+                reporter.emit(Warning::MoreHostConfigFindings { count });
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, 
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
-use crate::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
+use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::stack::{Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 

@@ -130,6 +130,10 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             "the hosts share this machine's namespaces ({reason}); the agent shows each its own processes"
         ),
         Warning::Hosts(run) => hosts(run),
+        Warning::HostConfigFinding { place, message } => host_config_finding(place, message),
+        Warning::MoreHostConfigFindings { count } => {
+            format!("the hosts' configuration: {count} more like that; `osqdemo ps -v` shows all")
+        }
         Warning::TightMemory(memory) => memory.to_string(),
         Warning::NoMemoryLimits => {
             "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"
@@ -204,11 +208,16 @@ fn doubtful(found: &Doubtful) -> String {
     }
 }
 
+fn host_config_finding(place: &str, message: &str) -> String {
+    format!("the hosts' configuration: `{place}`: {message}")
+}
+
 /// A detail.
 pub(in crate::report) fn detail(detail: &Detail) -> String {
     match detail {
         Detail::SettingsFile { file } => format!("settings file: `{}`", file.display()),
         Detail::Planned { index, operation } => format!("plan: {}", operation.numbered(*index)),
+        Detail::HostConfigFinding { place, message } => host_config_finding(place, message),
         Detail::PushQueryAway { join, reason } => format!("the {join} push query: {reason}"),
         Detail::PushQueryBack { join } => {
             format!("the {join} push query runs again, from the beginning of the topics")

@@ -103,7 +103,7 @@ flags! {
     Switch config_dump = false, "read the configuration, print it, and end";
     Switch disable_watchdog = false, "accepted: the agent has no watchdog of itself, and always restarts its extensions";
     Text query = "", "the agent's own: run one statement, print its rows as JSON, and end";
-    Switch json = false, "accepted with `query`, whose rows are always JSON";
+    Switch json = false, "with `config_check`: say what is wrong as JSON on standard output; the rows of `query` always are";
     Text process_scope_env = "", "the agent's own: see only processes whose environment holds this NAME=VALUE";
     Switch help = false, "show this";
     Switch version = false, "show the version";
@@ -185,6 +185,38 @@ const IGNORED_VALUES: &[&str] = &[
     "watchdog_utilization_limit",
     "worker_threads",
 ];
+
+/// Flags that count before there is a configuration, or that say where it comes from: osquery's `CLI_FLAG`s.
+const COMMAND_LINE_ONLY: &[&str] = &[
+    "allow_unsafe",
+    "config_check",
+    "config_dump",
+    "config_path",
+    "config_plugin",
+    "database_path",
+    "disable_database",
+    "disable_extensions",
+    "ephemeral",
+    "extension",
+    "extensions_autoload",
+    "extensions_interval",
+    "extensions_require",
+    "extensions_socket",
+    "extensions_timeout",
+    "flagfile",
+    "force",
+    "help",
+    "json",
+    "pidfile",
+    "process_scope_env",
+    "query",
+    "version",
+];
+
+/// Whether a configuration cannot set a flag.
+pub(super) fn is_for_command_line(name: &str) -> bool {
+    COMMAND_LINE_ONLY.contains(&name)
+}
 
 /// A flag's name as it is kept, and its kind.
 pub(super) fn find(name: &str) -> Option<(&'static str, Kind)> {

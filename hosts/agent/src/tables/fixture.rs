@@ -88,6 +88,12 @@ impl TestDatabase {
         }
     }
 
+    /// What is wrong with a statement.
+    pub(crate) fn error(&self, sql: &str) -> String {
+        let error = self.database.query(sql, &mut Collected::default());
+        error.expect_err("an error").to_string()
+    }
+
     pub(crate) fn column_names(&self, sql: &str) -> Vec<String> {
         self.collect(sql).names
     }

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod ends;
+mod faults;
 mod lines;
 mod registration;
 mod world;

@@ -7,6 +7,9 @@ use serde_json::Value as Json;
 use super::entity::Property;
 use crate::config::{Config, OffsetReset};
 
+/// Whether a crash repeats records.
+const GUARANTEE: &str = "processing.guarantee";
+
 /// Where a query without a position begins.
 const OFFSET_RESET: &str = "auto.offset.reset";
 
@@ -45,7 +48,7 @@ const KNOWN: &[&str] = &[
     "num.standby.replicas",
     "num.stream.threads",
     "poll.ms",
-    "processing.guarantee",
+    GUARANTEE,
     "receive.buffer.bytes",
     "replication.factor",
     "request.timeout.ms",
@@ -125,7 +128,26 @@ pub(crate) fn check(name: &str, value: &Json) -> Result<(), String> {
             text(value)
         ));
     }
+    if plain(name) == GUARANTEE {
+        check_guarantee(name, value)?;
+    }
     Ok(())
+}
+
+/// Records are processed at least once: to promise more, the runtime would need transactions.
+fn check_guarantee(name: &str, value: &Json) -> Result<(), String> {
+    let given = text(value);
+    match given.as_str() {
+        "at_least_once" => Ok(()),
+        "exactly_once" | "exactly_once_beta" | "exactly_once_v2" => Err(format!(
+            "'{name}' cannot be '{given}': this server processes records at least once; a crash may repeat some."
+        )),
+        _ => Err(format!(
+            "Failed to coerce type of value '{given}' for key '{name}'\nCaused by: Invalid value {given} for \
+             configuration {GUARANTEE}: String must be one of: at_least_once, exactly_once, exactly_once_beta, \
+             exactly_once_v2"
+        )),
+    }
 }
 
 /// Where queries begin under these properties.
@@ -243,5 +265,22 @@ mod tests {
         );
         assert!(check("auto.offset.reset", &json!("yesterday")).is_err());
         assert!(check("auto.offset.reset", &json!(3)).is_err());
+    }
+
+    #[test]
+    fn a_guarantee_that_is_not_kept_is_refused_by_name() {
+        for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
+            assert_eq!(check(name, &json!("at_least_once")), Ok(()));
+            let refusal = check(name, &json!("exactly_once_v2")).unwrap_err();
+            assert!(
+                refusal.contains(name) && refusal.contains("exactly_once_v2"),
+                "{refusal}"
+            );
+            let refusal = check(name, &json!("foo")).unwrap_err();
+            assert!(
+                refusal.starts_with("Failed to coerce type of value 'foo'"),
+                "{refusal}"
+            );
+        }
     }
 }

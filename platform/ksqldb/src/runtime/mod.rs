@@ -32,8 +32,8 @@ use crate::task::InputRecord;
 use persistent::{Wish, Worker};
 use processing_log::ProcessingLog;
 
-/// How long a query may take to stop before others go on without it.
-const STOP_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a query may take to stop before others go on without it: more than it takes to finish what is under way.
+const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How many push queries may run at a time (`ksql.max.push.queries`).
 const MOST_PUSH_QUERIES: usize = 100;
@@ -209,16 +209,11 @@ impl Runtime {
         statement: String,
         reset: OffsetReset,
     ) -> Result<PushQuery, PushError> {
-        // Held from here on: queries that start at the same time count, too.
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Err(PushError::TooMany {
-                limit: MOST_PUSH_QUERIES,
-            });
-        };
+        let place = self.place()?;
         let id = format!("transient_{alias}_{}", random_number());
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
-        let reader = Reader::open(consumer, &points)?;
+        let reader = Reader::open(&self.cluster, consumer, &points)?;
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
         let stop = self.stop.child_token();
@@ -248,8 +243,18 @@ impl Runtime {
         Ok(PushQuery { id, schema, events })
     }
 
-    /// Starts to print a topic.
+    /// A place for a push query, held from its beginning on: those that start at the same time count, too.
+    fn place(&self) -> Result<OwnedSemaphorePermit, PushError> {
+        Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| PushError::TooMany {
+                limit: MOST_PUSH_QUERIES,
+            })
+    }
+
+    /// Starts to print a topic. That takes a place among the push queries.
     pub(crate) async fn print(&self, print: Print) -> Result<mpsc::Receiver<PushEvent<String>>, PushError> {
+        let place = self.place()?;
         let topics = self.cluster.topics().await.map_err(PositionError::from)?;
         let partitions = topics.get(&print.topic).map_or(0, Vec::len);
         if partitions == 0 {
@@ -277,11 +282,15 @@ impl Runtime {
             })
             .collect();
         let group = self.config.transient_group(&format!("print_{}", random_number()));
-        let reader = Reader::open(Reader::consumer(&self.cluster, &group)?, &points)?;
+        let consumer = Reader::consumer(&self.cluster, &group)?;
+        let reader = Reader::open(&self.cluster, consumer, &points)?;
         let (sender, lines) = mpsc::channel(push::WAITING_EVENTS);
         let printing = push::run_print(print, reader, sender.clone());
-        self.tasks
-            .spawn(push::contain(printing, sender, self.stop.child_token()));
+        let stop = self.stop.child_token();
+        self.tasks.spawn(async move {
+            let _place = place;
+            push::contain(printing, sender, stop).await;
+        });
         Ok(lines)
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Daemon, Means, Resolution, Wanted};
+use super::{Daemon, Means, Resolution, Wanted, find_unknown_tables};
 use crate::commands::project::Project;
-use crate::engine::docker::image::{ImageSources, OsqueryChoice};
+use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{Connection, DockerEngine, PullSettings, Setup};
+use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::Result;
 use crate::health::ProtocolProber;
 use crate::plan::Reach;
@@ -17,7 +18,7 @@ use crate::state::Remembered;
 impl Project {
     pub(super) async fn wanted_in_containers(
         &self,
-        remembered: Remembered,
+        mut remembered: Remembered,
         ports: Ports,
         pull: PullSettings,
     ) -> Result<Wanted> {
@@ -46,6 +47,13 @@ impl Project {
         images.sort();
         images.dedup();
         let hosts = sources.variant().clone();
+        // The agent of the image may be compiled there; the installed one has the same tables, where there is one.
+        if let HostVariant::Agent { .. } = hosts
+            && let Ok(Osqueryd::Builtin(agent)) =
+                programs::find_osqueryd(&OsquerydChoice::Builtin, &programs::own_path()?)
+        {
+            find_unknown_tables(&agent, remembered.host_config.as_mut()).await?;
+        }
         let setup = Setup {
             sources,
             images,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Means, Resolution, Wanted};
+use super::{Means, Resolution, Wanted, find_unknown_tables};
 use crate::commands::project::Project;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{OsquerydChoice, Programs};
+use crate::engine::native::programs::{Osqueryd, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::ProtocolProber;
@@ -16,9 +16,15 @@ use crate::stack::Role;
 use crate::state::Remembered;
 
 impl Project {
-    pub(super) async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
-        let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
-        let programs = Programs::find(&choice)?;
+    pub(super) async fn wanted_natively(&self, mut remembered: Remembered, ports: Ports) -> Result<Wanted> {
+        let choice = remembered
+            .osqueryd_found
+            .as_deref()
+            .or(remembered.osqueryd.as_deref());
+        let programs = Programs::find(&OsquerydChoice::parse(choice.unwrap_or_default()))?;
+        if let Osqueryd::Builtin(agent) = &programs.osqueryd {
+            find_unknown_tables(agent, remembered.host_config.as_mut()).await?;
+        }
         let isolation = Isolation::detect().await?;
         let identity = |role| match role {
             Role::Host => programs.identity_of_host(&isolation),

@@ -15,7 +15,7 @@ use osquery_protocol::plugin::LoggerRequest;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::figure::{Report, Target, quantile};
+use crate::figure::{Figure, Report, quantile};
 use crate::stack::{BenchStack, Engine};
 
 /// Files opened in one sample, each by a process of its own.
@@ -58,18 +58,8 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
         }
         anyhow::Ok(())
     })?;
-    report.add(
-        "osquery's line to joined row, p50",
-        "ms",
-        Some(Target::AtMost(10.0)),
-        medians,
-    );
-    report.add(
-        "osquery's line to joined row, p99",
-        "ms",
-        Some(Target::AtMost(50.0)),
-        tails,
-    );
+    report.add(Figure::new("osquery's line to joined row, p50", "ms", medians).at_most(10.0));
+    report.add(Figure::new("osquery's line to joined row, p99", "ms", tails).at_most(50.0));
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::figure::{Report, Target};
-use crate::processes::{TICKS_PER_SECOND, usage_of};
+use super::processes::{TICKS_PER_SECOND, usage_of};
+use crate::figure::{Figure, Report};
 use crate::stack::{BenchStack, Engine};
 
 /// How long one sample watches.
@@ -26,17 +26,14 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
         let seconds = (after.ticks - before.ticks) / TICKS_PER_SECOND;
         processor.push(100.0 * seconds / begun.elapsed().as_secs_f64());
     }
+    report.add(Figure::new("resident memory of the whole stack, at rest", "MiB", memory).at_most(200.0));
     report.add(
-        "resident memory of the whole stack, at rest",
-        "MiB",
-        Some(Target::AtMost(200.0)),
-        memory,
-    );
-    report.add(
-        "processor time of the whole stack, at rest",
-        "% of a core",
-        Some(Target::AtMost(3.0)),
-        processor,
+        Figure::new(
+            "processor time of the whole stack, at rest",
+            "% of a core",
+            processor,
+        )
+        .at_most(3.0),
     );
     Ok(())
 }

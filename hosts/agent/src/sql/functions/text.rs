@@ -1,22 +1,22 @@
-//! osquery's own SQL functions, as far as they need nothing but their arguments: `split`, `regex_split`,
-//! `regex_match`, `inet_aton`, `md5`, `sha1`, `sha256`. A null argument makes the result null.
+//! `split`, `regex_split`, `regex_match`, `inet_aton`, the digests, and base64.
 
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 use rusqlite::Connection;
-use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::functions::Context;
 use rusqlite::types::ValueRef;
 use sha2::Digest;
 
-type BoxError = Box<dyn Error + Send + Sync>;
-type Answer = Result<Option<String>, rusqlite::Error>;
+use super::{Answer, PURE, text};
 
-/// Makes the functions known to a connection.
+type BoxError = Box<dyn Error + Send + Sync>;
+
 pub(super) fn register(connection: &Connection) -> Result<(), rusqlite::Error> {
-    const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC);
     connection.create_scalar_function("split", 3, PURE, split)?;
     connection.create_scalar_function("regex_split", 3, PURE, regex_split)?;
     connection.create_scalar_function("regex_match", 3, PURE, regex_match)?;
@@ -24,7 +24,9 @@ pub(super) fn register(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.create_scalar_function("md5", 1, PURE, digest::<md5::Md5>)?;
     connection.create_scalar_function("sha1", 1, PURE, digest::<sha1::Sha1>)?;
     connection.create_scalar_function("sha256", 1, PURE, digest::<sha2::Sha256>)?;
-    Ok(())
+    connection.create_scalar_function("to_base64", 1, PURE, to_base64)?;
+    connection.create_scalar_function("from_base64", 1, PURE, from_base64)?;
+    connection.create_scalar_function("conditional_to_base64", 1, PURE, conditional_to_base64)
 }
 
 /// `split(text, separators, index)`: the part of that index, from 0. Each character of `separators` separates;
@@ -87,55 +89,24 @@ fn pattern(context: &Context<'_>) -> Result<Option<Arc<Regex>>, rusqlite::Error>
     Ok(Some(context.get_or_create_aux(1, compile)?))
 }
 
-/// An argument as text, as SQLite's CAST makes it; null is none.
-fn text(context: &Context<'_>, index: usize) -> Option<String> {
-    match context.get_raw(index) {
-        ValueRef::Null => None,
-        ValueRef::Integer(number) => Some(number.to_string()),
-        ValueRef::Real(number) => Some(number.to_string()),
-        ValueRef::Text(text) | ValueRef::Blob(text) => Some(String::from_utf8_lossy(text).into_owned()),
-    }
+/// `to_base64(text)`.
+fn to_base64(context: &mut Context<'_>) -> Answer {
+    Ok(text(context, 0).map(|text| STANDARD.encode(text)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `from_base64(text)`: null when it is none.
+fn from_base64(context: &mut Context<'_>) -> Answer {
+    let decoded = text(context, 0).and_then(|text| STANDARD.decode(text).ok());
+    Ok(decoded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
 
-    fn value(expression: &str) -> Result<Option<String>, rusqlite::Error> {
-        let connection = Connection::open_in_memory().unwrap();
-        register(&connection).unwrap();
-        connection.query_row(&format!("select cast({expression} as text)"), [], |row| {
-            row.get(0)
-        })
-    }
-
-    #[test]
-    fn functions_answer_as_osquerys() {
-        let cases = [
-            ("split('/usr/bin/head', '/', 0)", Some("usr")),
-            ("split('/usr/bin/head', '/', 2)", Some("head")),
-            ("split('/usr/bin/head', '/', 3)", None),
-            ("split('a, b;c', ',;', 1)", Some("b")),
-            ("split('a', ',', -1)", None),
-            ("split(null, ',', 0)", None),
-            ("regex_split('a1b22c', '[0-9]+', 2)", Some("c")),
-            ("regex_match('pid=42 x', 'pid=([0-9]+)', 1)", Some("42")),
-            ("regex_match('pid=42 x', 'pid=([0-9]+)', 0)", Some("pid=42")),
-            ("regex_match('nothing', 'pid=([0-9]+)', 0)", None),
-            ("regex_match('a', null, 0)", None),
-            ("inet_aton('1.2.3.4')", Some("16909060")),
-            ("inet_aton('nowhere')", None),
-            ("md5('')", Some("d41d8cd98f00b204e9800998ecf8427e")),
-            ("sha1('abc')", Some("a9993e364706816aba3e25717850c26c9cd0d89d")),
-            (
-                "sha256('')",
-                Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-            ),
-        ];
-        for (expression, expected) in cases {
-            assert_eq!(value(expression).unwrap().as_deref(), expected, "{expression}");
+/// `conditional_to_base64(text)`: only when there is a byte outside ASCII in it.
+fn conditional_to_base64(context: &mut Context<'_>) -> Answer {
+    Ok(text(context, 0).map(|text| {
+        if text.is_ascii() {
+            text
+        } else {
+            STANDARD.encode(text)
         }
-        let error = value("regex_match('a', '(', 0)").unwrap_err().to_string();
-        assert!(error.contains("Invalid regex"), "{error}");
-    }
+    }))
 }

@@ -3,24 +3,21 @@
 //! Nothing it says leaves this file with a secret in it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseProducer, ProducerContext};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use rdkafka::statistics::Statistics;
 
-use super::TROUBLE_PERIOD;
-use super::tally::Tally;
 use crate::configuration::ConfigurationError;
+use crate::outbox::kafka::{Failure, Kafka, LineId, Message as OutboxMessage, Outcome, SendError};
 use crate::secrets::{Secrets, is_secret};
-use crate::throttle::Throttle;
 
-/// How much memory the lines may take, in KiB.
+/// How much memory the lines may take, in KiB. The outbox hands over less, unless a line is larger.
 const MEMORY_KIB: &str = "131072";
 /// How many lines may wait.
 const MEMORY_LINES: &str = "200000";
@@ -49,16 +46,81 @@ const IDEMPOTENCE_CONDITIONS: [&str; 8] = [
     "queuing.strategy",
 ];
 
-/// How long one poll waits for something to happen. Events end it at once.
-const POLL: Duration = Duration::from_secs(5);
-
 pub(super) type LineProducer = BaseProducer<Context>;
+
+/// What became of messages, until somebody takes it.
+#[derive(Debug, Default)]
+pub(super) struct Settled(Mutex<Vec<(LineId, Outcome)>>);
+
+impl Settled {
+    pub(super) fn take(&self) -> Vec<(LineId, Outcome)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, id: LineId, outcome: Outcome) {
+        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.push((id, outcome));
+    }
+}
+
+/// The producer in force; none while one takes the place of another.
+#[derive(Default)]
+pub(super) struct CurrentProducer(pub(super) Option<Arc<LineProducer>>);
+
+impl Kafka for CurrentProducer {
+    fn send(&mut self, id: LineId, message: &OutboxMessage<'_>) -> Result<(), SendError> {
+        let producer = self.0.as_ref().ok_or(SendError::Full)?;
+        let record = &message.record;
+        // An opaque of 64 bits, as on every platform that osquery runs on.
+        let mut to_send =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, id.to_number() as usize)
+                .payload(record.value)
+                .timestamp(record.unix_ms);
+        to_send.key = record.key;
+        if !message.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(message.headers.len());
+            let headers = message.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(&**value),
+                })
+            });
+            to_send = to_send.headers(headers);
+        }
+        producer
+            .send(to_send)
+            .map_err(|(error, _)| match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::QueueFull) => SendError::Full,
+                _ => SendError::Failed(failure(&error)),
+            })
+    }
+}
+
+/// Whether it helps to send a message again.
+fn failure(error: &KafkaError) -> Failure {
+    use RDKafkaErrorCode as Code;
+    let reason = match error {
+        KafkaError::MessageProduction(code) => code.to_string(),
+        other => other.to_string(),
+    };
+    match error.rdkafka_error_code() {
+        Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => Failure::TooLarge(reason),
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::InvalidTopic
+            | Code::InvalidTimestamp
+            | Code::InvalidRecord
+            | Code::PolicyViolation
+            | Code::UnsupportedForMessageFormat,
+        ) => Failure::Final(reason),
+        _ => Failure::Passing(reason),
+    }
+}
 
 /// What librdkafka tells.
 pub(super) struct Context {
-    tally: Arc<Tally>,
+    settled: Arc<Settled>,
     secrets: Secrets,
-    failed: Throttle,
     /// No broker can be reached; said once, and taken back with the next delivery.
     cut_off: AtomicBool,
 }
@@ -80,7 +142,7 @@ impl ClientContext for Context {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 if !self.cut_off.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("no broker can be reached; lines are kept in memory");
+                    tracing::warn!("no broker can be reached; lines wait until one can");
                 }
             }
             // librdkafka logs these itself.
@@ -99,72 +161,41 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, _opaque: ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let id = LineId::from_number(number as u64);
         match result {
             Ok(_) => {
-                self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+                self.settled.push(id, Ok(()));
                 if self.cut_off.load(Ordering::Relaxed) && self.cut_off.swap(false, Ordering::Relaxed) {
                     tracing::info!("Kafka takes lines again");
                 }
             }
-            Err((error, message)) => {
-                self.tally.failed.fetch_add(1, Ordering::Relaxed);
-                // What is purged was given up here, not refused there, and that was said.
-                let purged = [RDKafkaErrorCode::PurgeQueue, RDKafkaErrorCode::PurgeInflight];
-                if error
-                    .rdkafka_error_code()
-                    .is_some_and(|code| purged.contains(&code))
-                {
-                    return;
-                }
-                if let Some(times) = self.failed.pass() {
-                    let bytes = message.payload_len();
-                    tracing::error!(topic = message.topic(), bytes, times, %error, "Kafka refused a line");
-                }
-            }
+            Err((error, _)) => self.settled.push(id, Err(failure(error))),
         }
     }
 }
 
-/// Starts librdkafka, which connects in the background, and the thread that polls it, which ends soon after
-/// the producer is let go.
-///
-/// `rdkafka`'s own `ThreadedProducer` polls in steps of 100 ms and spins through the last part of a
-/// millisecond of each: almost a percent of a core on every host, for nothing.
+/// Starts librdkafka, which connects in the background. Somebody has to poll it.
 pub(super) fn start(
     properties: &BTreeMap<String, String>,
-    tally: &Arc<Tally>,
+    secrets: &Secrets,
+    settled: &Arc<Settled>,
 ) -> Result<Arc<LineProducer>, ConfigurationError> {
-    let secrets = Secrets::of(properties);
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in with_defaults(properties) {
         config.set(name, value);
     }
     let context = Context {
-        tally: Arc::clone(tally),
+        settled: Arc::clone(settled),
         secrets: secrets.clone(),
-        failed: Throttle::new(TROUBLE_PERIOD),
         cut_off: AtomicBool::new(false),
     };
-    let producer = LineProducer::from_config_and_context(&config, context)
+    LineProducer::from_config_and_context(&config, context)
         .map(Arc::new)
-        .map_err(|error| explain(error, &secrets))?;
-    let polled = Arc::downgrade(&producer);
-    let polling = move || {
-        while let Some(producer) = polled.upgrade() {
-            producer.poll(POLL);
-        }
-    };
-    std::thread::Builder::new()
-        .name("producer-poll".to_owned())
-        .spawn(polling)
-        .map_err(|error| ConfigurationError::Librdkafka {
-            reason: format!("no thread to poll with: {error}"),
-        })?;
-    Ok(producer)
+        .map_err(|error| explain(error, secrets))
 }
 
 /// The most bytes a record may have; librdkafka has made sure that it is a number.
