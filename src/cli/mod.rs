@@ -21,7 +21,9 @@ pub use run::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
 };
 pub use scenario::{BigfileArgs, ScenarioCommand};
-pub use serve::{HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs};
+pub use serve::{
+    Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs,
+};
 pub use typed::{Source, Typed};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.

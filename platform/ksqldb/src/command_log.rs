@@ -175,7 +175,9 @@ impl CommandLog {
             newest_timestamp: None,
         };
         let consumer = Reader::consumer(&self.cluster, &self.group).map_err(read_error)?;
-        let mut reader = Reader::open(&self.cluster, consumer, &[start]).map_err(read_error)?;
+        let mut reader = Reader::open(&self.cluster, consumer, &[start])
+            .await
+            .map_err(read_error)?;
         let mut position = from;
         while let Some(record) = timeout(REPLAY_PATIENCE, reader.next_old())
             .await

@@ -233,6 +233,12 @@ async fn topics_that_are_unknown_for_a_moment_end_no_query_and_repeat_nothing() 
         produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
         assert_eq!(rows.row().await, json!([n]));
     }
+    // Nothing is under way: what the empty broker took would be gone with it.
+    let sink = broker.reader("D");
+    for n in 0..20 {
+        assert_eq!(value_of(&next_record(&sink).await), json!({"N": n}));
+    }
+    drop((sink, producer));
     let (folder, address) = broker.stop().await;
     let empty = Broker::start_in(tempfile::tempdir().unwrap(), address).await;
     tokio::time::sleep(Duration::from_secs(3)).await;

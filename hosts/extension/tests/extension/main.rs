@@ -1,6 +1,7 @@
 //! The real extension between a fake osqueryd and librdkafka's mock cluster.
 
 mod configuration;
+mod connection;
 mod ends;
 mod faults;
 mod lines;

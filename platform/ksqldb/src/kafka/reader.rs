@@ -4,7 +4,7 @@
 //! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it:
 //! a record is handed out the moment it arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -31,6 +31,9 @@ use super::{GroupConsumer, Record};
 const MOST_DOUBT: Duration = Duration::from_secs(30);
 /// How often to look meanwhile whether the topic is listed, and how many looks without it settle the matter.
 const LOOK: (Duration, u32) = (Duration::from_secs(1), 2);
+
+/// How long the question who leads a topic's partitions may take.
+const LEADERS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the reading of a partition begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +148,7 @@ impl Reader {
     }
 
     /// Begins to read.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         cluster: &Arc<Cluster>,
         consumer: GroupConsumer,
         starts: &[StartingPoint],
@@ -179,6 +182,7 @@ impl Reader {
                 })
             })
             .collect::<KafkaResult<Vec<_>>>()?;
+        let consumer = learn_leaders(consumer, starts).await;
         consumer.assign(&assignment)?;
         Ok(Self {
             consumer: ClosedElsewhere::new(consumer),
@@ -409,6 +413,24 @@ impl Reader {
             Arrival::New(record)
         })
     }
+}
+
+/// Asks who leads the partitions, so that they can be read from the moment they are assigned. Without that,
+/// librdkafka often finds out only when it next looks through its topics, which it does once a second.
+async fn learn_leaders(consumer: Arc<GroupConsumer>, starts: &[StartingPoint]) -> Arc<GroupConsumer> {
+    let topics: BTreeSet<Arc<str>> = starts.iter().map(|start| Arc::clone(&start.topic)).collect();
+    let asked = Arc::clone(&consumer);
+    let asking = move || {
+        for topic in topics {
+            if let Err(error) = asked.fetch_metadata(Some(&topic), LEADERS_TIMEOUT) {
+                tracing::debug!("the leaders of `{topic}` are not known yet: {error}");
+            }
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(asking).await {
+        tracing::debug!("nobody asked for the leaders: {error}");
+    }
+    consumer
 }
 
 /// Positions as Kafka takes them. The newest timestamp goes along, so that a restart knows how far back the

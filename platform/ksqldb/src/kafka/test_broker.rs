@@ -68,7 +68,7 @@ impl TestBroker {
             newest_timestamp: None,
         };
         let consumer = Reader::consumer(&self.cluster, "values").unwrap();
-        let mut reader = Reader::open(&self.cluster, consumer, &[start]).unwrap();
+        let mut reader = Reader::open(&self.cluster, consumer, &[start]).await.unwrap();
         let mut values = Vec::new();
         while values.len() < count {
             let arrival = timeout(DEADLINE, reader.next()).await.expect("no record in time");

@@ -204,7 +204,9 @@ impl Worker {
         let consumer = Reader::consumer(&self.cluster, group).map_err(Failure::Read)?;
         let (consumer, points) =
             positions::of_persistent_query(&self.cluster, consumer, group, &self.query).await?;
-        Reader::open(&self.cluster, consumer, &points).map_err(Failure::Read)
+        Reader::open(&self.cluster, consumer, &points)
+            .await
+            .map_err(Failure::Read)
     }
 }
 

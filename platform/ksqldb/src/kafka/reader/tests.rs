@@ -3,9 +3,9 @@
 use super::*;
 use crate::kafka::test_broker::{DEADLINE, TestBroker};
 
-fn open(broker: &TestBroker, starts: &[StartingPoint]) -> Reader {
+async fn open(broker: &TestBroker, starts: &[StartingPoint]) -> Reader {
     let consumer = Reader::consumer(&broker.cluster, "test").unwrap();
-    Reader::open(&broker.cluster, consumer, starts).unwrap()
+    Reader::open(&broker.cluster, consumer, starts).await.unwrap()
 }
 
 fn start(topic: &str, new_from: i64, end: i64) -> StartingPoint {
@@ -36,7 +36,7 @@ async fn a_replay_ends_where_the_partition_does_and_not_with_a_clock() {
         broker.write("a", &format!("a{n}"), 1_000 + n).await;
         broker.write("b", &format!("b{n}"), 10 + n).await;
     }
-    let mut reader = open(&broker, &[start("a", 2, 3), start("b", 2, 3)]);
+    let mut reader = open(&broker, &[start("a", 2, 3), start("b", 2, 3)]).await;
     let mut silent = TopicPartitionList::new();
     silent.add_partition("a", 0);
     reader.consumer.pause(&silent).unwrap();
@@ -63,10 +63,10 @@ async fn offsets_without_a_record_are_not_waited_for() {
     broker.write("a", "a0", 1_000).await;
     broker.write("b", "b0", 2_000).await;
     // As if there had been four records more.
-    let mut reader = open(&broker, &[start("a", 5, 5), start("b", 0, 1)]);
+    let mut reader = open(&broker, &[start("a", 5, 5), start("b", 0, 1)]).await;
     assert_eq!(next(&mut reader).await, "replayed a0");
     assert_eq!(next(&mut reader).await, "new b0");
-    let mut reader = open(&broker, &[start("a", 0, 5)]);
+    let mut reader = open(&broker, &[start("a", 0, 5)]).await;
     let old = timeout(DEADLINE, reader.next_old()).await.unwrap().unwrap();
     assert_eq!(old.and_then(|record| record.value).as_deref(), Some(&b"a0"[..]));
     assert!(
