@@ -23,6 +23,10 @@ pub struct BigfileArgs {
     /// How long all of it may take.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub timeout: String,
+    /// Also write what happens to the topic `osqdemo-runs`, from which the console shows runs. That is done without
+    /// being asked where the broker is osqdemo's own.
+    #[arg(long)]
+    pub publish: bool,
     /// Also write a report: `json=FILE` or `junit=FILE`.
     #[arg(long, value_name = "FORMAT=FILE")]
     pub report: Vec<String>,

@@ -64,11 +64,24 @@ pub(super) fn ksqldb_url(
     Ok(format!("http://{address}"))
 }
 
-/// The two addresses as data: null where there is none.
+/// Where the user interface is, of a stack that has one that runs.
+pub(super) fn interface_url(project: &Project, observed: &Observed) -> Option<String> {
+    let interface = project
+        .stack
+        .services
+        .iter()
+        .find(|service| service.role.is_interface())?;
+    address(project, observed, interface.role)
+        .ok()
+        .map(|address| format!("http://{address}"))
+}
+
+/// The addresses as data: null where there is none.
 pub(super) fn as_json(project: &Project, observed: &Observed) -> Value {
     json!({
         "bootstrap_servers": bootstrap_servers(project, observed).ok(),
         "ksqldb_url": ksqldb_url(project, observed).ok(),
+        "interface_url": interface_url(project, observed),
     })
 }
 

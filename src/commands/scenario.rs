@@ -1,5 +1,6 @@
 //! `osqdemo scenario`: lists the scenarios, or runs one and verifies its result.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cli::{BigfileArgs, ScenarioCommand};
@@ -8,6 +9,7 @@ use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
 use crate::error::{Failure, Result};
 use crate::events::{Failed, SCHEMA_VERSION, Warning};
+use crate::kafka::Publisher;
 use crate::report::report_file::ReportFile;
 use crate::report::scenario::scenario_text;
 use crate::report::table::{output_width, table};
@@ -15,7 +17,7 @@ use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
 use crate::settings::{parse_duration, parse_size};
-use crate::stack::{Role, Service, ServiceName, Stack};
+use crate::stack::{Endpoints, Role, Service, ServiceName, Stack};
 
 /// Runs the verb.
 ///
@@ -49,8 +51,20 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let endpoints = context.endpoints().await?;
     let exec = context.host_exec()?;
+    let is_published = arguments.publish || has_own_broker(&project.stack);
+    let publisher = is_published
+        .then(|| publisher(&context, &endpoints))
+        .transpose()?;
     let running = bigfile::run(&bigfile, &endpoints, &exec, &context.reporter, &context.shutdown);
     let Finished { report, failure } = Box::pin(running).await;
+    context.reporter.part();
+    if let Some(publisher) = publisher
+        && let Err(error) = publisher.finish(&report).await
+    {
+        context.reporter.emit(Warning::Trouble {
+            failure: Failed::of(&error),
+        });
+    }
     let shown = context
         .reporter
         .data(&report, || scenario_text(&report, output_width()));
@@ -67,6 +81,20 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
             Err(failure)
         }
     }
+}
+
+/// Whether the broker is built from this repository, so that a topic of ours disturbs nobody.
+fn has_own_broker(stack: &Stack) -> bool {
+    stack
+        .first(Role::Broker)
+        .is_some_and(|broker| broker.native_command.is_some())
+}
+
+/// Writes what happens from now on to the topic of runs.
+fn publisher(context: &Context, endpoints: &Endpoints) -> Result<Publisher> {
+    let run = format!("{}-{}", Timestamp::now().as_millisecond(), std::process::id());
+    let events = context.reporter.follow();
+    Ok(Publisher::start(&endpoints.bootstrap_servers, run, events)?)
 }
 
 /// The host that writes the file, unless the user says otherwise: the second one, as in the original demo, else the
@@ -131,6 +159,7 @@ mod tests {
             size: size.to_owned(),
             host: Some(host.to_owned()),
             timeout: timeout.to_owned(),
+            publish: false,
             report: Vec::new(),
         };
         let stack = Stack::lite().map_err(|error| error.to_string())?;
@@ -165,6 +194,7 @@ mod tests {
                 size: "1G".to_owned(),
                 host: host.map(str::to_owned),
                 timeout: "60s".to_owned(),
+                publish: false,
                 report: Vec::new(),
             };
             resolve(&arguments, stack)

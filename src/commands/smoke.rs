@@ -85,6 +85,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
         size: arguments.size,
         host: arguments.host,
         timeout: arguments.scenario_timeout,
+        publish: false,
         report: Vec::new(),
     };
     let bigfile = ScenarioCommand::Bigfile(bigfile);

@@ -41,12 +41,20 @@ pub enum KafkaError {
         /// What librdkafka says.
         reason: String,
     },
+    /// A topic cannot be written.
+    #[error("failed to write topic `{topic}`: {reason}")]
+    Write {
+        /// The topic.
+        topic: String,
+        /// What librdkafka says.
+        reason: String,
+    },
 }
 
 impl Diagnose for KafkaError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Client { .. } | Self::Read { .. } => ExitCode::Internal,
+            Self::Client { .. } | Self::Read { .. } | Self::Write { .. } => ExitCode::Internal,
             Self::Unreachable { .. } => ExitCode::NotRunning,
             Self::UnknownTopic { .. } => ExitCode::Usage,
         }
@@ -66,7 +74,7 @@ impl Diagnose for KafkaError {
                     .collect();
                 near_names::hint("topics", topic, &known)
             }
-            Self::Client { .. } | Self::Read { .. } => Vec::new(),
+            Self::Client { .. } | Self::Read { .. } | Self::Write { .. } => Vec::new(),
         }
     }
 }

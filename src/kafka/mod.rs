@@ -1,9 +1,10 @@
 //! A client of the broker: which topics there are, and their records as they arrive.
 //!
-//! Read-only: nothing here produces, creates topics, joins a group or commits an offset. Must not know what
-//! the records mean.
+//! Nothing here joins a group or commits an offset, and only `publisher` produces, to a topic of our own. Must not know
+//! what the records mean.
 
 mod error;
+mod publisher;
 mod record;
 mod tail;
 mod topics;
@@ -11,6 +12,7 @@ mod topics;
 use rdkafka::ClientConfig;
 
 pub use error::KafkaError;
+pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use tail::{Start, Tail};
 pub use topics::{TopicSummary, list_topics};

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Diagnose, Failure, Result};
@@ -36,6 +37,8 @@ use crate::settings::{Format, OutputSettings, Verbosity};
 use crate::stack::project::ProjectName;
 use crate::state::ProjectFolder;
 
+/// How many events wait for whoever follows them.
+const FOLLOWED_EVENTS: usize = 1024;
 /// How often a renderer that wants a heartbeat is asked whether one is due.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,8 @@ struct Shared {
     recording: Mutex<Option<Vec<Event>>>,
     /// The file of what happens, while there is one.
     journal: Mutex<Option<Journal>>,
+    /// Who else is told what happens, while somebody is.
+    follower: Mutex<Option<tokio::sync::mpsc::Sender<Line>>>,
     /// Whether the error that ends the command was shown already.
     failure_shown: AtomicBool,
     /// Dropped with the last reporter, which ends the heartbeat's thread.
@@ -129,6 +134,7 @@ impl Reporter {
             renderer: Mutex::new(renderer),
             recording: Mutex::default(),
             journal: Mutex::default(),
+            follower: Mutex::default(),
             failure_shown: AtomicBool::new(false),
             _heartbeat: heartbeat,
         });
@@ -168,9 +174,25 @@ impl Reporter {
             journal.event(&event);
         }
         self.renderer().event(&event, project);
+        if let Some(follower) = locked(&self.shared.follower).as_ref() {
+            // Who follows too slowly misses events; nobody waits for that.
+            let _ = follower.try_send(Line::at(Timestamp::now(), None, event.clone()));
+        }
         if let Some(recording) = locked(&self.shared.recording).as_mut() {
             recording.push(event);
         }
+    }
+
+    /// Tells what happens from now on to somebody else as well, until [`Reporter::part`].
+    pub fn follow(&self) -> tokio::sync::mpsc::Receiver<Line> {
+        let (follower, events) = tokio::sync::mpsc::channel(FOLLOWED_EVENTS);
+        *locked(&self.shared.follower) = Some(follower);
+        events
+    }
+
+    /// Ends what [`Reporter::follow`] began: no event comes any more.
+    pub fn part(&self) {
+        *locked(&self.shared.follower) = None;
     }
 
     /// Keeps what happens from now on, for a report.

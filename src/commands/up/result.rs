@@ -50,6 +50,7 @@ impl Up<'_> {
                     endpoints::bootstrap_servers(&self.project, &observed).ok(),
                 ),
                 ("ksqlDB", endpoints::ksqldb_url(&self.project, &observed).ok()),
+                ("console", endpoints::interface_url(&self.project, &observed)),
                 ("hosts", Some(hosts.join(", ")).filter(|_| !hosts.is_empty())),
             ];
             let lines = lines

@@ -10,16 +10,20 @@ export const title = 'Runs';
 
 const TOPIC = 'osqdemo-runs';
 
-/** The runs that these events tell of, newest first. An event: {run, event, at, …}. */
-export function runs(events) {
+/** The runs that these records tell of, newest first: events as they happened, and the report at the end of each. */
+export function runs(records) {
   const all = new Map();
-  for (const event of [...events].sort((a, b) => a.at - b.at)) {
-    const run = all.get(event.run) ?? { id: event.run, stages: [], rows: [], verdict: 'running', started: event.at };
-    all.set(event.run, run);
-    if (event.event === 'started') Object.assign(run, { scenario: event.scenario, host: event.host, file: event.file, started: event.at });
-    else if (event.event === 'stage') run.stages.push(event);
-    else if (event.event === 'row') run.rows.push(event);
-    else if (event.event === 'ended') Object.assign(run, { verdict: event.verdict, error: event.error, ended: event.at });
+  for (const { run: id, at, body } of [...records].sort((a, b) => a.at - b.at)) {
+    const run = all.get(id) ?? { id, stages: [], verdict: 'running', started: at };
+    all.set(id, run);
+    const stage = (name, time, count) => ({ name: name.replaceAll('_', ' '), at: Date.parse(time), count });
+    if (body.event === 'step_finished' && body.step?.kind === 'stage' && body.outcome === 'done') {
+      run.stages.push(stage(body.step.name, body.time, body.count));
+    } else if (body.scenario) {
+      const seen = body.stages.filter((one) => one.at);
+      Object.assign(run, { ...body, id, ended: at, stages: seen.map((one) => stage(one.name, one.at, one.count)) });
+      run.started = run.stages[0]?.at ?? run.started;
+    }
   }
   return [...all.values()].sort((a, b) => b.started - a.started);
 }
@@ -47,7 +51,7 @@ export function show(root) {
   const opened = h('div');
   fill(root, h('div', { class: 'head' }, h('h1', { text: 'Runs' }), h('span', { class: 'soft', text: 'of osqdemo scenario' })), opened, place);
   let [events, chosen] = [[], null];
-  const verdict = (run) => h('span', { class: `tag ${run.verdict === 'passed' ? 'good' : run.verdict === 'running' ? 'flow' : 'bad'}`, text: run.verdict });
+  const verdict = (run) => h('span', { class: `tag ${run.verdict === 'passed' ? 'good' : run.verdict === 'running' ? 'flow' : 'bad'}`, text: run.verdict.replace('_', ' ') });
   const latency = (run) => { const [write, row] = ['osquery line', 'precise row'].map((name) => run.stages.find((stage) => stage.name === name)); return write && row ? row.at - write.at : null; };
   const list = table([
     { name: 'Started', class: 'nowrap', cell: (run) => h('button', { type: 'button', class: 'quiet', text: dateTime(run.started), onclick: () => { chosen = run.id; draw(); } }), sort: (run) => run.started },
@@ -67,7 +71,7 @@ export function show(root) {
   });
   return watch({ kind: 'records', topic: TOPIC, from: 'newest', follow: true, limit: 1000 }, {
     restarted: () => { events = []; },
-    records: (batch) => { events.push(...batch.records.map((record) => parse(record.value?.text)).filter((event) => event?.run && event.at)); draw(); },
+    records: (batch) => { events.push(...batch.records.map((record) => ({ run: record.key?.text, at: record.timestamp, body: parse(record.value?.text) })).filter(({ run, body }) => run && body)); draw(); },
     progress: draw,
     end: ({ error }) => { if (error) fill(place, h('p', { class: 'empty', text: error.status === 404 || /no topic/.test(error.message) ? 'No run yet: osqdemo scenario bigfile makes one.' : error.message })); },
   });

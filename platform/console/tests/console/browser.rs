@@ -3,21 +3,21 @@
 //! Debian's `chromium` and `chromium-driver` (`scripts/browser.sh` installs them). Where they are missing, the walks are
 //! skipped and say so; in CI that is a failure.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
 use crate::world::DEADLINE;
 
 pub(crate) struct Browser {
     pub(crate) page: Client,
-    driver: Child,
+    _driver: Driver,
     _profile: TempDir,
 }
 
@@ -28,7 +28,6 @@ impl Browser {
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
             .spawn();
         let Ok(mut driver) = spawned else {
             assert!(
@@ -38,17 +37,20 @@ impl Browser {
             tell("SKIPPED: no chromedriver, so no page was looked at; scripts/browser.sh installs it");
             return None;
         };
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = timeout(DEADLINE, async {
-            loop {
-                let line = lines.next_line().await.unwrap().expect("chromedriver has ended");
-                if let Some((_, port)) = line.split_once("successfully on port ") {
-                    return port.trim_end_matches('.').to_owned();
-                }
-            }
-        })
-        .await
-        .expect("chromedriver does not start");
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let driver = Driver(driver);
+        let port = tokio::task::spawn_blocking(|| {
+            let mut lines = lines.map_while(Result::ok);
+            lines.find_map(|line| {
+                let (_, port) = line.split_once("successfully on port ")?;
+                Some(port.trim_end_matches('.').to_owned())
+            })
+        });
+        let port = timeout(DEADLINE, port)
+            .await
+            .expect("chromedriver does not start")
+            .unwrap();
+        let port = port.expect("chromedriver has ended");
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless=new".to_owned(),
@@ -74,14 +76,13 @@ impl Browser {
             .unwrap();
         Some(Self {
             page,
-            driver,
+            _driver: driver,
             _profile: profile,
         })
     }
 
-    pub(crate) async fn stop(mut self) {
-        self.page.close().await.unwrap();
-        self.driver.kill().await.unwrap();
+    pub(crate) async fn stop(self) {
+        self.page.clone().close().await.unwrap();
     }
 
     /// Waits until a script says true.
@@ -162,6 +163,21 @@ impl Browser {
              .map((one) => one.outerHTML.slice(0, 200))",
         )
         .await
+    }
+}
+
+/// The process that drives the browser.
+struct Driver(Child);
+
+impl Drop for Driver {
+    /// A driver that is asked to end takes its browser along, which one that is killed would leave behind.
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && kill_process(pid, Signal::TERM).is_ok()
+        {
+            let _ = self.0.wait();
+        }
     }
 }
 
