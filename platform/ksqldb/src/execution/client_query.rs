@@ -2,7 +2,7 @@
 
 use super::catalog::Catalog;
 use super::executor::{Executor, Request, session, syntax_failure};
-use super::failure::{ErrorCode, Failure};
+use super::failure::{ErrorCode, Failure, Refusal};
 use super::properties;
 use crate::config::OffsetReset;
 use crate::plan::{self, Purpose, QueryPlan};
@@ -55,7 +55,7 @@ impl Executor {
                     ));
                 }
                 let plan = plan::plan_query(&self.catalog().metastore, &query, Purpose::Push)
-                    .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
+                    .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
                 Ok(ClientQuery::Push {
                     plan,
                     alias: query.from.alias,

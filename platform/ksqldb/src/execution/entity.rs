@@ -258,17 +258,18 @@ pub(crate) struct FunctionName {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FunctionSignature {
     pub(crate) arguments: Vec<FunctionArgument>,
-    pub(crate) return_type: String,
-    pub(crate) description: String,
+    pub(crate) return_type: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) argument_types: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FunctionArgument {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) description: String,
+    pub(crate) kind: &'static str,
+    pub(crate) description: &'static str,
     pub(crate) is_variadic: bool,
 }
 

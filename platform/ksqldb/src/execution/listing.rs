@@ -8,11 +8,13 @@ use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
     RunningQuery, SourceDescription, SourceInfo, TopicInfo, Variable,
 };
+use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use super::session::Session;
 use super::topics::Topics;
 use crate::config::Config;
-use crate::functions;
+use crate::functions::catalogue::{self, Parameter, Signature};
+use crate::functions::{self};
 use crate::metastore::Source;
 use crate::plan::{self, Purpose, QueryPlan};
 use crate::runtime::{QueryState, Runtime};
@@ -37,7 +39,7 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     /// The answer to a statement that only looks; `None` where it does more.
-    pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, String>> {
+    pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, Refusal>> {
         Some(match statement {
             Statement::List(listing) => Ok(self.list(listing)),
             Statement::Describe { name, extended } => self.describe(name, *extended),
@@ -105,14 +107,12 @@ impl View<'_> {
                 }
             }
             Listing::Functions => {
-                let mut functions: Vec<FunctionName> = functions::all()
-                    .map(|function| FunctionName {
-                        name: function.name,
-                        kind: "SCALAR",
-                        category: function.category,
-                    })
-                    .collect();
-                functions.sort_by_key(|function| function.name);
+                let functions = catalogue::all_listed().map(|function| FunctionName {
+                    name: function.name,
+                    kind: function.sort.name(),
+                    category: function.category,
+                });
+                let functions = functions.collect();
                 Entity::FunctionNames { functions }
             }
             Listing::Properties => Entity::Properties {
@@ -172,7 +172,7 @@ impl View<'_> {
         }
     }
 
-    fn describe(&self, name: &str, extended: bool) -> Result<Entity, String> {
+    fn describe(&self, name: &str, extended: bool) -> Result<Entity, Refusal> {
         let source = self
             .catalog
             .metastore
@@ -302,7 +302,7 @@ impl View<'_> {
         description
     }
 
-    fn explain(&self, explain: &Explain, text: &str) -> Result<Entity, String> {
+    fn explain(&self, explain: &Explain, text: &str) -> Result<Entity, Refusal> {
         let description = match explain {
             Explain::Id(id) => {
                 let known = [id.clone(), id.to_uppercase()];
@@ -334,7 +334,7 @@ impl View<'_> {
         })
     }
 
-    fn plan(&self, statement: &Statement, text: &str) -> Result<QueryPlan, String> {
+    fn plan(&self, statement: &Statement, text: &str) -> Result<QueryPlan, Refusal> {
         let (query, purpose) = match statement {
             Statement::Query(query) => (query, Purpose::Push),
             Statement::CreateAsSelect(CreateAsSelect {
@@ -357,9 +357,13 @@ impl View<'_> {
                 properties,
                 query,
             }) => (query, Purpose::InsertInto { target, properties }),
-            _ => return Err("The provided statement does not run a ksql query".to_owned()),
+            _ => {
+                return Err("The provided statement does not run a ksql query"
+                    .to_owned()
+                    .into());
+            }
         };
-        plan::plan_query(&self.catalog.metastore, query, purpose).map_err(|error| error.to_string())
+        Ok(plan::plan_query(&self.catalog.metastore, query, purpose)?)
     }
 }
 
@@ -393,77 +397,33 @@ fn source_info(source: &Arc<Source>) -> SourceInfo {
     }
 }
 
-fn describe_function(name: &str) -> Result<Entity, String> {
-    let function = functions::lookup(&name.to_uppercase())
-        .ok_or_else(|| format!("Can't find any functions with the name '{name}'"))?;
+fn describe_function(name: &str) -> Result<Entity, Refusal> {
+    let function = catalogue::listed(&name.to_uppercase()).ok_or_else(|| {
+        let message = format!("Can't find any functions with the name '{name}'");
+        Refusal::new(ErrorCode::BadRequest, message)
+    })?;
+    let description = functions::lookup(function.name).map_or("", |scalar| scalar.description);
+    let form = |signature: Signature| {
+        let argument = |parameter: &Parameter| FunctionArgument {
+            name: parameter.name,
+            kind: parameter.sql_type,
+            description: "",
+            is_variadic: parameter.is_variadic,
+        };
+        FunctionSignature {
+            arguments: signature.parameters.iter().map(argument).collect(),
+            return_type: signature.result,
+            description: "",
+            argument_types: signature.parameters.iter().map(Parameter::type_text).collect(),
+        }
+    };
     Ok(Entity::DescribeFunction {
         name: function.name.to_owned(),
-        description: function.description.to_owned(),
-        author: "osqdemo".to_owned(),
+        description: description.to_owned(),
+        author: "Confluent".to_owned(),
         version: String::new(),
         path: "internal".to_owned(),
-        functions: function
-            .signatures
-            .iter()
-            .map(|signature| signature_info(signature, function.description))
-            .collect(),
-        function_type: "SCALAR",
+        functions: function.signatures().into_iter().map(form).collect(),
+        function_type: function.sort.name(),
     })
-}
-
-/// A signature's text, `NAME(ARGUMENT, ARGUMENT) -> RESULT` or without the result, in its parts.
-fn signature_info(signature: &str, description: &str) -> FunctionSignature {
-    let (call, result) = signature.split_once("->").unwrap_or((signature, ""));
-    let arguments = call
-        .split_once('(')
-        .and_then(|(_, rest)| rest.rsplit_once(')'))
-        .map_or("", |(arguments, _)| arguments);
-    let mut parts = Vec::new();
-    let (mut depth, mut begin) = (0_i32, 0);
-    for (index, character) in arguments.char_indices() {
-        match character {
-            '<' | '(' => depth += 1,
-            '>' | ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&arguments[begin..index]);
-                begin = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&arguments[begin..]);
-    FunctionSignature {
-        arguments: parts
-            .into_iter()
-            .map(|part| {
-                part.trim_matches(|character: char| character == '[' || character == ']' || character == ' ')
-            })
-            .filter(|part| !part.is_empty())
-            .map(|part| FunctionArgument {
-                name: String::new(),
-                kind: part.trim_end_matches("...").trim_end_matches('…').to_owned(),
-                description: String::new(),
-                is_variadic: part.ends_with("...") || part.ends_with('…'),
-            })
-            .collect(),
-        return_type: result.trim().to_owned(),
-        description: description.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_is_taken_apart() {
-        let info = signature_info("PICK(MAP<STRING, INT>, STRING[, INT]) -> INT", "picks");
-        let kinds: Vec<&str> = info
-            .arguments
-            .iter()
-            .map(|argument| argument.kind.as_str())
-            .collect();
-        assert_eq!(kinds, ["MAP<STRING, INT>", "STRING", "INT"]);
-        assert_eq!(info.return_type, "INT");
-    }
 }

@@ -17,10 +17,11 @@ mod timestamps;
 
 use std::sync::Arc;
 
-pub use error::PlanError;
+pub use error::{PlanError, Stage};
 pub use insert::insert_values;
 pub(crate) use pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
 pub use query::plan_query;
+pub(crate) use sink::schema_text;
 pub use source::plan_source;
 
 use crate::metastore::Source;

@@ -91,12 +91,7 @@ pub fn plan_query(
 }
 
 fn refuse_unsupported(query: &Query, purpose: Purpose<'_>) -> Result<(), PlanError> {
-    let refuse = |message: &str| {
-        Err(PlanError {
-            message: message.to_owned(),
-            position: Some(query.position),
-        })
-    };
+    let refuse = |message: &str| Err(PlanError::new(message));
     let is_push = matches!(purpose, Purpose::Push);
     if is_push && query.emit.is_none() {
         return refuse(

@@ -158,7 +158,7 @@ pub(super) fn check_names(schema: &Schema) -> Result<(), PlanError> {
 }
 
 /// A schema as ksqlDB prints it: `` `K` STRING KEY, `A` BIGINT ``.
-pub(super) fn schema_text(schema: &Schema) -> String {
+pub(crate) fn schema_text(schema: &Schema) -> String {
     let texts: Vec<String> = schema
         .columns
         .iter()
