@@ -45,6 +45,12 @@ pub struct ServeKsqldbArgs {
     /// The broker.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub bootstrap_servers: String,
+    /// A name under which clients reach it, besides loopback's and `ksqldb-server`.
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// An origin whose web pages may use it.
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

@@ -61,7 +61,9 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
         }
         ServeCommand::Ksqldb(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
-            let config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
+            let mut config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
+            config.allowed_hosts = arguments.allow_host;
+            config.allowed_origins = arguments.allow_origin;
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_ksqldb::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Ksqldb { source })?)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::config::source::{ConfigFile, ConfigSource};
+use crate::config_source::{ConfigFile, ConfigSource};
 use crate::differential::Differential;
 use crate::exit_code::Exit;
 use crate::extensions::{ConfigPlugin, ExtensionHost, ExtensionHostError};

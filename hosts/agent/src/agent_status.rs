@@ -4,9 +4,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The osquery release whose tables, flags and formats the agent follows. Packs compare their `version` with it.
-pub(crate) const OSQUERY_VERSION: &str = "5.23.0";
-
 /// Shared between the scheduler and the tables.
 #[derive(Debug, Default)]
 pub(crate) struct AgentStatus(Mutex<AgentState>);

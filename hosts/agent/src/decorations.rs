@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use osquery_protocol::ByteString;
 
-use crate::config::Decorators;
 use crate::schedule::is_due;
 use crate::sql::{Database, TextRows};
 use crate::status_log::StatusLog;
+use osquery_configuration::Decorators;
 
 /// When interval decorators are looked at, as osqueryd has it.
 const LOOK: u64 = 60;

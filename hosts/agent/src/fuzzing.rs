@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, MachineFacts, PackText};
+use osquery_configuration::{Config, Findings, MachineFacts, PackText};
 
 /// Every pack kept elsewhere has the same text.
 struct Elsewhere<'t>(&'t str);
 
 impl PackText for Elsewhere<'_> {
-    fn pack_text(&self, _name: &str, _value: &str) -> Result<String, String> {
+    fn pack_text(&self, _name: &str, _value: &str, _: &mut Findings) -> Result<String, String> {
         Ok(self.0.to_owned())
     }
 }
@@ -20,7 +20,7 @@ impl PackText for Elsewhere<'_> {
 pub fn configuration(text: &str) {
     let (text, pack) = text.split_once('\0').unwrap_or((text, "{}"));
     let sources = BTreeMap::from([("main".to_owned(), text.to_owned())]);
-    let read = || Config::parse(&sources, &MachineFacts::for_tests(), &Elsewhere(pack));
+    let read = || Config::parse(&sources, &MachineFacts::of_host("host1"), &Elsewhere(pack));
     match read() {
         Ok(config) => {
             let intervals = config.packs.iter().flat_map(|pack| &pack.queries);

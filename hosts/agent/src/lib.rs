@@ -6,7 +6,7 @@
 
 mod agent;
 mod agent_status;
-mod config;
+mod config_source;
 mod cpu_time;
 mod decorations;
 mod differential;
@@ -38,9 +38,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use osquery_configuration::OSQUERY_VERSION;
 use osquery_protocol::result_log::Numerics;
 
-use crate::agent_status::{AgentStatus, OSQUERY_VERSION};
+use crate::agent_status::AgentStatus;
 use crate::exit_code::Exit;
 use crate::flags::{CommandLine, Flags};
 use crate::procfs::{ProcFs, Scope};

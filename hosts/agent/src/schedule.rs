@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use osquery_configuration::Pack;
+
 use crate::agent_status::{Performance, QueryStatus};
-use crate::config::Pack;
 
 /// All queries, pack by pack.
 #[derive(Debug, Default)]
@@ -101,12 +102,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::QueryDefinition;
+    use osquery_configuration::QueryDefinition;
 
     #[test]
     fn a_query_keeps_its_counters_over_a_change_of_the_configuration() {
         let pack = |queries: &[&str]| {
-            let mut pack = Pack::for_tests("main");
+            let mut pack = Pack::named("main");
             pack.queries = queries
                 .iter()
                 .map(|&name| QueryDefinition {

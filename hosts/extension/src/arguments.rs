@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Say what is wrong with the configuration, and end; nothing is connected to.
     #[arg(long, conflicts_with = "socket")]
     pub(crate) check: bool,
+    /// With `--check`: say it as JSON on standard output.
+    #[arg(long, requires = "check")]
+    pub(crate) json: bool,
     /// Seconds to keep trying to reach osqueryd; at least 10 are taken.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     timeout: u32,

@@ -16,6 +16,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use osquery_configuration::{
+    Config, Finding, Findings, MachineFacts, PackFiles, PackText as _, member, parse_json_bytes,
+};
 use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
 
@@ -67,8 +70,8 @@ impl ConfigurationError {
         match self {
             Self::Unreadable { .. } => Some("set OSQUERY_CONFIG to the configuration's absolute path"),
             Self::NotJson { .. } => Some(
-                "look for a missing comma, quote or bracket just before that place; JSON knows no comments \
-                 and no comma after the last item",
+                "look for a missing comma, quote or bracket just before that place; osquery's JSON has comments, but \
+                 no comma after the last item",
             ),
             Self::Key { .. } => Some("a key expression looks like ['hostIdentifier'] or ['columns']['path']"),
             Self::Property { .. } => Some("librdkafka's CONFIGURATION.md lists every property"),
@@ -87,6 +90,17 @@ pub(crate) struct Configuration {
     pub(crate) source: Option<String>,
     /// Where lines go.
     pub(crate) routing: Routing,
+    /// What of `source` is left out or does not count, with its place in the file.
+    pub(crate) findings: Findings,
+}
+
+/// A query that osquery will run, as its lines name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScheduledName {
+    /// The name.
+    pub(crate) name: String,
+    /// In seconds.
+    pub(crate) interval: u64,
 }
 
 impl Configuration {
@@ -140,8 +154,13 @@ impl Configuration {
         if let Some(key) = root.get("key") {
             routing.default_key = Some(reader.key(key, "the file")?);
         }
+        let mut findings = Findings::new();
         if let Some(source) = root.get("source") {
-            reader.keys(reader.object(source, "source")?, &mut routing.keys)?;
+            reader.keys(reader.object(source, "source")?, &mut routing.keys, &mut findings);
+            findings.extend(read_source(path, source).findings.into_iter().map(|finding| {
+                let place = format!("source.{}", finding.place);
+                Finding { place, ..finding }
+            }));
         }
         let source = root.get("source").map(Value::to_string);
         let config = root
@@ -152,13 +171,46 @@ impl Configuration {
             properties: reader.properties(config)?,
             source,
             routing,
+            findings,
         })
+    }
+
+    /// The queries that a host on Linux will run.
+    pub(crate) fn queries(&self) -> Vec<ScheduledName> {
+        let source: Value = self
+            .source
+            .as_deref()
+            .and_then(|source| serde_json::from_str(source).ok())
+            .unwrap_or_default();
+        let config = read_source(&self.path, &source);
+        let delimiter = pack_delimiter(&source).unwrap_or(PACK_DELIMITERS[0]);
+        let packs = config.packs.iter();
+        packs
+            .flat_map(|pack| {
+                pack.queries.iter().map(move |query| ScheduledName {
+                    name: pack.query_name(&query.name, delimiter),
+                    interval: query.interval,
+                })
+            })
+            .collect()
+    }
+
+    /// Says in the log what is left out.
+    pub(crate) fn log_findings(&self) {
+        for finding in &self.findings {
+            tracing::warn!(path = %self.path.display(), "{finding}");
+        }
     }
 
     /// The text of a pack that the configuration names by its path, as the configuration plugin of
     /// osquery's own reads it: relative paths start at the configuration's folder.
-    pub(crate) fn pack(&self, value: &str) -> Result<String, ConfigurationError> {
-        let path = beside(&self.path, value);
+    ///
+    /// Under the name `*` the value is a pattern, and the text an object of several packs.
+    pub(crate) fn pack(&self, name: &str, value: &str) -> Result<String, ConfigurationError> {
+        if name == "*" {
+            return Ok(Value::Object(files(&self.path).several(value).0).to_string());
+        }
+        let path = files(&self.path).path(value);
         let unreadable = |source| ConfigurationError::Unreadable {
             path: path.clone(),
             source,
@@ -176,8 +228,19 @@ fn is_open_to_all(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE_BY_OTHERS != 0)
 }
 
-fn beside(configuration: &Path, value: &str) -> PathBuf {
-    configuration.parent().unwrap_or(Path::new("")).join(value)
+fn files(configuration: &Path) -> PackFiles {
+    PackFiles::beside(configuration.parent().unwrap_or(Path::new("")))
+}
+
+fn pack_delimiter(source: &Value) -> Option<&str> {
+    source.get("options")?.get("pack_delimiter")?.as_str()
+}
+
+/// What osquery makes of `source`, on a host whose name nobody knows yet.
+fn read_source(path: &Path, source: &Value) -> Config {
+    let sources = BTreeMap::from([(String::new(), source.to_string())]);
+    // It was an object before it was text.
+    Config::parse(&sources, &MachineFacts::of_host(""), &files(path)).unwrap_or_default()
 }
 
 /// Reads parts of the file that is named in errors.
@@ -187,14 +250,11 @@ struct Reader<'p> {
 
 impl Reader<'_> {
     fn json(&self, bytes: &[u8]) -> Result<Value, ConfigurationError> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            let reason = error.to_string();
-            ConfigurationError::NotJson {
-                path: self.path.to_path_buf(),
-                line: error.line(),
-                column: error.column(),
-                reason: reason.split(" at line ").next().unwrap_or_default().to_owned(),
-            }
+        parse_json_bytes(bytes).map_err(|error| ConfigurationError::NotJson {
+            path: self.path.to_path_buf(),
+            line: error.line,
+            column: error.column,
+            reason: error.reason,
         })
     }
 
@@ -216,22 +276,26 @@ impl Reader<'_> {
             };
             properties.insert(name.clone(), value);
         }
-        if !["bootstrap.servers", "metadata.broker.list"]
-            .iter()
-            .any(|name| properties.contains_key(*name))
-        {
+        if !["bootstrap.servers", "metadata.broker.list"].iter().any(|name| {
+            properties
+                .get(*name)
+                .is_some_and(|servers| !servers.trim().is_empty())
+        }) {
             return Err(self.shape("config.bootstrap.servers", "there, such as `broker:9092`"));
         }
         Ok(properties)
     }
 
-    /// Collects the key expressions of the schedule and of the packs, under the names their lines carry.
+    /// Collects the key expressions of the schedule and of the packs, under the names their lines carry. One that is
+    /// none does not count, as if it were not there.
     fn keys(
         &self,
         source: &Map<String, Value>,
         keys: &mut HashMap<String, KeyExpression>,
-    ) -> Result<(), ConfigurationError> {
-        self.query_keys(source.get("schedule"), |name| vec![name.to_owned()], keys)?;
+        findings: &mut Findings,
+    ) {
+        let schedule = (source.get("schedule"), "source.schedule");
+        self.query_keys(schedule, |name| vec![name.to_owned()], keys, findings);
         let delimiter = source
             .get("options")
             .and_then(|options| options["pack_delimiter"].as_str());
@@ -242,38 +306,59 @@ impl Reader<'_> {
             .into_iter()
             .flatten()
         {
-            let name = |query: &str| -> Vec<String> {
-                delimiters
-                    .iter()
-                    .map(|delimiter| ["pack", pack, query].join(delimiter))
-                    .collect()
-            };
-            match value {
-                // osqueryd asks for it later and is told then if it cannot be read.
+            // Packs that cannot be read are found by who reads them for osquery.
+            let packs = match value {
                 Value::String(file) => {
-                    let path = beside(self.path, file);
-                    let Ok(bytes) = std::fs::read(&path) else { continue };
-                    let reader = Reader { path: &path };
-                    reader.query_keys(reader.json(&bytes)?.get("queries"), name, keys)?;
+                    let text = files(self.path).pack_text(pack, file, &mut Findings::new());
+                    let read = text.ok().and_then(|text| parse_json_bytes(text.as_bytes()).ok());
+                    match read {
+                        Some(Value::Object(several)) if pack == "*" => several,
+                        Some(one) => Map::from_iter([(pack.clone(), one)]),
+                        None => continue,
+                    }
                 }
-                _ => self.query_keys(value.get("queries"), name, keys)?,
+                _ => Map::from_iter([(pack.clone(), value.clone())]),
+            };
+            for (pack, value) in &packs {
+                let name = |query: &str| -> Vec<String> {
+                    delimiters
+                        .iter()
+                        .map(|delimiter| ["pack", pack, query].join(delimiter))
+                        .collect()
+                };
+                let place = member(&member("source.packs", pack), "queries");
+                self.query_keys((value.get("queries"), &place), name, keys, findings);
             }
         }
-        Ok(())
     }
 
     fn query_keys(
         &self,
-        queries: Option<&Value>,
+        (queries, place): (Option<&Value>, &str),
         names: impl Fn(&str) -> Vec<String>,
         keys: &mut HashMap<String, KeyExpression>,
-    ) -> Result<(), ConfigurationError> {
+        findings: &mut Findings,
+    ) {
         for (query, value) in queries.and_then(Value::as_object).into_iter().flatten() {
             let Some(key) = value.get("key") else { continue };
-            let key = self.key(key, &format!("the query `{query}`"))?;
-            keys.extend(names(query).into_iter().map(|name| (name, key.clone())));
+            match self.key(key, &format!("the query `{query}`")) {
+                Ok(key) => keys.extend(names(query).into_iter().map(|name| (name, key.clone()))),
+                Err(error) => {
+                    let reason = match error {
+                        ConfigurationError::Key {
+                            expression, source, ..
+                        } => {
+                            format!("`{expression}`: {source}")
+                        }
+                        _ => "it is no text".to_owned(),
+                    };
+                    findings.push(Finding::new(
+                        member(&member(place, query), "key"),
+                        format!("The query {query} has no usable key expression, so the file's own counts: {reason}"),
+                    ));
+                }
+            }
         }
-        Ok(())
     }
 
     fn key(&self, value: &Value, owner: &str) -> Result<KeyExpression, ConfigurationError> {
@@ -366,13 +451,62 @@ mod tests {
                 "`key` must be a key expression",
             ),
             (
-                r#"{"config": {"bootstrap.servers": "b"}, "source": {"schedule": {"q": {"key": "host"}}}}"#,
-                "the key expression `host` of the query `q`: expected `[` at column 1",
+                r#"{"config": {"bootstrap.servers": " "}}"#,
+                "`config.bootstrap.servers` must be there",
+            ),
+            (
+                r#"{"config": {"bootstrap.servers": "b"}, "key": "host"}"#,
+                "the key expression `host` of the file: expected `[` at column 1",
             ),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn what_osquery_would_leave_out_costs_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("packs")).unwrap();
+        for (name, text) in [
+            (
+                "good.conf",
+                r#"{"queries": {"up": {"query": "select 1", "interval": 5, "key": "['x']"}}}"#,
+            ),
+            ("bad.conf", "{"),
+        ] {
+            std::fs::write(folder.path().join("packs").join(name), text).unwrap();
+        }
+        let text = r#"# osquery's own JSON
+            {"config": {"bootstrap.servers": "b"}, "source": {
+              "schedule": { "q": {"query": "select \
+ 1", "interval": 5, "key": "host"}, "no": {"query": "select 1", "interval": 0}, "hourly": {"query": "select 1"} },
+              "packs": {
+                "win": {"platform": "windows", "queries": {"reg": {"query": "select 1", "interval": 0}}},
+                "*": "packs/*.conf",
+                "gone": "gone.conf" } } }"#;
+        let configuration = Configuration::parse(&folder.path().join("c.json"), text.as_bytes()).unwrap();
+        let names = configuration.queries().into_iter().map(|query| query.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["hourly", "q", "pack_good_up"]);
+        let places: Vec<_> = configuration
+            .findings
+            .iter()
+            .map(|finding| finding.place.as_str())
+            .collect();
+        assert_eq!(
+            places,
+            [
+                "source.schedule.q.key",
+                "source.schedule.no.interval",
+                "source.packs['*']",
+                "source.packs.gone",
+            ],
+            "{:?}",
+            configuration.findings
+        );
+        assert!(configuration.routing.keys.contains_key("pack_good_up"));
+        let packs = configuration.pack("*", "packs/*.conf").unwrap();
+        assert!(packs.starts_with(r#"{"good":{"queries""#), "{packs}");
     }
 
     #[test]
@@ -384,10 +518,10 @@ mod tests {
         let configuration = Configuration::parse(&folder.path().join("c.json"), text.as_bytes()).unwrap();
         assert!(configuration.routing.keys.contains_key("pack_ir_q"));
         assert_eq!(
-            configuration.pack("ir.conf").unwrap(),
+            configuration.pack("ir", "ir.conf").unwrap(),
             pack.replace(": ", ":").replace(", ", ",")
         );
-        let error = configuration.pack("gone.conf").unwrap_err().to_string();
+        let error = configuration.pack("gone", "gone.conf").unwrap_err().to_string();
         assert!(error.contains("gone.conf"), "{error}");
     }
 
@@ -423,7 +557,7 @@ mod tests {
             });
             let configuration = Path::new(IMAGE).join("configuration.json");
             let configuration = Configuration::parse(&configuration, root.to_string().as_bytes()).unwrap();
-            let pack: Value = serde_json::from_str(&configuration.pack(&path).unwrap()).unwrap();
+            let pack: Value = serde_json::from_str(&configuration.pack(name, &path).unwrap()).unwrap();
             let queries = pack["queries"].as_object().unwrap();
             assert_eq!(
                 configuration.routing.keys.len(),

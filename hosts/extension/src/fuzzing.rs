@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use osquery_configuration::parse_json_bytes;
 use serde_json::Value;
 
 use crate::configuration::Configuration;
@@ -26,7 +27,7 @@ pub fn configuration(bytes: &[u8]) {
 
 /// Whether a pack is an absolute path, which could lead to a device that never ends.
 fn names_a_file(bytes: &[u8]) -> bool {
-    let root: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let root: Value = parse_json_bytes(bytes).unwrap_or_default();
     let packs = root["source"]["packs"].as_object();
     packs
         .into_iter()

@@ -13,6 +13,7 @@
 //! It must not know ksqlDB, the command line `osqdemo`, or what is in osquery's tables.
 
 mod arguments;
+mod check;
 mod configuration;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -30,7 +31,7 @@ mod session;
 mod signals;
 mod throttle;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,10 +40,8 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
-use configuration::Configuration;
 use error::ExtensionError;
 use log_writer::LogWriter;
-use outbox::Outbox;
 
 /// The name under which the extension registers.
 pub const EXTENSION_NAME: &str = "confluent";
@@ -62,7 +61,7 @@ const LOG_PATIENCE: Duration = Duration::from_millis(500);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(socket) = &arguments.socket else {
-        return check();
+        return check::run(arguments.json);
     };
     let log = start_log(&arguments);
     let code = match run(&arguments, socket) {
@@ -77,22 +76,6 @@ pub fn main() -> ExitCode {
     };
     log.drain(LOG_PATIENCE);
     code
-}
-
-/// Says what is wrong with the configuration, as plain text: who asks is not osqueryd and shows it.
-fn check() -> ExitCode {
-    let checked = Configuration::load(&Configuration::path_from_environment())
-        .and_then(|configuration| Outbox::check(configuration.properties));
-    let Err(error) = checked.map_err(ExtensionError::from) else {
-        return ExitCode::SUCCESS;
-    };
-    let mut text = format!("{error}\n");
-    if let Some(hint) = error.hint() {
-        text.push_str(&format!("hint: {hint}\n"));
-    }
-    // Who does not read it sees the exit code.
-    let _ = io::stderr().write_all(text.as_bytes());
-    error.exit_code()
 }
 
 fn run(arguments: &Arguments, socket: &Path) -> Result<(), ExtensionError> {

@@ -101,13 +101,15 @@ impl Plugins {
     fn configure(&self, request: ConfigRequest) -> Response {
         match request {
             ConfigRequest::Generate => self.generate(),
-            ConfigRequest::Pack { name, value } => match self.configuration().pack(&value.to_text()) {
-                Ok(pack) => Response::rows(vec![[(name, pack.into())].into()]),
-                Err(error) => {
-                    tracing::error!(pack = %name, "{error}");
-                    Status::failed(error.to_string()).into()
+            ConfigRequest::Pack { name, value } => {
+                match self.configuration().pack(&name.to_text(), &value.to_text()) {
+                    Ok(pack) => Response::rows(vec![[(name, pack.into())].into()]),
+                    Err(error) => {
+                        tracing::error!(pack = %name, "{error}");
+                        Status::failed(error.to_string()).into()
+                    }
                 }
-            },
+            }
             ConfigRequest::Unknown => Status::failed("a config plugin knows genConfig and genPack").into(),
         }
     }
@@ -135,6 +137,9 @@ impl Plugins {
     fn reload(&self) -> Result<(), crate::configuration::ConfigurationError> {
         let fresh = Configuration::load(&self.configuration_path)?;
         self.outbox.adopt(&fresh.properties)?;
+        if fresh.findings != self.configuration().findings {
+            fresh.log_findings();
+        }
         *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }

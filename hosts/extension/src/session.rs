@@ -38,6 +38,7 @@ pub(crate) async fn run(arguments: &Arguments, socket: &Path) -> Result<(), Exte
     let mut signals = Signals::watch().map_err(|source| ExtensionError::Signals { source })?;
     let configuration_path = Configuration::path_from_environment();
     let configuration = Configuration::load(&configuration_path)?;
+    configuration.log_findings();
     let outbox = Arc::new(Outbox::open(&configuration.properties)?);
     let shutdown = Arc::new(Notify::new());
     let plugins = Arc::new(Plugins::new(

@@ -1,6 +1,7 @@
 //! What the server is told when it starts.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How the server runs.
 #[derive(Debug, Clone)]
@@ -13,16 +14,26 @@ pub struct Config {
     pub service_id: String,
     /// Where queries begin unless a request sets `auto.offset.reset`.
     pub offset_reset: OffsetReset,
+    /// Names under which clients reach this server, besides loopback's and its own (`--allow-host`).
+    pub allowed_hosts: Vec<String>,
+    /// Origins (`http://host:port`) whose pages may use it, besides its own (`--allow-origin`).
+    pub allowed_origins: Vec<String>,
+    /// How long a client may take to send a request.
+    pub request_deadline: Duration,
 }
 
 impl Config {
-    /// The defaults of a ksqlDB server: service id `default_`, queries begin with new records.
+    /// The defaults of a ksqlDB server: service id `default_`, queries begin with new records, clients and pages
+    /// of this machine alone.
     pub fn new(listen: SocketAddr, bootstrap_servers: impl Into<String>) -> Self {
         Self {
             listen,
             bootstrap_servers: bootstrap_servers.into(),
             service_id: "default_".to_owned(),
             offset_reset: OffsetReset::Latest,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            request_deadline: Duration::from_secs(30),
         }
     }
 

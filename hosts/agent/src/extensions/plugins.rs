@@ -11,8 +11,9 @@ use osquery_protocol::{PluginRequest, ProtocolError, Response, RouteUuid};
 
 use super::registrations::Registrations;
 use super::socket_of;
-use crate::config::PackText;
-use crate::config::source::{ConfigSource, SourceError};
+use osquery_configuration::{Findings, PackText};
+
+use crate::config_source::{ConfigSource, SourceError};
 use crate::shutdown::Shutdown;
 
 /// The way to every plugin of every extension.
@@ -148,7 +149,7 @@ impl ConfigSource for ConfigPlugin {
 }
 
 impl PackText for ConfigPlugin {
-    fn pack_text(&self, name: &str, value: &str) -> Result<String, String> {
+    fn pack_text(&self, name: &str, value: &str, _: &mut Findings) -> Result<String, String> {
         let mut row = self.ask(ConfigRequest::Pack {
             name: name.into(),
             value: value.into(),

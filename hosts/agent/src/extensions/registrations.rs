@@ -11,11 +11,11 @@ use osquery_protocol::{
     ByteString, ExtensionInfo, OptionInfo, PluginRequest, Registry, Response, RouteUuid, Status,
 };
 
-use crate::agent_status::OSQUERY_VERSION;
 use crate::flags::Flags;
 use crate::shutdown::Shutdown;
 use crate::sql::{Database, TextRows};
 use crate::status_log::StatusLog;
+use osquery_configuration::OSQUERY_VERSION;
 
 /// The registries an extension may add plugins to.
 const REGISTRIES: [&str; 5] = ["config", "logger", "table", "distributed", "enroll"];

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use osquery_configuration::{Config, MachineFacts};
+
 use super::{Scheduler, lock, unix_time};
-use crate::agent_status::OSQUERY_VERSION;
-use crate::config::{Config, MachineFacts};
 use crate::decorations::Decorations;
 use crate::schedule::Schedule;
 use crate::splay::splay;
@@ -39,7 +39,6 @@ impl Scheduler {
         }
         let facts = MachineFacts {
             hostname: self.identity.hostname.clone(),
-            version: OSQUERY_VERSION,
             default_interval: self.flags().schedule_default_interval,
         };
         match Config::parse(&sources, &facts, &*self.source) {
@@ -57,8 +56,8 @@ impl Scheduler {
 
     fn apply(&mut self, config: Config) {
         let status = self.machine.status.clone();
-        for warning in &config.warnings {
-            status.warning(warning);
+        for finding in config.findings.iter().chain(&config.without_effect) {
+            status.warning(&finding.to_string());
         }
         let options = config
             .options

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use osquery_protocol::result_log::{EncodedRow, Numerics};
 
-use crate::config::source::ConfigSource;
+use crate::config_source::ConfigSource;
 use crate::cpu_time::CpuTime;
 use crate::decorations::Decorations;
 use crate::differential::Differential;

@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use osquery_configuration::path_pattern::expand;
 use rustix::fs::{AtFlags, CWD, FileType, Stat};
 
 use super::Machine;
 use super::mount_namespace::MountNamespace;
-use super::path_pattern::{Wanted, expand};
 use crate::sql::{Column, Operator, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
@@ -56,36 +56,55 @@ impl Table for File {
     }
 }
 
-/// The paths a scan names: those it equals or is like, and the entries of the folders it equals or is like.
+/// A path that a scan names, and the folder it is shown under.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NamedPath {
+    pub(super) path: Vec<u8>,
+    pub(super) directory: Vec<u8>,
+}
+
+impl NamedPath {
+    fn alone(path: &[u8]) -> Self {
+        Self {
+            path: path.to_vec(),
+            directory: split(path).0.to_vec(),
+        }
+    }
+}
+
+/// The paths a scan names: those it equals or is like, and the entries of the folders it equals or is like. An entry is
+/// shown under its folder as the query writes it, be it with a slash at its end.
 pub(super) fn named_paths(
     scan: &Scan,
     path_column: usize,
     directory_column: usize,
     namespace: &MountNamespace,
-) -> BTreeSet<Vec<u8>> {
+) -> BTreeSet<NamedPath> {
     let prefix = namespace.reach(b"");
-    let expand_here = |pattern: &[u8], wanted| {
-        let paths = expand(&namespace.reach(pattern), wanted).into_iter();
+    let expand_here = |pattern: &[u8]| {
+        let paths = expand(&namespace.reach(pattern)).into_iter();
         paths
             .map(|path| path[prefix.len()..].to_vec())
             .collect::<Vec<_>>()
     };
-    let mut paths: BTreeSet<Vec<u8>> = scan
+    let mut paths: BTreeSet<NamedPath> = scan
         .values(path_column, Operator::Equals)
-        .map(<[u8]>::to_vec)
+        .map(NamedPath::alone)
         .collect();
-    paths.extend(
-        scan.values(path_column, Operator::Like)
-            .flat_map(|pattern| expand_here(pattern, Wanted::Anything)),
-    );
+    for pattern in scan.values(path_column, Operator::Like) {
+        paths.extend(expand_here(pattern).iter().map(|path| NamedPath::alone(path)));
+    }
     let mut folders: BTreeSet<Vec<u8>> = scan
         .values(directory_column, Operator::Equals)
         .map(<[u8]>::to_vec)
         .collect();
-    folders.extend(
-        scan.values(directory_column, Operator::Like)
-            .flat_map(|pattern| expand_here(pattern, Wanted::Folders)),
-    );
+    for pattern in scan.values(directory_column, Operator::Like) {
+        folders.extend(
+            expand_here(pattern)
+                .into_iter()
+                .filter(|path| path.ends_with(b"/")),
+        );
+    }
     for folder in folders {
         let reached = namespace.reach(&folder);
         let Ok(entries) = Path::new(std::ffi::OsStr::from_bytes(&reached)).read_dir() else {
@@ -93,37 +112,45 @@ pub(super) fn named_paths(
         };
         for entry in entries.flatten() {
             let separator: &[u8] = if folder.ends_with(b"/") { b"" } else { b"/" };
-            paths.insert([&folder, separator, entry.file_name().as_bytes()].concat());
+            paths.insert(NamedPath {
+                path: [&folder, separator, entry.file_name().as_bytes()].concat(),
+                directory: folder.clone(),
+            });
         }
     }
     paths
 }
 
-/// The folder and the name of a path, as osquery splits it.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+/// The folder and the name of a path, as osquery splits it: the name behind a slash at the end is `.`.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {
         Some(0) => (b"/", &path[1..]),
+        Some(slash) if slash + 1 == path.len() => (&path[..slash], b"."),
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),
     }
 }
 
-fn fill(path: &[u8], namespace: &MountNamespace, rows: &mut RowBuffer) {
+fn fill(NamedPath { path, directory }: &NamedPath, namespace: &MountNamespace, rows: &mut RowBuffer) {
     let reached = namespace.reach(path);
     let Ok(link) = rustix::fs::statat(CWD, reached.as_slice(), AtFlags::SYMLINK_NOFOLLOW) else {
         return;
     };
     let is_link = FileType::from_raw_mode(link.st_mode) == FileType::Symlink;
-    // A link that leads nowhere is described itself.
-    let file = rustix::fs::statat(CWD, reached.as_slice(), AtFlags::empty()).unwrap_or(link);
+    // A link that leads nowhere is described itself; its type is nobody's.
+    let target = rustix::fs::statat(CWD, reached.as_slice(), AtFlags::empty());
+    let kind = target.map_or("unknown", |target| {
+        type_name(FileType::from_raw_mode(target.st_mode))
+    });
+    let file = target.unwrap_or(link);
     rows.start_row();
-    let (directory, name) = split(path);
+    let name = split(path).1;
     rows.text(PATH, path);
     rows.text(DIRECTORY, directory);
     rows.text(FILENAME, name);
     rows.integer(SYMLINK, i64::from(is_link));
     rows.text(MODE, permissions(file.st_mode));
-    rows.text(TYPE, type_name(FileType::from_raw_mode(file.st_mode)));
+    rows.text(TYPE, kind);
     numbers(&file, rows);
     if is_link && let Ok(target) = rustix::fs::readlinkat(CWD, reached.as_slice(), Vec::new()) {
         rows.text(SYMLINK_TARGET_PATH, target.to_bytes());
@@ -214,6 +241,46 @@ mod tests {
             ("1", "regular")
         );
         assert_eq!(link[0]["symlink_target_path"], path.to_str().unwrap());
+    }
+
+    #[test]
+    fn patterns_are_those_of_glob() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display();
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        std::fs::write(folder.path().join(".hidden"), "").unwrap();
+        std::fs::write(folder.path().join("sub/inner"), "").unwrap();
+        symlink("/nowhere/at/all", folder.path().join("dangling")).unwrap();
+        let database = TestDatabase::open();
+        let rows = |condition: String| -> Vec<[String; 4]> {
+            let sql =
+                format!("select path, directory, filename, type from file where {condition} order by path");
+            let rows = database.rows(&sql).into_iter();
+            rows.map(|row| {
+                ["path", "directory", "filename", "type"]
+                    .map(|name| row[name].replace(&root.to_string(), "X"))
+            })
+            .collect()
+        };
+        let row = |row: [&str; 4]| row.map(str::to_owned);
+        assert_eq!(
+            rows(format!("path like '{root}/%'")),
+            [
+                row(["X/dangling", "X", "dangling", "unknown"]),
+                row(["X/sub/", "X/sub", ".", "directory"])
+            ]
+        );
+        assert_eq!(
+            rows(format!("directory = '{root}/' and filename <> 'dangling'")),
+            [
+                row(["X/.hidden", "X/", ".hidden", "regular"]),
+                row(["X/sub", "X/", "sub", "directory"])
+            ]
+        );
+        assert_eq!(
+            rows(format!("directory like '{root}/%'")),
+            [row(["X/sub/inner", "X/sub/", "inner", "regular"])]
+        );
     }
 
     #[test]

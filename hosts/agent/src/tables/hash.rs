@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sha2::Digest;
 
 use super::Machine;
-use super::file::{named_paths, split};
+use super::file::{NamedPath, named_paths};
 use super::mount_namespace::MountNamespace;
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
@@ -38,7 +38,7 @@ impl Table for Hash {
 
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
         for namespace in MountNamespace::of_scan(scan, PID_WITH_NAMESPACE, &self.0) {
-            for path in named_paths(scan, PATH, DIRECTORY, &namespace) {
+            for NamedPath { path, directory } in named_paths(scan, PATH, DIRECTORY, &namespace) {
                 let reached = namespace.reach(&path);
                 let reached = Path::new(std::ffi::OsStr::from_bytes(&reached));
                 // Only regular files end; a device or a pipe would hold the query for ever.
@@ -51,7 +51,7 @@ impl Table for Hash {
                 };
                 rows.start_row();
                 rows.text(PATH, &path);
-                rows.text(DIRECTORY, split(&path).0);
+                rows.text(DIRECTORY, directory);
                 for (column, digest) in [MD5, SHA1, SHA256].into_iter().zip(digests) {
                     if let Some(digest) = digest {
                         rows.text(column, digest);

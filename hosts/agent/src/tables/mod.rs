@@ -14,7 +14,6 @@ mod mounts;
 mod os_version;
 mod osquery_info;
 mod osquery_schedule;
-mod path_pattern;
 mod process_open_files;
 mod process_open_sockets;
 mod processes;
@@ -24,8 +23,6 @@ mod system_info;
 mod time;
 mod uptime;
 mod users;
-
-pub(crate) use hash::hexadecimal;
 
 #[cfg(test)]
 mod fixture;

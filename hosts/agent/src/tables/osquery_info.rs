@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Machine;
-use crate::agent_status::OSQUERY_VERSION;
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
+use osquery_configuration::OSQUERY_VERSION;
 
 columns! {
     PID "pid" Integer,

@@ -127,10 +127,10 @@ fn an_unusable_file_ends_it_with_the_place_and_a_hint() {
         "hint: librdkafka's CONFIGURATION.md",
     ));
     let mut wrong = world.configuration();
-    wrong["source"]["schedule"]["processes"]["key"] = "hostIdentifier".into();
+    wrong["key"] = "hostIdentifier".into();
     cases.push((
         wrong.to_string(),
-        "of the query `processes`: expected `[` at column 1",
+        "of the file: expected `[` at column 1",
         "looks like ['hostIdentifier']",
     ));
     for (text, expected, hint) in cases {
@@ -170,12 +170,12 @@ fn a_configuration_can_be_checked_without_osqueryd() {
     assert_eq!(check(), (Some(0), String::new()));
 
     let mut configuration = world.configuration();
-    configuration["source"]["schedule"]["processes"]["key"] = "hostIdentifier".into();
+    configuration["key"] = "hostIdentifier".into();
     world.configure(&configuration);
     let (code, text) = check();
     assert_eq!(code, Some(3), "{text}");
     assert!(
-        text.contains("the key expression `hostIdentifier` of the query `processes`"),
+        text.contains("the key expression `hostIdentifier` of the file"),
         "{text}"
     );
     assert!(text.contains("\nhint: a key expression looks like"), "{text}");
@@ -187,4 +187,54 @@ fn a_configuration_can_be_checked_without_osqueryd() {
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("`no.such.property` is unusable"), "{text}");
     assert!(!text.contains("hunter22"), "{text}");
+}
+
+#[test]
+fn what_is_left_out_is_told_as_data() {
+    let world = World::configured();
+    let check = || -> (Option<i32>, serde_json::Value) {
+        let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+            .args(["--check", "--json"])
+            .env("OSQUERY_CONFIG", world.configuration_path())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            serde_json::from_slice(&output.stdout).unwrap(),
+        )
+    };
+    let mut configuration = world.configuration();
+    configuration["source"]["packs"] = serde_json::json!({
+        "win": { "platform": "windows", "queries": { "reg": { "query": "select 1", "interval": 0 } } },
+        "lin": { "queries": {
+            "monthly": { "query": "select 1", "interval": 2_592_000 },
+            "up time": { "query": "select 1" } } } });
+    // osquery's JSON has comments, and a string may go on in the next line.
+    let text = configuration
+        .to_string()
+        .replace("\"select 1\"}", "\"select \\\n1\"} # short\n");
+    std::fs::write(world.configuration_path(), text).unwrap();
+    let (code, told) = check();
+    assert_eq!((code, &told["usable"]), (Some(0), &true.into()));
+    assert_eq!(told["findings"].as_array().unwrap().len(), 1, "{told:#}");
+    assert_eq!(
+        told["findings"][0]["place"],
+        "source.packs.lin.queries.monthly.interval"
+    );
+    let queries = told["queries"].as_array().unwrap();
+    assert_eq!(
+        queries.last().unwrap(),
+        &serde_json::json!({ "topic": "pack_lin_up-time", "name": "pack_lin_up time", "interval": 3600 })
+    );
+
+    std::fs::write(world.configuration_path(), "{").unwrap();
+    let (code, told) = check();
+    assert_eq!((code, &told["usable"]), (Some(3), &false.into()));
+    assert!(
+        told["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("configuration.json:1:1: EOF"),
+        "{told:#}"
+    );
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::bounds::{MOST_QUERIES, MOST_SOURCES};
 use super::failure::{ErrorCode, Refusal};
+use super::properties;
 use super::topics::{Topics, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
@@ -128,6 +130,12 @@ impl Catalog {
         statement: &Statement,
         circumstances: Circumstances<'_>,
     ) -> Option<Result<Decision, Refusal>> {
+        // What a replay finds was let in once.
+        if circumstances.topics.is_some()
+            && let Err(message) = self.check_room(statement)
+        {
+            return Some(Err(message.into()));
+        }
         Some(match statement {
             Statement::CreateSource(declaration) => self.decide_create(declaration, circumstances),
             Statement::CreateAsSelect(declaration) => self.decide_create_as(declaration, circumstances),
@@ -208,6 +216,30 @@ impl Catalog {
         }
     }
 
+    /// Whether there is room for what a statement makes.
+    fn check_room(&self, statement: &Statement) -> Result<(), String> {
+        let makes_query = matches!(statement, Statement::CreateAsSelect(_) | Statement::InsertInto(_));
+        let makes_source = matches!(
+            statement,
+            Statement::CreateAsSelect(_) | Statement::CreateSource(_)
+        );
+        if makes_query && self.queries.len() >= MOST_QUERIES {
+            return Err(format!(
+                "Not executing statement as it would cause the number of active, non-terminated queries to exceed \
+                 the limit. Use the TERMINATE command to terminate existing queries before starting new ones. Total \
+                 persistent queries currently active: {}. Query limit: {MOST_QUERIES}.",
+                self.queries.len()
+            ));
+        }
+        if makes_source && self.metastore.len() >= MOST_SOURCES {
+            return Err(format!(
+                "There are {MOST_SOURCES} streams and tables already, which is the most allowed. DROP those that are \
+                 not needed."
+            ));
+        }
+        Ok(())
+    }
+
     fn decide_create(
         &self,
         declaration: &CreateSource,
@@ -261,6 +293,7 @@ impl Catalog {
             kind: declaration.kind,
             properties: &declaration.properties,
             statement: circumstances.text,
+            wrap_single_values: properties::wrap_single_values(circumstances.properties),
         };
         let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
             .map_err(Refusal::of_persistent_query)?;
@@ -321,6 +354,7 @@ impl Catalog {
     ) -> Result<Decision, Refusal> {
         let purpose = Purpose::InsertInto {
             target: &insertion.target,
+            position: insertion.position,
             properties: &insertion.properties,
         };
         let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)?;

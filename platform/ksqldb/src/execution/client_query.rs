@@ -1,13 +1,14 @@
 //! The statements whose result is sent row by row: `SELECT … EMIT CHANGES` and `PRINT`.
 
+use super::bounds::MOST_STATEMENTS;
 use super::catalog::Catalog;
-use super::executor::{Executor, Request, session, syntax_failure};
+use super::executor::{Executor, Request, session};
 use super::failure::{ErrorCode, Failure, Refusal};
 use super::properties;
 use crate::config::OffsetReset;
 use crate::plan::{self, Purpose, QueryPlan};
-use crate::syntax;
 use crate::syntax::ast::{Print, Statement};
+use crate::syntax::{self, SyntaxError};
 
 /// A statement whose result is sent row by row.
 #[derive(Debug)]
@@ -31,11 +32,15 @@ impl Executor {
     /// The one statement of a request whose result is sent row by row.
     pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
         self.catch_up(request.after).await?;
+        let _room = self.room_for(&request.statements).await;
         let mut session = session(request)?;
-        let raw_statements = syntax::split(&request.statements).map_err(syntax_failure)?;
+        let raw_statements = syntax::split(&request.statements).map_err(query_syntax_failure)?;
+        if raw_statements.len() > MOST_STATEMENTS {
+            return Err(not_one_statement(raw_statements.len()));
+        }
         let mut found = None;
         for raw in &raw_statements {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
+            let parsed = session.parse(raw).map_err(query_syntax_failure)?;
             match session.execute(&parsed.statement) {
                 Some(Ok(())) => {}
                 Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
@@ -72,6 +77,10 @@ impl Executor {
             )),
         }
     }
+}
+
+fn query_syntax_failure(error: SyntaxError) -> Failure {
+    Failure::bad_statement(error.of_query(), &error.statement)
 }
 
 fn not_one_statement(count: usize) -> Failure {

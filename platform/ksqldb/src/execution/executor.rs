@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use tokio::sync::{MutexGuard, watch};
+use tokio::sync::{MutexGuard, Semaphore, watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
+use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience};
 use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::{Answer, CommandStatus, Entity};
 use super::failure::{ErrorCode, Failure, Refusal};
@@ -42,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) variables: BTreeMap<String, Json>,
     /// `commandSequenceNumber`: the command that must have been executed before.
     pub(crate) after: Option<i64>,
+    /// Cancelled when the client has hung up.
+    pub(crate) gone: CancellationToken,
 }
 
 /// Executes statements.
@@ -54,6 +58,8 @@ pub(crate) struct Executor {
     commands: tokio::sync::Mutex<CommandLog>,
     statuses: Mutex<BTreeMap<String, CommandStatus>>,
     executed: watch::Sender<i64>,
+    /// A permit a byte of the statements that are being worked on.
+    room: Semaphore,
 }
 
 impl Executor {
@@ -85,6 +91,7 @@ impl Executor {
             executed: watch::Sender::new(log.next_sequence() - 1),
             commands: tokio::sync::Mutex::new(log),
             statuses: Mutex::new(statuses),
+            room: Semaphore::new(MOST_TEXT_AT_A_TIME),
         })
     }
 
@@ -103,26 +110,43 @@ impl Executor {
 
     /// Executes the statements of a request.
     pub(crate) async fn execute(&self, request: &Request) -> Result<Vec<Answer>, Failure> {
+        let patience = Patience::new(request.gone.clone());
         self.catch_up(request.after).await?;
+        let _room = self.room_for(&request.statements).await;
         let mut session = session(request)?;
-        let statements = parse(&request.statements, session.clone())?;
+        let statements = parse(&request.statements, session.clone(), &patience)?;
         // Requests that only look or insert do not wait for those that change something.
         let mut log = match statements.iter().any(|parsed| is_command(&parsed.statement)) {
-            true => Some(self.exclusive().await?),
+            true => Some(patience.wait_for(self.exclusive()).await??),
             false => None,
         };
-        self.try_out(&statements, session.clone(), log.as_deref()).await?;
-        let mut answers = Vec::with_capacity(statements.len());
+        self.try_out(&statements, session.clone(), log.as_deref(), &patience)
+            .await?;
+        let mut answers = Answers::default();
         for statement in &statements {
-            match self
-                .execute_one(statement, &mut session, log.as_deref_mut())
-                .await
-            {
-                Ok(answer) => answers.extend(answer),
-                Err(failure) => return Err(failure.after(answers)),
+            let executed = match patience.check() {
+                Ok(()) => {
+                    self.execute_one(statement, &mut session, log.as_deref_mut())
+                        .await
+                }
+                Err(failure) => Err(failure),
+            };
+            match executed.and_then(|answer| answers.add(answer)) {
+                Ok(()) => {}
+                Err(failure) => return Err(failure.after(answers.into_vec())),
             }
         }
-        Ok(answers)
+        Ok(answers.into_vec())
+    }
+
+    /// Waits until there is room for statements of that length.
+    pub(super) async fn room_for(&self, statements: &str) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        let permits = statements.len().min(MOST_TEXT_AT_A_TIME);
+        // Nobody closes it.
+        self.room
+            .acquire_many(u32::try_from(permits).unwrap_or(u32::MAX))
+            .await
+            .ok()
     }
 
     /// Waits until a command was executed.
@@ -183,11 +207,13 @@ impl Executor {
         statements: &[ParsedStatement],
         mut session: Session,
         log: Option<&CommandLog>,
+        patience: &Patience,
     ) -> Result<(), Failure> {
         let mut catalog = Catalog::clone(&self.catalog());
         let mut topics: Option<Topics> = None;
         let mut sequence = log.map_or(0, CommandLog::next_sequence);
         for parsed in statements {
+            patience.check()?;
             let bad = |refusal: Refusal| refusal.failure(&parsed.text);
             match &parsed.statement {
                 Statement::Query(_) | Statement::Print(_) => {
@@ -203,10 +229,10 @@ impl Executor {
                 }
                 _ => {}
             }
-            if makes_topics(&parsed.statement) && topics.is_none() {
+            if needs_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }
-            let completed = completed(parsed, &catalog, topics.as_ref());
+            let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
             if let Some(result) = session.execute(&parsed.statement) {
                 result.map_err(|message| bad(message.into()))?;
             } else if !self.is_push_termination(&parsed.statement) {
@@ -260,12 +286,12 @@ impl Executor {
             return Ok(Some(Answer::new(&parsed.text, entity)));
         }
         let catalog = self.catalog();
-        let topics = if makes_topics(&parsed.statement) || View::needs_topics(&parsed.statement) {
+        let topics = if needs_topics(&parsed.statement) || View::needs_topics(&parsed.statement) {
             Some(self.topics(&parsed.text).await?)
         } else {
             None
         };
-        let completed = completed(parsed, &catalog, topics.as_ref());
+        let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
         let parsed = &*completed;
         let circumstances = Circumstances {
             text: &parsed.text,
@@ -450,10 +476,20 @@ impl Executor {
 static EMPTY: Topics = BTreeMap::new();
 
 /// Reads the statements, with the variables each of them sees.
-fn parse(text: &str, mut session: Session) -> Result<Vec<ParsedStatement>, Failure> {
+fn parse(text: &str, mut session: Session, patience: &Patience) -> Result<Vec<ParsedStatement>, Failure> {
     let raw = syntax::split(text).map_err(syntax_failure)?;
+    if raw.len() > MOST_STATEMENTS {
+        return Err(Failure::generic(
+            ErrorCode::BadRequest,
+            format!(
+                "the request has {} statements; at most {MOST_STATEMENTS} are executed at a time",
+                raw.len()
+            ),
+        ));
+    }
     let mut statements = Vec::with_capacity(raw.len());
     for raw in &raw {
+        patience.check()?;
         let parsed = session.parse(raw).map_err(syntax_failure)?;
         // What is wrong with it is found again, and told, when the statements are tried out.
         let _ = session.execute(&parsed.statement);
@@ -481,14 +517,14 @@ pub(super) fn session(request: &Request) -> Result<Session, Failure> {
         .map_err(|message| Failure::generic(ErrorCode::BadRequest, message))
 }
 
-pub(super) fn syntax_failure(error: SyntaxError) -> Failure {
+fn syntax_failure(error: SyntaxError) -> Failure {
     Failure::bad_statement(error.to_string(), &error.statement)
 }
 
-fn makes_topics(statement: &Statement) -> bool {
+fn needs_topics(statement: &Statement) -> bool {
     matches!(
         statement,
-        Statement::CreateSource(_) | Statement::CreateAsSelect(_)
+        Statement::CreateSource(_) | Statement::CreateAsSelect(_) | Statement::InsertInto(_)
     )
 }
 

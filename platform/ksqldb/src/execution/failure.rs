@@ -17,12 +17,20 @@ pub(crate) enum ErrorCode {
     QueryEndpoint,
     /// Too many push queries.
     TooManyPushQueries,
+    /// The request comes from somewhere that has no business here.
+    Forbidden,
     /// There is no such thing.
     NotFound,
     /// A format needs a schema registry, and none is set up.
     NoSchemaRegistry,
+    /// The request was not sent in time.
+    RequestTimeout,
+    /// The request is too large.
+    TooLarge,
     /// The server failed.
     ServerError,
+    /// The request takes too long, or nobody waits for its answer any more.
+    RequestEnded,
     /// An earlier command was not executed in time.
     CommandQueueCatchup,
     /// The server is starting.
@@ -39,9 +47,13 @@ impl ErrorCode {
             Self::BadStatement => 40001,
             Self::QueryEndpoint => 40002,
             Self::TooManyPushQueries => 40003,
+            Self::Forbidden => 40300,
             Self::NotFound => 40400,
             Self::NoSchemaRegistry => 42801,
+            Self::RequestTimeout => 40800,
+            Self::TooLarge => 41300,
             Self::ServerError => 50000,
+            Self::RequestEnded => 50300,
             Self::CommandQueueCatchup => 50301,
             Self::NotReady => 50302,
             Self::ShuttingDown => 50303,

@@ -349,14 +349,23 @@ impl View<'_> {
                     kind: *kind,
                     properties,
                     statement: text,
+                    wrap_single_values: properties::wrap_single_values(&self.session.properties),
                 };
                 (query, purpose)
             }
             Statement::InsertInto(InsertInto {
                 target,
+                position,
                 properties,
                 query,
-            }) => (query, Purpose::InsertInto { target, properties }),
+            }) => {
+                let purpose = Purpose::InsertInto {
+                    target,
+                    position: *position,
+                    properties,
+                };
+                (query, purpose)
+            }
             _ => {
                 return Err("The provided statement does not run a ksql query"
                     .to_owned()

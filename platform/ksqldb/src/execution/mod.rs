@@ -3,6 +3,7 @@
 //! A request's statements are all tried on a copy before the first of them is executed, so that a bad second
 //! statement leaves nothing of the first. Knows nothing of HTTP.
 
+mod bounds;
 mod catalog;
 mod client_query;
 mod entity;

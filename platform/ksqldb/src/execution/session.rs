@@ -6,8 +6,11 @@ use serde_json::Value as Json;
 
 use super::properties;
 use crate::syntax::ast::{ParsedStatement, Statement};
-use crate::syntax::variables::{Variables, substitute};
+use crate::syntax::variables::{MOST_TEXT, Variables, substitute};
 use crate::syntax::{self, RawStatement, SyntaxError};
+
+/// How much text all the statements of a request may become when their variables are replaced, in bytes.
+const MOST_REPLACED: usize = 8 * MOST_TEXT;
 
 /// The properties and variables in force. It lives as long as its request.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,8 @@ pub(crate) struct Session {
     pub(crate) properties: BTreeMap<String, Json>,
     /// The variables.
     pub(crate) variables: Variables,
+    /// How much text the statements read so far have become.
+    replaced: usize,
 }
 
 impl Session {
@@ -30,6 +35,7 @@ impl Session {
         let mut session = Self {
             properties,
             variables: Variables::default(),
+            replaced: 0,
         };
         for (name, value) in variables {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -39,9 +45,20 @@ impl Session {
     }
 
     /// Reads a statement with the variables that are set by now.
-    pub(crate) fn parse(&self, raw: &RawStatement<'_>) -> Result<ParsedStatement, SyntaxError> {
+    pub(crate) fn parse(&mut self, raw: &RawStatement<'_>) -> Result<ParsedStatement, SyntaxError> {
         if raw.text.contains("${") {
             let text = substitute(raw.text, raw.position, &self.variables)?;
+            self.replaced += text.len();
+            if self.replaced > MOST_REPLACED {
+                return Err(SyntaxError::new(
+                    raw.position,
+                    format!(
+                        "the statements of the request have more than {MOST_REPLACED} bytes once their variables \
+                         are replaced"
+                    ),
+                    raw.text,
+                ));
+            }
             syntax::parse_statement(&text, raw.position)
         } else {
             syntax::parse_statement(raw.text, raw.position)

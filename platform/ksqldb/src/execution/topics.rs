@@ -37,6 +37,13 @@ pub(super) fn of_source(
     let Some(partitions) = source.partitions else {
         return Err(missing_topic(source, declaration));
     };
+    if partitions < 1 {
+        let message = format!(
+            "Failed to guarantee existence of topic {}\nCaused by: Number of partitions must be larger than 0.",
+            source.topic
+        );
+        return Err(Refusal::new(ErrorCode::ServerError, message));
+    }
     Ok(Some((
         source.topic.clone(),
         options(source, partitions, i32::from(source.replicas.unwrap_or(1))),

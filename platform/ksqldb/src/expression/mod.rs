@@ -16,7 +16,7 @@ mod tests;
 
 use std::fmt;
 
-pub(crate) use arithmetic::decimal_of;
+pub(crate) use arithmetic::{as_decimal, decimal_of};
 pub(crate) use cast::{Cast, cast_between, text_of};
 pub(crate) use compile::{Typed, base_name, compile, compile_filter, untyped_null};
 pub(crate) use scope::{Scope, ScopeColumn};

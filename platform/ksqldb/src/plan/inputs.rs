@@ -85,12 +85,24 @@ impl Inputs {
         Ok(resolved)
     }
 
+    /// The sources with their columns, whatever they are and whatever joins them.
+    pub(super) fn of_names(metastore: &Metastore, query: &Query) -> Result<Self, PlanError> {
+        let mut named = Self {
+            inputs: Vec::new(),
+            scope: Scope::default(),
+            joins: Vec::new(),
+            synthetic_key: None,
+        };
+        for from in std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source)) {
+            let source = metastore.get(&from.name).ok_or_else(|| does_not_exist(from))?;
+            named.push(from, source);
+        }
+        Ok(named)
+    }
+
     fn add(&mut self, metastore: &Metastore, from: &AliasedSource, joins: usize) -> Result<(), PlanError> {
         let Some(source) = metastore.get(&from.name) else {
-            return Err(PlanError::in_stage(
-                Stage::Preparing,
-                format!("{} does not exist.", from.name),
-            ));
+            return Err(does_not_exist(from));
         };
         if let Some(first) = self.inputs.iter().find(|input| input.source.name == source.name) {
             return Err(PlanError::new(if joins > 1 {
@@ -117,6 +129,11 @@ impl Inputs {
                 source.name
             )));
         }
+        self.push(from, source);
+        Ok(())
+    }
+
+    fn push(&mut self, from: &AliasedSource, source: &Arc<Source>) {
         let first = self.scope.columns.len();
         let declared = source.schema.columns.iter();
         let declared = declared.map(|column| {
@@ -140,7 +157,6 @@ impl Inputs {
             source: Arc::clone(source),
             first,
         });
-        Ok(())
     }
 
     /// Checks the join of the input that was added last with those before it.
@@ -250,6 +266,10 @@ impl Inputs {
             number += 1;
         }
     }
+}
+
+fn does_not_exist(from: &AliasedSource) -> PlanError {
+    PlanError::in_stage(Stage::Preparing, format!("{} does not exist.", from.name))
 }
 
 fn is_comparison(operator: BinaryOperator) -> bool {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::PlanError;
 use super::query::wrappings;
 use super::timestamps::TimeReading;
+use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
 use crate::metastore::Source;
 use crate::serde::Encoder;
@@ -17,21 +17,28 @@ use crate::value::Value;
 /// The record that `INSERT INTO … VALUES` writes to `target`'s topic. `now` (milliseconds) is its time
 /// where the statement sets no `ROWTIME`.
 pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
-    insert(target, statement, now).map_err(|error| PlanError {
-        message: format!(
-            "Failed to insert values into '{}'. {}",
-            target.name, error.message
-        ),
-        ..error
+    insert(target, statement, now).map_err(|error| match error.stage {
+        Stage::Request => error,
+        _ => PlanError {
+            message: format!(
+                "Failed to insert values into '{}'. {}",
+                target.name, error.message
+            ),
+            ..error
+        },
     })
 }
 
 fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
     if target.read_only {
-        return Err(PlanError::new(format!(
-            "Cannot insert values into read-only source: {}",
-            target.name
-        )));
+        let kind = match target.kind {
+            SourceKind::Stream => "stream",
+            SourceKind::Table => "table",
+        };
+        return Err(PlanError::in_stage(
+            Stage::Request,
+            format!("Cannot insert values into read-only {kind}: {}", target.name),
+        ));
     }
     if !target.headers.is_empty() {
         return Err(PlanError::new(format!(
@@ -78,6 +85,11 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
                 timestamp = ms;
             }
             continue;
+        }
+        if matches!(name, "ROWPARTITION" | "ROWOFFSET") {
+            return Err(PlanError::new(format!(
+                "Inserting into column `{name}` is not allowed."
+            )));
         }
         let Some(place) = target.schema.position(name) else {
             return Err(PlanError::new(format!("Column name {name} does not exist.")));

@@ -33,6 +33,7 @@ impl From<KsqlRequest> for Request {
             properties: body.streams_properties.unwrap_or_default(),
             variables: body.session_variables.unwrap_or_default(),
             after: body.command_sequence_number,
+            ..Self::default()
         }
     }
 }
@@ -44,9 +45,11 @@ pub(super) async fn execute(State(shared): State<App>, headers: HeaderMap, body:
     }
     let result = async {
         let request: KsqlRequest = response::parse(&body)?;
-        // A task of its own: a client that hangs up must not cut a command in half.
+        // A task of its own: a client that hangs up must not cut a command in half. What it has not begun is left.
         let executor = shared.executor()?;
-        let execution = tokio::spawn(async move { executor.execute(&request.into()).await });
+        let request: Request = request.into();
+        let _gone = request.gone.clone().drop_guard();
+        let execution = tokio::spawn(async move { executor.execute(&request).await });
         execution
             .await
             .unwrap_or_else(|error| Err(shared.internal_error(&error)))

@@ -3,6 +3,7 @@
 //! Knows HTTP and JSON; what a statement does is [`crate::execution`]'s.
 
 mod accept;
+mod guard;
 mod info;
 mod ksql;
 mod query;
@@ -10,23 +11,30 @@ mod response;
 mod row;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+pub(crate) use guard::Guard;
+
+use crate::execution::{ErrorCode, Failure};
 use crate::server::Shared;
 
-/// The largest body of a request.
-const BODY_LIMIT: usize = 16 * 1024 * 1024;
+/// The largest body of a request, in bytes: more than any statement that fits into the command topic.
+const BODY_LIMIT: usize = 2 * 1024 * 1024;
 
 type App = Arc<Shared>;
 
 /// Every route of the API.
-pub(crate) fn router(shared: App) -> Router {
+pub(crate) fn router(shared: App, guard: Guard) -> Router {
+    let deadline = shared.config().request_deadline;
+    let cors = guard.cors();
     let ready = Router::new()
         .route("/ksql", post(ksql::execute))
         .route("/query", post(query::query))
@@ -50,8 +58,34 @@ pub(crate) fn router(shared: App) -> Router {
         .route("/healthcheck", get(info::healthcheck))
         .route("/chc/live", get(info::alive))
         .fallback(not_found)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(deadline, take_in))
+        .layer(cors)
+        .layer(middleware::from_fn_with_state(Arc::new(guard), admit))
         .with_state(shared)
+}
+
+/// Answers 403 to whoever may not use the API.
+async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    match guard.check(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => response::failure(&Failure::generic(ErrorCode::Forbidden, refusal.to_string())),
+    }
+}
+
+/// Reads the body: in time, and only so much of it.
+async fn take_in(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(deadline, to_bytes(body, BODY_LIMIT)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(Err(error)) => response::failure(&Failure::generic(
+            ErrorCode::TooLarge,
+            format!("cannot read the request (its body may have {BODY_LIMIT} bytes): {error}"),
+        )),
+        Err(_) => response::failure(&Failure::generic(
+            ErrorCode::RequestTimeout,
+            format!("the request was not sent within {deadline:?}"),
+        )),
+    }
 }
 
 /// Answers 503 until the server is ready, and again when it stops.

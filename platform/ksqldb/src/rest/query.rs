@@ -215,7 +215,7 @@ pub(super) async fn query_stream(State(shared): State<App>, headers: HeaderMap, 
             statements: request.sql,
             properties: request.properties.unwrap_or_default(),
             variables: request.session_variables.unwrap_or_default(),
-            after: None,
+            ..Request::default()
         };
         run(&shared, request, format, format == RowFormat::Delimited).await
     };

@@ -1,12 +1,12 @@
 //! The server: a socket at once, the rest as soon as Kafka answers.
 
+mod connections;
 mod startup;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::Config;
 use crate::execution::{ErrorCode, Executor, Failure};
 use crate::kafka::{Cluster, ClusterError, RecordProducer};
-use crate::rest;
+use crate::rest::{self, Guard};
 use startup::Started;
 
 /// The version of ksqlDB whose behaviour this is.
@@ -46,14 +46,6 @@ pub enum Error {
         bootstrap_servers: String,
         /// Why.
         reason: String,
-    },
-    /// The socket failed.
-    #[error("cannot serve on {address}: {source}")]
-    Serve {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
     },
 }
 
@@ -177,54 +169,37 @@ impl Server {
 
         // Push queries hold their connections open, so connections are asked to end only after the queries.
         let close_connections = CancellationToken::new();
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("a connection delays small writes: {error}");
-            }
-        });
-        let serving = axum::serve(listener, rest::router(Arc::clone(&shared)))
-            .with_graceful_shutdown(close_connections.clone().cancelled_owned());
-        let mut serving = AbortOnDropHandle::new(tokio::spawn(serving.into_future()));
+        let guard = Guard::new(&self.config, self.address);
+        let serving = connections::serve(
+            self.listener,
+            rest::router(Arc::clone(&shared), guard),
+            self.config.request_deadline,
+            close_connections.clone(),
+        );
+        let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
         let starting = startup::start(&self.config, self.address, &cluster, &producer);
-        let early_end = tokio::select! {
+        tokio::select! {
             started = starting => {
                 // Nobody else sets it.
                 let _ = shared.started.set(started);
-                tokio::select! {
-                    () = shutdown.cancelled() => None,
-                    ended = &mut serving => Some(ended),
-                }
+                shutdown.cancelled().await;
             }
-            () = shutdown.cancelled() => None,
-            ended = &mut serving => Some(ended),
-        };
+            () = shutdown.cancelled() => {}
+        }
 
         shared.stopping.cancel();
         if let Some(started) = shared.started.get() {
             started.executor.runtime().shut_down().await;
         }
         close_connections.cancel();
-        let ended = match early_end {
-            Some(ended) => Some(ended),
-            None => match timeout(CLOSE_DEADLINE, &mut serving).await {
-                Ok(ended) => Some(ended),
-                Err(_) => {
-                    serving.abort();
-                    None
-                }
-            },
-        };
+        if timeout(CLOSE_DEADLINE, &mut serving).await.is_err() {
+            serving.abort();
+        }
         let flush = tokio::task::spawn_blocking(move || producer.flush(FLUSH_DEADLINE));
         if let Ok(Err(error)) = flush.await {
             tracing::warn!("some records were not acknowledged before the end: {error}");
         }
-        match ended {
-            Some(Ok(Err(source))) => Err(Error::Serve {
-                address: self.address,
-                source,
-            }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

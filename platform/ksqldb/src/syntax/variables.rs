@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::SyntaxError;
 use super::ast::Position;
 use super::lexer::{tokenize, variable_length};
 use super::token::TokenKind;
+use super::{SyntaxError, SyntaxFault};
+
+/// The longest text that a statement may become when its variables are replaced, in bytes: a longer one would not
+/// fit into a record of the command topic.
+pub const MOST_TEXT: usize = 1024 * 1024;
 
 /// The variables of a session. Their names ignore case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +51,8 @@ impl Variables {
 /// has to be one name, string, number or keyword, so that a value never brings in further SQL. A
 /// variable that is not defined stays as it is: in a string that is a text like any other, elsewhere the
 /// parser refuses it. `$${name}` in a string gives the text `${name}`.
+///
+/// A text that becomes longer than [`MOST_TEXT`] is refused as soon as it does.
 pub fn substitute(text: &str, origin: Position, variables: &Variables) -> Result<String, SyntaxError> {
     let mut result = String::with_capacity(text.len());
     let mut copied = 0;
@@ -54,9 +60,11 @@ pub fn substitute(text: &str, origin: Position, variables: &Variables) -> Result
         let replacement = match token.kind {
             TokenKind::Variable => match variables.get(&token.text[2..token.text.len() - 1]) {
                 Some(value) if is_one_token(value) => value.to_owned(),
-                Some(_) => {
-                    let message = format!("the value of {} is neither a name nor a literal", token.text);
-                    return Err(SyntaxError::new(token.position, message, text));
+                Some(value) => {
+                    let message = format!(
+                        "Identifier names cannot start with '@' and may only contain alphanumeric values and '_'. Got: '{value}'"
+                    );
+                    return Err(SyntaxError::new(token.position, message, text).of(SyntaxFault::Name));
                 }
                 None => continue,
             },
@@ -66,6 +74,10 @@ pub fn substitute(text: &str, origin: Position, variables: &Variables) -> Result
         result.push_str(&text[copied..token.start]);
         result.push_str(&replacement);
         copied = token.end();
+        if result.len() > MOST_TEXT {
+            let message = format!("the text has more than {MOST_TEXT} bytes once its variables are replaced");
+            return Err(SyntaxError::new(token.position, message, text));
+        }
     }
     result.push_str(&text[copied..]);
     Ok(result)
@@ -75,7 +87,10 @@ fn inside_quotes(quoted: &str, variables: &Variables) -> String {
     let quote = &quoted[..1];
     let mut result = String::with_capacity(quoted.len());
     let mut rest = quoted;
-    while let Some(dollar) = rest.find('$') {
+    // What is longer than any text may be is refused by the caller.
+    while let Some(dollar) = rest.find('$')
+        && result.len() <= MOST_TEXT
+    {
         result.push_str(&rest[..dollar]);
         rest = &rest[dollar..];
         let length = variable_length(rest);
@@ -162,7 +177,7 @@ mod tests {
         let error = parse("SET 'a'=${nothing};").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 1:9: the variable ${nothing} is not defined"
+            "line 1:9: Syntax Error\nthe variable ${nothing} is not defined"
         );
     }
 
@@ -171,8 +186,32 @@ mod tests {
         let error = substitute("TERMINATE ${evil};", ORIGIN, &variables()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 1:11: the value of ${evil} is neither a name nor a literal"
+            format!(
+                "Illegal argument at Line: 1, Col: 11. Identifier names cannot start with '@' and may only contain alphanumeric values and '_'. Got: '{}'",
+                variables().get("evil").unwrap()
+            )
         );
+    }
+
+    #[test]
+    fn a_text_grows_to_its_limit_and_no_further() {
+        let mut variables = Variables::default();
+        let mut value = "0".repeat(100);
+        for _ in 0..4 {
+            variables.define("v", &value);
+            value = substitute(&"'${v}'".repeat(10).replace("''", ""), ORIGIN, &variables).unwrap();
+            value = value.trim_matches('\'').to_owned();
+        }
+        assert_eq!(value.len(), 1_000_000);
+        variables.define("v", &value);
+        for text in [
+            "'${v}${v}'".to_owned(),
+            "'${v}' '${v}'".to_owned(),
+            format!("'{}'", "${v}".repeat(100_000)),
+        ] {
+            let error = substitute(&text, ORIGIN, &variables).unwrap_err();
+            assert!(error.message.contains("more than 1048576 bytes"), "{error}");
+        }
     }
 
     #[test]

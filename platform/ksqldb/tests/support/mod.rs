@@ -245,9 +245,14 @@ impl Server {
     }
 
     pub(crate) async fn start_for(broker: SocketAddr) -> Self {
-        let server = osqdemo_ksqldb::bind(Config::new(any_port(), broker.to_string()))
-            .await
-            .unwrap();
+        Self::start_with(broker, |_| {}).await
+    }
+
+    /// Starts a server that is configured in some way, without waiting until it is ready.
+    pub(crate) async fn start_with(broker: SocketAddr, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(any_port(), broker.to_string());
+        configure(&mut config);
+        let server = osqdemo_ksqldb::bind(config).await.unwrap();
         let address = server.address();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(server.run(shutdown.clone()));

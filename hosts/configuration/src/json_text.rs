@@ -1,7 +1,8 @@
 //! JSON as osquery's configurations have it: with comments (`//`, `#`, `/* */`) and with strings continued on the next line
 //! after a backslash.
 //!
-//! What JSON does not know is blanked out, byte for byte, so that an error's place is its place in the original text.
+//! What JSON does not know is blanked out, byte for byte, so that an error's place is its place in the original text. A byte
+//! order mark, as editors of Windows write it, is blanked out as well.
 
 use std::fmt;
 
@@ -9,10 +10,13 @@ use serde_json::Value;
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JsonError {
-    reason: String,
-    line: usize,
-    column: usize,
+pub struct JsonError {
+    /// What the parser said.
+    pub reason: String,
+    /// Where, from 1.
+    pub line: usize,
+    /// Where, from 1; 0 at a line that is empty.
+    pub column: usize,
 }
 
 impl fmt::Display for JsonError {
@@ -25,7 +29,11 @@ impl fmt::Display for JsonError {
     }
 }
 
-pub(super) fn parse(text: &str) -> Result<Value, JsonError> {
+/// Reads a text.
+///
+/// # Errors
+/// When it is not JSON, not even with osquery's additions.
+pub fn parse(text: &str) -> Result<Value, JsonError> {
     let plain = blank(text);
     serde_json::from_str(&plain).map_err(|error| {
         let message = error.to_string();
@@ -57,6 +65,28 @@ pub(super) fn parse(text: &str) -> Result<Value, JsonError> {
     })
 }
 
+/// Reads the content of a file.
+///
+/// # Errors
+/// As [`parse`]; also when it is not UTF-8.
+pub fn parse_bytes(bytes: &[u8]) -> Result<Value, JsonError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text),
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line_start = before
+                .iter()
+                .rposition(|&byte| byte == b'\n')
+                .map_or(0, |newline| newline + 1);
+            Err(JsonError {
+                reason: "invalid UTF-8".to_owned(),
+                line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+                column: before.len() - line_start + 1,
+            })
+        }
+    }
+}
+
 /// The text with comments and continuations turned into blanks; newlines outside strings stay.
 fn blank(text: &str) -> String {
     #[derive(Clone, Copy, PartialEq)]
@@ -67,6 +97,9 @@ fn blank(text: &str) -> String {
         BlockComment,
     }
     let mut bytes = text.as_bytes().to_vec();
+    if text.starts_with('\u{feff}') {
+        bytes[..'\u{feff}'.len_utf8()].fill(b' ');
+    }
     let mut inside = Inside::Nothing;
     let mut at = 0;
     while at < bytes.len() {
@@ -86,6 +119,10 @@ fn blank(text: &str) -> String {
             (Inside::Text, b'\\', Some(b'\n')) => {
                 bytes[at..at + 2].fill(b' ');
                 at += 1;
+            }
+            (Inside::Text, b'\\', Some(b'\r')) if bytes.get(at + 2) == Some(&b'\n') => {
+                bytes[at..at + 3].fill(b' ');
+                at += 2;
             }
             (Inside::Text, b'\\', Some(_)) => at += 1,
             (Inside::LineComment, b'\n', _) => inside = Inside::Nothing,
@@ -118,6 +155,16 @@ mod tests {
             parse(text).unwrap(),
             json!({"a": "x // y # z /* */", "b": "select    1", "c\"": 1})
         );
+    }
+
+    #[test]
+    fn what_editors_of_windows_write_is_read() {
+        assert_eq!(
+            parse("\u{feff}{\"a\": \"1 \\\r\n2\"}").unwrap(),
+            json!({"a": "1    2"})
+        );
+        let error = parse_bytes(b"{\n \"a\": \"\xe9\"}").unwrap_err();
+        assert_eq!(error.to_string(), "invalid UTF-8 at line 2 column 8");
     }
 
     #[test]

@@ -1,12 +1,10 @@
-//! Where a configuration comes from: the file of the plugin `filesystem`, or an extension's plugin.
+//! Where the configuration comes from: the file of the plugin `filesystem`, or an extension's plugin.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
-use super::{PackText, json_text};
+use osquery_configuration::{Findings, PackFiles, PackText};
 
 /// A configuration that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,28 +51,8 @@ impl ConfigSource for ConfigFile {
 }
 
 impl PackText for ConfigFile {
-    /// A pack is a file; `*` stands for every file of a folder, each pack named after its file.
-    fn pack_text(&self, name: &str, value: &str) -> Result<String, String> {
-        let read =
-            |path: &Path| fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()));
-        if name != "*" {
-            return read(Path::new(value));
-        }
-        let folder = Path::new(value.trim_end_matches(['*', '%']));
-        let mut packs = Map::new();
-        for extension in ["conf", "json"] {
-            for path in files_of(folder, extension) {
-                let pack = json_text::parse(&read(&path)?)
-                    .map_err(|error| format!("`{}`: {error}", path.display()))?;
-                let name = path
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                packs.insert(name, pack);
-            }
-        }
-        Ok(Value::Object(packs).to_string())
+    fn pack_text(&self, name: &str, value: &str, findings: &mut Findings) -> Result<String, String> {
+        PackFiles::beside("").pack_text(name, value, findings)
     }
 }
 
@@ -96,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_its_folder_and_its_packs() {
+    fn a_file_and_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("osquery.conf");
         let source = ConfigFile::new(&path);
@@ -111,24 +89,5 @@ mod tests {
         fs::write(folder.path().join("osquery.conf.d/note.txt"), "").unwrap();
         let sources = source.sources().unwrap();
         assert_eq!(sources.values().collect::<Vec<_>>(), ["{}", "{\"a\": 1}"]);
-        let packs = folder.path().join("packs");
-        fs::create_dir(&packs).unwrap();
-        fs::write(packs.join("one.conf"), "{\"queries\": {}} // note").unwrap();
-        assert_eq!(
-            source.pack_text("*", &format!("{}/*", packs.display())).unwrap(),
-            r#"{"one":{"queries":{}}}"#
-        );
-        assert_eq!(
-            source
-                .pack_text("one", &packs.join("one.conf").display().to_string())
-                .unwrap(),
-            "{\"queries\": {}} // note"
-        );
-        assert!(
-            source
-                .pack_text("two", "/nowhere")
-                .unwrap_err()
-                .starts_with("`/nowhere`: ")
-        );
     }
 }

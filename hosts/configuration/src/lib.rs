@@ -1,34 +1,39 @@
-//! osquery's configuration: `schedule`, `packs`, `decorators` and `options`, from one or several sources.
+//! osquery's configuration: `schedule`, `packs`, `decorators`, `options` and `file_paths`, from one or several sources.
 //!
-//! Everything here is text in, data out; where the text comes from is [`source`]'s business, and running it the
-//! scheduler's.
+//! The extension and the built-in agent read it with this one reader, as osqueryd would: what is wrong in a pack or a query
+//! costs only that, and is a [`Finding`]. Everything here is text in, data out, but for packs in files; where the text comes
+//! from and what runs it is not known here, and neither are Kafka and the tables.
 
+mod file_paths;
+mod finding;
 mod json_text;
 mod pack;
+mod pack_text;
+pub mod path_pattern;
 mod query;
-pub(crate) mod source;
 mod value;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 use sha1::Digest as _;
 
-pub(crate) use json_text::JsonError;
-pub(crate) use pack::{MachineFacts, Pack};
-#[cfg(test)]
-pub(crate) use query::QueryDefinition;
+pub use file_paths::FilePaths;
+pub use finding::{Finding, Findings, member};
+pub use json_text::{JsonError, parse as parse_json, parse_bytes as parse_json_bytes};
+pub use pack::{MachineFacts, Pack};
+pub use pack_text::{NamedPacks, PackFiles, PackText};
+pub use query::QueryDefinition;
 
-use crate::tables::hexadecimal;
+/// The osquery release whose tables, flags and formats are followed. Packs compare their `version` with it.
+pub const OSQUERY_VERSION: &str = "5.23.0";
 
-/// Top-level keys that osquery knows and that need what the agent does not have.
+/// Top-level keys that osquery knows and that need what is not here.
 const WITHOUT_EFFECT: &[&str] = &[
     "auto_table_construction",
     "events",
-    "exclude_paths",
     "feature_vectors",
-    "file_accesses",
-    "file_paths",
     "file_paths_query",
     "prometheus_targets",
     "views",
@@ -37,46 +42,59 @@ const WITHOUT_EFFECT: &[&str] = &[
 
 /// A whole configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Config {
+pub struct Config {
     /// The schedule's own queries come as the pack `main`, then the packs in the order of the sources.
-    pub(crate) packs: Vec<Pack>,
-    pub(crate) decorators: Decorators,
-    pub(crate) options: Vec<(String, String)>,
+    pub packs: Vec<Pack>,
+    /// Queries whose columns are added to each line.
+    pub decorators: Decorators,
+    /// Flags and their values.
+    pub options: Vec<(String, String)>,
+    /// The files to watch, with those of the packs.
+    pub file_paths: FilePaths,
     /// SHA-1 of the sources' text, as `osquery_info` shows it.
-    pub(crate) hash: String,
-    /// What was skipped, and why.
-    pub(crate) warnings: Vec<String>,
+    pub hash: String,
+    /// What was left out, and why.
+    pub findings: Findings,
+    /// What osqueryd would take and has no effect here.
+    pub without_effect: Findings,
 }
 
 /// Queries whose columns are added to each line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Decorators {
+pub struct Decorators {
     /// Run when the configuration is loaded.
-    pub(crate) load: Vec<String>,
+    pub load: Vec<String>,
     /// Run before each scheduled query.
-    pub(crate) always: Vec<String>,
+    pub always: Vec<String>,
     /// Run every so many seconds.
-    pub(crate) interval: BTreeMap<u64, Vec<String>>,
+    pub interval: BTreeMap<u64, Vec<String>>,
 }
 
 /// A source that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
+    /// It is no JSON.
     #[error("the configuration source `{source_name}` is not JSON: {error}")]
-    NotJson { source_name: String, error: JsonError },
+    NotJson {
+        /// The source.
+        source_name: String,
+        /// What is wrong, and where.
+        error: JsonError,
+    },
+    /// It is JSON of another form.
     #[error("the configuration source `{source_name}` is not a JSON object")]
-    NotAnObject { source_name: String },
-}
-
-/// A pack that is named in the configuration and kept elsewhere.
-pub(crate) trait PackText {
-    /// The pack's text, for a name and the string that stands in the configuration in the pack's place.
-    fn pack_text(&self, name: &str, value: &str) -> Result<String, String>;
+    NotAnObject {
+        /// The source.
+        source_name: String,
+    },
 }
 
 impl Config {
     /// Reads all sources; one that is not JSON makes the whole configuration unusable.
-    pub(crate) fn parse(
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(
         sources: &BTreeMap<String, String>,
         facts: &MachineFacts,
         packs: &dyn PackText,
@@ -100,6 +118,9 @@ impl Config {
             };
             config.read(&root, &mut schedule, &mut named, facts, packs);
         }
+        for pack in &named {
+            config.file_paths.merge(&pack.file_paths);
+        }
         config.packs.push(schedule);
         config.packs.extend(named);
         Ok(config)
@@ -116,11 +137,11 @@ impl Config {
         for (key, value) in root {
             match (key.as_str(), value) {
                 ("schedule", Value::Object(queries)) => {
-                    schedule.read_queries(queries, facts, &mut self.warnings)
+                    schedule.read_queries(queries, "schedule", facts, &mut self.findings)
                 }
                 ("packs", Value::Object(entries)) => {
                     for (name, entry) in entries {
-                        named.extend(pack::read(name, entry, facts, packs, &mut self.warnings));
+                        named.extend(pack::read(name, entry, facts, packs, &mut self.findings));
                     }
                 }
                 ("decorators", Value::Object(decorators)) => self.read_decorators(decorators),
@@ -130,18 +151,18 @@ impl Config {
                         .filter_map(|(name, value)| Some((name.clone(), value::text(value)?)));
                     self.options.extend(text);
                 }
-                ("schedule" | "packs" | "decorators" | "options", _) => {
-                    self.warnings
-                        .push(format!("`{key}` in the configuration is not an object"));
-                }
-                (key, _) if WITHOUT_EFFECT.contains(&key) => {
-                    self.warnings.push(format!(
-                        "`{key}` in the configuration has no effect: the agent has no such part"
-                    ));
-                }
+                ("schedule" | "packs" | "decorators" | "options", _) => self.findings.push(Finding::new(
+                    key,
+                    format!("`{key}` in the configuration is not an object"),
+                )),
+                (key, _) if WITHOUT_EFFECT.contains(&key) => self.without_effect.push(Finding::new(
+                    key,
+                    format!("`{key}` in the configuration has no effect: the agent has no such part"),
+                )),
                 _ => {}
             }
         }
+        self.file_paths.read(root, "", &mut self.findings);
     }
 
     fn read_decorators(&mut self, decorators: &Map<String, Value>) {
@@ -155,13 +176,20 @@ impl Config {
                             Ok(seconds) if seconds > 0 && seconds.is_multiple_of(60) => {
                                 self.decorators.interval.entry(seconds).or_default().extend(value::texts(queries));
                             }
-                            _ => self.warnings.push(format!(
-                                "Invalid decorator interval rate {interval} in the configuration: it must be a multiple of 60"
+                            _ => self.findings.push(Finding::new(
+                                member("decorators.interval", interval),
+                                format!(
+                                    "Invalid decorator interval rate {interval} in the configuration: it must be a \
+                                     multiple of 60"
+                                ),
                             )),
                         }
                     }
                 }
-                _ => self.warnings.push(format!("`{key}` is no kind of decorator")),
+                _ => self.findings.push(Finding::new(
+                    member("decorators", key),
+                    format!("`{key}` is no kind of decorator"),
+                )),
             }
         }
     }
@@ -175,7 +203,11 @@ fn hash(sources: &BTreeMap<String, String>) -> String {
         digest.update(text);
         digest.update([0]);
     }
-    hexadecimal(&digest.finalize())
+    digest.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -184,7 +216,7 @@ mod tests {
 
     struct Packs;
     impl PackText for Packs {
-        fn pack_text(&self, name: &str, value: &str) -> Result<String, String> {
+        fn pack_text(&self, name: &str, value: &str, _: &mut Findings) -> Result<String, String> {
             match value {
                 "/packs/ext" => Ok(r#"{"queries": {"q": {"query": "select 2", "interval": "60"}}}"#.into()),
                 "/packs/%" => Ok(
@@ -197,7 +229,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         let sources = BTreeMap::from([("source_one".to_owned(), text.to_owned())]);
-        Config::parse(&sources, &MachineFacts::for_tests(), &Packs)
+        Config::parse(&sources, &MachineFacts::of_host("host1"), &Packs)
     }
 
     fn names(config: &Config) -> Vec<String> {
@@ -218,14 +250,14 @@ mod tests {
                 "snap": {"query": "select 1", "interval": "7", "snapshot": true, "removed": "false"}
               },
               "packs": {
-                "ir": {"platform": "linux", "discovery": ["select 1"], "queries": {"f": {"query": "select 4", "interval": 9}}},
+                "ir": {"platform": "linux", "discovery": ["select 1"], "file_paths": {"etc": ["/opt/%"], "home": 1}, "queries": {"f": {"query": "select 4", "interval": 9}}},
                 "ext": "/packs/ext",
                 "*": "/packs/%"
               },
               # decorations
               "decorators": {"load": ["select 'a' as b"], "always": [], "interval": {"3600": ["select 1 as c"], "7": ["x"]}},
               "options": {"logger_numerics": true, "schedule_splay_percent": 20, "host_identifier": "uuid"},
-              "file_paths": {}
+              "file_paths": {"etc": ["/etc/%%"]}, "views": {}
             }"#,
         )
         .unwrap();
@@ -256,13 +288,16 @@ mod tests {
                 ("host_identifier".to_owned(), "uuid".to_owned())
             ]
         );
+        assert_eq!(config.file_paths.watched["etc"], ["/etc/%%", "/opt/%"]);
         assert_eq!(
-            config.warnings,
+            config.findings.iter().map(Finding::to_string).collect::<Vec<_>>(),
             [
-                "Invalid decorator interval rate 7 in the configuration: it must be a multiple of 60",
-                "`file_paths` in the configuration has no effect: the agent has no such part"
+                "The category home of file_paths is not an array of paths (`packs.ir.file_paths.home`)",
+                "Invalid decorator interval rate 7 in the configuration: it must be a multiple of 60 \
+                 (`decorators.interval.7`)",
             ]
         );
+        assert_eq!(config.without_effect[0].place, "views");
         assert_eq!(config.hash.len(), 40);
     }
 
@@ -283,17 +318,31 @@ mod tests {
         .unwrap();
         assert_eq!(names(&config), ["h"]);
         assert_eq!(config.packs[0].queries[0].interval, 3600);
+        let found: Vec<_> = config
+            .findings
+            .iter()
+            .map(|finding| (finding.place.as_str(), finding.message.as_str()))
+            .collect();
+        let range = "(osquery takes 1 to 604800 seconds)";
+        let invalid =
+            |query: &str, written: &str| format!("Query has invalid interval: {query}: {written} {range}");
         assert_eq!(
-            config.warnings,
+            found,
             [
-                "Query has invalid interval: a: 0",
-                "No query string defined for query b",
-                "The query c must be an object",
-                "Query has invalid interval: d: 604801",
-                "Query has invalid interval: g: soon",
-                "The pack gone cannot be read: no pack `gone`",
+                ("schedule.a.interval", invalid("a", "0").as_str()),
+                ("schedule.b.query", "No query string defined for query b"),
+                ("schedule.c", "The query c must be an object"),
+                ("schedule.d.interval", &invalid("d", "604801")),
+                ("schedule.g.interval", &invalid("g", "soon")),
+                ("packs.gone", "The pack gone cannot be read: no pack `gone`"),
             ]
         );
+    }
+
+    #[test]
+    fn a_pack_of_any_name_but_main_names_its_queries() {
+        let name = |pack: &str| Pack::named(pack).query_name("q", "_");
+        assert_eq!([name("main"), name("legacy_main")], ["q", "pack_legacy_main_q"]);
     }
 
     #[test]

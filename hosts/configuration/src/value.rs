@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-pub(super) fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -10,7 +10,7 @@ pub(super) fn number(value: &Value) -> Option<u64> {
     }
 }
 
-pub(super) fn switch(value: &Value) -> bool {
+pub(crate) fn switch(value: &Value) -> bool {
     match value {
         Value::Bool(switch) => *switch,
         Value::Number(number) => number.as_f64() != Some(0.0),
@@ -23,7 +23,7 @@ pub(super) fn switch(value: &Value) -> bool {
 }
 
 /// A scalar as text, as an option's value.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
@@ -32,7 +32,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 /// The strings of an array.
-pub(super) fn texts(value: &Value) -> Vec<String> {
+pub(crate) fn texts(value: &Value) -> Vec<String> {
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
     items
         .iter()

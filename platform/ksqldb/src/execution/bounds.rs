@@ -1,0 +1,160 @@
+//! What a request may cost: statements, text, answers, time.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::entity::Answer;
+use super::failure::{ErrorCode, Failure};
+
+/// How many statements a request may have.
+pub(super) const MOST_STATEMENTS: usize = 1_000;
+/// How many bytes of statements are worked on at a time, over all requests. The rest waits.
+pub(super) const MOST_TEXT_AT_A_TIME: usize = 4 * 1024 * 1024;
+/// How many bytes the answer to a request may have.
+const MOST_ANSWERED: usize = 32 * 1024 * 1024;
+/// How many streams and tables there may be.
+pub(super) const MOST_SOURCES: usize = 10_000;
+/// How many persistent queries there may be. Each takes some ten files, a handful of threads and a few megabytes.
+pub(super) const MOST_QUERIES: usize = 200;
+/// How long the statements of a request may take. The one under way is finished.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long a request goes on: until its time is over or its client has hung up.
+#[derive(Debug, Clone)]
+pub(super) struct Patience {
+    until: Instant,
+    gone: CancellationToken,
+}
+
+impl Patience {
+    pub(super) fn new(gone: CancellationToken) -> Self {
+        Self::lasting(REQUEST_DEADLINE, gone)
+    }
+
+    fn lasting(deadline: Duration, gone: CancellationToken) -> Self {
+        Self {
+            until: Instant::now() + deadline,
+            gone,
+        }
+    }
+
+    /// Whether to go on.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.gone.is_cancelled() {
+            return Err(Failure::generic(
+                ErrorCode::RequestEnded,
+                "the client has hung up",
+            ));
+        }
+        if Instant::now() >= self.until {
+            return Err(Self::over());
+        }
+        Ok(())
+    }
+
+    /// Waits for something only as long as it makes sense.
+    pub(super) async fn wait_for<T>(&self, something: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::select! {
+            done = something => Ok(done),
+            () = self.gone.cancelled() => Err(Failure::generic(ErrorCode::RequestEnded, "the client has hung up")),
+            () = tokio::time::sleep_until(self.until) => Err(Self::over()),
+        }
+    }
+
+    fn over() -> Failure {
+        Failure::generic(
+            ErrorCode::RequestEnded,
+            format!(
+                "the request takes longer than {REQUEST_DEADLINE:?}; its further statements are not executed"
+            ),
+        )
+    }
+}
+
+/// The answers to a request's statements.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    answers: Vec<Answer>,
+    length: Length,
+}
+
+impl Answers {
+    /// Adds the answer to a statement, if it has one.
+    pub(super) fn add(&mut self, answer: Option<Answer>) -> Result<(), Failure> {
+        let Some(answer) = answer else {
+            return Ok(());
+        };
+        let measured = serde_json::to_writer(&mut self.length, &answer);
+        if measured.is_err() || self.length.0 > MOST_ANSWERED {
+            return Err(Failure::generic(
+                ErrorCode::TooLarge,
+                format!(
+                    "the answers have more than {MOST_ANSWERED} bytes; the further statements are not executed"
+                ),
+            ));
+        }
+        self.answers.push(answer);
+        Ok(())
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Answer> {
+        self.answers
+    }
+}
+
+/// Counts the bytes it is given.
+#[derive(Debug, Default)]
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execution::entity::Entity;
+
+    #[test]
+    fn answers_have_an_end() {
+        let large = || {
+            Some(Answer::new(
+                "SHOW STREAMS;",
+                Entity::Warning {
+                    message: "x".repeat(MOST_ANSWERED / 2),
+                },
+            ))
+        };
+        let mut answers = Answers::default();
+        assert!(answers.add(large()).is_ok());
+        assert!(answers.add(None).is_ok());
+        let failure = answers.add(large()).unwrap_err();
+        assert_eq!(failure.code.number(), 41300);
+        assert_eq!(answers.into_vec().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_request_ends_with_its_client_and_with_its_time() {
+        let gone = CancellationToken::new();
+        let patience = Patience::new(gone.clone());
+        assert!(patience.check().is_ok());
+        assert!(patience.wait_for(async { 1 }).await.is_ok());
+        gone.cancel();
+        assert_eq!(patience.check().unwrap_err().message, "the client has hung up");
+
+        let patience = Patience::lasting(Duration::ZERO, CancellationToken::new());
+        let waited = patience.wait_for(std::future::pending::<()>()).await;
+        assert!(waited.unwrap_err().message.contains("longer than 120s"));
+        assert!(patience.check().is_err());
+    }
+}

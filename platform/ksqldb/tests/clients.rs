@@ -1,0 +1,208 @@
+//! Clients that mean no good, or do not know better: what they may not do, and what it costs at most.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::{Broker, DEADLINE, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// The memory of this process, in KiB: the most it ever had.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_and_other_hosts_are_refused_whatever_they_send() {
+    let broker = Broker::start().await;
+    let server = Server::start_with(broker.address, |config| {
+        config.allowed_hosts = vec!["ksql.example".to_owned()];
+        config.allowed_origins = vec!["http://desk.example".to_owned()];
+    })
+    .await;
+    server.ready().await;
+    let sent = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = server.http.post(server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let create = "CREATE STREAM s (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);";
+        let response = request
+            .body(json!({"ksql": create}).to_string())
+            .send()
+            .await
+            .unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    for headers in [
+        &[("origin", "http://evil.example"), ("content-type", "text/plain")][..],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("host", "evil.example:8088")],
+    ] {
+        for path in [
+            "/ksql",
+            "/query",
+            "/query-stream",
+            "/close-query",
+            "/inserts-stream",
+        ] {
+            let (status, body) = sent(path, headers).await;
+            assert_eq!(status, 403, "{path} {headers:?}: {body}");
+            assert!(body.contains("--allow-"), "{body}");
+        }
+    }
+    let foreign = server
+        .http
+        .get(server.url("/info"))
+        .header("host", "evil.example");
+    assert_eq!(foreign.send().await.unwrap().status().as_u16(), 403);
+    let streams = server.ksql("SHOW STREAMS;").await;
+    assert_eq!(streams[0]["streams"], json!([]));
+
+    // As `curl -d` sends it, under another of its names, from a page that was let in.
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(sent("/ksql", &[form, ("host", "ksql.example:8088")]).await.0, 200);
+    let asked = server
+        .http
+        .request(reqwest::Method::OPTIONS, server.url("/ksql"))
+        .header("origin", "http://desk.example")
+        .header("access-control-request-method", "POST");
+    let answer = asked.send().await.unwrap();
+    assert_eq!(
+        answer.headers()["access-control-allow-origin"],
+        "http://desk.example"
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn connections_that_never_finish_their_request_are_closed() {
+    let broker = Broker::start().await;
+    let server = Server::start_with(broker.address, |config| {
+        config.request_deadline = Duration::from_millis(300);
+    })
+    .await;
+    server.ready().await;
+    let beginnings = [
+        "",
+        "PRI * HTT",
+        "POST /ksql HTT",
+        "POST /ksql HTTP/1.1\r\nHost: localhost\r\n",
+        "POST /ksql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+    ];
+    let mut connections = Vec::new();
+    for begin in beginnings.iter().cycle().take(200) {
+        let mut connection = TcpStream::connect(server.address).await.unwrap();
+        connection.write_all(begin.as_bytes()).await.unwrap();
+        connections.push(connection);
+    }
+    assert_eq!(server.get("/info").await.0, 200);
+    for mut connection in connections {
+        let mut answer = Vec::new();
+        let ended = timeout(DEADLINE, connection.read_to_end(&mut answer)).await;
+        match ended.expect("the connection stays open") {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
+            "{answer}"
+        );
+    }
+    // A query that sends nothing for longer is another matter.
+    server
+        .ksql("CREATE STREAM s (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let mut rows = server.push("SELECT n FROM s EMIT CHANGES;", json!({})).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    server.ksql("INSERT INTO s VALUES (7);").await;
+    assert_eq!(rows.row().await, json!([7]));
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_cannot_take_the_machine() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    // Each ten times the one before: 10^12 bytes.
+    let mut nested = "DEFINE v0 = '0123456789';".to_owned();
+    for n in 1..12 {
+        let value = format!("${{v{}}}", n - 1).repeat(10);
+        nested += &format!("DEFINE v{n} = '{value}';");
+    }
+    let wide = "DEFINE w = '${v}${v}${v}${v}';".repeat(900);
+    let wide = json!({"ksql": wide, "sessionVariables": {"v": "x".repeat(200_000)}});
+    let many = json!({"ksql": "SHOW STREAMS;".repeat(100_000)});
+    let partitions =
+        "CREATE STREAM p (n INT) WITH (KAFKA_TOPIC='p', VALUE_FORMAT='JSON', PARTITIONS=2000000000);";
+    let before = peak_memory();
+    for (body, expected) in [
+        (json!({"ksql": nested}), "more than 1048576 bytes"),
+        (wide, "more than 8388608 bytes"),
+        (many, "at most 1000"),
+        (json!({"ksql": partitions}), "from 1 to 10000"),
+    ] {
+        let (status, answer) = server.post("/ksql", &body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let message = answer["message"].as_str().unwrap();
+        assert_eq!(status, 400, "{message}");
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(server.post("/query", &body).await.0, 400);
+    }
+    let grown = peak_memory() - before;
+    assert!(grown < 300_000, "{grown} KiB");
+    let large = json!({"ksql": "x".repeat(3_000_000)});
+    assert_eq!(server.post("/ksql", &large).await.0, 413);
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_client_that_hangs_up_has_asked_for_is_left() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let body = json!({"ksql": "INSERT INTO s VALUES (1);".repeat(1_000)}).to_string();
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /ksql HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut rows = server.push("SELECT n FROM s EMIT CHANGES;", json!({})).await;
+    connection.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(rows.row().await, json!([1]));
+    drop(connection);
+    // The end of the topic stands still, before all of it is there.
+    let deadline = Instant::now() + DEADLINE;
+    let end = async || {
+        use rdkafka::consumer::{BaseConsumer, Consumer};
+        let consumer: BaseConsumer = broker.client().create().unwrap();
+        let ends = tokio::task::spawn_blocking(move || consumer.fetch_watermarks("s", 0, DEADLINE));
+        ends.await.unwrap().unwrap().1
+    };
+    let mut last = end().await;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = end().await;
+        if now == last {
+            break;
+        }
+        last = now;
+        assert!(Instant::now() < deadline);
+    }
+    assert!(last < 1_000, "{last}");
+    server.stop().await;
+    broker.stop().await;
+}
