@@ -223,6 +223,8 @@ pub(crate) struct QueryDescription {
     pub(crate) query_type: &'static str,
     pub(crate) query_errors: Vec<QueryError>,
     pub(crate) tasks_metadata: Vec<Json>,
+    /// ksqlDB's own command line cannot read a description without it.
+    pub(crate) consumer_group_id: String,
     pub(crate) state: Option<&'static str>,
 }
 

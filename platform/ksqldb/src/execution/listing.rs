@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
+
 use super::catalog::{Catalog, PersistentQuery, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
@@ -42,6 +44,12 @@ impl View<'_> {
     pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, Refusal>> {
         Some(match statement {
             Statement::List(listing) => Ok(self.list(listing)),
+            Statement::Describe { name, .. } if name == "STREAMS" => {
+                Ok(self.source_descriptions(SourceKind::Stream))
+            }
+            Statement::Describe { name, .. } if name == "TABLES" => {
+                Ok(self.source_descriptions(SourceKind::Table))
+            }
             Statement::Describe { name, extended } => self.describe(name, *extended),
             Statement::DescribeFunction { name } => describe_function(name),
             Statement::Explain(explain) => self.explain(explain, text),
@@ -57,7 +65,9 @@ impl View<'_> {
                 Listing::Topics { .. }
                     | Listing::Streams { extended: true }
                     | Listing::Tables { extended: true }
-            ) | Statement::Describe { extended: true, .. }
+                    | Listing::Queries { extended: true }
+            ) | Statement::Describe { .. }
+                | Statement::Explain(_)
         )
     }
 
@@ -197,7 +207,7 @@ impl View<'_> {
             let selected = self.catalog.queries.values().filter(|query| select(query));
             selected.map(|query| self.running_query(query)).collect()
         };
-        let replicas = self.topics.get(&source.topic).filter(|_| extended);
+        let replicas = self.topics.get(&source.topic);
         SourceDescription {
             name: source.name.clone(),
             window_type: None,
@@ -279,6 +289,8 @@ impl View<'_> {
         let status = self.runtime.status(&query.id);
         let failures = status.map_or_else(Vec::new, |status| status.failures());
         let mut description = describe_plan(&query.id, &query.statement, &query.plan);
+        description.consumer_group_id = self.config.query_group(&query.id);
+        description.tasks_metadata = self.tasks(&query.plan);
         description.overridden_properties = query.properties.clone();
         description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
         description.query_errors = failures
@@ -293,11 +305,36 @@ impl View<'_> {
         description
     }
 
+    /// A task for each partition of the left-most input. Where it is stands in the group's committed offsets.
+    fn tasks(&self, plan: &QueryPlan) -> Vec<Json> {
+        let partitions = plan
+            .inputs()
+            .first()
+            .and_then(|input| self.topics.get(&input.topic))
+            .map_or(1, Vec::len);
+        let task = |partition: usize| {
+            let offsets: Vec<Json> = plan
+                .inputs()
+                .iter()
+                .map(|input| {
+                    json!({
+                        "topicPartitionEntity": {"topic": input.topic, "partition": partition},
+                        "endOffset": -1,
+                        "committedOffset": -1,
+                    })
+                })
+                .collect();
+            json!({"taskId": format!("0_{partition}"), "topicOffsets": offsets, "timeCurrentIdlingStarted": null})
+        };
+        (0..partitions).map(task).collect()
+    }
+
     fn describe_push_query(&self, id: &str, statement: &str, plan: &QueryPlan) -> QueryDescription {
         let state = QueryState::Running.name();
         let mut description = describe_plan(id, statement, plan);
         description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
         description.query_type = "PUSH";
+        description.consumer_group_id = self.config.transient_group(id);
         description.state = Some(state);
         description
     }
@@ -313,7 +350,8 @@ impl View<'_> {
                         let push = self.runtime.push_queries();
                         let listening = push.get(id).ok_or_else(|| {
                             format!(
-                                "Query with id:{id} does not exist, use SHOW QUERIES to view the full set of queries."
+                                "Query with id:{} does not exist, use SHOW QUERIES to view the full set of queries.",
+                                id.to_uppercase()
                             )
                         })?;
                         self.describe_push_query(id, &listening.statement, &listening.plan)
@@ -322,10 +360,22 @@ impl View<'_> {
             }
             Explain::Statement(statement) => {
                 let plan = self.plan(statement, text)?;
-                let mut description = describe_plan("", text, &plan);
+                let explained = text.trim_start();
+                let explained = explained.get("EXPLAIN".len()..).map_or(text, str::trim_start);
+                let mut description = describe_plan("", explained, &plan);
                 if plan.sink().is_none() {
+                    let alias = match &**statement {
+                        Statement::Query(query) => query.from.alias.as_str(),
+                        _ => "",
+                    };
+                    description.id = format!("transient_{alias}_0");
                     description.query_type = "PUSH";
                 }
+                description.consumer_group_id = if plan.sink().is_none() {
+                    self.config.transient_group(&description.id)
+                } else {
+                    self.config.query_group(&description.id)
+                };
                 description
             }
         };
@@ -391,6 +441,7 @@ fn describe_plan(id: &str, statement: &str, plan: &QueryPlan) -> QueryDescriptio
         query_type: "PERSISTENT",
         query_errors: Vec::new(),
         tasks_metadata: Vec::new(),
+        consumer_group_id: String::new(),
         state: None,
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn new_sink(
         source: Arc::new(source),
         schema,
         order,
-        query_id: with.text("QUERY_ID")?.map(ToOwned::to_owned),
+        query_id: None,
     })
 }
 
