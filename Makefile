@@ -3,7 +3,10 @@ CARGO  ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 30
-BIN     = target/release
+# The part that `make bench` measures; all of them without it.
+WHAT ?=
+# Where cargo puts what it builds.
+BIN     = $(or $(CARGO_TARGET_DIR),target)/release
 # Where bash, zsh and fish look for them, below PREFIX/share.
 COMPLETIONS = bash-completion/completions/osqdemo zsh/site-functions/_osqdemo fish/vendor_completions.d/osqdemo.fish
 
@@ -34,10 +37,11 @@ lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of the README, those of the Docker engine where one answers
+bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, broker, ksqldb
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
-	$(CARGO) bench --bench figures
+	$(CARGO) build --release --package osquery-confluent --example line_throughput
+	$(CARGO) bench --bench figures -- $(WHAT)
 
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, Outcome, Step};
+use crate::events::{Doing, Ending, Event, Outcome, Step};
 use crate::exit_code::ExitCode;
 use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
@@ -257,17 +257,20 @@ impl Inner {
                 self.provide_image(image, cause, |_| false).await
             }
             Action::EndLeftover(service) => {
+                let cause = cause.clone();
+                let work = self.engine.end_leftover(service);
                 self.stepwise(
                     service,
-                    "ending",
-                    cause,
-                    "ended",
-                    self.engine.end_leftover(service),
+                    Doing::EndingLeftover { cause },
+                    Ending::LeftoverEnded,
+                    work,
                 )
                 .await
             }
             Action::Stop(service) => {
-                self.stepwise(service, "stopping", cause, "stopped", self.engine.stop(service))
+                let cause = Some(cause.clone());
+                let work = self.engine.stop(service);
+                self.stepwise(service, Doing::Stopping { cause }, Ending::Stopped, work)
                     .await
             }
             Action::Start(service) => match self.desired.iter().find(|spec| spec.name == *service) {
@@ -291,13 +294,13 @@ impl Inner {
         };
         let began = Instant::now();
         let step = Step::image(image);
-        let doing = match container.recipe {
-            Some(_) => "building",
-            None => "pulling",
-        };
+        let cause = cause.clone();
         self.reporter.emit(Event::StepStarted {
             step: step.clone(),
-            text: format!("{doing} ({cause})"),
+            doing: match container.recipe {
+                Some(_) => Doing::Building { cause },
+                None => Doing::Pulling { cause },
+            },
         });
         let news = self.reporter.news_of(&step);
         let limit = match container.recipe {
@@ -317,16 +320,16 @@ impl Inner {
         let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         *deadline = (*deadline).max(Instant::now() + self.limit);
         drop(deadline);
-        let (outcome, text) = match &result {
-            Ok(Provided::Ready) => (Outcome::Done, "ready".to_owned()),
-            Ok(Provided::GivenUp) => (Outcome::Failed, "given up".to_owned()),
-            Err(failure) if is_expected(failure) => (Outcome::Unchanged, "not made".to_owned()),
-            Err(failure) => (Outcome::Failed, failure.to_string()),
+        let (outcome, ending) = match &result {
+            Ok(Provided::Ready) => (Outcome::Done, Ending::Ready),
+            Ok(Provided::GivenUp) => (Outcome::Failed, Ending::GivenUp),
+            Err(failure) if is_expected(failure) => (Outcome::Unchanged, Ending::NotMade),
+            Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
         self.reporter.emit(Event::StepFinished {
             step,
             outcome,
-            text,
+            ending,
             elapsed: began.elapsed(),
         });
         result.map(drop)
@@ -335,26 +338,25 @@ impl Inner {
     async fn stepwise(
         &self,
         service: &ServiceName,
-        doing: &str,
-        cause: &Cause,
-        did: &str,
+        doing: Doing,
+        if_done: Ending,
         work: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(service);
         self.reporter.emit(Event::StepStarted {
             step: step.clone(),
-            text: format!("{doing} ({cause})"),
+            doing,
         });
         let result = work.await;
-        let (outcome, text) = match &result {
-            Ok(()) => (Outcome::Done, did.to_owned()),
-            Err(failure) => (Outcome::Failed, failure.to_string()),
+        let (outcome, ending) = match &result {
+            Ok(()) => (Outcome::Done, if_done),
+            Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
         self.reporter.emit(Event::StepFinished {
             step,
             outcome,
-            text,
+            ending,
             elapsed: began.elapsed(),
         });
         result
@@ -365,7 +367,7 @@ impl Inner {
         let step = Step::service(&spec.name);
         self.reporter.emit(Event::StepStarted {
             step: step.clone(),
-            text: format!("starting ({cause})"),
+            doing: Doing::Starting { cause: cause.clone() },
         });
         self.note(|begun| begun.services.push(spec.name.clone()));
         let started = async {
@@ -382,10 +384,9 @@ impl Inner {
         let began = Instant::now();
         let step = Step::service(&spec.name);
         let tell = || {
-            let text = "waiting".to_owned();
             self.reporter.emit(Event::StepStarted {
                 step: step.clone(),
-                text,
+                doing: Doing::AwaitingHealth,
             });
         };
         let result = telling_when_felt(UNFELT, tell, self.wait_for(spec)).await;
@@ -394,15 +395,15 @@ impl Inner {
     }
 
     fn tell_end(&self, step: Step, result: &Result<Waited>, if_healthy: Outcome, began: Instant) {
-        let (outcome, text) = match result {
-            Ok(Waited::Healthy) => (if_healthy, "healthy".to_owned()),
-            Ok(Waited::Cancelled) => (Outcome::Failed, "given up".to_owned()),
-            Err(failure) => (Outcome::Failed, failure.to_string()),
+        let (outcome, ending) = match result {
+            Ok(Waited::Healthy) => (if_healthy, Ending::Healthy),
+            Ok(Waited::Cancelled) => (Outcome::Failed, Ending::GivenUp),
+            Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
         self.reporter.emit(Event::StepFinished {
             step,
             outcome,
-            text,
+            ending,
             elapsed: began.elapsed(),
         });
     }

@@ -73,7 +73,7 @@ use tokio::runtime;
 use crate::cli::{Cli, Command, Typed};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
-use crate::events::Event;
+use crate::events::Detail;
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::settings::{OutputSettings, Settings, SettingsFile};
@@ -130,9 +130,8 @@ fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failu
         reporter.begin_journal(folder, verb);
     }
     if let Some(file) = &settings.file {
-        reporter.emit(Event::Detail {
-            text: format!("settings file: `{}`", file.path.display()),
-        });
+        let file = file.path.clone();
+        reporter.emit(Detail::SettingsFile { file });
     }
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {

@@ -66,7 +66,7 @@ fn what_is_pure_stays_pure() {
             "src/plan",
             "src/stack",
             "src/cli",
-            "src/events.rs",
+            "src/events",
             "src/error.rs",
             "src/exit_code.rs",
         ],
@@ -86,7 +86,7 @@ fn what_is_pure_stays_pure() {
 #[test]
 fn a_plan_knows_no_engine() {
     assert_absent(
-        &["src/plan", "src/stack", "src/events.rs"],
+        &["src/plan", "src/stack", "src/events"],
         &[
             "crate::engine",
             "crate::execute",

@@ -773,28 +773,28 @@ fn documents_for_programs() {
     assert_eq!(document["changed"], true);
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         let event: Value = serde_json::from_str(line).expect("every line of the progress is JSON");
-        assert_eq!(event["schema_version"], 1, "{line}");
+        assert_eq!(event["schema_version"], 2, "{line}");
     }
     assert_snapshot!(world.run(&["--json", "down"]), @r#"
     exit code: 0
     ----- stdout -----
     {"schema_version":1,"project":"osqdemo","stopped":4,"volumes_removed":false,"elapsed_ms":0}
     ----- stderr -----
-    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"broker"},"text":"stopping"}
-    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host1"},"text":"stopping"}
-    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host2"},"text":"stopping"}
-    {"schema_version":1,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"ksqldb-server"},"text":"stopping"}
-    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"broker"},"outcome":"done","text":"stopped","elapsed_ms":0}
-    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host1"},"outcome":"done","text":"stopped","elapsed_ms":0}
-    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host2"},"outcome":"done","text":"stopped","elapsed_ms":0}
-    {"schema_version":1,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"ksqldb-server"},"outcome":"done","text":"stopped","elapsed_ms":0}
-    {"schema_version":1,"time":"[TIME]","event":"note","text":"project `osqdemo` is down ([TIME])"}
+    {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"broker"},"doing":"stopping"}
+    {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host1"},"doing":"stopping"}
+    {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host2"},"doing":"stopping"}
+    {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"ksqldb-server"},"doing":"stopping"}
+    {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"broker"},"outcome":"done","result":"stopped","elapsed_ms":0}
+    {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host1"},"outcome":"done","result":"stopped","elapsed_ms":0}
+    {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host2"},"outcome":"done","result":"stopped","elapsed_ms":0}
+    {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"ksqldb-server"},"outcome":"done","result":"stopped","elapsed_ms":0}
+    {"schema_version":2,"time":"[TIME]","event":"note","note":"down","project":"osqdemo","data_removed":false,"elapsed_ms":0}
     "#);
     assert_snapshot!(world.run(&["--json", "wait"]), @r#"
     exit code: 16
     ----- stdout -----
     ----- stderr -----
-    {"schema_version":1,"time":"[TIME]","event":"failed","exit_code":16,"error":"project `osqdemo` is not running","causes":[],"details":[],"hints":["start it with `osqdemo up`"]}
+    {"schema_version":2,"time":"[TIME]","event":"failed","exit_code":16,"error":"project `osqdemo` is not running","causes":[],"details":[],"hints":["start it with `osqdemo up`"]}
     "#);
 }
 
@@ -867,13 +867,13 @@ fn a_host_configuration_is_checked_before_anything_happens() {
     ----- stdout -----
     ----- stderr -----
     error: the host configuration is not JSON: [FILE]:3:0: EOF while parsing an object
-    hint: look for a missing comma, quote or bracket just before that place; JSON knows no comments and no comma after the last item
+    hint: look for a missing comma, quote or bracket just before that place; osquery's JSON has comments, but no comma after the last item
     ");
     assert_snapshot!(run(r#"{"config": {}, "topic": "t", "source": {"schedule": {"a": {"query": "select 1"}}}}"#), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: the host configuration `[FILE]` is unusable: `source.schedule.a.interval` must be a number of seconds from 1 to 604800
+    error: the host configuration `[FILE]` is unusable: `source.schedule.processes` must be there: by its lines osqdemo sees that a host is healthy
     hint: `osqdemo host-config` prints the default one, to begin with
     ");
     assert_snapshot!(world.run(&up(&["--host-config", "/no/such.json"])), @r"

@@ -104,6 +104,48 @@ fn hosts_monitor_what_the_user_says() {
     assert_eq!(stack.succeed(&["up", "--dry-run"]), "nothing to do\n");
 }
 
+/// A configuration as osqueryd takes it: JSON with comments and continued lines, and parts that cannot run.
+#[test]
+fn what_cannot_run_costs_only_itself_and_is_named() {
+    let stack = NativeStack::up();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut document = default_document();
+    document["source"]["schedule"]["hourly"] = json!({ "query": "select * from uptime;" });
+    document["source"]["packs"] = json!({
+        "inv": "inv.conf", "broken": "broken.conf",
+        "win": { "platform": "windows", "queries": { "reg": { "query": "select 1;", "interval": 0 } } },
+        "ir": { "queries": {
+            "pe": { "query": "select * from process_events;", "interval": 1 },
+            "monthly": { "query": "select * from uptime;", "interval": 2_592_000 } } } });
+    let pack = "{ # osquery's own JSON\n\"queries\": { \"up\": { \"query\": \"select days, \\\n hours from uptime;\", \"interval\": 1 } } }";
+    fs::write(folder.path().join("inv.conf"), pack).expect("a pack");
+    fs::write(folder.path().join("broken.conf"), "{").expect("a pack");
+    let own = folder.path().join("my.json");
+    fs::write(&own, format!("// mine\n{document:#}")).expect("a configuration");
+    let stderr = up_with(&stack, own.to_str().expect("a path"));
+    let named = |told: &str| {
+        for part in [
+            "`source.packs.broken`: The pack broken cannot be read: it is not JSON",
+            "`source.packs.ir.queries.monthly.interval`: Query has invalid interval: monthly: 2592000",
+            "`pack_ir_pe`: no such table: process_events",
+        ] {
+            assert_eq!(told.matches(part).count(), 1, "{part}\n{told}");
+        }
+        assert!(
+            !told.contains("win"),
+            "a pack for another platform is not read: {told}"
+        );
+    };
+    named(&stderr);
+    let record = stack.succeed(&["--json", "tail", "pack_inv_up", "--from-beginning", "-n", "1"]);
+    assert!(record.contains("pack_inv_up"), "{record}");
+    let shown = stack.world.output(&["-v", "ps"]);
+    named(&String::from_utf8_lossy(&shown.stderr));
+    let findings = stack.ps()["host_config_findings"].clone();
+    // The default's query `syslog` cannot run on the agent either.
+    assert_eq!(findings.as_array().map(Vec::len), Some(4), "{findings:#}");
+}
+
 #[test]
 fn a_changed_interval_is_taken_up() {
     let stack = NativeStack::up();
@@ -135,8 +177,8 @@ fn what_the_extension_refuses_stops_nothing() {
             "hint: librdkafka's CONFIGURATION.md lists every property",
         ),
         (
-            |root| root["source"]["schedule"]["users"]["key"] = json!("hostIdentifier"),
-            "the key expression `hostIdentifier` of the query `users`: expected `[` at column 1",
+            |root| root["key"] = json!("hostIdentifier"),
+            "the key expression `hostIdentifier` of the file: expected `[` at column 1",
             "hint: a key expression looks like ['hostIdentifier']",
         ),
         (

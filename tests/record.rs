@@ -18,6 +18,18 @@ fn events(project: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// Holds lines of events to the schema that osqdemo prints.
+fn assert_as_the_schema_says(world: &World, lines: &[Value]) {
+    let schema = world.output(&["config", "schema", "--events"]).stdout;
+    let schema: Value = serde_json::from_slice(&schema).expect("a JSON document");
+    let validator = jsonschema::validator_for(&schema).expect("a JSON Schema");
+    for line in lines {
+        if let Err(error) = validator.validate(line) {
+            panic!("{error} in {line}");
+        }
+    }
+}
+
 /// The runs among them: verb, and the exit code of those that came to their end.
 fn runs(events: &[Value]) -> Vec<(Value, Option<Value>)> {
     let begun = events.iter().filter(|event| event["event"] == "began");
@@ -66,7 +78,7 @@ fn every_verb_that_changes_something_is_on_record() {
         ]
     );
     for event in &events {
-        assert_eq!(event["schema_version"], 1, "{event}");
+        assert_eq!(event["schema_version"], 2, "{event}");
         let time = event["time"].as_str().expect("a time");
         time.parse::<jiff::Timestamp>().expect("RFC 3339");
     }
@@ -75,9 +87,10 @@ fn every_verb_that_changes_something_is_on_record() {
     assert!(
         events
             .iter()
-            .any(|event| event["text"] == "plan: 1. start the supervisor (not running)"),
+            .any(|event| event["detail"] == "planned" && event["action"] == "start_supervisor"),
         "{events:#?}"
     );
+    assert_as_the_schema_says(&world, &events);
     let failed: Vec<&Value> = events.iter().filter(|event| event["event"] == "failed").collect();
     assert_eq!(failed.len(), 2, "each failure once: {failed:#?}");
     assert_eq!(failed[0]["exit_code"], 13);
@@ -194,14 +207,65 @@ fn a_host_that_crashed_once_and_then_became_healthy_is_healthy() {
     assert_eq!(restarts.iter().sum::<u64>(), 1, "one of them crashed once");
     let events = events(&stack.world.project());
     let warning = events.iter().find(|event| event["event"] == "warning");
-    let text = warning.expect("it is told")["text"]
-        .as_str()
-        .expect("a text")
-        .to_owned();
-    assert!(text.ends_with("and is started again"), "{text}");
+    let warning = warning.expect("it is told");
+    assert_eq!(
+        (&warning["warning"], &warning["exit"]),
+        (&json!("crashed"), &json!({ "code": 3 }))
+    );
     stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
     // What was stopped can be read.
     stack.succeed(&["down"]);
     let logs = stack.succeed(&["logs", "host1", "host2"]);
     assert_eq!(logs.matches("crashing this once").count(), 1, "{logs}");
+}
+
+#[test]
+fn every_line_of_events_is_as_the_schema_says() {
+    let stack = NativeStack::new();
+    let lines = |arguments: &[&str]| -> Vec<Value> {
+        let output = stack.world.output(&[&["--json", "-v"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{text}");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("every line is a JSON object"))
+            .collect()
+    };
+    let mut shown = lines(&support::UP);
+    shown.extend(lines(&["scenario", "bigfile", "--size", "1M"]));
+    let refused = stack.world.output(&["--json", "logs", "nobody"]);
+    shown.push(serde_json::from_slice(&refused.stderr).expect("a JSON object"));
+    assert_as_the_schema_says(&stack.world, &shown);
+    let recorded = events(&stack.world.project());
+    assert_as_the_schema_says(&stack.world, &recorded);
+
+    // What happened can be read without reading a sentence.
+    let finished = |kind: &str, name: &str| {
+        let found = shown.iter().find(|line| {
+            line["event"] == "step_finished" && line["step"]["kind"] == kind && line["step"]["name"] == name
+        });
+        found.unwrap_or_else(|| panic!("{kind} {name} in {shown:#?}"))
+    };
+    assert_eq!(finished("service", "broker")["result"], "healthy");
+    let statement = shown
+        .iter()
+        .find(|line| line["query_id"].as_str().is_some_and(|id| id.contains("PROC")));
+    assert_eq!(statement.expect("its query")["result"], "executed");
+    let topic = finished("stage", "topic");
+    assert_eq!(topic["result"], "reached");
+    assert_eq!(topic["evidence"]["sources"][0]["source"], "processes");
+    assert_eq!(finished("stage", "precise_row")["evidence"]["host"], "host2");
+    assert!(
+        shown
+            .iter()
+            .any(|line| line["event"] == "failed" && line["exit_code"] == 2)
+    );
+
+    // The schema is no pass for everything.
+    let mut wrong = recorded[0].clone();
+    wrong["schema_version"] = json!(1);
+    let schema = stack.world.output(&["config", "schema", "--events"]).stdout;
+    let schema: Value = serde_json::from_slice(&schema).expect("a JSON document");
+    assert!(!jsonschema::is_valid(&schema, &wrong));
+    let unknown = json!({ "schema_version": 2, "time": "2026-11-24T04:46:30Z", "event": "happened" });
+    assert!(!jsonschema::is_valid(&schema, &unknown));
 }

@@ -8,13 +8,13 @@ mod stack;
 
 use std::time::Duration;
 
+use osqdemo::events::Stage;
 use osqdemo::exit_code::ExitCode;
 use osqdemo::ksqldb::Client;
 use osqdemo::ksqldb::session::Session;
 use osqdemo::ksqldb::statement::Script;
 use osqdemo::scenario::bigfile::{self, Bigfile, Finished};
 use osqdemo::scenario::outcome::Verdict;
-use osqdemo::scenario::progress::Stage;
 use osqdemo::shutdown::Shutdown;
 use poller::Poller;
 use rdkafka::admin::{AdminClient, AdminOptions};

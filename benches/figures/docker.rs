@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::figure::{Report, Target};
+use crate::figure::{Figure, Report, tell};
 use crate::orchestration;
 use crate::stack::{BenchStack, Engine, OSQDEMO, name};
 
@@ -24,8 +24,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
         .args(["version", "--format", "{{.Server.Version}}"])
         .output();
     if !version.is_ok_and(|output| output.status.success()) {
-        report
-            .note("*** SKIPPED: no Docker engine answers; the figures of the Docker engine are missing ***");
+        tell("*** SKIPPED: no Docker engine answers; the figures of the Docker engine are missing ***");
         return Ok(());
     }
     let _images = Images;
@@ -46,12 +45,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
             .1;
         rebuilt.push(elapsed.as_secs_f64());
     }
-    report.add(
-        "docker: hosts' image made anew, its base unchanged".to_owned(),
-        "s",
-        Some(Target::AtMost(5.0)),
-        rebuilt,
-    );
+    report.add(Figure::new("docker: hosts' image made anew, its base unchanged", "s", rebuilt).at_most(5.0));
     Ok(())
 }
 

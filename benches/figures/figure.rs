@@ -1,10 +1,12 @@
-//! A figure: its samples, their median, the target beside it.
+//! A figure: its samples, their median, the target beside it, and what bounds it.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a benchmark prints its figures"
 )]
+
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -18,6 +20,8 @@ pub(crate) struct Figure {
     most: f64,
     /// What is asked for; absent where a figure is only told.
     target: Option<Target>,
+    /// What keeps it from being better, where that is not what is measured: a client, a disk, a core.
+    bound_by: Option<&'static str>,
     samples: Vec<f64>,
 }
 
@@ -31,55 +35,138 @@ pub(crate) enum Target {
     AtLeast(f64),
 }
 
-/// Every figure of a run.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
-    figures: Vec<Figure>,
-}
-
-impl Report {
-    /// Adds a figure and shows it.
-    pub(crate) fn add(
-        &mut self,
-        name: impl Into<String>,
-        unit: &'static str,
-        target: Option<Target>,
-        samples: Vec<f64>,
-    ) {
-        let name = name.into();
+impl Figure {
+    /// A figure that is only told.
+    pub(crate) fn new(name: impl Into<String>, unit: &'static str, samples: Vec<f64>) -> Self {
         let [least, median, most] = [0.0, 0.5, 1.0].map(|share| quantile(&samples, share));
-        let wanted = match target {
-            Some(Target::AtMost(limit)) => format!("at most {limit}"),
-            Some(Target::AtLeast(limit)) => format!("at least {limit}"),
-            None => "-".to_owned(),
-        };
-        let met = match target {
-            Some(Target::AtMost(limit)) if median > limit => "  MISSED",
-            Some(Target::AtLeast(limit)) if median < limit => "  MISSED",
-            _ => "",
-        };
-        eprintln!("{name:<58} {median:>12.2} ({least:.2} to {most:.2}) {unit:<10} {wanted:<18}{met}");
-        self.figures.push(Figure {
-            name,
+        Self {
+            name: name.into(),
             unit,
             median,
             least,
             most,
-            target,
+            target: None,
+            bound_by: None,
             samples,
-        });
+        }
     }
 
-    /// Says something beside the figures.
-    pub(crate) fn note(&self, text: &str) {
-        eprintln!("{text}");
+    /// The median should be no more than this.
+    pub(crate) fn at_most(self, limit: f64) -> Self {
+        Self {
+            target: Some(Target::AtMost(limit)),
+            ..self
+        }
     }
 
-    /// The whole report as one JSON document.
-    pub(crate) fn print(&self) {
-        let text = serde_json::to_string_pretty(self).unwrap_or_else(|error| error.to_string());
-        println!("{text}");
+    /// The median should be no less than this.
+    pub(crate) fn at_least(self, limit: f64) -> Self {
+        Self {
+            target: Some(Target::AtLeast(limit)),
+            ..self
+        }
     }
+
+    /// It is something else that keeps it from being better.
+    pub(crate) fn bound_by(self, what: &'static str) -> Self {
+        Self {
+            bound_by: Some(what),
+            ..self
+        }
+    }
+
+    fn wanted(&self) -> String {
+        match self.target {
+            Some(Target::AtMost(limit)) => format!("at most {}", number(limit)),
+            Some(Target::AtLeast(limit)) => format!("at least {}", number(limit)),
+            None => String::new(),
+        }
+    }
+
+    fn is_missed(&self) -> bool {
+        match self.target {
+            Some(Target::AtMost(limit)) => self.median > limit,
+            Some(Target::AtLeast(limit)) => self.median < limit,
+            None => false,
+        }
+    }
+}
+
+/// What one part found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    figures: Vec<Figure>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// Adds a figure and shows it.
+    pub(crate) fn add(&mut self, figure: Figure) {
+        tell(&format!(
+            "{:<62} {:>12} ({} to {}) {:<12} {:<18}{}",
+            figure.name,
+            number(figure.median),
+            number(figure.least),
+            number(figure.most),
+            figure.unit,
+            figure.wanted(),
+            if figure.is_missed() { "  MISSED" } else { "" }
+        ));
+        self.figures.push(figure);
+    }
+
+    /// Says something beside the figures; it stands below them.
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        tell(&text);
+        self.notes.push(text);
+    }
+
+    /// Nothing could be measured here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.figures.is_empty()
+    }
+
+    /// The figures as a table, the notes below it.
+    pub(crate) fn section(&self) -> String {
+        let mut text = String::from(
+            "| figure | median | least to most | unit | wanted | bound by |\n|---|---|---|---|---|---|\n",
+        );
+        for figure in &self.figures {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} to {} | {} | {}{} | {} |",
+                figure.name,
+                number(figure.median),
+                number(figure.least),
+                number(figure.most),
+                figure.unit,
+                figure.wanted(),
+                if figure.is_missed() { " (missed)" } else { "" },
+                figure.bound_by.unwrap_or_default(),
+            );
+        }
+        for note in &self.notes {
+            let _ = write!(text, "\n{note}\n");
+        }
+        text
+    }
+
+    /// The figures alone.
+    pub(crate) fn into_figures(self) -> Vec<Figure> {
+        self.figures
+    }
+}
+
+/// Says something on standard error.
+pub(crate) fn tell(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Every figure as one JSON document on standard output.
+pub(crate) fn print(figures: &[Figure]) {
+    let document = serde_json::json!({ "figures": figures });
+    println!("{document:#}");
 }
 
 /// The value below which a share of the samples lies; 0 for no samples.
@@ -95,4 +182,13 @@ pub(crate) fn quantile(samples: &[f64], share: f64) -> f64 {
     )]
     let index = (share * last as f64).round() as usize;
     sorted.get(index).copied().unwrap_or(0.0)
+}
+
+/// Three digits that count, and no more: 0.613, 97.2, 710000.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1000.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }

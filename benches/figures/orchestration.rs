@@ -6,7 +6,7 @@ use std::process::Output;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::figure::{Report, Target};
+use crate::figure::{Figure, Report};
 use crate::stack::{BenchStack, Engine};
 
 /// What is wanted of an engine, in seconds.
@@ -54,8 +54,11 @@ pub(crate) fn measure(engine: Engine, runs: usize, report: &mut Report) -> Resul
     }
     let wanted = Wanted::of(engine);
     let mut add = |what: &str, most: Option<f64>, samples| {
-        let name = format!("{}: {what}", engine.name());
-        report.add(name, "s", most.map(Target::AtMost), samples);
+        let figure = Figure::new(format!("{}: {what}", engine.name()), "s", samples);
+        report.add(match most {
+            Some(limit) => figure.at_most(limit),
+            None => figure,
+        });
     };
     add("`up` until everything is healthy", Some(wanted.cold), cold);
     add(

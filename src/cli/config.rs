@@ -17,7 +17,15 @@ pub enum ConfigCommand {
     #[command(after_help = SHOW_NOTES)]
     Show(Box<ConfigShowArgs>),
     /// Print the JSON Schema of the settings file, for editors.
-    Schema,
+    Schema(ConfigSchemaArgs),
+}
+
+/// `osqdemo config schema`.
+#[derive(Debug, Args)]
+pub struct ConfigSchemaArgs {
+    /// That of the lines of events instead: of what `--json` writes to standard error, and of a project's record.
+    #[arg(long)]
+    pub events: bool,
 }
 
 /// `osqdemo config show`.

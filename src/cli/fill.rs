@@ -26,7 +26,7 @@ impl Command {
                 | Self::Probe(_)
                 | Self::Supervise(_)
                 | Self::HostInit(_)
-                | Self::Config(ConfigCommand::Schema)
+                | Self::Config(ConfigCommand::Schema(_))
         )
     }
 }

@@ -15,13 +15,15 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
 
-pub use config::{ConfigCommand, ConfigShowArgs};
+pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, PullArgs};
 pub use run::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
 };
 pub use scenario::{BigfileArgs, ScenarioCommand};
-pub use serve::{HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs};
+pub use serve::{
+    Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs,
+};
 pub use typed::{Source, Typed};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.

@@ -13,6 +13,15 @@ pub enum ServeCommand {
     Ksqldb(ServeKsqldbArgs),
 }
 
+/// When records are brought to the disk itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Flush {
+    /// In the background, within a second.
+    Interval,
+    /// Before they are acknowledged.
+    EveryBatch,
+}
+
 /// `osqdemo serve broker`.
 #[derive(Debug, Args)]
 pub struct ServeBrokerArgs {
@@ -31,6 +40,22 @@ pub struct ServeBrokerArgs {
     /// The `HOST:PORT` told to the clients of the second address.
     #[arg(long, value_name = "HOST:PORT", requires = "internal_listen")]
     pub internal_advertise: Option<String>,
+    /// When records are brought to the disk itself: `interval` (within a second of their acknowledgement) or
+    /// `every-batch` (before it).
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Flush::Interval)]
+    pub flush: Flush,
+    /// Partitions of a topic whose creator asks for no number.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    pub default_partitions: i32,
+    /// Whether a client that asks about a topic that does not exist may create it.
+    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
+    pub auto_create_topics: bool,
+    /// Bytes a partition keeps unless its topic says otherwise; without a limit, as with Kafka, when not given.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub retention_bytes: Option<u64>,
+    /// Bytes of a segment, the unit in which records are given up, unless the topic says otherwise.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(14..))]
+    pub segment_bytes: u64,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
 use crate::error::Result;
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Note, SCHEMA_VERSION};
 use crate::execute::{Execution, ExecutionSettings};
 use crate::health::ProtocolProber;
 use crate::plan::{Action, Cause, Choices, Operation, Plan, ServiceSpec, resolve};
@@ -80,11 +80,7 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
             build = Build::prepare(&context, &connection, &wanted).await?;
         }
     }
-    let text = build.variant.to_string();
-    context.reporter.emit(match &build.variant {
-        HostVariant::Agent { because: Some(_) } => Event::Warning { text },
-        _ => Event::Note { text },
-    });
+    context.reporter.emit(build.variant.told());
     build.execution(&context).run(&build.plan, &[]).await?;
     made += build.plan.operations.len();
     tell(&context, &build.images, made)
@@ -172,12 +168,10 @@ fn made_here(desired: &[ServiceSpec]) -> Vec<ImageRef> {
 }
 
 fn tell(context: &Context, images: &[ImageRef], built: usize) -> Result<()> {
-    let text = match built {
-        0 => format!("nothing to do: {} images are up to date", images.len()),
-        1 => "1 image was built".to_owned(),
-        built => format!("{built} images were built"),
-    };
-    context.reporter.emit(Event::Note { text });
+    context.reporter.emit(Note::ImagesBuilt {
+        images: images.len(),
+        built,
+    });
     let document = json!({ "schema_version": SCHEMA_VERSION, "images": images, "built": built });
     context.reporter.data(&document, || {
         images.iter().map(|image| format!("{image}\n")).collect()

@@ -21,7 +21,7 @@ use crate::cli::BundleArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::{Diagnose, Result};
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Detail, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
 use crate::report::duration;
@@ -55,8 +55,9 @@ pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     let path = arguments.output.unwrap_or_else(|| default_path(&context));
     let missing = write(&context, &path, arguments.lock_file.as_deref()).await?;
     for Missing { name, reason } in &missing {
-        context.reporter.emit(Event::Detail {
-            text: format!("missing: {name}: {reason}"),
+        context.reporter.emit(Detail::MissingInBundle {
+            name: name.clone(),
+            reason: reason.clone(),
         });
     }
     let names: Vec<&String> = missing.iter().map(|missing| &missing.name).collect();

@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::{ConfigCommand, ConfigShowArgs, Source, Typed};
+use crate::cli::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs, Source, Typed};
 use crate::commands::Context;
 use crate::commands::images::LOCK_FILE;
 use crate::commands::project::Project;
 use crate::commands::request::{ports_asked_for, usual_limit};
 use crate::commands::scenario::usual_host;
 use crate::error::Result;
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Note, SCHEMA_VERSION, event_schema_text};
 use crate::report::table;
 use crate::settings::key::{KEYS, Key, Kind};
 use crate::settings::{Settings, schema_text};
@@ -56,7 +56,10 @@ struct Layers<'a> {
 /// When a setting cannot be.
 pub fn run(context: &Context, command: &ConfigCommand) -> Result<()> {
     match command {
-        ConfigCommand::Schema => context.reporter.text(&schema_text()),
+        ConfigCommand::Schema(ConfigSchemaArgs { events: true }) => {
+            context.reporter.text(&event_schema_text())
+        }
+        ConfigCommand::Schema(ConfigSchemaArgs { events: false }) => context.reporter.text(&schema_text()),
         ConfigCommand::Show(arguments) => show(context, arguments),
     }
 }
@@ -72,12 +75,7 @@ fn show(context: &Context, arguments: &ConfigShowArgs) -> Result<()> {
     };
     let shown = layers.shown();
     let path = context.settings.file.as_ref().map(|file| &file.path);
-    context.reporter.emit(Event::Note {
-        text: match path {
-            Some(path) => format!("settings file: `{}`", path.display()),
-            None => "there is no settings file".to_owned(),
-        },
-    });
+    context.reporter.emit(Note::SettingsFile { file: path.cloned() });
     let document = json!({ "schema_version": SCHEMA_VERSION, "file": path, "settings": shown });
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = shown.iter().map(Shown::as_row).collect();

@@ -12,10 +12,9 @@ use crate::commands::project::Project;
 use crate::commands::request::EngineKind;
 use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
-use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step, Warning};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, SupervisorState};
-use crate::report::duration;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
 use crate::state::{ProjectFolder, ProjectLock, Remembered};
@@ -43,8 +42,8 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
         )]
     };
     if folders.is_empty() {
-        let text = format!("no projects in `{}`", context.settings.home.display());
-        context.reporter.emit(Event::Note { text });
+        let home = context.settings.home.clone();
+        context.reporter.emit(Note::NoProjects { home });
     }
     let mut first_failure: Option<Failure> = None;
     for folder in folders {
@@ -78,14 +77,12 @@ pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
 async fn remove_images(context: &Context) -> Result<()> {
     let outcome = Connection::open().await?.remove_made_images().await?;
     for image in &outcome.kept {
-        let text = format!("image `{image}` stays: a container of another project runs it");
-        context.reporter.emit(Event::Warning { text });
+        let image = image.clone();
+        context.reporter.emit(Warning::ImageKept { image });
     }
-    let text = match outcome.removed.as_slice() {
-        [] => "no images of osqdemo are left to remove".to_owned(),
-        removed => format!("removed: {}", removed.join(", ")),
-    };
-    context.reporter.emit(Event::Note { text });
+    context.reporter.emit(Note::ImagesRemoved {
+        images: outcome.removed.clone(),
+    });
     let document = json!({
         "schema_version": SCHEMA_VERSION,
         "images_removed": outcome.removed,
@@ -132,10 +129,9 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     let began = Instant::now();
     let observed = project.engine.observe().await?;
     for service in observed.services.keys() {
-        let text = "stopping".to_owned();
         context.reporter.emit(Event::StepStarted {
             step: Step::service(service),
-            text,
+            doing: Doing::Stopping { cause: None },
         });
     }
     close(context, &project, &observed, began).await?;
@@ -145,8 +141,11 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     }
     drop(lock);
     if let SupervisorState::Lost { pid } = observed.supervisor {
-        let text = format!("the supervisor of project `{name}` (process {pid}) was gone");
-        context.reporter.emit(Event::Warning { text });
+        context.reporter.emit(Warning::SupervisorLost {
+            project: name.clone(),
+            process: pid,
+            cleaned_up: true,
+        });
     }
     tell(
         context,
@@ -199,15 +198,15 @@ async fn close(context: &Context, project: &Project, observed: &Observed, began:
 }
 
 fn tell_stopped(context: &Context, service: &ServiceName, outcome: Outcome, began: Instant) {
-    let text = if outcome == Outcome::Done {
-        "stopped"
+    let ending = if outcome == Outcome::Done {
+        Ending::Stopped
     } else {
-        "not stopped"
+        Ending::NotStopped
     };
     context.reporter.emit(Event::StepFinished {
         step: Step::service(service),
         outcome,
-        text: text.to_owned(),
+        ending,
         elapsed: began.elapsed(),
     });
 }
@@ -219,18 +218,18 @@ struct Stopped {
 
 fn tell(context: &Context, folder: &ProjectFolder, stopped: Stopped, arguments: &DownArgs) -> Result<()> {
     let name = &folder.project;
-    let text = match (stopped.services, arguments.volumes) {
-        (0, false) => format!("project `{name}` was not running"),
-        (0, true) => format!("project `{name}` was not running; its data is removed"),
-        (_, false) => format!("project `{name}` is down ({})", duration(stopped.elapsed)),
-        (_, true) => {
-            format!(
-                "project `{name}` is down and its data is removed ({})",
-                duration(stopped.elapsed)
-            )
-        }
-    };
-    context.reporter.emit(Event::Note { text });
+    let (project, data_removed) = (name.clone(), arguments.volumes);
+    context.reporter.emit(match stopped.services {
+        0 => Note::WasNotRunning {
+            project,
+            data_removed,
+        },
+        _ => Note::Down {
+            project,
+            data_removed,
+            elapsed: stopped.elapsed,
+        },
+    });
     let document = json!({
         "schema_version": SCHEMA_VERSION,
         "project": name,

@@ -16,7 +16,7 @@ use crate::commands::project::{Project, Wanted};
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
 use crate::engine::docker::{Connection, LocalImage, Provided, PullSettings};
 use crate::error::{Diagnose, Result};
-use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step};
 use crate::exit_code::ExitCode;
 use crate::images::{
     CredentialSource, ImageError, ImageLock, InvalidPolicy, InvalidReference, LockedImage, PullPolicy,
@@ -172,19 +172,19 @@ async fn provide(
     let (step, began) = (Step::image(image), Instant::now());
     context.reporter.emit(Event::StepStarted {
         step: step.clone(),
-        text: "looking".to_owned(),
+        doing: Doing::Looking,
     });
     let news = context.reporter.news_of(&step);
     let provided = connection.provide(image, settings, &news).await;
-    let (outcome, text) = match &provided {
-        Ok(Provided::WasThere) => (Outcome::Unchanged, "on this machine".to_owned()),
-        Ok(Provided::Pulled) => (Outcome::Done, "pulled".to_owned()),
-        Err(failure) => (Outcome::Failed, failure.to_string()),
+    let (outcome, ending) = match &provided {
+        Ok(Provided::WasThere) => (Outcome::Unchanged, Ending::OnThisMachine),
+        Ok(Provided::Pulled) => (Outcome::Done, Ending::Pulled),
+        Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
     };
     context.reporter.emit(Event::StepFinished {
         step: step.clone(),
         outcome,
-        text,
+        ending,
         elapsed: began.elapsed(),
     });
     provided
@@ -203,7 +203,7 @@ async fn pull(
         .map(|image| image.image)
         .collect();
     if images.is_empty() {
-        note(context, "no image of this stack comes from a registry");
+        context.reporter.emit(Note::NothingToPull);
     }
     let provided = provide_all(context, connection, &images, settings).await?;
     let pulled = provided
@@ -311,10 +311,10 @@ async fn write_lock(context: &Context, stack: &Stack, connection: &Connection, p
         count += 1;
     }
     lock.save(path)?;
-    note(
-        context,
-        &format!("{count} images are locked in `{}`", path.display()),
-    );
+    context.reporter.emit(Note::ImagesLocked {
+        images: count,
+        file: path.to_owned(),
+    });
     let document = json!({ "schema_version": SCHEMA_VERSION, "file": path, "lock": lock });
     context.reporter.data(&document, || {
         lock.images
@@ -335,10 +335,10 @@ async fn save(context: &Context, stack: &Stack, connection: &Connection, file: &
             return Err(ImageError::NotThere { image: image.clone() }.into());
         }
     }
-    let (step, began) = (Step::image(file.display()), Instant::now());
+    let (step, began) = (Step::archive(file), Instant::now());
     context.reporter.emit(Event::StepStarted {
         step: step.clone(),
-        text: format!("writing {} images", images.len()),
+        doing: Doing::Saving { images: images.len() },
     });
     let news = context.reporter.news_of(&step);
     let saved = tokio::select! {
@@ -355,10 +355,10 @@ async fn save(context: &Context, stack: &Stack, connection: &Connection, file: &
 }
 
 async fn load(context: &Context, connection: &Connection, file: &Path) -> Result<()> {
-    let (step, began) = (Step::image(file.display()), Instant::now());
+    let (step, began) = (Step::archive(file), Instant::now());
     context.reporter.emit(Event::StepStarted {
         step: step.clone(),
-        text: "reading".to_owned(),
+        doing: Doing::Loading,
     });
     let loaded = tokio::select! {
         loaded = connection.load_images(file) => loaded,
@@ -373,14 +373,14 @@ async fn load(context: &Context, connection: &Connection, file: &Path) -> Result
 }
 
 fn finished<T>(context: &Context, step: &Step, elapsed: Duration, result: &Result<T>) {
-    let (outcome, text) = match result {
-        Ok(_) => (Outcome::Done, "done".to_owned()),
-        Err(failure) => (Outcome::Failed, failure.to_string()),
+    let (outcome, ending) = match result {
+        Ok(_) => (Outcome::Done, Ending::Transferred),
+        Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
     };
     context.reporter.emit(Event::StepFinished {
         step: step.clone(),
         outcome,
-        text,
+        ending,
         elapsed,
     });
 }
@@ -429,10 +429,4 @@ fn lock(context: &Context, file: Option<&Path>) -> Result<ImageLock> {
 /// The lock file that is in force.
 pub(super) fn lock_path(context: &Context, file: Option<&Path>) -> PathBuf {
     file.map_or_else(|| context.settings.home.join(LOCK_FILE), Path::to_owned)
-}
-
-fn note(context: &Context, text: &str) {
-    context.reporter.emit(Event::Note {
-        text: text.to_owned(),
-    });
 }

@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, ManArgs};
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
-use crate::events::Event;
+use crate::events::Note;
 use crate::exit_code::ExitCode;
 
 /// The pages cannot be written.
@@ -42,12 +42,6 @@ pub fn run(context: &Context, arguments: ManArgs) -> Result<()> {
             folder: folder.clone(),
             source,
         })?;
-    context.reporter.emit(Event::Note {
-        text: format!(
-            "the manual is in `{}`: `man -l {}`",
-            folder.display(),
-            folder.join("osqdemo.1").display()
-        ),
-    });
+    context.reporter.emit(Note::ManualWritten { folder });
     Ok(())
 }

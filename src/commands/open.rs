@@ -13,7 +13,7 @@ use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{SCHEMA_VERSION, Warning};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
 use crate::stack::{Probe, Service, ServiceName, Stack};
@@ -73,9 +73,7 @@ pub async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
     if !arguments.print
         && let Err(reason) = browse(&url).await
     {
-        context.reporter.emit(Event::Warning {
-            text: format!("no browser was opened: {reason}"),
-        });
+        context.reporter.emit(Warning::NoBrowser { reason });
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Detail, SCHEMA_VERSION, Warning};
+use crate::host_config::Finding;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::stack::{Probe, Service};
@@ -21,10 +22,16 @@ pub async fn run(context: Context) -> Result<()> {
     let project = Project::open(&context)?;
     let observed = project.engine.observe().await?;
     if let SupervisorState::Lost { pid } = observed.supervisor {
-        let text = format!(
-            "the supervisor (process {pid}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
-        );
-        context.reporter.emit(Event::Warning { text });
+        context.reporter.emit(Warning::SupervisorLost {
+            project: context.settings.project.clone(),
+            process: pid,
+            cleaned_up: false,
+        });
+    }
+    for Finding { place, message } in findings(&project).iter().cloned() {
+        context
+            .reporter
+            .emit(Detail::HostConfigFinding { place, message });
     }
     let document = document(&project, &observed);
     context.reporter.data(&document, || {
@@ -51,8 +58,15 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
         "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
+        "host_config_findings": findings(project),
         "services": services,
     })
+}
+
+/// What of the hosts' configuration counts for nothing.
+fn findings(project: &Project) -> &[Finding] {
+    let own = project.remembered.host_config.as_ref();
+    own.map_or(&[], |own| &own.findings)
 }
 
 /// What it means that a service is not there.

@@ -7,7 +7,7 @@ use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
 use crate::error::Result;
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Failed, SCHEMA_VERSION, Warning};
 use crate::report::report_file::ReportFile;
 use crate::report::scenario::scenario_text;
 use crate::report::table::{output_width, table};
@@ -64,8 +64,8 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
         (Some(failure), Ok(())) => Err(failure),
         // What the scenario found matters more than a full disk under its report.
         (Some(failure), Err(error)) => {
-            context.reporter.emit(Event::Warning {
-                text: error.to_string(),
+            context.reporter.emit(Warning::Trouble {
+                failure: Failed::of(&error),
             });
             Err(failure)
         }

@@ -4,12 +4,12 @@
 use std::future::Future;
 use std::io;
 
-use osqdemo_broker::HostPort;
+use osqdemo_broker::{FlushPolicy, HostPort};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{ServeBrokerArgs, ServeCommand};
+use crate::cli::{Flush, ServeBrokerArgs, ServeCommand};
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -31,6 +31,13 @@ impl Diagnose for ServeError {
         match self {
             Self::Broker { .. } | Self::Ksqldb { .. } => ExitCode::Start,
             Self::Advertise { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Broker { source } => source.hint().into_iter().collect(),
+            Self::Ksqldb { .. } | Self::Advertise { .. } => Vec::new(),
         }
     }
 }
@@ -75,6 +82,13 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
 
 fn broker_config(arguments: ServeBrokerArgs) -> std::result::Result<osqdemo_broker::Config, ServeError> {
     let mut config = osqdemo_broker::Config::new(arguments.data_dir);
+    if arguments.flush == Flush::EveryBatch {
+        config.flush = FlushPolicy::EveryBatch;
+    }
+    config.default_partitions = arguments.default_partitions;
+    config.auto_create_topics = arguments.auto_create_topics;
+    config.retention.bytes = arguments.retention_bytes;
+    config.retention.segment_bytes = arguments.segment_bytes;
     let advertised = arguments.advertise.as_deref().map(host_port).transpose()?;
     if let Some(listener) = config.listeners.first_mut() {
         listener.bind = arguments.listen;

@@ -11,7 +11,7 @@ use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, 
 use crate::commands::project::Project;
 use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::Event;
+use crate::events::{Event, Failed, Note, Warning};
 use crate::exit_code::ExitCode;
 use crate::report::smoke_junit::{Phase, PhaseResult, smoke_junit};
 
@@ -126,21 +126,20 @@ impl Run {
     /// Writes everything for a report. That it cannot be written does not change how the run ends.
     async fn bundle(&self, path: &Path, lock_file: Option<&Path>) {
         let event = match bundle::write(&self.context, path, lock_file).await {
-            Ok(_) => Event::Note {
-                text: format!("everything for a report is in `{}`", path.display()),
-            },
-            Err(failure) => Event::Warning {
-                text: failure.to_string(),
-            },
+            Ok(_) => Event::Note(Note::BundleWritten {
+                file: path.to_owned(),
+            }),
+            Err(failure) => Event::Warning(Warning::Trouble {
+                failure: Failed::of(failure.diagnosis()),
+            }),
         };
         self.context.reporter.emit(event);
     }
 
     /// Runs a phase whatever happened before.
     async fn last_phase(&mut self, name: &'static str, work: impl Future<Output = Result<()>>) {
-        self.context.reporter.emit(Event::Note {
-            text: format!("smoke: {name}"),
-        });
+        let phase = name.to_owned();
+        self.context.reporter.emit(Note::SmokePhase { phase });
         let began = Instant::now();
         self.context.reporter.record();
         let result = work.await;
@@ -148,13 +147,10 @@ impl Run {
         let result = match result {
             Ok(()) => PhaseResult::Passed,
             Err(failure) => {
-                let diagnosis = failure.diagnosis();
-                let mut details = diagnosis.details();
-                details.extend(diagnosis.hints().into_iter().map(|hint| format!("hint: {hint}")));
-                let message = diagnosis.to_string();
+                let failed = Failed::of(failure.diagnosis());
                 self.context.reporter.last_failure(&failure);
                 self.first_failure.get_or_insert(failure);
-                PhaseResult::Failed { message, details }
+                PhaseResult::Failed(failed)
             }
         };
         self.phases.push(Phase {
@@ -182,9 +178,7 @@ impl Run {
         match self.first_failure {
             Some(failure) => Err(failure),
             None => {
-                self.context.reporter.emit(Event::Note {
-                    text: "smoke: passed".to_owned(),
-                });
+                self.context.reporter.emit(Note::SmokePassed);
                 Ok(())
             }
         }

@@ -16,21 +16,23 @@ use crate::commands::request::{
 use crate::commands::{Context, endpoints_of};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::Support;
-use crate::engine::docker::image::HostVariant;
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, SCHEMA_VERSION};
+use crate::events::{Detail, Note, SCHEMA_VERSION, Warning};
 use crate::execute::{Begun, Execution, ExecutionSettings};
 use crate::exit_code::ExitCode;
-use crate::host_config;
+use crate::host_config::{self, Finding};
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::plan::{Plan, ServiceSpec};
 use crate::ports::{Blocked, Insists, PortTaken};
 use crate::report::duration;
-use crate::settings::{Format, parse_duration};
+use crate::settings::parse_duration;
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock};
+
+/// How many parts of the hosts' configuration that count for nothing are named at `up`.
+const FINDINGS_SHOWN: usize = 10;
 
 /// How long taking back what was started may take.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
@@ -115,10 +117,9 @@ async fn attempt(
         ImagesChanged::No => plan,
     };
     let (wanted, plan) = with_osquery_or_agent(context, project, request, wanted, plan, limit).await?;
-    for line in plan.to_string().lines() {
-        context.reporter.emit(Event::Detail {
-            text: format!("plan: {line}"),
-        });
+    for (index, operation) in plan.operations.iter().enumerate() {
+        let operation = operation.clone();
+        context.reporter.emit(Detail::Planned { index, operation });
     }
     tell_hosts(context, &wanted, &plan);
 
@@ -146,7 +147,7 @@ async fn attempt(
             // The cause first, then what is done about it.
             context.reporter.failure(&failure);
             if arguments.keep {
-                tell(context, "left as it is (`--keep`); `osqdemo down` stops it");
+                context.reporter.emit(Note::LeftAsItIs);
             } else {
                 take_back(context, &wanted, &begun).await?;
             }
@@ -247,12 +248,11 @@ fn check_memory(context: &Context, stack: &Stack, wanted: &Wanted, plan: &Plan) 
         Some(there) => memory_for(stack, there)?,
         None => None,
     };
-    let unlimited = (daemon.facts.memory_limits == Support::No).then(|| {
-        "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"
-            .to_owned()
-    });
-    for text in [tight, unlimited].into_iter().flatten() {
-        context.reporter.emit(Event::Warning { text });
+    if let Some(tight) = tight {
+        context.reporter.emit(Warning::TightMemory(tight));
+    }
+    if daemon.facts.memory_limits == Support::No {
+        context.reporter.emit(Warning::NoMemoryLimits);
     }
     Ok(())
 }
@@ -338,7 +338,7 @@ async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<
     if begun.ground.is_none() && begun.services.is_empty() {
         return Ok(());
     }
-    tell(context, "stopping what this run started");
+    context.reporter.emit(Note::TakingBack);
     let work = async {
         if begun.ground.is_some() {
             return wanted.engine.close().await;
@@ -356,25 +356,17 @@ async fn take_back(context: &Context, wanted: &Wanted, begun: &Begun) -> Result<
     tokio::select! {
         done = timeout(ROLLBACK_LIMIT, work) => match done {
             Ok(result) => result?,
-            Err(_) => tell(context, "not everything could be stopped in time; `osqdemo down` tries again"),
+            Err(_) => context.reporter.emit(Note::NotAllTakenBack),
         },
         () = hurry => {}
     }
     Ok(())
 }
 
-fn tell(context: &Context, text: &str) {
-    context.reporter.emit(Event::Note {
-        text: text.to_owned(),
-    });
-}
-
 /// Which services get other ports than they would have, and why.
 fn tell_ports(context: &Context, wanted: &Wanted) {
     for moved in wanted.ports.moved() {
-        context.reporter.emit(Event::Warning {
-            text: moved.to_string(),
-        });
+        context.reporter.emit(Warning::PortMoved(moved.told()));
     }
 }
 
@@ -383,29 +375,29 @@ fn tell_hosts(context: &Context, wanted: &Wanted, plan: &Plan) {
     if plan.is_empty() {
         return;
     }
-    if let Some(isolation @ Isolation::Marked { .. }) = &wanted.isolation {
-        context.reporter.emit(Event::Warning {
-            text: isolation.to_string(),
-        });
+    if let Some(Isolation::Marked { reason }) = &wanted.isolation {
+        let reason = reason.clone();
+        context.reporter.emit(Warning::SharedNamespaces { reason });
     }
-    match &wanted.host_variant {
-        Some(variant @ HostVariant::Agent { because: Some(_) }) => {
-            context.reporter.emit(Event::Warning {
-                text: variant.to_string(),
-            });
-        }
-        Some(variant) => tell(context, &variant.to_string()),
-        None => {}
+    if let Some(variant) = &wanted.host_variant {
+        context.reporter.emit(variant.told());
     }
     if let Some(own) = &wanted.remembered.host_config {
-        let mut text = format!("the hosts have the configuration `{}`", own.path.display());
-        if own
-            .servers()
-            .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS)
-        {
-            text.push_str(", with the address of this project's broker as `bootstrap.servers`");
+        context.reporter.emit(Note::HostConfig {
+            file: own.path.clone(),
+            broker_replaced: own
+                .servers()
+                .is_some_and(|servers| servers != host_config::BROKER_IN_CONTAINERS),
+        });
+        for Finding { place, message } in own.findings.iter().take(FINDINGS_SHOWN).cloned() {
+            context
+                .reporter
+                .emit(Warning::HostConfigFinding { place, message });
         }
-        tell(context, &text);
+        let count = own.findings.len().saturating_sub(FINDINGS_SHOWN);
+        if count > 0 {
+            context.reporter.emit(Warning::MoreHostConfigFindings { count });
+        }
     }
 }
 
@@ -416,15 +408,12 @@ async fn tell_result(
     created: usize,
     elapsed: Duration,
 ) -> Result<()> {
-    let count = wanted.desired.len();
-    tell(
-        context,
-        &if plan.is_empty() && created == 0 {
-            format!("nothing to do: {count} services are healthy")
-        } else {
-            format!("up: {count} services are healthy ({})", duration(elapsed))
-        },
-    );
+    let services = wanted.desired.len();
+    context.reporter.emit(if plan.is_empty() && created == 0 {
+        Note::NothingToDo { services }
+    } else {
+        Note::Up { services, elapsed }
+    });
     let endpoints = endpoints_of(&wanted.engine.observe().await?, &context.settings.project)?;
     let hosts: Vec<&String> = wanted.hostnames.values().collect();
     let document = json!({
@@ -443,11 +432,7 @@ async fn tell_result(
             wanted.hostnames.values().cloned().collect::<Vec<_>>().join(", ")
         )
     })?;
-    if context.reporter.format() == Format::Text {
-        tell(
-            context,
-            "next: `osqdemo scenario bigfile`, or `osqdemo exec host2`",
-        );
-    }
+    let commands = ["scenario bigfile", "exec host2"].map(str::to_owned).to_vec();
+    context.reporter.emit(Note::Next { commands });
     Ok(())
 }

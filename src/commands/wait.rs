@@ -5,7 +5,7 @@ use crate::commands::project::Project;
 use crate::commands::request::{Request, unknown_service};
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::Note;
 use crate::execute::{Execution, ExecutionSettings};
 use crate::plan::Plan;
 use crate::settings::parse_duration;
@@ -51,10 +51,6 @@ pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
         limit,
     });
     execution.run(&Plan::default(), &services).await?;
-    let text = match services.as_slice() {
-        [service] => format!("{service} is healthy"),
-        services => format!("{} services are healthy", services.len()),
-    };
-    context.reporter.emit(Event::Note { text });
+    context.reporter.emit(Note::Healthy { services });
     Ok(())
 }

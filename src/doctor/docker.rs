@@ -118,7 +118,7 @@ fn check_memory(facts: &DaemonFacts, stack: &Stack) -> Check {
     let text = format!("the daemon's machine has {total} MiB, the stack needs about {needed} MiB");
     match memory_for(stack, there) {
         Err(error) => failed("memory", &error.into()),
-        Ok(Some(tight)) => warn("memory", tight, None),
+        Ok(Some(tight)) => warn("memory", tight.to_string(), None),
         Ok(None) => pass("memory", text),
     }
 }

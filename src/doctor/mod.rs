@@ -13,6 +13,7 @@ use crate::engine::docker::{Connection, PullSettings};
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::{Diagnose, Result};
+use crate::events::TightMemory;
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, Plan};
 use crate::ports::{PortTaken, Ports, is_ours};
@@ -132,7 +133,7 @@ pub fn preflight(folder: &ProjectFolder, plan: &Plan, ports: &Ports) -> Result<(
 ///
 /// # Errors
 /// [`PreflightError::Memory`].
-pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<String>, PreflightError> {
+pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<TightMemory>, PreflightError> {
     let needed = stack.memory();
     let (needed_mib, there_mib) = (needed >> 20, there >> 20);
     let saving = stack
@@ -146,13 +147,10 @@ pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<Strin
         });
     }
     let is_tight = needed > there / 4 * 3;
-    Ok(is_tight.then(|| {
-        let way_out = saving.map(|(service, saved)| format!("; `--without {service}` saves {saved} MiB"));
-        format!(
-            "the stack needs at least {needed_mib} MiB of the {there_mib} MiB of memory that the Docker engine's \
-             machine has: it may be slow, or its services may be killed{}",
-            way_out.unwrap_or_default()
-        )
+    Ok(is_tight.then_some(TightMemory {
+        needed_mib,
+        there_mib,
+        saving,
     }))
 }
 
@@ -286,7 +284,7 @@ mod tests {
     fn too_little_memory_names_what_can_be_left_out() {
         let whole = Stack::confluent().expect("the embedded stack");
         let advice = |stack: &Stack, gib: u64| match memory_for(stack, gib << 30) {
-            Ok(warning) => warning.unwrap_or_default(),
+            Ok(warning) => warning.map(|tight| tight.to_string()).unwrap_or_default(),
             Err(error) => error.hints().join("; "),
         };
         let saving = "`--without control-center` saves 1536 MiB";

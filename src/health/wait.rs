@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::engine::Engine;
 use crate::error::{Diagnose, Result};
-use crate::events::{Event, Step};
+use crate::events::{Event, News, Step, Warning};
 use crate::exit_code::ExitCode;
 use crate::health::{Hopeless, LastAnswer, Prober, Target, excerpt};
 use crate::plan::{Exit, ObservedService, ServiceState};
@@ -217,8 +217,8 @@ impl HealthWait<'_> {
                         // One crash is forgiven, where somebody starts the service again.
                         ServiceState::Restarting { exit } => {
                             if !std::mem::replace(&mut is_crash_told, true) {
-                                let text = format!("{} ended ({exit}) and is started again", target.service);
-                                self.reporter.emit(Event::Warning { text });
+                                let service = target.service.clone();
+                                self.reporter.emit(Warning::Crashed { service, exit });
                             }
                             None
                         }
@@ -238,8 +238,14 @@ impl HealthWait<'_> {
             let answer = last.get();
             if answer != news {
                 news.clone_from(&answer);
-                let step = Step::service(&target.service);
-                self.reporter.emit(Event::StepProgress { step, text: answer });
+                self.reporter.emit(Event::StepProgress {
+                    step: Step::service(&target.service),
+                    news: News::Answer {
+                        probe: target.probe,
+                        answer,
+                        elapsed: began.elapsed(),
+                    },
+                });
             }
         }
     }

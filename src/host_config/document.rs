@@ -1,7 +1,9 @@
-//! A configuration as a document: its text is read, its shape checked, and the packs that it names by a path put into it.
+//! A configuration as a document: its text is read, what osqdemo itself relies on is checked, and the packs that it names
+//! by a path are put into it. What osquery thinks of the rest, the extension says.
 
 use std::path::Path;
 
+use osquery_configuration::{PackFiles, member, parse_json_bytes};
 use serde_json::{Map, Value};
 
 use crate::host_config::HostConfigError;
@@ -15,34 +17,37 @@ const HEALTH_KEY: &str = "['hostIdentifier']";
 /// The longest interval of that query, in seconds: a host is waited for, for a while.
 const LONGEST_HEALTH_INTERVAL: u64 = 10;
 
-/// The longest interval that osquery takes: a week.
-const LONGEST_INTERVAL: u64 = 604_800;
+/// The options that would give a host another name in its lines than the one osqdemo gave it, or keep its lines from the
+/// broker.
+const OWN_OPTIONS: [&str; 4] = [
+    "host_identifier",
+    "specified_identifier",
+    "logger_plugin",
+    "disable_logging",
+];
 
-/// A configuration from its text. `read_pack` reads the files that it names.
-pub(super) fn parse(
-    path: &Path,
-    bytes: &[u8],
-    read_pack: &dyn Fn(&Path) -> Result<Vec<u8>, HostConfigError>,
-) -> Result<Value, HostConfigError> {
+/// A configuration from its text. A pack that cannot be read is left out of it: what is wrong with it is the extension's
+/// to say.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Value, HostConfigError> {
     let file = File { path };
-    let mut document = file.json(bytes)?;
+    let mut document = parse_json_bytes(bytes).map_err(|error| HostConfigError::NotJson {
+        path: path.to_owned(),
+        line: error.line,
+        column: error.column,
+        reason: error.reason,
+    })?;
     let root = file.object(Some(&document), "the file")?;
     file.object(root.get("config"), "config")?;
-    if !root.get("topic").is_some_and(Value::is_string) {
-        return Err(file.shape(
-            "topic",
-            "the name of a Kafka topic, for lines without a query name",
-        ));
-    }
     let source = file.object(root.get("source"), "source")?;
     let schedule = file.object(source.get("schedule"), "source.schedule")?;
-    file.queries(schedule, "source.schedule")?;
     file.health_query(root, schedule)?;
+    file.own_options(source)?;
     let packs = document
         .get_mut("source")
-        .and_then(|source| source.get_mut("packs"));
+        .and_then(|source| source.get_mut("packs"))
+        .and_then(Value::as_object_mut);
     if let Some(packs) = packs {
-        file.packs(packs, read_pack)?;
+        *packs = file.packs(packs);
     }
     Ok(document)
 }
@@ -53,18 +58,6 @@ struct File<'p> {
 }
 
 impl File<'_> {
-    fn json(&self, bytes: &[u8]) -> Result<Value, HostConfigError> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            let reason = error.to_string();
-            HostConfigError::NotJson {
-                path: self.path.to_owned(),
-                line: error.line(),
-                column: error.column(),
-                reason: reason.split(" at line ").next().unwrap_or_default().to_owned(),
-            }
-        })
-    }
-
     fn shape(&self, member: &str, expected: &str) -> HostConfigError {
         HostConfigError::Shape {
             path: self.path.to_owned(),
@@ -83,21 +76,6 @@ impl File<'_> {
             .ok_or_else(|| self.shape(member, "an object"))
     }
 
-    fn queries(&self, queries: &Map<String, Value>, place: &str) -> Result<(), HostConfigError> {
-        for (name, query) in queries {
-            let place = member(place, name);
-            let query = self.object(Some(query), &place)?;
-            if !query.get("query").is_some_and(Value::is_string) {
-                return Err(self.shape(&member(&place, "query"), "a statement in quotes"));
-            }
-            if !interval(query).is_some_and(|interval| (1..=LONGEST_INTERVAL).contains(&interval)) {
-                let expected = format!("a number of seconds from 1 to {LONGEST_INTERVAL}");
-                return Err(self.shape(&member(&place, "interval"), &expected));
-            }
-        }
-        Ok(())
-    }
-
     /// The line that osqdemo waits for has to come, soon, and with the key that says whose it is.
     fn health_query(
         &self,
@@ -113,48 +91,58 @@ impl File<'_> {
             let expected = format!("`{HEALTH_KEY}`: by it osqdemo sees whose line it is");
             return Err(self.shape(&member(&place, "key"), &expected));
         }
-        if interval(query).is_none_or(|interval| interval > LONGEST_HEALTH_INTERVAL) {
+        if !query.get("query").is_some_and(Value::is_string) {
+            return Err(self.shape(&member(&place, "query"), "a statement in quotes"));
+        }
+        if interval(query).is_none_or(|interval| !(1..=LONGEST_HEALTH_INTERVAL).contains(&interval)) {
             let expected = format!(
-                "at most {LONGEST_HEALTH_INTERVAL} seconds: osqdemo waits for its lines when a host starts"
+                "at most {LONGEST_HEALTH_INTERVAL} seconds, and at least 1: osqdemo waits for its lines when a host \
+                 starts"
             );
             return Err(self.shape(&member(&place, "interval"), &expected));
         }
         Ok(())
     }
 
-    /// Puts packs that are files in the place of their paths: a host does not have those files.
-    fn packs(
-        &self,
-        packs: &mut Value,
-        read_pack: &dyn Fn(&Path) -> Result<Vec<u8>, HostConfigError>,
-    ) -> Result<(), HostConfigError> {
-        let Some(packs) = packs.as_object_mut() else {
-            return Err(self.shape("source.packs", "an object"));
-        };
-        for (name, pack) in packs {
-            let place = member("source.packs", name);
-            if name == "*" {
-                return Err(self.shape(&place, "an entry for each pack, under the pack's own name"));
-            }
-            match pack {
-                Value::String(named) => {
-                    // As the extension reads it: from the configuration's folder on.
-                    let path = self.path.parent().unwrap_or(Path::new("")).join(named);
-                    let file = File { path: &path };
-                    let read = file.json(&read_pack(&path)?)?;
-                    file.pack(&read, "queries")?;
-                    *pack = read;
-                }
-                Value::Object(_) => self.pack(pack, &member(&place, "queries"))?,
-                _ => return Err(self.shape(&place, "a pack, or the path of its file")),
-            }
+    /// An option of the configuration wins over the flags by which osqdemo names a host and gets its lines.
+    fn own_options(&self, source: &Map<String, Value>) -> Result<(), HostConfigError> {
+        let options = source.get("options").and_then(Value::as_object);
+        let own = OWN_OPTIONS
+            .into_iter()
+            .find(|name| options.is_some_and(|options| options.contains_key(*name)));
+        match own {
+            Some(name) => Err(self.shape(
+                &member("source.options", name),
+                "left out: osqdemo sees to it itself, because it waits for each host's lines",
+            )),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn pack(&self, pack: &Value, place: &str) -> Result<(), HostConfigError> {
-        let queries = self.object(pack.get("queries"), place)?;
-        self.queries(queries, place)
+    /// Packs that are files in the place of their paths: a host does not have those files.
+    fn packs(&self, packs: &Map<String, Value>) -> Map<String, Value> {
+        // As the extension reads them: from the configuration's folder on.
+        let files = PackFiles::beside(self.path.parent().unwrap_or(Path::new("")));
+        let mut read = Map::new();
+        for (name, pack) in packs {
+            match pack {
+                Value::String(pattern) if name == "*" => {
+                    for (name, pack) in files.several(pattern).0 {
+                        read.entry(name).or_insert(pack);
+                    }
+                }
+                Value::String(path) => {
+                    let bytes = std::fs::read(files.path(path)).unwrap_or_default();
+                    if let Ok(pack) = parse_json_bytes(&bytes) {
+                        read.insert(name.clone(), pack);
+                    }
+                }
+                _ => {
+                    read.insert(name.clone(), pack.clone());
+                }
+            }
+        }
+        read
     }
 }
 
@@ -166,19 +154,9 @@ fn interval(query: &Map<String, Value>) -> Option<u64> {
     }
 }
 
-/// The path of a member in the document.
-fn member(place: &str, name: &str) -> String {
-    let is_word = |character: char| character.is_alphanumeric() || character == '_' || character == '-';
-    if !name.is_empty() && name.chars().all(is_word) {
-        format!("{place}.{name}")
-    } else {
-        format!("{place}['{name}']")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::fs;
 
     use proptest::prelude::*;
     use serde_json::json;
@@ -188,16 +166,8 @@ mod tests {
     use crate::exit_code::ExitCode;
     use crate::host_config::DEFAULT;
 
-    /// A configuration whose packs are files of these contents.
-    fn parse_with(text: &str, packs: &[(&str, &str)]) -> Result<Value, HostConfigError> {
-        parse(Path::new("folder/my.json"), text.as_bytes(), &|path| {
-            let pack = packs.iter().find(|(name, _)| Path::new(name) == path);
-            pack.map(|(_, text)| text.as_bytes().to_vec())
-                .ok_or_else(|| HostConfigError::Read {
-                    path: path.to_owned(),
-                    source: io::ErrorKind::NotFound.into(),
-                })
-        })
+    fn parse_text(text: &str) -> Result<Value, HostConfigError> {
+        parse(Path::new("/nonexistent/my.json"), text.as_bytes())
     }
 
     fn default_with(change: impl FnOnce(&mut Value)) -> String {
@@ -208,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_default_is_one_itself_and_stays_as_it_is() {
-        let document = parse_with(DEFAULT, &[]).expect("a configuration");
+        let document = parse_text(DEFAULT).expect("a configuration");
         assert_eq!(
             document,
             serde_json::from_str::<Value>(DEFAULT).expect("valid JSON")
@@ -217,37 +187,24 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_place() {
-        let error = |text: &str| parse_with(text, &[]).expect_err("a mistake").to_string();
+        let error = |text: &str| parse_text(text).expect_err("a mistake").to_string();
         assert_eq!(
             error("{\n  \"config\": {},\n}"),
-            "the host configuration is not JSON: folder/my.json:3:1: trailing comma"
+            "the host configuration is not JSON: /nonexistent/my.json:3:1: trailing comma"
         );
-        assert!(error("").contains("folder/my.json:1:0: EOF"), "{}", error(""));
+        assert!(
+            error("").contains("/nonexistent/my.json:1:0: EOF"),
+            "{}",
+            error("")
+        );
         type Change = fn(&mut Value);
-        let cases: [(Change, &str); 16] = [
+        let cases: [(Change, &str); 8] = [
             (|root| *root = json!([]), "`the file` must be an object"),
             (|root| root["config"] = json!([]), "`config` must be an object"),
-            (|root| root["topic"] = json!(1), "`topic` must be the name of"),
             (|root| root["source"] = json!(null), "`source` must be an object"),
             (
                 |root| root["source"]["schedule"] = json!([]),
                 "`source.schedule` must be an object",
-            ),
-            (
-                |root| root["source"]["schedule"]["users"] = json!("select 1"),
-                "`source.schedule.users` must be an object",
-            ),
-            (
-                |root| root["source"]["schedule"]["a b"] = json!({ "query": "select 1" }),
-                "`source.schedule['a b'].interval` must be a number of seconds from 1 to 604800",
-            ),
-            (
-                |root| root["source"]["schedule"]["users"]["interval"] = json!(0),
-                "`source.schedule.users.interval` must be",
-            ),
-            (
-                |root| root["source"]["schedule"]["users"]["query"] = json!(7),
-                "`source.schedule.users.query` must be a statement in quotes",
             ),
             (
                 |root| root["source"]["schedule"] = json!({}),
@@ -262,20 +219,8 @@ mod tests {
                 "`source.schedule.processes.interval` must be at most 10 seconds",
             ),
             (
-                |root| root["source"]["packs"] = json!([]),
-                "`source.packs` must be an object",
-            ),
-            (
-                |root| root["source"]["packs"] = json!({ "*": "packs/*.json" }),
-                "`source.packs['*']` must be an entry for each pack",
-            ),
-            (
-                |root| root["source"]["packs"] = json!({ "ir": 1 }),
-                "`source.packs.ir` must be a pack, or the path of its file",
-            ),
-            (
-                |root| root["source"]["packs"] = json!({ "ir": { "queries": { "a": {} } } }),
-                "`source.packs.ir.queries.a.query` must be a statement",
+                |root| root["source"]["options"] = json!({ "host_identifier": "specified" }),
+                "`source.options.host_identifier` must be left out",
             ),
         ];
         for (change, expected) in cases {
@@ -286,23 +231,28 @@ mod tests {
 
     #[test]
     fn packs_that_are_files_are_read_with_it() {
-        let text = default_with(|root| root["source"]["packs"] = json!({ "ir": "packs/ir.json" }));
-        let pack = r#"{"queries": {"ports": {"query": "select 1", "interval": "5"}}}"#;
-        let document = parse_with(&text, &[("folder/packs/ir.json", pack)]).expect("a configuration");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("my.json");
+        fs::create_dir(folder.path().join("packs")).expect("a folder");
+        let write =
+            |name: &str, text: &str| fs::write(folder.path().join("packs").join(name), text).expect("a file");
+        write(
+            "ir.json",
+            "{\"queries\": {\"ports\": {\"query\": \"select \\\n1\", \"interval\": \"5\"}}} // note",
+        );
+        write("more.conf", "{}");
+        write("broken.conf", "{");
+        let text = default_with(|root| {
+            root["source"]["packs"] = json!({
+                "ir": "packs/ir.json", "gone": "gone.json", "broken": "packs/broken.conf", "*": "packs/*.conf",
+                "own": { "queries": {} } });
+        });
+        let document = parse(&path, format!("\u{feff}# mine\n{text}").as_bytes()).expect("a configuration");
         assert_eq!(
-            document["source"]["packs"]["ir"]["queries"]["ports"]["query"],
-            "select 1"
-        );
-        let error = |packs: &[(&str, &str)]| parse_with(&text, packs).expect_err("a mistake").to_string();
-        assert!(
-            error(&[]).contains("failed to read the host configuration `folder/packs/ir.json`"),
-            "{}",
-            error(&[])
-        );
-        assert!(error(&[("folder/packs/ir.json", "{")]).contains("folder/packs/ir.json:1:1: EOF"));
-        assert!(
-            error(&[("folder/packs/ir.json", "{}")])
-                .ends_with("`folder/packs/ir.json` is unusable: `queries` must be an object")
+            document["source"]["packs"],
+            json!({
+                "ir": { "queries": { "ports": { "query": "select   1", "interval": "5" } } },
+                "more": {}, "own": { "queries": {} } })
         );
     }
 
@@ -312,7 +262,7 @@ mod tests {
             root["key"] = json!(HEALTH_KEY);
             root["source"]["schedule"]["processes"] = json!({ "query": "select 1", "interval": "2" });
         });
-        parse_with(&text, &[]).expect("a configuration");
+        parse_text(&text).expect("a configuration");
     }
 
     /// JSON of the names that matter, in any arrangement.
@@ -351,7 +301,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
-            prop_assert!(parse_with(&text, &[]).is_err(), "nothing this short is a configuration");
+            prop_assert!(parse_text(&text).is_err(), "nothing this short is a configuration");
         }
 
         #[test]
@@ -361,10 +311,10 @@ mod tests {
                     *place = document;
                 }
             });
-            match parse_with(&text, &[]) {
+            match parse_text(&text) {
                 // Nothing is left that a host would look for in a file.
                 Ok(read) => prop_assert!(
-                    read["source"]["packs"].as_object().into_iter().flatten().all(|(_, pack)| pack.is_object())
+                    read["source"]["packs"].as_object().into_iter().flatten().all(|(_, pack)| !pack.is_string())
                 ),
                 Err(error) => prop_assert_eq!(error.exit_code(), ExitCode::Usage),
             }

@@ -3,8 +3,8 @@
 //! later. Checked here is what osqdemo itself relies on; the authority on the rest is the extension, which is asked
 //! before anything is stopped or started.
 
+mod checks;
 mod document;
-mod extension_check;
 
 use std::fmt;
 use std::fs;
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
-pub use extension_check::check;
+pub use checks::{left_out, not_on_agent};
 
 /// The default: librdkafka's properties, the schedule, the topics' keys.
 pub const DEFAULT: &str = include_str!("../../hosts/image/osqdemo.json");
@@ -42,6 +42,24 @@ pub struct HostConfig {
     pub path: PathBuf,
     /// What it said, with the packs that it named by a path in their place. Some of it may be secret.
     pub document: Value,
+    /// What of it counts for nothing: left out by osquery, or about tables that the hosts lack.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// A part of a configuration that counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The path in the document, or the query's name.
+    pub place: String,
+    /// Why, in the words of who knows.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}`: {}", self.place, self.message)
+    }
 }
 
 impl fmt::Debug for HostConfig {
@@ -86,11 +104,11 @@ pub enum HostConfigError {
         /// Its advice.
         hints: Vec<String>,
     },
-    /// The extension cannot be asked.
-    #[error("failed to have `{}` check the host configuration: {reason}", extension.display())]
+    /// The extension, or the agent, cannot be asked.
+    #[error("failed to have `{}` check the host configuration: {reason}", program.display())]
     Unchecked {
-        /// The extension.
-        extension: PathBuf,
+        /// Who was asked.
+        program: PathBuf,
         /// Why.
         reason: String,
     },
@@ -118,8 +136,8 @@ impl Diagnose for HostConfigError {
         let hint = match self {
             Self::Refused { hints, .. } => return hints.clone(),
             Self::NotJson { .. } => {
-                "look for a missing comma, quote or bracket just before that place; JSON knows no comments and no \
-                 comma after the last item"
+                "look for a missing comma, quote or bracket just before that place; osquery's JSON has comments, but \
+                 no comma after the last item"
             }
             Self::Read { .. } | Self::Shape { .. } => {
                 "`osqdemo host-config` prints the default one, to begin with"
@@ -136,10 +154,14 @@ impl HostConfig {
     /// # Errors
     /// [`HostConfigError`].
     pub fn read(path: &Path) -> Result<Self, HostConfigError> {
-        let bytes = read(path)?;
+        let bytes = fs::read(path).map_err(|source| HostConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-            document: document::parse(path, &bytes, &read)?,
+            document: document::parse(path, &bytes)?,
+            findings: Vec::new(),
         })
     }
 
@@ -175,13 +197,6 @@ pub fn text_for(own: Option<&HostConfig>, servers: &str) -> String {
     format!("{document:#}\n")
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, HostConfigError> {
-    fs::read(path).map_err(|source| HostConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -201,6 +216,7 @@ mod tests {
         let own = HostConfig {
             path: PathBuf::from("/my.json"),
             document: json!({ "config": { "metadata.broker.list": "elsewhere:1", "linger.ms": 5 } }),
+            findings: Vec::new(),
         };
         assert_eq!(own.servers(), Some("elsewhere:1"));
         assert!(!format!("{own:?}").contains("elsewhere"), "{own:?}");

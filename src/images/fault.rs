@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::images::Answer;
+
 /// Why a pull failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullFault {
@@ -28,7 +30,7 @@ pub enum PullFault {
     Other,
 }
 
-/// Words of an answer, in lower case, and what they mean; the first match counts.
+/// Words of an answer and what they mean; the first match counts.
 const WORDS: &[(&str, PullFault)] = &[
     ("no matching manifest", PullFault::MissingPlatform),
     (
@@ -42,7 +44,6 @@ const WORDS: &[(&str, PullFault)] = &[
     ("toomanyrequests", PullFault::RateLimited),
     ("too many requests", PullFault::RateLimited),
     ("rate limit", PullFault::RateLimited),
-    ("429", PullFault::RateLimited),
     ("no space left", PullFault::DiskFull),
     ("pull access denied", PullFault::Denied),
     ("unauthorized", PullFault::Denied),
@@ -57,11 +58,6 @@ const WORDS: &[(&str, PullFault)] = &[
     ("no such host", PullFault::NoNetwork),
     ("network is unreachable", PullFault::NoNetwork),
     ("no route to host", PullFault::NoNetwork),
-    ("500 internal server error", PullFault::Transient),
-    ("502 bad gateway", PullFault::Transient),
-    ("503 service unavailable", PullFault::Transient),
-    ("504 gateway", PullFault::Transient),
-    ("unexpected http status: 5", PullFault::Transient),
     ("timeout", PullFault::Transient),
     ("timed out", PullFault::Transient),
     ("deadline exceeded", PullFault::Transient),
@@ -75,13 +71,23 @@ const WORDS: &[(&str, PullFault)] = &[
 ];
 
 impl PullFault {
-    /// Reads what the daemon said.
+    /// Reads what the daemon said. What stands in the name of an image or of a registry decides nothing.
     pub fn of_answer(answer: &str) -> Self {
-        let answer = answer.to_ascii_lowercase();
-        WORDS
-            .iter()
-            .find(|(words, _)| answer.contains(words))
-            .map_or(Self::Other, |(_, fault)| *fault)
+        let answer = Answer::read(answer);
+        let said = WORDS.iter().find(|(words, _)| answer.says(words));
+        said.map(|(_, fault)| *fault)
+            .or_else(|| Self::of_status(answer.status()?))
+            .unwrap_or(Self::Other)
+    }
+
+    fn of_status(status: u16) -> Option<Self> {
+        match status {
+            401 | 403 => Some(Self::Denied),
+            404 => Some(Self::NotFound),
+            429 => Some(Self::RateLimited),
+            408 | 500..=599 => Some(Self::Transient),
+            _ => None,
+        }
     }
 
     /// Whether the same again may end better. Nothing else is worth a second request to a registry.
@@ -160,6 +166,50 @@ mod tests {
         ];
         for (answer, fault) in cases {
             assert_eq!(PullFault::of_answer(answer), fault, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_decides_nothing() {
+        for name in [
+            "denied",
+            "forbidden",
+            "eof",
+            "timeout",
+            "unauthorized",
+            "toomanyrequests",
+            "429",
+        ] {
+            for (answer, fault) in [
+                (
+                    format!(
+                        "Get \"http://127.0.0.1:42941/v2/{name}/manifests/{name}\": no basic auth credentials"
+                    ),
+                    PullFault::Denied,
+                ),
+                (
+                    format!(
+                        "manifest for {name}/{name}:{name} not found: manifest unknown: manifest unknown"
+                    ),
+                    PullFault::NotFound,
+                ),
+                (
+                    format!("reading manifest {name} in localhost:42941/{name}: manifest unknown"),
+                    PullFault::NotFound,
+                ),
+                (
+                    format!(
+                        "Head \"https://{name}.example.org/v2/\": dial tcp: lookup {name}.example.org: no such host"
+                    ),
+                    PullFault::NoNetwork,
+                ),
+                (
+                    format!("failed to register layer: write /{name}: no space left on device"),
+                    PullFault::DiskFull,
+                ),
+            ] {
+                assert_eq!(PullFault::of_answer(&answer), fault, "{answer}");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Images that come from a registry: their names, who may pull them, what can go wrong, when to try again, and the
 //! lock file that pins them by digest. Knows nothing of the daemon's client: that is `engine::docker`'s.
 
+mod answer;
 mod credentials;
 mod error;
 mod fault;
@@ -10,6 +11,7 @@ mod progress;
 mod reference;
 mod retry;
 
+pub use answer::Answer;
 pub use credentials::{CredentialError, CredentialSource, Credentials};
 pub use error::ImageError;
 pub use fault::PullFault;

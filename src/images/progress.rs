@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::events::{Activity, ByteCount, Change, PartNews};
+use crate::events::{Activity, ByteCount, Change, LayerCount, PartNews};
 
 /// One layer: what it is doing, and how many bytes of how many have come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,35 +46,23 @@ impl PullProgress {
             Change::Doing
         };
         Some(PartNews {
-            part: format!("layer {layer}"),
-            text: status.to_lowercase(),
+            layer: layer.to_owned(),
+            status: status.to_owned(),
             bytes: bytes.map(|(current, total)| ByteCount { current, total }),
             change,
             activity: activity(status),
         })
     }
 
-    /// How far it is, in words: layers done, and bytes of those whose size is known.
-    pub fn summary(&self) -> String {
-        let count = self.layers.len();
-        if count == 0 {
-            return "asking the registry".to_owned();
-        }
-        let done = self
-            .layers
-            .values()
-            .filter(|layer| matches!(layer.status.as_str(), "Pull complete" | "Already exists"))
-            .count();
+    /// How far it is: layers done, and bytes of those whose size is known.
+    pub fn count(&self) -> LayerCount {
+        let is_done = |layer: &&Layer| matches!(layer.status.as_str(), "Pull complete" | "Already exists");
         let bytes = |of: fn(&Layer) -> u64| self.layers.values().map(of).sum::<u64>();
         let (current, total) = (bytes(|layer| layer.current), bytes(|layer| layer.total));
-        if total == 0 {
-            format!("{done} of {count} layers")
-        } else {
-            format!(
-                "{done} of {count} layers, {} of {}",
-                megabytes(current),
-                megabytes(total)
-            )
+        LayerCount {
+            done: self.layers.values().filter(is_done).count(),
+            layers: self.layers.len(),
+            bytes: (total > 0).then_some(ByteCount { current, total }),
         }
     }
 }
@@ -95,11 +83,6 @@ fn is_downloaded(status: &str) -> bool {
     )
 }
 
-fn megabytes(bytes: u64) -> String {
-    let tenths = bytes.saturating_mul(10) >> 20;
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -109,29 +92,37 @@ mod tests {
     #[test]
     fn layers_are_counted() {
         let mut progress = PullProgress::default();
-        assert_eq!(progress.summary(), "asking the registry");
+        let count = |progress: &PullProgress| {
+            let LayerCount { done, layers, bytes } = progress.count();
+            (
+                done,
+                layers,
+                bytes.map(|bytes| (bytes.current >> 20, bytes.total >> 20)),
+            )
+        };
+        assert_eq!(count(&progress), (0, 0, None));
         assert_eq!(
             progress.take("7.9.8", "Pulling from confluentinc/cp-server", None),
             None
         );
         let news = progress.take("a1", "Pulling fs layer", None).expect("news");
         assert_eq!(
-            (news.part.as_str(), news.text.as_str()),
-            ("layer a1", "pulling fs layer")
+            (news.layer.as_str(), news.status.as_str()),
+            ("a1", "Pulling fs layer")
         );
         assert_eq!((news.change, news.activity), (Change::Doing, Activity::Still));
         progress.take("b2", "Already exists", None);
-        assert_eq!(progress.summary(), "1 of 2 layers");
+        assert_eq!(count(&progress), (1, 2, None));
         progress.take("a1", "Downloading", Some((1 << 20, 4 << 20)));
         let news = progress
             .take("a1", "Downloading", Some((2 << 20, 4 << 20)))
             .expect("news");
         assert_eq!((news.change, news.activity), (Change::Bytes, Activity::Moving));
-        assert_eq!(progress.summary(), "1 of 2 layers, 2.0 MiB of 4.0 MiB");
+        assert_eq!(count(&progress), (1, 2, Some((2, 4))));
         progress.take("a1", "Extracting", Some((1, 4 << 20)));
-        assert_eq!(progress.summary(), "1 of 2 layers, 4.0 MiB of 4.0 MiB");
+        assert_eq!(count(&progress), (1, 2, Some((4, 4))));
         progress.take("a1", "Pull complete", None);
-        assert_eq!(progress.summary(), "2 of 2 layers, 4.0 MiB of 4.0 MiB");
+        assert_eq!(count(&progress), (2, 2, Some((4, 4))));
     }
 
     proptest! {
@@ -144,7 +135,7 @@ mod tests {
                 // A daemon tells fewer bytes than would overflow the sum.
                 progress.take(&layer, &status, bytes.map(|(current, total)| (current >> 8, total >> 8)));
             }
-            let _ = progress.summary();
+            let _ = progress.count();
         }
     }
 }

@@ -15,6 +15,7 @@ use super::error::{Error, ServerError};
 use super::rows::{Decoder, Header, Item, Malformed};
 use super::session::Session;
 use super::statement::{Kind, Statement};
+use crate::events::Doing;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A `CREATE STREAM AS SELECT` waits for the command topic and for the query to start.
@@ -68,6 +69,12 @@ impl Entity {
             Some(status) => status.get("message")?.as_str(),
             None => self.text("message"),
         }
+    }
+
+    /// The persistent query that a statement started.
+    pub fn query_id(&self) -> Option<&str> {
+        let id = self.body.get("commandStatus")?.get("queryId")?.as_str()?;
+        Some(id).filter(|id| !id.is_empty())
     }
 
     /// Whether the server says that what was to be created is there already.
@@ -134,9 +141,11 @@ impl Client {
         &self.base_url
     }
 
-    /// What is waited for while a request is not answered, for progress.
-    pub fn waiting(&self) -> String {
-        format!("waiting until ksqlDB at {} answers", self.base_url)
+    /// What is done while a request is not answered, for progress.
+    pub fn waiting(&self) -> Doing {
+        Doing::AwaitingAnswer {
+            server: self.base_url.clone(),
+        }
     }
 
     /// Asks for version and status.

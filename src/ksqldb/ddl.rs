@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Entity};
 use super::error::{Error, ServerError};
-use super::existing::{self, StoppedQuery};
+use super::existing;
 use super::session::{Directive, Session, SessionError};
 use super::statement::{Position, Script, Statement, position_in_message, without_position};
 use crate::error::Diagnose;
-use crate::events::{Event, Outcome, Step};
+use crate::events::{Doubtful, Ending, Event, Outcome, Place, Step, Warning};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::report::felt::{UNFELT, telling_when_felt};
@@ -45,7 +45,7 @@ pub fn pipeline() -> Vec<StatementFile> {
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn stopped_queries(client: &Client) -> Result<Vec<StoppedQuery>, Error> {
+pub async fn stopped_queries(client: &Client) -> Result<Vec<Doubtful>, Error> {
     let files = pipeline();
     let statements: Vec<Statement> = files
         .iter()
@@ -256,8 +256,8 @@ pub async fn submit(
         let begin = Instant::now();
         let tell = || {
             reporter.emit(Event::StepStarted {
-                step: Step::statement(&name),
-                text: client.waiting(),
+                step: Step::statement(&*name),
+                doing: client.waiting(),
             });
         };
         let answer = tokio::select! {
@@ -267,9 +267,9 @@ pub async fn submit(
         };
         let fate = Fate::from(answer);
         reporter.emit(Event::StepFinished {
-            step: Step::statement(&name),
+            step: Step::statement(&*name),
             outcome: fate.outcome(),
-            text: fate.text(),
+            ending: fate.ending(),
             elapsed: begin.elapsed(),
         });
         match fate {
@@ -279,19 +279,18 @@ pub async fn submit(
                     () = cancel.cancelled() => return Err(DdlError::Interrupted),
                     doubt = existing::doubt(client, statement) => doubt,
                 };
-                if let Some(doubt) = doubt {
-                    reporter.emit(Event::Warning {
-                        text: format!("{}:{}: {doubt}", file.name, statement.begins),
-                    });
+                if let Some(found) = doubt {
+                    let at = planned_statement.place();
+                    reporter.emit(Warning::StatementDoubtful { at, found });
                 }
                 submission.already_there.push(name);
             }
             Fate::Created(entities) => {
                 submission.created.push(name);
                 for warning in entities.iter().flat_map(Entity::warnings) {
-                    let warning = warning.replace('\n', " ");
-                    reporter.emit(Event::Warning {
-                        text: format!("{}:{}: {warning}", file.name, statement.begins),
+                    reporter.emit(Warning::StatementWarned {
+                        at: planned_statement.place(),
+                        message: warning.to_owned(),
                     });
                 }
             }
@@ -343,16 +342,18 @@ impl Fate {
         }
     }
 
-    fn text(&self) -> String {
+    fn ending(&self) -> Ending {
         match self {
-            Self::Created(entities) => entities
-                .iter()
-                .find_map(Entity::message)
-                .unwrap_or("done")
-                .to_owned(),
-            Self::AlreadyThere => "already there".to_owned(),
-            Self::Failed(Error::Rejected(error)) => first_line(&error.message).to_owned(),
-            Self::Failed(error) => error.to_string(),
+            Self::Created(entities) => Ending::Executed {
+                message: entities.iter().find_map(Entity::message).map(str::to_owned),
+                query_id: entities.iter().find_map(Entity::query_id).map(str::to_owned),
+            },
+            Self::AlreadyThere => Ending::AlreadyThere,
+            Self::Failed(Error::Rejected(error)) => Ending::Refused {
+                code: error.code,
+                message: error.message.clone(),
+            },
+            Self::Failed(error) => Ending::failed(error),
         }
     }
 }
@@ -365,6 +366,15 @@ struct Planned<'a> {
 }
 
 impl Planned<'_> {
+    fn place(&self) -> Place {
+        let Position { line, column } = self.statement.begins;
+        Place {
+            file: self.file.name.clone(),
+            line,
+            column,
+        }
+    }
+
     fn directive_error(&self, error: SessionError) -> DdlError {
         DdlError::Directive {
             file: self.file.name.clone(),

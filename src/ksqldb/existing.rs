@@ -6,7 +6,6 @@
 //! what was left out. So words are compared, not texts, and what cannot be told is not doubted.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde_json::Value;
 
@@ -14,65 +13,31 @@ use super::client::Client;
 use super::error::Error;
 use super::session::Session;
 use super::statement::{Position, Script, Statement, Token};
+use crate::events::{Doubt, Doubtful};
 
 /// Words that the server may leave out or put in without a change of meaning.
 const NOISE: [&str; 6] = ["AS", "CHANGES", "EMIT", "INNER", "OUTER", "KSQL"];
 
-/// A stream or table whose query does not run, so that nothing comes into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoppedQuery {
-    /// The stream or table, as our statement writes it.
-    pub name: String,
-    /// `STREAM` or `TABLE`.
-    kind: &'static str,
-    stop: Stop,
-}
-
-/// Why a query does not run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stop {
-    Terminated,
-    /// With the id of the query.
-    Paused(String),
-}
-
-impl StoppedQuery {
-    /// What stops `name`, of the queries that write into it; nothing when one of them may run.
-    fn find(name: &str, kind: &'static str, queries: &[&Value]) -> Option<Self> {
-        let stop = match queries {
-            [] => Stop::Terminated,
-            _ => {
-                let paused = queries.iter().find(|query| query["state"] == "PAUSED")?;
-                Stop::Paused(paused["id"].as_str()?.to_owned())
+/// What stops `name`, of the queries that write into it; nothing when one of them may run.
+fn stop_of(name: &str, kind: &str, queries: &[&Value]) -> Option<Doubtful> {
+    let doubt = match queries {
+        [] => Doubt::QueryTerminated,
+        _ => {
+            let paused = queries.iter().find(|query| query["state"] == "PAUSED")?;
+            Doubt::QueryPaused {
+                query_id: paused["id"].as_str()?.to_owned(),
             }
-        };
-        Some(Self {
-            name: name.to_owned(),
-            kind,
-            stop,
-        })
-    }
-
-    /// What lets the query go on.
-    pub fn way_out(&self) -> String {
-        match &self.stop {
-            Stop::Terminated => anew(self.kind, &self.name),
-            Stop::Paused(id) => format!("`osqdemo ksql 'RESUME {id};'` lets it go on"),
         }
-    }
+    };
+    Some(doubtful(name, kind, doubt))
 }
 
-impl fmt::Display for StoppedQuery {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self.stop {
-            Stop::Terminated => "its query was terminated",
-            Stop::Paused(_) => "its query is paused",
-        })
+fn doubtful(name: &str, kind: &str, doubt: Doubt) -> Doubtful {
+    Doubtful {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        doubt,
     }
-}
-
-fn anew(kind: &str, name: &str) -> String {
-    format!("`osqdemo ksql 'DROP {kind} {name};'` and `osqdemo up` make it anew")
 }
 
 /// Those of the streams and tables that `statements` fill by a query whose query does not run, by one question to the
@@ -83,7 +48,7 @@ fn anew(kind: &str, name: &str) -> String {
 pub(super) async fn stopped_queries(
     client: &Client,
     statements: &[Statement],
-) -> Result<Vec<StoppedQuery>, Error> {
+) -> Result<Vec<Doubtful>, Error> {
     let list = Script::parse("LIST QUERIES;").statements.remove(0);
     let entities = client.execute(&list, &Session::default()).await?;
     let queries: Vec<&Value> = entities
@@ -94,7 +59,7 @@ pub(super) async fn stopped_queries(
     Ok(stopped(statements, &queries))
 }
 
-fn stopped(statements: &[Statement], queries: &[&Value]) -> Vec<StoppedQuery> {
+fn stopped(statements: &[Statement], queries: &[&Value]) -> Vec<Doubtful> {
     let filled = statements
         .iter()
         .filter(|statement| Words::of(statement).all.contains("SELECT"));
@@ -106,7 +71,7 @@ fn stopped(statements: &[Statement], queries: &[&Value]) -> Vec<StoppedQuery> {
                 .copied()
                 .filter(|query| writes_into(query, name))
                 .collect();
-            StoppedQuery::find(name, "STREAM", &of_name)
+            stop_of(name, "STREAM", &of_name)
         })
         .collect()
 }
@@ -120,9 +85,9 @@ fn writes_into(query: &Value, name: &str) -> bool {
         .any(|sink| sink.eq_ignore_ascii_case(name))
 }
 
-/// What is wrong with the stream or table that `statement` found under its name, as a sentence; nothing when
-/// it is the same, or when the server does not tell.
-pub(super) async fn doubt(client: &Client, statement: &Statement) -> Option<String> {
+/// What is wrong with the stream or table that `statement` found under its name; nothing when it is the
+/// same, or when the server does not tell.
+pub(super) async fn doubt(client: &Client, statement: &Statement) -> Option<Doubtful> {
     let name = statement.created_name()?;
     let describe = Statement {
         text: format!("DESCRIBE {name};"),
@@ -133,7 +98,7 @@ pub(super) async fn doubt(client: &Client, statement: &Statement) -> Option<Stri
     judge(statement, name, description)
 }
 
-fn judge(statement: &Statement, name: &str, description: &Value) -> Option<String> {
+fn judge(statement: &Statement, name: &str, description: &Value) -> Option<Doubtful> {
     let kind = match description.get("type")?.as_str()? {
         "TABLE" => "TABLE",
         _ => "STREAM",
@@ -144,17 +109,13 @@ fn judge(statement: &Statement, name: &str, description: &Value) -> Option<Strin
     };
     let (wanted, found) = (Words::of(statement), Words::of(&theirs));
     if !found.all.is_empty() && !wanted.mean_the_same_as(&found) {
-        return Some(format!(
-            "`{name}` is there with another definition, and stays so; {}",
-            anew(kind, name)
-        ));
+        return Some(doubtful(name, kind, Doubt::OtherDefinition));
     }
     if !wanted.all.contains("SELECT") {
         return None;
     }
     let queries: Vec<&Value> = description.get("writeQueries")?.as_array()?.iter().collect();
-    let stopped = StoppedQuery::find(name, kind, &queries)?;
-    Some(format!("`{name}` is there, but {stopped}; {}", stopped.way_out()))
+    stop_of(name, kind, &queries)
 }
 
 /// The words of a definition, from behind its name on.
@@ -239,7 +200,7 @@ mod tests {
                          SELECT\n  PROCESSES.HOSTIDENTIFIER HOST,\n  PROCESSES.COLUMNS['pid'] PID\nFROM PROCESSES \
                          PROCESSES\nWHERE (NOT (PROCESSES.COLUMNS['name'] LIKE '%osqueryd%'))\nEMIT CHANGES;";
 
-    fn verdict(wanted: &str, found: &str, queries: Value) -> Option<String> {
+    fn verdict(wanted: &str, found: &str, queries: Value) -> Option<Doubtful> {
         let statement = Script::parse(wanted).statements.remove(0);
         let description = json!({"type": "STREAM", "statement": found, "writeQueries": queries});
         judge(&statement, statement.created_name().unwrap(), &description)
@@ -272,11 +233,7 @@ mod tests {
             WANTED.replace(", COLUMNS['pid'] as pid", ""),
         ] {
             let doubt = verdict(&other, FOUND, running()).unwrap();
-            assert_eq!(
-                doubt,
-                "`proc` is there with another definition, and stays so; `osqdemo ksql 'DROP STREAM proc;'` and \
-                 `osqdemo up` make it anew"
-            );
+            assert_eq!(doubt, doubtful("proc", "STREAM", Doubt::OtherDefinition));
         }
         let source = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON');";
         assert!(verdict(source, &source.replace("'x'", "'y'"), json!([])).is_some());
@@ -286,13 +243,13 @@ mod tests {
     #[test]
     fn a_query_that_does_not_run_is_told() {
         assert_eq!(
-            verdict(WANTED, FOUND, json!([])).unwrap(),
-            "`proc` is there, but its query was terminated; `osqdemo ksql 'DROP STREAM proc;'` and `osqdemo up` make \
-             it anew"
+            verdict(WANTED, FOUND, json!([])),
+            Some(doubtful("proc", "STREAM", Doubt::QueryTerminated))
         );
+        let query_id = "CSAS_PROC_4".to_owned();
         assert_eq!(
-            verdict(WANTED, FOUND, json!([{"id": "CSAS_PROC_4", "state": "PAUSED"}])).unwrap(),
-            "`proc` is there, but its query is paused; `osqdemo ksql 'RESUME CSAS_PROC_4;'` lets it go on"
+            verdict(WANTED, FOUND, json!([{"id": "CSAS_PROC_4", "state": "PAUSED"}])),
+            Some(doubtful("proc", "STREAM", Doubt::QueryPaused { query_id }))
         );
     }
 
@@ -307,7 +264,7 @@ mod tests {
             let stopped = stopped(&statements, &queries);
             stopped
                 .iter()
-                .map(|query| format!("{}: {query}", query.name))
+                .map(|query| format!("{}: {}", query.name, query.doubt))
                 .collect()
         };
         let query = |sink: &str, state: &str| json!({"id": format!("CSAS_{sink}_1"), "sinks": [sink], "state": state});

@@ -18,4 +18,3 @@ pub mod statement;
 
 pub use client::{Client, Entity, RowStream, ServerInfo};
 pub use error::{Error, ServerError};
-pub use existing::StoppedQuery;

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::statement::{Statement, Token};
+use crate::events::SessionChange;
 
 /// Properties and variables.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -132,30 +133,27 @@ impl Session {
         self.properties.insert(property.to_owned(), Value::from(value));
     }
 
-    /// Follows a directive and tells in a sentence what has changed; nothing for `SHOW VARIABLES`.
+    /// Follows a directive and tells what has changed; nothing for `SHOW VARIABLES`.
     ///
     /// # Errors
     /// When there is nothing to unset or undefine.
-    pub fn apply(&mut self, directive: &Directive) -> Result<Option<String>, SessionError> {
+    pub fn apply(&mut self, directive: &Directive) -> Result<Option<SessionChange>, SessionError> {
         Ok(match directive {
             Directive::Set { property, value } => {
                 let before = self.properties.get(property).and_then(Value::as_str);
-                let sentence = match before {
-                    Some(before) => format!(
-                        "changed property `{property}` from `{before}` to `{value}`; `UNSET '{property}';` reverts it"
-                    ),
-                    None => {
-                        format!("set property `{property}` to `{value}`; `UNSET '{property}';` reverts it")
-                    }
-                };
+                let before = before.map(str::to_owned);
                 self.set(property, value);
-                Some(sentence)
+                Some(SessionChange::PropertySet {
+                    property: property.clone(),
+                    value: value.clone(),
+                    before,
+                })
             }
             Directive::Unset { property } => match self.properties.shift_remove(property) {
-                Some(before) => Some(format!(
-                    "unset property `{property}` (it was `{}`)",
-                    before.as_str().unwrap_or_default()
-                )),
+                Some(before) => Some(SessionChange::PropertyUnset {
+                    property: property.clone(),
+                    before: before.as_str().unwrap_or_default().to_owned(),
+                }),
                 None => {
                     return Err(SessionError::NotSet {
                         property: property.clone(),
@@ -165,10 +163,15 @@ impl Session {
             Directive::Define { variable, value } => {
                 self.variables
                     .insert(variable.clone(), Value::from(value.as_str()));
-                Some(format!("defined `{variable}` as `{value}`"))
+                Some(SessionChange::VariableDefined {
+                    variable: variable.clone(),
+                    value: value.clone(),
+                })
             }
             Directive::Undefine { variable } => match self.variables.shift_remove(variable) {
-                Some(_) => Some(format!("undefined `{variable}`")),
+                Some(_) => Some(SessionChange::VariableUndefined {
+                    variable: variable.clone(),
+                }),
                 None => {
                     return Err(SessionError::NotDefined {
                         variable: variable.clone(),
@@ -224,17 +227,34 @@ mod tests {
         let mut apply = |source: &str| {
             let directive = parse(source).unwrap().unwrap();
             match session.apply(&directive) {
-                Ok(sentence) => sentence.unwrap_or_default(),
-                Err(error) => error.to_string(),
+                Ok(change) => Ok(change.expect("it changes something")),
+                Err(error) => Err(error.to_string()),
             }
         };
-        insta::assert_snapshot!(apply("SET 'a'='1';"), @"set property `a` to `1`; `UNSET 'a';` reverts it");
-        insta::assert_snapshot!(apply("SET 'a'='2';"), @"changed property `a` from `1` to `2`; `UNSET 'a';` reverts it");
-        insta::assert_snapshot!(apply("UNSET 'a';"), @"unset property `a` (it was `2`)");
-        insta::assert_snapshot!(apply("UNSET 'a';"), @"cannot unset property `a`: it was never set or it was unset");
-        insta::assert_snapshot!(apply("DEFINE b='x';"), @"defined `b` as `x`");
-        insta::assert_snapshot!(apply("UNDEFINE b;"), @"undefined `b`");
-        insta::assert_snapshot!(apply("UNDEFINE b;"), @"cannot undefine variable `b`: it was never defined");
+        let set = |value: &str, before: Option<&str>| SessionChange::PropertySet {
+            property: "a".to_owned(),
+            value: value.to_owned(),
+            before: before.map(str::to_owned),
+        };
+        let (variable, value, before) = ("b".to_owned(), "x".to_owned(), "2".to_owned());
+        assert_eq!(apply("SET 'a'='1';"), Ok(set("1", None)));
+        assert_eq!(apply("SET 'a'='2';"), Ok(set("2", Some("1"))));
+        let property = "a".to_owned();
+        assert_eq!(
+            apply("UNSET 'a';"),
+            Ok(SessionChange::PropertyUnset { property, before })
+        );
+        insta::assert_snapshot!(apply("UNSET 'a';").unwrap_err(), @"cannot unset property `a`: it was never set or it was unset");
+        let defined = SessionChange::VariableDefined {
+            variable: variable.clone(),
+            value,
+        };
+        assert_eq!(apply("DEFINE b='x';"), Ok(defined));
+        assert_eq!(
+            apply("UNDEFINE b;"),
+            Ok(SessionChange::VariableUndefined { variable })
+        );
+        insta::assert_snapshot!(apply("UNDEFINE b;").unwrap_err(), @"cannot undefine variable `b`: it was never defined");
         assert_eq!(session, Session::default());
     }
 }

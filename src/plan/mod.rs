@@ -7,6 +7,9 @@ mod resolve;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::stack::{ImageRef, Service, ServiceName};
 
 pub use observed::{
@@ -23,7 +26,7 @@ pub struct Plan {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Operation {
     /// What.
     pub action: Action,
@@ -34,7 +37,8 @@ pub struct Operation {
 }
 
 /// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Make an image from this repository.
     MakeImage(ImageRef),
@@ -53,7 +57,8 @@ pub enum Action {
 }
 
 /// Why something is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// It is wanted and not there.
     NotRunning,
@@ -130,15 +135,23 @@ impl fmt::Display for Cause {
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Operation { action, cause, after }) in self.operations.iter().enumerate() {
-            write!(formatter, "{}. {action} ({cause})", index + 1)?;
-            if !after.is_empty() {
-                let after: Vec<String> = after.iter().map(|index| (index + 1).to_string()).collect();
-                write!(formatter, ", after {}", after.join(", "))?;
-            }
-            writeln!(formatter)?;
+        for (index, operation) in self.operations.iter().enumerate() {
+            writeln!(formatter, "{}", operation.numbered(index))?;
         }
         Ok(())
+    }
+}
+
+impl Operation {
+    /// The operation as a line of a plan in which it has this index, such as `2. start broker (not running), after 1`.
+    pub fn numbered(&self, index: usize) -> String {
+        let Self { action, cause, after } = self;
+        let mut line = format!("{}. {action} ({cause})", index + 1);
+        if !after.is_empty() {
+            let after: Vec<String> = after.iter().map(|index| (index + 1).to_string()).collect();
+            line.push_str(&format!(", after {}", after.join(", ")));
+        }
+        line
     }
 }
 

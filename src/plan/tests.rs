@@ -67,7 +67,7 @@ fn arguments_are_filled_in() {
         .map(|spec| format!("{}: {}", spec.name, spec.arguments.join(" ")))
         .collect();
     assert_snapshot!(lines.join("\n"), @r"
-    broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092
+    broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092 --retention-bytes=1073741824 --segment-bytes=67108864
     ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092
     host1: host-init /state/demo/hosts/host1/init.json
     host2: host-init /state/demo/hosts/host2/init.json
@@ -366,6 +366,6 @@ mod containers {
             spec.and_then(|spec| spec.container.as_ref())
                 .map(|container| container.command.join(" "))
         };
-        assert_snapshot!(command("broker").unwrap_or_default(), @"serve broker --data-dir=/data --listen=0.0.0.0:9092 --advertise=127.0.0.1:19092 --internal-listen=0.0.0.0:29092 --internal-advertise=broker:29092");
+        assert_snapshot!(command("broker").unwrap_or_default(), @"serve broker --data-dir=/data --listen=0.0.0.0:9092 --advertise=127.0.0.1:19092 --internal-listen=0.0.0.0:29092 --internal-advertise=broker:29092 --retention-bytes=1073741824 --segment-bytes=67108864");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use crate::events::{PortMoved, PortObstacle};
 use crate::ports::{Holder, PortError};
 use crate::stack::{ServiceName, Stack};
 
@@ -91,33 +92,35 @@ pub enum Obstacle {
     Sibling(ServiceName),
 }
 
-impl fmt::Display for Obstacle {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Obstacle {
+    /// The obstacle as it is told.
+    pub fn told(&self) -> PortObstacle {
         match self {
-            Self::Held(holder) => write!(formatter, "in use by {holder}"),
-            Self::Unusable(reason) => write!(formatter, "not usable: {reason}"),
-            Self::Sibling(service) => write!(formatter, "that of {service}"),
+            Self::Held(holder) => holder.told(),
+            Self::Unusable(reason) => PortObstacle::Unusable {
+                reason: reason.clone(),
+            },
+            Self::Sibling(service) => PortObstacle::Service {
+                service: service.clone(),
+            },
         }
     }
 }
 
-impl fmt::Display for Moved {
+impl fmt::Display for Obstacle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            service,
-            from,
-            obstacle,
-            to,
-        } = self;
-        write!(
-            formatter,
-            "port {from} of {service} is {obstacle}: {service} gets port {to}, remembered by this project"
-        )?;
-        match obstacle {
-            Obstacle::Sibling(_) => Ok(()),
-            Obstacle::Held(_) | Obstacle::Unusable(_) => {
-                write!(formatter, "; `--port {service}={from}` insists")
-            }
+        self.told().fmt(formatter)
+    }
+}
+
+impl Moved {
+    /// The move as it is told.
+    pub fn told(&self) -> PortMoved {
+        PortMoved {
+            service: self.service.clone(),
+            from: self.from,
+            to: self.to,
+            obstacle: self.obstacle.told(),
         }
     }
 }

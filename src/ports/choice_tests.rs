@@ -46,9 +46,8 @@ fn only_a_port_that_nobody_asked_for_makes_way() {
     let choice = chosen(&nothing, (&nothing, &nothing), &taken).expect("ports");
     let moved = choice.moved.first().expect("the broker moved");
     assert_eq!(
-        moved.to_string(),
-        "port 9092 of broker is not usable: taken: broker gets port 20006, remembered by this project; \
-         `--port broker=9092` insists"
+        (moved.from, moved.to, moved.told().obstacle.to_string()),
+        (9092, 20006, "not usable: taken".to_owned())
     );
     assert_eq!(choice.picked, named([("broker", 20006)]));
 
@@ -69,8 +68,8 @@ fn a_port_of_a_sibling_makes_way_too() {
     let choice = chosen(&asked, (&nothing, &nothing), &BTreeSet::new()).expect("ports");
     let moved = choice.moved.first().expect("ksqlDB moved");
     assert_eq!(
-        moved.to_string(),
-        "port 8088 of ksqldb-server is that of broker: ksqldb-server gets port 20013, remembered by this project"
+        (moved.from, moved.to, moved.told().obstacle.to_string()),
+        (8088, 20013, "that of broker".to_owned())
     );
     let asked = named([("broker", 8088), ("ksqldb-server", 8088)]);
     let error = chosen(&asked, (&nothing, &nothing), &BTreeSet::new()).expect_err("both cannot");

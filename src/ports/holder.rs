@@ -2,7 +2,6 @@
 //! the process that has it open. What belongs to other users stays unnamed when we are not allowed to look.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::engine::docker::{Connection, Publisher};
 use crate::engine::native::process::{PROJECT_VARIABLE, all, environment_variable};
+use crate::events::PortObstacle;
 use crate::ports::{Daemon, Listens, Obstacle};
 
 /// TCP's state LISTEN as `/proc/net/tcp` writes it.
@@ -104,6 +104,24 @@ impl Holder {
         }
     }
 
+    /// The holder as it is told.
+    pub(super) fn told(&self) -> PortObstacle {
+        let project = self.project();
+        match self {
+            Self::Process { process, .. } => PortObstacle::Process {
+                process: process.as_ref().map(|(pid, _)| *pid),
+                name: process.as_ref().map(|(_, name)| name.clone()),
+                project,
+            },
+            Self::Container(publisher) => PortObstacle::Container {
+                container: publisher.container.clone(),
+                compose_project: publisher.compose_project.clone(),
+                project,
+            },
+            Self::Up { pid } => PortObstacle::Up { process: *pid },
+        }
+    }
+
     fn process_at(port: u16) -> Self {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
         let inodes: Vec<u64> = tables
@@ -117,32 +135,6 @@ impl Holder {
             project: pid
                 .and_then(|pid| environment_variable(pid, PROJECT_VARIABLE))
                 .map(PathBuf::from),
-        }
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Process {
-                process: Some((pid, name)),
-                ..
-            } => write!(formatter, "process {pid} (`{name}`)")?,
-            Self::Process { process: None, .. } => formatter.write_str("a process of another user")?,
-            Self::Container(publisher) => write!(formatter, "container `{}`", publisher.container)?,
-            Self::Up { pid: Some(pid) } => write!(formatter, "an `up` of another project (process {pid})")?,
-            Self::Up { pid: None } => formatter.write_str("an `up` of another project")?,
-        }
-        match (self, self.project()) {
-            (_, Some(project)) => write!(formatter, " of the osqdemo project `{}`", project.display()),
-            (
-                Self::Container(Publisher {
-                    compose_project: Some(project),
-                    ..
-                }),
-                None,
-            ) => write!(formatter, " of the Compose project `{project}`"),
-            (_, None) => Ok(()),
         }
     }
 }
@@ -218,12 +210,13 @@ mod tests {
                 compose_project: compose_project.map(str::to_owned),
                 owner,
             })
+            .told()
             .to_string()
         };
-        assert_eq!(shown(None, None), "container `kafka-1`");
+        assert_eq!(shown(None, None), "in use by container `kafka-1`");
         assert_eq!(
             shown(Some("shop"), None),
-            "container `kafka-1` of the Compose project `shop`"
+            "in use by container `kafka-1` of the Compose project `shop`"
         );
         let owner = Leftover {
             project: "boxes".parse().expect("a name"),
@@ -231,7 +224,7 @@ mod tests {
         };
         assert_eq!(
             shown(Some("boxes"), Some(owner)),
-            "container `kafka-1` of the osqdemo project `/state/boxes`"
+            "in use by container `kafka-1` of the osqdemo project `/state/boxes`"
         );
     }
 

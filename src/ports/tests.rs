@@ -57,12 +57,13 @@ async fn a_taken_default_makes_way_until_it_is_free_for_a_new_project() {
         panic!("{:?}", ports.moved())
     };
     assert!(
-        moved.to_string().starts_with(&format!(
-            "port {port} of broker is in use by process {} (`",
-            std::process::id()
-        )),
-        "{moved}"
+        moved
+            .obstacle
+            .to_string()
+            .starts_with(&format!("in use by process {} (`", std::process::id())),
+        "{moved:?}"
     );
+    assert_eq!(moved.from, port);
     assert_eq!(ports.picked(), &BTreeMap::from([(name("broker"), picked)]));
 
     // Another `up` of this machine cannot have it while this one lives.

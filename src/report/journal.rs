@@ -6,13 +6,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use jiff::Timestamp;
 
 use crate::bundle::redacted_json;
-use crate::events::{Change, Event, StepKind};
+use crate::events::{Change, Event, Line, Run, Step};
 use crate::exit_code::ExitCode;
-use crate::report::json::Line;
 use crate::state::ProjectFolder;
 
 /// The size at which the file becomes the earlier one, in bytes. One earlier file is kept.
@@ -26,15 +24,6 @@ pub(super) struct Journal {
     waiting: Vec<u8>,
 }
 
-/// Which run a line is of: those of several runs may alternate.
-#[derive(Serialize)]
-struct OfRun<T> {
-    verb: &'static str,
-    process: u32,
-    #[serde(flatten)]
-    what: T,
-}
-
 impl Journal {
     /// The file for a run of `verb` that begins now.
     pub(super) fn begin(folder: ProjectFolder, verb: &'static str, arguments: &[String]) -> Self {
@@ -43,18 +32,17 @@ impl Journal {
             verb,
             waiting: Vec::new(),
         };
-        journal.append(json!({
-            "event": "began",
-            "version": env!("CARGO_PKG_VERSION"),
-            "arguments": arguments,
-        }));
+        journal.append(&Event::Began {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arguments: arguments.to_vec(),
+        });
         journal
     }
 
     pub(super) fn event(&mut self, event: &Event) {
         // How far an image is changes all the time; the rest would be lost among it.
         let is_noise = match event {
-            Event::StepProgress { step, .. } => step.kind == StepKind::Image,
+            Event::StepProgress { step, .. } => matches!(step, Step::Image(_) | Step::Archive(_)),
             Event::PartProgress { news, .. } => news.change == Change::Bytes,
             _ => false,
         };
@@ -63,21 +51,18 @@ impl Journal {
         }
     }
 
-    /// The error that ends the run, as `--json` shows it.
-    pub(super) fn failure(&mut self, failure: Value) {
-        self.append(failure);
-    }
-
     pub(super) fn end(mut self, code: ExitCode) {
-        self.append(json!({ "event": "ended", "exit_code": code as u8 }));
+        self.append(&Event::Ended {
+            exit_code: code as u8,
+        });
     }
 
-    fn append(&mut self, what: impl Serialize) {
-        let line = Line::now(OfRun {
-            verb: self.verb,
+    fn append(&mut self, event: &Event) {
+        let run = Run {
+            verb: self.verb.to_owned(),
             process: std::process::id(),
-            what,
-        });
+        };
+        let line = Line::at(Timestamp::now(), Some(run), event.clone());
         let Ok(document) = serde_json::to_value(line) else {
             return;
         };
@@ -114,9 +99,12 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::events::{Outcome, Step};
+    use crate::events::{Ending, News, Note, Outcome, Step};
     use crate::stack::project::ProjectName;
+    use crate::stack::{ImageRef, ServiceName};
 
     fn project(home: &Path) -> ProjectFolder {
         ProjectFolder::new(home, &ProjectName::default())
@@ -136,9 +124,9 @@ mod tests {
     }
 
     fn note(text: &str) -> Event {
-        Event::Note {
-            text: text.to_owned(),
-        }
+        Event::Note(Note::QueryEnded {
+            message: text.to_owned(),
+        })
     }
 
     #[test]
@@ -158,9 +146,9 @@ mod tests {
         );
         make(&folder);
         journal.event(&Event::StepFinished {
-            step: Step::service("broker"),
+            step: Step::service(&ServiceName::new("broker")),
             outcome: Outcome::Done,
-            text: "healthy".to_owned(),
+            ending: Ending::Healthy,
             elapsed: Duration::from_millis(7),
         });
         journal.end(ExitCode::Start);
@@ -174,7 +162,7 @@ mod tests {
         assert_eq!(lines[2]["step"]["name"], "broker");
         assert_eq!(lines[3]["exit_code"], 13);
         for line in &lines {
-            assert_eq!(line["schema_version"], 1);
+            assert_eq!(line["schema_version"], 2);
             assert_eq!(line["verb"], "up");
             assert_eq!(line["process"], std::process::id());
             let time = line["time"].as_str().expect("a time");
@@ -202,8 +190,8 @@ mod tests {
         make(&folder);
         let mut journal = Journal::begin(folder.clone(), "up", &[]);
         journal.event(&Event::StepProgress {
-            step: Step::image("debian"),
-            text: "1 of 2 MiB".to_owned(),
+            step: Step::image(&ImageRef::new("debian")),
+            news: News::Queued,
         });
         assert_eq!(lines(&folder.events_file()).len(), 1);
         let long = "x".repeat(64 * 1024);
@@ -216,7 +204,7 @@ mod tests {
             assert!((1..=LARGEST_FILE).contains(&size), "{size}");
         }
         let last = lines(&folder.events_file()).pop().expect("a line");
-        assert_eq!(last["text"], "the last");
+        assert_eq!(last["message"], "the last");
     }
 
     #[test]

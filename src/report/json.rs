@@ -1,58 +1,45 @@
-//! Progress as JSON lines on standard error, one object an event, each with `schema_version` and `time`.
+//! Events as JSON lines on standard error, one object an event.
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use jiff::Timestamp;
 
-use crate::events::{Change, Event, SCHEMA_VERSION};
+use crate::events::{Change, Event, Line};
 use crate::report::Renderer;
 use crate::settings::Verbosity;
+use crate::stack::project::ProjectName;
 
 /// One JSON object a line.
 pub(super) struct JsonLines {
     verbosity: Verbosity,
 }
 
-/// Something that happened, with its time.
-#[derive(Serialize)]
-pub(super) struct Line<T> {
-    schema_version: u32,
-    /// When it happened: RFC 3339, UTC.
-    time: String,
-    #[serde(flatten)]
-    what: T,
-}
-
-impl<T> Line<T> {
-    /// The line of something that happens now.
-    pub(super) fn now(what: T) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            time: jiff::Timestamp::now().to_string(),
-            what,
-        }
-    }
-}
-
 impl JsonLines {
     pub(super) fn new(verbosity: Verbosity) -> Self {
         Self { verbosity }
     }
-}
 
-impl Renderer for JsonLines {
-    fn event(&mut self, event: &Event) {
-        let is_shown = match event {
-            Event::Detail { .. } => self.verbosity >= Verbosity::Verbose,
+    fn is_shown(&self, event: &Event) -> bool {
+        match event {
+            Event::Failed(_) => true,
+            _ if self.verbosity == Verbosity::Quiet => false,
+            Event::Detail(_) => self.verbosity >= Verbosity::Verbose,
             Event::PartProgress { news, .. } => {
                 news.change == Change::Doing && self.verbosity >= Verbosity::Verbose
             }
+            Event::Began { .. } | Event::Ended { .. } => false,
             _ => true,
-        };
-        if !is_shown {
+        }
+    }
+}
+
+impl Renderer for JsonLines {
+    fn event(&mut self, event: &Event, _project: Option<&ProjectName>) {
+        if !self.is_shown(event) {
             return;
         }
-        if let Ok(text) = serde_json::to_string(&Line::now(event)) {
+        let line = Line::at(Timestamp::now(), None, event.clone());
+        if let Ok(text) = serde_json::to_string(&line) {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }

@@ -1,12 +1,11 @@
 //! The only place that prints. Data goes to standard output, progress and errors to standard error.
 //!
 //! A [`Reporter`] is handed to whoever has something to tell: [`Reporter::emit`] takes an [`Event`] and gives
-//! it to one renderer (terminal, plain lines, JSON lines, or none when quiet), and to the journal of the project
-//! while there is one; [`Reporter::data`] writes what the user asked for, as text or as a JSON line. Renderers only
-//! consume: no decision is taken here.
+//! it to one renderer (terminal, plain lines or JSON lines), and to the journal of the project while there is one;
+//! [`Reporter::data`] writes what the user asked for, as text or as a JSON line. Renderers only consume: no decision
+//! is taken here. The sentences of those that are read by people stand in `words`.
 
 pub mod entity;
-mod failure;
 pub mod felt;
 mod journal;
 mod json;
@@ -18,6 +17,7 @@ pub mod scenario;
 pub mod smoke_junit;
 pub mod table;
 mod terminal;
+mod words;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,10 +29,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, Step, StepNews};
+use crate::events::{Event, Failed, Step, StepNews};
 use crate::exit_code::ExitCode;
 use crate::report::journal::Journal;
-use crate::report::json::Line;
 use crate::settings::{Format, OutputSettings, Verbosity};
 use crate::stack::project::ProjectName;
 use crate::state::ProjectFolder;
@@ -48,8 +47,8 @@ pub struct Reporter {
 
 /// Turns events into what is seen on standard error.
 trait Renderer: Send {
-    /// Shows an event.
-    fn event(&mut self, event: &Event);
+    /// Shows an event of a command that works on `project`.
+    fn event(&mut self, event: &Event, project: Option<&ProjectName>);
 
     /// Called about once a second, for renderers that show a heartbeat.
     fn tick(&mut self) {}
@@ -58,13 +57,6 @@ trait Renderer: Send {
     fn suspend(&mut self, write: &mut dyn FnMut()) {
         write();
     }
-}
-
-/// Shows nothing.
-struct Silent;
-
-impl Renderer for Silent {
-    fn event(&mut self, _event: &Event) {}
 }
 
 struct Shared {
@@ -114,13 +106,15 @@ impl Diagnose for OutputError {
 impl Reporter {
     /// A reporter with the renderer that fits `output`.
     pub fn new(output: OutputSettings) -> Self {
-        let renderer: Box<dyn Renderer> = match (output.verbosity, output.format) {
-            (Verbosity::Quiet, _) => Box::new(Silent),
-            (verbosity, Format::Json) => Box::new(json::JsonLines::new(verbosity)),
-            (verbosity, Format::Text) if output.progress_on_terminal => {
-                Box::new(terminal::Terminal::new(verbosity, output.colour))
+        let OutputSettings {
+            verbosity, colour, ..
+        } = output;
+        let renderer: Box<dyn Renderer> = match output.format {
+            Format::Json => Box::new(json::JsonLines::new(verbosity)),
+            Format::Text if output.progress_on_terminal && verbosity != Verbosity::Quiet => {
+                Box::new(terminal::Terminal::new(verbosity, colour))
             }
-            (verbosity, Format::Text) => Box::new(plain::PlainLines::new(verbosity)),
+            Format::Text => Box::new(plain::PlainLines::new(verbosity, colour)),
         };
         let (heartbeat, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
@@ -143,7 +137,7 @@ impl Reporter {
         move |news| {
             let step = step.clone();
             reporter.emit(match news {
-                StepNews::Whole(text) => Event::StepProgress { step, text },
+                StepNews::Whole(news) => Event::StepProgress { step, news },
                 StepNews::Part(news) => Event::PartProgress { step, news },
             });
         }
@@ -156,22 +150,18 @@ impl Reporter {
     }
 
     /// Shows an event on standard error. Never fails: progress that cannot be shown stops no work.
-    pub fn emit(&self, event: Event) {
-        let project = self.shared.project.get();
-        let event = match event {
-            Event::Note { text } => Event::Note {
-                text: failure::addressed(&text, project),
-            },
-            Event::Warning { text } => Event::Warning {
-                text: failure::addressed(&text, project),
-            },
-            other => other,
-        };
+    pub fn emit(&self, event: impl Into<Event>) {
+        let (mut event, project) = (event.into(), self.shared.project.get());
+        if let Some(failure) = event.failure_mut() {
+            for hint in &mut failure.hints {
+                *hint = words::addressed(hint, project);
+            }
+        }
         // What was seen on the display is on record, also when the process is killed right after.
         if let Some(journal) = locked(&self.shared.journal).as_mut() {
             journal.event(&event);
         }
-        self.renderer().event(&event);
+        self.renderer().event(&event, project);
         if let Some(recording) = locked(&self.shared.recording).as_mut() {
             recording.push(event);
         }
@@ -226,25 +216,13 @@ impl Reporter {
         self.write(text)
     }
 
-    /// Shows the error that ends the command: the cause first, then the evidence, then the hints.
+    /// Tells the error that ends the command.
     pub fn failure(&self, failure: &Failure) {
         self.shared.failure_shown.store(true, Ordering::Relaxed);
-        let (output, project) = (self.shared.output, self.shared.project.get());
-        let document = failure::as_json(failure, project);
-        let text = match output.format {
-            Format::Json => serde_json::to_string(&Line::now(&document)).unwrap_or_default(),
-            Format::Text => failure::as_text(failure, output.colour, project),
-        };
-        if let Some(journal) = locked(&self.shared.journal).as_mut() {
-            journal.failure(document);
-        }
-        self.renderer().suspend(&mut || {
-            // When even standard error is gone there is nobody left to tell.
-            let _ = writeln!(io::stderr().lock(), "{text}");
-        });
+        self.emit(Event::Failed(Failed::of(failure.diagnosis())));
     }
 
-    /// Shows the error that ended the command, unless the command showed it before it cleaned up.
+    /// Tells the error that ended the command, unless the command told it before it cleaned up.
     pub fn last_failure(&self, failure: &Failure) {
         if !self.shared.failure_shown.load(Ordering::Relaxed) {
             self.failure(failure);

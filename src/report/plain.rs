@@ -4,9 +4,10 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::events::{Change, Event, Outcome, Step, StepKind};
-use crate::report::{Renderer, duration};
-use crate::settings::Verbosity;
+use crate::events::{Change, Event, Outcome, Step};
+use crate::report::{Renderer, words};
+use crate::settings::{Colour, Verbosity};
+use crate::stack::project::ProjectName;
 
 /// How long nothing may be printed while a step is running.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -14,6 +15,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// One line an event, to standard error.
 pub(super) struct PlainLines {
     verbosity: Verbosity,
+    colour: Colour,
     running: Vec<Running>,
     last_line: Instant,
 }
@@ -25,9 +27,10 @@ struct Running {
 }
 
 impl PlainLines {
-    pub(super) fn new(verbosity: Verbosity) -> Self {
+    pub(super) fn new(verbosity: Verbosity, colour: Colour) -> Self {
         Self {
             verbosity,
+            colour,
             running: Vec::new(),
             last_line: Instant::now(),
         }
@@ -40,22 +43,26 @@ impl PlainLines {
 }
 
 impl Renderer for PlainLines {
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &Event, project: Option<&ProjectName>) {
         match event {
-            Event::StepStarted { step, text } => {
+            Event::Failed(failed) => self.line(&words::failure(failed, self.colour)),
+            _ if self.verbosity == Verbosity::Quiet => {}
+            Event::StepStarted { step, doing } => {
+                let text = words::doing(step, doing);
+                self.line(&format!("{step}: {text}"));
                 self.running.retain(|running| running.step != *step);
                 self.running.push(Running {
                     step: step.clone(),
                     since: Instant::now(),
-                    news: text.clone(),
+                    news: text,
                 });
-                self.line(&format!("{step}: {text}"));
             }
-            Event::StepProgress { step, text } => {
+            Event::StepProgress { step, news } => {
+                let text = words::news(news);
                 let running = self.running.iter_mut().find(|running| running.step == *step);
                 let is_news = running.is_some_and(|running| {
-                    let is_news = running.news != *text;
-                    running.news.clone_from(text);
+                    let is_news = running.news != text;
+                    running.news.clone_from(&text);
                     is_news
                 });
                 if is_news && self.verbosity >= Verbosity::Verbose {
@@ -64,27 +71,30 @@ impl Renderer for PlainLines {
             }
             Event::PartProgress { step, news } => {
                 if news.change == Change::Doing && self.verbosity >= Verbosity::Verbose {
-                    self.line(&format!("{step}: {}: {}", news.part, news.text));
+                    let (part, text) = words::part(news);
+                    self.line(&format!("{step}: {part}: {text}"));
                 }
             }
             Event::StepFinished { .. } if is_noise(event, self.verbosity) => {}
             Event::StepFinished {
                 step,
                 outcome,
-                text,
+                ending,
                 elapsed,
             } => {
                 self.running.retain(|running| running.step != *step);
-                let line = finished(step, *outcome, text, *elapsed);
-                self.line(&line);
+                self.line(&words::finished(step, *outcome, ending, *elapsed));
             }
-            Event::Note { text } => self.line(text),
-            Event::Warning { text } => self.line(&format!("warning: {text}")),
-            Event::Detail { text } => {
+            Event::Note(note) => self.line(&words::note(note, project)),
+            Event::Warning(warning) => {
+                self.line(&format!("warning: {}", words::warning(warning, project)));
+            }
+            Event::Detail(detail) => {
                 if self.verbosity >= Verbosity::Verbose {
-                    self.line(text);
+                    self.line(&words::detail(detail));
                 }
             }
+            Event::Began { .. } | Event::Ended { .. } => {}
         }
     }
 
@@ -113,25 +123,9 @@ pub(super) fn is_noise(event: &Event, verbosity: Verbosity) -> bool {
     matches!(
         event,
         Event::StepFinished {
-            step: Step {
-                kind: StepKind::Statement,
-                ..
-            },
+            step: Step::Statement(_),
             outcome: Outcome::Unchanged,
             ..
         }
     ) && verbosity < Verbosity::Verbose
-}
-
-/// The line of a finished step: `broker: healthy (85 ms)`.
-pub(super) fn finished(step: &Step, outcome: Outcome, text: &str, elapsed: Duration) -> String {
-    match outcome {
-        Outcome::Done => format!("{step}: {text} ({})", duration(elapsed)),
-        Outcome::Unchanged => format!("{step}: {text}"),
-        Outcome::Failed => {
-            // An error names its object, which stands before the colon already.
-            let text = text.strip_prefix(&format!("{step} ")).unwrap_or(text);
-            format!("{step}: failed: {text} ({})", duration(elapsed))
-        }
-    }
 }

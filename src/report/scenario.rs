@@ -74,9 +74,9 @@ pub(crate) mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::events::Stage;
     use crate::scenario::observation::Join;
     use crate::scenario::outcome::{ReportedRow, StageReport};
-    use crate::scenario::progress::Stage;
 
     pub(crate) fn passed() -> ScenarioReport {
         let row = |join, count, host: &str| ReportedRow {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::events::{Event, Outcome, StepKind};
+use crate::events::{Event, Failed, Outcome, Step};
+use crate::report::words;
 
 /// One phase of a smoke test.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,12 +27,7 @@ pub enum PhaseResult {
     /// Well.
     Passed,
     /// With an error.
-    Failed {
-        /// What it says.
-        message: String,
-        /// The evidence and the hints.
-        details: Vec<String>,
-    },
+    Failed(Failed),
     /// It did not run, because an earlier one failed.
     Skipped,
 }
@@ -55,10 +51,12 @@ pub fn smoke_junit(phases: &[Phase]) -> Result<String, SerializeError> {
 fn whole(phase: &Phase) -> TestCase {
     let status = match &phase.result {
         PhaseResult::Passed => TestCaseStatus::success(),
-        PhaseResult::Failed { message, details } => {
+        PhaseResult::Failed(failed) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(message.clone());
-            status.set_description(details.join("\n"));
+            status.set_message(failed.error.clone());
+            let hints = failed.hints.iter().map(|hint| format!("hint: {hint}"));
+            let lines: Vec<String> = failed.details.iter().cloned().chain(hints).collect();
+            status.set_description(lines.join("\n"));
             status
         }
         PhaseResult::Skipped => {
@@ -79,7 +77,7 @@ fn step(phase: &Phase, event: &Event) -> Option<TestCase> {
     let Event::StepFinished {
         step,
         outcome,
-        text,
+        ending,
         elapsed,
     } = event
     else {
@@ -89,17 +87,18 @@ fn step(phase: &Phase, event: &Event) -> Option<TestCase> {
         Outcome::Done | Outcome::Unchanged => TestCaseStatus::success(),
         Outcome::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(text.clone());
+            status.set_message(words::ending(ending));
             status
         }
     };
-    let kind = match step.kind {
-        StepKind::Service => "service",
-        StepKind::Image => "image",
-        StepKind::Statement => "statement",
-        StepKind::Stage => "stage",
+    let kind = match step {
+        Step::Service(_) => "service",
+        Step::Image(_) => "image",
+        Step::Archive(_) => "archive",
+        Step::Statement(_) => "statement",
+        Step::Stage(_) => "stage",
     };
-    let mut case = TestCase::new(step.name.clone(), status);
+    let mut case = TestCase::new(step.to_string(), status);
     case.set_classname(format!("osqdemo.smoke.{}.{kind}", phase.name));
     case.set_time(*elapsed);
     Some(case)
@@ -108,29 +107,36 @@ fn step(phase: &Phase, event: &Event) -> Option<TestCase> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::Step;
+    use crate::events::{Ending, Note};
+    use crate::stack::ServiceName;
 
     #[test]
     fn steps_are_test_cases() {
-        let finished = |step, outcome, text: &str| Event::StepFinished {
-            step,
+        let failed = Failed {
+            exit_code: 14,
+            error: "ksqldb-server was not healthy within 3.0 s".to_owned(),
+            causes: Vec::new(),
+            details: vec!["probe: GET /info".to_owned()],
+            hints: vec!["look".to_owned()],
+        };
+        let finished = |service, outcome, ending| Event::StepFinished {
+            step: Step::service(&ServiceName::new(service)),
             outcome,
-            text: text.to_owned(),
+            ending,
             elapsed: Duration::from_millis(120),
         };
         let phases = [
             Phase {
                 name: "up",
-                result: PhaseResult::Failed {
-                    message: "ksqldb-server was not healthy within 3.0 s".to_owned(),
-                    details: vec!["probe: GET /info".to_owned()],
-                },
+                result: PhaseResult::Failed(failed.clone()),
                 events: vec![
-                    finished(Step::service("broker"), Outcome::Done, "healthy"),
-                    Event::Note {
-                        text: "a note".to_owned(),
-                    },
-                    finished(Step::service("ksqldb-server"), Outcome::Failed, "not healthy"),
+                    finished("broker", Outcome::Done, Ending::Healthy),
+                    Event::Note(Note::TakingBack),
+                    finished(
+                        "ksqldb-server",
+                        Outcome::Failed,
+                        Ending::Failed { failure: failed },
+                    ),
                 ],
                 elapsed: Duration::from_secs(4),
             },
@@ -146,11 +152,12 @@ mod tests {
         <testsuites name="osqdemo smoke" tests="4" skipped="1" failures="2" errors="0">
             <testsuite name="up" tests="3" skipped="0" errors="0" failures="2">
                 <testcase name="up" classname="osqdemo.smoke" time="4.000">
-                    <failure message="ksqldb-server was not healthy within 3.0 s">probe: GET /info</failure>
+                    <failure message="ksqldb-server was not healthy within 3.0 s">probe: GET /info
+        hint: look</failure>
                 </testcase>
                 <testcase name="broker" classname="osqdemo.smoke.up.service" time="0.120"/>
                 <testcase name="ksqldb-server" classname="osqdemo.smoke.up.service" time="0.120">
-                    <failure message="not healthy"/>
+                    <failure message="ksqldb-server was not healthy within 3.0 s"/>
                 </testcase>
             </testsuite>
             <testsuite name="scenario" tests="1" skipped="1" errors="0" failures="0">

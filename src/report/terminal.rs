@@ -8,8 +8,9 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::events::{Activity, ByteCount, Event, Outcome, PartNews, Step};
-use crate::report::{Renderer, plain};
+use crate::report::{Renderer, plain, words};
 use crate::settings::{Colour, Verbosity};
+use crate::stack::project::ProjectName;
 
 /// How often the spinner moves.
 const FRAME: Duration = Duration::from_millis(120);
@@ -52,7 +53,7 @@ impl Terminal {
     }
 
     fn show_part(&mut self, step: &Step, news: &PartNews) {
-        let key = (step.clone(), news.part.clone());
+        let key = (step.clone(), news.layer.clone());
         if news.activity == Activity::Still {
             if let Some(bar) = self.parts.remove(&key) {
                 self.remove(&bar);
@@ -75,8 +76,9 @@ impl Terminal {
             bar.set_length(total);
             bar.set_position(current);
         }
-        bar.set_prefix(news.part.clone());
-        bar.set_message(news.text.clone());
+        let (part, text) = words::part(news);
+        bar.set_prefix(part);
+        bar.set_message(text);
     }
 
     fn remove(&self, bar: &ProgressBar) {
@@ -86,22 +88,22 @@ impl Terminal {
 }
 
 impl Renderer for Terminal {
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &Event, project: Option<&ProjectName>) {
         match event {
-            Event::StepStarted { step, text } => {
+            Event::StepStarted { step, doing } => {
                 let bar = self
                     .lines
                     .add(ProgressBar::new_spinner().with_style(self.style()));
                 bar.set_prefix(step.to_string());
-                bar.set_message(text.clone());
+                bar.set_message(words::doing(step, doing));
                 bar.enable_steady_tick(FRAME);
                 if let Some(previous) = self.running.insert(step.clone(), bar) {
                     previous.finish_and_clear();
                 }
             }
-            Event::StepProgress { step, text } => {
+            Event::StepProgress { step, news } => {
                 if let Some(bar) = self.running.get(step) {
-                    bar.set_message(text.clone());
+                    bar.set_message(words::news(news));
                 }
             }
             Event::PartProgress { step, news } => self.show_part(step, news),
@@ -109,7 +111,7 @@ impl Renderer for Terminal {
             Event::StepFinished {
                 step,
                 outcome,
-                text,
+                ending,
                 elapsed,
             } => {
                 for (_, bar) in self.parts.extract_if(|(of, _), _| of == step) {
@@ -124,19 +126,23 @@ impl Renderer for Terminal {
                     Outcome::Unchanged => ("·", ""),
                     Outcome::Failed => ("✘", "\u{1b}[31m"),
                 };
-                let line = plain::finished(step, *outcome, text, *elapsed);
+                let line = words::finished(step, *outcome, ending, *elapsed);
                 match self.colour {
                     Colour::Always => self.line(&format!("{colour}{mark}\u{1b}[0m {line}")),
                     Colour::Never => self.line(&format!("{mark} {line}")),
                 }
             }
-            Event::Note { text } => self.line(text),
-            Event::Warning { text } => self.line(&format!("warning: {text}")),
-            Event::Detail { text } => {
+            Event::Note(note) => self.line(&words::note(note, project)),
+            Event::Warning(warning) => {
+                self.line(&format!("warning: {}", words::warning(warning, project)));
+            }
+            Event::Detail(detail) => {
                 if self.verbosity >= Verbosity::Verbose {
-                    self.line(text);
+                    self.line(&words::detail(detail));
                 }
             }
+            Event::Failed(failed) => self.line(&words::failure(failed, self.colour)),
+            Event::Began { .. } | Event::Ended { .. } => {}
         }
     }
 

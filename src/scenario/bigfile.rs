@@ -12,15 +12,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{self, Instant};
 
-use super::error::{ScenarioError, bytes};
+use super::error::ScenarioError;
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime};
 use super::observation::Join;
 use super::outcome::{ScenarioReport, Verdict};
 use super::pipeline::{Pipeline, Seen};
-use super::progress::{Expectation, Progress, Stage, Standing};
+use super::progress::{Expectation, Progress, Standing};
 use crate::engine::HostExec;
 use crate::error::{Failure, Result};
-use crate::events::{Event, Outcome, SCHEMA_VERSION, Step};
+use crate::events::{
+    Detail, Doing, Ending, Event, Evidence, Outcome, SCHEMA_VERSION, SourceCount, Stage, Step, Warning,
+};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::shutdown::Shutdown;
@@ -133,11 +135,8 @@ impl<E: HostExec> Run<'_, E> {
         let opening = Box::pin(Pipeline::open(self.endpoints));
         let mut pipeline = self.bounded("the push queries ran", opening).await?;
         if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {
-            self.reporter.emit(Event::Warning {
-                text: format!(
-                    "the process on {} ended before osquery saw it; writing again, with the process held open",
-                    self.bigfile.host
-                ),
+            self.reporter.emit(Warning::WriterEndedEarly {
+                host: self.bigfile.host.clone(),
             });
             // The second file may need the space of the first.
             self.bounded("the file was removed", self.commands.remove(&self.plans))
@@ -260,12 +259,13 @@ impl<E: HostExec> Run<'_, E> {
             Seen::Trouble(join, reason) => {
                 let text = format!("the {join} push query: {reason}");
                 if self.trouble.last() != Some(&text) {
-                    self.reporter.emit(Event::Detail { text: text.clone() });
+                    let join = join.to_string();
+                    self.reporter.emit(Detail::PushQueryAway { join, reason });
                     self.trouble.push(text);
                 }
             }
-            Seen::Recovered(join) => self.reporter.emit(Event::Detail {
-                text: format!("the {join} push query runs again, from the beginning of the topics"),
+            Seen::Recovered(join) => self.reporter.emit(Detail::PushQueryBack {
+                join: join.to_string(),
             }),
         }
     }
@@ -293,8 +293,8 @@ impl<E: HostExec> Run<'_, E> {
                 if self.waiting.is_none_or(|(waiting, _)| waiting != stage.name) {
                     self.waiting = Some((stage.name, Instant::now()));
                     self.reporter.emit(Event::StepStarted {
-                        step: Step::stage(stage.name),
-                        text: waiting_for(stage.name).to_owned(),
+                        step: Step::Stage(stage.name),
+                        doing: Doing::AwaitingStage,
                     });
                 }
                 return;
@@ -302,9 +302,9 @@ impl<E: HostExec> Run<'_, E> {
             if self.shown.insert(stage.name) {
                 let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
                 self.reporter.emit(Event::StepFinished {
-                    step: Step::stage(stage.name),
+                    step: Step::Stage(stage.name),
                     outcome: Outcome::Done,
-                    text: describe(progress, stage.name, self.bigfile),
+                    ending: reached(progress, stage.name, self.bigfile),
                     elapsed: Duration::from_millis(latency),
                 });
             }
@@ -349,13 +349,10 @@ impl<E: HostExec> Run<'_, E> {
             },
             () = self.shutdown.at_once().cancelled() => "interrupted".to_owned(),
         };
-        let names: Vec<&str> = self.plans.iter().map(|plan| plan.name.as_str()).collect();
-        self.reporter.emit(Event::Warning {
-            text: format!(
-                "`{}` may be left in the home folder of {}: {reason}",
-                names.join("`, `"),
-                self.bigfile.host
-            ),
+        self.reporter.emit(Warning::FilesLeft {
+            host: self.bigfile.host.clone(),
+            files: self.plans.iter().map(|plan| plan.name.clone()).collect(),
+            reason,
         });
     }
 
@@ -414,12 +411,12 @@ impl<E: HostExec> Run<'_, E> {
             report.failed_stage = problem.or_else(|| report.first_missing_stage());
         }
         if let Some((stage, since)) = self.waiting
-            && let Some(error) = &report.error
+            && let Some(failure) = &failure
         {
             self.reporter.emit(Event::StepFinished {
-                step: Step::stage(stage),
+                step: Step::Stage(stage),
                 outcome: Outcome::Failed,
-                text: error.clone(),
+                ending: Ending::failed(failure.diagnosis()),
                 elapsed: since.elapsed(),
             });
         }
@@ -443,47 +440,40 @@ async fn at(instant: Option<Instant>) {
     }
 }
 
-/// What there is to say of a stage that is complete.
-fn describe(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> String {
-    match stage {
-        Stage::WriteStarted => format!(
-            "{} of random bytes into `{}` on {}",
-            bytes(bigfile.size),
-            progress.expectation().file,
-            bigfile.host
-        ),
-        Stage::FileSize => format!("{} as expected", bytes(bigfile.size)),
-        Stage::JoinedRow => matching_row(progress, Join::Original),
-        Stage::PreciseRow => matching_row(progress, Join::Precise),
-        Stage::OsqueryLine | Stage::Topic | Stage::Stream => {
-            let parts: Vec<String> = progress
-                .stage(stage)
+/// What was seen of a stage that is complete.
+fn reached(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> Ending {
+    let seen = progress.stage(stage);
+    let row = |join| match progress.matching_row(join) {
+        Some(row) => Evidence::Row {
+            host: row.host.clone(),
+            proc: row.proc.clone(),
+            file: row.file.clone(),
+        },
+        None => Evidence::Records { sources: Vec::new() },
+    };
+    let evidence = match stage {
+        Stage::WriteStarted => Evidence::Write {
+            host: bigfile.host.clone(),
+            file: progress.expectation().file.clone().into(),
+            bytes: bigfile.size,
+        },
+        Stage::FileSize => Evidence::File { bytes: bigfile.size },
+        Stage::JoinedRow => row(Join::Original),
+        Stage::PreciseRow => row(Join::Precise),
+        Stage::OsqueryLine | Stage::Topic | Stage::Stream => Evidence::Records {
+            sources: seen
                 .parts
                 .iter()
-                .map(|(part, count)| format!("{part} {count}"))
-                .collect();
-            parts.join(", ")
-        }
-    }
-}
-
-fn matching_row(progress: &Progress, join: Join) -> String {
-    match progress.matching_row(join) {
-        Some(row) => format!("{} {} {}", row.host, row.proc, row.file),
-        None => String::new(),
-    }
-}
-
-/// What a stage that is not complete waits for.
-fn waiting_for(stage: Stage) -> &'static str {
-    match stage {
-        Stage::WriteStarted => "starting the process",
-        Stage::OsqueryLine => "waiting until osquery has seen the process and its file",
-        Stage::Topic => "waiting for osquery's lines in their topics",
-        Stage::Stream => "waiting for the rows of ksqlDB's streams",
-        Stage::JoinedRow => "waiting for a row of the original's join",
-        Stage::PreciseRow => "waiting for a row of the precise join",
-        Stage::FileSize => "waiting until the file is written",
+                .map(|(source, count)| SourceCount {
+                    source: (*source).to_owned(),
+                    count: *count,
+                })
+                .collect(),
+        },
+    };
+    Ending::Reached {
+        count: seen.count,
+        evidence,
     }
 }
 

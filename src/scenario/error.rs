@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::observation::Join;
 use crate::error::Diagnose;
+use crate::events::Doubtful;
 use crate::exit_code::ExitCode;
-use crate::ksqldb::{ServerError, StoppedQuery};
+use crate::ksqldb::ServerError;
 use crate::report::duration;
 
 /// An error of a scenario.
@@ -102,7 +103,7 @@ pub enum ScenarioError {
     #[error("the pipeline stands still: {}", list(stopped))]
     StoppedQueries {
         /// The streams that they would fill.
-        stopped: Vec<StoppedQuery>,
+        stopped: Vec<Doubtful>,
     },
     /// ksqlDB does not accept a push query.
     #[error("ksqlDB rejected the {join} push query: {}", error.message.trim_end())]
@@ -168,7 +169,7 @@ impl Diagnose for ScenarioError {
                  PARTITIONS=1); DROP STREAM again;\"` makes the topic anew, without its old lines; \
                  `osqdemo down --volumes` and `osqdemo up` begin anew with everything"
             )],
-            Self::StoppedQueries { stopped } => stopped.iter().map(StoppedQuery::way_out).collect(),
+            Self::StoppedQueries { stopped } => stopped.iter().map(Doubtful::way_out).collect(),
             Self::TimedOut { .. } => {
                 vec![
                     "see `osqdemo ps` and `osqdemo logs`; `osqdemo up` names streams whose queries do not run; \
@@ -188,10 +189,10 @@ impl Diagnose for ScenarioError {
     }
 }
 
-fn list(stopped: &[StoppedQuery]) -> String {
+fn list(stopped: &[Doubtful]) -> String {
     let stopped = stopped
         .iter()
-        .map(|query| format!("`{}` is there, but {query}", query.name));
+        .map(|query| format!("`{}` is there, but {}", query.name, query.doubt));
     stopped.collect::<Vec<_>>().join("; ")
 }
 

@@ -9,80 +9,10 @@ use jiff::Timestamp;
 
 use super::observation::{Join, JoinedRow, Sighting, Source};
 use super::outcome::{ReportedRow, StageReport};
+use crate::events::Stage;
 
 /// The program that writes the file, as the path of a process ends.
 const WRITER: &str = "/head";
-
-/// A stage of the event's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// The process began to write.
-    WriteStarted,
-    /// osquery saw the process and the file and handed its lines on.
-    OsqueryLine,
-    /// The lines were in their topics.
-    Topic,
-    /// They had passed ksqlDB's streams.
-    Stream,
-    /// The original's join named host, process and file.
-    JoinedRow,
-    /// So did the precise join.
-    PreciseRow,
-    /// The file is written, and has its size.
-    FileSize,
-}
-
-impl Stage {
-    /// All of them, in order.
-    pub const ALL: [Self; 7] = [
-        Self::WriteStarted,
-        Self::OsqueryLine,
-        Self::Topic,
-        Self::Stream,
-        Self::JoinedRow,
-        Self::PreciseRow,
-        Self::FileSize,
-    ];
-
-    /// The stage whose end is this one's beginning.
-    fn before(self) -> Option<Self> {
-        match self {
-            Self::WriteStarted => None,
-            Self::OsqueryLine | Self::FileSize => Some(Self::WriteStarted),
-            Self::Topic => Some(Self::OsqueryLine),
-            Self::Stream => Some(Self::Topic),
-            Self::JoinedRow | Self::PreciseRow => Some(Self::Stream),
-        }
-    }
-
-    /// The name in a report's JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::WriteStarted => "write_started",
-            Self::OsqueryLine => "osquery_line",
-            Self::Topic => "topic",
-            Self::Stream => "stream",
-            Self::JoinedRow => "joined_row",
-            Self::PreciseRow => "precise_row",
-            Self::FileSize => "file_size",
-        }
-    }
-}
-
-impl std::fmt::Display for Stage {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::WriteStarted => "write started",
-            Self::OsqueryLine => "osquery line",
-            Self::Topic => "topic",
-            Self::Stream => "stream",
-            Self::JoinedRow => "joined row",
-            Self::PreciseRow => "precise row",
-            Self::FileSize => "file size",
-        })
-    }
-}
 
 /// What must come out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -309,7 +239,7 @@ impl Progress {
             .into_iter()
             .map(|stage| {
                 let at = self.completed_at(stage);
-                let began = stage.before().and_then(|before| self.completed_at(before));
+                let began = before(stage).and_then(|before| self.completed_at(before));
                 StageReport {
                     name: stage,
                     at,
@@ -328,7 +258,7 @@ impl Progress {
         let seen_at = self.stage(stage).at?;
         Stage::ALL
             .into_iter()
-            .filter(|after| after.before() == Some(stage))
+            .filter(|after| before(*after) == Some(stage))
             .filter(|after| *after != Stage::FileSize)
             .filter_map(|after| self.completed_at(after))
             .chain([seen_at])
@@ -411,6 +341,17 @@ impl Progress {
                 (file.topic(), files.len() as u64),
             ],
         }
+    }
+}
+
+/// The stage whose end is the beginning of this one.
+fn before(stage: Stage) -> Option<Stage> {
+    match stage {
+        Stage::WriteStarted => None,
+        Stage::OsqueryLine | Stage::FileSize => Some(Stage::WriteStarted),
+        Stage::Topic => Some(Stage::OsqueryLine),
+        Stage::Stream => Some(Stage::Topic),
+        Stage::JoinedRow | Stage::PreciseRow => Some(Stage::Stream),
     }
 }
 

@@ -10,6 +10,7 @@ mod without;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compose::StackError;
@@ -19,7 +20,7 @@ pub use template::Template;
 pub use without::WithoutError;
 
 /// The name of a service, such as `broker` or `host2`: also its DNS name between containers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ServiceName(String);
 
@@ -101,7 +102,7 @@ pub enum Role {
 }
 
 /// How the health of a service is asked, in its own protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probe {
     /// A Kafka Metadata request.

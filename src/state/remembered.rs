@@ -33,6 +33,10 @@ pub struct Remembered {
     pub picked_ports: BTreeMap<ServiceName, u16>,
     /// Which osqueryd the hosts run.
     pub osqueryd: Option<String>,
+    /// What `auto` turned out to be on the native engine, so that a shell with another PATH changes nothing: the path of
+    /// an osqueryd, or `builtin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub osqueryd_found: Option<String>,
     /// The configuration of the user's that the hosts have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_config: Option<HostConfig>,

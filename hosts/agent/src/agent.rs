@@ -93,15 +93,12 @@ impl AgentError {
 /// Runs the agent until it is asked to end.
 pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) -> Result<(), AgentError> {
     let flags = line.flags.clone();
-    // A look at the configuration needs no place of its own, and disturbs no agent that runs.
-    let only_looks = flags.config_check || flags.config_dump;
-    let keeps_state = !flags.ephemeral && !flags.disable_database && !only_looks;
     let _pid_file = match flags.pidfile.as_str() {
         "" => None,
-        _ if flags.ephemeral || only_looks => None,
+        _ if flags.ephemeral || only_looks(&flags) => None,
         path => Some(PidFile::create(Path::new(path), flags.force)?),
     };
-    let store = if keeps_state {
+    let store = if keeps_state(&flags) {
         ResultStore::open(Path::new(&flags.database_path))
     } else {
         ResultStore::in_memory()
@@ -140,6 +137,15 @@ pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) 
         machine.status.info("The agent ends as it was asked to");
     }
     outcome
+}
+
+/// A look at the configuration needs no place of its own, and disturbs no agent that runs.
+fn only_looks(flags: &Flags) -> bool {
+    flags.config_check || flags.config_dump
+}
+
+fn keeps_state(flags: &Flags) -> bool {
+    !flags.ephemeral && !flags.disable_database && !only_looks(flags)
 }
 
 /// Runs the work on a thread of its own, and ends the extensions when it is done or the agent is asked to end.
@@ -203,9 +209,16 @@ fn activate(
         differential: Differential::new(store),
         shutdown: shutdown.clone(),
     });
+    if keeps_state(&flags) {
+        scheduler.watch_for_kills(Path::new(&flags.database_path));
+    }
     let loaded = scheduler.load_config();
     if flags.config_dump {
         dump(&scheduler);
+    }
+    if flags.config_check && flags.json {
+        // Nothing sensible can be done when stdout is gone.
+        let _ = writeln!(std::io::stdout().lock(), "{}", scheduler.check());
     }
     if flags.config_check && !loaded {
         return Err(AgentError::Config);

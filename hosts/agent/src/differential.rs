@@ -36,18 +36,17 @@ struct Copies {
 pub(crate) struct RunIdentity<'query> {
     pub(crate) name: &'query str,
     pub(crate) sql: &'query str,
-    pub(crate) numerics: bool,
     pub(crate) epoch: u64,
 }
 
-/// Why a run's counter begins at 0.
+/// Why a run is told: nothing before it counts, or the query is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// The query was never run.
     New,
     /// The epoch is another one.
     Epoch,
-    /// The SQL is another one; its rows are still compared with those of the old one, as osquery does.
+    /// The SQL is another one: its rows are compared with those of the old one and the counter goes on, as in osquery.
     Sql,
 }
 
@@ -133,15 +132,13 @@ impl Differential {
         let known = self.known(run.name)?;
         let beginning = match &known.stored {
             None => Some(Beginning::New),
-            // Numbers that were text before would make every row look changed twice.
-            Some(stored) if stored.epoch != run.epoch || stored.numerics != run.numerics => {
-                Some(Beginning::Epoch)
-            }
+            // Rows of version 0.1.0 hold numbers as text: compared with them, every row would look changed twice.
+            Some(stored) if stored.epoch != run.epoch || !stored.numerics => Some(Beginning::Epoch),
             Some(stored) if stored.sql != run.sql => Some(Beginning::Sql),
             Some(_) => None,
         };
         let counter = match (&known.stored, beginning) {
-            (Some(stored), None) => stored.counter + 1,
+            (Some(stored), None | Some(Beginning::Sql)) => stored.counter + 1,
             _ => 0,
         };
         if matches!(beginning, Some(Beginning::New | Beginning::Epoch)) {
@@ -197,7 +194,7 @@ impl Differential {
         }
         let stored = StoredQuery {
             sql: run.sql.to_owned(),
-            numerics: run.numerics,
+            numerics: true,
             epoch: run.epoch,
             counter: difference.counter,
         };
@@ -249,7 +246,6 @@ mod tests {
     const RUN: RunIdentity<'static> = RunIdentity {
         name: "q",
         sql: "select 1",
-        numerics: false,
         epoch: 0,
     };
     const ALL: Acknowledged = Acknowledged {
@@ -296,9 +292,9 @@ mod tests {
             ..RUN
         };
         let changed = run(&mut engine, sql, &[3, 4]);
-        assert_eq!((changed.counter, changed.beginning), (0, Some(Beginning::Sql)));
+        assert_eq!((changed.counter, changed.beginning), (1, Some(Beginning::Sql)));
         assert_eq!((changed.removed, changed.added), (rows(&[2]), rows(&[4])));
-        assert_eq!(run(&mut engine, sql, &[3, 4]).counter, 1);
+        assert_eq!(run(&mut engine, sql, &[3, 4]).counter, 2);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredQuery {
     pub(crate) sql: String,
+    /// Whether the rows hold numbers as numbers; those of version 0.1.0 may not.
     pub(crate) numerics: bool,
     pub(crate) epoch: u64,
     pub(crate) counter: u64,

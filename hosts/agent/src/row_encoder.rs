@@ -11,7 +11,7 @@ use osquery_protocol::result_log::{ColumnRef, EncodedRow, Numerics, escape_bytes
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use crate::sql::{QueryRows, double_text};
+use crate::sql::{QueryRows, double_text, until_zero};
 
 /// What happens to text that is not printable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +66,13 @@ impl RowEncoder {
             (ValueRef::Real(number), Numerics::AsText) => {
                 self.text.extend_from_slice(double_text(number).as_bytes())
             }
-            (ValueRef::Text(bytes) | ValueRef::Blob(bytes), _) => match self.escaping {
-                Escaping::Escaped => self.text.extend_from_slice(&escape_bytes(bytes)),
-                Escaping::Raw => self.text.extend_from_slice(bytes),
-            },
+            (ValueRef::Text(bytes) | ValueRef::Blob(bytes), _) => {
+                let bytes = until_zero(bytes);
+                match self.escaping {
+                    Escaping::Escaped => self.text.extend_from_slice(&escape_bytes(bytes)),
+                    Escaping::Raw => self.text.extend_from_slice(bytes),
+                }
+            }
         }
         Cell::Text(start..self.text.len())
     }
@@ -109,6 +112,43 @@ impl QueryRows for RowEncoder {
     }
 }
 
+/// A row of numbers as it is logged without `--logger_numerics`: everything is text.
+pub(crate) fn as_text(row: &EncodedRow) -> EncodedRow {
+    let bytes = row.as_bytes();
+    let mut text = Vec::with_capacity(bytes.len() + 16);
+    let (mut in_string, mut at) = (false, 0);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\\' if in_string => {
+                text.extend_from_slice(&bytes[at..(at + 2).min(bytes.len())]);
+                at += 2;
+                continue;
+            }
+            b'"' => in_string = !in_string,
+            b'-' | b'0'..=b'9' if !in_string => {
+                let rest = &bytes[at..];
+                let length = rest
+                    .iter()
+                    .position(|byte| matches!(byte, b',' | b'}'))
+                    .unwrap_or(rest.len());
+                let number = String::from_utf8_lossy(&rest[..length]);
+                text.push(b'"');
+                match number.parse::<i64>() {
+                    Ok(_) => text.extend_from_slice(number.as_bytes()),
+                    Err(_) => text.extend_from_slice(double_text(number.parse().unwrap_or(0.0)).as_bytes()),
+                }
+                text.push(b'"');
+                at += length;
+                continue;
+            }
+            _ => {}
+        }
+        text.push(byte);
+        at += 1;
+    }
+    EncodedRow::from_bytes(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +172,27 @@ mod tests {
         assert_eq!(
             encode(sql, Numerics::AsNumbers, Escaping::Escaped),
             [br#"{"a":1,"b":"y","c":"","d":0.5}"#.to_vec()]
+        );
+    }
+
+    #[test]
+    fn a_row_of_numbers_becomes_the_row_of_texts() {
+        let sql = r#"select 'a"1,2\\' as "k""q", -7 as b, 0.1 as c, 1e300 as d, null as e, -0.0 as f, '{"x":1}' as g"#;
+        let numbers = encode(sql, Numerics::AsNumbers, Escaping::Escaped).remove(0);
+        let texts = encode(sql, Numerics::AsText, Escaping::Escaped).remove(0);
+        let converted = as_text(&EncodedRow::from_bytes(numbers));
+        assert_eq!(
+            String::from_utf8_lossy(converted.as_bytes()),
+            String::from_utf8_lossy(&texts)
+        );
+    }
+
+    #[test]
+    fn text_ends_at_a_zero_byte() {
+        let sql = "select cast(x'61006200' as text) as t, x'620063' as u";
+        assert_eq!(
+            encode(sql, Numerics::AsText, Escaping::Escaped),
+            [br#"{"t":"a","u":"b"}"#.to_vec()]
         );
     }
 

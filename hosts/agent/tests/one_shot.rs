@@ -188,3 +188,34 @@ fn a_configuration_can_be_checked() {
         format!("{{\"{config}\": {{\"schedule\": {{}}}}}}\n")
     );
 }
+
+#[test]
+fn a_configuration_is_checked_against_the_tables_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("osquery.conf");
+    let text = r#"{
+        "schedule": { "up": { "query": "select * from uptime;" }, "odd": { "query": "selec", "interval": 5 } },
+        "packs": { "ir": { "queries": {
+            "pe": { "query": "select * from process_events;", "interval": 5 },
+            "no": { "query": "select * from uptime;", "interval": 0 } } } },
+        "views": {} }"#;
+    fs::write(&path, text).unwrap();
+    let path = format!("--config_path={}", path.display());
+    let (code, stdout, _) = agent(&["--config_check", "--json", "--disable_extensions", &path]);
+    assert_eq!(code, 0);
+    let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let places = |key: &str| -> Vec<String> {
+        let findings = told[key].as_array().unwrap();
+        findings
+            .iter()
+            .map(|finding| finding["place"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(places("findings"), ["packs.ir.queries.no.interval", "views"]);
+    assert_eq!(places("not_runnable"), ["odd", "pack_ir_pe"]);
+    let message = told["not_runnable"][1]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("no such table: process_events (it holds events of the kernel's audit"),
+        "{message}"
+    );
+}

@@ -274,3 +274,125 @@ fn a_query_without_end_is_given_up_and_the_others_go_on() {
     let message = "Error executing scheduled query a_endless: given up after 1 s (`--query_time_limit`)";
     assert_eq!(said.matches(message).count(), 1, "{said}");
 }
+
+/// Starts the agent on the same folder with each configuration in turn, until it has logged so many lines more.
+fn runs(folder: &Path, runs: &[(Value, &[&str], usize)]) -> Vec<Value> {
+    let log = folder.join("log").join(RESULTS);
+    let mut lines = 0;
+    for (config, more, count) in runs {
+        lines += count;
+        let agent = Agent::start(folder, config, more);
+        wait_for_text(&log, |text| text.lines().count() >= lines);
+        agent.end();
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn changed_sql_and_other_numerics_go_on_counting() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |sql: &str| json!({"schedule": {"p": {"query": sql, "interval": 1}}});
+    let lines = runs(
+        folder.path(),
+        &[
+            (config("select 1 as a, 0.1 as b"), &[], 1),
+            // The row is the same, so there is nothing to log until the SQL gives another one.
+            (
+                config("select 1 as a, 0.1 as b union select 2, 1e300"),
+                &["--logger_numerics"],
+                1,
+            ),
+            (config("select 3 as a, 0.1 as b"), &[], 3),
+        ],
+    );
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            format!(
+                "{} {} {}",
+                line["action"],
+                line["columns"],
+                line["counter"].as_u64() > Some(0)
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#""added" {"a":"1","b":"0.1"} false"#,
+            r#""added" {"a":2,"b":1e+300} true"#,
+            r#""removed" {"a":"1","b":"0.1"} true"#,
+            r#""removed" {"a":"2","b":"1e+300.0"} true"#,
+            r#""added" {"a":"3","b":"0.1"} true"#,
+        ]
+    );
+}
+
+#[test]
+fn an_empty_first_batch_is_told() {
+    let config = json!({"schedule": {"p2": {"query": "select 1 as a where 0", "interval": 1}}});
+    assert_eq!(
+        first_line(&config, &["--logger_event_type=false"], RESULTS),
+        r#"{"diffResults":{"removed":[],"added":[]},"name":"p2","hostIdentifier":"vm","calendarTime":"CALENDAR","unixTime":UNIX,"epoch":0,"counter":0,"numerics":false}"#
+    );
+}
+
+#[test]
+fn a_query_under_way_at_a_kill_is_not_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n";
+    let config = json!({"schedule": {"z_endless": {"query": endless, "interval": 1}}});
+    // The test's `Agent` kills when it is dropped.
+    let agent = Agent::start(folder.path(), &config, &["--query_time_limit=0"]);
+    wait_for_text(&folder.path().join("db/underway"), |name| name == "z_endless");
+    drop(agent);
+    let config = json!({"schedule": {
+        "z_endless": {"query": endless, "interval": 1},
+        "a_denied": {"query": "select name from osquery_schedule where denylisted = 1", "interval": 1},
+    }});
+    let agent = Agent::start(folder.path(), &config, &["--query_time_limit=0"]);
+    let text = wait_for_text(&folder.path().join("log").join(RESULTS), |text| {
+        text.contains('\n')
+    });
+    agent.end();
+    assert!(text.contains(r#""columns":{"name":"z_endless"}"#), "{text}");
+    let said = fs::read_to_string(folder.path().join("stderr")).unwrap();
+    assert!(
+        said.contains("Scheduled query may have failed: z_endless"),
+        "{said}"
+    );
+}
+
+#[test]
+fn changes_of_files_are_logged_as_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let watched = folder.path().canonicalize().unwrap().join("watched");
+    fs::create_dir(&watched).unwrap();
+    let config = json!({
+        "options": {"enable_file_events": true},
+        "file_paths": {"mine": [format!("{}/%%", watched.display())]},
+        "schedule": {"f": {"query": "select target_path, category, action from file_events where action = 'CREATED'", "interval": 1}},
+    });
+    let agent = Agent::start(folder.path(), &config, &[]);
+    wait_for_text(&folder.path().join("stderr"), |text| {
+        text.contains("The schedule begins")
+    });
+    let log = folder.path().join("log").join(RESULTS);
+    for (count, name) in [(1, "one"), (2, "two")] {
+        fs::write(watched.join(name), "").unwrap();
+        wait_for_text(&log, |text| text.lines().count() == count);
+    }
+    agent.end();
+    let text = fs::read_to_string(&log).unwrap();
+    for (line, name) in text.lines().zip(["one", "two"]) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["action"], "added");
+        assert_eq!(
+            line["columns"],
+            json!({"action": "CREATED", "category": "mine", "target_path": watched.join(name)})
+        );
+    }
+}

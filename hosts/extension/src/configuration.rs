@@ -23,13 +23,19 @@ use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
 
 use crate::key_expression::{KeyExpression, KeyExpressionError};
+use crate::options::{Misshapen, Options};
+use crate::placeholders::{PlaceholderError, resolve};
 use crate::route::Routing;
-use crate::secrets::is_secret;
+use crate::secrets::{Secrets, is_secret};
+use crate::topic_template::TopicTemplate;
 
-/// The environment variables that name the file: the right spelling, and the one the original had.
-const PATH_VARIABLES: [&str; 2] = ["OSQUERY_CONFIG", "OSQURY_CONFIG"];
+/// The environment variables that name the file: the right spelling, the one the original had, and
+/// the one of the article about it.
+const PATH_VARIABLES: [&str; 3] = ["OSQUERY_CONFIG", "OSQURY_CONFIG", "OSQUER_CONFIG"];
 /// The file when no variable names one.
 const DEFAULT_PATH: &str = "osquery_confluent_config.json";
+/// What editors of Windows write at a file's beginning.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What osqueryd puts between the parts of a pack query's name, whatever `--pack_delimiter` says in the
 /// file: its default, and the one the original was used with.
 const PACK_DELIMITERS: [&str; 2] = ["_", "/"];
@@ -59,6 +65,12 @@ pub(crate) enum ConfigurationError {
         expression: String,
         source: KeyExpressionError,
     },
+    #[error("the configuration `{}` is unusable: `{member}`: {source}", path.display())]
+    Placeholder {
+        path: PathBuf,
+        member: String,
+        source: PlaceholderError,
+    },
     #[error("the configuration's librdkafka property `{property}` is unusable: {reason}")]
     Property { property: String, reason: String },
     #[error("librdkafka refuses the configuration: {reason}")]
@@ -74,6 +86,13 @@ impl ConfigurationError {
                  no comma after the last item",
             ),
             Self::Key { .. } => Some("a key expression looks like ['hostIdentifier'] or ['columns']['path']"),
+            Self::Placeholder {
+                source: PlaceholderError::NotSet { .. },
+                ..
+            } => Some(
+                "osqueryd hands its own environment on to the extension: set the variable where osqueryd is started",
+            ),
+            Self::Placeholder { .. } => Some("a placeholder is `${env:NAME}` or `${file:/absolute/path}`"),
             Self::Property { .. } => Some("librdkafka's CONFIGURATION.md lists every property"),
             Self::Shape { .. } | Self::Librdkafka { .. } => None,
         }
@@ -86,10 +105,14 @@ pub(crate) struct Configuration {
     path: PathBuf,
     /// librdkafka's properties. Some of them are secrets.
     pub(crate) properties: BTreeMap<String, String>,
+    /// What must not be shown of them.
+    pub(crate) secrets: Secrets,
     /// osquery's configuration, as JSON text.
     pub(crate) source: Option<String>,
     /// Where lines go.
     pub(crate) routing: Routing,
+    /// What it says of the extension itself.
+    pub(crate) options: Options,
     /// What of `source` is left out or does not count, with its place in the file.
     pub(crate) findings: Findings,
 }
@@ -136,25 +159,37 @@ impl Configuration {
         let reader = Reader { path };
         let root = reader.json(bytes)?;
         let root = reader.object(&root, "the file")?;
-        for member in root
-            .keys()
-            .filter(|name| !matches!(name.as_str(), "config" | "source" | "topic" | "key"))
-        {
-            tracing::warn!(path = %path.display(), "the configuration's `{member}` means nothing here");
-        }
+        let options = Options::read(root, |text| tracing::warn!(path = %path.display(), "{text}"))
+            .map_err(|Misshapen { member, expected }| reader.shape(&member, expected))?;
         let mut routing = Routing::default();
         if let Some(topic) = root.get("topic") {
-            let topic = topic.as_str().filter(|topic| is_topic_name(topic));
-            routing.fallback_topic = Some(
-                topic
-                    .ok_or_else(|| reader.shape("topic", "the name of a Kafka topic"))?
-                    .to_owned(),
-            );
+            match topic.as_str() {
+                Some(name) if is_topic_name(name) => routing.fallback_topic = Some(name.to_owned()),
+                Some(text) if TopicTemplate::parse(text).is_some() => {
+                    routing.template = TopicTemplate::parse(text)
+                }
+                _ => {
+                    return Err(reader.shape(
+                        "topic",
+                        "the name of a Kafka topic, with {name}, {host}, {pack} or {query} in it, or without",
+                    ));
+                }
+            }
         }
         if let Some(key) = root.get("key") {
             routing.default_key = Some(reader.key(key, "the file")?);
         }
         let mut findings = Findings::new();
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            findings.push(Finding::new(
+                path.display().to_string(),
+                "the file begins with a byte order mark, which is left out".to_owned(),
+            ));
+        }
+        let packs = root
+            .get("source")
+            .and_then(|source| source.get("packs")?.as_object());
+        routing.packs = packs.into_iter().flat_map(Map::keys).cloned().collect();
         if let Some(source) = root.get("source") {
             reader.keys(reader.object(source, "source")?, &mut routing.keys, &mut findings);
             findings.extend(read_source(path, source).findings.into_iter().map(|finding| {
@@ -166,11 +201,22 @@ impl Configuration {
         let config = root
             .get("config")
             .ok_or_else(|| reader.shape("config", "there"))?;
+        let (mut properties, secrets) = reader.properties(config)?;
+        if let Some(compression) = options.compression {
+            let given = ["compression.type", "compression.codec"]
+                .iter()
+                .any(|name| properties.contains_key(*name));
+            if !given {
+                properties.insert("compression.type".to_owned(), compression.to_owned());
+            }
+        }
         Ok(Self {
             path: path.to_path_buf(),
-            properties: reader.properties(config)?,
+            properties,
+            secrets,
             source,
             routing,
+            options,
             findings,
         })
     }
@@ -228,6 +274,26 @@ fn is_open_to_all(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE_BY_OTHERS != 0)
 }
 
+/// Kerberos needs libraries of the machine's, and would be found missing only by who logs in with it.
+fn refuse_kerberos(properties: &BTreeMap<String, String>) -> Result<(), ConfigurationError> {
+    let get = |name: &str| properties.get(name).map(|value| value.to_ascii_uppercase());
+    let (property, mechanism) = ["sasl.mechanisms", "sasl.mechanism"]
+        .into_iter()
+        .find_map(|name| Some((name, get(name)?)))
+        // librdkafka's default.
+        .unwrap_or(("sasl.mechanisms", "GSSAPI".to_owned()));
+    let uses_sasl = get("security.protocol").is_some_and(|protocol| protocol.starts_with("SASL"));
+    if !uses_sasl || mechanism != "GSSAPI" {
+        return Ok(());
+    }
+    Err(ConfigurationError::Property {
+        property: property.to_owned(),
+        reason: "GSSAPI (Kerberos), which is also what counts when none is given, is not built in; PLAIN, \
+                 SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER are"
+            .to_owned(),
+    })
+}
+
 fn files(configuration: &Path) -> PackFiles {
     PackFiles::beside(configuration.parent().unwrap_or(Path::new("")))
 }
@@ -266,11 +332,21 @@ impl Reader<'_> {
         value.as_object().ok_or_else(|| self.shape(member, "an object"))
     }
 
-    fn properties(&self, config: &Value) -> Result<BTreeMap<String, String>, ConfigurationError> {
+    fn properties(&self, config: &Value) -> Result<(BTreeMap<String, String>, Secrets), ConfigurationError> {
         let mut properties = BTreeMap::new();
+        let mut secrets = Vec::new();
         for (name, value) in self.object(config, "config")? {
             let value = match value {
-                Value::String(text) => text.clone(),
+                Value::String(text) => {
+                    let resolved = resolve(text, |name| env::var(name).ok());
+                    let resolved = resolved.map_err(|source| ConfigurationError::Placeholder {
+                        path: self.path.to_path_buf(),
+                        member: format!("config.{name}"),
+                        source,
+                    })?;
+                    secrets.extend(resolved.secrets);
+                    resolved.text
+                }
                 Value::Number(_) | Value::Bool(_) => value.to_string(),
                 _ => return Err(self.shape(&format!("config.{name}"), "a string, a number, true or false")),
             };
@@ -283,7 +359,9 @@ impl Reader<'_> {
         }) {
             return Err(self.shape("config.bootstrap.servers", "there, such as `broker:9092`"));
         }
-        Ok(properties)
+        refuse_kerberos(&properties)?;
+        let secrets = Secrets::of(&properties, secrets);
+        Ok((properties, secrets))
     }
 
     /// Collects the key expressions of the schedule and of the packs, under the names their lines carry. One that is

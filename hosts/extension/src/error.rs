@@ -11,11 +11,14 @@ use std::time::Duration;
 use osquery_protocol::ProtocolError;
 
 use crate::configuration::ConfigurationError;
+use crate::courier::CourierError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExtensionError {
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
+    #[error(transparent)]
+    Courier(CourierError),
     #[error("cannot reach osqueryd at `{}` within {patience:?}: {reason}", socket.display())]
     Unreachable {
         socket: PathBuf,
@@ -36,18 +39,32 @@ pub(crate) enum ExtensionError {
     Signals { source: io::Error },
 }
 
+impl From<CourierError> for ExtensionError {
+    fn from(error: CourierError) -> Self {
+        match error {
+            CourierError::Configuration(error) => Self::Configuration(error),
+            other => Self::Courier(other),
+        }
+    }
+}
+
 impl ExtensionError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Runtime { .. } | Self::Signals { .. } => 1,
-            Self::Configuration(_) => 3,
+            Self::Courier(CourierError::Thread { .. }) => 1,
+            Self::Configuration(_) | Self::Courier(_) => 3,
             Self::Unreachable { .. } | Self::Refused { .. } | Self::Serve { .. } => 4,
         })
     }
 
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Configuration(error) => error.hint(),
+            Self::Configuration(error) | Self::Courier(CourierError::Configuration(error)) => error.hint(),
+            Self::Courier(CourierError::SpoolTaken { .. }) => {
+                Some("give each extension a folder of its own: `spool.dir` in its configuration")
+            }
+            Self::Courier(CourierError::Thread { .. }) => None,
             Self::Unreachable { .. } => {
                 Some("is osqueryd running, and is this the path in its --extensions_socket?")
             }

@@ -44,7 +44,7 @@ pub(crate) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Takes the escapes out of a string's inside.
-fn decode(inner: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decode(inner: &[u8]) -> Cow<'_, [u8]> {
     if !inner.contains(&b'\\') {
         return Cow::Borrowed(inner);
     }

@@ -5,31 +5,41 @@
 //!
 //! One rule stands above the others: **osqueryd ends when a logger answers anything but success, or does
 //! not answer.** So every line is answered with success at once. What then happens to it (delivered,
-//! refused by Kafka, dropped because memory is full, too large for Kafka) is counted and said in the log,
+//! refused by Kafka, dropped because there is no room, too large for Kafka) is counted and said in the log,
 //! never told to osqueryd.
 //!
-//! The way of a line: `plugins` → `route` (topic and key) → `outbox` (memory, librdkafka) → Kafka. `session` is the extension's life with osqueryd: registration, watch, end.
+//! The way of a line: `plugins` → `route` (topic and key) → `outbox` → `spool` (disk) and librdkafka → Kafka. The outbox
+//! and the spool are state machines; `courier` drives them. `session` is the extension's life with osqueryd:
+//! registration, watch, end.
 //!
 //! It must not know ksqlDB, the command line `osqdemo`, or what is in osquery's tables.
 
 mod arguments;
 mod check;
 mod configuration;
+mod connection_check;
+mod courier;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
 mod key_expression;
+mod line_facts;
 mod log_writer;
+mod options;
 mod outbox;
+mod placeholders;
 mod plugins;
 mod registration;
 mod route;
 mod secrets;
 mod session;
 mod signals;
+mod spool;
+mod statistics;
 mod throttle;
+mod topic_template;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -43,8 +53,8 @@ use arguments::Arguments;
 use error::ExtensionError;
 use log_writer::LogWriter;
 
-/// The name under which the extension registers.
-pub const EXTENSION_NAME: &str = "confluent";
+/// The names under which the extension registers: its own, and the one that the original had.
+pub const EXTENSION_NAMES: [&str; 2] = ["confluent", "confluent_cloud"];
 /// The version it registers with.
 pub const EXTENSION_VERSION: &str = "1.0.0";
 /// The configuration plugin (`--config_plugin`).
@@ -61,7 +71,7 @@ const LOG_PATIENCE: Duration = Duration::from_millis(500);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(socket) = &arguments.socket else {
-        return check::run(arguments.json);
+        return check::run(arguments.json, arguments.connect);
     };
     let log = start_log(&arguments);
     let code = match run(&arguments, socket) {

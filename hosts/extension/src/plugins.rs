@@ -1,16 +1,21 @@
-//! The two plugins, as osqueryd calls them.
+//! The plugins, as osqueryd calls them.
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use osquery_protocol::plugin::{CONFIG_REGISTRY, ConfigRequest, LOGGER_REGISTRY, LoggerRequest};
+use osquery_protocol::plugin::{
+    CONFIG_REGISTRY, ConfigRequest, LOGGER_FEATURE_STATUS, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
+};
 use osquery_protocol::server::ExtensionHandler;
-use osquery_protocol::{ByteString, ExtensionInfo, PluginRequest, Registry, Response, RouteTable, Status};
+use osquery_protocol::{
+    ByteString, ExtensionInfo, PluginRequest, PluginResponse, Registry, Response, RouteTable, Status,
+};
 use tokio::sync::Notify;
 
 use crate::configuration::Configuration;
-use crate::outbox::Outbox;
-use crate::{CONFIG_PLUGIN, EXTENSION_NAME, EXTENSION_VERSION, LOGGER_PLUGIN, json};
+use crate::courier::Courier;
+use crate::{CONFIG_PLUGIN, EXTENSION_VERSION, LOGGER_PLUGIN, json, statistics};
 
 /// The SDK version that is claimed: osqueryd refuses anything before 1.7.7.
 const SDK_VERSION: &str = "5.0.0";
@@ -18,22 +23,36 @@ const SDK_VERSION: &str = "5.0.0";
 const SOURCE_SIZE_OF_OLD_OSQUERYD: usize = 1024 * 1024;
 
 /// Who the extension says it is.
-pub(crate) fn extension_info() -> ExtensionInfo {
+pub(crate) fn extension_info(name: &str) -> ExtensionInfo {
     ExtensionInfo {
-        name: EXTENSION_NAME.into(),
+        name: name.into(),
         version: EXTENSION_VERSION.into(),
         sdk_version: SDK_VERSION.into(),
         min_sdk_version: SDK_VERSION.into(),
     }
 }
 
-/// What it says it can do.
-pub(crate) fn registry() -> Registry {
-    let plugin = |name: &str| RouteTable::from([(ByteString::from(name), Vec::new())]);
+/// What it says it can do. `table` is the description of the table's columns.
+pub(crate) fn registry(table: PluginResponse) -> Registry {
+    let plugin = |name: &str, route| RouteTable::from([(ByteString::from(name), route)]);
     Registry::from([
-        (CONFIG_REGISTRY.into(), plugin(CONFIG_PLUGIN)),
-        (LOGGER_REGISTRY.into(), plugin(LOGGER_PLUGIN)),
+        (CONFIG_REGISTRY.into(), plugin(CONFIG_PLUGIN, Vec::new())),
+        (LOGGER_REGISTRY.into(), plugin(LOGGER_PLUGIN, Vec::new())),
+        (TABLE_REGISTRY.into(), plugin(statistics::TABLE, table)),
     ])
+}
+
+/// What changes when a file is written or replaced.
+type FileState = (u64, i64, i64, u64);
+
+fn file_state(path: &Path) -> Option<FileState> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.len(),
+    ))
 }
 
 /// Answers osqueryd.
@@ -41,7 +60,9 @@ pub(crate) struct Plugins {
     configuration_path: PathBuf,
     /// The last configuration that could be used.
     configuration: RwLock<Arc<Configuration>>,
-    outbox: Arc<Outbox>,
+    /// The file as it was when it was last read.
+    seen: Mutex<Option<FileState>>,
+    courier: Arc<Courier>,
     shutdown: Arc<Notify>,
 }
 
@@ -50,14 +71,44 @@ impl Plugins {
     pub(crate) fn new(
         configuration_path: PathBuf,
         configuration: Configuration,
-        outbox: Arc<Outbox>,
+        courier: Arc<Courier>,
         shutdown: Arc<Notify>,
     ) -> Self {
         Self {
+            seen: Mutex::new(file_state(&configuration_path)),
             configuration_path,
             configuration: RwLock::new(Arc::new(configuration)),
-            outbox,
+            courier,
             shutdown,
+        }
+    }
+
+    /// The name to register under, when the configuration says so.
+    pub(crate) fn extension_name(&self) -> Option<&'static str> {
+        self.configuration().options.extension_name
+    }
+
+    /// The columns of the table, as osqueryd wants them.
+    pub(crate) fn table_columns(&self) -> PluginResponse {
+        let columns = statistics::row(&self.courier).into_iter();
+        columns
+            .map(|(name, kind, _)| statistics::column_route(name, kind).into())
+            .collect()
+    }
+
+    fn table(&self, request: PluginRequest) -> Response {
+        let action = request.get(b"action".as_slice()).and_then(ByteString::as_str);
+        match action {
+            Some("generate") => {
+                let cells = statistics::row(&self.courier).into_iter();
+                Response::rows(vec![
+                    cells
+                        .map(|(name, _, value)| (name.into(), value.into()))
+                        .collect(),
+                ])
+            }
+            Some("columns") => Response::rows(self.table_columns()),
+            _ => Status::failed("the table can only be read").into(),
         }
     }
 
@@ -68,15 +119,34 @@ impl Plugins {
     fn log(&self, request: LoggerRequest) -> Response {
         match request {
             LoggerRequest::Line(line) | LoggerRequest::Snapshot(line) | LoggerRequest::Event(line) => {
-                self.outbox.accept(&self.configuration().routing, &line);
+                self.courier.accept(&self.configuration().routing, &line);
             }
             LoggerRequest::Batch(lines) => self.log_batch(&lines),
             LoggerRequest::Init(process) => tracing::debug!(%process, "logging starts"),
-            LoggerRequest::Status(_) | LoggerRequest::Unknown => {}
-            // The answer is a bit mask in the status code, and no bit is wanted: results only.
-            LoggerRequest::Features => {}
+            LoggerRequest::Status(lines) => self.log_status(&lines),
+            LoggerRequest::Unknown => {}
+            // The answer is a bit mask in the status code.
+            LoggerRequest::Features => {
+                let wanted = self.configuration().options.status_topic.is_some();
+                let code = if wanted { LOGGER_FEATURE_STATUS } else { 0 };
+                return Status {
+                    code: code.into(),
+                    ..Status::success()
+                }
+                .into();
+            }
         }
         Status::success().into()
+    }
+
+    fn log_status(&self, lines: &[u8]) {
+        let configuration = self.configuration();
+        let Some(topic) = &configuration.options.status_topic else {
+            return;
+        };
+        for line in json::elements(lines).into_iter().flatten().map_while(Result::ok) {
+            self.courier.accept_status(topic, line);
+        }
     }
 
     fn log_batch(&self, lines: &[u8]) {
@@ -85,7 +155,7 @@ impl Plugins {
         let complete = left.all(|line| {
             let line = line.ok().and_then(json::text);
             line.is_some_and(|line| {
-                self.outbox.accept(&configuration.routing, &line);
+                self.courier.accept(&configuration.routing, &line);
                 true
             })
         });
@@ -94,7 +164,7 @@ impl Plugins {
                 bytes = lines.len(),
                 "a batch of lines is not an array of strings; its rest was dropped"
             );
-            self.outbox.count_lost();
+            self.courier.count_lost();
         }
     }
 
@@ -134,9 +204,20 @@ impl Plugins {
         }
     }
 
+    /// Takes up a file that changed. osqueryd asks for the schedule in it when it wants to; the rest is in force at once.
+    pub(crate) fn follow_file(&self) {
+        let state = file_state(&self.configuration_path);
+        let changed = *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != state;
+        if changed && let Err(error) = self.reload() {
+            tracing::error!("the configuration in force stays, because: {error}");
+        }
+    }
+
     fn reload(&self) -> Result<(), crate::configuration::ConfigurationError> {
+        // Before it is read: what is written meanwhile is a change.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = file_state(&self.configuration_path);
         let fresh = Configuration::load(&self.configuration_path)?;
-        self.outbox.adopt(&fresh.properties)?;
+        self.courier.adopt(&fresh)?;
         if fresh.findings != self.configuration().findings {
             fresh.log_findings();
         }
@@ -150,6 +231,7 @@ impl ExtensionHandler for Plugins {
         match (registry.as_str(), item.as_str()) {
             (Some(LOGGER_REGISTRY), Some(LOGGER_PLUGIN)) => self.log(LoggerRequest::read(request)),
             (Some(CONFIG_REGISTRY), Some(CONFIG_PLUGIN)) => self.configure(ConfigRequest::read(request)),
+            (Some(TABLE_REGISTRY), Some(statistics::TABLE)) => self.table(request),
             _ => Status::failed(format!("no plugin `{registry}/{item}` here")).into(),
         }
     }
@@ -158,7 +240,7 @@ impl ExtensionHandler for Plugins {
     fn panicked(&self, registry: &ByteString, item: &ByteString) -> Response {
         tracing::error!("the plugin `{registry}/{item}` failed unexpectedly; what it was given is lost");
         if *registry == LOGGER_REGISTRY {
-            self.outbox.count_lost();
+            self.courier.count_lost();
             return Status::success().into();
         }
         Status::failed("unexpected failure").into()

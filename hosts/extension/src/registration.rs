@@ -3,17 +3,19 @@
 //! osqueryd starts its extensions before its own socket exists, and holds the name of one that crashed until
 //! it next looks. So both, being unreachable and being refused, are tried again until time is up.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use osquery_protocol::client::ManagerClient;
-use osquery_protocol::{ProtocolError, RouteUuid};
+use osquery_protocol::{ByteString, OptionInfo, ProtocolError, Registry, RouteUuid};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::EXTENSION_NAMES;
 use crate::error::ExtensionError;
-use crate::plugins::{extension_info, registry};
+use crate::plugins::extension_info;
 
 /// The patience with osqueryd in one call.
 pub(crate) const MANAGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,13 +30,19 @@ enum Attempt {
     Unreachable(ProtocolError),
 }
 
-/// Registers at osqueryd's `socket`; the number it gives. Tries for as long as `patience` says.
-pub(crate) async fn register(socket: &Path, patience: Duration) -> Result<RouteUuid, ExtensionError> {
+/// Registers `registry` at osqueryd's `socket`; the number it gives. Tries for as long as `patience` says.
+pub(crate) async fn register(
+    socket: &Path,
+    name: Option<&'static str>,
+    registry: &Registry,
+    patience: Duration,
+) -> Result<RouteUuid, ExtensionError> {
     let deadline = Instant::now() + patience;
     let mut said = false;
     loop {
         let path = socket.to_path_buf();
-        let attempt = spawn_blocking(move || attempt(&path)).await;
+        let plugins = registry.clone();
+        let attempt = spawn_blocking(move || attempt(&path, name, plugins)).await;
         let attempt = attempt.map_err(|panic| ExtensionError::Runtime {
             source: io::Error::other(panic),
         })?;
@@ -67,12 +75,33 @@ pub(crate) async fn register(socket: &Path, patience: Duration) -> Result<RouteU
     }
 }
 
-fn attempt(socket: &Path) -> Attempt {
-    let answer = ManagerClient::connect(socket, MANAGER_TIMEOUT)
-        .and_then(|mut manager| manager.register(extension_info(), registry()));
+fn attempt(socket: &Path, name: Option<&'static str>, registry: Registry) -> Attempt {
+    let answer = ManagerClient::connect(socket, MANAGER_TIMEOUT).and_then(|mut manager| {
+        let name = match name {
+            Some(name) => name,
+            None => awaited_name(&manager.options()?),
+        };
+        // osqueryd closes a connection that it has answered, or not.
+        ManagerClient::connect(socket, MANAGER_TIMEOUT)?.register(extension_info(name), registry)
+    });
     match answer {
         Ok(status) if status.is_success() => Attempt::Registered(status.uuid),
         Ok(status) => Attempt::Refused(status.message.to_text().into_owned()),
         Err(reason) => Attempt::Unreachable(reason),
     }
+}
+
+/// The one of our names that osqueryd waits for (`--extensions_require`), else the first.
+fn awaited_name(options: &BTreeMap<ByteString, OptionInfo>) -> &'static str {
+    let awaited = options
+        .get(b"extensions_require".as_slice())
+        .map(|option| option.value.to_text());
+    let is_awaited = |name: &&&str| {
+        let mut names = awaited.iter().flat_map(|names| names.split(','));
+        names.any(|awaited| awaited.trim() == **name)
+    };
+    EXTENSION_NAMES
+        .iter()
+        .find(is_awaited)
+        .unwrap_or(&EXTENSION_NAMES[0])
 }

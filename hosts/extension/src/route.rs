@@ -7,12 +7,18 @@ use osquery_protocol::result_log::topic_name;
 
 use crate::json;
 use crate::key_expression::KeyExpression;
+use crate::line_facts::LineFacts;
+use crate::topic_template::TopicTemplate;
 
 /// The rules of the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Routing {
+    /// The topic of all lines, when it is made of their parts.
+    pub(crate) template: Option<TopicTemplate>,
     /// The topic of lines without a query name.
     pub(crate) fallback_topic: Option<String>,
+    /// The names of the packs.
+    pub(crate) packs: Vec<String>,
     /// The key of queries without a key expression.
     pub(crate) default_key: Option<KeyExpression>,
     /// The key expressions, by the query's name as lines carry it.
@@ -30,13 +36,9 @@ impl Routing {
     /// The way of `line`; `None` when it names no query and there is no fallback topic.
     ///
     /// Any name will do: a query need not be one of the configuration's schedule.
-    pub(crate) fn route<'l>(&self, line: &'l [u8]) -> Option<Route<'l>> {
-        let name = json::member(line, "name").and_then(json::text);
-        let name = name.as_deref().map(String::from_utf8_lossy);
-        let topic = name
-            .as_deref()
-            .and_then(topic_name)
-            .or_else(|| self.fallback_topic.clone())?;
+    pub(crate) fn route<'l>(&self, line: &'l [u8], facts: &LineFacts<'_>) -> Option<Route<'l>> {
+        let name = facts.query.as_deref().map(String::from_utf8_lossy);
+        let topic = self.topic(facts)?;
         let expression = name
             .as_deref()
             .and_then(|name| self.keys.get(name))
@@ -45,6 +47,17 @@ impl Routing {
             topic,
             key: expression.and_then(|expression| expression.find(line)),
         })
+    }
+
+    /// The topic of a line; `None` when it names no query and there is no fallback topic.
+    pub(crate) fn topic(&self, facts: &LineFacts<'_>) -> Option<String> {
+        if let Some(template) = &self.template {
+            return Some(template.topic(facts, &self.packs));
+        }
+        let name = facts.query.as_deref().map(String::from_utf8_lossy);
+        name.as_deref()
+            .and_then(topic_name)
+            .or_else(|| self.fallback_topic.clone())
     }
 }
 
@@ -106,6 +119,8 @@ mod tests {
     fn routing() -> Routing {
         let key = |text| KeyExpression::parse(text).unwrap();
         Routing {
+            template: None,
+            packs: Vec::new(),
             fallback_topic: Some("fallback".into()),
             default_key: Some(key("['hostIdentifier']")),
             keys: HashMap::from([
@@ -117,7 +132,9 @@ mod tests {
 
     fn route(line: &str) -> (String, Option<String>) {
         let routing = routing();
-        let route = routing.route(line.as_bytes()).unwrap();
+        let route = routing
+            .route(line.as_bytes(), &LineFacts::of(line.as_bytes()))
+            .unwrap();
         (
             route.topic,
             route.key.map(|key| String::from_utf8(key.into_owned()).unwrap()),
@@ -140,7 +157,7 @@ mod tests {
             assert_eq!(route(line), ("fallback".into(), Some("h".into())), "{line}");
         }
         assert_eq!(route("not json"), ("fallback".into(), None));
-        assert_eq!(Routing::default().route(b"not json"), None);
+        assert_eq!(Routing::default().route(b"not json", &LineFacts::default()), None);
     }
 
     #[test]

@@ -24,18 +24,18 @@ pub(crate) fn is_secret(property: &str) -> bool {
 }
 
 /// The secret values of a configuration.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Secrets {
     values: Vec<String>,
 }
 
 impl Secrets {
-    /// Collects the secret ones of librdkafka's properties.
-    pub(crate) fn of(properties: &BTreeMap<String, String>) -> Self {
+    /// Collects the secret ones of librdkafka's properties, and `more`.
+    pub(crate) fn of(properties: &BTreeMap<String, String>, more: Vec<String>) -> Self {
         let secret = properties.iter().filter(|(name, _)| is_secret(name));
-        let long_enough = secret.filter(|(_, value)| value.len() >= SHORTEST_SECRET);
+        let all = secret.map(|(_, value)| value.clone()).chain(more);
         Self {
-            values: long_enough.map(|(_, value)| value.clone()).collect(),
+            values: all.filter(|value| value.len() >= SHORTEST_SECRET).collect(),
         }
     }
 
@@ -85,8 +85,9 @@ mod tests {
     fn secrets_do_not_survive_in_text() {
         let properties = [("sasl.password", "hunter22"), ("sasl.username", "jay")];
         let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let secrets = Secrets::of(&properties.into());
+        let secrets = Secrets::of(&properties.into(), vec!["from a file".to_owned()]);
         assert_eq!(secrets.redact("jay used hunter22, hunter22"), "jay used ***, ***");
+        assert_eq!(secrets.redact("from a file"), "***");
         assert!(!format!("{secrets:?}").contains("hunter"));
     }
 }

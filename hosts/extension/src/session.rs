@@ -14,13 +14,13 @@ use osquery_protocol::server::RunningServer;
 use osquery_protocol::{ProtocolError, RouteUuid};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::arguments::Arguments;
 use crate::configuration::Configuration;
+use crate::courier::{Courier, CourierError, Left};
 use crate::error::ExtensionError;
-use crate::outbox::Outbox;
-use crate::plugins::Plugins;
+use crate::plugins::{Plugins, registry};
 use crate::registration::{MANAGER_TIMEOUT, register};
 use crate::signals::Signals;
 
@@ -28,6 +28,9 @@ use crate::signals::Signals;
 const FLUSH_PATIENCE: Duration = Duration::from_secs(8);
 /// How long lines that came during the flush may take.
 const LAST_FLUSH_PATIENCE: Duration = Duration::from_millis(500);
+/// How long another extension may keep the spool, and how often it is asked.
+const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
+const SPOOL_PAUSE: Duration = Duration::from_millis(50);
 /// The patience with osqueryd when taking leave.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -39,19 +42,19 @@ pub(crate) async fn run(arguments: &Arguments, socket: &Path) -> Result<(), Exte
     let configuration_path = Configuration::path_from_environment();
     let configuration = Configuration::load(&configuration_path)?;
     configuration.log_findings();
-    let outbox = Arc::new(Outbox::open(&configuration.properties)?);
+    let courier = Arc::new(open(&configuration).await?);
     let shutdown = Arc::new(Notify::new());
     let plugins = Arc::new(Plugins::new(
         configuration_path,
         configuration,
-        Arc::clone(&outbox),
+        Arc::clone(&courier),
         Arc::clone(&shutdown),
     ));
     let session = Session {
         arguments,
         socket,
         plugins,
-        outbox,
+        courier,
     };
     let mut registration = None;
     let reason = tokio::select! {
@@ -70,7 +73,7 @@ struct Session<'a> {
     /// osqueryd's.
     socket: &'a Path,
     plugins: Arc<Plugins>,
-    outbox: Arc<Outbox>,
+    courier: Arc<Courier>,
 }
 
 /// A place on osqueryd's list, and the server that belongs to it.
@@ -82,9 +85,10 @@ struct Registration {
 impl Session<'_> {
     /// Keeps the extension registered until there is a reason to end. `registration` is the current one.
     async fn serve(&self, registration: &mut Option<Registration>) -> Result<&'static str, ExtensionError> {
+        let plugins = registry(self.plugins.table_columns());
         loop {
             let patience = self.arguments.registration_patience();
-            let uuid = match register(self.socket, patience).await {
+            let uuid = match register(self.socket, self.plugins.extension_name(), &plugins, patience).await {
                 Err(ExtensionError::Unreachable { .. }) if registration.is_some() => {
                     return Ok(OSQUERYD_GONE);
                 }
@@ -120,10 +124,12 @@ impl Session<'_> {
         let mut silent = false;
         loop {
             ticks.tick().await;
-            let outbox = Arc::clone(&self.outbox);
+            let courier = Arc::clone(&self.courier);
+            let plugins = Arc::clone(&self.plugins);
             let socket = self.socket.to_owned();
             let look = spawn_blocking(move || {
-                outbox.tend();
+                courier.tend();
+                plugins.follow_file();
                 is_listed(&socket, uuid)
             });
             match look.await {
@@ -141,24 +147,57 @@ impl Session<'_> {
     }
 
     /// The one end.
-    async fn end(&self, registration: Option<Registration>) {
-        let outbox = Arc::clone(&self.outbox);
-        let manager = self.socket.to_owned();
+    async fn end(self, registration: Option<Registration>) {
+        let Self {
+            socket,
+            plugins,
+            courier,
+            ..
+        } = self;
+        let manager = socket.to_owned();
         let farewell = spawn_blocking(move || {
-            let mut left = outbox.flush(Instant::now() + FLUSH_PATIENCE);
+            let mut left = courier.flush(Instant::now() + FLUSH_PATIENCE);
             if let Some(Registration { uuid, server }) = registration {
                 take_leave(&manager, uuid);
                 server.stop();
-                left = outbox.flush(Instant::now() + LAST_FLUSH_PATIENCE);
+                left = courier.flush(Instant::now() + LAST_FLUSH_PATIENCE);
             }
-            left
+            drop(plugins);
+            // Nobody else has it when the server has stopped; its drop would do the same.
+            let books = Arc::try_unwrap(courier).ok().map(Courier::end);
+            (left, books)
         });
         // A panic in there is already in the log, and there is nothing left to save.
-        let left = farewell.await.unwrap_or_default();
-        if left > 0 {
-            tracing::error!(left, "Kafka did not take every line in time; the rest is lost");
+        let Ok((left, books)) = farewell.await else { return };
+        let Left { waiting, in_memory } = left;
+        if in_memory > 0 {
+            tracing::error!(
+                left = in_memory,
+                "Kafka did not take every line in time; the rest is lost"
+            );
         }
-        tracing::info!("ended; lines: {}", self.outbox.tally());
+        if waiting > in_memory {
+            let left = waiting - in_memory;
+            tracing::warn!(
+                left,
+                "Kafka did not take every line in time; the rest is in the spool for the next start"
+            );
+        }
+        if let Some(books) = books {
+            tracing::info!("ended; lines: {books}");
+        }
+    }
+}
+
+/// Opens the spool. One that another extension has may be free in a moment: osqueryd starts the next extension while
+/// the last one still ends.
+async fn open(configuration: &Configuration) -> Result<Courier, ExtensionError> {
+    let deadline = Instant::now() + SPOOL_PATIENCE;
+    loop {
+        match Courier::open(configuration) {
+            Err(CourierError::SpoolTaken { .. }) if Instant::now() < deadline => sleep(SPOOL_PAUSE).await,
+            outcome => return Ok(outcome?),
+        }
     }
 }
 

@@ -53,6 +53,11 @@ impl FakeOsqueryd {
         self.state.lock().refusals = vec![ByteString::from(message); count];
     }
 
+    /// Gives a flag a value, as it is told to extensions that ask.
+    pub fn set_option(&self, name: &str, value: &str) {
+        self.state.lock().options.insert(name.into(), value.into());
+    }
+
     /// How many registrations were attempted so far, refused ones included.
     pub fn registration_attempts(&self) -> usize {
         self.state.lock().attempts
@@ -177,6 +182,7 @@ struct State {
 struct Inner {
     extensions: BTreeMap<RouteUuid, (ExtensionInfo, Registry)>,
     refusals: Vec<ByteString>,
+    options: BTreeMap<ByteString, ByteString>,
     attempts: usize,
     registered: RouteUuid,
     deregistered: Vec<RouteUuid>,
@@ -213,12 +219,17 @@ impl ManagerHandler for State {
 
     fn options(&self) -> BTreeMap<ByteString, OptionInfo> {
         let socket: ByteString = self.socket.to_string_lossy().into_owned().into();
-        let option = OptionInfo {
-            value: socket,
+        let option = |value| OptionInfo {
+            value,
             default_value: "".into(),
             kind: "string".into(),
         };
-        BTreeMap::from([("extensions_socket".into(), option)])
+        let given = self.lock().options.clone().into_iter();
+        let own = (ByteString::from("extensions_socket"), socket);
+        given
+            .chain([own])
+            .map(|(name, value)| (name, option(value)))
+            .collect()
     }
 
     fn register(&self, info: ExtensionInfo, registry: Registry) -> Status {

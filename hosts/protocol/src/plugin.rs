@@ -1,5 +1,5 @@
-//! The requests that osqueryd puts into a plugin call, for the two registries an output needs:
-//! `config` and `logger`. The agent makes them; the extension reads them.
+//! The requests that osqueryd puts into a plugin call, for the registries an output needs:
+//! `config` and `logger`; a table's are its own. The agent makes them; the extension reads them.
 
 use crate::ByteString;
 use crate::types::PluginRequest;
@@ -8,6 +8,9 @@ use crate::types::PluginRequest;
 pub const CONFIG_REGISTRY: &str = "config";
 /// The registry of logger plugins.
 pub const LOGGER_REGISTRY: &str = "logger";
+
+/// The registry of tables.
+pub const TABLE_REGISTRY: &str = "table";
 
 /// The bit of a logger's answer to [`LoggerRequest::Features`] that asks for status logs.
 pub const LOGGER_FEATURE_STATUS: i32 = 1;

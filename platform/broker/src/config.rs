@@ -13,7 +13,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The sockets to serve; each advertises its own address to the clients that came through it.
     pub listeners: Vec<Listener>,
-    /// Whether a produce or metadata request may create the topic it names.
+    /// Whether a metadata request may create the topic it names.
     pub auto_create_topics: bool,
     /// Partitions of a topic whose creator asked for no particular number.
     pub default_partitions: i32,
@@ -95,18 +95,21 @@ pub struct RetentionDefaults {
     pub bytes: Option<u64>,
     /// `segment.bytes`: the size at which a partition starts a new segment file.
     pub segment_bytes: u64,
-    /// How often the broker looks for something to delete.
+    /// How often the broker looks for something to delete by its age; by its size also whenever a segment is full.
     pub check_interval: Duration,
+    /// How often the broker looks for something to compact.
+    pub compaction_interval: Duration,
 }
 
 impl Default for RetentionDefaults {
-    /// A week and 1 GiB a partition: a demo left running must not fill the disk.
+    /// Kafka's own: a week, however much it is, because stream processors rely on it for what they keep in topics.
     fn default() -> Self {
         Self {
             time: Some(Duration::from_secs(7 * 24 * 60 * 60)),
-            bytes: Some(1024 * 1024 * 1024),
-            segment_bytes: 64 * 1024 * 1024,
-            check_interval: Duration::from_secs(30),
+            bytes: None,
+            segment_bytes: 1024 * 1024 * 1024,
+            check_interval: Duration::from_secs(5 * 60),
+            compaction_interval: Duration::from_secs(15),
         }
     }
 }

@@ -35,6 +35,16 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The list of topics is gone, and their records are there.
+    #[error("`{}` is missing, but `{}` holds the records of {count} topics; the broker would not know them", path.display(), topics.display())]
+    CatalogMissing {
+        /// The file that lists the topics.
+        path: PathBuf,
+        /// The folder of the topics.
+        topics: PathBuf,
+        /// How many folders are in it.
+        count: usize,
+    },
     /// A metadata file holds something the broker did not write.
     #[error("`{}` is damaged: {reason}", path.display())]
     Damaged {
@@ -72,4 +82,19 @@ pub enum Error {
         /// How it ended.
         source: tokio::task::JoinError,
     },
+}
+
+impl Error {
+    /// What may be done about it, where that is not plain from the text.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::CatalogMissing { path, topics, .. } => Some(format!(
+                "put `{}` back from a copy, or move `{}` away to start without these topics",
+                path.display(),
+                topics.display()
+            )),
+            _ => None,
+        }
+    }
 }

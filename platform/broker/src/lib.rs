@@ -3,18 +3,19 @@
 //! It speaks Kafka's own protocol to any client: topics with partitions, idempotent producers, long-polling consumers,
 //! consumer groups. It is one node that leads every partition; for more than one machine there is Kafka itself.
 //!
-//! It has no transactions yet (transactional producers are refused), no authentication and no replication, and it
-//! takes compressed batches as they are.
+//! It has no transactions yet (transactional producers are refused), no authentication and no replication.
 //!
 //! From the outside in: `server` (sockets, frames, dispatch) → `api` (one file for each noun of the protocol) →
 //! `node` (the state they share) → `topics` and `groups` → `storage` (segments, indexes, journals). Each layer knows
 //! only those to its right. What must hold:
 //! - a record is in its file before it is acknowledged with `acks` 1 or all;
 //! - recovery keeps a prefix of whole, undamaged batches and says what it cut;
-//! - record batches are never opened for writing: what a consumer gets is what the producer sent;
+//! - a batch that consumers could not read is never acknowledged, and one that was damaged since is never passed over;
+//! - what a consumer gets is what the producer sent, unless the topic asks for the broker's times or another compression;
 //! - nothing here knows osquery, ksqlDB or the command line.
 
 mod api;
+mod commit;
 mod config;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -121,6 +122,9 @@ impl Broker {
             tasks.spawn(listener.run(Arc::clone(&node), tasks.clone()));
         }
         tasks.spawn(maintenance::flush_as_written(Arc::clone(&node)));
+        tasks.spawn(commit::sync_as_asked(Arc::clone(&node)));
+        tasks.spawn(maintenance::check_after_unclean_stop(Arc::clone(&node)));
+        tasks.spawn(maintenance::compact(Arc::clone(&node)));
         tasks.spawn(maintenance::apply_retention(Arc::clone(&node)));
         let timer = Arc::clone(&node);
         tasks.spawn(async move {
@@ -136,12 +140,16 @@ impl Broker {
             // Only a disk that does not answer holds a task up for so long.
             tracing::warn!(tasks = tasks.len(), "stopping without waiting for all tasks");
         }
-        tokio::task::spawn_blocking(move || flush_all(&node, CheckpointWhen::Always))
-            .await
-            .map_err(|source| Error::Task {
-                task: "last flush",
-                source,
-            })
+        tokio::task::spawn_blocking(move || {
+            if flush_all(&node, CheckpointWhen::Always) {
+                node.note_clean_stop();
+            }
+        })
+        .await
+        .map_err(|source| Error::Task {
+            task: "last flush",
+            source,
+        })
     }
 }
 
@@ -159,6 +167,10 @@ fn check(config: &Config) -> Result<(), Error> {
         (
             "retention.check_interval",
             as_number(config.retention.check_interval.as_millis()),
+        ),
+        (
+            "retention.compaction_interval",
+            as_number(config.retention.compaction_interval.as_millis()),
         ),
     ];
     for (setting, value) in amounts {

@@ -10,6 +10,7 @@ use crate::config::FlushPolicy;
 use crate::node::Node;
 use crate::producers;
 use crate::storage::log::CheckpointWhen;
+use crate::storage::read::ReadError;
 
 /// How long the log of a quiet partition waits for its checkpoint under a policy that syncs every batch.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,8 +26,10 @@ pub(crate) async fn flush_as_written(node: Arc<Node>) {
             () = node.written.notified() => {}
             () = node.shutdown.cancelled() => return,
         }
+        // A topic may ask for less.
+        let shortest = node.topics.shortest_flush_ms();
         tokio::select! {
-            () = tokio::time::sleep(interval) => {}
+            () = tokio::time::sleep(interval.min(Duration::from_millis(shortest))) => {}
             () = node.shutdown.cancelled() => return,
         }
         let flushed = Arc::clone(&node);
@@ -34,61 +37,121 @@ pub(crate) async fn flush_as_written(node: Arc<Node>) {
     }
 }
 
-/// Compacts logs and deletes what is too old or too much, every so often.
+/// Deletes what is too old or too much, every so often and when a topic with a limit has filled a segment.
 pub(crate) async fn apply_retention(node: Arc<Node>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(node.config.retention.check_interval) => {}
+            () = node.filled.notified() => {}
             () = node.shutdown.cancelled() => return,
         }
         let cleaned = Arc::clone(&node);
         blocking(move || {
             clean(&cleaned, SystemTime::now());
-            // By now nobody waits for the disk: a good time for the checkpoints of partitions that went quiet.
-            flush_all(&cleaned, CheckpointWhen::Always);
         })
         .await;
     }
 }
 
-/// Brings every log and the committed offsets to the disk; failures are logged, and tried again with the next write.
-pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) {
+/// Compacts logs, every so often.
+pub(crate) async fn compact(node: Arc<Node>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(node.config.retention.compaction_interval) => {}
+            () = node.shutdown.cancelled() => return,
+        }
+        let compacted = Arc::clone(&node);
+        blocking(move || {
+            compact_all(&compacted, milliseconds(SystemTime::now()));
+            // By now nobody waits for the disk: a good time for the checkpoints of partitions that went quiet.
+            flush_all(&compacted, CheckpointWhen::Always)
+        })
+        .await;
+    }
+}
+
+/// Reads the segments that were being written to when the last broker was killed, and tells of damage.
+///
+/// Beside the requests: nobody waits for it, and whoever reads a damaged place first is told by that.
+pub(crate) async fn check_after_unclean_stop(node: Arc<Node>) {
+    if !node.was_killed {
+        return;
+    }
+    blocking(move || {
+        for topic in node.topics.all() {
+            for partition in &topic.partitions {
+                if node.shutdown.is_cancelled() {
+                    return;
+                }
+                partition.check_active_segment();
+            }
+        }
+    })
+    .await;
+}
+
+/// Brings every log and the committed offsets to the disk; failures are logged. Whether all of it is there now.
+pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) -> bool {
+    let mut all = true;
     for topic in node.topics.all() {
         for (index, partition) in topic.partitions.iter().enumerate() {
+            all &= !partition.log().has_failed();
             if partition.is_retired() || !partition.log().needs_flush() {
                 continue;
             }
             if let Err(error) = partition.flush(checkpoint)
                 && !partition.is_retired()
             {
+                all = false;
                 tracing::error!(topic = %topic.name, partition = index, %error, "cannot bring a log to the disk");
             }
         }
     }
     if let Err(error) = node.groups.flush() {
+        all = false;
         tracing::error!(%error, "cannot bring committed offsets to the disk");
+    }
+    all
+}
+
+/// Compacts what is to be compacted.
+fn compact_all(node: &Node, now_ms: i64) {
+    for topic in node.topics.all() {
+        let Some(compaction) = &topic.settings.log().compaction else {
+            continue;
+        };
+        for (index, partition) in topic.partitions.iter().enumerate() {
+            // As often as there is something, because one go takes a bounded number of keys.
+            loop {
+                match partition.compact(now_ms, compaction) {
+                    Ok(true) if !node.shutdown.is_cancelled() => {}
+                    Ok(_) => break,
+                    Err(ReadError::Storage(error)) => {
+                        tracing::error!(topic = %topic.name, partition = index, %error, "cannot compact a log");
+                        break;
+                    }
+                    // A damaged log is left as it is, and told about once.
+                    Err(damaged) => {
+                        partition.report_damage(&damaged);
+                        break;
+                    }
+                }
+            }
+        }
     }
 }
 
-/// Compacts what is to be compacted and deletes what is too old or too much.
+/// Deletes what is too old or too much.
 fn clean(node: &Node, now: SystemTime) {
-    let now_ms = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    let now_ms = milliseconds(now);
     let producers_before = now_ms - i64::try_from(producers::EXPIRY.as_millis()).unwrap_or(0);
     for topic in node.topics.all() {
         for (index, partition) in topic.partitions.iter().enumerate() {
-            if let Some(compaction) = &topic.settings.log().compaction
-                && let Err(error) = partition.compact(now_ms, compaction)
-            {
-                tracing::error!(topic = %topic.name, partition = index, %error, "cannot compact a log");
-            }
-            let mut log = partition.log();
-            log.forget_producers(producers_before);
-            match log.apply_retention(now_ms, topic.settings.log()) {
-                Ok(0) => {}
-                Ok(segments) => {
-                    tracing::info!(topic = %topic.name, partition = index, segments, start_offset = log.start_offset(), "deleted old segments");
+            partition.log().forget_producers(producers_before);
+            match partition.apply_retention(now_ms, topic.settings.log()) {
+                Ok(None) => {}
+                Ok(Some(start_offset)) => {
+                    tracing::info!(topic = %topic.name, partition = index, start_offset, "deleted old segments");
                 }
                 Err(error) => {
                     tracing::error!(topic = %topic.name, partition = index, %error, "cannot delete old segments");
@@ -97,4 +160,10 @@ fn clean(node: &Node, now: SystemTime) {
         }
     }
     node.groups.forget_abandoned(now);
+}
+
+/// Milliseconds since the epoch, as records carry them.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }

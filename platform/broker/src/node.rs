@@ -2,14 +2,21 @@
 //!
 //! It knows neither the protocol nor sockets; the handlers in `api` and the tasks in `maintenance` share it.
 
+use std::path::Path;
+
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::Error;
 use crate::groups::Coordinator;
 use crate::storage::directory::DataDir;
-use crate::topics::Topics;
+use crate::storage::disk::{Disk, Mode, RealDisk};
+use crate::topics::{Topics, catalog};
+
+/// A file that is there while no broker runs, unless the last one was killed.
+const CLEAN_STOP: &str = "stopped-cleanly";
 
 /// The broker's state.
 #[derive(Debug)]
@@ -20,27 +27,51 @@ pub(crate) struct Node {
     pub(crate) topics: Topics,
     /// Its groups of consumers and their offsets.
     pub(crate) groups: Coordinator,
+    /// The requests that wait for the disk.
+    pub(crate) committer: Committer,
+    /// Whether the broker that had the data before did not come to its end.
+    pub(crate) was_killed: bool,
     /// Called when something was written that is not yet on the disk itself.
     pub(crate) written: Notify,
     /// Cancelled when the broker is to stop.
     pub(crate) shutdown: CancellationToken,
-    // Held for its lock.
-    _data_dir: DataDir,
+    /// Called when a segment was filled, so that a topic with a limit may have too much.
+    pub(crate) filled: Notify,
+    data_dir: DataDir,
 }
 
 impl Node {
     /// Opens the data folder and recovers what is in it; blocks on the disk.
     pub(crate) fn open(config: Config) -> Result<Self, Error> {
         let data_dir = DataDir::open(&config.data_dir)?;
-        let topics = Topics::open(&config)?;
-        let groups = Coordinator::open(data_dir.path(), config.groups.clone())?;
+        let disk = RealDisk::shared();
+        let was_killed = take_note_of_clean_stop(&*disk, data_dir.path());
+        let topics = Topics::open(&disk, &config)?;
+        let groups = Coordinator::open(&disk, data_dir.path(), config.groups.clone())?;
         Ok(Self {
             config,
             topics,
             groups,
+            committer: Committer::default(),
+            was_killed,
             written: Notify::new(),
             shutdown: CancellationToken::new(),
-            _data_dir: data_dir,
+            filled: Notify::new(),
+            data_dir,
         })
     }
+    /// Writes down that everything was brought to the disk, so that the next start need not check it.
+    pub(crate) fn note_clean_stop(&self) {
+        // Without the note the next start checks what it need not.
+        let _ = RealDisk.open(&self.data_dir.path().join(CLEAN_STOP), Mode::Fresh);
+    }
+}
+
+/// Whether the last broker on this data was killed; forgets that it was not.
+fn take_note_of_clean_stop(disk: &dyn Disk, data_dir: &Path) -> bool {
+    let is_new = !disk
+        .list(data_dir)
+        .unwrap_or_default()
+        .contains(&data_dir.join(catalog::FILE));
+    disk.remove_file(&data_dir.join(CLEAN_STOP)).is_err() && !is_new
 }

@@ -29,7 +29,7 @@ pub(crate) struct Producer {
     pub(crate) epoch: i16,
     /// Its last batches, oldest first.
     batches: VecDeque<StoredBatch>,
-    /// Largest timestamp it sent, in milliseconds since the epoch.
+    /// When it last wrote, in milliseconds since the epoch; after a recovery, the largest timestamp it sent.
     pub(crate) last_timestamp: i64,
 }
 
@@ -89,8 +89,8 @@ impl ProducerTable {
         }
     }
 
-    /// Remembers a batch that is in the log.
-    pub(crate) fn note(&mut self, header: &BatchHeader) {
+    /// Remembers a batch that is in the log, and was written at `written_ms` as far as that is known.
+    pub(crate) fn note(&mut self, header: &BatchHeader, written_ms: i64) {
         if !header.is_idempotent() || header.is_control() {
             return;
         }
@@ -100,7 +100,7 @@ impl ProducerTable {
             .or_insert_with(|| Producer {
                 epoch: header.producer_epoch,
                 batches: VecDeque::new(),
-                last_timestamp: header.max_timestamp,
+                last_timestamp: written_ms,
             });
         if producer.epoch != header.producer_epoch {
             producer.epoch = header.producer_epoch;
@@ -114,10 +114,18 @@ impl ProducerTable {
             last_sequence: header.last_sequence(),
             first_offset: header.base_offset,
         });
-        producer.last_timestamp = producer.last_timestamp.max(header.max_timestamp);
+        producer.last_timestamp = producer.last_timestamp.max(written_ms);
     }
 
-    /// Forgets producers whose last record is older than `before` (milliseconds since the epoch).
+    /// Where the last batch of each producer begins, by producer id.
+    pub(crate) fn last_offsets(&self) -> HashMap<i64, i64> {
+        self.producers
+            .iter()
+            .filter_map(|(id, producer)| Some((*id, producer.batches.back()?.first_offset)))
+            .collect()
+    }
+
+    /// Forgets producers who last wrote before `before` (milliseconds since the epoch).
     pub(crate) fn forget_older_than(&mut self, before: i64) {
         self.producers
             .retain(|_, producer| producer.last_timestamp >= before);
@@ -143,6 +151,7 @@ fn next_sequence(last: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::batch::compression::Compression;
     use crate::storage::batch::tests::Sample;
 
     fn header(epoch: i16, sequence: i32, records: usize, offset: i64) -> BatchHeader {
@@ -151,6 +160,7 @@ mod tests {
             values: vec![Vec::new(); records],
             timestamp: 5,
             producer: Some((9, epoch, sequence)),
+            compression: Compression::None,
         }
         .encode();
         let mut header = BatchHeader::parse(&bytes).unwrap();
@@ -162,7 +172,7 @@ mod tests {
         let mut table = ProducerTable::default();
         let mut offset = 100;
         for (epoch, sequence, records) in batches {
-            table.note(&header(*epoch, *sequence, *records, offset));
+            table.note(&header(*epoch, *sequence, *records, offset), 5);
             offset += *records as i64;
         }
         table
@@ -188,7 +198,7 @@ mod tests {
         let mut table = table(&[(0, 0, 2)]);
         assert_eq!(table.judge(&header(1, 2, 1, 0)), Verdict::OutOfOrder);
         assert_eq!(table.judge(&header(1, 0, 1, 0)), Verdict::Append);
-        table.note(&header(1, 0, 1, 102));
+        table.note(&header(1, 0, 1, 102), 5);
         assert_eq!(table.judge(&header(0, 2, 1, 0)), Verdict::Fenced);
     }
 

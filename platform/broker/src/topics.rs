@@ -8,9 +8,8 @@ pub(crate) mod partition;
 pub(crate) mod settings;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kafka_protocol::ResponseError;
@@ -23,9 +22,13 @@ use self::settings::{InvalidSetting, TopicSettings};
 use crate::config::{Config, RetentionDefaults};
 use crate::error::Error;
 use crate::identity::random_uuid;
-use crate::storage::directory::sync_folder;
+use crate::storage::directory::Replaced;
+use crate::storage::disk::{Mode, SharedDisk};
+use crate::storage::segment;
 
 const TOPICS_FOLDER: &str = "topics";
+/// What the folder of a deleted topic ends in until it is gone; no topic's folder has it, for all end in an id.
+const DELETED_SUFFIX: &str = "deleted";
 /// More partitions than this in one topic are a mistake on one machine.
 const MAX_PARTITIONS: i32 = 10_000;
 /// Kafka's own limit; the name becomes part of a folder's name.
@@ -118,6 +121,7 @@ pub(crate) enum Commitment {
 /// All topics of the broker.
 #[derive(Debug)]
 pub(crate) struct Topics {
+    disk: SharedDisk,
     folder: PathBuf,
     catalog_path: PathBuf,
     defaults: RetentionDefaults,
@@ -143,25 +147,36 @@ struct ProducerIds {
 
 impl Topics {
     /// Opens every topic in the data folder.
-    pub(crate) fn open(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn open(disk: &SharedDisk, config: &Config) -> Result<Self, Error> {
         let folder = config.data_dir.join(TOPICS_FOLDER);
         let failed = |action, path: &PathBuf| {
             let path = path.clone();
             move |source| Error::Storage { action, path, source }
         };
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        disk.create_folder(&folder).map_err(failed("create", &folder))?;
         let catalog_path = config.data_dir.join(catalog::FILE);
-        let catalog = match Catalog::read(&catalog_path)? {
+        let catalog = match Catalog::read(&**disk, &catalog_path)? {
             Some(catalog) => catalog,
             None => {
+                let present = disk.list(&folder).map_err(failed("read", &folder))?;
+                if !present.is_empty() {
+                    // An empty list would make them strays, and their records are all there is.
+                    return Err(Error::CatalogMissing {
+                        path: catalog_path,
+                        topics: folder,
+                        count: present.len(),
+                    });
+                }
                 let catalog = Catalog::new(random_uuid().simple().to_string());
                 catalog
-                    .write(&catalog_path)
+                    .write(&**disk, &catalog_path)
+                    .and_then(Replaced::done)
                     .map_err(failed("write", &catalog_path))?;
                 catalog
             }
         };
         let topics = Self {
+            disk: disk.clone(),
             defaults: config.retention.clone(),
             default_partitions: config.default_partitions,
             cluster_id: catalog.cluster_id.clone(),
@@ -212,6 +227,17 @@ impl Topics {
         self.listed().by_name.values().cloned().collect()
     }
 
+    /// The shortest time any topic lets a record wait to be synced, in milliseconds.
+    pub(crate) fn shortest_flush_ms(&self) -> u64 {
+        let listed = self.listed();
+        let shortest = listed
+            .by_name
+            .values()
+            .map(|topic| topic.settings.log().flush_ms)
+            .min();
+        shortest.map_or(u64::MAX, i64::unsigned_abs)
+    }
+
     /// Creates a topic; `-1` partitions stands for the default.
     pub(crate) fn create(
         &self,
@@ -249,18 +275,22 @@ impl Topics {
         let opened = self.open_topic(name, &entry);
         let folder = self.topic_folder(name, entry.id);
         let stored = opened.and_then(|topic| {
-            sync_folder(&folder)?;
-            sync_folder(&self.folder)?;
+            self.disk.sync_folder(&folder)?;
+            self.disk.sync_folder(&self.folder)?;
             let mut catalog = self.catalog(&changing);
             catalog.topics.insert(name.to_string(), entry);
-            catalog.write(&self.catalog_path)?;
-            Ok(topic)
+            Ok((topic, catalog.write(&*self.disk, &self.catalog_path)?))
         });
         match stored {
-            Ok(topic) => Ok(self.list_topic(topic)),
+            Ok((topic, replaced)) => {
+                // The list names it now, so it exists whatever became of the sync.
+                let topic = self.list_topic(topic);
+                replaced.done()?;
+                Ok(topic)
+            }
             Err(error) => {
-                // A stray folder would be removed at the next start anyway.
-                let _ = fs::remove_dir_all(folder);
+                // A stray folder without records is removed at the next start too.
+                let _ = self.disk.remove_folder(&folder);
                 Err(error.into())
             }
         }
@@ -272,7 +302,7 @@ impl Topics {
         let topic = self.by_name(name).ok_or(TopicError::Unknown)?;
         let mut catalog = self.catalog(&changing);
         catalog.topics.remove(name.as_str());
-        catalog.write(&self.catalog_path)?;
+        let replaced = catalog.write(&*self.disk, &self.catalog_path)?;
         {
             let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
             listed.by_name.remove(name);
@@ -281,8 +311,16 @@ impl Topics {
         for partition in &topic.partitions {
             partition.retire();
         }
+        // While the list may come back with the topic in it, its records stay.
+        replaced.done()?;
         let folder = self.topic_folder(name, topic.id);
-        if let Err(error) = fs::remove_dir_all(&folder) {
+        // Renamed first: only a folder of that name may be removed at the next start with records in it.
+        let doomed = folder.with_extension(DELETED_SUFFIX);
+        let removed = self
+            .disk
+            .rename(&folder, &doomed)
+            .and_then(|()| self.disk.remove_folder(&doomed));
+        if let Err(error) = removed {
             tracing::warn!(path = %folder.display(), %error, "cannot remove a deleted topic's folder; it goes at the next start");
         }
         Ok(topic)
@@ -308,18 +346,19 @@ impl Topics {
         for index in present..partitions {
             grown.push(Arc::new(self.open_partition(name, topic.id, index)?));
         }
-        sync_folder(&self.topic_folder(name, topic.id))?;
+        self.disk.sync_folder(&self.topic_folder(name, topic.id))?;
         let mut catalog = self.catalog(&changing);
         if let Some(entry) = catalog.topics.get_mut(name.as_str()) {
             entry.partitions = partitions;
         }
-        catalog.write(&self.catalog_path)?;
+        let replaced = catalog.write(&*self.disk, &self.catalog_path)?;
         self.list_topic(Topic {
             id: topic.id,
             name: topic.name.clone(),
             partitions: grown,
             settings: topic.settings.clone(),
         });
+        replaced.done()?;
         Ok(())
     }
 
@@ -342,13 +381,14 @@ impl Topics {
         if let Some(entry) = catalog.topics.get_mut(name.as_str()) {
             entry.settings = overrides;
         }
-        catalog.write(&self.catalog_path)?;
+        let replaced = catalog.write(&*self.disk, &self.catalog_path)?;
         self.list_topic(Topic {
             id: topic.id,
             name: topic.name.clone(),
             partitions: topic.partitions.clone(),
             settings,
         });
+        replaced.done()?;
         Ok(())
     }
 
@@ -358,7 +398,9 @@ impl Topics {
         if ids.next == ids.reserved {
             let mut catalog = self.catalog(&ids);
             catalog.next_producer_id = ids.next + PRODUCER_ID_BLOCK;
-            catalog.write(&self.catalog_path)?;
+            catalog
+                .write(&*self.disk, &self.catalog_path)
+                .and_then(Replaced::done)?;
             ids.reserved = catalog.next_producer_id;
         }
         ids.next += 1;
@@ -421,27 +463,44 @@ impl Topics {
 
     fn open_partition(&self, name: &str, id: Uuid, index: i32) -> io::Result<Partition> {
         let folder = self.topic_folder(name, id).join(index.to_string());
-        Partition::open(name, index, &folder)
+        Partition::open(&self.disk, name, index, &folder)
     }
 
     /// Removes the folders of topics that are not in the catalog: created or deleted half-way when the broker died.
+    ///
+    /// One with records in it that nobody asked to delete stays: the catalog may be an old one that was put back.
     fn remove_strays(&self, catalog: &Catalog) {
         let known: std::collections::HashSet<PathBuf> = catalog
             .topics
             .iter()
             .map(|(name, entry)| self.topic_folder(name, entry.id))
             .collect();
-        let Ok(entries) = fs::read_dir(&self.folder) else {
+        let Ok(paths) = self.disk.list(&self.folder) else {
             return;
         };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if !known.contains(&path) {
-                tracing::warn!(path = %path.display(), "removing the folder of a topic that does not exist");
-                if let Err(error) = fs::remove_dir_all(&path) {
-                    tracing::warn!(path = %path.display(), %error, "cannot remove the folder");
-                }
+        for path in paths.into_iter().filter(|path| !known.contains(path)) {
+            let deleted = path.extension().is_some_and(|suffix| suffix == DELETED_SUFFIX);
+            if !deleted && self.has_records(&path) {
+                tracing::error!(path = %path.display(), "the list of topics does not have this folder, which holds records; it is left alone");
+                continue;
+            }
+            tracing::info!(path = %path.display(), "removing the folder of a topic that does not exist");
+            if let Err(error) = self.disk.remove_folder(&path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove the folder");
             }
         }
+    }
+
+    /// Whether any file of a topic's folder holds anything; also when that cannot be told.
+    fn has_records(&self, folder: &Path) -> bool {
+        let partitions = self.disk.list(folder).unwrap_or_default();
+        partitions.iter().any(|partition| {
+            let segments = segment::list(&*self.disk, partition).unwrap_or_default();
+            segments.iter().any(|(_, path)| {
+                let size = self.disk.open(path, Mode::Read).and_then(|file| file.size());
+                size.is_ok_and(|size| size > 0)
+            })
+        })
     }
 }
 

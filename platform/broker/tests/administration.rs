@@ -99,6 +99,7 @@ async fn topics_are_created_changed_and_deleted() {
 async fn old_records_are_deleted_and_reading_goes_on_behind_them() {
     let broker = TestBroker::start_with(|config| {
         config.retention.check_interval = Duration::from_millis(50);
+        config.retention.compaction_interval = Duration::from_millis(50);
     })
     .await;
     let wanted = NewTopic::new("lines", 1, TopicReplication::Fixed(1))
@@ -127,6 +128,7 @@ async fn old_records_are_deleted_and_reading_goes_on_behind_them() {
 async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
     let broker = TestBroker::start_with(|config| {
         config.retention.check_interval = Duration::from_millis(50);
+        config.retention.compaction_interval = Duration::from_millis(50);
     })
     .await;
     let wanted = NewTopic::new("states", 1, TopicReplication::Fixed(1))
@@ -155,7 +157,8 @@ async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
     offsets.sort_unstable();
     assert_eq!(offsets, [57, 58, 59]);
     // Behind the last batch, which may be an empty one, reading goes on.
-    send(&producer, "states", "one more").await;
+    let record = FutureRecord::to("states").key("another").payload("one more");
+    producer.send(record, Timeout::After(DEADLINE)).await.unwrap();
     assert_eq!(receive(&consumer, 1).await[0].offset(), 60);
     drop(consumer);
     broker.stop().await;

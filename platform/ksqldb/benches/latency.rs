@@ -15,15 +15,18 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
-use support::{Broker, Push, Server, next_record, produce};
+use support::{Broker, DEADLINE, Push, Server, next_record, produce};
 
 /// How much is measured.
 struct Extent {
     runs: usize,
     /// Records one after the other; a tenth of them first to warm up.
     records: usize,
+    /// Queries made one after the other.
+    queries: usize,
     /// Records that wait when the query starts.
     backlog: usize,
     /// How long the processor time of a server at rest is watched.
@@ -33,6 +36,7 @@ struct Extent {
 const FULL: Extent = Extent {
     runs: 5,
     records: 1000,
+    queries: 25,
     backlog: 50_000,
     watch: Duration::from_secs(10),
 };
@@ -40,6 +44,7 @@ const FULL: Extent = Extent {
 const QUICK: Extent = Extent {
     runs: 1,
     records: 20,
+    queries: 3,
     backlog: 500,
     watch: Duration::from_secs(1),
 };
@@ -70,6 +75,7 @@ fn main() -> std::io::Result<()> {
         support::run_child().await;
         let mut figures = Figures::default();
         figures.measure(&extent, through_the_pipeline).await;
+        figures.measure(&extent, new_queries).await;
         figures.measure(&extent, a_backlog).await;
         figures.measure(&extent, at_rest).await;
         figures.print();
@@ -103,6 +109,46 @@ impl Figures {
     fn print(&self) {
         println!("{:#}", json!({"figures": self.0}));
     }
+}
+
+/// How long after it was made a query over a topic with records gives out the first of them.
+async fn new_queries(extent: &Extent) -> Vec<Sample> {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server.ksql(QUERIES).await;
+    produce(&broker.producer(), "left_in", None, &record(0)).await;
+    let mut waited = Vec::new();
+    for number in 0..extent.queries {
+        let statement = format!("CREATE STREAM new{number} AS SELECT id FROM left_in;");
+        let properties = json!({"auto.offset.reset": "earliest"});
+        let body = json!({"ksql": statement, "streamsProperties": properties});
+        let (status, answer) = server.post("/ksql", &body).await;
+        assert_eq!(status, 200, "{answer}");
+        let made = Instant::now();
+        let client = broker.client();
+        let written = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = client.create().expect("the settings are good");
+            let topic = format!("NEW{number}");
+            while !consumer
+                .fetch_watermarks(&topic, 0, DEADLINE)
+                .is_ok_and(|(_, end)| end > 0)
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        written.await.expect("the thread ends");
+        waited.push(milliseconds(made.elapsed()));
+    }
+    server.stop().await;
+    broker.stop().await;
+    vec![
+        ("new query to its first record, p50", "ms", quantile(&waited, 0.5)),
+        (
+            "new query to its first record, at most",
+            "ms",
+            quantile(&waited, 1.0),
+        ),
+    ]
 }
 
 /// Records that a query copies, alone and into a join, until their rows are at the client.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::kafka::{
-    Arrival, Cluster, ClusterError, OutgoingRecord, Reader, RecordProducer, StartingPoint, TopicOptions,
+    Cluster, ClusterError, OutgoingRecord, Reader, RecordProducer, StartingPoint, TopicOptions,
 };
 
 /// How long the replay may go without a record before it is tried again from the beginning.
@@ -142,6 +142,7 @@ impl CommandLog {
             key: Some(&key),
             value: Some(&value),
             timestamp: jiff::Timestamp::now().as_millisecond(),
+            headers: &[],
         };
         match self.producer.send_and_wait(record).await {
             Ok(landing) => {
@@ -174,19 +175,20 @@ impl CommandLog {
             newest_timestamp: None,
         };
         let consumer = Reader::consumer(&self.cluster, &self.group).map_err(read_error)?;
-        let mut reader = Reader::open(consumer, &[start]).map_err(read_error)?;
+        let mut reader = Reader::open(&self.cluster, consumer, &[start])
+            .await
+            .map_err(read_error)?;
         let mut position = from;
-        while position < end {
-            let arrival =
-                timeout(REPLAY_PATIENCE, reader.next())
-                    .await
-                    .map_err(|_| CommandLogError::Stalled {
-                        topic: self.topic.to_string(),
-                        offset: position,
-                        end,
-                        patience: REPLAY_PATIENCE,
-                    })?;
-            let (Arrival::New(record) | Arrival::Replayed(record)) = arrival.map_err(read_error)?;
+        while let Some(record) = timeout(REPLAY_PATIENCE, reader.next_old())
+            .await
+            .map_err(|_| CommandLogError::Stalled {
+                topic: self.topic.to_string(),
+                offset: position,
+                end,
+                patience: REPLAY_PATIENCE,
+            })?
+            .map_err(read_error)?
+        {
             position = record.offset + 1;
             match serde_json::from_slice::<Command>(record.value.as_deref().unwrap_or_default()) {
                 Ok(command) => commands.push((record.offset, command)),

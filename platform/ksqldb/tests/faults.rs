@@ -215,3 +215,167 @@ async fn a_client_that_does_not_read_holds_up_nobody() {
     server.stop().await;
     broker.stop().await;
 }
+
+/// A real broker that comes back does not know its topics for a moment. An empty one in its place says the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_are_unknown_for_a_moment_end_no_query_and_repeat_nothing() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM s EMIT CHANGES;", json!({})).await;
+    let producer = broker.producer();
+    for n in 0..20 {
+        produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
+        assert_eq!(rows.row().await, json!([n]));
+    }
+    // Nothing is under way: what the empty broker took would be gone with it.
+    let sink = broker.reader("D");
+    for n in 0..20 {
+        assert_eq!(value_of(&next_record(&sink).await), json!({"N": n}));
+    }
+    drop((sink, producer));
+    let (folder, address) = broker.stop().await;
+    let empty = Broker::start_in(tempfile::tempdir().unwrap(), address).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    empty.stop().await;
+    let broker = Broker::start_in(folder, address).await;
+    let producer = broker.producer();
+    for n in 20..40 {
+        produce(&producer, "s", None, &json!({"n": n}).to_string()).await;
+    }
+    for n in 20..40 {
+        assert_eq!(rows.row().await, json!([n]));
+    }
+    let sink = broker.reader("D");
+    for n in 0..40 {
+        assert_eq!(value_of(&next_record(&sink).await), json!({"N": n}));
+    }
+    let described = server.ksql("SHOW QUERIES EXTENDED;").await;
+    let errors = &described[0]["queryDescriptions"][0]["queryErrors"];
+    assert_eq!(errors, &json!([]), "{described}");
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_gone_for_good_ends_a_push_query() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM other (n BIGINT) WITH (KAFKA_TOPIC='other', VALUE_FORMAT='JSON', PARTITIONS=1);",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM s EMIT CHANGES;", json!({})).await;
+    server.ksql("INSERT INTO s VALUES (1);").await;
+    assert_eq!(rows.row().await, json!([1]));
+    server.ksql("DROP STREAM s DELETE TOPIC;").await;
+    let line = rows.line().await.unwrap();
+    assert!(line.contains("errorMessage"), "{line}");
+    server.stop().await;
+    broker.stop().await;
+}
+
+/// What a crash repeats is bounded by records too, not by a second's worth of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_repeats_nothing_and_a_crash_a_bounded_number_of_records() {
+    let broker = Broker::start().await;
+    let server = Server::start_process(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let producer = broker.producer();
+    let write = async |numbers: std::ops::Range<u32>| {
+        let records: Vec<String> = numbers.map(|n| json!({"n": n}).to_string()).collect();
+        let sent: Vec<_> = records
+            .iter()
+            .map(|value| {
+                let record = rdkafka::producer::FutureRecord::<str, str>::to("s").payload(value);
+                producer.send_result(record).map_err(|(error, _)| error).unwrap()
+            })
+            .collect();
+        for delivery in sent {
+            delivery.await.unwrap().unwrap();
+        }
+    };
+    let sink = broker.reader("D");
+    let mut copies = std::collections::BTreeMap::<i64, u32>::new();
+    let mut read = async |until: i64| {
+        while !copies.contains_key(&until) {
+            let n = value_of(&next_record(&sink).await)["N"].as_i64().unwrap();
+            *copies.entry(n).or_default() += 1;
+        }
+        copies.values().map(|count| u64::from(count - 1)).sum::<u64>()
+    };
+    write(0..60_000).await;
+    assert_eq!(read(50_000).await, 0);
+    server.kill().await;
+    let server = Server::start(&broker).await;
+    write(60_000..60_001).await;
+    let repeated = read(60_000).await;
+    assert!(repeated <= 25_000, "{repeated}");
+
+    // In the middle of more.
+    let (_, before_stop) = tokio::join!(write(60_001..90_000), read(70_000));
+    server.stop().await;
+    let server = Server::start(&broker).await;
+    write(90_000..90_001).await;
+    assert_eq!(read(90_000).await, before_stop);
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_and_old_times_are_carried_to_the_sink() {
+    use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s;",
+        )
+        .await;
+    let headers = OwnedHeaders::new()
+        .insert(Header {
+            key: "a",
+            value: Some("1"),
+        })
+        .insert(Header {
+            key: "b",
+            value: None::<&str>,
+        })
+        .insert(Header {
+            key: "a",
+            value: Some("2"),
+        });
+    let record = rdkafka::producer::FutureRecord::<str, str>::to("s")
+        .payload("{\"n\":1}")
+        .timestamp(1_000)
+        .headers(headers);
+    broker
+        .producer()
+        .send(record, DEADLINE)
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap();
+    let written = next_record(&broker.reader("D")).await;
+    assert_eq!(written.timestamp().to_millis(), Some(1_000));
+    let carried = written.headers().unwrap();
+    let texts: Vec<String> = carried
+        .iter()
+        .map(|header| format!("{}={:?}", header.key, header.value.map(String::from_utf8_lossy)))
+        .collect();
+    assert_eq!(texts, [r#"a=Some("1")"#, "b=None", r#"a=Some("2")"#]);
+    server.stop().await;
+    broker.stop().await;
+}

@@ -19,7 +19,7 @@ use super::runner::Runner;
 use super::{KsqlCommandError, statements};
 use crate::commands::Context;
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::Note;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
 
@@ -39,8 +39,9 @@ Statements end with `;` and may span several lines. Ctrl-C ends a running query,
 /// Asks for statements and runs them until the user leaves.
 pub(super) async fn run(context: Context, client: Client) -> Result<()> {
     let info = client.info().await?;
-    context.reporter.emit(Event::Note {
-        text: format!("ksqlDB {} at {}; `help` for help", info.version, client.url()),
+    context.reporter.emit(Note::KsqlServer {
+        version: info.version,
+        server: client.url().to_owned(),
     });
     let history = context
         .settings

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::KsqlCommandError;
 use crate::error::Result;
-use crate::events::{Event, Outcome, Step};
+use crate::events::{Ending, Event, Note, Outcome, Step};
 use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
@@ -100,7 +100,7 @@ impl Runner {
                 checked?;
             }
             match self.session.apply(&directive).map_err(wrong)? {
-                Some(text) => self.reporter.emit(Event::Note { text }),
+                Some(change) => self.reporter.emit(Note::Session(change)),
                 None => self.show_variables()?,
             }
             return Ok(Ended::Completely);
@@ -136,19 +136,19 @@ impl Runner {
             is_told = true;
             self.reporter.emit(Event::StepStarted {
                 step: step.clone(),
-                text: self.client.waiting(),
+                doing: self.client.waiting(),
             });
         };
         let answer = telling_when_felt(UNFELT, tell, request).await;
         if is_told {
-            let (outcome, text) = match &answer {
-                Ok(_) => (Outcome::Done, "answered".to_owned()),
-                Err(error) => (Outcome::Failed, error.to_string()),
+            let (outcome, ending) = match &answer {
+                Ok(_) => (Outcome::Done, Ending::Answered),
+                Err(error) => (Outcome::Failed, Ending::failed(error)),
             };
             self.reporter.emit(Event::StepFinished {
                 step,
                 outcome,
-                text,
+                ending,
                 elapsed: began.elapsed(),
             });
         }
@@ -188,7 +188,7 @@ impl Runner {
                     .reporter
                     .data(&serde_json::json!({ "line": line }), || printable(&line))
                     .map_err(RunError::Other)?,
-                Some(Item::Final(text)) => self.reporter.emit(Event::Note { text }),
+                Some(Item::Final(message)) => self.reporter.emit(Note::QueryEnded { message }),
                 Some(Item::Failed(error)) => return Err(RunError::Rejected(error)),
                 None => return Ok(Ended::Completely),
             }

@@ -2,6 +2,7 @@
 //! that can make them so.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::commands::project::{Project, engine, listens};
@@ -12,7 +13,7 @@ use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DaemonFacts, DockerEngine, PullSettings};
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{self, OsquerydChoice, Programs};
+use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::{FakeProber, Prober, ProtocolProber};
@@ -63,14 +64,18 @@ impl Project {
     /// When the request cannot be, or a program is missing.
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
         let kind = self.engine_for(request).await?;
-        if let (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) =
-            (&request.host_config, kind)
-        {
-            let extension = programs::find_extension(&programs::own_path()?)?;
-            host_config::check(&extension, &own.path).await?;
-        }
+        let left_out = match (&request.host_config, kind) {
+            (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) => {
+                let extension = programs::find_extension(&programs::own_path()?)?;
+                Some(host_config::left_out(&extension, &own.path).await?)
+            }
+            _ => None,
+        };
         let ports = self.ports_for(request, kind).await?;
-        let remembered = self.remembering(request, kind, &ports);
+        let mut remembered = self.remembering(request, kind, &ports);
+        if let (Some(own), Some(left_out)) = (&mut remembered.host_config, left_out) {
+            own.findings = left_out;
+        }
         match kind {
             EngineKind::Native => self.wanted_natively(remembered, ports).await,
             EngineKind::Docker => {
@@ -140,6 +145,16 @@ impl Project {
             None if !is_new => earlier.osquery_unavailable.clone(),
             reason => reason.clone(),
         };
+        let osqueryd_found = match OsquerydChoice::parse(osqueryd.as_deref().unwrap_or_default()) {
+            OsquerydChoice::Auto if kind == EngineKind::Native => earlier
+                .osqueryd_found
+                .clone()
+                .filter(|found| !is_new && programs::is_still_there(found))
+                .or_else(|| {
+                    Some(programs::osqueryd_on_path().map_or_else(builtin, |path| path.display().to_string()))
+                }),
+            _ => None,
+        };
         Remembered {
             engine: Some(kind.to_string()),
             stack: earlier.stack.clone(),
@@ -148,6 +163,7 @@ impl Project {
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd,
+            osqueryd_found,
             host_config: request.host_config.or(earlier.host_config.as_ref()),
             osquery_sha256,
             osquery_unavailable,
@@ -174,9 +190,15 @@ impl Project {
         })
     }
 
-    async fn wanted_natively(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
-        let choice = OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default());
-        let programs = Programs::find(&choice)?;
+    async fn wanted_natively(&self, mut remembered: Remembered, ports: Ports) -> Result<Wanted> {
+        let choice = remembered
+            .osqueryd_found
+            .as_deref()
+            .or(remembered.osqueryd.as_deref());
+        let programs = Programs::find(&OsquerydChoice::parse(choice.unwrap_or_default()))?;
+        if let Osqueryd::Builtin(agent) = &programs.osqueryd {
+            find_unknown_tables(agent, remembered.host_config.as_mut()).await?;
+        }
         let isolation = Isolation::detect().await?;
         let identity = |role| match role {
             Role::Service => programs.identity_of_service(),
@@ -212,7 +234,7 @@ impl Project {
 
     async fn wanted_in_containers(
         &self,
-        remembered: Remembered,
+        mut remembered: Remembered,
         ports: Ports,
         pull: PullSettings,
     ) -> Result<Wanted> {
@@ -241,6 +263,13 @@ impl Project {
         images.sort();
         images.dedup();
         let host_variant = sources.variant().clone();
+        // The agent of the image may be compiled there; the installed one has the same tables, where there is one.
+        if let HostVariant::Agent { .. } = host_variant
+            && let Ok(Osqueryd::Builtin(agent)) =
+                programs::find_osqueryd(&OsquerydChoice::Builtin, &programs::own_path()?)
+        {
+            find_unknown_tables(&agent, remembered.host_config.as_mut()).await?;
+        }
         let setup = docker::Setup {
             sources,
             images,
@@ -314,6 +343,23 @@ impl Project {
             })
             .collect()
     }
+}
+
+fn builtin() -> String {
+    "builtin".to_owned()
+}
+
+/// Adds the queries that cannot run on the agent's tables to what counts for nothing.
+async fn find_unknown_tables(agent: &Path, host_config: Option<&mut HostConfig>) -> Result<()> {
+    let Some(own) = host_config else {
+        return Ok(());
+    };
+    for finding in host_config::not_on_agent(agent, own).await? {
+        if !own.findings.contains(&finding) {
+            own.findings.push(finding);
+        }
+    }
+    Ok(())
 }
 
 /// A path is remembered so that it means the same file in every folder.

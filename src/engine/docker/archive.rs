@@ -15,7 +15,7 @@ use crate::engine::News;
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::{DockerError, with_causes};
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::StepNews;
+use crate::events::{News as Progress, StepNews};
 use crate::exit_code::ExitCode;
 use crate::stack::ImageRef;
 
@@ -89,7 +89,7 @@ impl Connection {
             };
             file.write_all(&piece).await.map_err(failed)?;
             size += piece.len() as u64;
-            news(StepNews::Whole(format!("{} MiB", size >> 20)));
+            news(StepNews::Whole(Progress::Written { bytes: size }));
         }
         file.sync_all().await.map_err(failed)?;
         Ok(size)

@@ -9,8 +9,13 @@ use std::time::Duration;
 use crate::engine::docker::daemon::ApiVersion;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::images::Answer;
 use crate::report::duration;
 use crate::stack::{ImageRef, ServiceName};
+
+/// What our own images are made from, and how daemons may spell it out.
+const BASE_IMAGE: &str = "debian:bookworm-slim";
+const BASE_IMAGE_IN_FULL: &str = "docker.io/library/debian:bookworm-slim";
 
 /// The Docker engine cannot do something.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +177,14 @@ fn permission_hint(endpoint: &str) -> String {
     }
 }
 
+/// Whether the reference of Debian's image stands in a reason as a whole.
+fn names_base_image(reason: &str) -> bool {
+    reason
+        .split_whitespace()
+        .map(|token| token.trim_matches(|sign: char| !sign.is_alphanumeric()))
+        .any(|token| token == BASE_IMAGE || token == BASE_IMAGE_IN_FULL)
+}
+
 fn list(paths: &[PathBuf]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
     paths.join(", ")
@@ -307,20 +320,20 @@ impl Diagnose for DockerError {
                 native.to_owned(),
             ],
             Self::Context { .. } => vec!["`docker context ls` lists the contexts".to_owned()],
-            Self::Build { image, reason, .. } if reason.contains("debian:bookworm-slim") => vec![format!(
+            Self::Build { image, reason, .. } if names_base_image(reason) => vec![format!(
                 "`{image}` is made from `debian:bookworm-slim`: pull it, or make it with `scripts/base-image.sh`"
             )],
             Self::Foreign { .. } => {
                 vec!["remove it, or give the project another name with `--project`".to_owned()]
             }
-            Self::Api { reason, .. } if reason.contains("port is already allocated") => {
+            Self::Api { reason, .. } if Answer::read(reason).says("port is already allocated") => {
                 vec!["`--port SERVICE=0` picks a free port, and `osqdemo ps` shows it".to_owned()]
             }
             // podman's `--init` is a program of another package.
-            Self::Api { reason, .. } if reason.contains("container-init binary not found") => {
+            Self::Api { reason, .. } if Answer::read(reason).says("container-init binary not found") => {
                 vec!["install `catatonit`, which podman starts containers with".to_owned()]
             }
-            Self::Api { reason, .. } if reason.contains("no space left") => {
+            Self::Api { reason, .. } if Answer::read(reason).says("no space left") => {
                 vec!["`docker system df` shows what uses the daemon's disk, `docker system prune` frees some".to_owned()]
             }
             Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
@@ -337,5 +350,49 @@ impl Diagnose for DockerError {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hints(reason: &str) -> Vec<String> {
+        let (action, object, status) = ("start", "container x".to_owned(), Some(500));
+        let reason = reason.to_owned();
+        DockerError::Api {
+            action,
+            object,
+            reason,
+            status,
+        }
+        .hints()
+    }
+
+    #[test]
+    fn hints_follow_what_is_said_and_not_what_is_named() {
+        let port = "driver failed programming external connectivity: Bind for 127.0.0.1:9092 failed: port is already allocated";
+        assert_eq!(hints(port).len(), 1);
+        assert_eq!(hints("write /var/lib/docker/x: no space left on device").len(), 1);
+        for reason in [
+            "No such image: mirror/port-is-already-allocated:1",
+            "mkdir /no space left-over: read-only file system",
+        ] {
+            assert_eq!(hints(reason), Vec::<String>::new(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_base_image_is_known_by_its_whole_name() {
+        for reason in [
+            "pull access denied for debian:bookworm-slim, repository does not exist",
+            "docker.io/library/debian:bookworm-slim: not found",
+        ] {
+            assert!(names_base_image(reason), "{reason}");
+        }
+        assert!(!names_base_image(
+            "evil.example.org/debian:bookworm-slim-2 is damaged"
+        ));
+        assert!(!names_base_image("notdebian:bookworm-slim is damaged"));
     }
 }

@@ -15,12 +15,11 @@ use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::{DockerError, with_causes};
 use crate::engine::docker::local_image::LocalImage;
 use crate::error::Result;
-use crate::events::{Change, StepNews};
+use crate::events::{Change, News as Progress, StepNews};
 use crate::images::{
     CredentialSource, Credentials, ImageError, ImageLock, LockedImage, PullFault, PullPolicy, PullProgress,
     Reference, RegistryPrefix, Retries,
 };
-use crate::report::duration;
 use crate::stack::ImageRef;
 
 /// How long a registry may be silent, unless the user says otherwise: longer than unpacking a large layer takes.
@@ -162,7 +161,7 @@ impl Connection {
         } = Asked::find(image, settings).await?;
         {
             if self.pulls.available_permits() == 0 {
-                news(StepNews::Whole("waiting for other images".to_owned()));
+                news(StepNews::Whole(Progress::Queued));
             }
             let _turn = self.pulls.acquire().await;
             self.pull_with_retries(&asked, credentials, settings, news)
@@ -225,8 +224,8 @@ impl Connection {
                 }
                 .into());
             };
-            let text = format!("{fault} ({answer}); trying again in {}", duration(pause));
-            news(StepNews::Whole(text));
+            let fault = fault.to_string();
+            news(StepNews::Whole(Progress::Retrying { fault, answer, pause }));
             sleep(pause).await;
         }
     }
@@ -245,7 +244,7 @@ impl Connection {
             .build();
         let mut stream = Box::pin(self.docker.create_image(Some(options), None, credentials));
         let mut progress = PullProgress::default();
-        let (mut told, mut told_at) = (String::new(), Instant::now());
+        let (mut told, mut told_at) = (None, Instant::now());
         loop {
             let item = match timeout(silence, stream.next()).await {
                 Err(_) | Ok(Some(Err(Error::RequestTimeoutError))) => {
@@ -287,10 +286,10 @@ impl Connection {
             if let Some(layer) = layer {
                 news(StepNews::Part(layer));
             }
-            let summary = progress.summary();
-            if summary != told && !(is_count && told_at.elapsed() < COUNT_EVERY) {
-                news(StepNews::Whole(summary.clone()));
-                (told, told_at) = (summary, Instant::now());
+            let count = progress.count();
+            if told.as_ref() != Some(&count) && !(is_count && told_at.elapsed() < COUNT_EVERY) {
+                news(StepNews::Whole(Progress::Layers(count.clone())));
+                (told, told_at) = (Some(count), Instant::now());
             }
         }
     }

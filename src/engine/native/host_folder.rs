@@ -138,7 +138,13 @@ pub fn prepare(settings: &HostSettings<'_>) -> Result<HostSpec, StateError> {
         mounts,
         stale: vec![pidfile, socket],
         argv,
-        environment: BTreeMap::from([("OSQUERY_CONFIG".to_owned(), configuration.display().to_string())]),
+        environment: BTreeMap::from([
+            ("OSQUERY_CONFIG".to_owned(), configuration.display().to_string()),
+            (
+                "OSQDEMO_SPOOL_DIR".to_owned(),
+                osquery.join("spool").display().to_string(),
+            ),
+        ]),
         stop_grace_ms: AGENT_GRACE_MS,
         folder,
     };

@@ -182,6 +182,14 @@ pub fn osqueryd_on_path() -> Option<PathBuf> {
         .find(|path| is_program(path))
 }
 
+/// Whether what `auto` turned out to be once can still be run.
+pub fn is_still_there(found: &str) -> bool {
+    match OsquerydChoice::parse(found) {
+        OsquerydChoice::Path(path) => is_program(&path),
+        _ => true,
+    }
+}
+
 /// What a host runs for this choice.
 ///
 /// # Errors

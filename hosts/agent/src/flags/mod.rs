@@ -1,11 +1,11 @@
 //! osqueryd's command-line flags, in gflags' syntax, so that one flag file starts osqueryd or this agent.
 //!
 //! `--name=value`, `--name value` for what is no switch, `--name` and `--noname` for switches, one or two dashes, and
-//! `--flagfile` anywhere; a later flag wins. What was given here also wins over the `options` of the configuration.
+//! `--flagfile` anywhere; a later flag wins. The `options` of the configuration win over flags, but for those that matter
+//! before there is a configuration.
 
 mod definitions;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub(crate) use definitions::{Flags, help};
@@ -18,8 +18,8 @@ const NESTED_FLAG_FILES: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandLine {
     pub(crate) flags: Flags,
-    /// The flags that were given, whose values `options` must not replace.
-    given: HashSet<&'static str>,
+    /// The flags as they were given, which count again when an option is gone.
+    given: Flags,
 }
 
 /// A flag nobody can act on.
@@ -36,6 +36,11 @@ pub(crate) enum FlagError {
         value: String,
         place: String,
     },
+    #[error(
+        "The CLI only flag --{flag} set via config file will be ignored, please use a flagfile or pass it to the \
+         process at startup"
+    )]
+    CommandLineOnly { flag: String },
     #[error("unexpected argument `{argument}`{place}; every setting is a flag that begins with `--`")]
     NotAFlag { argument: String, place: String },
     #[error("cannot read the flag file `{}`{place}: {reason}", path.display())]
@@ -70,19 +75,21 @@ impl CommandLine {
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, FlagError> {
         let mut line = Self {
             flags: Flags::default(),
-            given: HashSet::new(),
+            given: Flags::default(),
         };
         let arguments: Vec<String> = arguments.into_iter().collect();
         line.read(&arguments, "", 0)?;
+        line.given = line.flags.clone();
         Ok(line)
     }
 
-    /// Takes over the `options` of a configuration for flags that were not given. Returns what could not be taken over.
+    /// Takes over the `options` of a configuration, and nothing of those before it. Returns what could not be taken over.
     pub(crate) fn apply_options<'options>(
         &mut self,
         options: impl IntoIterator<Item = (&'options str, String)>,
     ) -> Vec<FlagError> {
         let mut refused = Vec::new();
+        self.flags = self.given.clone();
         for (name, value) in options {
             let place = " in the configuration's `options`";
             match definitions::find(name) {
@@ -90,7 +97,11 @@ impl CommandLine {
                     flag: name.to_owned(),
                     place: place.to_owned(),
                 }),
-                Some((name, _)) if self.given.contains(name) => {}
+                Some((name, _)) if definitions::is_for_command_line(name) => {
+                    refused.push(FlagError::CommandLineOnly {
+                        flag: name.to_owned(),
+                    });
+                }
                 Some((name, _)) => refused.extend(self.set(name, &value, place).err()),
             }
         }
@@ -137,7 +148,6 @@ impl CommandLine {
                 },
             };
             self.set(name, &value, place)?;
-            self.given.insert(name);
             if name == "flagfile" {
                 self.read_file(Path::new(&value), place, depth)?;
             }
@@ -328,22 +338,37 @@ mod tests {
     }
 
     #[test]
-    fn options_fill_in_what_was_not_given() {
+    fn options_win_while_they_are_there() {
         let mut line = parse(&["--schedule_splay_percent=50"]).unwrap();
         let refused = line.apply_options([
             ("schedule_splay_percent", "7".to_owned()),
             ("logger_numerics", "true".to_owned()),
             ("disable_events", "false".to_owned()),
             ("colour", "red".to_owned()),
+            ("config_path", "/elsewhere".to_owned()),
         ]);
         assert_eq!(
             (line.flags.schedule_splay_percent, line.flags.logger_numerics),
-            (50, true)
+            (7, true)
         );
-        assert_eq!(refused.len(), 1);
+        assert_eq!(line.flags.config_path, Flags::default().config_path);
+        assert_eq!(refused.len(), 2);
+        assert!(
+            refused[1]
+                .to_string()
+                .starts_with("The CLI only flag --config_path set via"),
+            "{}",
+            refused[1]
+        );
         assert_eq!(
             refused[0].to_string(),
             "unknown flag `colour` in the configuration's `options`"
+        );
+        // The next configuration has none: the flags count as they were given.
+        assert!(line.apply_options([]).is_empty());
+        assert_eq!(
+            (line.flags.schedule_splay_percent, line.flags.logger_numerics),
+            (50, false)
         );
     }
 

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use osquery_configuration::{Config, MachineFacts};
+use osquery_configuration::{Config, FilePaths, Finding, MachineFacts};
 
-use super::{Scheduler, lock, unix_time};
+use serde_json::{Value, json};
+
+use super::{Scheduler, hint_about, lock, unix_time};
 use crate::decorations::Decorations;
 use crate::schedule::Schedule;
 use crate::splay::splay;
@@ -23,6 +25,30 @@ impl Scheduler {
         self.next_refresh = (refresh > 0).then(|| unix_time().saturating_add_unsigned(refresh));
         self.machine.agent.update(|agent| agent.config_valid = loaded);
         loaded
+    }
+
+    /// What of the configuration counts for nothing: parts that are wrong, and queries that cannot run.
+    ///
+    /// ```json
+    /// { "findings": [ { "place": "views", "message": "…" } ],
+    ///   "not_runnable": [ { "place": "pack_ir_pe", "message": "no such table: process_events" } ] }
+    /// ```
+    pub(crate) fn check(&self) -> Value {
+        let as_json = |place: &str, message: &str| json!({ "place": place, "message": message });
+        let findings = self.findings.iter();
+        let findings: Vec<Value> = findings
+            .map(|finding| as_json(&finding.place, &finding.message))
+            .collect();
+        let mut not_runnable = Vec::new();
+        let database = lock(&self.database);
+        for query in self.schedule.queries() {
+            if let Err(error) = database.columns(&query.sql) {
+                let message = error.to_string();
+                let hint = hint_about(&message).unwrap_or_default();
+                not_runnable.push(as_json(&query.name, &format!("{message}{hint}")));
+            }
+        }
+        json!({ "findings": findings, "not_runnable": not_runnable })
     }
 
     fn read_config(&mut self) -> bool {
@@ -54,9 +80,31 @@ impl Scheduler {
         }
     }
 
+    fn watch_files(&mut self, file_paths: &FilePaths) {
+        let flags = self.flags();
+        let is_enabled = flags.enable_file_events && !flags.disable_events;
+        // A look at the configuration watches nothing.
+        if is_enabled && !flags.config_check && !flags.config_dump {
+            self.machine.file_events.watch(file_paths, &self.machine.status);
+        } else {
+            let none = FilePaths::default();
+            self.machine.file_events.watch(&none, &self.machine.status);
+        }
+        if !is_enabled && !file_paths.watched.is_empty() {
+            let finding = Finding::new(
+                "file_paths",
+                "Files are not watched: `--enable_file_events` is not set, or `--disable_events` is",
+            );
+            self.machine.status.warning(&finding.to_string());
+            self.findings.push(finding);
+        }
+    }
+
     fn apply(&mut self, config: Config) {
         let status = self.machine.status.clone();
-        for finding in config.findings.iter().chain(&config.without_effect) {
+        self.findings = config.findings;
+        self.findings.extend(config.without_effect);
+        for finding in &self.findings {
             status.warning(&finding.to_string());
         }
         let options = config
@@ -92,20 +140,25 @@ impl Scheduler {
         );
         let scheduled: HashSet<&str> = self.schedule.queries().map(|query| query.name.as_str()).collect();
         self.differential.keep_only(|name| scheduled.contains(name));
+        self.deny();
         self.reported.clear();
         self.decorations = if self.flags().disable_decorators {
             Decorations::default()
         } else {
             Decorations::load(config.decorators, &lock(&self.database), &status)
         };
+        self.watch_files(&config.file_paths);
         let queries = self.schedule.status();
         status.info(&format!(
             "The configuration has {} queries for this host",
             queries.len()
         ));
+        let (packs, flags) = (self.schedule.pack_status(), self.flags().status());
         self.machine.agent.update(|agent| {
             agent.config_hash = config.hash;
             agent.schedule = queries;
+            agent.packs = packs;
+            agent.flags = flags;
         });
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use osquery_configuration::Findings;
 use osquery_protocol::result_log::{EncodedRow, Numerics};
 
 use crate::config_source::ConfigSource;
@@ -26,11 +27,12 @@ use crate::schedule::{Schedule, ScheduledQuery, is_due};
 use crate::shutdown::Shutdown;
 use crate::sql::{Database, QueryError, TextRows};
 use crate::tables::Machine;
+use crate::underway::{DENIED_FOR, Underway};
 
 /// How often the agent's own lines are handed to the loggers that want them.
 const RELAY_STATUS: u64 = 3;
-/// Tables that osquery 5 calls otherwise, and what is to be said about each.
-const RENAMED: [(&str, &str); 2] = [
+/// Tables that osqueryd has or had and the agent has not, and what is to be said about each.
+const ABSENT: [(&str, &str); 9] = [
     (
         "syslog",
         "osquery 5 calls this table `syslog_events`; it holds events, which this agent does not collect",
@@ -39,7 +41,16 @@ const RENAMED: [(&str, &str); 2] = [
         "syslog_events",
         "it holds events, which this agent does not collect",
     ),
+    ("process_events", AUDITED),
+    ("socket_events", AUDITED),
+    ("user_events", AUDITED),
+    ("process_file_events", AUDITED),
+    ("bpf_process_events", AUDITED),
+    ("yara", YARA),
+    ("yara_events", YARA),
 ];
+const AUDITED: &str = "it holds events of the kernel's audit or BPF, which this agent does not collect";
+const YARA: &str = "this agent has no YARA rules; a genuine osqueryd has";
 
 /// The schedule and everything it needs.
 pub(crate) struct Scheduler {
@@ -50,9 +61,12 @@ pub(crate) struct Scheduler {
     pub(crate) source: Box<dyn ConfigSource>,
     pub(crate) differential: Differential,
     pub(crate) shutdown: Shutdown,
+    underway: Underway,
     schedule: Schedule,
     decorations: Decorations,
     sources: Option<BTreeMap<String, String>>,
+    /// What of the configuration counts for nothing.
+    findings: Findings,
     next_refresh: Option<i64>,
     /// What has been said once about a query is not said again until the configuration changes.
     reported: HashSet<(String, String)>,
@@ -100,9 +114,11 @@ impl Scheduler {
             source,
             differential,
             shutdown,
+            underway: Underway::default(),
             schedule: Schedule::default(),
             decorations: Decorations::default(),
             sources: None,
+            findings: Findings::new(),
             next_refresh: None,
             reported: HashSet::new(),
         }
@@ -121,6 +137,39 @@ impl Scheduler {
         self.identity.host_identifier(self.flags())
     }
 
+    /// Keeps in the folder of the state which query is under way. One that was when the agent before was killed is not run
+    /// for a day.
+    pub(crate) fn watch_for_kills(&mut self, folder: &std::path::Path) {
+        let (underway, killed) = Underway::open(folder);
+        self.underway = underway;
+        let store = self.differential.store();
+        if let Some(name) = killed {
+            self.underway.end();
+            self.machine.status.warning(&format!(
+                "Scheduled query may have failed: {name}; it is not run for a day, because the agent was killed under it"
+            ));
+            let until = unix_time() + DENIED_FOR;
+            if let Err(error) = store.set_setting(&denied_key(&name), &until.to_string()) {
+                self.machine.status.warning(&error.to_string());
+            }
+        }
+        self.deny();
+    }
+
+    /// Marks the queries that are not to be run.
+    fn deny(&mut self) {
+        let now = unix_time();
+        for pack in &mut self.schedule.packs {
+            for query in &mut pack.queries {
+                let kept = self.differential.store().setting(&denied_key(&query.name));
+                let until = kept.ok().flatten().and_then(|until| until.parse::<i64>().ok());
+                query.performance.denylisted |= until.is_some_and(|until| until > now);
+            }
+        }
+        let status = self.schedule.status();
+        self.machine.agent.update(|agent| agent.schedule = status);
+    }
+
     /// Runs the schedule until the agent is to end.
     pub(crate) fn run(&mut self, loggers: &Loggers) -> Result<(), SchedulerError> {
         let started = Instant::now();
@@ -128,6 +177,7 @@ impl Scheduler {
         let mut previous = now - 1;
         while !self.shutdown.is_requested() {
             self.run_due(now, previous, loggers)?;
+            self.machine.file_events.collect(&self.machine.status);
             let database = Arc::clone(&self.database);
             self.decorations
                 .at(now, previous, &lock(&database), &self.machine.status);
@@ -205,6 +255,7 @@ impl Scheduler {
         if let Some((at, active)) = pack.discovered
             && (0..refresh).contains(&(now - at))
         {
+            pack.status.discovery_cache_hits += 1;
             return active;
         }
         let database = lock(&self.database);
@@ -220,6 +271,10 @@ impl Scheduler {
             }
         });
         pack.discovered = Some((now, active));
+        pack.status.discovery_executions += 1;
+        pack.status.is_active = active;
+        let packs = self.schedule.pack_status();
+        self.machine.agent.update(|agent| agent.packs = packs);
         active
     }
 
@@ -229,7 +284,9 @@ impl Scheduler {
         if !self.flags().disable_decorators {
             self.decorations.before_query(&lock(&self.database), &status);
         }
-        let rows = match self.execute(query) {
+        let outcome = self.execute(query);
+        let events = self.machine.file_events.end();
+        let rows = match outcome {
             Ok(rows) => rows,
             Err(error) => {
                 // One that ran out of time would take all other queries' time again and again.
@@ -241,19 +298,27 @@ impl Scheduler {
         if query.snapshot {
             return self.log_snapshot(query, &rows, loggers);
         }
+        if let Some(last) = events {
+            return self.log_events(query, &rows, last, loggers);
+        }
         self.log_difference(query, rows, loggers)
     }
 
     /// Runs a query and measures it.
     fn execute(&self, query: &mut ScheduledQuery) -> Result<Vec<EncodedRow>, QueryError> {
-        let escaping = if query.snapshot {
-            Escaping::Raw
+        // Rows that are compared hold numbers as numbers, however they are logged: a changed `--logger_numerics` changes
+        // no row.
+        let mut encoder = if query.snapshot {
+            RowEncoder::new(self.numerics(), Escaping::Raw)
         } else {
-            Escaping::Escaped
+            RowEncoder::new(Numerics::AsNumbers, Escaping::Escaped)
         };
-        let mut encoder = RowEncoder::new(self.numerics(), escaping);
         let (started, before) = (Instant::now(), CpuTime::of_this_thread(&self.machine.proc));
-        lock(&self.database).query(&query.sql, &mut encoder)?;
+        self.underway.begin(&query.name);
+        self.machine.file_events.begin(&query.name);
+        let outcome = lock(&self.database).query(&query.sql, &mut encoder);
+        self.underway.end();
+        outcome?;
         let cpu = CpuTime::of_this_thread(&self.machine.proc).since(before);
         let wall = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let size: usize = encoder.rows.iter().map(|row| row.as_bytes().len()).sum();
@@ -281,12 +346,7 @@ impl Scheduler {
     /// A query that cannot run is an error once, in osqueryd's words, and the schedule goes on.
     fn report(&mut self, query: &str, error: &QueryError) {
         let message = error.to_string();
-        let hint = message.strip_prefix("no such table: ").and_then(|table| {
-            RENAMED
-                .iter()
-                .find(|(renamed, _)| table.eq_ignore_ascii_case(renamed))
-                .map(|(_, hint)| format!(" ({hint})"))
-        });
+        let hint = hint_about(&message);
         if self.reported.insert((query.to_owned(), message.clone())) {
             let hint = hint.unwrap_or_default();
             self.machine.status.error(&format!(
@@ -294,6 +354,20 @@ impl Scheduler {
             ));
         }
     }
+}
+
+/// What is known about a table that is not there.
+fn hint_about(message: &str) -> Option<String> {
+    let table = message.strip_prefix("no such table: ")?;
+    let known = ABSENT
+        .iter()
+        .find(|(absent, _)| table.eq_ignore_ascii_case(absent));
+    known.map(|(_, hint)| format!(" ({hint})"))
+}
+
+/// Under which a denied query is kept, with the second from which it may run again.
+fn denied_key(query: &str) -> String {
+    format!("denied.{query}")
 }
 
 fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {

@@ -1,10 +1,11 @@
 //! From a run's rows to acknowledged lines, and only then to what is remembered.
 
-use osquery_protocol::result_log::{Action, DecorationPlace, EncodedRow, QueryRun};
+use osquery_protocol::result_log::{Action, DecorationPlace, EncodedRow, Numerics, QueryRun};
 
 use super::{Scheduler, SchedulerError, unix_time};
 use crate::differential::{Acknowledged, Beginning, Difference, RunIdentity};
 use crate::loggers::{Delivery, Loggers, ResultLine};
+use crate::row_encoder::as_text;
 use crate::schedule::ScheduledQuery;
 
 /// How many rows of one run are logged before they are remembered: what an agent that is killed logs twice at most.
@@ -31,17 +32,37 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Rows of events are new each time, and each is logged once: nothing is compared and nothing is ever removed.
+    pub(super) fn log_events(
+        &self,
+        query: &ScheduledQuery,
+        rows: &[EncodedRow],
+        last: u64,
+        loggers: &Loggers,
+    ) -> Result<(), SchedulerError> {
+        let run = self.query_run(&query.name, query.performance.executions.saturating_sub(1));
+        let all = Difference {
+            counter: run.counter,
+            beginning: None,
+            removed: Vec::new(),
+            added: rows.to_vec(),
+        };
+        let (acknowledged, outcome) = self.log_part(query, &run, &all, loggers);
+        if acknowledged == all.whole() {
+            self.machine.file_events.acknowledge(&query.name, last);
+        }
+        outcome
+    }
+
     pub(super) fn log_difference(
         &mut self,
         query: &ScheduledQuery,
         rows: Vec<EncodedRow>,
         loggers: &Loggers,
     ) -> Result<(), SchedulerError> {
-        let numerics = self.flags().logger_numerics;
         let identity = RunIdentity {
             name: &query.name,
             sql: &query.sql,
-            numerics,
             epoch: self.flags().schedule_epoch,
         };
         let difference = self.differential.compare(identity, rows)?;
@@ -82,11 +103,19 @@ impl Scheduler {
         loggers: &Loggers,
     ) -> (Acknowledged, Result<(), SchedulerError>) {
         let removed: &[EncodedRow] = if query.removed { &part.removed } else { &[] };
-        if removed.is_empty() && part.added.is_empty() {
+        let is_batch = !self.flags().logger_event_type;
+        // As in osquery, the first run of a batch is told also when it is empty.
+        let is_first = matches!(part.beginning, Some(Beginning::New | Beginning::Epoch));
+        if removed.is_empty() && part.added.is_empty() && !(is_batch && is_first) {
             return (part.whole(), Ok(()));
         }
-        if !self.flags().logger_event_type {
-            let line = ResultLine::Event(run.encoded_batch_line(removed, &part.added));
+        let logged = |row: &EncodedRow| match self.numerics() {
+            Numerics::AsNumbers => row.clone(),
+            Numerics::AsText => as_text(row),
+        };
+        if is_batch {
+            let rows = |rows: &[EncodedRow]| rows.iter().map(logged).collect::<Vec<_>>();
+            let line = ResultLine::Event(run.encoded_batch_line(&rows(removed), &rows(&part.added)));
             return match self.deliver(query, &line, loggers) {
                 Ok(true) => (part.whole(), Ok(())),
                 Ok(false) => (Acknowledged::default(), Ok(())),
@@ -103,7 +132,7 @@ impl Scheduler {
             .map(|row| (row, Action::Removed))
             .chain(part.added.iter().map(|row| (row, Action::Added)));
         for (row, action) in lines {
-            let line = ResultLine::Event(run.encoded_event_line(row, action));
+            let line = ResultLine::Event(run.encoded_event_line(&logged(row), action));
             match self.deliver(query, &line, loggers) {
                 Ok(true) if action == Action::Removed => acknowledged.removed += 1,
                 Ok(true) => acknowledged.added += 1,

@@ -37,7 +37,6 @@ impl From<rusqlite::Error> for QueryError {
 /// SQLite in memory, with the agent's tables.
 pub(crate) struct Database {
     connection: Connection,
-    tables: Vec<Arc<dyn Table>>,
     time_limit: TimeLimit,
 }
 
@@ -67,15 +66,13 @@ impl Database {
         // The database itself holds nothing: a few pages of cache are plenty.
         connection.execute_batch("PRAGMA cache_size = -64; PRAGMA temp_store = MEMORY;")?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        let tables: Vec<_> = tables.into_iter().collect();
-        for table in &tables {
-            virtual_table::register(&connection, Arc::clone(table), status.clone())?;
+        for table in tables {
+            virtual_table::register(&connection, table, status.clone())?;
         }
         functions::register(&connection)?;
         let time_limit = TimeLimit::watch(&mut connection)?;
         Ok(Self {
             connection,
-            tables,
             time_limit,
         })
     }
@@ -98,18 +95,15 @@ impl Database {
         })
     }
 
-    /// The names of a statement's columns, each with the type of the table column of that name, if there is one.
-    pub(crate) fn columns(&self, sql: &str) -> Result<Vec<(String, &'static str)>, QueryError> {
+    /// The names of a statement's columns, each with the type of the table's column that it is, if it is one.
+    pub(crate) fn columns(&self, sql: &str) -> Result<Vec<(String, String)>, QueryError> {
         let statement = self.prepare(sql)?;
-        let known = |name: &str| {
-            let mut columns = self.tables.iter().flat_map(|table| table.columns());
-            columns
-                .find(|column| column.name == name)
-                .map_or("UNKNOWN", |column| column.kind.sql())
-        };
-        Ok(statement
-            .column_names()
-            .map(|name| (name.to_owned(), known(name)))
+        let columns = statement.columns();
+        Ok(columns
+            .map(|column| {
+                let kind = column.decl_type().unwrap_or("UNKNOWN");
+                (column.name().to_owned(), kind.to_owned())
+            })
             .collect())
     }
 

@@ -20,4 +20,4 @@ pub(crate) use double_text::double_text;
 pub(crate) use row_buffer::CellValue;
 pub(crate) use row_buffer::RowBuffer;
 pub(crate) use table::{Operator, Scan, Table, TableError};
-pub(crate) use text_rows::TextRows;
+pub(crate) use text_rows::{TextRows, until_zero};

@@ -7,6 +7,11 @@ use rusqlite::types::ValueRef;
 
 use super::QueryRows;
 
+/// Text as far as C sees it: osquery's ends at the first zero byte.
+pub(crate) fn until_zero(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
 /// Rows as osquery's API has them: everything is text, null the empty one.
 #[derive(Debug, Default)]
 pub(crate) struct TextRows {
@@ -32,7 +37,7 @@ impl QueryRows for TextRows {
                 ValueRef::Null => Vec::new(),
                 ValueRef::Integer(value) => value.to_string().into_bytes(),
                 ValueRef::Real(value) => super::double_text(value).into_bytes(),
-                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => until_zero(bytes).to_vec(),
             };
             values.insert(name.clone(), value);
         }

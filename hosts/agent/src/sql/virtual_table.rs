@@ -162,6 +162,7 @@ unsafe impl VTabCursor for Cursor {
                 "Table {} was queried without a required column in the WHERE clause",
                 table.name()
             ));
+            return Err(Error::ModuleError("constraint failed".to_owned()));
         }
         table
             .rows(&scan, &mut self.rows)

@@ -284,9 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_path_there_is_a_warning_and_no_row() {
+    fn without_a_path_there_is_a_warning_and_an_error() {
         let database = TestDatabase::open();
-        assert!(database.rows("select * from file").is_empty());
+        assert_eq!(database.error("select * from file"), "constraint failed");
         let warnings = database.machine().status.drain();
         assert_eq!(warnings.len(), 1);
         assert_eq!(

@@ -5,7 +5,7 @@ use std::process::Command;
 use osquery_protocol::fake::FakeExtension;
 use osquery_protocol::plugin::{ConfigRequest, LoggerRequest};
 
-use crate::world::{CONFIG, PATIENCE, World, line, log, until};
+use crate::world::{CONFIG, LOGGER, PATIENCE, World, line, log, until};
 
 fn source(extension: &FakeExtension) -> serde_json::Value {
     let response = extension.configure(CONFIG, ConfigRequest::Generate).unwrap();
@@ -105,6 +105,127 @@ fn the_working_directory_is_the_last_resort() {
         osqueryd.wait_for_extension("confluent", PATIENCE).is_some(),
         "{}",
         process.log()
+    );
+}
+
+#[test]
+fn the_articles_misspelt_variable_works() {
+    let world = World::configured();
+    let osqueryd = world.osqueryd();
+    let process = world.start_with("OSQUER_CONFIG", &world.configuration_path());
+    let registered = osqueryd.wait_for_extension("confluent", PATIENCE);
+    assert!(registered.is_some(), "{}", process.log());
+}
+
+#[test]
+fn a_topic_is_made_of_the_lines_parts() {
+    let world = World::configured();
+    world.topic("osquery.host1.processes");
+    let mut configuration = world.configuration();
+    configuration["topic"] = "osquery.{host}.{name}".into();
+    world.configure(&configuration);
+    let (_osqueryd, _process, extension) = world.running();
+    log(&extension, LoggerRequest::Line(line("processes", "/x").into()));
+    assert_eq!(world.records("osquery.host1.processes", 1).len(), 1);
+}
+
+#[test]
+fn osqueryds_own_log_goes_to_a_topic_when_asked() {
+    let world = World::configured();
+    world.topic("osquery-status");
+    let mut configuration = world.configuration();
+    configuration["status_topic"] = "osquery-status".into();
+    configuration["compression"] = "zstd".into();
+    world.configure(&configuration);
+    let (_osqueryd, _process, extension) = world.running();
+    let features = extension.log(LOGGER, LoggerRequest::Features).unwrap();
+    assert_eq!(i32::from(features.code), 1);
+    let entry = r#"{"s":0,"f":"interface.cpp","i":137,"m":"Registering, {extension}","h":"vm","u":1}"#;
+    log(
+        &extension,
+        LoggerRequest::Status(format!("[{entry},{entry}]").into()),
+    );
+    let expected = (Some(b"vm".to_vec()), entry.as_bytes().to_vec());
+    assert_eq!(world.records("osquery-status", 2), [expected.clone(), expected]);
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_from_files() {
+    let world = World::configured();
+    let secret = world.folder.path().join("secret");
+    std::fs::write(&secret, "swordfish\n").unwrap();
+    let check = |password: &str, variable: Option<&str>| {
+        let mut configuration = world.configuration();
+        configuration["config"]["security.protocol"] = "sasl_plaintext".into();
+        configuration["config"]["sasl.mechanisms"] = "PLAIN".into();
+        configuration["config"]["sasl.username"] = "${env:OSQUERY_TEST_USER}".into();
+        configuration["config"]["sasl.password"] = password.into();
+        // It cannot be used, and is said together with what is near it.
+        configuration["config"]["compression.type"] = password.into();
+        world.configure(&configuration);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_confluent-ext"));
+        command
+            .arg("--check")
+            .env("OSQUERY_CONFIG", world.configuration_path());
+        if let Some(value) = variable {
+            command.env("OSQUERY_TEST_USER", value);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let file = format!("${{file:{}}}", secret.display());
+    let text = check(&file, Some("jay"));
+    assert!(
+        text.contains("`compression.type`") && !text.contains("swordfish"),
+        "{text}"
+    );
+    let text = check(&file, None);
+    assert!(
+        text.contains("`config.sasl.username`: the environment variable `OSQUERY_TEST_USER` is not set"),
+        "{text}"
+    );
+    assert!(
+        text.contains("hint: osqueryd hands its own environment on"),
+        "{text}"
+    );
+    let text = check("${file:/nonexistent/secret}", Some("jay"));
+    assert!(
+        text.contains("cannot read the file `/nonexistent/secret`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn kerberos_is_refused_by_name() {
+    let world = World::configured();
+    let mut configuration = world.configuration();
+    configuration["config"]["security.protocol"] = "SASL_SSL".into();
+    for mechanism in [None, Some("GSSAPI")] {
+        if let Some(mechanism) = mechanism {
+            configuration["config"]["sasl.mechanisms"] = mechanism.into();
+        }
+        world.configure(&configuration);
+        let mut process = world.start();
+        assert_eq!(process.end().code(), Some(3));
+        process
+            .wait_for_log("GSSAPI (Kerberos), which is also what counts when none is given, is not built in");
+    }
+}
+
+#[test]
+fn the_cloud_example_is_usable() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../image/cloud.example.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+        .arg("--check")
+        .env("OSQUERY_CONFIG", path)
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
     );
 }
 

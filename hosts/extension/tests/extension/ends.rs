@@ -101,10 +101,33 @@ fn a_killed_extension_comes_back() {
 }
 
 #[test]
-fn brokers_that_never_come_do_not_keep_it() {
+fn brokers_that_never_come_do_not_keep_it_and_lose_nothing() {
+    let world = World::configured();
+    world.topic("processes");
+    let mut configuration = world.configuration();
+    configuration["config"]["bootstrap.servers"] = "127.0.0.1:1".into();
+    world.configure(&configuration);
+    let (osqueryd, mut process, extension) = world.running();
+    log(&extension, LoggerRequest::Line(line("processes", "/kept").into()));
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().code(), Some(0));
+    process.wait_for_log("the rest is in the spool for the next start left=1");
+
+    world.configure(&world.configuration());
+    let _second = world.start();
+    osqueryd.wait_for_extension("confluent", PATIENCE).unwrap();
+    assert_eq!(
+        world.records("processes", 1)[0].1,
+        line("processes", "/kept").into_bytes()
+    );
+}
+
+#[test]
+fn without_a_spool_lines_end_with_the_process() {
     let world = World::configured();
     let mut configuration = world.configuration();
     configuration["config"]["bootstrap.servers"] = "127.0.0.1:1".into();
+    configuration["spool"] = "off".into();
     world.configure(&configuration);
     let (_osqueryd, mut process, extension) = world.running();
     log(&extension, LoggerRequest::Line(line("processes", "/lost").into()));
@@ -112,11 +135,6 @@ fn brokers_that_never_come_do_not_keep_it() {
     process.signal(Signal::TERM);
     assert_eq!(process.end().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(11));
-    assert!(
-        process
-            .log()
-            .contains("Kafka did not take every line in time; the rest is lost left=1"),
-        "{}",
-        process.log()
-    );
+    process.wait_for_log("Kafka did not take every line in time; the rest is lost left=1");
+    assert!(!world.spool().exists());
 }

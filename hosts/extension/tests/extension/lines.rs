@@ -137,7 +137,7 @@ fn what_cannot_be_split_is_counted_and_the_rest_goes_on() {
         world.records("processes", 1)[0].1,
         br#"{"name":"processes","columns":{"a":"small"},"action":"added"}"#
     );
-    process.wait_for_log("oversized=2");
+    process.wait_for_log("dead_lettered=2");
 }
 
 #[test]
@@ -162,7 +162,9 @@ fn a_huge_line_keeps_nobody_from_the_ping() {
     process.signal(Signal::TERM);
     assert_eq!(process.end().code(), Some(0));
     assert!(
-        process.log().contains("delivered=10000 failed=0"),
+        process
+            .log()
+            .contains("delivered=10000 dead_lettered=0 dropped=0"),
         "{}",
         process.log()
     );

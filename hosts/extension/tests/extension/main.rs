@@ -1,7 +1,9 @@
 //! The real extension between a fake osqueryd and librdkafka's mock cluster.
 
 mod configuration;
+mod connection;
 mod ends;
+mod faults;
 mod lines;
 mod registration;
 mod world;

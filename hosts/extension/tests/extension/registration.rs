@@ -6,7 +6,7 @@ use osquery_protocol::plugin::LoggerRequest;
 use crate::world::{PATIENCE, World, line, log, until};
 
 #[test]
-fn it_registers_with_its_two_plugins() {
+fn it_registers_with_its_plugins() {
     let world = World::configured();
     let (_osqueryd, _process, extension) = world.running();
     assert_eq!(
@@ -20,12 +20,71 @@ fn it_registers_with_its_two_plugins() {
         .collect();
     assert_eq!(
         plugins,
-        ["config/osquery_confluent_config", "logger/confluent_logger"]
+        [
+            "config/osquery_confluent_config",
+            "logger/confluent_logger",
+            "table/confluent_extension_stats"
+        ]
     );
     let answer = extension
         .call("table", "processes", PluginRequest::new())
         .unwrap();
     assert!(answer.status.message.to_text().contains("table/processes"));
+}
+
+#[test]
+fn its_statistics_are_a_table() {
+    let world = World::configured();
+    world.topic("processes");
+    let (_osqueryd, _process, extension) = world.running();
+    log(&extension, LoggerRequest::Line(line("processes", "/x").into()));
+    world.records("processes", 1);
+    let ask = |action: &str| {
+        let request =
+            PluginRequest::from([("action".into(), action.into()), ("context".into(), "{}".into())]);
+        let answer = extension
+            .call("table", "confluent_extension_stats", request)
+            .unwrap();
+        answer.status.is_success().then_some(answer.rows)
+    };
+    let value = |name: &str| {
+        ask("generate").unwrap()[0][name.as_bytes()]
+            .to_text()
+            .into_owned()
+    };
+    until("the delivery in the books", || value("delivered") == "1");
+    assert_eq!((value("lines").as_str(), value("accepted").as_str()), ("1", "1"));
+    assert_eq!(value("waiting"), "0");
+    assert_eq!(value("spool_dir"), world.spool().display().to_string());
+    let columns = ask("columns").unwrap();
+    let table = &extension.registry[b"table".as_slice()][b"confluent_extension_stats".as_slice()];
+    assert_eq!(&columns, table);
+    assert_eq!(columns.len(), ask("generate").unwrap()[0].len());
+    assert!(columns.iter().all(|column| column[b"id".as_slice()] == *"column"));
+    assert_eq!(ask("delete"), None);
+}
+
+#[test]
+fn it_takes_the_originals_name_when_osqueryd_waits_for_it() {
+    let world = World::configured();
+    let osqueryd = world.osqueryd();
+    osqueryd.set_option("extensions_require", "other, confluent_cloud");
+    let process = world.start();
+    let registered = osqueryd.wait_for_extension("confluent_cloud", PATIENCE);
+    assert!(registered.is_some(), "{}", process.log());
+}
+
+#[test]
+fn it_takes_the_name_that_the_configuration_says() {
+    let world = World::configured();
+    let mut configuration = world.configuration();
+    configuration["extension_name"] = "confluent_cloud".into();
+    world.configure(&configuration);
+    let osqueryd = world.osqueryd();
+    osqueryd.set_option("extensions_require", "confluent");
+    let process = world.start();
+    let registered = osqueryd.wait_for_extension("confluent_cloud", PATIENCE);
+    assert!(registered.is_some(), "{}", process.log());
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! What surrounds the extension: its folder, osqueryd, Kafka, and the process itself.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use osquery_protocol::PluginRequest;
 use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use rdkafka::message::{Headers as _, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -68,6 +70,10 @@ impl World {
         self.folder.path().join("configuration.json")
     }
 
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.folder.path().join("spool")
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("osquery.em")
     }
@@ -90,6 +96,8 @@ impl World {
             .args(["--timeout", "3", "--interval", "1"])
             .env_remove("OSQUERY_CONFIG")
             .env_remove("OSQURY_CONFIG")
+            .env_remove("OSQUER_CONFIG")
+            .env("OSQDEMO_SPOOL_DIR", self.spool())
             .env(variable, configuration)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -114,14 +122,69 @@ impl World {
         self.cluster.create_topic(name, PARTITIONS, 1).unwrap();
     }
 
-    /// Reads `count` records of `topic`, from the beginning: key and value.
-    pub(crate) fn records(&self, topic: &str, count: usize) -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
-        let consumer: BaseConsumer = ClientConfig::new()
+    /// A number of the extension's statistics.
+    pub(crate) fn statistic(&self, extension: &FakeExtension, name: &str) -> u64 {
+        let request = PluginRequest::from([("action".into(), "generate".into())]);
+        let answer = extension
+            .call("table", "confluent_extension_stats", request)
+            .unwrap();
+        answer.rows[0][name.as_bytes()].to_text().parse().unwrap()
+    }
+
+    /// Waits until everything that was taken has arrived.
+    pub(crate) fn until_delivered(&self, extension: &FakeExtension) {
+        until("the last delivery", || self.statistic(extension, "waiting") == 0);
+    }
+
+    /// All records that there are now.
+    pub(crate) fn all_records(&self, topic: &str) -> Vec<Record> {
+        let consumer = self.consumer();
+        let (low, high) = consumer.fetch_watermarks(topic, 0, PATIENCE).unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions
+            .add_partition_offset(topic, 0, Offset::Offset(low))
+            .unwrap();
+        consumer.assign(&partitions).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let mut records = Vec::new();
+        let mut next = low;
+        while next < high {
+            assert!(Instant::now() < deadline, "record {next} of {high} in `{topic}`");
+            let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
+                continue;
+            };
+            next = message.offset() + 1;
+            let headers: BTreeMap<String, String> = message
+                .headers()
+                .into_iter()
+                .flat_map(|headers| headers.iter())
+                .map(|header| {
+                    let value = String::from_utf8_lossy(header.value.unwrap_or_default());
+                    (header.key.to_owned(), value.into_owned())
+                })
+                .collect();
+            let part = |name: &str| headers.get(name).cloned().unwrap_or_default();
+            records.push(Record {
+                value: message.payload().unwrap_or_default().to_vec(),
+                name: format!("{} {}", part("osqdemo-spool"), part("osqdemo-seq")),
+                headers,
+            });
+        }
+        records
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        ClientConfig::new()
             .set("bootstrap.servers", self.cluster.bootstrap_servers())
             .set("group.id", "test")
             .set("fetch.message.max.bytes", "50000000")
             .create()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Reads `count` records of `topic`, from the beginning: key and value.
+    pub(crate) fn records(&self, topic: &str, count: usize) -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
+        let consumer = self.consumer();
         let mut partitions = TopicPartitionList::new();
         partitions
             .add_partition_offset(topic, 0, Offset::Beginning)
@@ -144,6 +207,15 @@ impl World {
     }
 }
 
+/// A record with all that it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) value: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The spool and the number in it, together.
+    pub(crate) name: String,
+}
+
 /// The extension's process; killed when dropped.
 pub(crate) struct Extension {
     child: Child,
@@ -158,6 +230,10 @@ impl Extension {
     /// Waits until its log contains `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         until(&format!("`{text}` in the log"), || self.log().contains(text));
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -15,7 +15,7 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 use tokio::time::{Duration, Instant};
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
-use crate::storage::log::ReadError;
+use crate::storage::read::ReadError;
 use crate::topics::Topic;
 use crate::topics::partition::{Partition, Warmth};
 
@@ -31,42 +31,55 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
     }
     let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = Instant::now() + patience;
-    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
-    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
+    let max_bytes = usize::try_from(request.max_bytes)
+        .unwrap_or(0)
+        .min(RESPONSE_LIMIT);
+    // More than an answer may carry never comes together: a full answer is enough.
+    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
     let topics = resolve(session, call, request.topics);
 
+    let nothing_to_wait_for = topics.iter().all(|topic| topic.partitions.is_empty());
+    // Subscribed before looking, so that nothing appended in between is missed.
     let mut subscriptions = Vec::new();
+    if min_bytes > 0 && !patience.is_zero() {
+        subscriptions.extend(partitions_of(&topics).map(|partition| partition.subscribe(&session.wake_up)));
+    }
     loop {
-        let answer = read_all(&topics, max_bytes.min(RESPONSE_LIMIT)).await;
-        let nothing_to_wait_for = topics.iter().all(|topic| topic.partitions.is_empty());
+        let written = written_to(&topics);
+        let answer = read_all(&topics, max_bytes).await;
         let enough = answer.bytes >= min_bytes || answer.failed || nothing_to_wait_for;
         if enough || Instant::now() >= deadline || session.node.shutdown.is_cancelled() {
             return FetchResponse::default().with_responses(answer.topics);
         }
-        if subscriptions.is_empty() {
-            // Subscribed before looking again, so that nothing appended in between is missed.
-            subscriptions.extend(
-                topics
-                    .iter()
-                    .filter_map(|topic| topic.found.as_ref().ok().map(|found| (topic, found)))
-                    .flat_map(|(topic, found)| {
-                        topic
-                            .partitions
-                            .iter()
-                            .filter_map(|wanted| found.partition(wanted.partition))
-                    })
-                    .map(|partition| partition.subscribe(&session.wake_up)),
-            );
-            if !subscriptions.is_empty() {
-                continue;
+        let missing = (min_bytes - answer.bytes) as u64;
+        drop(answer);
+        // Read again only when as much has come as is missing: not with every record, for every one who waits.
+        while written_to(&topics) - written < missing
+            && !partitions_of(&topics).any(|found| found.is_retired())
+        {
+            tokio::select! {
+                () = session.wake_up.notified() => {}
+                () = tokio::time::sleep_until(deadline) => break,
+                () = session.node.shutdown.cancelled() => break,
             }
         }
-        tokio::select! {
-            () = session.wake_up.notified() => {}
-            () = tokio::time::sleep_until(deadline) => {}
-            () = session.node.shutdown.cancelled() => {}
-        }
     }
+}
+
+/// The partitions of a request that exist.
+fn partitions_of(topics: &[WantedTopic]) -> impl Iterator<Item = &Arc<Partition>> {
+    topics
+        .iter()
+        .filter_map(|topic| topic.found.as_ref().ok().map(|found| (topic, found)))
+        .flat_map(|(topic, found)| {
+            let wanted = topic.partitions.iter();
+            wanted.filter_map(|wanted| found.partition(wanted.partition))
+        })
+}
+
+/// Bytes appended to the partitions of a request since the broker was started.
+fn written_to(topics: &[WantedTopic]) -> u64 {
+    partitions_of(topics).map(|partition| partition.written()).sum()
 }
 
 /// A topic of the request, looked up.
@@ -165,11 +178,12 @@ async fn read_partition(
     } else {
         Ok(Bytes::new())
     };
-    let records = records.map_err(|error| match error {
-        ReadError::OutOfRange => ResponseError::OffsetOutOfRange,
-        ReadError::Storage(source) => {
-            tracing::error!(topic = %topic.name, partition = wanted.partition, %source, "cannot read");
-            ResponseError::KafkaStorageError
+    let records = records.map_err(|error| {
+        partition.report_damage(&error);
+        match error {
+            ReadError::OutOfRange => ResponseError::OffsetOutOfRange,
+            ReadError::Damaged { .. } => ResponseError::CorruptMessage,
+            ReadError::Storage(_) => ResponseError::KafkaStorageError,
         }
     })?;
     // Not the first: a batch larger than what is left waits for the next request.

@@ -15,6 +15,7 @@ use kafka_protocol::messages::{
 };
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
+use crate::storage::read::ReadError;
 use crate::topics::partition::Partition;
 
 const LATEST: i64 = -1;
@@ -84,21 +85,28 @@ async fn look_up(
         LATEST => return Ok((-1, bounds.end)),
         EARLIEST | EARLIEST_LOCAL => return Ok((-1, bounds.start)),
         MAX_TIMESTAMP => {
+            let found = Arc::clone(&partition);
             blocking(move || {
-                let max = partition.log().max_timestamp();
-                max.map_or(Ok(None), |max| partition.offset_at(max))
+                let max = found.log().max_timestamp();
+                max.map_or(Ok(None), |max| found.offset_at(max))
             })
             .await
         }
-        0.. => blocking(move || partition.offset_at(timestamp)).await,
+        0.. => {
+            let found = Arc::clone(&partition);
+            blocking(move || found.offset_at(timestamp)).await
+        }
         // The latest in tiered storage, which there is none of.
         _ => return Ok(NOT_FOUND),
     };
     match found {
         Some(Ok(found)) => Ok(found.unwrap_or(NOT_FOUND)),
-        Some(Err(source)) => {
-            tracing::error!(%source, "cannot look up a time");
-            Err(ResponseError::KafkaStorageError)
+        Some(Err(error)) => {
+            partition.report_damage(&error);
+            Err(match error {
+                ReadError::Damaged { .. } => ResponseError::CorruptMessage,
+                ReadError::OutOfRange | ReadError::Storage(_) => ResponseError::KafkaStorageError,
+            })
         }
         None => Err(ResponseError::UnknownServerError),
     }

@@ -1,23 +1,32 @@
 //! Produce: batches of records go to the end of a partition's log.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::metadata::find_or_create;
 use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
-use crate::storage::log::{AppendError, CheckpointWhen};
+use crate::maintenance::milliseconds;
+use crate::storage::batch::acceptance::Refusal;
+use crate::storage::batch::compression::Compression;
+use crate::storage::batch::{BatchFault, BatchHeader};
+use crate::storage::log::AppendError;
 use crate::topics::Topic;
-use crate::topics::partition::Partition;
+use crate::topics::partition::{Partition, Written};
 
 /// The first version that names topics by id.
 const TOPIC_IDS_SINCE: i16 = 13;
+/// The first version whose producers may use zstd: older consumers would not know it.
+const ZSTD_SINCE: i16 = 7;
+/// A larger batch is worked on beside the other requests when it has to be decompressed.
+const INLINE_BYTES: usize = 32 * 1024;
 
 /// Appends every batch of the request; `None` when the producer wants no answer.
 pub(crate) async fn handle(
@@ -29,17 +38,30 @@ pub(crate) async fn handle(
     if !matches!(request.acks, -1..=1) {
         return Some(refuse_all(request, ResponseError::InvalidRequiredAcks));
     }
-    let mut touched = Vec::new();
+    let every_batch = session.node.config.flush == FlushPolicy::EveryBatch;
+    let now_ms = milliseconds(SystemTime::now());
+    let mut touched = 0;
+    let mut to_sync = Vec::new();
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic_data in request.topic_data {
-        let topic = find_topic(session, call, &topic_data).await;
+        // Only looked up: a producer that goes on with a deleted topic must not bring it back.
+        let topic = find_topic(session, call, &topic_data);
         let mut partitions = Vec::with_capacity(topic_data.partition_data.len());
         for partition_data in topic_data.partition_data {
             let appended = match &topic {
-                Ok(topic) => append(topic, &partition_data, &mut touched),
-                Err(code) => refusal(partition_data.index, *code, None),
+                Ok(topic) => append(session, topic, &partition_data, call, now_ms).await,
+                Err(code) => Err(refusal(partition_data.index, *code, None)),
             };
-            partitions.push(appended);
+            partitions.push(match appended {
+                Ok((partition, response)) => {
+                    touched += 1;
+                    if every_batch || partition.is_due(topic.as_ref().map_or(i64::MAX, flush_messages)) {
+                        to_sync.push(partition);
+                    }
+                    response
+                }
+                Err(response) => response,
+            });
         }
         responses.push(
             TopicProduceResponse::default()
@@ -48,10 +70,10 @@ pub(crate) async fn handle(
                 .with_partition_responses(partitions),
         );
     }
-    if !touched.is_empty() {
+    if touched > 0 {
         session.node.written.notify_one();
     }
-    if session.node.config.flush == FlushPolicy::EveryBatch && wants_answer && !flush(touched).await {
+    if !to_sync.is_empty() && !session.node.committer.sync(to_sync).await {
         for partition in responses
             .iter_mut()
             .flat_map(|topic| &mut topic.partition_responses)
@@ -63,55 +85,101 @@ pub(crate) async fn handle(
     wants_answer.then(|| ProduceResponse::default().with_responses(responses))
 }
 
-async fn find_topic(
-    session: &Session,
-    call: &Call,
-    data: &TopicProduceData,
-) -> Result<Arc<Topic>, ResponseError> {
-    if call.version >= TOPIC_IDS_SINCE {
-        return session
-            .node
-            .topics
-            .by_id(data.topic_id)
-            .ok_or(ResponseError::UnknownTopicId);
-    }
-    find_or_create(session, &data.name.0, session.node.config.auto_create_topics).await
+fn flush_messages(topic: &Arc<Topic>) -> i64 {
+    topic.settings.log().flush_messages
 }
 
-fn append(
-    topic: &Topic,
-    data: &PartitionProduceData,
-    touched: &mut Vec<Arc<Partition>>,
-) -> PartitionProduceResponse {
-    let Some(partition) = topic
-        .partition(data.index)
-        .filter(|partition| !partition.is_retired())
-    else {
-        return refusal(data.index, ResponseError::UnknownTopicOrPartition, None);
-    };
-    let records = data.records.as_ref().map_or(&[][..], Bytes::as_ref);
-    match partition.append(records, topic.settings.log()) {
-        Ok(appended) => {
-            touched.push(Arc::clone(partition));
-            PartitionProduceResponse::default()
-                .with_index(data.index)
-                .with_base_offset(appended.base_offset)
-                .with_log_append_time_ms(-1)
-                .with_log_start_offset(partition.bounds().start)
-        }
-        Err(error) => refusal(data.index, code_of(&error), Some(error.to_string())),
+fn find_topic(session: &Session, call: &Call, data: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
+    if call.version >= TOPIC_IDS_SINCE {
+        let found = session.node.topics.by_id(data.topic_id);
+        return found.ok_or(ResponseError::UnknownTopicId);
     }
+    let found = session.node.topics.by_name(&data.name.0);
+    found.ok_or(ResponseError::UnknownTopicOrPartition)
+}
+
+async fn append(
+    session: &Session,
+    topic: &Arc<Topic>,
+    data: &PartitionProduceData,
+    call: &Call,
+    now_ms: i64,
+) -> Result<(Arc<Partition>, PartitionProduceResponse), PartitionProduceResponse> {
+    let index = data.index;
+    let Some(partition) = topic
+        .partition(index)
+        .filter(|partition| !partition.is_retired())
+        .cloned()
+    else {
+        return Err(refusal(index, ResponseError::UnknownTopicOrPartition, None));
+    };
+    let records = data.records.clone().unwrap_or_default();
+    let codec = BatchHeader::parse(&records).and_then(|header| header.compression());
+    if codec == Ok(Compression::Zstd) && call.version < ZSTD_SINCE {
+        return Err(refusal(index, ResponseError::UnsupportedCompressionType, None));
+    }
+    let recompresses = topic.settings.log().acceptance.compression.is_some();
+    let appended = if records.len() > INLINE_BYTES && (recompresses || codec != Ok(Compression::None)) {
+        let (topic, partition) = (Arc::clone(topic), Arc::clone(&partition));
+        blocking(move || partition.append(&records, now_ms, topic.settings.log()))
+            .await
+            .ok_or_else(|| refusal(index, ResponseError::UnknownServerError, None))?
+    } else {
+        partition.append(&records, now_ms, topic.settings.log())
+    };
+    match appended {
+        Ok(Written {
+            base_offset,
+            append_time,
+            filled,
+        }) => {
+            if filled && topic.settings.log().retention_bytes.is_some() {
+                session.node.filled.notify_one();
+            }
+            let response = PartitionProduceResponse::default()
+                .with_index(index)
+                .with_base_offset(base_offset)
+                .with_log_append_time_ms(append_time.unwrap_or(-1))
+                .with_log_start_offset(partition.bounds().start);
+            Ok((partition, response))
+        }
+        Err(error) => Err(refusal(index, code_of(&error), Some(error.to_string()))
+            .with_record_errors(refused_records(&error))),
+    }
+}
+
+/// The records that a refusal is about, by their positions in the batch.
+fn refused_records(error: &AppendError) -> Vec<BatchIndexAndErrorMessage> {
+    let AppendError::Refused(Refusal::NoKey { records } | Refusal::Time { records }) = error else {
+        return Vec::new();
+    };
+    let message = StrBytes::from_string(error.to_string());
+    records
+        .iter()
+        .map(|position| {
+            BatchIndexAndErrorMessage::default()
+                .with_batch_index(*position)
+                .with_batch_index_error_message(Some(message.clone()))
+        })
+        .collect()
 }
 
 fn code_of(error: &AppendError) -> ResponseError {
     match error {
-        AppendError::Batch(_) => ResponseError::CorruptMessage,
-        AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
-        AppendError::Control => ResponseError::InvalidRecord,
+        AppendError::Refused(refusal) => match refusal {
+            Refusal::Batch(
+                BatchFault::Truncated | BatchFault::Length(_) | BatchFault::Magic(_) | BatchFault::Checksum,
+            ) => ResponseError::CorruptMessage,
+            Refusal::Batch(BatchFault::Codec(_)) => ResponseError::UnsupportedCompressionType,
+            // Sent again it would be no better, which producers read out of this code.
+            Refusal::Batch(_) | Refusal::Control | Refusal::NoKey { .. } => ResponseError::InvalidRecord,
+            Refusal::TooLarge { .. } => ResponseError::MessageTooLarge,
+            Refusal::Time { .. } => ResponseError::InvalidTimestamp,
+        },
         AppendError::NoTransaction => ResponseError::InvalidTxnState,
         AppendError::OutOfOrder => ResponseError::OutOfOrderSequenceNumber,
         AppendError::Fenced => ResponseError::InvalidProducerEpoch,
-        AppendError::Storage(_) => ResponseError::KafkaStorageError,
+        AppendError::Failed | AppendError::Storage(_) => ResponseError::KafkaStorageError,
     }
 }
 
@@ -142,22 +210,4 @@ fn refuse_all(request: ProduceRequest, code: ResponseError) -> ProduceResponse {
         })
         .collect();
     ProduceResponse::default().with_responses(responses)
-}
-
-/// Brings the partitions to the disk; false when that failed.
-async fn flush(partitions: Vec<Arc<Partition>>) -> bool {
-    let flushed = blocking(move || {
-        partitions
-            .iter()
-            .try_for_each(|partition| partition.flush(CheckpointWhen::Never))
-    })
-    .await;
-    match flushed {
-        Some(Ok(())) => true,
-        Some(Err(error)) => {
-            tracing::error!(%error, "cannot sync a log");
-            false
-        }
-        None => false,
-    }
 }

@@ -30,6 +30,10 @@ pub(crate) async fn handle(
                 .and_then(|known| known.partition(wanted.partition_index))
                 .cloned();
             let deleted = match found {
+                // What is only compacted has no beginning that could be given up.
+                Some(_) if known.as_ref().is_some_and(|known| !known.settings.log().deletes) => {
+                    Err(ResponseError::PolicyViolation)
+                }
                 Some(partition) => delete(partition, wanted.offset).await,
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
@@ -55,19 +59,18 @@ pub(crate) async fn handle(
 
 async fn delete(partition: Arc<Partition>, offset: i64) -> Result<i64, ResponseError> {
     let deleted = blocking(move || {
-        let mut log = partition.log();
-        let offset = if offset == TO_THE_END {
-            log.next_offset()
-        } else {
-            offset
-        };
-        if offset < 0 || offset > log.next_offset() {
+        let end = partition.bounds().end;
+        let offset = if offset == TO_THE_END { end } else { offset };
+        if !(0..=end).contains(&offset) {
             return Err(ResponseError::OffsetOutOfRange);
         }
-        log.delete_before(offset).map_err(|error| {
-            tracing::error!(%error, "cannot delete records");
-            ResponseError::KafkaStorageError
-        })
+        match partition.delete_before(offset) {
+            Ok(()) => Ok(partition.bounds().start),
+            Err(error) => {
+                tracing::error!(%error, "cannot delete records");
+                Err(ResponseError::KafkaStorageError)
+            }
+        }
     })
     .await;
     deleted.unwrap_or(Err(ResponseError::UnknownServerError))

@@ -16,12 +16,15 @@ use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
 use crate::config::GroupTimings;
 use crate::error::Error;
+use crate::storage::disk::SharedDisk;
 
 /// All groups of the broker.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     groups: Mutex<HashMap<StrBytes, Group>>,
     offsets: Mutex<OffsetStore>,
+    /// Held over a flush.
+    flushing: Mutex<()>,
     timings: GroupTimings,
     /// Called when a deadline may have come nearer.
     deadlines_changed: Notify,
@@ -57,8 +60,8 @@ pub(crate) struct DescribedMember {
 
 impl Coordinator {
     /// Reads the committed offsets and takes up the groups that were stable.
-    pub(crate) fn open(data_dir: &Path, timings: GroupTimings) -> Result<Self, Error> {
-        let offsets = OffsetStore::open(data_dir)?;
+    pub(crate) fn open(disk: &SharedDisk, data_dir: &Path, timings: GroupTimings) -> Result<Self, Error> {
+        let offsets = OffsetStore::open(disk, data_dir)?;
         let now = Instant::now();
         let groups = offsets
             .memberships()
@@ -70,6 +73,7 @@ impl Coordinator {
         Ok(Self {
             groups: Mutex::new(groups),
             offsets: Mutex::new(offsets),
+            flushing: Mutex::default(),
             timings,
             deadlines_changed: Notify::new(),
         })
@@ -300,12 +304,20 @@ impl Coordinator {
 
     /// Brings committed offsets to the disk; blocks on it.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        // Synced without the lock, so that commits do not wait for the disk.
-        let unsynced = self.offsets().begin_flush()?;
-        let synced = unsynced.map_or(Ok(()), |file| file.sync_data());
-        if synced.is_err() {
-            self.offsets().flush_failed();
+        // One at a time: what a sync has made safe must not be left out by a rewrite that goes on beside it. Written
+        // and synced without the offsets' own lock, so that commits do not wait for the disk.
+        let _exclusive = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let rewrite = self.offsets().begin_rewrite()?;
+        if let Some(rewrite) = rewrite {
+            let written = rewrite.run();
+            self.offsets().end_rewrite(&rewrite, written)?;
         }
+        let sync = self.offsets().begin_sync();
+        let Some(sync) = sync else {
+            return Ok(());
+        };
+        let synced = sync.run();
+        self.offsets().end_sync(&sync, &synced);
         synced
     }
 
@@ -379,9 +391,10 @@ impl Coordinator {
 mod tests {
     use super::super::group::tests::{joining, name};
     use super::*;
+    use crate::storage::disk::RealDisk;
 
     fn coordinator(folder: &Path) -> Coordinator {
-        Coordinator::open(folder, GroupTimings::default()).unwrap()
+        Coordinator::open(&RealDisk::shared(), folder, GroupTimings::default()).unwrap()
     }
 
     fn claim(member_id: &StrBytes, generation: i32) -> Claim<'_> {

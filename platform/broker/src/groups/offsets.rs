@@ -3,17 +3,16 @@
 //! A commit is in the journal before it is acknowledged. The journal is rewritten when most of it is out of date.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::GroupSnapshot;
 use crate::error::Error;
-use crate::storage::journal::Journal;
+use crate::storage::disk::SharedDisk;
+use crate::storage::journal::{Journal, Rewrite, Sync};
 
 const FILE: &str = "offsets.journal";
 /// A journal smaller than this is not worth rewriting.
@@ -93,9 +92,9 @@ struct EntryOffset {
 
 impl OffsetStore {
     /// Opens the journal in the data folder and reads it.
-    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(disk: &SharedDisk, data_dir: &Path) -> Result<Self, Error> {
         let path = data_dir.join(FILE);
-        let (journal, replay) = Journal::open(&path).map_err(|source| Error::Storage {
+        let (journal, replay) = Journal::open(disk, &path).map_err(|source| Error::Storage {
             action: "read",
             path: path.clone(),
             source,
@@ -208,28 +207,37 @@ impl OffsetStore {
             .try_for_each(|(group, partitions)| self.forget(group, partitions))
     }
 
-    /// Prepares to bring the journal to the disk: returns the file to sync, if anything in it is new.
-    ///
-    /// When most of the journal is out of date it is rewritten, which syncs it right here.
-    pub(crate) fn begin_flush(&mut self) -> io::Result<Option<Arc<File>>> {
-        if self.journal.size() >= REWRITE_FROM.max(4 * self.compact_size) {
-            let entries = self
-                .current_entries()
-                .iter()
-                .map(serde_json::to_vec)
-                .collect::<Result<Vec<_>, _>>()?;
-            self.journal.rewrite(entries.iter().map(Vec::as_slice))?;
-            self.compact_size = self.journal.size();
-            self.unsynced = false;
+    /// Begins to write the journal anew when most of it is out of date.
+    pub(crate) fn begin_rewrite(&mut self) -> io::Result<Option<Rewrite>> {
+        if self.journal.size() < REWRITE_FROM.max(4 * self.compact_size) {
+            return Ok(None);
         }
-        let file = self.unsynced.then(|| self.journal.file());
-        self.unsynced = false;
-        Ok(file)
+        let entries = self
+            .current_entries()
+            .iter()
+            .map(serde_json::to_vec)
+            .collect::<Result<Vec<_>, _>>()?;
+        self.journal
+            .begin_rewrite(entries.iter().map(Vec::as_slice))
+            .map(Some)
     }
 
-    /// Asks for the journal again after a sync that failed.
-    pub(crate) fn flush_failed(&mut self) {
+    /// Puts the rewritten journal in place.
+    pub(crate) fn end_rewrite(&mut self, rewrite: &Rewrite, written: io::Result<()>) -> io::Result<()> {
+        self.journal.end_rewrite(rewrite, written)?;
+        self.compact_size = self.journal.size();
         self.unsynced = true;
+        Ok(())
+    }
+
+    /// What has to be synced, if anything in the journal is new.
+    pub(crate) fn begin_sync(&mut self) -> Option<Sync> {
+        std::mem::take(&mut self.unsynced).then(|| self.journal.begin_sync())
+    }
+
+    /// Takes note of what became of a sync; after one that failed nothing more is taken.
+    pub(crate) fn end_sync(&mut self, sync: &Sync, synced: &io::Result<()>) {
+        self.journal.end_sync(sync, synced);
     }
 
     /// The entries that say all there is to say now.
@@ -333,6 +341,7 @@ fn commit_entry<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::disk::RealDisk;
 
     fn name(text: &'static str) -> StrBytes {
         StrBytes::from_static_str(text)
@@ -347,19 +356,25 @@ mod tests {
         }
     }
 
+    fn open(folder: &Path) -> OffsetStore {
+        OffsetStore::open(&RealDisk::shared(), folder).unwrap()
+    }
+
     #[test]
     fn commits_survive_a_restart_and_a_rewrite() {
         let folder = tempfile::tempdir().unwrap();
         let (group, topic) = (name("readers"), name("lines"));
-        let mut store = OffsetStore::open(folder.path()).unwrap();
+        let mut store = open(folder.path());
         for offset in 0..20_000 {
             let offsets = vec![((topic.clone(), 0), at(offset)), ((topic.clone(), 1), at(5))];
             store.commit(&group, &name("consumer"), offsets).unwrap();
         }
         let before = store.journal.size();
-        store.begin_flush().unwrap();
+        let rewrite = store.begin_rewrite().unwrap().unwrap();
+        let written = rewrite.run();
+        store.end_rewrite(&rewrite, written).unwrap();
         assert!(store.journal.size() < before / 100);
-        let store = OffsetStore::open(folder.path()).unwrap();
+        let store = open(folder.path());
         let found = store.of(&group).unwrap();
         assert_eq!(found.partitions[&(topic.clone(), 0)], at(19_999));
         assert_eq!(found.partitions[&(topic, 1)], at(5));
@@ -369,14 +384,14 @@ mod tests {
     #[test]
     fn a_deleted_topic_is_forgotten_everywhere() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = OffsetStore::open(folder.path()).unwrap();
+        let mut store = open(folder.path());
         for group in ["one", "two"] {
             let offsets = vec![((name("lines"), 0), at(3))];
             store.commit(&name(group), &name("consumer"), offsets).unwrap();
         }
         store.forget_topic(&name("lines")).unwrap();
         assert_eq!(store.groups().count(), 0);
-        let store = OffsetStore::open(folder.path()).unwrap();
+        let store = open(folder.path());
         assert_eq!(store.groups().count(), 0);
     }
 }

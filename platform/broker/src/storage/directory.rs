@@ -1,11 +1,12 @@
 //! The data folder: held by one broker at a time, its small files replaced as a whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use super::disk::{Disk, Mode};
 use crate::error::Error;
 
 const LOCK_FILE: &str = "lock";
@@ -55,45 +56,73 @@ impl DataDir {
 pub(crate) enum Durability {
     /// It survives a power cut.
     Disk,
-    /// It survives the process; for caches that are rebuilt when lost.
+    /// A power cut leaves it or what it replaces, whole in either case.
+    Whole,
+    /// It survives the process; for caches that carry a checksum and are rebuilt when lost.
     Process,
 }
 
-/// Replaces the file at `path` so that a crash leaves either the old content or the new, never a part.
-pub(crate) fn replace_file(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+/// What became of a replaced file.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Replaced {
+    /// As much as was asked for.
+    Done,
+    /// It is in place, but a power cut may bring the old content back: the folder could not be synced.
+    Unsynced(io::Error),
+}
+
+impl Replaced {
+    /// An error unless everything asked for was done.
+    pub(crate) fn done(self) -> io::Result<()> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Unsynced(error) => Err(error),
+        }
+    }
+}
+
+/// Replaces the file at `path` so that the end of the process leaves either the old content or the new, never a part.
+///
+/// # Errors
+/// When the old content is still in place.
+pub(crate) fn replace_file(
+    disk: &dyn Disk,
+    path: &Path,
+    content: &[u8],
+    durability: Durability,
+) -> io::Result<Replaced> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
-    let written = write_new(&temporary, content, durability).and_then(|()| {
-        fs::rename(&temporary, path)?;
-        match (durability, path.parent()) {
-            (Durability::Disk, Some(folder)) => sync_folder(folder),
-            _ => Ok(()),
-        }
-    });
-    if written.is_err() {
+    let written =
+        write_new(disk, &temporary, content, durability).and_then(|()| disk.rename(&temporary, path));
+    if let Err(error) = written {
         // Best effort: on a full disk the half-written file must not stay.
-        let _ = fs::remove_file(&temporary);
+        let _ = disk.remove_file(&temporary);
+        return Err(error);
     }
-    written
+    match (durability, path.parent()) {
+        (Durability::Disk, Some(folder)) => match disk.sync_folder(folder) {
+            Ok(()) => Ok(Replaced::Done),
+            Err(error) => Ok(Replaced::Unsynced(error)),
+        },
+        _ => Ok(Replaced::Done),
+    }
 }
 
-fn write_new(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(content)?;
+fn write_new(disk: &dyn Disk, path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+    let file = disk.open(path, Mode::Fresh)?;
+    file.write_at(0, content, &[])?;
     match durability {
-        Durability::Disk => file.sync_all(),
+        Durability::Disk | Durability::Whole => file.sync(),
         Durability::Process => Ok(()),
     }
 }
 
-/// Makes the names in a folder survive a power cut.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::disk::RealDisk;
     use super::*;
 
     #[test]
@@ -110,8 +139,12 @@ mod tests {
     fn a_replaced_file_leaves_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.json");
-        replace_file(&path, b"one", Durability::Disk).unwrap();
-        replace_file(&path, b"two", Durability::Process).unwrap();
+        replace_file(&RealDisk, &path, b"one", Durability::Disk)
+            .and_then(Replaced::done)
+            .unwrap();
+        replace_file(&RealDisk, &path, b"two", Durability::Process)
+            .and_then(Replaced::done)
+            .unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -1,26 +1,71 @@
 //! A small append-only file of entries, for state that is written often and read once, at the start.
 //!
 //! Each entry carries its length and checksum. An entry that is not whole ends the file: it was being written when the
-//! process died, and nobody was told that it is safe. When most of the file is out of date its owner rewrites it.
+//! process died, and nobody was told that it is safe. When most of the file is out of date its owner rewrites it. The
+//! slow parts, syncing and rewriting, are handed out as values that are run without the owner's lock.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
-use super::directory::sync_folder;
+use super::disk::{Mode, SharedDisk, SharedFile, remove_if_present};
 
 const ENTRY_PREFIX: usize = 8;
+const NEW_SUFFIX: &str = "new";
 
 /// An open journal.
 #[derive(Debug)]
 pub(crate) struct Journal {
+    disk: SharedDisk,
     path: PathBuf,
-    file: Arc<File>,
+    file: SharedFile,
     size: u64,
+    /// While the journal is being rewritten: where, and what was added since that began.
+    rewriting: Option<Rewriting>,
+    /// The folder has to be synced for the file's name to be safe.
+    name_unsynced: bool,
+    /// A sync failed: what it was to bring to the disk may be lost whatever later ones say.
+    failed: bool,
+}
+
+#[derive(Debug)]
+struct Rewriting {
+    file: SharedFile,
+    added: Vec<u8>,
+}
+
+/// A rewrite that is begun; the long part, to be run without holding up whoever appends.
+#[derive(Debug)]
+pub(crate) struct Rewrite {
+    file: SharedFile,
+    bytes: Vec<u8>,
+}
+
+impl Rewrite {
+    /// Writes the entries and syncs them.
+    pub(crate) fn run(&self) -> io::Result<()> {
+        self.file.write_at(0, &self.bytes, &[])?;
+        self.file.sync()
+    }
+}
+
+/// What has to be synced for everything in a journal to be safe; the slow part of a flush.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    disk: SharedDisk,
+    file: SharedFile,
+    folder: Option<PathBuf>,
+}
+
+impl Sync {
+    /// Syncs it.
+    pub(crate) fn run(&self) -> io::Result<()> {
+        self.file.sync()?;
+        self.folder
+            .as_deref()
+            .map_or(Ok(()), |folder| self.disk.sync_folder(folder))
+    }
 }
 
 /// What a journal held when it was opened.
@@ -34,23 +79,25 @@ pub(crate) struct Replay {
 
 impl Journal {
     /// Opens the journal at `path`, which is created when missing, and reads it.
-    pub(crate) fn open(path: &Path) -> io::Result<(Self, Replay)> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)?;
-        let bytes = std::fs::read(path)?;
+    pub(crate) fn open(disk: &SharedDisk, path: &Path) -> io::Result<(Self, Replay)> {
+        // Left by a rewrite that did not come to its end.
+        remove_if_present(&**disk, &path.with_extension(NEW_SUFFIX))?;
+        let file = disk.open(path, Mode::Keep)?;
+        let len = usize::try_from(file.size()?).map_err(io::Error::other)?;
+        let bytes = file.read_at(0, len)?;
         let (entries, size) = decode(&bytes);
         let cut_bytes = (bytes.len() - size) as u64;
         if cut_bytes > 0 {
-            file.set_len(size as u64)?;
+            file.set_size(size as u64)?;
         }
         let journal = Self {
+            disk: disk.clone(),
             path: path.to_owned(),
-            file: Arc::new(file),
+            file,
             size: size as u64,
+            rewriting: None,
+            name_unsynced: true,
+            failed: false,
         };
         Ok((journal, Replay { entries, cut_bytes }))
     }
@@ -64,43 +111,76 @@ impl Journal {
     ///
     /// A power cut can leave zeros at the end of a file, and zeros are what an empty entry would look like.
     pub(crate) fn append(&mut self, entry: &[u8]) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier sync of the journal has failed"));
+        }
         let mut bytes = Vec::with_capacity(ENTRY_PREFIX + entry.len());
         encode(&mut bytes, entry);
-        if let Err(error) = self.file.write_all_at(&bytes, self.size) {
+        if let Err(error) = self.file.write_at(self.size, &bytes, &[]) {
             // Should cutting fail too, the next entry writes over the rest.
-            let _ = self.file.set_len(self.size);
+            let _ = self.file.set_size(self.size);
             return Err(error);
         }
         self.size += bytes.len() as u64;
+        if let Some(rewriting) = &mut self.rewriting {
+            rewriting.added.extend_from_slice(&bytes);
+        }
         Ok(())
     }
 
-    /// The file, to be synced without holding up whoever appends.
-    pub(crate) fn file(&self) -> Arc<File> {
-        Arc::clone(&self.file)
+    /// What has to be synced for everything appended so far to be safe.
+    pub(crate) fn begin_sync(&self) -> Sync {
+        Sync {
+            disk: self.disk.clone(),
+            file: self.file.clone(),
+            folder: self
+                .name_unsynced
+                .then(|| self.path.parent().map(Path::to_owned))
+                .flatten(),
+        }
     }
 
-    /// Replaces all entries by `entries`; on failure the old ones stay.
-    pub(crate) fn rewrite<'a>(&mut self, entries: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
+    /// Takes note of what became of a sync.
+    pub(crate) fn end_sync(&mut self, sync: &Sync, synced: &io::Result<()>) {
+        match synced {
+            Ok(()) => self.name_unsynced &= sync.folder.is_none(),
+            Err(_) => self.failed = true,
+        }
+    }
+
+    /// Begins to replace all entries by `entries`, which say the same.
+    pub(crate) fn begin_rewrite<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<Rewrite> {
         let mut bytes = Vec::new();
         for entry in entries {
             encode(&mut bytes, entry);
         }
-        let temporary = self.path.with_extension("new");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .read(true)
-            .write(true)
-            .open(&temporary)?;
-        (&file).write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            sync_folder(folder)?;
-        }
-        self.file = Arc::new(file);
-        self.size = bytes.len() as u64;
+        let file = self
+            .disk
+            .open(&self.path.with_extension(NEW_SUFFIX), Mode::Fresh)?;
+        self.rewriting = Some(Rewriting {
+            file: file.clone(),
+            added: Vec::new(),
+        });
+        Ok(Rewrite { file, bytes })
+    }
+
+    /// Puts the rewritten journal in place, with what was appended since; the old one stays when that fails.
+    pub(crate) fn end_rewrite(&mut self, rewrite: &Rewrite, written: io::Result<()>) -> io::Result<()> {
+        let Some(rewriting) = self.rewriting.take() else {
+            return Ok(());
+        };
+        written?;
+        let size = rewrite.bytes.len() as u64;
+        rewriting.file.write_at(size, &rewriting.added, &[])?;
+        self.disk
+            .rename(&self.path.with_extension(NEW_SUFFIX), &self.path)?;
+        // From here on the old file has no name: whatever else fails, nothing more may go into it.
+        self.file = rewriting.file;
+        self.size = size + rewriting.added.len() as u64;
+        self.name_unsynced = true;
         Ok(())
     }
 }
@@ -131,23 +211,45 @@ fn decode(bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::disk::RealDisk;
     use super::*;
     use proptest::prelude::*;
+
+    fn open(path: &Path) -> (Journal, Replay) {
+        Journal::open(&RealDisk::shared(), path).unwrap()
+    }
 
     #[test]
     fn entries_survive_and_a_rewrite_replaces_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        let (mut journal, replay) = Journal::open(&path).unwrap();
+        let (mut journal, replay) = open(&path);
         assert!(replay.entries.is_empty());
         journal.append(b"one").unwrap();
         journal.append(b"two").unwrap();
-        let (mut journal, replay) = Journal::open(&path).unwrap();
+        let (mut journal, replay) = open(&path);
         assert_eq!(replay.entries, [b"one".to_vec(), b"two".to_vec()]);
-        journal.rewrite([b"three".as_slice()].into_iter()).unwrap();
+        let rewrite = journal.begin_rewrite([b"three".as_slice()].into_iter()).unwrap();
+        journal.append(b"meanwhile").unwrap();
+        let written = rewrite.run();
+        journal.end_rewrite(&rewrite, written).unwrap();
         journal.append(b"four").unwrap();
-        let (_, replay) = Journal::open(&path).unwrap();
-        assert_eq!(replay.entries, [b"three".to_vec(), b"four".to_vec()]);
+        let (_, replay) = open(&path);
+        let expected = [b"three".to_vec(), b"meanwhile".to_vec(), b"four".to_vec()];
+        assert_eq!(replay.entries, expected);
+    }
+
+    #[test]
+    fn a_rewrite_that_fails_leaves_the_old_entries() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let (mut journal, _) = open(&path);
+        journal.append(b"one").unwrap();
+        let rewrite = journal.begin_rewrite(std::iter::empty()).unwrap();
+        let failed = Err(io::Error::other("no space"));
+        assert!(journal.end_rewrite(&rewrite, failed).is_err());
+        journal.append(b"two").unwrap();
+        assert_eq!(open(&path).1.entries, [b"one".to_vec(), b"two".to_vec()]);
     }
 
     proptest! {

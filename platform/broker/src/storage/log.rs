@@ -2,27 +2,28 @@
 //!
 //! The log assigns offsets, recognises repeated batches, finds records by offset and time, and drops old segments. It
 //! is not thread-safe; its owner locks it, and the slow parts (syncing, reading) are handed out as values that are run
-//! without the lock: [`flush::Flush`], [`Range`].
+//! without the lock: [`flush::Flush`], [`Range`], [`retention::Deletion`], `compaction::Compaction`.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::batch::{BatchFault, BatchHeader};
-use super::checkpoint::Checkpoint;
+use super::batch::BatchHeader;
+use super::batch::acceptance::{AcceptanceSettings, Accepted, Refusal};
+use super::checkpoint::{Checkpoint, CompactedAt};
 use super::directory::Durability;
-use super::read::Range;
-use super::segment::{self, Segment};
+use super::disk::SharedDisk;
+use super::read::{Range, ReadError};
+use super::segment::{self, Expected, Segment};
 use crate::producers::{ProducerTable, Verdict};
 
 mod compaction;
 mod flush;
-mod retention;
+pub(crate) mod retention;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::compaction::CompactionSettings;
-pub(crate) use self::flush::CheckpointWhen;
+pub(crate) use self::flush::{CheckpointWhen, Flushed};
 
 /// The settings of a topic that its logs obey.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +32,20 @@ pub(crate) struct LogSettings {
     pub(crate) segment_bytes: u64,
     /// Age at which a new segment is started, in milliseconds.
     pub(crate) segment_ms: i64,
+    /// Whether records may be deleted at all, other than for a later one of their key.
+    pub(crate) deletes: bool,
     /// Age at which a segment may be deleted, in milliseconds; `None` keeps it.
     pub(crate) retention_ms: Option<i64>,
     /// Size of the log beyond which its oldest segments are deleted.
     pub(crate) retention_bytes: Option<u64>,
-    /// Largest batch accepted.
-    pub(crate) max_message_bytes: usize,
+    /// Records after which the log is synced before the next answer.
+    pub(crate) flush_messages: i64,
+    /// How long a record waits to be synced, in milliseconds.
+    pub(crate) flush_ms: i64,
+    /// Bytes of log between two entries of the index.
+    pub(crate) index_interval_bytes: u64,
+    /// What batches have to be like.
+    pub(crate) acceptance: AcceptanceSettings,
     /// Whether and how only the last record of each key is kept.
     pub(crate) compaction: Option<CompactionSettings>,
 }
@@ -44,17 +53,24 @@ pub(crate) struct LogSettings {
 /// A partition's log.
 #[derive(Debug)]
 pub(crate) struct Log {
+    disk: SharedDisk,
     folder: PathBuf,
     /// In order of offsets, never empty.
     segments: Vec<Segment>,
     start_offset: i64,
     /// Up to here only the last record of each key is left.
     compacted_to: i64,
+    /// When compaction reached which offset, oldest first.
+    compactions: Vec<CompactedAt>,
+    /// Everything before is on the disk itself.
+    flushed_to: i64,
     producers: ProducerTable,
     /// Bytes appended since the last checkpoint.
     since_checkpoint: u64,
     /// Whether the checkpoint on disk is out of date in any way.
     checkpoint_due: bool,
+    /// A sync failed: what it was to bring to the disk may be lost whatever later ones say, so nothing more is taken.
+    failed: bool,
 }
 
 /// Where an appended batch went.
@@ -64,25 +80,16 @@ pub(crate) struct Appended {
     pub(crate) base_offset: i64,
     /// Whether it had been stored before, so that nothing was written.
     pub(crate) duplicate: bool,
+    /// Whether it began a new segment.
+    pub(crate) filled: bool,
 }
 
 /// Why a batch was not appended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AppendError {
-    /// It is not a whole, undamaged batch.
-    #[error("the batch is refused: {0}")]
-    Batch(#[from] BatchFault),
-    /// It is larger than the topic allows.
-    #[error("the batch has {size} bytes, the topic takes {limit}")]
-    TooLarge {
-        /// Its size.
-        size: usize,
-        /// The topic's `max.message.bytes`.
-        limit: usize,
-    },
-    /// A client sent a marker only the broker may write.
-    #[error("control batches are the broker's own")]
-    Control,
+    /// It is not one the topic takes.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// It belongs to a transaction that was never begun.
     #[error("the producer has no transaction")]
     NoTransaction,
@@ -92,76 +99,73 @@ pub(crate) enum AppendError {
     /// A newer instance of the producer has taken over.
     #[error("the producer epoch is fenced")]
     Fenced,
+    /// The disk has failed to keep what it was given, so it is given nothing more until the broker is started again.
+    #[error("the disk failed to sync the partition; it takes records again when the broker was started anew")]
+    Failed,
     /// The disk refused it.
-    #[error("the log cannot be written")]
-    Storage(#[from] io::Error),
-}
-
-/// Why an offset cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    /// It lies before the log's start or after its end.
-    #[error("the offset lies outside the log")]
-    OutOfRange,
-    /// The disk refused it.
-    #[error("the log cannot be read")]
+    #[error("the log cannot be written: {0}")]
     Storage(#[from] io::Error),
 }
 
 /// What recovery found in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Recovery {
-    /// Bytes behind the last whole batch that were cut.
+    /// Bytes of half-done writes behind the last whole batch that were cut.
     pub(crate) cut_bytes: u64,
-    /// Segments behind a damaged one that were renamed, out of the way.
+    /// Segments behind such a cut that were renamed, out of the way.
     pub(crate) set_aside: usize,
+    /// Bytes that were safe once and cannot be read any more.
+    pub(crate) damaged_bytes: u64,
+    /// Records that were safe once and are gone; nothing else gets their offsets.
+    pub(crate) lost_records: i64,
 }
 
 impl Log {
     /// Opens the log in `folder`, which is created when missing.
-    pub(crate) fn open(folder: &Path) -> io::Result<(Self, Recovery)> {
-        fs::create_dir_all(folder)?;
-        let checkpoint = Checkpoint::read(folder);
-        let mut recovery = Recovery::default();
-        let mut segments: Vec<Segment> = Vec::new();
-        for (base_offset, path) in segment::list(folder)? {
-            let follows = segments
-                .last()
-                .is_none_or(|last| last.index.next_offset == base_offset);
-            if recovery.cut_bytes > 0 || !follows {
-                // Behind a hole nothing can be trusted to follow on; a power cut before a sync leaves such a tail.
-                // They stay for whoever wants to look into them.
-                recovery.set_aside += 1;
-                fs::rename(&path, path.with_extension("orphaned"))?;
-                continue;
-            }
-            let (mut segment, torn) = Segment::recover(&path, base_offset)?;
-            recovery.cut_bytes += torn.map_or(0, |torn| torn.bytes);
-            segment.close_if_synced();
-            segments.push(segment);
-        }
-        let checkpoint_start = checkpoint
-            .as_ref()
-            .map_or(0, |checkpoint| checkpoint.start_offset);
+    pub(crate) fn open(disk: &SharedDisk, folder: &Path) -> io::Result<(Self, Recovery)> {
+        disk.create_folder(folder)?;
+        let checkpoint = Checkpoint::read(&**disk, folder);
+        let known = checkpoint.clone().unwrap_or_default();
+        let (mut segments, mut recovery) = recover_segments(disk, folder, known.flushed_to)?;
         if segments.is_empty() {
-            let mut first = Segment::create(folder, checkpoint_start)?;
-            first.close_if_synced();
-            segments.push(first);
+            segments.push(Segment::create(
+                disk,
+                folder,
+                known.start_offset.max(known.flushed_to),
+            )?);
         }
         let mut log = Self {
+            disk: disk.clone(),
             folder: folder.to_owned(),
             start_offset: 0,
-            compacted_to: checkpoint
-                .as_ref()
-                .map_or(0, |checkpoint| checkpoint.compacted_to),
+            compacted_to: known.compacted_to,
+            compactions: known.compactions,
+            flushed_to: known.flushed_to,
             segments,
             producers: ProducerTable::default(),
             since_checkpoint: 0,
             checkpoint_due: false,
+            failed: false,
         };
+        if log.next_offset() < known.flushed_to {
+            // Consumers may have had these offsets: whatever got them a second time would be hidden from them.
+            recovery.lost_records += known.flushed_to - log.next_offset();
+            log.active_mut().append_placeholders(known.flushed_to)?;
+        }
+        for segment in &mut log.segments {
+            segment.close_if_synced();
+        }
         log.compacted_to = log.compacted_to.min(log.next_offset());
-        log.start_offset = checkpoint_start.clamp(log.segments[0].base_offset, log.next_offset());
+        log.start_offset = known
+            .start_offset
+            .clamp(log.segments[0].base_offset, log.next_offset());
+        let ahead = known.producers_at > log.next_offset();
         log.recover_producers(checkpoint)?;
+        if ahead {
+            // It must never be believed once the log has grown to that length again.
+            let written = log.checkpoint().write(&**disk, folder, Durability::Disk)?;
+            written.done()?;
+        }
         // What had to be looked at again this time need not be the next.
         log.checkpoint_due = log.segments.iter().any(Segment::is_unsynced) || recovery != Recovery::default();
         Ok((log, recovery))
@@ -183,6 +187,7 @@ impl Log {
     }
 
     /// Bytes of all segments.
+    #[cfg(test)]
     pub(crate) fn size(&self) -> u64 {
         self.segments.iter().map(Segment::size).sum()
     }
@@ -192,20 +197,29 @@ impl Log {
         &self.producers
     }
 
-    /// Appends one batch a producer sent.
-    pub(crate) fn append(&mut self, batch: &[u8], settings: &LogSettings) -> Result<Appended, AppendError> {
-        let mut header = BatchHeader::parse_produced(batch)?;
-        if header.size > settings.max_message_bytes {
-            return Err(AppendError::TooLarge {
-                size: header.size,
-                limit: settings.max_message_bytes,
-            });
-        }
-        if header.is_control() {
-            return Err(AppendError::Control);
-        }
+    /// Whether a sync has failed, so that nothing more is taken.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Everything before this offset is on the disk itself.
+    pub(crate) fn flushed_to(&self) -> i64 {
+        self.flushed_to
+    }
+
+    /// Appends one batch that was accepted.
+    pub(crate) fn append(
+        &mut self,
+        batch: &Accepted<'_>,
+        now_ms: i64,
+        settings: &LogSettings,
+    ) -> Result<Appended, AppendError> {
+        let mut header = batch.header;
         if header.is_transactional() {
             return Err(AppendError::NoTransaction);
+        }
+        if self.failed {
+            return Err(AppendError::Failed);
         }
         match self.producers.judge(&header) {
             Verdict::Append => {}
@@ -213,20 +227,23 @@ impl Log {
                 return Ok(Appended {
                     base_offset: first_offset,
                     duplicate: true,
+                    filled: false,
                 });
             }
             Verdict::OutOfOrder => return Err(AppendError::OutOfOrder),
             Verdict::Fenced => return Err(AppendError::Fenced),
         }
         header.base_offset = self.next_offset();
-        self.roll_if_full(&header, settings)?;
-        self.active_mut().append(&header, batch)?;
-        self.producers.note(&header);
+        let filled = self.roll_if_full(&header, settings)?;
+        self.active_mut().index.set_spacing(settings.index_interval_bytes);
+        self.active_mut().append(&header, &batch.bytes)?;
+        self.producers.note(&header, now_ms);
         self.since_checkpoint += header.size as u64;
         self.checkpoint_due = true;
         Ok(Appended {
             base_offset: header.base_offset,
             duplicate: false,
+            filled,
         })
     }
 
@@ -244,11 +261,16 @@ impl Log {
             .find(|segment| segment.index.next_offset > offset);
         match holder {
             Some(segment) => {
-                let position = segment.index.position_of_offset(offset);
-                Ok(Some(segment.range_from(position)?))
+                let place = segment.index.position_of_offset(offset);
+                Ok(Some(segment.range_from(place)?))
             }
             None => Ok(None),
         }
+    }
+
+    /// The segment being written to, to be checked after an unclean stop.
+    pub(crate) fn active_range(&self) -> io::Result<Range> {
+        self.active().range()
     }
 
     /// Whether `offset` lies in the segment being written, whose bytes are as good as certainly in memory.
@@ -292,30 +314,30 @@ impl Log {
         Checkpoint {
             start_offset: self.start_offset,
             compacted_to: self.compacted_to,
+            compactions: self.compactions.clone(),
+            flushed_to: self.flushed_to,
             producers_at: self.next_offset(),
             producers: self.producers.clone(),
+            ..Checkpoint::default()
         }
     }
 
-    fn write_checkpoint(&mut self, durability: Durability) -> io::Result<()> {
-        self.checkpoint().write(&self.folder, durability)
-    }
-
-    fn roll_if_full(&mut self, header: &BatchHeader, settings: &LogSettings) -> io::Result<()> {
+    fn roll_if_full(&mut self, header: &BatchHeader, settings: &LogSettings) -> io::Result<bool> {
         let active = self.active();
         let full = active.size() + header.size as u64 > settings.segment_bytes;
         // An empty segment's first timestamp is later than any; a negative one says that producers give none.
         let first = active.index.first_timestamp;
         let old = first >= 0 && header.max_timestamp.saturating_sub(first) > settings.segment_ms;
         let too_far = header.next_offset() - active.base_offset > i64::from(u32::MAX);
-        if active.size() > 0 && (full || old || too_far) {
+        let due = active.size() > 0 && (full || old || too_far);
+        if due {
             self.roll()?;
         }
-        Ok(())
+        Ok(due)
     }
 
     fn roll(&mut self) -> io::Result<()> {
-        let segment = Segment::create(&self.folder, self.next_offset())?;
+        let segment = Segment::create(&self.disk, &self.folder, self.next_offset())?;
         self.segments.push(segment);
         Ok(())
     }
@@ -335,12 +357,59 @@ impl Log {
             }
             let range = segment.range_from(segment.index.position_of_offset(from))?;
             let mut scan = range.scan();
-            while let Some((_, header)) = scan.next_header()? {
-                if header.base_offset >= from {
-                    self.producers.note(&header);
+            loop {
+                match scan.next_header() {
+                    Ok(Some((_, header))) if header.base_offset >= from => {
+                        self.producers.note(&header, header.max_timestamp);
+                    }
+                    Ok(Some(_)) => {}
+                    // Damage is told to whoever reads there; the producers behind it are met as new ones.
+                    Ok(None) | Err(ReadError::Damaged { .. } | ReadError::OutOfRange) => break,
+                    Err(ReadError::Storage(error)) => return Err(error),
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Opens the segments in a folder as far as they follow on each other.
+fn recover_segments(
+    disk: &SharedDisk,
+    folder: &Path,
+    flushed_to: i64,
+) -> io::Result<(Vec<Segment>, Recovery)> {
+    let mut recovery = Recovery::default();
+    let mut segments: Vec<Segment> = Vec::new();
+    let listed = segment::list(&**disk, folder)?;
+    for (position, (base_offset, path)) in listed.iter().enumerate() {
+        let end = segments
+            .last()
+            .map_or(*base_offset, |last| last.index.next_offset);
+        if recovery.cut_bytes > 0 || end > *base_offset || (end < *base_offset && *base_offset >= flushed_to)
+        {
+            // Behind a hole nothing can be trusted to follow on; a power cut before a sync leaves such a tail.
+            // They stay for whoever wants to look into them.
+            recovery.set_aside += 1;
+            disk.rename(path, &path.with_extension("orphaned"))?;
+            continue;
+        }
+        if let Some(last) = segments.last_mut()
+            && end < *base_offset
+        {
+            // A whole segment that was safe is gone; those behind it are none the worse for it.
+            recovery.lost_records += base_offset - end;
+            last.index.next_offset = *base_offset;
+            last.index.has_gaps = true;
+        }
+        let expected = Expected {
+            flushed_to,
+            next_base: listed.get(position + 1).map(|(next_base, _)| *next_base),
+        };
+        let (segment, found) = Segment::recover(disk, path, *base_offset, expected)?;
+        recovery.cut_bytes += found.cut_bytes;
+        recovery.damaged_bytes += found.damaged_bytes;
+        segments.push(segment);
+    }
+    Ok((segments, recovery))
 }

@@ -1,30 +1,30 @@
 //! One segment: a file of record batches, named after its first offset, with a sparse index beside it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
 
-use rustix::io::pwritev;
-
+use super::batch::records::placeholders;
 use super::batch::{BatchHeader, HEADER_LEN};
-use super::directory::{Durability, replace_file};
-use super::index::Index;
+use super::directory::{Durability, Replaced, replace_file};
+use super::disk::{Disk, Mode, SharedDisk, SharedFile, read_all, remove_if_present};
+use super::index::{Index, Place};
 use super::read::Range;
 
 const LOG_SUFFIX: &str = "log";
-const INDEX_SUFFIX: &str = "index";
+const INDEX_SUFFIX: &str = "sparse-index";
+/// What version 0.1.0 called its index: Kafka's name for another format, which Kafka's own tools then call corrupt.
+const OLD_INDEX_SUFFIX: &str = "index";
 const COMPACTED_SUFFIX: &str = "compacted";
 
 /// A segment file and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    disk: SharedDisk,
     path: PathBuf,
     /// Offset the file is named after; no batch in it begins earlier.
     pub(crate) base_offset: i64,
     /// Open while the segment is written to, and until what was written is synced.
-    file: Option<Arc<File>>,
+    file: Option<SharedFile>,
     /// Where batches are, and how far the file goes.
     pub(crate) index: Index,
     /// Bytes known to be on the disk itself.
@@ -33,80 +33,153 @@ pub(crate) struct Segment {
     pub(crate) index_written: u64,
 }
 
-/// What recovery had to throw away at the end of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TornTail {
-    /// Bytes that were cut.
-    pub(crate) bytes: u64,
+/// What a segment is opened with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    /// What lies before this offset was on the disk itself: damage to it is no half-done write.
+    pub(crate) flushed_to: i64,
+    /// Where the next segment begins, if there is one.
+    pub(crate) next_base: Option<i64>,
+}
+
+/// What was found wrong with a segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// Bytes of half-done writes that were cut.
+    pub(crate) cut_bytes: u64,
+    /// Bytes that were safe once and cannot be read any more; they stay where they are.
+    pub(crate) damaged_bytes: u64,
 }
 
 impl Segment {
     /// Starts a new, empty segment.
-    pub(crate) fn create(folder: &Path, base_offset: i64) -> io::Result<Self> {
+    pub(crate) fn create(disk: &SharedDisk, folder: &Path, base_offset: i64) -> io::Result<Self> {
         let path = folder.join(format!("{base_offset:020}.{LOG_SUFFIX}"));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .read(true)
-            .write(true)
-            .open(&path)?;
+        let file = disk.open(&path, Mode::Fresh)?;
         let segment = Self {
+            disk: disk.clone(),
             path,
             base_offset,
-            file: Some(Arc::new(file)),
+            file: Some(file),
             index: Index::new(base_offset),
             synced: 0,
             index_written: 0,
         };
         // One may be left from a segment of that name that was set aside.
-        segment.remove_index()?;
+        segment.remove_indexes()?;
         Ok(segment)
     }
 
-    /// Opens a segment again, cutting whatever follows its last whole batch with a right checksum.
-    pub(crate) fn recover(path: &Path, base_offset: i64) -> io::Result<(Self, Option<TornTail>)> {
-        let file = Arc::new(OpenOptions::new().read(true).write(true).open(path)?);
-        let len = file.metadata()?.len();
-        let written = fs::read(path.with_extension(INDEX_SUFFIX))
-            .ok()
-            .and_then(|bytes| Index::decode(base_offset, &bytes))
-            .filter(|index| index.covered <= len);
-        let mut index = written.unwrap_or_else(|| Index::new(base_offset));
-        let trusted = index.covered;
-        let range = Range {
-            file: Arc::clone(&file),
-            start: trusted,
-            end: len,
-            next_offset: i64::MAX,
-        };
-        let mut scan = range.scan();
-        while let Some(header) = scan.next_checked()? {
-            // Offsets never go back; a batch that does is left over from something else.
-            if header.base_offset < index.next_offset {
-                break;
-            }
-            index.note(&header);
-        }
-        let torn = (index.covered < len).then(|| TornTail {
-            bytes: len - index.covered,
-        });
-        if torn.is_some() {
-            file.set_len(index.covered)?;
-        }
-        let segment = Self {
+    /// Opens a segment again, cutting what follows its last whole batch unless it was safe once.
+    pub(crate) fn recover(
+        disk: &SharedDisk,
+        path: &Path,
+        base_offset: i64,
+        expected: Expected,
+    ) -> io::Result<(Self, Findings)> {
+        let file = disk.open(path, Mode::Write)?;
+        let len = file.size()?;
+        let mut segment = Self {
+            disk: disk.clone(),
             path: path.to_owned(),
             base_offset,
-            file: Some(file),
-            synced: trusted,
-            index_written: trusted,
-            index,
+            file: Some(file.clone()),
+            index: Index::new(base_offset),
+            synced: 0,
+            index_written: 0,
         };
-        Ok((segment, torn))
+        if let Some(index) = segment.written_index(&file, len)? {
+            segment.synced = index.covered;
+            // One of the old format is written anew with the next checkpoint.
+            segment.index_written = index.last_batch().map_or(0, |_| index.covered);
+            segment.index = index;
+        } else {
+            // It must never be believed once the segment has grown to its size again.
+            segment.remove_indexes()?;
+        }
+        let mut findings = Findings::default();
+        let mut at = segment.index.covered;
+        let mut next_offset = segment.index.next_offset;
+        loop {
+            let mut range = Range {
+                file: file.clone(),
+                start: at,
+                start_offset: next_offset,
+                end: len,
+                next_offset: i64::MAX,
+                has_gaps: false,
+            };
+            let mut scan = range.scan();
+            while let Some(header) = scan.next_checked()? {
+                segment.index.note(&header);
+            }
+            if segment.index.covered == len || segment.accept_gaps(&mut range, expected)? {
+                break;
+            }
+            at = segment.index.covered;
+            if segment.index.next_offset < expected.flushed_to {
+                range.start = at;
+                range.start_offset = segment.index.next_offset;
+                range.next_offset = expected.next_base.unwrap_or(i64::MAX);
+                range.has_gaps = true;
+                if let Some((damaged, follows)) = range.scan().resync()? {
+                    findings.damaged_bytes += damaged;
+                    segment.index.skip_damage(damaged);
+                    (at, next_offset) = (segment.index.covered, follows);
+                    continue;
+                }
+                if let Some(next_base) = expected.next_base {
+                    // It goes on in the next segment; what lies between is lost, and is said to be.
+                    findings.damaged_bytes += len - at;
+                    segment.index.skip_damage(len - at);
+                    segment.index.next_offset = next_base;
+                    break;
+                }
+            }
+            findings.cut_bytes = len - at;
+            file.set_size(at)?;
+            break;
+        }
+        Ok((segment, findings))
     }
 
-    /// Whether compaction has left nothing of it but an empty batch.
-    pub(crate) fn is_hollow(&self) -> bool {
-        self.size() == HEADER_LEN as u64
+    /// The index beside the segment, if there is one that was written for what the file holds now.
+    fn written_index(&self, file: &SharedFile, len: u64) -> io::Result<Option<Index>> {
+        for path in [self.index_path(), self.path.with_extension(OLD_INDEX_SUFFIX)] {
+            let index = read_all(&*self.disk, &path)
+                .ok()
+                .and_then(|bytes| Index::decode(self.base_offset, &bytes))
+                .filter(|index| index.covered <= len);
+            if let Some(index) = index
+                && describes(&index, file)?
+            {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes over what version 0.1.0's compaction has left, which removed batches without a trace: there may be gaps
+    /// if everything else is right up to the next segment.
+    fn accept_gaps(&mut self, range: &mut Range, expected: Expected) -> io::Result<bool> {
+        let Some(next_base) = expected.next_base else {
+            return Ok(false);
+        };
+        let mut index = self.index.clone();
+        range.start = index.covered;
+        range.start_offset = index.next_offset;
+        range.next_offset = next_base;
+        range.has_gaps = true;
+        let mut scan = range.scan();
+        while let Some(header) = scan.next_checked()? {
+            index.note(&header);
+        }
+        range.has_gaps = false;
+        let whole = index.covered == range.end && index.next_offset == next_base;
+        if whole {
+            self.index = index;
+        }
+        Ok(whole)
     }
 
     /// Bytes of whole batches in the file.
@@ -119,55 +192,68 @@ impl Segment {
         if self.index.max_timestamp >= 0 {
             return self.index.max_timestamp;
         }
-        let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
-        modified
-            .ok()
-            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-            // A segment whose age nobody knows is kept.
-            .map_or(i64::MAX, |time| {
-                i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-            })
+        // A segment whose age nobody knows is kept.
+        self.disk.modified_ms(&self.path).unwrap_or(i64::MAX)
     }
 
     /// Appends a batch whose header already carries its offset; on failure the file is as before.
     pub(crate) fn append(&mut self, header: &BatchHeader, batch: &[u8]) -> io::Result<()> {
         let file = self.writable()?;
         let preamble = BatchHeader::stored_preamble(batch, header.base_offset);
-        let written = write_at(&file, self.size(), &preamble, &batch[preamble.len()..]);
+        let written = file.write_at(self.size(), &preamble, &batch[preamble.len()..]);
         if let Err(error) = written {
             // Also when cutting fails nothing is lost: the next append writes over the rest, and recovery cuts it.
-            let _ = file.set_len(self.size());
+            let _ = file.set_size(self.size());
             return Err(error);
         }
         self.index.note(header);
         Ok(())
     }
 
-    /// The part of the file from `position` on.
-    pub(crate) fn range_from(&self, position: u64) -> io::Result<Range> {
+    /// Stands in for the offsets up to `to`, which were given out once and must not be given out again.
+    pub(crate) fn append_placeholders(&mut self, to: i64) -> io::Result<()> {
+        let bytes = placeholders(self.index.next_offset, to);
+        let mut rest = &bytes[..];
+        while let Ok(header) = BatchHeader::parse(rest) {
+            let (batch, behind) = rest.split_at(header.size);
+            self.append(&header, batch)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// The part of the file from a place on.
+    pub(crate) fn range_from(&self, place: Place) -> io::Result<Range> {
         Ok(Range {
             file: self.file()?,
-            start: position,
+            start: place.position,
+            start_offset: place.offset,
             end: self.size(),
             next_offset: self.index.next_offset,
+            has_gaps: self.index.has_gaps,
         })
     }
 
+    /// All of the file.
+    pub(crate) fn range(&self) -> io::Result<Range> {
+        self.range_from(self.index.first_place())
+    }
+
     /// The file, opened again when it was closed.
-    pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+    pub(crate) fn file(&self) -> io::Result<SharedFile> {
         match &self.file {
-            Some(file) => Ok(Arc::clone(file)),
-            None => Ok(Arc::new(File::open(&self.path)?)),
+            Some(file) => Ok(file.clone()),
+            None => self.disk.open(&self.path, Mode::Read),
         }
     }
 
     /// The file to write to, opened again and kept open when it was closed.
-    fn writable(&mut self) -> io::Result<Arc<File>> {
+    fn writable(&mut self) -> io::Result<SharedFile> {
         if let Some(file) = &self.file {
-            return Ok(Arc::clone(file));
+            return Ok(file.clone());
         }
-        let file = Arc::new(OpenOptions::new().read(true).write(true).open(&self.path)?);
-        self.file = Some(Arc::clone(&file));
+        let file = self.disk.open(&self.path, Mode::Write)?;
+        self.file = Some(file.clone());
         Ok(file)
     }
 
@@ -190,9 +276,9 @@ impl Segment {
 
     /// Puts a compacted file in the place of this one.
     pub(crate) fn replace(&mut self, compacted: &Path, index: Index) -> io::Result<()> {
-        // The old index must never be met beside the new file.
-        self.remove_index()?;
-        fs::rename(compacted, &self.path)?;
+        // The old index would not be believed beside the new file; it need not stay either.
+        self.remove_indexes()?;
+        self.disk.rename(compacted, &self.path)?;
         self.file = None;
         self.synced = index.covered;
         self.index_written = 0;
@@ -207,31 +293,53 @@ impl Segment {
 
     /// Removes the files.
     pub(crate) fn remove(self) -> io::Result<()> {
-        self.remove_index()?;
-        fs::remove_file(&self.path)
+        self.remove_indexes()?;
+        remove_if_present(&*self.disk, &self.path)
     }
 
-    fn remove_index(&self) -> io::Result<()> {
-        match fs::remove_file(self.index_path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+    fn remove_indexes(&self) -> io::Result<()> {
+        remove_if_present(&*self.disk, &self.index_path())?;
+        remove_if_present(&*self.disk, &self.path.with_extension(OLD_INDEX_SUFFIX))
     }
 }
 
-/// Writes an index beside its segment.
-pub(crate) fn write_index(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_file(path, bytes, Durability::Process)
+/// Whether an index speaks of what the file holds: its last batch must be where it says.
+fn describes(index: &Index, file: &SharedFile) -> io::Result<bool> {
+    let Some(last) = index.last_batch() else {
+        // An old index does not say: the headers behind its last entry must lead to its end.
+        let place = index.last_place();
+        let range = Range {
+            file: file.clone(),
+            start: place.position,
+            start_offset: place.offset,
+            end: index.covered,
+            next_offset: index.next_offset,
+            has_gaps: true,
+        };
+        let mut scan = range.scan();
+        let mut reached = (place.position, place.offset);
+        while let Some(header) = scan.next_checked()? {
+            reached = (reached.0 + header.size as u64, header.next_offset());
+        }
+        return Ok(reached == (index.covered, index.next_offset));
+    };
+    let bytes = file.read_at(last.position, HEADER_LEN)?;
+    Ok(BatchHeader::parse(&bytes).is_ok_and(|header| header.crc == last.crc) || index.covered == 0)
+}
+
+/// Writes an index beside its segment; one of the old format gives way to it.
+pub(crate) fn write_index(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file(disk, path, bytes, Durability::Process).and_then(Replaced::done)?;
+    remove_if_present(disk, &path.with_extension(OLD_INDEX_SUFFIX))
 }
 
 /// The segments in a folder with their base offsets, in order; what a compaction left half-done is removed.
-pub(crate) fn list(folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
+pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+    for path in disk.list(folder)? {
         if path.extension().is_some_and(|suffix| suffix == COMPACTED_SUFFIX) {
             // Left half-written by a compaction that did not come to its end.
-            fs::remove_file(&path)?;
+            disk.remove_file(&path)?;
             continue;
         }
         let is_log = path.extension().is_some_and(|suffix| suffix == LOG_SUFFIX);
@@ -246,23 +354,4 @@ pub(crate) fn list(folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
     }
     found.sort_unstable();
     Ok(found)
-}
-
-/// Writes two pieces one after the other at `position`, all of them.
-fn write_at(file: &File, position: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
-    let mut pieces = [IoSlice::new(first), IoSlice::new(second)];
-    let mut rest = &mut pieces[..];
-    let mut position = position;
-    while !rest.is_empty() {
-        match pwritev(file, rest, position) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                position += written as u64;
-                IoSlice::advance_slices(&mut rest, written);
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
 }

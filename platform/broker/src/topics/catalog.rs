@@ -1,14 +1,15 @@
 //! The file that lists the topics: replaced as a whole, synced before a change is acknowledged.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::storage::directory::{Durability, replace_file};
+use crate::storage::directory::{Durability, Replaced, replace_file};
+use crate::storage::disk::{Disk, read_all};
 
 /// Its name in the data folder.
 pub(crate) const FILE: &str = "catalog.json";
@@ -50,8 +51,8 @@ impl Catalog {
     }
 
     /// Reads the file; `None` when there is none yet.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let text = match fs::read(path) {
+    pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, Error> {
+        let text = match read_all(disk, path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
@@ -77,8 +78,8 @@ impl Catalog {
     }
 
     /// Replaces the file.
-    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        replace_file(path, &serde_json::to_vec_pretty(self)?, Durability::Disk)
+    pub(crate) fn write(&self, disk: &dyn Disk, path: &Path) -> io::Result<Replaced> {
+        replace_file(disk, path, &serde_json::to_vec_pretty(self)?, Durability::Disk)
     }
 }
 

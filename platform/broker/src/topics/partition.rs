@@ -2,15 +2,18 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::storage::batch::acceptance::accept;
+use crate::storage::disk::SharedDisk;
 use crate::storage::log::{
-    AppendError, Appended, CheckpointWhen, CompactionSettings, Log, LogSettings, ReadError, Recovery,
+    AppendError, Appended, CheckpointWhen, CompactionSettings, Flushed, Log, LogSettings,
 };
-use crate::storage::read::Range;
+use crate::storage::read::{Range, ReadError};
+use crate::storage::segment::Segment;
 
 /// One partition of a topic.
 #[derive(Debug)]
@@ -23,6 +26,21 @@ pub(crate) struct Partition {
     retired: AtomicBool,
     /// Whether the last write failed, so that a full disk is reported once and not with every try.
     failing: AtomicBool,
+    /// Bytes appended since the broker was started.
+    written: AtomicU64,
+    /// The damaged offset that was told last, so that a consumer that asks again does not fill the log.
+    damage_told: AtomicI64,
+}
+
+/// Where a batch was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Offset of its first record.
+    pub(crate) base_offset: i64,
+    /// The time the broker has given it, where the topic asks for that.
+    pub(crate) append_time: Option<i64>,
+    /// Whether it began a new segment.
+    pub(crate) filled: bool,
 }
 
 /// Whether a read finds its bytes in memory.
@@ -47,9 +65,18 @@ pub(crate) struct Bounds {
 
 impl Partition {
     /// Opens the partition's log; what recovery had to cut is logged.
-    pub(crate) fn open(topic: &str, index: i32, folder: &Path) -> io::Result<Self> {
-        let (log, recovery) = Log::open(folder)?;
-        if recovery != Recovery::default() {
+    pub(crate) fn open(disk: &SharedDisk, topic: &str, index: i32, folder: &Path) -> io::Result<Self> {
+        let (log, recovery) = Log::open(disk, folder)?;
+        if recovery.damaged_bytes > 0 || recovery.lost_records > 0 {
+            tracing::error!(
+                topic,
+                partition = index,
+                damaged_bytes = recovery.damaged_bytes,
+                lost_records = recovery.lost_records,
+                "the log is damaged where it was safe on the disk once"
+            );
+        }
+        if recovery.cut_bytes > 0 || recovery.set_aside > 0 {
             tracing::warn!(
                 topic,
                 partition = index,
@@ -67,6 +94,8 @@ impl Partition {
             waiting: Mutex::default(),
             retired: AtomicBool::new(false),
             failing: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            damage_told: AtomicI64::new(-1),
         })
     }
 
@@ -75,14 +104,42 @@ impl Partition {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a batch and wakes whoever waits for one.
-    pub(crate) fn append(&self, batch: &[u8], settings: &LogSettings) -> Result<Appended, AppendError> {
-        let appended = self.log().append(batch, settings);
+    /// Checks a batch, appends it, and wakes whoever waits for one.
+    pub(crate) fn append(
+        &self,
+        batch: &[u8],
+        now_ms: i64,
+        settings: &LogSettings,
+    ) -> Result<Written, AppendError> {
+        let accepted = accept(batch, now_ms, &settings.acceptance)?;
+        let appended = self.log().append(&accepted, now_ms, settings);
         self.report_storage(&appended);
-        if matches!(&appended, Ok(Appended { duplicate: false, .. })) {
+        let Appended {
+            base_offset,
+            duplicate,
+            filled,
+        } = appended?;
+        if !duplicate {
+            self.written
+                .fetch_add(accepted.bytes.len() as u64, Ordering::Release);
             self.wake();
         }
-        appended
+        Ok(Written {
+            base_offset,
+            append_time: accepted.append_time,
+            filled,
+        })
+    }
+
+    /// Bytes appended since the broker was started; what a waiting consumer counts by.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Whether so many records wait to be synced that the topic's `flush.messages` asks for it now.
+    pub(crate) fn is_due(&self, flush_messages: i64) -> bool {
+        let log = self.log();
+        log.next_offset() - log.flushed_to() >= flush_messages
     }
 
     /// Its ends.
@@ -107,7 +164,7 @@ impl Partition {
     }
 
     /// Timestamp and offset of the first record at or after `timestamp`; blocks on the disk.
-    pub(crate) fn offset_at(&self, timestamp: i64) -> io::Result<Option<(i64, i64)>> {
+    pub(crate) fn offset_at(&self, timestamp: i64) -> Result<Option<(i64, i64)>, ReadError> {
         let (ranges, start) = {
             let log = self.log();
             (log.ranges_since(timestamp)?, log.start_offset())
@@ -124,23 +181,86 @@ impl Partition {
     pub(crate) fn flush(&self, checkpoint: CheckpointWhen) -> io::Result<()> {
         let _exclusive = self.rewriting();
         let flush = self.log().begin_flush(checkpoint)?;
-        let done = flush.run();
-        let mut log = self.log();
-        match done {
-            Ok(()) => log.end_flush(&flush),
-            Err(_) => log.flush_failed(),
+        let flushed = flush.run();
+        self.log().end_flush(&flush, &flushed);
+        match flushed {
+            Flushed::Done => Ok(()),
+            Flushed::WithoutCheckpoint(error) => {
+                tracing::warn!(topic = %self.topic, partition = self.index, %error, "cannot write an index or a checkpoint; the next start reads more");
+                Ok(())
+            }
+            Flushed::Failed(error) => {
+                tracing::error!(topic = %self.topic, partition = self.index, %error, "the disk failed to sync a log; nothing more is taken until the broker is started anew");
+                Err(error)
+            }
         }
-        done
+    }
+
+    /// Gives up everything before `offset`; blocks on the disk.
+    pub(crate) fn delete_before(&self, offset: i64) -> io::Result<()> {
+        let _exclusive = self.rewriting();
+        let deletion = self.log().begin_delete(offset);
+        let Some(deletion) = deletion else {
+            return Ok(());
+        };
+        let written = deletion.run()?;
+        let gone = self.log().end_delete(&deletion);
+        // Until the new start is safe the records are kept, so that a crash cannot bring a part of them back.
+        written.done()?;
+        gone.into_iter().try_for_each(Segment::remove)
+    }
+
+    /// Deletes what is too old at `now_ms`, or too much; returns the new start if it has moved. Blocks on the disk.
+    pub(crate) fn apply_retention(&self, now_ms: i64, settings: &LogSettings) -> io::Result<Option<i64>> {
+        let (before, from) = {
+            let mut log = self.log();
+            (log.start_offset(), log.retained_from(now_ms, settings)?)
+        };
+        if from <= before {
+            return Ok(None);
+        }
+        self.delete_before(from)?;
+        Ok(Some(from))
     }
 
     /// Keeps only the last record of each key in what is no longer written to; blocks on the disk, for long.
-    pub(crate) fn compact(&self, now_ms: i64, settings: &CompactionSettings) -> io::Result<()> {
-        let Some(compaction) = self.log().begin_compaction(now_ms, settings)? else {
-            return Ok(());
+    ///
+    /// Whether there was anything to do: there may be more then.
+    pub(crate) fn compact(&self, now_ms: i64, settings: &CompactionSettings) -> Result<bool, ReadError> {
+        let compaction = self.log().begin_compaction(now_ms, settings)?;
+        let Some(compaction) = compaction else {
+            return Ok(false);
         };
         let compacted = compaction.run()?;
         let _exclusive = self.rewriting();
-        self.log().end_compaction(compacted)
+        let (disk, folder) = {
+            let mut log = self.log();
+            log.end_compaction(&compacted)?;
+            log.place()
+        };
+        disk.sync_folder(&folder)?;
+        self.log().compaction_is_safe(&compacted);
+        Ok(true)
+    }
+
+    /// Reads the segment being written to and tells of damage; blocks on the disk.
+    pub(crate) fn check_active_segment(&self) {
+        let range = self.log().active_range();
+        if let Err(error) = range.map_err(ReadError::from).and_then(|range| range.verify()) {
+            self.report_damage(&error);
+        }
+    }
+
+    /// Logs damage that somebody met, once for each place.
+    pub(crate) fn report_damage(&self, error: &ReadError) {
+        let offset = match error {
+            ReadError::OutOfRange => return,
+            ReadError::Damaged { offset, .. } => *offset,
+            ReadError::Storage(_) => i64::MAX,
+        };
+        if self.damage_told.swap(offset, Ordering::Relaxed) != offset {
+            tracing::error!(topic = %self.topic, partition = self.index, %error, "records cannot be read");
+        }
     }
 
     /// Has `notify` called whenever the log grows, until the subscription is dropped.

@@ -1,18 +1,25 @@
 //! The settings of a topic, by Kafka's own names.
 //!
-//! Some steer the broker, some are only kept and shown because clients set them as a matter of course (there is one
-//! copy of everything here, so `min.insync.replicas` has nothing to steer). Unknown names and impossible values are
+//! Every setting of Kafka 3.9 and 4 is known, so that a tool which copies all of them can. What is taken has its effect;
+//! what would promise something that does not happen here (a second replica, preallocated files, tiered storage) is
+//! refused by its name. A few are kept and shown because there is nothing here for them to steer: they are about
+//! replicas that do not exist, or about how Kafka arranges its own files. Unknown names and impossible values are
 //! refused, as Kafka does.
 
 use std::collections::BTreeMap;
 
 use crate::config::RetentionDefaults;
+use crate::storage::batch::acceptance::{AcceptanceSettings, RecordTime, Target};
+use crate::storage::batch::compression::Compression;
 use crate::storage::log::{CompactionSettings, LogSettings};
 
 /// Kafka's own default: a mebibyte of records and the batch's header.
 const DEFAULT_MAX_MESSAGE_BYTES: i64 = 1_048_588;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 const WEEK_MS: i64 = 7 * DAY_MS;
+/// A denser index would cost more memory than it saves reading.
+const MIN_INDEX_INTERVAL: u64 = 1024;
 
 /// What kind of value a setting takes; the numbers are DescribeConfigs' own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +35,14 @@ pub(crate) enum Kind {
     },
     /// A number between 0 and 1.
     Fraction,
+    /// A whole number between two others.
+    Between(i64, i64),
     /// Some of a few words, with commas between them.
     Words(&'static [&'static str]),
+    /// Any text with commas in it.
+    List,
+    /// Any text.
+    Text,
 }
 
 impl Kind {
@@ -37,10 +50,10 @@ impl Kind {
     pub(crate) fn code(self) -> i8 {
         match self {
             Self::Boolean => 1,
-            Self::Word(_) => 2,
-            Self::Number { .. } => 5,
+            Self::Word(_) | Self::Text => 2,
+            Self::Number { .. } | Self::Between(..) => 5,
             Self::Fraction => 6,
-            Self::Words(_) => 7,
+            Self::Words(_) | Self::List => 7,
         }
     }
 
@@ -52,6 +65,10 @@ impl Kind {
             Self::Fraction => value
                 .parse::<f64>()
                 .is_ok_and(|number| (0.0..=1.0).contains(&number)),
+            Self::Between(from, to) => value
+                .parse::<i64>()
+                .is_ok_and(|number| (from..=to).contains(&number)),
+            Self::List | Self::Text => true,
             Self::Words(words) => value.split(',').all(|word| words.contains(&word.trim())),
         }
     }
@@ -65,6 +82,14 @@ pub(crate) struct Definition {
     /// What it takes.
     pub(crate) kind: Kind,
     default: Default,
+    /// Values that Kafka takes and this broker cannot keep its word on: why, and which are fine.
+    only: Option<Only>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Only {
+    values: &'static [&'static str],
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,63 +103,124 @@ const fn fixed(name: &'static str, kind: Kind, value: &'static str) -> Definitio
         name,
         kind,
         default: Default::Fixed(value),
+        only: None,
+    }
+}
+
+/// A setting whose other values are refused by name, because they would promise what does not happen here.
+const fn only(
+    name: &'static str,
+    kind: Kind,
+    value: &'static str,
+    values: &'static [&'static str],
+    reason: &'static str,
+) -> Definition {
+    Definition {
+        only: Some(Only { values, reason }),
+        ..fixed(name, kind, value)
+    }
+}
+
+const fn configured(name: &'static str, kind: Kind, value: fn(&RetentionDefaults) -> i64) -> Definition {
+    Definition {
+        name,
+        kind,
+        default: Default::Configured(value),
+        only: None,
     }
 }
 
 const NUMBER: Kind = Kind::Number { min: 0 };
 const NUMBER_OR_NONE: Kind = Kind::Number { min: -1 };
 
+const ONE_REPLICA: &str = "there is one broker and one replica of everything";
+const NO_TIERS: &str = "there is no tiered storage here";
+
 /// Every setting a topic may have, by name.
 pub(crate) const DEFINITIONS: &[Definition] = &[
     fixed("cleanup.policy", Kind::Words(&["delete", "compact"]), "delete"),
+    fixed("compression.gzip.level", Kind::Between(-1, 9), "-1"),
+    fixed("compression.lz4.level", Kind::Between(1, 17), "9"),
     fixed(
         "compression.type",
         Kind::Word(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
         "producer",
     ),
+    fixed("compression.zstd.level", Kind::Between(-131_072, 22), "3"),
     fixed("delete.retention.ms", NUMBER, "86400000"),
+    only(
+        "errors.deadletterqueue.group.enable",
+        Kind::Boolean,
+        "false",
+        &["false"],
+        "there are no share groups here",
+    ),
     fixed("file.delete.delay.ms", NUMBER, "60000"),
     fixed("flush.messages", Kind::Number { min: 1 }, "9223372036854775807"),
     fixed("flush.ms", NUMBER, "9223372036854775807"),
+    fixed("follower.replication.throttled.replicas", Kind::List, ""),
     fixed("index.interval.bytes", NUMBER, "4096"),
+    fixed("leader.replication.throttled.replicas", Kind::List, ""),
+    fixed("local.retention.bytes", Kind::Number { min: -2 }, "-2"),
+    fixed("local.retention.ms", Kind::Number { min: -2 }, "-2"),
     fixed(
         "max.compaction.lag.ms",
         Kind::Number { min: 1 },
         "9223372036854775807",
     ),
     fixed("max.message.bytes", NUMBER, "1048588"),
+    fixed("message.downconversion.enable", Kind::Boolean, "true"),
+    fixed("message.format.version", Kind::Text, "3.0-IV1"),
+    fixed("message.timestamp.after.max.ms", NUMBER, "3600000"),
+    fixed("message.timestamp.before.max.ms", NUMBER, "9223372036854775807"),
+    fixed(
+        "message.timestamp.difference.max.ms",
+        NUMBER,
+        "9223372036854775807",
+    ),
     fixed(
         "message.timestamp.type",
-        Kind::Word(&["CreateTime"]),
+        Kind::Word(&["CreateTime", "LogAppendTime"]),
         "CreateTime",
     ),
     fixed("min.cleanable.dirty.ratio", Kind::Fraction, "0.5"),
     fixed("min.compaction.lag.ms", NUMBER, "0"),
-    fixed("min.insync.replicas", Kind::Number { min: 1 }, "1"),
-    fixed("preallocate", Kind::Boolean, "false"),
-    Definition {
-        name: "retention.bytes",
-        kind: NUMBER_OR_NONE,
-        default: Default::Configured(|defaults| {
-            defaults
-                .bytes
-                .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
-        }),
-    },
-    Definition {
-        name: "retention.ms",
-        kind: NUMBER_OR_NONE,
-        default: Default::Configured(|defaults| {
-            defaults
-                .time
-                .map_or(-1, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
-        }),
-    },
-    Definition {
-        name: "segment.bytes",
-        kind: Kind::Number { min: 14 },
-        default: Default::Configured(|defaults| i64::try_from(defaults.segment_bytes).unwrap_or(i64::MAX)),
-    },
+    only(
+        "min.insync.replicas",
+        Kind::Number { min: 1 },
+        "1",
+        &["1"],
+        ONE_REPLICA,
+    ),
+    only(
+        "preallocate",
+        Kind::Boolean,
+        "false",
+        &["false"],
+        "segments are not preallocated here",
+    ),
+    fixed("remote.log.copy.disable", Kind::Boolean, "false"),
+    fixed("remote.log.delete.on.disable", Kind::Boolean, "false"),
+    only(
+        "remote.storage.enable",
+        Kind::Boolean,
+        "false",
+        &["false"],
+        NO_TIERS,
+    ),
+    configured("retention.bytes", NUMBER_OR_NONE, |defaults| {
+        defaults
+            .bytes
+            .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+    }),
+    configured("retention.ms", NUMBER_OR_NONE, |defaults| {
+        defaults
+            .time
+            .map_or(-1, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    }),
+    configured("segment.bytes", Kind::Number { min: 14 }, |defaults| {
+        i64::try_from(defaults.segment_bytes).unwrap_or(i64::MAX)
+    }),
     fixed("segment.index.bytes", Kind::Number { min: 4 }, "10485760"),
     fixed("segment.jitter.ms", NUMBER, "0"),
     fixed("segment.ms", Kind::Number { min: 1 }, "604800000"),
@@ -170,6 +256,16 @@ pub(crate) enum InvalidSetting {
         /// The value.
         value: String,
     },
+    /// The value is one that this broker could not keep its word on.
+    #[error("{name} cannot be {value} here: {reason}")]
+    Impossible {
+        /// The setting.
+        name: String,
+        /// The value.
+        value: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// Values are added to and taken from lists only.
     #[error("configuration {0} is not a list")]
     NotAList(String),
@@ -194,6 +290,15 @@ impl TopicSettings {
                 return Err(InvalidSetting::Value {
                     name: name.clone(),
                     value: value.clone(),
+                });
+            }
+            if let Some(only) = definition.only
+                && !only.values.contains(&value.as_str())
+            {
+                return Err(InvalidSetting::Impossible {
+                    name: name.clone(),
+                    value: value.clone(),
+                    reason: only.reason,
                 });
             }
         }
@@ -236,16 +341,55 @@ fn log_settings(overrides: &BTreeMap<String, String>, defaults: &RetentionDefaul
     let has = |wanted: &str| policy.split(',').any(|word| word.trim() == wanted);
     let deletes = has("delete");
     let limit = |value: i64| Some(value).filter(|value| deletes && *value >= 0);
+    let compacts = has("compact");
+    let max_lag_ms = number("max.compaction.lag.ms", i64::MAX);
+    let segment_ms = number("segment.ms", WEEK_MS);
+    let difference = number("message.timestamp.difference.max.ms", i64::MAX);
+    let time = if value("message.timestamp.type") == "LogAppendTime" {
+        RecordTime::Append
+    } else {
+        RecordTime::Create {
+            max_before_ms: number("message.timestamp.before.max.ms", i64::MAX).min(difference),
+            max_after_ms: number("message.timestamp.after.max.ms", HOUR_MS).min(difference),
+        }
+    };
+    let level = |name: &str| value(name).parse().ok();
+    let compression = match value("compression.type").as_str() {
+        "uncompressed" => Some(Target::of(Compression::None, None)),
+        "gzip" => Some(Target::of(Compression::Gzip, level("compression.gzip.level"))),
+        "snappy" => Some(Target::of(Compression::Snappy, None)),
+        "lz4" => Some(Target::of(Compression::Lz4, None)),
+        "zstd" => Some(Target::of(Compression::Zstd, level("compression.zstd.level"))),
+        _ => None,
+    };
     LogSettings {
         segment_bytes: value("segment.bytes").parse().unwrap_or(defaults.segment_bytes),
-        segment_ms: number("segment.ms", WEEK_MS),
+        // A segment is compacted once it is closed.
+        segment_ms: if compacts {
+            segment_ms.min(max_lag_ms)
+        } else {
+            segment_ms
+        },
+        flush_messages: number("flush.messages", i64::MAX),
+        flush_ms: number("flush.ms", i64::MAX),
+        index_interval_bytes: value("index.interval.bytes")
+            .parse::<u64>()
+            .unwrap_or(4096)
+            .max(MIN_INDEX_INTERVAL),
+        deletes,
         retention_ms: limit(number("retention.ms", -1)),
         retention_bytes: limit(number("retention.bytes", -1)).map(i64::unsigned_abs),
-        max_message_bytes: usize::try_from(number("max.message.bytes", DEFAULT_MAX_MESSAGE_BYTES))
-            .unwrap_or(usize::MAX),
-        compaction: has("compact").then(|| CompactionSettings {
+        acceptance: AcceptanceSettings {
+            max_message_bytes: usize::try_from(number("max.message.bytes", DEFAULT_MAX_MESSAGE_BYTES))
+                .unwrap_or(usize::MAX),
+            compression,
+            time,
+            keys_required: compacts,
+        },
+        compaction: compacts.then(|| CompactionSettings {
             min_dirty_ratio: value("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
             min_lag_ms: number("min.compaction.lag.ms", 0),
+            max_lag_ms,
             tombstone_ms: number("delete.retention.ms", DAY_MS),
         }),
     }
@@ -268,7 +412,7 @@ mod tests {
         let found = settings(&[("retention.ms", "5"), ("retention.bytes", "-1")]).unwrap();
         assert_eq!(found.log().retention_ms, Some(5));
         assert_eq!(found.log().retention_bytes, None);
-        assert_eq!(found.log().segment_bytes, 64 * 1024 * 1024);
+        assert_eq!(found.log().segment_bytes, 1024 * 1024 * 1024);
     }
 
     #[test]
@@ -287,6 +431,66 @@ mod tests {
         assert!(settings(&[("retention.ms", "soon")]).is_err());
         assert!(settings(&[("cleanup.policy", "burn")]).is_err());
         assert!(settings(&[("min.cleanable.dirty.ratio", "1.5")]).is_err());
+    }
+
+    #[test]
+    fn the_defaults_are_kafkas() {
+        let found = settings(&[]).unwrap();
+        let week = 7 * 24 * 60 * 60 * 1000;
+        assert_eq!(
+            (found.log().retention_bytes, found.log().retention_ms),
+            (None, Some(week))
+        );
+        assert_eq!(found.log().segment_bytes, 1 << 30);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_by_name() {
+        for (name, value) in [
+            ("min.insync.replicas", "2"),
+            ("preallocate", "true"),
+            ("remote.storage.enable", "true"),
+            ("errors.deadletterqueue.group.enable", "true"),
+        ] {
+            let refused = settings(&[(name, value)]).unwrap_err().to_string();
+            assert!(
+                refused.starts_with(&format!("{name} cannot be {value} here: ")),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_taken_has_its_effect() {
+        let found = settings(&[
+            ("flush.messages", "1"),
+            ("flush.ms", "10"),
+            ("compression.type", "zstd"),
+            ("compression.zstd.level", "7"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("index.interval.bytes", "8192"),
+        ])
+        .unwrap();
+        let log = found.log();
+        assert_eq!((log.flush_messages, log.flush_ms), (1, 10));
+        assert_eq!(log.index_interval_bytes, 8192);
+        assert_eq!(log.acceptance.time, RecordTime::Append);
+        let zstd = Target::of(Compression::Zstd, Some(7));
+        assert_eq!(log.acceptance.compression, Some(zstd));
+        let found = settings(&[
+            ("cleanup.policy", "compact"),
+            ("max.compaction.lag.ms", "5"),
+            ("message.timestamp.before.max.ms", "6"),
+            ("message.timestamp.after.max.ms", "7"),
+        ])
+        .unwrap();
+        assert_eq!(found.log().segment_ms, 5);
+        let time = RecordTime::Create {
+            max_before_ms: 6,
+            max_after_ms: 7,
+        };
+        assert_eq!(found.log().acceptance.time, time);
+        assert!(found.log().acceptance.keys_required);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{ProduceRequest, RequestHeader, ResponseHeader, TopicName};
+use kafka_protocol::messages::{MetadataRequest, ProduceRequest, RequestHeader, ResponseHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,8 +62,19 @@ impl RawClient {
         tokio::time::timeout(DEADLINE, read).await.expect("in time")
     }
 
-    /// Sends one batch to partition 0 of a topic.
+    /// Sends one batch to partition 0 of a topic, which is created when it is missing.
     pub(crate) async fn produce(&mut self, topic: &str, batch: Bytes) -> PartitionProduceResponse {
+        let name = TopicName(StrBytes::from_string(topic.to_owned()));
+        let wanted = MetadataRequestTopic::default().with_name(Some(name));
+        let ask = MetadataRequest::default()
+            .with_topics(Some(vec![wanted]))
+            .with_allow_auto_topic_creation(true);
+        self.call(9, ask).await;
+        self.produce_only(topic, batch).await
+    }
+
+    /// Sends one batch to partition 0 of a topic.
+    pub(crate) async fn produce_only(&mut self, topic: &str, batch: Bytes) -> PartitionProduceResponse {
         let partition = PartitionProduceData::default().with_records(Some(batch));
         let topic = TopicProduceData::default()
             .with_name(TopicName(StrBytes::from_string(topic.to_owned())))

@@ -16,7 +16,7 @@ use super::failure::{ErrorCode, Failure, Refusal};
 use super::injection::completed;
 use super::listing::View;
 use super::properties;
-use super::replay::{replay, success};
+use super::replay::{Step, replay, success};
 use super::session::Session;
 use super::topics::{self, Topics};
 use crate::command_log::{Command, CommandLog, CommandLogError};
@@ -179,20 +179,18 @@ impl Executor {
                 .read_new()
                 .await
                 .map_err(|error| Failure::generic(ErrorCode::ServerError, error.to_string()))?;
-            let mut catalog = Catalog::clone(&self.catalog());
-            let before = catalog.queries.clone();
+            let before = self.catalog();
+            let mut catalog = Catalog::clone(&before);
             {
                 let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
                 replay(&mut catalog, &mut statuses, &commands);
             }
-            for id in before.keys().filter(|id| !catalog.queries.contains_key(*id)) {
-                self.runtime.stop(id).await;
-            }
-            for (id, query) in &catalog.queries {
-                match before.get(id) {
-                    None => self.runtime.start(Arc::clone(query)),
-                    Some(earlier) if earlier.paused != query.paused => self.runtime.pause(id, query.paused),
-                    Some(_) => {}
+            for step in Step::between(&before, &catalog) {
+                match step {
+                    Step::Terminate(id) => self.runtime.terminate(&id).await,
+                    Step::Stop(id) => self.runtime.stop(&id).await,
+                    Step::Start(query) => self.runtime.start(query),
+                    Step::Pause(id, paused) => self.runtime.pause(&id, paused),
                 }
             }
             self.publish(catalog);
@@ -419,6 +417,7 @@ impl Executor {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             timestamp: record.timestamp,
+            headers: &[],
         };
         let failed = |reason: &str| {
             let message = format!(

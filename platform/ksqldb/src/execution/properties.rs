@@ -7,6 +7,9 @@ use serde_json::Value as Json;
 use super::entity::Property;
 use crate::config::{Config, OffsetReset};
 
+/// Whether a crash repeats records.
+const GUARANTEE: &str = "processing.guarantee";
+
 /// Where a query without a position begins.
 const OFFSET_RESET: &str = "auto.offset.reset";
 
@@ -45,7 +48,7 @@ const KNOWN: &[&str] = &[
     "num.standby.replicas",
     "num.stream.threads",
     "poll.ms",
-    "processing.guarantee",
+    GUARANTEE,
     "receive.buffer.bytes",
     "replication.factor",
     "request.timeout.ms",
@@ -96,6 +99,16 @@ const KNOWN: &[&str] = &[
     "ksql.websocket.connection.max.timeout.ms",
 ];
 
+/// Properties that are the server's own.
+const OF_THE_SERVER: &[&str] = &[
+    "application.id",
+    "bootstrap.servers",
+    "ksql.extension.dir",
+    "ksql.pull.queries.enable",
+    "ksql.query.persistent.active.limit",
+    "ksql.service.id",
+];
+
 /// Prefixes under which a Kafka property may be named.
 const PREFIXES: &[&str] = &[
     "ksql.streams.",
@@ -104,6 +117,17 @@ const PREFIXES: &[&str] = &[
     "main.consumer.",
     "admin.",
 ];
+
+/// Whether clients may override a property. Unknown ones are somebody else's; the error is the message for the client.
+pub(crate) fn check_override(name: &str) -> Result<(), String> {
+    if !OF_THE_SERVER.contains(&name) {
+        return Ok(());
+    }
+    Err(format!(
+        "One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their \
+         default value): [{name}]"
+    ))
+}
 
 /// Whether a property may be set; the error is the message for the client.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
@@ -125,7 +149,26 @@ pub(crate) fn check(name: &str, value: &Json) -> Result<(), String> {
             text(value)
         ));
     }
+    if plain(name) == GUARANTEE {
+        check_guarantee(name, value)?;
+    }
     Ok(())
+}
+
+/// Records are processed at least once: to promise more, the runtime would need transactions.
+fn check_guarantee(name: &str, value: &Json) -> Result<(), String> {
+    let given = text(value);
+    match given.as_str() {
+        "at_least_once" => Ok(()),
+        "exactly_once" | "exactly_once_beta" | "exactly_once_v2" => Err(format!(
+            "'{name}' cannot be '{given}': this server processes records at least once; a crash may repeat some."
+        )),
+        _ => Err(format!(
+            "Failed to coerce type of value '{given}' for key '{name}'\nCaused by: Invalid value {given} for \
+             configuration {GUARANTEE}: String must be one of: at_least_once, exactly_once, exactly_once_beta, \
+             exactly_once_v2"
+        )),
+    }
 }
 
 /// Where queries begin under these properties.
@@ -264,5 +307,22 @@ mod tests {
         );
         assert!(check("auto.offset.reset", &json!("yesterday")).is_err());
         assert!(check("auto.offset.reset", &json!(3)).is_err());
+    }
+
+    #[test]
+    fn a_guarantee_that_is_not_kept_is_refused_by_name() {
+        for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
+            assert_eq!(check(name, &json!("at_least_once")), Ok(()));
+            let refusal = check(name, &json!("exactly_once_v2")).unwrap_err();
+            assert!(
+                refusal.contains(name) && refusal.contains("exactly_once_v2"),
+                "{refusal}"
+            );
+            let refusal = check(name, &json!("foo")).unwrap_err();
+            assert!(
+                refusal.starts_with("Failed to coerce type of value 'foo'"),
+                "{refusal}"
+            );
+        }
     }
 }

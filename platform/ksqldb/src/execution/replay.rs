@@ -1,11 +1,52 @@
 //! The command log brought back to life: each command decided and applied again, with what it decided then.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::catalog::{Catalog, Change, Circumstances, Decision};
+use super::catalog::{Catalog, Change, Circumstances, Decision, PersistentQuery};
 use super::entity::CommandStatus;
 use crate::command_log::Command;
 use crate::syntax;
+
+/// What the running queries need, so that they are those of another catalog.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// End one for good.
+    Terminate(String),
+    /// End one, for another of its id that goes on where it stopped.
+    Stop(String),
+    /// Start one.
+    Start(Arc<PersistentQuery>),
+    /// Pause one, or let it go on.
+    Pause(String, bool),
+}
+
+impl Step {
+    /// The steps from the queries of one catalog to those of another.
+    pub(super) fn between(before: &Catalog, after: &Catalog) -> Vec<Self> {
+        let mut steps = Vec::new();
+        for id in before.queries.keys() {
+            if !after.queries.contains_key(id) {
+                steps.push(Self::Terminate(id.clone()));
+            }
+        }
+        for (id, query) in &after.queries {
+            match before.queries.get(id) {
+                None => steps.push(Self::Start(Arc::clone(query))),
+                // `OR REPLACE` keeps the id.
+                Some(earlier) if !Arc::ptr_eq(&earlier.plan, &query.plan) => {
+                    steps.push(Self::Stop(id.clone()));
+                    steps.push(Self::Start(Arc::clone(query)));
+                }
+                Some(earlier) if earlier.paused != query.paused => {
+                    steps.push(Self::Pause(id.clone(), query.paused))
+                }
+                Some(_) => {}
+            }
+        }
+        steps
+    }
+}
 
 /// Applies commands that were read from the log.
 pub(super) fn replay(
@@ -145,6 +186,53 @@ mod tests {
                 ("stream/`S`/create", "SUCCESS"),
                 ("stream/`X`/create", "ERROR"),
             ])
+        );
+    }
+
+    #[test]
+    fn commands_that_were_left_behind_change_what_runs() {
+        let before = [
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');",
+            "CREATE STREAM replaced AS SELECT n FROM s EMIT CHANGES;",
+            "CREATE STREAM dropped AS SELECT n FROM s EMIT CHANGES;",
+            "CREATE STREAM paused AS SELECT n FROM s EMIT CHANGES;",
+            "CREATE STREAM kept AS SELECT n FROM s EMIT CHANGES;",
+        ];
+        let after = [
+            "CREATE OR REPLACE STREAM replaced AS SELECT n FROM s WHERE n > 1 EMIT CHANGES;",
+            "DROP STREAM dropped;",
+            "PAUSE CSAS_PAUSED_3;",
+            "CREATE STREAM new AS SELECT n FROM s EMIT CHANGES;",
+        ];
+        let numbered = |statements: &[&str], first: i64| -> Vec<(i64, Command)> {
+            let numbers = first..;
+            let commands = numbers.zip(statements);
+            commands
+                .map(|(sequence, statement)| command(sequence, "c", statement))
+                .collect()
+        };
+        let (mut catalog, mut statuses) = (Catalog::default(), BTreeMap::new());
+        replay(&mut catalog, &mut statuses, &numbered(&before, 0));
+        let running = catalog.clone();
+        replay(&mut catalog, &mut statuses, &numbered(&after, 5));
+        let steps: Vec<String> = Step::between(&running, &catalog)
+            .into_iter()
+            .map(|step| match step {
+                Step::Terminate(id) => format!("terminate {id}"),
+                Step::Stop(id) => format!("stop {id}"),
+                Step::Start(query) => format!("start {}: {}", query.id, query.statement),
+                Step::Pause(id, paused) => format!("pause {id}: {paused}"),
+            })
+            .collect();
+        assert_eq!(
+            steps,
+            [
+                "terminate CSAS_DROPPED_2".to_owned(),
+                format!("start CSAS_NEW_8: {}", after[3]),
+                "pause CSAS_PAUSED_3: true".to_owned(),
+                "stop CSAS_REPLACED_1".to_owned(),
+                format!("start CSAS_REPLACED_1: {}", after[0]),
+            ]
         );
     }
 }

@@ -271,13 +271,16 @@ fn client_config(bootstrap_servers: &str, client_id: &str) -> ClientConfig {
     config
         .set("bootstrap.servers", bootstrap_servers)
         .set("client.id", client_id)
-        // A restarted broker is found again at once.
-        .set("reconnect.backoff.ms", "20")
-        .set("reconnect.backoff.max.ms", "200")
+        // A restarted broker is found again within a second; one that is away costs little.
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
         .set("retry.backoff.ms", "20")
         .set("retry.backoff.max.ms", "500")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.nagle.disable", "true")
+        // Every topic is made before it is used. A client that asked about one which was deleted, as all do about
+        // every topic they ever used, would bring it back.
+        .set("allow.auto.create.topics", "false")
         // Client metrics (KIP-714) cost a request each and nobody reads them.
         .set("enable.metrics.push", "false")
         .set("log.connection.close", "false");

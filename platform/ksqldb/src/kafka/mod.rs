@@ -7,6 +7,9 @@ mod cluster;
 mod context;
 mod producer;
 mod reader;
+mod returned;
+#[cfg(test)]
+mod test_broker;
 
 pub(crate) use cluster::{Cluster, ClusterError, TopicOptions};
 pub(crate) use producer::{Deliveries, OutgoingRecord, RecordProducer};

@@ -8,15 +8,18 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use tokio::sync::{Notify, oneshot};
 
 use super::cluster::Cluster;
 use super::context::log;
+use super::returned::{Returned, ReturnedRecords, is_unknown_topic};
 
 /// How long one poll waits for something to happen. Events end it at once.
 const POLL: Duration = Duration::from_secs(5);
+/// The same while records have come back.
+const SEND_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where a record landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +84,20 @@ pub(crate) enum Receipt {
     Single(oneshot::Sender<Result<Landing, String>>),
 }
 
-struct DeliveryContext {
+impl Receipt {
+    /// Tells it.
+    pub(super) fn finish(self, result: Result<Landing, String>) {
+        match self {
+            Self::Counted(deliveries) => deliveries.finish(result),
+            // Nobody waiting any more is fine.
+            Self::Single(waiting) => drop(waiting.send(result)),
+        }
+    }
+}
+
+pub(super) struct DeliveryContext {
     room: Arc<Notify>,
+    returned: Arc<ReturnedRecords>,
 }
 
 impl ClientContext for DeliveryContext {
@@ -99,28 +114,30 @@ impl ProducerContext for DeliveryContext {
     type DeliveryOpaque = Box<Receipt>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, receipt: Self::DeliveryOpaque) {
-        let result = match result {
-            Ok(message) => Ok(Landing {
+        match result {
+            Ok(message) => receipt.finish(Ok(Landing {
                 offset: message.offset(),
-            }),
-            Err((error, message)) => Err(format!(
-                "a record for topic `{}` was not acknowledged: {error}",
-                message.topic()
-            )),
-        };
-        match *receipt {
-            Receipt::Counted(deliveries) => deliveries.finish(result),
-            // Nobody waiting any more is fine.
-            Receipt::Single(waiting) => drop(waiting.send(result)),
+            })),
+            // A broker that has just come back does not know its topics for a moment.
+            Err((error, message)) if is_unknown_topic(error) => {
+                self.returned.put(Returned::new(message, receipt));
+            }
+            Err((error, message)) => receipt.finish(Err(not_acknowledged(message.topic(), error))),
         }
         self.room.notify_waiters();
     }
+}
+
+/// What is told of a record that was not acknowledged.
+pub(super) fn not_acknowledged(topic: &str, error: &KafkaError) -> String {
+    format!("a record for topic `{topic}` was not acknowledged: {error}")
 }
 
 /// The producer that all queries share.
 pub(crate) struct RecordProducer {
     config: ClientConfig,
     room: Arc<Notify>,
+    returned: Arc<ReturnedRecords>,
     current: RwLock<Arc<BaseProducer<DeliveryContext>>>,
 }
 
@@ -135,10 +152,42 @@ pub(crate) struct OutgoingRecord<'a> {
     pub(crate) value: Option<&'a [u8]>,
     /// The timestamp in milliseconds.
     pub(crate) timestamp: i64,
+    /// The headers, in order.
+    pub(crate) headers: &'a [(String, Option<Vec<u8>>)],
+}
+
+impl<'a> OutgoingRecord<'a> {
+    /// As librdkafka takes it.
+    pub(super) fn with_receipt(self, receipt: Box<Receipt>) -> BaseRecord<'a, [u8], [u8], Box<Receipt>> {
+        // librdkafka takes a time of 0 for none and writes that of now; a millisecond later is nearer.
+        let timestamp = if self.timestamp == 0 { 1 } else { self.timestamp };
+        let mut record = BaseRecord::with_opaque_to(self.topic, receipt).timestamp(timestamp);
+        if let Some(key) = self.key {
+            record = record.key(key);
+        }
+        if let Some(value) = self.value {
+            record = record.payload(value);
+        }
+        if !self.headers.is_empty() {
+            let mut headers = OwnedHeaders::new_with_capacity(self.headers.len());
+            for (key, value) in self.headers {
+                headers = headers.insert(Header {
+                    key,
+                    value: value.as_deref(),
+                });
+            }
+            record = record.headers(headers);
+        }
+        record
+    }
 }
 
 impl RecordProducer {
     pub(crate) fn new(cluster: &Cluster) -> Result<Self, KafkaError> {
+        Self::with(Self::client_config(cluster))
+    }
+
+    fn client_config(cluster: &Cluster) -> ClientConfig {
         let mut config = cluster.client_config("ksqldb-producer");
         config
             .set("acks", "all")
@@ -150,11 +199,17 @@ impl RecordProducer {
             // Long enough for a broker to restart. A query whose record fails starts again from its position,
             // so nothing is lost after that either.
             .set("message.timeout.ms", "20000");
+        config
+    }
+
+    fn with(config: ClientConfig) -> Result<Self, KafkaError> {
         let room = Arc::new(Notify::new());
-        let producer = Self::connect(&config, &room)?;
+        let returned = Arc::default();
+        let producer = Self::connect(&config, &room, &returned)?;
         Ok(Self {
             config,
             room,
+            returned,
             current: RwLock::new(producer),
         })
     }
@@ -195,20 +250,25 @@ impl RecordProducer {
             let room = self.room.notified();
             tokio::pin!(room);
             room.as_mut().enable();
-            let mut outgoing = BaseRecord::<[u8], [u8], _>::with_opaque_to(record.topic, receipt)
-                .timestamp(record.timestamp);
-            if let Some(key) = record.key {
-                outgoing = outgoing.key(key);
-            }
-            if let Some(value) = record.value {
-                outgoing = outgoing.payload(value);
+            if self.returned.has(record.topic) {
+                // In order: behind those that came back.
+                if self.returned.has_room() {
+                    self.returned.put(Returned::of(record, receipt));
+                    return Ok(());
+                }
+                room.await;
+                continue;
             }
             let producer = self.current();
-            match producer.send(outgoing) {
+            match producer.send(record.with_receipt(receipt)) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     receipt = refused.delivery_opaque;
                     room.await;
+                }
+                Err((error, refused)) if is_unknown_topic(&error) => {
+                    self.returned.put(Returned::of(record, refused.delivery_opaque));
+                    return Ok(());
                 }
                 Err((error, refused)) => {
                     if producer.client().fatal_error().is_none() {
@@ -233,7 +293,7 @@ impl RecordProducer {
                 "the producer failed for good and is replaced: {:?}",
                 failed.client().fatal_error()
             );
-            *current = Self::connect(&self.config, &self.room)?;
+            *current = Self::connect(&self.config, &self.room, &self.returned)?;
         }
         Ok(())
     }
@@ -245,15 +305,20 @@ impl RecordProducer {
     fn connect(
         config: &ClientConfig,
         room: &Arc<Notify>,
+        returned: &Arc<ReturnedRecords>,
     ) -> Result<Arc<BaseProducer<DeliveryContext>>, KafkaError> {
         let context = DeliveryContext {
             room: Arc::clone(room),
+            returned: Arc::clone(returned),
         };
         let producer = Arc::new(BaseProducer::from_config_and_context(config, context)?);
-        let polled = Arc::downgrade(&producer);
+        let (polled, returned, room) = (Arc::downgrade(&producer), Arc::clone(returned), Arc::clone(room));
         let polling = move || {
             while let Some(producer) = polled.upgrade() {
-                producer.poll(POLL);
+                producer.poll(if returned.is_empty() { POLL } else { SEND_AGAIN });
+                if returned.send_again(&producer) {
+                    room.notify_waiters();
+                }
             }
         };
         std::thread::Builder::new()
@@ -261,5 +326,80 @@ impl RecordProducer {
             .spawn(polling)
             .map_err(|error| KafkaError::ClientCreation(format!("no thread to poll with: {error}")))?;
         Ok(producer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::test_broker::{DEADLINE, TestBroker};
+
+    fn record(topic: &str) -> OutgoingRecord<'_> {
+        OutgoingRecord {
+            topic,
+            key: None,
+            value: Some(b"v"),
+            timestamp: 1,
+            headers: &[],
+        }
+    }
+
+    /// librdkafka asks the brokers again and again about every topic it ever wrote to.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_deleted_topic_does_not_come_back() {
+        let broker = TestBroker::with(&["deleted", "kept"]).await;
+        let mut config = RecordProducer::client_config(&broker.cluster);
+        config.set("topic.metadata.refresh.interval.ms", "50");
+        let producer = RecordProducer::with(config).unwrap();
+        for topic in ["deleted", "kept"] {
+            let sent = tokio::time::timeout(DEADLINE, producer.send_and_wait(record(topic)));
+            sent.await.unwrap().unwrap();
+        }
+        broker.cluster.delete_topic("deleted").await.unwrap();
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let topics = broker.cluster.topics().await.unwrap();
+            assert_eq!(topics.keys().collect::<Vec<_>>(), ["kept"]);
+        }
+    }
+
+    /// As after a restart of its broker: the topic is unknown at first, and what was written comes in order.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn records_wait_in_order_until_their_topic_is_known() {
+        let broker = TestBroker::with(&["first"]).await;
+        let mut config = RecordProducer::client_config(&broker.cluster);
+        // Unknown is unknown at once, as it is of a topic that was known before.
+        config.set("topic.metadata.propagation.max.ms", "0");
+        let producer = RecordProducer::with(config).unwrap();
+        let deliveries = Arc::default();
+        let values: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        for (n, value) in values.iter().enumerate() {
+            let value = Some(value.as_bytes());
+            producer
+                .send(
+                    OutgoingRecord {
+                        value,
+                        ..record("late")
+                    },
+                    &deliveries,
+                )
+                .await
+                .unwrap();
+            if n == 25 {
+                // The first of them have come back by now.
+                let deadline = std::time::Instant::now() + DEADLINE;
+                while producer.returned.is_empty() {
+                    assert!(std::time::Instant::now() < deadline);
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+        assert_eq!(deliveries.outstanding(), 50);
+        broker.create("late").await;
+        tokio::time::timeout(DEADLINE, deliveries.settle(0))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(broker.values("late", 50).await, values);
     }
 }

@@ -4,7 +4,7 @@
 //! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it:
 //! a record is handed out the moment it arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,16 +19,21 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::closing::ClosedElsewhere;
 use super::cluster::Cluster;
 use super::context::Context;
 use super::{GroupConsumer, Record};
 
-/// How long the others wait for a partition that should have old records and shows none
-/// (compaction and transactions leave holes that look so).
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the brokers may say that a topic is unknown before that is believed: those that have just come back
+/// say so for a moment.
+const MOST_DOUBT: Duration = Duration::from_secs(30);
+/// How often to look meanwhile whether the topic is listed, and how many looks without it settle the matter.
+const LOOK: (Duration, u32) = (Duration::from_secs(1), 2);
+
+/// How long the question who leads a topic's partitions may take.
+const LEADERS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the reading of a partition begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +81,9 @@ struct Lane {
     position: i64,
     /// Records before it are replayed.
     replay_until: i64,
-    /// `replay_until`, or less once the reader has given up waiting for old records.
+    /// `replay_until`, or less where the partition has ended before (compaction and transactions leave holes).
     new_from: i64,
-    /// What was the end, or less once the reader has given up waiting.
+    /// What was the end, or less where the partition has ended before.
     end: i64,
     newest_timestamp: Option<i64>,
 }
@@ -92,6 +97,21 @@ impl Lane {
     fn is_awaited(&self, replaying: bool) -> bool {
         self.position < if replaying { self.new_from } else { self.end }
     }
+
+    /// Notes that the partition ends where it has been read to: its old records are all there.
+    fn end_here(&mut self) {
+        self.new_from = self.new_from.min(self.position);
+        self.end = self.end.min(self.position);
+    }
+}
+
+/// A topic that the brokers say they do not know, although it was there.
+struct Doubt {
+    error: KafkaError,
+    until: Instant,
+    look_at: Instant,
+    /// How often in a row it was not in a list of topics.
+    unlisted: u32,
 }
 
 /// Reads several partitions as one sequence.
@@ -99,6 +119,8 @@ pub(crate) struct Reader {
     // Before the consumer: each lane holds on to it, and the last one to let go closes it.
     lanes: Vec<Lane>,
     consumer: ClosedElsewhere<Arc<GroupConsumer>>,
+    cluster: Arc<Cluster>,
+    doubt: Option<Doubt>,
 }
 
 impl Reader {
@@ -112,7 +134,8 @@ impl Reader {
             // Positions are always given; this is for a position the broker no longer has, where going on
             // with the oldest record loses least.
             .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
+            // Tells when a partition has ended: old records are waited for until then, however long that takes.
+            .set("enable.partition.eof", "true")
             // A topic that is gone is an error soon: topics are only read once they are there.
             .set("topic.metadata.propagation.max.ms", "1000")
             .set("fetch.min.bytes", "1")
@@ -125,7 +148,11 @@ impl Reader {
     }
 
     /// Begins to read.
-    pub(crate) fn open(consumer: GroupConsumer, starts: &[StartingPoint]) -> KafkaResult<Self> {
+    pub(crate) async fn open(
+        cluster: &Arc<Cluster>,
+        consumer: GroupConsumer,
+        starts: &[StartingPoint],
+    ) -> KafkaResult<Self> {
         let consumer = Arc::new(consumer);
         let mut assignment = TopicPartitionList::with_capacity(starts.len());
         for start in starts {
@@ -155,38 +182,97 @@ impl Reader {
                 })
             })
             .collect::<KafkaResult<Vec<_>>>()?;
+        let consumer = learn_leaders(consumer, starts).await;
         consumer.assign(&assignment)?;
         Ok(Self {
             consumer: ClosedElsewhere::new(consumer),
             lanes,
+            cluster: Arc::clone(cluster),
+            doubt: None,
         })
     }
 
     /// The next record. Nothing is lost when the future is dropped before it is ready.
     pub(crate) async fn next(&mut self) -> KafkaResult<Arrival> {
         loop {
-            self.take_what_is_there()?;
-            let replaying = self.lanes.iter().any(Lane::is_replaying);
-            let awaited = self
-                .lanes
-                .iter()
-                .any(|lane| lane.head.is_none() && lane.is_awaited(replaying));
-            if !awaited {
-                if let Some(arrival) = self.hand_out(replaying) {
-                    return Ok(arrival);
-                }
-                self.wait().await?;
-            } else if let Ok(result) = timeout(PATIENCE, self.wait()).await {
-                result?;
-            } else {
-                for lane in &mut self.lanes {
-                    if lane.head.is_none() {
-                        lane.new_from = lane.new_from.min(lane.position);
-                        lane.end = lane.end.min(lane.position);
-                    }
-                }
+            if let Some(arrival) = self.advance().await? {
+                return Ok(arrival);
             }
         }
+    }
+
+    /// The next of the records that were there when reading began; `None` after the last.
+    pub(crate) async fn next_old(&mut self) -> KafkaResult<Option<Record>> {
+        while self.lanes.iter().any(|lane| lane.position < lane.end) {
+            if let Some(Arrival::New(record) | Arrival::Replayed(record)) = self.advance().await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Hands out a record, or waits until something has changed.
+    async fn advance(&mut self) -> KafkaResult<Option<Arrival>> {
+        self.take_what_is_there()?;
+        let replaying = self.lanes.iter().any(Lane::is_replaying);
+        let awaited = self
+            .lanes
+            .iter()
+            .any(|lane| lane.head.is_none() && lane.is_awaited(replaying));
+        if !awaited && let Some(arrival) = self.hand_out(replaying) {
+            return Ok(Some(arrival));
+        }
+        match &self.doubt {
+            None => self.wait().await?,
+            Some(doubt) => match timeout_at(doubt.look_at, self.wait()).await {
+                Ok(waited) => waited?,
+                Err(_) => self.look().await?,
+            },
+        }
+        Ok(None)
+    }
+
+    /// Looks whether the topics are listed, where the brokers say that one is unknown.
+    async fn look(&mut self) -> KafkaResult<()> {
+        let listed = self.cluster.topics().await;
+        let Some(doubt) = &mut self.doubt else {
+            return Ok(());
+        };
+        match listed {
+            // A broker without any topic has not been told yet which there are.
+            Ok(topics) if !topics.is_empty() => {
+                let partitions = |lane: &Lane| topics.get(&*lane.topic).map_or(0, Vec::len);
+                let is_listed = |lane: &Lane| {
+                    usize::try_from(lane.partition).is_ok_and(|number| number < partitions(lane))
+                };
+                if self.lanes.iter().all(is_listed) {
+                    self.doubt = None;
+                    return Ok(());
+                }
+                doubt.unlisted += 1;
+            }
+            Ok(_) => doubt.unlisted = 0,
+            // Nobody says so now.
+            Err(_) => doubt.until = Instant::now() + MOST_DOUBT,
+        }
+        if doubt.unlisted >= LOOK.1 || Instant::now() >= doubt.until {
+            return Err(doubt.error.clone());
+        }
+        doubt.look_at = Instant::now() + LOOK.0;
+        Ok(())
+    }
+
+    fn doubt(&mut self, error: KafkaError) {
+        let now = Instant::now();
+        self.doubt.get_or_insert_with(|| {
+            tracing::info!("a consumer looks whether its topics are still there: {error}");
+            Doubt {
+                error,
+                until: now + MOST_DOUBT,
+                look_at: now,
+                unlisted: 0,
+            }
+        });
     }
 
     /// How many partitions are read of each topic.
@@ -248,19 +334,24 @@ impl Reader {
     /// Takes the next record of every lane that has one ready.
     fn take_what_is_there(&mut self) -> KafkaResult<()> {
         let mut task = TaskContext::from_waker(Waker::noop());
-        for lane in &mut self.lanes {
-            if lane.head.is_none()
-                && let Poll::Ready(Some(message)) = pin!(lane.queue.stream()).poll_next(&mut task)
-            {
-                lane.head = accept(message.map(|message| detach(&message, &lane.topic)))?;
+        for index in 0..self.lanes.len() {
+            let lane = &self.lanes[index];
+            if lane.head.is_some() {
+                continue;
             }
+            let polled = pin!(lane.queue.stream()).poll_next(&mut task);
+            let Poll::Ready(Some(message)) = polled else {
+                continue;
+            };
+            let event = sort_out(message.map(|message| detach(&message, &lane.topic)))?;
+            self.note(index, event);
         }
         Ok(())
     }
 
-    /// Waits until an empty lane has a record.
+    /// Waits until an empty lane has a record or has ended, or a topic seems to be gone.
     async fn wait(&mut self) -> KafkaResult<()> {
-        let (index, record) = {
+        let (index, event) = {
             let mut events = self.consumer.stream();
             let mut waiting: Vec<_> = self
                 .lanes
@@ -271,15 +362,18 @@ impl Reader {
                 .collect();
             poll_fn(|task| {
                 while let Poll::Ready(Some(event)) = Pin::new(&mut events).poll_next(task) {
-                    if let Err(error) = accept(event.map(drop)) {
-                        return Poll::Ready(Err(error));
+                    match sort_out(event.map(drop)) {
+                        // Of no lane: such an event is a doubt, and never a record.
+                        Ok(Event::Doubt(error)) => return Poll::Ready(Ok((0, Event::Doubt(error)))),
+                        Ok(_) => {}
+                        Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
                 for (index, topic, stream) in &mut waiting {
                     while let Poll::Ready(Some(message)) = Pin::new(&mut *stream).poll_next(task) {
-                        match accept(message.map(|message| detach(&message, topic))) {
-                            Ok(Some(record)) => return Poll::Ready(Ok((*index, record))),
-                            Ok(None) => {}
+                        match sort_out(message.map(|message| detach(&message, topic))) {
+                            Ok(Event::Nothing) => {}
+                            Ok(event) => return Poll::Ready(Ok((*index, event))),
                             Err(error) => return Poll::Ready(Err(error)),
                         }
                     }
@@ -288,8 +382,17 @@ impl Reader {
             })
             .await?
         };
-        self.lanes[index].head = Some(record);
+        self.note(index, event);
         Ok(())
+    }
+
+    fn note(&mut self, index: usize, event: Event<Record>) {
+        match event {
+            Event::Item(record) => self.lanes[index].head = Some(record),
+            Event::End => self.lanes[index].end_here(),
+            Event::Doubt(error) => self.doubt(error),
+            Event::Nothing => {}
+        }
     }
 
     /// Hands out the head with the smallest timestamp, of lanes that replay if any does.
@@ -312,6 +415,24 @@ impl Reader {
     }
 }
 
+/// Asks who leads the partitions, so that they can be read from the moment they are assigned. Without that,
+/// librdkafka often finds out only when it next looks through its topics, which it does once a second.
+async fn learn_leaders(consumer: Arc<GroupConsumer>, starts: &[StartingPoint]) -> Arc<GroupConsumer> {
+    let topics: BTreeSet<Arc<str>> = starts.iter().map(|start| Arc::clone(&start.topic)).collect();
+    let asked = Arc::clone(&consumer);
+    let asking = move || {
+        for topic in topics {
+            if let Err(error) = asked.fetch_metadata(Some(&topic), LEADERS_TIMEOUT) {
+                tracing::debug!("the leaders of `{topic}` are not known yet: {error}");
+            }
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(asking).await {
+        tracing::debug!("nobody asked for the leaders: {error}");
+    }
+    consumer
+}
+
 /// Positions as Kafka takes them. The newest timestamp goes along, so that a restart knows how far back the
 /// state reaches.
 fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
@@ -326,23 +447,36 @@ fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
     Ok(offsets)
 }
 
-/// Sorts out errors: what librdkafka recovers from by itself is not one.
-fn accept<T>(result: KafkaResult<T>) -> KafkaResult<Option<T>> {
+/// What a queue of the consumer has.
+enum Event<T> {
+    Item(T),
+    /// The partition has no more records for now.
+    End,
+    /// The brokers say that a topic or partition is not there.
+    Doubt(KafkaError),
+    /// Something that librdkafka recovers from by itself.
+    Nothing,
+}
+
+fn sort_out<T>(result: KafkaResult<T>) -> KafkaResult<Event<T>> {
     match result {
-        Ok(item) => Ok(Some(item)),
+        Ok(item) => Ok(Event::Item(item)),
+        Err(KafkaError::PartitionEOF(_)) => Ok(Event::End),
         Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error),
         Err(error) => match error.rdkafka_error_code() {
             Some(
                 RDKafkaErrorCode::UnknownTopicOrPartition
                 | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::UnknownPartition,
+            ) => Ok(Event::Doubt(error)),
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::Fatal,
             ) => Err(error),
             _ => {
                 tracing::debug!("a consumer recovers from: {error}");
-                Ok(None)
+                Ok(Event::Nothing)
             }
         },
     }
@@ -365,3 +499,6 @@ fn detach(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
         headers,
     }
 }
+
+#[cfg(test)]
+mod tests;

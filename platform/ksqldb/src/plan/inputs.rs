@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{PlanError, Stage};
 use crate::expression::{Expr, Scope, ScopeColumn, compile, text};
 use crate::metastore::{Metastore, Source};
+use crate::serde::Format;
 use crate::syntax::ast::{
     AliasedSource, BinaryOperator, Expression, ExpressionKind, Join, JoinKind, Query, SourceKind, Within,
 };
@@ -16,6 +17,9 @@ pub(super) const PSEUDO_COLUMNS: [(&str, SqlType); 3] = [
     ("ROWPARTITION", SqlType::Integer),
     ("ROWOFFSET", SqlType::Bigint),
 ];
+
+/// What ksqlDB says about the values it cannot join or group.
+const KAFKA_VALUES: &str = "The KAFKA format is primarily intended for use as a key format. It can be used as a value format, but can not be used in any operation that requires a repartition or changelog topic.\nRemoving this limitation requires enhancements to the core of KSQL. This will come in a future release. Until then, avoid using the KAFKA format for values.\nIf you have an existing topic with KAFKA formatted values you can duplicate the data and serialize using Avro or JSON with a statement such as: \n\n'CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS SELECT * FROM <existing-kafka-formated-stream-name>;'\nFor more info see https://github.com/confluentinc/ksql/issues/3060";
 
 /// A source a query reads.
 #[derive(Debug, Clone)]
@@ -71,6 +75,9 @@ impl Inputs {
             let criteria = resolved.criteria(join)?;
             resolved.joins.push(criteria);
         }
+        if !query.joins.is_empty() {
+            resolved.refuse_kafka_values()?;
+        }
         if let Some(last) = resolved.joins.last()
             && (last.columns.is_empty() || last.kind == JoinKind::Full)
         {
@@ -98,6 +105,20 @@ impl Inputs {
             named.push(from, source);
         }
         Ok(named)
+    }
+
+    /// Kafka's own formats hold a single value, and a join's rows have several.
+    fn refuse_kafka_values(&self) -> Result<(), PlanError> {
+        let sources = self.inputs.iter().map(|input| &input.source);
+        let of_kafka = sources.filter(|source| source.value_format == Format::Kafka);
+        let names: Vec<&str> = of_kafka.map(|source| source.name.as_str()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(PlanError::new(format!(
+            "Source(s) {} are using the 'KAFKA' value format. This format does not yet support JOIN.\n{KAFKA_VALUES}",
+            names.join(", ")
+        )))
     }
 
     fn add(&mut self, metastore: &Metastore, from: &AliasedSource, joins: usize) -> Result<(), PlanError> {

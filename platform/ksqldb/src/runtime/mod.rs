@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use positions::{PositionError, starting_offsets};
-pub(crate) use push::{PushEvent, PushQuery};
+pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
@@ -32,8 +32,8 @@ use crate::task::InputRecord;
 use persistent::{Wish, Worker};
 use processing_log::ProcessingLog;
 
-/// How long a query may take to stop before others go on without it.
-const STOP_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a query may take to stop before others go on without it: more than it takes to finish what is under way.
+const STOP_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How many push queries may run at a time (`ksql.max.push.queries`).
 const MOST_PUSH_QUERIES: usize = 100;
@@ -48,10 +48,15 @@ pub(crate) enum PushError {
     #[error("cannot read the inputs: {0}")]
     Read(#[from] KafkaError),
     /// The topic to print is not there.
-    #[error("Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic.")]
+    #[error(
+        "Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic. Topic names are \
+         case-sensitive.{}", suggestion(.similar)
+    )]
     MissingTopic {
         /// The topic.
         topic: String,
+        /// Those whose names differ by case alone.
+        similar: Vec<String>,
     },
     /// There is no room for another.
     #[error("Not executing push query: {limit} push queries are running already, which is the most allowed.")]
@@ -201,24 +206,23 @@ impl Runtime {
         noted.iter().map(processing_log::Noted::line).collect()
     }
 
-    /// Starts a push query. Its rows begin with the records that come from now on, or with the oldest.
+    /// Starts a query for a client, over what is there or what comes.
     pub(crate) async fn push(
         self: &Arc<Self>,
         plan: QueryPlan,
         alias: &str,
         statement: String,
-        reset: OffsetReset,
+        extent: Extent,
     ) -> Result<PushQuery, PushError> {
-        // Held from here on: queries that start at the same time count, too.
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Err(PushError::TooMany {
-                limit: MOST_PUSH_QUERIES,
-            });
-        };
+        let place = self.place()?;
         let id = format!("transient_{alias}_{}", random_number());
+        let reset = match extent {
+            Extent::From(reset) => reset,
+            Extent::WhatIsThere => OffsetReset::Earliest,
+        };
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
-        let reader = Reader::open(consumer, &points)?;
+        let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
         let stop = self.stop.child_token();
@@ -232,6 +236,7 @@ impl Runtime {
         let query = push::run_query(
             id.clone(),
             plan,
+            extent,
             reader,
             sender.clone(),
             Arc::clone(&self.processing_log),
@@ -248,12 +253,29 @@ impl Runtime {
         Ok(PushQuery { id, schema, events })
     }
 
-    /// Starts to print a topic.
+    /// A place for a push query, held from its beginning on: those that start at the same time count, too.
+    fn place(&self) -> Result<OwnedSemaphorePermit, PushError> {
+        Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| PushError::TooMany {
+                limit: MOST_PUSH_QUERIES,
+            })
+    }
+
+    /// Starts to print a topic. That takes a place among the push queries.
     pub(crate) async fn print(&self, print: Print) -> Result<mpsc::Receiver<PushEvent<String>>, PushError> {
+        let place = self.place()?;
         let topics = self.cluster.topics().await.map_err(PositionError::from)?;
         let partitions = topics.get(&print.topic).map_or(0, Vec::len);
         if partitions == 0 {
-            return Err(PushError::MissingTopic { topic: print.topic });
+            let names = topics.into_keys();
+            let similar = names
+                .filter(|name| name.eq_ignore_ascii_case(&print.topic))
+                .collect();
+            return Err(PushError::MissingTopic {
+                topic: print.topic,
+                similar,
+            });
         }
         let count = i32::try_from(partitions).unwrap_or(i32::MAX);
         let watermarks = self
@@ -277,11 +299,15 @@ impl Runtime {
             })
             .collect();
         let group = self.config.transient_group(&format!("print_{}", random_number()));
-        let reader = Reader::open(Reader::consumer(&self.cluster, &group)?, &points)?;
+        let consumer = Reader::consumer(&self.cluster, &group)?;
+        let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, lines) = mpsc::channel(push::WAITING_EVENTS);
         let printing = push::run_print(print, reader, sender.clone());
-        self.tasks
-            .spawn(push::contain(printing, sender, self.stop.child_token()));
+        let stop = self.stop.child_token();
+        self.tasks.spawn(async move {
+            let _place = place;
+            push::contain(printing, sender, stop).await;
+        });
         Ok(lines)
     }
 
@@ -332,6 +358,14 @@ struct Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         self.runtime.listening().remove(&self.id);
+    }
+}
+
+fn suggestion(similar: &[String]) -> String {
+    let lines = similar.iter().map(|name| format!("\n\tprint {name};"));
+    match lines.collect::<String>() {
+        lines if lines.is_empty() => lines,
+        lines => format!(" Did you mean:{lines}"),
     }
 }
 

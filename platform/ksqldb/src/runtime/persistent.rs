@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::positions::{self, PositionError};
@@ -23,12 +23,16 @@ use crate::task::{Collector, Task};
 
 /// How long after a record its position is committed, at most.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// After how many records the position is committed, at the latest: so many a crash repeats, and about as many again
+/// that were under way.
+const COMMIT_RECORDS: u64 = 5_000;
 /// How long a committed position stands before it is committed again: brokers forget positions that are old.
 const RECOMMIT_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// How many records may be under way to the sink before reading waits for them.
 const MOST_UNDER_WAY: usize = 10_000;
-/// How long a query that stops waits for its records and for the commit of its position.
-const STOP_DEADLINE: Duration = Duration::from_millis(150);
+/// How long a query that stops waits for the records under way, and for the commit of its position. It waits for
+/// nothing where nothing is under way.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a failed query waits before it starts again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often to look whether a topic that is read has got more partitions.
@@ -139,18 +143,26 @@ impl Worker {
             unfinished: false,
             // Soon, so that the group and its positions are there for everybody to see.
             commit_at: Instant::now() + COMMIT_INTERVAL,
-            uncommitted: false,
+            uncommitted: 0,
             closing: None,
         };
         let partitions = reader.partitions();
-        let result = tokio::select! {
-            result = processing.pump(&mut reader) => result,
-            () = stop.cancelled() => Ok(()),
-            // The next attempt reads them, too.
-            () = self.more_partitions_than(&partitions) => Ok(()),
+        let give_up = async {
+            stop.cancelled().await;
+            sleep(STOP_DEADLINE).await;
         };
-        result?;
-        let uncommitted = processing.uncommitted || processing.closing.is_some();
+        let more_partitions = async {
+            self.more_partitions_than(&partitions).await;
+            // The next attempt reads them, too.
+            stop.cancel();
+            std::future::pending().await
+        };
+        tokio::select! {
+            result = processing.pump(&mut reader, &stop) => result?,
+            () = give_up => {}
+            () = more_partitions => {}
+        }
+        let uncommitted = processing.uncommitted > 0 || processing.closing.is_some();
         if !uncommitted || processing.unfinished {
             return Ok(());
         }
@@ -192,7 +204,9 @@ impl Worker {
         let consumer = Reader::consumer(&self.cluster, group).map_err(Failure::Read)?;
         let (consumer, points) =
             positions::of_persistent_query(&self.cluster, consumer, group, &self.query).await?;
-        Reader::open(consumer, &points).map_err(Failure::Read)
+        Reader::open(&self.cluster, consumer, &points)
+            .await
+            .map_err(Failure::Read)
     }
 }
 
@@ -207,32 +221,36 @@ struct Processing<'a> {
     unfinished: bool,
     /// When the position is to be committed.
     commit_at: Instant,
-    /// Whether something was processed since the last commit.
-    uncommitted: bool,
+    /// How many records were processed since the positions to commit were last taken.
+    uncommitted: u64,
     /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
     /// meanwhile, so committing never holds up a record.
     closing: Option<(Arc<Deliveries>, Vec<Position>)>,
 }
 
 impl Processing<'_> {
-    async fn pump(&mut self, reader: &mut Reader) -> Result<(), Failure> {
+    /// Processes records until it should stop. A record that has been read is finished first.
+    async fn pump(&mut self, reader: &mut Reader, stop: &CancellationToken) -> Result<(), Failure> {
         let mut records = 0_u64;
         loop {
+            let is_due = self.uncommitted >= COMMIT_RECORDS;
             tokio::select! {
                 biased;
+                () = stop.cancelled() => return Ok(()),
                 settled = settle(self.closing.as_ref()), if self.closing.is_some() => {
                     settled.map_err(Failure::Delivery)?;
                     if let Some((_, positions)) = self.closing.take() {
                         reader.commit(&positions).map_err(Failure::Commit)?;
                     }
                 }
-                () = sleep_until(self.commit_at), if self.closing.is_none() => {
+                () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
                     let deliveries = std::mem::take(&mut self.deliveries);
                     self.closing = Some((deliveries, reader.positions()));
                     self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
-                    self.uncommitted = false;
+                    self.uncommitted = 0;
                 }
-                arrival = reader.next() => {
+                // Where a commit is due while another waits for its records, so do further ones.
+                arrival = reader.next(), if !is_due => {
                     match arrival.map_err(Failure::Read)? {
                         Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
                         Arrival::New(record) => self.process(&record).await?,
@@ -258,6 +276,8 @@ impl Processing<'_> {
                     key: output.key.as_deref(),
                     value: output.value.as_deref(),
                     timestamp: output.timestamp,
+                    // Those of the record that is at hand, also where a join has kept the other side.
+                    headers: &record.headers,
                 };
                 worker
                     .producer
@@ -273,8 +293,8 @@ impl Processing<'_> {
         for entry in self.collector.log.drain(..) {
             worker.processing_log.add(&worker.query.id, entry);
         }
-        if !self.uncommitted {
-            self.uncommitted = true;
+        self.uncommitted += 1;
+        if self.uncommitted == 1 {
             self.commit_at = self.commit_at.min(Instant::now() + COMMIT_INTERVAL);
         }
         self.unfinished = false;

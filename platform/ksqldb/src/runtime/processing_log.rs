@@ -166,6 +166,7 @@ pub(crate) async fn publish(
             key: None,
             value: Some(value.as_bytes()),
             timestamp: noted.at.as_millisecond(),
+            headers: &[],
         };
         if let Err(reason) = producer.send_and_wait(record).await {
             tracing::warn!("an entry of the processing log was not written: {reason}");

@@ -2,12 +2,14 @@
 //!
 //! The rules are Kafka Streams': a row first goes into its own side's store, then meets the rows of the other
 //! side in the order of their times; the joined row's time is the later one. A row without a partner, where its
-//! side keeps such rows, comes out when its window closes, or at once where the join has no grace period.
+//! side keeps such rows, comes out when its window closes; at once where the join has no grace period, where the
+//! window is in the past already (it may still join later), and where its key is `NULL`.
 
 use std::collections::BTreeMap;
 
 use super::stored_row::StoredRow;
 use super::window_store::{JoinKey, WindowStore};
+use crate::expression::Expr;
 use crate::plan::JoinStep;
 use crate::syntax::ast::JoinKind;
 use crate::value::{Row, Value};
@@ -99,13 +101,21 @@ impl JoinState {
         timestamp: i64,
         emit: &mut dyn FnMut(Joined<'_>),
     ) {
-        if timestamp >= self.stream_time {
-            self.stream_time = timestamp;
-            self.close_windows(join, emit);
-        }
+        self.stream_time = self.stream_time.max(timestamp);
+        let keeps_lonely = keeps_lonely_rows(join.kind, side);
         let Some(join_key) = JoinKey::of(&key) else {
+            if keeps_lonely {
+                emit(Joined {
+                    row: lonely(join, side, &row, &key),
+                    timestamp,
+                    key: &key,
+                });
+            }
             return;
         };
+        if timestamp == self.stream_time {
+            self.close_windows(join, emit);
+        }
         let (own, other) = match side {
             Side::Left => (&mut self.left, &mut self.right),
             Side::Right => (&mut self.right, &mut self.left),
@@ -124,11 +134,8 @@ impl JoinState {
             });
         }
         let stored = StoredRow::new(&row, &mut self.scratch);
-        if !found && keeps_lonely_rows(join.kind, side) {
-            let is_open = join
-                .grace_ms
-                .is_some_and(|grace| to.saturating_add(grace) >= self.stream_time);
-            if is_open {
+        if !found && keeps_lonely {
+            if join.grace_ms.is_some() && to >= self.stream_time {
                 let rows = own.waiting.entry((timestamp, join_key.clone()));
                 rows.or_default().push(Waiting {
                     key,
@@ -136,7 +143,7 @@ impl JoinState {
                 });
             } else {
                 emit(Joined {
-                    row: lonely(join, side, &row),
+                    row: lonely(join, side, &row, &key),
                     timestamp,
                     key: &key,
                 });
@@ -171,7 +178,7 @@ impl JoinState {
                 let mut row = Row::new();
                 waiting.row.unpack(&mut row);
                 emit(Joined {
-                    row: lonely(join, side, &row),
+                    row: lonely(join, side, &row, &waiting.key),
                     timestamp,
                     key: &waiting.key,
                 });
@@ -219,10 +226,14 @@ fn combine(join: &JoinStep, side: Side, own: &[Value], other: &StoredRow) -> Row
     row
 }
 
-fn lonely(join: &JoinStep, side: Side, own: &[Value]) -> Row {
+/// A row without a partner. The left column that is the key of a `RIGHT JOIN` has the key all the same.
+fn lonely(join: &JoinStep, side: Side, own: &[Value], key: &Value) -> Row {
     let mut row = empty_row(join);
     if side == Side::Right {
         row.resize(join.left_width, Value::Null);
+        if let (JoinKind::Right, Expr::Column(place)) = (join.kind, &join.left_key) {
+            row[*place] = key.clone();
+        }
     }
     row.extend_from_slice(own);
     row.resize(join.left_width + join.right_width, Value::Null);

@@ -75,8 +75,10 @@ impl WindowStore {
         self.stored
     }
 
+    /// A row that is exactly as old as the retention is gone, so a store without retention keeps nothing.
     fn oldest_kept(&self) -> i64 {
-        self.stream_time.saturating_sub(self.retention_ms)
+        let gone = self.stream_time.saturating_sub(self.retention_ms);
+        gone.saturating_add(1)
     }
 
     /// Keeps a row, unless it is too late, and lets go of those that have become too old.
@@ -84,7 +86,8 @@ impl WindowStore {
         if timestamp > self.stream_time {
             self.stream_time = timestamp;
             self.expire();
-        } else if timestamp < self.oldest_kept() {
+        }
+        if timestamp < self.oldest_kept() {
             return;
         }
         let stretch = timestamp.div_euclid(self.stretch_ms);
@@ -180,9 +183,14 @@ mod tests {
         for time in [100, 95, 90, 89] {
             store.insert(key(1), time, empty());
         }
-        assert_eq!(times(&store, 1, 90, 95), [90, 95]);
-        assert_eq!(times(&store, 1, 0, 200), [90, 95, 100]);
+        assert_eq!(times(&store, 1, 95, 100), [95, 100]);
+        assert_eq!(times(&store, 1, 0, 200), [95, 100]);
         assert_eq!(times(&store, 2, 0, 200), [0_i64; 0]);
+        store.insert(key(1), 91, empty());
+        assert_eq!(times(&store, 1, 0, 200), [91, 95, 100]);
+        let mut nothing = WindowStore::new(0);
+        nothing.insert(key(1), 5, empty());
+        assert_eq!(nothing.len(), 0);
     }
 
     #[test]
@@ -206,13 +214,13 @@ mod tests {
             for (number, time) in rows {
                 store.insert(key(number), time, empty());
                 stream_time = stream_time.max(time);
-                if time >= stream_time - retention {
+                if time > stream_time - retention {
                     plain.push((number, time));
                 }
                 for number in 0..3 {
                     let mut expected: Vec<i64> = plain
                         .iter()
-                        .filter(|(other, time)| *other == number && *time >= stream_time - retention)
+                        .filter(|(other, time)| *other == number && *time > stream_time - retention)
                         .map(|(_, time)| *time)
                         .collect();
                     expected.sort_unstable();

@@ -13,7 +13,7 @@ use crate::engine::docker::image::context::BuildContext;
 use crate::engine::docker::image::{PackageError, remove_replaced};
 use crate::engine::docker::{containers, labels};
 use crate::error::Result;
-use crate::events::StepNews;
+use crate::events::{News as Progress, StepNews};
 use crate::stack::ImageRef;
 
 /// How many of the last lines of a build are shown when it fails.
@@ -76,7 +76,8 @@ pub(in crate::engine::docker) async fn build(
             for line in line.lines().map(plain).filter(|line| !line.trim().is_empty()) {
                 package = PackageError::of_line(line).or(package);
                 if NEWS.iter().any(|start| line.trim_start().starts_with(start)) {
-                    news(StepNews::Whole(shortened(line.trim_start())));
+                    let line = shortened(line.trim_start());
+                    news(StepNews::Whole(Progress::BuilderLine { line }));
                 }
                 if last.len() == LAST_LINES {
                     last.pop_front();

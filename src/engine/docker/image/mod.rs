@@ -9,7 +9,6 @@ mod source_error;
 mod source_tree;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
@@ -17,6 +16,7 @@ use crate::engine::docker::image::osquery_package::Package;
 use crate::engine::docker::image::program::Program;
 use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
 use crate::error::Result;
+use crate::events::{Event, Hosts, Note, Warning};
 use crate::host_config;
 use crate::stack::{ImageRef, Recipe};
 
@@ -98,17 +98,17 @@ pub enum HostVariant {
     },
 }
 
-impl fmt::Display for HostVariant {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl HostVariant {
+    /// The variant as it is told: a warning when it is less than the user may expect.
+    pub fn told(&self) -> Event {
         match self {
-            Self::Osquery { package, .. } => write!(formatter, "the hosts run osquery ({package})"),
-            Self::Agent { because: None } => formatter.write_str("the hosts run the built-in agent"),
-            Self::Agent {
-                because: Some(because),
-            } => write!(
-                formatter,
-                "the hosts run the built-in agent: {because} (`--osqueryd auto` tries again)"
-            ),
+            Self::Osquery { package, .. } => Event::Note(Note::Hosts(Hosts::Osquery {
+                package: package.clone(),
+            })),
+            Self::Agent { because: None } => Event::Note(Note::Hosts(Hosts::Agent { because: None })),
+            Self::Agent { because } => Event::Warning(Warning::Hosts(Hosts::Agent {
+                because: because.clone(),
+            })),
         }
     }
 }

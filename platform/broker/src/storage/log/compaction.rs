@@ -1,24 +1,32 @@
 //! Compaction: of each key only the last record stays.
 //!
-//! It works on closed segments, which nobody writes to. First the last offset of every key is noted, up to a bounded
-//! number of keys; then each segment is written anew without the records that a later one of their key replaces. What
-//! stays keeps its offset. The last batch of a segment stays even when it is empty, so that the next segment still
-//! follows on without a gap. Compressed batches cannot be looked into and stay as they are.
+//! It works on closed segments that are on the disk itself. First the last offset of every key is noted, up to a
+//! bounded number of keys; then each segment is written anew without the records that a later one of their key
+//! replaces. Only what lies before the last noted offset is judged: beyond it nobody knows what replaces what. What
+//! stays keeps its offset, and an empty batch stands for each row of batches that are gone, so that every batch still
+//! follows on the one before. The log's start stays where it is, as with Kafka's cleaner.
+//!
+//! A tombstone goes only when an earlier compaction has already seen it, and long enough ago: by then nothing it
+//! deletes is left, and consumers that were behind have had their time.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::PathBuf;
 
 use super::Log;
-use crate::storage::batch::{self, BatchHeader};
+use crate::storage::batch::BatchHeader;
+use crate::storage::batch::records::{Record, Records, placeholders, with_records};
+use crate::storage::checkpoint::{CompactedAt, remember_compaction};
+use crate::storage::disk::{Mode, SharedDisk, SharedFile, remove_if_present};
 use crate::storage::index::Index;
-use crate::storage::read::{Range, WholeBatch};
+use crate::storage::read::{Range, ReadError, WholeBatch};
 use crate::storage::segment::Segment;
 
 /// Keys noted in one go, about 13 MB of them; what lies behind waits for the next.
 const MAX_KEYS: usize = 250_000;
+/// Bytes of a new segment gathered before they are written.
+const WRITE_CHUNK: usize = 256 * 1024;
 
 /// How a topic is compacted.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +35,8 @@ pub(crate) struct CompactionSettings {
     pub(crate) min_dirty_ratio: f64,
     /// Records younger than this are left alone, in milliseconds.
     pub(crate) min_lag_ms: i64,
+    /// A record older than this is reason enough, in milliseconds.
+    pub(crate) max_lag_ms: i64,
     /// How long a deleted key's tombstone stays, for consumers that are behind, in milliseconds.
     pub(crate) tombstone_ms: i64,
 }
@@ -34,9 +44,15 @@ pub(crate) struct CompactionSettings {
 /// A compaction that is decided on; the long part, to be run without the log's lock.
 #[derive(Debug)]
 pub(crate) struct Compaction {
+    disk: SharedDisk,
     segments: Vec<OldSegment>,
     dirty_from: i64,
+    /// Tombstones before this offset have served their time.
     tombstones_before: i64,
+    /// Where the last batch of each producer begins: its numbers outlive its records.
+    producers: HashMap<i64, i64>,
+    pub(super) max_keys: usize,
+    now_ms: i64,
 }
 
 #[derive(Debug)]
@@ -51,6 +67,7 @@ struct OldSegment {
 pub(crate) struct Compacted {
     segments: Vec<NewSegment>,
     up_to: i64,
+    at_ms: i64,
 }
 
 #[derive(Debug)]
@@ -70,19 +87,21 @@ impl Log {
         let old_enough = now_ms.saturating_sub(settings.min_lag_ms);
         let closed: Vec<&Segment> = self.segments[..self.segments.len() - 1]
             .iter()
+            // What replaces a record must be as safe as the record was.
+            .take_while(|segment| segment.index.next_offset <= self.flushed_to)
             .take_while(|segment| {
                 segment.index.next_offset <= self.compacted_to || segment.newest_ms() <= old_enough
             })
             .collect();
-        let size = |dirty: bool| -> u64 {
-            closed
-                .iter()
-                .filter(|segment| (segment.index.next_offset > self.compacted_to) == dirty)
-                .map(|segment| segment.size())
-                .sum()
-        };
-        let (dirty, clean) = (size(true), size(false));
-        if dirty == 0 || (dirty as f64) < settings.min_dirty_ratio * (dirty + clean) as f64 {
+        let is_dirty = |segment: &&&Segment| segment.index.next_offset > self.compacted_to;
+        let dirty: u64 = closed.iter().filter(is_dirty).map(|segment| segment.size()).sum();
+        let all: u64 = closed.iter().map(|segment| segment.size()).sum();
+        let overdue = closed.iter().find(is_dirty).is_some_and(|segment| {
+            let first = segment.index.first_timestamp;
+            (0..now_ms.saturating_sub(settings.max_lag_ms)).contains(&first)
+        });
+        let worth_it = overdue || (dirty as f64) >= settings.min_dirty_ratio * all as f64;
+        if dirty == 0 || !worth_it || self.failed {
             return Ok(None);
         }
         let segments = closed
@@ -90,53 +109,75 @@ impl Log {
             .map(|segment| {
                 Ok(OldSegment {
                     base_offset: segment.base_offset,
-                    range: segment.range_from(0)?,
+                    range: segment.range()?,
                     new_path: segment.compacted_path(),
                 })
             })
             .collect::<io::Result<_>>()?;
+        let served = now_ms.saturating_sub(settings.tombstone_ms);
         Ok(Some(Compaction {
+            disk: self.disk.clone(),
             segments,
             dirty_from: self.compacted_to,
-            tombstones_before: now_ms.saturating_sub(settings.tombstone_ms),
+            tombstones_before: self
+                .compactions
+                .iter()
+                .filter(|done| done.at_ms <= served)
+                .map(|done| done.up_to)
+                .max()
+                .unwrap_or(0)
+                .min(self.compacted_to),
+            producers: self.producers.last_offsets(),
+            max_keys: MAX_KEYS,
+            now_ms,
         }))
     }
 
     /// Puts the compacted segments in place, oldest first: a tombstone never goes before what it has deleted.
-    pub(crate) fn end_compaction(&mut self, compacted: Compacted) -> io::Result<()> {
-        for new in compacted.segments {
+    ///
+    /// They count once the folder was synced and [`Self::compaction_is_safe`] was told.
+    pub(crate) fn end_compaction(&mut self, compacted: &Compacted) -> io::Result<()> {
+        for new in &compacted.segments {
             let closed = self.segments.len() - 1;
             let old = self.segments[..closed]
                 .iter_mut()
                 .find(|segment| segment.base_offset == new.base_offset);
             match old {
-                Some(old) => old.replace(&new.path, new.index)?,
+                Some(old) => old.replace(&new.path, new.index.clone())?,
                 // Retention was faster.
-                None => fs::remove_file(&new.path)?,
+                None => remove_if_present(&*self.disk, &new.path)?,
             }
         }
-        let closed = self.segments.len() - 1;
-        let hollow = self.segments[..closed]
-            .iter()
-            .take_while(|segment| segment.is_hollow())
-            .count();
-        self.drop_first(hollow)?;
-        self.compacted_to = self.compacted_to.max(compacted.up_to);
-        self.checkpoint_due = true;
         Ok(())
+    }
+
+    /// Notes a compaction whose segments are on the disk under their names.
+    pub(crate) fn compaction_is_safe(&mut self, compacted: &Compacted) {
+        self.compacted_to = self.compacted_to.max(compacted.up_to);
+        let done = CompactedAt {
+            up_to: self.compacted_to,
+            at_ms: compacted.at_ms,
+        };
+        remember_compaction(&mut self.compactions, done);
+        self.checkpoint_due = true;
+    }
+
+    /// The folder, to be synced, and the disk it is on.
+    pub(crate) fn place(&self) -> (SharedDisk, PathBuf) {
+        (self.disk.clone(), self.folder.clone())
     }
 }
 
 impl Compaction {
     /// Writes the segments anew beside the old ones.
-    pub(crate) fn run(&self) -> io::Result<Compacted> {
+    pub(crate) fn run(&self) -> Result<Compacted, ReadError> {
         let (keys, up_to) = self.last_offsets()?;
         let mut segments = Vec::new();
         for segment in &self.segments {
             if segment.base_offset >= up_to {
                 break;
             }
-            if let Some(index) = self.rewrite(segment, &keys)? {
+            if let Some(index) = self.rewrite(segment, &keys, up_to)? {
                 segments.push(NewSegment {
                     base_offset: segment.base_offset,
                     path: segment.new_path.clone(),
@@ -144,102 +185,162 @@ impl Compaction {
                 });
             }
         }
-        Ok(Compacted { segments, up_to })
+        Ok(Compacted {
+            segments,
+            up_to,
+            at_ms: self.now_ms,
+        })
     }
 
     /// The last offset of every key in the new part of the log, and how far that goes.
-    fn last_offsets(&self) -> io::Result<(LastOffsets, i64)> {
+    fn last_offsets(&self) -> Result<(LastOffsets, i64), ReadError> {
         let mut keys = LastOffsets::default();
         let mut up_to = self.dirty_from;
         for segment in &self.segments {
+            if segment.range.next_offset <= self.dirty_from {
+                continue;
+            }
             let mut scan = segment.range.scan();
-            while let Some(WholeBatch { header, bytes, .. }) = scan.next_batch()? {
-                if header.next_offset() <= self.dirty_from {
+            while let Some(batch) = scan.next_batch()? {
+                if batch.header.next_offset() <= self.dirty_from {
                     continue;
                 }
-                for record in batch::records(&header, bytes).unwrap_or_default() {
+                let records = records_of(&batch)?;
+                for record in records.iter() {
+                    let record = record.map_err(|fault| damaged(&batch.header, fault))?;
                     if let Some(key) = record.key {
                         keys.note(key, record.offset);
                     }
                 }
-                up_to = header.next_offset();
-                if keys.offsets.len() >= MAX_KEYS {
+                up_to = batch.header.next_offset();
+                if keys.offsets.len() >= self.max_keys {
                     return Ok((keys, up_to));
                 }
             }
+            up_to = segment.range.next_offset;
         }
         Ok((keys, up_to))
     }
 
     /// Writes one segment anew; `None` when nothing can be left out.
-    fn rewrite(&self, old: &OldSegment, keys: &LastOffsets) -> io::Result<Option<Index>> {
-        let mut file = BufWriter::new(File::create(&old.new_path)?);
-        let written = self.rewrite_into(&mut file, old, keys);
-        let done = written.and_then(|(index, dropped)| {
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-            Ok((index, dropped))
-        });
-        match done {
-            Ok((index, dropped)) if dropped > 0 => Ok(Some(index)),
-            other => {
-                fs::remove_file(&old.new_path)?;
-                other.map(|_| None)
-            }
+    fn rewrite(&self, old: &OldSegment, keys: &LastOffsets, up_to: i64) -> Result<Option<Index>, ReadError> {
+        let mut output = Output {
+            file: self.disk.open(&old.new_path, Mode::Fresh)?,
+            buffer: Vec::new(),
+            written: 0,
+            index: Index::new(old.base_offset),
+        };
+        let done = self
+            .rewrite_into(&mut output, old, keys, up_to)
+            .and_then(|()| Ok(output.flush()?))
+            .and_then(|()| Ok(output.file.sync()?));
+        let smaller = output.index.covered < old.range.end;
+        if done.is_ok() && smaller {
+            return Ok(Some(output.index));
         }
+        remove_if_present(&*self.disk, &old.new_path)?;
+        done.map(|()| None)
     }
 
     fn rewrite_into(
         &self,
-        file: &mut impl Write,
+        output: &mut Output,
         old: &OldSegment,
         keys: &LastOffsets,
-    ) -> io::Result<(Index, usize)> {
-        let mut index = Index::new(old.base_offset);
-        let mut dropped = 0;
+        up_to: i64,
+    ) -> Result<(), ReadError> {
         let mut scan = old.range.scan();
-        while let Some(WholeBatch {
-            header,
-            bytes,
-            is_last,
-        }) = scan.next_batch()?
-        {
-            let Some(records) = batch::records(&header, bytes).filter(|_| !header.is_control()) else {
-                file.write_all(bytes)?;
-                index.note(&header);
-                continue;
-            };
-            let stays = |record: &batch::Record<'_>| self.stays(record, keys);
-            let kept = records.iter().filter(|record| stays(record)).count();
-            if kept == records.len() && kept > 0 {
-                file.write_all(bytes)?;
-                index.note(&header);
+        while let Some(batch) = scan.next_batch()? {
+            let header = batch.header;
+            if header.base_offset >= up_to || header.is_control() {
+                output.put(&header, batch.bytes)?;
                 continue;
             }
-            if kept > 0 || is_last {
-                // An empty batch that was left before is no loss now.
-                dropped += records.len() - kept;
-                let thinned = batch::with_records(bytes, records.into_iter().filter(stays));
-                file.write_all(&thinned)?;
-                index.note(&BatchHeader {
-                    size: thinned.len(),
-                    ..header
-                });
-            } else {
-                dropped += records.len().max(1);
+            let records = records_of(&batch)?;
+            let mut kept: Vec<Record<'_>> = Vec::new();
+            for record in records.iter() {
+                let record = record.map_err(|fault| damaged(&header, fault))?;
+                if self.stays(&record, keys) {
+                    kept.push(record);
+                }
+            }
+            let count = kept.len();
+            if count > 0 && i32::try_from(count) == Ok(header.record_count) {
+                output.put(&header, batch.bytes)?;
+            } else if count > 0 || self.producers.get(&header.producer_id) == Some(&header.base_offset) {
+                let thinned = with_records(&header, batch.bytes, kept.into_iter())
+                    .map_err(|fault| damaged(&header, fault))?;
+                let header = BatchHeader::parse(&thinned).map_err(|fault| damaged(&header, fault))?;
+                output.put(&header, &thinned)?;
             }
         }
-        Ok((index, dropped))
+        Ok(output.fill_to(old.range.next_offset)?)
     }
 
-    fn stays(&self, record: &batch::Record<'_>, keys: &LastOffsets) -> bool {
+    fn stays(&self, record: &Record<'_>, keys: &LastOffsets) -> bool {
         let Some(key) = record.key else {
             return true;
         };
         if keys.last(key).is_some_and(|last| last > record.offset) {
             return false;
         }
-        !(record.is_tombstone && record.timestamp < self.tombstones_before)
+        !(record.is_tombstone && record.offset < self.tombstones_before)
+    }
+}
+
+fn records_of<'a>(batch: &WholeBatch<'a>) -> Result<Records<'a>, ReadError> {
+    Records::of(&batch.header, batch.bytes).map_err(|fault| damaged(&batch.header, fault))
+}
+
+fn damaged(header: &BatchHeader, fault: crate::storage::batch::BatchFault) -> ReadError {
+    ReadError::Damaged {
+        offset: header.base_offset,
+        fault,
+    }
+}
+
+/// A segment that is being written anew.
+#[derive(Debug)]
+struct Output {
+    file: SharedFile,
+    buffer: Vec<u8>,
+    written: u64,
+    index: Index,
+}
+
+impl Output {
+    /// Adds a batch, and in front of it what stands for those that are gone.
+    fn put(&mut self, header: &BatchHeader, bytes: &[u8]) -> io::Result<()> {
+        self.fill_to(header.base_offset)?;
+        self.add(header, bytes)
+    }
+
+    /// Stands in for the batches up to `offset` that are gone.
+    fn fill_to(&mut self, offset: i64) -> io::Result<()> {
+        let bytes = placeholders(self.index.next_offset, offset);
+        let mut rest = &bytes[..];
+        while let Ok(header) = BatchHeader::parse(rest) {
+            let (batch, behind) = rest.split_at(header.size);
+            self.add(&header, batch)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, header: &BatchHeader, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        self.index.note(header);
+        if self.buffer.len() >= WRITE_CHUNK {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_at(self.written, &self.buffer, &[])?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
     }
 }
 

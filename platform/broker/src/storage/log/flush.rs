@@ -1,16 +1,16 @@
 //! Bringing a log to the disk itself, without holding up whoever appends to it.
 //!
 //! The order is what makes a power cut harmless: first the records are synced, then the index and the checkpoint that
-//! speak of them are written. Both may be behind the log, never ahead of it.
+//! speak of them are written. Both may be behind the log, never ahead of it. A sync that fails is not tried again: the
+//! system reports it once and forgets the pages, so a second one would succeed and mean nothing.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::Log;
 use crate::storage::checkpoint::Checkpoint;
-use crate::storage::directory::{Durability, sync_folder};
+use crate::storage::directory::{Durability, Replaced};
+use crate::storage::disk::{SharedDisk, SharedFile};
 use crate::storage::segment::{Segment, write_index};
 
 /// Bytes appended before the index and the producers are written down again; recovery reads at most this much.
@@ -30,10 +30,13 @@ pub(crate) enum CheckpointWhen {
 /// The slow part of a flush, to be run without the log's lock.
 #[derive(Debug)]
 pub(crate) struct Flush {
+    disk: SharedDisk,
     folder: PathBuf,
     files: Vec<UnsyncedFile>,
     /// Whether one of the files is so new that its name may not be on the disk either.
     has_new_file: bool,
+    /// Offset behind the last record this brings to the disk.
+    up_to: i64,
     indexes: Vec<(PathBuf, Vec<u8>)>,
     checkpoint: Option<Checkpoint>,
 }
@@ -41,24 +44,56 @@ pub(crate) struct Flush {
 #[derive(Debug)]
 struct UnsyncedFile {
     base_offset: i64,
-    file: Arc<File>,
+    file: SharedFile,
     size: u64,
+}
+
+/// How far a flush came.
+#[derive(Debug)]
+pub(crate) enum Flushed {
+    /// Everything is done.
+    Done,
+    /// The records are safe; an index or the checkpoint could not be written.
+    WithoutCheckpoint(io::Error),
+    /// The records may be lost.
+    Failed(io::Error),
 }
 
 impl Flush {
     /// Syncs the files, then writes the index and the checkpoint that rely on them.
-    pub(crate) fn run(&self) -> io::Result<()> {
+    pub(crate) fn run(&self) -> Flushed {
+        if let Err(error) = self.sync() {
+            return Flushed::Failed(error);
+        }
+        match self.write_checkpoint() {
+            Ok(()) => Flushed::Done,
+            Err(error) => Flushed::WithoutCheckpoint(error),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
         for unsynced in &self.files {
-            unsynced.file.sync_data()?;
+            unsynced.file.sync()?;
         }
         if self.has_new_file {
-            sync_folder(&self.folder)?;
+            self.disk.sync_folder(&self.folder)?;
         }
+        Ok(())
+    }
+
+    fn write_checkpoint(&self) -> io::Result<()> {
         for (path, bytes) in &self.indexes {
-            write_index(path, bytes)?;
+            write_index(&*self.disk, path, bytes)?;
         }
         if let Some(checkpoint) = &self.checkpoint {
-            checkpoint.write(&self.folder, Durability::Process)?;
+            let written = Checkpoint {
+                flushed_to: self.up_to,
+                ..checkpoint.clone()
+            };
+            // Whole on the disk, because the first offset still offered stands nowhere else.
+            written
+                .write(&*self.disk, &self.folder, Durability::Whole)
+                .and_then(Replaced::done)?;
         }
         Ok(())
     }
@@ -67,11 +102,14 @@ impl Flush {
 impl Log {
     /// Whether anything was appended that is not known to be on the disk, or the checkpoint is out of date.
     pub(crate) fn needs_flush(&self) -> bool {
-        self.checkpoint_due || self.segments.iter().any(Segment::is_unsynced)
+        !self.failed && (self.checkpoint_due || self.segments.iter().any(Segment::is_unsynced))
     }
 
     /// Prepares to bring everything appended so far to the disk.
     pub(crate) fn begin_flush(&mut self, checkpoint: CheckpointWhen) -> io::Result<Flush> {
+        if self.failed {
+            return Err(io::Error::other("an earlier sync of the partition has failed"));
+        }
         let with_checkpoint = match checkpoint {
             CheckpointWhen::Due => self.since_checkpoint >= CHECKPOINT_BYTES,
             CheckpointWhen::Always => self.checkpoint_due,
@@ -90,9 +128,11 @@ impl Log {
             })
             .collect::<io::Result<Vec<_>>>()?;
         let mut flush = Flush {
+            disk: self.disk.clone(),
             folder: self.folder.clone(),
             files,
             has_new_file: self.segments.iter().any(|segment| segment.synced == 0),
+            up_to: self.next_offset(),
             indexes: Vec::new(),
             checkpoint: None,
         };
@@ -111,8 +151,14 @@ impl Log {
     }
 
     /// Takes note of what a flush has brought to the disk.
-    pub(crate) fn end_flush(&mut self, flush: &Flush) {
-        let with_indexes = flush.checkpoint.is_some();
+    pub(crate) fn end_flush(&mut self, flush: &Flush, flushed: &Flushed) {
+        let with_indexes = flush.checkpoint.is_some() && matches!(flushed, Flushed::Done);
+        self.checkpoint_due |= !matches!(flushed, Flushed::Done);
+        if let Flushed::Failed(_) = flushed {
+            self.failed = true;
+            return;
+        }
+        self.flushed_to = self.flushed_to.max(flush.up_to);
         let last = self.segments.len() - 1;
         for (position, segment) in self.segments.iter_mut().enumerate() {
             let flushed = flush
@@ -129,10 +175,5 @@ impl Log {
                 segment.close_if_synced();
             }
         }
-    }
-
-    /// Asks for the checkpoint again after a flush that failed.
-    pub(crate) fn flush_failed(&mut self) {
-        self.checkpoint_due = true;
     }
 }

@@ -1,66 +1,86 @@
 //! Giving up the oldest records: by age, by size, or because somebody asked for it.
+//!
+//! What is given up is written down and synced first, so that no crash brings it back; then the files go. Both happen
+//! without the log's lock, in a [`Deletion`].
 
 use std::io;
+use std::path::PathBuf;
 
 use super::{Log, LogSettings};
-use crate::storage::directory::Durability;
+use crate::storage::checkpoint::Checkpoint;
+use crate::storage::directory::{Durability, Replaced};
+use crate::storage::disk::SharedDisk;
+use crate::storage::segment::Segment;
+
+/// A new start of the log that is decided on, to be written down without the log's lock.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    disk: SharedDisk,
+    folder: PathBuf,
+    checkpoint: Checkpoint,
+}
+
+impl Deletion {
+    /// Writes the new start down for good.
+    pub(crate) fn run(&self) -> io::Result<Replaced> {
+        self.checkpoint.write(&*self.disk, &self.folder, Durability::Disk)
+    }
+}
 
 impl Log {
-    /// Gives up everything before `offset` (at most the end of the log) and returns the new start.
-    pub(crate) fn delete_before(&mut self, offset: i64) -> io::Result<i64> {
+    /// Prepares to give up everything before `offset` (at most the end of the log); `None` when it is given up already.
+    pub(crate) fn begin_delete(&self, offset: i64) -> Option<Deletion> {
         let offset = offset.min(self.next_offset());
-        if offset > self.start_offset {
-            self.start_offset = offset;
-            // Written down before the segments go, so that a crash cannot bring the records back.
-            self.write_checkpoint(Durability::Disk)?;
-        }
-        while self.segments.len() > 1 && self.segments[0].index.next_offset <= self.start_offset {
-            self.segments.remove(0).remove()?;
-        }
-        Ok(self.start_offset)
+        (offset > self.start_offset).then(|| Deletion {
+            disk: self.disk.clone(),
+            folder: self.folder.clone(),
+            checkpoint: Checkpoint {
+                start_offset: offset,
+                ..self.checkpoint()
+            },
+        })
     }
 
-    /// Deletes the segments that are too old at `now_ms`, or too much; returns how many.
-    pub(crate) fn apply_retention(&mut self, now_ms: i64, settings: &LogSettings) -> io::Result<usize> {
+    /// Moves the start to what was written down; the segments that hold nothing any more are returned, to be removed.
+    pub(crate) fn end_delete(&mut self, deletion: &Deletion) -> Vec<Segment> {
+        self.start_offset = self.start_offset.max(deletion.checkpoint.start_offset);
+        let last = self.segments.len() - 1;
+        let gone = self.segments[..last]
+            .iter()
+            .take_while(|segment| segment.index.next_offset <= self.start_offset)
+            .count();
+        self.segments.drain(..gone).collect()
+    }
+
+    /// Where the log begins once the segments that are too old at `now_ms`, or too much, are gone.
+    pub(crate) fn retained_from(&mut self, now_ms: i64, settings: &LogSettings) -> io::Result<i64> {
+        let mut gone = 0;
         if let Some(retention_ms) = settings.retention_ms {
             let keep_from = now_ms.saturating_sub(retention_ms);
-            let expired = self
+            gone = self
                 .segments
                 .iter()
                 .take_while(|segment| segment.size() > 0 && segment.newest_ms() < keep_from)
                 .count();
-            if expired == self.segments.len() {
+            if gone == self.segments.len() {
                 // Everything is too old: the segment being written is closed, so that it can go as well.
                 self.roll()?;
             }
-            self.drop_first(expired)?;
-            if expired > 0 {
-                return Ok(expired);
-            }
         }
-        let mut dropped = 0;
         if let Some(limit) = settings.retention_bytes {
-            let mut excess = self.size().saturating_sub(limit);
-            for segment in &self.segments[..self.segments.len() - 1] {
+            let mut excess = self.segments[gone..].iter().map(Segment::size).sum::<u64>();
+            excess = excess.saturating_sub(limit);
+            for segment in &self.segments[gone..self.segments.len() - 1] {
                 if segment.size() > excess {
                     break;
                 }
                 excess -= segment.size();
-                dropped += 1;
+                gone += 1;
             }
-            self.drop_first(dropped)?;
         }
-        Ok(dropped)
-    }
-
-    /// Removes the first `count` segments, never the one being written.
-    pub(super) fn drop_first(&mut self, count: usize) -> io::Result<()> {
-        for _ in 0..count.min(self.segments.len() - 1) {
-            let start = self.segments[1].base_offset;
-            self.start_offset = self.start_offset.max(start);
-            self.checkpoint_due = true;
-            self.segments.remove(0).remove()?;
-        }
-        Ok(())
+        Ok(match gone {
+            0 => self.start_offset,
+            _ => self.start_offset.max(self.segments[gone].base_offset),
+        })
     }
 }

@@ -1,0 +1,232 @@
+//! The embedded broker beside Apache Kafka: the same clients, the same records, one after the other in each run.
+//!
+//! Clients are librdkafka, which the extension and ksqlDB use, and Kafka's own Java producer. Records have 300 bytes;
+//! producers are idempotent with `acks=all`.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::figure::{Figure, Report, quantile};
+use crate::peers::{Broker, Peer, fetch_kafka, kafka_tool};
+
+/// Records of one sample of a rate.
+const RECORDS: u32 = 300_000;
+
+/// Records sent one after the other in one sample of the latency.
+const PINGS: u32 = 500;
+
+/// Bytes of a record.
+const SIZE: usize = 300;
+
+/// How long anything may take before the measurement gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What one run found of one broker.
+#[derive(Default)]
+struct Samples {
+    produced: Vec<f64>,
+    consumed: Vec<f64>,
+    java: Vec<f64>,
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+}
+
+/// Rates and latencies of both brokers; of the embedded one alone where Kafka cannot be had.
+pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
+    let mut peers = vec![Peer::Osqdemo];
+    if fetch_kafka() {
+        peers.push(Peer::Kafka);
+    } else {
+        report.note("Apache Kafka could not be fetched here: there is nothing to compare with.");
+    }
+    let with_java = peers.contains(&Peer::Kafka);
+    let mut samples: Vec<Samples> = peers.iter().map(|_| Samples::default()).collect();
+    for run in 0..runs {
+        for (peer, samples) in peers.iter().zip(&mut samples) {
+            let broker = Broker::start(*peer)?;
+            one_run(&broker, with_java, samples)
+                .with_context(|| format!("{}, run {}", peer.name(), run + 1))?;
+        }
+    }
+    for (peer, samples) in peers.into_iter().zip(samples) {
+        let name = peer.name();
+        let mut add = |what: &str, unit, samples: Vec<f64>, bound: Option<&'static str>| {
+            if samples.is_empty() {
+                return;
+            }
+            let figure = Figure::new(format!("{name}: {what}"), unit, samples);
+            report.add(match bound {
+                Some(bound) => figure.bound_by(bound),
+                None => figure,
+            });
+        };
+        add(
+            "produce, librdkafka",
+            "records/s",
+            samples.produced,
+            Some("the client"),
+        );
+        add(
+            "consume, librdkafka",
+            "records/s",
+            samples.consumed,
+            Some("the client"),
+        );
+        add("produce, Kafka's Java client", "records/s", samples.java, None);
+        add("produce to consume, p50", "ms", samples.p50, None);
+        add("produce to consume, p99", "ms", samples.p99, None);
+    }
+    report.note(format!(
+        "Records of {SIZE} bytes, `acks=all`, idempotent producers, one partition, brokers and clients on the same cores."
+    ));
+    Ok(())
+}
+
+fn one_run(broker: &Broker, with_java: bool, samples: &mut Samples) -> Result<()> {
+    create_topics(broker, &["rate", "ping", "java"])?;
+    samples.produced.push(produce(broker)?);
+    samples.consumed.push(consume(broker)?);
+    let latencies = latencies(broker)?;
+    samples.p50.push(quantile(&latencies, 0.5));
+    samples.p99.push(quantile(&latencies, 0.99));
+    if with_java {
+        samples.java.push(produce_with_java(broker)?);
+    }
+    Ok(())
+}
+
+fn create_topics(broker: &Broker, names: &[&str]) -> Result<()> {
+    let admin: AdminClient<_> = client(broker).create()?;
+    let topics: Vec<NewTopic> = names
+        .iter()
+        .map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(1)))
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    for result in runtime.block_on(admin.create_topics(&topics, &options))? {
+        if let Err((topic, code)) = result {
+            bail!("failed to create topic `{topic}`: {code}");
+        }
+    }
+    Ok(())
+}
+
+/// Records a second until the last one is acknowledged.
+fn produce(broker: &Broker) -> Result<f64> {
+    let producer = producer(broker, "5")?;
+    let payload = payload();
+    let begun = Instant::now();
+    for _ in 0..RECORDS {
+        let mut record = BaseRecord::<(), [u8]>::to("rate").payload(&payload);
+        while let Err((error, back)) = producer.send(record) {
+            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                return Err(error.into());
+            }
+            record = back;
+            // The queue empties while the producer's own thread reports what was delivered.
+            std::thread::yield_now();
+        }
+    }
+    producer.flush(PATIENCE)?;
+    Ok(f64::from(RECORDS) / begun.elapsed().as_secs_f64())
+}
+
+/// Records a second, from the first one at the client to the last.
+fn consume(broker: &Broker) -> Result<f64> {
+    let consumer = consumer(broker, "rate", Offset::Beginning)?;
+    let (mut begun, mut count) = (Instant::now(), 0);
+    let deadline = Instant::now() + PATIENCE;
+    while count < RECORDS {
+        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
+            message?;
+            if count == 0 {
+                begun = Instant::now();
+            }
+            count += 1;
+        } else if Instant::now() > deadline {
+            bail!("{count} of {RECORDS} records came within {PATIENCE:?}");
+        }
+    }
+    Ok(f64::from(RECORDS) / begun.elapsed().as_secs_f64())
+}
+
+/// Milliseconds from the call that sends a record until the consumer has it, one record at a time.
+fn latencies(broker: &Broker) -> Result<Vec<f64>> {
+    let consumer = consumer(broker, "ping", Offset::Beginning)?;
+    let producer = producer(broker, "0")?;
+    let payload = payload();
+    let mut samples = Vec::new();
+    // The first ones warm connections and caches up.
+    for number in 0..PINGS + 50 {
+        let begun = Instant::now();
+        producer
+            .send(BaseRecord::<(), [u8]>::to("ping").payload(&payload))
+            .map_err(|(error, _)| error)?;
+        consumer.poll(PATIENCE).context("a record did not come")??;
+        if number >= 50 {
+            samples.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+    Ok(samples)
+}
+
+/// What `kafka-producer-perf-test` says.
+fn produce_with_java(broker: &Broker) -> Result<f64> {
+    let (records, size) = (RECORDS.to_string(), SIZE.to_string());
+    let servers = format!("bootstrap.servers={}", broker.address());
+    #[rustfmt::skip]
+    let text = kafka_tool("org.apache.kafka.tools.ProducerPerformance", &[
+        "--topic", "java", "--num-records", &records, "--record-size", &size, "--throughput", "-1",
+        "--producer-props", &servers, "acks=all",
+    ])?;
+    // `300000 records sent, 123456.7 records/sec (…`: the last such line is about all of them.
+    let line = text.lines().rev().find(|line| line.contains(" records/sec "));
+    line.and_then(|line| line.split(", ").nth(1)?.split(' ').next()?.parse().ok())
+        .with_context(|| format!("no rate in `{text}`"))
+}
+
+fn client(broker: &Broker) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", broker.address());
+    config
+}
+
+fn producer(
+    broker: &Broker,
+    linger_ms: &str,
+) -> Result<ThreadedProducer<rdkafka::producer::DefaultProducerContext>> {
+    let mut config = client(broker);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", linger_ms);
+    Ok(config.create()?)
+}
+
+fn consumer(broker: &Broker, topic: &str, from: Offset) -> Result<BaseConsumer> {
+    let consumer: BaseConsumer = client(broker)
+        .set("group.id", "bench")
+        .set("enable.auto.commit", "false")
+        .set("check.crcs", "false")
+        .create()?;
+    let mut partitions = TopicPartitionList::new();
+    partitions.add_partition_offset(topic, 0, from)?;
+    consumer.assign(&partitions)?;
+    Ok(consumer)
+}
+
+/// A record that does not repeat itself within a kilobyte.
+fn payload() -> Vec<u8> {
+    (0..SIZE)
+        .map(|index| b"osqdemo measures"[index % 16] ^ u8::try_from(index / 16).unwrap_or(0))
+        .collect()
+}

@@ -1,0 +1,266 @@
+//! librdkafka as it is used here: its defaults, what it says, what it reports of each record.
+//!
+//! Nothing it says leaves this file with a secret in it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::statistics::Statistics;
+
+use crate::configuration::ConfigurationError;
+use crate::outbox::kafka::{Failure, Kafka, LineId, Message as OutboxMessage, Outcome, SendError};
+use crate::secrets::{Secrets, is_secret};
+
+/// How much memory the lines may take, in KiB. The outbox hands over less, unless a line is larger.
+const MEMORY_KIB: &str = "131072";
+/// How many lines may wait.
+const MEMORY_LINES: &str = "200000";
+/// What librdkafka is told unless the configuration says otherwise, each under all of its names: no line
+/// given up, none twice, none out of order, none kept waiting for company.
+const DEFAULTS: [(&[&str], &str); 8] = [
+    (&["acks", "request.required.acks"], "all"),
+    (&["linger.ms", "queue.buffering.max.ms"], "0"),
+    (&["message.timeout.ms", "delivery.timeout.ms"], "0"),
+    (&["queue.buffering.max.kbytes"], MEMORY_KIB),
+    (&["queue.buffering.max.messages"], MEMORY_LINES),
+    (&["reconnect.backoff.max.ms"], "1000"),
+    (&["log.connection.close"], "false"),
+    (&["client.id"], "osquery-confluent"),
+];
+
+/// Idempotence is on by default, but has conditions of its own: whoever sets one of these decides himself.
+const IDEMPOTENCE_CONDITIONS: [&str; 8] = [
+    "enable.idempotence",
+    "acks",
+    "request.required.acks",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "retries",
+    "message.send.max.retries",
+    "queuing.strategy",
+];
+
+pub(super) type LineProducer = BaseProducer<Context>;
+
+/// What became of messages, until somebody takes it.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    outcomes: Mutex<Vec<(LineId, Outcome)>>,
+    some: Condvar,
+}
+
+impl Settled {
+    /// Waits until there is something, or time is up, and takes it.
+    pub(super) fn wait(&self, patience: Duration) -> Vec<(LineId, Outcome)> {
+        let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .some
+            .wait_timeout_while(outcomes, patience, |outcomes| outcomes.is_empty());
+        std::mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn push(&self, id: LineId, outcome: Outcome) {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.push((id, outcome));
+        if outcomes.len() == 1 {
+            self.some.notify_one();
+        }
+    }
+}
+
+/// The producer in force; none while one takes the place of another.
+#[derive(Default)]
+pub(super) struct CurrentProducer(pub(super) Option<Arc<LineProducer>>);
+
+impl Kafka for CurrentProducer {
+    fn send(&mut self, id: LineId, message: &OutboxMessage<'_>) -> Result<(), SendError> {
+        let producer = self.0.as_ref().ok_or(SendError::Full)?;
+        let record = &message.record;
+        // An opaque of 64 bits, as on every platform that osquery runs on.
+        let mut to_send =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, id.to_number() as usize)
+                .payload(record.value)
+                .timestamp(record.unix_ms);
+        to_send.key = record.key;
+        if !message.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(message.headers.len());
+            let headers = message.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(&**value),
+                })
+            });
+            to_send = to_send.headers(headers);
+        }
+        producer
+            .send(to_send)
+            .map_err(|(error, _)| match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::QueueFull) => SendError::Full,
+                _ => SendError::Failed(failure(&error)),
+            })
+    }
+}
+
+/// Whether it helps to send a message again.
+fn failure(error: &KafkaError) -> Failure {
+    use RDKafkaErrorCode as Code;
+    let reason = match error {
+        KafkaError::MessageProduction(code) => code.to_string(),
+        other => other.to_string(),
+    };
+    match error.rdkafka_error_code() {
+        Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => Failure::TooLarge(reason),
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::InvalidTopic
+            | Code::InvalidTimestamp
+            | Code::InvalidRecord
+            | Code::PolicyViolation
+            | Code::UnsupportedForMessageFormat,
+        ) => Failure::Final(reason),
+        _ => Failure::Passing(reason),
+    }
+}
+
+/// What librdkafka tells.
+pub(super) struct Context {
+    settled: Arc<Settled>,
+    secrets: Secrets,
+    /// No broker can be reached; said once, and taken back with the next delivery.
+    cut_off: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let message = self.secrets.redact(message);
+        match level {
+            RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info => {
+                tracing::debug!(facility, "librdkafka: {message}")
+            }
+            RDKafkaLogLevel::Notice => tracing::info!(facility, "librdkafka: {message}"),
+            _ => tracing::warn!(facility, "librdkafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let reason = self.secrets.redact(reason);
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                if !self.cut_off.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("no broker can be reached; lines wait until one can");
+                }
+            }
+            // librdkafka logs these itself.
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {}
+            _ => tracing::error!("librdkafka: {error}: {reason}"),
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        tracing::debug!(
+            queued = statistics.msg_cnt,
+            sent = statistics.txmsgs,
+            "librdkafka's statistics"
+        );
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let id = LineId::from_number(number as u64);
+        match result {
+            Ok(_) => {
+                self.settled.push(id, Ok(()));
+                if self.cut_off.load(Ordering::Relaxed) && self.cut_off.swap(false, Ordering::Relaxed) {
+                    tracing::info!("Kafka takes lines again");
+                }
+            }
+            Err((error, _)) => self.settled.push(id, Err(failure(error))),
+        }
+    }
+}
+
+/// Starts librdkafka, which connects in the background. Somebody has to poll it.
+pub(super) fn start(
+    properties: &BTreeMap<String, String>,
+    secrets: &Secrets,
+    settled: &Arc<Settled>,
+) -> Result<Arc<LineProducer>, ConfigurationError> {
+    let mut config = ClientConfig::new();
+    config.set_log_level(RDKafkaLogLevel::Info);
+    for (name, value) in with_defaults(properties) {
+        config.set(name, value);
+    }
+    let context = Context {
+        settled: Arc::clone(settled),
+        secrets: secrets.clone(),
+        cut_off: AtomicBool::new(false),
+    };
+    LineProducer::from_config_and_context(&config, context)
+        .map(Arc::new)
+        .map_err(|error| explain(error, secrets))
+}
+
+/// The most bytes a record may have; librdkafka has made sure that it is a number.
+pub(super) fn record_limit(properties: &BTreeMap<String, String>) -> usize {
+    const LIBRDKAFKAS_DEFAULT: usize = 1_000_000;
+    let given = properties
+        .get("message.max.bytes")
+        .and_then(|bytes| bytes.parse().ok());
+    given.unwrap_or(LIBRDKAFKAS_DEFAULT)
+}
+
+/// librdkafka's reasons name the property and, for a value it cannot use, the value.
+fn explain(error: KafkaError, secrets: &Secrets) -> ConfigurationError {
+    match error {
+        KafkaError::ClientConfig(_, _, property, _) if is_secret(&property) => ConfigurationError::Property {
+            property,
+            reason: "its value cannot be used".to_owned(),
+        },
+        KafkaError::ClientConfig(_, reason, property, _) => ConfigurationError::Property {
+            property,
+            reason: secrets.redact(&reason).into_owned(),
+        },
+        KafkaError::ClientCreation(reason) => ConfigurationError::Librdkafka {
+            reason: secrets.redact(&reason).into_owned(),
+        },
+        other => ConfigurationError::Librdkafka {
+            reason: secrets.redact(&other.to_string()).into_owned(),
+        },
+    }
+}
+
+/// The properties with what librdkafka is told beside them.
+pub(crate) fn with_defaults(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let given = |names: &[&str]| names.iter().any(|name| properties.contains_key(*name));
+    let mut all = properties.clone();
+    // Without asking for versions, librdkafka speaks the Kafka of before idempotence.
+    let asks_versions = properties
+        .get("api.version.request")
+        .is_none_or(|value| value != "false");
+    if asks_versions && !given(&IDEMPOTENCE_CONDITIONS) {
+        all.insert("enable.idempotence".to_owned(), "true".to_owned());
+    }
+    // The OpenSSL that is compiled in does not know where this machine keeps its certificates; librdkafka looks.
+    let uses_tls = properties
+        .get("security.protocol")
+        .is_some_and(|protocol| protocol.to_ascii_lowercase().ends_with("ssl"));
+    if uses_tls && !given(&["ssl.ca.location", "ssl.ca.pem"]) {
+        all.insert("ssl.ca.location".to_owned(), "probe".to_owned());
+    }
+    for (names, value) in DEFAULTS {
+        if !given(names) {
+            all.insert(names[0].to_owned(), value.to_owned());
+        }
+    }
+    all
+}

@@ -1,0 +1,333 @@
+//! What goes wrong around the extension, and what must hold nevertheless: an accepted line arrives, in its order, and
+//! what arrives twice has the same name.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use osquery_protocol::fake::FakeExtension;
+use osquery_protocol::plugin::LoggerRequest;
+use rdkafka::types::RDKafkaRespErr;
+use rustix::process::Signal;
+
+use crate::world::{LOGGER, PATIENCE, Record, World, line, log, until};
+
+/// The number of a line that [`numbered`] made.
+fn number_of(record: &Record) -> u64 {
+    let text = String::from_utf8_lossy(&record.value);
+    let digits = text
+        .split("\"path\":\"/")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_else(|| panic!("{text}"))
+}
+
+fn numbered(number: u64) -> LoggerRequest {
+    LoggerRequest::Line(line("processes", &format!("/{number}")).into())
+}
+
+/// Logs lines until one is not answered; the number of those that were.
+fn log_until_it_fails(extension: &FakeExtension, from: u64, stop: &AtomicBool) -> u64 {
+    let mut number = from;
+    while !stop.load(Ordering::Relaxed) {
+        match extension.log(LOGGER, numbered(number)) {
+            Ok(status) if status.is_success() => number += 1,
+            _ => break,
+        }
+    }
+    number
+}
+
+/// Everything up to `accepted` is there, in its order; repeats have the name of what they repeat.
+fn verify(records: &[Record], accepted: impl IntoIterator<Item = u64>) {
+    let mut names: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut firsts = Vec::new();
+    for record in records {
+        let number = number_of(record);
+        assert!(record.name.len() > 33, "it has no name: {:?}", record.headers);
+        assert_eq!(record.headers["osqdemo-host"], "host1");
+        assert_eq!(record.headers["osqdemo-query"], "processes");
+        match names.insert(&record.name, number) {
+            None => firsts.push(number),
+            Some(former) => assert_eq!(former, number, "one name for two lines"),
+        }
+    }
+    assert!(
+        firsts.is_sorted_by(|a, b| a < b),
+        "out of order, or twice under different names: {firsts:?}"
+    );
+    for number in accepted {
+        assert!(firsts.binary_search(&number).is_ok(), "the line {number} is lost");
+    }
+}
+
+/// The extension is killed while it takes lines, again and again.
+fn kill_again_and_again(sync: &str, times: u64) {
+    let world = World::configured();
+    world.topic("processes");
+    let mut configuration = world.configuration();
+    configuration["spool"] = serde_json::json!({ "sync": sync });
+    world.configure(&configuration);
+    let osqueryd = world.osqueryd();
+    let mut accepted = Vec::new();
+    let mut number = 0;
+    for turn in 0..times {
+        // Every third time no broker is there.
+        match turn % 3 {
+            1 => world.cluster.broker_down(1).unwrap(),
+            _ => world.cluster.broker_up(1).unwrap(),
+        }
+        let mut process = world.start();
+        let extension = osqueryd
+            .wait_for_extension("confluent", PATIENCE)
+            .expect("a registration");
+        let stop = AtomicBool::new(false);
+        let end = thread::scope(|scope| {
+            let logging = scope.spawn(|| log_until_it_fails(&extension, number, &stop));
+            // Another moment each time; which one is of no importance.
+            thread::sleep(Duration::from_millis(3 + turn * 17 % 90));
+            process.signal(Signal::KILL);
+            process.end();
+            logging.join().unwrap()
+        });
+        accepted.extend(number..end);
+        // The line that was not answered may be there or not; its number is not used again.
+        number = end + 1;
+        osqueryd.drop_extension(extension.uuid);
+    }
+    world.cluster.broker_up(1).unwrap();
+    let process = world.start();
+    let extension = osqueryd
+        .wait_for_extension("confluent", PATIENCE)
+        .expect("a registration");
+    world.until_delivered(&extension);
+    let records = world.all_records("processes");
+    assert!(
+        accepted.len() as u64 > times,
+        "{} lines\n{}",
+        accepted.len(),
+        process.log()
+    );
+    verify(&records, accepted);
+}
+
+#[test]
+fn kills_lose_nothing_with_the_default_sync() {
+    kill_again_and_again("interval", 8);
+}
+
+#[test]
+fn kills_lose_nothing_when_each_line_is_synced() {
+    kill_again_and_again("always", 6);
+}
+
+#[test]
+fn kills_lose_nothing_when_nothing_is_synced() {
+    kill_again_and_again("process", 6);
+}
+
+#[test]
+fn a_broker_that_is_away_at_the_start_gets_everything_later() {
+    let world = World::configured();
+    world.topic("processes");
+    world.cluster.broker_down(1).unwrap();
+    let (_osqueryd, process, extension) = world.running();
+    for number in 0..300 {
+        log(&extension, numbered(number));
+    }
+    process.wait_for_log("no broker can be reached");
+    world.cluster.broker_up(1).unwrap();
+    world.until_delivered(&extension);
+    verify(&world.all_records("processes"), 0..300);
+}
+
+#[test]
+fn a_broker_that_comes_and_goes_gets_everything_in_order() {
+    let world = World::configured();
+    world.topic("processes");
+    let (_osqueryd, _process, extension) = world.running();
+    let stop = AtomicBool::new(false);
+    let accepted = thread::scope(|scope| {
+        let logging = scope.spawn(|| log_until_it_fails(&extension, 0, &stop));
+        for _ in 0..6 {
+            thread::sleep(Duration::from_millis(150));
+            world.cluster.broker_down(1).unwrap();
+            thread::sleep(Duration::from_millis(150));
+            world.cluster.broker_up(1).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        logging.join().unwrap()
+    });
+    world.until_delivered(&extension);
+    let records = world.all_records("processes");
+    // The mock cluster keeps the last megabytes; what it has must reach to the end without a gap.
+    let first = number_of(&records[0]);
+    verify(&records, first..accepted);
+}
+
+#[test]
+fn a_server_that_never_answers_is_left_by_a_changed_configuration() {
+    let world = World::configured();
+    world.topic("processes");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut configuration = world.configuration();
+    configuration["config"]["bootstrap.servers"] = silent.local_addr().unwrap().to_string().into();
+    world.configure(&configuration);
+    let (_osqueryd, _process, extension) = world.running();
+    for number in 0..100 {
+        log(&extension, numbered(number));
+    }
+    world.configure(&world.configuration());
+    // Nobody asks for the configuration: the file is looked at.
+    world.until_delivered(&extension);
+    for number in 100..110 {
+        log(&extension, numbered(number));
+    }
+    world.until_delivered(&extension);
+    verify(&world.all_records("processes"), 0..110);
+}
+
+#[test]
+fn lines_whose_topic_is_gone_for_a_moment_are_sent_again() {
+    let world = World::configured();
+    world.topic("processes");
+    let mut configuration = world.configuration();
+    // What is unknown is believed to be at once, as it is of a topic that librdkafka has known for long.
+    configuration["config"]["topic.metadata.propagation.max.ms"] = 0.into();
+    configuration["config"]["topic.metadata.refresh.interval.ms"] = 200.into();
+    world.configure(&configuration);
+    let (_osqueryd, process, extension) = world.running();
+    log(&extension, numbered(0));
+    world.until_delivered(&extension);
+    world.cluster.broker_down(1).unwrap();
+    for number in 1..500 {
+        log(&extension, numbered(number));
+    }
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    world.cluster.topic_error("processes", unknown).unwrap();
+    world.cluster.broker_up(1).unwrap();
+    process.wait_for_log("lines wait and are sent again");
+    assert!(process.log().contains("topic=\"processes\""), "{}", process.log());
+    world
+        .cluster
+        .topic_error("processes", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
+        .unwrap();
+    world.until_delivered(&extension);
+    verify(&world.all_records("processes"), 0..500);
+}
+
+#[test]
+fn a_full_spool_loses_exactly_what_it_counts() {
+    let world = World::configured();
+    world.topic("processes");
+    let mut configuration = world.configuration();
+    configuration["spool"] = serde_json::json!({ "max_bytes": 1_048_576 });
+    world.configure(&configuration);
+    world.cluster.broker_down(1).unwrap();
+    let (_osqueryd, process, extension) = world.running();
+    const LINES: u64 = 9000;
+    for number in 0..LINES {
+        log(&extension, numbered(number));
+    }
+    let dropped = world.statistic(&extension, "dropped");
+    let accepted = world.statistic(&extension, "accepted");
+    assert!(
+        dropped > 0 && accepted + dropped == LINES,
+        "{accepted} + {dropped}"
+    );
+    assert!(world.statistic(&extension, "spool_bytes") <= 1_048_576);
+    process.wait_for_log("lines are dropped");
+    world.cluster.broker_up(1).unwrap();
+    world.until_delivered(&extension);
+    let records = world.all_records("processes");
+    verify(&records, 0..accepted);
+    assert_eq!(records.len() as u64, accepted);
+}
+
+#[test]
+fn a_spool_that_cannot_be_had_stops_nobody() {
+    let world = World::configured();
+    world.topic("processes");
+    // A file is in the folder's place.
+    std::fs::write(world.spool(), "").unwrap();
+    let (_osqueryd, process, extension) = world.running();
+    for number in 0..10 {
+        log(&extension, numbered(number));
+    }
+    process.wait_for_log("cannot open the spool");
+    assert_eq!(world.statistic(&extension, "not_accepted"), 10);
+    world.until_delivered(&extension);
+    verify(&world.all_records("processes"), 0..10);
+}
+
+#[test]
+fn two_extensions_do_not_share_a_spool() {
+    let world = World::configured();
+    let (_osqueryd, first, _extension) = world.running();
+    let second = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+        .arg("--socket")
+        .arg(world.socket())
+        .env("OSQDEMO_SPOOL_DIR", world.spool())
+        .env("OSQUERY_CONFIG", world.configuration_path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(3), "{text}");
+    assert!(
+        text.contains(&format!("is in use by the process {}", first.pid())),
+        "{text}"
+    );
+    assert!(
+        text.contains("hint: give each extension a folder of its own"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_damaged_spool_costs_what_is_damaged() {
+    let world = World::configured();
+    world.topic("processes");
+    world.cluster.broker_down(1).unwrap();
+    let (osqueryd, mut process, extension) = world.running();
+    for number in 0..50 {
+        log(&extension, numbered(number));
+    }
+    process.signal(Signal::KILL);
+    process.end();
+    osqueryd.drop_extension(extension.uuid);
+    let segment = std::fs::read_dir(world.spool())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    // The last line is torn, too.
+    bytes.truncate(bytes.len() - 10);
+    std::fs::write(&segment, bytes).unwrap();
+    std::fs::write(world.spool().join("position"), "garbage").unwrap();
+    let foreign = world.spool().join("00000000000000000900.log");
+    std::fs::write(
+        &foreign,
+        "this is not a segment of a spool, and is long enough to be one",
+    )
+    .unwrap();
+
+    world.cluster.broker_up(1).unwrap();
+    let process = world.start();
+    let extension = osqueryd.wait_for_extension("confluent", PATIENCE).unwrap();
+    log(&extension, numbered(100));
+    world.until_delivered(&extension);
+    let records = world.all_records("processes");
+    verify(&records, [100]);
+    assert_eq!(records.len(), 49, "one in the middle and one at the end are gone");
+    process.wait_for_log("a part of the spool is damaged");
+    process.wait_for_log("it is not a spool's file");
+    until("the foreign file with another name", || !foreign.exists());
+}

@@ -1,0 +1,619 @@
+//! A disk in memory that lies as real ones do, and by a seed, so that what it did can be done again.
+//!
+//! What was written is seen at once, but only what was synced outlives a power cut for certain: of the rest each sector
+//! of 512 bytes may be there or not, in any order, and so may each change of a name. A sync that fails reports it once
+//! and forgets what it was to keep, as Linux does. It can fail any operation, fill up, flip bits, and switch the
+//! machine off at any step, in the middle of a write too.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Disk, DiskFile, Mode, SharedFile};
+
+const SECTOR: usize = 512;
+
+/// Numbers that look random and are the same for the same seed (SplitMix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    /// The dice of a seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.roll() % end.max(1)
+    }
+
+    /// Whether something that happens `percent` times in a hundred happens.
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A write into a file; a part of it is done.
+    Write,
+    /// A sync of a file.
+    Sync,
+    /// A sync of a folder.
+    SyncFolder,
+    /// A new name for a file.
+    Rename,
+    /// The end of a name.
+    Remove,
+}
+
+/// The disk.
+#[derive(Debug)]
+pub(crate) struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    dice: Dice,
+    files: HashMap<u64, Content>,
+    next_file: u64,
+    folders: BTreeSet<PathBuf>,
+    names: BTreeMap<PathBuf, u64>,
+    safe_names: BTreeMap<PathBuf, u64>,
+    unsafe_names: Vec<Naming>,
+    /// Counts restarts: files opened before one are gone.
+    boot: u64,
+    is_off: bool,
+    /// Operations until the machine is switched off.
+    off_in: Option<u64>,
+    /// The operation that fails next, after so many others of its kind.
+    fails: Option<(Operation, u64)>,
+    room: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    seen: Vec<u8>,
+    safe: Vec<u8>,
+    unsafe_changes: Vec<Change>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Write { position: usize, bytes: Vec<u8> },
+    Size(usize),
+}
+
+#[derive(Debug)]
+enum Naming {
+    Given { path: PathBuf, file: u64 },
+    Taken { path: PathBuf },
+    Changed { from: PathBuf, to: PathBuf, file: u64 },
+}
+
+impl SimulatedDisk {
+    /// An empty disk.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                dice: Dice::new(seed),
+                files: HashMap::new(),
+                next_file: 0,
+                folders: BTreeSet::new(),
+                names: BTreeMap::new(),
+                safe_names: BTreeMap::new(),
+                unsafe_names: Vec::new(),
+                boot: 0,
+                is_off: false,
+                off_in: None,
+                fails: None,
+                room: None,
+            })),
+        }
+    }
+
+    /// Switches the machine off after so many more changes.
+    pub(crate) fn switch_off_in(&self, operations: u64) {
+        self.state().off_in = Some(operations);
+    }
+
+    /// Whether it was switched off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.state().is_off
+    }
+
+    /// Makes an operation fail, after so many others of its kind.
+    pub(crate) fn fail(&self, operation: Operation, after: u64) {
+        self.state().fails = Some((operation, after));
+    }
+
+    /// Lets files grow by so many bytes in all, or without limit.
+    pub(crate) fn limit_room(&self, bytes: Option<u64>) {
+        self.state().room = bytes;
+    }
+
+    /// The process is gone and a new one begins: everything written is there.
+    pub(crate) fn kill(&self) {
+        self.state().restart();
+    }
+
+    /// The power is gone and comes back: what was synced is there, of the rest whatever happened to get that far.
+    pub(crate) fn cut_power(&self) {
+        let mut state = self.state();
+        let State {
+            dice,
+            files,
+            safe_names,
+            unsafe_names,
+            ..
+        } = &mut *state;
+        let survives = [0, 50, 100][dice.below(3) as usize];
+        for naming in unsafe_names.drain(..) {
+            if dice.chance(survives) {
+                naming.apply(safe_names);
+            }
+        }
+        let mut ids: Vec<u64> = files.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            if let Some(content) = files.get_mut(&id) {
+                content.lose_some(dice);
+            }
+        }
+        state.names = state.safe_names.clone();
+        state.restart();
+    }
+
+    /// Flips one bit of a file whose name ends in `suffix`; returns which, unless there is none.
+    pub(crate) fn flip_bit(&self, suffix: &str) -> Option<(PathBuf, usize)> {
+        let mut state = self.state();
+        let candidates: Vec<(PathBuf, u64)> = state
+            .names
+            .iter()
+            .filter(|(path, file)| {
+                path.to_string_lossy().ends_with(suffix) && !state.files[file].seen.is_empty()
+            })
+            .map(|(path, file)| (path.clone(), *file))
+            .collect();
+        let chosen = state.dice.below(candidates.len() as u64) as usize;
+        let (path, file) = candidates.get(chosen)?.clone();
+        let (at, bit) = (state.dice.roll() as usize, state.dice.below(8));
+        let content = state.files.get_mut(&file)?;
+        let at = at % content.seen.len();
+        content.seen[at] ^= 1 << bit;
+        if let Some(byte) = content.safe.get_mut(at) {
+            *byte ^= 1 << bit;
+        }
+        Some((path, at))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Naming {
+    fn apply(self, names: &mut BTreeMap<PathBuf, u64>) {
+        match self {
+            Self::Given { path, file } => {
+                names.insert(path, file);
+            }
+            Self::Taken { path } => {
+                names.remove(&path);
+            }
+            Self::Changed { from, to, file } => {
+                if names.get(&from) == Some(&file) {
+                    names.remove(&from);
+                }
+                names.insert(to, file);
+            }
+        }
+    }
+
+    fn is_in(&self, folder: &Path) -> bool {
+        match self {
+            Self::Given { path, .. } | Self::Taken { path } => path.parent() == Some(folder),
+            Self::Changed { to, .. } => to.parent() == Some(folder),
+        }
+    }
+}
+
+impl Content {
+    fn write(&mut self, position: usize, bytes: &[u8]) {
+        put(&mut self.seen, position, bytes);
+        self.unsafe_changes.push(Change::Write {
+            position,
+            bytes: bytes.to_vec(),
+        });
+    }
+
+    fn sync(&mut self) {
+        for change in self.unsafe_changes.drain(..) {
+            match change {
+                Change::Size(size) => self.safe.resize(size, 0),
+                Change::Write { position, bytes } => put(&mut self.safe, position, &bytes),
+            }
+        }
+    }
+
+    /// A power cut: of what was not synced some is there.
+    fn lose_some(&mut self, dice: &mut Dice) {
+        let survives = [0, 50, 90, 100][dice.below(4) as usize];
+        for change in self.unsafe_changes.drain(..) {
+            match change {
+                Change::Size(size) => {
+                    if dice.chance(survives) {
+                        self.safe.resize(size, 0);
+                    }
+                }
+                Change::Write { position, bytes } => {
+                    let mut at = 0;
+                    while at < bytes.len() {
+                        let sector_end = SECTOR - (position + at) % SECTOR;
+                        let end = bytes.len().min(at + sector_end);
+                        if dice.chance(survives) {
+                            put(&mut self.safe, position + at, &bytes[at..end]);
+                        }
+                        at = end;
+                    }
+                }
+            }
+        }
+        self.seen = self.safe.clone();
+    }
+}
+
+fn put(content: &mut Vec<u8>, position: usize, bytes: &[u8]) {
+    if content.len() < position + bytes.len() {
+        content.resize(position + bytes.len(), 0);
+    }
+    content[position..position + bytes.len()].copy_from_slice(bytes);
+}
+
+impl State {
+    fn restart(&mut self) {
+        self.boot += 1;
+        self.is_off = false;
+        self.off_in = None;
+        self.fails = None;
+        self.room = None;
+        let named: BTreeSet<u64> = self
+            .names
+            .values()
+            .chain(self.safe_names.values())
+            .copied()
+            .collect();
+        self.files.retain(|file, _| named.contains(file));
+    }
+
+    fn check_power(&self) -> io::Result<()> {
+        if self.is_off {
+            return Err(io::Error::other("the machine is off"));
+        }
+        Ok(())
+    }
+
+    /// Counts a change; the error says that the machine went off with it, or that it was to fail.
+    fn change(&mut self, operation: Option<Operation>) -> Result<(), Interruption> {
+        if self.is_off {
+            return Err(Interruption::Off);
+        }
+        match &mut self.off_in {
+            Some(0) => {
+                self.is_off = true;
+                return Err(Interruption::Off);
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        if let (Some(operation), Some((failing, after))) = (operation, &mut self.fails)
+            && operation == *failing
+        {
+            if *after == 0 {
+                self.fails = None;
+                return Err(Interruption::Failed);
+            }
+            *after -= 1;
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, path: &Path) -> u64 {
+        let file = self.next_file;
+        self.next_file += 1;
+        self.files.insert(file, Content::default());
+        self.names.insert(path.to_owned(), file);
+        self.unsafe_names.push(Naming::Given {
+            path: path.to_owned(),
+            file,
+        });
+        file
+    }
+}
+
+/// Why a change did not happen, or not wholly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    Off,
+    Failed,
+}
+
+impl From<Interruption> for io::Error {
+    fn from(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Off => Self::other("the machine is off"),
+            Interruption::Failed => Self::other("the disk refuses"),
+        }
+    }
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl Disk for SimulatedDisk {
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.check_power()?;
+        state.folders.extend(path.ancestors().map(Path::to_owned));
+        Ok(())
+    }
+
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<SharedFile> {
+        let mut state = self.state();
+        state.check_power()?;
+        let known = state.names.get(path).copied();
+        let file = match (known, mode) {
+            (Some(file), Mode::Fresh) => {
+                state.change(None)?;
+                if let Some(content) = state.files.get_mut(&file) {
+                    content.seen.clear();
+                    content.unsafe_changes.push(Change::Size(0));
+                }
+                file
+            }
+            (Some(file), _) => file,
+            (None, Mode::Keep | Mode::Fresh) => {
+                state.change(None)?;
+                state.name(path)
+            }
+            (None, Mode::Read | Mode::Write) => return Err(not_found()),
+        };
+        Ok(Arc::new(SimulatedFile {
+            boot: state.boot,
+            state: Arc::clone(&self.state),
+            file,
+        }))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let state = self.state();
+        state.check_power()?;
+        if !state.folders.contains(folder) {
+            return Err(not_found());
+        }
+        let files = state.names.keys();
+        let found = files
+            .chain(&state.folders)
+            .filter(|path| path.parent() == Some(folder));
+        Ok(found.cloned().collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(Some(Operation::Rename))?;
+        if state.folders.contains(from) {
+            // A folder and everything in it, at once and for good: nothing that is tested relies on less.
+            let moved = |path: &PathBuf| match path.strip_prefix(from) {
+                Ok(rest) => to.join(rest),
+                Err(_) => path.clone(),
+            };
+            state.folders = state.folders.iter().map(moved).collect();
+            let renamed = |names: &BTreeMap<PathBuf, u64>| {
+                let names = names.iter();
+                names.map(|(path, file)| (moved(path), *file)).collect()
+            };
+            state.names = renamed(&state.names);
+            state.safe_names = renamed(&state.safe_names);
+            return Ok(());
+        }
+        let file = state.names.remove(from).ok_or_else(not_found)?;
+        state.names.insert(to.to_owned(), file);
+        state.unsafe_names.push(Naming::Changed {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            file,
+        });
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.check_power()?;
+        if !state.names.contains_key(path) {
+            return Err(not_found());
+        }
+        state.change(Some(Operation::Remove))?;
+        state.names.remove(path);
+        state.unsafe_names.push(Naming::Taken {
+            path: path.to_owned(),
+        });
+        Ok(())
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(Some(Operation::Remove))?;
+        let inside: Vec<PathBuf> = state
+            .names
+            .keys()
+            .filter(|name| name.starts_with(path))
+            .cloned()
+            .collect();
+        for name in inside {
+            state.names.remove(&name);
+            state.unsafe_names.push(Naming::Taken { path: name });
+        }
+        state.folders.retain(|folder| !folder.starts_with(path));
+        Ok(())
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(Some(Operation::SyncFolder))?;
+        let (here, elsewhere) = std::mem::take(&mut state.unsafe_names)
+            .into_iter()
+            .partition(|naming: &Naming| naming.is_in(path));
+        state.unsafe_names = elsewhere;
+        for naming in here {
+            naming.apply(&mut state.safe_names);
+        }
+        Ok(())
+    }
+
+    fn modified_ms(&self, _path: &Path) -> io::Result<i64> {
+        Ok(0)
+    }
+}
+
+/// A file on it.
+#[derive(Debug)]
+struct SimulatedFile {
+    state: Arc<Mutex<State>>,
+    boot: u64,
+    file: u64,
+}
+
+impl SimulatedFile {
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.boot != self.boot {
+            return Err(io::Error::other("the file was opened by a process that is gone"));
+        }
+        Ok(state)
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn size(&self) -> io::Result<u64> {
+        let state = self.state()?;
+        Ok(state.files[&self.file].seen.len() as u64)
+    }
+
+    fn read_at(&self, position: u64, len: usize) -> io::Result<Vec<u8>> {
+        let state = self.state()?;
+        state.check_power()?;
+        let seen = &state.files[&self.file].seen;
+        let from = seen.len().min(position as usize);
+        let to = seen.len().min(from.saturating_add(len));
+        Ok(seen[from..to].to_vec())
+    }
+
+    fn write_at(&self, position: u64, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let mut state = self.state()?;
+        let mut bytes = [first, second].concat();
+        let changed = state.change(Some(Operation::Write));
+        let position = position as usize;
+        let grows = (position + bytes.len()).saturating_sub(state.files[&self.file].seen.len()) as u64;
+        let full = state.room.is_some_and(|room| grows > room);
+        if changed.is_err() || full {
+            let part = state.dice.below(bytes.len() as u64 + 1) as usize;
+            bytes.truncate(part);
+        } else if let Some(room) = &mut state.room {
+            *room -= grows;
+        }
+        if let Some(content) = state.files.get_mut(&self.file) {
+            content.write(position, &bytes);
+        }
+        changed?;
+        if full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        let mut state = self.state()?;
+        state.change(None)?;
+        if let Some(content) = state.files.get_mut(&self.file) {
+            content.seen.resize(size as usize, 0);
+            content.unsafe_changes.push(Change::Size(size as usize));
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.state()?;
+        let changed = state.change(Some(Operation::Sync));
+        if let Some(content) = state.files.get_mut(&self.file) {
+            match changed {
+                Ok(()) => content.sync(),
+                // Told once, and forgotten: a later sync has nothing of it to write.
+                Err(Interruption::Failed) => content.unsafe_changes.clear(),
+                Err(Interruption::Off) => {}
+            }
+        }
+        Ok(changed?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(disk: &SimulatedDisk, path: &Path) -> Option<Vec<u8>> {
+        super::super::read_all(disk, path).ok()
+    }
+
+    #[test]
+    fn only_what_was_synced_outlives_every_power_cut() {
+        let (mut kept, mut lost) = (0, 0);
+        for seed in 0..100 {
+            let disk = SimulatedDisk::new(seed);
+            let folder = Path::new("/data");
+            disk.create_folder(folder).unwrap();
+            let path = folder.join("file");
+            let file = disk.open(&path, Mode::Fresh).unwrap();
+            file.write_at(0, b"safe", b"").unwrap();
+            file.sync().unwrap();
+            disk.sync_folder(folder).unwrap();
+            file.write_at(4, b" and not", b"").unwrap();
+            disk.cut_power();
+            let found = content(&disk, &path).unwrap();
+            assert!(found.starts_with(b"safe"));
+            match found.len() {
+                4 => lost += 1,
+                _ => kept += 1,
+            }
+            assert!(file.write_at(0, b"late", b"").is_err(), "a dead process writes");
+        }
+        assert!(kept > 10 && lost > 10, "{kept} {lost}");
+    }
+
+    #[test]
+    fn a_failed_sync_is_forgotten() {
+        let disk = SimulatedDisk::new(1);
+        disk.create_folder(Path::new("/")).unwrap();
+        let file = disk.open(Path::new("/file"), Mode::Fresh).unwrap();
+        disk.sync_folder(Path::new("/")).unwrap();
+        file.write_at(0, b"lost", b"").unwrap();
+        disk.fail(Operation::Sync, 0);
+        assert!(file.sync().is_err());
+        assert_eq!(content(&disk, Path::new("/file")).unwrap(), b"lost");
+        disk.cut_power();
+        assert_eq!(content(&disk, Path::new("/file")).unwrap(), b"");
+    }
+}

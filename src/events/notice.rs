@@ -1,0 +1,426 @@
+//! What is worth telling besides the steps: notes, warnings, and details that only `--verbose` shows.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Failed, PortMoved, milliseconds};
+use crate::plan::{Exit, Operation};
+use crate::stack::ServiceName;
+use crate::stack::project::ProjectName;
+
+/// Something about the whole.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub enum Note {
+    /// `up` found everything as it should be.
+    NothingToDo {
+        /// How many services are healthy.
+        services: usize,
+    },
+    /// `up` made everything as it should be.
+    Up {
+        /// How many services are healthy.
+        services: usize,
+        /// How long it took.
+        #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
+        #[schemars(with = "u64")]
+        elapsed: Duration,
+    },
+    /// What the user may want to do next.
+    Next {
+        /// Arguments of osqdemo.
+        commands: Vec<String>,
+    },
+    /// After a failure: what runs is left as it is, because `--keep` was given.
+    LeftAsItIs,
+    /// After a failure: what this run started is stopped.
+    TakingBack,
+    /// After a failure: not all of it could be stopped in time.
+    NotAllTakenBack,
+    /// What the hosts run.
+    Hosts(Hosts),
+    /// The hosts have a configuration of the user's.
+    HostConfig {
+        /// Its file.
+        file: PathBuf,
+        /// Whether the address of the broker in it is replaced by that of this project's broker.
+        broker_replaced: bool,
+    },
+    /// `wait` found them healthy.
+    Healthy {
+        /// The services.
+        services: Vec<ServiceName>,
+    },
+    /// `down --all` found nothing.
+    NoProjects {
+        /// The folder of all projects.
+        home: PathBuf,
+    },
+    /// `down` found nothing that ran.
+    WasNotRunning {
+        /// The project.
+        project: ProjectName,
+        /// Whether its data is removed.
+        data_removed: bool,
+    },
+    /// `down` stopped everything.
+    Down {
+        /// The project.
+        project: ProjectName,
+        /// Whether its data is removed.
+        data_removed: bool,
+        /// How long it took.
+        #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
+        #[schemars(with = "u64")]
+        elapsed: Duration,
+    },
+    /// `down --images` removed these.
+    ImagesRemoved {
+        /// The images.
+        images: Vec<String>,
+    },
+    /// What `build` made.
+    ImagesBuilt {
+        /// How many images are up to date now.
+        images: usize,
+        /// How many of them had to be made.
+        built: usize,
+    },
+    /// No image of the stack comes from a registry.
+    NothingToPull,
+    /// The content of the images is written down.
+    ImagesLocked {
+        /// How many.
+        images: usize,
+        /// The lock file.
+        file: PathBuf,
+    },
+    /// A phase of a smoke test begins.
+    SmokePhase {
+        /// Its name.
+        phase: String,
+    },
+    /// A smoke test passed.
+    SmokePassed,
+    /// Everything for a report of a failure is written.
+    BundleWritten {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The settings file that is in force, if there is one.
+    SettingsFile {
+        /// The file.
+        file: Option<PathBuf>,
+    },
+    /// The manual is written.
+    ManualWritten {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The prompt reached its server.
+    KsqlServer {
+        /// The version of the server.
+        version: String,
+        /// Its address.
+        server: String,
+    },
+    /// What the server said when a query ended.
+    QueryEnded {
+        /// What it said.
+        message: String,
+    },
+    /// A directive changed the session of the prompt or the script.
+    Session(SessionChange),
+}
+
+/// What the hosts run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "program", rename_all = "snake_case")]
+pub enum Hosts {
+    /// osquery's official package.
+    Osquery {
+        /// Its version, or the file it comes from.
+        package: String,
+    },
+    /// The built-in agent.
+    Agent {
+        /// Why osquery cannot be had, when nobody asked for the agent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+}
+
+/// What a directive changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum SessionChange {
+    /// A property has a value now.
+    PropertySet {
+        /// The property.
+        property: String,
+        /// Its value.
+        value: String,
+        /// The value before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
+    /// A property has no value any more.
+    PropertyUnset {
+        /// The property.
+        property: String,
+        /// The value before.
+        before: String,
+    },
+    /// A variable has a value now.
+    VariableDefined {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        value: String,
+    },
+    /// A variable has no value any more.
+    VariableUndefined {
+        /// The variable.
+        variable: String,
+    },
+}
+
+/// Something that does not stop the command but that the user should know.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "warning", rename_all = "snake_case")]
+pub enum Warning {
+    /// A service gets another port.
+    PortMoved(PortMoved),
+    /// The hosts have no namespaces of their own.
+    SharedNamespaces {
+        /// Why not.
+        reason: String,
+    },
+    /// The hosts run the built-in agent, because osquery cannot be had.
+    Hosts(Hosts),
+    /// A part of the hosts' configuration counts for nothing.
+    HostConfigFinding {
+        /// The path in the document, or the query's name.
+        place: String,
+        /// Why, in the words of who knows.
+        message: String,
+    },
+    /// There are more of them than are told.
+    MoreHostConfigFindings {
+        /// How many.
+        count: usize,
+    },
+    /// The stack may be too large for the machine.
+    TightMemory(TightMemory),
+    /// The Docker daemon cannot hold containers to their memory limits.
+    NoMemoryLimits,
+    /// A service ended unasked and is started again.
+    Crashed {
+        /// The service.
+        service: ServiceName,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// The supervisor of a project ended without having been asked to.
+    SupervisorLost {
+        /// The project.
+        project: ProjectName,
+        /// The process that it was.
+        process: u32,
+        /// Whether what it left is cleaned up by now.
+        cleaned_up: bool,
+    },
+    /// What a statement makes is there, and something is wrong with it.
+    StatementDoubtful {
+        /// The statement.
+        at: Place,
+        /// What it makes.
+        #[serde(flatten)]
+        found: Doubtful,
+    },
+    /// ksqlDB warns of a statement that it executed.
+    StatementWarned {
+        /// The statement.
+        at: Place,
+        /// What it says.
+        message: String,
+    },
+    /// The process of the scenario was gone before osquery had looked.
+    WriterEndedEarly {
+        /// The service of the host.
+        host: ServiceName,
+    },
+    /// Files of the scenario may be left on a host.
+    FilesLeft {
+        /// The service of the host.
+        host: ServiceName,
+        /// Their names.
+        files: Vec<String>,
+        /// Why they could not be removed.
+        reason: String,
+    },
+    /// An image of ours is not removed: a container of another project runs it.
+    ImageKept {
+        /// The image.
+        image: String,
+    },
+    /// No browser was opened.
+    NoBrowser {
+        /// Why not.
+        reason: String,
+    },
+    /// Something failed that the command does not fail for.
+    Trouble {
+        /// The failure.
+        failure: Failed,
+    },
+}
+
+/// The memory that a stack needs, and what there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TightMemory {
+    /// What the stack needs at least, in MiB.
+    pub needed_mib: u64,
+    /// What the machine of the Docker engine has, in MiB.
+    pub there_mib: u64,
+    /// The service that can be left out, and what that saves, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saving: Option<(ServiceName, u64)>,
+}
+
+impl fmt::Display for TightMemory {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            needed_mib,
+            there_mib,
+            saving,
+        } = self;
+        write!(
+            formatter,
+            "the stack needs at least {needed_mib} MiB of the {there_mib} MiB of memory that the Docker engine's \
+             machine has: it may be slow, or its services may be killed"
+        )?;
+        match saving {
+            Some((service, saved)) => write!(formatter, "; `--without {service}` saves {saved} MiB"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A place in a file of statements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// A stream or table that is there already, and with which something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Doubtful {
+    /// The stream or table, as our statement writes it.
+    pub name: String,
+    /// `STREAM` or `TABLE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What is wrong.
+    pub doubt: Doubt,
+}
+
+/// What is wrong with a stream or table that is there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Doubt {
+    /// It has another definition.
+    OtherDefinition,
+    /// Its query was terminated: nothing comes into it.
+    QueryTerminated,
+    /// Its query is paused.
+    QueryPaused {
+        /// The query.
+        query_id: String,
+    },
+}
+
+impl Doubtful {
+    /// What makes it right.
+    pub fn way_out(&self) -> String {
+        let Self { name, kind, doubt } = self;
+        match doubt {
+            Doubt::OtherDefinition | Doubt::QueryTerminated => {
+                format!("`osqdemo ksql 'DROP {kind} {name};'` and `osqdemo up` make it anew")
+            }
+            Doubt::QueryPaused { query_id } => {
+                format!("`osqdemo ksql 'RESUME {query_id};'` lets it go on")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::OtherDefinition => "it has another definition",
+            Self::QueryTerminated => "its query was terminated",
+            Self::QueryPaused { .. } => "its query is paused",
+        })
+    }
+}
+
+/// Only of interest with `--verbose`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "detail", rename_all = "snake_case")]
+pub enum Detail {
+    /// The settings file that is in force.
+    SettingsFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// An operation of the plan.
+    Planned {
+        /// Which it is, from 0: those of `after` are meant by that.
+        index: usize,
+        /// What is to be done, why, and after what.
+        #[serde(flatten)]
+        operation: Operation,
+    },
+    /// A part of the hosts' configuration counts for nothing.
+    HostConfigFinding {
+        /// The path in the document, or the query's name.
+        place: String,
+        /// Why, in the words of who knows.
+        message: String,
+    },
+    /// A push query of the scenario is away, and is opened again.
+    PushQueryAway {
+        /// Of which join.
+        join: String,
+        /// Why.
+        reason: String,
+    },
+    /// A push query of the scenario runs again, from the beginning of the topics.
+    PushQueryBack {
+        /// Of which join.
+        join: String,
+    },
+    /// Something could not be put into a bundle.
+    MissingInBundle {
+        /// What.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,285 @@
+//! The sentences about what is worth telling besides the steps.
+
+use super::addressed;
+use crate::events::{Detail, Doubt, Doubtful, Hosts, Note, PortMoved, PortObstacle, SessionChange, Warning};
+use crate::report::duration;
+use crate::stack::project::ProjectName;
+
+/// A note, with commands that reach `project`.
+pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> String {
+    let text = match note {
+        Note::NothingToDo { services } => format!("nothing to do: {services} services are healthy"),
+        Note::Up { services, elapsed } => {
+            format!("up: {services} services are healthy ({})", duration(*elapsed))
+        }
+        Note::Next { commands } => {
+            let commands: Vec<String> = commands
+                .iter()
+                .map(|command| format!("`osqdemo {command}`"))
+                .collect();
+            format!("next: {}", commands.join(", or "))
+        }
+        Note::LeftAsItIs => "left as it is (`--keep`); `osqdemo down` stops it".to_owned(),
+        Note::TakingBack => "stopping what this run started".to_owned(),
+        Note::NotAllTakenBack => {
+            "not everything could be stopped in time; `osqdemo down` tries again".to_owned()
+        }
+        Note::Hosts(run) => hosts(run),
+        Note::HostConfig {
+            file,
+            broker_replaced,
+        } => {
+            let mut text = format!("the hosts have the configuration `{}`", file.display());
+            if *broker_replaced {
+                text.push_str(", with the address of this project's broker as `bootstrap.servers`");
+            }
+            text
+        }
+        Note::Healthy { services } => match services.as_slice() {
+            [service] => format!("{service} is healthy"),
+            services => format!("{} services are healthy", services.len()),
+        },
+        Note::NoProjects { home } => format!("no projects in `{}`", home.display()),
+        Note::WasNotRunning {
+            project,
+            data_removed: false,
+        } => format!("project `{project}` was not running"),
+        Note::WasNotRunning {
+            project,
+            data_removed: true,
+        } => format!("project `{project}` was not running; its data is removed"),
+        Note::Down {
+            project,
+            data_removed: false,
+            elapsed,
+        } => format!("project `{project}` is down ({})", duration(*elapsed)),
+        Note::Down {
+            project,
+            data_removed: true,
+            elapsed,
+        } => format!(
+            "project `{project}` is down and its data is removed ({})",
+            duration(*elapsed)
+        ),
+        Note::ImagesRemoved { images } => match images.as_slice() {
+            [] => "no images of osqdemo are left to remove".to_owned(),
+            images => format!("removed: {}", images.join(", ")),
+        },
+        Note::ImagesBuilt { images, built } => match built {
+            0 => format!("nothing to do: {images} images are up to date"),
+            1 => "1 image was built".to_owned(),
+            built => format!("{built} images were built"),
+        },
+        Note::NothingToPull => "no image of this stack comes from a registry".to_owned(),
+        Note::ImagesLocked { images, file } => format!("{images} images are locked in `{}`", file.display()),
+        Note::SmokePhase { phase } => format!("smoke: {phase}"),
+        Note::SmokePassed => "smoke: passed".to_owned(),
+        Note::BundleWritten { file } => format!("everything for a report is in `{}`", file.display()),
+        Note::SettingsFile { file: Some(file) } => format!("settings file: `{}`", file.display()),
+        Note::SettingsFile { file: None } => "there is no settings file".to_owned(),
+        Note::ManualWritten { folder } => format!(
+            "the manual is in `{}`: `man -l {}`",
+            folder.display(),
+            folder.join("osqdemo.1").display()
+        ),
+        Note::KsqlServer { version, server } => format!("ksqlDB {version} at {server}; `help` for help"),
+        Note::QueryEnded { message } => message.clone(),
+        Note::Session(change) => session(change),
+    };
+    addressed(&text, project)
+}
+
+fn hosts(hosts: &Hosts) -> String {
+    match hosts {
+        Hosts::Osquery { package } => format!("the hosts run osquery ({package})"),
+        Hosts::Agent { because: None } => "the hosts run the built-in agent".to_owned(),
+        Hosts::Agent {
+            because: Some(because),
+        } => format!("the hosts run the built-in agent: {because} (`--osqueryd auto` tries again)"),
+    }
+}
+
+fn session(change: &SessionChange) -> String {
+    match change {
+        SessionChange::PropertySet {
+            property,
+            value,
+            before: Some(before),
+        } => format!(
+            "changed property `{property}` from `{before}` to `{value}`; `UNSET '{property}';` reverts it"
+        ),
+        SessionChange::PropertySet {
+            property,
+            value,
+            before: None,
+        } => format!("set property `{property}` to `{value}`; `UNSET '{property}';` reverts it"),
+        SessionChange::PropertyUnset { property, before } => {
+            format!("unset property `{property}` (it was `{before}`)")
+        }
+        SessionChange::VariableDefined { variable, value } => format!("defined `{variable}` as `{value}`"),
+        SessionChange::VariableUndefined { variable } => format!("undefined `{variable}`"),
+    }
+}
+
+/// A warning, with commands that reach `project`.
+pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName>) -> String {
+    let text = match warning {
+        Warning::PortMoved(moved) => port_moved(moved),
+        Warning::SharedNamespaces { reason } => format!(
+            "the hosts share this machine's namespaces ({reason}); the agent shows each its own processes"
+        ),
+        Warning::Hosts(run) => hosts(run),
+        Warning::HostConfigFinding { place, message } => host_config_finding(place, message),
+        Warning::MoreHostConfigFindings { count } => {
+            format!("the hosts' configuration: {count} more like that; `osqdemo ps -v` shows all")
+        }
+        Warning::TightMemory(memory) => memory.to_string(),
+        Warning::NoMemoryLimits => {
+            "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"
+                .to_owned()
+        }
+        Warning::Crashed { service, exit } => format!("{service} ended ({exit}) and is started again"),
+        Warning::SupervisorLost {
+            process,
+            cleaned_up: false,
+            ..
+        } => format!(
+            "the supervisor (process {process}) is gone; `osqdemo up` repairs it, `osqdemo down` cleans up"
+        ),
+        Warning::SupervisorLost {
+            project,
+            process,
+            cleaned_up: true,
+        } => format!("the supervisor of project `{project}` (process {process}) was gone"),
+        Warning::StatementDoubtful { at, found } => format!("{at}: {}", doubtful(found)),
+        Warning::StatementWarned { at, message } => format!("{at}: {}", message.replace('\n', " ")),
+        Warning::WriterEndedEarly { host } => format!(
+            "the process on {host} ended before osquery saw it; writing again, with the process held open"
+        ),
+        Warning::FilesLeft { host, files, reason } => format!(
+            "`{}` may be left in the home folder of {host}: {reason}",
+            files.join("`, `")
+        ),
+        Warning::ImageKept { image } => {
+            format!("image `{image}` stays: a container of another project runs it")
+        }
+        Warning::NoBrowser { reason } => format!("no browser was opened: {reason}"),
+        Warning::Trouble { failure } => failure.error.clone(),
+    };
+    addressed(&text, project)
+}
+
+fn port_moved(moved: &PortMoved) -> String {
+    let PortMoved {
+        service,
+        from,
+        to,
+        obstacle,
+    } = moved;
+    let text = format!(
+        "port {from} of {service} is {obstacle}: {service} gets port {to}, remembered by this project"
+    );
+    match obstacle {
+        PortObstacle::Service { .. } => text,
+        _ => format!("{text}; `--port {service}={from}` insists"),
+    }
+}
+
+fn doubtful(found: &Doubtful) -> String {
+    let Doubtful { name, doubt, .. } = found;
+    match doubt {
+        Doubt::OtherDefinition => {
+            format!(
+                "`{name}` is there with another definition, and stays so; {}",
+                found.way_out()
+            )
+        }
+        Doubt::QueryTerminated | Doubt::QueryPaused { .. } => {
+            format!("`{name}` is there, but {doubt}; {}", found.way_out())
+        }
+    }
+}
+
+fn host_config_finding(place: &str, message: &str) -> String {
+    format!("the hosts' configuration: `{place}`: {message}")
+}
+
+/// A detail.
+pub(in crate::report) fn detail(detail: &Detail) -> String {
+    match detail {
+        Detail::SettingsFile { file } => format!("settings file: `{}`", file.display()),
+        Detail::Planned { index, operation } => format!("plan: {}", operation.numbered(*index)),
+        Detail::HostConfigFinding { place, message } => host_config_finding(place, message),
+        Detail::PushQueryAway { join, reason } => format!("the {join} push query: {reason}"),
+        Detail::PushQueryBack { join } => {
+            format!("the {join} push query runs again, from the beginning of the topics")
+        }
+        Detail::MissingInBundle { name, reason } => format!("missing: {name}: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Place;
+    use crate::stack::ServiceName;
+
+    #[test]
+    fn what_is_wrong_with_a_stream_is_told_with_the_way_out() {
+        let told = |doubt| {
+            let at = Place {
+                file: "demo.sql".to_owned(),
+                line: 3,
+                column: 1,
+            };
+            let found = Doubtful {
+                name: "proc".to_owned(),
+                kind: "STREAM".to_owned(),
+                doubt,
+            };
+            warning(&Warning::StatementDoubtful { at, found }, None)
+        };
+        insta::assert_snapshot!(told(Doubt::OtherDefinition), @"demo.sql:3:1: `proc` is there with another definition, and stays so; `osqdemo ksql 'DROP STREAM proc;'` and `osqdemo up` make it anew");
+        insta::assert_snapshot!(told(Doubt::QueryTerminated), @"demo.sql:3:1: `proc` is there, but its query was terminated; `osqdemo ksql 'DROP STREAM proc;'` and `osqdemo up` make it anew");
+        let paused = Doubt::QueryPaused {
+            query_id: "CSAS_PROC_4".to_owned(),
+        };
+        insta::assert_snapshot!(told(paused), @"demo.sql:3:1: `proc` is there, but its query is paused; `osqdemo ksql 'RESUME CSAS_PROC_4;'` lets it go on");
+    }
+
+    #[test]
+    fn a_port_that_moved_is_told_with_how_to_insist() {
+        let told = |obstacle| {
+            let service = ServiceName::new("broker");
+            let (from, to) = (9092, 20006);
+            warning(
+                &Warning::PortMoved(PortMoved {
+                    service,
+                    from,
+                    to,
+                    obstacle,
+                }),
+                None,
+            )
+        };
+        let reason = "taken".to_owned();
+        insta::assert_snapshot!(told(PortObstacle::Unusable { reason }), @"port 9092 of broker is not usable: taken: broker gets port 20006, remembered by this project; `--port broker=9092` insists");
+        let service = ServiceName::new("ksqldb-server");
+        insta::assert_snapshot!(told(PortObstacle::Service { service }), @"port 9092 of broker is that of ksqldb-server: broker gets port 20006, remembered by this project");
+    }
+
+    #[test]
+    fn what_directives_changed_is_told_with_the_way_back() {
+        let set = |before: Option<&str>| {
+            let (property, value) = ("a".to_owned(), "2".to_owned());
+            let before = before.map(str::to_owned);
+            session(&SessionChange::PropertySet {
+                property,
+                value,
+                before,
+            })
+        };
+        insta::assert_snapshot!(set(None), @"set property `a` to `2`; `UNSET 'a';` reverts it");
+        insta::assert_snapshot!(set(Some("1")), @"changed property `a` from `1` to `2`; `UNSET 'a';` reverts it");
+    }
+}
