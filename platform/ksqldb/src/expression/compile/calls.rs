@@ -37,6 +37,11 @@ impl Compiler<'_> {
                 "Aggregate functions are not supported yet by this server. Got: {name}"
             )));
         }
+        if listed.sort == Sort::Table {
+            return Err(PlanError::new(format!(
+                "Table functions are not supported yet by this server. Got: {name}"
+            )));
+        }
         let Some(function) = functions::lookup(name) else {
             return Err(does_not_fit(listed, &types));
         };
