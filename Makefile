@@ -37,9 +37,10 @@ lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, broker, ksqldb
+bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, broker, ksqldb
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
+	$(CARGO) build --release --package osquery-confluent --example line_throughput
 	$(CARGO) bench --bench figures -- $(WHAT)
 
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each

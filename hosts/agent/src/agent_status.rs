@@ -1,4 +1,4 @@
-//! What the agent knows about itself, for the tables `osquery_info` and `osquery_schedule`.
+//! What the agent knows about itself, for the tables `osquery_…`.
 //!
 //! The scheduler writes it, the tables read it.
 
@@ -18,6 +18,30 @@ pub(crate) struct AgentState {
     pub(crate) config_valid: bool,
     pub(crate) extensions_active: bool,
     pub(crate) schedule: Vec<QueryStatus>,
+    pub(crate) packs: Vec<PackStatus>,
+    pub(crate) flags: Vec<FlagStatus>,
+}
+
+/// A pack, and what its discovery queries have said so far.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct PackStatus {
+    pub(crate) name: String,
+    pub(crate) platform: String,
+    pub(crate) version: String,
+    pub(crate) shard: u64,
+    pub(crate) discovery_cache_hits: u64,
+    pub(crate) discovery_executions: u64,
+    pub(crate) is_active: bool,
+}
+
+/// A flag with its value in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FlagStatus {
+    pub(crate) name: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) default_value: String,
+    pub(crate) value: String,
 }
 
 /// The life of one scheduled query so far.

@@ -10,8 +10,10 @@ mod config_source;
 mod cpu_time;
 mod decorations;
 mod differential;
+mod digests;
 mod exit_code;
 mod extensions;
+mod file_events;
 mod flags;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -110,9 +112,14 @@ fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
     let scope = (!flags.process_scope_env.is_empty()).then(|| Scope::new(flags.process_scope_env.as_str()));
     let proc = ProcFs::open(scope).context("cannot open `/proc`")?;
     let agent = AgentStatus::default();
-    agent.update(|agent| agent.start_time = Timestamp::now().as_second());
+    agent.update(|agent| {
+        agent.start_time = Timestamp::now().as_second();
+        agent.flags = flags.status();
+    });
     let machine = Arc::new(Machine {
         proc,
+        root: std::path::PathBuf::new(),
+        file_events: file_events::FileEvents::default(),
         agent,
         status: status.clone(),
     });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use osquery_configuration::Pack;
 
-use crate::agent_status::{Performance, QueryStatus};
+use crate::agent_status::{PackStatus, Performance, QueryStatus};
 
 /// All queries, pack by pack.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Schedule {
 /// The queries that run while the pack's discovery queries all have rows.
 #[derive(Debug)]
 pub(crate) struct ScheduledPack {
+    /// As `osquery_packs` shows it.
+    pub(crate) status: PackStatus,
     pub(crate) discovery: Vec<String>,
     /// When the discovery queries ran last, and whether the pack runs.
     pub(crate) discovered: Option<(i64, bool)>,
@@ -48,6 +50,14 @@ impl Schedule {
         let packs = packs
             .iter()
             .map(|pack| ScheduledPack {
+                status: PackStatus {
+                    name: pack.name.clone(),
+                    platform: pack.platform.clone(),
+                    version: pack.version.clone(),
+                    shard: pack.shard,
+                    is_active: pack.discovery.is_empty(),
+                    ..PackStatus::default()
+                },
                 discovery: pack.discovery.clone(),
                 discovered: None,
                 queries: pack
@@ -73,6 +83,12 @@ impl Schedule {
 
     pub(crate) fn queries(&self) -> impl Iterator<Item = &ScheduledQuery> {
         self.packs.iter().flat_map(|pack| &pack.queries)
+    }
+
+    /// The packs as `osquery_packs` shows them: the schedule itself is none.
+    pub(crate) fn pack_status(&self) -> Vec<PackStatus> {
+        let packs = self.packs.iter().map(|pack| &pack.status);
+        packs.filter(|pack| pack.name != "main").cloned().collect()
     }
 
     /// The schedule as `osquery_schedule` shows it.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::agent_status::FlagStatus;
+
 /// How a flag's value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -51,6 +53,23 @@ macro_rules! flags {
             }
         }
 
+        impl Flags {
+            /// The same with what each flag is for, as `osquery_flags` shows it.
+            pub(crate) fn status(&self) -> Vec<FlagStatus> {
+                let help = DEFINITIONS.iter().map(|&(_, _, help)| help);
+                let options = self.options().into_iter().zip(help);
+                options
+                    .map(|((name, value, default_value, kind), description)| FlagStatus {
+                        name,
+                        kind,
+                        description,
+                        default_value,
+                        value,
+                    })
+                    .collect()
+            }
+        }
+
         const DEFINITIONS: &[(&str, Kind, &str)] = &[$((stringify!($name), Kind::$kind, $help),)*];
     };
     (@type Switch) => { bool };
@@ -75,6 +94,8 @@ flags! {
     Switch disable_logging = false, "log nothing";
     Switch decorations_top_level = false, "decorations stand beside the other keys of a line";
     Switch disable_decorators = false, "run no decorators";
+    Switch disable_events = false, "collect no events";
+    Switch enable_file_events = false, "collect the changes of the files under `file_paths`";
     Text host_identifier = "hostname", "what names the host in a line: hostname, uuid, instance, ephemeral, specified";
     Text specified_identifier = "", "the name when `host_identifier` is `specified`";
     Number schedule_splay_percent = 10_u64, "spread intervals by so many per cent";
@@ -123,13 +144,11 @@ const IGNORED_SWITCHES: &[&str] = &[
     "disable_caching",
     "disable_distributed",
     "disable_enrollment",
-    "disable_events",
     "disable_hash_cache",
     "disable_memory",
     "disable_reenrollment",
     "disable_tables_cache",
     "enable_extensions_watchdog",
-    "enable_file_events",
     "enable_foreign",
     "enable_monitor",
     "enable_numeric_monitoring",

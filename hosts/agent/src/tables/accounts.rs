@@ -1,4 +1,4 @@
-//! `/etc/passwd`, line by line.
+//! `/etc/passwd` and `/etc/group`, line by line.
 
 /// One account. Lines that are no account are skipped, as the C library does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,37 @@ pub(super) struct Account<'line> {
 
 pub(super) fn accounts(passwd: &[u8]) -> impl Iterator<Item = Account<'_>> {
     passwd.split(|&byte| byte == b'\n').filter_map(account)
+}
+
+/// One group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group<'line> {
+    pub(super) name: &'line [u8],
+    pub(super) gid: u32,
+    members: &'line [u8],
+}
+
+impl<'line> Group<'line> {
+    /// The names of its members, those whose own group it is not among them.
+    pub(super) fn members(&self) -> impl Iterator<Item = &'line [u8]> + use<'line> {
+        let members = self.members.split(|&byte| byte == b',');
+        members.filter(|member| !member.is_empty())
+    }
+}
+
+/// The groups of `/etc/group`; lines that are none are skipped.
+pub(super) fn groups(group: &[u8]) -> impl Iterator<Item = Group<'_>> {
+    group.split(|&byte| byte == b'\n').filter_map(|line| {
+        if matches!(line.first(), None | Some(b'#' | b'+' | b'-')) {
+            return None;
+        }
+        let mut fields = line.split(|&byte| byte == b':');
+        let name = fields.next()?;
+        let _password = fields.next()?;
+        let gid = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+        let members = fields.next().unwrap_or_default().trim_ascii();
+        Some(Group { name, gid, members })
+    })
 }
 
 fn account(line: &[u8]) -> Option<Account<'_>> {
@@ -65,6 +96,7 @@ mod tests {
         #[test]
         fn no_file_can_make_it_panic(content in prop::collection::vec(any::<u8>(), 0..300)) {
             accounts(&content).for_each(drop);
+            groups(&content).for_each(|group| group.members().for_each(drop));
         }
     }
 }

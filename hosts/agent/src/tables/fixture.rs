@@ -1,6 +1,7 @@
 //! A database over the live machine, for the tables' tests.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use rusqlite::types::ValueRef;
 
 use super::Machine;
 use crate::agent_status::AgentStatus;
+use crate::file_events::FileEvents;
 use crate::procfs::ProcFs;
 use crate::sql::{Database, QueryRows};
 use crate::status_log::StatusLog;
@@ -47,9 +49,25 @@ impl QueryRows for Collected {
 
 impl TestDatabase {
     pub(crate) fn open() -> Self {
+        Self::below(PathBuf::new())
+    }
+
+    /// A machine whose files are these, below a folder.
+    pub(crate) fn seeded(folder: &Path, files: &[(&str, &str)]) -> Self {
+        for (path, content) in files {
+            let path = folder.join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        Self::below(folder.to_owned())
+    }
+
+    fn below(root: PathBuf) -> Self {
         let status = StatusLog::default();
         let machine = Arc::new(Machine {
             proc: ProcFs::open(None).unwrap(),
+            root,
+            file_events: FileEvents::default(),
             agent: AgentStatus::default(),
             status: status.clone(),
         });
@@ -86,6 +104,23 @@ impl TestDatabase {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The values of the columns that are named in the statement, row by row, joined by `|`.
+    pub(crate) fn values(&self, columns: &str, rest: &str) -> Vec<String> {
+        let names: Vec<&str> = columns.split(',').map(str::trim).collect();
+        let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let rows = self
+            .rows(&format!("select {} from {rest}", quoted.join(", ")))
+            .into_iter();
+        rows.map(|row| {
+            names
+                .iter()
+                .map(|name| row[*name].as_str())
+                .collect::<Vec<_>>()
+                .join("|")
+        })
+        .collect()
     }
 
     /// What is wrong with a statement.

@@ -1,8 +1,8 @@
 //! `logged_in_users`: the records of the login accounting file.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::login_records::{Record, records};
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
@@ -15,8 +15,6 @@ columns! {
 }
 
 const UTMP: &str = "/var/run/utmp";
-/// The size of the C library's `struct utmpx` on Linux, the same on 32 and 64 bits.
-const RECORD_LENGTH: usize = 384;
 /// The kinds of record by number, in osquery's words.
 const TYPES: [&str; 9] = [
     "empty",
@@ -50,45 +48,25 @@ impl Table for LoggedInUsers {
             }
             Err(error) => return Err(TableError::reading(UTMP)(error)),
         };
-        for record in content.as_chunks::<RECORD_LENGTH>().0 {
-            fill(record, rows);
-        }
+        records(&content).for_each(|record| fill(&record, rows));
         Ok(())
     }
 }
 
-/// `type(2) padding(2) pid(4) line(32) id(4) user(32) host(256) exit(4) session(4) seconds(4) microseconds(4) address(16)`
-fn fill(record: &[u8; RECORD_LENGTH], rows: &mut RowBuffer) {
-    let kind = usize::from(u16::from_ne_bytes([record[0], record[1]]));
-    let Some(kind) = TYPES.get(kind) else { return };
+fn fill(record: &Record<'_>, rows: &mut RowBuffer) {
+    let Some(kind) = TYPES.get(record.kind) else {
+        return;
+    };
     rows.start_row();
     rows.text(TYPE, kind);
-    rows.integer(PID, i64::from(number(record, 4)));
-    rows.text(TTY, until_zero(&record[8..40]));
-    rows.text(USER, until_zero(&record[44..76]));
-    let host = until_zero(&record[76..332]);
-    match address(record) {
-        Some(address) if host.is_empty() => rows.display(HOST, address),
-        _ => rows.text(HOST, host),
+    rows.integer(PID, record.pid);
+    rows.text(TTY, record.line);
+    rows.text(USER, record.user);
+    match record.address {
+        Some(address) if record.host.is_empty() => rows.display(HOST, address),
+        _ => rows.text(HOST, record.host),
     }
-    rows.integer(TIME, i64::from(number(record, 340)));
-}
-
-fn address(record: &[u8; RECORD_LENGTH]) -> Option<IpAddr> {
-    let bytes: [u8; 16] = record[348..364].try_into().ok()?;
-    match bytes {
-        [0, 0, 0, 0, ..] if bytes == [0; 16] => None,
-        [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] => Some(Ipv4Addr::new(a, b, c, d).into()),
-        _ => Some(Ipv6Addr::from(bytes).into()),
-    }
-}
-
-fn number(record: &[u8; RECORD_LENGTH], at: usize) -> i32 {
-    i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]])
-}
-
-fn until_zero(field: &[u8]) -> &[u8] {
-    field.split(|&byte| byte == 0).next().unwrap_or_default()
+    rows.integer(TIME, record.time);
 }
 
 #[cfg(test)]
@@ -99,15 +77,9 @@ mod tests {
 
     #[test]
     fn a_login_is_read_from_its_record() {
-        let mut record = [0; RECORD_LENGTH];
-        record[0..2].copy_from_slice(&7_u16.to_ne_bytes());
-        record[4..8].copy_from_slice(&4711_i32.to_ne_bytes());
-        record[8..13].copy_from_slice(b"pts/0");
-        record[44..47].copy_from_slice(b"jay");
-        record[340..344].copy_from_slice(&1_795_495_590_i32.to_ne_bytes());
-        record[348..352].copy_from_slice(&[192, 0, 2, 7]);
+        let record = crate::tables::login_records::for_tests(7, "192.0.2.7");
         let mut rows = RowBuffer::new(COLUMNS.len());
-        fill(&record, &mut rows);
+        fill(&records(&record).next().unwrap(), &mut rows);
         assert_eq!(rows.value(0, TYPE), CellValue::Text(b"user"));
         assert_eq!(rows.value(0, USER), CellValue::Text(b"jay"));
         assert_eq!(rows.value(0, TTY), CellValue::Text(b"pts/0"));
@@ -119,7 +91,7 @@ mod tests {
     #[test]
     fn it_can_be_asked_on_any_machine() {
         let database = TestDatabase::open();
-        let records = std::fs::metadata(UTMP).map_or(0, |file| file.len() / RECORD_LENGTH as u64);
+        let records = std::fs::metadata(UTMP).map_or(0, |file| file.len() / 384);
         assert_eq!(
             database.rows("select * from logged_in_users").len() as u64,
             records

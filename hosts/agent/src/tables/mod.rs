@@ -3,33 +3,71 @@
 //! A table knows the machine and nothing of SQLite, schedules or loggers.
 
 mod accounts;
+mod apparmor_profiles;
 mod arp_cache;
+mod authorized_keys;
+mod crontab;
+mod deb_packages;
+mod dns_resolvers;
+mod etc_hosts;
+mod etc_protocols;
+mod etc_services;
 mod file;
+mod file_events;
+mod groups;
 mod hash;
+mod homes;
 mod interface_addresses;
+mod interface_details;
+mod kernel_info;
+mod kernel_modules;
+mod known_hosts;
+mod last;
 mod listening_ports;
+mod load_average;
 mod logged_in_users;
+mod login_records;
+mod memory_info;
 mod mount_namespace;
 mod mounts;
+mod npm_packages;
 mod os_version;
+mod osquery_flags;
 mod osquery_info;
+mod osquery_packs;
 mod osquery_schedule;
+mod process_envs;
+mod process_memory_map;
+mod process_namespaces;
 mod process_open_files;
 mod process_open_sockets;
 mod processes;
+mod python_packages;
+mod routes;
+mod selinux_settings;
+mod shared_memory;
 mod shell_history;
 mod sockets;
+mod ssh_configs;
+mod sudoers;
+mod suid_bin;
+mod system_controls;
 mod system_info;
+mod text_file;
 mod time;
 mod uptime;
+mod user_groups;
+mod user_ssh_keys;
 mod users;
 
 #[cfg(test)]
 mod fixture;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::agent_status::AgentStatus;
+use crate::file_events::FileEvents;
 use crate::procfs::ProcFs;
 use crate::sql::Table;
 use crate::status_log::StatusLog;
@@ -38,31 +76,104 @@ use crate::status_log::StatusLog;
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) proc: ProcFs,
+    /// Where files begin: nothing, or the folder of a test in front of every path.
+    pub(crate) root: PathBuf,
+    pub(crate) file_events: FileEvents,
     pub(crate) agent: AgentStatus,
     pub(crate) status: StatusLog,
 }
+
+impl Machine {
+    /// Where a file of the machine is.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        if self.root.as_os_str().is_empty() {
+            PathBuf::from(path)
+        } else {
+            self.root.join(path.trim_start_matches('/'))
+        }
+    }
+}
+
+/// Declares a table over the machine: its type, its name, and the function that gives its rows.
+macro_rules! table {
+    ($type:ident $name:literal $fill:path) => {
+        pub(crate) struct $type(pub(crate) std::sync::Arc<$crate::tables::Machine>);
+
+        impl $crate::sql::Table for $type {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn columns(&self) -> &'static [$crate::sql::Column] {
+                COLUMNS
+            }
+
+            fn rows(
+                &self,
+                scan: &$crate::sql::Scan,
+                rows: &mut $crate::sql::RowBuffer,
+            ) -> Result<(), $crate::sql::TableError> {
+                $fill(&self.0, scan, rows)
+            }
+        }
+    };
+}
+use table;
 
 /// Every table there is.
 pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
     let machine = || Arc::clone(machine);
     vec![
+        Arc::new(apparmor_profiles::ApparmorProfiles(machine())),
         Arc::new(arp_cache::ArpCache(machine())),
+        Arc::new(authorized_keys::AuthorizedKeys(machine())),
+        Arc::new(crontab::Crontab(machine())),
+        Arc::new(deb_packages::DebPackages(machine())),
+        Arc::new(dns_resolvers::DnsResolvers(machine())),
+        Arc::new(etc_hosts::EtcHosts(machine())),
+        Arc::new(etc_protocols::EtcProtocols(machine())),
+        Arc::new(etc_services::EtcServices(machine())),
         Arc::new(file::File(machine())),
+        Arc::new(file_events::FileEvents(machine())),
+        Arc::new(groups::Groups(machine())),
         Arc::new(hash::Hash(machine())),
         Arc::new(interface_addresses::InterfaceAddresses),
+        Arc::new(interface_details::InterfaceDetails(machine())),
+        Arc::new(kernel_info::KernelInfo(machine())),
+        Arc::new(kernel_modules::KernelModules(machine())),
+        Arc::new(known_hosts::KnownHosts(machine())),
+        Arc::new(last::Last(machine())),
         Arc::new(listening_ports::ListeningPorts(machine())),
+        Arc::new(load_average::LoadAverage(machine())),
         Arc::new(logged_in_users::LoggedInUsers),
+        Arc::new(memory_info::MemoryInfo(machine())),
         Arc::new(mounts::Mounts(machine())),
+        Arc::new(npm_packages::NpmPackages(machine())),
         Arc::new(os_version::OsVersion(machine())),
+        Arc::new(osquery_flags::OsqueryFlags(machine())),
         Arc::new(osquery_info::OsqueryInfo(machine())),
+        Arc::new(osquery_packs::OsqueryPacks(machine())),
         Arc::new(osquery_schedule::OsquerySchedule(machine())),
+        Arc::new(process_envs::ProcessEnvs(machine())),
+        Arc::new(process_memory_map::ProcessMemoryMap(machine())),
+        Arc::new(process_namespaces::ProcessNamespaces(machine())),
         Arc::new(process_open_files::ProcessOpenFiles(machine())),
         Arc::new(process_open_sockets::ProcessOpenSockets(machine())),
         Arc::new(processes::Processes(machine())),
+        Arc::new(python_packages::PythonPackages(machine())),
+        Arc::new(routes::Routes(machine())),
+        Arc::new(selinux_settings::SelinuxSettings(machine())),
+        Arc::new(shared_memory::SharedMemory(machine())),
         Arc::new(shell_history::ShellHistory::new(machine())),
+        Arc::new(ssh_configs::SshConfigs(machine())),
+        Arc::new(sudoers::Sudoers(machine())),
+        Arc::new(suid_bin::SuidBin(machine())),
+        Arc::new(system_controls::SystemControls(machine())),
         Arc::new(system_info::SystemInfo(machine())),
         Arc::new(time::Time),
         Arc::new(uptime::Uptime),
+        Arc::new(user_groups::UserGroups(machine())),
+        Arc::new(user_ssh_keys::UserSshKeys(machine())),
         Arc::new(users::Users(machine())),
     ]
 }
@@ -72,64 +183,150 @@ mod tests {
     use super::fixture::TestDatabase;
 
     /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 18] = [
+    const COLUMNS: [(&str, &str); 51] = [
+        ("apparmor_profiles", "path name attach mode sha1 sha256"),
         ("arp_cache", "address mac interface permanent"),
+        ("authorized_keys", "uid algorithm key options comment key_file"),
+        (
+            "crontab",
+            "event minute hour day_of_month month day_of_week command path",
+        ),
+        (
+            "deb_packages",
+            "name version source size arch revision status maintainer section priority admindir",
+        ),
+        ("dns_resolvers", "id type address netmask options"),
+        ("etc_hosts", "address hostnames"),
+        ("etc_protocols", "name number alias comment"),
+        ("etc_services", "name port protocol aliases comment"),
         (
             "file",
-            "path directory filename inode uid gid mode device size block_size atime mtime ctime btime hard_links symlink \
-             type symlink_target_path",
+            "path directory filename inode uid gid mode device size block_size atime mtime ctime btime hard_links \
+             symlink type symlink_target_path",
         ),
+        (
+            "file_events",
+            "target_path category action transaction_id inode uid gid mode size atime mtime ctime md5 sha1 sha256 hashed \
+             time",
+        ),
+        ("groups", "gid gid_signed groupname"),
         ("hash", "path directory md5 sha1 sha256"),
         (
             "interface_addresses",
             "interface address mask broadcast point_to_point type",
         ),
         (
+            "interface_details",
+            "interface mac type mtu metric flags ipackets opackets ibytes obytes ierrors oerrors idrops odrops \
+             collisions last_change link_speed pci_slot",
+        ),
+        ("kernel_info", "version arguments path device"),
+        ("kernel_modules", "name size used_by status address"),
+        ("known_hosts", "uid key key_file"),
+        ("last", "username tty pid type type_name time host"),
+        (
             "listening_ports",
             "pid port protocol family address fd socket path net_namespace",
         ),
+        ("load_average", "period average"),
         ("logged_in_users", "type user tty host time pid"),
         (
+            "memory_info",
+            "memory_total memory_free memory_available buffers cached swap_cached active inactive swap_total \
+             swap_free",
+        ),
+        (
             "mounts",
-            "device device_alias path type blocks_size blocks blocks_free blocks_available inodes inodes_free flags",
+            "device device_alias path type blocks_size blocks blocks_free blocks_available inodes inodes_free \
+             flags",
+        ),
+        (
+            "npm_packages",
+            "name version description author license homepage path directory depth",
         ),
         (
             "os_version",
             "name version major minor patch build platform platform_like codename arch",
         ),
         (
+            "osquery_flags",
+            "name type description default_value value shell_only",
+        ),
+        (
             "osquery_info",
-            "pid uuid instance_id version config_hash config_valid extensions build_platform build_distro start_time \
-             watcher platform_mask",
+            "pid uuid instance_id version config_hash config_valid extensions build_platform build_distro \
+             start_time watcher platform_mask",
+        ),
+        (
+            "osquery_packs",
+            "name platform version shard discovery_cache_hits discovery_executions active",
         ),
         (
             "osquery_schedule",
             "name query interval executions last_executed denylisted output_size wall_time wall_time_ms \
              last_wall_time_ms user_time last_user_time system_time last_system_time average_memory last_memory",
         ),
+        ("process_envs", "pid key value"),
+        (
+            "process_memory_map",
+            "pid start end permissions offset device inode path pseudo",
+        ),
+        (
+            "process_namespaces",
+            "pid cgroup_namespace ipc_namespace mnt_namespace net_namespace pid_namespace user_namespace \
+             uts_namespace",
+        ),
         ("process_open_files", "pid fd path"),
         (
             "process_open_sockets",
-            "pid fd socket family protocol local_address remote_address local_port remote_port path state net_namespace",
+            "pid fd socket family protocol local_address remote_address local_port remote_port path state \
+             net_namespace",
         ),
         (
             "processes",
             "pid name path cmdline state cwd root uid gid euid egid suid sgid on_disk wired_size resident_size \
-             total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads nice \
-             cgroup_path",
+             total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads \
+             nice cgroup_path",
+        ),
+        (
+            "python_packages",
+            "name version summary author license path directory",
+        ),
+        (
+            "routes",
+            "destination netmask gateway source flags interface mtu metric type hopcount",
+        ),
+        ("selinux_settings", "scope key value"),
+        (
+            "shared_memory",
+            "shmid owner_uid creator_uid pid creator_pid atime dtime ctime permissions size attached status \
+             locked",
         ),
         ("shell_history", "uid time command history_file"),
+        ("ssh_configs", "uid block option ssh_config_file"),
+        ("sudoers", "source header rule_details"),
+        ("suid_bin", "path username groupname permissions"),
+        (
+            "system_controls",
+            "name oid subsystem current_value config_value type",
+        ),
         (
             "system_info",
             "hostname uuid cpu_type cpu_subtype cpu_brand cpu_physical_cores cpu_logical_cores cpu_sockets \
-             cpu_microcode physical_memory hardware_vendor hardware_model hardware_version hardware_serial board_vendor \
-             board_model board_version board_serial computer_name local_hostname",
+             cpu_microcode physical_memory hardware_vendor hardware_model hardware_version hardware_serial \
+             board_vendor board_model board_version board_serial computer_name local_hostname",
         ),
         (
             "time",
-            "weekday year month day hour minutes seconds timezone local_timezone unix_time timestamp datetime iso_8601",
+            "weekday year month day hour minutes seconds timezone local_timezone unix_time timestamp datetime \
+             iso_8601",
         ),
         ("uptime", "days hours minutes seconds total_seconds"),
+        ("user_groups", "uid gid"),
+        (
+            "user_ssh_keys",
+            "uid path encrypted key_type key_group_name key_length key_security_bits",
+        ),
         (
             "users",
             "uid gid uid_signed gid_signed username description directory shell uuid",

@@ -4,7 +4,10 @@
 //! osquery enters that namespace; here the files are reached through `/proc/PID/root`, which needs no privilege over the
 //! whole machine, only over that process.
 
+use std::path::PathBuf;
+
 use super::Machine;
+use super::text_file;
 use crate::sql::{RowBuffer, Scan};
 
 /// Where a scan's paths begin.
@@ -21,7 +24,7 @@ impl MountNamespace {
         let Some(pids) = scan.integers(pid_column) else {
             return vec![Self {
                 pid: 0,
-                root: String::new(),
+                root: machine.root.display().to_string(),
                 id: None,
             }];
         };
@@ -32,7 +35,7 @@ impl MountNamespace {
             .map(|pid| Self {
                 pid,
                 root: if pid == 0 {
-                    String::new()
+                    machine.root.display().to_string()
                 } else {
                     format!("/proc/{pid}/root")
                 },
@@ -50,9 +53,14 @@ impl MountNamespace {
         [self.root.as_bytes(), path].concat()
     }
 
-    /// Reads a file of this namespace.
+    /// The same for text.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("{}{path}", self.root))
+    }
+
+    /// Reads a text file of this namespace.
     pub(super) fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        std::fs::read(format!("{}{path}", self.root))
+        text_file::read(&self.path(path))
     }
 
     pub(super) fn fill(&self, pid_column: usize, id_column: Option<usize>, rows: &mut RowBuffer) {

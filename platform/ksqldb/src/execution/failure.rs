@@ -16,6 +16,8 @@ pub(crate) enum ErrorCode {
     QueryEndpoint,
     /// Too many push queries.
     TooManyPushQueries,
+    /// The endpoint wants HTTP/2.
+    Http2Only,
     /// The request comes from somewhere that has no business here.
     Forbidden,
     /// There is no such thing.
@@ -44,6 +46,7 @@ impl ErrorCode {
             Self::BadStatement => 40001,
             Self::QueryEndpoint => 40002,
             Self::TooManyPushQueries => 40003,
+            Self::Http2Only => 40004,
             Self::Forbidden => 40300,
             Self::NotFound => 40400,
             Self::RequestTimeout => 40800,
@@ -128,11 +131,6 @@ impl Failure {
             *entities = answers;
         }
         self
-    }
-
-    /// The statement to blame.
-    pub(crate) fn statement(&self) -> Option<&str> {
-        self.statement.as_ref().map(|(text, _)| text.as_str())
     }
 
     /// The body of the response.

@@ -99,6 +99,16 @@ const KNOWN: &[&str] = &[
     "ksql.websocket.connection.max.timeout.ms",
 ];
 
+/// Properties that are the server's own.
+const OF_THE_SERVER: &[&str] = &[
+    "application.id",
+    "bootstrap.servers",
+    "ksql.extension.dir",
+    "ksql.pull.queries.enable",
+    "ksql.query.persistent.active.limit",
+    "ksql.service.id",
+];
+
 /// Prefixes under which a Kafka property may be named.
 const PREFIXES: &[&str] = &[
     "ksql.streams.",
@@ -107,6 +117,17 @@ const PREFIXES: &[&str] = &[
     "main.consumer.",
     "admin.",
 ];
+
+/// Whether clients may override a property. Unknown ones are somebody else's; the error is the message for the client.
+pub(crate) fn check_override(name: &str) -> Result<(), String> {
+    if !OF_THE_SERVER.contains(&name) {
+        return Ok(());
+    }
+    Err(format!(
+        "One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their \
+         default value): [{name}]"
+    ))
+}
 
 /// Whether a property may be set; the error is the message for the client.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {

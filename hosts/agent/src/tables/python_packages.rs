@@ -1,0 +1,122 @@
+//! `python_packages`: the Python packages in the usual folders, or below the one that is named.
+
+use std::path::Path;
+
+use super::{Machine, table, text_file};
+use crate::sql::{Operator, RowBuffer, Scan, TableError, columns};
+
+columns! {
+    NAME "name" Text,
+    VERSION "version" Text,
+    SUMMARY "summary" Text,
+    AUTHOR "author" Text,
+    LICENSE "license" Text,
+    PATH "path" Text,
+    DIRECTORY "directory" Text additional,
+}
+
+table! { PythonPackages "python_packages" fill }
+
+/// Where versions of Python keep their packages: `python3*/dist-packages` below these, and `python3*/site-packages`.
+const LIBRARIES: [&str; 2] = ["/usr/lib", "/usr/local/lib"];
+/// Debian's own, for all versions of Python 3.
+const DEBIAN: &str = "/usr/lib/python3/dist-packages";
+const FIELDS: [(usize, &str); 5] = [
+    (NAME, "Name"),
+    (VERSION, "Version"),
+    (SUMMARY, "Summary"),
+    (AUTHOR, "Author"),
+    (LICENSE, "License"),
+];
+
+fn fill(machine: &Machine, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
+    let mut folders: Vec<String> = scan
+        .values(DIRECTORY, Operator::Equals)
+        .map(|folder| String::from_utf8_lossy(folder).into_owned())
+        .collect();
+    if folders.is_empty() {
+        folders.push(DEBIAN.to_owned());
+        for library in LIBRARIES {
+            for version in text_file::entries(&machine.path(library)) {
+                let name = version
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                if name.starts_with("python") && name.contains('.') {
+                    folders.extend(
+                        ["dist-packages", "site-packages"].map(|kind| format!("{library}/{name}/{kind}")),
+                    );
+                }
+            }
+        }
+    }
+    for folder in folders {
+        for package in text_file::entries(&machine.path(&folder)) {
+            fill_package(&folder, &package, rows);
+        }
+    }
+    Ok(())
+}
+
+fn fill_package(folder: &str, package: &Path, rows: &mut RowBuffer) {
+    let name = package.file_name().unwrap_or_default().to_string_lossy();
+    let metadata = if name.ends_with(".dist-info") {
+        package.join("METADATA")
+    } else if name.ends_with(".egg-info") && package.is_dir() {
+        package.join("PKG-INFO")
+    } else if name.ends_with(".egg-info") {
+        package.to_owned()
+    } else {
+        return;
+    };
+    let text = text_file::text(&metadata);
+    // The description behind the first empty line is no field.
+    let Some(fields) = text_file::stanzas(&text).into_iter().next() else {
+        return;
+    };
+    rows.start_row();
+    for (column, field) in FIELDS {
+        rows.text(column, text_file::field(&fields, field));
+    }
+    rows.display(PATH, format_args!("{}/{name}", folder.trim_end_matches('/')));
+    rows.text(DIRECTORY, folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tables::fixture::TestDatabase;
+
+    #[test]
+    fn packages_say_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = TestDatabase::seeded(
+            folder.path(),
+            &[
+                (
+                    "/usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA",
+                    "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\nSummary: Python 2 and 3\nAuthor: B\nLicense: MIT\n\nName: no\n",
+                ),
+                (
+                    "/usr/lib/python3.11/site-packages/old.egg-info",
+                    "Name: old\nVersion: 1\n",
+                ),
+                ("/opt/x/own.dist-info/METADATA", "Name: own\n"),
+            ],
+        );
+        assert_eq!(
+            database.values(
+                "name,version,summary,author,license,path,directory",
+                "python_packages"
+            ),
+            [
+                "six|1.16.0|Python 2 and 3|B|MIT|/usr/lib/python3/dist-packages/six-1.16.0.dist-info|/usr/lib/python3/dist-packages",
+                "old|1||||/usr/lib/python3.11/site-packages/old.egg-info|/usr/lib/python3.11/site-packages"
+            ]
+        );
+        assert_eq!(
+            database.values("name", "python_packages where directory = '/opt/x'"),
+            ["own"]
+        );
+    }
+}
