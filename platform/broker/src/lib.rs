@@ -27,6 +27,8 @@ mod maintenance;
 mod node;
 mod producers;
 mod server;
+#[cfg(test)]
+mod simulation;
 mod storage;
 mod topics;
 
