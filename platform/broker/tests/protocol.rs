@@ -64,6 +64,68 @@ async fn a_damaged_batch_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_cost_others_little() {
+    let broker = TestBroker::start_with(|config| {
+        config.limits.answer_bytes = 4 * 1024 * 1024;
+        config.limits.stalled_in_need = Duration::from_millis(200);
+    })
+    .await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let value = "x".repeat(900_000);
+    for _ in 0..6 {
+        client.produce("lines", batch(-1, 0, &[&value])).await;
+    }
+    let fetch = FetchRequest::default()
+        .with_max_bytes(100_000_000)
+        .with_session_epoch(-1)
+        .with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic("lines"))
+                .with_partitions(vec![
+                    FetchPartition::default().with_partition_max_bytes(100_000_000),
+                ]),
+        ]);
+    // They ask again and again and read nothing, until their answers fit no buffer.
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut reader = RawClient::connect(&broker.bootstrap).await;
+        for _ in 0..10 {
+            reader.send_request(11, &fetch).await;
+        }
+        slow.push(reader);
+    }
+    for _ in 0..3 {
+        let answer = client.call(11, fetch.clone()).await;
+        let records = answer.responses[0].partitions[0].records.clone();
+        assert!(records.is_some_and(|records| records.len() > 3_000_000));
+    }
+    drop(slow);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_more_than_there_may_be_is_closed() {
+    let broker = TestBroker::start_with(|config| {
+        config.limits.connections = 2;
+        config.limits.idle = Duration::from_millis(300);
+    })
+    .await;
+    let mut first = RawClient::connect(&broker.bootstrap).await;
+    let mut second = RawClient::connect(&broker.bootstrap).await;
+    for client in [&mut first, &mut second] {
+        client.call(9, MetadataRequest::default()).await;
+    }
+    let mut third = RawClient::connect(&broker.bootstrap).await;
+    assert!(third.read_frame().await.is_none());
+    // They ask for nothing more, so their places become free.
+    assert!(first.read_frame().await.is_none());
+    assert!(second.read_frame().await.is_none());
+    let mut fourth = RawClient::connect(&broker.bootstrap).await;
+    fourth.call(9, MetadataRequest::default()).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_producer_does_not_bring_a_deleted_topic_back() {
     let broker = TestBroker::start().await;
     let mut client = RawClient::connect(&broker.bootstrap).await;
