@@ -284,7 +284,9 @@ fn what_is_pure_stays_pure() {
             "reqwest",
             "bollard",
             "std::fs",
-            "std::net",
+            "std::net::TcpListener",
+            "std::net::TcpStream",
+            "std::net::UdpSocket",
             "std::process::Command",
         ],
         &[],
@@ -383,6 +385,16 @@ fn only_the_docker_engine_names_bollard() {
         &["src", "platform", "hosts"],
         &["bollard"],
         &["src/engine/docker"],
+    );
+}
+
+/// A test waits for a condition with a deadline: `eventually` is the one place that pauses between two looks.
+#[test]
+fn tests_do_not_sleep() {
+    assert_absent(
+        &["tests"],
+        &["thread::sleep(", "time::sleep("],
+        &["tests/support/mod.rs", "tests/architecture.rs"],
     );
 }
 

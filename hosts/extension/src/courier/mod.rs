@@ -27,6 +27,7 @@ use crate::spool::{Identity, Limits, Spool};
 use crate::throttle::Throttle;
 
 pub(crate) mod line_producer;
+pub(crate) mod oauth;
 mod sync;
 
 #[cfg(test)]
@@ -60,7 +61,7 @@ const STATUS_PERIOD: Duration = Duration::from_secs(60);
 /// Takes lines and sees to it that they reach Kafka.
 pub(crate) struct Courier {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -181,7 +182,7 @@ impl Courier {
         ];
         Ok(Self {
             shared,
-            threads: threads.into(),
+            threads: Mutex::new(threads.into()),
         })
     }
 
@@ -308,17 +309,15 @@ impl Courier {
         }
     }
 
-    /// Ends the threads, and writes down what is done.
-    pub(crate) fn end(mut self) -> Arc<Books> {
-        let books = Arc::clone(&self.shared.books);
-        self.stop();
-        books
-    }
-
-    fn stop(&mut self) {
+    /// Ends the threads, and writes down what is done. Does nothing the second time.
+    pub(crate) fn end(&self) {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        if threads.is_empty() {
+            return;
+        }
         self.shared.ending.store(true, Ordering::SeqCst);
         self.shared.debt.end();
-        for thread in self.threads.drain(..) {
+        for thread in threads {
             // A thread that failed has said so.
             let _ = thread.join();
         }
@@ -339,9 +338,7 @@ impl Courier {
 
 impl Drop for Courier {
     fn drop(&mut self) {
-        if !self.threads.is_empty() {
-            self.stop();
-        }
+        self.end();
     }
 }
 
@@ -391,7 +388,7 @@ impl Shared {
         let outbox = lock(&self.outbox);
         let oldest = outbox
             .oldest_unix_ms()
-            .map_or(0, |oldest| (now - oldest).max(0) / 1000);
+            .map_or(0, |oldest| now.saturating_sub(oldest).max(0) / 1000);
         SpoolStatus {
             waiting: outbox.waiting(),
             in_memory: outbox.in_memory(),

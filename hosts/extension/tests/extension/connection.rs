@@ -104,7 +104,7 @@ fn names_and_ports_are_tried() {
 }
 
 /// A certificate that signs itself, for a name, from and until so many days from now.
-fn certificate(name: &str, days: (i64, i64)) -> (X509, PKey<Private>) {
+pub(crate) fn certificate(name: &str, days: (i64, i64)) -> (X509, PKey<Private>) {
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_text("CN", name).unwrap();

@@ -5,5 +5,6 @@ mod connection;
 mod ends;
 mod faults;
 mod lines;
+mod real_kafka;
 mod registration;
 mod world;
