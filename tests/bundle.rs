@@ -78,7 +78,14 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
     assert!(!String::from_utf8_lossy(&bytes).contains(PLANTED));
 
     let bundle = unpacked(&file, &outside.path().join("running"));
-    for service in ["broker", "ksqldb-server", "host1", "host2", "supervisor"] {
+    for service in [
+        "broker",
+        "ksqldb-server",
+        "console",
+        "host1",
+        "host2",
+        "supervisor",
+    ] {
         assert!(!read(&bundle, &format!("logs/{service}.log")).is_empty());
     }
     for (name, content) in [
@@ -97,7 +104,7 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
             "{\"sasl.password\": \"[redacted]\"}",
         ),
         ("project/project.json", "\"native\""),
-        ("events.jsonl", "up: 4 services are healthy"),
+        ("events.jsonl", "up: 5 services are healthy"),
         ("events.jsonl", "http://[redacted]@registry"),
         ("images.lock", "\"token\": \"[redacted]\""),
     ] {
@@ -176,7 +183,7 @@ fn a_bundle_of_containers_holds_what_is_in_them_and_what_is_kept_of_them() {
             ("topics.json", "processes"),
             (&inspection, "BROKER_PASSWORD=[redacted]"),
             ("logs/broker.log", "http://[redacted]@registry"),
-            ("events.jsonl", "up: 4 services are healthy"),
+            ("events.jsonl", "up: 5 services are healthy"),
             ("images.lock", "\"images\": {}"),
             ("hosts/host1/osquery.flags", "--tls_client_secret=[redacted]"),
             ("hosts/host2/osquery.flags", "--logger_plugin=confluent_logger"),

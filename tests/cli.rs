@@ -101,8 +101,9 @@ fn up_shows_what_it_would_do() {
     1. start the supervisor (not running)
     2. start broker (not running), after 1
     3. start ksqldb-server (not running), after 1, 2
-    4. start host1 (not running), after 1, 2
-    5. start host2 (not running), after 1, 2
+    4. start console (not running), after 1, 2
+    5. start host1 (not running), after 1, 2
+    6. start host2 (not running), after 1, 2
     ----- stderr -----
     ");
     assert_eq!(
@@ -120,17 +121,20 @@ fn up_twice_does_nothing_the_second_time() {
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     hosts   host1, host2
     ----- stderr -----
     broker: starting (not running)
     broker: healthy ([TIME])
+    console: starting (not running)
+    console: healthy ([TIME])
     host1: starting (not running)
     host1: healthy ([TIME])
     host2: starting (not running)
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 4 services are healthy ([TIME])
+    up: 5 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     assert_snapshot!(world.run(&FAKE), @r"
@@ -138,13 +142,15 @@ fn up_twice_does_nothing_the_second_time() {
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     hosts   host1, host2
     ----- stderr -----
     broker: healthy
+    console: healthy
     host1: healthy
     host2: healthy
     ksqldb-server: healthy
-    nothing to do: 4 services are healthy
+    nothing to do: 5 services are healthy
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
@@ -165,14 +171,16 @@ fn up_repairs_what_ended() {
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     hosts   host1, host2
     ----- stderr -----
     broker: healthy
+    console: healthy
     host1: starting (ended unexpectedly: exit status 3)
     host1: healthy ([TIME])
     host2: healthy
     ksqldb-server: healthy
-    up: 4 services are healthy ([TIME])
+    up: 5 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
 }
@@ -184,8 +192,10 @@ fn a_port_that_changed_restarts_what_uses_it() {
     assert_snapshot!(world.run(&up(&["--port", "ksqldb-server=18088", "--dry-run"])), @r"
     exit code: 0
     ----- stdout -----
-    1. stop ksqldb-server (port changed from [PORT] to 18088)
-    2. start ksqldb-server (port changed from [PORT] to 18088), after 1
+    1. stop console (its definition or program changed)
+    2. stop ksqldb-server (port changed from [PORT] to 18088)
+    3. start ksqldb-server (port changed from [PORT] to 18088), after 2
+    4. start console (its definition or program changed), after 1
     ----- stderr -----
     ");
     assert_snapshot!(world.run(&up(&["--port", "broker=19092", "--dry-run"])), @r"
@@ -193,12 +203,14 @@ fn a_port_that_changed_restarts_what_uses_it() {
     ----- stdout -----
     1. stop host2 (its definition or program changed)
     2. stop host1 (its definition or program changed)
-    3. stop ksqldb-server (its definition or program changed)
-    4. stop broker (port changed from [PORT] to 19092), after 1, 2, 3
-    5. start broker (port changed from [PORT] to 19092), after 4
-    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
-    7. start host1 (its definition or program changed), after 2, 4, 5
-    8. start host2 (its definition or program changed), after 1, 4, 5
+    3. stop console (its definition or program changed)
+    4. stop ksqldb-server (its definition or program changed)
+    5. stop broker (port changed from [PORT] to 19092), after 1, 2, 3, 4
+    6. start broker (port changed from [PORT] to 19092), after 5
+    7. start ksqldb-server (its definition or program changed), after 4, 5, 6
+    8. start console (its definition or program changed), after 3, 5, 6
+    9. start host1 (its definition or program changed), after 2, 5, 6
+    10. start host2 (its definition or program changed), after 1, 5, 6
     ----- stderr -----
     ");
 }
@@ -230,6 +242,8 @@ fn a_service_that_is_never_healthy() {
     ----- stderr -----
     broker: starting (not running)
     broker: healthy ([TIME])
+    console: starting (not running)
+    console: healthy ([TIME])
     host1: starting (not running)
     host1: healthy ([TIME])
     host2: starting (not running)
@@ -251,6 +265,7 @@ fn a_service_that_is_never_healthy() {
     ─────────────  ───────  ──────  ────────  ───  ───────
     broker         stopped  -       -         -    -
     ksqldb-server  stopped  -       -         -    -
+    console        stopped  -       -         -    -
     host1          stopped  -       -         -    -
     host2          stopped  -       -         -    -
     ----- stderr -----
@@ -295,6 +310,7 @@ fn a_service_that_ends_at_once_can_be_kept() {
     ─────────────  ──────────────────────  ──────  ────────  ───  ───────
     broker         exited (exit status 3)  -       0         -    -
     ksqldb-server  stopped                 -       -         -    -
+    console        stopped                 -       -         -    -
     host1          stopped                 -       -         -    -
     host2          stopped                 -       -         -    -
     ----- stderr -----
@@ -334,7 +350,7 @@ fn wrong_ports() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, host1, host2
+    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&up(&["--port", "host1=1"])), @r"
     exit code: 2
@@ -369,19 +385,19 @@ fn wrong_settings() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, host1, host2
+    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["logs", "zookeeper"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, host1, host2
+    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["exec", "host3", "true"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `host3`; the services are broker, ksqldb-server, host1, host2
+    error: there is no service `host3`; the services are broker, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["exec", "broker", "true"]), @r"
     exit code: 2
@@ -451,18 +467,21 @@ fn a_default_port_in_use_makes_way() {
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     hosts   host1, host2
     ----- stderr -----
     warning: port [PORT] of broker is in use by process [PID] (`[NAME]`): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
     broker: starting (not running)
     broker: healthy ([TIME])
+    console: starting (not running)
+    console: healthy ([TIME])
     host1: starting (not running)
     host1: healthy ([TIME])
     host2: starting (not running)
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 4 services are healthy ([TIME])
+    up: 5 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     let picked = broker(&world);
@@ -477,7 +496,7 @@ fn a_default_port_in_use_makes_way() {
     );
 
     // As long as the project has it, it keeps it.
-    assert!(world.run(&up).contains("nothing to do: 4 services are healthy"));
+    assert!(world.run(&up).contains("nothing to do: 5 services are healthy"));
     drop(listener);
     world.run(&["down"]);
     assert!(!world.run(&["up"]).contains("warning"));
@@ -528,8 +547,9 @@ fn a_default_port_of_another_up_makes_way() {
     1. start the supervisor (not running)
     2. start broker (not running), after 1
     3. start ksqldb-server (not running), after 1, 2
-    4. start host1 (not running), after 1, 2
-    5. start host2 (not running), after 1, 2
+    4. start console (not running), after 1, 2
+    5. start host1 (not running), after 1, 2
+    6. start host2 (not running), after 1, 2
     ----- stderr -----
     warning: port [PORT] of broker is in use by an `up` of another project (process [PID]): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
     warning: port [PORT] of ksqldb-server is in use by an `up` of another project (process [PID]): ksqldb-server gets port [PORT], remembered by this project; `--port ksqldb-server=[PORT]` insists
@@ -550,6 +570,7 @@ fn a_port_that_is_lost_while_its_service_starts() {
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     hosts   host1, host2
     ----- stderr -----
     broker: starting (not running)
@@ -558,13 +579,15 @@ fn a_port_that_is_lost_while_its_service_starts() {
     warning: port [PORT] of broker is in use by process [PID] (`osqdemo`): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
     broker: starting (not running)
     broker: healthy ([TIME])
+    console: starting (not running)
+    console: healthy ([TIME])
     host1: starting (not running)
     host1: healthy ([TIME])
     host2: starting (not running)
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 4 services are healthy ([TIME])
+    up: 5 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     world.run(&["down"]);
@@ -638,6 +661,7 @@ fn nothing_runs() {
     ─────────────  ───────  ──────  ────────  ───  ───────
     broker         stopped  -       -         -    -
     ksqldb-server  stopped  -       -         -    -
+    console        stopped  -       -         -    -
     host1          stopped  -       -         -    -
     host2          stopped  -       -         -    -
     ----- stderr -----
@@ -689,6 +713,8 @@ fn down_stops_every_project() {
     ----- stderr -----
     broker: stopping
     broker: stopped ([TIME])
+    console: stopping
+    console: stopped ([TIME])
     host1: stopping
     host1: stopped ([TIME])
     host2: stopping
@@ -698,6 +724,8 @@ fn down_stops_every_project() {
     project `one` is down and its data is removed ([TIME])
     broker: stopping
     broker: stopped ([TIME])
+    console: stopping
+    console: stopped ([TIME])
     host1: stopping
     host1: stopped ([TIME])
     host2: stopping
@@ -741,6 +769,7 @@ fn wait_for_services() {
     ----- stdout -----
     ----- stderr -----
     broker: healthy
+    console: healthy
     broker is healthy
     ");
     let never = ("OSQDEMO_FAKE", "host1=never-healthy");
@@ -764,7 +793,7 @@ fn documents_for_programs() {
     assert_snapshot!(world.run(&[&["--json"], &up(&["--dry-run"])[..]].concat()), @r#"
     exit code: 0
     ----- stdout -----
-    {"schema_version":1,"project":"osqdemo","operations":[{"action":"start the supervisor","cause":"not running","after":[]},{"action":"start broker","cause":"not running","after":[0]},{"action":"start ksqldb-server","cause":"not running","after":[0,1]},{"action":"start host1","cause":"not running","after":[0,1]},{"action":"start host2","cause":"not running","after":[0,1]}]}
+    {"schema_version":1,"project":"osqdemo","operations":[{"action":"start the supervisor","cause":"not running","after":[]},{"action":"start broker","cause":"not running","after":[0]},{"action":"start ksqldb-server","cause":"not running","after":[0,1]},{"action":"start console","cause":"not running","after":[0,1]},{"action":"start host1","cause":"not running","after":[0,1]},{"action":"start host2","cause":"not running","after":[0,1]}]}
     ----- stderr -----
     "#);
     let output = world.output(&[&["--json"], &FAKE[..]].concat());

@@ -11,9 +11,9 @@ use host_config::{SECRET, default_document, write_own};
 use serde_json::{Value, json};
 use support::NativeStack;
 
-const SERVICES: [&str; 4] = ["broker", "ksqldb-server", "host1", "host2"];
+const SERVICES: [&str; 5] = ["broker", "ksqldb-server", "console", "host1", "host2"];
 
-fn pids(stack: &NativeStack) -> [u32; 4] {
+fn pids(stack: &NativeStack) -> [u32; SERVICES.len()] {
     SERVICES.map(|service| stack.pid(service))
 }
 
@@ -45,9 +45,9 @@ fn hosts_monitor_what_the_user_says() {
         "{stderr}"
     );
     let after = pids(&stack);
-    assert_eq!(before[..2], after[..2], "the platform is left alone");
+    assert_eq!(before[..3], after[..3], "the platform is left alone");
     assert!(
-        before[2] != after[2] && before[3] != after[3],
+        before[3] != after[3] && before[4] != after[4],
         "both hosts are new"
     );
     assert_eq!(stack.ps()["host_config"], own);
@@ -62,7 +62,7 @@ fn hosts_monitor_what_the_user_says() {
     fs::remove_file(own).expect("the file");
     let output = stack.world.output(&["-vv", "up"]);
     let mut seen = stack.world.shown(&output);
-    assert!(seen.contains("nothing to do: 4 services are healthy"), "{seen}");
+    assert!(seen.contains("nothing to do: 5 services are healthy"), "{seen}");
     stack.succeed(&["restart", "host1"]);
     stack.succeed(&["tail", "pack_people_who", "-n", "1", "--from-beginning"]);
     let bundle = folder.path().join("bundle.tar");
@@ -95,9 +95,9 @@ fn hosts_monitor_what_the_user_says() {
     let before = pids(&stack);
     up_with(&stack, "default");
     let after = pids(&stack);
-    assert_eq!(before[..2], after[..2], "the platform is left alone");
+    assert_eq!(before[..3], after[..3], "the platform is left alone");
     assert!(
-        before[2] != after[2] && before[3] != after[3],
+        before[3] != after[3] && before[4] != after[4],
         "both hosts are new"
     );
     assert_eq!(stack.ps()["host_config"], Value::Null);

@@ -199,7 +199,7 @@ fn the_whole_cycle_leaves_nothing() {
     let shown = podman.succeed(&["scenario", "bigfile", "--size", "8M"]);
     assert!(shown.contains("passed: both joins name host2"), "{shown}");
     let shown = podman.succeed(&["up"]);
-    assert!(shown.contains("nothing to do: 4 services are healthy"), "{shown}");
+    assert!(shown.contains("nothing to do: 5 services are healthy"), "{shown}");
 
     let before = podman.state("broker", "StartedAt");
     signal(

@@ -168,6 +168,7 @@ fn a_stack_without_a_broker_comes_up_and_says_what_it_lacks() {
     exit code: 0
     ----- stdout -----
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     ----- stderr -----
     sql: starting (not running)
     sql: healthy ([TIME])

@@ -125,10 +125,13 @@ fn up_follows_the_file_and_remembers() {
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
     ksqlDB  http://127.0.0.1:[PORT]
+    console http://127.0.0.1:[PORT]
     hosts   host2
     ----- stderr -----
     broker: starting (not running)
     broker: healthy ([TIME])
+    console: starting (not running)
+    console: healthy ([TIME])
     host2: starting (not running)
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
@@ -198,7 +201,7 @@ fn a_wrong_file_is_told() {
     ----- stdout -----
     ----- stderr -----
     error: `osqdemo.toml` line 1 column 12: `without`: there is no service `control-center` to leave out
-    hint: the services are `broker`, `ksqldb-server`, `host1`, `host2`
+    hint: the services are `broker`, `ksqldb-server`, `console`, `host1`, `host2`
     ");
     let output = world
         .command(&["ps"])
@@ -292,7 +295,7 @@ fn the_hosts_monitor_what_the_file_says() {
     let nothing = plan(&[]);
     assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
     let up = world.run_in(folder.path(), &["up"]);
-    assert!(up.contains("nothing to do: 4 services are healthy"), "{up}");
+    assert!(up.contains("nothing to do: 5 services are healthy"), "{up}");
 
     // What is typed wins over the file.
     let typed = plan(&["--host-config", "default"]);
@@ -480,11 +483,11 @@ fn leaving_a_service_out() {
     error: service `schema-registry` cannot be left out: `ksqldb-server` and `control-center` need it
     ");
     assert_snapshot!(world.run(&["--project", "other", "open", "--print"]), @r"
-    exit code: 2
+    exit code: 16
     ----- stdout -----
     ----- stderr -----
-    error: the stack has no user interface
-    hint: stack `confluent` has Control Center; `osqdemo -p other ksql` is a prompt for every stack
+    error: console is not running
+    hint: start it with `osqdemo -p other up`
     ");
 }
 

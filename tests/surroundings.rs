@@ -176,11 +176,10 @@ fn open_hands_the_address_to_a_browser() {
     ");
 
     assert_snapshot!(open(Some(&good), &[]), @r"
-    exit code: 2
+    exit code: 0
     ----- stdout -----
+    http://127.0.0.1:[PORT]/
     ----- stderr -----
-    error: the stack has no user interface
-    hint: stack `confluent` has Control Center; `osqdemo ksql` is a prompt for every stack
     ");
     assert_snapshot!(open(Some(&good), &["broker"]), @r"
     exit code: 2
@@ -188,10 +187,10 @@ fn open_hands_the_address_to_a_browser() {
     ----- stderr -----
     error: service `broker` has no page to look at
     ");
-    assert_snapshot!(open(Some(&good), &["console"]), @r"
+    assert_snapshot!(open(Some(&good), &["control-center"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `console`; the services are broker, ksqldb-server, host1, host2
+    error: there is no service `control-center`; the services are broker, ksqldb-server, console, host1, host2
     ");
 }

@@ -43,7 +43,7 @@ impl Diagnose for OpenError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoInterface => vec![
-                "stack `confluent` has Control Center; `osqdemo ksql` is a prompt for every stack".to_owned(),
+                "stack `lite` has a console, stack `confluent` Control Center; `osqdemo ksql` is a prompt for every stack".to_owned(),
             ],
             Self::NoPage { .. } => Vec::new(),
             Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interface_is_control_center() {
+    fn the_interface_is_the_page_of_the_stack() {
         let (lite, confluent) = (Stack::lite().unwrap(), Stack::confluent().unwrap());
         assert_eq!(opened(&confluent, None), "control-center");
         assert_eq!(opened(&confluent, Some("schema-registry")), "schema-registry");
@@ -177,7 +177,8 @@ mod tests {
         let left_out = [ServiceName::new("control-center")].into();
         let without = confluent.without(&left_out).unwrap();
         assert_eq!(opened(&without, None), "service `control-center` is left out");
-        assert_eq!(opened(&lite, None), "the stack has no user interface");
-        assert!(opened(&lite, Some("console")).starts_with("there is no service `console`"));
+        assert_eq!(opened(&lite, None), "console");
+        let without = lite.without(&[ServiceName::new("console")].into()).unwrap();
+        assert_eq!(opened(&without, None), "service `console` is left out");
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::support::World;
 
 /// The services of stack `lite`.
-pub(crate) const SERVICES: [&str; 4] = ["broker", "ksqldb-server", "host1", "host2"];
+pub(crate) const SERVICES: [&str; 5] = ["broker", "ksqldb-server", "console", "host1", "host2"];
 
 /// Containers are made one stack at a time: two of them would only wait for each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
