@@ -123,6 +123,16 @@ fn only_the_docker_engine_names_bollard() {
     );
 }
 
+/// A test waits for a condition with a deadline: `eventually` is the one place that pauses between two looks.
+#[test]
+fn tests_do_not_sleep() {
+    assert_absent(
+        &["tests"],
+        &["thread::sleep(", "time::sleep("],
+        &["tests/support/mod.rs", "tests/architecture.rs"],
+    );
+}
+
 #[test]
 fn nobody_depends_on_the_verbs() {
     assert_absent(&["src"], &["crate::commands"], &["src/commands", "src/lib.rs"]);

@@ -263,6 +263,13 @@ pub enum Warning {
         /// Why they could not be removed.
         reason: String,
     },
+    /// What a project remembers cannot be read; it is stopped all the same.
+    StateUnread {
+        /// The project.
+        project: ProjectName,
+        /// Which file, and why.
+        reason: String,
+    },
     /// An image of ours is not removed: a container of another project runs it.
     ImageKept {
         /// The image.

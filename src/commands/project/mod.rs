@@ -54,6 +54,14 @@ impl Project {
     /// When its state cannot be read.
     pub fn of_folder(folder: ProjectFolder) -> Result<Self> {
         let remembered = Remembered::load(&folder)?;
+        Self::that_remembers(folder, remembered)
+    }
+
+    /// The project of a folder, whatever is written in it.
+    ///
+    /// # Errors
+    /// When this version does not have the engine or the stack.
+    pub fn that_remembers(folder: ProjectFolder, remembered: Remembered) -> Result<Self> {
         let kind = engine_of(&remembered)?;
         let engine = engine(kind, &folder);
         Ok(Self {

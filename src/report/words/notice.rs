@@ -160,6 +160,9 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             "`{}` may be left in the home folder of {host}: {reason}",
             files.join("`, `")
         ),
+        Warning::StateUnread { project, reason } => {
+            format!("{reason}; what runs of project `{project}` is stopped all the same")
+        }
         Warning::ImageKept { image } => {
             format!("image `{image}` stays: a container of another project runs it")
         }

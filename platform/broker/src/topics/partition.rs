@@ -204,8 +204,7 @@ impl Partition {
             return Ok(());
         };
         let written = deletion.run()?;
-        let gone = self.log().end_delete(&deletion);
-        // Until the new start is safe the records are kept, so that a crash cannot bring a part of them back.
+        let gone = self.log().end_delete(&deletion, &written);
         written.done()?;
         gone.into_iter().try_for_each(Segment::remove)
     }
