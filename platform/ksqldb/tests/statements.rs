@@ -411,7 +411,8 @@ async fn a_sink_is_made_like_its_input_and_one_that_is_not_is_refused() {
         .await;
     let admin: AdminClient<DefaultClientContext> = broker.client().create().unwrap();
     for (topic, expected) in [("E", "-1"), ("F", "5000")] {
-        let described = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &AdminOptions::new());
+        let (topic_of, options) = (ResourceSpecifier::Topic(topic), AdminOptions::new());
+        let described = admin.describe_configs([&topic_of], &options);
         let described = described.await.unwrap().remove(0).unwrap();
         let retention = described.get("retention.ms").unwrap().value.clone();
         assert_eq!(retention.as_deref(), Some(expected), "{topic}");
