@@ -5,6 +5,7 @@
 //! looks the same from here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,7 @@ use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
 use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -22,6 +23,7 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use crate::configuration::Configuration;
 use crate::courier::line_producer::with_defaults;
+use crate::courier::oauth::{CERTIFICATES, TokenSource};
 use crate::line_facts::LineFacts;
 use crate::outbox::DEAD_LETTER_TOPIC;
 use crate::secrets::Secrets;
@@ -32,12 +34,6 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(8);
 /// How long complaints are listened to.
 const COMPLAINT_PATIENCE: Duration = Duration::from_millis(200);
-/// Where distributions keep the certificates that they trust.
-const CERTIFICATES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
 /// The port when none is given; librdkafka's default.
 const DEFAULT_PORT: u16 = 9092;
 
@@ -256,14 +252,20 @@ fn connector<'p>(get: &impl Fn(&str) -> Option<&'p str>) -> Result<SslConnector,
 fn ask(configuration: &Configuration, report: &mut ConnectionReport) {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
-    for (name, value) in with_defaults(&configuration.properties) {
+    let what = describe_security(&configuration.properties);
+    let mut all = with_defaults(&configuration.properties);
+    let tokens = match TokenSource::take(&mut all) {
+        Ok(tokens) => tokens,
+        Err(error) => return report.bad(what, error.to_string(), "run `--check` without `--connect`"),
+    };
+    for (name, value) in all {
         config.set(name, value);
     }
     let context = Witness {
+        tokens,
         secrets: configuration.secrets.clone(),
         complaints: Mutex::default(),
     };
-    let what = describe_security(&configuration.properties);
     let producer = match BaseProducer::from_config_and_context(&config, context) {
         Ok(producer) => producer,
         Err(error) => {
@@ -366,6 +368,7 @@ fn hint_for(code: RDKafkaErrorCode) -> Option<&'static str> {
 
 /// Remembers what librdkafka complains about.
 struct Witness {
+    tokens: TokenSource,
     secrets: Secrets,
     complaints: Mutex<Vec<(RDKafkaErrorCode, String)>>,
 }
@@ -380,6 +383,12 @@ impl Witness {
 }
 
 impl ClientContext for Witness {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.token(config)?)
+    }
+
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -19,7 +19,8 @@ use crate::spool::{Identity, Limits, Spool};
 
 /// A configuration is refused or understood; what it hands to osqueryd is JSON.
 pub fn configuration(bytes: &[u8]) {
-    if names_a_file(bytes) {
+    // A placeholder would lead to a file of this machine.
+    if names_a_file(bytes) || bytes.windows(2).any(|pair| pair == b"${") {
         return;
     }
     // In a folder that does not exist no relative path leads to a file.

@@ -3,17 +3,19 @@
 //! Nothing it says leaves this file with a secret in it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use rdkafka::statistics::Statistics;
 
+use super::oauth::TokenSource;
 use crate::configuration::ConfigurationError;
 use crate::outbox::kafka::{Failure, Kafka, LineId, Message as OutboxMessage, Outcome, SendError};
 use crate::secrets::{Secrets, is_secret};
@@ -133,11 +135,18 @@ fn failure(error: &KafkaError) -> Failure {
 pub(super) struct Context {
     settled: Arc<Settled>,
     secrets: Secrets,
+    tokens: TokenSource,
     /// No broker can be reached; said once, and taken back with the next delivery.
     cut_off: AtomicBool,
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.token(config)?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.secrets.redact(message);
         match level {
@@ -197,10 +206,13 @@ pub(super) fn start(
 ) -> Result<Arc<LineProducer>, ConfigurationError> {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
-    for (name, value) in with_defaults(properties) {
+    let mut all = with_defaults(properties);
+    let tokens = TokenSource::take(&mut all)?;
+    for (name, value) in all {
         config.set(name, value);
     }
     let context = Context {
+        tokens,
         settled: Arc::clone(settled),
         secrets: secrets.clone(),
         cut_off: AtomicBool::new(false),

@@ -27,6 +27,7 @@ use crate::spool::{Identity, Limits, Spool};
 use crate::throttle::Throttle;
 
 pub(crate) mod line_producer;
+pub(crate) mod oauth;
 mod sync;
 
 #[cfg(test)]
@@ -387,7 +388,7 @@ impl Shared {
         let outbox = lock(&self.outbox);
         let oldest = outbox
             .oldest_unix_ms()
-            .map_or(0, |oldest| (now - oldest).max(0) / 1000);
+            .map_or(0, |oldest| now.saturating_sub(oldest).max(0) / 1000);
         SpoolStatus {
             waiting: outbox.waiting(),
             in_memory: outbox.in_memory(),

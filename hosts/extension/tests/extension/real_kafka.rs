@@ -3,6 +3,7 @@
 //! `scripts/kafka.sh` fetches Kafka from Maven Central, so this runs only when asked to:
 //! `cargo test -p osquery-confluent --test extension -- --ignored`.
 
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -150,6 +151,42 @@ fn cloud_configuration(kafka: &Kafka, password: &Path) -> Value {
     configuration
 }
 
+/// An endpoint that gives everybody a token without a signature, which a broker of tests takes.
+fn token_endpoint() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = Vec::new();
+            while !request.ends_with(b"grant_type=client_credentials") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap()
+                .as_secs();
+            let claims = json!({ "sub": "jun", "iat": now, "exp": now + 3600 }).to_string();
+            let part = |text: &str| {
+                openssl::base64::encode_block(text.as_bytes())
+                    .replace('=', "")
+                    .replace('+', "-")
+                    .replace('/', "_")
+            };
+            let token = format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims));
+            let answer = json!({ "access_token": token, "expires_in": 3600 }).to_string();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.len()
+            )
+            .unwrap();
+        }
+    });
+    url
+}
+
 fn check(world: &World) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
         .args(["--check", "--connect"])
@@ -174,6 +211,13 @@ fn lines_arrive_over_tls_with_each_login() {
         "enable.sasl.oauthbearer.unsecure.jwt": true,
         "sasl.oauthbearer.config": "principal=jun",
     });
+    let oidc = json!({
+        "sasl.mechanisms": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": token_endpoint(),
+        "sasl.oauthbearer.client.id": "osquery",
+        "sasl.oauthbearer.client.secret": "swordfish",
+    });
     let logins = [
         ("plain", json!({})),
         (
@@ -181,6 +225,7 @@ fn lines_arrive_over_tls_with_each_login() {
             json!({ "sasl.mechanisms": "SCRAM-SHA-256", "sasl.username": "neha" }),
         ),
         ("oauth", oauth),
+        ("oidc", oidc),
     ];
     let osqueryd = world.osqueryd();
     let mut expected = Vec::new();
