@@ -805,7 +805,7 @@ fn a_wrong_command_line_is_told_to_programs_as_json() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    {"schema_version":2,"time":"[TIME]","event":"failed","exit_code":2,"error":"the following required arguments were not provided: <TOPIC>","causes":[],"details":["Usage: osqdemo tail --json <TOPIC>"],"hints":["`--help` tells more"]}
+    {"schema_version":2,"time":"[TIME]","event":"failed","exit_code":2,"error":"the following required arguments were not provided: <TOPIC>","causes":[],"details":["Usage: osqdemo tail <TOPIC>"],"hints":["`--help` tells more"]}
     "#);
     let output = world.output(&["up", "--prot", "broker=0", "--json"]);
     let failed: Value = serde_json::from_slice(&output.stderr).expect("one JSON object");
