@@ -112,7 +112,7 @@ pub struct SmokeArgs {
     /// The size of the scenario's file.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,
-    /// The host that writes it. By default host2, or another one where that is left out.
+    /// The host that writes it. By default the second one of the stack, or the only one.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// How long the scenario may take.

@@ -117,7 +117,7 @@ pub fn pull_settings(context: &Context, arguments: &PullArgs, lock_file: &LockAr
 /// # Errors
 /// Whatever keeps an image from being had.
 pub async fn provide_before_plan(context: &Context, wanted: &Wanted) -> Result<ImagesChanged> {
-    let Some(daemon) = &wanted.daemon else {
+    let Some(daemon) = wanted.daemon() else {
         return Ok(ImagesChanged::No);
     };
     let containers = wanted.desired.iter().filter_map(|spec| spec.container.as_ref());

@@ -365,3 +365,34 @@ fn a_query_under_way_at_a_kill_is_not_run_again() {
         "{said}"
     );
 }
+
+#[test]
+fn changes_of_files_are_logged_as_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let watched = folder.path().canonicalize().unwrap().join("watched");
+    fs::create_dir(&watched).unwrap();
+    let config = json!({
+        "options": {"enable_file_events": true},
+        "file_paths": {"mine": [format!("{}/%%", watched.display())]},
+        "schedule": {"f": {"query": "select target_path, category, action from file_events where action = 'CREATED'", "interval": 1}},
+    });
+    let agent = Agent::start(folder.path(), &config, &[]);
+    wait_for_text(&folder.path().join("stderr"), |text| {
+        text.contains("The schedule begins")
+    });
+    let log = folder.path().join("log").join(RESULTS);
+    for (count, name) in [(1, "one"), (2, "two")] {
+        fs::write(watched.join(name), "").unwrap();
+        wait_for_text(&log, |text| text.lines().count() == count);
+    }
+    agent.end();
+    let text = fs::read_to_string(&log).unwrap();
+    for (line, name) in text.lines().zip(["one", "two"]) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["action"], "added");
+        assert_eq!(
+            line["columns"],
+            json!({"action": "CREATED", "category": "mine", "target_path": watched.join(name)})
+        );
+    }
+}

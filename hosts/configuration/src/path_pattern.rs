@@ -84,8 +84,8 @@ fn visible_entries(folder: &Path) -> Vec<(Vec<u8>, PathBuf)> {
     entries
 }
 
-/// Whether a name matches a component with any number of `%`. A leading dot is only matched by a dot.
-fn matches(component: &[u8], name: &[u8]) -> bool {
+/// Whether a name matches one component of a pattern, with any number of `%` in it. A leading dot is only matched by a dot.
+pub fn matches(component: &[u8], name: &[u8]) -> bool {
     if name.starts_with(b".") && !component.starts_with(b".") {
         return false;
     }

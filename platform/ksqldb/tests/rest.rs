@@ -44,20 +44,30 @@ async fn small_endpoints_answer_as_ksqldb_does() {
     let (status, body) = server.get("/info").await;
     let info: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 200);
-    assert_eq!(info["KsqlServerInfo"]["version"], "0.29.0");
+    assert_eq!(info["KsqlServerInfo"]["version"], "7.9.8");
     assert_eq!(info["KsqlServerInfo"]["ksqlServiceId"], "default_");
     assert_eq!(info["KsqlServerInfo"]["serverStatus"], "RUNNING");
     assert_ne!(info["KsqlServerInfo"]["kafkaClusterId"], "");
 
-    assert_eq!(server.get("/nonsense").await, (404, "Not Found".to_owned()));
-    assert_eq!(server.get("/clusterStatus").await, (404, "Not Found".to_owned()));
+    let not_found = "<html><body><h1>Resource not found</h1></body></html>";
+    assert_eq!(server.get("/nonsense").await, (404, not_found.to_owned()));
+    assert_eq!(server.get("/clusterStatus").await, (404, String::new()));
+    assert_eq!(server.get("/ksql").await, (405, String::new()));
+    assert_eq!(server.post("/ksql", &json!({})).await, (200, "[]".to_owned()));
     assert_eq!(
         server.get("/is_valid_property/auto.offset.reset").await,
         (200, "true".to_owned())
     );
-    let (status, body) = server.get("/is_valid_property/nonsense").await;
+    assert_eq!(
+        server.get("/is_valid_property/nonsense").await,
+        (200, "true".to_owned())
+    );
+    let (status, body) = server.get("/is_valid_property/ksql.service.id").await;
     assert_eq!(status, 400);
-    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["error_code"], 40000);
+    assert_eq!(
+        body,
+        r#"{"@type":"generic_error","error_code":40000,"message":"One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their default value): [ksql.service.id]"}"#
+    );
     assert_eq!(
         server.get("/status").await,
         (200, r#"{"commandStatuses":{}}"#.to_owned())
@@ -257,7 +267,6 @@ async fn rows_come_in_the_format_that_is_asked_for() {
     let rows = "{\"row\":{\"columns\":[1,\"a\"]}},\n{\"row\":{\"columns\":[2,null]}},\n\
                 {\"finalMessage\":\"Limit Reached\"}]";
     for (path, accept, body) in [
-        ("/query", "*/*", &query),
         ("/query", "application/json", &query),
         ("/query", "application/vnd.ksql.v1+json", &query),
         ("/query-stream", "application/vnd.ksql.v1+json", &query_stream),
@@ -280,6 +289,7 @@ async fn rows_come_in_the_format_that_is_asked_for() {
     }
     for (path, accept, body) in [
         ("/query", "application/vnd.ksqlapi.delimited.v1", &query),
+        ("/query", "*/*", &query),
         ("/query-stream", "*/*", &query_stream),
     ] {
         let (status, content_type, body) = post_accepting(&server, path, accept, body).await;
@@ -341,16 +351,7 @@ async fn queries_that_cannot_start_say_why() {
     )
     .await;
     assert_eq!((status, code), (400, 40001));
-    assert!(
-        message.ends_with("\nStatement: SELECT * FROM nothing EMIT CHANGES;"),
-        "{message}"
-    );
-    let (status, code, message) = refused("/query", json!({"ksql": "SELECT * FROM s;"})).await;
-    assert_eq!((status, code), (400, 40001));
-    assert!(
-        message.starts_with("Pull queries on streams are disabled."),
-        "{message}"
-    );
+    assert!(message.ends_with("NOTHING does not exist."), "{message}");
     let (status, code, message) = refused(
         "/query",
         json!({"ksql": "SELECT * FROM s EMIT CHANGES; SELECT * FROM s EMIT CHANGES;"}),
@@ -358,15 +359,51 @@ async fn queries_that_cannot_start_say_why() {
     .await;
     assert_eq!((status, code), (400, 40000));
     assert_eq!(message, "Expected exactly one KSQL statement; found 2 instead");
-    let (status, code, _) = refused("/query", json!({"ksql": "LIST STREAMS;"})).await;
+    let (status, code, message) = refused("/query", json!({"ksql": "SHOW STREAMS;"})).await;
+    assert_eq!((status, code), (400, 40000));
+    assert_eq!(
+        message,
+        "Statement type `io.confluent.ksql.parser.KsqlParser$PreparedStatement' not supported for this resource"
+    );
+    let (status, code, message) = refused("/query-stream", json!({"sql": "SHOW STREAMS;"})).await;
     assert_eq!((status, code), (400, 40001));
+    assert_eq!(
+        message,
+        "Neither a query nor a print statement\nStatement: SHOW STREAMS;"
+    );
+    let (status, _, message) = refused("/query", json!({"ksql": "PRINT S;"})).await;
+    assert_eq!(status, 400);
+    assert!(message.ends_with("Did you mean:\n\tprint s;"), "{message}");
     let (status, _, message) = refused("/query", json!({"ksql": "PRINT nothing;"})).await;
     assert_eq!(status, 400);
     assert!(message.starts_with("Could not find topic 'nothing'"), "{message}");
     let (status, code, _) = refused("/query", json!({"no": "statement"})).await;
     assert_eq!((status, code), (400, 40000));
-    let (status, code, _) = refused("/inserts-stream", json!({"target": "S"})).await;
-    assert_eq!((status, code), (400, 40000));
+    let (status, code, message) = refused("/inserts-stream", json!({"target": "S"})).await;
+    assert_eq!((status, code), (400, 40004));
+    assert_eq!(message, "This endpoint is only available when using HTTP2");
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_query_on_a_stream_ends_with_what_is_there() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=2); \
+             INSERT INTO s VALUES (1); INSERT INTO s VALUES (2); INSERT INTO s VALUES (3);",
+        )
+        .await;
+    let mut rows = server.push("SELECT n FROM s WHERE n > 1;", json!({})).await;
+    let mut found = vec![rows.row().await, rows.row().await];
+    found.sort_by_key(|row| row[0].as_i64());
+    assert_eq!(found, [json!([2]), json!([3])]);
+    assert_eq!(
+        rows.line().await.as_deref(),
+        Some("{\"finalMessage\":\"Query Completed\"}]")
+    );
     server.stop().await;
     broker.stop().await;
 }

@@ -94,6 +94,8 @@ flags! {
     Switch disable_logging = false, "log nothing";
     Switch decorations_top_level = false, "decorations stand beside the other keys of a line";
     Switch disable_decorators = false, "run no decorators";
+    Switch disable_events = false, "collect no events";
+    Switch enable_file_events = false, "collect the changes of the files under `file_paths`";
     Text host_identifier = "hostname", "what names the host in a line: hostname, uuid, instance, ephemeral, specified";
     Text specified_identifier = "", "the name when `host_identifier` is `specified`";
     Number schedule_splay_percent = 10_u64, "spread intervals by so many per cent";
@@ -142,13 +144,11 @@ const IGNORED_SWITCHES: &[&str] = &[
     "disable_caching",
     "disable_distributed",
     "disable_enrollment",
-    "disable_events",
     "disable_hash_cache",
     "disable_memory",
     "disable_reenrollment",
     "disable_tables_cache",
     "enable_extensions_watchdog",
-    "enable_file_events",
     "enable_foreign",
     "enable_monitor",
     "enable_numeric_monitoring",

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use osquery_configuration::{Config, MachineFacts};
+use osquery_configuration::{Config, FilePaths, Finding, MachineFacts};
 
 use serde_json::{Value, json};
 
@@ -80,6 +80,26 @@ impl Scheduler {
         }
     }
 
+    fn watch_files(&mut self, file_paths: &FilePaths) {
+        let flags = self.flags();
+        let is_enabled = flags.enable_file_events && !flags.disable_events;
+        // A look at the configuration watches nothing.
+        if is_enabled && !flags.config_check && !flags.config_dump {
+            self.machine.file_events.watch(file_paths, &self.machine.status);
+        } else {
+            let none = FilePaths::default();
+            self.machine.file_events.watch(&none, &self.machine.status);
+        }
+        if !is_enabled && !file_paths.watched.is_empty() {
+            let finding = Finding::new(
+                "file_paths",
+                "Files are not watched: `--enable_file_events` is not set, or `--disable_events` is",
+            );
+            self.machine.status.warning(&finding.to_string());
+            self.findings.push(finding);
+        }
+    }
+
     fn apply(&mut self, config: Config) {
         let status = self.machine.status.clone();
         self.findings = config.findings;
@@ -127,6 +147,7 @@ impl Scheduler {
         } else {
             Decorations::load(config.decorators, &lock(&self.database), &status)
         };
+        self.watch_files(&config.file_paths);
         let queries = self.schedule.status();
         status.info(&format!(
             "The configuration has {} queries for this host",

@@ -177,6 +177,7 @@ impl Scheduler {
         let mut previous = now - 1;
         while !self.shutdown.is_requested() {
             self.run_due(now, previous, loggers)?;
+            self.machine.file_events.collect(&self.machine.status);
             let database = Arc::clone(&self.database);
             self.decorations
                 .at(now, previous, &lock(&database), &self.machine.status);
@@ -283,7 +284,9 @@ impl Scheduler {
         if !self.flags().disable_decorators {
             self.decorations.before_query(&lock(&self.database), &status);
         }
-        let rows = match self.execute(query) {
+        let outcome = self.execute(query);
+        let events = self.machine.file_events.end();
+        let rows = match outcome {
             Ok(rows) => rows,
             Err(error) => {
                 // One that ran out of time would take all other queries' time again and again.
@@ -294,6 +297,9 @@ impl Scheduler {
         };
         if query.snapshot {
             return self.log_snapshot(query, &rows, loggers);
+        }
+        if let Some(last) = events {
+            return self.log_events(query, &rows, last, loggers);
         }
         self.log_difference(query, rows, loggers)
     }
@@ -309,6 +315,7 @@ impl Scheduler {
         };
         let (started, before) = (Instant::now(), CpuTime::of_this_thread(&self.machine.proc));
         self.underway.begin(&query.name);
+        self.machine.file_events.begin(&query.name);
         let outcome = lock(&self.database).query(&query.sql, &mut encoder);
         self.underway.end();
         outcome?;

@@ -32,6 +32,28 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Rows of events are new each time, and each is logged once: nothing is compared and nothing is ever removed.
+    pub(super) fn log_events(
+        &self,
+        query: &ScheduledQuery,
+        rows: &[EncodedRow],
+        last: u64,
+        loggers: &Loggers,
+    ) -> Result<(), SchedulerError> {
+        let run = self.query_run(&query.name, query.performance.executions.saturating_sub(1));
+        let all = Difference {
+            counter: run.counter,
+            beginning: None,
+            removed: Vec::new(),
+            added: rows.to_vec(),
+        };
+        let (acknowledged, outcome) = self.log_part(query, &run, &all, loggers);
+        if acknowledged == all.whole() {
+            self.machine.file_events.acknowledge(&query.name, last);
+        }
+        outcome
+    }
+
     pub(super) fn log_difference(
         &mut self,
         query: &ScheduledQuery,

@@ -10,6 +10,7 @@ use rusqlite::types::ValueRef;
 
 use super::Machine;
 use crate::agent_status::AgentStatus;
+use crate::file_events::FileEvents;
 use crate::procfs::ProcFs;
 use crate::sql::{Database, QueryRows};
 use crate::status_log::StatusLog;
@@ -66,6 +67,7 @@ impl TestDatabase {
         let machine = Arc::new(Machine {
             proc: ProcFs::open(None).unwrap(),
             root,
+            file_events: FileEvents::default(),
             agent: AgentStatus::default(),
             status: status.clone(),
         });

@@ -1,16 +1,13 @@
 //! `hash`: digests of the regular files a query names.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::Digest;
-
 use super::Machine;
 use super::file::{NamedPath, named_paths};
 use super::mount_namespace::MountNamespace;
+use crate::digests::digests;
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
@@ -22,8 +19,6 @@ columns! {
     PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
     MOUNT_NAMESPACE_ID "mount_namespace_id" Text hidden,
 }
-
-const BLOCK: usize = 64 * 1024;
 
 pub(crate) struct Hash(pub(crate) Arc<Machine>);
 
@@ -62,51 +57,6 @@ impl Table for Hash {
         }
         Ok(())
     }
-}
-
-/// MD5, SHA-1 and SHA-256 of a file in one pass, each only when wanted; `None` when the file cannot be read.
-fn digests(path: &Path, wanted: [bool; 3]) -> Option<[Option<String>; 3]> {
-    let [md5, sha1, sha256] = wanted;
-    let mut md5 = md5.then(md5::Md5::new);
-    let mut sha1 = sha1.then(sha1::Sha1::new);
-    let mut sha256 = sha256.then(sha2::Sha256::new);
-    if wanted.contains(&true) {
-        let mut file = File::open(path).ok()?;
-        let mut block = vec![0; BLOCK];
-        loop {
-            let length = file.read(&mut block).ok()?;
-            if length == 0 {
-                break;
-            }
-            let bytes = &block[..length];
-            if let Some(digest) = &mut md5 {
-                digest.update(bytes);
-            }
-            if let Some(digest) = &mut sha1 {
-                digest.update(bytes);
-            }
-            if let Some(digest) = &mut sha256 {
-                digest.update(bytes);
-            }
-        }
-    }
-    Some([
-        md5.map(|digest| hexadecimal(&digest.finalize())),
-        sha1.map(|digest| hexadecimal(&digest.finalize())),
-        sha256.map(|digest| hexadecimal(&digest.finalize())),
-    ])
-}
-
-/// A digest as osquery writes it: lower-case hexadecimal.
-pub(crate) fn hexadecimal(digest: &[u8]) -> String {
-    use std::fmt::Write as _;
-    digest
-        .iter()
-        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

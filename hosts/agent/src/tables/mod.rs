@@ -13,6 +13,7 @@ mod etc_hosts;
 mod etc_protocols;
 mod etc_services;
 mod file;
+mod file_events;
 mod groups;
 mod hash;
 mod homes;
@@ -66,6 +67,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::agent_status::AgentStatus;
+use crate::file_events::FileEvents;
 use crate::procfs::ProcFs;
 use crate::sql::Table;
 use crate::status_log::StatusLog;
@@ -76,6 +78,7 @@ pub(crate) struct Machine {
     pub(crate) proc: ProcFs,
     /// Where files begin: nothing, or the folder of a test in front of every path.
     pub(crate) root: PathBuf,
+    pub(crate) file_events: FileEvents,
     pub(crate) agent: AgentStatus,
     pub(crate) status: StatusLog,
 }
@@ -131,6 +134,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(etc_protocols::EtcProtocols(machine())),
         Arc::new(etc_services::EtcServices(machine())),
         Arc::new(file::File(machine())),
+        Arc::new(file_events::FileEvents(machine())),
         Arc::new(groups::Groups(machine())),
         Arc::new(hash::Hash(machine())),
         Arc::new(interface_addresses::InterfaceAddresses),
@@ -179,7 +183,7 @@ mod tests {
     use super::fixture::TestDatabase;
 
     /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 50] = [
+    const COLUMNS: [(&str, &str); 51] = [
         ("apparmor_profiles", "path name attach mode sha1 sha256"),
         ("arp_cache", "address mac interface permanent"),
         ("authorized_keys", "uid algorithm key options comment key_file"),
@@ -199,6 +203,11 @@ mod tests {
             "file",
             "path directory filename inode uid gid mode device size block_size atime mtime ctime btime hard_links \
              symlink type symlink_target_path",
+        ),
+        (
+            "file_events",
+            "target_path category action transaction_id inode uid gid mode size atime mtime ctime md5 sha1 sha256 hashed \
+             time",
         ),
         ("groups", "gid gid_signed groupname"),
         ("hash", "path directory md5 sha1 sha256"),

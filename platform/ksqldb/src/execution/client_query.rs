@@ -1,14 +1,16 @@
 //! The statements whose result is sent row by row: `SELECT … EMIT CHANGES` and `PRINT`.
 
 use super::bounds::MOST_STATEMENTS;
-use super::catalog::Catalog;
-use super::executor::{Executor, Request, session, syntax_failure};
-use super::failure::{ErrorCode, Failure};
+use super::executor::{Executor, Request, session};
+use super::failure::{ErrorCode, Failure, Refusal};
 use super::properties;
-use crate::config::OffsetReset;
 use crate::plan::{self, Purpose, QueryPlan};
-use crate::syntax;
-use crate::syntax::ast::{Print, Statement};
+use crate::runtime::Extent;
+use crate::syntax::ast::{Emit, Print, Statement};
+use crate::syntax::{self, SyntaxError};
+
+/// What ksqlDB says of a pull query that joins.
+const JOIN_IN_PULL_QUERY: &str = "Pull queries don't support JOIN clauses. See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
 
 /// A statement whose result is sent row by row.
 #[derive(Debug)]
@@ -21,11 +23,16 @@ pub(crate) enum ClientQuery {
         alias: String,
         /// The statement.
         text: String,
-        /// Where it begins.
-        reset: OffsetReset,
+        /// Where it begins and ends.
+        extent: Extent,
     },
     /// `PRINT`
     Print(Print),
+    /// A statement without rows.
+    Neither {
+        /// The statement.
+        text: String,
+    },
 }
 
 impl Executor {
@@ -34,13 +41,13 @@ impl Executor {
         self.catch_up(request.after).await?;
         let _room = self.room_for(&request.statements).await;
         let mut session = session(request)?;
-        let raw_statements = syntax::split(&request.statements).map_err(syntax_failure)?;
+        let raw_statements = syntax::split(&request.statements).map_err(query_syntax_failure)?;
         if raw_statements.len() > MOST_STATEMENTS {
             return Err(not_one_statement(raw_statements.len()));
         }
         let mut found = None;
         for raw in &raw_statements {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
+            let parsed = session.parse(raw).map_err(query_syntax_failure)?;
             match session.execute(&parsed.statement) {
                 Some(Ok(())) => {}
                 Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
@@ -52,31 +59,39 @@ impl Executor {
             return Err(not_one_statement(0));
         };
         match parsed.statement {
-            Statement::Query(query) => {
-                if query.emit.is_none() {
-                    return Err(Failure::bad_statement(
-                        pull_message(&self.catalog(), &query.from.name),
-                        &parsed.text,
-                    ));
-                }
-                let plan = plan::plan_query(&self.catalog().metastore, &query, Purpose::Push)
-                    .map_err(|error| Failure::bad_statement(error.to_string(), &parsed.text))?;
+            Statement::Query(mut query) => {
+                let bad = |message: String| Failure::bad_statement(message, &parsed.text);
+                let catalog = self.catalog();
+                let extent = if query.emit.is_some() {
+                    Extent::From(properties::offset_reset(
+                        &session.properties,
+                        self.config.offset_reset,
+                    ))
+                } else {
+                    if !query.joins.is_empty() {
+                        return Err(bad(JOIN_IN_PULL_QUERY.to_owned()));
+                    }
+                    // A pull query on a stream: its rows are those that are there.
+                    query.emit = Some(Emit::Changes);
+                    Extent::WhatIsThere
+                };
+                let plan = plan::plan_query(&catalog.metastore, &query, Purpose::Push)
+                    .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
                 Ok(ClientQuery::Push {
                     plan,
                     alias: query.from.alias,
                     text: parsed.text,
-                    reset: properties::offset_reset(&session.properties, self.config.offset_reset),
+                    extent,
                 })
             }
             Statement::Print(print) => Ok(ClientQuery::Print(print)),
-            _ => Err(Failure::bad_statement(
-                "Statement type `".to_owned()
-                    + parsed.text.split_whitespace().next().unwrap_or_default()
-                    + "` not supported for this resource",
-                &parsed.text,
-            )),
+            _ => Ok(ClientQuery::Neither { text: parsed.text }),
         }
     }
+}
+
+fn query_syntax_failure(error: SyntaxError) -> Failure {
+    Failure::bad_statement(error.of_query(), &error.statement)
 }
 
 fn not_one_statement(count: usize) -> Failure {
@@ -84,13 +99,4 @@ fn not_one_statement(count: usize) -> Failure {
         ErrorCode::BadRequest,
         format!("Expected exactly one KSQL statement; found {count} instead"),
     )
-}
-
-fn pull_message(catalog: &Catalog, source: &str) -> String {
-    if catalog.metastore.get(source).is_none() {
-        return format!("{source} does not exist.");
-    }
-    "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. \
-     To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'."
-        .to_owned()
 }

@@ -99,6 +99,16 @@ const KNOWN: &[&str] = &[
     "ksql.websocket.connection.max.timeout.ms",
 ];
 
+/// Properties that are the server's own.
+const OF_THE_SERVER: &[&str] = &[
+    "application.id",
+    "bootstrap.servers",
+    "ksql.extension.dir",
+    "ksql.pull.queries.enable",
+    "ksql.query.persistent.active.limit",
+    "ksql.service.id",
+];
+
 /// Prefixes under which a Kafka property may be named.
 const PREFIXES: &[&str] = &[
     "ksql.streams.",
@@ -107,6 +117,17 @@ const PREFIXES: &[&str] = &[
     "main.consumer.",
     "admin.",
 ];
+
+/// Whether clients may override a property. Unknown ones are somebody else's; the error is the message for the client.
+pub(crate) fn check_override(name: &str) -> Result<(), String> {
+    if !OF_THE_SERVER.contains(&name) {
+        return Ok(());
+    }
+    Err(format!(
+        "One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their \
+         default value): [{name}]"
+    ))
+}
 
 /// Whether a property may be set; the error is the message for the client.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
@@ -157,6 +178,27 @@ pub(crate) fn offset_reset(properties: &BTreeMap<String, Json>, default: OffsetR
         .filter(|(name, _)| plain(name) == OFFSET_RESET)
         .find_map(|(_, value)| parse_offset_reset(value))
         .unwrap_or(default)
+}
+
+/// Whether a single value is wrapped in an object where nothing else is said.
+pub(crate) fn wrap_single_values(properties: &BTreeMap<String, Json>) -> bool {
+    setting(properties, "ksql.persistence.wrap.single.values")
+        .is_none_or(|value| !value.eq_ignore_ascii_case("false"))
+}
+
+/// The format of keys or values (`key`, `value`) where a declaration says nothing.
+pub(crate) fn default_format(properties: &BTreeMap<String, Json>, side: &str) -> Option<String> {
+    let format = setting(properties, &format!("ksql.persistence.default.format.{side}"))?;
+    Some(format.to_uppercase())
+}
+
+/// What the names of new topics begin with.
+pub(crate) fn topic_prefix(properties: &BTreeMap<String, Json>) -> String {
+    setting(properties, "ksql.output.topic.name.prefix").unwrap_or_default()
+}
+
+fn setting(properties: &BTreeMap<String, Json>, name: &str) -> Option<String> {
+    properties.get(name).map(text).filter(|text| !text.is_empty())
 }
 
 /// What `LIST PROPERTIES` shows: the server's own, and those of the request in place of them.

@@ -12,6 +12,15 @@ pub(super) const DELIMITED: &str = "application/vnd.ksqlapi.delimited.v1";
 
 /// The first of the offered types that the client accepts best. `None`: it accepts none of them.
 pub(super) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'static str> {
+    choose_or(headers, offered, offered.first().copied())
+}
+
+/// The same, with a type of its own for clients that accept anything and say so (`*/*`).
+pub(super) fn choose_or(
+    headers: &HeaderMap,
+    offered: &[&'static str],
+    anything: Option<&'static str>,
+) -> Option<&'static str> {
     let mut ranges: Vec<(f32, String)> = Vec::new();
     for header in headers.get_all(ACCEPT) {
         for range in header.to_str().unwrap_or_default().split(',') {
@@ -33,14 +42,10 @@ pub(super) fn choose(headers: &HeaderMap, offered: &[&'static str]) -> Option<&'
     ranges.retain(|(quality, _)| *quality > 0.0);
     // Stable: of equally welcome types the one named first wins.
     ranges.sort_by(|left, right| right.0.total_cmp(&left.0));
-    ranges.iter().find_map(|(_, range)| {
-        offered
-            .iter()
-            .find(|offer| match range.as_str() {
-                "*/*" | "application/*" => true,
-                range => range == **offer,
-            })
-            .copied()
+    ranges.iter().find_map(|(_, range)| match range.as_str() {
+        "*/*" => anything,
+        "application/*" => offered.first().copied(),
+        range => offered.iter().find(|offer| range == **offer).copied(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -78,7 +79,7 @@ pub(super) async fn status(
 
 /// `GET /is_valid_property/{property}`
 pub(super) async fn is_valid_property(Path(property): Path<String>) -> Response {
-    match properties::check_name(&property) {
+    match properties::check_override(&property) {
         Ok(()) => response::json(StatusCode::OK, &true),
         Err(message) => response::failure(&Failure::generic(ErrorCode::BadRequest, message)),
     }
@@ -95,6 +96,11 @@ pub(super) async fn metadata(State(shared): State<App>) -> Response {
 /// `GET /v1/metadata/id`
 pub(super) async fn metadata_id(State(shared): State<App>) -> Response {
     response::json(StatusCode::OK, &cluster_id(&shared))
+}
+
+/// `GET /clusterStatus`: there is no cluster of servers that ask for each other's heartbeat.
+pub(super) async fn cluster_status() -> Response {
+    response::with_type(StatusCode::NOT_FOUND, JSON, Body::empty())
 }
 
 /// `GET /chc/ready` and `/chc/live`

@@ -17,6 +17,7 @@ use crate::execution::Request;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct KsqlRequest {
+    #[serde(default)]
     ksql: String,
     #[serde(default)]
     streams_properties: Option<BTreeMap<String, Json>>,
@@ -43,8 +44,11 @@ pub(super) async fn execute(State(shared): State<App>, headers: HeaderMap, body:
     if choose(&headers, &[KSQL_JSON, JSON]).is_none() {
         return response::not_acceptable();
     }
+    let request: KsqlRequest = match response::parse(&body) {
+        Ok(request) => request,
+        Err(failure) => return response::untyped_failure(&failure),
+    };
     let result = async {
-        let request: KsqlRequest = response::parse(&body)?;
         // A task of its own: a client that hangs up must not cut a command in half. What it has not begun is left.
         let executor = shared.executor()?;
         let request: Request = request.into();

@@ -18,7 +18,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 
 pub(crate) use guard::Guard;
@@ -47,6 +47,7 @@ pub(crate) fn router(shared: App, guard: Guard) -> Router {
         .route("/is_valid_property/{property}", get(info::is_valid_property))
         .route("/v1/metadata", get(info::metadata))
         .route("/v1/metadata/id", get(info::metadata_id))
+        .route("/clusterStatus", get(info::cluster_status))
         .route("/chc/ready", get(info::alive))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
@@ -97,5 +98,6 @@ async fn require_readiness(State(shared): State<App>, request: Request, next: Ne
 }
 
 async fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, "Not Found").into_response()
+    let body = "<html><body><h1>Resource not found</h1></body></html>";
+    response::with_type(StatusCode::NOT_FOUND, "text/html; charset=utf-8", body.into())
 }

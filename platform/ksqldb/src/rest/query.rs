@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
-use super::accept::{DELIMITED, JSON, KSQL_JSON, choose};
+use super::accept::{DELIMITED, JSON, KSQL_JSON, choose, choose_or};
 use super::ksql::KsqlRequest;
 use super::row::{schema_text, write_row, write_text};
 use super::{App, response};
@@ -177,17 +177,25 @@ impl Stream for LineBody {
 
 /// `POST /query`
 pub(super) async fn query(State(shared): State<App>, headers: HeaderMap, body: Bytes) -> Response {
-    // `*/*` gets rows in one array, as from the ksqlDB of the original demo.
-    let format = match choose(&headers, &[KSQL_JSON, JSON, DELIMITED]) {
+    let format = match choose_or(&headers, &[KSQL_JSON, JSON, DELIMITED], Some(DELIMITED)) {
         Some(DELIMITED) => RowFormat::Delimited,
         Some(_) => RowFormat::Rows,
         None => return response::not_acceptable(),
     };
     let result = async {
         let request: KsqlRequest = response::parse(&body)?;
-        run(&shared, request.into(), format, true).await
+        match run(&shared, request.into(), format, true).await? {
+            Ran::Response(response) => Ok(response),
+            // As the real server says it, class name and all.
+            Ran::Nothing { .. } => Ok(response::failure(&Failure::generic(
+                ErrorCode::BadRequest,
+                "Statement type `io.confluent.ksql.parser.KsqlParser$PreparedStatement' not supported for this resource",
+            ))),
+        }
     };
-    result.await.unwrap_or_else(|failure| response::failure(&failure))
+    result
+        .await
+        .unwrap_or_else(|failure| response::untyped_failure(&failure))
 }
 
 /// The body of `/query-stream`.
@@ -217,40 +225,47 @@ pub(super) async fn query_stream(State(shared): State<App>, headers: HeaderMap, 
             variables: request.session_variables.unwrap_or_default(),
             ..Request::default()
         };
-        run(&shared, request, format, format == RowFormat::Delimited).await
-    };
-    result.await.unwrap_or_else(|mut failure| {
-        // This endpoint repeats the statement in the message.
-        if let Some(statement) = failure.statement() {
-            failure.message = format!("{}\nStatement: {statement}", failure.message);
+        match run(&shared, request, format, format == RowFormat::Delimited).await? {
+            Ran::Response(response) => Ok(response),
+            Ran::Nothing { text } => Err(Failure::bad_statement(
+                format!("Neither a query nor a print statement\nStatement: {text}"),
+                &text,
+            )),
         }
-        response::failure(&failure)
-    })
+    };
+    result
+        .await
+        .unwrap_or_else(|failure| response::untyped_failure(&failure))
 }
 
-async fn run(
-    shared: &App,
-    request: Request,
-    format: RowFormat,
-    may_print: bool,
-) -> Result<Response, Failure> {
+/// What became of a statement.
+enum Ran {
+    /// Its rows are on their way.
+    Response(Response),
+    /// It has none.
+    Nothing { text: String },
+}
+
+async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool) -> Result<Ran, Failure> {
     let executor = shared.executor()?;
     match executor.client_query(&request).await? {
         ClientQuery::Push {
             plan,
             alias,
             text,
-            reset,
+            extent,
         } => {
             let query = executor
                 .runtime()
-                .push(plan, &alias, text.clone(), reset)
+                .push(plan, &alias, text.clone(), extent)
                 .await
                 .map_err(|error| push_failure(&error, &text))?;
             let body = Body::from_stream(RowBody::new(format, query));
-            Ok(response::with_type(StatusCode::OK, format.media_type(), body))
+            let response = response::with_type(StatusCode::OK, format.media_type(), body);
+            Ok(Ran::Response(response))
         }
-        ClientQuery::Print(_) if !may_print => Ok(response::not_acceptable()),
+        ClientQuery::Neither { text } => Ok(Ran::Nothing { text }),
+        ClientQuery::Print(_) if !may_print => Ok(Ran::Response(response::not_acceptable())),
         ClientQuery::Print(print) => {
             let lines = executor
                 .runtime()
@@ -258,11 +273,7 @@ async fn run(
                 .await
                 .map_err(|error| push_failure(&error, &request.statements))?;
             let body = Body::from_stream(LineBody(lines));
-            Ok(response::with_type(
-                StatusCode::OK,
-                "text/plain; charset=utf-8",
-                body,
-            ))
+            Ok(Ran::Response(response::with_type(StatusCode::OK, JSON, body)))
         }
     }
 }
@@ -297,13 +308,19 @@ pub(super) async fn close_query(State(shared): State<App>, body: Bytes) -> Respo
     };
     match result() {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(failure) => response::failure(&failure),
+        Err(failure) => response::untyped_failure(&failure),
     }
 }
 
 /// `POST /inserts-stream`
-pub(super) async fn inserts_stream() -> Response {
-    response::failure(&Failure::generic(
+pub(super) async fn inserts_stream(version: Version) -> Response {
+    if version < Version::HTTP_2 {
+        return response::untyped_failure(&Failure::generic(
+            ErrorCode::Http2Only,
+            "This endpoint is only available when using HTTP2",
+        ));
+    }
+    response::untyped_failure(&Failure::generic(
         ErrorCode::BadRequest,
         "/inserts-stream is not supported by this server: use INSERT INTO ... VALUES or write to the topic",
     ))

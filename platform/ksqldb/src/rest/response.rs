@@ -34,6 +34,13 @@ pub(super) fn failure(failure: &Failure) -> Response {
     with_type(status, JSON, failure.to_json().to_string().into())
 }
 
+/// An error of an endpoint that gives its errors no content type.
+pub(super) fn untyped_failure(failure: &Failure) -> Response {
+    let mut response = self::failure(failure);
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
 /// The client accepts nothing this endpoint has.
 pub(super) fn not_acceptable() -> Response {
     (StatusCode::NOT_ACCEPTABLE, "Not Acceptable").into_response()

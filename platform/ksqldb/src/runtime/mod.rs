@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use positions::{PositionError, starting_offsets};
-pub(crate) use push::{PushEvent, PushQuery};
+pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
@@ -48,10 +48,15 @@ pub(crate) enum PushError {
     #[error("cannot read the inputs: {0}")]
     Read(#[from] KafkaError),
     /// The topic to print is not there.
-    #[error("Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic.")]
+    #[error(
+        "Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic. Topic names are \
+         case-sensitive.{}", suggestion(.similar)
+    )]
     MissingTopic {
         /// The topic.
         topic: String,
+        /// Those whose names differ by case alone.
+        similar: Vec<String>,
     },
     /// There is no room for another.
     #[error("Not executing push query: {limit} push queries are running already, which is the most allowed.")]
@@ -201,16 +206,20 @@ impl Runtime {
         noted.iter().map(processing_log::Noted::line).collect()
     }
 
-    /// Starts a push query. Its rows begin with the records that come from now on, or with the oldest.
+    /// Starts a query for a client, over what is there or what comes.
     pub(crate) async fn push(
         self: &Arc<Self>,
         plan: QueryPlan,
         alias: &str,
         statement: String,
-        reset: OffsetReset,
+        extent: Extent,
     ) -> Result<PushQuery, PushError> {
         let place = self.place()?;
         let id = format!("transient_{alias}_{}", random_number());
+        let reset = match extent {
+            Extent::From(reset) => reset,
+            Extent::WhatIsThere => OffsetReset::Earliest,
+        };
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
         let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
         let reader = Reader::open(&self.cluster, consumer, &points).await?;
@@ -227,6 +236,7 @@ impl Runtime {
         let query = push::run_query(
             id.clone(),
             plan,
+            extent,
             reader,
             sender.clone(),
             Arc::clone(&self.processing_log),
@@ -258,7 +268,14 @@ impl Runtime {
         let topics = self.cluster.topics().await.map_err(PositionError::from)?;
         let partitions = topics.get(&print.topic).map_or(0, Vec::len);
         if partitions == 0 {
-            return Err(PushError::MissingTopic { topic: print.topic });
+            let names = topics.into_keys();
+            let similar = names
+                .filter(|name| name.eq_ignore_ascii_case(&print.topic))
+                .collect();
+            return Err(PushError::MissingTopic {
+                topic: print.topic,
+                similar,
+            });
         }
         let count = i32::try_from(partitions).unwrap_or(i32::MAX);
         let watermarks = self
@@ -341,6 +358,14 @@ struct Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         self.runtime.listening().remove(&self.id);
+    }
+}
+
+fn suggestion(similar: &[String]) -> String {
+    let lines = similar.iter().map(|name| format!("\n\tprint {name};"));
+    match lines.collect::<String>() {
+        lines if lines.is_empty() => lines,
+        lines => format!(" Did you mean:{lines}"),
     }
 }
 

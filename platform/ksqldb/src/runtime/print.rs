@@ -52,14 +52,26 @@ impl Format {
 pub(super) struct Printer {
     key: Option<Format>,
     value: Option<Format>,
+    /// Whether a record was printed.
+    began: bool,
 }
+
+/// The format of parts all of which were null.
+const NO_FORMAT: &str = "\u{af}\\_(\u{30c4})_/\u{af} - no data processed";
 
 impl Printer {
     /// The lines of a record.
     pub(super) fn print(&mut self, record: &Record) -> Vec<String> {
         let mut lines = Vec::new();
-        let key = part(&mut self.key, record.key.as_deref(), "Key", &mut lines);
-        let value = part(&mut self.value, record.value.as_deref(), "Value", &mut lines);
+        let is_first = !std::mem::replace(&mut self.began, true);
+        let key = part(&mut self.key, record.key.as_deref(), "Key", is_first, &mut lines);
+        let value = part(
+            &mut self.value,
+            record.value.as_deref(),
+            "Value",
+            is_first,
+            &mut lines,
+        );
         let rowtime = Timestamp::from_millisecond(record.timestamp).map_or_else(
             |_| record.timestamp.to_string(),
             |at| at.strftime("%Y/%m/%d %H:%M:%S%.3f Z").to_string(),
@@ -73,8 +85,17 @@ impl Printer {
 }
 
 /// Prints a key or value, with the format that the first one which is not null shows.
-fn part(format: &mut Option<Format>, bytes: Option<&[u8]>, name: &str, lines: &mut Vec<String>) -> String {
+fn part(
+    format: &mut Option<Format>,
+    bytes: Option<&[u8]>,
+    name: &str,
+    is_first: bool,
+    lines: &mut Vec<String>,
+) -> String {
     let Some(bytes) = bytes else {
+        if is_first {
+            lines.push(format!("{name} format: {NO_FORMAT}"));
+        }
         return "<null>".to_owned();
     };
     if let Some(format) = *format {
@@ -116,6 +137,7 @@ mod tests {
         assert_eq!(
             printer.print(&record(None, Some(br#"{"a":1}"#))),
             [
+                "Key format: ¯\\_(ツ)_/¯ - no data processed",
                 "Value format: JSON or KAFKA_STRING",
                 r#"rowtime: 2020/09/01 11:40:00.123 Z, key: <null>, value: {"a":1}, partition: 1"#,
             ]

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::processing_log::ProcessingLog;
 use super::with_input;
+use crate::config::OffsetReset;
 use crate::kafka::{Arrival, Reader, Record};
 use crate::plan::QueryPlan;
 use crate::syntax::ast::Print;
@@ -18,6 +19,15 @@ use super::print::Printer;
 
 /// How many events wait for a slow client before the query waits too.
 pub(super) const WAITING_EVENTS: usize = 64;
+
+/// Which records a query for a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The oldest or the newest, and all that come: a push query.
+    From(OffsetReset),
+    /// Those that are there: a pull query on a stream.
+    WhatIsThere,
+}
 
 /// What a client that listens gets.
 #[derive(Debug)]
@@ -45,6 +55,7 @@ pub(crate) struct PushQuery {
 pub(super) async fn run_query(
     id: String,
     plan: Arc<QueryPlan>,
+    extent: Extent,
     mut reader: Reader,
     events: mpsc::Sender<PushEvent<Row>>,
     processing_log: Arc<ProcessingLog>,
@@ -57,12 +68,22 @@ pub(super) async fn run_query(
         return;
     }
     loop {
+        let next = async {
+            match extent {
+                Extent::From(_) => reader.next().await.map(|arrival| match arrival {
+                    Arrival::New(record) | Arrival::Replayed(record) => Some(record),
+                }),
+                Extent::WhatIsThere => reader.next_old().await,
+            }
+        };
         let arrival = tokio::select! {
-            arrival = reader.next() => arrival,
+            arrival = next => arrival,
             () = events.closed() => return,
         };
         let record = match arrival {
-            Ok(Arrival::New(record) | Arrival::Replayed(record)) => record,
+            Ok(Some(record)) => record,
+            // The end of the channel is that of the query.
+            Ok(None) => return,
             Err(error) => {
                 let _ = events.send(PushEvent::Failed(error.to_string())).await;
                 return;

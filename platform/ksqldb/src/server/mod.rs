@@ -18,8 +18,8 @@ use crate::kafka::{Cluster, ClusterError, RecordProducer};
 use crate::rest::{self, Guard};
 use startup::Started;
 
-/// The version of ksqlDB whose behaviour this is.
-pub(crate) const VERSION: &str = "0.29.0";
+/// The version of ksqlDB whose behaviour this is, as clients check it.
+pub(crate) const VERSION: &str = "7.9.8";
 
 /// How long Kafka may take to answer a health check.
 const HEALTH_DEADLINE: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
 
 use crate::plan::{Pipeline, QueryPlan};
-use crate::value::{Row, Value};
+use crate::value::Row;
 use join::{JoinState, Joined, Side};
 use output::Output;
 use scan::Scanned;
@@ -131,17 +131,11 @@ fn deliver(
     output: &mut Output<'_>,
 ) {
     let join = &pipeline.joins[step];
-    let (key_expression, width) = match side {
-        Side::Left => (&join.left_key, "left"),
-        Side::Right => (&join.right_key, "right"),
+    let (key_expression, key_text) = match side {
+        Side::Left => (&join.left_key, "the left side of JOIN ON"),
+        Side::Right => (&join.right_key, "the right side of JOIN ON"),
     };
-    let key = match key_expression.evaluate(&row, &[]) {
-        Ok(key) => key.into_owned(),
-        Err(error) => {
-            output.log(format!("the {width} side of JOIN ON"), &error);
-            Value::Null
-        }
-    };
+    let key = key_expression.value(&row, &mut |error| output.log(key_text, error));
     let is_last = step + 1 == pipeline.joins.len();
     let keeps_key = is_last && pipeline.keeps_join_key;
     if is_last {

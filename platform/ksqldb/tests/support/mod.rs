@@ -349,7 +349,11 @@ impl Server {
     /// Opens a push query and reads its header.
     pub(crate) async fn push(&self, sql: &str, properties: Value) -> Push {
         let body = json!({"ksql": sql, "streamsProperties": properties});
-        let request = self.http.post(self.url("/query")).body(body.to_string());
+        let request = self
+            .http
+            .post(self.url("/query"))
+            .header("accept", "application/vnd.ksql.v1+json")
+            .body(body.to_string());
         let response = timeout(DEADLINE, request.send())
             .await
             .expect("no response in time")

@@ -1,0 +1,57 @@
+//! Digests of files.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use sha2::Digest as _;
+
+const BLOCK: usize = 64 * 1024;
+
+/// MD5, SHA-1 and SHA-256, each as far as it was wanted.
+pub(crate) type Digests = [Option<String>; 3];
+
+/// MD5, SHA-1 and SHA-256 of a file in one pass, each only when wanted; `None` when the file cannot be read.
+pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
+    let [md5, sha1, sha256] = wanted;
+    let mut md5 = md5.then(md5::Md5::new);
+    let mut sha1 = sha1.then(sha1::Sha1::new);
+    let mut sha256 = sha256.then(sha2::Sha256::new);
+    if wanted.contains(&true) {
+        let mut file = File::open(path).ok()?;
+        let mut block = vec![0; BLOCK];
+        loop {
+            let length = file.read(&mut block).ok()?;
+            if length == 0 {
+                break;
+            }
+            let bytes = &block[..length];
+            if let Some(digest) = &mut md5 {
+                digest.update(bytes);
+            }
+            if let Some(digest) = &mut sha1 {
+                digest.update(bytes);
+            }
+            if let Some(digest) = &mut sha256 {
+                digest.update(bytes);
+            }
+        }
+    }
+    Some([
+        md5.map(|digest| hexadecimal(&digest.finalize())),
+        sha1.map(|digest| hexadecimal(&digest.finalize())),
+        sha256.map(|digest| hexadecimal(&digest.finalize())),
+    ])
+}
+
+/// A digest as osquery writes it: lower-case hexadecimal.
+fn hexadecimal(digest: &[u8]) -> String {
+    use std::fmt::Write as _;
+    digest
+        .iter()
+        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

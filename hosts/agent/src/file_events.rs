@@ -1,0 +1,233 @@
+//! Changes of the files that a configuration names under `file_paths`, as the kernel's inotify tells them.
+//!
+//! They are collected each second into a buffer of bounded length, in memory: what happens while no agent runs is not known,
+//! and what nobody asked for in time is dropped, oldest first. A scheduled query is given each event once: it has had one
+//! when its line was acknowledged.
+
+mod watches;
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use osquery_configuration::FilePaths;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader};
+
+use crate::digests::{Digests, digests};
+use crate::status_log::StatusLog;
+use watches::Watches;
+
+/// How many events are kept; osquery's `events_max` is for events on disk.
+const MOST_EVENTS: usize = 10_000;
+/// A larger file is not hashed.
+const LARGEST_HASHED: u64 = 50 << 20;
+/// What the kernel calls an event, and osquery's word for it, in the order in which they are looked for.
+const ACTIONS: [(ReadFlags, &str); 8] = [
+    (ReadFlags::CREATE, "CREATED"),
+    (ReadFlags::DELETE, "DELETED"),
+    (ReadFlags::MOVED_FROM, "MOVED_FROM"),
+    (ReadFlags::MOVED_TO, "MOVED_TO"),
+    (ReadFlags::MODIFY, "UPDATED"),
+    (ReadFlags::ATTRIB, "ATTRIBUTES_MODIFIED"),
+    (ReadFlags::OPEN, "OPENED"),
+    (ReadFlags::ACCESS, "ACCESSED"),
+];
+
+/// One change of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct FileEvent {
+    pub(crate) id: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) category: String,
+    pub(crate) action: &'static str,
+    /// Joins the two halves of a move.
+    pub(crate) transaction_id: u32,
+    pub(crate) time: i64,
+    /// What the file was like when the event was read; `None` when it was gone.
+    pub(crate) file: Option<FileState>,
+}
+
+/// A file a moment after its change.
+#[derive(Debug, Clone)]
+pub(crate) struct FileState {
+    pub(crate) inode: u64,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) size: u64,
+    pub(crate) atime: i64,
+    pub(crate) mtime: i64,
+    pub(crate) ctime: i64,
+    /// MD5, SHA-1 and SHA-256 of a regular file that was written; `Err` when it could not be read.
+    pub(crate) digests: Option<Result<Digests, ()>>,
+}
+
+/// All that is known of events. Empty until a configuration names files and events are enabled.
+#[derive(Debug, Default)]
+pub(crate) struct FileEvents(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    watched: Option<Watched>,
+    events: VecDeque<FileEvent>,
+    last_id: u64,
+    dropped: u64,
+    /// The last event that each scheduled query has had.
+    had: HashMap<String, u64>,
+    /// The query that runs, and the last event that it was given.
+    running: Option<(String, Option<u64>)>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    inotify: OwnedFd,
+    watches: Watches,
+    file_paths: FilePaths,
+}
+
+impl FileEvents {
+    /// Watches these files from now on, and no others.
+    pub(crate) fn watch(&self, file_paths: &FilePaths, status: &StatusLog) {
+        let mut state = self.lock();
+        if state.watched.as_ref().map(|watched| &watched.file_paths) == Some(file_paths) {
+            return;
+        }
+        state.watched = None;
+        if file_paths.watched.is_empty() {
+            return;
+        }
+        let inotify = match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
+            Ok(inotify) => inotify,
+            Err(error) => {
+                status.error(&format!("Files cannot be watched: {error}"));
+                return;
+            }
+        };
+        let mut watches = Watches::new(file_paths);
+        for problem in watches.add_all(&inotify) {
+            status.warning(&problem);
+        }
+        state.watched = Some(Watched {
+            inotify,
+            watches,
+            file_paths: file_paths.clone(),
+        });
+    }
+
+    /// Reads what the kernel has to tell.
+    pub(crate) fn collect(&self, status: &StatusLog) {
+        let state = &mut *self.lock();
+        let Some(watched) = &mut state.watched else {
+            return;
+        };
+        let now = Timestamp::now().as_second();
+        let mut states: HashMap<PathBuf, Option<FileState>> = HashMap::new();
+        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+        let mut reader = Reader::new(&watched.inotify, &mut buffer);
+        let dropped = state.dropped;
+        while let Ok(event) = reader.next() {
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                status.warning("The kernel has dropped events of files: there were too many at once");
+                continue;
+            }
+            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+            let Some(name) = name else { continue };
+            let Some(action) = ACTIONS.iter().find(|(flag, _)| event.events().contains(*flag)) else {
+                continue;
+            };
+            let Some(path) = watched.watches.path_of(event.wd(), name) else {
+                continue;
+            };
+            let is_folder = event.events().contains(ReadFlags::ISDIR);
+            if is_folder && matches!(action.1, "CREATED" | "MOVED_TO") {
+                for problem in watched.watches.add_below(&watched.inotify, event.wd(), &path) {
+                    status.warning(&problem);
+                }
+            }
+            for category in watched.watches.categories(event.wd(), name) {
+                state.last_id += 1;
+                if state.events.len() == MOST_EVENTS {
+                    state.events.pop_front();
+                    state.dropped += 1;
+                }
+                state.events.push_back(FileEvent {
+                    id: state.last_id,
+                    // Each file is looked at once, however often it changed within a second.
+                    file: states
+                        .entry(path.clone())
+                        .or_insert_with(|| FileState::read(&path))
+                        .clone(),
+                    path: path.clone(),
+                    category,
+                    action: action.1,
+                    transaction_id: event.cookie(),
+                    time: now,
+                });
+            }
+        }
+        if state.dropped > dropped {
+            status.warning(&format!(
+                "{} events of files were dropped: more than {MOST_EVENTS} waited for a query",
+                state.dropped - dropped
+            ));
+        }
+    }
+
+    /// A scheduled query begins: it is given the events that it has not had.
+    pub(crate) fn begin(&self, query: &str) {
+        self.lock().running = Some((query.to_owned(), None));
+    }
+
+    /// The query is over; the last event that it was given, if it asked for events.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.lock().running.take()?.1
+    }
+
+    /// The query's lines are logged up to that event.
+    pub(crate) fn acknowledge(&self, query: &str, last: u64) {
+        self.lock().had.insert(query.to_owned(), last);
+    }
+
+    /// The events for whoever asks: those that the running scheduled query has not had, else all that are kept.
+    pub(crate) fn read(&self) -> Vec<FileEvent> {
+        let state = &mut *self.lock();
+        let last_id = state.last_id;
+        let after = match &mut state.running {
+            Some((query, given)) => {
+                *given = Some(last_id);
+                state.had.get(query).copied().unwrap_or(0)
+            }
+            None => 0,
+        };
+        let events = state.events.iter();
+        events.filter(|event| event.id > after).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FileState {
+    fn read(path: &Path) -> Option<Self> {
+        let file = path.symlink_metadata().ok()?;
+        let is_hashed = file.is_file() && file.len() <= LARGEST_HASHED;
+        Some(Self {
+            inode: file.ino(),
+            uid: file.uid(),
+            gid: file.gid(),
+            mode: file.mode(),
+            size: file.len(),
+            atime: file.atime(),
+            mtime: file.mtime(),
+            ctime: file.ctime(),
+            digests: is_hashed.then(|| digests(path, [true; 3]).ok_or(())),
+        })
+    }
+}
