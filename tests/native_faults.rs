@@ -43,7 +43,6 @@ fn a_second_signal_does_not_wait() {
             .count()
             == 2
     });
-    let began = Instant::now();
     signal(up.id(), Signal::INT);
     let asked = stack.world.home().join("asked");
     eventually("both are asked to end", Duration::from_secs(20), || {
@@ -58,6 +57,7 @@ fn a_second_signal_does_not_wait() {
         2,
         "the first signal is patient"
     );
+    let began = Instant::now();
     signal(up.id(), Signal::INT);
     let output = up.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", stack.world.shown(&output));

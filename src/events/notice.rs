@@ -30,6 +30,8 @@ pub enum Note {
         #[schemars(with = "u64")]
         elapsed: Duration,
     },
+    /// The stack has no ksqlDB server that could run the statements.
+    NothingSubmitted,
     /// What the user may want to do next.
     Next {
         /// Arguments of osqdemo.
