@@ -70,11 +70,12 @@ pub mod stack;
 pub mod state;
 pub mod tar;
 
+use std::env;
 use std::path::Path;
 
 use tokio::runtime;
 
-use crate::cli::{Cli, Command, Typed};
+use crate::cli::{Cli, Command, GlobalArgs, Typed, UsageError};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
 use crate::events::Detail;
@@ -86,7 +87,20 @@ use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
-    let (cli, typed) = Cli::read();
+    let (cli, typed) = match Cli::read_from(env::args_os()) {
+        Ok(read) => read,
+        Err(error) if error.use_stderr() && cli::asks_for_json(env::args_os()) => {
+            let json = GlobalArgs {
+                json: true,
+                ..GlobalArgs::default()
+            };
+            let failure = UsageError::of(&error).into();
+            Reporter::new(OutputSettings::resolve(&json)).failure(&failure);
+            return failure.diagnosis().exit_code().into();
+        }
+        // Help and the version, and what is wrong, as clap writes it.
+        Err(error) => error.exit(),
+    };
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
     let code = match run(cli, typed, reporter.clone()) {
         Ok(code) => code,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::PullArgs;
+use crate::cli::{LockArgs, PullArgs};
 
 /// How a stack is run.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +15,9 @@ pub struct RunArgs {
     /// How images are got.
     #[command(flatten)]
     pub pull: PullArgs,
+    /// Which content they must have.
+    #[command(flatten)]
+    pub lock: LockArgs,
     /// What the hosts run.
     #[command(flatten)]
     pub osquery: OsqueryArgs,
@@ -132,6 +135,9 @@ pub struct DoctorArgs {
     /// How images are got.
     #[command(flatten)]
     pub pull: PullArgs,
+    /// Which content they must have.
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 /// `osqdemo build`.

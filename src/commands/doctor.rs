@@ -44,7 +44,7 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     };
     let observed = project.engine.observe().await;
     let asked = ports_asked_for(&context.settings, &project.stack, &ports)?;
-    let pull = pull_settings(&context, &arguments.pull)?;
+    let pull = pull_settings(&context, &arguments.pull, &arguments.lock)?;
     let checks = checks(&project, kind, &asked, observed, &pull).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {

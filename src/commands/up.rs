@@ -158,6 +158,6 @@ fn request(
         host_config,
         osquery_unavailable: None,
         source: arguments.source.source.as_deref().map(ProgramSource::parse),
-        pull: Some(images::pull_settings(context, &arguments.pull)?),
+        pull: Some(images::pull_settings(context, &arguments.pull, &arguments.lock)?),
     })
 }

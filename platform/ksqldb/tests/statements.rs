@@ -415,3 +415,35 @@ async fn a_terminated_query_leaves_no_position_to_its_namesake() {
     }
     stop(broker, server).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_is_made_like_its_input_and_one_that_is_not_is_refused() {
+    use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+    use rdkafka::client::DefaultClientContext;
+    let (broker, server) = start().await;
+    server
+        .ksql(&SOURCE.replace("PARTITIONS=2", "PARTITIONS=2, RETENTION_MS=-1"))
+        .await;
+    server
+        .ksql("CREATE STREAM other (n BIGINT) WITH (KAFKA_TOPIC='D', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let (_, error) = server.refused("CREATE STREAM d AS SELECT * FROM s;").await;
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("A Kafka topic with the name 'D' already exists, with different partition/replica"),
+        "{message}"
+    );
+    server.ksql("CREATE STREAM e AS SELECT * FROM s;").await;
+    server
+        .ksql("CREATE STREAM f WITH (RETENTION_MS=5000) AS SELECT * FROM s;")
+        .await;
+    let admin: AdminClient<DefaultClientContext> = broker.client().create().unwrap();
+    for (topic, expected) in [("E", "-1"), ("F", "5000")] {
+        let (topic_of, options) = (ResourceSpecifier::Topic(topic), AdminOptions::new());
+        let described = admin.describe_configs([&topic_of], &options);
+        let described = described.await.unwrap().remove(0).unwrap();
+        let retention = described.get("retention.ms").unwrap().value.clone();
+        assert_eq!(retention.as_deref(), Some(expected), "{topic}");
+    }
+    stop(broker, server).await;
+}

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -51,6 +52,10 @@ const IDEMPOTENCE_CONDITIONS: [&str; 8] = [
 
 pub(super) type LineProducer = BaseProducer<Context>;
 
+/// How long outcomes are gathered when the first of them came, unless there are many at once.
+const GATHERING: Duration = Duration::from_millis(2);
+const FEW: usize = 500;
+
 /// What became of messages, until somebody takes it.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
@@ -61,15 +66,26 @@ pub(super) struct Settled {
 impl Settled {
     /// Waits until there is something, or time is up, and takes it.
     pub(super) fn wait(&self, patience: Duration) -> Vec<(LineId, Outcome)> {
-        let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcomes = self.lock();
         let waited = self
             .some
             .wait_timeout_while(outcomes, patience, |outcomes| outcomes.is_empty());
-        std::mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+        let (outcomes, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let is_first_of_many = !timeout.timed_out() && outcomes.len() < FEW && !patience.is_zero();
+        drop(outcomes);
+        if is_first_of_many {
+            // Its batch is still being told, one by one, and to wake up for each would cost more than they do.
+            thread::park_timeout(GATHERING);
+        }
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(LineId, Outcome)>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, id: LineId, outcome: Outcome) {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcomes = self.lock();
         outcomes.push((id, outcome));
         if outcomes.len() == 1 {
             self.some.notify_one();

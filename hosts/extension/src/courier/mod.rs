@@ -47,6 +47,9 @@ const POLL: Duration = Duration::from_millis(250);
 /// How long delivery waits for something to arrive when nothing else is to be done, and when something is.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// How long delivery steps aside for calls that wait for the outbox.
+const CALLER_PATIENCE: Duration = Duration::from_millis(5);
+const CALLER_PAUSE: Duration = Duration::from_micros(50);
 /// How often what is done is written down.
 const TIDY_PERIOD: Duration = Duration::from_millis(100);
 /// How long lines that are under way with an old configuration have.
@@ -530,8 +533,13 @@ impl Shared {
             *lock(&self.progress.0) += arrived;
             self.progress.1.notify_all();
         }
-        while self.callers.load(Ordering::Relaxed) > 0 {
-            thread::yield_now();
+        // Who unlocks and locks again at once gets the lock each time, and osqueryd's call would wait for all of it.
+        let deadline = Instant::now() + CALLER_PATIENCE;
+        while progress == Progress::More
+            && self.callers.load(Ordering::Relaxed) > 0
+            && Instant::now() < deadline
+        {
+            thread::park_timeout(CALLER_PAUSE);
         }
         progress
     }

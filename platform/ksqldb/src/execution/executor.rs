@@ -30,6 +30,8 @@ use crate::syntax::{self, SyntaxError};
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
+/// The topic setting that a sink inherits.
+const RETENTION: &str = "retention.ms";
 /// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
 const INSERT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -330,8 +332,20 @@ impl Executor {
         log: &mut CommandLog,
     ) -> Result<Entity, Failure> {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
-        if let Some((topic, options)) = &change.create_topic {
+        if let Some((topic, options)) = &mut change.create_topic {
             let cluster = self.runtime.cluster();
+            // A sink keeps its records as long as the left-most input does: results may be as old as what they are
+            // made of.
+            if let Some(query) = &change.start
+                && let Some(input) = query.plan.inputs().first()
+                && !options.settings.iter().any(|(name, _)| *name == RETENTION)
+            {
+                let retention = cluster.retention_ms(&input.topic).await;
+                let retention = retention.map_err(|error| failed(error.to_string()))?;
+                options
+                    .settings
+                    .extend(retention.map(|ms| (RETENTION, ms.to_string())));
+            }
             cluster.create_topic(topic, options).await.map_err(|error| {
                 if error.is_refusal() {
                     Failure::bad_statement(error.to_string(), &parsed.text)

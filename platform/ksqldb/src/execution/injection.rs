@@ -107,8 +107,8 @@ fn complete_cleanup(properties: &mut Properties, kind: SourceKind) {
     }
 }
 
-/// A sink's topic is named after it and made like the left-most input's, unless it exists or the statement
-/// says otherwise.
+/// A sink's topic is named after it and made like the left-most input's, unless the statement says otherwise. One that
+/// exists has to be like that too: in a topic with other partitions a key's records would lie elsewhere.
 fn complete_sink(
     declaration: &mut CreateAsSelect,
     catalog: &Catalog,
@@ -128,13 +128,8 @@ fn complete_sink(
             )),
         );
     }
-    let Some(Literal::String(topic)) = properties.get("KAFKA_TOPIC") else {
-        // The planner says what is wrong with it.
-        return;
-    };
     let origin = catalog.metastore.get(&declaration.query.from.name);
-    let like = topics.get(topic).or_else(|| topics.get(&origin?.topic));
-    let Some(like) = like else {
+    let Some(like) = origin.and_then(|origin| topics.get(&origin.topic)) else {
         return;
     };
     let partitions = i32::try_from(like.len()).unwrap_or(1);

@@ -205,7 +205,7 @@ impl World {
     }
 }
 
-fn input(record: &Record) -> InputRecord<'_> {
+pub(crate) fn input(record: &Record) -> InputRecord<'_> {
     InputRecord {
         topic: &record.topic,
         partition: 0,
