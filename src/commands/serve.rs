@@ -39,7 +39,7 @@ impl Diagnose for ServeError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Broker { source } => source.hint().into_iter().collect(),
-            Self::Ksqldb { .. } | Self::Advertise { .. } => Vec::new(),
+            Self::Ksqldb { .. } | Self::Console { .. } | Self::Advertise { .. } => Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::KafkaError;
 
 /// The topic of runs.
-pub const RUNS_TOPIC: &str = "osqdemo-runs";
+const RUNS_TOPIC: &str = "osqdemo-runs";
 /// How long the last records may take in the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
@@ -30,7 +30,7 @@ impl Publisher {
     ///
     /// # Errors
     /// When the addresses of the brokers are none.
-    pub fn start<T: Serialize + Send + 'static>(
+    pub fn start<T: Serialize + Send + Sync + 'static>(
         bootstrap_servers: &str,
         run: String,
         mut events: Receiver<T>,

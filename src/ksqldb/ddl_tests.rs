@@ -119,7 +119,7 @@ async fn a_refused_statement_is_shown_where_it_stands_with_what_became_of_the_ot
         if text.contains("STREM") {
             refused("line 2:5: Syntax Error\nUnknown statement 'STREM'")
         } else if text.contains("STREAM old") {
-            refused("Cannot add stream 'OLD': A stream with the same name already exists")
+            refused("Could not determine output schema for query due to error: Cannot add stream 'OLD': A stream with the same name already exists")
         } else {
             created()
         }

@@ -50,9 +50,13 @@ impl ServerError {
     }
 }
 
+/// What ksqlDB since 0.20 puts before an error that comes up while it plans a `CREATE … AS SELECT`.
+const PLANNING: &str = "Could not determine output schema for query due to error: ";
+
 /// Whether a message of ksqlDB says that what was to be created is there already. ksqlDB has no code of its
 /// own for this; its Java client decides by the same words.
 pub(super) fn says_already_exists(message: &str) -> bool {
+    let message = message.strip_prefix(PLANNING).unwrap_or(message);
     message.starts_with("Cannot add") && message.contains("already exists")
 }
 

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, Failed, Listener, Step, StepNews};
+use crate::events::{Event, Failed, Line, Listener, Step, StepNews};
 use crate::exit_code::ExitCode;
 pub use crate::quantity::duration;
 use crate::report::journal::Journal;
