@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that a Docker engine answers, for the tests of the Docker engine (Debian and its like, as root): installs
-# Debian's docker.io where there is no dockerd, starts it and waits until it answers. Does nothing where an engine
-# answers already. The daemon goes on after this script; its log is $log, its process id stands in $pidfile.
+# Makes sure that a Docker engine answers, and that there is a docker-compose to check the stack files with, for the
+# tests of the Docker engine (Debian and its like, as root): installs Debian's docker.io and docker-compose where they
+# are missing, starts the daemon and waits until it answers. Where an engine answers already it is left alone. The daemon
+# goes on after this script; its log is $log, its process id stands in $pidfile.
 set -euo pipefail
 
 log=/var/log/osqdemo-dockerd.log
@@ -10,16 +11,19 @@ seconds=60
 
 answers() { docker version >/dev/null 2>&1; }
 
-if answers; then
+missing=()
+answers || command -v dockerd >/dev/null || missing+=(docker.io iptables)
+command -v docker-compose >/dev/null || missing+=(docker-compose)
+if answers && [ ${#missing[@]} -eq 0 ]; then
   exit 0
 fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-  echo "docker-engine: no Docker engine answers" >&2
-  echo "hint: start one, or run this script as root on Debian or its like" >&2
+  answers || echo "docker-engine: no Docker engine answers" >&2
+  echo "hint: run this script as root on Debian or its like, or bring an engine and docker-compose yourself" >&2
   exit 1
 fi
-if ! command -v dockerd >/dev/null; then
-  echo "docker-engine: installing docker.io"
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "docker-engine: installing ${missing[*]}"
   apt-get update -qq
   # A package must not start its services here: where there is no init system they would fail, where there is one
   # they would race the start below.
@@ -29,7 +33,10 @@ if ! command -v dockerd >/dev/null; then
     chmod 755 "$policy"
     trap 'rm -f "$policy"' EXIT
   fi
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io iptables
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+if answers; then
+  exit 0
 fi
 # An earlier daemon that was killed leaves its process id behind, which may be another program's by now.
 if [ -e "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" != dockerd ]; then

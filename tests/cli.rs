@@ -420,6 +420,8 @@ fn a_port_in_use_names_its_holder() {
         &format!("broker={port}"),
         "--port",
         "ksqldb-server=0",
+        "--port",
+        "console=0",
     ]);
     assert_eq!(output.status.code(), Some(10));
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -553,6 +555,7 @@ fn a_default_port_of_another_up_makes_way() {
     ----- stderr -----
     warning: port [PORT] of broker is in use by an `up` of another project (process [PID]): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
     warning: port [PORT] of ksqldb-server is in use by an `up` of another project (process [PID]): ksqldb-server gets port [PORT], remembered by this project; `--port ksqldb-server=[PORT]` insists
+    warning: port [PORT] of console is in use by an `up` of another project (process [PID]): console gets port [PORT], remembered by this project; `--port console=[PORT]` insists
     ");
     let shown = world.run(&[&["-p", "second"], &up[..], &["--dry-run"]].concat());
     assert!(!shown.contains("warning"), "{shown}");
@@ -769,7 +772,6 @@ fn wait_for_services() {
     ----- stdout -----
     ----- stderr -----
     broker: healthy
-    console: healthy
     broker is healthy
     ");
     let never = ("OSQDEMO_FAKE", "host1=never-healthy");
@@ -807,13 +809,15 @@ fn documents_for_programs() {
     assert_snapshot!(world.run(&["--json", "down"]), @r#"
     exit code: 0
     ----- stdout -----
-    {"schema_version":1,"project":"osqdemo","stopped":4,"volumes_removed":false,"elapsed_ms":0}
+    {"schema_version":1,"project":"osqdemo","stopped":5,"volumes_removed":false,"elapsed_ms":0}
     ----- stderr -----
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"broker"},"doing":"stopping"}
+    {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"console"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host1"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host2"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"ksqldb-server"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"broker"},"outcome":"done","result":"stopped","elapsed_ms":0}
+    {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"console"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host1"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host2"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"ksqldb-server"},"outcome":"done","result":"stopped","elapsed_ms":0}

@@ -15,7 +15,7 @@ use docker_support::{DockerStack, docker, image_tag};
 use support::two_free_ports;
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
-const UP: [&str; 7] = [
+const UP: [&str; 9] = [
     "up",
     "--engine",
     "docker",
@@ -23,6 +23,8 @@ const UP: [&str; 7] = [
     "broker=0",
     "--port",
     "ksqldb-server=0",
+    "--port",
+    "console=0",
 ];
 
 /// A stack whose images have a tag of their own, so that the hosts' image is never there before.

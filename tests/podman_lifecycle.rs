@@ -195,6 +195,8 @@ fn the_whole_cycle_leaves_nothing() {
         "broker=0",
         "--port",
         "ksqldb-server=0",
+        "--port",
+        "console=0",
     ]);
     let shown = podman.succeed(&["scenario", "bigfile", "--size", "8M"]);
     assert!(shown.contains("passed: both joins name host2"), "{shown}");

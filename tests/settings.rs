@@ -273,7 +273,14 @@ fn the_hosts_monitor_what_the_file_says() {
         let arguments = [&["up", "--dry-run"][..], more].concat();
         world.run_in(folder.path(), &arguments)
     };
-    let ports = ["--port", "broker=0", "--port", "ksqldb-server=0"];
+    let ports = [
+        "--port",
+        "broker=0",
+        "--port",
+        "ksqldb-server=0",
+        "--port",
+        "console=0",
+    ];
     world.run(&[&UP[..], &ports, &["--host-config", &other]].concat());
 
     // The file wins over what is remembered, and a second time there is nothing to do.
@@ -411,7 +418,14 @@ fn only_what_is_new_asks_for_osquery_again() {
 fn leaving_a_service_out() {
     let world = World::new();
     let up = |more: &[&'static str]| {
-        let ports = ["--port", "broker=0", "--port", "ksqldb-server=0"];
+        let ports = [
+            "--port",
+            "broker=0",
+            "--port",
+            "ksqldb-server=0",
+            "--port",
+            "console=0",
+        ];
         world.run(&[&UP[..], &ports, more].concat())
     };
     up(&[]);

@@ -62,6 +62,8 @@ fn a_failed_check_ends_it_and_is_in_the_report() {
         &broker,
         "--port",
         "ksqldb-server=0",
+        "--port",
+        "console=0",
         "--report",
         &report_argument,
     ]);

@@ -94,6 +94,8 @@ impl BenchStack {
             "broker=0",
             "--port",
             "ksqldb-server=0",
+            "--port",
+            "console=0",
         ];
         usual.iter().chain(more).copied().collect()
     }

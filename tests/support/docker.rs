@@ -120,7 +120,7 @@ impl DockerStack {
     }
 
     /// `up` on the Docker engine with ports that are free.
-    pub(crate) fn up_arguments(&self) -> [&'static str; 9] {
+    pub(crate) fn up_arguments(&self) -> [&'static str; 11] {
         [
             "up",
             "--engine",
@@ -131,6 +131,8 @@ impl DockerStack {
             "broker=0",
             "--port",
             "ksqldb-server=0",
+            "--port",
+            "console=0",
         ]
     }
 
