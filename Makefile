@@ -10,7 +10,7 @@ BIN     = $(or $(CARGO_TARGET_DIR),target)/release
 # Where bash, zsh and fish look for them, below PREFIX/share.
 COMPLETIONS = bash-completion/completions/osqdemo zsh/site-functions/_osqdemo fish/vendor_completions.d/osqdemo.fish
 
-.PHONY: help setup build demo test lint bench fuzz install uninstall clean
+.PHONY: help setup build demo up ps topics ksql down test lint bench fuzz soak install uninstall clean
 
 help: ## list these verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,20 +30,41 @@ test: ## run every test
 	@scripts/setup.sh test
 	$(CARGO) build --workspace --bins
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh && scripts/test-tools.sh; fi
-	$(CARGO) test --workspace
+	@scripts/kafka.sh fetch || echo 'test: Apache Kafka cannot be had here; the tests that need it are skipped' >&2
+	@CARGO='$(CARGO)' scripts/test.sh
+
+up: build ## start the stack
+	$(BIN)/osqdemo up
+
+ps: build ## what runs
+	$(BIN)/osqdemo ps
+
+topics: build ## what is in Kafka
+	$(BIN)/osqdemo topics
+
+ksql: build ## the ksqlDB prompt
+	$(BIN)/osqdemo ksql
+
+down: build ## stop the stack
+	$(BIN)/osqdemo down
 
 lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, broker, ksqldb
+bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, broker, ksqldb
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
+	$(CARGO) build --release --package osquery-confluent --example line_throughput
 	$(CARGO) bench --bench figures -- $(WHAT)
 
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)
+
+soak: ## simulate the broker on a disk that lies for SECONDS=30, then kill a real one 200 times
+	OSQDEMO_SOAK_SECONDS=$(SECONDS) $(CARGO) test --release --package osqdemo-broker --lib simulation -- --nocapture
+	OSQDEMO_SOAK_KILLS=200 $(CARGO) test --release --package osqdemo-broker --test crash
 
 install: build ## put osqdemo, the extension, the agent, manual and completions below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'

@@ -13,13 +13,14 @@ use crate::engine::Engine;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Doing, Ending, Event, Outcome, Step};
 use crate::exit_code::ExitCode;
+use crate::felt::telling_when_felt;
 use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
-use crate::report::felt::telling_when_felt;
-use crate::report::{Reporter, duration};
+use crate::quantity::duration;
+use crate::report::Reporter;
 use crate::shutdown::Shutdown;
-use crate::stack::{ImageRef, Probe, ServiceName};
+use crate::stack::{ImageRef, ServiceName};
 
 /// How long waiting for a service that is there already may take without being told.
 const UNFELT: Duration = Duration::from_millis(500);
@@ -54,7 +55,6 @@ struct Inner {
     reporter: Reporter,
     shutdown: Shutdown,
     desired: Vec<ServiceSpec>,
-    hostnames: BTreeMap<ServiceName, String>,
     deadline: Mutex<Instant>,
     limit: Duration,
     /// Cancelled when something failed: what has not begun does not begin.
@@ -85,7 +85,8 @@ pub struct GroundMade;
 
 /// How waiting for a service ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waited {
+pub enum Waited {
+    /// It is healthy.
     Healthy,
     /// Something else failed, or the user wants to end.
     Cancelled,
@@ -103,8 +104,6 @@ pub struct ExecutionSettings {
     pub shutdown: Shutdown,
     /// The services as they should be.
     pub desired: Vec<ServiceSpec>,
-    /// The names of the hosts.
-    pub hostnames: BTreeMap<ServiceName, String>,
     /// How long everything together may take.
     pub limit: Duration,
 }
@@ -121,7 +120,6 @@ impl Execution {
                 reporter: settings.reporter,
                 shutdown: settings.shutdown,
                 desired: settings.desired,
-                hostnames: settings.hostnames,
                 deadline: Mutex::new(Instant::now() + settings.limit),
                 limit: settings.limit,
                 failed: CancellationToken::new(),
@@ -144,22 +142,20 @@ impl Execution {
         self.inner.deadline()
     }
 
-    /// Returns once the service is healthy, or never.
-    pub async fn healthy(&self, service: &ServiceName) {
-        match self.inner.healthy.get(service) {
-            Some(healthy) => healthy.cancelled().await,
-            None => std::future::pending().await,
+    /// Returns once the service is healthy, or it is clear that it will not be.
+    pub async fn healthy(&self, service: &ServiceName) -> Waited {
+        let Some(healthy) = self.inner.healthy.get(service) else {
+            return Waited::Cancelled;
+        };
+        tokio::select! {
+            () = healthy.cancelled() => Waited::Healthy,
+            () = self.inner.given_up() => Waited::Cancelled,
         }
     }
 
     /// Stops what is still being waited for; nothing more is begun.
     pub fn give_up(&self) {
         self.inner.failed.cancel();
-    }
-
-    /// Returns when something failed or the user wants to end.
-    pub async fn given_up(&self) {
-        self.inner.given_up().await;
     }
 
     /// Makes one image ahead of a plan, to see whether it can be made. A failure that is expected is not shown as
@@ -273,8 +269,18 @@ impl Inner {
                 self.stepwise(service, Doing::Stopping { cause }, Ending::Stopped, work)
                     .await
             }
-            Action::Start(service) => match self.desired.iter().find(|spec| spec.name == *service) {
-                Some(spec) => self.start(spec, cause).await,
+            Action::Remove(service) => {
+                let cause = cause.clone();
+                let work = self.engine.remove(service);
+                self.stepwise(service, Doing::Removing { cause }, Ending::Removed, work)
+                    .await
+            }
+            Action::Start(service) => match self.spec(service) {
+                Some(spec) => self.start(spec, cause, self.engine.start(spec)).await,
+                None => Ok(()),
+            },
+            Action::Resume(service) => match self.spec(service) {
+                Some(spec) => self.start(spec, cause, self.engine.resume(spec)).await,
                 None => Ok(()),
             },
         }
@@ -362,7 +368,16 @@ impl Inner {
         result
     }
 
-    async fn start(&self, spec: &ServiceSpec, cause: &Cause) -> Result<()> {
+    fn spec(&self, service: &ServiceName) -> Option<&ServiceSpec> {
+        self.desired.iter().find(|spec| spec.name == *service)
+    }
+
+    async fn start(
+        &self,
+        spec: &ServiceSpec,
+        cause: &Cause,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
         self.reporter.emit(Event::StepStarted {
@@ -371,7 +386,7 @@ impl Inner {
         });
         self.note(|begun| begun.services.push(spec.name.clone()));
         let started = async {
-            self.engine.start(spec).await?;
+            work.await?;
             self.wait_for(spec).await
         };
         let result = started.await;
@@ -418,11 +433,11 @@ impl Inner {
         let wait = HealthWait {
             engine: &*self.engine,
             prober: &*self.prober,
-            reporter: &self.reporter,
+            listener: &self.reporter,
             deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
         };
-        let target = self.target(spec, started_at);
+        let target = Target::of(spec, started_at);
         let waited = tokio::select! {
             waited = wait.until_healthy(&target) => waited.map(|()| Waited::Healthy),
             () = self.given_up() => Ok(Waited::Cancelled),
@@ -458,26 +473,6 @@ impl Inner {
             }
         }
         failure
-    }
-
-    fn target(&self, spec: &ServiceSpec, started_at: i64) -> Target {
-        let asked = match spec.probe {
-            // A host is asked about at the broker it depends on.
-            Probe::Host => self.desired.iter().find(|other| other.probe == Probe::Kafka),
-            _ => Some(spec),
-        };
-        let port = asked.and_then(|spec| spec.port).unwrap_or_default();
-        Target {
-            service: spec.name.clone(),
-            probe: spec.probe,
-            address: format!("127.0.0.1:{port}"),
-            hostname: self
-                .hostnames
-                .get(&spec.name)
-                .cloned()
-                .unwrap_or_else(|| spec.name.to_string()),
-            started_at,
-        }
     }
 
     fn deadline(&self) -> Instant {

@@ -24,6 +24,7 @@
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
+//! | [`quantity`], [`felt`], [`process`] | durations and sizes as people write and read them; waits that people feel; processes of this machine |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`host_config`] | what the hosts monitor: the default, or the user's own |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
@@ -49,6 +50,7 @@ pub mod error;
 pub mod events;
 pub mod execute;
 pub mod exit_code;
+pub mod felt;
 pub mod health;
 pub mod host_config;
 pub mod images;
@@ -58,6 +60,8 @@ pub mod lifeline;
 pub mod near_names;
 pub mod plan;
 pub mod ports;
+pub mod process;
+pub mod quantity;
 pub mod report;
 pub mod scenario;
 pub mod settings;
@@ -66,11 +70,12 @@ pub mod stack;
 pub mod state;
 pub mod tar;
 
+use std::env;
 use std::path::Path;
 
 use tokio::runtime;
 
-use crate::cli::{Cli, Command, Typed};
+use crate::cli::{Cli, Command, GlobalArgs, Typed, UsageError};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
 use crate::events::Detail;
@@ -82,7 +87,20 @@ use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
-    let (cli, typed) = Cli::read();
+    let (cli, typed) = match Cli::read_from(env::args_os()) {
+        Ok(read) => read,
+        Err(error) if error.use_stderr() && cli::asks_for_json(env::args_os()) => {
+            let json = GlobalArgs {
+                json: true,
+                ..GlobalArgs::default()
+            };
+            let failure = UsageError::of(&error).into();
+            Reporter::new(OutputSettings::resolve(&json)).failure(&failure);
+            return failure.diagnosis().exit_code().into();
+        }
+        // Help and the version, and what is wrong, as clap writes it.
+        Err(error) => error.exit(),
+    };
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
     let code = match run(cli, typed, reporter.clone()) {
         Ok(code) => code,

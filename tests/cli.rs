@@ -799,6 +799,28 @@ fn documents_for_programs() {
 }
 
 #[test]
+fn a_wrong_command_line_is_told_to_programs_as_json() {
+    let world = World::new();
+    assert_snapshot!(world.run(&["--json", "tail"]), @r#"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    {"schema_version":2,"time":"[TIME]","event":"failed","exit_code":2,"error":"the following required arguments were not provided: <TOPIC>","causes":[],"details":["Usage: osqdemo tail <TOPIC>"],"hints":["`--help` tells more"]}
+    "#);
+    let output = world.output(&["up", "--prot", "broker=0", "--json"]);
+    let failed: Value = serde_json::from_slice(&output.stderr).expect("one JSON object");
+    assert_eq!(failed["error"], "unexpected argument '--prot' found");
+    assert_eq!(output.status.code(), Some(2));
+    // Help is asked for, and is no error.
+    let output = world.output(&["--json", "up", "--help"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Usage: osqdemo up"));
+    // For people it stays as it is written for them.
+    let output = world.output(&["tail"]);
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: the following required arguments"));
+}
+
+#[test]
 fn a_damaged_state_file() {
     let world = World::new();
     fs::create_dir(world.project()).expect("the project's folder");

@@ -8,7 +8,7 @@ mod support;
 
 use std::fs;
 
-use docker_support::{DockerStack, SERVICES, docker, image_tag};
+use docker_support::{DockerStack, SERVICES, docker, image_tag, images};
 use host_config::{SECRET, write_own};
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 fn hosts_monitor_what_the_user_says() {
     let Some(stack) = DockerStack::up() else { return };
     let tagged = format!("osqdemo/*:{}", image_tag());
-    let images = || docker(&["images", "--no-trunc", "--format", "{{.ID}}", &tagged]);
+    let images = || images("{{.ID}}", &tagged);
     let ids = || SERVICES.map(|service| stack.id(service));
     let folder = tempfile::tempdir().expect("a folder");
     let own = write_own(folder.path(), 1);

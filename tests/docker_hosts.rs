@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use docker_support::{DockerStack, docker};
 use rustix::process::Signal;
-use support::{World, eventually, signal};
+use support::{World, Written, eventually, signal};
 
 #[test]
 fn commands_run_as_if_they_were_here() {
@@ -81,27 +81,25 @@ fn commands_run_as_if_they_were_here() {
 #[test]
 fn logs_are_followed_through_a_restart() {
     let Some(stack) = DockerStack::up() else { return };
-    let follow = stack
+    let mut follow = stack
         .command(&["logs", "-f", "ksqldb-server", "host1"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
+    let followed = Written::by(follow.stdout.take().expect("its output"));
     stack.succeed(&["restart", "ksqldb-server"]);
     let (written, _) = stack.succeed(&["logs", "ksqldb-server"]);
     assert!(!written.is_empty(), "the new container writes");
-    // One look after the line was written.
-    std::thread::sleep(Duration::from_secs(1));
+    eventually(
+        "the new container's lines are followed",
+        Duration::from_secs(60),
+        || {
+            let text = followed.text();
+            text.contains("host1         | ") && written.lines().all(|line| text.contains(line))
+        },
+    );
     signal(follow.id(), Signal::INT);
-    let output = follow.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130));
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("host1         | "), "{stdout}");
-    for line in written.lines() {
-        assert!(
-            stdout.contains(line),
-            "`{line}` of the new container is missing: {stdout}"
-        );
-    }
+    assert_eq!(follow.wait().expect("it ends").code(), Some(130));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use docker_support::{DockerStack, SERVICES, docker, image_tag};
+use docker_support::{DockerStack, SERVICES, docker, image_tag, images};
 use rustix::process::Signal;
 use support::{eventually, signal, two_free_ports};
 
@@ -22,15 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn the_whole_cycle_leaves_nothing() {
     let Some(stack) = DockerStack::new() else { return };
     let tagged = format!("osqdemo/*:{}", image_tag());
-    let images = || {
-        docker(&[
-            "images",
-            "--no-trunc",
-            "--format",
-            "{{.Repository}} {{.ID}}",
-            &tagged,
-        ])
-    };
+    let images = || images("{{.Repository}} {{.ID}}", &tagged);
     let images_before = images();
     stack.succeed(&stack.up_arguments());
     let (stdout, stderr) = stack.succeed(&["scenario", "bigfile", "--size", "64M"]);
@@ -265,7 +257,7 @@ fn an_interrupted_up_leaves_nothing() {
 fn an_interrupted_build_leaves_the_image_as_it_was() {
     let Some(stack) = DockerStack::new() else { return };
     let platform = format!("osqdemo/platform:{}", image_tag());
-    let image = || docker(&["images", "--no-trunc", "--format", "{{.ID}}", &platform]);
+    let image = || images("{{.ID}}", &platform);
     let before = image();
     // Another build of osqdemo: the same, and a few bytes longer.
     let installed = Path::new(env!("CARGO_BIN_EXE_osqdemo"))

@@ -98,6 +98,19 @@ fn the_lock_file_holds_what_the_daemon_reports_and_is_held_to() {
     let digest = pulling.push();
     assert!(lock.contains(&digest), "{lock}");
     assert_eq!(pulling.listed("lock"), "matches");
+    // Another lock file is in force with every form of the verb.
+    let other = pulling.world.home().join("other.lock");
+    for arguments in [&["images"][..], &["images", "list"]] {
+        let arguments = [&["--json"], arguments].concat();
+        let mut command = pulling.command(&arguments);
+        let output = command
+            .env("OSQDEMO_IMAGES_LOCK", &other)
+            .output()
+            .expect("it runs");
+        let (stdout, stderr) = texts(&output);
+        let document: serde_json::Value = serde_json::from_str(&stdout).expect(&stderr);
+        assert_eq!(document["images"][0]["lock"], "unlocked", "{arguments:?}");
+    }
     // By its digest now, whatever the tag has become.
     let layers = [layer("another", 1)];
     let moved = pulling

@@ -14,10 +14,15 @@ use rustix::process::Signal;
 use serde_json::Value;
 use support::{NativeStack, UP, World, eventually, processes_with, signal};
 
-/// A program in the place of osqueryd that does nothing and cannot be asked to end.
+/// A program in the place of osqueryd that does nothing, and when it is asked to end writes a line into `asked`.
 fn stubborn(folder: &Path) -> String {
     let path = folder.join("stubborn");
-    fs::write(&path, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done\n").expect("a script");
+    let asked = folder.join("asked");
+    let script = format!(
+        "#!/bin/sh\ntrap 'echo >>{}' TERM\nwhile :; do sleep 1; done\n",
+        asked.display()
+    );
+    fs::write(&path, script).expect("a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
     path.display().to_string()
 }
@@ -38,9 +43,11 @@ fn a_second_signal_does_not_wait() {
             .count()
             == 2
     });
-    let began = Instant::now();
     signal(up.id(), Signal::INT);
-    std::thread::sleep(Duration::from_millis(300));
+    let asked = stack.world.home().join("asked");
+    eventually("both are asked to end", Duration::from_secs(20), || {
+        fs::read_to_string(&asked).is_ok_and(|text| text.lines().count() >= 2)
+    });
     assert_eq!(
         stack
             .processes()
@@ -50,6 +57,7 @@ fn a_second_signal_does_not_wait() {
         2,
         "the first signal is patient"
     );
+    let began = Instant::now();
     signal(up.id(), Signal::INT);
     let output = up.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", stack.world.shown(&output));

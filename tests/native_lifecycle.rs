@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, UP, eventually, signal, two_free_ports};
+use support::{NativeStack, UP, Written, eventually, signal, two_free_ports};
 
 #[test]
 fn up_is_idempotent_and_down_leaves_nothing() {
@@ -351,19 +351,16 @@ fn a_long_path_of_the_state_is_no_obstacle() {
 #[test]
 fn logs_are_followed() {
     let stack = NativeStack::up();
-    let follow = stack.world.start(("A", "B"), &["logs", "-f", "supervisor"]);
+    let mut follow = stack.world.start(("A", "B"), &["logs", "-f", "supervisor"]);
     signal(stack.pid("ksqldb-server"), Signal::KILL);
     eventually("ksqlDB runs again", Duration::from_secs(20), || {
         stack.service("ksqldb-server", "restarts") == 1
     });
-    // One look after the line was written.
-    std::thread::sleep(Duration::from_millis(500));
+    let written = Written::by(follow.stdout.take().expect("its output"));
+    eventually("the log tells it", Duration::from_secs(20), || {
+        let text = written.text();
+        text.contains("ksqldb-server: process") && text.contains("ended unasked")
+    });
     signal(follow.id(), Signal::INT);
-    let output = follow.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130));
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        stdout.contains("ksqldb-server: process") && stdout.contains("ended unasked"),
-        "{stdout}"
-    );
+    assert_eq!(follow.wait().expect("it ends").code(), Some(130));
 }

@@ -210,7 +210,7 @@ fn a_host_that_crashed_once_and_then_became_healthy_is_healthy() {
     let warning = warning.expect("it is told");
     assert_eq!(
         (&warning["warning"], &warning["exit"]),
-        (&json!("crashed"), &json!({ "code": 3 }))
+        (&json!("crashed"), &json!({ "code": 13 }))
     );
     stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
     // What was stopped can be read.

@@ -8,6 +8,7 @@
 
 mod broker;
 mod docker;
+mod extension;
 mod figure;
 mod ksqldb;
 mod machine;
@@ -32,9 +33,10 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures.md");
 type Measurement = fn(usize, &mut Report) -> Result<()>;
 
 /// Every part, in the order of the document.
-const PARTS: [(&str, Measurement); 4] = [
+const PARTS: [(&str, Measurement); 5] = [
     ("pipeline", pipeline::measure),
     ("docker", docker::measure),
+    ("extension", extension::measure),
     ("broker", broker::measure),
     ("ksqldb", ksqldb::measure),
 ];

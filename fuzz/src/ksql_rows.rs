@@ -72,6 +72,7 @@ pub fn plan(metastore: &Metastore, statement: &str) -> Option<QueryPlan> {
                 kind: create.kind,
                 properties: &create.properties,
                 statement: &parsed.text,
+                wrap_single_values: true,
             };
             plan_query(metastore, &create.query, purpose).ok()
         }

@@ -1,11 +1,9 @@
 //! What the settings file says in place of what was neither typed nor stands in the environment. Ports and the services
 //! to leave out are not filled in here: what the file says of them is checked against the stack first.
 
-use std::path::PathBuf;
-
 use crate::cli::{
-    BigfileArgs, Cli, Command, ConfigCommand, ImagesCommand, OsqueryArgs, PullArgs, RunArgs, ScenarioCommand,
-    SourceArgs, StackArgs, TargetArgs, Typed,
+    BigfileArgs, Cli, Command, ConfigCommand, ImagesCommand, LockArgs, OsqueryArgs, PullArgs, RunArgs,
+    ScenarioCommand, SourceArgs, StackArgs, TargetArgs, Typed,
 };
 use crate::settings::SettingsFile;
 
@@ -51,14 +49,16 @@ impl Cli {
             Command::Doctor(arguments) => {
                 fill.target(&mut arguments.target);
                 fill.pull(&mut arguments.pull);
+                fill.lock(&mut arguments.lock);
             }
-            Command::Bundle(arguments) => fill.lock_file(&mut arguments.lock_file),
+            Command::Bundle(arguments) => fill.lock(&mut arguments.lock),
             Command::Build(arguments) => {
                 fill.osquery(&mut arguments.osquery);
                 fill.source(&mut arguments.source);
             }
             Command::Images(arguments) => {
                 fill.stack(&mut arguments.stack);
+                fill.lock(&mut arguments.lock);
                 if let Some(
                     ImagesCommand::List(pull) | ImagesCommand::Pull(pull) | ImagesCommand::Lock(pull),
                 ) = &mut arguments.command
@@ -77,6 +77,7 @@ impl Fill<'_> {
     fn run(&self, arguments: &mut RunArgs) {
         self.target(&mut arguments.target);
         self.pull(&mut arguments.pull);
+        self.lock(&mut arguments.lock);
         self.osquery(&mut arguments.osquery);
         self.source(&mut arguments.source);
         self.option("host-config", "host-config", &mut arguments.host_config);
@@ -100,11 +101,10 @@ impl Fill<'_> {
         self.text("images.pull", "pull", &mut arguments.policy);
         self.option("images.registry", "registry", &mut arguments.registry);
         self.text("images.pull-silence", "pull-silence", &mut arguments.pull_silence);
-        self.lock_file(&mut arguments.lock_file);
     }
 
-    fn lock_file(&self, slot: &mut Option<PathBuf>) {
-        self.option("images.lock-file", "lock-file", slot);
+    fn lock(&self, arguments: &mut LockArgs) {
+        self.option("images.lock-file", "lock-file", &mut arguments.lock_file);
     }
 
     fn osquery(&self, arguments: &mut OsqueryArgs) {
@@ -208,6 +208,10 @@ timeout = \"3m\"
                 format!(
                     "--project mine --osqueryd builtin --osquery-sha256 {checksum} --source /demo/checkout"
                 ),
+            ),
+            (
+                "images",
+                "--project mine --stack confluent --lock-file /demo/images.lock".to_owned(),
             ),
             ("images pull", format!("--project mine --stack confluent {pull}")),
             ("images lock", format!("--project mine --stack confluent {pull}")),

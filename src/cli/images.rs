@@ -18,8 +18,13 @@ pub struct PullArgs {
     /// How long a registry may be silent during a pull.
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub pull_silence: String,
+}
+
+/// Which content images must have.
+#[derive(Debug, Clone, Args)]
+pub struct LockArgs {
     /// The lock file of the images, where it is not `images.lock` in the folder of all projects.
-    #[arg(long, value_name = "FILE", env = "OSQDEMO_IMAGES_LOCK")]
+    #[arg(long, value_name = "FILE", global = true, env = "OSQDEMO_IMAGES_LOCK")]
     pub lock_file: Option<PathBuf>,
 }
 
@@ -29,6 +34,9 @@ pub struct ImagesArgs {
     /// Whose images.
     #[command(flatten)]
     pub stack: StackArgs,
+    /// Which content they must have.
+    #[command(flatten)]
+    pub lock: LockArgs,
     /// What to do; `list` by default.
     #[command(subcommand)]
     pub command: Option<ImagesCommand>,

@@ -7,6 +7,7 @@ mod run;
 mod scenario;
 mod serve;
 mod typed;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit_code::ExitCode;
 
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
-pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, PullArgs};
+pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 pub use run::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
 };
@@ -25,6 +26,7 @@ pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeKsqldbArgs, SuperviseArgs,
 };
 pub use typed::{Source, Typed};
+pub use usage::{UsageError, asks_for_json};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
 #[derive(Debug, Parser)]
@@ -66,7 +68,7 @@ fn after_help() -> String {
 }
 
 /// Options of every verb.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub struct GlobalArgs {
     /// The project to work on; several can run side by side.
@@ -254,9 +256,9 @@ pub struct BundleArgs {
     /// The file: a tar archive. By default `osqdemo-bundle-PROJECT-TIME.tar` in this folder.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The lock file of the images, as of `osqdemo up`.
-    #[arg(long, value_name = "FILE", env = "OSQDEMO_IMAGES_LOCK")]
-    pub lock_file: Option<PathBuf>,
+    /// Which content the images must have.
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 /// `osqdemo open`.

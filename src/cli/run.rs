@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::PullArgs;
+use crate::cli::{LockArgs, PullArgs};
 
 /// How a stack is run.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +15,9 @@ pub struct RunArgs {
     /// How images are got.
     #[command(flatten)]
     pub pull: PullArgs,
+    /// Which content they must have.
+    #[command(flatten)]
+    pub lock: LockArgs,
     /// What the hosts run.
     #[command(flatten)]
     pub osquery: OsqueryArgs,
@@ -109,7 +112,7 @@ pub struct SmokeArgs {
     /// The size of the scenario's file.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,
-    /// The host that writes it. By default host2, or another one where that is left out.
+    /// The host that writes it. By default the second one of the stack, or the only one.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// How long the scenario may take.
@@ -132,6 +135,9 @@ pub struct DoctorArgs {
     /// How images are got.
     #[command(flatten)]
     pub pull: PullArgs,
+    /// Which content they must have.
+    #[command(flatten)]
+    pub lock: LockArgs,
 }
 
 /// `osqdemo build`.

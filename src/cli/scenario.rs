@@ -17,7 +17,7 @@ pub struct BigfileArgs {
     /// The size of the file, such as `64M` or `1G` (powers of 1024).
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub size: String,
-    /// The host that writes it. By default host2, or another one where that is left out.
+    /// The host that writes it. By default the second one of the stack, or the only one.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// How long all of it may take.

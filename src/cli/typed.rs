@@ -55,11 +55,6 @@ impl Typed {
 }
 
 impl Cli {
-    /// Reads the command line. Ends the process when it is wrong, or asks for help.
-    pub fn read() -> (Self, Typed) {
-        Self::read_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
-    }
-
     /// Reads these arguments, the first of which is the name of the program.
     ///
     /// # Errors

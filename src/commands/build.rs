@@ -1,6 +1,5 @@
 //! `osqdemo build`: makes the images of the stack, also for plain `docker compose`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
 use crate::execute::{Execution, ExecutionSettings};
 use crate::health::ProtocolProber;
-use crate::plan::{Action, Cause, Choices, Operation, Plan, ServiceSpec, resolve};
+use crate::plan::{Action, Cause, Choices, Operation, Plan, Reach, ServiceSpec, resolve};
 use crate::stack::{ImageRef, Stack};
 use crate::state::ProjectFolder;
 
@@ -110,6 +109,7 @@ impl Build {
                 variables: &sources.variables(),
                 image_content: &|recipe| sources.content(recipe),
                 host_config: None,
+                reach: Reach::Network,
             },
         )?;
         let images = made_here(&desired);
@@ -150,7 +150,6 @@ impl Build {
             reporter: context.reporter.clone(),
             shutdown: context.shutdown.clone(),
             desired: self.desired.clone(),
-            hostnames: BTreeMap::new(),
             limit: NO_SERVICES,
         })
     }

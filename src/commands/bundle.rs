@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::bundle::{Bundle, Missing};
-use crate::cli::BundleArgs;
+use crate::cli::{BundleArgs, LockArgs};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::{Diagnose, Result};
@@ -53,7 +53,7 @@ impl Diagnose for NotWritable {
 /// When the file cannot be written.
 pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     let path = arguments.output.unwrap_or_else(|| default_path(&context));
-    let missing = write(&context, &path, arguments.lock_file.as_deref()).await?;
+    let missing = write(&context, &path, &arguments.lock).await?;
     for Missing { name, reason } in &missing {
         context.reporter.emit(Detail::MissingInBundle {
             name: name.clone(),
@@ -65,13 +65,13 @@ pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     context.reporter.data(&document, || path.display().to_string())
 }
 
-/// Writes the file. Returns what is missing in it. `lock_file` is that of the images, where it is not the usual one.
+/// Writes the file. Returns what is missing in it. `lock` names that of the images, where it is not the usual one.
 ///
 /// # Errors
 /// When the file cannot be written, or the user wants to end.
-pub(super) async fn write(context: &Context, path: &Path, lock_file: Option<&Path>) -> Result<Vec<Missing>> {
+pub(super) async fn write(context: &Context, path: &Path, lock: &LockArgs) -> Result<Vec<Missing>> {
     let bundle = tokio::select! {
-        bundle = gather(context, lock_file) => bundle,
+        bundle = gather(context, lock) => bundle,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     let now = Timestamp::now();
@@ -88,12 +88,12 @@ pub(super) async fn write(context: &Context, path: &Path, lock_file: Option<&Pat
     Ok(bundle.missing().to_vec())
 }
 
-async fn gather(context: &Context, lock_file: Option<&Path>) -> Bundle {
+async fn gather(context: &Context, lock: &LockArgs) -> Bundle {
     let mut bundle = Bundle::default();
     let project = Project::open(context);
     settled::add_versions(&mut bundle, project.as_ref().ok()).await;
     settled::add_files(&mut bundle, context);
-    settled::add_lock(&mut bundle, &super::images::lock_path(context, lock_file));
+    settled::add_lock(&mut bundle, &super::images::lock_path(context, lock));
     let project = match project {
         Ok(project) => project,
         Err(failure) => {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::{DoctorArgs, TargetArgs};
 use crate::commands::Context;
 use crate::commands::images::pull_settings;
-use crate::commands::project::Project;
+use crate::commands::project::{DaemonPublishers, Project};
 use crate::commands::request::{EngineKind, ports_asked_for};
 use crate::doctor::{self, Check, Status};
 use crate::engine::docker::{Connection, PullSettings};
@@ -15,7 +15,7 @@ use crate::error::{Diagnose, Failure, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
-use crate::ports::Daemon;
+use crate::ports::{NoPublishers, Publishers};
 use crate::stack::ServiceName;
 
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     };
     let observed = project.engine.observe().await;
     let asked = ports_asked_for(&context.settings, &project.stack, &ports)?;
-    let pull = pull_settings(&context, &arguments.pull)?;
+    let pull = pull_settings(&context, &arguments.pull, &arguments.lock)?;
     let checks = checks(&project, kind, &asked, observed, &pull).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
@@ -80,7 +80,7 @@ pub(super) async fn checks(
     if kind != EngineKind::Docker {
         let observed = observed?;
         let ports = project
-            .choose_ports(kind, asked, &observed, Daemon::MayAnswer)
+            .choose_ports(kind, asked, &observed, &DaemonPublishers)
             .await?;
         return doctor::examine(folder, stack, &ports, &observed).await;
     }
@@ -95,11 +95,12 @@ pub(super) async fn checks(
             )
         }
     };
-    let daemon = match &connection {
-        Ok(_) => Daemon::MayAnswer,
-        Err(_) => Daemon::Silent,
+    // A daemon that did not answer is not asked again: one time-out is enough.
+    let publishers: &dyn Publishers = match &connection {
+        Ok(_) => &DaemonPublishers,
+        Err(_) => &NoPublishers,
     };
-    let ports = project.choose_ports(kind, asked, &observed, daemon).await?;
+    let ports = project.choose_ports(kind, asked, &observed, publishers).await?;
     let examined = doctor::examine_docker(folder, stack, &ports, &observed, pull, connection);
     Ok(Box::pin(examined).await)
 }

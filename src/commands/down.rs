@@ -17,7 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::plan::{Observed, SupervisorState};
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
-use crate::state::{ProjectFolder, ProjectLock, Remembered};
+use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError};
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -102,6 +102,19 @@ async fn abandoned(context: &Context) -> Vec<ProjectName> {
     projects.into_keys().map(|leftover| leftover.project).collect()
 }
 
+/// What a project must have remembered whose own words cannot be read: its engine is the one that knows it.
+async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
+    let engine = if abandoned(context).await.contains(project) {
+        EngineKind::Docker
+    } else {
+        EngineKind::Native
+    };
+    Remembered {
+        engine: Some(engine.to_string()),
+        ..Remembered::default()
+    }
+}
+
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
     let name = folder.project.clone();
     let exists = folder.exists()?;
@@ -125,7 +138,17 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         };
         remembered.save(&folder)?;
     }
-    let project = Project::of_folder(folder.clone())?;
+    let project = match Remembered::load(&folder) {
+        Ok(remembered) => Project::that_remembers(folder.clone(), remembered)?,
+        Err(error @ (StateError::Newer { .. } | StateError::Damaged { .. })) => {
+            context.reporter.emit(Warning::StateUnread {
+                project: name.clone(),
+                reason: error.to_string(),
+            });
+            Project::that_remembers(folder.clone(), guessed(context, &name).await)?
+        }
+        Err(error) => return Err(error.into()),
+    };
     let began = Instant::now();
     let observed = project.engine.observe().await?;
     for service in observed.services.keys() {

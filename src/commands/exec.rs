@@ -8,9 +8,10 @@ use crate::cli::ExecArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
-use crate::engine::Entered;
+use crate::engine::{CallerStreams, Entered};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::report::raw;
 use crate::stack::{Role, ServiceName};
 
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +64,7 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
             service: service.name.clone(),
             hosts: project
                 .stack
-                .services
-                .iter()
-                .filter(|service| service.role == Role::Host)
+                .with_role(Role::Host)
                 .map(|service| service.name.to_string())
                 .collect(),
         }
@@ -73,9 +72,14 @@ pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
     }
     let host = service.name.clone();
     let shutdown = &context.shutdown;
+    let (stdout, stderr) = raw::streams();
+    let caller = CallerStreams {
+        stdout: Box::new(stdout),
+        stderr: Box::new(stderr),
+    };
     let entered = project
         .engine
-        .enter(&host, &arguments.command, shutdown.token())
+        .enter(&host, &arguments.command, caller, shutdown.token())
         .await?;
     let command = match entered {
         Entered::Become(command) => command,

@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::cli::{ImagesArgs, ImagesCommand, PullArgs};
+use crate::cli::{ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 use crate::commands::Context;
 use crate::commands::project::{Project, Wanted};
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
@@ -73,18 +73,17 @@ struct Listed {
 pub async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
     let stack = Project::asked_for(&context, &arguments.stack)?.stack;
     let connection = Connection::open().await?;
+    let lock_file = arguments.lock;
     match arguments.command {
-        None => list(&context, &stack, &connection, &lock(&context, None)?).await,
-        Some(ImagesCommand::List(arguments)) => {
-            let lock = lock(&context, arguments.lock_file.as_deref())?;
-            list(&context, &stack, &connection, &lock).await
+        None | Some(ImagesCommand::List(_)) => {
+            list(&context, &stack, &connection, &lock(&context, &lock_file)?).await
         }
         Some(ImagesCommand::Pull(arguments)) => {
-            let settings = pull_settings(&context, &arguments)?;
+            let settings = pull_settings(&context, &arguments, &lock_file)?;
             pull(&context, &stack, &connection, &settings).await
         }
-        Some(ImagesCommand::Lock(arguments)) => {
-            let path = lock_path(&context, arguments.lock_file.as_deref());
+        Some(ImagesCommand::Lock(_)) => {
+            let path = lock_path(&context, &lock_file);
             write_lock(&context, &stack, &connection, &path).await
         }
         Some(ImagesCommand::Save(arguments)) => save(&context, &stack, &connection, &arguments.file).await,
@@ -96,7 +95,7 @@ pub async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
 ///
 /// # Errors
 /// When an argument cannot be, or the lock file cannot be read.
-pub fn pull_settings(context: &Context, arguments: &PullArgs) -> Result<PullSettings> {
+pub fn pull_settings(context: &Context, arguments: &PullArgs, lock_file: &LockArgs) -> Result<PullSettings> {
     let policy: PullPolicy = arguments.policy.parse().map_err(PullArgumentError::from)?;
     let mirror: Option<RegistryPrefix> = match &arguments.registry {
         Some(prefix) => Some(prefix.parse().map_err(PullArgumentError::from)?),
@@ -108,7 +107,7 @@ pub fn pull_settings(context: &Context, arguments: &PullArgs) -> Result<PullSett
         silence: parse_duration(&arguments.pull_silence)?,
         retries: Retries::default(),
         credentials: CredentialSource::of_environment(),
-        lock: lock(context, arguments.lock_file.as_deref())?,
+        lock: lock(context, lock_file)?,
     })
 }
 
@@ -118,7 +117,7 @@ pub fn pull_settings(context: &Context, arguments: &PullArgs) -> Result<PullSett
 /// # Errors
 /// Whatever keeps an image from being had.
 pub async fn provide_before_plan(context: &Context, wanted: &Wanted) -> Result<ImagesChanged> {
-    let Some(daemon) = &wanted.daemon else {
+    let Some(daemon) = wanted.daemon() else {
         return Ok(ImagesChanged::No);
     };
     let containers = wanted.desired.iter().filter_map(|spec| spec.container.as_ref());
@@ -422,11 +421,12 @@ async fn image_of(container: &Container, connection: &Connection) -> Result<Imag
     Ok(filled(None))
 }
 
-fn lock(context: &Context, file: Option<&Path>) -> Result<ImageLock> {
+fn lock(context: &Context, file: &LockArgs) -> Result<ImageLock> {
     Ok(ImageLock::load(&lock_path(context, file))?)
 }
 
 /// The lock file that is in force.
-pub(super) fn lock_path(context: &Context, file: Option<&Path>) -> PathBuf {
-    file.map_or_else(|| context.settings.home.join(LOCK_FILE), Path::to_owned)
+pub(super) fn lock_path(context: &Context, file: &LockArgs) -> PathBuf {
+    let usual = || context.settings.home.join(LOCK_FILE);
+    file.lock_file.clone().unwrap_or_else(usual)
 }

@@ -103,8 +103,7 @@ pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
         Some(file) => Some((statements(&file)?, file)),
         None => None,
     };
-    let endpoints = context.endpoints().await?;
-    let client = Client::new(&endpoints.ksqldb_url)?;
+    let client = Client::new(&context.ksqldb_url().await?)?;
     match script {
         Some((statements, file)) => {
             let mut runner = Runner::new(client, context.reporter.clone());

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod down;
+mod endpoints;
 pub mod exec;
 pub mod images;
 pub mod ksql;
@@ -35,12 +36,11 @@ use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::host_config;
-use crate::plan::{Observed, ServiceState};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::stack::project::ProjectName;
-use crate::stack::{Endpoints, ServiceName};
+use crate::stack::{Role, ServiceName};
 use crate::state::ProjectFolder;
 
 /// What every verb gets.
@@ -63,6 +63,20 @@ pub enum CommandError {
         /// The project.
         project: ProjectName,
     },
+    /// The stack has no such service, and the verb needs one.
+    #[error("stack `{stack}` has no {role}")]
+    NoRole {
+        /// The stack.
+        stack: String,
+        /// What is needed.
+        role: Role,
+    },
+    /// The service that the verb needs is not running.
+    #[error("{service} is not running")]
+    ServiceNotRunning {
+        /// The service.
+        service: ServiceName,
+    },
     /// A verb that this build does not have.
     #[error("`{verb}` is not available in this version")]
     Unavailable {
@@ -74,29 +88,25 @@ pub enum CommandError {
 impl Diagnose for CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NotRunning { .. } => ExitCode::NotRunning,
+            Self::NotRunning { .. } | Self::NoRole { .. } | Self::ServiceNotRunning { .. } => {
+                ExitCode::NotRunning
+            }
             Self::Unavailable { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
+            Self::NotRunning { .. } | Self::ServiceNotRunning { .. } => {
+                vec!["start it with `osqdemo up`".to_owned()]
+            }
+            Self::NoRole { .. } => vec!["stack `lite` has all that the demo takes".to_owned()],
             Self::Unavailable { .. } => Vec::new(),
         }
     }
 }
 
 impl Context {
-    /// Where the clients on this machine find the running stack.
-    ///
-    /// # Errors
-    /// When the project is not running.
-    pub async fn endpoints(&self) -> Result<Endpoints> {
-        let project = Project::open(self)?;
-        endpoints_of(&project.engine.observe().await?, &self.settings.project)
-    }
-
     /// Runs commands on the hosts of the project.
     ///
     /// # Errors
@@ -104,34 +114,6 @@ impl Context {
     pub fn host_exec(&self) -> Result<Arc<dyn Engine>> {
         Ok(Project::open(self)?.engine)
     }
-}
-
-/// Where the clients on this machine find what was observed.
-///
-/// # Errors
-/// When a service that has an address is not running.
-pub fn endpoints_of(observed: &Observed, project: &ProjectName) -> Result<Endpoints> {
-    let not_running = || CommandError::NotRunning {
-        project: project.clone(),
-    };
-    if !observed.is_running() {
-        return Err(not_running().into());
-    }
-    let port = |name: &str| {
-        let service = observed.services.get(&ServiceName::new(name))?;
-        service.port.filter(|_| {
-            matches!(
-                service.state,
-                ServiceState::Running { .. } | ServiceState::Restarting { .. }
-            )
-        })
-    };
-    let broker = port("broker").ok_or_else(not_running)?;
-    let ksqldb = port("ksqldb-server").ok_or_else(not_running)?;
-    Ok(Endpoints {
-        bootstrap_servers: format!("127.0.0.1:{broker}"),
-        ksqldb_url: format!("http://127.0.0.1:{ksqldb}"),
-    })
 }
 
 /// The name of a verb whose runs are kept in the journal of the project: those that change something.
@@ -186,7 +168,8 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Supervise(_) => {
             serve::start_log();
             let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
-            supervisor::supervise(folder, &context.reporter, &context.shutdown).await
+            let announce = || context.reporter.text(supervisor::READY);
+            supervisor::supervise(folder, announce, &context.shutdown).await
         }
         Command::HostInit(arguments) => {
             serve::start_log();

@@ -16,7 +16,7 @@ use crate::error::{Diagnose, Failure, Result};
 use crate::events::{SCHEMA_VERSION, Warning};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
-use crate::stack::{Probe, Service, ServiceName, Stack};
+use crate::stack::{Service, ServiceName, Stack};
 
 /// How long the program that opens a browser may take: it hands the address on and ends.
 const OPENER_LIMIT: Duration = Duration::from_secs(5);
@@ -78,28 +78,27 @@ pub async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
     Ok(())
 }
 
-/// The service with pages: the one asked for, else Control Center.
+/// The service with pages: the one asked for, else the first user interface.
 fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
     let Some(name) = name else {
         let mut services = stack.services.iter();
         return services
-            .find(|service| service.probe == Probe::ControlCenter)
+            .find(|service| service.role.is_interface())
             .ok_or_else(|| no_interface(stack));
     };
     let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
-    match service.probe {
-        Probe::ControlCenter | Probe::Ksqldb | Probe::SchemaRegistry => Ok(service),
-        Probe::Kafka | Probe::Zookeeper | Probe::Host => Err(OpenError::NoPage {
-            service: name.to_owned(),
-        }
-        .into()),
+    if service.role.speaks_http() {
+        Ok(service)
+    } else {
+        let service = name.to_owned();
+        Err(OpenError::NoPage { service }.into())
     }
 }
 
 /// Why there is nothing to open.
 fn no_interface(stack: &Stack) -> Failure {
     let mut left_out = stack.left_out.iter();
-    match left_out.find(|service| service.probe == Probe::ControlCenter) {
+    match left_out.find(|service| service.role.is_interface()) {
         Some(service) => unknown_service(stack, service.name.as_str()).into(),
         None => OpenError::NoInterface.into(),
     }

@@ -15,9 +15,7 @@ const LIMIT: Duration = Duration::from_secs(4);
 
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    #[error(
-        "there is no probe `{name}`; the probes are kafka, ksqldb, zookeeper, schema-registry, control-center"
-    )]
+    #[error("there is no probe `{name}`; the probes are {}", names())]
     Unknown { name: String },
     #[error("`{address}` is not healthy: {last_answer}")]
     NotHealthy { address: String, last_answer: String },
@@ -32,24 +30,25 @@ impl Diagnose for ProbeError {
     }
 }
 
+/// Those that an address is enough for.
+fn probes() -> impl Iterator<Item = Probe> {
+    Probe::ALL.into_iter().filter(|probe| *probe != Probe::Host)
+}
+
+fn names() -> String {
+    probes().map(Probe::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// Runs the verb.
 ///
 /// # Errors
 /// When the service is not healthy.
 pub async fn run(arguments: &ProbeArgs) -> Result<()> {
-    let probe = match arguments.probe.as_str() {
-        "kafka" => Probe::Kafka,
-        "ksqldb" => Probe::Ksqldb,
-        "zookeeper" => Probe::Zookeeper,
-        "schema-registry" => Probe::SchemaRegistry,
-        "control-center" => Probe::ControlCenter,
-        name => {
-            return Err(ProbeError::Unknown {
-                name: name.to_owned(),
-            }
-            .into());
-        }
-    };
+    let probe = probes()
+        .find(|probe| probe.as_str() == arguments.probe)
+        .ok_or_else(|| ProbeError::Unknown {
+            name: arguments.probe.clone(),
+        })?;
     let target = Target {
         service: ServiceName::new(&arguments.address),
         probe,

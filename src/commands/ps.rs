@@ -12,7 +12,7 @@ use crate::events::{Detail, SCHEMA_VERSION, Warning};
 use crate::host_config::Finding;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
-use crate::stack::{Probe, Service};
+use crate::stack::Service;
 
 /// Runs the verb.
 ///
@@ -158,8 +158,6 @@ fn uptime(seen: &ObservedService) -> Duration {
 
 fn address(service: &Service, seen: &ObservedService) -> Option<String> {
     let port = seen.port?;
-    Some(match service.probe {
-        Probe::Ksqldb | Probe::SchemaRegistry | Probe::ControlCenter => format!("http://127.0.0.1:{port}"),
-        Probe::Kafka | Probe::Zookeeper | Probe::Host => format!("127.0.0.1:{port}"),
-    })
+    let scheme = if service.role.speaks_http() { "http://" } else { "" };
+    Some(format!("{scheme}127.0.0.1:{port}"))
 }

@@ -37,6 +37,8 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
         return Err(not_running().into());
     }
     let wanted = project.wanted(&Request::default()).await?;
+    // What is seen with what starting takes: images too.
+    let observed = wanted.engine.observe().await?;
     let plan = Plan::restart(&wanted.desired, &observed, &service);
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine,
@@ -44,7 +46,6 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
         reporter: context.reporter.clone(),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired,
-        hostnames: wanted.hostnames,
         limit: LIMIT,
     });
     execution.run(&plan, &[]).await

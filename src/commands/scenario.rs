@@ -6,7 +6,7 @@ use crate::cli::{BigfileArgs, ScenarioCommand};
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::request::unknown_service;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::events::{Failed, SCHEMA_VERSION, Warning};
 use crate::report::report_file::ReportFile;
 use crate::report::scenario::scenario_text;
@@ -16,9 +16,6 @@ use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
 use crate::settings::{parse_duration, parse_size};
 use crate::stack::{Role, Service, ServiceName, Stack};
-
-/// The host of the original demo that writes the file.
-const USUAL_HOST: &str = "host2";
 
 /// Runs the verb.
 ///
@@ -72,11 +69,13 @@ async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
     }
 }
 
-/// The host that writes the file, unless the user says otherwise.
+/// The host that writes the file, unless the user says otherwise: the second one, as in the original demo, else the
+/// only one.
 pub(super) fn usual_host(stack: &Stack) -> Option<&Service> {
-    let mut hosts = stack.services.iter().filter(|service| service.role == Role::Host);
-    let first = hosts.clone().next();
-    hosts.find(|host| host.name.as_str() == USUAL_HOST).or(first)
+    stack
+        .with_role(Role::Host)
+        .nth(1)
+        .or_else(|| stack.first(Role::Host))
 }
 
 /// What the arguments mean, checked before anything runs.
@@ -86,28 +85,41 @@ fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
         return Err(ScenarioError::ZeroSize.into());
     }
     let timeout = parse_duration(&arguments.timeout)?;
-    let hosts = || stack.services.iter().filter(|service| service.role == Role::Host);
     let host = match &arguments.host {
-        Some(name) => hosts().find(|host| host.name.as_str() == name),
-        None => usual_host(stack),
-    };
-    let Some(host) = host else {
-        let name = arguments.host.as_deref().unwrap_or(USUAL_HOST);
-        if stack.is_left_out(&ServiceName::new(name)) {
-            return Err(unknown_service(stack, name).into());
-        }
-        return Err(ScenarioError::UnknownHost {
-            host: name.to_owned(),
-            known: hosts().map(|host| host.name.to_string()).collect(),
-        }
-        .into());
+        Some(name) => named_host(stack, name)?,
+        None => usual_host(stack).ok_or_else(|| no_host(stack))?,
     };
     Ok(Bigfile {
-        host: ServiceName::new(host.name.as_str()),
-        host_identifier: host.hostname.clone().unwrap_or_else(|| host.name.to_string()),
+        host: host.name.clone(),
+        host_identifier: host.machine_name(),
         size,
         timeout,
     })
+}
+
+fn named_host<'a>(stack: &'a Stack, name: &str) -> Result<&'a Service> {
+    let mut hosts = stack.with_role(Role::Host);
+    if let Some(host) = hosts.find(|host| host.name.as_str() == name) {
+        return Ok(host);
+    }
+    if stack.is_left_out(&ServiceName::new(name)) {
+        return Err(unknown_service(stack, name).into());
+    }
+    let known = stack.with_role(Role::Host).map(|host| host.name.to_string());
+    Err(ScenarioError::UnknownHost {
+        host: name.to_owned(),
+        known: known.collect(),
+    }
+    .into())
+}
+
+/// Why there is no host to write.
+fn no_host(stack: &Stack) -> Failure {
+    let mut left_out = stack.left_out.iter();
+    match left_out.find(|service| service.role == Role::Host) {
+        Some(host) => unknown_service(stack, host.name.as_str()).into(),
+        None => ScenarioError::NoHost.into(),
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +178,7 @@ mod tests {
         );
         assert_eq!(
             host(&stack(&["host1", "host2"]), None),
-            "service `host2` is left out"
+            "service `host1` is left out"
         );
     }
 

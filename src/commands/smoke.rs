@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, ScenarioCommand, SmokeArgs, UpArgs};
+use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, LockArgs, ScenarioCommand, SmokeArgs, UpArgs};
 use crate::commands::project::Project;
 use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
@@ -70,8 +70,9 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     let examine = DoctorArgs {
         target: arguments.run.target.clone(),
         pull: arguments.run.pull.clone(),
+        lock: arguments.run.lock.clone(),
     };
-    let lock_file = arguments.run.pull.lock_file.clone();
+    let lock = arguments.run.lock.clone();
     run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))
         .await;
     let is_examined = run.first_failure.is_none();
@@ -91,7 +92,7 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     run.phase("scenario", scenario::run(context.clone(), bigfile))
         .await;
     if let (Some(path), Some(_)) = (&arguments.bundle, &run.first_failure) {
-        run.bundle(path, lock_file.as_deref()).await;
+        run.bundle(path, &lock).await;
     }
     if is_examined {
         run.last_phase("down", Box::pin(down::run(context.clone(), down_arguments())))
@@ -124,8 +125,8 @@ impl Run {
     }
 
     /// Writes everything for a report. That it cannot be written does not change how the run ends.
-    async fn bundle(&self, path: &Path, lock_file: Option<&Path>) {
-        let event = match bundle::write(&self.context, path, lock_file).await {
+    async fn bundle(&self, path: &Path, lock: &LockArgs) {
+        let event = match bundle::write(&self.context, path, lock).await {
             Ok(_) => Event::Note(Note::BundleWritten {
                 file: path.to_owned(),
             }),

@@ -11,7 +11,7 @@ use crate::report::table::printable;
 /// # Errors
 /// When the stack is not running, or the broker does not have the topic.
 pub async fn run(context: Context, arguments: TailArgs) -> Result<()> {
-    let endpoints = context.endpoints().await?;
+    let broker = context.bootstrap_servers().await?;
     let start = if arguments.from_beginning {
         Start::Beginning
     } else {
@@ -21,7 +21,7 @@ pub async fn run(context: Context, arguments: TailArgs) -> Result<()> {
     let cancel = context.shutdown.token();
     let topics = [arguments.topic.as_str()];
     let tail = tokio::select! {
-        tail = Tail::open(&endpoints.bootstrap_servers, &topics, start) => tail?,
+        tail = Tail::open(&broker, &topics, start) => tail?,
         () = cancel.cancelled() => return Ok(()),
     };
     let mut left = arguments.records.unwrap_or(u64::MAX);

@@ -13,9 +13,9 @@ use crate::report::table::{output_width, table};
 /// # Errors
 /// When the stack is not running or the broker does not answer.
 pub async fn run(context: Context) -> Result<()> {
-    let endpoints = context.endpoints().await?;
+    let broker = context.bootstrap_servers().await?;
     let topics = tokio::select! {
-        topics = list_topics(&endpoints.bootstrap_servers) => topics?,
+        topics = list_topics(&broker) => topics?,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
     };
     let document = json!({ "schema_version": SCHEMA_VERSION, "topics": topics });

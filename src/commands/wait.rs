@@ -47,7 +47,6 @@ pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
         reporter: context.reporter.clone(),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired,
-        hostnames: wanted.hostnames,
         limit,
     });
     execution.run(&Plan::default(), &services).await?;

@@ -1,7 +1,7 @@
 //! Where the services run. An engine is a trait with several implementations, a fake among them.
 //!
 //! An engine starts, stops and observes; it does not decide (that is [`crate::plan`]) and does not ask for
-//! health (that is [`crate::health`]).
+//! health (that is [`crate::health`]). One operation of a plan is one call.
 
 pub mod docker;
 pub mod fake;
@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +42,11 @@ pub trait Engine: Send + Sync {
     /// Makes or gets an image, and tells the news while it does. Dropping the future ends the work.
     fn provide_image<'a>(&'a self, container: &'a ContainerSpec, news: &'a News) -> Answer<'a, ()>;
 
-    /// Starts a service that is not running. It need not be healthy when this returns.
+    /// Starts a service of which nothing is there. It need not be healthy when this returns.
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()>;
+
+    /// Starts again what a service that ended has left, as it is.
+    fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()>;
 
     /// Tells the engine that a service was healthy: from now on it is started again each time it ends unasked.
     /// Before, it is started again after its first failure only.
@@ -50,6 +54,9 @@ pub trait Engine: Send + Sync {
 
     /// Stops a service: gracefully, then by force once its grace is over.
     fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
+
+    /// Removes what a service that ended has left; what it wrote is kept.
+    fn remove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
 
     /// Ends a process that nobody looks after any more.
     fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
@@ -81,6 +88,7 @@ pub trait Engine: Send + Sync {
         &'a self,
         host: &'a ServiceName,
         argv: &'a [String],
+        caller: CallerStreams,
         asked_to_end: &'a CancellationToken,
     ) -> Answer<'a, Entered>;
 
@@ -99,6 +107,14 @@ pub enum Follow {
     Yes,
     /// Only what is there.
     No,
+}
+
+/// Where a command on a host that does not take the caller's place writes.
+pub struct CallerStreams {
+    /// The caller's standard output.
+    pub stdout: Box<dyn AsyncWrite + Send + Unpin>,
+    /// The caller's standard error.
+    pub stderr: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
 /// What came of entering a host.

@@ -118,6 +118,19 @@ impl Event {
     }
 }
 
+/// Whoever is told what happens, as those see it who do something and need not know how it is shown.
+pub trait Listener: Send + Sync {
+    /// Takes an event.
+    fn hear(&self, event: Event);
+}
+
+impl dyn Listener + '_ {
+    /// Tells an event.
+    pub fn emit(&self, event: impl Into<Event>) {
+        self.hear(event.into());
+    }
+}
+
 impl From<Note> for Event {
     fn from(note: Note) -> Self {
         Self::Note(note)

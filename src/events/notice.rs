@@ -30,6 +30,8 @@ pub enum Note {
         #[schemars(with = "u64")]
         elapsed: Duration,
     },
+    /// The stack has no ksqlDB server that could run the statements.
+    NothingSubmitted,
     /// What the user may want to do next.
     Next {
         /// Arguments of osqdemo.
@@ -261,6 +263,13 @@ pub enum Warning {
         /// Their names.
         files: Vec<String>,
         /// Why they could not be removed.
+        reason: String,
+    },
+    /// What a project remembers cannot be read; it is stopped all the same.
+    StateUnread {
+        /// The project.
+        project: ProjectName,
+        /// Which file, and why.
         reason: String,
     },
     /// An image of ours is not removed: a container of another project runs it.

@@ -77,6 +77,11 @@ pub enum Doing {
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
     },
+    /// What a service that ended has left is removed.
+    Removing {
+        /// Why.
+        cause: Cause,
+    },
     /// A process that nobody looks after is ended.
     EndingLeftover {
         /// Why.
@@ -242,6 +247,8 @@ pub enum Ending {
     Stopped,
     /// The service is not stopped; the failure that ends the command tells why.
     NotStopped,
+    /// What the service had left is removed.
+    Removed,
     /// The process that nobody looked after is gone.
     LeftoverEnded,
     /// Something else failed, or the user wants to end.

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Client, Response};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::health::{LastAnswer, POLL};
@@ -47,6 +48,24 @@ pub(super) async fn get(client: &Client, address: &str, path: &str) -> Result<Re
         .send()
         .await
         .map_err(|error| failed(path, error))
+}
+
+/// Asks for a list, of whatever length; `of` says in errors what it is a list of.
+pub(super) async fn get_list(client: &Client, address: &str, path: &str, of: &str) -> Result<(), String> {
+    let response = get(client, address, path).await?;
+    let status = response.status();
+    let answer: Value = response
+        .json()
+        .await
+        .map_err(|error| format!("GET {path}: status {status}, {}", error.without_url()))?;
+    if status.is_success() && answer.is_array() {
+        return Ok(());
+    }
+    let message = answer.pointer("/message").and_then(Value::as_str);
+    Err(match message {
+        Some(message) => format!("GET {path}: status {status}, {message}"),
+        None => format!("GET {path}: status {status}, not a list of {of}"),
+    })
 }
 
 /// A failed request in one line, with the cause that reqwest keeps to itself.

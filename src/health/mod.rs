@@ -1,5 +1,6 @@
 //! Whether a service is healthy, asked in its own protocol: one file a probe, and [`wait`] that bounds them.
 
+mod connect;
 mod control_center;
 mod host;
 mod http;
@@ -14,7 +15,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::fake::{Behaviour, FakeEngine};
+use crate::plan::ServiceSpec;
 use crate::stack::{Probe, ServiceName};
 
 pub use log_excerpt::excerpt;
@@ -37,6 +38,19 @@ pub struct Target {
     pub started_at: i64,
 }
 
+impl Target {
+    /// What a probe has to know about this service, which was started at that time.
+    pub fn of(spec: &ServiceSpec, started_at: i64) -> Self {
+        Self {
+            service: spec.name.clone(),
+            probe: spec.probe,
+            address: format!("127.0.0.1:{}", spec.probe_port),
+            hostname: spec.hostname.clone(),
+            started_at,
+        }
+    }
+}
+
 /// The last that a probe heard. A cheap clone.
 #[derive(Debug, Clone, Default)]
 pub struct LastAnswer(Arc<Mutex<String>>);
@@ -47,7 +61,8 @@ impl LastAnswer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, answer: impl Into<String>) {
+    /// Keeps what was heard.
+    pub fn set(&self, answer: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answer.into();
     }
 }
@@ -84,26 +99,10 @@ impl Prober for ProtocolProber {
                 Probe::Zookeeper => zookeeper::until_healthy(address, last).await?,
                 Probe::SchemaRegistry => schema_registry::until_healthy(address, last).await,
                 Probe::ControlCenter => control_center::until_healthy(address, last).await,
+                Probe::Connect => connect::until_healthy(address, last).await,
                 Probe::Host => host::until_healthy(target, last).await,
             }
             Ok(())
-        })
-    }
-}
-
-/// Believes the fake engine's script.
-pub struct FakeProber;
-
-impl Prober for FakeProber {
-    fn until_healthy<'a>(&'a self, target: &'a Target, last: &'a LastAnswer) -> Probing<'a> {
-        Box::pin(async {
-            match FakeEngine::behaviour(&target.service) {
-                Behaviour::Sound | Behaviour::LosesPort => Ok(()),
-                Behaviour::NeverHealthy | Behaviour::Exits | Behaviour::StartFails => {
-                    last.set("still starting");
-                    std::future::pending().await
-                }
-            }
         })
     }
 }

@@ -1,7 +1,6 @@
 //! A Schema Registry is healthy when it lists its subjects: that takes its store, a topic of the broker.
 
 use reqwest::Client;
-use serde_json::Value;
 
 use crate::health::{LastAnswer, http};
 
@@ -14,20 +13,7 @@ pub(super) async fn until_healthy(address: &str, last: &LastAnswer) {
 }
 
 async fn ask(client: &Client, address: &str) -> Result<(), String> {
-    let response = http::get(client, address, PATH).await?;
-    let status = response.status();
-    let answer: Value = response
-        .json()
-        .await
-        .map_err(|error| format!("GET {PATH}: status {status}, {}", error.without_url()))?;
-    if status.is_success() && answer.is_array() {
-        return Ok(());
-    }
-    let message = answer.pointer("/message").and_then(Value::as_str);
-    Err(match message {
-        Some(message) => format!("GET {PATH}: status {status}, {message}"),
-        None => format!("GET {PATH}: status {status}, not a list of subjects"),
-    })
+    http::get_list(client, address, PATH, "subjects").await
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::engine::Engine;
 use crate::error::{Diagnose, Result};
-use crate::events::{Event, News, Step, Warning};
+use crate::events::{Event, Listener, News, Step, Warning};
 use crate::exit_code::ExitCode;
 use crate::health::{Hopeless, LastAnswer, Prober, Target, excerpt};
 use crate::plan::{Exit, ObservedService, ServiceState};
-use crate::report::{Reporter, duration};
+use crate::quantity::duration;
 use crate::stack::{Probe, ServiceName};
 
 /// A service that is not healthy.
@@ -157,7 +157,7 @@ pub struct HealthWait<'a> {
     /// Asks it.
     pub prober: &'a dyn Prober,
     /// Is told the news.
-    pub reporter: &'a Reporter,
+    pub listener: &'a dyn Listener,
     /// When to give up.
     pub deadline: Instant,
     /// How long that was from the begin: of the service, or of all services together.
@@ -218,7 +218,7 @@ impl HealthWait<'_> {
                         ServiceState::Restarting { exit } => {
                             if !std::mem::replace(&mut is_crash_told, true) {
                                 let service = target.service.clone();
-                                self.reporter.emit(Warning::Crashed { service, exit });
+                                self.listener.emit(Warning::Crashed { service, exit });
                             }
                             None
                         }
@@ -238,7 +238,7 @@ impl HealthWait<'_> {
             let answer = last.get();
             if answer != news {
                 news.clone_from(&answer);
-                self.reporter.emit(Event::StepProgress {
+                self.listener.emit(Event::StepProgress {
                     step: Step::service(&target.service),
                     news: News::Answer {
                         probe: target.probe,

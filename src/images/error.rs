@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::images::{CredentialError, InvalidReference, PullFault};
-use crate::report::duration;
+use crate::quantity::duration;
 use crate::stack::ImageRef;
 
 /// An image cannot be had.

@@ -13,10 +13,9 @@ use super::existing;
 use super::session::{Directive, Session, SessionError};
 use super::statement::{Position, Script, Statement, position_in_message, without_position};
 use crate::error::Diagnose;
-use crate::events::{Doubtful, Ending, Event, Outcome, Place, Step, Warning};
+use crate::events::{Doubtful, Ending, Event, Listener, Outcome, Place, Step, Warning};
 use crate::exit_code::ExitCode;
-use crate::report::Reporter;
-use crate::report::felt::{UNFELT, telling_when_felt};
+use crate::felt::{UNFELT, telling_when_felt};
 
 /// A file of statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,7 +237,7 @@ impl Rejection {
 pub async fn submit(
     client: &Client,
     files: &[StatementFile],
-    reporter: &Reporter,
+    listener: &dyn Listener,
     cancel: &CancellationToken,
 ) -> Result<Submission, DdlError> {
     let planned = plan(files)?;
@@ -255,7 +254,7 @@ pub async fn submit(
         let name = statement.title();
         let begin = Instant::now();
         let tell = || {
-            reporter.emit(Event::StepStarted {
+            listener.emit(Event::StepStarted {
                 step: Step::statement(&*name),
                 doing: client.waiting(),
             });
@@ -266,7 +265,7 @@ pub async fn submit(
             answer = telling_when_felt(UNFELT, tell, client.execute(statement, &session)) => answer,
         };
         let fate = Fate::from(answer);
-        reporter.emit(Event::StepFinished {
+        listener.emit(Event::StepFinished {
             step: Step::statement(&*name),
             outcome: fate.outcome(),
             ending: fate.ending(),
@@ -281,14 +280,14 @@ pub async fn submit(
                 };
                 if let Some(found) = doubt {
                     let at = planned_statement.place();
-                    reporter.emit(Warning::StatementDoubtful { at, found });
+                    listener.emit(Warning::StatementDoubtful { at, found });
                 }
                 submission.already_there.push(name);
             }
             Fate::Created(entities) => {
                 submission.created.push(name);
                 for warning in entities.iter().flat_map(Entity::warnings) {
-                    reporter.emit(Warning::StatementWarned {
+                    listener.emit(Warning::StatementWarned {
                         at: planned_statement.place(),
                         message: warning.to_owned(),
                     });

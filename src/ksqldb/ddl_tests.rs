@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::super::canned_server::{Answer, CannedServer};
 use super::*;
 use crate::error::Failure;
+use crate::report::Reporter;
 use crate::settings::{Colour, Format, OutputSettings, Verbosity};
 
 fn quiet() -> Reporter {

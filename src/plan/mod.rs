@@ -13,10 +13,10 @@ use serde::Serialize;
 use crate::stack::{ImageRef, Service, ServiceName};
 
 pub use observed::{
-    Attachment, Exit, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
-    ServiceState, SupervisorState,
+    Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
+    Publisher, ServiceState, SupervisorState,
 };
-pub use resolve::{Choices, ContainerSpec, ResolveError, ServiceSpec, resolve};
+pub use resolve::{Choices, ContainerSpec, Reach, ResolveError, ServiceSpec, resolve};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,8 +52,12 @@ pub enum Action {
     EndLeftover(ServiceName),
     /// Stop a service.
     Stop(ServiceName),
+    /// Remove what a service that ended has left, and what it wrote is kept.
+    Remove(ServiceName),
     /// Start a service and wait until it is healthy.
     Start(ServiceName),
+    /// Start again what a service that ended has left, as it is, and wait until it is healthy.
+    Resume(ServiceName),
 }
 
 /// Why something is to be done.
@@ -104,7 +108,9 @@ impl fmt::Display for Action {
             Self::StartSupervisor => formatter.write_str("start the supervisor"),
             Self::EndLeftover(service) => write!(formatter, "end what is left of {service}"),
             Self::Stop(service) => write!(formatter, "stop {service}"),
+            Self::Remove(service) => write!(formatter, "remove what is left of {service}"),
             Self::Start(service) => write!(formatter, "start {service}"),
+            Self::Resume(service) => write!(formatter, "start {service} again"),
         }
     }
 }
@@ -173,7 +179,7 @@ impl Plan {
         let needed = plan.needed(observed);
         plan.end_and_stop(observed, &needed);
         let ground = plan.ground(observed, &needed);
-        plan.start(&needed, ground);
+        plan.start(observed, &needed, ground);
         plan.plan
     }
 
@@ -187,7 +193,7 @@ impl Plan {
         let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);
         plan.end_and_stop(observed, &needed);
         let ground = plan.ground(observed, &needed);
-        plan.start(&needed, ground);
+        plan.start(observed, &needed, ground);
         plan.plan
     }
 
@@ -196,15 +202,32 @@ impl Plan {
         self.operations.is_empty()
     }
 
+    /// The services of `desired` that the plan leaves alone.
+    pub fn unchanged(&self, desired: &[ServiceSpec]) -> Vec<ServiceName> {
+        let names = desired.iter().map(|spec| &spec.name);
+        names
+            .filter(|name| !self.started().any(|started| started == *name))
+            .cloned()
+            .collect()
+    }
+
     /// The services that the plan starts.
     pub fn started(&self) -> impl Iterator<Item = &ServiceName> {
         self.operations
             .iter()
             .filter_map(|operation| match &operation.action {
-                Action::Start(service) => Some(service),
+                Action::Start(service) | Action::Resume(service) => Some(service),
                 _ => None,
             })
     }
+}
+
+/// What a service that ended has left.
+enum Remains {
+    /// It only has to be started again.
+    Usable,
+    /// It is in the way of what is wanted.
+    Useless,
 }
 
 struct Planner<'a> {
@@ -253,7 +276,36 @@ impl Planner<'_> {
             })
     }
 
-    /// Why a container that runs has to be replaced, although its definition is as wanted.
+    /// Why a service has to be replaced that is there and is not as wanted.
+    fn difference(&self, spec: &ServiceSpec, seen: &ObservedService, observed: &Observed) -> Option<Cause> {
+        if seen.port != spec.port {
+            Some(Cause::PortChanged {
+                from: seen.port,
+                to: spec.port,
+            })
+        } else if seen.config_hash != spec.config_hash {
+            Some(Cause::DefinitionChanged)
+        } else if seen.host_config != spec.host_config {
+            Some(Cause::HostConfigChanged)
+        } else {
+            self.container_cause(spec, seen, observed)
+        }
+    }
+
+    /// What becomes of the container that a service which ended has left; nothing where it left none, as a process does.
+    fn remains(&self, name: &ServiceName, observed: &Observed) -> Option<Remains> {
+        let spec = self.desired.iter().find(|spec| spec.name == *name)?;
+        let seen = observed.services.get(name)?;
+        match (&seen.state, &seen.container) {
+            (ServiceState::Exited { .. }, Some(_)) => Some(match self.difference(spec, seen, observed) {
+                None => Remains::Usable,
+                Some(_) => Remains::Useless,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Why a container has to be replaced, although its definition is as wanted.
     fn container_cause(
         &self,
         spec: &ServiceSpec,
@@ -286,17 +338,7 @@ impl Planner<'_> {
             match service.state {
                 ServiceState::Leftover { .. } => Some(Cause::NotRunning),
                 ServiceState::Restarting { exit } | ServiceState::Exited { exit } => Some(Cause::Ended(exit)),
-                ServiceState::Running { .. } if service.port != spec.port => Some(Cause::PortChanged {
-                    from: service.port,
-                    to: spec.port,
-                }),
-                ServiceState::Running { .. } if service.config_hash != spec.config_hash => {
-                    Some(Cause::DefinitionChanged)
-                }
-                ServiceState::Running { .. } if service.host_config != spec.host_config => {
-                    Some(Cause::HostConfigChanged)
-                }
-                ServiceState::Running { .. } => self.container_cause(spec, service, observed),
+                ServiceState::Running { .. } => self.difference(spec, service, observed),
             }
         };
         self.desired
@@ -326,8 +368,11 @@ impl Planner<'_> {
             };
             let action = match service.state {
                 ServiceState::Leftover { .. } => Action::EndLeftover(name.clone()),
-                // There is nothing to stop, and the next start replaces it.
-                ServiceState::Exited { .. } if is_wanted => continue,
+                ServiceState::Exited { .. } if is_wanted => match self.remains(&name, observed) {
+                    Some(Remains::Useless) => Action::Remove(name.clone()),
+                    // There is nothing to stop.
+                    Some(Remains::Usable) | None => continue,
+                },
                 _ => Action::Stop(name.clone()),
             };
             // A service goes on running while its new image is made.
@@ -367,7 +412,7 @@ impl Planner<'_> {
         Some(self.plan.operations.len() - 1)
     }
 
-    fn start(&mut self, needed: &BTreeMap<ServiceName, Cause>, ground: Option<usize>) {
+    fn start(&mut self, observed: &Observed, needed: &BTreeMap<ServiceName, Cause>, ground: Option<usize>) {
         for spec in self.desired {
             let Some(cause) = needed.get(&spec.name) else {
                 continue;
@@ -379,7 +424,10 @@ impl Planner<'_> {
             after.extend(image.and_then(|image| self.image_operation(image)));
             after.sort_unstable();
             self.plan.operations.push(Operation {
-                action: Action::Start(spec.name.clone()),
+                action: match self.remains(&spec.name, observed) {
+                    Some(Remains::Usable) => Action::Resume(spec.name.clone()),
+                    Some(Remains::Useless) | None => Action::Start(spec.name.clone()),
+                },
                 cause: cause.clone(),
                 after,
             });
@@ -397,7 +445,11 @@ impl Planner<'_> {
                 | Action::PullImage(_)
                 | Action::CreateNetwork
                 | Action::StartSupervisor => false,
-                Action::EndLeftover(name) | Action::Stop(name) | Action::Start(name) => matches(name),
+                Action::EndLeftover(name)
+                | Action::Stop(name)
+                | Action::Remove(name)
+                | Action::Start(name)
+                | Action::Resume(name) => matches(name),
             })
             .map(|(index, _)| index)
             .collect()

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stack::project::ProjectName;
 use crate::stack::{ImageRef, ServiceName};
 
 /// What there is, as an engine sees it.
@@ -179,4 +181,24 @@ impl fmt::Display for Exit {
             }
         }
     }
+}
+
+/// What is there of a project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leftover {
+    /// The project.
+    pub project: ProjectName,
+    /// The state home that knows it.
+    pub home: PathBuf,
+}
+
+/// A container that publishes a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    /// Its name.
+    pub container: String,
+    /// The Compose project it belongs to.
+    pub compose_project: Option<String>,
+    /// The project of ours it belongs to.
+    pub owner: Option<Leftover>,
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::settings::parse_size;
+use crate::quantity::parse_size;
 use crate::stack::{
     Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack, Template, VolumeMount,
 };
@@ -30,6 +30,17 @@ pub struct Choices<'a> {
     pub image_content: &'a dyn Fn(Recipe) -> String,
     /// What identifies the configuration of the user's that the hosts get; none with the default one.
     pub host_config: Option<String>,
+    /// From where the hosts reach the broker.
+    pub reach: Reach,
+}
+
+/// From where a host reaches the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine, at the published port.
+    Loopback,
+    /// From the network between the containers, by the broker's name.
+    Network,
 }
 
 /// A service as it should be.
@@ -39,10 +50,16 @@ pub struct ServiceSpec {
     pub name: ServiceName,
     /// What it is in the demo.
     pub role: Role,
+    /// Its name as a machine, which a host's records carry.
+    pub hostname: String,
     /// How its health is asked.
     pub probe: Probe,
+    /// The port on this machine where its health is asked: its own, or that of the broker that its lines go to.
+    pub probe_port: u16,
     /// The port for clients on this machine.
     pub port: Option<u16>,
+    /// Where it finds its broker, where it is a host.
+    pub bootstrap_servers: Option<String>,
     /// The arguments of `osqdemo` that run it as a process.
     pub arguments: Vec<String>,
     /// The services that must be healthy before it starts.
@@ -91,9 +108,36 @@ pub struct ContainerSpec {
     pub init: InitProcess,
 }
 
+/// Where brokers listen for the other containers.
+const PORT_BETWEEN_CONTAINERS: u16 = 29092;
+
 /// Why a stack cannot be resolved.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ResolveError {
+    /// A host without a broker.
+    #[error("service `{service}` is a host, and the stack has no broker for what it sees")]
+    NoBroker {
+        /// The host.
+        service: ServiceName,
+    },
+    /// Nobody can ask for its health.
+    #[error("the health of service `{service}` cannot be asked: service `{asked}` publishes no port")]
+    NoPort {
+        /// The service.
+        service: ServiceName,
+        /// The service that is asked about it: itself, or its broker.
+        asked: ServiceName,
+    },
+    /// The stack file contradicts itself.
+    #[error("service `{service}` has the role `{}`, and the probe `{}` tells nothing of that", role.as_str(), probe.as_str())]
+    Contradiction {
+        /// The service.
+        service: ServiceName,
+        /// Its role.
+        role: Role,
+        /// Its probe.
+        probe: Probe,
+    },
     /// The stack file names something that does not exist.
     #[error("service `{service}`: unknown placeholder `{{{placeholder}}}` in its command")]
     UnknownPlaceholder {
@@ -120,6 +164,31 @@ impl Diagnose for ResolveError {
     fn exit_code(&self) -> ExitCode {
         ExitCode::Usage
     }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoBroker { .. } => {
+                vec![
+                    "add a service with the probe `kafka` to the stack file, or leave the hosts out"
+                        .to_owned(),
+                ]
+            }
+            Self::NoPort { asked, .. } => {
+                vec![format!(
+                    "give `{asked}` a line such as `ports: [\"127.0.0.1:9092:9092\"]` in the stack file"
+                )]
+            }
+            Self::Contradiction { role, .. } => {
+                let mut probes = Probe::ALL.into_iter().filter(|probe| probe.tells_of(*role));
+                let probe = probes.next().map(Probe::as_str);
+                probe
+                    .map(|probe| format!("a service with that role has the probe `{probe}`"))
+                    .into_iter()
+                    .collect()
+            }
+            Self::UnknownPlaceholder { .. } | Self::MemoryLimit { .. } => Vec::new(),
+        }
+    }
 }
 
 /// Resolves a stack; the services come in an order in which dependencies come first.
@@ -139,6 +208,12 @@ fn resolve_service(
     choices: &Choices<'_>,
 ) -> Result<ServiceSpec, ResolveError> {
     let port = choices.ports.get(&service.name).copied();
+    let broker = broker_of(service, stack)?;
+    let probe_port = probe_port(service, broker, choices)?;
+    let bootstrap_servers = broker.map(|broker| match choices.reach {
+        Reach::Loopback => format!("127.0.0.1:{probe_port}"),
+        Reach::Network => format!("{}:{PORT_BETWEEN_CONTAINERS}", broker.name),
+    });
     let arguments = service
         .native_command
         .iter()
@@ -157,6 +232,7 @@ fn resolve_service(
         "arguments": arguments,
         "identity": identity,
         "container": container,
+        "broker": bootstrap_servers,
         // Who talks to a service is told its address, and has to be told again when that changes.
         "dependencies": service
             .depends_on
@@ -171,8 +247,11 @@ fn resolve_service(
     Ok(ServiceSpec {
         name: service.name.clone(),
         role: service.role,
+        hostname: service.machine_name(),
         probe: service.probe,
+        probe_port,
         port,
+        bootstrap_servers,
         arguments,
         depends_on: service.depends_on.clone(),
         deadline: service.deadline,
@@ -181,6 +260,43 @@ fn resolve_service(
         host_config: choices.host_config.clone().filter(|_| service.role == Role::Host),
         container,
     })
+}
+
+/// The broker of a host; other services have their own ways to theirs.
+fn broker_of<'a>(service: &Service, stack: &'a Stack) -> Result<Option<&'a Service>, ResolveError> {
+    if service.role != Role::Host {
+        return Ok(None);
+    }
+    match stack.broker_of(service) {
+        Some(broker) => Ok(Some(broker)),
+        None => Err(ResolveError::NoBroker {
+            service: service.name.clone(),
+        }),
+    }
+}
+
+/// Where the health of a service is asked: a host's at its broker.
+fn probe_port(
+    service: &Service,
+    broker: Option<&Service>,
+    choices: &Choices<'_>,
+) -> Result<u16, ResolveError> {
+    let Service { role, probe, .. } = *service;
+    if !probe.tells_of(role) {
+        return Err(ResolveError::Contradiction {
+            service: service.name.clone(),
+            role,
+            probe,
+        });
+    }
+    let asked = broker.unwrap_or(service);
+    let chosen = choices.ports.get(&asked.name).copied();
+    chosen
+        .or(asked.port.map(|port| port.published))
+        .ok_or_else(|| ResolveError::NoPort {
+            service: service.name.clone(),
+            asked: asked.name.clone(),
+        })
 }
 
 fn resolve_container(
@@ -218,10 +334,7 @@ fn resolve_container(
         image: ImageRef::new(container.image.fill(&value_of)),
         recipe: container.recipe,
         image_content: container.recipe.map(choices.image_content),
-        hostname: service
-            .hostname
-            .clone()
-            .unwrap_or_else(|| service.name.to_string()),
+        hostname: service.machine_name(),
         entrypoint: container.entrypoint.as_deref().map(fill),
         command: fill(&container.command),
         environment: container

@@ -3,7 +3,8 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use super::*;
-use crate::stack::Stack;
+use crate::error::Diagnose;
+use crate::stack::{Role, Stack};
 
 fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
     of_stack(&Stack::lite().expect("the embedded stack"), ports, identity)
@@ -22,6 +23,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         variables: &BTreeMap::new(),
         image_content: &|_| "content 1".to_owned(),
         host_config: None,
+        reach: Reach::Loopback,
     };
     resolve(stack, &choices).expect("a stack that resolves")
 }
@@ -109,6 +111,7 @@ fn the_host_configuration_changed() {
             variables: &BTreeMap::new(),
             image_content: &|_| "content 1".to_owned(),
             host_config: host_config.map(str::to_owned),
+            reach: Reach::Loopback,
         };
         resolve(&stack, &choices).expect("a stack that resolves")
     };
@@ -324,6 +327,38 @@ mod containers {
     }
 
     #[test]
+    fn what_ended_is_started_again_as_long_as_it_is_as_wanted() {
+        let ended = |change: fn(&mut ObservedService)| {
+            let mut observed = observed();
+            let service = observed.services.get_mut(&ServiceName::new("host1"));
+            let service = service.expect("it is there");
+            service.state = ServiceState::Exited { exit: Exit::Code(1) };
+            change(service);
+            observed
+        };
+        let replaced = |change| {
+            let plan = Plan::make(&usual(), &ended(change));
+            assert_snapshot!(plan, @r"
+            1. remove what is left of host1 (ended unexpectedly: exit status 1)
+            2. start host1 (ended unexpectedly: exit status 1), after 1
+            ");
+        };
+        assert_snapshot!(Plan::make(&usual(), &ended(|_| {})), @"1. start host1 again (ended unexpectedly: exit status 1)");
+        replaced(|service| service.config_hash = "another".to_owned());
+        replaced(|service| service.host_config = Some("another".to_owned()));
+        replaced(|service| {
+            let container = service.container.as_mut().expect("a container");
+            container.image_id = "another".to_owned();
+        });
+        replaced(|service| {
+            let container = service.container.as_mut().expect("a container");
+            container.attachment = Attachment::Detached;
+        });
+        let restart = Plan::restart(&usual(), &ended(|_| {}), &ServiceName::new("host1"));
+        assert_snapshot!(restart, @"1. start host1 again (requested)");
+    }
+
+    #[test]
     fn a_container_is_off_the_network() {
         let mut observed = observed();
         let host1 = ServiceName::new("host1");
@@ -368,4 +403,58 @@ mod containers {
         };
         assert_snapshot!(command("broker").unwrap_or_default(), @"serve broker --data-dir=/data --listen=0.0.0.0:9092 --advertise=127.0.0.1:19092 --internal-listen=0.0.0.0:29092 --internal-advertise=broker:29092 --retention-bytes=1073741824 --segment-bytes=67108864");
     }
+}
+
+/// What a stack file whose services have other names comes to, or why it does not.
+fn of_file(services: &str, reach: Reach) -> Result<Vec<ServiceSpec>, ResolveError> {
+    let stack = Stack::parse("test.yaml", &format!("services:\n{services}")).expect("a stack");
+    let choices = Choices {
+        ports: &BTreeMap::new(),
+        folder: Path::new("/state/demo"),
+        identity: &|_| String::new(),
+        variables: &BTreeMap::new(),
+        image_content: &|_| String::new(),
+        host_config: None,
+        reach,
+    };
+    resolve(&stack, &choices)
+}
+
+fn service(name: &str, extension: &str, ports: &str) -> String {
+    format!(
+        "  {name}:\n    ports: [{ports}]\n    stop_grace_period: 1s\n    x-osqdemo: {{{extension}, deadline: 1s, memory: 1M}}\n"
+    )
+    .replace("    ports: []\n", "")
+}
+
+#[test]
+fn a_host_is_asked_about_at_its_broker_whatever_that_is_called() {
+    let file = [
+        service("watched", "probe: host", ""),
+        service("sql", "probe: ksqldb", "\"127.0.0.1:8088:8088\""),
+        service("kafka", "role: broker, probe: kafka", "\"127.0.0.1:9192:9092\""),
+    ]
+    .concat();
+    for (reach, bootstrap) in [
+        (Reach::Loopback, "127.0.0.1:9192"),
+        (Reach::Network, "kafka:29092"),
+    ] {
+        let desired = of_file(&file, reach).expect("a stack that resolves");
+        let spec = |role| desired.iter().find(|spec| spec.role == role).expect("a service");
+        assert_eq!(spec(Role::Host).bootstrap_servers.as_deref(), Some(bootstrap));
+        assert_eq!(spec(Role::Host).probe_port, 9192);
+        assert_eq!(spec(Role::Ksqldb).probe_port, 8088);
+        assert_eq!(spec(Role::Broker).bootstrap_servers, None);
+    }
+}
+
+#[test]
+fn a_stack_that_nobody_could_ask_is_refused() {
+    let error = |file: &str| {
+        let error = of_file(file, Reach::Loopback).expect_err("a wrong stack");
+        format!("{error}; {}", error.hints().join("; "))
+    };
+    assert_snapshot!(error(&service("h", "probe: host", "")), @"service `h` is a host, and the stack has no broker for what it sees; add a service with the probe `kafka` to the stack file, or leave the hosts out");
+    assert_snapshot!(error(&service("k", "probe: kafka", "")), @r#"the health of service `k` cannot be asked: service `k` publishes no port; give `k` a line such as `ports: ["127.0.0.1:9092:9092"]` in the stack file"#);
+    assert_snapshot!(error(&service("k", "role: broker, probe: ksqldb", "\"127.0.0.1:1:1\"")), @"service `k` has the role `broker`, and the probe `ksqldb` tells nothing of that; a service with that role has the probe `kafka`");
 }

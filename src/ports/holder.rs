@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use crate::engine::docker::{Connection, Publisher};
-use crate::engine::native::process::{PROJECT_VARIABLE, all, environment_variable};
 use crate::events::PortObstacle;
-use crate::ports::{Daemon, Listens, Obstacle};
+use crate::plan::Publisher;
+use crate::ports::{Listens, Obstacle, Publishers};
+use crate::process::{PROJECT_VARIABLE, all, environment_variable};
 
 /// TCP's state LISTEN as `/proc/net/tcp` writes it.
 const LISTEN: &str = "0A";
@@ -52,16 +52,14 @@ impl Machine {
     /// is the one to listen, or where one of its containers may stand in the way.
     pub(super) async fn look(
         listens: Listens,
-        daemon: Daemon,
+        publishers: &dyn Publishers,
         wanted: impl IntoIterator<Item = u16>,
     ) -> Self {
         let is_taken = |port| bind(port).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
-        let is_asked =
-            daemon == Daemon::MayAnswer && (listens == Listens::Daemon || wanted.into_iter().any(is_taken));
+        let is_asked = listens == Listens::Daemon || wanted.into_iter().any(is_taken);
         let published = if is_asked {
-            let published = async { Connection::open().await?.published().await };
-            let published = timeout(DAEMON_LIMIT, Box::pin(published)).await;
-            published.ok().and_then(Result::ok).unwrap_or_default()
+            let published = timeout(DAEMON_LIMIT, publishers.published()).await;
+            published.unwrap_or_default()
         } else {
             BTreeMap::new()
         };
@@ -183,7 +181,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use crate::engine::docker::Leftover;
+    use crate::plan::Leftover;
 
     use super::*;
 

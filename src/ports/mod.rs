@@ -9,14 +9,15 @@ mod reservation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::plan::{Observed, ServiceState};
+use crate::plan::{Observed, Publisher, ServiceState};
 use crate::ports::choice::{Choice, Question};
 use crate::ports::holder::Machine;
 use crate::ports::reservation::Reservation;
-use crate::stack::{Probe, Service, ServiceName, Stack};
+use crate::stack::{Role, Service, ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
 pub use choice::{Blocked, Insists, Moved, Obstacle};
@@ -39,13 +40,22 @@ pub enum Listens {
     Daemon,
 }
 
-/// Whether a Docker daemon is worth asking who publishes which port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Daemon {
-    /// There may be one that answers.
-    MayAnswer,
-    /// It was asked something already, and did not answer: one time-out is enough.
-    Silent,
+/// The containers that publish ports of this machine, by port.
+pub type Published<'a> = Pin<Box<dyn Future<Output = BTreeMap<u16, Publisher>> + Send + 'a>>;
+
+/// Knows which containers publish ports of this machine.
+pub trait Publishers: Send + Sync {
+    /// Who publishes which port; nobody, where nobody answers.
+    fn published(&self) -> Published<'_>;
+}
+
+/// No container publishes anything, or nobody can tell.
+pub struct NoPublishers;
+
+impl Publishers for NoPublishers {
+    fn published(&self) -> Published<'_> {
+        Box::pin(async { BTreeMap::new() })
+    }
 }
 
 /// What ports are chosen from.
@@ -63,8 +73,8 @@ pub struct Wishes<'a> {
     pub folder: &'a ProjectFolder,
     /// Who will listen.
     pub listens: Listens,
-    /// Whether the Docker daemon is asked.
-    pub daemon: Daemon,
+    /// Is asked who publishes ports.
+    pub publishers: &'a dyn Publishers,
 }
 
 /// A service cannot have the port that is insisted on: somebody else has it.
@@ -142,13 +152,13 @@ impl Ports {
             observed,
             folder,
             listens,
-            daemon,
+            publishers,
         } = wishes;
         let usual = choice::published(stack).map(|(_, port)| port);
         let chosen = [asked, &remembered.ports, &remembered.picked_ports];
         let chosen = chosen.into_iter().flat_map(BTreeMap::values).copied();
         let foreign = usual.chain(chosen).filter(|port| !is_ours(observed, *port));
-        let machine = Machine::look(listens, daemon, foreign).await;
+        let machine = Machine::look(listens, publishers, foreign).await;
         let mut reservations = Vec::new();
         let mut claim = |port| {
             if is_ours(observed, port) {
@@ -229,14 +239,19 @@ impl Ports {
     }
 
     /// The first of the services whose port was taken after it was chosen: it could not be started.
-    pub async fn lost(&self, started: &[ServiceName], observed: &Observed) -> Option<Blocked> {
+    pub async fn lost(
+        &self,
+        started: &[ServiceName],
+        observed: &Observed,
+        publishers: &dyn Publishers,
+    ) -> Option<Blocked> {
         let of_started = |service: &ServiceName| Some((service.clone(), *self.choice.ports.get(service)?));
         let mut foreign = started
             .iter()
             .filter_map(of_started)
             .filter(|(_, port)| !is_ours(observed, *port));
         let wanted = foreign.clone().map(|(_, port)| port);
-        let machine = Machine::look(self.listens, Daemon::MayAnswer, wanted).await;
+        let machine = Machine::look(self.listens, publishers, wanted).await;
         foreign.find_map(|(service, port)| {
             Some(Blocked {
                 obstacle: machine.obstacle(port)?,
@@ -321,7 +336,7 @@ pub fn is_ours(observed: &Observed, port: u16) -> bool {
 /// its published port only by the variable of the stack file.
 fn fixed(stack: &Stack, listens: Listens) -> BTreeSet<ServiceName> {
     let is_fixed = |service: &&Service| {
-        listens == Listens::Daemon && service.probe == Probe::Kafka && service.port_variable.is_none()
+        listens == Listens::Daemon && service.role == Role::Broker && service.port_variable.is_none()
     };
     let services = stack.services.iter().filter(is_fixed);
     services.map(|service| service.name.clone()).collect()

@@ -36,7 +36,7 @@ async fn choose(project: &str, stack: &Stack, remembered: &Remembered, listens: 
         observed: &Observed::nothing(),
         folder: &folder(project),
         listens,
-        daemon: Daemon::MayAnswer,
+        publishers: &NoPublishers,
     };
     Ports::choose(wishes).await.expect("ports")
 }
@@ -117,10 +117,13 @@ async fn a_port_that_was_taken_after_it_was_chosen_is_found() {
     let stack = stack(&format!("${{BROKER_PORT:-{port}}}"));
     let ports = choose("p2", &stack, &Remembered::default(), Listens::Process).await;
     let started = [name("broker"), name("host1")];
-    assert_eq!(ports.lost(&started, &Observed::nothing()).await, None);
+    assert_eq!(
+        ports.lost(&started, &Observed::nothing(), &NoPublishers).await,
+        None
+    );
     let _listener = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
     let lost = ports
-        .lost(&started, &Observed::nothing())
+        .lost(&started, &Observed::nothing(), &NoPublishers)
         .await
         .expect("it is lost");
     assert_eq!((lost.service.as_str(), lost.insists), ("broker", Insists::Nobody));
@@ -141,7 +144,7 @@ fn every_hint_says_how_to_get_on() {
         process: Some((7, "java".to_owned())),
         project: project.map(PathBuf::from),
     };
-    let container = Holder::Container(crate::engine::docker::Publisher {
+    let container = Holder::Container(Publisher {
         container: "kafka-1".to_owned(),
         compose_project: None,
         owner: None,

@@ -6,7 +6,6 @@
 //! is taken here. The sentences of those that are read by people stand in `words`.
 
 pub mod entity;
-pub mod felt;
 mod journal;
 mod json;
 pub mod junit;
@@ -29,8 +28,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Event, Failed, Step, StepNews};
+use crate::events::{Event, Failed, Listener, Step, StepNews};
 use crate::exit_code::ExitCode;
+pub use crate::quantity::duration;
 use crate::report::journal::Journal;
 use crate::settings::{Format, OutputSettings, Verbosity};
 use crate::stack::project::ProjectName;
@@ -100,6 +100,12 @@ impl Diagnose for OutputError {
             Self::Closed => ExitCode::Ok,
             Self::Write { .. } | Self::Json { .. } => ExitCode::Internal,
         }
+    }
+}
+
+impl Listener for Reporter {
+    fn hear(&self, event: Event) {
+        self.emit(event);
     }
 }
 
@@ -281,17 +287,5 @@ fn beat(shared: &Weak<Shared>, ended: &mpsc::Receiver<()>) {
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let Some(shared) = shared.upgrade() else { return };
         locked(&shared.renderer).tick();
-    }
-}
-
-/// A duration as people read it: `85 ms`, `1.2 s`, `2 min 5 s`.
-pub fn duration(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs();
-    if seconds >= 60 {
-        format!("{} min {} s", seconds / 60, seconds % 60)
-    } else if seconds >= 1 {
-        format!("{:.1} s", elapsed.as_secs_f64())
-    } else {
-        format!("{} ms", elapsed.as_millis())
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Diagnose;
 use crate::events::Doubtful;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::ServerError;
-use crate::report::duration;
+use crate::quantity::duration;
 
 /// An error of a scenario.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum ScenarioError {
         /// The hosts there are.
         known: Vec<String>,
     },
+    /// Nobody can write the file.
+    #[error("the stack has no host that could write the file")]
+    NoHost,
     /// An empty file proves nothing.
     #[error("the size of the file must be at least 1 byte")]
     ZeroSize,
@@ -137,6 +140,7 @@ impl Diagnose for ScenarioError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::UnknownHost { .. }
+            | Self::NoHost
             | Self::ZeroSize
             | Self::ReportForm { .. }
             | Self::ReportNotWritable { .. } => ExitCode::Usage,

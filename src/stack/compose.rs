@@ -7,11 +7,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::settings::{parse_duration, parse_size};
+use crate::quantity::{parse_duration, parse_size};
 use crate::stack::{
     Container, Heap, InitProcess, Probe, PublishedPort, Recipe, Role, Service, ServiceName, Stack, Template,
     VolumeMount,
@@ -232,7 +232,8 @@ enum Condition {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Extension {
-    role: Role,
+    #[serde(default, deserialize_with = "given_role")]
+    role: Option<Role>,
     probe: Probe,
     deadline: DurationText,
     memory: SizeText,
@@ -299,7 +300,7 @@ impl Definition {
         });
         Service {
             name,
-            role: self.extension.role,
+            role: self.extension.role.unwrap_or(self.extension.probe.role()),
             probe: self.extension.probe,
             hostname: self.hostname,
             port,
@@ -415,6 +416,14 @@ impl<'de> Deserialize<'de> for Scalar {
         }
 
         deserializer.deserialize_any(Value)
+    }
+}
+
+/// The role that a file gives a service. Files of before version 0.2 say `service`, and the probe tells which.
+fn given_role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Role>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "service" => Ok(None),
+        name => Role::deserialize(name.into_deserializer()).map(Some),
     }
 }
 
@@ -621,6 +630,22 @@ mod tests {
         let message = error(&text);
         assert!(message.contains("`soon` is not a duration"), "{message}");
         assert!(message.contains("line 5"), "{message}");
+    }
+
+    #[test]
+    fn the_role_is_what_the_file_says_else_what_the_probe_tells() {
+        let role = |role: &str| {
+            let text = format!("services:\n{}", service("a", "").replace("role: service, ", role));
+            parse("test.yaml", &text).map(|stack| stack.services[0].role)
+        };
+        assert_eq!(role("").expect("a stack"), Role::Broker);
+        assert_eq!(role("role: service, ").expect("a stack"), Role::Broker);
+        assert_eq!(role("role: connect, ").expect("a stack"), Role::Connect);
+        let message = role("role: boss, ").expect_err("no role").to_string();
+        assert!(
+            message.contains("unknown variant `boss`, expected one of `broker`, `ksqldb`"),
+            "{message}"
+        );
     }
 
     #[test]

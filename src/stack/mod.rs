@@ -4,6 +4,7 @@ mod compose;
 pub mod container;
 mod heap;
 pub mod project;
+mod role;
 mod template;
 mod without;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use compose::StackError;
 pub use container::{Container, ImageRef, InitProcess, Recipe, VolumeMount};
 pub use heap::Heap;
+pub use role::{Probe, Role};
 pub use template::Template;
 pub use without::WithoutError;
 
@@ -69,7 +71,7 @@ pub struct Service {
     pub role: Role,
     /// How its health is asked.
     pub probe: Probe,
-    /// The host name, for the role `host`.
+    /// The host name, where it is not the service's name.
     pub hostname: Option<String>,
     /// Where clients on this machine reach it.
     pub port: Option<PublishedPort>,
@@ -91,47 +93,6 @@ pub struct Service {
     pub container: Option<Container>,
 }
 
-/// What a service is in the demo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// A part of the platform.
-    Service,
-    /// A monitored machine.
-    Host,
-}
-
-/// How the health of a service is asked, in its own protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Probe {
-    /// A Kafka Metadata request.
-    Kafka,
-    /// ksqlDB's `/healthcheck` and `/info`.
-    Ksqldb,
-    /// ZooKeeper's four-letter words `ruok` and `srvr`.
-    Zookeeper,
-    /// The Schema Registry's `/subjects`.
-    SchemaRegistry,
-    /// Control Center's page.
-    ControlCenter,
-    /// A record of the host in the topic `processes`, newer than the host's start.
-    Host,
-}
-
-impl fmt::Display for Probe {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Kafka => "Kafka Metadata request",
-            Self::Ksqldb => "GET /healthcheck and /info",
-            Self::Zookeeper => "four-letter words `ruok` and `srvr`",
-            Self::SchemaRegistry => "GET /subjects",
-            Self::ControlCenter => "GET /",
-            Self::Host => "first record in topic `processes`",
-        })
-    }
-}
-
 /// A port that clients on this machine use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PublishedPort {
@@ -139,6 +100,14 @@ pub struct PublishedPort {
     pub published: u16,
     /// The port inside a container.
     pub target: u16,
+}
+
+impl Service {
+    /// Its name as a machine, which a host's records carry.
+    pub fn machine_name(&self) -> String {
+        let own = self.hostname.clone();
+        own.unwrap_or_else(|| self.name.to_string())
+    }
 }
 
 impl Stack {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
-use crate::stack::{Probe, Role, Service, ServiceName, Stack};
+use crate::stack::{Role, Service, ServiceName, Stack};
 
 /// A service cannot be left out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +90,11 @@ impl Stack {
                         .collect(),
                 });
             };
-            if let Some(why) = essential(service) {
+            let is_replaced = || {
+                self.with_role(service.role)
+                    .any(|other| !names.contains(&other.name))
+            };
+            if let Some(why) = service.role.purpose().filter(|_| !is_replaced()) {
                 return Err(WithoutError::Essential {
                     service: name.clone(),
                     why,
@@ -126,10 +130,7 @@ impl Stack {
 
     /// The service of the platform that needs the most memory and can be left out.
     pub fn hungriest_optional(&self) -> Option<&Service> {
-        let services = self
-            .services
-            .iter()
-            .filter(|service| service.role == Role::Service);
+        let services = self.services.iter().filter(|service| service.role != Role::Host);
         services
             .filter(|service| {
                 self.clone()
@@ -143,15 +144,6 @@ impl Stack {
     pub fn published(&self) -> Vec<String> {
         let published = self.services.iter().filter(|service| service.port.is_some());
         published.map(|service| service.name.to_string()).collect()
-    }
-}
-
-/// What a service is there for that the demo is not itself without.
-fn essential(service: &Service) -> Option<&'static str> {
-    match service.probe {
-        Probe::Kafka => Some("everything goes through it"),
-        Probe::Ksqldb => Some("it runs the statements"),
-        Probe::Zookeeper | Probe::SchemaRegistry | Probe::ControlCenter | Probe::Host => None,
     }
 }
 
@@ -186,6 +178,19 @@ mod tests {
         assert_snapshot!(without(lite(), &["broker", "host1"]), @"service `broker` cannot be left out: everything goes through it;");
         assert_snapshot!(without(lite(), &["hots1"]), @"there is no service `hots1` to leave out; did you mean `host1`?");
         assert_snapshot!(without(lite(), &[]), @"broker, ksqldb-server, host1, host2");
+    }
+
+    #[test]
+    fn of_two_brokers_one_can_be_left_out() {
+        let broker = |name: &str| {
+            format!(
+                "  {name}:\n    stop_grace_period: 1s\n    x-osqdemo: {{probe: kafka, deadline: 1s, memory: 1M}}\n"
+            )
+        };
+        let text = format!("services:\n{}{}", broker("a"), broker("b"));
+        let two = || Stack::parse("test.yaml", &text).expect("a stack");
+        assert_snapshot!(without(two(), &["a"]), @"b");
+        assert_snapshot!(without(two(), &["a", "b"]), @"service `a` cannot be left out: everything goes through it;");
     }
 
     #[test]

@@ -55,6 +55,19 @@ pub enum StateError {
         /// What the parser said.
         source: serde_json::Error,
     },
+    /// A file of the state is of a form that only a later version knows. It stays as it is.
+    #[error(
+        "`{}` was written by a newer osqdemo: it has format {format}, and this one knows up to {known}",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        format: u32,
+        /// The newest form that this version knows.
+        known: u32,
+    },
     /// Another command works on the project.
     #[error("another `osqdemo {verb}` is at work on project `{project}` (process {pid})")]
     Busy {
@@ -93,9 +106,11 @@ impl StateError {
 impl Diagnose for StateError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Busy { .. } | Self::Io { .. } | Self::NotAProject { .. } | Self::Foreign { .. } => {
-                ExitCode::Preflight
-            }
+            Self::Busy { .. }
+            | Self::Io { .. }
+            | Self::NotAProject { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. } => ExitCode::Preflight,
             Self::Damaged { .. } => ExitCode::Internal,
         }
     }
@@ -110,6 +125,10 @@ impl Diagnose for StateError {
                 vec!["set `OSQDEMO_HOME` to a folder that you can write to".to_owned()]
             }
             Self::Damaged { path, .. } => vec![format!("remove `{}` and try again", path.display())],
+            Self::Newer { .. } => vec![
+                "use the osqdemo that wrote it, or remove the project with `osqdemo down --volumes`"
+                    .to_owned(),
+            ],
             Self::NotAProject { .. } => {
                 vec!["choose another `--project`, or another `OSQDEMO_HOME`".to_owned()]
             }

@@ -11,6 +11,28 @@ use crate::host_config::HostConfig;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, write_atomically};
 
+/// The form of the file. One that says none is of this form, the first.
+const FORMAT: u32 = 1;
+
+/// What every form of the file says.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default = "first_format")]
+    format: u32,
+}
+
+/// The file.
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    #[serde(flatten)]
+    remembered: &'a Remembered,
+}
+
+const fn first_format() -> u32 {
+    1
+}
+
 /// The choices of earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
@@ -64,14 +86,27 @@ impl Remembered {
     /// What the project remembers; nothing when it is new.
     ///
     /// # Errors
-    /// When the file cannot be read or is damaged.
+    /// When the file cannot be read, is damaged, or was written by a later version.
     pub fn load(folder: &ProjectFolder) -> Result<Self, StateError> {
         let path = folder.remembered_file();
-        match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|source| StateError::Damaged { path, source }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(StateError::io("read", &path, error)),
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(StateError::io("read", &path, error)),
+        };
+        let damaged = |source| StateError::Damaged {
+            path: path.clone(),
+            source,
+        };
+        let Head { format } = serde_json::from_slice(&text).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(StateError::Newer {
+                path,
+                format,
+                known: FORMAT,
+            });
         }
+        serde_json::from_slice(&text).map_err(damaged)
     }
 
     /// Remembers.
@@ -80,7 +115,11 @@ impl Remembered {
     /// When the file cannot be written.
     pub fn save(&self, folder: &ProjectFolder) -> Result<(), StateError> {
         let path = folder.remembered_file();
-        let text = serde_json::to_vec_pretty(self).map_err(|source| StateError::Damaged {
+        let written = Written {
+            format: FORMAT,
+            remembered: self,
+        };
+        let text = serde_json::to_vec_pretty(&written).map_err(|source| StateError::Damaged {
             path: path.clone(),
             source,
         })?;

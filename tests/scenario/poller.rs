@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) struct PollerSettings {
 /// Runs until it is dropped.
 pub(crate) struct Poller {
     is_paused: Arc<AtomicBool>,
-    is_over: Arc<AtomicBool>,
+    is_wanted: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,8 +67,8 @@ impl PollerSettings {
 
     pub(crate) fn run(self) -> Poller {
         let is_paused = Arc::new(AtomicBool::new(self.is_paused));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (paused, over) = (Arc::clone(&is_paused), Arc::clone(&is_over));
+        let (is_wanted, ending) = channel::<()>();
+        let paused = Arc::clone(&is_paused);
         let thread = thread::spawn(move || {
             let producer: BaseProducer = ClientConfig::new()
                 .set("bootstrap.servers", &self.bootstrap_servers)
@@ -75,8 +76,8 @@ impl PollerSettings {
                 .create()
                 .expect("a producer");
             let mut logged = HashSet::new();
-            while !over.load(Ordering::Relaxed) {
-                thread::sleep(self.interval);
+            // One look each interval, until the poller is dropped.
+            while ending.recv_timeout(self.interval) == Err(RecvTimeoutError::Timeout) {
                 if !paused.load(Ordering::Relaxed) {
                     self.poll(&producer, &mut logged);
                 }
@@ -86,7 +87,7 @@ impl PollerSettings {
         });
         Poller {
             is_paused,
-            is_over,
+            is_wanted: Some(is_wanted),
             thread: Some(thread),
         }
     }
@@ -120,7 +121,7 @@ impl PollerSettings {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        drop(self.is_wanted.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -71,6 +71,13 @@ pub(crate) fn image_tag() -> String {
     format!("test-{:016x}", hasher.finish())
 }
 
+/// The images that a reference matches, as lines of this format, sorted: the engine lists them in any order.
+pub(crate) fn images(format: &str, reference: &str) -> Vec<String> {
+    let mut images = docker(&["images", "--no-trunc", "--format", format, reference]);
+    images.sort();
+    images
+}
+
 /// A project on the Docker engine, taken down at the end of the test.
 pub(crate) struct DockerStack {
     /// Where its state is.

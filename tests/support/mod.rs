@@ -4,10 +4,11 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -177,6 +178,30 @@ pub(crate) fn eventually(what: &str, limit: Duration, mut condition: impl FnMut(
     while !condition() {
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What a program writes, read by a thread as it comes, so that a test can wait for it with a deadline.
+pub(crate) struct Written(Arc<Mutex<String>>);
+
+impl Written {
+    /// Begins to read.
+    pub(crate) fn by(output: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let reading = Arc::clone(&text);
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut text = reading.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        Self(text)
+    }
+
+    /// What came so far, up to the last whole line.
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

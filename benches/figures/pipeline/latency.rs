@@ -132,6 +132,7 @@ impl Extension {
             .arg(socket)
             .args(["--timeout", "10", "--interval", "3"])
             .env("OSQUERY_CONFIG", &config)
+            .env("OSQDEMO_SPOOL_DIR", folder.join("spool"))
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -48,7 +48,7 @@ use crate::agent_status::AgentStatus;
 use crate::exit_code::Exit;
 use crate::flags::{CommandLine, Flags};
 use crate::procfs::{ProcFs, Scope};
-use crate::sql::Database;
+use crate::sql::{Database, QueryError};
 use crate::status_log::StatusLog;
 use crate::tables::Machine;
 
@@ -74,7 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Ok((machine, database)) if line.flags.query.is_empty() => daemon(line, machine, database).into(),
         Ok((_, database)) => query(&line.flags, &database).into(),
         Err(error) => {
-            complain(&format_args!("{error:#}"), None);
+            complain(&error, None);
             Exit::Failed.into()
         }
     }
@@ -105,12 +105,20 @@ fn query(flags: &Flags, database: &Database) -> Exit {
     }
 }
 
-fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
-    use anyhow::Context as _;
+/// The machine cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+enum MachineError {
+    #[error("cannot open `/proc`: {source}")]
+    Proc { source: io::Error },
+    #[error("cannot set up the tables: {source}")]
+    Tables { source: QueryError },
+}
+
+fn open_machine(flags: &Flags) -> Result<(Arc<Machine>, Database), MachineError> {
     let status = StatusLog::default();
     status.set_verbose(flags.verbose);
     let scope = (!flags.process_scope_env.is_empty()).then(|| Scope::new(flags.process_scope_env.as_str()));
-    let proc = ProcFs::open(scope).context("cannot open `/proc`")?;
+    let proc = ProcFs::open(scope).map_err(|source| MachineError::Proc { source })?;
     let agent = AgentStatus::default();
     agent.update(|agent| {
         agent.start_time = Timestamp::now().as_second();
@@ -123,7 +131,8 @@ fn open_machine(flags: &Flags) -> anyhow::Result<(Arc<Machine>, Database)> {
         agent,
         status: status.clone(),
     });
-    let database = Database::open(tables::all(&machine), &status).context("cannot set up the tables")?;
+    let database =
+        Database::open(tables::all(&machine), &status).map_err(|source| MachineError::Tables { source })?;
     database.limit_time(Duration::from_secs(flags.query_time_limit));
     Ok((machine, database))
 }

@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// The file in the folder `--database_path`.
 const FILE_NAME: &str = "osqdemo-agent.sqlite";
+/// The form of the tables, kept as SQLite's `user_version`. Files of 0.1.0 carry none, which reads as 0.
+const FORMAT: u32 = 1;
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// State on disk, or in memory for `--ephemeral`.
@@ -29,6 +31,12 @@ pub(crate) enum StoreError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("the database `{}` is in use by another agent", path.display())]
     InUse { path: PathBuf },
+    #[error(
+        "the database `{}` was written by a newer osqdemo: it has format {format}, and this one knows up to {FORMAT}; \
+         hint: use that one, or another `--database_path`",
+        path.display()
+    )]
+    Newer { path: PathBuf, format: u32 },
     #[error("cannot use the database `{}`: {source}", path.display())]
     Database { path: PathBuf, source: rusqlite::Error },
 }
@@ -62,9 +70,16 @@ impl ResultStore {
                 source,
             })?;
         let path = folder.join(FILE_NAME);
-        let opened = Connection::open(&path).and_then(|connection| prepare(&connection).map(|()| connection));
+        let opened = Connection::open(&path).and_then(|connection| {
+            let format = format_of(&connection)?;
+            if format <= FORMAT {
+                prepare(&connection)?;
+            }
+            Ok((connection, format))
+        });
         match opened {
-            Ok(connection) => Ok(Self { connection, path }),
+            Ok((_, format)) if format > FORMAT => Err(StoreError::Newer { path, format }),
+            Ok((connection, _)) => Ok(Self { connection, path }),
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
                 Err(StoreError::InUse { path })
             }
@@ -179,6 +194,12 @@ impl ResultStore {
     }
 }
 
+/// The form of the tables that are there.
+fn format_of(connection: &Connection) -> Result<u32, rusqlite::Error> {
+    connection.busy_timeout(LOCK_PATIENCE)?;
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(LOCK_PATIENCE)?;
     // Write-ahead logging needs no flush for each commit: after a power cut the last rows are at worst logged once more.
@@ -198,12 +219,35 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
          ) without rowid;
          create table if not exists setting (key text primary key, value text not null) without rowid;
          commit;",
-    )
+    )?;
+    connection.pragma_update(None, "user_version", FORMAT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newer_file_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(ResultStore::open(folder.path()).unwrap());
+        let path = folder.path().join(FILE_NAME);
+        let mut bytes = fs::read(&path).unwrap();
+        // Where SQLite keeps `user_version` (https://www.sqlite.org/fileformat2.html#database_header).
+        assert_eq!(bytes[60..64], FORMAT.to_be_bytes());
+        bytes[60..64].copy_from_slice(&(FORMAT + 1).to_be_bytes());
+        fs::write(&path, &bytes).unwrap();
+        let error = ResultStore::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("has format 2, and this one knows up to 1"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        // One without a format, as 0.1.0 wrote it, is taken.
+        bytes[60..64].copy_from_slice(&[0; 4]);
+        fs::write(&path, &bytes).unwrap();
+        drop(ResultStore::open(folder.path()).unwrap());
+    }
 
     #[test]
     fn state_survives_and_is_held_by_one_agent() {

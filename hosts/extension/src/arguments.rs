@@ -13,7 +13,8 @@ use clap::Parser;
     after_help = "The configuration is the JSON file named by OSQUERY_CONFIG, else by OSQURY_CONFIG or OSQUER_CONFIG, \
                   else osquery_confluent_config.json in the working directory.\n\n\
                   Exit codes: 0 ended in order, 1 unexpected failure, 2 usage, 3 unusable configuration, \
-                  4 osqueryd out of reach or registration refused."
+                  4 osqueryd out of reach or registration refused, \
+                  5 `--connect` failed."
 )]
 pub(crate) struct Arguments {
     /// osqueryd's extension socket.
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// With `--check`: say it as JSON on standard output.
     #[arg(long, requires = "check")]
     pub(crate) json: bool,
+    /// With `--check`: also try names, connections, TLS, the login and the topics; nothing is written.
+    #[arg(long, requires = "check", conflicts_with = "json")]
+    pub(crate) connect: bool,
     /// Seconds to keep trying to reach osqueryd; at least 10 are taken.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     timeout: u32,

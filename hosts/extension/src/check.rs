@@ -17,11 +17,15 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::configuration::Configuration;
+use crate::connection_check::try_connection;
 use crate::courier::Courier;
 use crate::error::ExtensionError;
 use crate::line_facts::LineFacts;
 
-pub(crate) fn run(as_json: bool) -> ExitCode {
+/// The exit code when `--connect` found that lines would not arrive.
+const CONNECTION_FAILED: u8 = 5;
+
+pub(crate) fn run(as_json: bool, connect: bool) -> ExitCode {
     let checked = Configuration::load(&Configuration::path_from_environment())
         .and_then(|configuration| {
             Courier::check(configuration.properties.clone(), &configuration.secrets)?;
@@ -35,6 +39,14 @@ pub(crate) fn run(as_json: bool) -> ExitCode {
         io::stderr().write_all(text(&checked).as_bytes())
     };
     match checked {
+        Ok(configuration) if connect => {
+            let report = try_connection(&configuration);
+            let _ = io::stderr().write_all(report.to_string().as_bytes());
+            match report.is_good() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::from(CONNECTION_FAILED),
+            }
+        }
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => error.exit_code(),
     }

@@ -12,10 +12,15 @@ use crate::json;
 use crate::key_expression::KeyExpression;
 use crate::line_facts::LineFacts;
 use crate::route::{Routing, split_rows};
+use crate::spool::disk::Folder;
+use crate::spool::frame::{Header, Record};
+use crate::spool::reader::Reader;
+use crate::spool::{Identity, Limits, Spool};
 
 /// A configuration is refused or understood; what it hands to osqueryd is JSON.
 pub fn configuration(bytes: &[u8]) {
-    if names_a_file(bytes) {
+    // A placeholder would lead to a file of this machine.
+    if names_a_file(bytes) || bytes.windows(2).any(|pair| pair == b"${") {
         return;
     }
     // In a folder that does not exist no relative path leads to a file.
@@ -24,6 +29,52 @@ pub fn configuration(bytes: &[u8]) {
     {
         serde_json::from_str::<Value>(&source).expect("the source is JSON");
     }
+}
+
+/// The files of a spool, in a `folder` of its own: they are read without a panic, and the spool goes on.
+///
+/// The bytes up to the mark are a segment's frames, those behind it are the position.
+pub fn spool(folder: &Path, bytes: &[u8]) {
+    const MARK: &[u8] = b"|position|";
+    let end = bytes.windows(MARK.len()).position(|window| window == MARK);
+    let (frames, position) = match end {
+        Some(end) => (&bytes[..end], &bytes[end + MARK.len()..]),
+        None => (bytes, &[][..]),
+    };
+    let header = Header {
+        spool: [1; 16],
+        boot: [1; 16],
+        first: 1,
+    };
+    let segment = [header.encode().as_slice(), frames].concat();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("a file");
+    write("00000000000000000001.log", &segment);
+    write("00000000000000001000.log", frames);
+    write("position", position);
+    let identity = Identity {
+        boot: [1; 16],
+        fresh: [2; 16],
+    };
+    let mut spool = Spool::open(Folder::new(folder), identity, Limits::new(1 << 20)).expect("a spool");
+    let record = Record {
+        unix_ms: 0,
+        topic: "t",
+        key: None,
+        value: b"new",
+    };
+    let seq = spool.append(&record).expect("room for a line").seq;
+    let mut reader = Reader::at(spool.low());
+    let mut last = None;
+    while let Some(line) = reader.peek(&spool).expect("a readable file") {
+        assert!(
+            last.is_none_or(|last| last < line.seq),
+            "{} after {last:?}",
+            line.seq
+        );
+        last = Some(line.seq);
+        reader.advance();
+    }
+    assert_eq!(last, Some(seq));
 }
 
 /// Whether a pack is an absolute path, which could lead to a device that never ends.
@@ -82,6 +133,7 @@ mod tests {
         fn they_hold_for_random_text(text in r#"(\{|"|\[|:|,|name|null|packs|'|\n|[^a]){0,24}"#) {
             configuration(text.as_bytes());
             line(text.as_bytes());
+            spool(tempfile::tempdir().unwrap().path(), text.as_bytes());
         }
     }
 }

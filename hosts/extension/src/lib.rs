@@ -17,6 +17,7 @@
 mod arguments;
 mod check;
 mod configuration;
+mod connection_check;
 mod courier;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -70,7 +71,7 @@ const LOG_PATIENCE: Duration = Duration::from_millis(500);
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(socket) = &arguments.socket else {
-        return check::run(arguments.json);
+        return check::run(arguments.json, arguments.connect);
     };
     let log = start_log(&arguments);
     let code = match run(&arguments, socket) {

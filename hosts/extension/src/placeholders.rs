@@ -1,6 +1,6 @@
 //! Secrets that a configuration names instead of having them: `${env:NAME}` and `${file:PATH}`.
 
-use std::path::Path;
+use std::io::Read as _;
 
 /// Why a placeholder has no value. Nothing of a value is in it.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub(crate) enum PlaceholderError {
 }
 
 /// No secret is larger.
-const FILE_LIMIT: usize = 64 * 1024;
+const FILE_LIMIT: u64 = 64 * 1024;
 
 /// A text with the values in the place of its placeholders.
 #[derive(Debug)]
@@ -66,13 +66,20 @@ fn read(path: &str) -> Result<String, PlaceholderError> {
         path: path.to_owned(),
         source,
     };
-    let length = std::fs::metadata(Path::new(path)).map_err(unreadable)?.len();
-    if length > FILE_LIMIT as u64 {
+    // A pipe or a device may have no end, and no beginning either.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(std::io::Error::other("it is not a regular file")));
+    }
+    let mut value = String::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(FILE_LIMIT + 1)
+        .read_to_string(&mut value)
+        .map_err(unreadable)?;
+    if value.len() as u64 > FILE_LIMIT {
         return Err(PlaceholderError::TooLarge {
             path: path.to_owned(),
         });
     }
-    let mut value = std::fs::read_to_string(path).map_err(unreadable)?;
     if value.ends_with('\n') {
         value.pop();
         if value.ends_with('\r') {
@@ -103,6 +110,10 @@ mod tests {
         for (text, expected) in [
             ("${env:OTHER}", "the environment variable `OTHER` is not set"),
             ("${file:/nonexistent/s}", "cannot read the file `/nonexistent/s`"),
+            (
+                "${file:/dev/zero}",
+                "cannot read the file `/dev/zero`: it is not a regular file",
+            ),
             ("${secret}", "`${secret` is no placeholder"),
             ("${env:KEY", "`${env:KEY` is no placeholder"),
         ] {

@@ -148,12 +148,7 @@ impl Session<'_> {
 
     /// The one end.
     async fn end(self, registration: Option<Registration>) {
-        let Self {
-            socket,
-            plugins,
-            courier,
-            ..
-        } = self;
+        let Self { socket, courier, .. } = self;
         let manager = socket.to_owned();
         let farewell = spawn_blocking(move || {
             let mut left = courier.flush(Instant::now() + FLUSH_PATIENCE);
@@ -162,13 +157,13 @@ impl Session<'_> {
                 server.stop();
                 left = courier.flush(Instant::now() + LAST_FLUSH_PATIENCE);
             }
-            drop(plugins);
-            // Nobody else has it when the server has stopped; its drop would do the same.
-            let books = Arc::try_unwrap(courier).ok().map(Courier::end);
-            (left, books)
+            courier.end();
+            (left, courier)
         });
         // A panic in there is already in the log, and there is nothing left to save.
-        let Ok((left, books)) = farewell.await else { return };
+        let Ok((left, courier)) = farewell.await else {
+            return;
+        };
         let Left { waiting, in_memory } = left;
         if in_memory > 0 {
             tracing::error!(
@@ -183,9 +178,7 @@ impl Session<'_> {
                 "Kafka did not take every line in time; the rest is in the spool for the next start"
             );
         }
-        if let Some(books) = books {
-            tracing::info!("ended; lines: {books}");
-        }
+        tracing::info!("ended; lines: {}", courier.books());
     }
 }
 

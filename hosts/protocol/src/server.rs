@@ -16,7 +16,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -37,7 +37,8 @@ const INLINE_ANSWER_LIMIT: usize = 64 * 1024;
 const LINGERING_PATIENCE: Duration = Duration::from_secs(300);
 /// How long a peer may take to receive an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-/// The most connections with a thread of their own. There is one peer, with a handful of threads.
+/// The most connections with a thread of their own. There is one peer, with a handful of threads. One more, and the
+/// one that was silent for longest goes.
 const LINGERING_LIMIT: usize = 128;
 /// The pause after a failed `accept`, such as one for want of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
@@ -120,6 +121,7 @@ impl RunningServer {
             listener: Arc::clone(&listener),
             service,
             stopping: AtomicBool::new(false),
+            answers: AtomicU64::new(1),
             lingering: Mutex::default(),
         });
         let acceptor = thread::Builder::new().name("osquery-accept".to_owned()).spawn({
@@ -149,9 +151,9 @@ impl RunningServer {
         let _ = acceptor.join();
         let threads = {
             let mut lingering = lock(&self.shared.lingering);
-            for stream in lingering.streams.values() {
+            for lingering in lingering.streams.values() {
                 // An answer that is under way still goes out; only reading ends.
-                let _ = stream.shutdown(Shutdown::Read);
+                let _ = lingering.stream.shutdown(Shutdown::Read);
             }
             std::mem::take(&mut lingering.threads)
         };
@@ -177,6 +179,8 @@ struct Shared {
     listener: Arc<UnixListener>,
     service: Arc<dyn Service>,
     stopping: AtomicBool,
+    /// The answers on connections with a thread of their own.
+    answers: AtomicU64,
     lingering: Mutex<Lingering>,
 }
 
@@ -193,8 +197,14 @@ impl std::fmt::Debug for Shared {
 #[derive(Default)]
 struct Lingering {
     next: u64,
-    streams: HashMap<u64, UnixStream>,
+    streams: HashMap<u64, LingeringStream>,
     threads: Vec<JoinHandle<()>>,
+}
+
+struct LingeringStream {
+    stream: UnixStream,
+    /// When it was last answered, in the server's own count of answers.
+    answered: Arc<AtomicU64>,
 }
 
 /// One of the API's two services, as the accept loop sees it.
@@ -373,24 +383,37 @@ fn linger(shared: &Arc<Shared>, stream: UnixStream, received: Vec<u8>, unsent: V
     let mut lingering = lock(&shared.lingering);
     lingering.threads.retain(|thread| !thread.is_finished());
     if lingering.streams.len() >= LINGERING_LIMIT {
+        // Who comes now may be osqueryd, and wants an answer; who was silent for longest may be nobody any more.
+        let silent = lingering
+            .streams
+            .iter()
+            .min_by_key(|(number, one)| (one.answered.load(Ordering::Relaxed), **number));
+        let silent = silent.map(|(number, _)| *number);
         tracing::warn!(
             limit = LINGERING_LIMIT,
-            "too many open connections on the extension socket"
+            "too many open connections on the extension socket; the one that was silent for longest is closed"
         );
-        return;
+        if let Some(closed) = silent.and_then(|number| lingering.streams.remove(&number)) {
+            let _ = closed.stream.shutdown(Shutdown::Both);
+        }
     }
     let number = lingering.next;
     lingering.next += 1;
     let Ok(registered) = stream.try_clone() else {
         return;
     };
-    lingering.streams.insert(number, registered);
+    let answered = Arc::new(AtomicU64::new(shared.answers.load(Ordering::Relaxed)));
+    let entry = LingeringStream {
+        stream: registered,
+        answered: Arc::clone(&answered),
+    };
+    lingering.streams.insert(number, entry);
     let spawned = thread::Builder::new()
         .name("osquery-connection".to_owned())
         .spawn({
             let shared = Arc::clone(shared);
             move || {
-                if let Err(error) = serve_lingering(&shared, &stream, received, &unsent) {
+                if let Err(error) = serve_lingering(&shared, &stream, &answered, received, &unsent) {
                     tracing::debug!(%error, "a connection on the extension socket ended");
                 }
                 lock(&shared.lingering).streams.remove(&number);
@@ -408,6 +431,7 @@ fn linger(shared: &Arc<Shared>, stream: UnixStream, received: Vec<u8>, unsent: V
 fn serve_lingering(
     shared: &Shared,
     stream: &UnixStream,
+    answered: &AtomicU64,
     received: Vec<u8>,
     unsent: &[u8],
 ) -> Result<(), ProtocolError> {
@@ -419,6 +443,7 @@ fn serve_lingering(
     while !reader.fill_buf()?.is_empty() {
         let (header, call) = Call::decode(&mut Decoder::new(&mut reader))?;
         writer.write_all(&answer(shared, &header, call))?;
+        answered.store(shared.answers.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
     Ok(())
 }

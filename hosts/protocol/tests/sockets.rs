@@ -67,6 +67,32 @@ fn calls_like_osqueryds_are_answered() {
 }
 
 #[test]
+fn connections_that_linger_keep_nobody_from_an_answer() {
+    let fixture = fixture();
+    let mut first = ExtensionClient::connect(fixture.server.path(), TIMEOUT).unwrap();
+    assert!(first.ping().unwrap().is_success());
+    let mut lingering: Vec<ExtensionClient> = Vec::new();
+    for _ in 0..160 {
+        let mut client = ExtensionClient::connect(fixture.server.path(), TIMEOUT).unwrap();
+        assert!(client.ping().unwrap().is_success());
+        lingering.push(client);
+        // It is in use all the time, and so is not the one that goes.
+        assert!(first.ping().unwrap().is_success());
+    }
+    let answer = call_like_osqueryd(
+        fixture.server.path(),
+        TIMEOUT,
+        "logger",
+        "x",
+        PluginRequest::new(),
+    );
+    assert!(answer.unwrap().status.is_success());
+    // The ones that were silent for longest are closed, the newest are not.
+    assert!(lingering[0].ping().is_err());
+    assert!(lingering[159].ping().unwrap().is_success());
+}
+
+#[test]
 fn many_calls_on_one_connection_are_answered() {
     let fixture = fixture();
     let mut client = ExtensionClient::connect(fixture.server.path(), TIMEOUT).unwrap();

@@ -18,12 +18,12 @@ pub(crate) mod producers;
 pub(crate) mod records;
 pub(crate) mod topics;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::config::HostPort;
 use crate::node::Node;
@@ -46,6 +46,20 @@ pub(crate) struct Session {
     pub(crate) client_host: StrBytes,
     /// Wakes this connection's long poll.
     pub(crate) wake_up: Arc<Notify>,
+    /// The share of memory that the answer being written takes.
+    pub(crate) answer_memory: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Session {
+    /// Keeps a share of memory until the answer is written.
+    pub(crate) fn hold(&self, memory: OwnedSemaphorePermit) {
+        *self.answer_memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+    }
+
+    /// Gives it back.
+    pub(crate) fn release(&self) {
+        *self.answer_memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// What a handler knows of a request besides its body.

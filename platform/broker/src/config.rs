@@ -23,6 +23,8 @@ pub struct Config {
     pub flush: FlushPolicy,
     /// The largest request frame accepted, in bytes.
     pub max_request_bytes: usize,
+    /// What clients may take of the broker, all of them together and each for itself.
+    pub limits: Limits,
     /// How groups of consumers are timed.
     pub groups: GroupTimings,
 }
@@ -42,7 +44,41 @@ impl Config {
             retention: RetentionDefaults::default(),
             flush: FlushPolicy::default(),
             max_request_bytes: 100 * 1024 * 1024,
+            limits: Limits::default(),
             groups: GroupTimings::default(),
+        }
+    }
+}
+
+/// What clients may take of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at the same time; one more is closed at once.
+    pub connections: usize,
+    /// A connection without a request for so long is closed.
+    pub idle: Duration,
+    /// A connection is closed whose client takes nothing of its answer, or sends nothing of its request, for so long.
+    pub stalled: Duration,
+    /// The same, while other clients wait for the memory that its answer takes.
+    pub stalled_in_need: Duration,
+    /// The longest a fetch waits, whatever its client allows.
+    pub max_wait: Duration,
+    /// Records in all answers that are being made or written, in bytes.
+    pub answer_bytes: usize,
+    /// Requests above 64 KiB that are being read or worked on, in bytes.
+    pub request_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            idle: Duration::from_secs(10 * 60),
+            stalled: Duration::from_secs(30),
+            stalled_in_need: Duration::from_secs(2),
+            max_wait: Duration::from_secs(5 * 60),
+            answer_bytes: 64 * 1024 * 1024,
+            request_bytes: 256 * 1024 * 1024,
         }
     }
 }

@@ -27,6 +27,8 @@ mod maintenance;
 mod node;
 mod producers;
 mod server;
+#[cfg(test)]
+mod simulation;
 mod storage;
 mod topics;
 
@@ -37,10 +39,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::config::{Config, FlushPolicy, GroupTimings, HostPort, Listener, RetentionDefaults};
+pub use self::config::{Config, FlushPolicy, GroupTimings, HostPort, Limits, Listener, RetentionDefaults};
 pub use self::error::Error;
 use self::maintenance::flush_all;
-use self::node::Node;
+use self::node::{MEMORY_UNIT, Node};
 use self::server::listener::BoundListener;
 use self::storage::log::CheckpointWhen;
 
@@ -160,6 +162,15 @@ fn check(config: &Config) -> Result<(), Error> {
     let amounts = [
         ("default_partitions", i64::from(config.default_partitions)),
         ("max_request_bytes", as_number(config.max_request_bytes)),
+        ("limits.connections", as_number(config.limits.connections)),
+        (
+            "limits.answer_bytes",
+            as_number(config.limits.answer_bytes / MEMORY_UNIT),
+        ),
+        (
+            "limits.request_bytes",
+            as_number(config.limits.request_bytes / config.max_request_bytes.max(1)),
+        ),
         (
             "retention.segment_bytes",
             as_number(config.retention.segment_bytes),

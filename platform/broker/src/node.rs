@@ -3,17 +3,22 @@
 //! It knows neither the protocol nor sockets; the handlers in `api` and the tasks in `maintenance` share it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::Error;
 use crate::groups::Coordinator;
+use crate::server::complaints::Complaints;
 use crate::storage::directory::DataDir;
 use crate::storage::disk::{Disk, Mode, RealDisk};
 use crate::topics::{Topics, catalog};
+
+/// Bytes that are shared out together.
+pub(crate) const MEMORY_UNIT: usize = 1024;
 
 /// A file that is there while no broker runs, unless the last one was killed.
 const CLEAN_STOP: &str = "stopped-cleanly";
@@ -31,6 +36,14 @@ pub(crate) struct Node {
     pub(crate) committer: Committer,
     /// Whether the broker that had the data before did not come to its end.
     pub(crate) was_killed: bool,
+    /// Connections that may still be opened.
+    pub(crate) connections: Arc<Semaphore>,
+    /// Units of memory left for the records in answers.
+    pub(crate) answer_memory: Arc<Semaphore>,
+    /// Units of memory left for large requests.
+    pub(crate) request_memory: Arc<Semaphore>,
+    /// What was wrong with connections, told now and then.
+    pub(crate) complaints: Complaints,
     /// Called when something was written that is not yet on the disk itself.
     pub(crate) written: Notify,
     /// Cancelled when the broker is to stop.
@@ -49,14 +62,18 @@ impl Node {
         let topics = Topics::open(&disk, &config)?;
         let groups = Coordinator::open(&disk, data_dir.path(), config.groups.clone())?;
         Ok(Self {
-            config,
             topics,
             groups,
             committer: Committer::default(),
+            connections: semaphore(config.limits.connections),
+            answer_memory: semaphore(config.limits.answer_bytes / MEMORY_UNIT),
+            request_memory: semaphore(config.limits.request_bytes / MEMORY_UNIT),
+            complaints: Complaints::default(),
             was_killed,
             written: Notify::new(),
             shutdown: CancellationToken::new(),
             filled: Notify::new(),
+            config,
             data_dir,
         })
     }
@@ -65,6 +82,18 @@ impl Node {
         // Without the note the next start checks what it need not.
         let _ = RealDisk.open(&self.data_dir.path().join(CLEAN_STOP), Mode::Fresh);
     }
+}
+
+/// So many of something that is shared.
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
+}
+
+/// So many units of memory as hold `bytes`.
+pub(crate) fn memory_units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(MEMORY_UNIT))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// Whether the last broker on this data was killed; forgets that it was not.

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of what requests mean: that is `api`'s.
 
+pub(crate) mod complaints;
 pub(crate) mod connection;
 pub(crate) mod dispatch;
 pub(crate) mod listener;

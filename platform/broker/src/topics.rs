@@ -33,6 +33,8 @@ const DELETED_SUFFIX: &str = "deleted";
 const MAX_PARTITIONS: i32 = 10_000;
 /// Kafka's own limit; the name becomes part of a folder's name.
 const MAX_NAME_LEN: usize = 249;
+/// Topics of Kafka's own: whoever reads them would wait for ever for what is not written there.
+const INTERNAL: &[&str] = &["__consumer_offsets", "__transaction_state", "__cluster_metadata"];
 /// Producer ids taken from the catalog at once, so that handing one out rarely touches the disk.
 const PRODUCER_ID_BLOCK: i64 = 1000;
 
@@ -82,6 +84,9 @@ pub(crate) enum TopicError {
     /// More than one copy was asked for.
     #[error("replication factor {0} is impossible with one broker")]
     Replication(i16),
+    /// The request names it more than once.
+    #[error("the request names the topic more than once")]
+    Twice,
     /// Replicas were assigned to brokers that do not exist.
     #[error("the replica assignment names brokers that do not exist")]
     Assignment,
@@ -102,6 +107,7 @@ impl TopicError {
             Self::Unknown => ResponseError::UnknownTopicOrPartition,
             Self::Partitions(_) => ResponseError::InvalidPartitions,
             Self::Replication(_) => ResponseError::InvalidReplicationFactor,
+            Self::Twice => ResponseError::InvalidRequest,
             Self::Assignment => ResponseError::InvalidReplicaAssignment,
             Self::Setting(_) => ResponseError::InvalidConfig,
             Self::Storage(_) => ResponseError::KafkaStorageError,
@@ -253,6 +259,14 @@ impl Topics {
                 name: name.to_string(),
             });
         }
+        // Kafka makes one name of both in its metrics.
+        let alike = |other: &str| other.replace('.', "_") == name.replace('.', "_");
+        if self.listed().by_name.keys().any(|other| alike(other)) {
+            return Err(TopicError::Name {
+                name: name.to_string(),
+                reason: "it differs from another topic's in nothing but `.` and `_`",
+            });
+        }
         let partitions = match partitions {
             -1 => self.default_partitions,
             1..=MAX_PARTITIONS => partitions,
@@ -326,11 +340,12 @@ impl Topics {
         Ok(topic)
     }
 
-    /// Gives a topic more partitions.
+    /// Gives a topic more partitions; where replicas were assigned, to each of the new ones.
     pub(crate) fn grow(
         &self,
         name: &StrBytes,
         partitions: i32,
+        assigned: Option<usize>,
         commitment: Commitment,
     ) -> Result<(), TopicError> {
         let changing = self.change();
@@ -338,6 +353,9 @@ impl Topics {
         let present = topic.partitions.len() as i32;
         if partitions <= present || partitions > MAX_PARTITIONS {
             return Err(TopicError::Partitions(partitions));
+        }
+        if assigned.is_some_and(|assigned| i32::try_from(assigned) != Ok(partitions - present)) {
+            return Err(TopicError::Assignment);
         }
         if commitment == Commitment::ValidateOnly {
             return Ok(());
@@ -509,6 +527,8 @@ fn check_name(name: &str) -> Result<(), TopicError> {
         "it is empty"
     } else if name == "." || name == ".." {
         "it is a folder's name"
+    } else if INTERNAL.contains(&name) {
+        "it is one that Kafka keeps its own state in; what is in it is asked for by requests here"
     } else if name.len() > MAX_NAME_LEN {
         "it is longer than 249 characters"
     } else if !name

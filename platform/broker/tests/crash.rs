@@ -18,6 +18,8 @@ use support::raw::{RawClient, batch, error};
 use support::{DEADLINE, client, consumer, receive, send, subscribed};
 
 const FOLDER: &str = "OSQDEMO_TEST_BROKER_FOLDER";
+/// What the test's producers compress with; librdkafka as it is built here knows no zstd.
+const CODECS: [&str; 4] = ["none", "gzip", "snappy", "lz4"];
 const ADDRESS_FILE: &str = "address";
 
 /// Not a test: the broker the others start in a process of its own.
@@ -109,22 +111,29 @@ impl Drop for BrokerProcess {
 async fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = BrokerProcess::start(folder.path());
-    let producer: FutureProducer = client(&broker.address)
-        .set("acks", "all")
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "0")
-        .set("reconnect.backoff.ms", "10")
-        .set("reconnect.backoff.max.ms", "50")
-        .create()
-        .unwrap();
+    let mut producers: Vec<(&str, FutureProducer)> = Vec::new();
+    for codec in CODECS {
+        let producer = client(&broker.address)
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("compression.type", codec)
+            .set("linger.ms", "1")
+            .set("reconnect.backoff.ms", "10")
+            .set("reconnect.backoff.max.ms", "50")
+            .create()
+            .unwrap();
+        producers.push((codec, producer));
+    }
     let mut acknowledged: BTreeMap<String, i64> = BTreeMap::new();
     let mut sent = 0;
-    for _ in 0..3 {
+    for _ in 0..kills() {
         let mut deliveries = Vec::new();
-        for _ in 0..5000 {
-            let value = format!("record {sent}");
-            let record = FutureRecord::<str, str>::to("lines").payload(&value);
-            deliveries.push((value.clone(), producer.send_result(record).unwrap()));
+        for _ in 0..500 {
+            for (codec, producer) in &producers {
+                let value = format!("{codec} {sent}");
+                let record = FutureRecord::<str, str>::to(codec).payload(&value);
+                deliveries.push((value.clone(), producer.send_result(record).unwrap()));
+            }
             sent += 1;
         }
         // Most of them are still on their way when it dies.
@@ -140,16 +149,24 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_killed() {
             acknowledged.insert(value, delivered.unwrap().unwrap().offset);
         }
     }
-    assert_eq!(acknowledged.len(), sent);
-    let reader = subscribed(consumer(&broker.address, "readers", &[]), "lines");
-    for (offset, message) in (0..).zip(receive(&reader, sent).await) {
-        assert_eq!(message.offset(), offset);
-        let value = message.payload_view::<str>().unwrap().unwrap();
-        assert_eq!(acknowledged.remove(value), Some(offset), "{value}");
+    assert_eq!(acknowledged.len(), sent * CODECS.len());
+    for codec in CODECS {
+        let reader = subscribed(consumer(&broker.address, codec, &[]), codec);
+        for (offset, message) in (0..).zip(receive(&reader, sent).await) {
+            assert_eq!(message.offset(), offset);
+            let value = message.payload_view::<str>().unwrap().unwrap();
+            assert_eq!(acknowledged.remove(value), Some(offset), "{value}");
+        }
+        let (_, high) = reader.fetch_watermarks(codec, 0, DEADLINE).unwrap();
+        assert_eq!(high, sent as i64);
     }
     assert!(acknowledged.is_empty());
-    let (_, high) = reader.fetch_watermarks("lines", 0, DEADLINE).unwrap();
-    assert_eq!(high, sent as i64);
+}
+
+/// How often the broker is killed: `make soak` asks for more.
+fn kills() -> usize {
+    let asked = std::env::var("OSQDEMO_SOAK_KILLS").ok();
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(20)
 }
 
 #[tokio::test(flavor = "multi_thread")]

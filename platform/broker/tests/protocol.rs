@@ -5,11 +5,14 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::{FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 use osqdemo_broker::{Error, HostPort, Listener};
 use tokio::io::AsyncWriteExt;
@@ -58,6 +61,152 @@ async fn a_damaged_batch_is_refused() {
     let accepted = client.produce("lines", batch(-1, 0, &["value"])).await;
     assert_eq!((accepted.error_code, accepted.base_offset), (0, 0));
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_cost_others_little() {
+    let broker = TestBroker::start_with(|config| {
+        config.limits.answer_bytes = 4 * 1024 * 1024;
+        config.limits.stalled_in_need = Duration::from_millis(200);
+    })
+    .await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let value = "x".repeat(900_000);
+    for _ in 0..6 {
+        client.produce("lines", batch(-1, 0, &[&value])).await;
+    }
+    let fetch = FetchRequest::default()
+        .with_max_bytes(100_000_000)
+        .with_session_epoch(-1)
+        .with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic("lines"))
+                .with_partitions(vec![
+                    FetchPartition::default().with_partition_max_bytes(100_000_000),
+                ]),
+        ]);
+    // They ask again and again and read nothing, until their answers fit no buffer.
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut reader = RawClient::connect(&broker.bootstrap).await;
+        for _ in 0..10 {
+            reader.send_request(11, &fetch).await;
+        }
+        slow.push(reader);
+    }
+    for _ in 0..3 {
+        let answer = client.call(11, fetch.clone()).await;
+        let records = answer.responses[0].partitions[0].records.clone();
+        assert!(records.is_some_and(|records| records.len() > 3_000_000));
+    }
+    drop(slow);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_more_than_there_may_be_is_closed() {
+    let broker = TestBroker::start_with(|config| {
+        config.limits.connections = 2;
+        config.limits.idle = Duration::from_millis(300);
+    })
+    .await;
+    let mut first = RawClient::connect(&broker.bootstrap).await;
+    let mut second = RawClient::connect(&broker.bootstrap).await;
+    for client in [&mut first, &mut second] {
+        client.call(9, MetadataRequest::default()).await;
+    }
+    let mut third = RawClient::connect(&broker.bootstrap).await;
+    assert!(third.read_frame().await.is_none());
+    // They ask for nothing more, so their places become free.
+    assert!(first.read_frame().await.is_none());
+    assert!(second.read_frame().await.is_none());
+    let mut fourth = RawClient::connect(&broker.bootstrap).await;
+    fourth.call(9, MetadataRequest::default()).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_does_not_bring_a_deleted_topic_back() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    for sent in [batch(-1, 0, &["a"]), Bytes::from_static(b"no batch at all")] {
+        let refused = client.produce_only("gone", sent).await;
+        assert_eq!(
+            error(refused.error_code),
+            Some(ResponseError::UnknownTopicOrPartition)
+        );
+    }
+    let ask = MetadataRequest::default().with_topics(None);
+    let known = client.call(9, ask).await.topics;
+    assert!(known.is_empty(), "{known:?}");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_would_mislead_are_refused() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let mut create = async |names: &[&'static str]| -> Vec<Option<ResponseError>> {
+        let topics = names.iter().map(|name| {
+            CreatableTopic::default()
+                .with_name(topic(name))
+                .with_num_partitions(1)
+                .with_replication_factor(1)
+        });
+        let request = CreateTopicsRequest::default().with_topics(topics.collect());
+        let response = client.call(5, request).await;
+        let results = response.topics.iter();
+        results.map(|result| error(result.error_code)).collect()
+    };
+    assert_eq!(create(&["a.b"]).await, [None]);
+    for name in ["a_b", "__consumer_offsets", "__transaction_state"] {
+        assert_eq!(
+            create(&[name]).await,
+            [Some(ResponseError::InvalidTopicException)],
+            "{name}"
+        );
+    }
+    assert_eq!(
+        create(&["twice", "twice"]).await,
+        [Some(ResponseError::InvalidRequest)]
+    );
+    assert_eq!(create(&["twice"]).await, [None], "nothing had been made");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_bytes_than_an_answer_carries_are_not_waited_for() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let value = "x".repeat(900_000);
+    for _ in 0..5 {
+        client.produce("lines", batch(-1, 0, &[&value])).await;
+    }
+    let partition = FetchPartition::default()
+        .with_partition(0)
+        .with_partition_max_bytes(100_000_000);
+    let request = FetchRequest::default()
+        .with_max_wait_ms(3_600_000)
+        .with_min_bytes(50_000_000)
+        .with_max_bytes(100_000_000)
+        .with_session_epoch(-1)
+        .with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic("lines"))
+                .with_partitions(vec![partition]),
+        ]);
+    // The answer does not wait for the hour: as much has come as one answer carries.
+    let fetched = client.call(11, request);
+    client_produces(&broker, &value).await;
+    let fetched = fetched.await;
+    let records = fetched.responses[0].partitions[0].records.clone();
+    assert!(records.is_some_and(|records| records.len() > 3_000_000));
+    broker.stop().await;
+}
+
+async fn client_produces(broker: &TestBroker, value: &str) {
+    let mut other = RawClient::connect(&broker.bootstrap).await;
+    other.produce("lines", batch(-1, 0, &[value])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 //! - [`metastore`]: the sources that were declared;
 //! - [`plan`]: a statement's meaning, checked: what it reads, computes and writes;
 //! - `expression`: typed expressions, and their evaluation over a row;
+//! - `calendar`: dates and times as they are printed;
 //! - [`serde`]: rows to and from the bytes of records;
 //! - [`task`]: a running plan: records in, rows and records out.
 //!
@@ -22,6 +23,7 @@
 //!
 //! Nothing in here knows osquery, the CLI or the other services beyond Kafka's public protocol.
 
+mod calendar;
 mod expression;
 pub mod functions;
 pub mod metastore;

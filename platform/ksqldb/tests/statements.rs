@@ -20,8 +20,17 @@ async fn stop(broker: Broker, server: Server) {
 }
 
 async fn refusal(server: &Server, statements: &str) -> String {
+    refusal_of(server, 40001, statements).await
+}
+
+/// The message of a refusal with that code; its first three digits are the status.
+async fn refusal_of(server: &Server, code: u32, statements: &str) -> String {
     let (status, error) = server.refused(statements).await;
-    assert_eq!((status, &error["error_code"]), (400, &json!(40001)), "{error}");
+    assert_eq!(
+        (u32::from(status), &error["error_code"]),
+        (code / 100, &json!(code)),
+        "{error}"
+    );
     error["message"].as_str().unwrap().to_owned()
 }
 
@@ -44,7 +53,7 @@ async fn a_name_is_taken_once() {
     server.ksql("CREATE STREAM d AS SELECT * FROM s;").await;
     assert_eq!(
         refusal(&server, "CREATE STREAM d AS SELECT * FROM s;").await,
-        "Cannot add stream 'D': A stream with the same name already exists"
+        "Could not determine output schema for query due to error: Cannot add stream 'D': A stream with the same name already exists"
     );
     let answers = server
         .ksql("CREATE OR REPLACE STREAM d AS SELECT *, n + 1 AS m FROM s;")
@@ -65,15 +74,17 @@ async fn a_name_is_taken_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_topic_needs_partitions() {
     let (broker, server) = start().await;
-    let message = refusal(
+    let message = refusal_of(
         &server,
+        40000,
         "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='gone', VALUE_FORMAT='JSON');",
     )
     .await;
     assert!(
         message.starts_with(
             "Topic 'gone' does not exist. If you want to create a new topic for the stream/table please re-run the \
-             statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally 'REPLICAS')."
+             statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally 'REPLICAS'). \
+             For example: CREATE STREAM S (N BIGINT) WITH (KAFKA_TOPIC='gone', KEY_FORMAT='KAFKA', PARTITIONS=2, VALUE_FORMAT='JSON');"
         ),
         "{message}"
     );
@@ -87,8 +98,9 @@ async fn a_missing_topic_needs_partitions() {
         "cannot create topic `s`: InvalidReplicationFactor (Broker: Invalid replication factor)"
     );
     server.ksql(SOURCE).await;
-    let message = refusal(
+    let message = refusal_of(
         &server,
+        50000,
         &SOURCE.replace("STREAM s", "STREAM t").replace("=2", "=3"),
     )
     .await;
@@ -107,7 +119,7 @@ async fn a_missing_topic_needs_partitions() {
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" "),
-        "CREATE STREAM D WITH (KAFKA_TOPIC='D', PARTITIONS=2, REPLICAS=1) AS SELECT * FROM S S EMIT CHANGES;"
+        "CREATE STREAM D WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='D', PARTITIONS=2, REPLICAS=1) AS SELECT * FROM S S EMIT CHANGES;"
     );
     assert_eq!(
         answers[1]["topics"],
@@ -187,7 +199,7 @@ async fn what_is_used_cannot_be_dropped() {
     );
     assert_eq!(
         refusal(&server, "DROP TABLE s;").await,
-        "Incompatible data source type is STREAM, but statement was DROP TABLE"
+        "Incompatible data source type is stream, but statement was DROP table"
     );
     stop(broker, server).await;
 }
@@ -209,7 +221,7 @@ async fn inserted_values_reach_every_partition_and_its_queries() {
     let record = next_record(&broker.reader("D")).await;
     assert_eq!(value_of(&record), json!({"N": 42}));
     assert_eq!(rdkafka::Message::key(&record), Some(b"b".as_slice()));
-    let message = refusal(&server, "INSERT INTO nothing VALUES (1);").await;
+    let message = refusal_of(&server, 40000, "INSERT INTO nothing VALUES (1);").await;
     assert!(message.contains("NOTHING"), "{message}");
     stop(broker, server).await;
 }
@@ -279,8 +291,24 @@ async fn descriptions_and_explanations() {
         (&json!(["S"]), &json!(["D"]))
     );
     assert_ne!(query["executionPlan"], "");
+    // Without it ksqlDB's own command line cannot read the answer.
+    assert_eq!(query["consumerGroupId"], "_confluent-ksql-default_query_CSAS_D_1");
+    assert_eq!(query["tasksMetadata"].as_array().unwrap().len(), 2);
     assert_eq!(answers[2]["queryDescription"]["queryType"], "PUSH");
+    assert_eq!(
+        answers[2]["queryDescription"]["statementText"],
+        "SELECT n FROM s EMIT CHANGES;"
+    );
     assert_eq!(answers[3]["name"], "LEN");
+    assert_eq!(
+        answers[3]["functions"][0],
+        json!({
+            "arguments": [{"name": "input", "type": "VARCHAR", "description": "", "isVariadic": false}],
+            "returnType": "INT",
+            "description": "",
+            "argumentTypes": ["VARCHAR"],
+        })
+    );
     assert_eq!(answers[4]["sourceDescriptions"].as_array().unwrap().len(), 2);
     assert_eq!(answers[5]["queryDescriptions"].as_array().unwrap().len(), 1);
     let message = refusal(&server, "DESCRIBE nothing;").await;
@@ -384,6 +412,38 @@ async fn a_terminated_query_leaves_no_position_to_its_namesake() {
         assert_eq!(answers[0]["commandStatus"]["queryId"], "COPY");
         assert_eq!(value_of(&next_record(&sink).await), json!({"N": 1}));
         server.ksql("TERMINATE copy;").await;
+    }
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_is_made_like_its_input_and_one_that_is_not_is_refused() {
+    use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+    use rdkafka::client::DefaultClientContext;
+    let (broker, server) = start().await;
+    server
+        .ksql(&SOURCE.replace("PARTITIONS=2", "PARTITIONS=2, RETENTION_MS=-1"))
+        .await;
+    server
+        .ksql("CREATE STREAM other (n BIGINT) WITH (KAFKA_TOPIC='D', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let (_, error) = server.refused("CREATE STREAM d AS SELECT * FROM s;").await;
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("A Kafka topic with the name 'D' already exists, with different partition/replica"),
+        "{message}"
+    );
+    server.ksql("CREATE STREAM e AS SELECT * FROM s;").await;
+    server
+        .ksql("CREATE STREAM f WITH (RETENTION_MS=5000) AS SELECT * FROM s;")
+        .await;
+    let admin: AdminClient<DefaultClientContext> = broker.client().create().unwrap();
+    for (topic, expected) in [("E", "-1"), ("F", "5000")] {
+        let (topic_of, options) = (ResourceSpecifier::Topic(topic), AdminOptions::new());
+        let described = admin.describe_configs([&topic_of], &options);
+        let described = described.await.unwrap().remove(0).unwrap();
+        let retention = described.get("retention.ms").unwrap().value.clone();
+        assert_eq!(retention.as_deref(), Some(expected), "{topic}");
     }
     stop(broker, server).await;
 }

@@ -11,7 +11,7 @@ use crate::commands::project::Project;
 use crate::commands::request::EngineKind;
 use crate::engine::docker::Connection;
 use crate::engine::docker::image::HOST_CONFIGURATION;
-use crate::stack::{Role, ServiceName};
+use crate::stack::Role;
 
 /// The files of a native host, below its folder.
 const HOST_FILES: &[&str] = &[
@@ -50,13 +50,8 @@ fn add_folders(bundle: &mut Bundle, project: &Project) {
 }
 
 async fn add_containers(bundle: &mut Bundle, project: &Project) {
-    let services = project.stack.services.iter();
-    let hosts: Vec<&ServiceName> = services
-        .filter(|service| service.role == Role::Host)
-        .map(|service| &service.name)
-        .collect();
     let mut is_gone = false;
-    for host in hosts {
+    for host in project.stack.with_role(Role::Host).map(|service| &service.name) {
         let files = Box::pin(async {
             let connection = Connection::open().await?;
             connection.host_configuration(&project.folder, host).await

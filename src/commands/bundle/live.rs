@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::bundle::Bundle;
 use crate::commands::bundle::settled::add_file;
 use crate::commands::bundle::{PIECE_LIMIT, within};
-use crate::commands::endpoints_of;
+use crate::commands::endpoints;
 use crate::commands::project::Project;
 use crate::commands::request::EngineKind;
 use crate::engine::docker::Connection;
@@ -97,29 +97,30 @@ pub(super) async fn add_containers(bundle: &mut Bundle, project: &Project) {
 
 /// What Kafka and ksqlDB say of themselves, if they run.
 pub(super) async fn add_platform(bundle: &mut Bundle, project: &Project, observed: &Observed) {
-    let endpoints = match endpoints_of(observed, &project.folder.project) {
-        Ok(endpoints) => endpoints,
-        Err(failure) => {
-            bundle.miss("endpoints.json, topics.json, ksqldb", &failure.to_string());
-            return;
-        }
-    };
     bundle.add_json(
         "endpoints.json",
         "where the clients on this machine find the platform",
-        json!(endpoints),
+        endpoints::as_json(project, observed),
     );
-    match within(KAFKA_LIMIT, list_topics(&endpoints.bootstrap_servers)).await {
+    match endpoints::bootstrap_servers(project, observed) {
+        Ok(broker) => add_topics(bundle, &broker).await,
+        Err(error) => bundle.miss("topics.json", &error.to_string()),
+    }
+    match endpoints::ksqldb_url(project, observed).map(|url| Client::new(&url)) {
+        Ok(Ok(client)) => add_ksqldb(bundle, &client).await,
+        Ok(Err(error)) => bundle.miss("ksqldb", &error.to_string()),
+        Err(error) => bundle.miss("ksqldb", &error.to_string()),
+    }
+}
+
+async fn add_topics(bundle: &mut Bundle, broker: &str) {
+    match within(KAFKA_LIMIT, list_topics(broker)).await {
         Ok(topics) => bundle.add_json(
             "topics.json",
             "the topics of the broker",
             json!({ "schema_version": SCHEMA_VERSION, "topics": topics }),
         ),
         Err(reason) => bundle.miss("topics.json", &reason),
-    }
-    match Client::new(&endpoints.ksqldb_url) {
-        Ok(client) => add_ksqldb(bundle, &client).await,
-        Err(error) => bundle.miss("ksqldb", &error.to_string()),
     }
 }
 

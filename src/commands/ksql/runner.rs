@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::KsqlCommandError;
 use crate::error::Result;
 use crate::events::{Ending, Event, Note, Outcome, Step};
+use crate::felt::{UNFELT, telling_when_felt};
 use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
@@ -17,7 +18,6 @@ use crate::ksqldb::statement::{Kind, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::felt::{UNFELT, telling_when_felt};
 use crate::report::table::{Layout, output_width, printable, table};
 use crate::settings::Format;
 

@@ -1,5 +1,6 @@
 //! A project as the verbs see it: its folder, the services it has, and the engine that runs it.
 
+mod publishers;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,12 @@ use crate::engine::fake::FakeEngine;
 use crate::engine::native::NativeEngine;
 use crate::error::Result;
 use crate::plan::Observed;
-use crate::ports::{self, Listens, PortError, Ports, Wishes};
+use crate::ports::{Listens, PortError, Ports, Publishers, Wishes};
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
-pub use wanted::Wanted;
+pub use publishers::DaemonPublishers;
+pub use wanted::{Means, Wanted};
 
 /// A project whose engine can observe and stop.
 pub struct Project {
@@ -54,6 +56,14 @@ impl Project {
     /// When its state cannot be read.
     pub fn of_folder(folder: ProjectFolder) -> Result<Self> {
         let remembered = Remembered::load(&folder)?;
+        Self::that_remembers(folder, remembered)
+    }
+
+    /// The project of a folder, whatever is written in it.
+    ///
+    /// # Errors
+    /// When this version does not have the engine or the stack.
+    pub fn that_remembers(folder: ProjectFolder, remembered: Remembered) -> Result<Self> {
         let kind = engine_of(&remembered)?;
         let engine = engine(kind, &folder);
         Ok(Self {
@@ -125,7 +135,7 @@ impl Project {
         kind: EngineKind,
         asked: &BTreeMap<ServiceName, u16>,
         observed: &Observed,
-        daemon: ports::Daemon,
+        publishers: &dyn Publishers,
     ) -> std::result::Result<Ports, PortError> {
         Ports::choose(Wishes {
             stack: &self.stack,
@@ -134,7 +144,7 @@ impl Project {
             observed,
             folder: &self.folder,
             listens: listens(kind),
-            daemon,
+            publishers,
         })
         .await
     }

@@ -1,50 +1,58 @@
 //! What is wanted of a project: from a request and what is remembered to the services as they should be, and an engine
-//! that can make them so.
+//! that can make them so. What differs between the engines has a file for each.
+
+mod docker;
+mod fake;
+mod native;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::commands::project::{Project, engine, listens};
+use crate::commands::project::{DaemonPublishers, Project, engine, listens};
 use crate::commands::request::{
     EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, RequestError,
 };
 use crate::engine::Engine;
-use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
-use crate::engine::docker::{self, Connection, DaemonFacts, DockerEngine, PullSettings};
+use crate::engine::docker::image::HostVariant;
+use crate::engine::docker::{Connection, DaemonFacts, PullSettings};
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice, Programs};
-use crate::engine::native::{NativeEngine, Setup};
+use crate::engine::native::programs::{self, OsquerydChoice};
 use crate::error::Result;
-use crate::health::{FakeProber, Prober, ProtocolProber};
+use crate::health::Prober;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{Choices, ResolveError, ServiceSpec, resolve};
-use crate::ports::{self, Ports};
-use crate::stack::{ImageRef, Role, ServiceName};
+use crate::plan::{Choices, Reach, ResolveError, ServiceSpec, resolve};
+use crate::ports::Ports;
+use crate::stack::{Recipe, Role};
 use crate::state::Remembered;
 
 /// What is wanted of a project, and the means to get it.
 pub struct Wanted {
-    /// Which engine it is.
-    pub kind: EngineKind,
     /// Can also start.
     pub engine: Arc<dyn Engine>,
     /// Asks for health.
     pub prober: Arc<dyn Prober>,
     /// The services as they should be, dependencies first.
     pub desired: Vec<ServiceSpec>,
-    /// The names of the hosts.
-    pub hostnames: BTreeMap<ServiceName, String>,
     /// The ports of the services.
     pub ports: Ports,
     /// What is to be remembered.
     pub remembered: Remembered,
-    /// How the hosts are kept apart, on the native engine.
-    pub isolation: Option<Isolation>,
-    /// What the hosts run, on the Docker engine.
-    pub host_variant: Option<HostVariant>,
-    /// The daemon, on the Docker engine.
-    pub daemon: Option<Daemon>,
+    /// What the engine has to run them by.
+    pub means: Means,
+}
+
+/// What an engine has to run services by.
+pub enum Means {
+    /// Processes of this machine.
+    Processes {
+        /// How the hosts are kept apart.
+        isolation: Isolation,
+    },
+    /// Containers of a daemon.
+    Containers(Box<Daemon>),
+    /// Nothing: the services are only written down.
+    Nothing,
 }
 
 /// The daemon of the Docker engine and what it is to do.
@@ -55,6 +63,30 @@ pub struct Daemon {
     pub facts: DaemonFacts,
     /// How images of registries are got.
     pub pull: PullSettings,
+    /// What the hosts run.
+    pub hosts: HostVariant,
+}
+
+/// What the services of an engine are resolved with, besides what every engine shares.
+struct Resolution<'a> {
+    /// What identifies the programs and files that a role runs as processes.
+    identity: &'a dyn Fn(Role) -> String,
+    /// What identifies the content of an image that is made from this repository.
+    image_content: &'a dyn Fn(Recipe) -> String,
+    /// The values of the stack file's variables.
+    variables: &'a BTreeMap<String, String>,
+    /// From where the hosts reach the broker.
+    reach: Reach,
+}
+
+impl Wanted {
+    /// The daemon, where containers run.
+    pub fn daemon(&self) -> Option<&Daemon> {
+        match &self.means {
+            Means::Containers(daemon) => Some(daemon),
+            Means::Processes { .. } | Means::Nothing => None,
+        }
+    }
 }
 
 impl Project {
@@ -123,8 +155,9 @@ impl Project {
         } else {
             engine(kind, &self.folder).observe().await?
         };
-        let daemon = ports::Daemon::MayAnswer;
-        Ok(self.choose_ports(kind, asked, &observed, daemon).await?)
+        Ok(self
+            .choose_ports(kind, asked, &observed, &DaemonPublishers)
+            .await?)
     }
 
     /// What is to be remembered: what is asked for, else what was remembered.
@@ -174,174 +207,24 @@ impl Project {
         }
     }
 
-    fn wanted_of_fake(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
-        let identity = |_| "fake".to_owned();
-        Ok(Wanted {
-            kind: EngineKind::Fake,
-            engine: engine(EngineKind::Fake, &self.folder),
-            prober: Arc::new(FakeProber),
-            desired: self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?,
-            hostnames: self.hostnames(),
-            ports,
-            remembered,
-            isolation: None,
-            host_variant: None,
-            daemon: None,
-        })
-    }
-
-    async fn wanted_natively(&self, mut remembered: Remembered, ports: Ports) -> Result<Wanted> {
-        let choice = remembered
-            .osqueryd_found
-            .as_deref()
-            .or(remembered.osqueryd.as_deref());
-        let programs = Programs::find(&OsquerydChoice::parse(choice.unwrap_or_default()))?;
-        if let Osqueryd::Builtin(agent) = &programs.osqueryd {
-            find_unknown_tables(agent, remembered.host_config.as_mut()).await?;
-        }
-        let isolation = Isolation::detect().await?;
-        let identity = |role| match role {
-            Role::Service => programs.identity_of_service(),
-            Role::Host => programs.identity_of_host(&isolation),
-        };
-        let desired = self.resolved(&remembered, &ports, &identity, None, &BTreeMap::new())?;
-        let broker = ports
-            .all()
-            .get(&ServiceName::new("broker"))
-            .copied()
-            .unwrap_or_default();
-        let hostnames = self.hostnames();
-        let setup = Setup {
-            programs,
-            isolation: isolation.clone(),
-            hostnames: hostnames.clone(),
-            bootstrap_servers: format!("127.0.0.1:{broker}"),
-            host_config: remembered.host_config.clone(),
-        };
-        Ok(Wanted {
-            kind: EngineKind::Native,
-            engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
-            prober: Arc::new(ProtocolProber),
-            desired,
-            hostnames,
-            ports,
-            remembered,
-            isolation: Some(isolation),
-            host_variant: None,
-            daemon: None,
-        })
-    }
-
-    async fn wanted_in_containers(
-        &self,
-        mut remembered: Remembered,
-        ports: Ports,
-        pull: PullSettings,
-    ) -> Result<Wanted> {
-        let connection = Connection::open().await?;
-        connection.check_local()?;
-        let facts = connection.facts().await?;
-        let choice = OsqueryChoice {
-            osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
-            sha256: remembered.osquery_sha256.clone(),
-            unavailable: remembered.osquery_unavailable.clone(),
-        };
-        let sources = ImageSources::find(&choice, &connection.architecture, remembered.source.as_deref())?;
-        let mut variables = self.heaps(facts.memory);
-        variables.extend(sources.variables());
-        let desired = self.resolved(
-            &remembered,
-            &ports,
-            &|_| String::new(),
-            Some(&sources),
-            &variables,
-        )?;
-        let mut images: Vec<ImageRef> = desired
-            .iter()
-            .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
-            .collect();
-        images.sort();
-        images.dedup();
-        let host_variant = sources.variant().clone();
-        // The agent of the image may be compiled there; the installed one has the same tables, where there is one.
-        if let HostVariant::Agent { .. } = host_variant
-            && let Ok(Osqueryd::Builtin(agent)) =
-                programs::find_osqueryd(&OsquerydChoice::Builtin, &programs::own_path()?)
-        {
-            find_unknown_tables(&agent, remembered.host_config.as_mut()).await?;
-        }
-        let setup = docker::Setup {
-            sources,
-            images,
-            pull: pull.clone(),
-            host_config: remembered.host_config.clone(),
-        };
-        Ok(Wanted {
-            kind: EngineKind::Docker,
-            engine: Arc::new(DockerEngine::with_setup(
-                self.folder.clone(),
-                connection.clone(),
-                setup,
-            )),
-            prober: Arc::new(ProtocolProber),
-            desired,
-            hostnames: self.hostnames(),
-            ports,
-            remembered,
-            isolation: None,
-            host_variant: Some(host_variant),
-            daemon: Some(Daemon {
-                connection,
-                facts,
-                pull,
-            }),
-        })
-    }
-
-    /// The variables of the heaps, sized to the memory of the daemon's machine; a variable of the environment wins.
-    fn heaps(&self, memory: Option<u64>) -> BTreeMap<String, String> {
-        let mut variables = memory.map(|memory| self.stack.heaps(memory)).unwrap_or_default();
-        for (name, value) in &mut variables {
-            if let Ok(given) = std::env::var(name) {
-                *value = given;
-            }
-        }
-        variables
-    }
-
     fn resolved(
         &self,
         remembered: &Remembered,
         ports: &Ports,
-        identity: &dyn Fn(Role) -> String,
-        sources: Option<&ImageSources>,
-        variables: &BTreeMap<String, String>,
+        resolution: &Resolution<'_>,
     ) -> std::result::Result<Vec<ServiceSpec>, ResolveError> {
         resolve(
             &self.stack,
             &Choices {
                 ports: ports.all(),
                 folder: self.folder.root(),
-                identity,
-                variables,
-                image_content: &|recipe| sources.map(|sources| sources.content(recipe)).unwrap_or_default(),
+                identity: resolution.identity,
+                variables: resolution.variables,
+                image_content: resolution.image_content,
                 host_config: remembered.host_config.as_ref().map(HostConfig::hash),
+                reach: resolution.reach,
             },
         )
-    }
-
-    fn hostnames(&self) -> BTreeMap<ServiceName, String> {
-        let hosts = self.stack.services.iter();
-        hosts
-            .filter(|service| service.role == Role::Host)
-            .map(|service| {
-                let hostname = service
-                    .hostname
-                    .clone()
-                    .unwrap_or_else(|| service.name.to_string());
-                (service.name.clone(), hostname)
-            })
-            .collect()
     }
 }
 

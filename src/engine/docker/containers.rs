@@ -22,7 +22,7 @@ use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{image, logs, observe};
 use crate::error;
-use crate::plan::{Attachment, ContainerSpec, ServiceSpec, ServiceState};
+use crate::plan::{ContainerSpec, ServiceSpec};
 use crate::stack::{InitProcess, ServiceName};
 use crate::state::ProjectFolder;
 use crate::tar::TarArchive;
@@ -85,36 +85,26 @@ pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Re
 /// Where a host's extension finds its configuration.
 const HOST_CONFIG_PATH: &str = "etc/osquery/osquery_confluent_config.json";
 
-/// Starts a service: the container it has, when that is still the right one, else a new one. A host gets its
-/// configuration before it starts.
-pub(super) async fn start(
+/// Makes the container of a service, and its volumes.
+pub(super) async fn create(
     connection: &Connection,
-    folder: &ProjectFolder,
+    owner: &Owner,
     spec: &ServiceSpec,
-    host_config: Option<&str>,
-) -> error::Result<()> {
-    let owner = &Owner::new(folder);
+) -> Result<(), DockerError> {
     let container = spec.container.as_ref().ok_or_else(|| DockerError::NoContainer {
         service: spec.name.clone(),
     })?;
     let name = labels::container_name(owner, &spec.name);
     let object = format!("container {name}");
-    if let Some(inspection) = observe::inspect(connection, &name).await? {
-        if observe::service(&inspection, owner, None).is_none() {
-            return Err(DockerError::Foreign { object }.into());
-        }
-        if is_reusable(connection, owner, spec, container, &inspection).await? {
-            return Ok(start_container(connection, &name, &object, host_config).await?);
-        }
-        logs::keep(connection, folder, &inspection).await?;
-        remove(connection, &name).await?;
-    }
     create_volumes(connection, owner, container).await?;
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let body = definition(connection, owner, spec, container);
     let request = connection.docker.create_container(Some(options), body);
-    connection.answer("create", &object, request).await?;
-    Ok(start_container(connection, &name, &object, host_config).await?)
+    match connection.answer("create", &object, request).await {
+        // Ours were seen before; this one is somebody else's.
+        Err(error) if error.is_conflict() => Err(DockerError::Foreign { object }),
+        made => made.map(drop),
+    }
 }
 
 /// Makes the volumes of a container that are not there yet. podman gives those no labels that it makes on the way.
@@ -137,49 +127,28 @@ async fn create_volumes(
     .map(drop)
 }
 
-async fn start_container(
+/// Starts the container of a service, a host with this configuration.
+pub(super) async fn start(
     connection: &Connection,
-    name: &str,
-    object: &str,
+    owner: &Owner,
+    service: &ServiceName,
     host_config: Option<&str>,
 ) -> Result<(), DockerError> {
+    let name = labels::container_name(owner, service);
+    let object = format!("container {name}");
     if let Some(text) = host_config {
         let mut archive = TarArchive::default();
         // Only root may read it, as whom osqueryd runs: it may hold secrets.
         archive.append(HOST_CONFIG_PATH, 0o600, 0, text.as_bytes());
         let options = UploadToContainerOptionsBuilder::default().path("/").build();
         let body = bollard::body_full(archive.finish().into());
-        let request = connection.docker.upload_to_container(name, Some(options), body);
-        connection.answer("configure", object, request).await?;
+        let request = connection.docker.upload_to_container(&name, Some(options), body);
+        connection.answer("configure", &object, request).await?;
     }
     let request = connection
         .docker
-        .start_container(name, None::<StartContainerOptions>);
-    connection.answer("start", object, request).await
-}
-
-/// Whether a container that ended only has to be started again.
-async fn is_reusable(
-    connection: &Connection,
-    owner: &Owner,
-    spec: &ServiceSpec,
-    container: &ContainerSpec,
-    inspection: &ContainerInspectResponse,
-) -> Result<bool, DockerError> {
-    let network = observe::network(connection, owner).await?;
-    let Some((_, seen)) = observe::service(inspection, owner, network.as_ref()) else {
-        return Ok(false);
-    };
-    let image = connection.docker.inspect_image(container.image.as_str());
-    let object = format!("image {}", container.image);
-    let image = connection.answer("inspect", &object, image).await?;
-    let is_current = seen
-        .container
-        .is_some_and(|seen| Some(seen.image_id) == image.id && seen.attachment == Attachment::Attached);
-    Ok(is_current
-        && seen.config_hash == spec.config_hash
-        && seen.host_config == spec.host_config
-        && matches!(seen.state, ServiceState::Exited { .. }))
+        .start_container(&name, None::<StartContainerOptions>);
+    connection.answer("start", &object, request).await
 }
 
 /// The container of a service, as the daemon wants it described.

@@ -10,7 +10,7 @@ use crate::engine::docker::daemon::ApiVersion;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::images::Answer;
-use crate::report::duration;
+use crate::quantity::duration;
 use crate::stack::{ImageRef, ServiceName};
 
 /// What our own images are made from, and how daemons may spell it out.
@@ -217,6 +217,17 @@ impl DockerError {
             self,
             Self::Api {
                 status: Some(404),
+                ..
+            }
+        )
+    }
+
+    /// Whether something else is in the way of it.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Api {
+                status: Some(409),
                 ..
             }
         )

@@ -22,9 +22,8 @@ use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::observe;
 use crate::engine::docker::terminal::{self, RawMode};
-use crate::engine::{Entered, ExecOutput};
+use crate::engine::{CallerStreams, Entered, ExecOutput};
 use crate::plan::ServiceState;
-use crate::report::raw;
 use crate::stack::ServiceName;
 
 /// The variable that marks the processes of a command.
@@ -109,6 +108,7 @@ impl Executor {
     pub(super) async fn enter(
         &self,
         argv: &[String],
+        caller: CallerStreams,
         asked_to_end: &CancellationToken,
     ) -> Result<Entered, DockerError> {
         let streams = if stdin().is_terminal() && stdout().is_terminal() {
@@ -133,7 +133,10 @@ impl Executor {
             Streams::Terminal => Some(RawMode::enter()?),
             Streams::Collected | Streams::Piped => None,
         };
-        let (mut stdout, mut stderr) = raw::streams();
+        let CallerStreams {
+            mut stdout,
+            mut stderr,
+        } = caller;
         let showing = async {
             while let Some(piece) = output.next().await {
                 let piece =

@@ -16,7 +16,7 @@ use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::observe;
-use crate::stack::project::ProjectName;
+use crate::plan::{Leftover, Publisher};
 use crate::state::ProjectFolder;
 
 /// What a daemon says of itself.
@@ -66,26 +66,6 @@ impl fmt::Display for Root {
             Self::Remapped => "root of a container is a user of a namespace",
         })
     }
-}
-
-/// What is there of a project.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Leftover {
-    /// The project.
-    pub project: ProjectName,
-    /// The state home that knows it.
-    pub home: PathBuf,
-}
-
-/// A container that publishes a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publisher {
-    /// Its name.
-    pub container: String,
-    /// The Compose project it belongs to.
-    pub compose_project: Option<String>,
-    /// The project of ours it belongs to.
-    pub owner: Option<Leftover>,
 }
 
 impl Connection {

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::docker::exec::Executor;
 use crate::engine::docker::image::ImageSources;
 use crate::engine::docker::labels::Owner;
-use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
@@ -44,7 +44,7 @@ pub use containers::PROXY_VARIABLES;
 pub use daemon::{ApiVersion, Daemon};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
-pub use facts::{DaemonFacts, Leftover, Publisher, Root, Support};
+pub use facts::{DaemonFacts, Root, Support};
 pub use local_image::LocalImage;
 pub use registry::{Provided, PullSettings};
 
@@ -106,6 +106,14 @@ impl DockerEngine {
     async fn executor(&self, host: &ServiceName) -> std::result::Result<Executor, DockerError> {
         let connection = self.connection().await?.clone();
         Ok(Executor::new(connection, &self.owner, host, self.kills.clone()))
+    }
+
+    /// Starts the container of a service; a host is given its configuration before.
+    async fn start_container(&self, connection: &Connection, spec: &ServiceSpec) -> Result<()> {
+        let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
+        let broker = spec.bootstrap_servers.as_deref();
+        let text = broker.map(|broker| host_config::text_for(own, broker));
+        Ok(containers::start(connection, &self.owner, &spec.name, text.as_deref()).await?)
     }
 
     /// Stops the container of a service and removes it; what it wrote is kept.
@@ -199,13 +207,14 @@ impl Engine for DockerEngine {
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
-            let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
-            let text = own
-                .filter(|_| spec.host_config.is_some())
-                .map(|own| host_config::text_for(Some(own), host_config::BROKER_IN_CONTAINERS));
-            let starting = containers::start(self.connection().await?, &self.folder, spec, text.as_deref());
-            Box::pin(starting).await
+            let connection = self.connection().await?;
+            containers::create(connection, &self.owner, spec).await?;
+            self.start_container(connection, spec).await
         })
+    }
+
+    fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        Box::pin(async { self.start_container(self.connection().await?, spec).await })
     }
 
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -214,6 +223,10 @@ impl Engine for DockerEngine {
 
     fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(self.stop_service(service))
+    }
+
+    fn remove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        self.stop(service)
     }
 
     fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -262,9 +275,16 @@ impl Engine for DockerEngine {
         &'a self,
         host: &'a ServiceName,
         argv: &'a [String],
+        caller: CallerStreams,
         asked_to_end: &'a CancellationToken,
     ) -> Answer<'a, Entered> {
-        Box::pin(async { Ok(self.executor(host).await?.enter(argv, asked_to_end).await?) })
+        Box::pin(async move {
+            Ok(self
+                .executor(host)
+                .await?
+                .enter(argv, caller, asked_to_end)
+                .await?)
+        })
     }
 
     fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{
@@ -212,6 +212,11 @@ impl Engine for FakeEngine {
         Box::pin(self.start_service(spec))
     }
 
+    fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        // A process that ended has left nothing.
+        self.start(spec)
+    }
+
     fn prove<'a>(&'a self, _service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
@@ -220,6 +225,10 @@ impl Engine for FakeEngine {
         Box::pin(self.change(move |state| {
             state.services.remove(service);
         }))
+    }
+
+    fn remove<'a>(&'a self, _service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -255,6 +264,7 @@ impl Engine for FakeEngine {
         &'a self,
         _host: &'a ServiceName,
         _argv: &'a [String],
+        _caller: CallerStreams,
         _asked_to_end: &'a CancellationToken,
     ) -> Answer<'a, Entered> {
         Box::pin(async { Err(FakeError::NoCommands.into()) })

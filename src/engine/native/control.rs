@@ -10,8 +10,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::engine::native::process::ProcessId;
 use crate::plan::ObservedService;
+use crate::process::ProcessId;
 use crate::stack::ServiceName;
 
 /// What is asked of the supervisor.

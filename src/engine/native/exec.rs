@@ -11,11 +11,11 @@ use tokio::process::Command;
 
 use crate::engine::native::host_folder::{read_spec, spec_file};
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::process::{self, HOST_VARIABLE};
 use crate::engine::native::{NativeEngine, NativeError, running_process};
 use crate::engine::{ExecOutput, HostCommand};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::process::{self, HOST_VARIABLE};
 use crate::stack::ServiceName;
 use crate::state::ProjectFolder;
 

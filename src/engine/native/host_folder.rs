@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::process::HOST_VARIABLE;
 use crate::engine::native::programs::{Osqueryd, Programs};
+use crate::process::HOST_VARIABLE;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
 

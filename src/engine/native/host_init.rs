@@ -17,10 +17,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::engine::native::host_folder::{HostSpec, read_spec};
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::process::{self, HOST_VARIABLE};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::lifeline;
+use crate::process::{self, HOST_VARIABLE};
 use crate::shutdown::Shutdown;
 use crate::state::remove_file;
 

@@ -7,7 +7,6 @@ pub mod host_folder;
 pub mod host_init;
 pub mod isolation;
 mod log_rotation;
-pub mod process;
 pub mod programs;
 mod supervised;
 pub mod supervisor;
@@ -28,12 +27,12 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::native::control::{Connection, Record, Records, Request, Response, ServiceProcess};
 use crate::engine::native::host_folder::HostSettings;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::process::{Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::engine::native::programs::Programs;
-use crate::engine::{Answer, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::stack::{Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
@@ -80,10 +79,6 @@ pub struct Setup {
     pub programs: Programs,
     /// How the hosts are kept apart.
     pub isolation: Isolation,
-    /// The names of the hosts.
-    pub hostnames: BTreeMap<ServiceName, String>,
-    /// The broker's address.
-    pub bootstrap_servers: String,
     /// The configuration of the user's that the hosts get.
     pub host_config: Option<HostConfig>,
 }
@@ -282,20 +277,16 @@ impl NativeEngine {
         let mut argv: Vec<String> = Vec::new();
         let mut marked_host = None;
         let folder = match spec.role {
-            Role::Service => self.folder.root().join("data").join(spec.name.as_str()),
             Role::Host => {
                 let host = host_folder::prepare(&HostSettings {
                     folder: &self.folder,
                     host: &spec.name,
-                    hostname: setup
-                        .hostnames
-                        .get(&spec.name)
-                        .map_or(spec.name.as_str(), String::as_str),
+                    hostname: &spec.hostname,
                     programs: &setup.programs,
                     isolation: &setup.isolation,
                     configuration: &host_config::text_for(
                         setup.host_config.as_ref(),
-                        &setup.bootstrap_servers,
+                        spec.bootstrap_servers.as_deref().unwrap_or_default(),
                     ),
                 })?;
                 match host.isolation {
@@ -304,6 +295,7 @@ impl NativeEngine {
                 }
                 host.home
             }
+            _ => self.folder.root().join("data").join(spec.name.as_str()),
         };
         private_folder(&folder)?;
         argv.push(setup.programs.osqdemo.display().to_string());
@@ -448,6 +440,11 @@ impl Engine for NativeEngine {
         Box::pin(self.start_service(spec))
     }
 
+    fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        // A process that ended has left nothing.
+        self.start(spec)
+    }
+
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async move {
             let request = Request::Prove {
@@ -459,6 +456,10 @@ impl Engine for NativeEngine {
 
     fn stop<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(self.stop_service(service))
+    }
+
+    fn remove<'a>(&'a self, _service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn end_leftover<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -500,6 +501,7 @@ impl Engine for NativeEngine {
         &'a self,
         host: &'a ServiceName,
         argv: &'a [String],
+        _caller: CallerStreams,
         _asked_to_end: &'a CancellationToken,
     ) -> Answer<'a, Entered> {
         Box::pin(async {

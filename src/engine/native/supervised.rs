@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::engine::native::control::{Record, ServiceProcess};
-use crate::engine::native::process::{self, ProcessId};
 use crate::engine::native::supervisor::{Proven, Supervised, Supervisor};
 use crate::plan::{Exit, ObservedService, ServiceState};
+use crate::process::{self, ProcessId};
 
 /// The pause before the first new start; doubled for each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -17,12 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::engine::native::control::{Record, Records, Request, Response, ServiceProcess};
-use crate::engine::native::process::ProcessId;
 use crate::engine::native::{log_rotation, supervised};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::ServiceState;
-use crate::report::Reporter;
+use crate::process::ProcessId;
 use crate::shutdown::Shutdown;
 use crate::stack::ServiceName;
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write_atomically};
@@ -86,11 +85,15 @@ pub(super) struct Supervisor {
     pub(super) hurry: CancellationToken,
 }
 
-/// Looks after the services of a project until it is told to end.
+/// Looks after the services of a project until it is told to end. Says by `announce` that it listens.
 ///
 /// # Errors
 /// When it cannot begin.
-pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Shutdown) -> Result<()> {
+pub async fn supervise(
+    folder: ProjectFolder,
+    announce: impl FnOnce() -> Result<()>,
+    shutdown: &Shutdown,
+) -> Result<()> {
     // A session of its own: signals of the terminal that `up` runs on do not reach it. Fails only when it
     // already leads one.
     let _ = rustix::process::setsid();
@@ -109,7 +112,7 @@ pub async fn supervise(folder: ProjectFolder, reporter: &Reporter, shutdown: &Sh
     });
     supervisor.write_records()?;
     info!(pid = own.pid, "the supervisor listens on `{}`", socket.display());
-    if let Err(failure) = reporter.text(READY) {
+    if let Err(failure) = announce() {
         // Whoever started it is gone, and nobody else knows of it yet.
         let _ = supervisor.folder.remove_run_files();
         return Err(failure);

@@ -8,10 +8,11 @@ use crate::stack::project::ProjectName;
 /// A note, with commands that reach `project`.
 pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> String {
     let text = match note {
-        Note::NothingToDo { services } => format!("nothing to do: {services} services are healthy"),
+        Note::NothingToDo { services } => format!("nothing to do: {} healthy", count(*services)),
         Note::Up { services, elapsed } => {
-            format!("up: {services} services are healthy ({})", duration(*elapsed))
+            format!("up: {} healthy ({})", count(*services), duration(*elapsed))
         }
+        Note::NothingSubmitted => "no statements were submitted: the stack has no ksqlDB server".to_owned(),
         Note::Next { commands } => {
             let commands: Vec<String> = commands
                 .iter()
@@ -160,6 +161,9 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             "`{}` may be left in the home folder of {host}: {reason}",
             files.join("`, `")
         ),
+        Warning::StateUnread { project, reason } => {
+            format!("{reason}; what runs of project `{project}` is stopped all the same")
+        }
         Warning::ImageKept { image } => {
             format!("image `{image}` stays: a container of another project runs it")
         }
@@ -167,6 +171,13 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
         Warning::Trouble { failure } => failure.error.clone(),
     };
     addressed(&text, project)
+}
+
+fn count(services: usize) -> String {
+    match services {
+        1 => "1 service is".to_owned(),
+        services => format!("{services} services are"),
+    }
 }
 
 fn port_moved(moved: &PortMoved) -> String {

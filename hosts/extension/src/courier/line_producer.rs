@@ -3,16 +3,20 @@
 //! Nothing it says leaves this file with a secret in it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use rdkafka::statistics::Statistics;
 
+use super::oauth::TokenSource;
 use crate::configuration::ConfigurationError;
 use crate::outbox::kafka::{Failure, Kafka, LineId, Message as OutboxMessage, Outcome, SendError};
 use crate::secrets::{Secrets, is_secret};
@@ -48,18 +52,44 @@ const IDEMPOTENCE_CONDITIONS: [&str; 8] = [
 
 pub(super) type LineProducer = BaseProducer<Context>;
 
+/// How long outcomes are gathered when the first of them came, unless there are many at once.
+const GATHERING: Duration = Duration::from_millis(2);
+const FEW: usize = 500;
+
 /// What became of messages, until somebody takes it.
 #[derive(Debug, Default)]
-pub(super) struct Settled(Mutex<Vec<(LineId, Outcome)>>);
+pub(super) struct Settled {
+    outcomes: Mutex<Vec<(LineId, Outcome)>>,
+    some: Condvar,
+}
 
 impl Settled {
-    pub(super) fn take(&self) -> Vec<(LineId, Outcome)> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Waits until there is something, or time is up, and takes it.
+    pub(super) fn wait(&self, patience: Duration) -> Vec<(LineId, Outcome)> {
+        let outcomes = self.lock();
+        let waited = self
+            .some
+            .wait_timeout_while(outcomes, patience, |outcomes| outcomes.is_empty());
+        let (outcomes, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let is_first_of_many = !timeout.timed_out() && outcomes.len() < FEW && !patience.is_zero();
+        drop(outcomes);
+        if is_first_of_many {
+            // Its batch is still being told, one by one, and to wake up for each would cost more than they do.
+            thread::park_timeout(GATHERING);
+        }
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(LineId, Outcome)>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, id: LineId, outcome: Outcome) {
-        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.push((id, outcome));
+        let mut outcomes = self.lock();
+        outcomes.push((id, outcome));
+        if outcomes.len() == 1 {
+            self.some.notify_one();
+        }
     }
 }
 
@@ -121,11 +151,18 @@ fn failure(error: &KafkaError) -> Failure {
 pub(super) struct Context {
     settled: Arc<Settled>,
     secrets: Secrets,
+    tokens: TokenSource,
     /// No broker can be reached; said once, and taken back with the next delivery.
     cut_off: AtomicBool,
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.token(config)?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.secrets.redact(message);
         match level {
@@ -185,10 +222,13 @@ pub(super) fn start(
 ) -> Result<Arc<LineProducer>, ConfigurationError> {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
-    for (name, value) in with_defaults(properties) {
+    let mut all = with_defaults(properties);
+    let tokens = TokenSource::take(&mut all)?;
+    for (name, value) in all {
         config.set(name, value);
     }
     let context = Context {
+        tokens,
         settled: Arc::clone(settled),
         secrets: secrets.clone(),
         cut_off: AtomicBool::new(false),
@@ -227,7 +267,8 @@ fn explain(error: KafkaError, secrets: &Secrets) -> ConfigurationError {
     }
 }
 
-pub(super) fn with_defaults(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// The properties with what librdkafka is told beside them.
+pub(crate) fn with_defaults(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let given = |names: &[&str]| names.iter().any(|name| properties.contains_key(*name));
     let mut all = properties.clone();
     // Without asking for versions, librdkafka speaks the Kafka of before idempotence.
@@ -236,6 +277,13 @@ pub(super) fn with_defaults(properties: &BTreeMap<String, String>) -> BTreeMap<S
         .is_none_or(|value| value != "false");
     if asks_versions && !given(&IDEMPOTENCE_CONDITIONS) {
         all.insert("enable.idempotence".to_owned(), "true".to_owned());
+    }
+    // The OpenSSL that is compiled in does not know where this machine keeps its certificates; librdkafka looks.
+    let uses_tls = properties
+        .get("security.protocol")
+        .is_some_and(|protocol| protocol.to_ascii_lowercase().ends_with("ssl"));
+    if uses_tls && !given(&["ssl.ca.location", "ssl.ca.pem"]) {
+        all.insert("ssl.ca.location".to_owned(), "probe".to_owned());
     }
     for (names, value) in DEFAULTS {
         if !given(names) {

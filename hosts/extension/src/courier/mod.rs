@@ -1,7 +1,7 @@
 //! What drives the outbox: real time, the real disk, librdkafka, and the threads that wait for them.
 //!
-//! Three threads meet here. osqueryd's calls bring lines and never wait for Kafka; *delivery* waits for librdkafka and
-//! hands over what waits on disk; *sync* waits for the disk. Nobody holds the outbox while he waits.
+//! Four kinds of threads meet here. osqueryd's calls bring lines and never wait for Kafka; *librdkafka* hears what became
+//! of messages; *delivery* books that and hands over what waits on disk; *sync* waits for the disk. Nobody holds the outbox while he waits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ use crate::spool::frame::{Id, Record};
 use crate::spool::{Identity, Limits, Spool};
 use crate::throttle::Throttle;
 
-mod line_producer;
+pub(crate) mod line_producer;
+pub(crate) mod oauth;
 mod sync;
 
 #[cfg(test)]
@@ -41,9 +42,14 @@ const MEMORY_WITHOUT_SPOOL: usize = 64 * 1024 * 1024;
 const MEMORY_BESIDE_SPOOL: usize = 16 * 1024 * 1024;
 /// How long osqueryd may wait for a disk that syncs each line; it gives up after ten seconds.
 const SYNC_PATIENCE: Duration = Duration::from_secs(2);
-/// How long delivery waits for librdkafka when nothing else is to be done, and when something is.
-const IDLE_POLL: Duration = Duration::from_millis(250);
-const BUSY_POLL: Duration = Duration::from_millis(50);
+/// How long librdkafka is listened to at once.
+const POLL: Duration = Duration::from_millis(250);
+/// How long delivery waits for something to arrive when nothing else is to be done, and when something is.
+const IDLE_PAUSE: Duration = Duration::from_millis(250);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// How long delivery steps aside for calls that wait for the outbox.
+const CALLER_PATIENCE: Duration = Duration::from_millis(5);
+const CALLER_PAUSE: Duration = Duration::from_micros(50);
 /// How often what is done is written down.
 const TIDY_PERIOD: Duration = Duration::from_millis(100);
 /// How long lines that are under way with an old configuration have.
@@ -58,7 +64,7 @@ const STATUS_PERIOD: Duration = Duration::from_secs(60);
 /// Takes lines and sees to it that they reach Kafka.
 pub(crate) struct Courier {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -173,12 +179,13 @@ impl Courier {
         });
         shared.open_spool()?;
         let threads = [
+            spawn("librdkafka", &shared, Shared::poll)?,
             spawn("delivery", &shared, Shared::deliver)?,
             spawn("sync", &shared, Shared::sync)?,
         ];
         Ok(Self {
             shared,
-            threads: threads.into(),
+            threads: Mutex::new(threads.into()),
         })
     }
 
@@ -305,17 +312,15 @@ impl Courier {
         }
     }
 
-    /// Ends the threads, and writes down what is done.
-    pub(crate) fn end(mut self) -> Arc<Books> {
-        let books = Arc::clone(&self.shared.books);
-        self.stop();
-        books
-    }
-
-    fn stop(&mut self) {
+    /// Ends the threads, and writes down what is done. Does nothing the second time.
+    pub(crate) fn end(&self) {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        if threads.is_empty() {
+            return;
+        }
         self.shared.ending.store(true, Ordering::SeqCst);
         self.shared.debt.end();
-        for thread in self.threads.drain(..) {
+        for thread in threads {
             // A thread that failed has said so.
             let _ = thread.join();
         }
@@ -336,9 +341,7 @@ impl Courier {
 
 impl Drop for Courier {
     fn drop(&mut self) {
-        if !self.threads.is_empty() {
-            self.stop();
-        }
+        self.end();
     }
 }
 
@@ -388,7 +391,7 @@ impl Shared {
         let outbox = lock(&self.outbox);
         let oldest = outbox
             .oldest_unix_ms()
-            .map_or(0, |oldest| (now - oldest).max(0) / 1000);
+            .map_or(0, |oldest| now.saturating_sub(oldest).max(0) / 1000);
         SpoolStatus {
             waiting: outbox.waiting(),
             in_memory: outbox.in_memory(),
@@ -485,15 +488,22 @@ impl Shared {
         }
     }
 
+    /// The thread in which librdkafka tells what became of messages. `rdkafka` polls until time is up, whatever comes,
+    /// so what is to be done about it is done elsewhere.
+    fn poll(&self) {
+        while !self.ending.load(Ordering::SeqCst) {
+            let producer = Arc::clone(&lock(&self.producers).current);
+            producer.poll(POLL);
+        }
+    }
+
     /// The thread that brings lines to Kafka.
     fn deliver(&self) {
         let mut tidied = Instant::now();
         let mut pause = Duration::ZERO;
         while !self.ending.load(Ordering::SeqCst) {
-            let producer = Arc::clone(&lock(&self.producers).current);
-            producer.poll(pause);
+            let progress = self.hand_over(pause);
             self.switch_producer();
-            let progress = self.hand_over();
             let mut outbox = lock(&self.outbox);
             if tidied.elapsed() >= TIDY_PERIOD {
                 outbox.tidy();
@@ -501,16 +511,16 @@ impl Shared {
             }
             pause = match progress {
                 Progress::More => Duration::ZERO,
-                Progress::Done if outbox.needs_time() || outbox.needs_tidying() => BUSY_POLL,
-                Progress::Done => IDLE_POLL,
+                Progress::Done if outbox.needs_time() || outbox.needs_tidying() => BUSY_PAUSE,
+                Progress::Done => IDLE_PAUSE,
             };
         }
-        self.hand_over();
+        self.hand_over(Duration::ZERO);
     }
 
-    /// Books what arrived, and hands over what waits.
-    fn hand_over(&self) -> Progress {
-        let settled = self.settled.take();
+    /// Waits for something to arrive, books it, and hands over what waits.
+    fn hand_over(&self, patience: Duration) -> Progress {
+        let settled = self.settled.wait(patience);
         let mut outbox = lock(&self.outbox);
         let now = self.now();
         let arrived = settled.len() as u64;
@@ -523,8 +533,13 @@ impl Shared {
             *lock(&self.progress.0) += arrived;
             self.progress.1.notify_all();
         }
-        while self.callers.load(Ordering::Relaxed) > 0 {
-            thread::yield_now();
+        // Who unlocks and locks again at once gets the lock each time, and osqueryd's call would wait for all of it.
+        let deadline = Instant::now() + CALLER_PATIENCE;
+        while progress == Progress::More
+            && self.callers.load(Ordering::Relaxed) > 0
+            && Instant::now() < deadline
+        {
+            thread::park_timeout(CALLER_PAUSE);
         }
         progress
     }
@@ -547,9 +562,9 @@ impl Shared {
         let _ = former.flush(SWITCH_PATIENCE);
         former.purge(PurgeConfig::default().queue().inflight());
         while former.in_flight_count() > 0 {
-            former.poll(BUSY_POLL);
+            former.poll(BUSY_PAUSE);
         }
-        self.hand_over();
+        self.hand_over(Duration::ZERO);
         lock(&self.outbox).kafka.0 = Some(successor);
         tracing::info!("the librdkafka properties changed and are in force");
     }

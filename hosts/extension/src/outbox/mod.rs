@@ -83,8 +83,8 @@ pub(crate) struct Window {
 impl Default for Window {
     fn default() -> Self {
         Self {
-            bytes: 4 * 1024 * 1024,
-            lines: 10_000,
+            bytes: 2 * 1024 * 1024,
+            lines: 4000,
         }
     }
 }
@@ -549,7 +549,7 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             bytes,
             // The wall clock may have jumped since; then this is wrong by as much, and nothing else is.
             since: now.elapsed.saturating_sub(Duration::from_millis(
-                u64::try_from(now.unix_ms - record.unix_ms).unwrap_or_default(),
+                u64::try_from(now.unix_ms.saturating_sub(record.unix_ms)).unwrap_or_default(),
             )),
             alone,
             dead,

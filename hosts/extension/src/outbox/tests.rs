@@ -372,6 +372,25 @@ fn a_snapshot_that_the_broker_refuses_goes_row_by_row() {
 }
 
 #[test]
+fn a_clock_that_jumps_changes_no_order() {
+    let mut world = World::new(1 << 20, WhenFull::DropNewest);
+    for (number, unix_ms) in [
+        (0, 1_000_000),
+        (1, i64::MAX),
+        (2, 5),
+        (3, i64::MIN),
+        (4, 1_000_001),
+    ] {
+        world.now.unix_ms = unix_ms;
+        assert_eq!(world.accept("t", &number.to_string()), Taken::Accepted);
+    }
+    let sent = world.kafka.take();
+    world.fail(sent, &passing());
+    let values: Vec<String> = world.acknowledge().into_iter().map(|line| line.value).collect();
+    assert_eq!(values, ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
 fn without_a_spool_memory_holds_lines_and_they_come_again() {
     let mut world = World::new(1 << 20, WhenFull::DropNewest);
     let choices = Choices {

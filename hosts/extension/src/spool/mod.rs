@@ -247,17 +247,22 @@ impl<D: Disk> Spool<D> {
         if !self.moved {
             return Ok(());
         }
-        // First this: a number must not be used twice because its segment is gone.
-        self.save()?;
+        // First this: a number must not be used twice because its segment is gone. On a disk that is full it fails, and
+        // then everything but the last segment, which has the highest number, may go all the same.
+        let saved = self.save();
         let closed = self.segments.len() - usize::from(self.has_active);
-        for index in (0..closed).rev().filter(|_| closed > 0) {
+        let goes = match saved {
+            Ok(()) => closed,
+            Err(_) => closed.min(self.segments.len().saturating_sub(1)),
+        };
+        for index in (0..goes).rev() {
             if self.segments[index].is_complete() {
                 self.disk.remove(&self.segments[index].name())?;
                 self.bytes -= self.segments[index].length;
                 self.segments.remove(index);
             }
         }
-        Ok(())
+        saved
     }
 
     /// Writes one segment anew without its lines that are done, if that gives back half of it. Only segments with

@@ -137,6 +137,22 @@ fn a_write_that_fails_half_way_leaves_no_trace() {
 }
 
 #[test]
+fn a_disk_that_is_full_gets_back_what_is_done() {
+    let disk = SimulatedDisk::default();
+    let mut spool = filled(&disk, 40);
+    disk.set_capacity(Some(0));
+    for seq in 1..=40 {
+        spool.mark_done(seq);
+    }
+    let before = spool.bytes();
+    assert!(spool.tidy().is_err(), "what is done cannot be written down");
+    assert!(spool.bytes() * 2 < before, "{} of {before}", spool.bytes());
+    disk.set_capacity(None);
+    // The highest number is still known.
+    assert_eq!(append(&mut open(&disk), "next").unwrap().seq, 41);
+}
+
+#[test]
 fn foreign_files_and_other_versions_are_set_aside() {
     let disk = SimulatedDisk::default();
     drop(filled(&disk, 3));

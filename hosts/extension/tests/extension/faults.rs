@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use osquery_protocol::fake::FakeExtension;
 use osquery_protocol::plugin::LoggerRequest;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustix::process::Signal;
 
 use crate::world::{LOGGER, PATIENCE, Record, World, line, log, until};
@@ -210,8 +210,13 @@ fn lines_whose_topic_is_gone_for_a_moment_are_sent_again() {
     }
     let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     world.cluster.topic_error("processes", unknown).unwrap();
+    // Whatever comes first, a request with lines or one for what topics there are: the answer is the same.
+    world
+        .cluster
+        .request_errors(RDKafkaApiKey::Produce, &[unknown; 1000]);
     world.cluster.broker_up(1).unwrap();
     process.wait_for_log("lines wait and are sent again");
+    world.cluster.clear_request_errors(RDKafkaApiKey::Produce);
     assert!(process.log().contains("topic=\"processes\""), "{}", process.log());
     world
         .cluster

@@ -1,8 +1,10 @@
 //! The real extension between a fake osqueryd and librdkafka's mock cluster.
 
 mod configuration;
+mod connection;
 mod ends;
 mod faults;
 mod lines;
+mod real_kafka;
 mod registration;
 mod world;

@@ -15,6 +15,8 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 use tokio::time::{Duration, Instant};
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
+use crate::node::memory_units;
+use crate::storage::batch::BatchHeader;
 use crate::storage::read::ReadError;
 use crate::topics::Topic;
 use crate::topics::partition::{Partition, Warmth};
@@ -29,11 +31,13 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
     if request.session_id != 0 && request.session_epoch > 0 {
         return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
     }
-    let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0))
+        .min(session.node.config.limits.max_wait);
     let deadline = Instant::now() + patience;
     let max_bytes = usize::try_from(request.max_bytes)
         .unwrap_or(0)
-        .min(RESPONSE_LIMIT);
+        .min(RESPONSE_LIMIT)
+        .min(session.node.config.limits.answer_bytes);
     // More than an answer may carry never comes together: a full answer is enough.
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
     let topics = resolve(session, call, request.topics);
@@ -46,11 +50,23 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
     }
     loop {
         let written = written_to(&topics);
+        // Shared by all clients, so that many who read slowly wait for each other instead of filling the memory.
+        let units = memory_units(max_bytes);
+        let Ok(mut memory) = Arc::clone(&session.node.answer_memory)
+            .acquire_many_owned(units)
+            .await
+        else {
+            return FetchResponse::default().with_error_code(ResponseError::UnknownServerError.code());
+        };
         let answer = read_all(&topics, max_bytes).await;
-        let enough = answer.bytes >= min_bytes || answer.failed || nothing_to_wait_for;
+        let enough = answer.bytes >= min_bytes || answer.failed || nothing_to_wait_for || answer.is_full();
         if enough || Instant::now() >= deadline || session.node.shutdown.is_cancelled() {
+            // What was not needed goes back at once, the rest when the answer is written.
+            drop(memory.split((units - memory_units(answer.bytes).min(units)) as usize));
+            session.hold(memory);
             return FetchResponse::default().with_responses(answer.topics);
         }
+        drop(memory);
         let missing = (min_bytes - answer.bytes) as u64;
         drop(answer);
         // Read again only when as much has come as is missing: not with every record, for every one who waits.
@@ -94,6 +110,26 @@ struct Answer {
     topics: Vec<FetchableTopicResponse>,
     bytes: usize,
     failed: bool,
+}
+
+impl Answer {
+    /// Whether a partition has more than was put in: then no more can come together, however long it waits.
+    fn is_full(&self) -> bool {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions
+            .filter_map(|partition| Some((partition.records.as_ref()?, partition.high_watermark)))
+            .any(|(records, end)| last_batch(records).is_some_and(|last| last.next_offset() < end))
+    }
+}
+
+/// The last of some whole batches.
+fn last_batch(mut records: &[u8]) -> Option<BatchHeader> {
+    let mut last = None;
+    while let Ok(header) = BatchHeader::parse(records) {
+        last = Some(header);
+        records = records.get(header.size..)?;
+    }
+    last
 }
 
 fn resolve(session: &Session, call: &Call, topics: Vec<FetchTopic>) -> Vec<WantedTopic> {

@@ -95,7 +95,7 @@ pub(crate) async fn find_or_create(
             .by_name(name)
             .ok_or(ResponseError::UnknownTopicOrPartition),
         Err(error) => {
-            tracing::warn!(topic = %name, %error, "cannot create the topic on demand");
+            tracing::debug!(topic = ?name, %error, "cannot create the topic on demand");
             Err(error.code())
         }
     }

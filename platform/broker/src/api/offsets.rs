@@ -1,5 +1,6 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete: how far a group has come.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use kafka_protocol::ResponseError;
@@ -19,7 +20,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, NO_ERROR, Session};
+use super::{Call, NO_ERROR, Session, blocking};
+use crate::config::FlushPolicy;
 use crate::groups::group::Claim;
 use crate::groups::offsets::{Committed, GroupOffsets};
 
@@ -82,14 +84,34 @@ pub(crate) async fn handle_commit(
         generation: request.generation_id_or_member_epoch,
     };
     match session.node.groups.commit(&request.group_id.0, claim, accepted) {
-        Ok(()) => session.node.written.notify_one(),
-        Err(refusal) => {
-            for partition in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-                partition.error_code = refusal.code();
+        Ok(()) => {
+            session.node.written.notify_one();
+            if session.node.config.flush == FlushPolicy::EveryBatch && !sync(session).await {
+                refuse(&mut topics, ResponseError::KafkaStorageError);
             }
         }
+        Err(refusal) => refuse(&mut topics, refusal),
     }
     OffsetCommitResponse::default().with_topics(topics)
+}
+
+fn refuse(topics: &mut [OffsetCommitResponseTopic], code: ResponseError) {
+    for partition in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        partition.error_code = code.code();
+    }
+}
+
+/// Brings what was committed to the disk; false when that failed.
+async fn sync(session: &Session) -> bool {
+    let node = Arc::clone(&session.node);
+    match blocking(move || node.groups.flush()).await {
+        Some(Ok(())) => true,
+        Some(Err(error)) => {
+            tracing::error!(%error, "cannot bring committed offsets to the disk");
+            false
+        }
+        None => false,
+    }
 }
 
 /// Tells what groups have committed: for the partitions asked for, or for all.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsAssignment;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
@@ -31,8 +32,27 @@ pub(crate) async fn handle_create(
 ) -> CreateTopicsResponse {
     let commitment = commitment(request.validate_only);
     let mut results = Vec::with_capacity(request.topics.len());
+    let twice = named_twice(request.topics.iter().map(|topic| &topic.name));
     for wanted in request.topics {
         let name = wanted.name.clone();
+        if twice.contains(&name) {
+            // Told once, for none of them.
+            if results
+                .iter()
+                .all(|result: &CreatableTopicResult| result.name != name)
+            {
+                let error = TopicError::Twice;
+                results.push(
+                    CreatableTopicResult::default()
+                        .with_name(name)
+                        .with_error_code(error.code().code())
+                        .with_error_message(Some(StrBytes::from_string(error.to_string())))
+                        .with_num_partitions(-1)
+                        .with_replication_factor(-1),
+                );
+            }
+            continue;
+        }
         let node = Arc::clone(&session.node);
         let asked = (wanted.num_partitions, wanted.assignments.len());
         let created = blocking(move || create(&node.topics, wanted, commitment)).await;
@@ -166,11 +186,27 @@ pub(crate) async fn handle_grow(
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
     let commitment = commitment(request.validate_only);
+    let twice = named_twice(request.topics.iter().map(|topic| &topic.name));
     let mut results = Vec::with_capacity(request.topics.len());
     for wanted in request.topics {
         let node = Arc::clone(&session.node);
         let (name, count) = (wanted.name.0.clone(), wanted.count);
-        let grown = blocking(move || node.topics.grow(&name, count, commitment)).await;
+        let assigned = wanted.assignments;
+        let is_twice = twice.contains(&wanted.name);
+        let grown = blocking(move || {
+            let only_here = |assigned: &[CreatePartitionsAssignment]| {
+                assigned.iter().all(|replicas| replicas.broker_ids == [NODE_ID])
+            };
+            if is_twice {
+                return Err(TopicError::Twice);
+            }
+            if assigned.as_deref().is_some_and(|assigned| !only_here(assigned)) {
+                return Err(TopicError::Assignment);
+            }
+            let assigned = assigned.map(|assigned| assigned.len());
+            node.topics.grow(&name, count, assigned, commitment)
+        })
+        .await;
         let (code, message) = code_of(&grown, TopicError::code);
         results.push(
             CreatePartitionsTopicResult::default()
@@ -180,6 +216,12 @@ pub(crate) async fn handle_grow(
         );
     }
     CreatePartitionsResponse::default().with_results(results)
+}
+
+/// The names that occur more than once.
+fn named_twice<'a>(names: impl Iterator<Item = &'a TopicName>) -> BTreeSet<TopicName> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(*name)).cloned().collect()
 }
 
 fn commitment(validate_only: bool) -> Commitment {

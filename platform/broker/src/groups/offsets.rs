@@ -212,14 +212,17 @@ impl OffsetStore {
         if self.journal.size() < REWRITE_FROM.max(4 * self.compact_size) {
             return Ok(None);
         }
+        self.begin_rewrite_now().map(Some)
+    }
+
+    /// Begins to write the journal anew.
+    pub(crate) fn begin_rewrite_now(&mut self) -> io::Result<Rewrite> {
         let entries = self
             .current_entries()
             .iter()
             .map(serde_json::to_vec)
             .collect::<Result<Vec<_>, _>>()?;
-        self.journal
-            .begin_rewrite(entries.iter().map(Vec::as_slice))
-            .map(Some)
+        self.journal.begin_rewrite(entries.iter().map(Vec::as_slice))
     }
 
     /// Puts the rewritten journal in place.

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use kafka_protocol::protocol::StrBytes;
 use tokio::net::{TcpListener, TcpStream};
@@ -65,8 +65,17 @@ impl BoundListener {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let Ok(place) = Arc::clone(&node.connections).try_acquire_owned() else {
+                        if node.complaints.may_tell(Instant::now()) {
+                            tracing::warn!(%peer, limit = node.config.limits.connections, "closing a connection: there are too many");
+                        }
+                        continue;
+                    };
                     let session = self.session(&node, &stream, peer);
-                    tasks.spawn(serve(stream, peer, session));
+                    tasks.spawn(async move {
+                        serve(stream, peer, session).await;
+                        drop(place);
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(listener = %self.listener.name, %error, "cannot accept a connection");
@@ -92,11 +101,13 @@ impl BoundListener {
             advertised,
             client_host: StrBytes::from_string(format!("/{}", peer.ip())),
             wake_up: Arc::new(Notify::new()),
+            answer_memory: Mutex::default(),
         }
     }
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, session: Session) {
+    let node = Arc::clone(&session.node);
     match connection::serve(stream, &session).await {
         Ok(()) => {}
         Err(connection::ConnectionError::Io(error))
@@ -107,6 +118,9 @@ async fn serve(stream: TcpStream, peer: SocketAddr, session: Session) {
         {
             tracing::debug!(%peer, %error, "a client went away");
         }
-        Err(error) => tracing::warn!(%peer, %error, "closing a connection"),
+        Err(error) if node.complaints.may_tell(Instant::now()) => {
+            tracing::warn!(%peer, error = error.to_string().escape_debug().to_string(), "closing a connection");
+        }
+        Err(error) => tracing::debug!(%peer, %error, "closing a connection"),
     }
 }

@@ -14,7 +14,8 @@ use super::disk::{Disk, read_all};
 use crate::producers::ProducerTable;
 
 const FILE: &str = "checkpoint.json";
-/// What this broker writes. Format 1 had no `format`, `flushed_to` and `compactions`.
+/// What this broker writes: a line of JSON, and its checksum on the next. Format 1 was the JSON alone, without `format`,
+/// `flushed_to` and `compactions`.
 const FORMAT: u32 = 2;
 /// Compactions remembered; of more than these some are forgotten, which keeps tombstones longer.
 const MAX_COMPACTIONS: usize = 32;
@@ -72,12 +73,30 @@ impl Checkpoint {
                 return None;
             }
         };
-        match serde_json::from_slice(&text) {
+        match Self::decode(&text) {
             Ok(checkpoint) => Some(checkpoint),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "checkpoint damaged, reading the log instead");
                 None
             }
+        }
+    }
+
+    fn decode(text: &[u8]) -> Result<Self, String> {
+        let (json, checksum) = match text.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => (&text[..end], Some(&text[end + 1..])),
+            None => (text, None),
+        };
+        let checkpoint: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let is_right = match checkpoint.format {
+            // Format 1 had neither a number nor a checksum.
+            0 => checksum.is_none(),
+            _ => checksum == Some(checksum_of(json).as_bytes()),
+        };
+        if is_right {
+            Ok(checkpoint)
+        } else {
+            Err("its checksum is wrong".to_owned())
         }
     }
 
@@ -92,11 +111,48 @@ impl Checkpoint {
             format: FORMAT,
             ..self.clone()
         };
-        replace_file(
-            disk,
-            &folder.join(FILE),
-            &serde_json::to_vec(&written)?,
-            durability,
-        )
+        let mut text = serde_json::to_string(&written)?;
+        let checksum = checksum_of(text.as_bytes());
+        text.push('\n');
+        text.push_str(&checksum);
+        replace_file(disk, &folder.join(FILE), text.as_bytes(), durability)
+    }
+}
+
+fn checksum_of(json: &[u8]) -> String {
+    format!("{:08x}", crc32c::crc32c(json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_bit_is_noticed_and_version_0_1_0_is_read() {
+        let disk = super::super::disk::RealDisk;
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint {
+            format: FORMAT,
+            start_offset: 12,
+            flushed_to: 20,
+            ..Checkpoint::default()
+        };
+        let written = checkpoint.write(&disk, folder.path(), Durability::Whole);
+        written.unwrap().done().unwrap();
+        assert_eq!(Checkpoint::read(&disk, folder.path()), Some(checkpoint));
+        let path = folder.path().join(FILE);
+        let text = std::fs::read(&path).unwrap();
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                let mut damaged = text.clone();
+                damaged[at] ^= 1 << bit;
+                std::fs::write(&path, damaged).unwrap();
+                assert_eq!(Checkpoint::read(&disk, folder.path()), None, "{at} {bit}");
+            }
+        }
+        let old = r#"{"start_offset":7,"compacted_to":3,"producers_at":9,"producers":{}}"#;
+        std::fs::write(&path, old).unwrap();
+        let read = Checkpoint::read(&disk, folder.path()).unwrap();
+        assert_eq!((read.start_offset, read.compacted_to, read.flushed_to), (7, 3, 0));
     }
 }

@@ -89,7 +89,12 @@ impl Journal {
         let cut_bytes = (bytes.len() - size) as u64;
         if cut_bytes > 0 {
             file.set_size(size as u64)?;
+            // For good: what is cut must not come back behind what is written next.
+            file.sync()?;
         }
+        // Once more: a sync of it may have failed in the process before, after which the system takes the pages for
+        // written, and no sync would ever bring them to the disk.
+        file.write_at(0, &bytes[..size], &[])?;
         let journal = Self {
             disk: disk.clone(),
             path: path.to_owned(),

@@ -58,6 +58,8 @@ pub(crate) struct Log {
     /// In order of offsets, never empty.
     segments: Vec<Segment>,
     start_offset: i64,
+    /// The start that no power cut undoes.
+    safe_start: i64,
     /// Up to here only the last record of each key is left.
     compacted_to: i64,
     /// When compaction reached which offset, oldest first.
@@ -138,6 +140,7 @@ impl Log {
             disk: disk.clone(),
             folder: folder.to_owned(),
             start_offset: 0,
+            safe_start: 0,
             compacted_to: known.compacted_to,
             compactions: known.compactions,
             flushed_to: known.flushed_to,
@@ -147,10 +150,12 @@ impl Log {
             checkpoint_due: false,
             failed: false,
         };
-        if log.next_offset() < known.flushed_to {
-            // Consumers may have had these offsets: whatever got them a second time would be hidden from them.
-            recovery.lost_records += known.flushed_to - log.next_offset();
-            log.active_mut().append_placeholders(known.flushed_to)?;
+        recovery.lost_records += (known.flushed_to - log.next_offset()).max(0);
+        let used_to = known.flushed_to.max(known.start_offset);
+        if log.next_offset() < used_to {
+            // Consumers may have had these offsets, or they were deleted: whatever got them a second time would be
+            // hidden from them.
+            log.active_mut().append_placeholders(used_to)?;
         }
         for segment in &mut log.segments {
             segment.close_if_synced();
@@ -410,6 +415,10 @@ fn recover_segments(
         recovery.cut_bytes += found.cut_bytes;
         recovery.damaged_bytes += found.damaged_bytes;
         segments.push(segment);
+    }
+    if recovery.set_aside > 0 {
+        // For good: under their old names they would be met again where the log has grown up to them.
+        disk.sync_folder(folder)?;
     }
     Ok((segments, recovery))
 }

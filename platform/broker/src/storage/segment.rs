@@ -42,6 +42,9 @@ pub(crate) struct Expected {
     pub(crate) next_base: Option<i64>,
 }
 
+/// Bytes read and written at a time when the end of a segment is written once more.
+const REWRITE_CHUNK: usize = 1024 * 1024;
+
 /// What was found wrong with a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
@@ -98,6 +101,7 @@ impl Segment {
             segment.remove_indexes()?;
         }
         let mut findings = Findings::default();
+        let mut unsafe_from = None;
         let mut at = segment.index.covered;
         let mut next_offset = segment.index.next_offset;
         loop {
@@ -111,6 +115,9 @@ impl Segment {
             };
             let mut scan = range.scan();
             while let Some(header) = scan.next_checked()? {
+                if header.next_offset() > expected.flushed_to {
+                    unsafe_from.get_or_insert(segment.index.covered);
+                }
                 segment.index.note(&header);
             }
             if segment.index.covered == len || segment.accept_gaps(&mut range, expected)? {
@@ -138,7 +145,12 @@ impl Segment {
             }
             findings.cut_bytes = len - at;
             file.set_size(at)?;
+            // For good: what is cut must not come back behind what is written next.
+            file.sync()?;
             break;
+        }
+        if let Some(from) = unsafe_from {
+            write_once_more(&file, from, segment.index.covered)?;
         }
         Ok((segment, findings))
     }
@@ -325,6 +337,24 @@ fn describes(index: &Index, file: &SharedFile) -> io::Result<bool> {
     };
     let bytes = file.read_at(last.position, HEADER_LEN)?;
     Ok(BatchHeader::parse(&bytes).is_ok_and(|header| header.crc == last.crc) || index.covered == 0)
+}
+
+/// Writes a part of a file in its own place.
+///
+/// A sync of it may have failed in the process before: the system then takes the pages for written, though they are not
+/// on the disk, and only a new write makes a later sync mean something.
+fn write_once_more(file: &SharedFile, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at).map_or(REWRITE_CHUNK, |left| left.min(REWRITE_CHUNK));
+        let bytes = file.read_at(at, len)?;
+        if bytes.is_empty() {
+            break;
+        }
+        file.write_at(at, &bytes, &[])?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
 }
 
 /// Writes an index beside its segment; one of the old format gives way to it.

@@ -70,7 +70,7 @@ impl Catalog {
         let catalog: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
         if catalog.format != FORMAT {
             return Err(damaged(format!(
-                "format {} is not one this broker knows",
+                "format {} is not one this broker knows; a newer osqdemo wrote it: use that one",
                 catalog.format
             )));
         }

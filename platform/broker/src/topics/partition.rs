@@ -204,8 +204,7 @@ impl Partition {
             return Ok(());
         };
         let written = deletion.run()?;
-        let gone = self.log().end_delete(&deletion);
-        // Until the new start is safe the records are kept, so that a crash cannot bring a part of them back.
+        let gone = self.log().end_delete(&deletion, &written);
         written.done()?;
         gone.into_iter().try_for_each(Segment::remove)
     }
@@ -329,5 +328,44 @@ impl Drop for Subscription {
         {
             waiting.swap_remove(position);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::RetentionDefaults;
+    use crate::storage::batch::tests::Sample;
+    use crate::storage::disk::simulated::{Operation, SimulatedDisk};
+    use crate::topics::settings::TopicSettings;
+
+    #[test]
+    fn after_a_failed_sync_nothing_more_is_promised() {
+        let simulated = Arc::new(SimulatedDisk::new(1));
+        let disk: SharedDisk = Arc::clone(&simulated) as SharedDisk;
+        let folder = Path::new("/data/lines/0");
+        let settings = TopicSettings::new(BTreeMap::new(), &RetentionDefaults::default()).unwrap();
+        let batch = Sample::of(&["value"]).encode();
+        let partition = Partition::open(&disk, "lines", 0, folder).unwrap();
+        partition.append(&batch, 5_000, settings.log()).unwrap();
+        simulated.fail(Operation::Sync, 0);
+        assert!(partition.flush(CheckpointWhen::Always).is_err());
+        // The system would take the next sync for a success.
+        assert!(partition.flush(CheckpointWhen::Always).is_err());
+        let refused = partition.append(&batch, 5_000, settings.log());
+        assert!(matches!(refused, Err(AppendError::Failed)));
+        // What was written can still be read, and a new process makes it safe before it promises anything.
+        assert!(partition.locate(0).unwrap().is_some());
+        simulated.kill();
+        let partition = Partition::open(&disk, "lines", 0, folder).unwrap();
+        partition.append(&batch, 5_000, settings.log()).unwrap();
+        partition.flush(CheckpointWhen::Always).unwrap();
+        simulated.cut_power();
+        let partition = Partition::open(&disk, "lines", 0, folder).unwrap();
+        let bounds = partition.bounds();
+        assert_eq!((bounds.start, bounds.end), (0, 2));
+        assert!(partition.log().active_range().unwrap().verify().is_ok());
     }
 }

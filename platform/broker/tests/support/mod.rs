@@ -56,7 +56,7 @@ impl TestBroker {
         Self::start_in(folder, configure).await
     }
 
-    async fn start_in(folder: TempDir, configure: fn(&mut Config)) -> Self {
+    pub(crate) async fn start_in(folder: TempDir, configure: fn(&mut Config)) -> Self {
         let mut config = config(folder.path());
         configure(&mut config);
         let broker = osqdemo_broker::bind(config).await.unwrap();

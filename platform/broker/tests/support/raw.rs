@@ -27,6 +27,16 @@ impl RawClient {
 
     /// Sends a request and waits for its answer.
     pub(crate) async fn call<Q: Request>(&mut self, version: i16, request: Q) -> Q::Response {
+        self.send_request(version, &request).await;
+        let mut answer = self.read_frame().await.expect("an answer");
+        ResponseHeader::decode(&mut answer, Q::Response::header_version(version)).unwrap();
+        let response = Q::Response::decode(&mut answer, version).unwrap();
+        assert!(!answer.has_remaining());
+        response
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send_request<Q: Request>(&mut self, version: i16, request: &Q) {
         let mut body = BytesMut::new();
         RequestHeader::default()
             .with_request_api_key(Q::KEY)
@@ -37,11 +47,6 @@ impl RawClient {
             .unwrap();
         request.encode(&mut body, version).unwrap();
         self.send_frame(&body).await;
-        let mut answer = self.read_frame().await.expect("an answer");
-        ResponseHeader::decode(&mut answer, Q::Response::header_version(version)).unwrap();
-        let response = Q::Response::decode(&mut answer, version).unwrap();
-        assert!(!answer.has_remaining());
-        response
     }
 
     pub(crate) async fn send_frame(&mut self, body: &[u8]) {

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::bounds::{MOST_QUERIES, MOST_SOURCES};
+use super::failure::{ErrorCode, Refusal};
+use super::properties;
 use super::topics::{Topics, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
-use crate::plan::{self, Purpose, QueryPlan};
+use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
+use crate::serde::Format;
 use crate::syntax::ast::{
     CreateAsSelect, CreateSource, InsertInto, OnExisting, QuerySelection, SourceKind, Statement,
 };
+use crate::types::{Column, Namespace, Schema};
 
 /// How a persistent query came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +129,12 @@ impl Catalog {
         &self,
         statement: &Statement,
         circumstances: Circumstances<'_>,
-    ) -> Option<Result<Decision, String>> {
+    ) -> Option<Result<Decision, Refusal>> {
         // What a replay finds was let in once.
         if circumstances.topics.is_some()
             && let Err(message) = self.check_room(statement)
         {
-            return Some(Err(message));
+            return Some(Err(message.into()));
         }
         Some(match statement {
             Statement::CreateSource(declaration) => self.decide_create(declaration, circumstances),
@@ -142,7 +146,7 @@ impl Catalog {
                 if_exists,
                 delete_topic,
             } => self.decide_drop(*kind, name, *if_exists, *delete_topic),
-            Statement::Terminate(selection) => self.select("terminate", selection).map(|ids| {
+            Statement::Terminate(selection) => self.select(selection).map(|ids| {
                 change(Change {
                     command_id: format!("terminate/{}/execute", selected(selection)),
                     message: "Query terminated.".to_owned(),
@@ -150,7 +154,7 @@ impl Catalog {
                     ..Change::default()
                 })
             }),
-            Statement::Pause(selection) => self.select("pause", selection).map(|ids| {
+            Statement::Pause(selection) => self.select(selection).map(|ids| {
                 change(Change {
                     command_id: format!("pause/{}/execute", selected(selection)),
                     message: "Query paused.".to_owned(),
@@ -158,7 +162,7 @@ impl Catalog {
                     ..Change::default()
                 })
             }),
-            Statement::Resume(selection) => self.select("resume", selection).map(|ids| {
+            Statement::Resume(selection) => self.select(selection).map(|ids| {
                 change(Change {
                     command_id: format!("resume/{}/execute", selected(selection)),
                     message: "Query resumed.".to_owned(),
@@ -168,6 +172,25 @@ impl Catalog {
             }),
             _ => return None,
         })
+    }
+
+    /// What to add to an error about an unknown source: the name in the case that a source has.
+    pub(crate) fn other_case(&self, name: &str) -> String {
+        let other = self
+            .metastore
+            .iter()
+            .find(|source| source.name != name && source.name.eq_ignore_ascii_case(name));
+        match other {
+            None => String::new(),
+            Some(source) if source.name == source.name.to_uppercase() => format!(
+                "\nDid you mean {}? Hint: try removing double quotes from the source name.",
+                source.name
+            ),
+            Some(source) => format!(
+                "\nDid you mean \"{}\"? Hint: wrap the source name in double quotes to make it case-sensitive.",
+                source.name
+            ),
+        }
     }
 
     /// Makes a change to what exists. Topics and running queries are the caller's.
@@ -221,7 +244,7 @@ impl Catalog {
         &self,
         declaration: &CreateSource,
         circumstances: Circumstances<'_>,
-    ) -> Result<Decision, String> {
+    ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
         if let Some(decision) = meet_existing(
             declaration.kind,
@@ -231,12 +254,12 @@ impl Catalog {
         )? {
             return Ok(decision);
         }
-        let source = plan::plan_source(declaration, circumstances.text).map_err(|error| error.to_string())?;
+        let source = plan::plan_source(declaration, circumstances.text)?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
         let create_topic = match circumstances.topics {
-            Some(topics) => of_source(&source, topics)?,
+            Some(topics) => of_source(&source, declaration, topics)?,
             None => None,
         };
         Ok(change(Change {
@@ -252,14 +275,17 @@ impl Catalog {
         &self,
         declaration: &CreateAsSelect,
         circumstances: Circumstances<'_>,
-    ) -> Result<Decision, String> {
+    ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
-        if let Some(decision) = meet_existing(
+        let met = meet_existing(
             declaration.kind,
             &declaration.name,
             declaration.on_existing,
             existing,
-        )? {
+        );
+        if let Some(decision) =
+            met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?
+        {
             return Ok(decision);
         }
         let purpose = Purpose::Sink {
@@ -267,9 +293,10 @@ impl Catalog {
             kind: declaration.kind,
             properties: &declaration.properties,
             statement: circumstances.text,
+            wrap_single_values: properties::wrap_single_values(circumstances.properties),
         };
         let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
-            .map_err(|error| error.to_string())?;
+            .map_err(Refusal::of_persistent_query)?;
         let sink = plan
             .sink()
             .cloned()
@@ -324,13 +351,13 @@ impl Catalog {
         &self,
         insertion: &InsertInto,
         circumstances: Circumstances<'_>,
-    ) -> Result<Decision, String> {
+    ) -> Result<Decision, Refusal> {
         let purpose = Purpose::InsertInto {
             target: &insertion.target,
+            position: insertion.position,
             properties: &insertion.properties,
         };
-        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)
-            .map_err(|error| error.to_string())?;
+        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)?;
         let kind = plan.sink().map_or(SourceKind::Stream, |sink| sink.kind);
         let id = self.new_id(&plan, &format!("INSERTQUERY_{}", circumstances.sequence))?;
         Ok(change(Change {
@@ -348,7 +375,7 @@ impl Catalog {
         name: &str,
         if_exists: bool,
         delete_topic: bool,
-    ) -> Result<Decision, String> {
+    ) -> Result<Decision, Refusal> {
         let command_id = format!("{}/{name}/drop", lower(kind));
         let Some(source) = self.metastore.get(name) else {
             if if_exists {
@@ -358,17 +385,18 @@ impl Catalog {
                     ..Change::default()
                 }));
             }
-            return Err(format!("{} {name} does not exist.", capitalised(kind)));
+            return refused(format!("{} {name} does not exist.", capitalised(kind)));
         };
         if source.kind != kind {
-            return Err(format!(
+            return refused(format!(
                 "Incompatible data source type is {}, but statement was DROP {}",
-                upper(source.kind),
-                upper(kind)
+                lower(source.kind),
+                lower(kind)
             ));
         }
         if delete_topic && source.read_only {
-            return Err(format!("Cannot delete topic for read-only source: {name}"));
+            let message = format!("Cannot delete topic for read-only source: {name}");
+            return Err(Refusal::new(ErrorCode::BadRequest, message));
         }
         let sharing: Vec<&str> = self
             .metastore
@@ -377,7 +405,7 @@ impl Catalog {
             .map(|other| other.name.as_str())
             .collect();
         if delete_topic && !sharing.is_empty() {
-            return Err(format!(
+            return refused(format!(
                 "Refusing to delete topic. Found other data sources ({}) using topic {}",
                 sharing.join(", "),
                 source.topic
@@ -389,7 +417,7 @@ impl Catalog {
             .map(|source| source.name.as_str())
             .collect();
         if !derived.is_empty() {
-            return Err(format!(
+            return refused(format!(
                 "Cannot drop {name}.\nThe following streams and/or tables read from this source: [{}].\n\
                  You need to drop them before dropping {name}.",
                 derived.join(", ")
@@ -403,7 +431,7 @@ impl Catalog {
         let readers = ids(&|query| query.reads(name) && !owner(query));
         let writers = ids(&|query| query.writes(name) && !owner(query));
         if !readers.is_empty() || !writers.is_empty() {
-            return Err(format!(
+            return refused(format!(
                 "Cannot drop {name}.\nThe following queries read from this source: [{}].\n\
                  The following queries write into this source: [{}].\n\
                  You need to terminate them before dropping {name}.",
@@ -421,7 +449,7 @@ impl Catalog {
         }))
     }
 
-    fn select(&self, action: &str, selection: &QuerySelection) -> Result<Vec<String>, String> {
+    fn select(&self, selection: &QuerySelection) -> Result<Vec<String>, Refusal> {
         match selection {
             QuerySelection::All => Ok(self.queries.keys().cloned().collect()),
             QuerySelection::Id(id) => {
@@ -431,20 +459,17 @@ impl Catalog {
                     .into_iter()
                     .find(|id| self.queries.contains_key(id))
                     .map(|id| vec![id])
-                    .ok_or_else(|| match action {
-                        "terminate" => format!("Unknown queryId: {id}"),
-                        _ => format!("Failed to {action} query with query ID: '{id}'"),
-                    })
+                    .ok_or_else(|| Refusal::from(format!("Unknown queryId: {}", id.to_uppercase())))
             }
         }
     }
 
-    fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, String> {
+    fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, Refusal> {
         let id = plan
             .query_id()
             .map_or_else(|| generated.to_owned(), str::to_uppercase);
         if self.queries.contains_key(&id) {
-            return Err(format!("Query ID '{id}' already exists."));
+            return refused(format!("Query ID '{id}' already exists."));
         }
         Ok(id)
     }
@@ -490,6 +515,10 @@ fn capitalised(kind: SourceKind) -> &'static str {
     }
 }
 
+fn refused<T>(message: String) -> Result<T, Refusal> {
+    Err(Refusal::from(message))
+}
+
 fn change(change: Change) -> Decision {
     Decision::Change(Box::new(change))
 }
@@ -511,7 +540,7 @@ fn meet_existing(
     name: &str,
     on_existing: OnExisting,
     existing: Option<&Arc<Source>>,
-) -> Result<Option<Decision>, String> {
+) -> Result<Option<Decision>, Refusal> {
     let Some(existing) = existing else {
         return Ok(None);
     };
@@ -520,33 +549,105 @@ fn meet_existing(
         OnExisting::Keep => Ok(Some(Decision::Unneeded(format!(
             "Cannot add {adding} `{name}`: A {there} with the same name already exists."
         )))),
-        OnExisting::Replace if existing.kind == kind => Ok(None),
-        OnExisting::Fail | OnExisting::Replace => Err(format!(
+        OnExisting::Replace => Ok(None),
+        OnExisting::Fail => refused(format!(
             "Cannot add {adding} '{name}': A {there} with the same name already exists"
         )),
     }
 }
 
 /// `OR REPLACE` may add columns at the end and change what does not concern the records that are there.
-fn check_replaceable(existing: &Source, new: &Source) -> Result<(), String> {
-    let reason = if existing.topic != new.topic {
-        format!("the topic is `{}`, not `{}`", existing.topic, new.topic)
-    } else if existing.key_format != new.key_format || existing.value_format != new.value_format {
-        "the formats differ".to_owned()
-    } else if !existing.schema.key().eq(new.schema.key()) {
-        "the key columns differ".to_owned()
-    } else if existing
-        .schema
-        .value()
-        .any(|column| !new.schema.value().any(|other| other == column))
-    {
-        "a column is missing or has another type".to_owned()
-    } else {
-        return Ok(());
+fn check_replaceable(existing: &Source, new: &Source) -> Result<(), Refusal> {
+    if existing.read_only {
+        let kind = lower(existing.kind);
+        return refused(format!(
+            "Cannot add {kind} '{}': CREATE OR REPLACE is not supported on source {kind}s.",
+            existing.name
+        ));
+    }
+    let mut reasons = Vec::new();
+    let mut differs = |what: &str, before: String, after: String, hint: &str| {
+        reasons.push(format!(
+            "DataSource '`{}`' has {what} = {before} which is not upgradeable to {after}{hint}",
+            existing.name
+        ));
     };
-    Err(format!(
-        "Cannot add {} '{}': Cannot upgrade data source: {reason}",
-        lower(new.kind),
-        new.name
+    if existing.kind != new.kind {
+        let java = |kind| match kind {
+            SourceKind::Stream => "KSTREAM".to_owned(),
+            SourceKind::Table => "KTABLE".to_owned(),
+        };
+        differs("type", java(existing.kind), java(new.kind), "");
+    }
+    if topic_text(existing) != topic_text(new) {
+        differs("topic", topic_text(existing), topic_text(new), "");
+    }
+    if existing.timestamp != new.timestamp {
+        differs(
+            "timestampColumn",
+            timestamp_text(existing),
+            timestamp_text(new),
+            "",
+        );
+    }
+    let changed = |namespace: Namespace| {
+        let of = |source: &Source| -> Vec<Column> {
+            let columns = source.schema.columns.iter();
+            columns
+                .filter(|column| column.namespace == namespace)
+                .cloned()
+                .collect()
+        };
+        let (before, after) = (of(existing), of(new));
+        let kept = |place: usize| after.get(place) == before.get(place);
+        let columns = (0..before.len())
+            .filter(|place| !kept(*place))
+            .map(|place| before[place].clone());
+        let columns: Vec<_> = columns.collect();
+        // A key takes no further column.
+        let is_longer = namespace == Namespace::Key && after.len() > before.len();
+        (!columns.is_empty() || is_longer).then(|| schema_text(&Schema { columns }))
+    };
+    let hint = match (changed(Namespace::Key), changed(Namespace::Value)) {
+        (Some(columns), _) => Some(format!(
+            ". (Key columns must be identical. The following key columns are changed, missing or reordered: [{columns}])"
+        )),
+        (None, Some(columns)) => Some(format!(
+            ". (The following columns are changed, missing or reordered: [{columns}])"
+        )),
+        (None, None) => None,
+    };
+    if let Some(hint) = hint {
+        differs(
+            "schema",
+            schema_text(&existing.schema),
+            schema_text(&new.schema),
+            &hint,
+        );
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    refused(format!(
+        "Cannot upgrade data source: {}",
+        reasons.join("\n\tAND ")
     ))
+}
+
+/// A topic with its formats, as ksqlDB's errors have it.
+fn topic_text(source: &Source) -> String {
+    let format = |format: Format| format!("FormatInfo{{format={format}, properties={{}}}}");
+    format!(
+        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window=Optional.empty}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
+        source.topic,
+        format(source.key_format),
+        format(source.value_format)
+    )
+}
+
+fn timestamp_text(source: &Source) -> String {
+    match &source.timestamp {
+        None => "Optional.empty".to_owned(),
+        Some(column) => format!("Optional[TimestampColumn{{column=`{}`}}]", column.column),
+    }
 }

@@ -1,13 +1,13 @@
 //! The statements whose result is sent row by row: `SELECT … EMIT CHANGES` and `PRINT`.
 
 use super::bounds::MOST_STATEMENTS;
-use super::executor::{Executor, Request, session, syntax_failure};
-use super::failure::{ErrorCode, Failure};
+use super::executor::{Executor, Request, session};
+use super::failure::{ErrorCode, Failure, Refusal};
 use super::properties;
 use crate::plan::{self, Purpose, QueryPlan};
 use crate::runtime::Extent;
-use crate::syntax;
 use crate::syntax::ast::{Emit, Print, Statement};
+use crate::syntax::{self, SyntaxError};
 
 /// What ksqlDB says of a pull query that joins.
 const JOIN_IN_PULL_QUERY: &str = "Pull queries don't support JOIN clauses. See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
@@ -41,13 +41,13 @@ impl Executor {
         self.catch_up(request.after).await?;
         let _room = self.room_for(&request.statements).await;
         let mut session = session(request)?;
-        let raw_statements = syntax::split(&request.statements).map_err(syntax_failure)?;
+        let raw_statements = syntax::split(&request.statements).map_err(query_syntax_failure)?;
         if raw_statements.len() > MOST_STATEMENTS {
             return Err(not_one_statement(raw_statements.len()));
         }
         let mut found = None;
         for raw in &raw_statements {
-            let parsed = session.parse(raw).map_err(syntax_failure)?;
+            let parsed = session.parse(raw).map_err(query_syntax_failure)?;
             match session.execute(&parsed.statement) {
                 Some(Ok(())) => {}
                 Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
@@ -76,7 +76,7 @@ impl Executor {
                     Extent::WhatIsThere
                 };
                 let plan = plan::plan_query(&catalog.metastore, &query, Purpose::Push)
-                    .map_err(|error| bad(error.to_string()))?;
+                    .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
                 Ok(ClientQuery::Push {
                     plan,
                     alias: query.from.alias,
@@ -88,6 +88,10 @@ impl Executor {
             _ => Ok(ClientQuery::Neither { text: parsed.text }),
         }
     }
+}
+
+fn query_syntax_failure(error: SyntaxError) -> Failure {
+    Failure::bad_statement(error.of_query(), &error.statement)
 }
 
 fn not_one_statement(count: usize) -> Failure {

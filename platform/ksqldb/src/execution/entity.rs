@@ -223,6 +223,8 @@ pub(crate) struct QueryDescription {
     pub(crate) query_type: &'static str,
     pub(crate) query_errors: Vec<QueryError>,
     pub(crate) tasks_metadata: Vec<Json>,
+    /// ksqlDB's own command line cannot read a description without it.
+    pub(crate) consumer_group_id: String,
     pub(crate) state: Option<&'static str>,
 }
 
@@ -258,17 +260,18 @@ pub(crate) struct FunctionName {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FunctionSignature {
     pub(crate) arguments: Vec<FunctionArgument>,
-    pub(crate) return_type: String,
-    pub(crate) description: String,
+    pub(crate) return_type: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) argument_types: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FunctionArgument {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) description: String,
+    pub(crate) kind: &'static str,
+    pub(crate) description: &'static str,
     pub(crate) is_variadic: bool,
 }
 

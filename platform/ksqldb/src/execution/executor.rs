@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience};
 use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::{Answer, CommandStatus, Entity};
-use super::failure::{ErrorCode, Failure};
+use super::failure::{ErrorCode, Failure, Refusal};
 use super::injection::completed;
 use super::listing::View;
 use super::properties;
@@ -30,6 +30,8 @@ use crate::syntax::{self, SyntaxError};
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
+/// The topic setting that a sink inherits.
+const RETENTION: &str = "retention.ms";
 /// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
 const INSERT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -212,16 +214,15 @@ impl Executor {
         let mut sequence = log.map_or(0, CommandLog::next_sequence);
         for parsed in statements {
             patience.check()?;
-            let bad = |message: String| Failure::bad_statement(message, &parsed.text);
+            let bad = |refusal: Refusal| refusal.failure(&parsed.text);
             match &parsed.statement {
                 Statement::Query(_) | Statement::Print(_) => {
                     return Err(Failure::query_endpoint(&parsed.text));
                 }
                 Statement::Unsupported { what } => {
                     let position = parsed.position;
-                    return Err(bad(format!(
-                        "line {position}: {what} is not supported by this server"
-                    )));
+                    let message = format!("line {position}: {what} is not supported by this server");
+                    return Err(bad(message.into()));
                 }
                 Statement::InsertValues(insertion) => {
                     values_record(&catalog, insertion).map_err(bad)?;
@@ -231,9 +232,9 @@ impl Executor {
             if needs_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }
-            let completed = completed(parsed, &catalog, topics.as_ref());
+            let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
             if let Some(result) = session.execute(&parsed.statement) {
-                result.map_err(bad)?;
+                result.map_err(|message| bad(message.into()))?;
             } else if !self.is_push_termination(&parsed.statement) {
                 let circumstances = Circumstances {
                     text: &completed.text,
@@ -242,7 +243,8 @@ impl Executor {
                     topics: topics.as_ref(),
                 };
                 if let Some(decision) = catalog.decide(&completed.statement, circumstances) {
-                    if let Decision::Change(change) = decision.map_err(bad)? {
+                    let decision = decision.map_err(|refusal| refusal.failure(&completed.text))?;
+                    if let Decision::Change(change) = decision {
                         catalog.apply(&change);
                         if let Some(topics) = &mut topics {
                             topics::note(topics, &change);
@@ -266,9 +268,9 @@ impl Executor {
         session: &mut Session,
         log: Option<&mut CommandLog>,
     ) -> Result<Option<Answer>, Failure> {
-        let bad = |message: String| Failure::bad_statement(message, &parsed.text);
+        let bad = |refusal: Refusal| refusal.failure(&parsed.text);
         if let Some(result) = session.execute(&parsed.statement) {
-            return result.map(|()| None).map_err(bad);
+            return result.map(|()| None).map_err(|message| bad(message.into()));
         }
         if let Statement::InsertValues(insertion) = &parsed.statement {
             self.insert(insertion, &parsed.text).await?;
@@ -289,7 +291,7 @@ impl Executor {
         } else {
             None
         };
-        let completed = completed(parsed, &catalog, topics.as_ref());
+        let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
         let parsed = &*completed;
         let circumstances = Circumstances {
             text: &parsed.text,
@@ -302,7 +304,7 @@ impl Executor {
                 Decision::Unneeded(message) => Entity::Warning { message },
                 Decision::Change(change) => {
                     let Some(log) = log else {
-                        return Err(bad("This statement cannot be executed here".to_owned()));
+                        return Err(bad("This statement cannot be executed here".to_owned().into()));
                     };
                     let warnings = change.warnings.clone();
                     let entity = self.change(*change, parsed, session, log).await?;
@@ -314,7 +316,7 @@ impl Executor {
                 let view = self.view(&catalog, topics.as_ref().unwrap_or(&EMPTY), session);
                 match view.answer(&parsed.statement, &parsed.text) {
                     Some(answer) => answer.map_err(bad)?,
-                    None => return Err(bad("This statement cannot be executed here".to_owned())),
+                    None => return Err(bad("This statement cannot be executed here".to_owned().into())),
                 }
             }
         };
@@ -330,8 +332,20 @@ impl Executor {
         log: &mut CommandLog,
     ) -> Result<Entity, Failure> {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
-        if let Some((topic, options)) = &change.create_topic {
+        if let Some((topic, options)) = &mut change.create_topic {
             let cluster = self.runtime.cluster();
+            // A sink keeps its records as long as the left-most input does: results may be as old as what they are
+            // made of.
+            if let Some(query) = &change.start
+                && let Some(input) = query.plan.inputs().first()
+                && !options.settings.iter().any(|(name, _)| *name == RETENTION)
+            {
+                let retention = cluster.retention_ms(&input.topic).await;
+                let retention = retention.map_err(|error| failed(error.to_string()))?;
+                options
+                    .settings
+                    .extend(retention.map(|ms| (RETENTION, ms.to_string())));
+            }
             cluster.create_topic(topic, options).await.map_err(|error| {
                 if error.is_refusal() {
                     Failure::bad_statement(error.to_string(), &parsed.text)
@@ -410,8 +424,8 @@ impl Executor {
     }
 
     async fn insert(&self, insertion: &InsertValues, text: &str) -> Result<(), Failure> {
-        let (topic, record) = values_record(&self.catalog(), insertion)
-            .map_err(|message| Failure::bad_statement(message, text))?;
+        let (topic, record) =
+            values_record(&self.catalog(), insertion).map_err(|refusal| refusal.failure(text))?;
         let outgoing = OutgoingRecord {
             topic: &topic,
             key: record.key.as_deref(),
@@ -516,7 +530,7 @@ pub(super) fn session(request: &Request) -> Result<Session, Failure> {
         .map_err(|message| Failure::generic(ErrorCode::BadRequest, message))
 }
 
-pub(super) fn syntax_failure(error: SyntaxError) -> Failure {
+fn syntax_failure(error: SyntaxError) -> Failure {
     Failure::bad_statement(error.to_string(), &error.statement)
 }
 
@@ -531,14 +545,16 @@ fn needs_topics(statement: &Statement) -> bool {
 fn values_record(
     catalog: &Catalog,
     insertion: &InsertValues,
-) -> Result<(String, crate::task::OutputRecord), String> {
+) -> Result<(String, crate::task::OutputRecord), Refusal> {
     let source = catalog.metastore.get(&insertion.target).ok_or_else(|| {
-        format!(
-            "Cannot insert values into an unknown stream/table: {}",
-            insertion.target
-        )
+        let message = format!(
+            "Cannot insert values into an unknown stream/table: `{}`{}",
+            insertion.target,
+            catalog.other_case(&insertion.target)
+        );
+        Refusal::new(ErrorCode::BadRequest, message)
     })?;
     let now = jiff::Timestamp::now().as_millisecond();
-    let record = plan::insert_values(source, insertion, now).map_err(|error| error.to_string())?;
+    let record = plan::insert_values(source, insertion, now)?;
     Ok((source.topic.clone(), record))
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::entity::Answer;
+use crate::plan::{PlanError, Stage};
 
 /// ksqlDB's error codes. The first three digits are the HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) enum ErrorCode {
     Forbidden,
     /// There is no such thing.
     NotFound,
+    /// A format needs a schema registry, and none is set up.
+    NoSchemaRegistry,
     /// The request was not sent in time.
     RequestTimeout,
     /// The request is too large.
@@ -49,6 +52,7 @@ impl ErrorCode {
             Self::Http2Only => 40004,
             Self::Forbidden => 40300,
             Self::NotFound => 40400,
+            Self::NoSchemaRegistry => 42801,
             Self::RequestTimeout => 40800,
             Self::TooLarge => 41300,
             Self::ServerError => 50000,
@@ -65,6 +69,71 @@ impl ErrorCode {
         u16::try_from(self.number() / 100).unwrap_or(500)
     }
 }
+
+/// Why a statement is not carried out, whatever its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    /// A refusal with a code of its own.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// A query that fills a source cannot be planned. ksqlDB finds that when it looks what the query's columns are.
+    pub(crate) fn of_persistent_query(error: PlanError) -> Self {
+        let found_so = error.stage == Stage::Planning;
+        let mut refusal = Self::from(error);
+        if found_so {
+            refusal.message = format!(
+                "Could not determine output schema for query due to error: {}",
+                refusal.message
+            );
+        }
+        refusal
+    }
+
+    /// As the failure of the statement of that text.
+    pub(crate) fn failure(self, statement: &str) -> Failure {
+        match self.code {
+            ErrorCode::BadRequest | ErrorCode::NoSchemaRegistry => Failure::generic(self.code, self.message),
+            _ => Failure::of_statement(self.code, self.message, statement),
+        }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self::new(ErrorCode::BadStatement, message)
+    }
+}
+
+impl From<PlanError> for Refusal {
+    fn from(error: PlanError) -> Self {
+        let PlanError { message, stage, .. } = error;
+        match stage {
+            Stage::Planning | Stage::Coding | Stage::Predicate => Self::from(message),
+            Stage::Reading => Self::from(format!("Failed to prepare statement: {message}")),
+            Stage::Preparing => Self::from(format!("Exception while preparing statement: {message}")),
+            Stage::Request => Self::new(ErrorCode::BadRequest, message),
+            Stage::Registry => Self::new(ErrorCode::NoSchemaRegistry, message),
+            Stage::Server => Self::new(ErrorCode::ServerError, message),
+            Stage::Internal => {
+                tracing::warn!("a statement that ksqlDB fails at is refused: {message}");
+                Self::new(ErrorCode::ServerError, INTERNAL_ERROR)
+            }
+        }
+    }
+}
+
+/// What ksqlDB says where it fails at a query by itself.
+const INTERNAL_ERROR: &str = "The server encountered an internal error when processing the query. Please consult the server logs for more information.";
 
 /// Why a request fails.
 #[derive(Debug, Clone)]

@@ -2,10 +2,18 @@
 //! That text is what is answered, described and logged, so it says by itself what was made.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
 
 use super::catalog::Catalog;
+use super::properties;
 use super::topics::Topics;
-use crate::syntax::ast::{CreateAsSelect, Emit, Literal, ParsedStatement, Properties, Statement};
+use crate::plan::written_out;
+use crate::syntax::ast::{
+    ColumnConstraint, CreateAsSelect, CreateSource, Emit, InsertInto, Literal, ParsedStatement, Properties,
+    SourceKind, Statement,
+};
 use crate::syntax::format_statement;
 
 /// The statement in full, or as it is where it is no `CREATE`.
@@ -13,17 +21,19 @@ pub(super) fn completed<'a>(
     parsed: &'a ParsedStatement,
     catalog: &Catalog,
     topics: Option<&Topics>,
+    properties: &BTreeMap<String, Json>,
 ) -> Cow<'a, ParsedStatement> {
     let statement = match &parsed.statement {
         Statement::CreateSource(declaration) => {
             let mut declaration = declaration.clone();
+            complete_source(&mut declaration, properties);
             declaration.properties = sorted(declaration.properties);
             Statement::CreateSource(declaration)
         }
         Statement::CreateAsSelect(declaration) => {
             let mut declaration = declaration.clone();
             if let Some(topics) = topics {
-                complete_sink(&mut declaration, catalog, topics);
+                complete_sink(&mut declaration, catalog, topics, properties);
             }
             declaration.properties = sorted(declaration.properties);
             declaration.query.emit.get_or_insert(Emit::Changes);
@@ -37,30 +47,89 @@ pub(super) fn completed<'a>(
         _ => return Cow::Borrowed(parsed),
     };
     Cow::Owned(ParsedStatement {
-        text: format_statement(&statement),
+        text: format_statement(&in_words(&statement, catalog)),
         position: parsed.position,
         statement,
     })
 }
 
-/// A sink's topic is named after it and made like the left-most input's, unless it exists or the statement
-/// says otherwise.
-fn complete_sink(declaration: &mut CreateAsSelect, catalog: &Catalog, topics: &Topics) {
+/// The statement as it is written down: columns say whose they are, and items what they are called. What is planned
+/// stays as the client wrote it, so that errors speak of that.
+fn in_words(statement: &Statement, catalog: &Catalog) -> Statement {
+    let mut written = statement.clone();
+    if let Statement::CreateAsSelect(CreateAsSelect { query, .. })
+    | Statement::InsertInto(InsertInto { query, .. }) = &mut written
+    {
+        *query = written_out(&catalog.metastore, query);
+    }
+    written
+}
+
+/// A declaration's formats are those of the properties where it names none.
+fn complete_source(declaration: &mut CreateSource, settings: &BTreeMap<String, Json>) {
     let properties = &mut declaration.properties;
+    complete_cleanup(properties, declaration.kind);
+    if properties.get("FORMAT").is_some() {
+        return;
+    }
+    let key_format = properties::default_format(settings, "key").unwrap_or_else(|| "KAFKA".to_owned());
+    let defaults = [
+        ("KEY_FORMAT", Some(key_format)),
+        ("VALUE_FORMAT", properties::default_format(settings, "value")),
+    ];
+    for (name, format) in defaults {
+        if let (None, Some(format)) = (properties.get(name), format) {
+            add(properties, name, Literal::String(format));
+        }
+    }
+    if !properties::wrap_single_values(settings)
+        && properties.get("WRAP_SINGLE_VALUE").is_none()
+        && matches!(properties.get("VALUE_FORMAT"), Some(Literal::String(format)) if format.eq_ignore_ascii_case("JSON"))
+        && declaration
+            .columns
+            .iter()
+            .filter(|column| column.constraint == ColumnConstraint::None)
+            .count()
+            == 1
+    {
+        add(properties, "WRAP_SINGLE_VALUE", Literal::Boolean(false));
+    }
+}
+
+/// What becomes of old records, which follows from the kind of source.
+fn complete_cleanup(properties: &mut Properties, kind: SourceKind) {
+    let policy = match kind {
+        SourceKind::Stream => "delete",
+        SourceKind::Table => "compact",
+    };
+    if properties.get("CLEANUP_POLICY").is_none() {
+        add(properties, "CLEANUP_POLICY", Literal::String(policy.to_owned()));
+    }
+}
+
+/// A sink's topic is named after it and made like the left-most input's, unless the statement says otherwise. One that
+/// exists has to be like that too: in a topic with other partitions a key's records would lie elsewhere.
+fn complete_sink(
+    declaration: &mut CreateAsSelect,
+    catalog: &Catalog,
+    topics: &Topics,
+    settings: &BTreeMap<String, Json>,
+) {
+    let properties = &mut declaration.properties;
+    complete_cleanup(properties, declaration.kind);
     if properties.get("KAFKA_TOPIC").is_none() {
         add(
             properties,
             "KAFKA_TOPIC",
-            Literal::String(declaration.name.clone()),
+            Literal::String(format!(
+                "{}{}",
+                properties::topic_prefix(settings),
+                declaration.name
+            )),
         );
     }
-    let Some(Literal::String(topic)) = properties.get("KAFKA_TOPIC") else {
-        // The planner says what is wrong with it.
-        return;
-    };
     let origin = catalog.metastore.get(&declaration.query.from.name);
-    let like = topics.get(topic).or_else(|| topics.get(&origin?.topic));
-    let Some(like) = like else {
+    let Some(like) = origin.and_then(|origin| topics.get(&origin.topic)) else {
         return;
     };
     let partitions = i32::try_from(like.len()).unwrap_or(1);
@@ -104,8 +173,8 @@ mod tests {
         catalog.metastore.insert(source.into());
         let parsed = syntax::parse("create stream proc as select pid from processes;").unwrap();
         assert_eq!(
-            completed(&parsed[0], &catalog, Some(&topics)).text,
-            "CREATE STREAM PROC WITH (KAFKA_TOPIC='PROC', PARTITIONS=3, REPLICAS=1) AS SELECT\n  PID\n\
+            completed(&parsed[0], &catalog, Some(&topics), &BTreeMap::new()).text,
+            "CREATE STREAM PROC WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='PROC', PARTITIONS=3, REPLICAS=1) AS SELECT PROCESSES.PID PID\n\
              FROM PROCESSES PROCESSES\nEMIT CHANGES;"
         );
     }

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
+
 use super::catalog::{Catalog, PersistentQuery, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
     RunningQuery, SourceDescription, SourceInfo, TopicInfo, Variable,
 };
+use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use super::session::Session;
 use super::topics::Topics;
 use crate::config::Config;
-use crate::functions;
+use crate::functions::catalogue::{self, Parameter, Signature};
+use crate::functions::{self};
 use crate::metastore::Source;
 use crate::plan::{self, Purpose, QueryPlan};
 use crate::runtime::{QueryState, Runtime};
@@ -37,9 +41,15 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     /// The answer to a statement that only looks; `None` where it does more.
-    pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, String>> {
+    pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, Refusal>> {
         Some(match statement {
             Statement::List(listing) => Ok(self.list(listing)),
+            Statement::Describe { name, .. } if name == "STREAMS" => {
+                Ok(self.source_descriptions(SourceKind::Stream))
+            }
+            Statement::Describe { name, .. } if name == "TABLES" => {
+                Ok(self.source_descriptions(SourceKind::Table))
+            }
             Statement::Describe { name, extended } => self.describe(name, *extended),
             Statement::DescribeFunction { name } => describe_function(name),
             Statement::Explain(explain) => self.explain(explain, text),
@@ -55,7 +65,9 @@ impl View<'_> {
                 Listing::Topics { .. }
                     | Listing::Streams { extended: true }
                     | Listing::Tables { extended: true }
-            ) | Statement::Describe { extended: true, .. }
+                    | Listing::Queries { extended: true }
+            ) | Statement::Describe { .. }
+                | Statement::Explain(_)
         )
     }
 
@@ -105,14 +117,12 @@ impl View<'_> {
                 }
             }
             Listing::Functions => {
-                let mut functions: Vec<FunctionName> = functions::all()
-                    .map(|function| FunctionName {
-                        name: function.name,
-                        kind: "SCALAR",
-                        category: function.category,
-                    })
-                    .collect();
-                functions.sort_by_key(|function| function.name);
+                let functions = catalogue::all_listed().map(|function| FunctionName {
+                    name: function.name,
+                    kind: function.sort.name(),
+                    category: function.category,
+                });
+                let functions = functions.collect();
                 Entity::FunctionNames { functions }
             }
             Listing::Properties => Entity::Properties {
@@ -172,7 +182,7 @@ impl View<'_> {
         }
     }
 
-    fn describe(&self, name: &str, extended: bool) -> Result<Entity, String> {
+    fn describe(&self, name: &str, extended: bool) -> Result<Entity, Refusal> {
         let source = self
             .catalog
             .metastore
@@ -197,7 +207,7 @@ impl View<'_> {
             let selected = self.catalog.queries.values().filter(|query| select(query));
             selected.map(|query| self.running_query(query)).collect()
         };
-        let replicas = self.topics.get(&source.topic).filter(|_| extended);
+        let replicas = self.topics.get(&source.topic);
         SourceDescription {
             name: source.name.clone(),
             window_type: None,
@@ -279,6 +289,8 @@ impl View<'_> {
         let status = self.runtime.status(&query.id);
         let failures = status.map_or_else(Vec::new, |status| status.failures());
         let mut description = describe_plan(&query.id, &query.statement, &query.plan);
+        description.consumer_group_id = self.config.query_group(&query.id);
+        description.tasks_metadata = self.tasks(&query.plan);
         description.overridden_properties = query.properties.clone();
         description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
         description.query_errors = failures
@@ -293,16 +305,41 @@ impl View<'_> {
         description
     }
 
+    /// A task for each partition of the left-most input. Where it is stands in the group's committed offsets.
+    fn tasks(&self, plan: &QueryPlan) -> Vec<Json> {
+        let partitions = plan
+            .inputs()
+            .first()
+            .and_then(|input| self.topics.get(&input.topic))
+            .map_or(1, Vec::len);
+        let task = |partition: usize| {
+            let offsets: Vec<Json> = plan
+                .inputs()
+                .iter()
+                .map(|input| {
+                    json!({
+                        "topicPartitionEntity": {"topic": input.topic, "partition": partition},
+                        "endOffset": -1,
+                        "committedOffset": -1,
+                    })
+                })
+                .collect();
+            json!({"taskId": format!("0_{partition}"), "topicOffsets": offsets, "timeCurrentIdlingStarted": null})
+        };
+        (0..partitions).map(task).collect()
+    }
+
     fn describe_push_query(&self, id: &str, statement: &str, plan: &QueryPlan) -> QueryDescription {
         let state = QueryState::Running.name();
         let mut description = describe_plan(id, statement, plan);
         description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
         description.query_type = "PUSH";
+        description.consumer_group_id = self.config.transient_group(id);
         description.state = Some(state);
         description
     }
 
-    fn explain(&self, explain: &Explain, text: &str) -> Result<Entity, String> {
+    fn explain(&self, explain: &Explain, text: &str) -> Result<Entity, Refusal> {
         let description = match explain {
             Explain::Id(id) => {
                 let known = [id.clone(), id.to_uppercase()];
@@ -313,7 +350,8 @@ impl View<'_> {
                         let push = self.runtime.push_queries();
                         let listening = push.get(id).ok_or_else(|| {
                             format!(
-                                "Query with id:{id} does not exist, use SHOW QUERIES to view the full set of queries."
+                                "Query with id:{} does not exist, use SHOW QUERIES to view the full set of queries.",
+                                id.to_uppercase()
                             )
                         })?;
                         self.describe_push_query(id, &listening.statement, &listening.plan)
@@ -322,10 +360,22 @@ impl View<'_> {
             }
             Explain::Statement(statement) => {
                 let plan = self.plan(statement, text)?;
-                let mut description = describe_plan("", text, &plan);
+                let explained = text.trim_start();
+                let explained = explained.get("EXPLAIN".len()..).map_or(text, str::trim_start);
+                let mut description = describe_plan("", explained, &plan);
                 if plan.sink().is_none() {
+                    let alias = match &**statement {
+                        Statement::Query(query) => query.from.alias.as_str(),
+                        _ => "",
+                    };
+                    description.id = format!("transient_{alias}_0");
                     description.query_type = "PUSH";
                 }
+                description.consumer_group_id = if plan.sink().is_none() {
+                    self.config.transient_group(&description.id)
+                } else {
+                    self.config.query_group(&description.id)
+                };
                 description
             }
         };
@@ -334,7 +384,7 @@ impl View<'_> {
         })
     }
 
-    fn plan(&self, statement: &Statement, text: &str) -> Result<QueryPlan, String> {
+    fn plan(&self, statement: &Statement, text: &str) -> Result<QueryPlan, Refusal> {
         let (query, purpose) = match statement {
             Statement::Query(query) => (query, Purpose::Push),
             Statement::CreateAsSelect(CreateAsSelect {
@@ -349,17 +399,30 @@ impl View<'_> {
                     kind: *kind,
                     properties,
                     statement: text,
+                    wrap_single_values: properties::wrap_single_values(&self.session.properties),
                 };
                 (query, purpose)
             }
             Statement::InsertInto(InsertInto {
                 target,
+                position,
                 properties,
                 query,
-            }) => (query, Purpose::InsertInto { target, properties }),
-            _ => return Err("The provided statement does not run a ksql query".to_owned()),
+            }) => {
+                let purpose = Purpose::InsertInto {
+                    target,
+                    position: *position,
+                    properties,
+                };
+                (query, purpose)
+            }
+            _ => {
+                return Err("The provided statement does not run a ksql query"
+                    .to_owned()
+                    .into());
+            }
         };
-        plan::plan_query(&self.catalog.metastore, query, purpose).map_err(|error| error.to_string())
+        Ok(plan::plan_query(&self.catalog.metastore, query, purpose)?)
     }
 }
 
@@ -378,6 +441,7 @@ fn describe_plan(id: &str, statement: &str, plan: &QueryPlan) -> QueryDescriptio
         query_type: "PERSISTENT",
         query_errors: Vec::new(),
         tasks_metadata: Vec::new(),
+        consumer_group_id: String::new(),
         state: None,
     }
 }
@@ -393,77 +457,33 @@ fn source_info(source: &Arc<Source>) -> SourceInfo {
     }
 }
 
-fn describe_function(name: &str) -> Result<Entity, String> {
-    let function = functions::lookup(&name.to_uppercase())
-        .ok_or_else(|| format!("Can't find any functions with the name '{name}'"))?;
+fn describe_function(name: &str) -> Result<Entity, Refusal> {
+    let function = catalogue::listed(&name.to_uppercase()).ok_or_else(|| {
+        let message = format!("Can't find any functions with the name '{name}'");
+        Refusal::new(ErrorCode::BadRequest, message)
+    })?;
+    let description = functions::lookup(function.name).map_or("", |scalar| scalar.description);
+    let form = |signature: Signature| {
+        let argument = |parameter: &Parameter| FunctionArgument {
+            name: parameter.name,
+            kind: parameter.sql_type,
+            description: "",
+            is_variadic: parameter.is_variadic,
+        };
+        FunctionSignature {
+            arguments: signature.parameters.iter().map(argument).collect(),
+            return_type: signature.result,
+            description: "",
+            argument_types: signature.parameters.iter().map(Parameter::type_text).collect(),
+        }
+    };
     Ok(Entity::DescribeFunction {
         name: function.name.to_owned(),
-        description: function.description.to_owned(),
-        author: "osqdemo".to_owned(),
+        description: description.to_owned(),
+        author: "Confluent".to_owned(),
         version: String::new(),
         path: "internal".to_owned(),
-        functions: function
-            .signatures
-            .iter()
-            .map(|signature| signature_info(signature, function.description))
-            .collect(),
-        function_type: "SCALAR",
+        functions: function.signatures().into_iter().map(form).collect(),
+        function_type: function.sort.name(),
     })
-}
-
-/// A signature's text, `NAME(ARGUMENT, ARGUMENT) -> RESULT` or without the result, in its parts.
-fn signature_info(signature: &str, description: &str) -> FunctionSignature {
-    let (call, result) = signature.split_once("->").unwrap_or((signature, ""));
-    let arguments = call
-        .split_once('(')
-        .and_then(|(_, rest)| rest.rsplit_once(')'))
-        .map_or("", |(arguments, _)| arguments);
-    let mut parts = Vec::new();
-    let (mut depth, mut begin) = (0_i32, 0);
-    for (index, character) in arguments.char_indices() {
-        match character {
-            '<' | '(' => depth += 1,
-            '>' | ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&arguments[begin..index]);
-                begin = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&arguments[begin..]);
-    FunctionSignature {
-        arguments: parts
-            .into_iter()
-            .map(|part| {
-                part.trim_matches(|character: char| character == '[' || character == ']' || character == ' ')
-            })
-            .filter(|part| !part.is_empty())
-            .map(|part| FunctionArgument {
-                name: String::new(),
-                kind: part.trim_end_matches("...").trim_end_matches('…').to_owned(),
-                description: String::new(),
-                is_variadic: part.ends_with("...") || part.ends_with('…'),
-            })
-            .collect(),
-        return_type: result.trim().to_owned(),
-        description: description.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_is_taken_apart() {
-        let info = signature_info("PICK(MAP<STRING, INT>, STRING[, INT]) -> INT", "picks");
-        let kinds: Vec<&str> = info
-            .arguments
-            .iter()
-            .map(|argument| argument.kind.as_str())
-            .collect();
-        assert_eq!(kinds, ["MAP<STRING, INT>", "STRING", "INT"]);
-        assert_eq!(info.return_type, "INT");
-    }
 }

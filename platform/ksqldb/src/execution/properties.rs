@@ -180,6 +180,27 @@ pub(crate) fn offset_reset(properties: &BTreeMap<String, Json>, default: OffsetR
         .unwrap_or(default)
 }
 
+/// Whether a single value is wrapped in an object where nothing else is said.
+pub(crate) fn wrap_single_values(properties: &BTreeMap<String, Json>) -> bool {
+    setting(properties, "ksql.persistence.wrap.single.values")
+        .is_none_or(|value| !value.eq_ignore_ascii_case("false"))
+}
+
+/// The format of keys or values (`key`, `value`) where a declaration says nothing.
+pub(crate) fn default_format(properties: &BTreeMap<String, Json>, side: &str) -> Option<String> {
+    let format = setting(properties, &format!("ksql.persistence.default.format.{side}"))?;
+    Some(format.to_uppercase())
+}
+
+/// What the names of new topics begin with.
+pub(crate) fn topic_prefix(properties: &BTreeMap<String, Json>) -> String {
+    setting(properties, "ksql.output.topic.name.prefix").unwrap_or_default()
+}
+
+fn setting(properties: &BTreeMap<String, Json>, name: &str) -> Option<String> {
+    properties.get(name).map(text).filter(|text| !text.is_empty())
+}
+
 /// What `LIST PROPERTIES` shows: the server's own, and those of the request in place of them.
 pub(crate) fn list(config: &Config, overridden: &BTreeMap<String, Json>) -> Vec<Property> {
     let default_reset = match config.offset_reset {

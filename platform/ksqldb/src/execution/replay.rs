@@ -94,7 +94,8 @@ fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
     };
     let decision = catalog
         .decide(&parsed.statement, circumstances)
-        .ok_or_else(|| "the statement is not a command".to_owned())??;
+        .ok_or_else(|| "the statement is not a command".to_owned())?
+        .map_err(|refusal| refusal.message)?;
     Ok(match decision {
         Decision::Change(mut change) => {
             if let Some(query) = &mut change.start {

@@ -50,14 +50,14 @@ impl Session {
             let text = substitute(raw.text, raw.position, &self.variables)?;
             self.replaced += text.len();
             if self.replaced > MOST_REPLACED {
-                return Err(SyntaxError {
-                    position: raw.position,
-                    message: format!(
+                return Err(SyntaxError::new(
+                    raw.position,
+                    format!(
                         "the statements of the request have more than {MOST_REPLACED} bytes once their variables \
                          are replaced"
                     ),
-                    statement: raw.text.to_owned(),
-                });
+                    raw.text,
+                ));
             }
             syntax::parse_statement(&text, raw.position)
         } else {

@@ -3,7 +3,7 @@
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
 use super::EvaluationError;
-use crate::serde::number::{double_text, parse_decimal};
+use crate::serde::number::{double_text, fit_exactly, parse_decimal};
 use crate::syntax::ast::BinaryOperator;
 use crate::types::SqlType;
 use crate::value::Value;
@@ -29,7 +29,7 @@ enum Kind {
     Integer,
     Bigint,
     Double,
-    Decimal { scale: u32 },
+    Decimal { precision: u32, scale: u32 },
 }
 
 impl Arithmetic {
@@ -56,16 +56,19 @@ impl Arithmetic {
             }
             _ => {
                 let (precision, scale) = decimal_result(operation, as_decimal(left)?, as_decimal(right)?);
-                (Kind::Decimal { scale }, SqlType::Decimal { precision, scale })
+                (
+                    Kind::Decimal { precision, scale },
+                    SqlType::Decimal { precision, scale },
+                )
             }
         };
         Some((Self { operation, kind }, result))
     }
 
-    /// Computes; `NULL` where an operand is.
+    /// Computes; an error where an operand is `NULL`.
     pub(crate) fn apply(self, left: &Value, right: &Value) -> Result<Value, EvaluationError> {
         if left.is_null() || right.is_null() {
-            return Ok(Value::Null);
+            return Err(EvaluationError::null_operand());
         }
         match self.kind {
             Kind::Integer => {
@@ -84,7 +87,9 @@ impl Arithmetic {
                     Operation::Modulo => left % right,
                 }))
             }
-            Kind::Decimal { scale } => self.decimal(&decimal_of(left)?, &decimal_of(right)?, scale),
+            Kind::Decimal { precision, scale } => {
+                self.decimal(&decimal_of(left)?, &decimal_of(right)?, precision, scale)
+            }
         }
     }
 
@@ -101,7 +106,14 @@ impl Arithmetic {
         })
     }
 
-    fn decimal(self, left: &BigDecimal, right: &BigDecimal, scale: u32) -> Result<Value, EvaluationError> {
+    /// An exact result; an error where it has more digits than its type.
+    fn decimal(
+        self,
+        left: &BigDecimal,
+        right: &BigDecimal,
+        precision: u32,
+        scale: u32,
+    ) -> Result<Value, EvaluationError> {
         let result = match self.operation {
             Operation::Add => left + right,
             Operation::Subtract => left - right,
@@ -109,11 +121,18 @@ impl Arithmetic {
             Operation::Divide | Operation::Modulo if right.is_zero() => {
                 return Err(EvaluationError::new("Division by zero"));
             }
-            Operation::Divide => left / right,
+            Operation::Divide => {
+                let quotient = (left / right).with_scale_round(i64::from(scale), RoundingMode::Down);
+                if &quotient * right != *left {
+                    return Err(EvaluationError::new("Rounding necessary"));
+                }
+                quotient
+            }
             Operation::Modulo => left % right,
         };
-        let rounded = result.with_scale_round(i64::from(scale), RoundingMode::HalfUp);
-        Ok(Value::Decimal(rounded))
+        fit_exactly(&result, precision, scale)
+            .map(Value::Decimal)
+            .ok_or_else(|| EvaluationError::new("Rounding necessary"))
     }
 }
 
@@ -224,7 +243,7 @@ mod tests {
             divide.apply(&Value::Bigint(i64::MIN), &Value::Integer(-1)),
             Ok(Value::Bigint(i64::MIN))
         );
-        assert_eq!(divide.apply(&Value::Null, &Value::Integer(0)), Ok(Value::Null));
+        assert!(divide.apply(&Value::Null, &Value::Integer(0)).is_err());
     }
 
     #[test]

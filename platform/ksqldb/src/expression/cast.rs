@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::EvaluationError;
 use super::arithmetic::{as_decimal, as_double, decimal_of};
-use super::temporal::{date_text, parse_date, parse_time, parse_timestamp, time_text, timestamp_text};
+use super::temporal::{parse_date, parse_time, parse_timestamp};
+use crate::calendar::{date_text, time_text, timestamp_text};
 use crate::serde::number::{double_text, parse_decimal, parse_double, round_to_fit, truncate_to_long};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
@@ -29,6 +30,8 @@ pub(crate) enum Cast {
     ToDate,
     ToTime,
     ToTimestamp,
+    /// From base64.
+    ToBytes,
     Array(Box<Cast>),
     Map(Box<Cast>),
     /// For each target field the source field's place and its conversion; `None`: it has no source.
@@ -54,6 +57,7 @@ pub(crate) fn cast_between(from: &SqlType, to: &SqlType) -> Option<Cast> {
         SqlType::Boolean if from_string => Some(Cast::ToBoolean),
         SqlType::Date if from_string || *from == SqlType::Timestamp => Some(Cast::ToDate),
         SqlType::Time if from_string || *from == SqlType::Timestamp => Some(Cast::ToTime),
+        SqlType::Bytes if from_string => Some(Cast::ToBytes),
         SqlType::Timestamp if from_string || *from == SqlType::Date => Some(Cast::ToTimestamp),
         SqlType::Array(target) => match from {
             SqlType::Array(source) => cast_between(source, target).map(|cast| Cast::Array(Box::new(cast))),
@@ -132,6 +136,12 @@ impl Cast {
                 other => Err(unexpected(other)),
             }
             .map(Value::Timestamp),
+            Self::ToBytes => match value {
+                Value::String(text) => crate::serde::base64::decode(text)
+                    .map(|bytes| Value::Bytes(bytes.into()))
+                    .ok_or_else(|| cannot(text, "BYTES")),
+                other => Err(unexpected(other)),
+            },
             Self::Array(cast) => match value {
                 Value::Array(elements) => elements
                     .iter()
@@ -223,7 +233,7 @@ pub(super) fn parse_boolean(text: &str) -> Option<bool> {
 }
 
 /// A value as `CAST(… AS STRING)` and string concatenation print it.
-pub(super) fn text_of(value: &Value, sql_type: &SqlType) -> String {
+pub(crate) fn text_of(value: &Value, sql_type: &SqlType) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Boolean(flag) => flag.to_string(),
@@ -233,9 +243,9 @@ pub(super) fn text_of(value: &Value, sql_type: &SqlType) -> String {
         Value::Decimal(number) => number.to_plain_string(),
         Value::String(text) => text.to_string(),
         Value::Bytes(bytes) => crate::serde::base64::encode(bytes),
-        Value::Date(days) => date_text(*days).unwrap_or_else(|| days.to_string()),
+        Value::Date(days) => date_text(*days),
         Value::Time(ms) => time_text(*ms),
-        Value::Timestamp(ms) => timestamp_text(*ms).unwrap_or_else(|| ms.to_string()),
+        Value::Timestamp(ms) => timestamp_text(*ms),
         Value::Array(elements) => {
             let element_type = match sql_type {
                 SqlType::Array(element) => element.as_ref(),

@@ -1,28 +1,87 @@
 //! Evaluation of expressions.
 //!
 //! Logic is two-valued, as in the Java that ksqlDB generates: a comparison with `NULL` is false, and a `NULL`
-//! where a Boolean is needed is an error, unless a short circuit never looks at it.
+//! where a Boolean or a number is needed is an error, unless a short circuit never looks at it.
+//!
+//! An error makes the innermost function, cast or member of a constructor around it `NULL`, and the whole
+//! expression only where there is none: `COALESCE(CAST('x' AS INT), 1)` is 1.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::cast::text_of;
 use super::compare::equal;
 use super::{EvaluationError, Expr};
-use crate::functions::NullHandling;
+use crate::functions::json::json_of;
+use crate::functions::{NullHandling, ScalarFunction};
 use crate::types::SqlType;
 use crate::value::Value;
 
 type Evaluated<'a> = Result<Cow<'a, Value>, EvaluationError>;
 
+/// How many failures of parts of one expression are told for one row.
+const MOST_FAILURES: usize = 4;
+
+/// What an expression has besides the row.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'a> {
+    /// The parameters of the enclosing lambdas.
+    parameters: &'a [Value],
+    /// The failures that made only a part of the expression `NULL`.
+    failures: &'a RefCell<Vec<EvaluationError>>,
+}
+
+impl Frame<'_> {
+    fn note(self, error: EvaluationError) {
+        let mut failures = self.failures.borrow_mut();
+        if !error.is_null_operand && failures.len() < MOST_FAILURES {
+            failures.push(error);
+        }
+    }
+}
+
 impl Expr {
-    /// The value for a row. `frame` holds the parameters of the enclosing lambdas.
-    pub(crate) fn evaluate<'a>(&'a self, row: &'a [Value], frame: &'a [Value]) -> Evaluated<'a> {
+    /// The value for a row: `NULL` where it has none. `failed` is told why, of parts of the expression too.
+    pub(crate) fn value(&self, row: &[Value], failed: &mut dyn FnMut(EvaluationError)) -> Value {
+        let failures = RefCell::default();
+        let frame = Frame {
+            parameters: &[],
+            failures: &failures,
+        };
+        let value = self.evaluate(row, frame).map_or_else(
+            |error| {
+                frame.note(error);
+                Value::Null
+            },
+            Cow::into_owned,
+        );
+        failures.into_inner().into_iter().for_each(failed);
+        value
+    }
+
+    /// Whether a condition holds for a row: not where it has no truth, of which `failed` is told.
+    pub(crate) fn holds(&self, row: &[Value], failed: &mut dyn FnMut(EvaluationError)) -> bool {
+        let failures = RefCell::default();
+        let frame = Frame {
+            parameters: &[],
+            failures: &failures,
+        };
+        let holds = self.truth(row, frame).unwrap_or_else(|error| {
+            frame.note(error);
+            false
+        });
+        failures.into_inner().into_iter().for_each(failed);
+        holds
+    }
+
+    /// The value for a row.
+    pub(super) fn evaluate<'a>(&'a self, row: &'a [Value], frame: Frame<'a>) -> Evaluated<'a> {
         let boolean = |flag| Ok(Cow::Owned(Value::Boolean(flag)));
         match self {
             Self::Constant(value) => Ok(Cow::Borrowed(value)),
             Self::Column(place) => Ok(Cow::Borrowed(&row[*place])),
-            Self::Variable(place) => Ok(Cow::Borrowed(&frame[*place])),
+            Self::Variable(place) => Ok(Cow::Borrowed(&frame.parameters[*place])),
             Self::Not(inner) => boolean(!inner.truth(row, frame)?),
             Self::And(left, right) => boolean(left.truth(row, frame)? && right.truth(row, frame)?),
             Self::Or(left, right) => boolean(left.truth(row, frame)? || right.truth(row, frame)?),
@@ -45,12 +104,8 @@ impl Expr {
             }
             Self::Concatenate(..) => {
                 let mut text = String::new();
-                let is_whole = self.append_text(row, frame, &mut text)?;
-                Ok(Cow::Owned(if is_whole {
-                    Value::string(text)
-                } else {
-                    Value::Null
-                }))
+                self.append_text(row, frame, &mut text)?;
+                Ok(Cow::Owned(Value::string(text)))
             }
             Self::Like(like) => boolean(like.matches(row, frame)?),
             Self::In(value, list) => {
@@ -81,7 +136,10 @@ impl Expr {
                 }
                 otherwise.evaluate(row, frame)
             }
-            Self::Cast(cast, inner) => cast.apply(&*inner.evaluate(row, frame)?).map(Cow::Owned),
+            Self::Cast(cast, inner) => {
+                let cast = inner.evaluate(row, frame).and_then(|value| cast.apply(&value));
+                Ok(Cow::Owned(or_null(cast, frame)))
+            }
             Self::Element(base, index) => {
                 let index = index.evaluate(row, frame)?;
                 Ok(pick(base.evaluate(row, frame)?, |base| element(base, &index)))
@@ -94,110 +152,146 @@ impl Expr {
                 Value::Struct(values) => values.get(*place),
                 _ => None,
             })),
+            Self::Json(sql_type, inner) => {
+                let json = inner.evaluate(row, frame).map(|value| json_of(&value, sql_type));
+                Ok(Cow::Owned(or_null(json, frame)))
+            }
             Self::Call(function, arguments) => {
-                let arguments: Vec<Value> = evaluate_all(arguments, row, frame)?;
-                if function.nulls == NullHandling::Propagate && arguments.iter().any(Value::is_null) {
-                    return Ok(Cow::Owned(Value::Null));
-                }
-                match (function.call)(&arguments) {
-                    Ok(value) => Ok(Cow::Owned(value)),
-                    Err(error) => Err(EvaluationError::new(format!(
-                        "Failed to invoke function {}: {error}",
-                        function.name
-                    ))),
-                }
+                let result = call(function, arguments, row, frame);
+                Ok(Cow::Owned(or_null(result, frame)))
             }
-            Self::Array(items) => {
-                let items: Vec<Value> = evaluate_all(items, row, frame)?;
-                Ok(Cow::Owned(Value::Array(items.into())))
-            }
-            Self::Struct(items) => {
-                let items: Vec<Value> = evaluate_all(items, row, frame)?;
-                Ok(Cow::Owned(Value::Struct(items.into())))
-            }
+            Self::Array(items) => Ok(Cow::Owned(Value::Array(members(items, row, frame)))),
+            Self::Struct(items) => Ok(Cow::Owned(Value::Struct(members(items, row, frame)))),
             Self::Map(entries) => {
                 let mut values = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
                     let key = map_key(&*key.evaluate(row, frame)?)?;
-                    values.push((key, value.evaluate(row, frame)?.into_owned()));
+                    let value = value.evaluate(row, frame).map(Cow::into_owned);
+                    values.push((key, or_null(value, frame)));
                 }
                 Ok(Cow::Owned(Value::map(values)))
             }
-            Self::TransformArray(base, body) => {
-                let base = base.evaluate(row, frame)?;
-                let Value::Array(elements) = base.as_ref() else {
-                    return Ok(Cow::Owned(Value::Null));
-                };
-                let results = elements.iter().map(|element| body.apply(row, frame, &[element]));
-                let results: Vec<Value> = results.collect::<Result<_, _>>()?;
-                Ok(Cow::Owned(Value::Array(results.into())))
-            }
+            Self::TransformArray(base, body) => Ok(Cow::Owned(or_null(
+                transform_array(base, body, row, frame),
+                frame,
+            ))),
             Self::TransformMap(base, key_body, value_body) => {
-                let base = base.evaluate(row, frame)?;
-                let Value::Map(entries) = base.as_ref() else {
-                    return Ok(Cow::Owned(Value::Null));
-                };
-                let mut results = Vec::with_capacity(entries.len());
-                for (key, value) in entries.iter() {
-                    let key = Value::String(Arc::clone(key));
-                    let new_key = map_key(&key_body.apply(row, frame, &[&key, value])?)?;
-                    results.push((new_key, value_body.apply(row, frame, &[&key, value])?));
-                }
-                Ok(Cow::Owned(Value::map(results)))
+                let transformed = transform_map(base, key_body, value_body, row, frame);
+                Ok(Cow::Owned(or_null(transformed, frame)))
             }
-            Self::Filter(base, body) => {
-                filter(&*base.evaluate(row, frame)?, body, row, frame).map(Cow::Owned)
-            }
+            Self::Filter(base, body) => Ok(Cow::Owned(or_null(filter(base, body, row, frame), frame))),
             Self::Reduce(base, start, body) => {
-                let base = base.evaluate(row, frame)?;
-                let start = start.evaluate(row, frame)?.into_owned();
-                reduce(&base, start, body, row, frame).map(Cow::Owned)
+                Ok(Cow::Owned(or_null(reduce(base, start, body, row, frame), frame)))
             }
         }
     }
 
     /// The truth for a row; an error where it is `NULL`.
-    pub(crate) fn truth(&self, row: &[Value], frame: &[Value]) -> Result<bool, EvaluationError> {
+    fn truth(&self, row: &[Value], frame: Frame<'_>) -> Result<bool, EvaluationError> {
         match self.evaluate(row, frame)?.as_ref() {
             Value::Boolean(flag) => Ok(*flag),
             _ => Err(EvaluationError::new("a Boolean is needed, but it is null")),
         }
     }
 
-    /// Appends the text of a string; false where it is `NULL`. A chain of `+` so builds one text, not one a sign.
-    fn append_text(
-        &self,
-        row: &[Value],
-        frame: &[Value],
-        text: &mut String,
-    ) -> Result<bool, EvaluationError> {
+    /// Appends the text of a string, as Java does: `null` where there is none. A chain of `+` so builds one
+    /// text, not one a sign.
+    fn append_text(&self, row: &[Value], frame: Frame<'_>, text: &mut String) -> Result<(), EvaluationError> {
         if let Self::Concatenate(left, right) = self {
-            // Both sides, so that an error on the right is told even where the left is `NULL`.
-            let left = left.append_text(row, frame, text)?;
-            return Ok(right.append_text(row, frame, text)? && left);
+            left.append_text(row, frame, text)?;
+            return right.append_text(row, frame, text);
         }
         match self.evaluate(row, frame)?.as_ref() {
-            Value::String(part) => {
-                text.push_str(part);
-                Ok(true)
-            }
-            _ => Ok(false),
+            Value::String(part) => text.push_str(part),
+            _ => text.push_str("null"),
         }
+        Ok(())
     }
 
     /// The value of a lambda's body for some parameters.
-    fn apply(&self, row: &[Value], frame: &[Value], parameters: &[&Value]) -> Result<Value, EvaluationError> {
-        let mut inner = frame.to_vec();
+    fn apply(
+        &self,
+        row: &[Value],
+        frame: Frame<'_>,
+        parameters: &[&Value],
+    ) -> Result<Value, EvaluationError> {
+        let mut inner = frame.parameters.to_vec();
         inner.extend(parameters.iter().map(|parameter| (*parameter).clone()));
-        Ok(self.evaluate(row, &inner)?.into_owned())
+        let frame = Frame {
+            parameters: &inner,
+            ..frame
+        };
+        Ok(self.evaluate(row, frame)?.into_owned())
     }
 }
 
-fn evaluate_all(items: &[Expr], row: &[Value], frame: &[Value]) -> Result<Vec<Value>, EvaluationError> {
-    let evaluated = items
+/// Where an error ends: the part that failed is `NULL`.
+fn or_null(result: Result<Value, EvaluationError>, frame: Frame<'_>) -> Value {
+    result.unwrap_or_else(|error| {
+        frame.note(error);
+        Value::Null
+    })
+}
+
+/// The members of an array or a struct; one that fails is `NULL`.
+fn members(items: &[Expr], row: &[Value], frame: Frame<'_>) -> Arc<[Value]> {
+    let evaluated = items.iter().map(|item| item.evaluate(row, frame));
+    evaluated
+        .map(|item| or_null(item.map(Cow::into_owned), frame))
+        .collect()
+}
+
+fn call(
+    function: &ScalarFunction,
+    arguments: &[Expr],
+    row: &[Value],
+    frame: Frame<'_>,
+) -> Result<Value, EvaluationError> {
+    let arguments = arguments
         .iter()
-        .map(|item| item.evaluate(row, frame).map(Cow::into_owned));
-    evaluated.collect()
+        .map(|argument| argument.evaluate(row, frame).map(Cow::into_owned))
+        .collect::<Result<Vec<_>, _>>()?;
+    if function.nulls == NullHandling::Propagate && arguments.iter().any(Value::is_null) {
+        return Ok(Value::Null);
+    }
+    (function.call)(&arguments).map_err(|error| {
+        EvaluationError::new(format!("Failed to invoke function {}: {error}", function.name))
+    })
+}
+
+fn transform_array(
+    base: &Expr,
+    body: &Expr,
+    row: &[Value],
+    frame: Frame<'_>,
+) -> Result<Value, EvaluationError> {
+    let base = base.evaluate(row, frame)?;
+    let Value::Array(elements) = base.as_ref() else {
+        return Ok(Value::Null);
+    };
+    let results = elements.iter().map(|element| body.apply(row, frame, &[element]));
+    let results: Arc<[Value]> = results.collect::<Result<_, _>>()?;
+    Ok(Value::Array(results))
+}
+
+fn transform_map(
+    base: &Expr,
+    key_body: &Expr,
+    value_body: &Expr,
+    row: &[Value],
+    frame: Frame<'_>,
+) -> Result<Value, EvaluationError> {
+    let base = base.evaluate(row, frame)?;
+    let Value::Map(entries) = base.as_ref() else {
+        return Ok(Value::Null);
+    };
+    let mut results = Vec::with_capacity(entries.len());
+    for (key, value) in entries.iter() {
+        let key = Value::String(Arc::clone(key));
+        let new_key = map_key(&key_body.apply(row, frame, &[&key, value])?)?;
+        results.push((new_key, value_body.apply(row, frame, &[&key, value])?));
+    }
+    Ok(Value::map(results))
 }
 
 /// A part of a value, borrowed where the value is.
@@ -228,6 +322,7 @@ fn element<'a>(base: &'a Value, index: &Value) -> Option<&'a Value> {
 }
 
 fn entry<'a>(base: &'a Value, key: &Value) -> Option<&'a Value> {
+    // A key of another type is in no map: every format has texts for keys.
     let (Value::Map(entries), Value::String(key)) = (base, key) else {
         return None;
     };
@@ -247,7 +342,7 @@ fn map_key(value: &Value) -> Result<Arc<str>, EvaluationError> {
 
 fn negate(value: &Value) -> Result<Value, EvaluationError> {
     match value {
-        Value::Null => Ok(Value::Null),
+        Value::Null => Err(EvaluationError::null_operand()),
         Value::Integer(number) => Ok(Value::Integer(number.wrapping_neg())),
         Value::Bigint(number) => Ok(Value::Bigint(number.wrapping_neg())),
         Value::Double(number) => Ok(Value::Double(-number)),
@@ -256,9 +351,9 @@ fn negate(value: &Value) -> Result<Value, EvaluationError> {
     }
 }
 
-fn filter(base: &Value, body: &Expr, row: &[Value], frame: &[Value]) -> Result<Value, EvaluationError> {
+fn filter(base: &Expr, body: &Expr, row: &[Value], frame: Frame<'_>) -> Result<Value, EvaluationError> {
     let is_true = |value| matches!(value, Value::Boolean(true));
-    match base {
+    match base.evaluate(row, frame)?.as_ref() {
         Value::Array(elements) => {
             let mut kept = Vec::new();
             for element in elements.iter() {
@@ -283,17 +378,17 @@ fn filter(base: &Value, body: &Expr, row: &[Value], frame: &[Value]) -> Result<V
 }
 
 fn reduce(
-    base: &Value,
-    start: Value,
+    base: &Expr,
+    start: &Expr,
     body: &Expr,
     row: &[Value],
-    frame: &[Value],
+    frame: Frame<'_>,
 ) -> Result<Value, EvaluationError> {
-    if start.is_null() {
+    let mut state = start.evaluate(row, frame)?.into_owned();
+    if state.is_null() {
         return Ok(Value::Null);
     }
-    let mut state = start;
-    match base {
+    match base.evaluate(row, frame)?.as_ref() {
         Value::Array(elements) => {
             for element in elements.iter() {
                 state = body.apply(row, frame, &[&state, element])?;

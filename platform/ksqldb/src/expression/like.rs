@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use super::evaluate::Frame;
 use super::{EvaluationError, Expr};
 use crate::value::Value;
 
@@ -61,7 +62,7 @@ impl Like {
     }
 
     /// ksqlDB fails on a `NULL` operand, so that the row is dropped even by `NOT LIKE`.
-    pub(super) fn matches(&self, row: &[Value], frame: &[Value]) -> Result<bool, EvaluationError> {
+    pub(super) fn matches(&self, row: &[Value], frame: Frame<'_>) -> Result<bool, EvaluationError> {
         let value = self.value.evaluate(row, frame)?;
         let Value::String(text) = value.as_ref() else {
             return Err(EvaluationError::new("LIKE of a value that is null"));

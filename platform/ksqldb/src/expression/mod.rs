@@ -16,13 +16,15 @@ mod tests;
 
 use std::fmt;
 
-pub(crate) use cast::{Cast, cast_between};
-pub(crate) use compile::{Typed, compile, compile_filter, untyped_null};
+pub(crate) use arithmetic::{as_decimal, decimal_of};
+pub(crate) use cast::{Cast, cast_between, text_of};
+pub(crate) use compile::{Typed, base_name, compile, compile_filter, untyped_null};
 pub(crate) use scope::{Scope, ScopeColumn};
 
 pub(crate) use crate::syntax::format_expression as text;
 
 use crate::functions::ScalarFunction;
+use crate::types::SqlType;
 use crate::value::Value;
 use arithmetic::Arithmetic;
 use compare::Comparison;
@@ -58,6 +60,8 @@ pub(crate) enum Expr {
     Entry(Box<Expr>, Box<Expr>),
     /// A struct's field.
     Field(Box<Expr>, usize),
+    /// `TO_JSON_STRING` of a value of the type.
+    Json(Box<SqlType>, Box<Expr>),
     Call(&'static ScalarFunction, Vec<Expr>),
     Array(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
@@ -76,12 +80,22 @@ pub(crate) enum Expr {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EvaluationError {
     pub(crate) reason: String,
+    /// A `NULL` where a number is needed: an everyday value, which nobody needs to be told of.
+    is_null_operand: bool,
 }
 
 impl EvaluationError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
+            is_null_operand: false,
+        }
+    }
+
+    fn null_operand() -> Self {
+        Self {
+            reason: "a number is needed, but it is null".to_owned(),
+            is_null_operand: true,
         }
     }
 }
@@ -109,6 +123,7 @@ impl Expr {
             | Self::Negate(inner)
             | Self::IsNull(inner)
             | Self::Cast(_, inner)
+            | Self::Json(_, inner)
             | Self::Field(inner, _) => inner.walk(visit),
             Self::And(left, right)
             | Self::Or(left, right)

@@ -13,6 +13,8 @@ pub(crate) struct ScopeColumn {
     pub(crate) name: String,
     /// Its type.
     pub(crate) sql_type: SqlType,
+    /// Whether it is (a part of) its source's key.
+    pub(crate) is_key: bool,
 }
 
 /// The columns an expression may name.
@@ -23,6 +25,24 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// The columns as ksqlDB's errors of generated code list them: the keys stand at their place and, as columns of
+    /// the value, once more at the end. Of several sources the names are qualified.
+    pub(crate) fn schema_text(&self) -> String {
+        let mut sources: Vec<_> = self.columns.iter().map(|column| &column.source).collect();
+        sources.dedup();
+        let name = |column: &ScopeColumn| match &column.source {
+            Some(source) if sources.len() > 1 => format!("{source}_{}", column.name),
+            _ => column.name.clone(),
+        };
+        let all = self.columns.iter().map(|column| {
+            let key = if column.is_key { " KEY" } else { "" };
+            format!("`{}` {}{key}", name(column), column.sql_type)
+        });
+        let keys = self.columns.iter().filter(|column| column.is_key);
+        let keys = keys.map(|column| format!("`{}` {}", name(column), column.sql_type));
+        all.chain(keys).collect::<Vec<_>>().join(", ")
+    }
+
     /// The place of a column. `clause` is where it is named, such as `SELECT`.
     pub(crate) fn resolve(
         &self,

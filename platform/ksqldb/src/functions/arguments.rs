@@ -90,6 +90,13 @@ pub(super) fn common_type(arguments: &[Option<SqlType>]) -> Option<SqlType> {
     Some(common.unwrap_or(SqlType::String))
 }
 
+/// The type that all arguments have; `NULL` literals have any, and alone `STRING`.
+pub(super) fn one_type(arguments: &[Option<SqlType>]) -> Option<SqlType> {
+    let mut types = arguments.iter().flatten();
+    let first = types.next().unwrap_or(&SqlType::String);
+    types.all(|other| other == first).then(|| first.clone())
+}
+
 fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
     if left == right {
         return Some(left.clone());

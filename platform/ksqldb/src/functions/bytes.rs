@@ -6,14 +6,10 @@ use crate::serde::base64;
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "BYTES";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "TO_BYTES",
-        CATEGORY,
         "The bytes that a text in the encoding (hex, utf8, ascii or base64) stands for.",
-        &["TO_BYTES(STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::Bytes),
         |arguments| {
             let decoded = Encoding::named(text(arguments, 1)?)?.decode(text(arguments, 0)?)?;
@@ -22,9 +18,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "FROM_BYTES",
-        CATEGORY,
         "The bytes as text in the encoding (hex, utf8, ascii or base64).",
-        &["FROM_BYTES(BYTES, STRING)"],
         |arguments| accepts(arguments, &[Kind::Bytes, Kind::String], &[]).then_some(SqlType::String),
         |arguments| {
             Ok(Value::string(
@@ -34,9 +28,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "ENCODE",
-        "STRING",
         "A text in one encoding (hex, utf8, ascii or base64) as text in another one.",
-        &["ENCODE(STRING, STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 3], &[]).then_some(SqlType::String),
         |arguments| {
             let (from, to) = (
@@ -55,25 +47,19 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "INT_FROM_BYTES",
-        CATEGORY,
         "The INT that four bytes stand for, in BIG_ENDIAN (the default) or LITTLE_ENDIAN order.",
-        &["INT_FROM_BYTES(BYTES)", "INT_FROM_BYTES(BYTES, STRING)"],
         |arguments| accepts(arguments, &[Kind::Bytes], &[Kind::String]).then_some(SqlType::Integer),
         |arguments| Ok(Value::Integer(i32::from_be_bytes(ordered(arguments)?))),
     ),
     ScalarFunction::new(
         "BIGINT_FROM_BYTES",
-        CATEGORY,
         "The BIGINT that eight bytes stand for, in BIG_ENDIAN (the default) or LITTLE_ENDIAN order.",
-        &["BIGINT_FROM_BYTES(BYTES)", "BIGINT_FROM_BYTES(BYTES, STRING)"],
         |arguments| accepts(arguments, &[Kind::Bytes], &[Kind::String]).then_some(SqlType::Bigint),
         |arguments| Ok(Value::Bigint(i64::from_be_bytes(ordered(arguments)?))),
     ),
     ScalarFunction::new(
         "DOUBLE_FROM_BYTES",
-        CATEGORY,
         "The DOUBLE that eight bytes stand for, in BIG_ENDIAN (the default) or LITTLE_ENDIAN order.",
-        &["DOUBLE_FROM_BYTES(BYTES)", "DOUBLE_FROM_BYTES(BYTES, STRING)"],
         |arguments| accepts(arguments, &[Kind::Bytes], &[Kind::String]).then_some(SqlType::Double),
         |arguments| Ok(Value::Double(f64::from_be_bytes(ordered(arguments)?))),
     ),

@@ -11,19 +11,15 @@ use super::json_path::JsonPath;
 use super::value_text::write_json;
 use super::{FunctionError, ScalarFunction};
 use crate::serde::SerdeError;
-use crate::serde::json::{Kind as JsonKind, Reader, write_compact, write_string};
+use crate::serde::json::{Kind as JsonKind, Reader, number_text, write_compact, write_string};
 use crate::serde::number::parse_decimal;
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "JSON";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "EXTRACTJSONFIELD",
-        CATEGORY,
         "The value at a JSON path: a string as it is, anything else as JSON. NULL where there is none.",
-        &["EXTRACTJSONFIELD(STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::String),
         |arguments| {
             let path = compiled(text(arguments, 1)?)?;
@@ -33,9 +29,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "IS_JSON_STRING",
-        CATEGORY,
         "Whether the text is JSON.",
-        &["IS_JSON_STRING(STRING)"],
         |arguments| accepts(arguments, &[Kind::String], &[]).then_some(SqlType::Boolean),
         |arguments| {
             if argument(arguments, 0)?.is_null() {
@@ -48,9 +42,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "JSON_ARRAY_LENGTH",
-        CATEGORY,
         "How many elements a JSON array has; NULL where the text is none.",
-        &["JSON_ARRAY_LENGTH(STRING)"],
         |arguments| accepts(arguments, &[Kind::String], &[]).then_some(SqlType::Integer),
         |arguments| {
             let elements = array_elements(text(arguments, 0)?)?;
@@ -61,9 +53,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "JSON_ITEMS",
-        CATEGORY,
         "The elements of a JSON array, each as JSON; NULL where the text is none.",
-        &["JSON_ITEMS(STRING)"],
         |arguments| {
             let array = || SqlType::Array(Box::new(SqlType::String));
             accepts(arguments, &[Kind::String], &[]).then(array)
@@ -77,9 +67,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "JSON_ARRAY_CONTAINS",
-        CATEGORY,
         "Whether the value is among the elements of a JSON array.",
-        &["JSON_ARRAY_CONTAINS(STRING, T)"],
         |arguments| accepts(arguments, &[Kind::String, Kind::Any], &[]).then_some(SqlType::Boolean),
         |arguments| {
             if argument(arguments, 0)?.is_null() {
@@ -94,9 +82,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "JSON_KEYS",
-        CATEGORY,
         "The names of a JSON object's members; NULL where the text is none.",
-        &["JSON_KEYS(STRING)"],
         |arguments| {
             let array = || SqlType::Array(Box::new(SqlType::String));
             accepts(arguments, &[Kind::String], &[]).then(array)
@@ -110,10 +96,8 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "JSON_RECORDS",
-        CATEGORY,
         "The members of a JSON object as a map from their names to their values as JSON; NULL where the text \
          is none.",
-        &["JSON_RECORDS(STRING)"],
         |arguments| {
             let map = || SqlType::Map(Box::new(SqlType::String), Box::new(SqlType::String));
             accepts(arguments, &[Kind::String], &[]).then(map)
@@ -131,40 +115,27 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "JSON_CONCAT",
-        CATEGORY,
         "The union of JSON objects, or the concatenation of JSON arrays, other values counting as arrays of \
          one element.",
-        &["JSON_CONCAT(STRING, ...)"],
         |arguments| accepts_many(arguments, &[], Kind::String).then_some(SqlType::String),
         concatenated,
     ),
     ScalarFunction::new(
         "TO_JSON_STRING",
-        CATEGORY,
-        "The value as JSON; structs are not supported.",
-        &["TO_JSON_STRING(T)"],
-        |arguments| match arguments {
-            [Some(sql_type)] if contains_struct(sql_type) => None,
-            [_] => Some(SqlType::String),
-            _ => None,
-        },
-        |arguments| {
-            let mut json = Vec::new();
-            write_json(argument(arguments, 0)?, &mut json)?;
-            Ok(Value::string(utf8(json)?))
-        },
+        "The value as JSON.",
+        |arguments| (arguments.len() == 1).then_some(SqlType::String),
+        // A value does not know the names of a struct's fields; an expression that has them writes the JSON itself.
+        |arguments| Ok(json_of(argument(arguments, 0)?, &SqlType::String)),
     )
     .with_own_nulls(),
 ];
 
-/// A value does not know the names of a struct's fields.
-fn contains_struct(sql_type: &SqlType) -> bool {
-    match sql_type {
-        SqlType::Struct(_) => true,
-        SqlType::Array(element) => contains_struct(element),
-        SqlType::Map(key, value) => contains_struct(key) || contains_struct(value),
-        _ => false,
-    }
+/// A value of a type as JSON.
+pub(crate) fn json_of(value: &Value, sql_type: &SqlType) -> Value {
+    let mut json = Vec::new();
+    write_json(value, sql_type, &mut json);
+    // JSON put together from texts is UTF-8.
+    Value::string(String::from_utf8_lossy(&json).into_owned())
 }
 
 fn compiled(path: &str) -> Result<Rc<JsonPath>, FunctionError> {
@@ -203,6 +174,7 @@ fn extract(reader: &mut Reader<'_>, steps: &[String]) -> Result<Option<String>, 
     let Some((step, rest)) = steps.split_first() else {
         return Ok(Some(match kind {
             JsonKind::String => reader.string()?.into_owned(),
+            JsonKind::Number => number_text(reader.number()?),
             _ => compact(reader)?,
         }));
     };
@@ -355,7 +327,7 @@ fn concatenated(arguments: &[Value]) -> Result<Value, FunctionError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tests::{array, call, decimal, failing_call, i, result_type, s};
+    use super::super::tests::{array, call, decimal, failing_call, i, s};
     use super::*;
 
     #[test]
@@ -368,7 +340,7 @@ mod tests {
             ("$.log.list", r#"[1,{"a":1.10}]"#),
             ("$.log.list[1].a", "1.10"),
             ("$.log.nothing", "null"),
-            ("$['x']", "2"),
+            ("$[\"x\"]", "2"),
         ] {
             assert_eq!(extract(path), s(expected), "{path}");
         }
@@ -496,7 +468,6 @@ mod tests {
         ] {
             assert_eq!(call("TO_JSON_STRING", [value]), s(expected));
         }
-        assert_eq!(result_type("TO_JSON_STRING", [SqlType::Struct(Vec::new())]), None);
     }
 
     proptest! {

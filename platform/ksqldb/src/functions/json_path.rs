@@ -1,4 +1,5 @@
-//! JSON paths such as `$.log.cloud`, `$['a b'][0]`: members and elements, no wildcards.
+//! JSON paths such as `$.log.cloud`, `$["a b"][0]`: members and elements, no wildcards. As in ksqlDB, a name
+//! outside of quotes has only letters, digits and `_:@`, and quotes are double ones.
 
 use super::FunctionError;
 
@@ -23,18 +24,17 @@ impl JsonPath {
     }
 }
 
-/// `.name`, `[index]`, `["name"]` or `['name']`, and the text after it.
+/// `.name`, `[index]` or `["name"]`, and the text after it.
 fn step(text: &str) -> Option<(String, &str)> {
     if let Some(name) = text.strip_prefix('.') {
-        let belongs = |character: char| !matches!(character, '.' | '[' | ']' | '*' | '"' | '\'');
+        let belongs = |character: char| character.is_alphanumeric() || matches!(character, '_' | ':' | '@');
         let end = name.find(|character| !belongs(character)).unwrap_or(name.len());
         let (name, after) = name.split_at(end);
         return (!name.is_empty()).then(|| (name.to_owned(), after));
     }
     let subscript = text.strip_prefix('[')?;
-    let quote = subscript.chars().next()?;
-    if quote == '"' || quote == '\'' {
-        return quoted(&subscript[1..], quote);
+    if let Some(name) = subscript.strip_prefix('"') {
+        return quoted(name);
     }
     let (index, after) = subscript.split_once(']')?;
     let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
@@ -42,11 +42,11 @@ fn step(text: &str) -> Option<(String, &str)> {
 }
 
 /// A name up to its closing quote and bracket; a backslash takes the next character as it is.
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+fn quoted(text: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut characters = text.char_indices();
     while let Some((index, character)) = characters.next() {
-        if character == quote {
+        if character == '"' {
             let after = text[index + 1..].strip_prefix(']')?;
             return Some((name, after));
         }
@@ -70,14 +70,15 @@ mod tests {
         for (path, steps) in [
             ("$", vec![]),
             ("$.log.cloud", vec!["log", "cloud"]),
-            ("$.a-b[0].żółw", vec!["a-b", "0", "żółw"]),
-            ("$[\"a.b\"]['c]']", vec!["a.b", "c]"]),
+            ("$.@a_b[0].żółw", vec!["@a_b", "0", "żółw"]),
+            ("$[\"a.b\"][\"c]\"]", vec!["a.b", "c]"]),
             (r#"$["a\"b"]"#, vec!["a\"b"]),
         ] {
             assert_eq!(JsonPath::parse(path).unwrap().steps, steps, "{path}");
         }
         for path in [
-            "", "a", "$.", "$a", "$..a", "$[*]", "$[-1]", "$[", "$['a", "$['a'", "$[]", "$.a]", "$.*",
+            "", "a", "$.", "$a", "$..a", "$[*]", "$[-1]", "$[", "$['a']", "$.a-b", "$.a b", "$[\"a",
+            "$[\"a\"", "$[]", "$.a]", "$.*",
         ] {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }

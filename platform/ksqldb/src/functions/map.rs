@@ -1,18 +1,14 @@
 //! Functions of maps.
 
-use super::arguments::{Kind, accepts, argument, boolean, count, elements, entries, text};
+use super::arguments::{Kind, accepts, argument, boolean, elements, entries, text};
 use super::{FunctionError, ScalarFunction};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
-const CATEGORY: &str = "MAP";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "AS_MAP",
-        CATEGORY,
         "The map from an array's keys to another array's values; a key without a value has NULL.",
-        &["AS_MAP(ARRAY<STRING>, ARRAY<T>)"],
         |arguments| {
             if !accepts(arguments, &[Kind::Array; 2], &[]) {
                 return None;
@@ -28,9 +24,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "MAP_KEYS",
-        CATEGORY,
         "The map's keys, as an array.",
-        &["MAP_KEYS(MAP<STRING, T>)"],
         |arguments| {
             let array = || SqlType::Array(Box::new(SqlType::String));
             accepts(arguments, &[Kind::Map], &[]).then(array)
@@ -44,9 +38,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "MAP_VALUES",
-        CATEGORY,
         "The map's values, as an array in the order of the keys.",
-        &["MAP_VALUES(MAP<STRING, T>)"],
         |arguments| {
             let fits = accepts(arguments, &[Kind::Map], &[]);
             fits.then(|| SqlType::Array(Box::new(value_of(&arguments[0]))))
@@ -58,9 +50,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "MAP_UNION",
-        CATEGORY,
         "The entries of both maps; of one key the second map's counts. Where one map is NULL, the other one.",
-        &["MAP_UNION(MAP<STRING, T>, MAP<STRING, T>)"],
         |arguments| {
             if !accepts(arguments, &[Kind::Map; 2], &[]) {
                 return None;
@@ -91,9 +81,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "ENTRIES",
-        CATEGORY,
         "The map's entries as an array of structs of K and V, sorted by key if so asked.",
-        &["ENTRIES(MAP<STRING, T>, BOOLEAN)"],
         |arguments| {
             let fits = accepts(arguments, &[Kind::Map, Kind::Boolean], &[]);
             fits.then(|| {
@@ -112,20 +100,6 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             let structs =
                 pairs.map(|(key, value)| Value::Struct([Value::String(key.clone()), value.clone()].into()));
             Ok(Value::Array(structs.collect()))
-        },
-    ),
-    ScalarFunction::new(
-        "CARDINALITY",
-        "ARRAY",
-        "How many elements an array, or entries a map has.",
-        &["CARDINALITY(ARRAY<T>)", "CARDINALITY(MAP<STRING, T>)"],
-        |arguments| {
-            let fits = accepts(arguments, &[Kind::Array], &[]) || accepts(arguments, &[Kind::Map], &[]);
-            fits.then_some(SqlType::Integer)
-        },
-        |arguments| match argument(arguments, 0)? {
-            Value::Map(entries) => count(entries.len()),
-            _ => count(elements(arguments, 0)?.len()),
         },
     ),
 ];
@@ -168,8 +142,6 @@ mod tests {
         let map = fruits(&[("banana", 20), ("apple", 10)]);
         assert_eq!(call("MAP_KEYS", [map.clone()]), array([s("apple"), s("banana")]));
         assert_eq!(call("MAP_VALUES", [map.clone()]), array([i(10), i(20)]));
-        assert_eq!(call("CARDINALITY", [map.clone()]), i(2));
-        assert_eq!(call("CARDINALITY", [array([i(1)])]), i(1));
         assert_eq!(call("MAP_KEYS", [Value::Null]), Value::Null);
         let entry = |key: &str, value: i32| Value::Struct([s(key), i(value)].into());
         let entries = array([entry("apple", 10), entry("banana", 20)]);

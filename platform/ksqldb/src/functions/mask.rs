@@ -5,15 +5,11 @@ use super::{FunctionError, ScalarFunction, utf16};
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "STRING";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "MASK",
-        CATEGORY,
         "The text with each upper-case letter, lower-case letter, digit and other character replaced by a \
          mask: X, x, n and - unless others are given; NULL as a mask keeps the characters.",
-        &["MASK(STRING)", "MASK(STRING, STRING, STRING, STRING, STRING)"],
         |arguments| masked_type(arguments, &[Kind::String]),
         |arguments| masked(arguments, 1, |_, _| true),
     )
@@ -21,49 +17,28 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     of_part(
         "MASK_LEFT",
         "As MASK, for so many characters on the left.",
-        &[
-            "MASK_LEFT(STRING, INT)",
-            "MASK_LEFT(STRING, INT, STRING, STRING, STRING, STRING)",
-        ],
         |arguments| part(arguments, |index, count, _| index < count),
     ),
     of_part(
         "MASK_RIGHT",
         "As MASK, for so many characters on the right.",
-        &[
-            "MASK_RIGHT(STRING, INT)",
-            "MASK_RIGHT(STRING, INT, STRING, STRING, STRING, STRING)",
-        ],
         |arguments| part(arguments, |index, count, length| index + count >= length),
     ),
     of_part(
         "MASK_KEEP_LEFT",
         "As MASK, for all but so many characters on the left.",
-        &[
-            "MASK_KEEP_LEFT(STRING, INT)",
-            "MASK_KEEP_LEFT(STRING, INT, STRING, STRING, STRING, STRING)",
-        ],
         |arguments| part(arguments, |index, count, _| index >= count),
     ),
     of_part(
         "MASK_KEEP_RIGHT",
         "As MASK, for all but so many characters on the right.",
-        &[
-            "MASK_KEEP_RIGHT(STRING, INT)",
-            "MASK_KEEP_RIGHT(STRING, INT, STRING, STRING, STRING, STRING)",
-        ],
         |arguments| part(arguments, |index, count, length| index + count < length),
     ),
 ];
 
-const fn of_part(
-    name: &'static str,
-    description: &'static str,
-    signatures: &'static [&'static str],
-    call: super::Call,
-) -> ScalarFunction {
+const fn of_part(name: &'static str, description: &'static str, call: super::Call) -> ScalarFunction {
     let return_type = |arguments: &[Option<SqlType>]| masked_type(arguments, &[Kind::String, Kind::Integer]);
-    ScalarFunction::new(name, CATEGORY, description, signatures, return_type, call).with_own_nulls()
+    ScalarFunction::new(name, description, return_type, call).with_own_nulls()
 }
 
 fn masked_type(arguments: &[Option<SqlType>], fixed: &[Kind]) -> Option<SqlType> {

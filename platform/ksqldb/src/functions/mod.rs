@@ -8,10 +8,11 @@ mod arguments;
 mod array;
 mod bytes;
 mod cache;
+pub mod catalogue;
 mod comparison;
 mod conditional;
 pub(crate) mod date_time;
-mod json;
+pub(crate) mod json;
 mod json_path;
 mod map;
 mod mask;
@@ -28,17 +29,13 @@ mod value_text;
 use crate::types::SqlType;
 use crate::value::Value;
 
-/// A scalar function as `LIST FUNCTIONS` and `DESCRIBE FUNCTION` show it, and as an expression calls it.
+/// A scalar function as an expression calls it. How it is listed stands in [`catalogue`].
 #[derive(Debug)]
 pub struct ScalarFunction {
     /// Its name, upper case.
     pub name: &'static str,
-    /// Its theme, such as `STRING` or `DATE / TIME`.
-    pub category: &'static str,
     /// One sentence on what it does.
     pub description: &'static str,
-    /// The signatures as text, such as `SUBSTRING(STRING, INT[, INT])`: for documentation and errors.
-    pub signatures: &'static [&'static str],
     /// Whether a `NULL` among the arguments makes the result `NULL` without a call.
     pub nulls: NullHandling,
     /// Whether the caller widens numeric arguments before the call.
@@ -91,19 +88,10 @@ type Call = fn(&[Value]) -> Result<Value, FunctionError>;
 
 impl ScalarFunction {
     /// A function whose result is `NULL` where an argument is.
-    const fn new(
-        name: &'static str,
-        category: &'static str,
-        description: &'static str,
-        signatures: &'static [&'static str],
-        return_type: ReturnType,
-        call: Call,
-    ) -> Self {
+    const fn new(name: &'static str, description: &'static str, return_type: ReturnType, call: Call) -> Self {
         Self {
             name,
-            category,
             description,
-            signatures,
             nulls: NullHandling::Propagate,
             widening: Widening::None,
             return_type,

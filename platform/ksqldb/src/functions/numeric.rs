@@ -6,60 +6,38 @@ use bigdecimal::rounding::RoundingMode;
 use bigdecimal::{BigDecimal, Signed};
 
 use super::arguments::{
-    Kind, accepts, accepts_many, argument, common_type, decimal_to_double, double, is_number, optional_text,
-    whole,
+    Kind, accepts, accepts_many, argument, common_type, decimal_to_double, double, is_number, one_type,
+    optional_text, whole,
 };
 use super::comparison::{compare, decimal_of};
 use super::{Call, FunctionError, ScalarFunction, random};
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "MATHEMATICAL";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
-    ScalarFunction::new(
-        "ABS",
-        CATEGORY,
-        "The number without its sign.",
-        &["ABS(INT)", "ABS(BIGINT)", "ABS(DOUBLE)", "ABS(DECIMAL)"],
-        same_number,
-        |arguments| {
-            Ok(match argument(arguments, 0)? {
-                Value::Integer(number) => Value::Integer(number.wrapping_abs()),
-                Value::Bigint(number) => Value::Bigint(number.wrapping_abs()),
-                Value::Decimal(number) => Value::Decimal(number.abs()),
-                _ => Value::Double(double(arguments, 0)?.abs()),
-            })
-        },
-    ),
+    ScalarFunction::new("ABS", "The number without its sign.", same_number, |arguments| {
+        Ok(match argument(arguments, 0)? {
+            Value::Integer(number) => Value::Integer(number.wrapping_abs()),
+            Value::Bigint(number) => Value::Bigint(number.wrapping_abs()),
+            Value::Decimal(number) => Value::Decimal(number.abs()),
+            _ => Value::Double(double(arguments, 0)?.abs()),
+        })
+    }),
     ScalarFunction::new(
         "CEIL",
-        CATEGORY,
         "The smallest whole number that is not less than the number.",
-        &["CEIL(INT)", "CEIL(BIGINT)", "CEIL(DOUBLE)", "CEIL(DECIMAL)"],
         same_number,
         |arguments| whole_number(arguments, f64::ceil, RoundingMode::Ceiling),
     ),
     ScalarFunction::new(
         "FLOOR",
-        CATEGORY,
         "The largest whole number that is not greater than the number.",
-        &["FLOOR(INT)", "FLOOR(BIGINT)", "FLOOR(DOUBLE)", "FLOOR(DECIMAL)"],
         same_number,
         |arguments| whole_number(arguments, f64::floor, RoundingMode::Floor),
     ),
     ScalarFunction::new(
         "ROUND",
-        CATEGORY,
         "The number rounded to decimal places, none by default. What lies half-way is rounded up.",
-        &[
-            "ROUND(INT)",
-            "ROUND(BIGINT)",
-            "ROUND(DOUBLE)",
-            "ROUND(DECIMAL)",
-            "ROUND(DOUBLE, INT)",
-            "ROUND(DECIMAL, INT)",
-        ],
         rounded_type,
         |arguments| {
             rounded(
@@ -77,24 +55,13 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "TRUNC",
-        CATEGORY,
         "The number cut off at decimal places, none by default.",
-        &[
-            "TRUNC(INT)",
-            "TRUNC(BIGINT)",
-            "TRUNC(DOUBLE)",
-            "TRUNC(DECIMAL)",
-            "TRUNC(DOUBLE, INT)",
-            "TRUNC(DECIMAL, INT)",
-        ],
         rounded_type,
         |arguments| rounded(arguments, f64::trunc, |_| RoundingMode::Down),
     ),
     ScalarFunction::new(
         "SIGN",
-        CATEGORY,
         "1, 0 or -1, as the number is positive, zero or negative.",
-        &["SIGN(DOUBLE)"],
         |arguments| accepts(arguments, &[Kind::Number], &[]).then_some(SqlType::Integer),
         |arguments| {
             let sign = match double(arguments, 0)? {
@@ -105,27 +72,21 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             Ok(Value::Integer(sign))
         },
     ),
-    of_double("SQRT", "The square root.", &["SQRT(DOUBLE)"], |arguments| {
+    of_double("SQRT", "The square root.", |arguments| {
         mapped(arguments, f64::sqrt)
     }),
-    of_double("CBRT", "The cube root.", &["CBRT(DOUBLE)"], |arguments| {
-        mapped(arguments, f64::cbrt)
-    }),
-    of_double("EXP", "The power of e.", &["EXP(DOUBLE)"], |arguments| {
-        mapped(arguments, f64::exp)
-    }),
-    of_double("LN", "The natural logarithm.", &["LN(DOUBLE)"], |arguments| {
+    of_double("CBRT", "The cube root.", |arguments| mapped(arguments, f64::cbrt)),
+    of_double("EXP", "The power of e.", |arguments| mapped(arguments, f64::exp)),
+    of_double("LN", "The natural logarithm.", |arguments| {
         mapped(arguments, f64::ln)
     }),
     ScalarFunction::new(
         "LOG",
-        CATEGORY,
-        "The logarithm to the base 10, or to the base that stands first.",
-        &["LOG(DOUBLE)", "LOG(DOUBLE, DOUBLE)"],
+        "The logarithm to the base e, or to the base that stands first.",
         |arguments| accepts(arguments, &[Kind::Number], &[Kind::Number]).then_some(SqlType::Double),
         |arguments| {
             if arguments.len() < 2 {
-                return mapped(arguments, f64::log10);
+                return mapped(arguments, f64::ln);
             }
             let (base, number) = (double(arguments, 0)?, double(arguments, 1)?);
             let has_logarithm = base > 0.0 && base != 1.0;
@@ -138,25 +99,19 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "POWER",
-        CATEGORY,
         "The base raised to the exponent.",
-        &["POWER(DOUBLE, DOUBLE)"],
         |arguments| accepts(arguments, &[Kind::Number; 2], &[]).then_some(SqlType::Double),
         |arguments| Ok(Value::Double(double(arguments, 0)?.powf(double(arguments, 1)?))),
     ),
     ScalarFunction::new(
         "RANDOM",
-        CATEGORY,
         "A random number from 0 (included) to 1 (excluded).",
-        &["RANDOM()"],
         |arguments| arguments.is_empty().then_some(SqlType::Double),
         |_| Ok(Value::Double(random::fraction())),
     ),
     ScalarFunction::new(
         "GREATEST",
-        "COMPARISON",
         "The greatest of the values; NULL is skipped.",
-        &["GREATEST(T, ...)"],
         extreme_type,
         |arguments| Ok(extreme(arguments, Ordering::Greater)),
     )
@@ -164,9 +119,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_widened_arguments(),
     ScalarFunction::new(
         "LEAST",
-        "COMPARISON",
         "The least of the values; NULL is skipped.",
-        &["LEAST(T, ...)"],
         extreme_type,
         |arguments| Ok(extreme(arguments, Ordering::Less)),
     )
@@ -174,30 +127,18 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_widened_arguments(),
     ScalarFunction::new(
         "GEO_DISTANCE",
-        CATEGORY,
         "The distance on the globe between two places, given as latitude and longitude in degrees, in \
          kilometres or in the unit that stands last (KM or MILES).",
-        &[
-            "GEO_DISTANCE(DOUBLE, DOUBLE, DOUBLE, DOUBLE)",
-            "GEO_DISTANCE(DOUBLE, DOUBLE, DOUBLE, DOUBLE, STRING)",
-        ],
         |arguments| accepts(arguments, &[Kind::Number; 4], &[Kind::String]).then_some(SqlType::Double),
         distance,
     ),
 ];
 
 /// A function from a number to a `DOUBLE`.
-pub(super) const fn of_double(
-    name: &'static str,
-    description: &'static str,
-    signatures: &'static [&'static str],
-    call: Call,
-) -> ScalarFunction {
+pub(super) const fn of_double(name: &'static str, description: &'static str, call: Call) -> ScalarFunction {
     ScalarFunction::new(
         name,
-        CATEGORY,
         description,
-        signatures,
         |arguments| accepts(arguments, &[Kind::Number], &[]).then_some(SqlType::Double),
         call,
     )
@@ -289,13 +230,34 @@ fn to_places(number: &BigDecimal, places: i64, mode: fn(&BigDecimal) -> Rounding
     number.with_scale_round(places.max(leftmost), mode(number))
 }
 
+/// The one type of all arguments, or `DOUBLE` where one of several kinds of number is, or the date or time that
+/// the texts among them become. Else it is open which form of the function is meant.
 fn extreme_type(arguments: &[Option<SqlType>]) -> Option<SqlType> {
     if !accepts_many(arguments, &[], Kind::Any) {
         return None;
     }
-    let common = common_type(arguments)?;
-    let nested = matches!(common, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_));
-    (is_number(&common) || !nested).then_some(common)
+    let types: Vec<_> = arguments.iter().flatten().collect();
+    let decimals = types
+        .iter()
+        .all(|sql_type| matches!(sql_type, SqlType::Decimal { .. }));
+    let numbers = types.iter().all(|sql_type| is_number(sql_type));
+    let common = if decimals || (numbers && types.contains(&&SqlType::Double)) {
+        common_type(arguments)?
+    } else if let Some(temporal) = types.iter().copied().find(|sql_type| is_temporal(sql_type)) {
+        let fits = |other: &&&SqlType| **other == temporal || **other == &SqlType::String;
+        (types.iter().filter(fits).count() == types.len()).then(|| temporal.clone())?
+    } else {
+        one_type(arguments)?
+    };
+    let nested = matches!(
+        common,
+        SqlType::Boolean | SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_)
+    );
+    (!nested).then_some(common)
+}
+
+fn is_temporal(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::Date | SqlType::Time | SqlType::Timestamp)
 }
 
 fn extreme(arguments: &[Value], wanted: Ordering) -> Value {
@@ -444,7 +406,8 @@ mod tests {
         assert_eq!(call("CBRT", [decimal("27.0")]), d(3.0));
         assert_eq!(call("EXP", [i(0)]), d(1.0));
         assert_eq!(call("LN", [d(1.0)]), d(0.0));
-        assert_eq!(call("LOG", [i(1000)]), d(3.0));
+        assert_eq!(call("LOG", [i(1)]), d(0.0));
+        assert_eq!(call("LOG", [i(100)]), d(4.605_170_185_988_092));
         assert_eq!(call("LOG", [i(2), i(8)]), d(3.0));
         assert_eq!(call("LOG", [i(3), i(0)]), d(f64::NEG_INFINITY));
         for (base, number) in [(1, 5), (0, 5), (-2, 5), (2, -5)] {
@@ -465,18 +428,20 @@ mod tests {
         assert_eq!(call("GREATEST", [i(3), Value::Null, i(5)]), i(5));
         assert_eq!(call("LEAST", [s("b"), s("a"), Value::Null]), s("a"));
         assert_eq!(call("LEAST", [Value::Null, Value::Null]), Value::Null);
-        let types = [
-            SqlType::Integer,
-            SqlType::Decimal {
-                precision: 4,
-                scale: 2,
-            },
-        ];
-        let common = SqlType::Decimal {
-            precision: 12,
+        let decimal = SqlType::Decimal {
+            precision: 4,
             scale: 2,
         };
-        assert_eq!(result_type("GREATEST", &types), Some(common));
+        assert_eq!(result_type("GREATEST", [SqlType::Integer, decimal.clone()]), None);
+        assert_eq!(result_type("GREATEST", [SqlType::Integer, SqlType::Bigint]), None);
+        for other in [SqlType::Integer, decimal] {
+            let double = Some(SqlType::Double);
+            assert_eq!(result_type("GREATEST", [other, SqlType::Double]), double);
+        }
+        assert_eq!(
+            result_type("LEAST", [SqlType::String, SqlType::Timestamp]),
+            Some(SqlType::Timestamp)
+        );
         assert_eq!(result_type("GREATEST", [SqlType::String, SqlType::Integer]), None);
         assert_eq!(
             result_type("GREATEST", [SqlType::Array(Box::new(SqlType::Integer))]),

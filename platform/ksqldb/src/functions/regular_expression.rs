@@ -13,17 +13,10 @@ use super::{FunctionError, ScalarFunction};
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "REGULAR EXPRESSION";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "REGEXP_EXTRACT",
-        CATEGORY,
         "The first part of a text that a pattern matches, or a group of it; NULL where it does not match.",
-        &[
-            "REGEXP_EXTRACT(STRING, STRING)",
-            "REGEXP_EXTRACT(STRING, STRING, INT)",
-        ],
         |arguments| accepts(arguments, &[Kind::String; 2], &[Kind::Integer]).then_some(SqlType::String),
         |arguments| {
             let pattern = compiled(text(arguments, 0)?)?;
@@ -36,12 +29,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "REGEXP_EXTRACT_ALL",
-        CATEGORY,
         "All parts of a text that a pattern matches, or a group of each.",
-        &[
-            "REGEXP_EXTRACT_ALL(STRING, STRING)",
-            "REGEXP_EXTRACT_ALL(STRING, STRING, INT)",
-        ],
         |arguments| {
             let array = || SqlType::Array(Box::new(SqlType::String));
             accepts(arguments, &[Kind::String; 2], &[Kind::Integer]).then(array)
@@ -59,17 +47,13 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "REGEXP_REPLACE",
-        CATEGORY,
         "The text with every part that a pattern matches replaced; $1 in the replacement is the first group.",
-        &["REGEXP_REPLACE(STRING, STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 3], &[]).then_some(SqlType::String),
         |arguments| replace(text(arguments, 0)?, text(arguments, 1)?, text(arguments, 2)?),
     ),
     ScalarFunction::new(
         "REGEXP_SPLIT_TO_ARRAY",
-        CATEGORY,
         "The parts between the matches of a pattern; an empty pattern splits every character.",
-        &["REGEXP_SPLIT_TO_ARRAY(STRING, STRING)"],
         |arguments| {
             let array = || SqlType::Array(Box::new(SqlType::String));
             accepts(arguments, &[Kind::String; 2], &[]).then(array)

@@ -1,54 +1,38 @@
 //! Functions of one string (or of bytes, where ksqlDB has both): case, length, parts, padding.
 
+use md5::{Digest, Md5};
+
 use super::arguments::{Kind, accepts, accepts_many, argument, bytes, count, text, whole};
 use super::{FunctionError, ScalarFunction, random, utf16};
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "STRING";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "LEN",
-        CATEGORY,
         "The length of a STRING in UTF-16 code units, or the number of BYTES.",
-        &["LEN(STRING)", "LEN(BYTES)"],
         |arguments| string_or_bytes(arguments, &[], &[]).map(|_| SqlType::Integer),
         |arguments| match argument(arguments, 0)? {
             Value::Bytes(bytes) => count(bytes.len()),
             _ => count(utf16::length(text(arguments, 0)?)),
         },
     ),
-    ScalarFunction::new(
-        "UCASE",
-        CATEGORY,
-        "The text in upper case.",
-        &["UCASE(STRING)"],
-        of_string,
-        |arguments| Ok(Value::string(text(arguments, 0)?.to_uppercase())),
-    ),
-    ScalarFunction::new(
-        "LCASE",
-        CATEGORY,
-        "The text in lower case.",
-        &["LCASE(STRING)"],
-        of_string,
-        |arguments| Ok(Value::string(text(arguments, 0)?.to_lowercase())),
-    ),
+    ScalarFunction::new("UCASE", "The text in upper case.", of_string, |arguments| {
+        Ok(Value::string(text(arguments, 0)?.to_uppercase()))
+    }),
+    ScalarFunction::new("LCASE", "The text in lower case.", of_string, |arguments| {
+        Ok(Value::string(text(arguments, 0)?.to_lowercase()))
+    }),
     ScalarFunction::new(
         "INITCAP",
-        CATEGORY,
         "The text with the first letter of each word in upper case and all others in lower case; \
          words end at white space.",
-        &["INITCAP(STRING)"],
         of_string,
         |arguments| Ok(Value::string(capitalized(text(arguments, 0)?))),
     ),
     ScalarFunction::new(
         "TRIM",
-        CATEGORY,
         "The text without blanks and control characters at both ends.",
-        &["TRIM(STRING)"],
         of_string,
         |arguments| {
             Ok(Value::string(
@@ -57,24 +41,25 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         },
     ),
     ScalarFunction::new(
+        "MD5",
+        "The MD5 digest of the text in hexadecimal digits.",
+        of_string,
+        |arguments| {
+            let digest = Md5::digest(text(arguments, 0)?.as_bytes());
+            let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+            Ok(Value::string(digits.collect::<String>()))
+        },
+    ),
+    ScalarFunction::new(
         "SUBSTRING",
-        CATEGORY,
         "The part that begins at a position, to the end or of the given length. The first position is 1; \
          negative positions count from the end.",
-        &[
-            "SUBSTRING(STRING, INT)",
-            "SUBSTRING(STRING, INT, INT)",
-            "SUBSTRING(BYTES, INT)",
-            "SUBSTRING(BYTES, INT, INT)",
-        ],
         |arguments| string_or_bytes(arguments, &[Kind::Integer], &[Kind::Integer]),
         substring,
     ),
     ScalarFunction::new(
         "CONCAT",
-        CATEGORY,
         "The strings or bytes one after the other; NULL counts as empty.",
-        &["CONCAT(STRING, ...)", "CONCAT(BYTES, ...)"],
         |arguments| {
             let bytes = arguments.contains(&Some(SqlType::Bytes));
             let (kind, result) = if bytes {
@@ -89,10 +74,8 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "CONCAT_WS",
-        CATEGORY,
         "The strings or bytes one after the other with a separator between them; NULL is skipped. \
          NULL where the separator is NULL.",
-        &["CONCAT_WS(STRING, STRING, ...)", "CONCAT_WS(BYTES, BYTES, ...)"],
         |arguments| {
             let bytes = arguments.contains(&Some(SqlType::Bytes));
             let (kind, result) = if bytes {
@@ -110,9 +93,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "REPLACE",
-        CATEGORY,
         "The text with every occurrence of a text replaced by another one.",
-        &["REPLACE(STRING, STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 3], &[]).then_some(SqlType::String),
         |arguments| {
             let replaced = text(arguments, 0)?.replace(text(arguments, 1)?, text(arguments, 2)?);
@@ -121,14 +102,8 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "INSTR",
-        CATEGORY,
         "The position of a text in another one, or 0. The search begins at the position given (backwards \
          from there where it is negative) and finds the occurrence asked for.",
-        &[
-            "INSTR(STRING, STRING)",
-            "INSTR(STRING, STRING, INT)",
-            "INSTR(STRING, STRING, INT, INT)",
-        ],
         |arguments| {
             let optional = [Kind::Integer, Kind::Integer];
             accepts(arguments, &[Kind::String; 2], &optional).then_some(SqlType::Integer)
@@ -138,25 +113,19 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "LPAD",
-        CATEGORY,
         "The text or bytes, filled on the left up to a length or cut to it.",
-        &["LPAD(STRING, INT, STRING)", "LPAD(BYTES, INT, BYTES)"],
         padding_type,
         |arguments| pad(arguments, Side::Left),
     ),
     ScalarFunction::new(
         "RPAD",
-        CATEGORY,
         "The text or bytes, filled on the right up to a length or cut to it.",
-        &["RPAD(STRING, INT, STRING)", "RPAD(BYTES, INT, BYTES)"],
         padding_type,
         |arguments| pad(arguments, Side::Right),
     ),
     ScalarFunction::new(
         "CHR",
-        CATEGORY,
         "The character of a code point, given as a number or as text such as \\u004b.",
-        &["CHR(INT)", "CHR(STRING)"],
         |arguments| {
             let fits = accepts(arguments, &[Kind::Integer], &[]) || accepts(arguments, &[Kind::String], &[]);
             fits.then_some(SqlType::String)
@@ -165,9 +134,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "UUID",
-        CATEGORY,
         "A random UUID.",
-        &["UUID()"],
         |arguments| arguments.is_empty().then_some(SqlType::String),
         |_| Ok(Value::string(random::uuid())),
     ),

@@ -7,14 +7,10 @@ use super::{FunctionError, ScalarFunction};
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "STRING";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "SPLIT",
-        CATEGORY,
         "The parts between delimiters, as an array. An empty delimiter splits every character or byte.",
-        &["SPLIT(STRING, STRING)", "SPLIT(BYTES, BYTES)"],
         |arguments| {
             let sql_type = match arguments {
                 [Some(SqlType::Bytes), _] | [_, Some(SqlType::Bytes)] => SqlType::Bytes,
@@ -31,9 +27,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "SPLIT_TO_MAP",
-        CATEGORY,
         "The key-value pairs in a text as a map, from the delimiter between pairs and the one inside a pair.",
-        &["SPLIT_TO_MAP(STRING, STRING, STRING)"],
         |arguments| {
             let map = || SqlType::Map(Box::new(SqlType::String), Box::new(SqlType::String));
             accepts(arguments, &[Kind::String; 3], &[]).then(map)
@@ -42,9 +36,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "FIELD",
-        CATEGORY,
         "The place of a text among the texts after it, from 1; 0 where it is not among them or NULL.",
-        &["FIELD(STRING, STRING, ...)"],
         |arguments| accepts_many(arguments, &[Kind::String], Kind::String).then_some(SqlType::Integer),
         |arguments| {
             let wanted = argument(arguments, 0)?;
@@ -57,9 +49,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     .with_own_nulls(),
     ScalarFunction::new(
         "ELT",
-        CATEGORY,
         "The text at a place among the texts after it, from 1; NULL where there is none.",
-        &["ELT(INT, STRING, ...)"],
         |arguments| accepts_many(arguments, &[Kind::Integer], Kind::String).then_some(SqlType::String),
         |arguments| {
             if argument(arguments, 0)?.is_null() {

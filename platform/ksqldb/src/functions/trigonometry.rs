@@ -7,67 +7,45 @@ use crate::types::SqlType;
 use crate::value::Value;
 
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
-    of_double("SIN", "The sine.", &["SIN(DOUBLE)"], |arguments| {
-        mapped(arguments, f64::sin)
-    }),
-    of_double("COS", "The cosine.", &["COS(DOUBLE)"], |arguments| {
-        mapped(arguments, f64::cos)
-    }),
-    of_double("TAN", "The tangent.", &["TAN(DOUBLE)"], |arguments| {
-        mapped(arguments, f64::tan)
-    }),
-    of_double("COT", "The cotangent.", &["COT(DOUBLE)"], |arguments| {
+    of_double("SIN", "The sine.", |arguments| mapped(arguments, f64::sin)),
+    of_double("COS", "The cosine.", |arguments| mapped(arguments, f64::cos)),
+    of_double("TAN", "The tangent.", |arguments| mapped(arguments, f64::tan)),
+    of_double("COT", "The cotangent.", |arguments| {
         mapped(arguments, |angle| 1.0 / angle.tan())
     }),
-    of_double("SINH", "The hyperbolic sine.", &["SINH(DOUBLE)"], |arguments| {
+    of_double("SINH", "The hyperbolic sine.", |arguments| {
         mapped(arguments, f64::sinh)
     }),
-    of_double("COSH", "The hyperbolic cosine.", &["COSH(DOUBLE)"], |arguments| {
+    of_double("COSH", "The hyperbolic cosine.", |arguments| {
         mapped(arguments, f64::cosh)
     }),
-    of_double(
-        "TANH",
-        "The hyperbolic tangent.",
-        &["TANH(DOUBLE)"],
-        |arguments| mapped(arguments, f64::tanh),
-    ),
-    of_double("ASIN", "The angle of a sine.", &["ASIN(DOUBLE)"], |arguments| {
+    of_double("TANH", "The hyperbolic tangent.", |arguments| {
+        mapped(arguments, f64::tanh)
+    }),
+    of_double("ASIN", "The angle of a sine.", |arguments| {
         mapped(arguments, f64::asin)
     }),
-    of_double("ACOS", "The angle of a cosine.", &["ACOS(DOUBLE)"], |arguments| {
+    of_double("ACOS", "The angle of a cosine.", |arguments| {
         mapped(arguments, f64::acos)
     }),
-    of_double(
-        "ATAN",
-        "The angle of a tangent.",
-        &["ATAN(DOUBLE)"],
-        |arguments| mapped(arguments, f64::atan),
-    ),
+    of_double("ATAN", "The angle of a tangent.", |arguments| {
+        mapped(arguments, f64::atan)
+    }),
     ScalarFunction::new(
         "ATAN2",
-        "MATHEMATICAL",
         "The angle of the point (x, y); y stands first.",
-        &["ATAN2(DOUBLE, DOUBLE)"],
         |arguments| accepts(arguments, &[Kind::Number; 2], &[]).then_some(SqlType::Double),
         |arguments| Ok(Value::Double(double(arguments, 0)?.atan2(double(arguments, 1)?))),
     ),
-    of_double(
-        "DEGREES",
-        "Radians as degrees.",
-        &["DEGREES(DOUBLE)"],
-        |arguments| mapped(arguments, f64::to_degrees),
-    ),
-    of_double(
-        "RADIANS",
-        "Degrees as radians.",
-        &["RADIANS(DOUBLE)"],
-        |arguments| mapped(arguments, f64::to_radians),
-    ),
+    of_double("DEGREES", "Radians as degrees.", |arguments| {
+        mapped(arguments, f64::to_degrees)
+    }),
+    of_double("RADIANS", "Degrees as radians.", |arguments| {
+        mapped(arguments, f64::to_radians)
+    }),
     ScalarFunction::new(
         "PI",
-        "MATHEMATICAL",
         "The ratio of a circle's circumference to its diameter.",
-        &["PI()"],
         |arguments| arguments.is_empty().then_some(SqlType::Double),
         |_| Ok(Value::Double(std::f64::consts::PI)),
     ),

@@ -5,22 +5,16 @@ use super::{Call, FunctionError, ScalarFunction};
 use crate::types::SqlType;
 use crate::value::Value;
 
-const CATEGORY: &str = "URL";
-
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "URL_ENCODE_PARAM",
-        CATEGORY,
         "The text as a parameter of a URL's query, form-encoded.",
-        &["URL_ENCODE_PARAM(STRING)"],
         of_string,
         |arguments| Ok(Value::string(encoded(text(arguments, 0)?))),
     ),
     ScalarFunction::new(
         "URL_DECODE_PARAM",
-        CATEGORY,
         "The text that a parameter of a URL's query stands for.",
-        &["URL_DECODE_PARAM(STRING)"],
         of_string,
         |arguments| {
             let encoded = text(arguments, 0)?;
@@ -33,38 +27,23 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     extract(
         "URL_EXTRACT_FRAGMENT",
         "The URL's fragment, decoded.",
-        &["URL_EXTRACT_FRAGMENT(STRING)"],
         |arguments| part(arguments, |url| decoded(url.fragment?, Plus::IsPlus)),
     ),
-    extract(
-        "URL_EXTRACT_HOST",
-        "The URL's host.",
-        &["URL_EXTRACT_HOST(STRING)"],
-        |arguments| part(arguments, |url| url.host.map(str::to_owned)),
-    ),
-    extract(
-        "URL_EXTRACT_PATH",
-        "The URL's path, decoded.",
-        &["URL_EXTRACT_PATH(STRING)"],
-        |arguments| part(arguments, |url| decoded(url.path, Plus::IsPlus)),
-    ),
-    extract(
-        "URL_EXTRACT_PROTOCOL",
-        "The URL's scheme.",
-        &["URL_EXTRACT_PROTOCOL(STRING)"],
-        |arguments| part(arguments, |url| url.scheme.map(str::to_owned)),
-    ),
-    extract(
-        "URL_EXTRACT_QUERY",
-        "The URL's query, decoded.",
-        &["URL_EXTRACT_QUERY(STRING)"],
-        |arguments| part(arguments, |url| decoded(url.query?, Plus::IsPlus)),
-    ),
+    extract("URL_EXTRACT_HOST", "The URL's host.", |arguments| {
+        part(arguments, |url| url.host.map(str::to_owned))
+    }),
+    extract("URL_EXTRACT_PATH", "The URL's path, decoded.", |arguments| {
+        part(arguments, |url| decoded(url.path, Plus::IsPlus))
+    }),
+    extract("URL_EXTRACT_PROTOCOL", "The URL's scheme.", |arguments| {
+        part(arguments, |url| url.scheme.map(str::to_owned))
+    }),
+    extract("URL_EXTRACT_QUERY", "The URL's query, decoded.", |arguments| {
+        part(arguments, |url| decoded(url.query?, Plus::IsPlus))
+    }),
     ScalarFunction::new(
         "URL_EXTRACT_PORT",
-        CATEGORY,
         "The URL's port, where it names one.",
-        &["URL_EXTRACT_PORT(STRING)"],
         |arguments| accepts(arguments, &[Kind::String], &[]).then_some(SqlType::Integer),
         |arguments| {
             let port = Url::parse(text(arguments, 0)?).and_then(|url| url.port);
@@ -73,9 +52,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "URL_EXTRACT_PARAMETER",
-        CATEGORY,
         "The value of a parameter in the URL's query, decoded.",
-        &["URL_EXTRACT_PARAMETER(STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::String),
         |arguments| {
             let wanted = text(arguments, 1)?;
@@ -89,13 +66,8 @@ fn of_string(arguments: &[Option<SqlType>]) -> Option<SqlType> {
     accepts(arguments, &[Kind::String], &[]).then_some(SqlType::String)
 }
 
-const fn extract(
-    name: &'static str,
-    description: &'static str,
-    signatures: &'static [&'static str],
-    call: Call,
-) -> ScalarFunction {
-    ScalarFunction::new(name, CATEGORY, description, signatures, of_string, call)
+const fn extract(name: &'static str, description: &'static str, call: Call) -> ScalarFunction {
+    ScalarFunction::new(name, description, of_string, call)
 }
 
 fn part(arguments: &[Value], part: fn(Url<'_>) -> Option<String>) -> Result<Value, FunctionError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::timeout;
@@ -123,6 +123,32 @@ impl Cluster {
             (topic.name().to_owned(), counts)
         });
         Ok(counted.collect())
+    }
+
+    /// How long a topic keeps its records (`retention.ms`; -1: for ever), where the cluster says so.
+    pub(crate) async fn retention_ms(&self, topic: &str) -> Result<Option<i64>, ClusterError> {
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let described = self
+            .admin
+            .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+            .await
+            .map_err(|source| ClusterError::Request {
+                action: format!("read the settings of topic `{topic}`"),
+                source,
+            })?;
+        let mut retention = None;
+        for resource in described {
+            let resource = resource.map_err(|code| ClusterError::Topic {
+                action: "read the settings of",
+                topic: topic.to_owned(),
+                code,
+            })?;
+            let value = resource
+                .get("retention.ms")
+                .and_then(|entry| entry.value.as_deref());
+            retention = retention.or(value.and_then(|value| value.parse().ok()));
+        }
+        Ok(retention)
     }
 
     /// The first and the next offset of each partition.

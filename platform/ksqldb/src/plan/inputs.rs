@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::PlanError;
+use super::{PlanError, Stage};
 use crate::expression::{Expr, Scope, ScopeColumn, compile, text};
 use crate::metastore::{Metastore, Source};
 use crate::serde::Format;
 use crate::syntax::ast::{
     AliasedSource, BinaryOperator, Expression, ExpressionKind, Join, JoinKind, Query, SourceKind, Within,
 };
-use crate::types::SqlType;
+use crate::types::{Namespace, SqlType};
 
 /// The columns that every row has without being declared.
 pub(super) const PSEUDO_COLUMNS: [(&str, SqlType); 3] = [
@@ -86,9 +86,25 @@ impl Inputs {
                 source: None,
                 name: resolved.unused_key_name(),
                 sql_type: last.key_type.clone(),
+                is_key: false,
             });
         }
         Ok(resolved)
+    }
+
+    /// The sources with their columns, whatever they are and whatever joins them.
+    pub(super) fn of_names(metastore: &Metastore, query: &Query) -> Result<Self, PlanError> {
+        let mut named = Self {
+            inputs: Vec::new(),
+            scope: Scope::default(),
+            joins: Vec::new(),
+            synthetic_key: None,
+        };
+        for from in std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source)) {
+            let source = metastore.get(&from.name).ok_or_else(|| does_not_exist(from))?;
+            named.push(from, source);
+        }
+        Ok(named)
     }
 
     /// Kafka's own formats hold a single value, and a join's rows have several.
@@ -107,10 +123,7 @@ impl Inputs {
 
     fn add(&mut self, metastore: &Metastore, from: &AliasedSource, joins: usize) -> Result<(), PlanError> {
         let Some(source) = metastore.get(&from.name) else {
-            return Err(PlanError {
-                message: format!("{} does not exist.", from.name),
-                position: Some(from.position),
-            });
+            return Err(does_not_exist(from));
         };
         if let Some(first) = self.inputs.iter().find(|input| input.source.name == source.name) {
             return Err(PlanError::new(if joins > 1 {
@@ -132,33 +145,39 @@ impl Inputs {
             )));
         }
         if source.kind == SourceKind::Table {
-            return Err(PlanError {
-                message: format!(
-                    "{} is a table. Queries over tables are not supported yet by this server: only streams can be selected from and joined.",
-                    source.name
-                ),
-                position: Some(from.position),
-            });
+            return Err(PlanError::new(format!(
+                "{} is a table. Queries over tables are not supported yet by this server: only streams can be selected from and joined.",
+                source.name
+            )));
         }
+        self.push(from, source);
+        Ok(())
+    }
+
+    fn push(&mut self, from: &AliasedSource, source: &Arc<Source>) {
         let first = self.scope.columns.len();
         let declared = source.schema.columns.iter();
-        let declared = declared.map(|column| (column.name.clone(), column.sql_type.clone()));
+        let declared = declared.map(|column| {
+            let is_key = column.namespace == Namespace::Key;
+            (column.name.clone(), column.sql_type.clone(), is_key)
+        });
         let pseudo = PSEUDO_COLUMNS.into_iter();
-        let pseudo = pseudo.map(|(name, sql_type)| (name.to_owned(), sql_type));
+        let pseudo = pseudo.map(|(name, sql_type)| (name.to_owned(), sql_type, false));
         let alias = &from.alias;
+        let columns = declared.chain(pseudo);
         self.scope
             .columns
-            .extend(declared.chain(pseudo).map(|(name, sql_type)| ScopeColumn {
+            .extend(columns.map(|(name, sql_type, is_key)| ScopeColumn {
                 source: Some(alias.clone()),
                 name,
                 sql_type,
+                is_key,
             }));
         self.inputs.push(Input {
             alias: from.alias.clone(),
             source: Arc::clone(source),
             first,
         });
-        Ok(())
     }
 
     /// Checks the join of the input that was added last with those before it.
@@ -210,10 +229,8 @@ impl Inputs {
                     sql_type.as_ref().map_or("NULL".to_owned(), ToString::to_string)
                 };
                 return Err(PlanError::new(format!(
-                    "Invalid join condition: types don't match. Got {}{{{}}} = {}{{{}}}.",
-                    text(left),
+                    "Invalid join. Key types differ: {} vs {}",
                     name(left_type),
-                    text(right),
                     name(right_type)
                 )));
             }
@@ -270,6 +287,10 @@ impl Inputs {
             number += 1;
         }
     }
+}
+
+fn does_not_exist(from: &AliasedSource) -> PlanError {
+    PlanError::in_stage(Stage::Preparing, format!("{} does not exist.", from.name))
 }
 
 fn is_comparison(operator: BinaryOperator) -> bool {

@@ -1,11 +1,14 @@
 //! `INSERT INTO … VALUES`.
 
-use super::PlanError;
+use std::sync::Arc;
+
 use super::query::wrappings;
 use super::timestamps::TimeReading;
-use crate::expression::{Scope, cast_between, compile, text};
+use super::{PlanError, Stage};
+use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
 use crate::metastore::Source;
 use crate::serde::Encoder;
+use crate::serde::number::fit_exactly;
 use crate::syntax::ast::{InsertValues, SourceKind};
 use crate::task::OutputRecord;
 use crate::types::{Column, Namespace, SqlType};
@@ -14,21 +17,28 @@ use crate::value::Value;
 /// The record that `INSERT INTO … VALUES` writes to `target`'s topic. `now` (milliseconds) is its time
 /// where the statement sets no `ROWTIME`.
 pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
-    insert(target, statement, now).map_err(|error| PlanError {
-        message: format!(
-            "Failed to insert values into '{}'. {}",
-            target.name, error.message
-        ),
-        position: error.position,
+    insert(target, statement, now).map_err(|error| match error.stage {
+        Stage::Request => error,
+        _ => PlanError {
+            message: format!(
+                "Failed to insert values into '{}'. {}",
+                target.name, error.message
+            ),
+            ..error
+        },
     })
 }
 
 fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
     if target.read_only {
-        return Err(PlanError::new(format!(
-            "Cannot insert values into read-only source: {}",
-            target.name
-        )));
+        let kind = match target.kind {
+            SourceKind::Stream => "stream",
+            SourceKind::Table => "table",
+        };
+        return Err(PlanError::in_stage(
+            Stage::Request,
+            format!("Cannot insert values into read-only {kind}: {}", target.name),
+        ));
     }
     if !target.headers.is_empty() {
         return Err(PlanError::new(format!(
@@ -75,6 +85,11 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
                 timestamp = ms;
             }
             continue;
+        }
+        if matches!(name, "ROWPARTITION" | "ROWOFFSET") {
+            return Err(PlanError::new(format!(
+                "Inserting into column `{name}` is not allowed."
+            )));
         }
         let Some(place) = target.schema.position(name) else {
             return Err(PlanError::new(format!("Column name {name} does not exist.")));
@@ -131,40 +146,67 @@ fn value_of(expression: &crate::syntax::ast::Expression, column: &Column) -> Res
             column.name
         ))
     };
-    let value = typed
-        .expr
-        .evaluate(&[], &[])
-        .map_err(|error| failed(error.reason))?;
+    let mut failure = None;
+    let value = typed.expr.value(&[], &mut |error| failure = Some(error.reason));
+    if let Some(reason) = failure {
+        return Err(failed(reason));
+    }
     let Some(from) = &typed.sql_type else {
         return Ok(Value::Null);
     };
-    let cast = cast_between(from, &column.sql_type).filter(|_| is_assignable(from, &column.sql_type));
-    let Some(cast) = cast else {
-        return Err(PlanError::new(format!(
-            "Expected type {} for field `{}` but got {from} ({}).",
+    coerced(&value, from, &column.sql_type).ok_or_else(|| {
+        let form = match (from, &column.sql_type) {
+            (SqlType::String, SqlType::Timestamp) => ". Timestamp format must be yyyy-mm-ddThh:mm:ss[.S]",
+            (SqlType::String, SqlType::Date) => ". Date format must be yyyy-mm-dd",
+            (SqlType::String, SqlType::Time) => ". Time format must be hh:mm:ss[.S]",
+            _ => "",
+        };
+        PlanError::new(format!(
+            "Expected type {} for field `{}` but got {}({}){form}",
             column.sql_type,
             column.name,
-            text(expression)
-        )));
-    };
-    cast.apply(&value).map_err(|error| failed(error.reason))
+            base_name(Some(from)),
+            text_of(&value, from)
+        ))
+    })
 }
 
-/// Whether a value of a type goes into a column without an explicit cast: numbers widen,
-/// texts become dates and times, and the parts of arrays, maps and structs likewise.
-fn is_assignable(from: &SqlType, to: &SqlType) -> bool {
-    match (from, to) {
-        (from, to) if from == to => true,
-        (SqlType::Integer, SqlType::Bigint | SqlType::Decimal { .. } | SqlType::Double)
-        | (SqlType::Bigint, SqlType::Decimal { .. } | SqlType::Double)
-        | (SqlType::Decimal { .. }, SqlType::Decimal { .. } | SqlType::Double)
-        | (SqlType::String, SqlType::Date | SqlType::Time | SqlType::Timestamp) => true,
-        (SqlType::Array(from), SqlType::Array(to)) => is_assignable(from, to),
-        (SqlType::Map(_, from), SqlType::Map(_, to)) => is_assignable(from, to),
-        (SqlType::Struct(from), SqlType::Struct(to)) => from.iter().all(|field| {
-            let target = to.iter().find(|other| other.name == field.name);
-            target.is_some_and(|target| is_assignable(&field.sql_type, &target.sql_type))
-        }),
-        _ => false,
+/// A value as one of a column's type, where nothing of it is lost: numbers widen, texts become dates and times,
+/// and the parts of arrays, maps and structs likewise. Of a struct, fields that the column does not have are
+/// dropped, and those that are missing are `NULL`.
+fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
+    match (value, from, to) {
+        (Value::Null, ..) => Some(Value::Null),
+        (
+            _,
+            SqlType::Integer | SqlType::Bigint | SqlType::Decimal { .. },
+            SqlType::Decimal { precision, scale },
+        ) => fit_exactly(&decimal_of(value).ok()?, *precision, *scale).map(Value::Decimal),
+        (_, from, to) if from == to => Some(value.clone()),
+        (_, SqlType::Integer, SqlType::Bigint | SqlType::Double)
+        | (_, SqlType::Bigint | SqlType::Decimal { .. }, SqlType::Double)
+        | (_, SqlType::String, SqlType::Date | SqlType::Time | SqlType::Timestamp) => {
+            cast_between(from, to)?.apply(value).ok()
+        }
+        (Value::Array(elements), SqlType::Array(from), SqlType::Array(to)) => {
+            let elements = elements.iter().map(|element| coerced(element, from, to));
+            elements.collect::<Option<_>>().map(Value::Array)
+        }
+        (Value::Map(entries), SqlType::Map(_, from), SqlType::Map(_, to)) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| Some((Arc::clone(key), coerced(value, from, to)?)));
+            entries.collect::<Option<_>>().map(Value::Map)
+        }
+        (Value::Struct(values), SqlType::Struct(from), SqlType::Struct(to)) => {
+            let fields = to.iter().map(|target| {
+                let place = from.iter().position(|field| field.name == target.name);
+                place.map_or(Some(Value::Null), |place| {
+                    coerced(&values[place], &from[place].sql_type, &target.sql_type)
+                })
+            });
+            fields.collect::<Option<_>>().map(Value::Struct)
+        }
+        _ => None,
     }
 }

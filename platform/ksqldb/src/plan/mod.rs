@@ -10,6 +10,7 @@ mod insert;
 mod pipeline;
 mod projection;
 mod properties;
+mod qualify;
 mod query;
 mod sink;
 mod source;
@@ -17,14 +18,16 @@ mod timestamps;
 
 use std::sync::Arc;
 
-pub use error::PlanError;
+pub use error::{PlanError, Stage};
 pub use insert::insert_values;
 pub(crate) use pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
+pub(crate) use qualify::written_out;
 pub use query::plan_query;
+pub(crate) use sink::schema_text;
 pub use source::plan_source;
 
 use crate::metastore::Source;
-use crate::syntax::ast::{Properties, SourceKind};
+use crate::syntax::ast::{Position, Properties, SourceKind};
 use crate::types::Schema;
 
 /// What a query is for.
@@ -42,11 +45,16 @@ pub enum Purpose<'a> {
         properties: &'a Properties,
         /// The statement, kept in the source.
         statement: &'a str,
+        /// Whether a single value is wrapped in an object where the `WITH` clause says nothing
+        /// (`ksql.persistence.wrap.single.values`).
+        wrap_single_values: bool,
     },
     /// `INSERT INTO … SELECT`: it adds to an existing source.
     InsertInto {
         /// The source's name.
         target: &'a str,
+        /// Where the statement names it.
+        position: Position,
         /// The `WITH` clause.
         properties: &'a Properties,
     },

@@ -1,10 +1,14 @@
 //! `SELECT …`: the output's columns, their names, and which of them are the key.
 
-use super::PlanError;
 use super::inputs::Inputs;
+use super::qualify::qualified;
+use super::{PlanError, Purpose, Stage};
 use crate::expression::{Expr, Typed, compile, text, untyped_null};
-use crate::syntax::ast::{Expression, ExpressionKind, Literal, Query, SelectItem};
-use crate::types::SqlType;
+use crate::syntax::ast::{Expression, ExpressionKind, JoinKind, Literal, Query, SelectItem};
+use crate::types::{Column, Namespace, SqlType};
+
+/// What ksqlDB says to a key that is projected twice.
+const ONCE: &str = "Each key column must only be in the projection once. If you intended to copy the key into the value, then consider using the `AS_VALUE` function to indicate which key reference should be copied.";
 
 /// An item of the projection, `*` already expanded.
 #[derive(Debug, Clone)]
@@ -15,6 +19,18 @@ pub(super) struct Item {
     pub(super) expr: Expr,
     /// As it is written, for the processing log.
     pub(super) text: String,
+    /// Whether its name is one that the statement gives it.
+    pub(super) is_aliased: bool,
+}
+
+impl Item {
+    pub(super) fn value_column(&self) -> Column {
+        Column {
+            name: self.name.clone(),
+            sql_type: self.sql_type.clone(),
+            namespace: Namespace::Value,
+        }
+    }
 }
 
 /// What the key of a query's rows is made of.
@@ -27,6 +43,15 @@ pub(super) struct RequiredKey {
     /// What ksqlDB calls a candidate.
     pub(super) what: &'static str,
     pub(super) synthetic: bool,
+    /// `PARTITION BY NULL`
+    pub(super) is_dropped: bool,
+}
+
+impl RequiredKey {
+    /// Whether an item is (a part of) the key.
+    pub(super) fn is_of(&self, item: &Item) -> bool {
+        self.candidates.iter().any(|candidate| candidate.is(item))
+    }
 }
 
 /// An expression that can be (a part of) the key.
@@ -34,6 +59,8 @@ pub(super) struct RequiredKey {
 pub(super) struct Candidate {
     pub(super) expr: Expr,
     pub(super) text: String,
+    /// Of an expression that is no column: what makes it a column of `*`.
+    pub(super) of_star: Option<(Expression, SqlType)>,
 }
 
 impl Candidate {
@@ -49,24 +76,39 @@ pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey
         all: true,
         what: "key column",
         synthetic: false,
+        is_dropped: false,
     };
     if !query.partition_by.is_empty() {
         required.what = "partitioning expression";
         let is_null = |by: &Expression| matches!(by.kind, ExpressionKind::Literal(Literal::Null));
         if query.partition_by.len() == 1 && is_null(&query.partition_by[0]) {
+            required.is_dropped = true;
             return Ok(required);
         }
         for by in &query.partition_by {
-            let typed = compile(by, &inputs.scope, "PARTITION BY")?;
-            if typed.sql_type.is_none() {
+            let typed =
+                compile(by, &inputs.scope, "PARTITION BY").map_err(|error| of_partition_by(by, error))?;
+            let Some(sql_type) = typed.sql_type else {
                 return Err(PlanError::new(
                     "Cannot PARTITION BY multiple columns including NULL",
                 ));
-            }
-            required.candidates.push(Candidate {
+            };
+            let candidate = Candidate {
+                of_star: (!matches!(typed.expr, Expr::Column(_))).then(|| (by.clone(), sql_type)),
+                text: match &by.kind {
+                    ExpressionKind::Column { .. } => text(by),
+                    _ => text(&qualified(by, &inputs.scope)),
+                },
                 expr: typed.expr,
-                text: text(by),
-            });
+            };
+            let is_same = |other: &Candidate| other.expr.fingerprint() == candidate.expr.fingerprint();
+            if required.candidates.iter().any(is_same) {
+                return Err(PlanError::in_stage(
+                    Stage::Reading,
+                    format!("Duplicate PARTITION BY expression: {}", text(by)),
+                ));
+            }
+            required.candidates.push(candidate);
         }
         return Ok(required);
     }
@@ -76,18 +118,32 @@ pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey
         required.candidates.push(Candidate {
             expr: Expr::Column(place),
             text: inputs.scope.columns[place].name.clone(),
+            of_star: None,
         });
     } else if let Some(join) = inputs.joins.last() {
         required.what = "join expression";
         required.all = false;
-        required.candidates = join
-            .columns
-            .iter()
-            .map(|(expr, text)| Candidate {
-                expr: expr.clone(),
-                text: text.clone(),
-            })
-            .collect();
+        let candidate = |(expr, text): &(Expr, String)| Candidate {
+            expr: expr.clone(),
+            text: text.clone(),
+            of_star: None,
+        };
+        required.candidates = join.columns.iter().map(candidate).collect();
+        // What an earlier join made equal to one of them is as good.
+        for earlier in inputs.joins.iter().rev().skip(1) {
+            let columns: Vec<_> = earlier.columns.iter().map(candidate).collect();
+            let known = |column: &Candidate| {
+                let fingerprint = column.expr.fingerprint();
+                required
+                    .candidates
+                    .iter()
+                    .any(|other| other.expr.fingerprint() == fingerprint)
+            };
+            if earlier.kind != JoinKind::Full && columns.iter().any(known) {
+                let new: Vec<_> = columns.into_iter().filter(|column| !known(column)).collect();
+                required.candidates.extend(new);
+            }
+        }
     } else {
         let source = &inputs.inputs[0].source;
         for (place, column) in source.schema.key().enumerate() {
@@ -95,14 +151,37 @@ pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey
             required.candidates.push(Candidate {
                 expr: Expr::Column(place),
                 text: column.name.clone(),
+                of_star: None,
             });
         }
     }
     Ok(required)
 }
 
+/// A column that is not there is told what columns there are to partition by.
+fn of_partition_by(by: &Expression, error: PlanError) -> PlanError {
+    match (&by.kind, error.position) {
+        (ExpressionKind::Column { .. }, Some(_)) if error.message.ends_with("cannot be resolved.") => {
+            PlanError {
+                message: format!(
+                    "{} '{}' must be a column in the source schema since PARTITION BY is applied on the input.",
+                    error.message,
+                    text(by)
+                ),
+                ..error
+            }
+        }
+        _ => error,
+    }
+}
+
 /// Expands and compiles the projection.
-pub(super) fn items(query: &Query, inputs: &Inputs, key: &RequiredKey) -> Result<Vec<Item>, PlanError> {
+pub(super) fn items(
+    query: &Query,
+    inputs: &Inputs,
+    key: &RequiredKey,
+    purpose: Purpose<'_>,
+) -> Result<Vec<Item>, PlanError> {
     let mut items: Vec<Item> = Vec::new();
     let mut names = Names::new(query, inputs);
     for select in &query.select {
@@ -115,15 +194,37 @@ pub(super) fn items(query: &Query, inputs: &Inputs, key: &RequiredKey) -> Result
                     return Err(PlanError::at(*position, message));
                 }
                 if !query.partition_by.is_empty() {
-                    // Stable: the rest keeps its order behind the key.
-                    expanded.sort_by_key(|item| !key.candidates.iter().any(|key| key.is(item)));
+                    // The new key first, then the values, then the old key. Stable: all keep their order.
+                    let is_old_key = |item: &Item| match item.expr {
+                        Expr::Column(place) => inputs.scope.columns[place].is_key,
+                        _ => false,
+                    };
+                    expanded.sort_by_key(|item| (!key.is_of(item), is_old_key(item)));
+                    let computed = key.candidates.iter().filter_map(|candidate| {
+                        let (expression, sql_type) = candidate.of_star.as_ref()?;
+                        Some((candidate, expression, sql_type))
+                    });
+                    for (candidate, expression, sql_type) in computed {
+                        let item = Item {
+                            name: names.of(expression, &items),
+                            sql_type: sql_type.clone(),
+                            expr: candidate.expr.clone(),
+                            text: text(expression),
+                            is_aliased: false,
+                        };
+                        items.push(item);
+                    }
                 }
                 items.extend(expanded);
             }
             SelectItem::Expression { expression, alias } => {
                 let Typed { expr, sql_type } = compile(expression, &inputs.scope, "SELECT")?;
                 let Some(sql_type) = sql_type else {
-                    return Err(untyped_null());
+                    return Err(match purpose {
+                        // A push query has no sink whose schema would need the type; ksqlDB fails at it later.
+                        Purpose::Push => PlanError::internal("a column that is NULL has no type"),
+                        _ => untyped_null(),
+                    });
                 };
                 let name = match alias {
                     Some(alias) => alias.clone(),
@@ -134,6 +235,7 @@ pub(super) fn items(query: &Query, inputs: &Inputs, key: &RequiredKey) -> Result
                     sql_type,
                     expr,
                     text: text(expression),
+                    is_aliased: alias.is_some(),
                 });
             }
         }
@@ -152,6 +254,7 @@ fn star(inputs: &Inputs, wanted: Option<&str>) -> Vec<Item> {
             sql_type: column.sql_type.clone(),
             expr: Expr::Column(place),
             text: column.name.clone(),
+            is_aliased: false,
         });
     }
     for input in &inputs.inputs {
@@ -168,6 +271,7 @@ fn star(inputs: &Inputs, wanted: Option<&str>) -> Vec<Item> {
                 sql_type: column.sql_type.clone(),
                 expr: Expr::Column(input.first + index),
                 text: column.name.clone(),
+                is_aliased: false,
             });
         }
     }
@@ -175,7 +279,7 @@ fn star(inputs: &Inputs, wanted: Option<&str>) -> Vec<Item> {
 }
 
 /// Names for what has no alias.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     inputs: &'a Inputs,
     /// Names that a generated one must not be.
     taken: Vec<&'a str>,
@@ -183,7 +287,7 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn new(query: &'a Query, inputs: &'a Inputs) -> Self {
+    pub(super) fn new(query: &'a Query, inputs: &'a Inputs) -> Self {
         let aliases = query.select.iter().filter_map(|item| match item {
             SelectItem::Expression { alias, .. } => alias.as_deref(),
             SelectItem::All { .. } => None,
@@ -199,13 +303,19 @@ impl<'a> Names<'a> {
     }
 
     fn of(&mut self, expression: &Expression, items: &[Item]) -> String {
+        let used: Vec<_> = items.iter().map(|item| item.name.clone()).collect();
+        self.named(expression, &used)
+    }
+
+    /// The name of an expression, where these are taken by the items before it.
+    pub(super) fn named(&mut self, expression: &Expression, used: &[String]) -> String {
         match &expression.kind {
             ExpressionKind::Column { source, name } => match source {
                 Some(source) if self.is_ambiguous(name) => format!("{source}_{name}"),
                 _ => name.clone(),
             },
             ExpressionKind::Field { field, .. } => {
-                let is_used = |name: &str| items.iter().any(|item| item.name == name);
+                let is_used = |name: &str| used.iter().any(|other| other == name);
                 if !is_used(field) {
                     return field.clone();
                 }
@@ -253,9 +363,15 @@ pub(super) fn key_items(sink: &str, items: &[Item], key: &RequiredKey) -> Result
             several => {
                 let mut names: Vec<_> = several.iter().map(|place| items[*place].name.as_str()).collect();
                 names.sort_unstable();
+                if key.what == "partitioning expression" {
+                    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                    return Err(PlanError::new(format!(
+                        "The projection contains a key column more than once: {}.\n{ONCE}",
+                        names.join(" and ")
+                    )));
+                }
                 return Err(PlanError::new(format!(
-                    "The projection contains a key column (`{}`) more than once, aliased as: {}.\n\
-                     Each key column must only be in the projection once. If you intended to copy the key into the value, then consider using the AS_VALUE function to indicate which key reference should be copied.",
+                    "The projection contains a key column (`{}`) more than once, aliased as: {}.\n{ONCE}",
                     candidate.text,
                     join_words(&names, "and")
                 )));
@@ -296,7 +412,7 @@ fn missing(sink: &str, key: &RequiredKey) -> PlanError {
     );
     if key.synthetic {
         message.push_str(&format!(
-            "\n{} was added as a synthetic key column because the join criteria did not match any source column. This expression must be included in the projection and may be aliased.",
+            "\n{} was added as a synthetic key column because the join criteria did not match any source column. This expression must be included in the projection and may be aliased. ",
             texts[0]
         ));
     }

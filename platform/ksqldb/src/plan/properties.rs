@@ -1,6 +1,6 @@
 //! The `WITH` clause: which properties there are, and what their values mean.
 
-use super::PlanError;
+use super::{PlanError, Stage};
 use crate::metastore::TimestampColumn;
 use crate::serde::Format;
 use crate::syntax::ast::{Literal, Properties};
@@ -16,6 +16,9 @@ pub(super) const OF_SOURCES: &[&str] = &[
     "KAFKA_TOPIC",
     "KEY_DELIMITER",
     "KEY_FORMAT",
+    "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
+    "KEY_SCHEMA_FULL_NAME",
+    "KEY_SCHEMA_ID",
     "PARTITIONS",
     "REPLICAS",
     "RETENTION_MS",
@@ -23,6 +26,9 @@ pub(super) const OF_SOURCES: &[&str] = &[
     "TIMESTAMP_FORMAT",
     "VALUE_DELIMITER",
     "VALUE_FORMAT",
+    "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
+    "VALUE_SCHEMA_FULL_NAME",
+    "VALUE_SCHEMA_ID",
     "WINDOW_SIZE",
     "WINDOW_TYPE",
     "WRAP_SINGLE_VALUE",
@@ -35,14 +41,19 @@ pub(super) const OF_SINKS: &[&str] = &[
     "KAFKA_TOPIC",
     "KEY_DELIMITER",
     "KEY_FORMAT",
+    "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
+    "KEY_SCHEMA_FULL_NAME",
+    "KEY_SCHEMA_ID",
     "PARTITIONS",
-    "QUERY_ID",
     "REPLICAS",
     "RETENTION_MS",
     "TIMESTAMP",
     "TIMESTAMP_FORMAT",
     "VALUE_DELIMITER",
     "VALUE_FORMAT",
+    "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
+    "VALUE_SCHEMA_FULL_NAME",
+    "VALUE_SCHEMA_ID",
     "WRAP_SINGLE_VALUE",
 ];
 
@@ -67,7 +78,7 @@ impl<'a> With<'a> {
             return Ok(Self { properties });
         }
         unknown.sort_unstable();
-        Err(PlanError::new(format!(
+        Err(reading(format!(
             "Invalid config variable(s) in the WITH clause: {}",
             unknown.join(",")
         )))
@@ -111,8 +122,32 @@ impl<'a> With<'a> {
         }
     }
 
+    /// `WRAP_SINGLE_VALUE`, where the format and the columns leave a choice.
+    pub(super) fn wrapping(self, schema: &Schema, format: Format) -> Result<Option<bool>, PlanError> {
+        let wrapped = self.flag("WRAP_SINGLE_VALUE")?;
+        let Some(wanted) = wrapped else {
+            return Ok(None);
+        };
+        let has_choice = match format {
+            Format::Json => true,
+            Format::Kafka => !wanted,
+            Format::Delimited { .. } | Format::None => false,
+        };
+        if !has_choice {
+            return Err(PlanError::new(format!(
+                "Format '{format}' does not support 'WRAP_SINGLE_VALUE' set to '{wanted}'."
+            )));
+        }
+        if schema.value().count() != 1 {
+            return Err(PlanError::new(
+                "'WRAP_SINGLE_VALUE' is only valid for single-field value schemas",
+            ));
+        }
+        Ok(wrapped)
+    }
+
     pub(super) fn partitions(self) -> Result<Option<i32>, PlanError> {
-        let number = self.integer("PARTITIONS", 1, MOST_PARTITIONS)?;
+        let number = self.integer("PARTITIONS", 0, MOST_PARTITIONS)?;
         Ok(number.and_then(|number| i32::try_from(number).ok()))
     }
 
@@ -138,8 +173,8 @@ impl<'a> With<'a> {
         let own = self.text(name)?;
         let both = self.text("FORMAT")?;
         if own.is_some() && both.is_some() {
-            return Err(PlanError::new(format!(
-                "Cannot supply both '{name}' and 'FORMAT' properties, as 'FORMAT' sets both key and value formats."
+            return Err(reading(format!(
+                "Cannot supply both '{name}' and 'FORMAT' properties, as 'FORMAT' sets both key and value formats. Either use just 'FORMAT', or use 'KEY_FORMAT' and 'VALUE_FORMAT'."
             )));
         }
         let delimiter = self.text(delimiter_name)?;
@@ -157,20 +192,69 @@ impl<'a> With<'a> {
                 delimiter: delimiter.map_or(Ok(','), parse_delimiter)?,
             },
             registry @ ("AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR") => {
-                return Err(PlanError::new(format!(
-                    "The '{registry}' format is not supported by this server. Supported: DELIMITED, JSON, KAFKA, NONE"
-                )));
+                return Err(PlanError::in_stage(Stage::Registry, self.no_registry(registry)));
             }
-            other => {
-                return Err(PlanError::new(format!(
-                    "Unknown format: {other}\nValid formats are: DELIMITED, JSON, KAFKA, NONE"
-                )));
-            }
+            other => return Err(PlanError::new(format!("Unknown format: {other}"))),
         };
+        let side = name.trim_end_matches("_FORMAT");
+        let mut unsupported = Vec::new();
         if delimiter.is_some() && !matches!(format, Format::Delimited { .. }) {
-            return Err(PlanError::new("Delimiter only supported with DELIMITED format"));
+            unsupported.push("delimiter");
+        }
+        for (property, config) in [("SCHEMA_FULL_NAME", "fullSchemaName"), ("SCHEMA_ID", "schemaId")] {
+            if self.properties.get(&format!("{side}_{property}")).is_some() {
+                unsupported.push(config);
+            }
+        }
+        if !unsupported.is_empty() {
+            return Err(PlanError::new(format!(
+                "{format} does not support the following configs: [{}]",
+                unsupported.join(", ")
+            )));
         }
         Ok(Some(format))
+    }
+
+    /// What ksqlDB says of a format whose schemas are in a registry, where none is set up.
+    fn no_registry(self, format: &str) -> String {
+        const NOT_CONFIGURED: &str = "KSQL is not configured to use a schema registry. To enable it, please\n\tset ksql.schema.registry.url";
+        match self.text("KAFKA_TOPIC") {
+            Ok(Some(topic)) => format!(
+                "Schema registry fetch for topic value request failed for topic: {topic}\n\
+                 Caused by: {NOT_CONFIGURED}\nCaused by: {NOT_CONFIGURED}"
+            ),
+            _ => format!("The format {format} needs a schema registry.\nCaused by: {NOT_CONFIGURED}"),
+        }
+    }
+
+    /// Whether the rows have windows, which this server does not know yet; what is wrong about that comes first.
+    pub(super) fn refuse_windows(self) -> Result<(), PlanError> {
+        let Some(kind) = self.text("WINDOW_TYPE")? else {
+            return Ok(());
+        };
+        let kind = kind.to_uppercase();
+        let size = self.text("WINDOW_SIZE")?;
+        match (kind.as_str(), size) {
+            ("SESSION", Some(_)) => {
+                return Err(reading("'WINDOW_SIZE' should not be set for SESSION windows."));
+            }
+            ("TUMBLING" | "HOPPING", None) => {
+                return Err(reading(format!(
+                    "{kind} windows require 'WINDOW_SIZE' to be provided in the WITH clause. For example: 'WINDOW_SIZE'='10 SECONDS'"
+                )));
+            }
+            ("TUMBLING" | "HOPPING", Some(size)) => check_duration(size)?,
+            ("SESSION", None) => {}
+            _ => {
+                let found = self.text("WINDOW_TYPE")?.unwrap_or_default();
+                return Err(reading(format!(
+                    "Invalid value {found} for property WINDOW_TYPE: String must be one of: SESSION, HOPPING, TUMBLING, null"
+                )));
+            }
+        }
+        Err(PlanError::new(
+            "Windowed sources (WINDOW_TYPE) are not supported yet by this server.",
+        ))
     }
 
     /// `TIMESTAMP` and `TIMESTAMP_FORMAT`, checked against the columns.
@@ -230,8 +314,47 @@ fn parse_delimiter(text: &str) -> Result<char, PlanError> {
     }
 }
 
+fn check_duration(text: &str) -> Result<(), PlanError> {
+    const UNITS: [&str; 7] = [
+        "NANOSECONDS",
+        "MICROSECONDS",
+        "MILLISECONDS",
+        "SECONDS",
+        "MINUTES",
+        "HOURS",
+        "DAYS",
+    ];
+    let invalid = |reason: String| {
+        reading(format!(
+            "Configuration WINDOW_SIZE is invalid: Invalid duration: '{text}'. {reason}"
+        ))
+    };
+    let Some((count, unit)) = text.trim().split_once(char::is_whitespace) else {
+        return Err(invalid("Expected two words: a number and a unit".to_owned()));
+    };
+    if count.parse::<u64>().is_err() {
+        return Err(invalid(format!("Not a number: {count}")));
+    }
+    let unit = unit.trim().to_uppercase();
+    if UNITS
+        .iter()
+        .any(|known| *known == unit || known.strip_suffix('S') == Some(&unit))
+    {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "Unknown time unit: '{unit}'\nSupported time units are: {}",
+        UNITS.join(", ")
+    )))
+}
+
+/// What ksqlDB finds while it reads the statement.
+fn reading(message: impl Into<String>) -> PlanError {
+    PlanError::in_stage(Stage::Reading, message)
+}
+
 fn invalid(name: &str, found: &str, expected: &str) -> PlanError {
-    PlanError::new(format!(
+    reading(format!(
         "Invalid value {found} for property {name}: it must be {expected}"
     ))
 }
@@ -293,7 +416,8 @@ mod tests {
         for (text, expected) in [
             ("3", Ok(Some(3))),
             ("10000", Ok(Some(10_000))),
-            ("0", Err(())),
+            ("0", Ok(Some(0))),
+            ("-1", Err(())),
             ("x", Err(())),
             ("10001", Err(())),
             ("2000000000", Err(())),

@@ -9,11 +9,11 @@ use super::pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
 use super::projection::{Item, items, required_key};
 use super::sink::{Sink, check_names, existing_sink, new_sink};
 use super::timestamps::TimeReading;
-use super::{PlanError, Purpose, QueryPlan};
+use super::{PlanError, Purpose, QueryPlan, Stage};
 use crate::expression::{compile_filter, text};
 use crate::metastore::{Metastore, Source};
 use crate::serde::{Decoder, DecoderColumn, Encoder, Wrapping};
-use crate::syntax::ast::{Emit, Query, SourceKind};
+use crate::syntax::ast::{Emit, Position, Query, SourceKind};
 use crate::types::{Column, Namespace, Schema};
 
 /// What ksqlDB says of a stream–stream join without `GRACE PERIOD`.
@@ -25,6 +25,9 @@ pub fn plan_query(
     query: &Query,
     purpose: Purpose<'_>,
 ) -> Result<QueryPlan, PlanError> {
+    if let Purpose::InsertInto { target, position, .. } = purpose {
+        check_target(metastore, target, position)?;
+    }
     refuse_unsupported(query, purpose)?;
     let inputs = Inputs::resolve(metastore, query)?;
     let sources: Vec<_> = inputs
@@ -37,18 +40,27 @@ pub fn plan_query(
         None => None,
     };
     let key = required_key(query, &inputs)?;
-    let items = items(query, &inputs, &key)?;
+    let mut items = items(query, &inputs, &key, purpose)?;
     let sink = match purpose {
         Purpose::Push => None,
         Purpose::Sink {
             name,
             properties,
             statement,
+            wrap_single_values,
             ..
-        } => Some(new_sink(name, properties, statement, &sources, &items, &key)?),
-        Purpose::InsertInto { target, properties } => {
-            Some(existing_sink(metastore, target, properties, &items, &key)?)
-        }
+        } => Some(new_sink(
+            name,
+            properties,
+            statement,
+            wrap_single_values,
+            &sources,
+            &items,
+            &key,
+        )?),
+        Purpose::InsertInto {
+            target, properties, ..
+        } => Some(existing_sink(metastore, target, properties, &mut items, &key)?),
     };
     let output = match &sink {
         Some(sink) => sink.schema.clone(),
@@ -90,21 +102,43 @@ pub fn plan_query(
     })
 }
 
-fn refuse_unsupported(query: &Query, purpose: Purpose<'_>) -> Result<(), PlanError> {
-    let refuse = |message: &str| {
-        Err(PlanError {
-            message: message.to_owned(),
-            position: Some(query.position),
-        })
+/// Whether there is a stream to insert into.
+fn check_target(metastore: &Metastore, target: &str, position: Position) -> Result<(), PlanError> {
+    let message = match metastore.get(target) {
+        None => {
+            let Position { line, column } = position;
+            format!("Line: {line}, Col: {column}: Source `{target}` does not exist.")
+        }
+        Some(source) if source.kind == SourceKind::Table => {
+            format!("INSERT INTO can only be used to insert into a stream. {target} is a table.")
+        }
+        Some(_) => return Ok(()),
     };
+    Err(PlanError::in_stage(Stage::Preparing, message))
+}
+
+fn refuse_unsupported(query: &Query, purpose: Purpose<'_>) -> Result<(), PlanError> {
+    let refuse = |message: &str| Err(PlanError::new(message));
     let is_push = matches!(purpose, Purpose::Push);
+    if !is_push && query.limit.is_some() {
+        let statement = match purpose {
+            Purpose::Sink {
+                kind: SourceKind::Stream,
+                ..
+            } => "CREATE STREAM AS SELECT",
+            Purpose::Sink { .. } => "CREATE TABLE AS SELECT",
+            _ => "INSERT INTO SELECT",
+        };
+        let message = format!("{statement} statements don't support LIMIT clause.");
+        return Err(PlanError::in_stage(Stage::Reading, message));
+    }
     if is_push && query.emit.is_none() {
         return refuse(
             "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'.",
         );
     }
     if query.emit == Some(Emit::Final) {
-        return refuse("EMIT FINAL is not supported yet by this server: it needs windowed aggregates.");
+        return refuse("EMIT FINAL is only supported for windowed aggregations.");
     }
     if query.window.is_some() {
         return refuse("WINDOW is not supported yet by this server: it needs aggregates.");
@@ -120,9 +154,6 @@ fn refuse_unsupported(query: &Query, purpose: Purpose<'_>) -> Result<(), PlanErr
         return refuse(
             "Invalid result type. Your SELECT query produces a STREAM. Please use CREATE STREAM AS SELECT statement instead.",
         );
-    }
-    if !is_push && query.limit.is_some() {
-        return refuse("Persistent queries do not support the LIMIT clause.");
     }
     Ok(())
 }

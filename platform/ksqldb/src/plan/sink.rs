@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::PlanError;
 use super::projection::{Item, RequiredKey, key_items};
 use super::properties::{OF_INSERTS, OF_SINKS, With};
 use super::source::check_schema;
+use super::{PlanError, Stage};
+use crate::expression::{Cast, Expr, as_decimal, cast_between};
 use crate::metastore::{Metastore, Source};
 use crate::serde::Format;
 use crate::syntax::ast::{Properties, SourceKind};
-use crate::types::{Column, Namespace, Schema};
+use crate::types::{Column, Namespace, Schema, SqlType};
+use crate::value::Value;
 
 /// The sink and how the projection's items become its columns.
 pub(super) struct Sink {
@@ -26,6 +28,7 @@ pub(super) fn new_sink(
     name: &str,
     properties: &Properties,
     statement: &str,
+    wrap_single_values: bool,
     inputs: &[Arc<Source>],
     items: &[Item],
     key: &RequiredKey,
@@ -33,21 +36,37 @@ pub(super) fn new_sink(
     let with = With::new(properties, OF_SINKS)?;
     let (schema, order) = output_schema(name, items, key)?;
     let left_most = &inputs[0];
+    let has_key = schema.key().next().is_some();
     let key_format = match with.key_format()? {
+        Some(format) if key.is_dropped && format != Format::None => {
+            return Err(PlanError::new(
+                "Key format specified for stream without key columns.",
+            ));
+        }
         Some(format) => format,
+        None if key.is_dropped => Format::None,
         // A source without keys says nothing about how to write them.
-        None if left_most.key_format == Format::None && schema.key().next().is_some() => Format::Kafka,
+        None if left_most.key_format == Format::None && has_key => Format::Kafka,
         None => left_most.key_format,
     };
     let value_format = with.value_format()?.unwrap_or(left_most.value_format);
-    check_schema(&schema, key_format, value_format)?;
+    check_schema(&schema, key_format, value_format).map_err(|error| {
+        // A key that its format cannot have is found when the query's topics are looked at.
+        let of_key = !error.message.starts_with("Value");
+        PlanError {
+            stage: if of_key { Stage::Request } else { error.stage },
+            ..error
+        }
+    })?;
     let source = Source {
         name: name.to_owned(),
         kind: SourceKind::Stream,
         topic: with.text("KAFKA_TOPIC")?.unwrap_or(name).to_owned(),
         key_format,
         value_format,
-        wrap_single_value: with.flag("WRAP_SINGLE_VALUE")?.unwrap_or(true),
+        wrap_single_value: with
+            .wrapping(&schema, value_format)?
+            .unwrap_or(wrap_single_values || value_format != Format::Json),
         timestamp: with.timestamp(&schema)?,
         partitions: with.partitions()?,
         replicas: with.replicas()?,
@@ -63,7 +82,7 @@ pub(super) fn new_sink(
         source: Arc::new(source),
         schema,
         order,
-        query_id: with.text("QUERY_ID")?.map(ToOwned::to_owned),
+        query_id: None,
     })
 }
 
@@ -72,7 +91,7 @@ pub(super) fn existing_sink(
     metastore: &Metastore,
     target: &str,
     properties: &Properties,
-    items: &[Item],
+    items: &mut [Item],
     key: &RequiredKey,
 ) -> Result<Sink, PlanError> {
     let with = With::new(properties, OF_INSERTS)?;
@@ -81,40 +100,74 @@ pub(super) fn existing_sink(
             "Sink '{target}' does not exist for the INSERT INTO statement."
         )));
     };
-    if source.kind == SourceKind::Table {
-        return Err(PlanError::new(format!(
-            "INSERT INTO can only be used to insert into a stream. {target} is a table."
-        )));
-    }
-    if source.read_only {
-        return Err(PlanError::new(format!(
-            "Cannot insert into read-only stream: {target}"
-        )));
-    }
     if !source.headers.is_empty() {
         return Err(PlanError::new(format!(
             "Cannot insert into {target} because it has header columns"
         )));
     }
     let (schema, order) = output_schema(target, items, key)?;
-    if schema != source.schema {
-        return Err(PlanError::new(format!(
+    let casts = widenings(&schema, &source.schema).ok_or_else(|| {
+        PlanError::new(format!(
             "Incompatible schema between results and sink.\nResult schema is {}\nSink schema is {}",
             schema_text(&schema),
             schema_text(&source.schema)
+        ))
+    })?;
+    if source.read_only {
+        return Err(PlanError::new(format!(
+            "Cannot insert into read-only stream: {target}"
         )));
+    }
+    for (place, cast) in order.iter().zip(casts) {
+        if let Some(cast) = cast {
+            let expr = std::mem::replace(&mut items[*place].expr, Expr::Constant(Value::Null));
+            items[*place].expr = Expr::Cast(Box::new(cast), Box::new(expr));
+        }
     }
     Ok(Sink {
         source: Arc::clone(source),
-        schema,
+        schema: source.schema.clone(),
         order,
         query_id: with.text("QUERY_ID")?.map(ToOwned::to_owned),
     })
 }
 
+/// How a result's columns become those of a sink: `None` of one that is of its type already, and of all where one
+/// does not fit. Numbers widen.
+fn widenings(result: &Schema, sink: &Schema) -> Option<Vec<Option<Cast>>> {
+    if result.columns.len() != sink.columns.len() {
+        return None;
+    }
+    let pairs = result.columns.iter().zip(&sink.columns);
+    pairs
+        .map(|(from, to)| {
+            if from.name != to.name || from.namespace != to.namespace {
+                return None;
+            }
+            let widens = match (&from.sql_type, &to.sql_type) {
+                (from, to) if from == to => return Some(None),
+                (SqlType::Integer, SqlType::Bigint | SqlType::Double)
+                | (SqlType::Bigint | SqlType::Decimal { .. }, SqlType::Double) => true,
+                (from, SqlType::Decimal { precision, scale }) => {
+                    let (digits, places) = as_decimal(from)?;
+                    places <= *scale && digits - places <= precision - scale
+                }
+                _ => false,
+            };
+            widens.then(|| cast_between(&from.sql_type, &to.sql_type))
+        })
+        .collect()
+}
+
 fn output_schema(sink: &str, items: &[Item], key: &RequiredKey) -> Result<(Schema, Vec<usize>), PlanError> {
     for item in items {
         let pseudo = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
+        if pseudo.contains(&item.name.as_str()) && item.is_aliased {
+            return Err(PlanError::new(format!(
+                "`{}` is a reserved column name. You cannot use it as an alias for a column.",
+                item.name
+            )));
+        }
         if pseudo.contains(&item.name.as_str()) {
             return Err(PlanError::new(format!(
                 "Reserved column name in select: `{}`. Please remove or alias the column.",
@@ -122,6 +175,10 @@ fn output_schema(sink: &str, items: &[Item], key: &RequiredKey) -> Result<(Schem
             )));
         }
     }
+    let values = items.iter().filter(|item| !key.is_of(item));
+    check_names(&Schema {
+        columns: values.map(Item::value_column).collect(),
+    })?;
     let key_places = key_items(sink, items, key)?;
     let value_places = (0..items.len()).filter(|place| !key_places.contains(place));
     let value_places: Vec<usize> = value_places.collect();
@@ -158,18 +215,17 @@ pub(super) fn check_names(schema: &Schema) -> Result<(), PlanError> {
 }
 
 /// A schema as ksqlDB prints it: `` `K` STRING KEY, `A` BIGINT ``.
-pub(super) fn schema_text(schema: &Schema) -> String {
-    let texts: Vec<String> = schema
-        .columns
-        .iter()
-        .map(|column| {
-            let suffix = match column.namespace {
-                Namespace::Key => " KEY",
-                Namespace::Value => "",
-                Namespace::Headers => " HEADERS",
-            };
-            format!("`{}` {}{suffix}", column.name, column.sql_type)
-        })
-        .collect();
+pub(crate) fn schema_text(schema: &Schema) -> String {
+    let texts: Vec<String> = schema.columns.iter().map(column_text).collect();
     texts.join(", ")
+}
+
+/// A column as ksqlDB prints it: `` `K` STRING KEY ``.
+pub(super) fn column_text(column: &Column) -> String {
+    let suffix = match column.namespace {
+        Namespace::Key => " KEY",
+        Namespace::Value => "",
+        Namespace::Headers => " HEADERS",
+    };
+    format!("`{}` {}{suffix}", column.name, column.sql_type)
 }

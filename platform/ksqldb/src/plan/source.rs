@@ -1,7 +1,8 @@
 //! `CREATE STREAM|TABLE` with columns.
 
-use super::PlanError;
 use super::properties::{OF_SOURCES, With};
+use super::sink::column_text;
+use super::{PlanError, Stage};
 use crate::metastore::Source;
 use crate::serde::{Format, check_columns};
 use crate::syntax::ast::{ColumnConstraint, ColumnDefinition, CreateSource, SourceKind};
@@ -14,7 +15,8 @@ const PSEUDO_COLUMNS: &[&str] = &["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDO
 pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source, PlanError> {
     let with = With::new(&declaration.properties, OF_SOURCES)?;
     let Some(topic) = with.text("KAFKA_TOPIC")? else {
-        return Err(PlanError::new(
+        return Err(PlanError::in_stage(
+            Stage::Reading,
             "Missing required property \"KAFKA_TOPIC\" which has no default value.",
         ));
     };
@@ -23,16 +25,12 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
             "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default via the 'ksql.persistence.default.format.value' config.",
         ));
     };
-    if with.text("WINDOW_TYPE")?.is_some() {
-        return Err(PlanError::new(
-            "Windowed sources (WINDOW_TYPE) are not supported yet by this server.",
-        ));
-    }
+    let key_format = with.key_format()?.unwrap_or(Format::Kafka);
+    with.refuse_windows()?;
     if declaration.columns.is_empty() {
-        return Err(PlanError::new("The statement does not define any columns."));
+        return Err(PlanError::new("No columns supplied."));
     }
     let (schema, headers) = schema_of(declaration)?;
-    let key_format = with.key_format()?.unwrap_or(Format::Kafka);
     check_schema(&schema, key_format, value_format)?;
     let source = Source {
         name: declaration.name.clone(),
@@ -40,7 +38,7 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
         topic: topic.to_owned(),
         key_format,
         value_format,
-        wrap_single_value: with.flag("WRAP_SINGLE_VALUE")?.unwrap_or(true),
+        wrap_single_value: with.wrapping(&schema, value_format)?.unwrap_or(true),
         timestamp: with.timestamp(&schema)?,
         partitions: with.partitions()?,
         replicas: with.replicas()?,
@@ -71,15 +69,23 @@ pub(super) fn check_schema(
     }
     check_columns(key_format, &key).map_err(|error| {
         PlanError::new(format!(
-            "Key format does not support schema.\nformat: {key_format}\nreason: {error}"
+            "Key format does not support schema.\nformat: {key_format}\nschema: {}\nreason: {error}",
+            persistence(&key)
         ))
     })?;
     check_columns(value_format, &value).map_err(|error| {
         PlanError::new(format!(
-            "Value format does not support schema.\nformat: {value_format}\nreason: {error}"
+            "Value format does not support schema.\nformat: {value_format}\nschema: {}\nreason: {error}",
+            persistence(&value)
         ))
     })?;
     Ok(())
+}
+
+/// The columns that a format writes, as ksqlDB's errors have them.
+fn persistence(columns: &[&Column]) -> String {
+    let columns: Vec<_> = columns.iter().map(|column| column_text(column)).collect();
+    format!("Persistence{{columns=[{}], features=[]}}", columns.join(", "))
 }
 
 fn contains_map(sql_type: &SqlType) -> bool {
@@ -95,9 +101,8 @@ fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>)
     let mut columns = Vec::new();
     let mut headers = Vec::new();
     for definition in &declaration.columns {
-        let at = |message: String| PlanError::at(definition.position, message);
         if PSEUDO_COLUMNS.contains(&definition.name.as_str()) {
-            return Err(at(format!(
+            return Err(PlanError::new(format!(
                 "'{}' is a reserved column name. You cannot use it as a name for a column.",
                 definition.name
             )));
@@ -106,7 +111,10 @@ fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>)
             .iter()
             .any(|column: &Column| column.name == definition.name)
         {
-            return Err(at(format!("Duplicate column names: {}", definition.name)));
+            return Err(PlanError::in_stage(
+                Stage::Reading,
+                format!("Duplicate column names: `{}`", definition.name),
+            ));
         }
         let namespace = namespace_of(declaration.kind, definition)?;
         if namespace == Namespace::Headers {

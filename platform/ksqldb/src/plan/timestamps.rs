@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::PlanError;
+use super::{PlanError, Stage};
 use crate::functions::date_time::Pattern;
 use crate::metastore::{Source, TimestampColumn};
 use crate::value::Value;
@@ -25,7 +25,16 @@ impl TimeReading {
         };
         match Pattern::parse(format) {
             Ok(pattern) => Ok(Self::Text(Arc::new(pattern))),
-            Err(error) => Err(PlanError::new(format!("Invalid TIMESTAMP_FORMAT: {error}"))),
+            Err(error) => {
+                let error = error.to_string();
+                let reason = error
+                    .rsplit_once("`: ")
+                    .map_or(error.as_str(), |(_, reason)| reason);
+                Err(PlanError::in_stage(
+                    Stage::Reading,
+                    format!("Invalid datetime format for config:TIMESTAMP_FORMAT, reason:{reason}"),
+                ))
+            }
         }
     }
 

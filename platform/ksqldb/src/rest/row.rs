@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::calendar::{date_text, time_text, timestamp_text};
 use crate::serde::base64;
 use crate::types::{Schema, SqlType};
 use crate::value::{Row, Value};
@@ -47,15 +48,8 @@ fn write_value(value: &Value, sql_type: &SqlType, out: &mut String) {
         Value::String(text) => write_text(text, out),
         Value::Bytes(bytes) => write_text(&base64::encode(bytes), out),
         Value::Date(days) => write_text(&date_text(*days), out),
-        Value::Time(milliseconds) => write_text(&time_text(i64::from(*milliseconds)), out),
-        Value::Timestamp(milliseconds) => {
-            let (days, rest) = (
-                milliseconds.div_euclid(86_400_000),
-                milliseconds.rem_euclid(86_400_000),
-            );
-            let days = i32::try_from(days).unwrap_or(i32::MAX);
-            write_text(&format!("{}T{}", date_text(days), full_time_text(rest)), out);
-        }
+        Value::Time(milliseconds) => write_text(&time_text(*milliseconds), out),
+        Value::Timestamp(milliseconds) => write_text(&timestamp_text(*milliseconds), out),
         Value::Array(elements) => {
             let element_type = match sql_type {
                 SqlType::Array(element) => element,
@@ -114,36 +108,6 @@ pub(super) fn write_text(text: &str, out: &mut String) {
 fn push(out: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = out.write_fmt(arguments);
-}
-
-/// `2026-11-24`
-fn date_text(days: i32) -> String {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    let span = jiff::Span::new().try_days(days);
-    span.and_then(|span| epoch.checked_add(span))
-        .map_or_else(|_| days.to_string(), |date| date.to_string())
-}
-
-/// `13:04`, `13:04:05` or `13:04:05.678`, as Java prints a `LocalTime`.
-fn time_text(milliseconds: i64) -> String {
-    let (seconds, fraction) = (milliseconds / 1000, milliseconds % 1000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (second, fraction) {
-        (0, 0) => format!("{hour:02}:{minute:02}"),
-        (_, 0) => format!("{hour:02}:{minute:02}:{second:02}"),
-        _ => format!("{hour:02}:{minute:02}:{second:02}.{fraction:03}"),
-    }
-}
-
-/// `13:04:05.678`
-fn full_time_text(milliseconds: i64) -> String {
-    let (seconds, fraction) = (milliseconds / 1000, milliseconds % 1000);
-    format!(
-        "{:02}:{:02}:{:02}.{fraction:03}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ enum Failure {
     #[error("cannot write to topic `{topic}`: {source}")]
     Write { topic: String, source: KafkaError },
     #[error("{0}")]
+    State(String),
+    #[error("{0}")]
     Delivery(String),
     #[error("cannot commit the position: {0}")]
     Commit(#[source] KafkaError),
@@ -254,6 +256,9 @@ impl Processing<'_> {
                     match arrival.map_err(Failure::Read)? {
                         Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
                         Arrival::New(record) => self.process(&record).await?,
+                    }
+                    if let Some(reason) = self.task.failure() {
+                        return Err(Failure::State(reason));
                     }
                     records += 1;
                     if records.is_multiple_of(64) {

@@ -90,6 +90,10 @@ pub(super) async fn run_query(
             }
         };
         with_input(&record, |input| task.process(input, &mut collector));
+        if let Some(reason) = task.failure() {
+            let _ = events.send(PushEvent::Failed(reason)).await;
+            return;
+        }
         for entry in collector.log.drain(..) {
             processing_log.add(&id, entry);
         }

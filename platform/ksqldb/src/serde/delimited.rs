@@ -85,32 +85,22 @@ pub(super) fn decode(text: &str, sql_type: &SqlType) -> Result<Value, SerdeError
     value.ok_or_else(invalid)
 }
 
-/// Appends a value.
+/// Appends a value to a line; the first one of a record is the one that an empty line is told from.
 pub(super) fn encode(value: &Value, delimiter: char, output: &mut String) -> Result<(), SerdeError> {
+    let is_first = output.is_empty();
     match value {
         Value::Null => {}
         Value::Boolean(flag) => output.push_str(if *flag { "true" } else { "false" }),
         Value::Integer(number) | Value::Date(number) | Value::Time(number) => {
-            output.push_str(&number.to_string());
+            write_text(&number.to_string(), is_first, delimiter, output);
         }
-        Value::Bigint(number) | Value::Timestamp(number) => output.push_str(&number.to_string()),
-        Value::Double(number) => output.push_str(&double_text(*number)),
-        Value::Decimal(number) => output.push_str(&number.to_plain_string()),
-        // Quoted, because nothing at all is `NULL`.
-        Value::Bytes(bytes) if bytes.is_empty() => output.push_str("\"\""),
-        Value::Bytes(bytes) => output.push_str(&base64::encode(bytes)),
-        Value::String(text) => {
-            let plain = !text.is_empty()
-                && !text.contains(['"', '\n', '\r', delimiter])
-                && text.trim().len() == text.len();
-            if plain {
-                output.push_str(text);
-            } else {
-                output.push('"');
-                output.push_str(&text.replace('"', "\"\""));
-                output.push('"');
-            }
+        Value::Bigint(number) | Value::Timestamp(number) => {
+            write_text(&number.to_string(), is_first, delimiter, output);
         }
+        Value::Double(number) => write_text(&double_text(*number), is_first, delimiter, output),
+        Value::Decimal(number) => write_text(&number.to_plain_string(), is_first, delimiter, output),
+        Value::Bytes(bytes) => write_text(&base64::encode(bytes), is_first, delimiter, output),
+        Value::String(text) => write_text(text, is_first, delimiter, output),
         Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
             return Err(SerdeError::new(
                 "the 'DELIMITED' format has no arrays, maps or structs",
@@ -118,6 +108,23 @@ pub(super) fn encode(value: &Value, delimiter: char, output: &mut String) -> Res
         }
     }
     Ok(())
+}
+
+/// Appends a text as the library that ksqlDB uses does: in quotes where something in it or around it needs them. A
+/// record's first text needs them too where it does not begin with a letter or digit of ASCII, and where it is empty;
+/// any other that is empty is nothing at all.
+fn write_text(text: &str, is_first: bool, delimiter: char, output: &mut String) {
+    let begins_plain = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let plain = (!is_first || begins_plain)
+        && !text.contains(['"', '\n', '\r', delimiter])
+        && text.trim().len() == text.len();
+    if plain {
+        output.push_str(text);
+    } else {
+        output.push('"');
+        output.push_str(&text.replace('"', "\"\""));
+        output.push('"');
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +140,27 @@ mod tests {
         assert!(split("\"a\"b,c", ',').is_err());
     }
 
+    #[test]
+    fn the_first_text_of_a_record_is_quoted_where_it_begins_oddly() {
+        for (values, line) in [
+            (["-3", "-3"], "\"-3\",-3"),
+            (["!", "!"], "\"!\",!"),
+            (["ünï", "ünï"], "\"ünï\",ünï"),
+            (["a", ""], "a,"),
+            (["", "a"], "\"\",a"),
+            (["a b", " a"], "a b,\" a\""),
+        ] {
+            let mut written = String::new();
+            encode(&Value::string(values[0]), ',', &mut written).expect("a string");
+            written.push(',');
+            encode(&Value::string(values[1]), ',', &mut written).expect("a string");
+            assert_eq!(written, line);
+        }
+        let mut written = String::new();
+        encode(&Value::Integer(-3), ',', &mut written).expect("a number");
+        assert_eq!(written, "\"-3\"");
+    }
+
     proptest! {
         #[test]
         fn what_was_joined_splits(texts in proptest::collection::vec(".*", 1..5), tab: bool) {
@@ -145,7 +173,10 @@ mod tests {
                 encode(&Value::string(text.as_str()), delimiter, &mut line).expect("a string");
             }
             let back = split(&line, delimiter).expect("a line");
-            prop_assert_eq!(back, texts.into_iter().map(Some).collect::<Vec<_>>());
+            let first = texts[0].clone();
+            // An empty text that is not the first one reads back as NULL.
+            let rest = texts.into_iter().skip(1).map(|text| Some(text).filter(|text| !text.is_empty()));
+            prop_assert_eq!(back, std::iter::once(Some(first)).chain(rest).collect::<Vec<_>>());
         }
 
         #[test]

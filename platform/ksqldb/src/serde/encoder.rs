@@ -1,7 +1,7 @@
 //! The key or value of a row, written as the bytes of a record.
 
 use super::{Format, SerdeError, Wrapping, delimited, json, kafka};
-use crate::types::{Column, SqlType};
+use crate::types::{Column, Namespace, SqlType};
 use crate::value::Value;
 
 /// Writes the keys or the values of a source.
@@ -72,7 +72,14 @@ pub(crate) fn check_columns(format: Format, columns: &[&Column]) -> Result<(), S
     let listed = || {
         let texts: Vec<String> = columns
             .iter()
-            .map(|column| format!("`{}` {}", column.name, column.sql_type))
+            .map(|column| {
+                let key = if column.namespace == Namespace::Key {
+                    " KEY"
+                } else {
+                    ""
+                };
+                format!("`{}` {}{key}", column.name, column.sql_type)
+            })
             .collect();
         format!("[{}]", texts.join(", "))
     };

@@ -142,7 +142,18 @@ proptest! {
 
     #[test]
     fn delimited_reads_back((types, row) in rows(simple_type())) {
-        prop_assert_eq!(round_trip(DELIMITED, Wrapping::Wrapped, &types, &row), row);
+        // Behind the first place an empty text is nothing at all, as in ksqlDB.
+        let empty = |value: &Value| match value {
+            Value::String(text) => text.is_empty(),
+            Value::Bytes(bytes) => bytes.is_empty(),
+            _ => false,
+        };
+        let expected: Row = row
+            .iter()
+            .enumerate()
+            .map(|(place, value)| if place > 0 && empty(value) { Value::Null } else { value.clone() })
+            .collect();
+        prop_assert_eq!(round_trip(DELIMITED, Wrapping::Wrapped, &types, &row), expected);
     }
 
     #[test]

@@ -208,6 +208,8 @@ pub struct CreateAsSelect {
 pub struct InsertInto {
     /// The sink.
     pub target: String,
+    /// Where it is named.
+    pub position: Position,
     /// The `WITH` clause.
     pub properties: Properties,
     /// The query.

@@ -34,6 +34,39 @@ impl Expression {
         }
     }
 
+    /// As [`Self::children`], to change them.
+    pub fn children_mut(&mut self) -> Vec<&mut Expression> {
+        match &mut self.kind {
+            ExpressionKind::Literal(_) | ExpressionKind::Column { .. } => Vec::new(),
+            ExpressionKind::Unary(_, operand) => vec![operand],
+            ExpressionKind::Binary(left, _, right) => vec![left, right],
+            ExpressionKind::Like { value, pattern, .. } => vec![value, pattern],
+            ExpressionKind::In { value, list, .. } => std::iter::once(&mut **value).chain(list).collect(),
+            ExpressionKind::Between { value, low, high, .. } => vec![value, low, high],
+            ExpressionKind::IsNull { value, .. } | ExpressionKind::Cast { value, .. } => vec![value],
+            ExpressionKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => {
+                let branches = branches
+                    .iter_mut()
+                    .flat_map(|(condition, result)| [condition, result]);
+                let operand = operand.as_deref_mut().into_iter();
+                operand.chain(branches).chain(otherwise.as_deref_mut()).collect()
+            }
+            ExpressionKind::Subscript { base, index } => vec![base, index],
+            ExpressionKind::Field { base, .. } => vec![base],
+            ExpressionKind::Call { arguments, .. } => arguments.iter_mut().collect(),
+            ExpressionKind::Lambda { body, .. } => vec![body],
+            ExpressionKind::Array(elements) => elements.iter_mut().collect(),
+            ExpressionKind::Map(entries) => {
+                entries.iter_mut().flat_map(|(key, value)| [key, value]).collect()
+            }
+            ExpressionKind::Struct(fields) => fields.iter_mut().map(|(_, value)| value).collect(),
+        }
+    }
+
     /// How high the tree is.
     pub(super) fn height(&self) -> usize {
         let below = self.children().into_iter().map(Self::height).max();

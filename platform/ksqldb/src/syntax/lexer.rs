@@ -99,7 +99,12 @@ impl Lexer<'_> {
     }
 
     fn unterminated(&self, what: &str, position: Position, statement: usize) -> SyntaxError {
-        SyntaxError::new(position, format!("unterminated {what}"), &self.text[statement..])
+        // Of a quote that nothing closes ksqlDB only says where it is.
+        let message = match what {
+            "comment" => "unterminated comment",
+            _ => "",
+        };
+        SyntaxError::new(position, message, &self.text[statement..])
     }
 
     fn token(&mut self, statement: usize) -> Result<TokenKind, SyntaxError> {
@@ -326,9 +331,9 @@ mod tests {
     #[test]
     fn what_is_not_closed_is_named_where_it_opens() {
         for (text, message) in [
-            ("a 'b", "line 1:3: unterminated string"),
-            ("a\n`b", "line 2:1: unterminated quoted name"),
-            ("a /* b", "line 1:3: unterminated comment"),
+            ("a 'b", "line 1:3: Syntax Error\n"),
+            ("a\n`b", "line 2:1: Syntax Error\n"),
+            ("a /* b", "line 1:3: Syntax Error\nunterminated comment"),
         ] {
             assert_eq!(tokenize(text, ORIGIN).unwrap_err().to_string(), message);
         }

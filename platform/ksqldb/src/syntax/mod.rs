@@ -16,7 +16,7 @@ mod round_trip;
 mod token;
 pub mod variables;
 
-pub use error::SyntaxError;
+pub use error::{SyntaxError, SyntaxFault};
 pub use format::{format_expression, format_identifier, format_statement, format_type};
 pub use parser::{parse, parse_expression, parse_statement, parse_type};
 
@@ -39,7 +39,12 @@ pub fn split(text: &str) -> Result<Vec<RawStatement<'_>>, SyntaxError> {
     let mut first = None;
     for token in &tokens {
         match (token.kind, first) {
-            (TokenKind::End, None) | (TokenKind::Semicolon, None) => {}
+            (TokenKind::End, None) => {}
+            // ksqlDB has no empty statement; the parser says so.
+            (TokenKind::Semicolon, None) => statements.push(RawStatement {
+                text: &text[token.start..token.end()],
+                position: token.position,
+            }),
             (TokenKind::End, Some((start, _))) => {
                 return Err(SyntaxError::missing_semicolon(token.position, &text[start..]));
             }
@@ -63,7 +68,7 @@ mod tests {
 
     #[test]
     fn statements_are_cut_at_their_own_semicolons() {
-        let text = "  set 'a;b'='c'; -- one; two\n/* ; */ drop stream `x;y`;\n;";
+        let text = "  set 'a;b'='c'; -- one; two\n/* ; */ drop stream `x;y`;\n";
         let statements = split(text).unwrap();
         let texts: Vec<&str> = statements.iter().map(|statement| statement.text).collect();
         assert_eq!(texts, ["set 'a;b'='c';", "drop stream `x;y`;"]);
@@ -74,7 +79,10 @@ mod tests {
     #[test]
     fn a_last_statement_without_semicolon_is_an_error() {
         let error = split("list streams; list tables").unwrap_err();
-        assert_eq!(error.to_string(), "line 1:26: missing ';' at '<EOF>'");
+        assert_eq!(
+            error.to_string(),
+            "line 1:26: Syntax Error\nmissing ';' at '<EOF>'"
+        );
         assert_eq!(error.statement, "list tables");
     }
 }

@@ -362,6 +362,7 @@ fn statement() -> BoxedStrategy<Statement> {
     let insert_into = (source_name(), properties(), query()).prop_map(|(target, properties, query)| {
         Statement::InsertInto(InsertInto {
             target,
+            position: Position::default(),
             properties,
             query,
         })

@@ -128,6 +128,13 @@ macro_rules! keywords {
                 }
             }
 
+            /// Its text in quotes, as errors name it.
+            pub(super) fn quoted(self) -> &'static str {
+                match self {
+                    $($(Self::$name => concat!("'", $text, "'"),)*)*
+                }
+            }
+
             fn class(self) -> Class {
                 match self {
                     $($(Self::$name => Class::$class,)*)*
@@ -139,7 +146,7 @@ macro_rules! keywords {
 
 keywords! {
     Reserved {
-        Advance "ADVANCE" All "ALL" And "AND" As "AS" Beginning "BEGINNING" Between "BETWEEN" By "BY"
+        Advance "ADVANCE" All "ALL" And "AND" As "AS" At "AT" Beginning "BEGINNING" Between "BETWEEN" By "BY"
         Case "CASE" Cast "CAST" Create "CREATE" Delete "DELETE" Describe "DESCRIBE" Distinct "DISTINCT"
         Drop "DROP" Else "ELSE" End "END" Exists "EXISTS" Extended "EXTENDED" False "FALSE" From "FROM"
         Full "FULL" Group "GROUP" Having "HAVING" Hopping "HOPPING" In "IN" Inner "INNER" Insert "INSERT"
@@ -191,10 +198,9 @@ impl Keyword {
         }
     }
 
-    /// Whether it names a unit of time, of fixed length or not.
-    pub(super) fn is_unit(self) -> bool {
-        let calendar = matches!(self, Self::Month | Self::Months | Self::Year | Self::Years);
-        calendar || self.unit_milliseconds().is_some()
+    /// Whether it names a unit of time that has no fixed length.
+    pub(super) fn is_calendar_unit(self) -> bool {
+        matches!(self, Self::Month | Self::Months | Self::Year | Self::Years)
     }
 }
 

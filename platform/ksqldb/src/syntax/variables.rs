@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::SyntaxError;
 use super::ast::Position;
 use super::lexer::{tokenize, variable_length};
 use super::token::TokenKind;
+use super::{SyntaxError, SyntaxFault};
 
 /// The longest text that a statement may become when its variables are replaced, in bytes: a longer one would not
 /// fit into a record of the command topic.
@@ -60,9 +60,11 @@ pub fn substitute(text: &str, origin: Position, variables: &Variables) -> Result
         let replacement = match token.kind {
             TokenKind::Variable => match variables.get(&token.text[2..token.text.len() - 1]) {
                 Some(value) if is_one_token(value) => value.to_owned(),
-                Some(_) => {
-                    let message = format!("the value of {} is neither a name nor a literal", token.text);
-                    return Err(SyntaxError::new(token.position, message, text));
+                Some(value) => {
+                    let message = format!(
+                        "Identifier names cannot start with '@' and may only contain alphanumeric values and '_'. Got: '{value}'"
+                    );
+                    return Err(SyntaxError::new(token.position, message, text).of(SyntaxFault::Name));
                 }
                 None => continue,
             },
@@ -175,7 +177,7 @@ mod tests {
         let error = parse("SET 'a'=${nothing};").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 1:9: the variable ${nothing} is not defined"
+            "line 1:9: Syntax Error\nthe variable ${nothing} is not defined"
         );
     }
 
@@ -184,7 +186,10 @@ mod tests {
         let error = substitute("TERMINATE ${evil};", ORIGIN, &variables()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 1:11: the value of ${evil} is neither a name nor a literal"
+            format!(
+                "Illegal argument at Line: 1, Col: 11. Identifier names cannot start with '@' and may only contain alphanumeric values and '_'. Got: '{}'",
+                variables().get("evil").unwrap()
+            )
         );
     }
 

@@ -14,6 +14,10 @@ use crate::plan::JoinStep;
 use crate::syntax::ast::JoinKind;
 use crate::value::{Row, Value};
 
+/// What the rows of a join may take, in bytes. Beyond it go the rows that only late ones could meet, the oldest
+/// first; where the windows alone take more, the query fails.
+pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
+
 /// A side of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -35,6 +39,13 @@ struct Waiting {
     row: StoredRow,
 }
 
+impl Waiting {
+    /// What it takes, roughly: with its place, and its key twice.
+    fn bytes(&self) -> usize {
+        2 * size_of::<Self>() + self.row.bytes()
+    }
+}
+
 /// The rows of one side.
 #[derive(Debug)]
 struct Half {
@@ -46,7 +57,7 @@ struct Half {
 impl Half {
     fn new(join: &JoinStep) -> Self {
         Self {
-            store: WindowStore::new(join.retention_ms()),
+            store: WindowStore::new(join.retention_ms(), window_ms(join)),
             waiting: BTreeMap::new(),
         }
     }
@@ -68,11 +79,19 @@ pub(super) struct JoinState {
     stream_time: i64,
     /// For packing rows.
     scratch: Vec<u8>,
+    /// What the rows may take.
+    most_bytes: usize,
+    /// What the rows that wait take.
+    waiting_bytes: usize,
+    overfull: bool,
 }
 
 impl JoinState {
-    pub(super) fn new(join: &JoinStep) -> Self {
+    pub(super) fn new(join: &JoinStep, most_bytes: usize) -> Self {
         Self {
+            most_bytes,
+            waiting_bytes: 0,
+            overfull: false,
             left: Half::new(join),
             right: Half::new(join),
             stream_time: i64::MIN,
@@ -85,10 +104,32 @@ impl JoinState {
         self.left.store.len() + self.right.store.len()
     }
 
+    /// What the rows take, roughly, in bytes.
+    fn bytes(&self) -> usize {
+        self.left.store.bytes() + self.right.store.bytes() + self.waiting_bytes
+    }
+
+    /// Makes room where the rows take too much. `false`: there is none to be had.
+    fn make_room(&mut self, join: &JoinStep) -> bool {
+        let needed = self.stream_time.saturating_sub(window_ms(join));
+        while self.bytes() > self.most_bytes {
+            let left = self.left.store.let_go_before(needed);
+            if !self.right.store.let_go_before(needed) && !left {
+                return false;
+            }
+        }
+        true
+    }
+
     /// How many rows wait for a partner.
     pub(super) fn waiting(&self) -> usize {
         let both = self.left.waiting.values().chain(self.right.waiting.values());
         both.map(Vec::len).sum()
+    }
+
+    /// Whether the rows take more than they may, even without those that only late ones could meet.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.overfull
     }
 
     /// Takes a row of a side and gives `emit` what comes out.
@@ -124,8 +165,10 @@ impl JoinState {
         let mut found = false;
         for (other_timestamp, other_row) in other.store.range(&join_key, from, to) {
             found = true;
-            if !other.waiting.is_empty() {
-                other.waiting.remove(&(other_timestamp, join_key.clone()));
+            if !other.waiting.is_empty()
+                && let Some(met) = other.waiting.remove(&(other_timestamp, join_key.clone()))
+            {
+                self.waiting_bytes -= met.iter().map(Waiting::bytes).sum::<usize>();
             }
             emit(Joined {
                 row: combine(join, side, &row, other_row),
@@ -136,11 +179,15 @@ impl JoinState {
         let stored = StoredRow::new(&row, &mut self.scratch);
         if !found && keeps_lonely {
             if join.grace_ms.is_some() && to >= self.stream_time {
-                let rows = own.waiting.entry((timestamp, join_key.clone()));
-                rows.or_default().push(Waiting {
+                let waiting = Waiting {
                     key,
                     row: stored.clone(),
-                });
+                };
+                self.waiting_bytes += waiting.bytes();
+                own.waiting
+                    .entry((timestamp, join_key.clone()))
+                    .or_default()
+                    .push(waiting);
             } else {
                 emit(Joined {
                     row: lonely(join, side, &row, &key),
@@ -150,6 +197,9 @@ impl JoinState {
             }
         }
         own.store.insert(join_key, timestamp, stored);
+        if self.bytes() > self.most_bytes && !self.make_room(join) {
+            self.overfull = true;
+        }
     }
 
     /// Lets go of the rows whose window has closed without a partner, in the order of their times.
@@ -175,6 +225,7 @@ impl JoinState {
                 return;
             };
             for waiting in rows {
+                self.waiting_bytes -= waiting.bytes();
                 let mut row = Row::new();
                 waiting.row.unpack(&mut row);
                 emit(Joined {
@@ -185,6 +236,11 @@ impl JoinState {
             }
         }
     }
+}
+
+/// How far apart partners may be, from the earliest to the latest.
+fn window_ms(join: &JoinStep) -> i64 {
+    join.before_ms.saturating_add(join.after_ms)
 }
 
 /// The times a partner of a row may have, both included.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
 
 use crate::plan::{Pipeline, QueryPlan};
-use crate::value::{Row, Value};
+use crate::value::Row;
 use join::{JoinState, Joined, Side};
 use output::Output;
 use scan::Scanned;
@@ -31,9 +31,15 @@ pub struct Task {
 impl Task {
     /// A task with empty state.
     pub fn new(plan: &QueryPlan) -> Self {
+        Self::with_state_of(plan, join::MOST_BYTES)
+    }
+
+    /// The same, where the rows of each join may take so many bytes.
+    pub fn with_state_of(plan: &QueryPlan, most_bytes: usize) -> Self {
         let pipeline = Arc::clone(&plan.pipeline);
+        let joins = pipeline.joins.iter();
         Self {
-            joins: pipeline.joins.iter().map(JoinState::new).collect(),
+            joins: joins.map(|join| JoinState::new(join, most_bytes)).collect(),
             remaining: pipeline.limit,
             pipeline,
         }
@@ -57,6 +63,17 @@ impl Task {
     /// Whether the query's `LIMIT` is reached: nothing more will come.
     pub fn is_complete(&self) -> bool {
         self.remaining == Some(0)
+    }
+
+    /// Why the query cannot go on.
+    pub fn failure(&self) -> Option<String> {
+        self.joins.iter().any(JoinState::is_overfull).then(|| {
+            format!(
+                "the rows within the window of a join take more than {} MiB; hint: a shorter WITHIN or GRACE PERIOD, \
+                 fewer columns, or a WHERE before the join keeps less",
+                join::MOST_BYTES / 1024 / 1024
+            )
+        })
     }
 
     /// How many rows the joins hold, and how many of these wait for the window to close without a partner.
@@ -131,17 +148,11 @@ fn deliver(
     output: &mut Output<'_>,
 ) {
     let join = &pipeline.joins[step];
-    let (key_expression, width) = match side {
-        Side::Left => (&join.left_key, "left"),
-        Side::Right => (&join.right_key, "right"),
+    let (key_expression, key_text) = match side {
+        Side::Left => (&join.left_key, "the left side of JOIN ON"),
+        Side::Right => (&join.right_key, "the right side of JOIN ON"),
     };
-    let key = match key_expression.evaluate(&row, &[]) {
-        Ok(key) => key.into_owned(),
-        Err(error) => {
-            output.log(format!("the {width} side of JOIN ON"), &error);
-            Value::Null
-        }
-    };
+    let key = key_expression.value(&row, &mut |error| output.log(key_text, error));
     let is_last = step + 1 == pipeline.joins.len();
     let keeps_key = is_last && pipeline.keeps_join_key;
     if is_last {

@@ -87,12 +87,9 @@ impl Output<'_> {
     }
 
     /// Notes that an expression failed.
-    pub(super) fn log(&mut self, expression: String, error: &EvaluationError) {
+    pub(super) fn log(&mut self, expression: &str, error: EvaluationError) {
         if let Some(collector) = self.collector.as_deref_mut() {
-            collector.log.push(LogEntry::Expression {
-                expression,
-                reason: error.reason.clone(),
-            });
+            collector.log.push(log_entry(expression, error));
         }
     }
 }
@@ -104,29 +101,21 @@ fn passes(pipeline: &Pipeline, row: &[Value], has_value: bool, collector: &mut C
     if !has_value {
         return false;
     }
-    filter.truth(row, &[]).unwrap_or_else(|error| {
-        collector.log.push(LogEntry::Expression {
-            expression: text.clone(),
-            reason: error.reason,
-        });
-        false
-    })
+    filter.holds(row, &mut |error| collector.log.push(log_entry(text, error)))
 }
 
 fn project(columns: &[Projected], row: &[Value], collector: &mut Collector) -> Row {
-    let mut projected = Vec::with_capacity(columns.len());
-    for column in columns {
-        let value = match column.expr.evaluate(row, &[]) {
-            Ok(value) => value.into_owned(),
-            Err(error) => {
-                collector.log.push(LogEntry::Expression {
-                    expression: column.text.clone(),
-                    reason: error.reason,
-                });
-                Value::Null
-            }
-        };
-        projected.push(value);
+    let values = columns.iter().map(|column| {
+        column.expr.value(row, &mut |error| {
+            collector.log.push(log_entry(&column.text, error));
+        })
+    });
+    values.collect()
+}
+
+fn log_entry(expression: &str, error: EvaluationError) -> LogEntry {
+    LogEntry::Expression {
+        expression: expression.to_owned(),
+        reason: error.reason,
     }
-    projected
 }

@@ -38,6 +38,11 @@ impl StoredRow {
         Self(scratch.as_slice().into())
     }
 
+    /// How many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.len()
+    }
+
     /// Appends the row's values.
     pub(super) fn unpack(&self, row: &mut Vec<Value>) {
         let mut bytes = Bytes(&self.0);

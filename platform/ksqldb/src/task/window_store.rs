@@ -50,6 +50,10 @@ pub(super) struct WindowStore {
     stream_time: i64,
     rows: HashMap<JoinKey, Rows>,
     stored: usize,
+    /// What the rows take, roughly.
+    bytes: usize,
+    /// Rows before it were let go of early, for want of room.
+    floor: i64,
     /// Which keys have rows in a stretch of time, so that expiry touches nothing that stays.
     stretches: BTreeMap<i64, Vec<JoinKey>>,
     stretch_ms: i64,
@@ -57,16 +61,22 @@ pub(super) struct WindowStore {
 
 /// Into so many stretches the retention is cut: more make expiry more exact, fewer make it cheaper.
 const STRETCHES: i64 = 64;
+/// What a row takes besides its values: its place, its key, and what the map and the lists around them need.
+const OVERHEAD: usize = 64;
 
 impl WindowStore {
-    pub(super) fn new(retention_ms: i64) -> Self {
+    /// A store whose rows are kept so long. Partners within the window are what it is for: the rows before that wait
+    /// for late ones.
+    pub(super) fn new(retention_ms: i64, window_ms: i64) -> Self {
         Self {
             retention_ms,
             stream_time: i64::MIN,
             rows: HashMap::new(),
             stored: 0,
+            bytes: 0,
+            floor: i64::MIN,
             stretches: BTreeMap::new(),
-            stretch_ms: (retention_ms / STRETCHES).max(1),
+            stretch_ms: (retention_ms / STRETCHES).min(window_ms).max(1),
         }
     }
 
@@ -78,7 +88,26 @@ impl WindowStore {
     /// A row that is exactly as old as the retention is gone, so a store without retention keeps nothing.
     fn oldest_kept(&self) -> i64 {
         let gone = self.stream_time.saturating_sub(self.retention_ms);
-        gone.saturating_add(1)
+        gone.saturating_add(1).max(self.floor)
+    }
+
+    /// What its rows take, roughly, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Lets go of the oldest rows, but of none from that time on. Returns whether there were any.
+    pub(super) fn let_go_before(&mut self, time: i64) -> bool {
+        let Some((first, _)) = self.stretches.first_key_value() else {
+            return false;
+        };
+        let end = (first + 1).saturating_mul(self.stretch_ms);
+        if end > time {
+            return false;
+        }
+        self.floor = self.floor.max(end);
+        self.expire();
+        true
     }
 
     /// Keeps a row, unless it is too late, and lets go of those that have become too old.
@@ -119,6 +148,7 @@ impl WindowStore {
             }
             _ => rows.len(),
         };
+        self.bytes += row.bytes() + OVERHEAD;
         rows.insert(place, (timestamp, row));
         self.stored += 1;
     }
@@ -147,7 +177,8 @@ impl WindowStore {
                 };
                 let rows = entry.get_mut();
                 let expired = rows.partition_point(|(time, _)| *time < oldest_kept);
-                rows.drain(..expired);
+                let freed = rows.drain(..expired).map(|(_, row)| row.bytes() + OVERHEAD);
+                self.bytes -= freed.sum::<usize>();
                 self.stored -= expired;
                 if rows.is_empty() {
                     entry.remove();
@@ -179,7 +210,7 @@ mod tests {
 
     #[test]
     fn both_ends_are_included_and_late_rows_are_not_kept() {
-        let mut store = WindowStore::new(10);
+        let mut store = WindowStore::new(10, 10);
         for time in [100, 95, 90, 89] {
             store.insert(key(1), time, empty());
         }
@@ -188,14 +219,14 @@ mod tests {
         assert_eq!(times(&store, 2, 0, 200), [0_i64; 0]);
         store.insert(key(1), 91, empty());
         assert_eq!(times(&store, 1, 0, 200), [91, 95, 100]);
-        let mut nothing = WindowStore::new(0);
+        let mut nothing = WindowStore::new(0, 0);
         nothing.insert(key(1), 5, empty());
         assert_eq!(nothing.len(), 0);
     }
 
     #[test]
     fn old_rows_go_and_keys_with_them() {
-        let mut store = WindowStore::new(1000);
+        let mut store = WindowStore::new(1000, 1000);
         for time in 0..100_000 {
             store.insert(key(time % 7 + time / 10_000 * 7), time, empty());
         }
@@ -203,12 +234,28 @@ mod tests {
         assert!(store.rows.len() <= 14 && store.stretches.len() <= 70);
     }
 
+    #[test]
+    fn the_oldest_rows_make_room_but_none_of_the_window() {
+        let mut store = WindowStore::new(100_000, 100);
+        for time in 0..1_000 {
+            store.insert(key(time % 3), time, empty());
+        }
+        let full = store.bytes();
+        assert!(store.let_go_before(900));
+        assert!(store.bytes() < full && store.len() == 900, "{}", store.len());
+        while store.let_go_before(900) {}
+        assert_eq!((store.len(), store.bytes()), (100, full / 10));
+        assert_eq!(times(&store, 0, 0, 905), [900, 903]);
+        store.insert(key(0), 850, empty());
+        assert_eq!(store.len(), 100);
+    }
+
     proptest! {
         #[test]
         fn it_holds_what_a_plain_list_holds(
             rows in proptest::collection::vec((0..3_i64, 0..400_i64), 0..80), retention in 0..200_i64
         ) {
-            let mut store = WindowStore::new(retention);
+            let mut store = WindowStore::new(retention, 20);
             let mut plain: Vec<(i64, i64)> = Vec::new();
             let mut stream_time = i64::MIN;
             for (number, time) in rows {

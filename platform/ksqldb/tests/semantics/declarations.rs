@@ -9,7 +9,7 @@ fn a_sink_takes_over_what_it_does_not_set() {
     let world = World::of(
         "create stream s (a int, b varchar) with (kafka_topic='Some-Topic', value_format='delimited', value_delimiter='|', partitions=3, replicas=2);
          create stream `Plain` as select a, b from s;
-         create stream o with (kafka_topic='out', value_format='json', partitions=5, retention_ms=1000, query_id='mine') as select a from s;",
+         create stream o with (kafka_topic='out', value_format='json', partitions=5, retention_ms=1000) as select a from s;",
     );
     let source = world.metastore.get("S").expect("declared");
     assert_eq!((source.partitions, source.replicas), (Some(3), Some(2)));
@@ -22,7 +22,6 @@ fn a_sink_takes_over_what_it_does_not_set() {
     assert_eq!((sink.topic.as_str(), sink.value_format), ("out", Format::Json));
     assert_eq!((sink.partitions, sink.retention_ms), (Some(5), Some(1000)));
     let plan = world.last_plan.expect("there is a plan");
-    assert_eq!(plan.query_id(), Some("mine"));
     assert_eq!(plan.sink().map(|sink| sink.name.as_str()), Some("O"));
     let derived: Vec<_> = world
         .metastore

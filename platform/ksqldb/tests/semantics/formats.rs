@@ -250,12 +250,15 @@ fn json_keys_and_unwrapped_values() {
 #[test]
 fn times_come_from_a_column() {
     let mut world = World::of(
-        "create stream s (a int, at bigint) with (kafka_topic='s', value_format='json', timestamp='at');
+        "create stream s (a int, moment bigint) with (kafka_topic='s', value_format='json', timestamp='moment');
          create stream o as select a from s;
-         create stream again with (timestamp='LATER') as select a, at + 100 as later from s;
+         create stream again with (timestamp='LATER') as select a, moment + 100 as later from s;
          select a, rowtime from s emit changes;",
     );
-    world.send_all("s", &[r#"{"a":1,"at":500}"#, r#"{"a":2}"#, r#"{"a":3,"at":-1}"#]);
+    world.send_all(
+        "s",
+        &[r#"{"a":1,"moment":500}"#, r#"{"a":2}"#, r#"{"a":3,"moment":-1}"#],
+    );
     assert_eq!(world.written_to("O"), [r#"null|{"A":1}@500"#]);
     assert_eq!(world.written_to("AGAIN"), [r#"null|{"A":1,"LATER":600}@600"#]);
     assert_eq!(world.rows, ["[1, 500]@500"]);
@@ -269,15 +272,15 @@ fn times_come_from_a_column() {
 #[test]
 fn times_come_from_a_text() {
     let mut world = World::of(
-        "create stream s (a int, at varchar) with (kafka_topic='s', value_format='json',
-           timestamp='at', timestamp_format='EEE MMM d HH:mm:ss yyyy z');
+        "create stream s (a int, moment varchar) with (kafka_topic='s', value_format='json',
+           timestamp='moment', timestamp_format='EEE MMM d HH:mm:ss yyyy z');
          select a from s emit changes;",
     );
     world.send_all(
         "s",
         &[
-            r#"{"a":1,"at":"Tue Nov 24 05:49:50 2020 UTC"}"#,
-            r#"{"a":2,"at":"yesterday"}"#,
+            r#"{"a":1,"moment":"Tue Nov 24 05:49:50 2020 UTC"}"#,
+            r#"{"a":2,"moment":"yesterday"}"#,
         ],
     );
     assert_eq!(world.rows, ["[1]@1606196990000"]);
@@ -287,9 +290,12 @@ fn times_come_from_a_text() {
         world.log[0]
     );
     let error = world.error(
-        "create stream x (at varchar) with (kafka_topic='x', value_format='json', timestamp='at', timestamp_format='YYYY-QQQQQQQ');",
+        "create stream x (moment varchar) with (kafka_topic='x', value_format='json', timestamp='moment', timestamp_format='YYYY-QQQQQQQ');",
     );
-    assert!(error.starts_with("Invalid TIMESTAMP_FORMAT: "), "{error}");
+    assert!(
+        error.starts_with("Invalid datetime format for config:TIMESTAMP_FORMAT, reason:"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -47,9 +47,15 @@ fn results_and_types() {
         ("floor(d)", "2.0", "DOUBLE"),
         ("sign(i)", "-1", "INTEGER"),
         ("sqrt(9)", "3.0", "DOUBLE"),
-        ("greatest(i, l, 3)", "5000000000", "BIGINT"),
-        ("least(i, l)", "-7", "BIGINT"),
-        ("least(c, i, null)", "-7.00", "DECIMAL(12, 2)"),
+        ("greatest(i, null, 3)", "3", "INTEGER"),
+        ("least(i, d)", "-7.0", "DOUBLE"),
+        ("least(ts, '2000-01-01')", "946684800000", "TIMESTAMP"),
+        ("md5('abc')", r#""900150983cd24fb0d6963f7d28e17f72""#, "STRING"),
+        (
+            "to_json_string(struct(b := i, a := array[struct(x := t)]))",
+            r#""{\"B\":-7,\"A\":[{\"X\":\"Zażółć gęślą\"}]}""#,
+            "STRING",
+        ),
         ("unix_timestamp(ts)", "1625429109123", "BIGINT"),
         (
             "format_timestamp(ts, 'yyyy-MM-dd''T''HH:mm:ss.SSSX', 'America/Los_Angeles')",
@@ -97,7 +103,7 @@ fn results_and_types() {
         ),
         ("url_extract_host('http://host:8080/x')", r#""host""#, "STRING"),
         ("coalesce(nothing, t)", r#""Zażółć gęślą""#, "STRING"),
-        ("ifnull(i, l)", "-7", "BIGINT"),
+        ("ifnull(i, 1)", "-7", "INTEGER"),
         ("nullif(i, -7)", "null", "INTEGER"),
         ("as_value(c)", "1.25", "DECIMAL(4, 2)"),
         ("len(nothing)", "null", "INTEGER"),
@@ -112,11 +118,8 @@ fn results_and_types() {
 
 #[test]
 fn a_widened_argument_is_of_the_results_type() {
-    // A comparison of types, not only of numbers: both sides are BIGINT.
-    assert_eq!(
-        evaluate("array[l, 1] = array[l, ifnull(cast(null as bigint), 1)]").0,
-        "true"
-    );
+    // A comparison of types, not only of numbers: both sides are DOUBLE.
+    assert_eq!(evaluate("array[greatest(d, i)] = array[d]").0, "true");
 }
 
 #[test]
@@ -138,7 +141,15 @@ fn arguments_that_do_not_fit_are_refused_with_what_would() {
         error.contains("Function 'len' does not accept parameters (INTEGER)."),
         "{error}"
     );
-    assert!(error.contains("LEN(STRING)\nLEN(BYTES)"), "{error}");
+    assert!(error.contains("LEN(VARCHAR input)\nLEN(BYTES input)"), "{error}");
+    for arguments in ["coalesce(i, l)", "ifnull(l, 1)", "case when b then i else l end"] {
+        world.error(&format!("select {arguments} from s emit changes;"));
+    }
+    let error = world.error("select least(i, l) from s emit changes;");
+    assert!(
+        error.contains("cannot be resolved due to ambiguous method parameters (INTEGER, BIGINT)"),
+        "{error}"
+    );
 }
 
 #[test]

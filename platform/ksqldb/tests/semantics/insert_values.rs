@@ -3,7 +3,7 @@
 use crate::script::World;
 
 const SOURCES: &str = "
-    create stream s (k varchar key, a bigint, d decimal(5,2), m map<varchar, int>, ts timestamp)
+    create stream s (k varchar key, a bigint, d decimal(4,2), st struct<src varchar, src_name varchar>, m map<varchar, int>, ts timestamp)
       with (kafka_topic='s', value_format='json');
     create stream o as select * from s;
 ";
@@ -17,12 +17,14 @@ fn insert(statement: &str) -> Vec<String> {
 #[test]
 fn values_go_into_columns() {
     assert_eq!(
-        insert("insert into s values ('x', 1, 2.5, map('a' := 1 + 1), '1970-01-01T00:00:01');"),
-        [r#"x|{"A":1,"D":2.50,"M":{"a":2},"TS":1000}@1000"#]
+        insert(
+            "insert into s values ('x', 1, 2.5, struct(src := 'a', srcname := 'b'), map('a' := 1 + 1), '1970-01-01T00:00:01');"
+        ),
+        [r#"x|{"A":1,"D":2.50,"ST":{"SRC":"a","SRC_NAME":null},"M":{"a":2},"TS":1000}@1000"#]
     );
     assert_eq!(
         insert("insert into s (a, rowtime, k) values (-1, 77, null);"),
-        [r#"null|{"A":-1,"D":null,"M":null,"TS":null}@77"#]
+        [r#"null|{"A":-1,"D":null,"ST":null,"M":null,"TS":null}@77"#]
     );
 }
 
@@ -32,7 +34,7 @@ fn what_does_not_fit_is_refused() {
     for (statement, message) in [
         (
             "insert into s (a) values ('x');",
-            "Expected type BIGINT for field `A` but got STRING ('x').",
+            "Expected type BIGINT for field `A` but got STRING(x)",
         ),
         ("insert into s (z) values (1);", "Column name Z does not exist."),
         (
@@ -41,9 +43,13 @@ fn what_does_not_fit_is_refused() {
         ),
         (
             "insert into s values (1);",
-            "Expected a value for each column. Expected Columns: [K, A, D, M, TS]. Got 1 values.",
+            "Expected a value for each column. Expected Columns: [K, A, D, ST, M, TS]. Got 1 values.",
         ),
-        ("insert into s (d) values (12345.5);", "Numeric field overflow"),
+        (
+            "insert into s (d) values (12345.5);",
+            "Expected type DECIMAL(4, 2) for field `D` but got DECIMAL(12345.5)",
+        ),
+        ("insert into s (d) values (1.239);", "but got DECIMAL(1.239)"),
         (
             "insert into s (a) values (b);",
             "VALUES column 'B' cannot be resolved.",

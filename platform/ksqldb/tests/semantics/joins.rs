@@ -1,8 +1,9 @@
 //! Stream–stream joins: windows, times, outer rows, what is kept.
 
+use osqdemo_ksqldb::task::{Collector, Task};
 use proptest::prelude::*;
 
-use crate::script::{Record, World};
+use crate::script::{Record, World, input};
 
 const SOURCES: &str = "
     create stream l (id int key, a varchar) with (kafka_topic='l', format='json');
@@ -320,6 +321,38 @@ fn outer_rows_of_both_sides_come_in_the_order_of_their_times() {
         [r#"[1, "x", null]@100"#, r#"[3, null, "z"]@111"#]
     );
     assert_eq!(world.stored().1, 1);
+}
+
+/// A join without a grace period keeps a day of rows for late ones, as long as there is room for them.
+#[test]
+fn rows_for_late_ones_make_room_and_a_window_that_is_too_large_is_told() {
+    let plan = |window: &str| {
+        let world = world(&format!("join r within {window}"));
+        world.last_plan.expect("there is a plan")
+    };
+    let fill = |window: &str, step: i64| {
+        let mut task = Task::with_state_of(&plan(window), 100_000);
+        let mut joined = 0;
+        for number in 0..20_000 {
+            for record in [
+                left(number * step, &number.to_string(), "some text"),
+                right(number * step, &number.to_string(), "some text"),
+            ] {
+                let mut collector = Collector::default();
+                task.process(input(&record), &mut collector);
+                joined += collector.rows.len();
+            }
+            if task.failure().is_some() {
+                break;
+            }
+        }
+        (task.failure(), task.stored_rows().0, joined)
+    };
+    let (failure, stored, joined) = fill("1 second", 10);
+    assert_eq!((failure, joined), (None, 20_000));
+    assert!((400..1_500).contains(&stored), "{stored}");
+    let (failure, _, _) = fill("1 hour", 10);
+    assert!(failure.is_some_and(|reason| reason.contains("hint: a shorter WITHIN")));
 }
 
 proptest! {

@@ -47,8 +47,32 @@ fn a_key_may_be_renamed_and_copied() {
 #[test]
 fn partition_by_a_column() {
     let (columns, written) = run("select * from s partition by b");
-    assert_eq!(columns, ["B STRING KEY", "K STRING", "A INTEGER"]);
-    assert_eq!(written, [r#"x|{"K":"key","A":1}@5"#]);
+    assert_eq!(columns, ["B STRING KEY", "A INTEGER", "K STRING"]);
+    assert_eq!(written, [r#"x|{"A":1,"K":"key"}@5"#]);
+}
+
+/// `*` has the expression for its key; the old key is the last of the values.
+#[test]
+fn a_star_includes_what_is_partitioned_by() {
+    let (columns, written) = run("select * from s partition by ucase(b)");
+    assert_eq!(
+        columns,
+        ["KSQL_COL_0 STRING KEY", "A INTEGER", "B STRING", "K STRING"]
+    );
+    assert_eq!(written, [r#"X|{"A":1,"B":"x","K":"key"}@5"#]);
+    let mut world = World::of(KEYED);
+    let error = world.error("create stream o as select *, ucase(b) as c from s partition by ucase(b);");
+    assert!(
+        error.starts_with("The projection contains a key column more than once: `C` and `KSQL_COL_0`."),
+        "{error}"
+    );
+    let error = world.error("create stream o as select a from s partition by abs(a);");
+    assert!(
+        error.contains("must include the partitioning expression ABS(S.A) in its projection"),
+        "{error}"
+    );
+    let error = world.error("create stream o as select * from s partition by a, a;");
+    assert_eq!(error, "Duplicate PARTITION BY expression: A");
 }
 
 #[test]
@@ -101,7 +125,7 @@ fn a_missing_key_is_named() {
     );
     assert_eq!(
         world.error("create stream o as select k, k as k2, a from s;"),
-        "The projection contains a key column (`K`) more than once, aliased as: K and K2.\nEach key column must only be in the projection once. If you intended to copy the key into the value, then consider using the AS_VALUE function to indicate which key reference should be copied."
+        "The projection contains a key column (`K`) more than once, aliased as: K and K2.\nEach key column must only be in the projection once. If you intended to copy the key into the value, then consider using the `AS_VALUE` function to indicate which key reference should be copied."
     );
     assert_eq!(
         world.error("create stream o as select k from s;"),
@@ -148,7 +172,7 @@ fn a_join_of_expressions_has_a_synthetic_key() {
         "{error}"
     );
     assert!(
-        error.ends_with("This expression must be included in the projection and may be aliased."),
+        error.ends_with("This expression must be included in the projection and may be aliased. "),
         "{error}"
     );
     world

@@ -56,7 +56,10 @@ fn a_failed_expression_leaves_its_column_null() {
         "{SOURCE} select 1 / a as q, a + 1 as n, '<' + b + '>' as t from s emit changes;"
     ));
     world.send_all("s", &[r#"{"a":0,"b":"x"}"#, "{}"]);
-    assert_eq!(world.rows, [r#"[null, 1, "<x>"]@0"#, "[null, null, null]@1"]);
+    assert_eq!(
+        world.rows,
+        [r#"[null, 1, "<x>"]@0"#, "[null, null, \"<null>\"]@1"]
+    );
     assert_eq!(world.log, ["cannot evaluate `(1 / A)`: / by zero"]);
 }
 

@@ -7,7 +7,7 @@ use crate::script::{Record, World};
 const SOURCES: &str = "
     create stream s (k varchar key, a int, b varchar, m map<varchar, varchar>, st struct<x int>) with (kafka_topic='s', format='json');
     create stream r (k varchar key, a int, c bigint, h array<struct<key varchar, value bytes>> headers) with (kafka_topic='r', value_format='json');
-    create stream n (b varchar, a int) with (kafka_topic='s', value_format='json', wrap_single_value=false);
+    create stream n (b varchar, a int) with (kafka_topic='s', value_format='json');
     create stream d (a int, b varchar) with (kafka_topic='d', value_format='delimited', timestamp='b', timestamp_format='yyyy-MM-dd');
 ";
 

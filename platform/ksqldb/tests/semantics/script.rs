@@ -85,6 +85,7 @@ impl World {
                         kind: create.kind,
                         properties: &create.properties,
                         statement: &parsed.text,
+                        wrap_single_values: true,
                     };
                     let plan = plan_query(&self.metastore, &create.query, purpose)?;
                     if let Some(sink) = plan.sink() {
@@ -95,6 +96,7 @@ impl World {
                 Statement::InsertInto(insert) => {
                     let purpose = Purpose::InsertInto {
                         target: &insert.target,
+                        position: insert.position,
                         properties: &insert.properties,
                     };
                     let plan = plan_query(&self.metastore, &insert.query, purpose)?;
@@ -203,7 +205,7 @@ impl World {
     }
 }
 
-fn input(record: &Record) -> InputRecord<'_> {
+pub(crate) fn input(record: &Record) -> InputRecord<'_> {
     InputRecord {
         topic: &record.topic,
         partition: 0,

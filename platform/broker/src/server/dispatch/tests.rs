@@ -168,6 +168,7 @@ impl Fixture {
                 advertised: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)).into(),
                 client_host: StrBytes::from_static_str("/127.0.0.1"),
                 wake_up: Arc::new(Notify::new()),
+                answer_memory: std::sync::Mutex::default(),
             },
             _folder: folder,
             runtime: tokio::runtime::Builder::new_current_thread()

@@ -14,10 +14,17 @@ pub(crate) struct Record<'a> {
     pub(crate) timestamp: i64,
     /// Its key.
     pub(crate) key: Option<&'a [u8]>,
-    /// Whether it has no value and so stands for the deletion of its key.
-    pub(crate) is_tombstone: bool,
+    /// Its value; without one it stands for the deletion of its key.
+    pub(crate) value: Option<&'a [u8]>,
     /// The record as it is stored, its length included.
     pub(crate) encoded: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Whether it stands for the deletion of its key.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.value.is_none()
+    }
 }
 
 /// The records of a batch, decompressed.
@@ -114,7 +121,7 @@ fn take_record<'a>(header: &BatchHeader, rest: &mut &'a [u8]) -> Option<Record<'
             timestamp
         },
         key,
-        is_tombstone: value.is_none(),
+        value,
         encoded: &whole[..whole.len() - behind.len()],
     })
 }

@@ -223,6 +223,13 @@ impl Naming {
         }
     }
 
+    fn file(&self) -> Option<u64> {
+        match self {
+            Self::Given { file, .. } | Self::Changed { file, .. } => Some(*file),
+            Self::Taken { .. } => None,
+        }
+    }
+
     fn is_in(&self, folder: &Path) -> bool {
         match self {
             Self::Given { path, .. } | Self::Taken { path } => path.parent() == Some(folder),
@@ -290,11 +297,14 @@ impl State {
         self.off_in = None;
         self.fails = None;
         self.room = None;
+        // A change of a name that was not synced may yet be undone, and bring a file back.
+        let undecided = self.unsafe_names.iter().filter_map(Naming::file);
         let named: BTreeSet<u64> = self
             .names
             .values()
             .chain(self.safe_names.values())
             .copied()
+            .chain(undecided)
             .collect();
         self.files.retain(|file, _| named.contains(file));
     }

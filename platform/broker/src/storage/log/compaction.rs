@@ -284,7 +284,7 @@ impl Compaction {
         if keys.last(key).is_some_and(|last| last > record.offset) {
             return false;
         }
-        !(record.is_tombstone && record.offset < self.tombstones_before)
+        !(record.is_tombstone() && record.offset < self.tombstones_before)
     }
 }
 

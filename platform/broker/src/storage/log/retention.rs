@@ -31,19 +31,25 @@ impl Log {
     /// Prepares to give up everything before `offset` (at most the end of the log); `None` when it is given up already.
     pub(crate) fn begin_delete(&self, offset: i64) -> Option<Deletion> {
         let offset = offset.min(self.next_offset());
-        (offset > self.start_offset).then(|| Deletion {
+        // A start that shows but could not be synced is written again, or it would be promised for nothing.
+        (offset > self.safe_start).then(|| Deletion {
             disk: self.disk.clone(),
             folder: self.folder.clone(),
             checkpoint: Checkpoint {
-                start_offset: offset,
+                start_offset: offset.max(self.start_offset),
                 ..self.checkpoint()
             },
         })
     }
 
     /// Moves the start to what was written down; the segments that hold nothing any more are returned, to be removed.
-    pub(crate) fn end_delete(&mut self, deletion: &Deletion) -> Vec<Segment> {
+    pub(crate) fn end_delete(&mut self, deletion: &Deletion, written: &Replaced) -> Vec<Segment> {
         self.start_offset = self.start_offset.max(deletion.checkpoint.start_offset);
+        match written {
+            Replaced::Done => self.safe_start = deletion.checkpoint.start_offset,
+            // Until the new start is safe the records are kept, so that a crash cannot bring a part of them back.
+            Replaced::Unsynced(_) => return Vec::new(),
+        }
         let last = self.segments.len() - 1;
         let gone = self.segments[..last]
             .iter()

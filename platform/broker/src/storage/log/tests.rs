@@ -42,8 +42,8 @@ fn append(log: &mut Log, batch: &[u8], settings: &LogSettings) -> Result<Appende
 
 fn delete_before(log: &mut Log, offset: i64) {
     if let Some(deletion) = log.begin_delete(offset) {
-        deletion.run().unwrap().done().unwrap();
-        for segment in log.end_delete(&deletion) {
+        let written = deletion.run().unwrap();
+        for segment in log.end_delete(&deletion, &written) {
             segment.remove().unwrap();
         }
     }
@@ -450,7 +450,7 @@ fn keyed_records(log: &Log) -> Vec<(i64, String, bool)> {
             for record in Records::of(&header, rest).unwrap().iter() {
                 let record = record.unwrap();
                 let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
-                found.push((record.offset, key, record.is_tombstone));
+                found.push((record.offset, key, record.is_tombstone()));
             }
             offset = header.next_offset();
             rest = &rest[header.size..];
@@ -606,10 +606,8 @@ fn nothing_deleted_comes_back_when_there_are_more_keys_than_one_go_takes() {
         let compacted = compaction.run().unwrap();
         log.end_compaction(&compacted).unwrap();
         log.compaction_is_safe(&compacted);
-        let gone = keyed_records(&log)
-            .into_iter()
-            .filter(|(_, key, _)| key == "gone");
-        let last = gone.last();
+        let mut from_the_end = keyed_records(&log).into_iter().rev();
+        let last = from_the_end.find(|(_, key, _)| key == "gone");
         assert!(
             last.is_none_or(|(_, _, is_tombstone)| is_tombstone),
             "round {round}"

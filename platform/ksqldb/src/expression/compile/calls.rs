@@ -2,44 +2,20 @@
 
 use super::super::Expr;
 use super::coercion::{common_type, widen};
-use super::{Compiler, Typed, name_of, processing_error, untyped_null};
-use crate::functions::{self, Widening};
-use crate::plan::PlanError;
+use super::{Compiler, Typed, name_of, untyped_null};
+use crate::functions::catalogue::{Listed, Sort, listed};
+use crate::functions::{self, ScalarFunction, Widening};
+use crate::plan::{PlanError, Stage};
 use crate::syntax::ast::{self, ExpressionKind};
 use crate::types::SqlType;
 
-/// ksqlDB's functions over many rows, to tell them from names that are no functions at all.
-const AGGREGATES: &[&str] = &[
-    "AVG",
-    "COLLECT_LIST",
-    "COLLECT_SET",
-    "CORRELATION",
-    "COUNT",
-    "COUNT_DISTINCT",
-    "EARLIEST_BY_OFFSET",
-    "HISTOGRAM",
-    "LATEST_BY_OFFSET",
-    "MAX",
-    "MIN",
-    "STDDEV_SAMP",
-    "STDDEV_SAMPLE",
-    "SUM",
-    "TOPK",
-    "TOPKDISTINCT",
-];
-
 impl Compiler<'_> {
-    pub(super) fn call(
-        &mut self,
-        expression: &ast::Expression,
-        name: &str,
-        arguments: &[ast::Expression],
-    ) -> Result<Typed, PlanError> {
+    pub(super) fn call(&mut self, name: &str, arguments: &[ast::Expression]) -> Result<Typed, PlanError> {
         let has_lambda = arguments
             .iter()
             .any(|argument| matches!(argument.kind, ExpressionKind::Lambda { .. }));
         if has_lambda {
-            return self.lambda_call(expression, name, arguments);
+            return self.lambda_call(name, arguments);
         }
         let arguments = arguments
             .iter()
@@ -49,50 +25,74 @@ impl Compiler<'_> {
             .iter()
             .map(|argument| argument.sql_type.clone())
             .collect();
+        let listed = listed(name).ok_or_else(|| unknown(name))?;
+        if listed.sort == Sort::Aggregate && self.clause == "WHERE" {
+            return Err(PlanError {
+                stage: Stage::Coding,
+                ..unknown(name)
+            });
+        }
+        if listed.sort == Sort::Aggregate {
+            return Err(PlanError::new(format!(
+                "Aggregate functions are not supported yet by this server. Got: {name}"
+            )));
+        }
+        if listed.sort == Sort::Table {
+            return Err(PlanError::new(format!(
+                "Table functions are not supported yet by this server. Got: {name}"
+            )));
+        }
         let Some(function) = functions::lookup(name) else {
-            if AGGREGATES.contains(&name) {
-                return Err(PlanError::new(format!(
-                    "Aggregate functions are not supported yet by this server. Got: {name}"
-                )));
+            return Err(does_not_fit(listed, &types));
+        };
+        if matches!(name, "COALESCE" | "IFNULL" | "NULLIF") && types.first() == Some(&None) {
+            return Err(PlanError::internal(format!(
+                "the first argument of {name} has no type"
+            )));
+        }
+        let (arguments, types) = match (function.return_type)(&types) {
+            Some(_) => (arguments, types),
+            None => read_texts(function, listed, arguments, types)?,
+        };
+        let result = (function.return_type)(&types).ok_or_else(|| does_not_fit(listed, &types))?;
+        let arguments: Vec<_> = arguments
+            .into_iter()
+            .map(|argument| match function.widening {
+                Widening::ToResult => widen(argument, Some(&result)),
+                Widening::None => argument.expr,
+            })
+            .collect();
+        let expr = match (name, <[Expr; 1]>::try_from(arguments), types.as_slice()) {
+            ("TO_JSON_STRING", Ok([argument]), [Some(sql_type)]) => {
+                Expr::Json(Box::new(sql_type.clone()), Box::new(argument))
             }
-            return Err(PlanError::new(format!(
-                "Can't find any functions with the name '{name}'"
-            )));
+            (_, Ok([argument]), _) => Expr::Call(function, vec![argument]),
+            (_, Err(arguments), _) => Expr::Call(function, arguments),
         };
-        let Some(result) = (function.return_type)(&types) else {
-            let types: Vec<_> = types.iter().map(|sql_type| name_of(sql_type.as_ref())).collect();
-            return Err(PlanError::new(format!(
-                "Function '{}' does not accept parameters ({}).\nValid alternatives are:\n{}\n\
-                 For detailed information on a function run: DESCRIBE FUNCTION <Function-Name>;",
-                name.to_lowercase(),
-                types.join(", "),
-                function.signatures.join("\n")
-            )));
-        };
-        let arguments = arguments.into_iter().map(|argument| match function.widening {
-            Widening::ToResult => widen(argument, Some(&result)),
-            Widening::None => argument.expr,
-        });
         Ok(Typed {
-            expr: Expr::Call(function, arguments.collect()),
+            expr,
             sql_type: Some(result),
         })
     }
 
     pub(super) fn lambda_call(
         &mut self,
-        expression: &ast::Expression,
         name: &str,
         arguments: &[ast::Expression],
     ) -> Result<Typed, PlanError> {
+        let Some(listed) = listed(name) else {
+            return Err(unknown(name));
+        };
+        let compiler = self.clone();
         let unfit = || {
-            processing_error(
-                expression,
-                &format!(
-                    "Function '{}' does not accept these parameters.",
-                    name.to_lowercase()
-                ),
-            )
+            let types = arguments.iter().map(|argument| match &argument.kind {
+                ExpressionKind::Lambda { .. } => "LAMBDA".to_owned(),
+                _ => match compiler.clone().expression(argument) {
+                    Ok(typed) => name_of(typed.sql_type.as_ref()),
+                    Err(_) => "null".to_owned(),
+                },
+            });
+            not_accepted(listed, &types.collect::<Vec<_>>().join(", "))
         };
         let (first, rest) = arguments.split_first().ok_or_else(unfit)?;
         let base = self.expression(first)?;
@@ -172,4 +172,74 @@ impl Compiler<'_> {
         self.parameters.truncate(outer);
         body
     }
+}
+
+fn unknown(name: &str) -> PlanError {
+    PlanError::new(format!("Can't find any functions with the name '{name}'"))
+}
+
+fn does_not_fit(listed: &Listed, types: &[Option<SqlType>]) -> PlanError {
+    let names: Vec<_> = types
+        .iter()
+        .map(|sql_type| sql_type.as_ref().map_or("null".to_owned(), ToString::to_string))
+        .collect();
+    if listed.forms_that_take(types) < 2 {
+        return not_accepted(listed, &names.join(", "));
+    }
+    PlanError::new(format!(
+        "Function '{}' cannot be resolved due to ambiguous method parameters ({}).\n\
+         Use CAST() to explicitly cast your parameters to one of the supported function calls.\n\
+         Valid function calls are:\n{}\n\
+         For detailed information on a function run: DESCRIBE FUNCTION <Function-Name>;",
+        listed.spelling,
+        names.join(", "),
+        listed.alternatives()
+    ))
+}
+
+fn not_accepted(listed: &Listed, types: &str) -> PlanError {
+    PlanError::new(format!(
+        "Function '{}' does not accept parameters ({types}).\nValid alternatives are:\n{}\n\
+         For detailed information on a function run: DESCRIBE FUNCTION <Function-Name>;",
+        listed.spelling,
+        listed.alternatives()
+    ))
+}
+
+/// The arguments with texts read as the dates, times or bytes that the function takes in their place, where exactly
+/// one of its forms does.
+fn read_texts(
+    function: &ScalarFunction,
+    listed: &Listed,
+    arguments: Vec<Typed>,
+    types: Vec<Option<SqlType>>,
+) -> Result<(Vec<Typed>, Vec<Option<SqlType>>), PlanError> {
+    let mut readings: Vec<Vec<Option<SqlType>>> = Vec::new();
+    for signature in listed.signatures() {
+        let read = types.iter().enumerate().map(|(place, sql_type)| {
+            let parameter = signature.parameters.get(place);
+            match (sql_type, parameter.map(|parameter| parameter.sql_type)) {
+                (Some(SqlType::String), Some("DATE")) => Some(SqlType::Date),
+                (Some(SqlType::String), Some("TIME")) => Some(SqlType::Time),
+                (Some(SqlType::String), Some("TIMESTAMP")) => Some(SqlType::Timestamp),
+                (Some(SqlType::String), Some("BYTES")) => Some(SqlType::Bytes),
+                _ => sql_type.clone(),
+            }
+        });
+        let read: Vec<_> = read.collect();
+        if read != types && (function.return_type)(&read).is_some() && !readings.contains(&read) {
+            readings.push(read);
+        }
+    }
+    let [reading] = readings.as_slice() else {
+        return Err(does_not_fit(listed, &types));
+    };
+    let arguments = arguments
+        .into_iter()
+        .zip(reading)
+        .map(|(argument, wanted)| Typed {
+            expr: widen(argument, wanted.as_ref()),
+            sql_type: wanted.clone(),
+        });
+    Ok((arguments.collect(), reading.clone()))
 }

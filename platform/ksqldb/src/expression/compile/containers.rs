@@ -2,10 +2,11 @@
 
 use super::super::{Expr, text};
 use super::coercion::{adapt, common_type, widen};
-use super::{Compiler, Typed, name_of, processing_error};
-use crate::plan::PlanError;
+use super::{Compiler, Typed, java_class, name_of, processing_error};
+use crate::plan::{PlanError, Stage};
 use crate::syntax::ast;
 use crate::types::SqlType;
+use crate::value::Value;
 
 impl Compiler<'_> {
     pub(super) fn subscript(
@@ -23,19 +24,20 @@ impl Compiler<'_> {
                     sql_type,
                 })
             }
-            (Some(SqlType::Map(key, value)), Some(index_type)) if **key == *index_type => {
+            // A key of another type is taken, and found in no map.
+            (Some(SqlType::Map(_, value)), _) => {
                 let sql_type = Some((**value).clone());
                 Ok(Typed {
                     expr: Expr::Entry(Box::new(base.expr), Box::new(index.expr)),
                     sql_type,
                 })
             }
-            (Some(SqlType::Array(_) | SqlType::Map(..)), index_type) => Err(processing_error(
-                expression,
-                &format!(
-                    "A subscript of {} cannot be {}.",
-                    name_of(base.sql_type.as_ref()),
-                    name_of(index_type.as_ref())
+            (Some(SqlType::Array(_)), None) => Err(PlanError::internal("an array has no element NULL")),
+            (Some(SqlType::Array(_)), index_type) => Err(PlanError::in_stage(
+                Stage::Coding,
+                format!(
+                    "Line 1, Column 160: Cannot cast \"{}\" to \"int\"",
+                    java_class(index_type.as_ref())
                 ),
             )),
             (other, _) => Err(processing_error(
@@ -51,7 +53,7 @@ impl Compiler<'_> {
                 "Array constructor cannot be empty. Please supply at least one element (see https://github.com/confluentinc/ksql/issues/4239).",
             ));
         }
-        let (items, element) = self.of_one_type(items.iter(), "array elements")?;
+        let (items, element) = self.of_one_type(items.iter())?;
         let Some(element) = element else {
             return Err(PlanError::new(
                 "Cannot construct an array with all NULL elements (see https://github.com/confluentinc/ksql/issues/4239). As a workaround, you may cast a NULL value to the desired type.",
@@ -69,8 +71,8 @@ impl Compiler<'_> {
                 "Map constructor cannot be empty. Please supply at least one key value pair (see https://github.com/confluentinc/ksql/issues/4239).",
             ));
         }
-        let (keys, key_type) = self.of_one_type(entries.iter().map(|(key, _)| key), "map keys")?;
-        let (values, value_type) = self.of_one_type(entries.iter().map(|(_, value)| value), "map values")?;
+        let (keys, key_type) = self.of_one_type(entries.iter().map(|(key, _)| key))?;
+        let (values, value_type) = self.of_one_type(entries.iter().map(|(_, value)| value))?;
         let (Some(key_type), Some(value_type)) = (key_type, value_type) else {
             return Err(PlanError::new(
                 "Cannot construct a map with all NULL values (see https://github.com/confluentinc/ksql/issues/4239). As a workaround, you may cast a NULL value to the desired type.",
@@ -91,7 +93,6 @@ impl Compiler<'_> {
     pub(super) fn of_one_type<'e>(
         &mut self,
         items: impl Iterator<Item = &'e ast::Expression>,
-        what: &str,
     ) -> Result<(Vec<Expr>, Option<SqlType>), PlanError> {
         let mut typed_items = Vec::new();
         let mut common = None;
@@ -100,13 +101,18 @@ impl Compiler<'_> {
             common = match common_type(common.as_ref(), typed.sql_type.as_ref()) {
                 Some(wider) => wider,
                 None => {
-                    return Err(PlanError::new(format!(
-                        "Invalid {what}: operator does not exist: {} = {} ({})\n\
-                         Hint: You might need to add explicit type casts.",
-                        name_of(common.as_ref()),
-                        name_of(typed.sql_type.as_ref()),
-                        text(item)
-                    )));
+                    return Err(match (&typed.expr, &typed.sql_type, &common) {
+                        (Expr::Constant(Value::String(written)), Some(SqlType::String), Some(wanted)) => {
+                            PlanError::new(format!("invalid input syntax for type {wanted}: \"{written}\"."))
+                        }
+                        _ => PlanError::new(format!(
+                            "operator does not exist: {} = {} ({})\n\
+                             Hint: You might need to add explicit type casts.",
+                            name_of(common.as_ref()),
+                            name_of(typed.sql_type.as_ref()),
+                            text(item)
+                        )),
+                    });
                 }
             };
             typed_items.push(typed);

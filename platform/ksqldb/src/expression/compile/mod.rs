@@ -9,11 +9,14 @@ use bigdecimal::BigDecimal;
 
 use super::like::Like;
 use super::{Expr, Scope, cast_between, text};
-use crate::plan::PlanError;
+use crate::plan::{PlanError, Stage};
 use crate::serde::number::{parse_decimal, precision};
 use crate::syntax::ast::{self, BinaryOperator, ExpressionKind, Literal, UnaryOperator};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
+
+/// The methods of ksqlDB's that `LIKE` becomes a call of, as its errors list them.
+const LIKE_EVALUATOR: &str = "\"default static boolean io.confluent.ksql.execution.codegen.helpers.LikeEvaluator.matches(java.lang.String, java.lang.String, java.util.Optional)\", \"public static boolean io.confluent.ksql.execution.codegen.helpers.LikeEvaluator.matches(java.lang.String, java.lang.String, char)\", \"public static boolean io.confluent.ksql.execution.codegen.helpers.LikeEvaluator.matches(java.lang.String, java.lang.String)\"";
 
 /// An expression with its type; the literal `NULL` has none.
 #[derive(Debug, Clone)]
@@ -24,12 +27,14 @@ pub(crate) struct Typed {
 
 /// Compiles an expression of a clause, such as `SELECT`.
 pub(crate) fn compile(expression: &ast::Expression, scope: &Scope, clause: &str) -> Result<Typed, PlanError> {
-    let mut compiler = Compiler {
-        scope,
-        clause,
-        parameters: Vec::new(),
-    };
-    compiler.expression(expression)
+    compile_raw(expression, scope, clause).map_err(|error| match error.stage {
+        Stage::Coding => PlanError::new(format!(
+            "Invalid Select: {}\nStatement: {}",
+            code_error(&error, expression, scope),
+            text(expression)
+        )),
+        _ => error,
+    })
 }
 
 /// Compiles a condition.
@@ -38,30 +43,81 @@ pub(crate) fn compile_filter(
     scope: &Scope,
     clause: &str,
 ) -> Result<Expr, PlanError> {
-    let typed = compile(expression, scope, clause).map_err(|error| match error.position {
-        Some(_) => error,
-        None => PlanError::new(format!("Error in {clause} expression: {}", error.message)),
+    let typed = compile_raw(expression, scope, clause).map_err(|error| match error.stage {
+        Stage::Coding => PlanError::in_stage(
+            Stage::Predicate,
+            format!("Invalid Predicate: {}", code_error(&error, expression, scope)),
+        ),
+        // An error about a place or a part of the expression says enough.
+        Stage::Planning if error.position.is_none() && !error.message.starts_with("Error") => {
+            PlanError::new(format!(
+                "Error in {clause} expression: {}\nStatement: {}",
+                error.message,
+                text(expression)
+            ))
+        }
+        _ => error,
     })?;
     if typed.sql_type != Some(SqlType::Boolean) {
+        let expression = text(expression);
         return Err(PlanError::new(format!(
-            "Type error in {clause} expression: Should evaluate to boolean but is {} ({}) instead.",
-            text(expression),
+            "Type error in {clause} expression: Should evaluate to boolean but is {expression} ({}) instead.\nStatement: {expression}",
             name_of(typed.sql_type.as_ref())
         )));
     }
     Ok(typed.expr)
 }
 
+fn compile_raw(expression: &ast::Expression, scope: &Scope, clause: &str) -> Result<Typed, PlanError> {
+    let mut compiler = Compiler {
+        scope,
+        clause,
+        parameters: Vec::new(),
+    };
+    compiler.expression(expression)
+}
+
+/// What ksqlDB says where code that it made of an expression does not compile.
+fn code_error(error: &PlanError, expression: &ast::Expression, scope: &Scope) -> String {
+    format!(
+        "{}. expression: {}, schema:{}",
+        error.message,
+        text(expression),
+        scope.schema_text()
+    )
+}
+
 /// The name of a type without its parameters, as errors have it.
-pub(super) fn base_name(sql_type: Option<&SqlType>) -> String {
+pub(crate) fn base_name(sql_type: Option<&SqlType>) -> String {
     let full = name_of(sql_type);
     full.split(['<', '(']).next().unwrap_or(&full).to_owned()
 }
 
 fn name_of(sql_type: Option<&SqlType>) -> String {
-    sql_type.map_or_else(|| "NULL".to_owned(), ToString::to_string)
+    sql_type.map_or_else(|| "null".to_owned(), ToString::to_string)
 }
 
+/// The class of Java that holds values of a type, as errors of generated code name it.
+fn java_class(sql_type: Option<&SqlType>) -> &'static str {
+    match sql_type {
+        None => "null",
+        Some(SqlType::Boolean) => "java.lang.Boolean",
+        Some(SqlType::Integer) => "java.lang.Integer",
+        Some(SqlType::Bigint) => "java.lang.Long",
+        Some(SqlType::Double) => "java.lang.Double",
+        Some(SqlType::Decimal { .. }) => "java.math.BigDecimal",
+        Some(SqlType::String) => "java.lang.String",
+        Some(SqlType::Bytes) => "java.nio.ByteBuffer",
+        Some(SqlType::Date) => "java.sql.Date",
+        Some(SqlType::Time) => "java.sql.Time",
+        Some(SqlType::Timestamp) => "java.sql.Timestamp",
+        Some(SqlType::Array(_)) => "java.util.List",
+        Some(SqlType::Map(..)) => "java.util.Map",
+        Some(SqlType::Struct(_)) => "org.apache.kafka.connect.data.Struct",
+    }
+}
+
+#[derive(Clone)]
 struct Compiler<'a> {
     scope: &'a Scope,
     clause: &'a str,
@@ -112,7 +168,14 @@ impl Compiler<'_> {
                     .iter()
                     .all(|side| matches!(side.sql_type, None | Some(SqlType::String)));
                 if !strings {
-                    return Err(processing_error(expression, "LIKE needs strings."));
+                    return Err(PlanError::in_stage(
+                        Stage::Coding,
+                        format!(
+                            "Line 1, Column 15: No applicable constructor/method found for actual parameters \"{}, {}\"; candidates are: {LIKE_EVALUATOR}",
+                            java_class(value.sql_type.as_ref()),
+                            java_class(pattern.sql_type.as_ref())
+                        ),
+                    ));
                 }
                 let like = Like::new(value.expr, pattern.expr, *escape)
                     .map_err(|error| PlanError::new(error.reason))?;
@@ -128,8 +191,8 @@ impl Compiler<'_> {
                 high,
                 negated,
             } => {
-                let (value_side, low_side) = self.comparable(value, BinaryOperator::GreaterOrEqual, low)?;
-                let (_, high_side) = self.comparable(value, BinaryOperator::LessOrEqual, high)?;
+                let (value_side, low_side) = self.bounded(value, BinaryOperator::GreaterOrEqual, low)?;
+                let (_, high_side) = self.bounded(value, BinaryOperator::LessOrEqual, high)?;
                 let between = Expr::Between(Box::new(value_side), Box::new(low_side), Box::new(high_side));
                 typed(negate_if(*negated, between), SqlType::Boolean)
             }
@@ -149,9 +212,10 @@ impl Compiler<'_> {
                     return typed(Expr::Constant(Value::Null), target.clone());
                 };
                 let Some(cast) = cast_between(from, target) else {
-                    return Err(PlanError::new(format!(
-                        "Cast of {from} to {target} is not supported"
-                    )));
+                    return Err(PlanError::in_stage(
+                        Stage::Coding,
+                        format!("Cast of {from} to {target} is not supported"),
+                    ));
                 };
                 typed(Expr::Cast(Box::new(cast), Box::new(inner.expr)), target.clone())
             }
@@ -160,10 +224,12 @@ impl Compiler<'_> {
                 let base_text = text(base);
                 let base = self.expression(base)?;
                 let Some(SqlType::Struct(fields)) = &base.sql_type else {
-                    return Err(PlanError::new(format!(
-                        "Expected STRUCT type, got: {}",
-                        base_name(base.sql_type.as_ref())
-                    )));
+                    let found = base_name(base.sql_type.as_ref());
+                    let message = format!("Expected STRUCT type, got: {found}");
+                    return Err(match &base.sql_type {
+                        Some(SqlType::Array(_) | SqlType::Map(..)) => PlanError::internal(message),
+                        _ => PlanError::new(message),
+                    });
                 };
                 let Some(place) = fields.iter().position(|other| other.name == *field) else {
                     return Err(PlanError::new(format!(
@@ -173,7 +239,7 @@ impl Compiler<'_> {
                 let sql_type = fields[place].sql_type.clone();
                 typed(Expr::Field(Box::new(base.expr), place), sql_type)
             }
-            ExpressionKind::Call { function, arguments } => self.call(expression, function, arguments),
+            ExpressionKind::Call { function, arguments } => self.call(function, arguments),
             ExpressionKind::Lambda { .. } => Err(processing_error(
                 expression,
                 "A lambda is only allowed as an argument of TRANSFORM, FILTER or REDUCE.",
@@ -201,14 +267,14 @@ impl Compiler<'_> {
 
     fn boolean(&mut self, expression: &ast::Expression) -> Result<Expr, PlanError> {
         let inner = self.expression(expression)?;
-        if inner.sql_type != Some(SqlType::Boolean) {
-            return Err(PlanError::new(format!(
-                "Expected a BOOLEAN but {} is {}.",
-                text(expression),
-                name_of(inner.sql_type.as_ref())
-            )));
+        match inner.sql_type {
+            Some(SqlType::Boolean) => Ok(inner.expr),
+            None => Err(PlanError::internal("a BOOLEAN is needed, not NULL")),
+            Some(_) => Err(PlanError::in_stage(
+                Stage::Coding,
+                "Line 1, Column 21: Not a boolean expression",
+            )),
         }
-        Ok(inner.expr)
     }
 }
 
@@ -236,10 +302,13 @@ fn compile_literal(literal: &Literal) -> Typed {
 fn decimal_type(number: &BigDecimal) -> SqlType {
     let scale = number.fractional_digit_count().clamp(0, i64::from(u32::MAX)) as u32;
     let digits = u32::try_from(precision(number)).unwrap_or(u32::MAX);
-    SqlType::Decimal {
-        precision: digits.max(scale),
-        scale,
-    }
+    // A number below 1 has a digit before the point all the same.
+    let precision = if number.abs() < 1 {
+        scale + 1
+    } else {
+        digits.max(scale)
+    };
+    SqlType::Decimal { precision, scale }
 }
 
 fn negate_if(negated: bool, expr: Expr) -> Expr {
@@ -247,9 +316,9 @@ fn negate_if(negated: bool, expr: Expr) -> Expr {
 }
 
 fn processing_error(expression: &ast::Expression, message: &str) -> PlanError {
+    let expression = text(expression);
     PlanError::new(format!(
-        "Error processing expression: {}. {message}",
-        text(expression)
+        "Error processing expression: {expression}. {message}\nStatement: {expression}"
     ))
 }
 

@@ -4,9 +4,9 @@ use super::super::arithmetic::{Arithmetic, is_number};
 use super::super::compare::{Comparison, is_comparable, is_temporal, names};
 use super::super::temporal::parse_timestamp;
 use super::super::{Expr, text};
-use super::coercion::{common_type, widen};
-use super::{Compiler, Typed, base_name, name_of, processing_error};
-use crate::plan::PlanError;
+use super::coercion::widen;
+use super::{Compiler, Typed, base_name, processing_error};
+use crate::plan::{PlanError, Stage};
 use crate::syntax::ast::{self, BinaryOperator, ExpressionKind, Literal, UnaryOperator};
 use crate::types::SqlType;
 use crate::value::Value;
@@ -117,20 +117,25 @@ impl Compiler<'_> {
         let (left_text, right_text) = (text(left), text(right));
         let (left, right) = (self.compared(left, right)?, self.compared(right, left)?);
         let (name, sign) = names(operator);
+        let statement = format!("({left_text} {sign} {right_text})");
         let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
             if matches!(name, "IS_DISTINCT_FROM" | "IS_NOT_DISTINCT_FROM") {
                 return Ok((left.expr, right.expr));
             }
-            return Err(PlanError::new(format!(
-                "Comparison with NULL not supported: {} {sign} {}\nUse 'IS NULL' or 'IS NOT NULL' instead.",
-                base_name(left.sql_type.as_ref()),
-                base_name(right.sql_type.as_ref())
-            )));
+            return Err(self.comparison_error(
+                &statement,
+                &format!(
+                    "Comparison with NULL not supported: {} {sign} {}\nUse 'IS NULL' or 'IS NOT NULL' instead.",
+                    base_name(left.sql_type.as_ref()).to_uppercase(),
+                    base_name(right.sql_type.as_ref()).to_uppercase()
+                ),
+            ));
         };
         if !is_comparable(operator, left_type, right_type) {
-            return Err(PlanError::new(format!(
+            let message = format!(
                 "Cannot compare {left_text} ({left_type}) to {right_text} ({right_type}) with {name}."
-            )));
+            );
+            return Err(self.comparison_error(&statement, &message));
         }
         let (left_type, right_type) = (left_type.clone(), right_type.clone());
         if is_temporal(&left_type) && right_type == SqlType::String {
@@ -140,6 +145,36 @@ impl Compiler<'_> {
         } else {
             Ok((left.expr, right.expr))
         }
+    }
+
+    /// A bound of `BETWEEN`. What does not compare is found when it has become code.
+    pub(super) fn bounded(
+        &mut self,
+        value: &ast::Expression,
+        operator: BinaryOperator,
+        bound: &ast::Expression,
+    ) -> Result<(Expr, Expr), PlanError> {
+        if self.expression(bound)?.sql_type.is_none() || self.expression(value)?.sql_type.is_none() {
+            return Err(PlanError::internal("BETWEEN has no NULL for a bound"));
+        }
+        self.comparable(value, operator, bound)
+            .map_err(|error| match error.position {
+                Some(_) => error,
+                None => PlanError::in_stage(
+                    Stage::Coding,
+                    format!(
+                        "Line 1, Column 154: Operator \"{}\" not allowed on reference operands",
+                        names(operator).1
+                    ),
+                ),
+            })
+    }
+
+    fn comparison_error(&self, statement: &str, message: &str) -> PlanError {
+        PlanError::new(format!(
+            "Error in {} expression: {message}\nStatement: {statement}",
+            self.clause
+        ))
     }
 
     /// A side of a comparison. In a condition a text beside `ROWTIME` is read as a time.
@@ -169,7 +204,12 @@ impl Compiler<'_> {
         list: &[ast::Expression],
     ) -> Result<Expr, PlanError> {
         let values = std::iter::once(value).chain(list);
-        let (mut values, _) = self.of_one_type(values, "IN list")?;
+        let (mut values, _) = self.of_one_type(values).map_err(|error| match error.position {
+            None if error.stage == Stage::Planning && !error.message.starts_with("Error") => {
+                PlanError::in_stage(Stage::Coding, error.message)
+            }
+            _ => error,
+        })?;
         let value = values.remove(0);
         Ok(Expr::In(Box::new(value), values))
     }
@@ -180,38 +220,38 @@ impl Compiler<'_> {
         branches: &[(ast::Expression, ast::Expression)],
         otherwise: Option<&ast::Expression>,
     ) -> Result<Typed, PlanError> {
+        if operand.is_some() {
+            return Err(PlanError::in_stage(
+                Stage::Server,
+                "CASE with a value (`CASE x WHEN 1 THEN …`) does not run, as on ksqlDB's own server. Write the conditions out: `CASE WHEN x = 1 THEN …`",
+            ));
+        }
         let mut conditions = Vec::new();
-        let mut results = Vec::new();
-        let mut result_type = None;
+        let mut results: Vec<Typed> = Vec::new();
+        let mut result_type: Option<SqlType> = None;
         for (condition, result) in branches {
-            conditions.push(match operand {
-                Some(operand) => {
-                    let (left, right) = self.comparable(operand, BinaryOperator::Equal, condition)?;
-                    Expr::Compare(Comparison::Equal, Box::new(left), Box::new(right))
+            let typed = self.expression(condition)?;
+            match &typed.sql_type {
+                Some(SqlType::Boolean) => conditions.push(typed.expr),
+                None => return Err(PlanError::internal("a condition of CASE is NULL")),
+                Some(other) => {
+                    return Err(PlanError::new(format!(
+                        "WHEN operand type should be boolean.\nType for '{}' is {other}",
+                        text(condition),
+                    )));
                 }
-                None => {
-                    let typed = self.expression(condition)?;
-                    if typed.sql_type != Some(SqlType::Boolean) {
-                        return Err(PlanError::new(format!(
-                            "WHEN operand type should be boolean.\nType for '{}' is {}",
-                            text(condition),
-                            name_of(typed.sql_type.as_ref())
-                        )));
-                    }
-                    typed.expr
-                }
-            });
+            }
             let typed = self.expression(result)?;
-            let Some(common) = common_type(result_type.as_ref(), typed.sql_type.as_ref()) else {
+            if let (Some(first), Some(found)) = (&result_type, &typed.sql_type)
+                && first != found
+            {
                 return Err(PlanError::new(format!(
                     "Invalid Case expression. Type for all 'THEN' clauses should be the same.\n\
-                     THEN expression '{}' has type: {}.\nPrevious THEN expression(s) type: {}.",
+                     THEN expression '{}' has type: {found}.\nPrevious THEN expression(s) type: {first}.",
                     text(result),
-                    name_of(typed.sql_type.as_ref()),
-                    name_of(result_type.as_ref())
                 )));
-            };
-            result_type = common;
+            }
+            result_type = result_type.or_else(|| typed.sql_type.clone());
             results.push(typed);
         }
         let default = match otherwise {
@@ -221,15 +261,15 @@ impl Compiler<'_> {
             },
             Some(otherwise) => {
                 let typed = self.expression(otherwise)?;
-                let Some(common) = common_type(result_type.as_ref(), typed.sql_type.as_ref()) else {
+                if let (Some(then), Some(found)) = (&result_type, &typed.sql_type)
+                    && then != found
+                {
                     return Err(PlanError::new(format!(
                         "Invalid Case expression. Type for the default clause should be the same as for 'THEN' clauses.\n\
-                         THEN type: {}.\nDEFAULT type: {}.",
-                        name_of(result_type.as_ref()),
-                        name_of(typed.sql_type.as_ref())
+                         THEN type: {then}.\nDEFAULT type: {found}."
                     )));
-                };
-                result_type = common;
+                }
+                result_type = result_type.or_else(|| typed.sql_type.clone());
                 typed
             }
         };
@@ -238,13 +278,12 @@ impl Compiler<'_> {
                 "Invalid Case expression. All case branches have a NULL type",
             ));
         }
-        let results = results
-            .into_iter()
-            .map(|result| widen(result, result_type.as_ref()));
-        let branches = conditions.into_iter().zip(results).collect();
-        let default = widen(default, result_type.as_ref());
+        let results = results.into_iter().map(|result| result.expr);
         Ok(Typed {
-            expr: Expr::Case(branches, Box::new(default)),
+            expr: Expr::Case(
+                conditions.into_iter().zip(results).collect(),
+                Box::new(default.expr),
+            ),
             sql_type: result_type,
         })
     }

@@ -13,16 +13,19 @@ use super::pattern::{Field, Item, Named, OffsetParts, OffsetStyle, Pattern, Styl
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Moment<'zone> {
     pub(super) date: Option<Date>,
+    /// Added to the date's year.
+    pub(super) years: i64,
     pub(super) time: Option<Time>,
     pub(super) zone: Option<(Timestamp, &'zone TimeZone)>,
 }
 
 impl<'zone> Moment<'zone> {
     /// The date and time of a timestamp in a zone.
-    pub(super) fn in_zone(timestamp: Timestamp, zone: &'zone TimeZone) -> Self {
+    pub(super) fn in_zone((timestamp, years): (Timestamp, i64), zone: &'zone TimeZone) -> Self {
         let local = zone.to_datetime(timestamp);
         Self {
             date: Some(local.date()),
+            years,
             time: Some(local.time()),
             zone: Some((timestamp, zone)),
         }
@@ -37,11 +40,18 @@ impl<'zone> Moment<'zone> {
         let of_date = |number: fn(Date) -> i64| self.date.map(number);
         let of_time = |number: fn(Time) -> i64| self.time.map(number);
         match field {
-            Field::Year => of_date(|date| i64::from(date.year())),
-            Field::YearOfEra => of_date(|date| {
-                let year = i64::from(date.year());
-                if year > 0 { year } else { 1 - year }
-            }),
+            Field::Year => self.year(),
+            Field::YearOfEra => {
+                let year = self.year()?;
+                Some(if year > 0 { year } else { 1 - year })
+            }
+            Field::WeekOfYear => of_date(week_of_year),
+            Field::WeekOfMonth => of_date(week_of_month),
+            Field::WeekYear => {
+                let date = self.date?;
+                Some(week_year(date) + self.years)
+            }
+            Field::DayOfWeek => of_date(day_of_week),
             Field::Quarter => of_date(|date| (i64::from(date.month()) + 2) / 3),
             Field::Month => of_date(|date| i64::from(date.month())),
             Field::Day => of_date(|date| i64::from(date.day())),
@@ -58,15 +68,46 @@ impl<'zone> Moment<'zone> {
         }
     }
 
+    fn year(&self) -> Option<i64> {
+        self.date.map(|date| i64::from(date.year()) + self.years)
+    }
+
     fn name(&self, named: Named, style: Style) -> Option<&'static str> {
         let index = match named {
             Named::Month => self.number(Field::Month)? - 1,
             Named::Quarter => self.number(Field::Quarter)? - 1,
             Named::Weekday => i64::from(self.date?.weekday().to_monday_zero_offset()),
-            Named::Era => i64::from(self.date?.year() > 0),
+            Named::Era => i64::from(self.year()? > 0),
         };
         named.names(style).get(usize::try_from(index).ok()?).copied()
     }
+}
+
+/// The day of the week from 1, Sunday first: what the locale `en` of ksqlDB's server counts by.
+fn day_of_week(date: Date) -> i64 {
+    i64::from(date.weekday().to_sunday_one_offset())
+}
+
+/// The number of the week that a day is in, where the first week begins with day 1 and weeks with Sunday.
+fn week(day: i64, day_of_week: i64) -> i64 {
+    (day - day_of_week + 6).div_euclid(7) + 1
+}
+
+/// The last days of a year are in the first week of the next one where that begins in the same week.
+fn week_of_year(date: Date) -> i64 {
+    if week_year(date) > i64::from(date.year()) {
+        return 1;
+    }
+    week(i64::from(date.day_of_year()), day_of_week(date))
+}
+
+fn week_of_month(date: Date) -> i64 {
+    week(i64::from(date.day()), day_of_week(date))
+}
+
+fn week_year(date: Date) -> i64 {
+    let days_left = i64::from(date.days_in_year()) - i64::from(date.day_of_year());
+    i64::from(date.year()) + i64::from(days_left + day_of_week(date) < 7)
 }
 
 /// A number whose 0 is called by the highest one.
@@ -103,7 +144,14 @@ fn write_item(item: &Item, moment: &Moment<'_>, text: &mut String) -> Option<()>
         Item::Literal(literal) => text.push_str(literal),
         Item::Number { field, minimum, .. } => {
             let number = moment.number(*field)?;
-            let sign = if number < 0 { "-" } else { "" };
+            // Java's `SignStyle.EXCEEDS_PAD`, for years of four letters and more.
+            let is_year = matches!(field, Field::Year | Field::YearOfEra | Field::WeekYear);
+            let exceeds = is_year && *minimum >= 4 && number.to_string().len() > *minimum;
+            let sign = match number {
+                number if number < 0 => "-",
+                _ if exceeds => "+",
+                _ => "",
+            };
             let digits = number.unsigned_abs();
             let _ = write!(text, "{sign}{digits:0minimum$}");
         }
@@ -196,7 +244,7 @@ mod tests {
     fn every_letter() {
         let zone = zone::named("America/Los_Angeles").unwrap();
         let timestamp: Timestamp = "2021-07-04T20:05:09.123456789Z".parse().unwrap();
-        let moment = Moment::in_zone(timestamp, &zone);
+        let moment = Moment::in_zone((timestamp, 0), &zone);
         for (pattern, expected) in [
             ("yyyy-MM-dd'T'HH:mm:ss.SSSX", "2021-07-04T13:05:09.123-07"),
             ("uu y yyyyy", "21 2021 02021"),
@@ -205,6 +253,7 @@ mod tests {
             ("Q QQ QQQ QQQQ", "3 03 Q3 3rd quarter"),
             ("E EEE EEEE EEEEE", "Sun Sun Sunday S"),
             ("G GGGG", "AD Anno Domini"),
+            ("Y w ww W e ee eee c", "2021 28 28 2 1 01 Sun 1"),
             ("h hh a K k H", "1 01 PM 1 13 13"),
             ("m s S SSSSSS n", "5 9 1 123456 123456789"),
             ("A N", "47109123 47109123456789"),
@@ -225,7 +274,7 @@ mod tests {
     #[test]
     fn utc_and_midnight() {
         let utc = TimeZone::UTC;
-        let moment = Moment::in_zone(Timestamp::UNIX_EPOCH, &utc);
+        let moment = Moment::in_zone((Timestamp::UNIX_EPOCH, 0), &utc);
         for (pattern, expected) in [
             ("X x xxx Z ZZZZ ZZZZZ O VV", "Z +00 +00:00 +0000 GMT Z GMT UTC"),
             ("H k K h a", "0 24 0 12 AM"),

@@ -18,19 +18,16 @@ pub(crate) use self::pattern::Pattern;
 use super::arguments::{Kind, accepts, argument, optional_text, text, whole};
 use super::cache::Cache;
 use super::{Call, FunctionError, ScalarFunction};
+use crate::calendar;
 use crate::types::SqlType;
 use crate::value::Value;
-
-const CATEGORY: &str = "DATE / TIME";
 
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
 
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::new(
         "UNIX_TIMESTAMP",
-        CATEGORY,
         "Milliseconds since 1970-01-01T00:00:00Z: of the timestamp, or now.",
-        &["UNIX_TIMESTAMP()", "UNIX_TIMESTAMP(TIMESTAMP)"],
         |arguments| accepts(arguments, &[], &[Kind::Timestamp]).then_some(SqlType::Bigint),
         |arguments| {
             let now = Timestamp::now().as_millisecond();
@@ -43,9 +40,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "UNIX_DATE",
-        CATEGORY,
         "Days since 1970-01-01: of the date, or today.",
-        &["UNIX_DATE()", "UNIX_DATE(DATE)"],
         |arguments| accepts(arguments, &[], &[Kind::Date]).then_some(SqlType::Integer),
         |arguments| {
             if !arguments.is_empty() {
@@ -57,39 +52,25 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "FROM_UNIXTIME",
-        CATEGORY,
         "The timestamp of milliseconds since 1970-01-01T00:00:00Z.",
-        &["FROM_UNIXTIME(BIGINT)"],
         |arguments| accepts(arguments, &[Kind::Whole], &[]).then_some(SqlType::Timestamp),
         |arguments| whole(arguments, 0).map(Value::Timestamp),
     ),
     ScalarFunction::new(
         "FROM_DAYS",
-        CATEGORY,
         "The date of days since 1970-01-01.",
-        &["FROM_DAYS(INT)"],
         |arguments| accepts(arguments, &[Kind::Integer], &[]).then_some(SqlType::Date),
         |arguments| in_range(whole(arguments, 0)?).map(Value::Date),
     ),
     ScalarFunction::new(
         "PARSE_TIMESTAMP",
-        CATEGORY,
         "The timestamp that a text in the pattern stands for, in the zone.",
-        &[
-            "PARSE_TIMESTAMP(STRING, STRING)",
-            "PARSE_TIMESTAMP(STRING, STRING, STRING)",
-        ],
         |arguments| accepts(arguments, &[Kind::String; 2], &[Kind::String]).then_some(SqlType::Timestamp),
         |arguments| parsed_timestamp(arguments).map(Value::Timestamp),
     ),
     ScalarFunction::new(
         "FORMAT_TIMESTAMP",
-        CATEGORY,
         "The timestamp as text in the pattern, in the zone.",
-        &[
-            "FORMAT_TIMESTAMP(TIMESTAMP, STRING)",
-            "FORMAT_TIMESTAMP(TIMESTAMP, STRING, STRING)",
-        ],
         |arguments| {
             let fits = accepts(arguments, &[Kind::Timestamp, Kind::String], &[Kind::String]);
             fits.then_some(SqlType::String)
@@ -98,25 +79,19 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "PARSE_DATE",
-        CATEGORY,
         "The date that a text in the pattern stands for.",
-        &["PARSE_DATE(STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::Date),
         |arguments| parsed_days(arguments).map(Value::Date),
     ),
     ScalarFunction::new(
         "FORMAT_DATE",
-        CATEGORY,
         "The date as text in the pattern.",
-        &["FORMAT_DATE(DATE, STRING)"],
         |arguments| accepts(arguments, &[Kind::Date, Kind::String], &[]).then_some(SqlType::String),
         |arguments| formatted_date(days(arguments, 0)?, arguments),
     ),
     ScalarFunction::new(
         "PARSE_TIME",
-        CATEGORY,
         "The time that a text in the pattern stands for.",
-        &["PARSE_TIME(STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::Time),
         |arguments| {
             let time = pattern(text(arguments, 1)?)?.parse_time(text(arguments, 0)?)?;
@@ -127,9 +102,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "FORMAT_TIME",
-        CATEGORY,
         "The time as text in the pattern.",
-        &["FORMAT_TIME(TIME, STRING)"],
         |arguments| accepts(arguments, &[Kind::Time, Kind::String], &[]).then_some(SqlType::String),
         |arguments| {
             let moment = Moment {
@@ -141,23 +114,13 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "STRINGTOTIMESTAMP",
-        CATEGORY,
         "Milliseconds since 1970-01-01T00:00:00Z of a text in the pattern; PARSE_TIMESTAMP succeeds it.",
-        &[
-            "STRINGTOTIMESTAMP(STRING, STRING)",
-            "STRINGTOTIMESTAMP(STRING, STRING, STRING)",
-        ],
         |arguments| accepts(arguments, &[Kind::String; 2], &[Kind::String]).then_some(SqlType::Bigint),
         |arguments| parsed_timestamp(arguments).map(Value::Bigint),
     ),
     ScalarFunction::new(
         "TIMESTAMPTOSTRING",
-        CATEGORY,
         "Milliseconds since 1970-01-01T00:00:00Z as text in the pattern; FORMAT_TIMESTAMP succeeds it.",
-        &[
-            "TIMESTAMPTOSTRING(BIGINT, STRING)",
-            "TIMESTAMPTOSTRING(BIGINT, STRING, STRING)",
-        ],
         |arguments| {
             let fits = accepts(arguments, &[Kind::Whole, Kind::String], &[Kind::String]);
             fits.then_some(SqlType::String)
@@ -166,69 +129,53 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "STRINGTODATE",
-        CATEGORY,
         "Days since 1970-01-01 of a text in the pattern; PARSE_DATE succeeds it.",
-        &["STRINGTODATE(STRING, STRING)"],
         |arguments| accepts(arguments, &[Kind::String; 2], &[]).then_some(SqlType::Integer),
         |arguments| parsed_days(arguments).map(Value::Integer),
     ),
     ScalarFunction::new(
         "DATETOSTRING",
-        CATEGORY,
         "Days since 1970-01-01 as text in the pattern; FORMAT_DATE succeeds it.",
-        &["DATETOSTRING(INT, STRING)"],
         |arguments| accepts(arguments, &[Kind::Integer, Kind::String], &[]).then_some(SqlType::String),
         |arguments| formatted_date(in_range(whole(arguments, 0)?)?, arguments),
     ),
     shift(
         "TIMESTAMPADD",
         "The timestamp later by so many units.",
-        &["TIMESTAMPADD(UNIT, INT, TIMESTAMP)"],
         |arguments| shifted(arguments, 1),
     ),
     shift(
         "TIMESTAMPSUB",
         "The timestamp earlier by so many units.",
-        &["TIMESTAMPSUB(UNIT, INT, TIMESTAMP)"],
         |arguments| shifted(arguments, -1),
     ),
-    shift(
-        "DATEADD",
-        "The date later by so many units.",
-        &["DATEADD(UNIT, INT, DATE)"],
-        |arguments| shifted(arguments, 1),
-    ),
-    shift(
-        "DATESUB",
-        "The date earlier by so many units.",
-        &["DATESUB(UNIT, INT, DATE)"],
-        |arguments| shifted(arguments, -1),
-    ),
+    shift("DATEADD", "The date later by so many units.", |arguments| {
+        shifted(arguments, 1)
+    }),
+    shift("DATESUB", "The date earlier by so many units.", |arguments| {
+        shifted(arguments, -1)
+    }),
     shift(
         "TIMEADD",
         "The time later by so many units, past midnight too.",
-        &["TIMEADD(UNIT, INT, TIME)"],
         |arguments| shifted(arguments, 1),
     ),
     shift(
         "TIMESUB",
         "The time earlier by so many units, past midnight too.",
-        &["TIMESUB(UNIT, INT, TIME)"],
         |arguments| shifted(arguments, -1),
     ),
     ScalarFunction::new(
         "CONVERT_TZ",
-        CATEGORY,
         "The timestamp whose clock in UTC shows what the clock of the second zone shows when the first \
          zone's shows the given one.",
-        &["CONVERT_TZ(TIMESTAMP, STRING, STRING)"],
         |arguments| {
             let fits = accepts(arguments, &[Kind::Timestamp, Kind::String, Kind::String], &[]);
             fits.then_some(SqlType::Timestamp)
         },
         |arguments| {
             let milliseconds = timestamp(arguments, 0)?;
-            let at = instant(milliseconds)?;
+            let (at, _) = instant(milliseconds)?;
             let offset = |index: usize| {
                 Ok(i64::from(
                     zone::named(text(arguments, index)?)?.to_offset(at).seconds(),
@@ -240,20 +187,8 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
 ];
 
-const fn shift(
-    name: &'static str,
-    description: &'static str,
-    signatures: &'static [&'static str],
-    call: Call,
-) -> ScalarFunction {
-    ScalarFunction::new(
-        name,
-        CATEGORY,
-        description,
-        signatures,
-        return_type_of_shift(name),
-        call,
-    )
+const fn shift(name: &'static str, description: &'static str, call: Call) -> ScalarFunction {
+    ScalarFunction::new(name, description, return_type_of_shift(name), call)
 }
 
 /// The functions of the family differ in the type they shift, which their names begin with.
@@ -302,17 +237,19 @@ fn parsed_days(arguments: &[Value]) -> Result<i32, FunctionError> {
 }
 
 fn formatted_date(days: i32, arguments: &[Value]) -> Result<Value, FunctionError> {
-    let at = instant(i64::from(days) * MILLISECONDS_A_DAY)?;
+    let (at, years) = instant(i64::from(days) * MILLISECONDS_A_DAY)?;
     let moment = Moment {
         date: Some(TimeZone::UTC.to_datetime(at).date()),
+        years,
         ..Moment::default()
     };
     Ok(Value::string(pattern(text(arguments, 1)?)?.format(&moment)?))
 }
 
-fn instant(milliseconds: i64) -> Result<Timestamp, FunctionError> {
-    let out_of_range = |_| FunctionError::new(format!("no calendar reaches to {milliseconds} ms from 1970"));
-    Timestamp::from_millisecond(milliseconds).map_err(out_of_range)
+/// A moment, and the years to be added to it.
+fn instant(milliseconds: i64) -> Result<(Timestamp, i64), FunctionError> {
+    calendar::moment(milliseconds)
+        .ok_or_else(|| FunctionError::new(format!("no calendar reaches to {milliseconds} ms from 1970")))
 }
 
 fn in_range(days: i64) -> Result<i32, FunctionError> {
@@ -342,7 +279,7 @@ fn time_of_day(arguments: &[Value], index: usize) -> Result<Time, FunctionError>
     let Value::Time(milliseconds) = value else {
         return Err(unfit("a TIME", value));
     };
-    let at = instant(i64::from(*milliseconds).rem_euclid(MILLISECONDS_A_DAY))?;
+    let (at, _) = instant(i64::from(*milliseconds).rem_euclid(MILLISECONDS_A_DAY))?;
     Ok(TimeZone::UTC.to_datetime(at).time())
 }
 
@@ -481,9 +418,15 @@ mod tests {
             Value::Date(18_812)
         );
         assert!(failing_call("FORMAT_DATE", [Value::Date(0), s("HH")]).is_err());
-        assert!(failing_call("FORMAT_TIMESTAMP", [Value::Timestamp(i64::MAX), s("yyyy")]).is_err());
+        assert_eq!(
+            call("FORMAT_TIMESTAMP", [Value::Timestamp(i64::MAX), s("yyyy")]),
+            s("+292278994")
+        );
         assert!(failing_call("FORMAT_TIMESTAMP", [Value::Timestamp(0), s("yyyy"), s("Nowhere")]).is_err());
-        assert!(failing_call("FORMAT_DATE", [Value::Date(i32::MAX), s("yyyy")]).is_err());
+        assert_eq!(
+            call("FORMAT_DATE", [Value::Date(i32::MAX), s("yyyy")]),
+            s("+5881580")
+        );
     }
 
     #[test]

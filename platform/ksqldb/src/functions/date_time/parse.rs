@@ -412,7 +412,7 @@ mod tests {
             let zone = zone::named(zone).unwrap();
             let timestamp = Timestamp::from_millisecond(milliseconds).unwrap();
             let pattern = Pattern::parse(pattern).unwrap();
-            let text = pattern.format(&Moment::in_zone(timestamp, &zone)).unwrap();
+            let text = pattern.format(&Moment::in_zone((timestamp, 0), &zone)).unwrap();
             let again = pattern.parse_timestamp(&text, &TimeZone::UTC).unwrap();
             prop_assert_eq!(again, milliseconds, "{}", text);
         }
@@ -423,7 +423,7 @@ mod tests {
                 let _ = pattern.parse_timestamp(&text, &TimeZone::UTC);
                 let _ = pattern.parse_timestamp(&date, &TimeZone::UTC);
                 let utc = TimeZone::UTC;
-        let moment = Moment::in_zone(Timestamp::UNIX_EPOCH, &utc);
+        let moment = Moment::in_zone((Timestamp::UNIX_EPOCH, 0), &utc);
                 if let Ok(formatted) = pattern.format(&moment) {
                     let _ = pattern.parse_timestamp(&formatted, &TimeZone::UTC);
                 }

@@ -1,6 +1,7 @@
 //! Patterns of Java's `DateTimeFormatter`, such as `yyyy-MM-dd'T'HH:mm:ss.SSSX`.
 //!
-//! The letters of weeks (`Y`, `w`, `W`, `e`, `c`), which depend on a locale, are refused.
+//! Weeks (`Y`, `w`, `W`, `e`, `c`) are those of the locale of ksqlDB's server: they begin with Sunday, and the year's
+//! first one with January 1. They can be written, not read.
 
 use super::super::FunctionError;
 
@@ -55,6 +56,10 @@ pub(super) enum Field {
     Month,
     Day,
     DayOfYear,
+    WeekYear,
+    WeekOfYear,
+    WeekOfMonth,
+    DayOfWeek,
     /// 0 to 23
     Hour,
     /// 1 to 24
@@ -144,8 +149,11 @@ impl Pattern {
                         count = 1 + repetitions(&mut characters, letter);
                     }
                     let item = item(letter, count).ok_or_else(|| {
-                        let letters = letter.to_string().repeat(count.min(10));
-                        invalid(format!("`{letters}` is not supported"))
+                        if KNOWN_LETTERS.contains(letter) {
+                            invalid(format!("Too many pattern letters: {letter}"))
+                        } else {
+                            invalid(format!("Unknown pattern letter: {letter}"))
+                        }
                     })?;
                     push(
                         &mut open,
@@ -169,6 +177,9 @@ impl Pattern {
         })
     }
 }
+
+/// The letters that mean something.
+const KNOWN_LETTERS: &str = "GuyDMLdQqYwWEecahKkHmsSAnNVzOXxZpBgv";
 
 /// How deep optional parts may stand in each other.
 const DEEPEST: usize = 16;
@@ -247,7 +258,17 @@ fn item(letter: char, count: usize) -> Option<Item> {
             1..=3 => Some(number(Field::DayOfYear, count, 3)),
             _ => None,
         },
-        'E' => name(Named::Weekday),
+        'Y' => match count {
+            2 => Some(Item::TwoDigitYear(Field::WeekYear)),
+            1..=19 => Some(number(Field::WeekYear, count, 19)),
+            _ => None,
+        },
+        'w' => short(Field::WeekOfYear),
+        'W' => (count == 1).then(|| number(Field::WeekOfMonth, 1, 1)),
+        'e' if count <= 2 => short(Field::DayOfWeek),
+        'c' if count == 1 => short(Field::DayOfWeek),
+        'c' if count == 2 => None,
+        'E' | 'e' | 'c' => name(Named::Weekday),
         'G' => name(Named::Era),
         'a' => (count == 1).then_some(Item::HalfDay),
         'H' => short(Field::Hour),
@@ -364,12 +385,12 @@ mod tests {
             ("yyyy 'T", "a quote is not closed"),
             ("yyyy]", "a `]` closes no `[`"),
             ("{yyyy}", "`{` is reserved"),
-            ("ddd", "`ddd` is not supported"),
+            ("ddd", "Too many pattern letters: d"),
             ("pp", "nothing follows the padding"),
             ("pppp:", "nothing follows the padding"),
-            ("YYYY", "`YYYY` is not supported"),
-            ("b", "`b` is not supported"),
-            ("SSSSSSSSSS", "`SSSSSSSSSS` is not supported"),
+            ("WW", "Too many pattern letters: W"),
+            ("b", "Unknown pattern letter: b"),
+            ("SSSSSSSSSS", "Too many pattern letters: S"),
         ] {
             let error = Pattern::parse(pattern).unwrap_err().to_string();
             assert_eq!(error, format!("invalid date pattern `{pattern}`: {reason}"));

@@ -265,7 +265,9 @@ fn read_double(reader: &mut Reader<'_>, kind: Kind) -> Result<f64, SerdeError> {
     match kind {
         Kind::Number => {
             let number = reader.number()?;
-            number.parse().map_err(|_| not_a_number(number, "DOUBLE"))
+            let number = number.parse().map_err(|_| not_a_number(number, "DOUBLE"))?;
+            // ksqlDB reads a number as a decimal first, and decimals have no -0.
+            Ok(if number == 0.0 { 0.0 } else { number })
         }
         Kind::String => {
             let text = reader.string()?;

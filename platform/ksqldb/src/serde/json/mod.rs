@@ -8,4 +8,4 @@ mod text;
 pub(super) use decode::{Field, Members, decode_bare, decode_members};
 pub(super) use encode::{write_object, write_value};
 pub(crate) use reader::{Kind, Reader};
-pub(crate) use text::{write_compact, write_string};
+pub(crate) use text::{number_text, write_compact, write_string};

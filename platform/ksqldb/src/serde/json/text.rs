@@ -73,7 +73,7 @@ pub(super) fn read_as_text(reader: &mut Reader<'_>, output: &mut String) -> Resu
 }
 
 /// A number's own digits, its exponent as Java writes it.
-fn number_text(number: &str) -> String {
+pub(crate) fn number_text(number: &str) -> String {
     if number == "-0" {
         return "0".to_owned();
     }

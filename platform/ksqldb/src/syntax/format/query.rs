@@ -10,8 +10,14 @@ impl Display for Sql<'_, Query> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let query = self.0;
         out.write_str("SELECT")?;
+        // One item stands beside the word, several have a line each.
+        let lone = query.select.len() == 1;
         for (index, item) in query.select.iter().enumerate() {
-            out.write_str(if index == 0 { "\n  " } else { ",\n  " })?;
+            out.write_str(match index {
+                0 if lone => " ",
+                0 => "\n  ",
+                _ => ",\n  ",
+            })?;
             Sql(item).fmt(out)?;
         }
         write!(out, "\nFROM {}", Sql(&query.from))?;

@@ -17,6 +17,7 @@ impl Display for Sql<'_, Statement> {
                 target,
                 properties,
                 query,
+                ..
             }) => {
                 let properties = Sql(properties);
                 write!(out, "INSERT INTO {}{properties} {}", Name(target), Sql(query))

@@ -5,7 +5,7 @@
 
 use super::super::ast::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
 use super::super::token::{Keyword, TokenKind};
-use super::{Parser, Result};
+use super::{Expected, Parser, Result};
 
 /// How many levels an expression may have, where a run such as `a + b - c` is one. Its canonical text
 /// nests at most twice as deep and so stays below [`super::MAXIMUM_NESTING`].
@@ -186,7 +186,7 @@ impl Parser<'_> {
             return Ok(ExpressionKind::IsNull { value, negated });
         }
         if !self.accept_keywords(&[Keyword::Distinct, Keyword::From]) {
-            return Err(self.mismatch("'NULL' or 'DISTINCT FROM'"));
+            return Err(self.mismatch(Expected::Several));
         }
         let operator = if negated {
             BinaryOperator::IsNotDistinctFrom
@@ -225,7 +225,9 @@ impl Parser<'_> {
 
     fn membership(&mut self, left: Expression) -> Result<ExpressionKind> {
         let negated = self.predicate_word();
-        self.expect(TokenKind::LeftParenthesis, "'('")?;
+        if !self.accept(TokenKind::LeftParenthesis) {
+            return Err(self.mismatch(Expected::Several));
+        }
         let list = self.comma_separated(Self::inner)?;
         self.expect(TokenKind::RightParenthesis, "')'")?;
         Ok(ExpressionKind::In {

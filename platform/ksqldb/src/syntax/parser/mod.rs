@@ -10,11 +10,34 @@ mod statements;
 mod tests;
 mod types;
 
-use super::SyntaxError;
-use super::ast::{Expression, ParsedStatement, Position, Properties};
+use super::ast::{Expression, ParsedStatement, Position, Properties, Statement};
 use super::lexer::{is_word_part, tokenize};
 use super::token::{Keyword, Token, TokenKind};
+use super::{SyntaxError, SyntaxFault};
 use crate::types::SqlType;
+
+/// The words that statements begin with.
+const STATEMENT_WORDS: [&str; 19] = [
+    "SET",
+    "RUN",
+    "SELECT",
+    "CREATE",
+    "INSERT",
+    "DROP",
+    "SHOW",
+    "LIST",
+    "DESCRIBE",
+    "EXPLAIN",
+    "PRINT",
+    "TERMINATE",
+    "PAUSE",
+    "RESUME",
+    "UNSET",
+    "DEFINE",
+    "UNDEFINE",
+    "ALTER",
+    "ASSERT",
+];
 
 const ORIGIN: Position = Position { line: 1, column: 1 };
 
@@ -61,6 +84,17 @@ pub fn parse_type(text: &str) -> Result<SqlType> {
     Ok(sql_type)
 }
 
+/// What the grammar asks for where something else stands. ksqlDB's parser says no more than it knows there.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// Exactly this: `'FROM'`, `STRING`.
+    Exactly(&'static str),
+    /// One of several beginnings, between which it cannot choose.
+    Several,
+    /// The end of a query or one of the clauses it may still have.
+    Clause,
+}
+
 struct Parser<'text> {
     text: &'text str,
     tokens: Vec<Token<'text>>,
@@ -94,7 +128,18 @@ impl<'text> Parser<'text> {
                 self.statement_text(),
             ));
         }
-        let last = *self.expect(TokenKind::Semicolon, "';'")?;
+        if !self.at(TokenKind::Semicolon) {
+            let is_query = matches!(
+                statement,
+                Statement::Query(_) | Statement::CreateAsSelect(_) | Statement::InsertInto(_)
+            );
+            return Err(self.mismatch(if is_query {
+                Expected::Clause
+            } else {
+                Expected::Exactly("';'")
+            }));
+        }
+        let last = *self.advance();
         Ok(ParsedStatement {
             text: self.text[first.start..last.end()].to_owned(),
             position: first.position,
@@ -103,7 +148,10 @@ impl<'text> Parser<'text> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.expect(TokenKind::End, "the end").map(|_| ())
+        match self.at(TokenKind::End) {
+            true => Ok(()),
+            false => Err(self.mismatch(Expected::Clause)),
+        }
     }
 
     fn peek(&self) -> &Token<'text> {
@@ -165,11 +213,11 @@ impl<'text> Parser<'text> {
         found
     }
 
-    fn expect(&mut self, kind: TokenKind, expectation: &str) -> Result<&Token<'text>> {
+    fn expect(&mut self, kind: TokenKind, expectation: &'static str) -> Result<&Token<'text>> {
         if self.at(kind) {
             Ok(self.advance())
         } else {
-            Err(self.mismatch(expectation))
+            Err(self.mismatch(Expected::Exactly(expectation)))
         }
     }
 
@@ -177,7 +225,7 @@ impl<'text> Parser<'text> {
         if self.accept_keyword(keyword) {
             Ok(())
         } else {
-            Err(self.mismatch(&format!("'{}'", keyword.text())))
+            Err(self.mismatch(Expected::Exactly(keyword.quoted())))
         }
     }
 
@@ -191,14 +239,45 @@ impl<'text> Parser<'text> {
     }
 
     /// The next token is not what the grammar asks for.
-    fn mismatch(&self, expectation: &str) -> SyntaxError {
+    fn mismatch(&self, expected: Expected) -> SyntaxError {
         let token = self.peek();
-        let message = match token.kind {
-            TokenKind::End => format!("mismatched input '<EOF>' expecting {expectation}"),
-            TokenKind::Variable => format!("the variable {} is not defined", token.text),
-            _ => format!("mismatched input '{}' expecting {expectation}", token.text),
+        let text = match token.kind {
+            TokenKind::End => "<EOF>",
+            _ => token.text,
+        };
+        let ends = matches!(token.kind, TokenKind::End | TokenKind::Semicolon);
+        let message = match (token.kind, expected) {
+            (TokenKind::Variable, _) => format!("the variable {text} is not defined"),
+            (TokenKind::Unknown, _) | (_, Expected::Clause) => String::new(),
+            (_, Expected::Exactly(closing @ ("')'" | "']'" | "';'"))) if ends => {
+                format!("missing {closing} at '{text}'")
+            }
+            (TokenKind::Word(Some(keyword)), _) if keyword.is_reserved() => format!(
+                "\"{text}\" is a reserved keyword and it can't be used as an identifier. You can use it as an identifier by escaping it as '{text}' "
+            ),
+            (_, Expected::Exactly(wanted)) => format!("Expecting {wanted}"),
+            (_, Expected::Several) => {
+                format!("Syntax error at or near '{text}' at line {}", token.position)
+            }
         };
         SyntaxError::new(token.position, message, self.statement_text())
+    }
+
+    /// The statement begins with no word that a statement begins with.
+    fn unknown_statement(&self) -> SyntaxError {
+        let token = self.peek();
+        let upper = token.text.to_uppercase();
+        let nearest = STATEMENT_WORDS
+            .iter()
+            .min_by_key(|word| strsim::levenshtein(word, &upper))
+            .unwrap_or(&"SELECT");
+        let message = format!("Unknown statement '{}'\nDid you mean '{nearest}'?", token.text);
+        SyntaxError::new(token.position, message, self.statement_text())
+    }
+
+    /// The grammar has it, but it means nothing.
+    fn meaningless(&self, position: Position, message: impl Into<String>) -> SyntaxError {
+        self.error_at(position, message).of(SyntaxFault::Meaning)
     }
 
     fn error_at(&self, position: Position, message: impl Into<String>) -> SyntaxError {
@@ -251,7 +330,7 @@ impl<'text> Parser<'text> {
     /// A name that keeps its case even unquoted, such as a query's id.
     fn identifier_as_written(&mut self) -> Result<String> {
         if !self.at_identifier() {
-            return Err(self.mismatch("a name"));
+            return Err(self.mismatch(Expected::Several));
         }
         let token = *self.advance();
         let name = match token.kind {
@@ -272,20 +351,29 @@ impl<'text> Parser<'text> {
         if !name.chars().all(allowed) {
             let message =
                 format!("Source names may only contain alphanumeric values, '_' or '-'. Got: '{name}'");
-            return Err(self.error_at(position, message));
+            return Err(self.error_at(position, message).of(SyntaxFault::Name));
         }
         Ok(name)
     }
 
     fn string(&mut self) -> Result<String> {
-        Ok(unquote(self.expect(TokenKind::String, "a string")?.text))
+        Ok(unquote(self.expect(TokenKind::String, "STRING")?.text))
     }
 
     /// A whole number without sign.
     fn count(&mut self) -> Result<u64> {
-        let token = *self.expect(TokenKind::Integer, "a whole number")?;
+        let token = *self.expect(TokenKind::Integer, "INTEGER_VALUE")?;
         let number = token.text.parse().ok();
         number.ok_or_else(|| self.error_at(token.position, format!("the number {} is too large", token.text)))
+    }
+
+    /// The number of `LIMIT`.
+    fn limit(&mut self) -> Result<u64> {
+        let token = *self.peek();
+        if matches!(token.kind, TokenKind::Decimal | TokenKind::Double) {
+            return Err(self.meaningless(token.position, "Value must be integer for command: LIMIT"));
+        }
+        self.count()
     }
 
     /// `n unit`, in milliseconds.
@@ -293,7 +381,7 @@ impl<'text> Parser<'text> {
         let position = self.peek().position;
         let count = self.count()?;
         let unit = self.keyword_after(0).and_then(Keyword::unit_milliseconds);
-        let unit = unit.ok_or_else(|| self.mismatch("a unit of time such as SECONDS"))?;
+        let unit = unit.ok_or_else(|| self.mismatch(Expected::Several))?;
         self.advance();
         let milliseconds = i64::try_from(count)
             .ok()
@@ -326,7 +414,7 @@ impl<'text> Parser<'text> {
         self.expect(TokenKind::Equal, "'='")?;
         let value = self.literal()?;
         if properties.get(&name).is_some() {
-            return Err(self.error_at(position, format!("the property {name} is given twice")));
+            return Err(self.meaningless(position, format!("the property {name} is given twice")));
         }
         properties.0.push((name, value));
         Ok(())

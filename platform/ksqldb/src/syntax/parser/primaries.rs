@@ -4,9 +4,10 @@
 //! so the depth that a stack holds, in bounds.
 
 use super::super::ast::{Expression, ExpressionKind, Literal};
+use super::super::format_expression;
 use super::super::token::{Keyword, TokenKind, takes_unit_first};
 use super::expressions::{OR, is_number};
-use super::{Parser, Result};
+use super::{Expected, Parser, Result};
 
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Result<Expression> {
@@ -42,7 +43,7 @@ impl Parser<'_> {
                 self.structure()
             }
             _ if self.at_identifier() => self.name_or_call(),
-            _ => Err(self.mismatch("an expression")),
+            _ => Err(self.mismatch(Expected::Several)),
         }
     }
 
@@ -63,6 +64,21 @@ impl Parser<'_> {
                 Ok((key, parser.inner()?))
             },
         )?;
+        let repeated = entries.iter().enumerate().find_map(|(place, (key, value))| {
+            let earlier = entries[..place]
+                .iter()
+                .find(|(other, _)| other.kind == key.kind)?;
+            Some((key, value, &earlier.1))
+        });
+        if let Some((key, value, earlier)) = repeated {
+            let key_text = format_expression(key);
+            let message = format!(
+                "Multiple entries with same key: {key_text}={} and {key_text}={}",
+                format_expression(value),
+                format_expression(earlier)
+            );
+            return Err(self.meaningless(key.position, message));
+        }
         Ok(ExpressionKind::Map(entries))
     }
 
@@ -89,7 +105,7 @@ impl Parser<'_> {
     ) -> Result<Vec<T>> {
         // Twice the nesting of a parenthesis, since it takes twice the stack.
         self.enter()?;
-        self.expect(open, "an opening bracket")?;
+        self.expect(open, "'('")?;
         let items = if self.at(close) {
             Vec::new()
         } else {
@@ -137,8 +153,13 @@ impl Parser<'_> {
             TokenKind::LeftParenthesis,
             TokenKind::RightParenthesis,
             |parser| {
-                if std::mem::take(&mut unit_is_next) && parser.keyword_after(0).is_some_and(Keyword::is_unit)
-                {
+                let unit = parser
+                    .keyword_after(0)
+                    .filter(|_| std::mem::take(&mut unit_is_next));
+                if unit.is_some_and(Keyword::is_calendar_unit) {
+                    return Err(parser.mismatch(Expected::Several));
+                }
+                if unit.is_some_and(|unit| unit.unit_milliseconds().is_some()) {
                     let token = *parser.advance();
                     let kind = ExpressionKind::Literal(Literal::String(token.text.to_ascii_uppercase()));
                     return Ok(Expression {
@@ -206,7 +227,7 @@ impl Parser<'_> {
             branches.push(self.branch()?);
         }
         if branches.is_empty() {
-            return Err(self.mismatch("'WHEN'"));
+            return Err(self.mismatch(Expected::Exactly("'WHEN'")));
         }
         let has_otherwise = self.accept_keyword(Keyword::Else);
         let otherwise = self.optional(has_otherwise)?;
@@ -266,7 +287,7 @@ impl Parser<'_> {
                 let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
                 number.map(Literal::Double)
             }
-            _ => return Err(self.mismatch("a literal")),
+            _ => return Err(self.mismatch(Expected::Several)),
         };
         self.advance();
         literal.ok_or_else(|| self.error_at(position, format!("Invalid numeric literal: {text}")))

@@ -4,14 +4,16 @@ use super::super::ast::{
     AliasedSource, Emit, Expression, Join, JoinKind, Query, SelectItem, Window, WindowKind, Within,
 };
 use super::super::token::{Keyword, TokenKind};
-use super::{Parser, Result};
+use super::{Expected, Parser, Result};
 
 impl Parser<'_> {
     pub(super) fn query(&mut self) -> Result<Query> {
         let position = self.peek().position;
         self.expect_keyword(Keyword::Select)?;
         let select = self.comma_separated(Self::select_item)?;
-        self.expect_keyword(Keyword::From)?;
+        if !self.accept_keyword(Keyword::From) {
+            return Err(self.mismatch(Expected::Exactly("{',', 'FROM'}")));
+        }
         let from = self.aliased_source()?;
         let mut joins = Vec::new();
         while let Some(kind) = self.join_kind()? {
@@ -28,7 +30,7 @@ impl Parser<'_> {
         let having = self.clause(&[Keyword::Having])?;
         let emit = self.emit()?;
         let limit = if self.accept_keyword(Keyword::Limit) {
-            Some(self.count()?)
+            Some(self.limit()?)
         } else {
             None
         };
@@ -156,7 +158,7 @@ impl Parser<'_> {
         let tumbling = self.accept_keyword(Keyword::Tumbling);
         let hopping = !tumbling && self.accept_keyword(Keyword::Hopping);
         if !tumbling && !hopping && !self.accept_keyword(Keyword::Session) {
-            return Err(self.mismatch("'TUMBLING', 'HOPPING' or 'SESSION'"));
+            return Err(self.mismatch(Expected::Several));
         }
         self.expect(TokenKind::LeftParenthesis, "'('")?;
         let kind = if tumbling {
@@ -185,7 +187,7 @@ impl Parser<'_> {
             {
                 retention_ms = Some(self.duration()?);
             } else {
-                return Err(self.mismatch("'RETENTION' or 'GRACE PERIOD'"));
+                return Err(self.mismatch(Expected::Several));
             }
         }
         self.expect(TokenKind::RightParenthesis, "')'")?;
@@ -208,6 +210,11 @@ impl Parser<'_> {
     fn grouping(&mut self, introduction: &[Keyword]) -> Result<Vec<Expression>> {
         if !self.accept_keywords(introduction) {
             return Ok(Vec::new());
+        }
+        let position = self.peek().position;
+        if self.at(TokenKind::LeftParenthesis) && self.peek_after(1).kind == TokenKind::RightParenthesis {
+            let clause = introduction[0].text();
+            return Err(self.meaningless(position, format!("{clause} BY requires at least one expression")));
         }
         if !self.at_parenthesised_list() {
             return self.comma_separated(Self::expression);
@@ -248,6 +255,6 @@ impl Parser<'_> {
         if self.accept_keyword(Keyword::Final) {
             return Ok(Some(Emit::Final));
         }
-        Err(self.mismatch("'CHANGES' or 'FINAL'"))
+        Err(self.mismatch(Expected::Several))
     }
 }

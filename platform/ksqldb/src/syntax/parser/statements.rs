@@ -6,12 +6,12 @@ use super::super::ast::{
 };
 use super::super::lexer::variable_length;
 use super::super::token::{Keyword, TokenKind};
-use super::{Parser, Result};
+use super::{Expected, Parser, Result};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {
         let Some(keyword) = self.keyword_after(0) else {
-            return Err(self.mismatch("a statement"));
+            return Err(self.unknown_statement());
         };
         match keyword {
             Keyword::Select => self.query().map(Statement::Query),
@@ -39,7 +39,7 @@ impl Parser<'_> {
             Keyword::Alter => Ok(self.unsupported("ALTER")),
             Keyword::Assert => Ok(self.unsupported("ASSERT")),
             Keyword::Run => Ok(self.unsupported("RUN SCRIPT")),
-            _ => Err(self.mismatch("a statement")),
+            _ => Err(self.unknown_statement()),
         }
     }
 
@@ -107,7 +107,7 @@ impl Parser<'_> {
         } else if self.accept_keyword(Keyword::Table) {
             Ok(SourceKind::Table)
         } else {
-            Err(self.mismatch("'STREAM' or 'TABLE'"))
+            Err(self.mismatch(Expected::Several))
         }
     }
 
@@ -149,17 +149,19 @@ impl Parser<'_> {
     fn insert(&mut self) -> Result<Statement> {
         self.expect_keyword(Keyword::Insert)?;
         self.expect_keyword(Keyword::Into)?;
+        let position = self.peek().position;
         let target = self.source_name()?;
         let properties = self.optional_properties()?;
         if self.at_keyword(Keyword::Select) {
             return Ok(Statement::InsertInto(InsertInto {
                 target,
+                position,
                 properties,
                 query: self.query()?,
             }));
         }
         if !properties.0.is_empty() {
-            return Err(self.mismatch("'SELECT'"));
+            return Err(self.mismatch(Expected::Exactly("'SELECT'")));
         }
         let columns = if self.accept(TokenKind::LeftParenthesis) {
             let columns = self.comma_separated(Self::identifier)?;
@@ -170,9 +172,9 @@ impl Parser<'_> {
         };
         if !self.at_keyword(Keyword::Values) {
             return Err(self.mismatch(if columns.is_empty() {
-                "'SELECT' or 'VALUES'"
+                Expected::Several
             } else {
-                "'VALUES'"
+                Expected::Exactly("'VALUES'")
             }));
         }
         self.advance();
@@ -200,7 +202,7 @@ impl Parser<'_> {
             None
         };
         let limit = if self.accept_keyword(Keyword::Limit) {
-            Some(self.count()?)
+            Some(self.limit()?)
         } else {
             None
         };
@@ -280,11 +282,7 @@ impl Parser<'_> {
             }
             self.next -= 1;
         }
-        Err(self.mismatch(if all {
-            "'TOPICS'"
-        } else {
-            "'STREAMS', 'TABLES', 'TOPICS', 'QUERIES', 'FUNCTIONS', 'PROPERTIES', 'TYPES' or 'VARIABLES'"
-        }))
+        Err(self.mismatch(Expected::Several))
     }
 
     fn describe(&mut self) -> Result<Statement> {
@@ -349,7 +347,7 @@ impl Parser<'_> {
                 self.advance();
                 Ok(token.text.to_owned())
             }
-            _ => Err(self.mismatch("the name of a variable")),
+            _ => Err(self.mismatch(Expected::Several)),
         }
     }
 }

@@ -75,7 +75,7 @@ fn statements_print_canonically() {
         ("create stream if not exists s;", "CREATE STREAM IF NOT EXISTS S;"),
         (
             "insert into s with (query_id='q') select * from t;",
-            "INSERT INTO S WITH (QUERY_ID='q') SELECT\n  *\nFROM T T;",
+            "INSERT INTO S WITH (QUERY_ID='q') SELECT *\nFROM T T;",
         ),
         (
             "insert into s (a, `b`) values (1, array[1,2]);",
@@ -111,7 +111,7 @@ fn statements_print_canonically() {
         ("describe function len;", "DESCRIBE FUNCTION LEN;"),
         ("describe function;", "DESCRIBE `FUNCTION`;"),
         ("explain CSAS_x_1;", "EXPLAIN CSAS_x_1;"),
-        ("explain select * from s;", "EXPLAIN SELECT\n  *\nFROM S S;"),
+        ("explain select * from s;", "EXPLAIN SELECT *\nFROM S S;"),
         ("set 'a'='b''c';", "SET 'a'='b''c';"),
         ("unset 'a';", "UNSET 'a';"),
         ("define Topic = 'x';", "DEFINE Topic='x';"),
@@ -138,8 +138,7 @@ LIMIT 5;",
         ),
         (
             "select * from s window hopping (size 2 days, advance by 1 day, retention 7 days, grace period 5 milliseconds) where x group by (a, b) having c > 1;",
-            "SELECT
-  *
+            "SELECT *
 FROM S S
 WINDOW HOPPING (SIZE 2 DAYS, ADVANCE BY 1 DAYS, RETENTION 7 DAYS, GRACE PERIOD 5 MILLISECONDS)
 WHERE X
@@ -148,8 +147,7 @@ HAVING (C > 1);",
         ),
         (
             "select * from s window session (1500 milliseconds) group by (a), (b) emit changes;",
-            "SELECT
-  *
+            "SELECT *
 FROM S S
 WINDOW SESSION (1500 MILLISECONDS)
 GROUP BY A, B
@@ -157,7 +155,7 @@ EMIT CHANGES;",
         ),
         (
             "select * from s partition by len(a), b;",
-            "SELECT\n  *\nFROM S S\nPARTITION BY LEN(A), B;",
+            "SELECT *\nFROM S S\nPARTITION BY LEN(A), B;",
         ),
     ] {
         assert_eq!(canonical(text), expected);
@@ -218,7 +216,7 @@ fn precedence() {
         ),
         ("f((a), (b))", "F(A, B)"),
         ("timestampadd(day, 5, ts)", "TIMESTAMPADD(DAY, 5, TS)"),
-        ("datesub(Years, n, d)", "DATESUB(YEARS, N, D)"),
+        ("datesub(Days, n, d)", "DATESUB(DAYS, N, D)"),
     ] {
         assert_eq!(expression(text), expected, "{text}");
     }
@@ -315,7 +313,7 @@ fn literals() {
         );
     }
     for text in ["9223372036854775808", "1e999"] {
-        let message = format!("line 1:1: Invalid numeric literal: {text}");
+        let message = format!("line 1:1: Syntax Error\nInvalid numeric literal: {text}");
         assert_eq!(parse_expression(text).unwrap_err().to_string(), message);
     }
 }
@@ -325,7 +323,7 @@ fn what_a_declaration_says() {
     let parsed = parse("CREATE STREAM s (\n  a INT KEY,\n  b HEADER ('x'));").unwrap_err();
     assert_eq!(
         parsed.to_string(),
-        "line 3:5: Cannot resolve unknown type: HEADER"
+        "Failed to prepare statement: Cannot resolve unknown type: HEADER"
     );
     let parsed = parse("CREATE STREAM s (\n  a INT KEY,\n  `b` BYTES HEADER ('x'));").unwrap();
     let Statement::CreateSource(create) = &parsed[0].statement else {
@@ -362,81 +360,102 @@ fn refusals_name_the_place_and_the_token() {
     for (text, message) in [
         (
             "SELECT a FORM s;",
-            "line 1:15: mismatched input 's' expecting 'FROM'",
+            "line 1:15: Syntax Error\nExpecting {',', 'FROM'}",
         ),
         (
             "SELECT FROM s;",
-            "line 1:8: mismatched input 'FROM' expecting an expression",
+            "line 1:8: Syntax Error\n\"FROM\" is a reserved keyword and it can't be used as an identifier. You can use it as an identifier by escaping it as 'FROM' ",
         ),
         (
             "list streams;\n  selec * from s;",
-            "line 2:3: mismatched input 'selec' expecting a statement",
+            "line 2:3: Syntax Error\nUnknown statement 'selec'\nDid you mean 'SELECT'?",
         ),
-        ("SELECT * FROM s", "line 1:16: missing ';' at '<EOF>'"),
+        (
+            "SELECT * FROM s",
+            "line 1:16: Syntax Error\nmissing ';' at '<EOF>'",
+        ),
         (
             "SELECT * FROM s WHERE;",
-            "line 1:22: mismatched input ';' expecting an expression",
+            "line 1:22: Syntax Error\nSyntax error at or near ';' at line 1:22",
         ),
-        (
-            "SELECT * FROM s WHERE a = b = c;",
-            "line 1:29: mismatched input '=' expecting ';'",
-        ),
+        ("SELECT * FROM s WHERE a = b = c;", "line 1:29: Syntax Error\n"),
         (
             "SELECT * FROM s WHERE (a;",
-            "line 1:25: mismatched input ';' expecting ')'",
+            "line 1:25: Syntax Error\nmissing ')' at ';'",
         ),
         (
             "SELECT * FROM s JOIN t WITHIN 1 parsec ON a=b;",
-            "line 1:33: mismatched input 'parsec' expecting a unit of time such as SECONDS",
+            "line 1:33: Syntax Error\nSyntax error at or near 'parsec' at line 1:33",
         ),
         (
             "SELECT * FROM s JOIN t;",
-            "line 1:23: mismatched input ';' expecting 'ON'",
+            "line 1:23: Syntax Error\nExpecting 'ON'",
         ),
         (
             "CREATE STRAEM s;",
-            "line 1:8: mismatched input 'STRAEM' expecting 'STREAM' or 'TABLE'",
+            "line 1:8: Syntax Error\nSyntax error at or near 'STRAEM' at line 1:8",
         ),
         (
             "CREATE STREAM `a.b`;",
-            "line 1:15: Source names may only contain alphanumeric values, '_' or '-'. Got: 'a.b'",
+            "Illegal argument at Line: 1, Col: 15. Source names may only contain alphanumeric values, '_' or '-'. Got: 'a.b'",
         ),
         (
             "CREATE STREAM s WITH (a='x', A='y');",
-            "line 1:30: the property A is given twice",
+            "Failed to prepare statement: the property A is given twice",
         ),
         (
             "CREATE STREAM s (a INT) AS SELECT * FROM t;",
-            "line 1:25: mismatched input 'AS' expecting ';'",
+            "line 1:25: Syntax Error\n\"AS\" is a reserved keyword and it can't be used as an identifier. You can use it as an identifier by escaping it as 'AS' ",
         ),
-        (
-            "SELECT a ? b FROM s;",
-            "line 1:10: mismatched input '?' expecting 'FROM'",
-        ),
+        ("SELECT a ? b FROM s;", "line 1:10: Syntax Error\n"),
         (
             "SELECT * FROM s LIMIT 99999999999999999999;",
-            "line 1:23: the number 99999999999999999999 is too large",
+            "line 1:23: Syntax Error\nthe number 99999999999999999999 is too large",
         ),
         (
             "SELECT * FROM s WHERE a LIKE 'x' ESCAPE '!!';",
-            "line 1:41: Escape character must be a single character",
+            "line 1:41: Syntax Error\nEscape character must be a single character",
         ),
         (
             "DEFINE 7up='x';",
-            "line 1:8: mismatched input '7up' expecting the name of a variable",
+            "line 1:8: Syntax Error\nSyntax error at or near '7up' at line 1:8",
         ),
         (
             "LIST ALL STREAMS;",
-            "line 1:10: mismatched input 'STREAMS' expecting 'TOPICS'",
+            "line 1:10: Syntax Error\n\"STREAMS\" is a reserved keyword and it can't be used as an identifier. You can use it as an identifier by escaping it as 'STREAMS' ",
         ),
-        ("SELECT ``  FROM s;", "line 1:8: a name must not be empty"),
+        (
+            "SELECT DATESUB(MONTHS, 1, d) FROM s;",
+            "line 1:16: Syntax Error\nSyntax error at or near 'MONTHS' at line 1:16",
+        ),
+        (
+            "SELECT POSITION('b' IN 'abc') FROM s;",
+            "line 1:24: Syntax Error\nSyntax error at or near ''abc'' at line 1:24",
+        ),
+        ("SELECT a FROM s ORDER BY a;", "line 1:23: Syntax Error\n"),
+        (
+            "SELECT * FROM s LIMIT 2.5;",
+            "Failed to prepare statement: Value must be integer for command: LIMIT",
+        ),
+        (
+            "SELECT MAP('a' := 1, 'a' := 2) FROM s;",
+            "Failed to prepare statement: Multiple entries with same key: 'a'=2 and 'a'=1",
+        ),
+        (
+            "SELECT * FROM s PARTITION BY ();",
+            "Failed to prepare statement: PARTITION BY requires at least one expression",
+        ),
+        (
+            "SELECT ``  FROM s;",
+            "line 1:8: Syntax Error\na name must not be empty",
+        ),
         (
             "CREATE STREAM ${x};",
-            "line 1:15: the variable ${x} is not defined",
+            "line 1:15: Syntax Error\nthe variable ${x} is not defined",
         ),
         (
             "SELECT * FROM a WINDOW TUMBLING (SIZE 99999999999999 DAYS);",
-            "line 1:39: the duration is too long",
+            "line 1:39: Syntax Error\nthe duration is too long",
         ),
     ] {
         assert_eq!(refusal(text), message, "{text}");

@@ -12,17 +12,25 @@ impl Parser<'_> {
         let token = *self.peek();
         let quoted = token.kind == TokenKind::Quoted;
         let name = self.identifier()?;
+        let primitive = match name.as_str() {
+            _ if quoted => None,
+            "BOOLEAN" => Some(SqlType::Boolean),
+            "INT" | "INTEGER" => Some(SqlType::Integer),
+            "BIGINT" => Some(SqlType::Bigint),
+            "DOUBLE" => Some(SqlType::Double),
+            "STRING" | "VARCHAR" => Some(SqlType::String),
+            "BYTES" => Some(SqlType::Bytes),
+            "DATE" => Some(SqlType::Date),
+            "TIME" => Some(SqlType::Time),
+            "TIMESTAMP" => Some(SqlType::Timestamp),
+            _ => None,
+        };
+        if let Some(primitive) = primitive {
+            self.skip_type_parameters()?;
+            return Ok(primitive);
+        }
         match name.as_str() {
             _ if quoted => {}
-            "BOOLEAN" => return Ok(SqlType::Boolean),
-            "INT" | "INTEGER" => return Ok(SqlType::Integer),
-            "BIGINT" => return Ok(SqlType::Bigint),
-            "DOUBLE" => return Ok(SqlType::Double),
-            "STRING" | "VARCHAR" => return Ok(SqlType::String),
-            "BYTES" => return Ok(SqlType::Bytes),
-            "DATE" => return Ok(SqlType::Date),
-            "TIME" => return Ok(SqlType::Time),
-            "TIMESTAMP" => return Ok(SqlType::Timestamp),
             "DECIMAL" | "DEC" => return self.decimal(),
             "ARRAY" => {
                 return self.in_angle_brackets(|parser| Ok(SqlType::Array(Box::new(parser.sql_type()?))));
@@ -47,10 +55,23 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        Err(self.error_at(
-            token.position,
-            format!("Cannot resolve unknown type: {}", token.text),
-        ))
+        Err(self.meaningless(token.position, format!("Cannot resolve unknown type: {name}")))
+    }
+
+    /// `(255)` behind a type that has no such thing: people write lengths out of habit, and ksqlDB skips them.
+    fn skip_type_parameters(&mut self) -> Result<()> {
+        let at_number = matches!(self.peek_after(1).kind, TokenKind::Integer | TokenKind::String);
+        if self.at(TokenKind::LeftParenthesis) && at_number {
+            self.advance();
+            self.comma_separated(|parser| {
+                if parser.accept(TokenKind::String) {
+                    return Ok(());
+                }
+                parser.count().map(|_| ())
+            })?;
+            self.expect(TokenKind::RightParenthesis, "')'")?;
+        }
+        Ok(())
     }
 
     fn in_angle_brackets(&mut self, inner: impl FnOnce(&mut Self) -> Result<SqlType>) -> Result<SqlType> {
@@ -71,20 +92,20 @@ impl Parser<'_> {
 
     fn decimal(&mut self) -> Result<SqlType> {
         let position = self.peek().position;
-        self.expect(TokenKind::LeftParenthesis, "'(' with precision and scale")?;
+        self.expect(TokenKind::LeftParenthesis, "'('")?;
         let precision = self.count()?;
         self.expect(TokenKind::Comma, "','")?;
         let scale = self.count()?;
         self.expect(TokenKind::RightParenthesis, "')'")?;
         match (u32::try_from(precision), u32::try_from(scale)) {
-            (Ok(precision), _) if precision > MOST_DIGITS => Err(self.error_at(
+            (Ok(precision), _) if precision > MOST_DIGITS => Err(self.meaningless(
                 position,
                 format!("DECIMAL has at most {MOST_DIGITS} digits, not {precision}"),
             )),
             (Ok(precision), Ok(scale)) if precision >= 1 && scale <= precision => {
                 Ok(SqlType::Decimal { precision, scale })
             }
-            _ => Err(self.error_at(
+            _ => Err(self.meaningless(
                 position,
                 format!("DECIMAL needs precision >= 1 and scale <= precision, not ({precision}, {scale})"),
             )),
@@ -112,6 +133,8 @@ mod tests {
             ),
             ("STRUCT<>", "STRUCT<>"),
             ("STRUCT< >", "STRUCT<>"),
+            ("varchar(255)", "STRING"),
+            ("array<double(16, 6)>", "ARRAY<DOUBLE>"),
         ] {
             assert_eq!(format_type(&parse_type(text).unwrap()), canonical);
         }
@@ -120,16 +143,16 @@ mod tests {
     #[test]
     fn what_is_no_type_is_named() {
         for (text, message) in [
-            ("strng", "line 1:1: Cannot resolve unknown type: strng"),
-            ("array<int", "line 1:10: mismatched input '<EOF>' expecting '>'"),
-            ("array<>", "line 1:6: mismatched input '<>' expecting '<'"),
             (
-                "decimal",
-                "line 1:8: mismatched input '<EOF>' expecting '(' with precision and scale",
+                "strng",
+                "Failed to prepare statement: Cannot resolve unknown type: STRNG",
             ),
+            ("array<int", "line 1:10: Syntax Error\nExpecting '>'"),
+            ("array<>", "line 1:6: Syntax Error\nExpecting '<'"),
+            ("decimal", "line 1:8: Syntax Error\nExpecting '('"),
             (
                 "decimal(2, 3)",
-                "line 1:8: DECIMAL needs precision >= 1 and scale <= precision, not (2, 3)",
+                "Failed to prepare statement: DECIMAL needs precision >= 1 and scale <= precision, not (2, 3)",
             ),
         ] {
             assert_eq!(parse_type(text).unwrap_err().to_string(), message);

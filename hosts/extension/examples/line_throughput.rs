@@ -1,0 +1,298 @@
+//! How fast the extension takes lines and brings them to Kafka, for `make bench WHAT=extension`.
+//!
+//! It plays osqueryd (one thread, two fresh connections a line) against the real program, which lies in the folder
+//! above this one's, and librdkafka's mock cluster. What it measures goes to standard output, a JSON object a line.
+//!
+//! - `rates`: an extension that does nothing, the real one without a spool, and the real one with it, side by side.
+//! - `drain`: a million lines are spooled without a broker; then there is one.
+//! - `null SOCKET`: is the extension that does nothing.
+
+#![expect(clippy::print_stdout, reason = "what is measured goes to standard output")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use osquery_protocol::client::{ManagerClient, extension_socket};
+use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
+use osquery_protocol::plugin::LoggerRequest;
+use osquery_protocol::server::{ExtensionHandler, RunningServer};
+use osquery_protocol::{ByteString, ExtensionInfo, PluginRequest, Registry, Response, RouteTable, Status};
+use rdkafka::mocking::MockCluster;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const TOPIC: &str = "processes";
+/// Lines of one case.
+const LINES: usize = 6000;
+/// Lines before anything is measured.
+const WARM_UP: usize = 500;
+/// Lines that are spooled, and how many a call has: osqueryd would need minutes.
+const SPOOLED: usize = 1_000_000;
+const BATCH: usize = 1000;
+/// Clock ticks a second in `/proc/<pid>/stat`; Linux has had the same number since ever.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["rates"] => rates(),
+        ["drain"] => drain(),
+        ["null", socket] => serve_nothing(Path::new(socket)),
+        _ => panic!("usage: line_throughput rates|drain"),
+    }
+}
+
+fn rates() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    cluster.create_topic(TOPIC, 1, 1).expect("a topic");
+    let servers = cluster.bootstrap_servers();
+    let cases = [
+        ("nothing", None),
+        ("without a spool", Some(serde_json::json!("off"))),
+        ("with the spool", Some(serde_json::json!({}))),
+    ];
+    let running = cases.map(|(case, spool)| (case, Running::start(spool, &servers)));
+    for (case, extension) in &running {
+        if let Some(ready) = extension.ready {
+            tell(case, "ready_ms", ready.as_secs_f64() * 1e3);
+        }
+        extension.log_lines(WARM_UP);
+        extension.wait_until_delivered();
+    }
+    for round_trip in [0, 5] {
+        let time = Duration::from_millis(round_trip);
+        cluster
+            .broker_round_trip_time(1, time)
+            .expect("a round-trip time");
+        for (case, extension) in &running {
+            let cpu = extension.cpu_seconds();
+            let began = Instant::now();
+            let mut answers = extension.log_lines(LINES);
+            let rate = LINES as f64 / began.elapsed().as_secs_f64();
+            extension.wait_until_delivered();
+            let cpu = (extension.cpu_seconds() - cpu) * 1e6 / LINES as f64;
+            answers.sort_unstable();
+            let case = format!("{case}, {round_trip} ms");
+            tell(&case, "lines_per_second", rate);
+            tell(&case, "answer_p50_us", microseconds(&answers, 0.50));
+            tell(&case, "answer_p99_us", microseconds(&answers, 0.99));
+            tell(&case, "cpu_us_per_line", cpu);
+            tell(&case, "resident_mb", extension.status_kib("VmRSS:") / 1024.0);
+        }
+    }
+}
+
+fn drain() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    cluster.create_topic(TOPIC, 1, 1).expect("a topic");
+    cluster.broker_down(1).expect("a broker that is away");
+    let spool = serde_json::json!({ "max_bytes": 1_u64 << 30 });
+    let extension = Running::start(Some(spool), &cluster.bootstrap_servers());
+    let began = Instant::now();
+    for first in (0..SPOOLED).step_by(BATCH) {
+        let lines: Vec<String> = (first..first + BATCH).map(line).collect();
+        let batch = serde_json::json!(lines).to_string();
+        extension.log(LoggerRequest::Batch(batch.into()));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    tell("drain", "spooled_lines_per_second", SPOOLED as f64 / seconds);
+    let before = extension.status_kib("VmRSS:");
+    assert_eq!(
+        extension.statistic("waiting"),
+        SPOOLED as u64,
+        "a line was not accepted"
+    );
+    cluster.broker_up(1).expect("a broker");
+    // The way to the broker is no part of the rate.
+    while extension.statistic("delivered") == 0 {
+        std::thread::yield_now();
+    }
+    let (began, delivered) = (Instant::now(), extension.statistic("delivered"));
+    extension.wait_until_delivered();
+    let rate = (SPOOLED as u64 - delivered) as f64 / began.elapsed().as_secs_f64();
+    tell("drain", "lines_per_second", rate);
+    tell("drain", "resident_before_mb", before / 1024.0);
+    tell(
+        "drain",
+        "resident_most_mb",
+        extension.status_kib("VmHWM:") / 1024.0,
+    );
+}
+
+fn tell(case: &str, figure: &str, value: f64) {
+    println!(
+        "{}",
+        serde_json::json!({ "case": case, "figure": figure, "value": value })
+    );
+}
+
+fn microseconds(sorted: &[Duration], quantile: f64) -> f64 {
+    let index = ((sorted.len() - 1) as f64 * quantile).round() as usize;
+    sorted[index].as_secs_f64() * 1e6
+}
+
+/// A line like those of the query `processes`.
+fn line(number: usize) -> String {
+    format!(
+        r#"{{"name":"{TOPIC}","hostIdentifier":"host1","calendarTime":"Tue Nov 24 04:46:30 2026 UTC","unixTime":1795495590,"epoch":0,"counter":{number},"numerics":false,"columns":{{"cmdline":"/usr/bin/python3 -m http.server --directory /srv/{number}","cwd":"/srv","egid":"0","euid":"0","gid":"0","name":"python3","nice":"0","on_disk":"1","parent":"1","path":"/usr/bin/python3.11","pgroup":"{number}","pid":"{number}","resident_size":"11722752","root":"/","state":"S","threads":"1","total_size":"27746304","uid":"0"}},"action":"added"}}"#
+    )
+}
+
+/// An extension, and the osqueryd that it is registered with.
+struct Running {
+    child: Child,
+    extension: FakeExtension,
+    /// From its start until it was registered and answered; of the real one.
+    ready: Option<Duration>,
+    _osqueryd: FakeOsqueryd,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts the real one with this member `spool`, or the one that does nothing.
+    fn start(spool: Option<serde_json::Value>, servers: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let socket = folder.path().join("em");
+        let osqueryd = FakeOsqueryd::start(&socket).expect("a fake osqueryd");
+        let own = std::env::current_exe().expect("a path of its own");
+        let is_real = spool.is_some();
+        let mut command = match spool {
+            None => {
+                let mut command = Command::new(own);
+                command.arg("null").arg(&socket);
+                command
+            }
+            Some(spool) => {
+                let configuration = serde_json::json!({
+                    "config": { "bootstrap.servers": servers },
+                    "source": {},
+                    "key": "['hostIdentifier']",
+                    "spool": spool,
+                });
+                let path = folder.path().join("configuration.json");
+                std::fs::write(&path, configuration.to_string()).expect("a configuration");
+                let program: PathBuf = own.parent().expect("a folder").join("../confluent-ext");
+                let mut command = Command::new(program);
+                command.arg("--socket").arg(&socket).env("OSQUERY_CONFIG", path);
+                command.env("OSQDEMO_SPOOL_DIR", folder.path().join("spool"));
+                command
+            }
+        };
+        let began = Instant::now();
+        let child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the extension");
+        let extension = osqueryd
+            .wait_for_extension("confluent", PATIENCE)
+            .expect("a registration");
+        Self {
+            child,
+            extension,
+            ready: is_real.then(|| began.elapsed()),
+            _osqueryd: osqueryd,
+            _folder: folder,
+        }
+    }
+
+    fn log(&self, request: LoggerRequest) {
+        let status = self
+            .extension
+            .log("confluent_logger", request)
+            .expect("an answer");
+        assert!(status.is_success());
+    }
+
+    /// Logs lines one by one; how long each took.
+    fn log_lines(&self, count: usize) -> Vec<Duration> {
+        let times = (0..count).map(|number| {
+            let request = LoggerRequest::Line(line(number).into());
+            let began = Instant::now();
+            self.log(request);
+            began.elapsed()
+        });
+        times.collect()
+    }
+
+    fn statistic(&self, name: &str) -> u64 {
+        let request = PluginRequest::from([("action".into(), "generate".into())]);
+        let answer = self
+            .extension
+            .call("table", "confluent_extension_stats", request)
+            .expect("statistics");
+        // The one that does nothing has none, and nothing waits in it.
+        let value = answer.rows.first().and_then(|row| row.get(name.as_bytes()));
+        value.map_or(0, |value| value.to_text().parse().expect("a number"))
+    }
+
+    fn wait_until_delivered(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.statistic("waiting") > 0 {
+            assert!(Instant::now() < deadline, "lines do not arrive");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// User and system time, the 14th and 15th field of `stat`; the second one, the name, may hold spaces.
+    fn cpu_seconds(&self) -> f64 {
+        let stat = self.proc_file("stat");
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+        ticks(11)
+            .zip(ticks(12))
+            .map_or(0.0, |(user, system)| (user + system) / TICKS_PER_SECOND)
+    }
+
+    fn status_kib(&self, name: &str) -> f64 {
+        let status = self.proc_file("status");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+            .unwrap_or_default()
+    }
+
+    fn proc_file(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The extension that does nothing.
+fn serve_nothing(socket: &Path) {
+    struct Nothing;
+    impl ExtensionHandler for Nothing {
+        fn call(&self, _registry: &ByteString, _item: &ByteString, _request: PluginRequest) -> Response {
+            Status::success().into()
+        }
+
+        fn shutdown(&self) {}
+    }
+    let info = ExtensionInfo {
+        name: "confluent".into(),
+        version: "1".into(),
+        sdk_version: "5.0.0".into(),
+        min_sdk_version: "5.0.0".into(),
+    };
+    let logger = RouteTable::from([("confluent_logger".into(), Vec::new())]);
+    let mut manager = ManagerClient::connect(socket, PATIENCE).expect("osqueryd");
+    let status = manager
+        .register(info, Registry::from([("logger".into(), logger)]))
+        .expect("a registration");
+    let server = RunningServer::extension(&extension_socket(socket, status.uuid), Arc::new(Nothing));
+    let _server = server.expect("a server");
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,407 @@
+//! `--check --connect`: whether lines would arrive, tried step by step, each failure with its fix.
+//!
+//! Names, connections, then what only librdkafka can try: TLS, the login, the topics. Nothing is written to Kafka. That a
+//! topic may be described is tried; the right to write comes with it wherever it was given, but a right to describe alone
+//! looks the same from here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use openssl::error::ErrorStack;
+use openssl::pkey::PKey;
+use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslVerifyMode};
+use openssl::x509::{X509, X509VerifyResult};
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+
+use crate::configuration::Configuration;
+use crate::courier::line_producer::with_defaults;
+use crate::courier::oauth::{CERTIFICATES, TokenSource};
+use crate::line_facts::LineFacts;
+use crate::outbox::DEAD_LETTER_TOPIC;
+use crate::secrets::Secrets;
+
+/// How long a connection may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the brokers may take for an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(8);
+/// How long complaints are listened to.
+const COMPLAINT_PATIENCE: Duration = Duration::from_millis(200);
+/// The port when none is given; librdkafka's default.
+const DEFAULT_PORT: u16 = 9092;
+
+/// What was tried.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConnectionReport {
+    /// One a step, in order.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing that was tried.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) what: String,
+    /// Why it failed, and what to do.
+    pub(crate) failure: Option<(String, String)>,
+}
+
+impl ConnectionReport {
+    /// Whether every step went well.
+    pub(crate) fn is_good(&self) -> bool {
+        self.steps.iter().all(|step| step.failure.is_none())
+    }
+
+    fn good(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        self.steps.push(Step { what, failure: None });
+    }
+
+    fn bad(&mut self, what: impl Into<String>, reason: impl Into<String>, hint: impl Into<String>) {
+        self.steps.push(Step {
+            what: what.into(),
+            failure: Some((reason.into(), hint.into())),
+        });
+    }
+}
+
+impl std::fmt::Display for ConnectionReport {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for Step { what, failure } in &self.steps {
+            match failure {
+                None => writeln!(formatter, "ok: {what}")?,
+                Some((reason, hint)) => writeln!(formatter, "failed: {what}: {reason}\nhint: {hint}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tries everything, up to the first step that makes the next ones pointless.
+pub(crate) fn try_connection(configuration: &Configuration) -> ConnectionReport {
+    let mut report = ConnectionReport::default();
+    let properties = &configuration.properties;
+    let servers = ["bootstrap.servers", "metadata.broker.list"]
+        .iter()
+        .find_map(|name| properties.get(*name))
+        .map_or("", String::as_str);
+    let servers: Vec<&str> = servers
+        .split(',')
+        .map(str::trim)
+        .filter(|server| !server.is_empty())
+        .collect();
+    let tls = properties
+        .get("security.protocol")
+        .is_some_and(|protocol| protocol.to_ascii_lowercase().ends_with("ssl"));
+    let mut ready = false;
+    for server in servers {
+        let Some((host, stream)) = reach(server, &mut report) else {
+            continue;
+        };
+        ready |= !tls || shake_hands(&host, stream, properties, &mut report);
+    }
+    if ready {
+        ask(configuration, &mut report);
+    }
+    report
+}
+
+/// Tries the name and the port of a server; its name, and the connection.
+fn reach(server: &str, report: &mut ConnectionReport) -> Option<(String, TcpStream)> {
+    let address = server.rsplit_once("://").map_or(server, |(_, address)| address);
+    let (host, port) = match address.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+        Some((host, Ok(port))) => (host, port),
+        _ => (address, DEFAULT_PORT),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let addresses: Vec<_> = match (host, port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            let hint = "is the name in `bootstrap.servers` right, and does this host's resolver know it?";
+            report.bad(format!("the name `{host}`"), error.to_string(), hint);
+            return None;
+        }
+    };
+    let mut last = String::from("the name has no address");
+    for address in &addresses {
+        match TcpStream::connect_timeout(address, CONNECT_PATIENCE) {
+            Ok(stream) => {
+                report.good(format!("`{host}` is {address}, and takes connections"));
+                return Some((host.to_owned(), stream));
+            }
+            Err(error) => last = error.to_string(),
+        }
+    }
+    let hint = "is the broker up, the port right, and does no firewall stand between?";
+    report.bad(format!("a connection to `{host}` port {port}"), last, hint);
+    None
+}
+
+/// Tries TLS as librdkafka will. librdkafka itself does not say what is wrong with a certificate.
+fn shake_hands(
+    host: &str,
+    stream: TcpStream,
+    properties: &BTreeMap<String, String>,
+    report: &mut ConnectionReport,
+) -> bool {
+    let get = |name: &str| properties.get(name).map(String::as_str);
+    let what = format!("TLS with `{host}`");
+    let connector = match connector(&get) {
+        Ok(connector) => connector,
+        Err((property, error)) => {
+            report.bad(
+                what,
+                error.to_string(),
+                format!("is `{property}` a file that this user can read, in PEM?"),
+            );
+            return false;
+        }
+    };
+    // Neither side may keep the check waiting.
+    let bounded = stream
+        .set_read_timeout(Some(CONNECT_PATIENCE))
+        .and_then(|()| stream.set_write_timeout(Some(CONNECT_PATIENCE)));
+    let verifies_name = get("ssl.endpoint.identification.algorithm") != Some("none");
+    let handshake = connector.configure().and_then(|mut configuration| {
+        configuration.set_verify_hostname(verifies_name);
+        configuration.into_ssl(host)
+    });
+    let Ok((ssl, ())) = handshake
+        .map_err(|_| ())
+        .and_then(|ssl| Ok((ssl, bounded.map_err(|_| ())?)))
+    else {
+        report.bad(
+            what,
+            "TLS cannot be set up",
+            "is the name in `bootstrap.servers` a name?",
+        );
+        return false;
+    };
+    let failure = match ssl.connect(stream) {
+        Ok(_) => {
+            report.good(what);
+            return true;
+        }
+        Err(failure) => failure,
+    };
+    let verdict = match &failure {
+        HandshakeError::Failure(stream) => stream.ssl().verify_result(),
+        _ => X509VerifyResult::OK,
+    };
+    if verdict == X509VerifyResult::OK {
+        let hint = "does the port speak TLS, and does it take this client's certificate?";
+        report.bad(what, failure.to_string(), hint);
+        return false;
+    }
+    let reason = verdict.error_string();
+    let hint = match reason {
+        "certificate has expired" => "the broker's certificate needs to be renewed",
+        "certificate is not yet valid" => "is this host's clock right?",
+        "hostname mismatch" | "IP address mismatch" => {
+            "the broker's certificate is for another name than the one in `bootstrap.servers`"
+        }
+        _ => "`ssl.ca.location` must name a file with the certificate of who signed the broker's",
+    };
+    report.bad(what, format!("the broker's certificate: {reason}"), hint);
+    false
+}
+
+/// What TLS is configured to be; else the property that is wrong.
+fn connector<'p>(get: &impl Fn(&str) -> Option<&'p str>) -> Result<SslConnector, (&'static str, ErrorStack)> {
+    let mut builder =
+        SslConnector::builder(SslMethod::tls_client()).map_err(|error| ("ssl.ca.location", error))?;
+    let probed = || CERTIFICATES.into_iter().find(|path| Path::new(path).exists());
+    let given = get("ssl.ca.location").filter(|path| *path != "probe");
+    if let Some(pem) = get("ssl.ca.pem") {
+        let trusted = X509::stack_from_pem(pem.as_bytes()).map_err(|error| ("ssl.ca.pem", error))?;
+        for certificate in trusted {
+            builder
+                .cert_store_mut()
+                .add_cert(certificate)
+                .map_err(|error| ("ssl.ca.pem", error))?;
+        }
+    } else if let Some(path) = given.or_else(probed) {
+        builder
+            .set_ca_file(path)
+            .map_err(|error| ("ssl.ca.location", error))?;
+    }
+    if let Some(path) = get("ssl.certificate.location") {
+        let set = builder.set_certificate_chain_file(path);
+        set.map_err(|error| ("ssl.certificate.location", error))?;
+    }
+    if let Some(path) = get("ssl.key.location") {
+        let password = get("ssl.key.password").unwrap_or_default();
+        let key = std::fs::read(path).unwrap_or_default();
+        let key = PKey::private_key_from_pem_passphrase(&key, password.as_bytes());
+        let set = key.and_then(|key| builder.set_private_key(&key));
+        set.map_err(|error| ("ssl.key.location", error))?;
+    }
+    if get("enable.ssl.certificate.verification") == Some("false") {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    Ok(builder.build())
+}
+
+/// Has librdkafka log in and ask for the topics.
+fn ask(configuration: &Configuration, report: &mut ConnectionReport) {
+    let mut config = ClientConfig::new();
+    config.set_log_level(RDKafkaLogLevel::Info);
+    let what = describe_security(&configuration.properties);
+    let mut all = with_defaults(&configuration.properties);
+    let tokens = match TokenSource::take(&mut all) {
+        Ok(tokens) => tokens,
+        Err(error) => return report.bad(what, error.to_string(), "run `--check` without `--connect`"),
+    };
+    for (name, value) in all {
+        config.set(name, value);
+    }
+    let context = Witness {
+        tokens,
+        secrets: configuration.secrets.clone(),
+        complaints: Mutex::default(),
+    };
+    let producer = match BaseProducer::from_config_and_context(&config, context) {
+        Ok(producer) => producer,
+        Err(error) => {
+            let reason = configuration.secrets.redact(&error.to_string()).into_owned();
+            return report.bad(what, reason, "run `--check` without `--connect`");
+        }
+    };
+    let metadata = producer.client().fetch_metadata(None, ANSWER_PATIENCE);
+    // Complaints wait in a queue.
+    producer.poll(COMPLAINT_PATIENCE);
+    let metadata = match metadata {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            let complaints = producer.context().complaints();
+            let complaint = complaints
+                .iter()
+                .find_map(|(code, reason)| Some((reason, hint_for(*code)?)));
+            return match complaint {
+                Some((reason, hint)) => report.bad(what, reason.as_str(), hint),
+                None => report.bad(
+                    what,
+                    complaints
+                        .first()
+                        .map_or_else(|| error.to_string(), |(_, reason)| reason.clone()),
+                    "does this port speak Kafka, and does `security.protocol` say what it wants?",
+                ),
+            };
+        }
+    };
+    report.good(format!("{what}; {} brokers", metadata.brokers().len()));
+    for topic in topics(configuration) {
+        let found = producer.client().fetch_metadata(Some(&topic), ANSWER_PATIENCE);
+        let error = found.map(|found| found.topics().first().and_then(|topic| topic.error()));
+        let what = format!("the topic `{topic}`");
+        match error {
+            Ok(None) => report.good(what),
+            Ok(Some(error)) => {
+                let code = RDKafkaErrorCode::from(error);
+                let hint = match code {
+                    RDKafkaErrorCode::TopicAuthorizationFailed => {
+                        "give the principal Write and Describe on it"
+                    }
+                    _ => {
+                        "make it, unless the brokers make topics on demand; its lines wait until it is there"
+                    }
+                };
+                report.bad(what, code.to_string(), hint);
+            }
+            Err(error) => report.bad(what, error.to_string(), "is the cluster well?"),
+        }
+    }
+}
+
+/// The topics that lines will go to, as far as the configuration tells.
+fn topics(configuration: &Configuration) -> BTreeSet<String> {
+    let routing = &configuration.routing;
+    let queries = configuration.queries();
+    let made_of_hosts = |topic: &String| routing.template.is_none() || !topic.contains("unnamed");
+    let of_queries = queries
+        .iter()
+        .filter_map(|query| routing.topic(&LineFacts::of_query(&query.name)));
+    let named = routing
+        .fallback_topic
+        .iter()
+        .chain(&configuration.options.status_topic)
+        .cloned();
+    of_queries
+        .filter(made_of_hosts)
+        .chain(named)
+        .chain([DEAD_LETTER_TOPIC.to_owned()])
+        .collect()
+}
+
+fn describe_security(properties: &BTreeMap<String, String>) -> String {
+    let get = |name: &str| properties.get(name).map(String::as_str);
+    let protocol = get("security.protocol")
+        .unwrap_or("plaintext")
+        .to_ascii_lowercase();
+    let mechanism = get("sasl.mechanisms")
+        .or(get("sasl.mechanism"))
+        .unwrap_or_default();
+    match (protocol.contains("ssl"), protocol.starts_with("sasl")) {
+        (true, true) => format!("TLS, and the login with {mechanism}"),
+        (true, false) => "TLS".to_owned(),
+        (false, true) => format!("the login with {mechanism}"),
+        (false, false) => "Kafka answers, without TLS and login".to_owned(),
+    }
+}
+
+/// What to do about a complaint of librdkafka's; `None` when it says nothing of its own.
+fn hint_for(code: RDKafkaErrorCode) -> Option<&'static str> {
+    Some(match code {
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
+            "are `sasl.username`, `sasl.password` and `sasl.mechanisms` those that the broker knows?"
+        }
+        RDKafkaErrorCode::SSL => "does the port speak TLS, and does it take this client's certificate?",
+        _ => return None,
+    })
+}
+
+/// Remembers what librdkafka complains about.
+struct Witness {
+    tokens: TokenSource,
+    secrets: Secrets,
+    complaints: Mutex<Vec<(RDKafkaErrorCode, String)>>,
+}
+
+impl Witness {
+    fn complaints(&self) -> Vec<(RDKafkaErrorCode, String)> {
+        self.complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ClientContext for Witness {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.token(config)?)
+    }
+
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if code != RDKafkaErrorCode::AllBrokersDown {
+            let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            complaints.push((code, self.secrets.redact(reason).into_owned()));
+        }
+    }
+}
+
+impl ProducerContext for Witness {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _result: &DeliveryResult<'_>, (): ()) {}
+}

@@ -1,0 +1,729 @@
+//! Producers, consumers, compaction, retention, deletions and restarts against a disk that lies, by a seed.
+//!
+//! A run is a row of steps under virtual time, chosen by the seed: it can be run again from that one number. At any
+//! step the process may be killed or the power cut, in the middle of a write too; a sync, a rename or a write may fail;
+//! the disk may be full. What must hold afterwards is kept in a [`Model`] of what clients were told:
+//! - what was acknowledged is there after a kill, and after a power cut as far as a flush had come;
+//! - nothing is there twice or was never sent, and everything is at the offset that was told;
+//! - what is lost in a power cut is the end, never a part of the middle;
+//! - what was deleted does not come back, neither by its offset nor by its key;
+//! - committed offsets do not go back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::protocol::StrBytes;
+
+use crate::config::Config;
+use crate::groups::offsets::{Committed, OffsetStore};
+use crate::storage::batch::BatchHeader;
+use crate::storage::batch::compression::Compression;
+use crate::storage::batch::records::Records;
+use crate::storage::batch::tests::Sample;
+use crate::storage::disk::simulated::{Dice, Operation, SimulatedDisk};
+use crate::storage::disk::{Disk, SharedDisk};
+use crate::storage::log::{AppendError, CheckpointWhen};
+use crate::storage::read::ReadError;
+use crate::topics::partition::Partition;
+use crate::topics::{Commitment, Topics};
+
+const DATA: &str = "/data";
+const STEPS: usize = 150;
+/// Runs of the ordinary test; `OSQDEMO_SOAK_SECONDS` runs for so long instead.
+const RUNS: u64 = 250;
+const KEYS: u64 = 12;
+
+/// What was sent in one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sent {
+    id: u64,
+    key: String,
+    is_tombstone: bool,
+}
+
+/// A batch that may or may not have arrived.
+#[derive(Debug, Clone)]
+struct InDoubt {
+    bytes: Vec<u8>,
+    records: Vec<Sent>,
+}
+
+/// What clients were told about a partition.
+#[derive(Debug, Default)]
+struct Model {
+    /// What was acknowledged, by offset.
+    acknowledged: BTreeMap<i64, Sent>,
+    /// Before this offset everything outlives a power cut.
+    safe_to: i64,
+    /// The log may not begin earlier.
+    deleted_to: i64,
+    /// A deletion up to here was asked for and not answered.
+    maybe_deleted_to: i64,
+    in_doubt: Option<InDoubt>,
+    sequence: i32,
+    producer: i64,
+    committed: Vec<i64>,
+    safely_committed: usize,
+}
+
+/// How the broker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Killed,
+    PowerCut,
+}
+
+/// One run.
+struct Run {
+    dice: Dice,
+    disk: Arc<SimulatedDisk>,
+    topics: Topics,
+    offsets: OffsetStore,
+    models: Vec<Model>,
+    now_ms: i64,
+    next_id: u64,
+    next_producer: i64,
+    every_batch: bool,
+    crashes: u64,
+    trace: Vec<String>,
+}
+
+/// The partitions: two that are only written to and cut, two that are compacted.
+fn partition(topics: &Topics, number: usize) -> Arc<Partition> {
+    let name = if number < 2 { "lines" } else { "states" };
+    let topic = topics
+        .by_name(&StrBytes::from_static_str(name))
+        .expect("the topic");
+    Arc::clone(&topic.partitions[number % 2])
+}
+
+fn open(disk: &SharedDisk) -> Option<(Topics, OffsetStore)> {
+    let config = Config::new(DATA);
+    let topics = Topics::open(disk, &config).ok()?;
+    let offsets = OffsetStore::open(disk, Path::new(DATA)).ok()?;
+    Some((topics, offsets))
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let disk = Arc::new(SimulatedDisk::new(dice.roll()));
+        disk.create_folder(Path::new(DATA)).expect("a folder");
+        let shared: SharedDisk = Arc::clone(&disk) as SharedDisk;
+        let (topics, offsets) = open(&shared).expect("an empty folder");
+        let settings = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let bounded = settings(&[("segment.bytes", "900"), ("retention.bytes", "6000")]);
+        let compacted = settings(&[
+            ("segment.bytes", "700"),
+            ("cleanup.policy", "compact"),
+            ("min.cleanable.dirty.ratio", "0.1"),
+            ("delete.retention.ms", "5000"),
+        ]);
+        for (name, settings) in [("lines", bounded), ("states", compacted)] {
+            let name = StrBytes::from_static_str(name);
+            topics
+                .create(&name, 2, settings, Commitment::Apply)
+                .expect("a topic");
+        }
+        let mut run = Self {
+            every_batch: dice.chance(50),
+            dice,
+            disk,
+            topics,
+            offsets,
+            models: Vec::new(),
+            now_ms: 1_000_000,
+            next_id: 0,
+            next_producer: 0,
+            crashes: 0,
+            trace: Vec::new(),
+        };
+        for _ in 0..4 {
+            let producer = run.new_producer();
+            run.models.push(Model {
+                producer,
+                ..Model::default()
+            });
+        }
+        run
+    }
+
+    fn new_producer(&mut self) -> i64 {
+        self.next_producer += 1;
+        self.next_producer
+    }
+
+    fn shared(&self) -> SharedDisk {
+        Arc::clone(&self.disk) as SharedDisk
+    }
+
+    fn note(&mut self, what: String) {
+        self.trace.push(what);
+    }
+
+    fn step(&mut self) {
+        self.now_ms += self.dice.below(400) as i64;
+        let number = self.dice.below(4) as usize;
+        match self.dice.below(100) {
+            0..50 => self.produce(number),
+            50..58 => self.flush(number),
+            58..64 => self.compact(number),
+            64..68 => self.retain(number),
+            68..72 => self.delete(number),
+            72..80 => self.commit(number),
+            80..84 => self.flush_offsets(),
+            84..87 => self.check_reading(number),
+            87..90 => self.arrange_failure(),
+            90..95 => {
+                let operations = self.dice.below(30);
+                self.disk.switch_off_in(operations);
+            }
+            _ => self.end(),
+        }
+        if self.disk.is_off() {
+            self.end();
+        }
+    }
+
+    fn arrange_failure(&mut self) {
+        let operations = [
+            Operation::Write,
+            Operation::Sync,
+            Operation::SyncFolder,
+            Operation::Rename,
+            Operation::Remove,
+        ];
+        match self.dice.below(6) {
+            5 => {
+                let room = self.dice.below(2000);
+                self.disk.limit_room(Some(room));
+                self.note(format!("room for {room} bytes"));
+            }
+            which => {
+                let operation = operations[which as usize];
+                let after = self.dice.below(4);
+                self.disk.fail(operation, after);
+                self.note(format!("{operation:?} fails after {after}"));
+            }
+        }
+    }
+
+    fn new_batch(&mut self, number: usize) -> InDoubt {
+        let keyed = number >= 2;
+        let key = format!("key {}", self.dice.below(KEYS));
+        let is_tombstone = keyed && self.dice.chance(20);
+        let count = 1 + self.dice.below(4);
+        let mut values = Vec::new();
+        let mut records = Vec::new();
+        for _ in 0..count {
+            let id = self.next_id;
+            self.next_id += 1;
+            let padding = self.dice.below(100) as usize;
+            values.push(if is_tombstone {
+                Vec::new()
+            } else {
+                format!("{id} {}", "x".repeat(padding)).into_bytes()
+            });
+            records.push(Sent {
+                id,
+                key: key.clone(),
+                is_tombstone,
+            });
+        }
+        let codec = [
+            Compression::None,
+            Compression::Gzip,
+            Compression::Snappy,
+            Compression::Lz4,
+            Compression::Zstd,
+        ][self.dice.below(5) as usize];
+        let model = &mut self.models[number];
+        let sample = Sample {
+            key: Some(key),
+            values,
+            timestamp: self.now_ms,
+            producer: Some((model.producer, 0, model.sequence)),
+            compression: codec,
+        };
+        model.sequence += count as i32;
+        InDoubt {
+            bytes: sample.encode(),
+            records,
+        }
+    }
+
+    /// A producer sends its next batch, or once more the one it has no answer to.
+    fn produce(&mut self, number: usize) {
+        let batch = match self.models[number].in_doubt.take() {
+            Some(batch) => batch,
+            None => self.new_batch(number),
+        };
+        let partition = partition(&self.topics, number);
+        let topic = if number < 2 { "lines" } else { "states" };
+        let topic = self
+            .topics
+            .by_name(&StrBytes::from_static_str(topic))
+            .expect("it");
+        let appended = partition.append(&batch.bytes, self.now_ms, topic.settings.log());
+        self.note(format!("produce to {number}: {appended:?}"));
+        match appended {
+            Ok(written) => {
+                if self.every_batch && partition.flush(CheckpointWhen::Never).is_err() {
+                    // Not acknowledged: its place is known, but the client was not told.
+                    self.models[number].in_doubt = Some(batch);
+                    return;
+                }
+                let model = &mut self.models[number];
+                for (offset, sent) in (written.base_offset..).zip(batch.records) {
+                    let before = model.acknowledged.insert(offset, sent.clone());
+                    assert!(
+                        before.is_none_or(|before| before == sent),
+                        "offset {offset} of {number} was told twice"
+                    );
+                }
+                if self.every_batch {
+                    model.safe_to = partition.bounds().end;
+                }
+            }
+            Err(AppendError::Storage(_) | AppendError::Failed) => self.models[number].in_doubt = Some(batch),
+            Err(error) => panic!("partition {number} refuses {error}"),
+        }
+    }
+
+    fn flush(&mut self, number: usize) {
+        let partition = partition(&self.topics, number);
+        let end = partition.bounds().end;
+        let when = if self.dice.chance(50) {
+            CheckpointWhen::Always
+        } else {
+            CheckpointWhen::Never
+        };
+        let flushed = partition.flush(when);
+        self.note(format!("flush {number} to {end}: {flushed:?}"));
+        if flushed.is_ok() {
+            self.models[number].safe_to = end;
+        }
+    }
+
+    fn compact(&mut self, number: usize) {
+        if number < 2 {
+            return;
+        }
+        let topic = self
+            .topics
+            .by_name(&StrBytes::from_static_str("states"))
+            .expect("it");
+        let settings = topic.settings.log().compaction.clone().expect("it is compacted");
+        let compacted = partition(&self.topics, number).compact(self.now_ms, &settings);
+        self.note(format!("compact {number}: {compacted:?}"));
+    }
+
+    fn retain(&mut self, number: usize) {
+        if number >= 2 {
+            return;
+        }
+        let topic = self
+            .topics
+            .by_name(&StrBytes::from_static_str("lines"))
+            .expect("it");
+        let partition = partition(&self.topics, number);
+        let retained = partition.apply_retention(self.now_ms, topic.settings.log());
+        self.note(format!("retain {number}: {retained:?}"));
+        let model = &mut self.models[number];
+        match retained {
+            Ok(None) => {}
+            Ok(Some(start)) => model.deleted_to = model.deleted_to.max(start),
+            // What it was to give up nobody has asked for: it may go and may stay.
+            Err(_) => model.maybe_deleted_to = i64::MAX,
+        }
+    }
+
+    fn delete(&mut self, number: usize) {
+        if number >= 2 {
+            return;
+        }
+        let partition = partition(&self.topics, number);
+        let bounds = partition.bounds();
+        let offset = bounds.start + self.dice.below((bounds.end - bounds.start + 1) as u64) as i64;
+        let deleted = partition.delete_before(offset);
+        self.note(format!("delete {number} before {offset}: {deleted:?}"));
+        let model = &mut self.models[number];
+        match deleted {
+            Ok(()) => model.deleted_to = model.deleted_to.max(offset),
+            Err(_) => model.maybe_deleted_to = model.maybe_deleted_to.max(offset),
+        }
+    }
+
+    fn commit(&mut self, number: usize) {
+        let last = self.models[number].committed.last().copied().unwrap_or(0);
+        let offset = last + self.dice.below(5) as i64;
+        let committed = Committed {
+            offset,
+            leader_epoch: 0,
+            metadata: StrBytes::default(),
+            committed_at: self.now_ms,
+        };
+        let topic = (StrBytes::from_static_str("t"), number as i32);
+        let group = StrBytes::from_static_str("group");
+        let kind = StrBytes::from_static_str("consumer");
+        let done = self.offsets.commit(&group, &kind, vec![(topic, committed)]);
+        self.note(format!("commit {number} {offset}: {done:?}"));
+        if done.is_ok() {
+            self.models[number].committed.push(offset);
+        }
+    }
+
+    fn flush_offsets(&mut self) {
+        if self.dice.chance(30)
+            && let Ok(rewrite) = self.offsets.begin_rewrite_now()
+        {
+            let written = rewrite.run();
+            let done = self.offsets.end_rewrite(&rewrite, written);
+            self.note(format!("rewrite offsets: {done:?}"));
+        }
+        let Some(sync) = self.offsets.begin_sync() else {
+            return;
+        };
+        let synced = sync.run();
+        self.offsets.end_sync(&sync, &synced);
+        self.note(format!("sync offsets: {synced:?}"));
+        if synced.is_ok() {
+            for model in &mut self.models {
+                model.safely_committed = model.committed.len();
+            }
+        }
+    }
+
+    /// The broker ends, one way or the other, and a new one is started.
+    fn end(&mut self) {
+        let end = if self.dice.chance(50) {
+            End::Killed
+        } else {
+            End::PowerCut
+        };
+        self.note(format!("{end:?}"));
+        loop {
+            match end {
+                End::Killed => self.disk.kill(),
+                End::PowerCut => self.disk.cut_power(),
+            }
+            self.crashes += 1;
+            // It may end again before it has come up.
+            if self.dice.chance(20) {
+                let operations = self.dice.below(15);
+                self.disk.switch_off_in(operations);
+            }
+            match open(&self.shared()) {
+                Some((topics, offsets)) if !self.disk.is_off() => {
+                    self.topics = topics;
+                    self.offsets = offsets;
+                    break;
+                }
+                _ => assert!(self.disk.is_off(), "the broker does not start"),
+            }
+        }
+        for number in 0..4 {
+            self.check_after(number, end);
+        }
+    }
+
+    /// Every record of a partition, by offset.
+    fn read(&self, number: usize) -> BTreeMap<i64, Sent> {
+        let partition = partition(&self.topics, number);
+        let bounds = partition.bounds();
+        let mut found = BTreeMap::new();
+        let mut offset = bounds.start;
+        while let Some((range, _)) = partition.locate(offset).expect("it is within the log") {
+            let bytes = range.batches_from(offset, 500).expect("it can be read");
+            if bytes.is_empty() {
+                assert!(range.next_offset > offset, "reading goes on");
+                offset = range.next_offset;
+            }
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let header = BatchHeader::parse_whole(rest).expect("a whole batch");
+                for record in Records::of(&header, rest).expect("records").iter() {
+                    let record = record.expect("a record");
+                    let value = String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned();
+                    let id = value.split(' ').next().and_then(|id| id.parse().ok());
+                    let sent = Sent {
+                        id: id.unwrap_or(u64::MAX),
+                        key: String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned(),
+                        is_tombstone: record.is_tombstone(),
+                    };
+                    if record.offset >= bounds.start {
+                        let before = found.insert(record.offset, sent);
+                        assert!(before.is_none(), "offset {} of {number} twice", record.offset);
+                    }
+                }
+                offset = header.next_offset();
+                rest = &rest[header.size..];
+            }
+        }
+        assert_eq!(offset, bounds.end);
+        found
+    }
+
+    fn check_after(&mut self, number: usize, end: End) {
+        let bounds = partition(&self.topics, number).bounds();
+        let found = self.read(number);
+        let model = &mut self.models[number];
+        let mut allowed = model.deleted_to.max(model.maybe_deleted_to);
+        if end == End::PowerCut && model.safe_to <= model.deleted_to {
+            // Nothing was safe yet, the name of the first segment neither: what is left may begin later.
+            allowed = i64::MAX;
+            model.acknowledged = model.acknowledged.split_off(&bounds.start);
+        }
+        assert!(
+            (model.deleted_to..=allowed.max(0)).contains(&bounds.start),
+            "{number} begins at {}, not from {} to {allowed}",
+            bounds.start,
+            model.deleted_to
+        );
+        match end {
+            // A deletion that was not answered shows, but may yet be undone by a power cut.
+            End::Killed => model.maybe_deleted_to = model.maybe_deleted_to.max(bounds.start),
+            End::PowerCut => {
+                model.deleted_to = bounds.start;
+                model.maybe_deleted_to = 0;
+            }
+        }
+        assert!(bounds.end >= model.safe_to, "{number} ends at {}", bounds.end);
+        // What was in doubt and has arrived will be acknowledged when it is sent again.
+        let doubtful: BTreeSet<u64> = model
+            .in_doubt
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(|sent| sent.id))
+            .collect();
+        if end == End::PowerCut {
+            let lost = model.acknowledged.split_off(&bounds.end);
+            if !lost.is_empty() {
+                assert!(lost.keys().all(|offset| *offset >= model.safe_to));
+                // Its producer starts over: what it was told is gone, as the policy allows.
+                model.in_doubt = None;
+                model.sequence = 0;
+                self.next_producer += 1;
+                model.producer = self.next_producer;
+            }
+        }
+        model.safe_to = model.safe_to.min(bounds.end);
+        check_records(number, bounds.start, &found, model, &doubtful);
+        let group = self.offsets.of(&StrBytes::from_static_str("group"));
+        let committed = group
+            .and_then(|group| {
+                let topic = (StrBytes::from_static_str("t"), number as i32);
+                group.partitions.get(&topic).map(|found| found.offset)
+            })
+            .unwrap_or(0);
+        let at_least = match end {
+            End::Killed => model.committed.last(),
+            End::PowerCut => model.committed[..model.safely_committed].last(),
+        };
+        assert!(
+            committed >= *at_least.unwrap_or(&0),
+            "{number} committed {committed}"
+        );
+        model.committed.retain(|offset| *offset <= committed);
+        model.safely_committed = model.safely_committed.min(model.committed.len());
+    }
+
+    /// After a flipped bit: whatever is read is what was sent, and what was safe is there unless its damage is told.
+    fn check_one_by_one(&self, number: usize, what: &str) {
+        let partition = partition(&self.topics, number);
+        let bounds = partition.bounds();
+        let model = &self.models[number];
+        assert!(bounds.end >= model.safe_to, "{what}: it ends at {}", bounds.end);
+        let mut missing = 0;
+        for offset in bounds.start..bounds.end {
+            let Some((range, _)) = partition.locate(offset).expect("it is within the log") else {
+                continue;
+            };
+            let bytes = match range.batches_from(offset, 1) {
+                Ok(bytes) => bytes,
+                Err(ReadError::Damaged { .. }) => continue,
+                Err(error) => panic!("{what}: {error}"),
+            };
+            let mut has_it = false;
+            if let Ok(header) = BatchHeader::parse_whole(&bytes) {
+                for record in Records::of(&header, &bytes).expect("records").iter() {
+                    let record = record.expect("a record");
+                    has_it |= record.offset == offset;
+                    let sent = &model.acknowledged[&record.offset];
+                    let id = format!("{} ", sent.id).into_bytes();
+                    let value = record.value.unwrap_or_default();
+                    assert!(sent.is_tombstone || value.starts_with(&id), "{what}: {sent:?}");
+                }
+            }
+            missing += u64::from(!has_it);
+        }
+        // A bit at the very end of what was safe costs the batch it is in; recovery has said so.
+        assert!(
+            number >= 2 || missing <= 4,
+            "{what}: {missing} records are hidden"
+        );
+    }
+
+    fn check_reading(&mut self, number: usize) {
+        if self.disk.is_off() {
+            return;
+        }
+        let start = partition(&self.topics, number).bounds().start;
+        let found = self.read(number);
+        let model = &self.models[number];
+        assert!(start >= model.deleted_to, "{number} begins at {start}");
+        let doubtful = model
+            .in_doubt
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(|sent| sent.id))
+            .collect();
+        check_records(number, start, &found, model, &doubtful);
+    }
+}
+
+/// What is in the log is what was sent, and all of it unless a later record of its key replaces it.
+fn check_records(
+    number: usize,
+    start: i64,
+    found: &BTreeMap<i64, Sent>,
+    model: &Model,
+    doubtful: &BTreeSet<u64>,
+) {
+    let compacted = number >= 2;
+    let matches = |found: &Sent, sent: &Sent| {
+        found.key == sent.key
+            && found.is_tombstone == sent.is_tombstone
+            && (sent.is_tombstone || found.id == sent.id)
+    };
+    for (offset, record) in found {
+        match model.acknowledged.get(offset) {
+            Some(sent) => assert!(
+                matches(record, sent),
+                "{number}@{offset}: {record:?} for {sent:?}"
+            ),
+            None => assert!(
+                record.is_tombstone || doubtful.contains(&record.id),
+                "{number}@{offset}: {record:?} was never acknowledged there"
+            ),
+        }
+    }
+    let ids: Vec<u64> = found
+        .values()
+        .filter(|record| !record.is_tombstone)
+        .map(|record| record.id)
+        .collect();
+    assert_eq!(
+        ids.iter().collect::<BTreeSet<_>>().len(),
+        ids.len(),
+        "{number} has one twice"
+    );
+    if !compacted {
+        for (offset, sent) in model.acknowledged.range(start..) {
+            assert!(found.contains_key(offset), "{number}@{offset}: {sent:?} is lost");
+        }
+        return;
+    }
+    for key in (0..KEYS).map(|key| format!("key {key}")) {
+        let is_of_key = |(_, record): &(&i64, &Sent)| record.key == key;
+        let Some((offset, sent)) = model.acknowledged.iter().rev().find(is_of_key) else {
+            continue;
+        };
+        match found.iter().rev().find(is_of_key) {
+            Some((last, _)) if last >= offset => {}
+            Some((last, record)) => panic!("{number}: {record:?}@{last} came back after {sent:?}@{offset}"),
+            None => assert!(sent.is_tombstone, "{number}@{offset}: {sent:?} is lost"),
+        }
+    }
+}
+
+fn run(seed: u64) -> u64 {
+    let mut run = Run::new(seed);
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for _ in 0..STEPS {
+            run.step();
+        }
+        run.end();
+    }));
+    if let Err(panic) = done {
+        let last = run.trace.len().saturating_sub(60);
+        let trace = run.trace[last..].join("\n  ");
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        panic!("{text}\nagain with OSQDEMO_SIMULATION_SEED={seed}; before it:\n  {trace}");
+    }
+    run.crashes
+}
+
+#[test]
+fn nothing_is_lost_invented_or_hidden_whatever_the_disk_does() {
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u64>().ok())
+    };
+    if let Some(seed) = variable("OSQDEMO_SIMULATION_SEED") {
+        run(seed);
+        return;
+    }
+    let started = Instant::now();
+    let soak = variable("OSQDEMO_SOAK_SECONDS").map(Duration::from_secs);
+    // A soak goes where no other has been.
+    let first = match soak {
+        Some(_) => std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() << 20),
+        None => 0,
+    };
+    let (mut runs, mut crashes) = (0, 0);
+    while soak.map_or(runs < RUNS, |soak| started.elapsed() < soak) {
+        crashes += run(first + runs);
+        runs += 1;
+    }
+    assert!(crashes > runs, "a run without a crash shows little");
+    if soak.is_some() {
+        let mut out = std::io::stderr();
+        // Whoever has closed it does not want to know.
+        let _ = writeln!(out, "{runs} runs, {crashes} crashes in {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_flipped_bit_hides_and_invents_nothing() {
+    for seed in 0..150 {
+        let mut run = Run::new(seed);
+        let mut checkpointed = [0; 4];
+        for _ in 0..60 {
+            let number = run.dice.below(4) as usize;
+            run.now_ms += 100;
+            run.produce(number);
+            match run.dice.below(8) {
+                0 | 1 => {
+                    // Only with a checkpoint is it known after the restart what was safe.
+                    let flushed = partition(&run.topics, number).flush(CheckpointWhen::Always);
+                    flushed.expect("nothing fails");
+                    checkpointed[number] = partition(&run.topics, number).bounds().end;
+                }
+                2 => run.compact(number),
+                _ => {}
+            }
+        }
+        let suffix = [".log", ".log", ".sparse-index", "checkpoint.json"][run.dice.below(4) as usize];
+        let flipped = run.disk.flip_bit(suffix);
+        run.disk.kill();
+        (run.topics, run.offsets) = open(&run.shared()).expect("the broker starts");
+        for (number, safe_to) in checkpointed.into_iter().enumerate() {
+            run.models[number].safe_to = safe_to;
+            run.check_one_by_one(number, &format!("{number} of seed {seed}, {flipped:?}"));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// <data-table>: columns, rows, a limit; sorted where it is asked for. Rows keep their elements while they stay.
+
+import { h, fill } from './dom.js';
+
+class DataTable extends HTMLElement {
+  #columns = [];
+  #rows = [];
+  #elements = new Map();
+  #sort = null;
+  #body = h('tbody');
+  #head = h('tr');
+  #options = {};
+
+  /**
+   * `columns`: {name, cell(row) → node or text, sort?(row), class?}.
+   * `options`: label, key(row), open?(row), limit, fresh.
+   */
+  setup(columns, options) {
+    this.#columns = columns;
+    this.#options = { limit: 500, ...options };
+    fill(this, h('table', { 'aria-label': options.label }, h('thead', {}, this.#head), this.#body));
+    this.tabIndex = 0;
+    this.setAttribute('role', 'region');
+    this.setAttribute('aria-label', options.label);
+    this.#drawHead();
+    return this;
+  }
+
+  #drawHead() {
+    fill(this.#head, this.#columns.map((column) => {
+      if (!column.sort) return h('th', { scope: 'col', class: column.class }, h('span', { text: column.name }));
+      const sorted = this.#sort?.column === column;
+      const order = sorted ? (this.#sort.down ? 'descending' : 'ascending') : 'none';
+      return h('th', { scope: 'col', class: column.class, 'aria-sort': order }, h('button', {
+        type: 'button',
+        text: `${column.name}${sorted ? (this.#sort.down ? ' ↓' : ' ↑') : ''}`,
+        onclick: () => {
+          this.#sort = { column, down: sorted ? !this.#sort.down : false };
+          this.#drawHead();
+          this.rows = this.#rows;
+        },
+      }));
+    }));
+  }
+
+  get rows() { return this.#rows; }
+
+  set rows(rows) {
+    this.#rows = rows;
+    let shown = rows;
+    if (this.#sort) {
+      const { column, down } = this.#sort;
+      const sign = down ? -1 : 1;
+      shown = [...rows].sort((a, b) => {
+        const [x, y] = [column.sort(a), column.sort(b)];
+        return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : String(x ?? '').localeCompare(String(y ?? ''), undefined, { numeric: true }));
+      });
+    }
+    shown = shown.slice(0, this.#options.limit);
+    const before = this.#elements;
+    this.#elements = new Map();
+    const isFirst = before.size === 0;
+    const wanted = shown.map((row) => {
+      const key = this.#options.key(row);
+      const known = before.get(key);
+      const element = known && (this.#options.still || known.row === row) ? known.element : this.#element(row, !isFirst && !known);
+      this.#elements.set(key, { element, row });
+      return element;
+    });
+    // Only what changed is touched: thousands of records pass here.
+    let at = this.#body.firstChild;
+    const keep = new Set(wanted);
+    while (at) { const after = at.nextSibling; if (!keep.has(at)) at.remove(); at = after; }
+    at = this.#body.firstChild;
+    for (const element of wanted) {
+      if (element === at) at = at.nextSibling;
+      else this.#body.insertBefore(element, at);
+    }
+    const none = this.#options.empty;
+    if (!wanted.length && none) this.#body.append(h('tr', {}, h('td', { colspan: this.#columns.length, class: 'empty', text: none })));
+  }
+
+  #element(row, isFresh) {
+    const cells = this.#columns.map((column) => {
+      const content = column.cell(row);
+      return h('td', { class: column.class, dir: column.dir }, content ?? '');
+    });
+    const open = this.#options.open;
+    return h('tr', {
+      class: isFresh && this.#options.fresh ? 'fresh' : null,
+      tabindex: open ? 0 : null,
+      onclick: open ? (event) => { if (!event.target.closest('a,button') && !String(getSelection())) open(row); } : null,
+      onkeydown: open ? (event) => { if (event.key === 'Enter' && event.target.localName === 'tr') open(row); } : null,
+    }, cells);
+  }
+}
+customElements.define('data-table', DataTable);
+
+export const table = (columns, options) => document.createElement('data-table').setup(columns, options);

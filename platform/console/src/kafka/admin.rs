@@ -1,0 +1,172 @@
+//! What changes the cluster, and its settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde::Serialize;
+
+use super::{Cluster, KafkaError, REQUEST_TIMEOUT, Raw};
+
+/// A setting of a topic or a broker.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    /// None where it is a secret.
+    pub(crate) value: Option<String>,
+    /// Whether the topic or broker sets it itself.
+    pub(crate) is_own: bool,
+    pub(crate) is_read_only: bool,
+    pub(crate) is_sensitive: bool,
+}
+
+impl Cluster {
+    /// The settings of a topic.
+    pub(crate) async fn topic_settings(&self, topic: &str) -> Result<Vec<Setting>, KafkaError> {
+        self.settings(ResourceSpecifier::Topic(topic)).await
+    }
+
+    /// The settings of a broker.
+    pub(crate) async fn broker_settings(&self, id: i32) -> Result<Vec<Setting>, KafkaError> {
+        self.settings(ResourceSpecifier::Broker(id)).await
+    }
+
+    async fn settings(&self, of: ResourceSpecifier<'_>) -> Result<Vec<Setting>, KafkaError> {
+        let described = self.admin()?.describe_configs([&of], &options()).await?;
+        let described = described.into_iter().next();
+        let resource = described
+            .ok_or_else(|| KafkaError::Refused("an answer without settings".to_owned()))?
+            .map_err(|code| refused_about(&of, code))?;
+        let mut settings: Vec<Setting> = resource
+            .entries
+            .into_iter()
+            .map(|entry| Setting {
+                is_own: matches!(
+                    entry.source,
+                    ConfigSource::DynamicTopic | ConfigSource::DynamicBroker | ConfigSource::StaticBroker
+                ),
+                value: if entry.is_sensitive { None } else { entry.value },
+                name: entry.name,
+                is_read_only: entry.is_read_only,
+                is_sensitive: entry.is_sensitive,
+            })
+            .collect();
+        settings.sort_by(|one, other| (!one.is_own, &one.name).cmp(&(!other.is_own, &other.name)));
+        Ok(settings)
+    }
+
+    /// Sets or (with no value) resets one setting of a topic. Kafka's older request replaces all settings of the topic,
+    /// so those that it has go along.
+    pub(crate) async fn set_topic_setting(
+        &self,
+        topic: &str,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), KafkaError> {
+        let mut own: Vec<(String, String)> = self
+            .topic_settings(topic)
+            .await?
+            .into_iter()
+            .filter(|setting| setting.is_own && setting.name != name)
+            .filter_map(|setting| Some((setting.name, setting.value?)))
+            .collect();
+        own.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (name, value) in &own {
+            change = change.set(name, value);
+        }
+        let altered = self.admin()?.alter_configs([&change], &options()).await?;
+        match altered.into_iter().next() {
+            Some(Err((OwnedResourceSpecifier::Topic(_), code))) => Err(KafkaError::Refused(format!(
+                "`{name}` of topic `{topic}` was not changed: {code}"
+            ))),
+            Some(Err((_, code))) => Err(KafkaError::Refused(code.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a topic.
+    pub(crate) async fn create_topic(&self, name: &str, partitions: i32) -> Result<(), KafkaError> {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+        let created = self.admin()?.create_topics([&topic], &options()).await?;
+        outcome(created, |code| format!("topic `{name}` was not made: {code}"))
+    }
+
+    /// Deletes a topic with its records.
+    pub(crate) async fn delete_topic(&self, name: &str) -> Result<(), KafkaError> {
+        let deleted = self.admin()?.delete_topics(&[name], &options()).await?;
+        outcome(deleted, |code| format!("topic `{name}` was not deleted: {code}"))
+    }
+
+    /// Writes a record; the partition of `record` counts only where it is not negative. Returns partition and offset.
+    pub(crate) async fn produce(&self, record: &Raw) -> Result<(i32, i64), KafkaError> {
+        let producer: FutureProducer = self
+            .config
+            .clone()
+            .set("acks", "all")
+            .set("message.max.bytes", "10485760")
+            .set("linger.ms", "0")
+            .create()
+            .map_err(|error| KafkaError::Client(error.to_string()))?;
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header {
+                key,
+                value: value.as_deref(),
+            });
+        }
+        let mut message: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&record.topic).headers(headers);
+        if record.partition >= 0 {
+            message = message.partition(record.partition);
+        }
+        if let Some(key) = &record.key {
+            message = message.key(key.as_slice());
+        }
+        if let Some(value) = &record.value {
+            message = message.payload(value.as_slice());
+        }
+        let delivery = producer
+            .send(message, Duration::ZERO)
+            .await
+            .map_err(|(error, _)| KafkaError::from(error))?;
+        Ok((delivery.partition, delivery.offset))
+    }
+
+    fn admin(&self) -> Result<Arc<AdminClient<DefaultClientContext>>, KafkaError> {
+        let admin = self
+            .config
+            .create()
+            .map_err(|error| KafkaError::Client(error.to_string()))?;
+        Ok(Arc::new(admin))
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+fn refused_about(what: &ResourceSpecifier<'_>, code: rdkafka::types::RDKafkaErrorCode) -> KafkaError {
+    match what {
+        ResourceSpecifier::Topic(topic) => KafkaError::Refused(format!("topic `{topic}`: {code}")),
+        ResourceSpecifier::Broker(id) => KafkaError::Refused(format!("broker {id}: {code}")),
+        ResourceSpecifier::Group(group) => KafkaError::Refused(format!("group `{group}`: {code}")),
+    }
+}
+
+fn outcome(
+    results: Vec<rdkafka::admin::TopicResult>,
+    text: impl Fn(rdkafka::types::RDKafkaErrorCode) -> String,
+) -> Result<(), KafkaError> {
+    match results.into_iter().next() {
+        Some(Err((_, code))) => Err(KafkaError::Refused(text(code))),
+        _ => Ok(()),
+    }
+}

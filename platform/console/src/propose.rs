@@ -1,0 +1,176 @@
+//! The columns that a topic's records suggest for a stream: what *Add a stream* begins with.
+//!
+//! Text is VARCHAR, whole numbers BIGINT, other numbers DOUBLE, an array of one kind ARRAY. An object is a MAP of text
+//! where its names differ from record to record or are many, so that `COLUMNS['pid']` works; else a STRUCT.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// How many names an object may have before it is taken for a map.
+const STRUCT_LIMIT: usize = 8;
+/// How deep an object is looked into.
+const DEPTH_LIMIT: usize = 4;
+/// How many columns are proposed.
+const COLUMN_LIMIT: usize = 200;
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// The name as the records write it.
+    pub name: String,
+    /// The SQL type.
+    #[serde(rename = "type")]
+    pub sql_type: String,
+}
+
+/// The columns that these JSON objects suggest, in the order in which their names first appear.
+pub fn columns(records: &[Value]) -> Vec<Column> {
+    let objects: Vec<&Map<String, Value>> = records.iter().filter_map(Value::as_object).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for object in &objects {
+        for name in object.keys() {
+            if names.len() < COLUMN_LIMIT && !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+    }
+    names
+        .into_iter()
+        .map(|name| {
+            let values: Vec<&Value> = objects.iter().filter_map(|object| object.get(name)).collect();
+            Column {
+                name: name.to_owned(),
+                sql_type: sql_type(&values, DEPTH_LIMIT),
+            }
+        })
+        .collect()
+}
+
+fn sql_type(values: &[&Value], depth: usize) -> String {
+    let there: Vec<&Value> = values.iter().copied().filter(|value| !value.is_null()).collect();
+    let all = |is: fn(&Value) -> bool| !there.is_empty() && there.iter().all(|value| is(value));
+    if all(Value::is_boolean) {
+        "BOOLEAN".to_owned()
+    } else if all(Value::is_i64) {
+        "BIGINT".to_owned()
+    } else if all(Value::is_number) {
+        "DOUBLE".to_owned()
+    } else if all(Value::is_array) && depth > 0 {
+        let items: Vec<&Value> = there
+            .iter()
+            .filter_map(|value| value.as_array())
+            .flatten()
+            .collect();
+        format!("ARRAY<{}>", sql_type(&items, depth - 1))
+    } else if all(Value::is_object) && depth > 0 {
+        object_type(&there, depth)
+    } else {
+        // Text, and whatever else: ksqlDB reads any JSON as text.
+        "VARCHAR".to_owned()
+    }
+}
+
+fn object_type(values: &[&Value], depth: usize) -> String {
+    let objects: Vec<&Map<String, Value>> = values.iter().filter_map(|value| value.as_object()).collect();
+    let mut fields: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for object in &objects {
+        for (name, value) in *object {
+            fields.entry(name).or_default().push(value);
+        }
+    }
+    let is_the_same_everywhere = objects.iter().all(|object| object.len() == fields.len());
+    let is_struct = is_the_same_everywhere
+        && !fields.is_empty()
+        && fields.len() <= STRUCT_LIMIT
+        && fields.keys().all(|name| is_name(name));
+    if !is_struct {
+        let of: Vec<&Value> = fields.values().flatten().copied().collect();
+        let values = match sql_type(&of, 0).as_str() {
+            "BIGINT" => "BIGINT",
+            "DOUBLE" => "DOUBLE",
+            _ => "VARCHAR",
+        };
+        return format!("MAP<VARCHAR, {values}>");
+    }
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, values)| format!("{name} {}", sql_type(values, depth - 1)))
+        .collect();
+    format!("STRUCT<{}>", fields.join(", "))
+}
+
+/// Whether a name needs no quotes in SQL.
+fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn proposed(records: &[Value]) -> Vec<String> {
+        columns(records)
+            .into_iter()
+            .map(|column| format!("{} {}", column.name, column.sql_type))
+            .collect()
+    }
+
+    #[test]
+    fn an_osquery_line_is_a_stream_with_a_map() {
+        let records = [
+            json!({"name": "processes", "unixTime": 1, "numerics": false, "columns": {"pid": "1", "path": "/sbin/init"}}),
+            json!({"name": "processes", "unixTime": 2, "numerics": false, "columns": {"pid": "2"}, "action": "added"}),
+        ];
+        assert_eq!(
+            proposed(&records),
+            [
+                "name VARCHAR",
+                "unixTime BIGINT",
+                "numerics BOOLEAN",
+                "columns MAP<VARCHAR, VARCHAR>",
+                "action VARCHAR"
+            ]
+        );
+    }
+
+    #[test]
+    fn each_kind_of_value_has_its_type() {
+        let record = json!({
+            "d": 1.5, "n": null, "a": [1, 2], "e": [], "s": {"x": 1, "y": {"z": "t"}},
+            "many": {"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}, "odd": {"a b": "c"}
+        });
+        assert_eq!(
+            proposed(&[record]),
+            [
+                "d DOUBLE",
+                "n VARCHAR",
+                "a ARRAY<BIGINT>",
+                "e ARRAY<VARCHAR>",
+                "s STRUCT<x BIGINT, y STRUCT<z VARCHAR>>",
+                "many MAP<VARCHAR, BIGINT>",
+                "odd MAP<VARCHAR, VARCHAR>"
+            ]
+        );
+        assert_eq!(proposed(&[json!({"x": 1}), json!({"x": 1.5})]), ["x DOUBLE"]);
+        assert_eq!(proposed(&[json!({"x": 1}), json!({"x": "a"})]), ["x VARCHAR"]);
+        assert!(proposed(&[json!(1), json!([1])]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_looked_at(text in "[\\[\\]{}\":,a-z0-9 ]{0,40}") {
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                let _ = columns(&[value]);
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The console in front of a real broker and a real ksqlDB server, asked over HTTP and looked at in a real browser.
+
+mod api;
+mod browser;
+mod live;
+mod walks;
+mod world;

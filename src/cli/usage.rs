@@ -1,0 +1,131 @@
+//! A wrong command line as an error like any other, for those who read lines of JSON.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+use clap::error::ErrorKind;
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+
+/// The command line is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageError {
+    message: String,
+    details: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl UsageError {
+    /// What clap says, taken apart: its first paragraph is the error, its tips are hints.
+    pub fn of(error: &clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self {
+                message: "a command is missing".to_owned(),
+                details: Vec::new(),
+                hints: vec!["`--help` lists the commands".to_owned()],
+            };
+        }
+        let text = error.render().to_string();
+        let mut paragraphs = text.split("\n\n").map(one_line);
+        let message = paragraphs.next().unwrap_or_default();
+        let mut usage = Self {
+            message: message.strip_prefix("error: ").unwrap_or(&message).to_owned(),
+            details: Vec::new(),
+            hints: Vec::new(),
+        };
+        for paragraph in paragraphs.filter(|paragraph| !paragraph.is_empty()) {
+            match paragraph.strip_prefix("tip: ") {
+                Some(tip) => usage.hints.push(tip.to_owned()),
+                None if paragraph.starts_with("For more information") => {
+                    usage.hints.push("`--help` tells more".to_owned());
+                }
+                None => usage.details.push(paragraph),
+            }
+        }
+        usage
+    }
+}
+
+fn one_line(paragraph: &str) -> String {
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl Diagnose for UsageError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.hints.clone()
+    }
+
+    fn details(&self) -> Vec<String> {
+        self.details.clone()
+    }
+}
+
+/// Whether arguments that cannot be read ask for lines of JSON: `--json` before a `--`.
+pub fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments
+        .into_iter()
+        .take_while(|argument| argument != OsStr::new("--"))
+        .any(|argument| argument == OsStr::new("--json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn told(line: &str) -> UsageError {
+        let words = line.split(' ').map(str::to_owned);
+        let error = Cli::read_from(std::iter::once("osqdemo".to_owned()).chain(words));
+        UsageError::of(&error.expect_err("it is wrong"))
+    }
+
+    #[test]
+    fn what_is_wrong_comes_before_how_it_is_right() {
+        let error = told("up --prot x=1");
+        assert_eq!(error.message, "unexpected argument '--prot' found");
+        assert_eq!(
+            error.hints,
+            ["a similar argument exists: '--port'", "`--help` tells more"]
+        );
+        assert!(error.details[0].starts_with("Usage: osqdemo up"), "{error:?}");
+        assert_eq!(
+            told("tail").message,
+            "the following required arguments were not provided: <TOPIC>"
+        );
+        assert_eq!(told("scenario").message, "a command is missing");
+    }
+
+    #[test]
+    fn what_comes_after_two_dashes_asks_for_nothing() {
+        let asks = |line: &str| asks_for_json(line.split(' ').map(OsString::from));
+        assert!(asks("osqdemo up --frob --json"));
+        assert!(!asks("osqdemo exec host1 -- jq --json"));
+        assert!(!asks("osqdemo up --jsonl"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_wrong_line_is_told(words in prop::collection::vec("(up|tail|--[a-z]{1,4}|\\PC{0,6})", 0..5)) {
+            if let Err(error) = Cli::read_from(std::iter::once("osqdemo".to_owned()).chain(words))
+                && error.use_stderr()
+            {
+                prop_assert!(!UsageError::of(&error).message.is_empty());
+            }
+        }
+    }
+}

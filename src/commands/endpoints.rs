@@ -1,0 +1,99 @@
+//! Where the clients on this machine find the platform: a service is looked for by its role, whatever it is called.
+
+use serde_json::{Value, json};
+
+use crate::commands::project::Project;
+use crate::commands::{CommandError, Context};
+use crate::error::Result;
+use crate::plan::{Observed, ServiceState};
+use crate::stack::{Endpoints, Role, Stack};
+
+impl Context {
+    /// The broker for clients on this machine, such as `127.0.0.1:9092`.
+    ///
+    /// # Errors
+    /// When the stack has no broker, or it is not running.
+    pub async fn bootstrap_servers(&self) -> Result<String> {
+        let project = Project::open(self)?;
+        Ok(bootstrap_servers(&project, &project.engine.observe().await?)?)
+    }
+
+    /// The base URL of the ksqlDB server, such as `http://127.0.0.1:8088`.
+    ///
+    /// # Errors
+    /// When the stack has no ksqlDB server, or it is not running.
+    pub async fn ksqldb_url(&self) -> Result<String> {
+        let project = Project::open(self)?;
+        Ok(ksqldb_url(&project, &project.engine.observe().await?)?)
+    }
+
+    /// Both of them.
+    ///
+    /// # Errors
+    /// When the stack does not have one of the two, or it is not running.
+    pub async fn endpoints(&self) -> Result<Endpoints> {
+        let project = Project::open(self)?;
+        let observed = project.engine.observe().await?;
+        Ok(Endpoints {
+            bootstrap_servers: bootstrap_servers(&project, &observed)?,
+            ksqldb_url: ksqldb_url(&project, &observed)?,
+        })
+    }
+}
+
+/// Where the broker listens for clients on this machine.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn bootstrap_servers(
+    project: &Project,
+    observed: &Observed,
+) -> std::result::Result<String, CommandError> {
+    address(project, observed, Role::Broker)
+}
+
+/// Where the ksqlDB server answers.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn ksqldb_url(
+    project: &Project,
+    observed: &Observed,
+) -> std::result::Result<String, CommandError> {
+    let address = address(project, observed, Role::Ksqldb)?;
+    Ok(format!("http://{address}"))
+}
+
+/// The two addresses as data: null where there is none.
+pub(super) fn as_json(project: &Project, observed: &Observed) -> Value {
+    json!({
+        "bootstrap_servers": bootstrap_servers(project, observed).ok(),
+        "ksqldb_url": ksqldb_url(project, observed).ok(),
+    })
+}
+
+/// Where the service of a role listens.
+fn address(project: &Project, observed: &Observed, role: Role) -> std::result::Result<String, CommandError> {
+    let name = || project.folder.project.clone();
+    if !observed.is_running() {
+        return Err(CommandError::NotRunning { project: name() });
+    }
+    let service = project.stack.first(role).ok_or_else(|| CommandError::NoRole {
+        stack: project.stack_name(),
+        role,
+    })?;
+    port_of(&project.stack, observed, role)
+        .map(|port| format!("127.0.0.1:{port}"))
+        .ok_or_else(|| CommandError::ServiceNotRunning {
+            service: service.name.clone(),
+        })
+}
+
+/// The published port of the service that a role stands for, while the engine keeps it running.
+fn port_of(stack: &Stack, observed: &Observed, role: Role) -> Option<u16> {
+    let seen = observed.services.get(&stack.first(role)?.name)?;
+    match seen.state {
+        ServiceState::Running { .. } | ServiceState::Restarting { .. } => seen.port,
+        ServiceState::Exited { .. } | ServiceState::Leftover { .. } => None,
+    }
+}

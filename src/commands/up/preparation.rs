@@ -1,0 +1,134 @@
+//! What `up` does before anything starts: what is wanted, whether the machine can have it, the images that decide about
+//! the plan, and the plan.
+
+use super::{Prepared, Up};
+use crate::commands::images::{self, ImagesChanged};
+use crate::commands::osquery::{self, Tried};
+use crate::commands::project::{Means, Wanted};
+use crate::commands::request::Request;
+use crate::doctor::{memory_for, preflight};
+use crate::engine::docker::Support;
+use crate::engine::native::isolation::Isolation;
+use crate::error::Result;
+use crate::events::{Detail, Note, Warning};
+use crate::host_config::{self, Finding};
+use crate::plan::Plan;
+
+/// How many parts of the hosts' configuration that count for nothing are named at `up`.
+const FINDINGS_SHOWN: usize = 10;
+
+impl Up<'_> {
+    pub(super) async fn prepare(&self) -> Result<Prepared> {
+        let wanted = self.project.wanted(&self.request).await?;
+        let plan = self.plan(&wanted).await?;
+        preflight(&self.project.folder, &plan, &wanted.ports)?;
+        self.check_memory(&wanted, &plan)?;
+        // From here on there is a project, and what becomes of it can be looked into.
+        wanted.remembered.save(&self.project.folder)?;
+        self.tell_ports(&wanted);
+        let plan = match images::provide_before_plan(self.context, &wanted).await? {
+            ImagesChanged::Yes => self.plan(&wanted).await?,
+            ImagesChanged::No => plan,
+        };
+        self.with_osquery_or_agent(Prepared { wanted, plan }).await
+    }
+
+    /// The plan for what is wanted, as things are now.
+    pub(super) async fn plan(&self, wanted: &Wanted) -> Result<Plan> {
+        let observed = wanted.engine.observe().await?;
+        let left_out = &self.project.stack.left_out;
+        Ok(Plan::make_without(left_out, &wanted.desired, &observed))
+    }
+
+    /// The same once it is known whether the hosts can run osquery.
+    async fn with_osquery_or_agent(&self, prepared: Prepared) -> Result<Prepared> {
+        let Prepared { wanted, plan } = prepared;
+        let attempt = self.execution(&wanted);
+        let hosts = wanted.daemon().map(|daemon| &daemon.hosts);
+        let wanted = match osquery::try_image(&attempt, &wanted.desired, &plan, hosts).await? {
+            Tried::Nothing => return Ok(Prepared { wanted, plan }),
+            Tried::Made(_) => wanted,
+            Tried::Unavailable(error) => {
+                let osquery_unavailable = Some(error.to_string());
+                let request = Request {
+                    osquery_unavailable,
+                    ..self.request.clone()
+                };
+                // Its ports are chosen once more, and would be in use by itself.
+                drop(wanted);
+                let wanted = self.project.wanted(&request).await?;
+                wanted.remembered.save(&self.project.folder)?;
+                wanted
+            }
+        };
+        let plan = self.plan(&wanted).await?;
+        Ok(Prepared { wanted, plan })
+    }
+
+    /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before
+    /// anything starts.
+    fn check_memory(&self, wanted: &Wanted, plan: &Plan) -> Result<()> {
+        let Some(daemon) = wanted.daemon().filter(|_| !plan.is_empty()) else {
+            return Ok(());
+        };
+        let tight = match daemon.facts.memory {
+            Some(there) => memory_for(&self.project.stack, there)?,
+            None => None,
+        };
+        if let Some(tight) = tight {
+            self.context.reporter.emit(Warning::TightMemory(tight));
+        }
+        if daemon.facts.memory_limits == Support::No {
+            self.context.reporter.emit(Warning::NoMemoryLimits);
+        }
+        Ok(())
+    }
+
+    /// Which services get other ports than they would have, and why.
+    pub(super) fn tell_ports(&self, wanted: &Wanted) {
+        for moved in wanted.ports.moved() {
+            self.context.reporter.emit(Warning::PortMoved(moved.told()));
+        }
+    }
+
+    /// What will be done. When the hosts are less than they should be, that is told, and told only when something
+    /// changes.
+    pub(super) fn tell_plan(&self, prepared: &Prepared) {
+        let Prepared { wanted, plan } = prepared;
+        let reporter = &self.context.reporter;
+        for (index, operation) in plan.operations.iter().enumerate() {
+            let operation = operation.clone();
+            reporter.emit(Detail::Planned { index, operation });
+        }
+        if plan.is_empty() {
+            return;
+        }
+        match &wanted.means {
+            Means::Processes {
+                isolation: Isolation::Marked { reason },
+            } => {
+                let reason = reason.clone();
+                reporter.emit(Warning::SharedNamespaces { reason });
+            }
+            Means::Processes { .. } | Means::Nothing => {}
+            Means::Containers(daemon) => reporter.emit(daemon.hosts.told()),
+        }
+        if let Some(own) = &wanted.remembered.host_config {
+            let mut given = wanted.desired.iter();
+            let given = given.find_map(|spec| spec.bootstrap_servers.as_deref());
+            let is_replaced =
+                |servers| ![given, Some(host_config::BROKER_IN_CONTAINERS)].contains(&Some(servers));
+            reporter.emit(Note::HostConfig {
+                file: own.path.clone(),
+                broker_replaced: own.servers().is_some_and(is_replaced),
+            });
+            for Finding { place, message } in own.findings.iter().take(FINDINGS_SHOWN).cloned() {
+                reporter.emit(Warning::HostConfigFinding { place, message });
+            }
+            let count = own.findings.len().saturating_sub(FINDINGS_SHOWN);
+            if count > 0 {
+                reporter.emit(Warning::MoreHostConfigFindings { count });
+            }
+        }
+    }
+}

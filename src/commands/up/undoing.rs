@@ -1,0 +1,89 @@
+//! What `up` does when something failed: it tells the cause, then stops what it started.
+
+use std::future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{ATTEMPTS, Attempt, OnFailure, Prepared, Up};
+use crate::commands::project::{DaemonPublishers, Wanted};
+use crate::error::{Failure, Result};
+use crate::events::Note;
+use crate::execute::{Begun, Execution};
+use crate::exit_code::ExitCode;
+use crate::ports::{Blocked, Insists, PortTaken};
+
+/// How long taking back what was started may take.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);
+
+impl Up<'_> {
+    /// Ends an attempt that failed. A port that was lost to somebody else is worth another attempt.
+    pub(super) async fn undo(
+        &self,
+        execution: &Execution,
+        prepared: &Prepared,
+        failure: Failure,
+        number: u32,
+    ) -> Result<Attempt> {
+        let (wanted, begun) = (&prepared.wanted, execution.begun());
+        let failure = match lost_port(wanted, &begun, &failure).await {
+            Some(lost) if lost.insists == Insists::Nobody && number < ATTEMPTS => {
+                self.take_back(wanted, &begun).await?;
+                return Ok(Attempt::PortLost);
+            }
+            Some(blocked) => {
+                let home = self.context.settings.home.clone();
+                PortTaken { blocked, home }.into()
+            }
+            None => failure,
+        };
+        // The cause first, then what is done about it.
+        self.context.reporter.failure(&failure);
+        match self.on_failure {
+            OnFailure::Keep => self.context.reporter.emit(Note::LeftAsItIs),
+            OnFailure::TakeBack => self.take_back(wanted, &begun).await?,
+        }
+        Err(failure)
+    }
+
+    /// Stops what this run started, on a time limit of its own; a further signal makes it hurry.
+    async fn take_back(&self, wanted: &Wanted, begun: &Begun) -> Result<()> {
+        if begun.ground.is_none() && begun.services.is_empty() {
+            return Ok(());
+        }
+        self.context.reporter.emit(Note::TakingBack);
+        let work = async {
+            if begun.ground.is_some() {
+                return wanted.engine.close().await;
+            }
+            for service in begun.services.iter().rev() {
+                wanted.engine.stop(service).await?;
+            }
+            Ok(())
+        };
+        let hurry = async {
+            self.context.shutdown.at_once().cancelled().await;
+            let _ = wanted.engine.hurry().await;
+            future::pending::<()>().await
+        };
+        tokio::select! {
+            done = timeout(ROLLBACK_LIMIT, work) => match done {
+                Ok(result) => result?,
+                Err(_) => self.context.reporter.emit(Note::NotAllTakenBack),
+            },
+            () = hurry => {}
+        }
+        Ok(())
+    }
+}
+
+/// The service whose port was taken after it was chosen, if that is why it could not be started. How that shows differs
+/// from engine to engine; who has the port is worth more.
+async fn lost_port(wanted: &Wanted, begun: &Begun, failure: &Failure) -> Option<Blocked> {
+    if failure.diagnosis().exit_code() != ExitCode::Start {
+        return None;
+    }
+    let observed = wanted.engine.observe().await.ok()?;
+    let lost = wanted.ports.lost(&begun.services, &observed, &DaemonPublishers);
+    lost.await
+}
