@@ -28,6 +28,14 @@ pub struct RunArgs {
     /// packs that it names; `osqdemo host-config` prints the default one to begin with.
     #[arg(long, value_name = "default|FILE")]
     pub host_config: Option<PathBuf>,
+    /// Add a pack of osquery's to what the hosts monitor: its file, or a name, such as `incident-response`; may be given
+    /// several times. `up` remembers it with the host configuration; `--host-config default` takes it back.
+    #[arg(long = "pack", value_name = "FILE|NAME")]
+    pub packs: Vec<String>,
+    /// The folder in which names of packs are looked for first, as `NAME.conf` or `NAME.json`; then come the packs of an
+    /// installed osquery, then osqdemo's own.
+    #[arg(long, value_name = "FOLDER", requires = "packs")]
+    pub pack_path: Option<PathBuf>,
     /// How long all services together may take to become healthy, images aside. By default 60s, and 15m for a stack
     /// that runs in containers only.
     #[arg(long, value_name = "DURATION")]

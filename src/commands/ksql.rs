@@ -1,6 +1,7 @@
 //! `osqdemo ksql`: runs statements, or opens a prompt.
 
 mod completion;
+mod declare;
 mod prompt;
 mod runner;
 
@@ -12,6 +13,7 @@ use crate::cli::KsqlArgs;
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
 use crate::exit_code::ExitCode;
+use crate::kafka::KafkaError;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::{Rejection, StatementFile};
 use crate::ksqldb::session::SessionError;
@@ -56,6 +58,12 @@ pub enum KsqlCommandError {
     /// ksqlDB refused a statement.
     #[error(transparent)]
     Rejected(Box<Rejection>),
+    /// There is no topic to declare a stream of.
+    #[error(transparent)]
+    NoTopic(Box<KafkaError>),
+    /// The broker cannot be asked for its topics.
+    #[error(transparent)]
+    Topics(Box<KafkaError>),
     /// The terminal does not work as a prompt.
     #[error("failed to read from the terminal: {reason}")]
     Terminal {
@@ -71,6 +79,9 @@ impl Diagnose for KsqlCommandError {
                 ExitCode::Usage
             }
             Self::Rejected(_) => ExitCode::StatementRejected,
+            // What it is about is not there, as a service that is not running.
+            Self::NoTopic(_) => ExitCode::NotRunning,
+            Self::Topics(error) => error.exit_code(),
             Self::Terminal { .. } => ExitCode::Internal,
         }
     }
@@ -82,6 +93,7 @@ impl Diagnose for KsqlCommandError {
                  statements and leaves alone what is there"
                     .to_owned(),
             ],
+            Self::NoTopic(error) | Self::Topics(error) => error.hints(),
             _ => Vec::new(),
         }
     }
@@ -99,6 +111,9 @@ impl Diagnose for KsqlCommandError {
 /// # Errors
 /// When the stack is not running, or at the first statement that is refused.
 pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
+    if let Some(topic) = &arguments.declare {
+        return declare(context, topic).await;
+    }
     let script = match read_script(&arguments)? {
         Some(file) => Some((statements(&file)?, file)),
         None => None,
@@ -111,6 +126,22 @@ pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
         }
         None => prompt::run(context, client).await,
     }
+}
+
+/// Declares the stream of a topic, and says how it is called.
+async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
+    let endpoints = context.endpoints().await?;
+    let declaration = declare::declaration(&endpoints.bootstrap_servers, topic).await?;
+    let statements = statements(&declaration.statement)?;
+    let mut runner = Runner::new(Client::new(&endpoints.ksqldb_url)?, context.reporter.clone());
+    let stop = context.shutdown.token();
+    runner.run_all(&declaration.statement, &statements, stop).await?;
+    let stream = &declaration.stream;
+    let document = serde_json::json!({ "stream": stream, "topic": topic });
+    context.reporter.data(&document, || {
+        format!("the stream `{stream}` reads the topic `{topic}`: `select * from {stream} emit changes;`")
+    })?;
+    Ok(())
 }
 
 /// The text to run; nothing when there is a person to ask.
@@ -177,6 +208,7 @@ mod tests {
         KsqlArgs {
             statement: statement.map(str::to_owned),
             file: file.map(PathBuf::from),
+            declare: None,
         }
     }
 

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::{StackArgs, Typed};
+use crate::cli::{RunArgs, StackArgs, Typed};
 use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::host_config::{self, HostConfig, HostConfigError};
+use crate::host_config::{self, AddedPacks, HostConfig, HostConfigError};
 use crate::settings::Settings;
 use crate::stack::{ServiceName, Stack};
 use crate::state::{Remembered, StackFile};
@@ -80,6 +80,8 @@ pub enum HostConfigChoice {
     Default,
     /// One of the user's.
     File(HostConfig),
+    /// One of these, with packs.
+    WithPacks(Box<Self>, AddedPacks),
 }
 
 /// How long all services of a stack that runs in containers only may take: Control Center alone takes minutes.
@@ -265,13 +267,24 @@ impl HostConfigChoice {
     /// What the argument says; a file is read here.
     ///
     /// # Errors
-    /// When the file cannot be used.
-    pub fn of(argument: Option<&Path>) -> std::result::Result<Self, HostConfigError> {
-        match argument {
-            None => Ok(Self::Remembered),
-            Some(path) if path == Path::new(host_config::DEFAULT_NAME) => Ok(Self::Default),
-            Some(path) => HostConfig::read(path).map(Self::File),
-        }
+    /// When the file, or a pack, cannot be used.
+    pub fn of(arguments: &RunArgs) -> std::result::Result<Self, HostConfigError> {
+        let choice = match arguments.host_config.as_deref() {
+            None => Self::Remembered,
+            Some(path) if path == Path::new(host_config::DEFAULT_NAME) => Self::Default,
+            Some(path) => HostConfig::read(path).map(Self::File)?,
+        };
+        let packs = AddedPacks::read(&arguments.packs, arguments.pack_path.as_deref())?;
+        Ok(if packs.is_empty() {
+            choice
+        } else {
+            Self::WithPacks(Box::new(choice), packs)
+        })
+    }
+
+    /// Whether something is read that has to be checked.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::File(_) | Self::WithPacks(..))
     }
 
     /// What becomes of it, beside what is remembered.
@@ -280,6 +293,7 @@ impl HostConfigChoice {
             Self::Remembered => remembered.cloned(),
             Self::Default => None,
             Self::File(own) => Some(own.clone()),
+            Self::WithPacks(base, packs) => Some(packs.added_to(base.or(remembered))),
         }
     }
 }

@@ -64,7 +64,7 @@ enum Attempt {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let host_config = HostConfigChoice::of(arguments.run.host_config.as_deref())?;
+    let host_config = HostConfigChoice::of(&arguments.run)?;
     if arguments.dry_run {
         return Up::new(&context, &arguments, host_config)?.dry_run().await;
     }

@@ -34,16 +34,35 @@ struct AnswerError {
     hint: Option<String>,
 }
 
-/// What the extension says is left out of a file.
+/// What the extension says is left out: of the file, where there is one, and of the packs that were added to it.
 ///
 /// # Errors
 /// [`HostConfigError::Refused`] in the extension's words, or that it cannot be asked.
-pub async fn left_out(extension: &Path, configuration: &Path) -> Result<Vec<Finding>, HostConfigError> {
+pub async fn left_out(extension: &Path, own: &HostConfig) -> Result<Vec<Finding>, HostConfigError> {
+    let mut findings = if own.path.is_absolute() {
+        left_out_of(extension, &own.path, &own.path, "").await?
+    } else {
+        Vec::new()
+    };
+    // It is handed over where nobody can read it along: there may be a secret in it.
+    let stdin = Path::new("/dev/stdin");
+    for finding in left_out_of(extension, stdin, &own.path, &own.document.to_string()).await? {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    Ok(findings)
+}
+
+async fn left_out_of(
+    extension: &Path,
+    file: &Path,
+    configuration: &Path,
+    input: &str,
+) -> Result<Vec<Finding>, HostConfigError> {
     let mut command = Command::new(extension);
-    command
-        .args(["--check", "--json"])
-        .env("OSQUERY_CONFIG", configuration);
-    let answer = ask(extension, &mut command, "").await?;
+    command.args(["--check", "--json"]).env("OSQUERY_CONFIG", file);
+    let answer = ask(extension, &mut command, input).await?;
     match answer.error {
         None => Ok(answer.findings),
         Some(error) => Err(HostConfigError::Refused {

@@ -5,6 +5,7 @@
 
 mod checks;
 mod document;
+mod packs;
 
 use std::fmt;
 use std::fs;
@@ -19,6 +20,7 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
 pub use checks::{left_out, not_on_agent};
+pub use packs::AddedPacks;
 
 /// The default: librdkafka's properties, the schedule, the topics' keys.
 pub const DEFAULT: &str = include_str!("../../hosts/image/osqdemo.json");
@@ -112,6 +114,14 @@ pub enum HostConfigError {
         /// Why.
         reason: String,
     },
+    /// No pack has this name.
+    #[error("there is no pack `{name}`")]
+    NoPack {
+        /// The name.
+        name: String,
+        /// Those there are.
+        hints: Vec<String>,
+    },
     /// It is JSON of another form.
     #[error("the host configuration `{}` is unusable: `{member}` must be {expected}", path.display())]
     Shape {
@@ -134,7 +144,7 @@ impl Diagnose for HostConfigError {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Refused { hints, .. } => return hints.clone(),
+            Self::Refused { hints, .. } | Self::NoPack { hints, .. } => return hints.clone(),
             Self::NotJson { .. } => {
                 "look for a missing comma, quote or bracket just before that place; osquery's JSON has comments, but \
                  no comma after the last item"

@@ -10,9 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::commands::project::{DaemonPublishers, Project, engine, listens};
-use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, RequestError,
-};
+use crate::commands::request::{EngineKind, PortsRequest, ProgramSource, Request, RequestError};
 use crate::engine::Engine;
 use crate::engine::docker::image::HostVariant;
 use crate::engine::docker::{Connection, DaemonFacts, PullSettings};
@@ -96,16 +94,16 @@ impl Project {
     /// When the request cannot be, or a program is missing.
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
         let kind = self.engine_for(request).await?;
-        let left_out = match (&request.host_config, kind) {
-            (HostConfigChoice::File(own), EngineKind::Native | EngineKind::Docker) => {
+        let checked = match request.host_config.or(self.remembered.host_config.as_ref()) {
+            Some(own) if request.host_config.is_new() && kind != EngineKind::Fake => {
                 let extension = programs::find_extension(&programs::own_path()?)?;
-                Some(host_config::left_out(&extension, &own.path).await?)
+                Some(host_config::left_out(&extension, &own).await?)
             }
             _ => None,
         };
         let ports = self.ports_for(request, kind).await?;
         let mut remembered = self.remembering(request, kind, &ports);
-        if let (Some(own), Some(left_out)) = (&mut remembered.host_config, left_out) {
+        if let (Some(own), Some(left_out)) = (&mut remembered.host_config, checked) {
             own.findings = left_out;
         }
         match kind {

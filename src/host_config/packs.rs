@@ -1,0 +1,188 @@
+//! Packs that are added to the hosts' configuration by their file or their name.
+
+use std::path::{Path, PathBuf};
+
+use osquery_configuration::parse_json_bytes;
+use serde_json::{Map, Value, json};
+
+use crate::host_config::{DEFAULT, DEFAULT_NAME, HostConfig, HostConfigError};
+use crate::near_names;
+
+/// osqdemo's own packs.
+const EMBEDDED: [(&str, &str); 2] = [
+    (
+        "host-inventory",
+        include_str!("../../hosts/image/packs/host-inventory.json"),
+    ),
+    (
+        "incident-response",
+        include_str!("../../hosts/image/packs/incident-response.json"),
+    ),
+];
+
+/// Where osquery's packages put their packs.
+const OF_OSQUERY: [&str; 2] = ["/opt/osquery/share/osquery/packs", "/usr/share/osquery/packs"];
+
+/// The endings of a pack's file.
+const ENDINGS: [&str; 2] = ["conf", "json"];
+
+/// Packs by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AddedPacks(Map<String, Value>);
+
+impl AddedPacks {
+    /// Reads packs: `pack` is a file, or a name that is looked for in the folder, in those of an installed osquery, and
+    /// among osqdemo's own. A pack is named after its file.
+    ///
+    /// # Errors
+    /// When one is not there, or is not JSON.
+    pub fn read(packs: &[String], folder: Option<&Path>) -> Result<Self, HostConfigError> {
+        let mut read = Map::new();
+        for pack in packs {
+            let (name, path, bytes) = find(pack, folder)?;
+            let document = parse_json_bytes(&bytes).map_err(|error| HostConfigError::NotJson {
+                path: path.clone(),
+                line: error.line,
+                column: error.column,
+                reason: error.reason,
+            })?;
+            if !document.is_object() {
+                return Err(HostConfigError::Shape {
+                    path,
+                    member: "the pack".to_owned(),
+                    expected: "an object".to_owned(),
+                });
+            }
+            read.insert(name, document);
+        }
+        Ok(Self(read))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A configuration, or the default one, with them. A pack of a name that it has is replaced.
+    pub fn added_to(&self, base: Option<HostConfig>) -> HostConfig {
+        let mut own = base.unwrap_or_else(|| HostConfig {
+            path: PathBuf::from(DEFAULT_NAME),
+            // The embedded file is valid, which a test holds.
+            document: serde_json::from_str(DEFAULT).unwrap_or_default(),
+            findings: Vec::new(),
+        });
+        if let Some(source) = own.document.get_mut("source").and_then(Value::as_object_mut) {
+            let packs = source.entry("packs").or_insert_with(|| json!({}));
+            if !packs.is_object() {
+                *packs = json!({});
+            }
+            if let Some(packs) = packs.as_object_mut() {
+                packs.extend(self.0.clone());
+            }
+        }
+        own
+    }
+}
+
+/// A pack's name, where it is, and what it says.
+fn find(pack: &str, folder: Option<&Path>) -> Result<(String, PathBuf, Vec<u8>), HostConfigError> {
+    let as_file = Path::new(pack);
+    if pack.contains('/') || as_file.is_file() {
+        let name = as_file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let bytes = std::fs::read(as_file).map_err(|source| HostConfigError::Read {
+            path: as_file.to_owned(),
+            source,
+        })?;
+        return Ok((name, as_file.to_owned(), bytes));
+    }
+    let folders: Vec<&Path> = folder.into_iter().chain(OF_OSQUERY.map(Path::new)).collect();
+    let files = folders
+        .iter()
+        .flat_map(|folder| ENDINGS.map(|ending| folder.join(format!("{pack}.{ending}"))));
+    for path in files {
+        if let Ok(bytes) = std::fs::read(&path) {
+            return Ok((pack.to_owned(), path, bytes));
+        }
+    }
+    if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == pack) {
+        return Ok(((*name).to_owned(), PathBuf::from(name), text.as_bytes().to_vec()));
+    }
+    Err(HostConfigError::NoPack {
+        name: pack.to_owned(),
+        hints: near_names::hint("packs", pack, &known(&folders)),
+    })
+}
+
+fn known(folders: &[&Path]) -> Vec<String> {
+    let mut names: Vec<String> = EMBEDDED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for folder in folders {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let files = entries.map(|entry| entry.path()).filter(|path| {
+            path.extension()
+                .is_some_and(|found| ENDINGS.iter().any(|ending| found == *ending))
+        });
+        names.extend(files.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Diagnose;
+    use crate::exit_code::ExitCode;
+
+    #[test]
+    fn a_pack_is_a_file_or_a_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("mine.conf");
+        std::fs::write(&file, "{ # note\n \"queries\": {} }").expect("a pack");
+        std::fs::write(folder.path().join("incident-response.json"), "{}").expect("a pack");
+        std::fs::write(folder.path().join("broken.conf"), "{").expect("a pack");
+        let read = |packs: &[&str], path: Option<&Path>| {
+            let packs: Vec<String> = packs.iter().map(|pack| (*pack).to_owned()).collect();
+            AddedPacks::read(&packs, path)
+        };
+        let file = file.display().to_string();
+        let packs = read(&[&file, "incident-response"], None).expect("packs").0;
+        assert_eq!(packs["mine"], json!({ "queries": {} }));
+        assert!(packs["incident-response"]["queries"].is_object());
+        let packs = read(&["incident-response", "mine"], Some(folder.path()))
+            .expect("packs")
+            .0;
+        assert_eq!(packs["incident-response"], json!({}), "the folder comes first");
+
+        let own = read(&["mine"], Some(folder.path()))
+            .expect("packs")
+            .added_to(None);
+        assert_eq!(
+            own.document["source"]["packs"],
+            json!({ "mine": { "queries": {} } })
+        );
+        let own = read(&["incident-response"], Some(folder.path()))
+            .expect("packs")
+            .added_to(Some(own));
+        assert_eq!(own.document["source"]["packs"].as_object().map(Map::len), Some(2));
+
+        let error = read(&["incident"], None).expect_err("no such pack");
+        assert_eq!(error.exit_code(), ExitCode::Usage);
+        assert_eq!(error.to_string(), "there is no pack `incident`");
+        assert!(
+            error.hints()[0].contains("incident-response"),
+            "{:?}",
+            error.hints()
+        );
+        let error = read(&["broken"], Some(folder.path()))
+            .expect_err("no JSON")
+            .to_string();
+        assert!(error.contains("broken.conf:1:1: EOF"), "{error}");
+        let error = read(&["/no/such.conf"], None).expect_err("no file").to_string();
+        assert!(error.contains("/no/such.conf"), "{error}");
+    }
+}
