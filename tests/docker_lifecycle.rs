@@ -159,7 +159,7 @@ fn projects_run_side_by_side_on_both_engines() {
             project.display()
         );
         assert!(stderr.contains(&told), "{stderr}");
-        assert_eq!(stderr.matches(" gets port ").count(), 2, "{stderr}");
+        assert_eq!(stderr.matches(" gets port ").count(), 3, "{stderr}");
     }
     stack.succeed(&["down"]);
     stack.assert_nothing_runs();

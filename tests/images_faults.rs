@@ -38,7 +38,8 @@ fn rate_limits_and_faults_that_pass_are_waited_for() {
         };
         let (_, stderr) = pulling.succeed(&["--json", "pull"]);
         assert_eq!(stderr.matches(reason).count(), 2, "{stderr}");
-        assert!(stderr.contains("trying again in"), "{stderr}");
+        assert_eq!(stderr.matches("\"news\":\"retrying\"").count(), 2, "{stderr}");
+        assert_eq!(stderr.matches("\"pause_ms\":").count(), 2, "{stderr}");
     }
 }
 

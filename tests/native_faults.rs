@@ -344,7 +344,7 @@ fn the_doctor_knows_a_running_project() {
         .iter()
         .filter(|check| check["category"] == "ports")
         .collect();
-    assert_eq!(ports.len(), 2);
+    assert_eq!(ports.len(), 3);
     assert!(
         ports
             .iter()
