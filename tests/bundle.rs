@@ -104,7 +104,7 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
             "{\"sasl.password\": \"[redacted]\"}",
         ),
         ("project/project.json", "\"native\""),
-        ("events.jsonl", "up: 5 services are healthy"),
+        ("events.jsonl", "\"note\":\"up\",\"services\":5"),
         ("events.jsonl", "http://[redacted]@registry"),
         ("images.lock", "\"token\": \"[redacted]\""),
     ] {
@@ -179,11 +179,11 @@ fn a_bundle_of_containers_holds_what_is_in_them_and_what_is_kept_of_them() {
         &[
             ("versions.json", "\"engine\": \"docker\""),
             ("ps.json", "\"state\": \"exited\""),
-            ("plan.txt", "start host1 (ended unexpectedly"),
+            ("plan.txt", "start host1 again (ended unexpectedly"),
             ("topics.json", "processes"),
             (&inspection, "BROKER_PASSWORD=[redacted]"),
             ("logs/broker.log", "http://[redacted]@registry"),
-            ("events.jsonl", "up: 5 services are healthy"),
+            ("events.jsonl", "\"note\":\"up\",\"services\":5"),
             ("images.lock", "\"images\": {}"),
             ("hosts/host1/osquery.flags", "--tls_client_secret=[redacted]"),
             ("hosts/host2/osquery.flags", "--logger_plugin=confluent_logger"),

@@ -308,7 +308,7 @@ fn two_projects_run_side_by_side() {
         assert!(output.status.success(), "{}", stack.world.shown(output));
         told.push_str(&String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(told.matches(" gets port ").count(), 2, "{told}");
+    assert_eq!(told.matches(" gets port ").count(), 3, "{told}");
     let topics = [&["topics"][..], &["-p", "other", "topics"]].map(|arguments| stack.succeed(arguments));
     assert!(
         topics.iter().all(|topics| topics.contains("processes")),

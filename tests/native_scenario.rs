@@ -262,7 +262,7 @@ fn what_cannot_pass_says_why() {
     exit code: 15
     ----- stdout -----
     ----- stderr -----
-    error: ksqlDB rejected the precise push query: PRECISE_FILES does not exist.
+    error: ksqlDB rejected the precise push query: Exception while preparing statement: PRECISE_FILES does not exist.
     hint: submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`
     ");
     stack.succeed(&["ksql", "DROP STREAM files DELETE TOPIC;"]);

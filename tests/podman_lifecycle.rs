@@ -218,7 +218,7 @@ fn the_whole_cycle_leaves_nothing() {
     });
     assert_eq!(
         podman.succeed(&["up", "--dry-run"]),
-        "exit code: 0\n----- stdout -----\n1. start host1 (ended unexpectedly: killed by signal 9 (SIGKILL))\n\
+        "exit code: 0\n----- stdout -----\n1. start host1 again (ended unexpectedly: killed by signal 9 (SIGKILL))\n\
          ----- stderr -----\n"
     );
     podman.succeed(&["up"]);

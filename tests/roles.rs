@@ -164,11 +164,10 @@ fn a_stack_without_ksqldb_comes_up_and_says_what_it_lacks() {
 #[test]
 fn a_stack_without_a_broker_comes_up_and_says_what_it_lacks() {
     let world = World::new();
-    assert_snapshot!(up(&world, &["sql"], &PORTS[2..]), @r"
+    assert_snapshot!(up(&world, &["sql"], &PORTS[2..]), @"
     exit code: 0
     ----- stdout -----
     ksqlDB  http://127.0.0.1:[PORT]
-    console http://127.0.0.1:[PORT]
     ----- stderr -----
     sql: starting (not running)
     sql: healthy ([TIME])

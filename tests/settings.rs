@@ -55,7 +55,7 @@ fn the_layers_in_their_order() {
         "ksqldb-server=18088",
     ]);
     world.run(&["down"]);
-    assert_snapshot!(world.run_in(folder.path(), &["config", "show", "--timeout", "7s"]), @r"
+    assert_snapshot!(world.run_in(folder.path(), &["config", "show", "--timeout", "7s"]), @"
     exit code: 0
     ----- stdout -----
     SETTING              VALUE                             FROM
@@ -71,6 +71,7 @@ fn the_layers_in_their_order() {
     host-config          default                           default
     ports.broker         19092                             file
     ports.ksqldb-server  18088                             remembered
+    ports.console        9021                              default
     images.pull          missing                           default
     images.registry      -                                 default
     images.pull-silence  2m                                default
@@ -136,7 +137,7 @@ fn up_follows_the_file_and_remembers() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 3 services are healthy ([TIME])
+    up: 4 services are healthy ([TIME])
     next: `osqdemo -p mine scenario bigfile`, or `osqdemo -p mine exec host2`
     ");
     assert!(world.home().join("mine").exists(), "the project is the file's");
@@ -145,6 +146,7 @@ fn up_follows_the_file_and_remembers() {
         [
             "broker running",
             "ksqldb-server running",
+            "console running",
             "host2 running",
             "host1 left out"
         ]
@@ -447,6 +449,7 @@ fn leaving_a_service_out() {
         [
             "broker running",
             "ksqldb-server running",
+            "console running",
             "host2 running",
             "host1 left out"
         ]

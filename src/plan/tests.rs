@@ -11,8 +11,10 @@ fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
 }
 
 fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
-    let ports = ports
+    let console = ("console", 9021);
+    let ports = [console]
         .iter()
+        .chain(ports)
         .map(|(name, port)| (ServiceName::new(*name), *port))
         .collect();
     let identity = |_| identity.to_owned();
@@ -68,9 +70,10 @@ fn arguments_are_filled_in() {
         .iter()
         .map(|spec| format!("{}: {}", spec.name, spec.arguments.join(" ")))
         .collect();
-    assert_snapshot!(lines.join("\n"), @r"
+    assert_snapshot!(lines.join("\n"), @"
     broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092 --retention-bytes=1073741824 --segment-bytes=67108864
     ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092
+    console: serve console --until-stdin-closes --listen 127.0.0.1:9021 --bootstrap-servers 127.0.0.1:9092 --ksqldb http://127.0.0.1:8088
     host1: host-init /state/demo/hosts/host1/init.json
     host2: host-init /state/demo/hosts/host2/init.json
     ");
@@ -83,12 +86,13 @@ fn nothing_is_there() {
         services: BTreeMap::new(),
         images: BTreeMap::new(),
     };
-    assert_snapshot!(Plan::make(&usual(), &observed), @r"
+    assert_snapshot!(Plan::make(&usual(), &observed), @"
     1. start the supervisor (not running)
     2. start broker (not running), after 1
     3. start ksqldb-server (not running), after 1, 2
-    4. start host1 (not running), after 1, 2
-    5. start host2 (not running), after 1, 2
+    4. start console (not running), after 1, 2
+    5. start host1 (not running), after 1, 2
+    6. start host2 (not running), after 1, 2
     ");
 }
 
@@ -105,6 +109,7 @@ fn the_host_configuration_changed() {
             ports: &BTreeMap::from([
                 (ServiceName::new("broker"), 9092),
                 (ServiceName::new("ksqldb-server"), 8088),
+                (ServiceName::new("console"), 9021),
             ]),
             folder: Path::new("/state/demo"),
             identity: &|_| "osqdemo 1".to_owned(),
@@ -153,39 +158,45 @@ fn a_service_keeps_ending() {
 #[test]
 fn the_port_of_the_broker_changed() {
     let wanted = desired(&[("broker", 19092), ("ksqldb-server", 8088)], "osqdemo 1");
-    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @"
     1. stop host2 (its definition or program changed)
     2. stop host1 (its definition or program changed)
-    3. stop ksqldb-server (its definition or program changed)
-    4. stop broker (port changed from 9092 to 19092), after 1, 2, 3
-    5. start broker (port changed from 9092 to 19092), after 4
-    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
-    7. start host1 (its definition or program changed), after 2, 4, 5
-    8. start host2 (its definition or program changed), after 1, 4, 5
+    3. stop console (its definition or program changed)
+    4. stop ksqldb-server (its definition or program changed)
+    5. stop broker (port changed from 9092 to 19092), after 1, 2, 3, 4
+    6. start broker (port changed from 9092 to 19092), after 5
+    7. start ksqldb-server (its definition or program changed), after 4, 5, 6
+    8. start console (its definition or program changed), after 3, 5, 6
+    9. start host1 (its definition or program changed), after 2, 5, 6
+    10. start host2 (its definition or program changed), after 1, 5, 6
     ");
 }
 
 #[test]
 fn the_port_of_ksqldb_changed() {
     let wanted = desired(&[("broker", 9092), ("ksqldb-server", 18088)], "osqdemo 1");
-    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
-    1. stop ksqldb-server (port changed from 8088 to 18088)
-    2. start ksqldb-server (port changed from 8088 to 18088), after 1
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @"
+    1. stop console (its definition or program changed)
+    2. stop ksqldb-server (port changed from 8088 to 18088)
+    3. start ksqldb-server (port changed from 8088 to 18088), after 2
+    4. start console (its definition or program changed), after 1
     ");
 }
 
 #[test]
 fn the_program_changed() {
     let wanted = desired(&[("broker", 9092), ("ksqldb-server", 8088)], "osqdemo 2");
-    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @r"
+    assert_snapshot!(Plan::make(&wanted, &running(&usual())), @"
     1. stop host2 (its definition or program changed)
     2. stop host1 (its definition or program changed)
-    3. stop ksqldb-server (its definition or program changed)
-    4. stop broker (its definition or program changed), after 1, 2, 3
-    5. start broker (its definition or program changed), after 4
-    6. start ksqldb-server (its definition or program changed), after 3, 4, 5
-    7. start host1 (its definition or program changed), after 2, 4, 5
-    8. start host2 (its definition or program changed), after 1, 4, 5
+    3. stop console (its definition or program changed)
+    4. stop ksqldb-server (its definition or program changed)
+    5. stop broker (its definition or program changed), after 1, 2, 3, 4
+    6. start broker (its definition or program changed), after 5
+    7. start ksqldb-server (its definition or program changed), after 4, 5, 6
+    8. start console (its definition or program changed), after 3, 5, 6
+    9. start host1 (its definition or program changed), after 2, 5, 6
+    10. start host2 (its definition or program changed), after 1, 5, 6
     ");
 }
 
@@ -194,13 +205,14 @@ fn the_supervisor_is_gone() {
     let mut observed = with_state("host1", ServiceState::Leftover { pid: 9 });
     observed.supervisor = SupervisorState::Lost { pid: 6 };
     observed.services.retain(|name, _| name.as_str() == "host1");
-    assert_snapshot!(Plan::make(&usual(), &observed), @r"
+    assert_snapshot!(Plan::make(&usual(), &observed), @"
     1. end what is left of host1 (the supervisor (process 6) is gone)
     2. start the supervisor (the supervisor (process 6) is gone), after 1
     3. start broker (the supervisor (process 6) is gone), after 2
     4. start ksqldb-server (the supervisor (process 6) is gone), after 2, 3
-    5. start host1 (the supervisor (process 6) is gone), after 1, 2, 3
-    6. start host2 (the supervisor (process 6) is gone), after 2, 3
+    5. start console (the supervisor (process 6) is gone), after 2, 3
+    6. start host1 (the supervisor (process 6) is gone), after 1, 2, 3
+    7. start host2 (the supervisor (process 6) is gone), after 2, 3
     ");
 }
 
@@ -284,14 +296,15 @@ mod containers {
             },
             ..Observed::nothing()
         };
-        assert_snapshot!(Plan::make(&usual(), &observed), @r"
+        assert_snapshot!(Plan::make(&usual(), &observed), @"
         1. build image osqdemo/platform:0.1.0 (not on this machine)
         2. build image osqdemo/host:0.1.0 (not on this machine)
         3. create the network (not there)
         4. start broker (not running), after 1, 3
         5. start ksqldb-server (not running), after 1, 3, 4
-        6. start host1 (not running), after 2, 3, 4
-        7. start host2 (not running), after 2, 3, 4
+        6. start console (not running), after 1, 3, 4
+        7. start host1 (not running), after 2, 3, 4
+        8. start host2 (not running), after 2, 3, 4
         ");
     }
 
@@ -318,11 +331,13 @@ mod containers {
         if let Some(image) = observed.images.get_mut(&platform) {
             image.id = "another id".to_owned();
         }
-        assert_snapshot!(Plan::make(&usual(), &observed), @r"
-        1. stop ksqldb-server (its image changed)
-        2. stop broker (its image changed), after 1
-        3. start broker (its image changed), after 2
-        4. start ksqldb-server (its image changed), after 1, 2, 3
+        assert_snapshot!(Plan::make(&usual(), &observed), @"
+        1. stop console (its image changed)
+        2. stop ksqldb-server (its image changed)
+        3. stop broker (its image changed), after 1, 2
+        4. start broker (its image changed), after 3
+        5. start ksqldb-server (its image changed), after 2, 3, 4
+        6. start console (its image changed), after 1, 3, 4
         ");
     }
 
@@ -389,7 +404,7 @@ mod containers {
         }
         assert_snapshot!(
             Plan::make(&usual(), &observed),
-            @"1. start host1 (ended unexpectedly: killed by the kernel: it used more memory than its limit of 512 MiB (exit status 137))"
+            @"1. start host1 again (ended unexpectedly: killed by the kernel: it used more memory than its limit of 512 MiB (exit status 137))"
         );
     }
 
