@@ -58,7 +58,7 @@ export function picture(overview, hosts) {
     const node = add({
       id: `query:${query.id}`, kind: isPush ? 'push' : 'query', column: Math.max(1, ...from.map((one) => one.column)) + 1,
       title: isPush ? (from.length > 1 ? 'join, asked live' : 'push query') : query.id.replace(/_\d+$/, ''),
-      sub: isStopped ? query.state.toLowerCase() : isPush ? 'runs while somebody watches' : lag(query.lag),
+      sub: isStopped ? query.state.toLowerCase() : isPush ? 'while somebody looks' : lag(query.lag),
       state: isStopped ? 'stopped' : isBehind ? 'behind' : '',
       href: `#/ksql?query=${encodeURIComponent(query.id)}`, about: query.sql,
     });

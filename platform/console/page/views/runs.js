@@ -28,22 +28,17 @@ export function runs(records) {
   return [...all.values()].sort((a, b) => b.started - a.started);
 }
 
+/** The stages in their order, evenly: what passed between two of them stands on the line. */
 function timeline(run) {
-  const first = run.stages[0]?.at ?? run.started;
-  const last = Math.max(...run.stages.map((stage) => stage.at), first + 1);
-  // Milliseconds and seconds stand on one line: the distance is the root of the time.
-  const x = (at) => 60 + 840 * Math.sqrt((at - first) / (last - first));
-  let right = -Infinity;
-  let row = 0;
-  const marks = run.stages.map((stage) => {
-    const at = x(stage.at);
-    row = at - right < 120 ? (row + 1) % 4 : 0;
-    right = row ? right : at;
-    return h('g', { class: /row/.test(stage.name) ? 'good' : '' }, h('circle', { cx: at, cy: 40, r: 6 }),
-      h('text', { x: at, y: 64 + row * 30, 'text-anchor': at > 800 ? 'end' : 'start', text: stage.name }),
-      h('text', { class: 'sub', x: at, y: 77 + row * 30, 'text-anchor': at > 800 ? 'end' : 'start', text: `+${duration(stage.at - first)}${stage.count ? ` · ${stage.count}` : ''}` }));
-  });
-  return h('svg', { class: 'timeline', viewBox: '0 0 960 180', role: 'img', 'aria-label': `Timeline: ${run.stages.map((stage) => `${stage.name} after ${duration(stage.at - first)}`).join(', ')}` }, h('line', { x1: 60, y1: 40, x2: 900, y2: 40 }), marks);
+  const stages = run.stages;
+  const first = stages[0]?.at ?? run.started;
+  const x = (i) => 70 + (820 * i) / Math.max(stages.length - 1, 1);
+  const marks = stages.map((stage, i) => h('g', { class: /row/.test(stage.name) ? 'good' : '' },
+    i > 0 && h('text', { class: 'sub', x: (x(i - 1) + x(i)) / 2, y: 28, 'text-anchor': 'middle', text: `+${duration(Math.max(0, stage.at - stages[i - 1].at))}` }),
+    h('circle', { cx: x(i), cy: 40, r: 6 }),
+    h('text', { x: x(i), y: 64, 'text-anchor': 'middle', text: stage.name }),
+    h('text', { class: 'sub', x: x(i), y: 80, 'text-anchor': 'middle', text: `${duration(stage.at - first)}${stage.count ? ` · ${stage.count}` : ''}` })));
+  return h('svg', { class: 'timeline', viewBox: '0 0 960 96', role: 'img', 'aria-label': `Timeline: ${stages.map((stage) => `${stage.name} after ${duration(stage.at - first)}`).join(', ')}` }, h('line', { x1: 70, y1: 40, x2: 890, y2: 40 }), marks);
 }
 
 export function show(root) {
