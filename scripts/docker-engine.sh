@@ -38,10 +38,13 @@ fi
 if answers; then
   exit 0
 fi
-# An earlier daemon that was killed leaves its process id behind, which may be another program's by now.
-if [ -e "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" != dockerd ]; then
-  rm -f "$pidfile"
-fi
+# Whether the process of a pid file runs that program. One that was killed and not yet waited for has no program any more.
+runs() { [ "$(basename "$(readlink "/proc/$(cat "$1" 2>/dev/null)/exe" 2>/dev/null)")" = "$2" ]; }
+
+# A daemon that was killed leaves its process id behind, and so does its containerd; both would be taken for running.
+containerd_pidfile=/run/docker/containerd/containerd.pid
+runs "$pidfile" dockerd || rm -f "$pidfile"
+runs "$containerd_pidfile" containerd || rm -f "$containerd_pidfile"
 if [ ! -e "$pidfile" ]; then
   echo "docker-engine: starting dockerd"
   nohup setsid dockerd --pidfile "$pidfile" >"$log" 2>&1 </dev/null &
