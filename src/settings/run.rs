@@ -1,6 +1,6 @@
 //! How a stack is run: what `up`, `smoke` and `doctor` go by, and what `build` shares with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -162,7 +162,7 @@ impl TargetSettings {
             None => BTreeMap::new(),
         };
         let mut typed = ports(&stack.stack, &arguments.ports)?;
-        let asked: Vec<ServiceName> = of_file.keys().chain(typed.keys()).cloned().collect();
+        let asked: BTreeSet<ServiceName> = of_file.keys().chain(typed.keys()).cloned().collect();
         let setting = |service: ServiceName| {
             let layers = Layers::flag(typed.remove(&service));
             let setting = layers.or_file(file, |_| of_file.remove(&service)).given();

@@ -163,6 +163,8 @@ mod tests {
     use crate::settings::{Environment, SettingsFile};
     use crate::state::StackFile;
 
+    type Remember = fn(&mut Remembered);
+
     /// What each place can say of a setting, and what is shown then.
     struct Row {
         setting: &'static str,
@@ -173,7 +175,7 @@ mod tests {
         /// The line of the file, with its table.
         file: (&'static str, &'static str),
         /// How it comes to be remembered.
-        remembered: Option<(fn(&mut Remembered), &'static str)>,
+        remembered: Option<(Remember, &'static str)>,
         default: Option<&'static str>,
     }
 
@@ -253,7 +255,7 @@ mod tests {
         },
         Row {
             setting: "source",
-            flag: ("--source a", "a"),
+            flag: ("--source a --engine docker", "a"),
             variable: None,
             file: ("source = 'b'", "/demo/b"),
             remembered: Some((|project| project.source = Some("/c".into()), "/c")),
