@@ -276,11 +276,12 @@ impl Inner {
                     .await
             }
             Action::Start(service) => match self.spec(service) {
-                Some(spec) => self.start(spec, cause, self.engine.start(spec)).await,
+                // Nothing of it was there.
+                Some(spec) => self.start(spec, cause, Some(0), self.engine.start(spec)).await,
                 None => Ok(()),
             },
             Action::Resume(service) => match self.spec(service) {
-                Some(spec) => self.start(spec, cause, self.engine.resume(spec)).await,
+                Some(spec) => self.start(spec, cause, None, self.engine.resume(spec)).await,
                 None => Ok(()),
             },
         }
@@ -376,6 +377,7 @@ impl Inner {
         &self,
         spec: &ServiceSpec,
         cause: &Cause,
+        restarts_before: Option<u32>,
         work: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let began = Instant::now();
@@ -387,7 +389,7 @@ impl Inner {
         self.note(|begun| begun.services.push(spec.name.clone()));
         let started = async {
             work.await?;
-            self.wait_for(spec).await
+            self.wait_for(spec, restarts_before).await
         };
         let result = started.await;
         self.tell_end(step, &result, Outcome::Done, began);
@@ -404,7 +406,7 @@ impl Inner {
                 doing: Doing::AwaitingHealth,
             });
         };
-        let result = telling_when_felt(UNFELT, tell, self.wait_for(spec)).await;
+        let result = telling_when_felt(UNFELT, tell, self.wait_for(spec, None)).await;
         self.tell_end(step, &result, Outcome::Unchanged, began);
         result.map(|_| ())
     }
@@ -424,7 +426,7 @@ impl Inner {
     }
 
     /// Waits until the service is healthy and tells those who wait for that.
-    async fn wait_for(&self, spec: &ServiceSpec) -> Result<Waited> {
+    async fn wait_for(&self, spec: &ServiceSpec, restarts_before: Option<u32>) -> Result<Waited> {
         let observed = self.engine.observe_service(&spec.name).await?;
         let started_at = observed.map_or(0, |service| service.started_at);
         let own_deadline = Instant::now() + spec.deadline;
@@ -436,6 +438,7 @@ impl Inner {
             listener: &self.reporter,
             deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
+            restarts_before,
         };
         let target = Target::of(spec, started_at);
         let waited = tokio::select! {

@@ -28,6 +28,14 @@ pub async fn run(context: Context) -> Result<()> {
             cleaned_up: false,
         });
     }
+    for (name, service) in &observed.services {
+        if let (ServiceState::Running { .. }, Some(_)) = (&service.state, service.last_exit) {
+            context.reporter.emit(Warning::Restarted {
+                service: name.clone(),
+                exit: service.last_exit,
+            });
+        }
+    }
     for Finding { place, message } in findings(&project).iter().cloned() {
         context
             .reporter

@@ -227,6 +227,13 @@ pub enum Warning {
         /// How it ended.
         exit: Exit,
     },
+    /// A service ended unasked and was started again before anyone looked.
+    Restarted {
+        /// The service.
+        service: ServiceName,
+        /// How it ended, where the engine still knows.
+        exit: Option<Exit>,
+    },
     /// The supervisor of a project ended without having been asked to.
     SupervisorLost {
         /// The project.

@@ -1,6 +1,7 @@
 //! Waits until a service is healthy, with a deadline and a reason: on failure it says what was asked, the last
 //! answer, how long it took, how the process ended and what it wrote.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -150,6 +151,12 @@ fn hints(service: &ServiceName, log: &str) -> Vec<String> {
     hints
 }
 
+/// What is told of a crash.
+#[derive(Default)]
+struct Crash {
+    is_told: AtomicBool,
+}
+
 /// Waits until the target is healthy.
 pub struct HealthWait<'a> {
     /// Runs the service.
@@ -162,6 +169,9 @@ pub struct HealthWait<'a> {
     pub deadline: Instant,
     /// How long that was from the begin: of the service, or of all services together.
     pub limit: Duration,
+    /// How often the service had been started again before this wait, where that is known: 0 of one that was just
+    /// made.
+    pub restarts_before: Option<u32>,
 }
 
 impl HealthWait<'_> {
@@ -172,13 +182,16 @@ impl HealthWait<'_> {
     pub async fn until_healthy(&self, target: &Target) -> Result<()> {
         let began = Instant::now();
         let last = LastAnswer::default();
+        let crash = Crash::default();
         tokio::select! {
-            healthy = self.prober.until_healthy(target, &last) => healthy.map_err(|hopeless| {
-                let Hopeless { answer, way_out } = hopeless;
-                let service = target.service.clone();
-                HealthError::Hopeless { service, answer, way_out }.into()
-            }),
-            error = self.until_gone(target, &last, began) => Err(error?.into()),
+            healthy = self.prober.until_healthy(target, &last) => match healthy {
+                Ok(()) => self.tell_mended(target, &crash).await,
+                Err(Hopeless { answer, way_out }) => {
+                    let service = target.service.clone();
+                    Err(HealthError::Hopeless { service, answer, way_out }.into())
+                }
+            },
+            error = self.until_gone(target, &last, began, &crash) => Err(error?.into()),
             () = sleep_until(self.deadline) => {
                 let after = began.elapsed();
                 Err(HealthError::NotInTime {
@@ -194,13 +207,39 @@ impl HealthWait<'_> {
         }
     }
 
+    /// Tells of a crash that was mended between two looks, of a service that is healthy now.
+    async fn tell_mended(&self, target: &Target, crash: &Crash) -> Result<()> {
+        if let Some(before) = self.restarts_before
+            && let Some(service) = self.engine.observe_service(&target.service).await?
+            && service.restarts > before
+        {
+            self.tell_once(crash, || Warning::Restarted {
+                service: target.service.clone(),
+                exit: service.last_exit,
+            });
+        }
+        Ok(())
+    }
+
+    /// However often a service crashes while it is waited for, and however that shows, it is told once.
+    fn tell_once(&self, crash: &Crash, warning: impl FnOnce() -> Warning) {
+        if !crash.is_told.swap(true, Ordering::Relaxed) {
+            self.listener.emit(warning());
+        }
+    }
+
     /// Watches the process of the service, and passes the probe's news on.
-    async fn until_gone(&self, target: &Target, last: &LastAnswer, began: Instant) -> Result<HealthError> {
+    async fn until_gone(
+        &self,
+        target: &Target,
+        last: &LastAnswer,
+        began: Instant,
+        crash: &Crash,
+    ) -> Result<HealthError> {
         let mut watch = interval(self.engine.pace());
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = String::new();
-        let mut restarts_before = None;
-        let mut is_crash_told = false;
+        let mut restarts_before = self.restarts_before;
         loop {
             watch.tick().await;
             match self.engine.observe_service(&target.service).await? {
@@ -216,10 +255,13 @@ impl HealthWait<'_> {
                         ServiceState::Restarting { exit } if service.restarts > before + 1 => Some(exit),
                         // One crash is forgiven, where somebody starts the service again.
                         ServiceState::Restarting { exit } => {
-                            if !std::mem::replace(&mut is_crash_told, true) {
-                                let service = target.service.clone();
-                                self.listener.emit(Warning::Crashed { service, exit });
-                            }
+                            let service = target.service.clone();
+                            self.tell_once(crash, || Warning::Crashed { service, exit });
+                            None
+                        }
+                        ServiceState::Running { .. } if service.restarts > before => {
+                            let (name, exit) = (target.service.clone(), service.last_exit);
+                            self.tell_once(crash, || Warning::Restarted { service: name, exit });
                             None
                         }
                         ServiceState::Running { .. } | ServiceState::Leftover { .. } => None,

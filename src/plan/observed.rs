@@ -94,6 +94,9 @@ pub struct ObservedService {
     pub started_at: i64,
     /// How often it was started again after it had ended unasked.
     pub restarts: u32,
+    /// How it ended before it was started again the last time, where the engine still knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<Exit>,
     /// Tells the configuration of the user's that it was started with, where it is a host with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_config: Option<String>,

@@ -44,6 +44,7 @@ fn running(desired: &[ServiceSpec]) -> Observed {
                 port: spec.port,
                 started_at: 0,
                 restarts: 0,
+                last_exit: None,
                 host_config: spec.host_config.clone(),
                 container: None,
             },

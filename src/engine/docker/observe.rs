@@ -1,12 +1,13 @@
 //! What there is of a project, as its daemon sees it: containers, the network and images, found by label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, Network};
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
 };
-use futures_util::future::try_join_all;
+use futures_util::TryStreamExt;
+use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 
 use crate::engine::docker::connection::Connection;
@@ -34,8 +35,14 @@ pub(super) async fn observe(
     let services = inspections
         .into_iter()
         .flatten()
-        .filter_map(|inspection| service(&inspection, owner, network.as_ref()))
-        .collect();
+        .filter_map(|inspection| service(&inspection, owner, network.as_ref()));
+    let services = join_all(services.map(async |(name, service)| {
+        let service = with_last_exit(connection, service).await;
+        (name, service)
+    }))
+    .await
+    .into_iter()
+    .collect();
     Ok(Observed {
         supervisor: SupervisorState::Daemon {
             network: match network {
@@ -58,7 +65,49 @@ pub(super) async fn observe_service(
     let Some(inspection) = inspect(connection, &container).await? else {
         return Ok(None);
     };
-    Ok(service(&inspection, owner, None).map(|(_, service)| service))
+    Ok(match service(&inspection, owner, None) {
+        Some((_, service)) => Some(with_last_exit(connection, service).await),
+        None => None,
+    })
+}
+
+/// The same with how it ended before the daemon started it again. That is in no inspection, only among the last few
+/// hundred events, so it may be forgotten; what cannot be had is left out.
+async fn with_last_exit(connection: &Connection, service: ObservedService) -> ObservedService {
+    let last_exit = match &service.container {
+        Some(container) if service.restarts > 0 => last_exit(connection, &container.id).await,
+        _ => None,
+    };
+    ObservedService { last_exit, ..service }
+}
+
+/// How a container ended last, as far as the daemon remembers.
+async fn last_exit(connection: &Connection, id: &str) -> Option<Exit> {
+    let filters = HashMap::from([("container", vec![id]), ("event", vec!["die"])]);
+    let now = Timestamp::now();
+    let options = EventsOptionsBuilder::default()
+        .since("0")
+        .until(&format!("{}.{:09}", now.as_second(), now.subsec_nanosecond()))
+        .filters(&filters)
+        .build();
+    let request = connection.docker.events(Some(options)).try_collect::<Vec<_>>();
+    let ends = connection.answer("list", "the events", request).await.ok()?;
+    let code = ends
+        .into_iter()
+        .next_back()?
+        .actor?
+        .attributes?
+        .remove("exitCode")?;
+    Some(exit_of_code(code.parse().ok()?))
+}
+
+/// What an exit status says.
+fn exit_of_code(code: i64) -> Exit {
+    match code {
+        // What a shell, and process 1 of a container, make of a signal.
+        129..=159 => Exit::Signal(i32::try_from(code - 128).unwrap_or_default()),
+        code => Exit::Code(i32::try_from(code).unwrap_or(-1)),
+    }
 }
 
 /// The project's network.
@@ -167,9 +216,7 @@ pub(super) fn service(
             code: i32::try_from(code).unwrap_or(-1),
             limit: memory_limit(inspection),
         },
-        // What a shell, and process 1 of a container, make of a signal.
-        code @ 129..=159 => Exit::Signal(i32::try_from(code - 128).unwrap_or_default()),
-        code => Exit::Code(i32::try_from(code).unwrap_or(-1)),
+        code => exit_of_code(code),
     };
     use ContainerStateStatusEnum::{PAUSED, RESTARTING, RUNNING};
     let service_state = match state.status {
@@ -206,6 +253,7 @@ pub(super) fn service(
                 .restart_count
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or_default(),
+            last_exit: None,
             host_config: label(inspection, labels::HOST_CONFIG).map(str::to_owned),
             container: Some(ObservedContainer {
                 id: inspection.id.clone().unwrap_or_default(),

@@ -165,6 +165,7 @@ impl FakeEngine {
                 port: spec.port,
                 started_at: jiff::Timestamp::now().as_millisecond(),
                 restarts: 0,
+                last_exit: None,
                 host_config: spec.host_config.clone(),
                 container: None,
             };

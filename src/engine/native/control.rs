@@ -179,6 +179,7 @@ mod tests {
                     port,
                     started_at: i64::from(pid),
                     restarts: pid,
+                    last_exit: None,
                     host_config: Some(path.clone()),
                     container: None,
                 },

@@ -53,6 +53,7 @@ pub(super) fn look_after(supervisor: &Arc<Supervisor>, process: ServiceProcess) 
                 port: process.port,
                 started_at: jiff::Timestamp::now().as_millisecond(),
                 restarts: 0,
+                last_exit: None,
                 host_config: process.host_config.clone(),
                 container: None,
             },
@@ -134,6 +135,7 @@ async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, 
             supervised.record.service.state = ServiceState::Running { pid: running.id.pid };
             supervised.record.service.started_at = jiff::Timestamp::now().as_millisecond();
             supervised.record.service.restarts += 1;
+            supervised.record.service.last_exit = Some(exit);
             supervised.record.process = Some(running.id);
             supervised.record.log_starts_at = running.log_starts_at;
         });

@@ -139,6 +139,11 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"
                 .to_owned()
         }
+        Warning::Restarted {
+            service,
+            exit: Some(exit),
+        } => format!("{service} ended ({exit}) and was started again"),
+        Warning::Restarted { service, exit: None } => format!("{service} ended and was started again"),
         Warning::Crashed { service, exit } => format!("{service} ended ({exit}) and is started again"),
         Warning::SupervisorLost {
             process,
