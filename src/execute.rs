@@ -13,7 +13,6 @@ use crate::engine::Engine;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Doing, Ending, Event, Outcome, Step};
 use crate::exit_code::ExitCode;
-use crate::felt::telling_when_felt;
 use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
 use crate::plan::{Action, Cause, Plan, ServiceSpec};
@@ -21,6 +20,7 @@ use crate::quantity::duration;
 use crate::report::Reporter;
 use crate::shutdown::Shutdown;
 use crate::stack::{ImageRef, ServiceName};
+use crate::waiting::telling_when_felt;
 
 /// How long waiting for a service that is there already may take without being told.
 const UNFELT: Duration = Duration::from_millis(500);

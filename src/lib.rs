@@ -24,7 +24,7 @@
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
-//! | [`quantity`], [`felt`], [`process`] | durations and sizes as people write and read them; waits that people feel; processes of this machine |
+//! | [`quantity`], [`waiting`], [`process`] | durations and sizes as people write and read them; the one place that lets time pass; processes of this machine |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
 //! | [`host_config`] | what the hosts monitor: the default, or the user's own |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
@@ -50,7 +50,6 @@ pub mod error;
 pub mod events;
 pub mod execute;
 pub mod exit_code;
-pub mod felt;
 pub mod health;
 pub mod host_config;
 pub mod images;
@@ -69,6 +68,7 @@ pub mod shutdown;
 pub mod stack;
 pub mod state;
 pub mod tar;
+pub mod waiting;
 
 use std::env;
 

@@ -1,12 +1,14 @@
 //! Processes by pid and start time: a pid alone may by now belong to somebody else.
 
 use std::fs;
+use std::future::ready;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+
+use crate::waiting::poll_within;
 
 /// How often a process is looked at while it is expected to end.
 const POLL: Duration = Duration::from_millis(5);
@@ -58,14 +60,8 @@ impl ProcessId {
 
     /// Waits until it is gone, at most for `limit`.
     pub async fn ended(self, limit: Duration) -> Ending {
-        let deadline = Instant::now() + limit;
-        while self.is_alive() {
-            if Instant::now() >= deadline {
-                return Ending::StillThere;
-            }
-            sleep(POLL).await;
-        }
-        Ending::Ended
+        let look = || ready((!self.is_alive()).then_some(Ending::Ended));
+        poll_within(limit, POLL, look).await.unwrap_or(Ending::StillThere)
     }
 
     /// Ends it: waits for `grace` after SIGTERM, then kills it.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use crate::health::{LastAnswer, POLL, Target, kafka};
+use crate::waiting::poll_blocking;
 
 /// The topic that every host writes to.
 const TOPIC: &str = "processes";
@@ -29,14 +29,11 @@ pub(super) async fn until_healthy(target: &Target, last: &LastAnswer) {
     let is_wanted = Arc::clone(&wanted.0);
     let (target, last) = (target.clone(), last.clone());
     let search = spawn_blocking(move || {
-        while is_wanted.load(Ordering::Relaxed) {
-            match search(&target, &is_wanted, &last) {
-                Ok(Search::Found) => return,
-                Ok(Search::NotYet) => {}
-                Err(error) => last.set(error.to_string()),
-            }
-            thread::sleep(POLL);
-        }
+        let is_wanted = || is_wanted.load(Ordering::Relaxed);
+        poll_blocking(POLL, is_wanted, || {
+            let found = search(&target, &is_wanted, &last);
+            last.heard(found.map_err(|error| error.to_string()))?
+        })
     });
     if search.await.is_err() {
         // Only a panic of the search ends here; the deadline will tell.
@@ -53,51 +50,61 @@ impl Drop for Wanted {
     }
 }
 
-enum Search {
-    Found,
-    NotYet,
-}
+/// The host's line is there.
+struct Found;
 
-fn search(target: &Target, is_wanted: &AtomicBool, last: &LastAnswer) -> Result<Search, KafkaError> {
+/// Searches until the line is found; without one when nobody wants to know any more.
+fn search(
+    target: &Target,
+    is_wanted: &dyn Fn() -> bool,
+    last: &LastAnswer,
+) -> Result<Option<Found>, KafkaError> {
     let consumer: BaseConsumer = kafka::client(&target.address)
         .set("group.id", "osqdemo-health")
         .set("enable.auto.commit", "false")
         .set("fetch.wait.max.ms", "100")
         .create()?;
-    while is_wanted.load(Ordering::Relaxed) {
-        let metadata = consumer.fetch_metadata(Some(TOPIC), REQUEST_LIMIT)?;
-        let partitions: Vec<i32> = metadata
-            .topics()
-            .iter()
-            .filter(|topic| topic.name() == TOPIC && topic.error().is_none())
-            .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
-            .collect();
-        if partitions.is_empty() {
+    let partitions = poll_blocking(POLL, is_wanted, || match partitions(&consumer) {
+        Ok(partitions) if partitions.is_empty() => {
             last.set(format!("there is no topic `{TOPIC}` yet"));
-            thread::sleep(POLL);
-            continue;
+            None
         }
-        consumer.assign(&since_start(&consumer, &partitions, target)?)?;
-        last.set(format!(
-            "topic `{TOPIC}` has no record of `{}` since its start",
-            target.hostname
-        ));
-        while is_wanted.load(Ordering::Relaxed) {
-            let Some(record) = consumer.poll(RECORD_LIMIT) else {
-                continue;
-            };
-            let record = record?;
-            let is_of_host = record.key() == Some(target.hostname.as_bytes());
-            let is_new = record
-                .timestamp()
-                .to_millis()
-                .is_some_and(|time| time >= target.started_at);
-            if is_of_host && is_new {
-                return Ok(Search::Found);
-            }
+        answer => Some(answer),
+    });
+    let Some(partitions) = partitions.transpose()? else {
+        return Ok(None);
+    };
+    consumer.assign(&since_start(&consumer, &partitions, target)?)?;
+    last.set(format!(
+        "topic `{TOPIC}` has no record of `{}` since its start",
+        target.hostname
+    ));
+    while is_wanted() {
+        let Some(record) = consumer.poll(RECORD_LIMIT) else {
+            continue;
+        };
+        let record = record?;
+        let is_of_host = record.key() == Some(target.hostname.as_bytes());
+        let is_new = record
+            .timestamp()
+            .to_millis()
+            .is_some_and(|time| time >= target.started_at);
+        if is_of_host && is_new {
+            return Ok(Some(Found));
         }
     }
-    Ok(Search::NotYet)
+    Ok(None)
+}
+
+/// The partitions of the topic; none where it is not there yet.
+fn partitions(consumer: &BaseConsumer) -> Result<Vec<i32>, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(TOPIC), REQUEST_LIMIT)?;
+    Ok(metadata
+        .topics()
+        .iter()
+        .filter(|topic| topic.name() == TOPIC && topic.error().is_none())
+        .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
+        .collect())
 }
 
 /// Where the records since the host's start begin.

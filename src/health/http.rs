@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use reqwest::{Client, Response};
 use serde_json::Value;
-use tokio::time::sleep;
 
 use crate::health::{LastAnswer, POLL};
+use crate::waiting::poll;
 
 /// How long one request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
@@ -20,25 +20,17 @@ pub(super) async fn until_content(
     ask: impl AsyncFn(&Client, &str) -> Result<(), String>,
 ) {
     let client = client(last).await;
-    loop {
-        match ask(&client, address).await {
-            Ok(()) => return,
-            Err(answer) => last.set(answer),
-        }
-        sleep(POLL).await;
-    }
+    poll(POLL, || async { last.heard(ask(&client, address).await) }).await
 }
 
 /// The client; asked for again until there is one.
 async fn client(last: &LastAnswer) -> Client {
-    loop {
+    poll(POLL, || async {
         // The address is on this machine: a proxy has no business here.
-        match Client::builder().no_proxy().timeout(REQUEST_LIMIT).build() {
-            Ok(client) => return client,
-            Err(error) => last.set(format!("HTTP client: {error}")),
-        }
-        sleep(POLL).await;
-    }
+        let client = Client::builder().no_proxy().timeout(REQUEST_LIMIT).build();
+        last.heard(client.map_err(|error| format!("HTTP client: {error}")))
+    })
+    .await
 }
 
 /// Any answer to `GET path`, whatever its status.

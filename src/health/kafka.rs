@@ -6,22 +6,16 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 use crate::health::{LastAnswer, POLL};
+use crate::waiting::poll;
 
 /// How long one Metadata request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 
 /// Returns once the broker at `address` is healthy.
 pub(super) async fn until_healthy(address: &str, last: &LastAnswer) {
-    loop {
-        match ask(address.to_owned()).await {
-            Ok(()) => return,
-            Err(answer) => last.set(answer),
-        }
-        sleep(POLL).await;
-    }
+    poll(POLL, || async { last.heard(ask(address.to_owned()).await) }).await
 }
 
 async fn ask(address: String) -> Result<(), String> {

@@ -65,6 +65,11 @@ impl LastAnswer {
     pub fn set(&self, answer: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answer.into();
     }
+
+    /// Hands on what is good, and keeps why nothing was.
+    fn heard<T>(&self, answer: Result<T, String>) -> Option<T> {
+        answer.map_err(|answer| self.set(answer)).ok()
+    }
 }
 
 /// The service says that it will never answer the probe as it is: asking again is of no use.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::health::{Hopeless, LastAnswer, POLL};
+use crate::waiting::poll;
 
 /// How long one word and its answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
@@ -25,21 +26,18 @@ const REFUSAL: &str = "is not executed because it is not in the whitelist.";
 /// # Errors
 /// When the server does not allow the words: what it allows is read once, when it starts.
 pub(super) async fn until_healthy(address: &str, last: &LastAnswer) -> Result<(), Hopeless> {
-    loop {
+    poll(POLL, || async {
         match ask(address).await {
-            Ok(()) => return Ok(()),
-            Err(answer) if answer.ends_with(REFUSAL) => {
-                return Err(Hopeless {
-                    answer,
-                    way_out: "allow both words in the stack file: \
-                              `KAFKA_OPTS: \"-Dzookeeper.4lw.commands.whitelist=ruok,srvr\"`"
-                        .to_owned(),
-                });
-            }
-            Err(answer) => last.set(answer),
+            Err(answer) if answer.ends_with(REFUSAL) => Some(Err(Hopeless {
+                answer,
+                way_out: "allow both words in the stack file: \
+                          `KAFKA_OPTS: \"-Dzookeeper.4lw.commands.whitelist=ruok,srvr\"`"
+                    .to_owned(),
+            })),
+            answer => last.heard(answer).map(Ok),
         }
-        sleep(POLL).await;
-    }
+    })
+    .await
 }
 
 async fn ask(address: &str) -> Result<(), String> {

@@ -15,7 +15,7 @@ use super::statement::{Position, Script, Statement, position_in_message, without
 use crate::error::Diagnose;
 use crate::events::{Doubtful, Ending, Event, Listener, Outcome, Place, Step, Warning};
 use crate::exit_code::ExitCode;
-use crate::felt::{UNFELT, telling_when_felt};
+use crate::waiting::{UNFELT, telling_when_felt};
 
 /// A file of statements.
 #[derive(Debug, Clone, PartialEq, Eq)]

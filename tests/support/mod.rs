@@ -179,6 +179,10 @@ pub(crate) fn eventually(what: &str, limit: Duration, mut condition: impl FnMut(
     let deadline = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what the tests wait with is made of this"
+        )]
         thread::sleep(Duration::from_millis(10));
     }
 }

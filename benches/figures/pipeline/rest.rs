@@ -20,6 +20,10 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     for _ in 0..runs {
         let begun = Instant::now();
         let before = usage_of(&stack.home());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what is measured is what happens while nothing is asked for"
+        )]
         thread::sleep(WINDOW);
         let after = usage_of(&stack.home());
         memory.push(after.resident_kib / 1024.0);

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::KsqlCommandError;
 use crate::error::Result;
 use crate::events::{Ending, Event, Note, Outcome, Step};
-use crate::felt::{UNFELT, telling_when_felt};
 use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
@@ -20,6 +19,7 @@ use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
 use crate::report::table::{Layout, output_width, printable, table};
 use crate::settings::Format;
+use crate::waiting::{UNFELT, telling_when_felt};
 
 /// How long the server may take for the names that are completed: the prompt waits for them.
 const NAMES_LIMIT: Duration = Duration::from_secs(2);

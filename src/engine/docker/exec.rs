@@ -13,7 +13,7 @@ use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +25,7 @@ use crate::engine::docker::terminal::{self, RawMode};
 use crate::engine::{CallerStreams, Entered, ExecOutput};
 use crate::plan::ServiceState;
 use crate::stack::ServiceName;
+use crate::waiting::poll_within;
 
 /// The variable that marks the processes of a command.
 const MARK: &str = "OSQDEMO_EXEC";
@@ -249,27 +250,26 @@ impl Executor {
 
     /// How a command ended whose output is over.
     async fn status(&self, command: &Command) -> Result<i32, DockerError> {
-        let deadline = Instant::now() + STATUS_LIMIT;
-        loop {
+        let look = || async {
             let request = self.connection.docker.inspect_exec(&command.id);
-            let inspection = self
-                .connection
-                .answer("inspect a command in", &self.object(), request)
-                .await?;
-            if inspection.running != Some(true)
-                && let Some(code) = inspection.exit_code
-            {
-                return Ok(i32::try_from(code).unwrap_or(-1));
+            let object = self.object();
+            let answer = self.connection.answer("inspect a command in", &object, request);
+            match answer.await {
+                Ok(inspection) if inspection.running == Some(true) => None,
+                Ok(inspection) => inspection
+                    .exit_code
+                    .map(|code| Ok(i32::try_from(code).unwrap_or(-1))),
+                Err(error) => Some(Err(error)),
             }
-            if Instant::now() >= deadline {
-                return Err(DockerError::TooSlow {
-                    action: "tell how a command ended in",
-                    object: self.object(),
-                    limit: STATUS_LIMIT,
-                });
-            }
-            sleep(STATUS_PAUSE).await;
-        }
+        };
+        let status = poll_within(STATUS_LIMIT, STATUS_PAUSE, look).await;
+        status.unwrap_or_else(|| {
+            Err(DockerError::TooSlow {
+                action: "tell how a command ended in",
+                object: self.object(),
+                limit: STATUS_LIMIT,
+            })
+        })
     }
 
     /// Ends what carries the mark.

@@ -8,7 +8,7 @@ use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::engine::News;
 use crate::engine::docker::connection::Connection;
@@ -21,6 +21,7 @@ use crate::images::{
     Reference, RegistryPrefix, Retries, USUAL_SILENCE,
 };
 use crate::stack::ImageRef;
+use crate::waiting::before_next_try;
 
 /// How often the sum of what has come is told.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
@@ -223,7 +224,7 @@ impl Connection {
             };
             let fault = fault.to_string();
             news(StepNews::Whole(Progress::Retrying { fault, answer, pause }));
-            sleep(pause).await;
+            before_next_try(pause).await;
         }
     }
 

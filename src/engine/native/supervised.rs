@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,6 +18,7 @@ use crate::engine::native::control::{Record, ServiceProcess};
 use crate::engine::native::supervisor::{Proven, Supervised, Supervisor};
 use crate::plan::{Exit, ObservedService, ServiceState};
 use crate::process::{self, ProcessId};
+use crate::waiting::before_next_try;
 
 /// The pause before the first new start; doubled for each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -122,7 +123,7 @@ async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, 
         }
         running = loop {
             tokio::select! {
-                () = sleep(pause) => {}
+                () = before_next_try(pause) => {}
                 () = stop.cancelled() => return,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep};
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -25,6 +25,7 @@ use crate::process::ProcessId;
 use crate::shutdown::Shutdown;
 use crate::stack::ServiceName;
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write_atomically};
+use crate::waiting::before_next_try;
 
 /// How often logs are measured and the project's folder is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -130,7 +131,7 @@ pub async fn supervise(
                 Err(error) => {
                     warn!("failed to accept a connection: {error}");
                     // Out of descriptors, most likely: asking again at once would only fill the log.
-                    sleep(ACCEPT_PAUSE).await;
+                    before_next_try(ACCEPT_PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
