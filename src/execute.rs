@@ -9,17 +9,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, News};
 use crate::error::{Diagnose, Failure, Result};
-use crate::events::{Doing, Ending, Event, Outcome, Step};
+use crate::events::{Doing, Ending, Event, Listener, Outcome, Step};
 use crate::exit_code::ExitCode;
 use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
 use crate::health::{Prober, Target};
-use crate::plan::{Action, Cause, Plan, ServiceSpec};
+use crate::plan::{Action, Cause, Operation, Plan, ServiceSpec};
 use crate::quantity::duration;
-use crate::report::Reporter;
 use crate::shutdown::Shutdown;
-use crate::stack::{ImageRef, ServiceName};
+use crate::stack::{ImageRef, Recipe, ServiceName};
 use crate::waiting::telling_when_felt;
 
 /// How long waiting for a service that is there already may take without being told.
@@ -52,7 +51,7 @@ pub struct Execution {
 struct Inner {
     engine: Arc<dyn Engine>,
     prober: Arc<dyn Prober>,
-    reporter: Reporter,
+    events: Arc<dyn Listener>,
     shutdown: Shutdown,
     desired: Vec<ServiceSpec>,
     deadline: Mutex<Instant>,
@@ -99,7 +98,7 @@ pub struct ExecutionSettings {
     /// Asks for their health.
     pub prober: Arc<dyn Prober>,
     /// Is told what happens.
-    pub reporter: Reporter,
+    pub events: Arc<dyn Listener>,
     /// Ends the waiting.
     pub shutdown: Shutdown,
     /// The services as they should be.
@@ -117,7 +116,7 @@ impl Execution {
                 healthy: names.map(|name| (name, CancellationToken::new())).collect(),
                 engine: settings.engine,
                 prober: settings.prober,
-                reporter: settings.reporter,
+                events: settings.events,
                 shutdown: settings.shutdown,
                 desired: settings.desired,
                 deadline: Mutex::new(Instant::now() + settings.limit),
@@ -158,22 +157,29 @@ impl Execution {
         self.inner.failed.cancel();
     }
 
-    /// Makes one image ahead of a plan, to see whether it can be made. A failure that is expected is not shown as
-    /// one.
+    /// Carries out one operation of a plan ahead of the others, with those that it comes after, to see whether it can be
+    /// done. A failure that is expected is not shown as one. Returns what is done then.
     ///
     /// # Errors
     /// The failure, expected or not, or [`crate::shutdown::Interrupted`].
-    pub async fn try_image(
+    pub async fn try_operation(
         &self,
-        image: &ImageRef,
-        cause: &Cause,
+        plan: &Plan,
+        index: usize,
         is_expected: fn(&Failure) -> bool,
-    ) -> Result<()> {
-        self.inner.provide_image(image, cause, is_expected).await?;
-        if self.inner.shutdown.token().is_cancelled() {
-            return Err(self.inner.shutdown.interrupted().into());
+    ) -> Result<Vec<usize>> {
+        let operation = plan.operations.get(index);
+        let before = operation.map_or(&[][..], |operation| &operation.after);
+        let done: Vec<usize> = before.iter().copied().chain([index]).collect();
+        for index in &done {
+            if let Some(Operation { action, cause, .. }) = plan.operations.get(*index) {
+                self.inner.carry_out(action, cause, is_expected).await?;
+            }
+            if self.inner.shutdown.token().is_cancelled() {
+                return Err(self.inner.shutdown.interrupted().into());
+            }
         }
-        Ok(())
+        Ok(done)
     }
 
     /// Carries out the plan, and waits until the services of `also` are healthy, which the plan leaves alone.
@@ -198,7 +204,7 @@ impl Execution {
                         () = inner.given_up() => return Ok(()),
                     }
                 }
-                inner.carry_out(&action, &cause).await?;
+                inner.carry_out(&action, &cause, |_| false).await?;
                 if let Some(own) = own {
                     own.cancel();
                 }
@@ -240,7 +246,12 @@ impl Inner {
         }
     }
 
-    async fn carry_out(&self, action: &Action, cause: &Cause) -> Result<()> {
+    async fn carry_out(
+        &self,
+        action: &Action,
+        cause: &Cause,
+        is_expected: fn(&Failure) -> bool,
+    ) -> Result<()> {
         if self.failed.is_cancelled() || self.shutdown.token().is_cancelled() {
             return Ok(());
         }
@@ -249,8 +260,25 @@ impl Inner {
                 self.note(|begun| begun.ground = Some(GroundMade));
                 self.engine.open().await
             }
-            Action::MakeImage(image) | Action::PullImage(image) => {
-                self.provide_image(image, cause, |_| false).await
+            Action::CompilePrograms(image) => {
+                let doing = Doing::Building { cause: cause.clone() };
+                let work = |news: Box<News>| async move { self.engine.compile_programs(&*news).await };
+                self.image(image, doing, BUILD_LIMIT, is_expected, work).await
+            }
+            Action::MakeImage(image) => {
+                let Some(recipe) = self.recipe(image) else {
+                    return Ok(());
+                };
+                let doing = Doing::Building { cause: cause.clone() };
+                let work =
+                    |news: Box<News>| async move { self.engine.make_image(image, recipe, &*news).await };
+                self.image(image, doing, BUILD_LIMIT, is_expected, work).await
+            }
+            Action::PullImage(image) => {
+                let doing = Doing::Pulling { cause: cause.clone() };
+                let work = |news: Box<News>| async move { self.engine.pull_image(image, &*news).await };
+                // Slow is not stuck: a registry that is silent is given up by the engine.
+                self.image(image, doing, Duration::MAX, is_expected, work).await
             }
             Action::EndLeftover(service) => {
                 let cause = cause.clone();
@@ -287,37 +315,31 @@ impl Inner {
         }
     }
 
+    /// How an image is made that the plan says is to be made.
+    fn recipe(&self, image: &ImageRef) -> Option<Recipe> {
+        let mut containers = self.desired.iter().filter_map(|spec| spec.container.as_ref());
+        containers.find(|container| container.image == *image)?.recipe
+    }
+
     /// Makes or gets an image. Unlike a start this is not carried through when something else failed: nothing
     /// is left half-made.
-    async fn provide_image(
+    async fn image<W: Future<Output = Result<()>>>(
         &self,
         image: &ImageRef,
-        cause: &Cause,
+        doing: Doing,
+        limit: Duration,
         is_expected: fn(&Failure) -> bool,
+        work: impl FnOnce(Box<News>) -> W,
     ) -> Result<()> {
-        let containers = self.desired.iter().filter_map(|spec| spec.container.as_ref());
-        let Some(container) = containers.into_iter().find(|container| container.image == *image) else {
-            return Ok(());
-        };
         let began = Instant::now();
         let step = Step::image(image);
-        let cause = cause.clone();
-        self.reporter.emit(Event::StepStarted {
+        self.events.emit(Event::StepStarted {
             step: step.clone(),
-            doing: match container.recipe {
-                Some(_) => Doing::Building { cause },
-                None => Doing::Pulling { cause },
-            },
+            doing,
         });
-        let news = self.reporter.news_of(&step);
-        let limit = match container.recipe {
-            Some(_) => BUILD_LIMIT,
-            // Slow is not stuck: a registry that is silent is given up by the engine.
-            None => Duration::MAX,
-        };
-        let providing = timeout(limit, self.engine.provide_image(container, &news));
+        let working = timeout(limit, work(self.news_of(&step)));
         let result = tokio::select! {
-            result = providing => match result {
+            result = working => match result {
                 Ok(result) => result.map(|()| Provided::Ready),
                 Err(_) => Err(ExecuteError::ImageTooSlow { image: image.clone() }.into()),
             },
@@ -333,7 +355,7 @@ impl Inner {
             Err(failure) if is_expected(failure) => (Outcome::Unchanged, Ending::NotMade),
             Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
-        self.reporter.emit(Event::StepFinished {
+        self.events.emit(Event::StepFinished {
             step,
             outcome,
             ending,
@@ -351,7 +373,7 @@ impl Inner {
     ) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(service);
-        self.reporter.emit(Event::StepStarted {
+        self.events.emit(Event::StepStarted {
             step: step.clone(),
             doing,
         });
@@ -360,7 +382,7 @@ impl Inner {
             Ok(()) => (Outcome::Done, if_done),
             Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
-        self.reporter.emit(Event::StepFinished {
+        self.events.emit(Event::StepFinished {
             step,
             outcome,
             ending,
@@ -382,7 +404,7 @@ impl Inner {
     ) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
-        self.reporter.emit(Event::StepStarted {
+        self.events.emit(Event::StepStarted {
             step: step.clone(),
             doing: Doing::Starting { cause: cause.clone() },
         });
@@ -401,7 +423,7 @@ impl Inner {
         let began = Instant::now();
         let step = Step::service(&spec.name);
         let tell = || {
-            self.reporter.emit(Event::StepStarted {
+            self.events.emit(Event::StepStarted {
                 step: step.clone(),
                 doing: Doing::AwaitingHealth,
             });
@@ -417,7 +439,7 @@ impl Inner {
             Ok(Waited::Cancelled) => (Outcome::Failed, Ending::GivenUp),
             Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
-        self.reporter.emit(Event::StepFinished {
+        self.events.emit(Event::StepFinished {
             step,
             outcome,
             ending,
@@ -435,7 +457,7 @@ impl Inner {
         let wait = HealthWait {
             engine: &*self.engine,
             prober: &*self.prober,
-            listener: &self.reporter,
+            listener: &*self.events,
             deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
             restarts_before,
@@ -476,6 +498,12 @@ impl Inner {
             }
         }
         failure
+    }
+
+    /// Tells the news of a step.
+    fn news_of(&self, step: &Step) -> Box<News> {
+        let (events, step) = (Arc::clone(&self.events), step.clone());
+        Box::new(move |news| events.emit(news.of(&step)))
     }
 
     fn deadline(&self) -> Instant {

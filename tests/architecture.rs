@@ -351,6 +351,62 @@ fn what_engines_use_knows_no_renderer() {
     );
 }
 
+/// Who does something tells it as data to whoever listens, and knows nobody who shows it.
+#[test]
+fn what_works_knows_no_renderer() {
+    assert_unknown(
+        &[
+            "src/execute.rs",
+            "src/scenario",
+            "src/health",
+            "src/doctor",
+            "src/ports",
+        ],
+        &[
+            "crate::report",
+            "crate::settings",
+            "crate::commands",
+            "crate::cli",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn settings_know_no_verb_and_no_renderer() {
+    assert_unknown(
+        &["src/settings"],
+        &[
+            "crate::commands",
+            "crate::report",
+            "crate::execute",
+            "crate::health",
+            "crate::doctor",
+        ],
+        &[],
+    );
+}
+
+/// What was typed is read in one place: a verb sees settings, not texts.
+#[test]
+fn verbs_parse_no_option() {
+    assert_unknown(
+        &["src/commands", "src/lib.rs"],
+        &[
+            "crate::settings::parse_duration",
+            "crate::settings::parse_size",
+            "crate::quantity::parse_duration",
+            "crate::quantity::parse_size",
+        ],
+        &[],
+    );
+    assert_absent(
+        &["src/commands"],
+        &["EngineKind>()", "ProgramSource::parse", "ReportTarget::parse"],
+        &[],
+    );
+}
+
 #[test]
 fn health_is_asked_of_any_engine() {
     assert_unknown(

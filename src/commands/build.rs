@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
 use crate::execute::{Execution, ExecutionSettings};
 use crate::health::ProtocolProber;
-use crate::plan::{Action, Cause, Choices, Operation, Plan, Reach, ServiceSpec, resolve};
+use crate::plan::{Action, Choices, Plan, Reach, ServiceSpec, WhichImages, resolve};
 use crate::settings::BuildSettings;
 use crate::stack::{ImageRef, Stack};
 use crate::state::ProjectFolder;
@@ -65,9 +65,8 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     let mut made = 0;
     match tried {
         Tried::Nothing => {}
-        Tried::Made(image) => {
-            let is_other = |operation: &Operation| operation.action != Action::MakeImage(image.clone());
-            build.plan.operations.retain(is_other);
+        Tried::Made(done) => {
+            build.plan = build.plan.after(&done);
             made = 1;
         }
         Tried::Unavailable(error) => {
@@ -77,7 +76,10 @@ pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     }
     context.reporter.emit(build.variant.told());
     build.execution(&context).run(&build.plan, &[]).await?;
-    made += build.plan.operations.len();
+    let operations = build.plan.operations.iter();
+    made += operations
+        .filter(|operation| matches!(operation.action, Action::MakeImage(_)))
+        .count();
     tell(&context, &build.images, made)
 }
 
@@ -104,32 +106,27 @@ impl Build {
                 identity: &|_| String::new(),
                 variables: &sources.variables(),
                 image_content: &|recipe| sources.content(recipe),
+                programs: sources.programs(),
                 host_config: None,
                 reach: Reach::Network,
             },
         )?;
         let images = made_here(&desired);
         let variant = sources.variant().clone();
+        let programs = sources.programs().map(|programs| programs.image.clone());
         let setup = docker::Setup {
             sources,
-            images: images.clone(),
+            images: images.iter().cloned().chain(programs).collect(),
             pull: PullSettings::usual(),
             host_config: None,
         };
         let engine: Arc<dyn Engine> = Arc::new(DockerEngine::with_setup(folder, connection.clone(), setup));
-        let mut plan = Plan::make(&desired, &engine.observe().await?);
-        plan.operations
-            .retain(|operation| matches!(operation.action, Action::MakeImage(_)));
-        if wanted.force {
-            plan.operations = images
-                .iter()
-                .map(|image| Operation {
-                    action: Action::MakeImage(image.clone()),
-                    cause: Cause::Requested,
-                    after: Vec::new(),
-                })
-                .collect();
-        }
+        let which = if wanted.force {
+            WhichImages::All
+        } else {
+            WhichImages::Outdated
+        };
+        let plan = Plan::of_images(&desired, &engine.observe().await?, which);
         Ok(Self {
             engine,
             desired,
@@ -143,7 +140,7 @@ impl Build {
         Execution::new(ExecutionSettings {
             engine: Arc::clone(&self.engine),
             prober: Arc::new(ProtocolProber),
-            reporter: context.reporter.clone(),
+            events: Arc::new(context.reporter.clone()),
             shutdown: context.shutdown.clone(),
             desired: self.desired.clone(),
             limit: NO_SERVICES,

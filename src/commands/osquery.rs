@@ -7,16 +7,16 @@ use std::error::Error;
 use crate::engine::docker::image::{HostVariant, Otherwise, PackageError};
 use crate::error::{Failure, Result};
 use crate::execute::Execution;
-use crate::plan::{Action, Plan, ServiceSpec};
-use crate::stack::{ImageRef, Recipe};
+use crate::plan::{Action, Operation, Plan, ServiceSpec};
+use crate::stack::Recipe;
 
 /// What came of trying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tried {
     /// There was nothing to try.
     Nothing,
-    /// This image is there now.
-    Made(ImageRef),
+    /// The image is there now: these operations of the plan are done, by index.
+    Made(Vec<usize>),
     /// The agent has to stand in.
     Unavailable(PackageError),
 }
@@ -46,19 +46,16 @@ pub(super) async fn try_image(
         .iter()
         .find(of_hosts)
         .and_then(|spec| spec.container.as_ref());
-    let operation = plan.operations.iter().find(|operation| match &operation.action {
+    let makes_host = |operation: &Operation| match &operation.action {
         Action::MakeImage(image) => host.is_some_and(|host| host.image == *image),
         _ => false,
-    });
-    let (Some(host), Some(operation)) = (host, operation) else {
+    };
+    let Some(index) = plan.operations.iter().position(makes_host) else {
         return Ok(Tried::Nothing);
     };
     let is_expected = |failure: &Failure| package_error(failure).is_some();
-    match execution
-        .try_image(&host.image, &operation.cause, is_expected)
-        .await
-    {
-        Ok(()) => Ok(Tried::Made(host.image.clone())),
+    match execution.try_operation(plan, index, is_expected).await {
+        Ok(done) => Ok(Tried::Made(done)),
         Err(failure) => match package_error(&failure) {
             Some(error) => Ok(Tried::Unavailable(error.clone())),
             None => Err(failure),

@@ -1,5 +1,6 @@
 //! `osqdemo restart`: stop one service, start it again, wait until it is healthy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::RestartArgs;
@@ -38,7 +39,7 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine,
         prober: wanted.prober,
-        reporter: context.reporter.clone(),
+        events: Arc::new(context.reporter.clone()),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired,
         limit: LIMIT,

@@ -6,6 +6,7 @@ mod result;
 mod statements;
 mod undoing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -123,7 +124,7 @@ impl<'a> Up<'a> {
         Execution::new(ExecutionSettings {
             engine: wanted.engine.clone(),
             prober: wanted.prober.clone(),
-            reporter: self.context.reporter.clone(),
+            events: Arc::new(self.context.reporter.clone()),
             shutdown: self.context.shutdown.clone(),
             desired: wanted.desired.clone(),
             limit: self.limit,

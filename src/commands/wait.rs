@@ -1,5 +1,7 @@
 //! `osqdemo wait`: returns once the services are healthy.
 
+use std::sync::Arc;
+
 use crate::cli::WaitArgs;
 use crate::commands::project::{Project, Request};
 use crate::commands::{CommandError, Context};
@@ -40,7 +42,7 @@ pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
     let execution = Execution::new(ExecutionSettings {
         engine: wanted.engine,
         prober: wanted.prober,
-        reporter: context.reporter.clone(),
+        events: Arc::new(context.reporter.clone()),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired,
         limit: settings.limit.value,

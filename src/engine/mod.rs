@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::events::StepNews;
-use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
-use crate::stack::ServiceName;
+use crate::plan::{Observed, ObservedService, ServiceSpec};
+use crate::stack::{ImageRef, Recipe, ServiceName};
 
 pub use kind::{EngineKind, UnknownEngine};
 pub use osqueryd::OsquerydChoice;
@@ -44,8 +44,15 @@ pub trait Engine: Send + Sync {
     /// Makes ready for services: starts the supervisor, or makes the network.
     fn open(&self) -> Answer<'_, ()>;
 
-    /// Makes or gets an image, and tells the news while it does. Dropping the future ends the work.
-    fn provide_image<'a>(&'a self, container: &'a ContainerSpec, news: &'a News) -> Answer<'a, ()>;
+    /// Compiles the programs that images are made of, into an image of their own, and tells the news while it does.
+    /// Dropping the future ends the work, as it does with the next two.
+    fn compile_programs<'a>(&'a self, news: &'a News) -> Answer<'a, ()>;
+
+    /// Makes an image from this repository.
+    fn make_image<'a>(&'a self, image: &'a ImageRef, recipe: Recipe, news: &'a News) -> Answer<'a, ()>;
+
+    /// Gets an image from its registry.
+    fn pull_image<'a>(&'a self, image: &'a ImageRef, news: &'a News) -> Answer<'a, ()>;
 
     /// Starts a service of which nothing is there. It need not be healthy when this returns.
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Evidence, Failed, Stage, milliseconds};
+use super::{Event, Evidence, Failed, Stage, milliseconds};
 use crate::error::Diagnose;
 use crate::plan::Cause;
 use crate::stack::{ImageRef, Probe, ServiceName};
@@ -124,6 +124,17 @@ pub enum StepNews {
     Whole(News),
     /// How far a part of it is.
     Part(PartNews),
+}
+
+impl StepNews {
+    /// The event that tells it of a step.
+    pub fn of(self, step: &Step) -> Event {
+        let step = step.clone();
+        match self {
+            Self::Whole(news) => Event::StepProgress { step, news },
+            Self::Part(news) => Event::PartProgress { step, news },
+        }
+    }
 }
 
 /// How far a step is.

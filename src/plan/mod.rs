@@ -16,7 +16,7 @@ pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
     Publisher, ServiceState, SupervisorState,
 };
-pub use resolve::{Choices, ContainerSpec, Reach, ResolveError, ServiceSpec, resolve};
+pub use resolve::{Choices, ContainerSpec, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +40,8 @@ pub struct Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
+    /// Compile the programs that images are made of, into an image of their own.
+    CompilePrograms(ImageRef),
     /// Make an image from this repository.
     MakeImage(ImageRef),
     /// Get an image from its registry.
@@ -102,6 +104,7 @@ pub enum Cause {
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::CompilePrograms(image) => write!(formatter, "compile the programs in image {image}"),
             Self::MakeImage(image) => write!(formatter, "build image {image}"),
             Self::PullImage(image) => write!(formatter, "pull image {image}"),
             Self::CreateNetwork => formatter.write_str("create the network"),
@@ -175,12 +178,49 @@ impl Plan {
             left_out,
             plan: Self::default(),
         };
-        plan.images(observed);
+        plan.images(observed, |container| {
+            image_cause(&container.image, container.image_content.as_deref(), observed)
+        });
         let needed = plan.needed(observed);
         plan.end_and_stop(observed, &needed);
         let ground = plan.ground(observed, &needed);
         plan.start(observed, &needed, ground);
         plan.plan
+    }
+
+    /// Only what makes images from this repository: those that are not as wanted, or all, because the user asked for it.
+    pub fn of_images(desired: &[ServiceSpec], observed: &Observed, which: WhichImages) -> Self {
+        let mut plan = Planner {
+            desired,
+            left_out: &[],
+            plan: Self::default(),
+        };
+        plan.images(observed, |container| match (container.recipe, which) {
+            (None, _) => None,
+            (Some(_), WhichImages::All) => Some(Cause::Requested),
+            (Some(_), WhichImages::Outdated) => {
+                image_cause(&container.image, container.image_content.as_deref(), observed)
+            }
+        });
+        plan.plan
+    }
+
+    /// What is left of the plan once these operations are done, by index.
+    #[must_use]
+    pub fn after(self, done: &[usize]) -> Self {
+        let is_left = |index: &usize| !done.contains(index);
+        let kept: Vec<usize> = (0..self.operations.len()).filter(is_left).collect();
+        let moved = |before: &usize| kept.iter().position(|index| index == before);
+        let operations = self.operations.into_iter().enumerate();
+        Self {
+            operations: operations
+                .filter(|(index, _)| is_left(index))
+                .map(|(_, operation)| Operation {
+                    after: operation.after.iter().filter_map(moved).collect(),
+                    ..operation
+                })
+                .collect(),
+        }
     }
 
     /// Stop one service and start it again, because the user asked for it.
@@ -222,12 +262,36 @@ impl Plan {
     }
 }
 
+/// Which images are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichImages {
+    /// Those that are missing, or have another content than they should.
+    Outdated,
+    /// All.
+    All,
+}
+
 /// What a service that ended has left.
 enum Remains {
     /// It only has to be started again.
     Usable,
     /// It is in the way of what is wanted.
     Useless,
+}
+
+fn containers(desired: &[ServiceSpec]) -> impl Iterator<Item = &ContainerSpec> {
+    desired.iter().filter_map(|spec| spec.container.as_ref())
+}
+
+/// Why an image is to be brought that should have this content, where it should have a certain one.
+fn image_cause(image: &ImageRef, content: Option<&str>, observed: &Observed) -> Option<Cause> {
+    match (observed.images.get(image), content) {
+        (None, _) => Some(Cause::NoImage),
+        (Some(image), Some(content)) if image.content.as_deref() != Some(content) => {
+            Some(Cause::ImageOutdated)
+        }
+        (Some(_), _) => None,
+    }
 }
 
 struct Planner<'a> {
@@ -237,32 +301,55 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The images that are missing or outdated.
-    fn images(&mut self, observed: &Observed) {
-        for container in self.desired.iter().filter_map(|spec| spec.container.as_ref()) {
-            // An engine without images sees none of them, and says so by what looks after its services.
-            if !matches!(observed.supervisor, SupervisorState::Daemon { .. })
-                || self.image_operation(&container.image).is_some()
-            {
+    /// The images of services for which there is a cause, each once.
+    fn images(&mut self, observed: &Observed, cause: impl Fn(&ContainerSpec) -> Option<Cause>) {
+        // An engine without images sees none of them, and says so by what looks after its services.
+        if !matches!(observed.supervisor, SupervisorState::Daemon { .. }) {
+            return;
+        }
+        for container in containers(self.desired) {
+            if self.image_operation(&container.image).is_some() {
                 continue;
             }
-            let cause = match (observed.images.get(&container.image), &container.image_content) {
-                (None, _) => Cause::NoImage,
-                (Some(image), Some(content)) if image.content.as_ref() != Some(content) => {
-                    Cause::ImageOutdated
-                }
-                (Some(_), _) => continue,
-            };
-            let image = container.image.clone();
-            self.plan.operations.push(Operation {
-                action: match container.recipe {
-                    Some(_) => Action::MakeImage(image),
-                    None => Action::PullImage(image),
-                },
-                cause,
-                after: Vec::new(),
-            });
+            if let Some(cause) = cause(container) {
+                let image = container.image.clone();
+                self.plan.operations.push(Operation {
+                    action: match container.recipe {
+                        Some(_) => Action::MakeImage(image),
+                        None => Action::PullImage(image),
+                    },
+                    cause,
+                    after: Vec::new(),
+                });
+            }
         }
+        self.programs(observed);
+    }
+
+    /// The programs that an image to be made is made of, where they are compiled and are not there yet. So far the plan
+    /// has nothing but images.
+    fn programs(&mut self, observed: &Observed) {
+        let made = containers(self.desired).filter(|container| container.recipe.is_some());
+        let programs = made
+            .filter(|container| self.image_operation(&container.image).is_some())
+            .find_map(|container| container.programs.as_ref());
+        let Some(ProgramsImage { image, content }) = programs else {
+            return;
+        };
+        let Some(cause) = image_cause(image, Some(content), observed) else {
+            return;
+        };
+        for operation in &mut self.plan.operations {
+            if matches!(operation.action, Action::MakeImage(_)) {
+                operation.after = vec![0];
+            }
+        }
+        let compile = Operation {
+            action: Action::CompilePrograms(image.clone()),
+            cause,
+            after: Vec::new(),
+        };
+        self.plan.operations.insert(0, compile);
     }
 
     /// The operation so far that brings this image.
@@ -441,7 +528,8 @@ impl Planner<'_> {
             .iter()
             .enumerate()
             .filter(|(_, operation)| match &operation.action {
-                Action::MakeImage(_)
+                Action::CompilePrograms(_)
+                | Action::MakeImage(_)
                 | Action::PullImage(_)
                 | Action::CreateNetwork
                 | Action::StartSupervisor => false,

@@ -28,10 +28,21 @@ pub struct Choices<'a> {
     pub variables: &'a BTreeMap<String, String>,
     /// What identifies the content of an image that is made from this repository.
     pub image_content: &'a dyn Fn(Recipe) -> String,
+    /// The image with the programs of those that are made from this repository, where they are compiled.
+    pub programs: Option<&'a ProgramsImage>,
     /// What identifies the configuration of the user's that the hosts get; none with the default one.
     pub host_config: Option<String>,
     /// From where the hosts reach the broker.
     pub reach: Reach,
+}
+
+/// An image that holds compiled programs, which other images take from it: it has to be there before they are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramsImage {
+    /// Its name.
+    pub image: ImageRef,
+    /// What identifies the content that it should have.
+    pub content: String,
 }
 
 /// From where a host reaches the broker.
@@ -88,6 +99,10 @@ pub struct ContainerSpec {
     /// definition: a changed image is a cause of its own.
     #[serde(skip)]
     pub image_content: Option<String>,
+    /// The image that the programs in it are taken from, where they are compiled for it. Its content is part of the
+    /// image's own.
+    #[serde(skip)]
+    pub programs: Option<ProgramsImage>,
     /// Its host name.
     pub hostname: String,
     /// The program, where it is not the image's.
@@ -334,6 +349,7 @@ fn resolve_container(
         image: ImageRef::new(container.image.fill(&value_of)),
         recipe: container.recipe,
         image_content: container.recipe.map(choices.image_content),
+        programs: container.recipe.and(choices.programs.cloned()),
         hostname: service.machine_name(),
         entrypoint: container.entrypoint.as_deref().map(fill),
         command: fill(&container.command),

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::error::Diagnose;
-use crate::stack::{Role, Stack};
+use crate::stack::{ImageRef, Role, Stack};
 
 fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
     of_stack(&Stack::lite().expect("the embedded stack"), ports, identity)
@@ -24,6 +24,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         identity: &identity,
         variables: &BTreeMap::new(),
         image_content: &|_| "content 1".to_owned(),
+        programs: None,
         host_config: None,
         reach: Reach::Loopback,
     };
@@ -116,6 +117,7 @@ fn the_host_configuration_changed() {
             identity: &|_| "osqdemo 1".to_owned(),
             variables: &BTreeMap::new(),
             image_content: &|_| "content 1".to_owned(),
+            programs: None,
             host_config: host_config.map(str::to_owned),
             reach: Reach::Loopback,
         };
@@ -431,6 +433,7 @@ fn of_file(services: &str, reach: Reach) -> Result<Vec<ServiceSpec>, ResolveErro
         identity: &|_| String::new(),
         variables: &BTreeMap::new(),
         image_content: &|_| String::new(),
+        programs: None,
         host_config: None,
         reach,
     };
@@ -474,4 +477,121 @@ fn a_stack_that_nobody_could_ask_is_refused() {
     assert_snapshot!(error(&service("h", "probe: host", "")), @"service `h` is a host, and the stack has no broker for what it sees; add a service with the probe `kafka` to the stack file, or leave the hosts out");
     assert_snapshot!(error(&service("k", "probe: kafka", "")), @r#"the health of service `k` cannot be asked: service `k` publishes no port; give `k` a line such as `ports: ["127.0.0.1:9092:9092"]` in the stack file"#);
     assert_snapshot!(error(&service("k", "role: broker, probe: ksqldb", "\"127.0.0.1:1:1\"")), @"service `k` has the role `broker`, and the probe `ksqldb` tells nothing of that; a service with that role has the probe `kafka`");
+}
+
+/// Stack `lite` in containers, its programs compiled from a checkout with this content.
+fn compiled(content: &str) -> Vec<ServiceSpec> {
+    let stack = Stack::lite().expect("the embedded stack");
+    let programs = ProgramsImage {
+        image: ImageRef::new("osqdemo/programs:1"),
+        content: content.to_owned(),
+    };
+    let choices = Choices {
+        ports: &BTreeMap::new(),
+        folder: Path::new("/state/demo"),
+        identity: &|_| String::new(),
+        variables: &BTreeMap::new(),
+        image_content: &|recipe| format!("{recipe:?} with {content}"),
+        programs: Some(&programs),
+        host_config: None,
+        reach: Reach::Network,
+    };
+    resolve(&stack, &choices).expect("a stack that resolves")
+}
+
+/// A daemon that has images of these programs, and runs nothing.
+fn with_images(content: &str, programs: Option<&str>) -> Observed {
+    let made = compiled(content).into_iter().filter_map(|spec| spec.container);
+    let mut images: BTreeMap<ImageRef, ObservedImage> = made
+        .map(|container| {
+            let image = ObservedImage {
+                id: "sha256:1".to_owned(),
+                content: container.image_content,
+            };
+            (container.image, image)
+        })
+        .collect();
+    images.extend(programs.map(|content| {
+        let image = ObservedImage {
+            id: "sha256:2".to_owned(),
+            content: Some(content.to_owned()),
+        };
+        (ImageRef::new("osqdemo/programs:1"), image)
+    }));
+    Observed {
+        supervisor: SupervisorState::Daemon {
+            network: NetworkState::Present,
+        },
+        services: BTreeMap::new(),
+        images,
+    }
+}
+
+#[test]
+fn programs_are_compiled_before_what_is_made_of_them() {
+    let plan = |observed: &Observed, which| Plan::of_images(&compiled("two"), observed, which).to_string();
+    let outdated = |observed: &Observed| plan(observed, WhichImages::Outdated);
+    let nothing = Observed {
+        images: BTreeMap::new(),
+        ..with_images("two", None)
+    };
+    let causes: Vec<String> = Plan::of_images(&compiled("two"), &nothing, WhichImages::Outdated)
+        .operations
+        .iter()
+        .map(|operation| format!("{} {:?}", operation.cause, operation.after))
+        .collect();
+    assert_eq!(
+        causes,
+        [
+            "not on this machine []",
+            "not on this machine [0]",
+            "not on this machine [0]"
+        ]
+    );
+    assert_snapshot!(outdated(&with_images("one", Some("one"))), @"
+    1. compile the programs in image osqdemo/programs:1 (its content changed)
+    2. build image osqdemo/platform:0.1.0 (its content changed), after 1
+    3. build image osqdemo/host:0.1.0 (its content changed), after 1
+    ");
+    // They were compiled, and the rest was interrupted.
+    assert_snapshot!(outdated(&with_images("one", Some("two"))), @"
+    1. build image osqdemo/platform:0.1.0 (its content changed)
+    2. build image osqdemo/host:0.1.0 (its content changed)
+    ");
+    // Nobody needs them once they are in the others.
+    assert_eq!(outdated(&with_images("two", None)), "");
+    assert_snapshot!(plan(&with_images("two", None), WhichImages::All), @"
+    1. compile the programs in image osqdemo/programs:1 (not on this machine)
+    2. build image osqdemo/platform:0.1.0 (requested), after 1
+    3. build image osqdemo/host:0.1.0 (requested), after 1
+    ");
+}
+
+#[test]
+fn what_is_left_of_a_plan_keeps_its_order() {
+    let observed = Observed {
+        images: BTreeMap::new(),
+        ..with_images("two", None)
+    };
+    let plan = Plan::make(&compiled("two"), &observed);
+    let left = plan.clone().after(&[0, 2]);
+    assert_eq!(left.operations.len(), plan.operations.len() - 2);
+    for operation in &left.operations {
+        let (before, after) = (
+            plan.operations
+                .iter()
+                .find(|earlier| earlier.action == operation.action)
+                .expect("it was there"),
+            &operation.after,
+        );
+        let named = |plan: &Plan, after: &[usize]| -> Vec<Action> {
+            after
+                .iter()
+                .map(|index| plan.operations[*index].action.clone())
+                .collect()
+        };
+        let is_left = |action: &Action| left.operations.iter().any(|left| left.action == *action);
+        let expected: Vec<Action> = named(&plan, &before.after).into_iter().filter(is_left).collect();
+        assert_eq!(named(&left, after), expected, "{}", operation.action);
+    }
 }

@@ -146,13 +146,7 @@ impl Reporter {
     /// Tells the news of a step as events.
     pub fn news_of(&self, step: &Step) -> impl Fn(StepNews) + Send + Sync + use<> {
         let (reporter, step) = (self.clone(), step.clone());
-        move |news| {
-            let step = step.clone();
-            reporter.emit(match news {
-                StepNews::Whole(news) => Event::StepProgress { step, news },
-                StepNews::Part(news) => Event::PartProgress { step, news },
-            });
-        }
+        move |news| reporter.emit(news.of(&step))
     }
 
     /// From now on, commands in hints and notes name this project, unless it is the default one.

@@ -21,10 +21,10 @@ use super::progress::{Expectation, Progress, Standing};
 use crate::engine::HostExec;
 use crate::error::{Failure, Result};
 use crate::events::{
-    Detail, Doing, Ending, Event, Evidence, Outcome, SCHEMA_VERSION, SourceCount, Stage, Step, Warning,
+    Detail, Doing, Ending, Event, Evidence, Listener, Outcome, SCHEMA_VERSION, SourceCount, Stage, Step,
+    Warning,
 };
 use crate::exit_code::ExitCode;
-use crate::report::Reporter;
 use crate::shutdown::Shutdown;
 use crate::stack::{Endpoints, ServiceName};
 
@@ -66,7 +66,7 @@ pub async fn run<E: HostExec>(
     bigfile: &Bigfile,
     endpoints: &Endpoints,
     exec: &E,
-    reporter: &Reporter,
+    events: &dyn Listener,
     shutdown: &Shutdown,
 ) -> Finished {
     let mut run = Run {
@@ -76,7 +76,7 @@ pub async fn run<E: HostExec>(
             exec,
             host: &bigfile.host,
         },
-        reporter,
+        events,
         shutdown,
         deadline: Instant::now() + bigfile.timeout,
         nonce: nonce(),
@@ -95,7 +95,7 @@ struct Run<'a, E> {
     bigfile: &'a Bigfile,
     endpoints: &'a Endpoints,
     commands: HostCommands<'a, E>,
-    reporter: &'a Reporter,
+    events: &'a dyn Listener,
     shutdown: &'a Shutdown,
     deadline: Instant,
     nonce: String,
@@ -135,7 +135,7 @@ impl<E: HostExec> Run<'_, E> {
         let opening = Box::pin(Pipeline::open(self.endpoints));
         let mut pipeline = self.bounded("the push queries ran", opening).await?;
         if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {
-            self.reporter.emit(Warning::WriterEndedEarly {
+            self.events.emit(Warning::WriterEndedEarly {
                 host: self.bigfile.host.clone(),
             });
             // The second file may need the space of the first.
@@ -260,11 +260,11 @@ impl<E: HostExec> Run<'_, E> {
                 let text = format!("the {join} push query: {reason}");
                 if self.trouble.last() != Some(&text) {
                     let join = join.to_string();
-                    self.reporter.emit(Detail::PushQueryAway { join, reason });
+                    self.events.emit(Detail::PushQueryAway { join, reason });
                     self.trouble.push(text);
                 }
             }
-            Seen::Recovered(join) => self.reporter.emit(Detail::PushQueryBack {
+            Seen::Recovered(join) => self.events.emit(Detail::PushQueryBack {
                 join: join.to_string(),
             }),
         }
@@ -292,7 +292,7 @@ impl<E: HostExec> Run<'_, E> {
             if stage.at.is_none() {
                 if self.waiting.is_none_or(|(waiting, _)| waiting != stage.name) {
                     self.waiting = Some((stage.name, Instant::now()));
-                    self.reporter.emit(Event::StepStarted {
+                    self.events.emit(Event::StepStarted {
                         step: Step::Stage(stage.name),
                         doing: Doing::AwaitingStage,
                     });
@@ -301,7 +301,7 @@ impl<E: HostExec> Run<'_, E> {
             }
             if self.shown.insert(stage.name) {
                 let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
-                self.reporter.emit(Event::StepFinished {
+                self.events.emit(Event::StepFinished {
                     step: Step::Stage(stage.name),
                     outcome: Outcome::Done,
                     ending: reached(progress, stage.name, self.bigfile),
@@ -349,7 +349,7 @@ impl<E: HostExec> Run<'_, E> {
             },
             () = self.shutdown.at_once().cancelled() => "interrupted".to_owned(),
         };
-        self.reporter.emit(Warning::FilesLeft {
+        self.events.emit(Warning::FilesLeft {
             host: self.bigfile.host.clone(),
             files: self.plans.iter().map(|plan| plan.name.clone()).collect(),
             reason,
@@ -413,7 +413,7 @@ impl<E: HostExec> Run<'_, E> {
         if let Some((stage, since)) = self.waiting
             && let Some(failure) = &failure
         {
-            self.reporter.emit(Event::StepFinished {
+            self.events.emit(Event::StepFinished {
                 step: Step::Stage(stage),
                 outcome: Outcome::Failed,
                 ending: Ending::failed(failure.diagnosis()),

@@ -19,7 +19,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::health::Prober;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{Choices, Reach, ResolveError, ServiceSpec, resolve};
+use crate::plan::{Choices, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
 use crate::settings::Source;
 use crate::stack::{Recipe, Role};
@@ -94,6 +94,8 @@ struct Resolution<'a> {
     identity: &'a dyn Fn(Role) -> String,
     /// What identifies the content of an image that is made from this repository.
     image_content: &'a dyn Fn(Recipe) -> String,
+    /// The image with the programs of those, where they are compiled.
+    programs: Option<&'a ProgramsImage>,
     /// The values of the stack file's variables.
     variables: &'a BTreeMap<String, String>,
     /// From where the hosts reach the broker.
@@ -224,6 +226,7 @@ impl Project {
                 identity: resolution.identity,
                 variables: resolution.variables,
                 image_content: resolution.image_content,
+                programs: resolution.programs,
                 host_config: remembered.host_config.as_ref().map(HostConfig::hash),
                 reach: resolution.reach,
             },

@@ -115,6 +115,9 @@ pub enum DockerError {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// An image was asked for of an engine that was not told what images are made of.
+    #[error("nothing is known of what images are made of")]
+    NoSources,
     /// An image could not be built.
     #[error("failed to build image `{image}`: {reason}")]
     Build {
@@ -288,7 +291,7 @@ impl Diagnose for DockerError {
             Self::Api { .. } | Self::Foreign { .. } | Self::TooSlow { .. } => ExitCode::Start,
             Self::NoContainer { .. } => ExitCode::Usage,
             Self::NotRunning { .. } => ExitCode::NotRunning,
-            Self::Terminal { .. } => ExitCode::Internal,
+            Self::Terminal { .. } | Self::NoSources => ExitCode::Internal,
         }
     }
 

@@ -34,8 +34,8 @@ use crate::engine::docker::labels::Owner;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
-use crate::stack::{ImageRef, ServiceName};
+use crate::plan::{Observed, ObservedService, ServiceSpec};
+use crate::stack::{ImageRef, Recipe, ServiceName};
 use crate::state::ProjectFolder;
 
 pub use archive::ArchiveError;
@@ -57,8 +57,6 @@ pub struct DockerEngine {
     owner: Owner,
     connection: OnceCell<Connection>,
     setup: Option<Setup>,
-    /// Whether the programs of the images are there, where they are compiled.
-    programs: OnceCell<()>,
     /// The commands on hosts that are being ended.
     kills: TaskTracker,
 }
@@ -68,7 +66,7 @@ pub struct DockerEngine {
 pub struct Setup {
     /// What they are made of.
     pub sources: ImageSources,
-    /// The images of the services.
+    /// The images that decide about a plan: those of the services, and the one with the programs of others.
     pub images: Vec<ImageRef>,
     /// How those are got that are not made here.
     pub pull: PullSettings,
@@ -85,7 +83,6 @@ impl DockerEngine {
             folder,
             connection: OnceCell::new(),
             setup: None,
-            programs: OnceCell::new(),
             kills: TaskTracker::new(),
         }
     }
@@ -130,18 +127,10 @@ impl DockerEngine {
         containers::stop_and_remove(connection, &self.folder, &inspection).await
     }
 
-    /// Makes the image with the programs of the others, where they are compiled from a checkout.
-    async fn compile_programs(&self, sources: &ImageSources, news: &News) -> Result<()> {
-        let Some(built) = sources.built() else {
-            return Ok(());
-        };
-        let connection = self.connection().await?;
-        let there = observe::observe_image(connection, &built.image).await?;
-        let content = there.and_then(|(_, image)| image.content);
-        if content.as_deref() == Some(built.content.as_str()) {
-            return Ok(());
-        }
-        image::build(connection, &built.image, &built.context, &built.content, news).await
+    /// What images are made of.
+    fn sources(&self) -> std::result::Result<&ImageSources, DockerError> {
+        let setup = self.setup.as_ref().ok_or(DockerError::NoSources)?;
+        Ok(&setup.sources)
     }
 
     async fn close_project(&self) -> Result<()> {
@@ -183,25 +172,28 @@ impl Engine for DockerEngine {
         Box::pin(async { Ok(containers::create_network(self.connection().await?, &self.owner).await?) })
     }
 
-    fn provide_image<'a>(&'a self, container: &'a ContainerSpec, news: &'a News) -> Answer<'a, ()> {
+    fn compile_programs<'a>(&'a self, news: &'a News) -> Answer<'a, ()> {
         Box::pin(async move {
-            let image = &container.image;
-            match (&self.setup, container.recipe) {
-                (Some(Setup { sources, .. }), Some(recipe)) => {
-                    // The first image that needs them has them compiled, and the others wait.
-                    self.programs
-                        .get_or_try_init(|| self.compile_programs(sources, news))
-                        .await?;
-                    let (context, content) = (sources.context(recipe), sources.content(recipe));
-                    image::build(self.connection().await?, image, context, &content, news).await
-                }
-                (setup, _) => {
-                    let usual = PullSettings::usual();
-                    let settings = setup.as_ref().map_or(&usual, |setup| &setup.pull);
-                    let connection = self.connection().await?;
-                    connection.provide(image, settings, news).await.map(|_| ())
-                }
-            }
+            let (programs, context) = self.sources()?.compiled()?;
+            let connection = self.connection().await?;
+            image::build(connection, &programs.image, context, &programs.content, news).await
+        })
+    }
+
+    fn make_image<'a>(&'a self, image: &'a ImageRef, recipe: Recipe, news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let sources = self.sources()?;
+            let (context, content) = (sources.context(recipe), sources.content(recipe));
+            image::build(self.connection().await?, image, context, &content, news).await
+        })
+    }
+
+    fn pull_image<'a>(&'a self, image: &'a ImageRef, news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let usual = PullSettings::usual();
+            let settings = self.setup.as_ref().map_or(&usual, |setup| &setup.pull);
+            let connection = self.connection().await?;
+            connection.provide(image, settings, news).await.map(drop)
         })
     }
 

@@ -19,10 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::plan::{
-    ContainerSpec, Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState,
-};
-use crate::stack::ServiceName;
+use crate::plan::{Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::stack::{ImageRef, Recipe, ServiceName};
 use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
 
 /// Says how services misbehave.
@@ -201,7 +199,15 @@ impl Engine for FakeEngine {
         PACE
     }
 
-    fn provide_image<'a>(&'a self, _container: &'a ContainerSpec, _news: &'a News) -> Answer<'a, ()> {
+    fn compile_programs<'a>(&'a self, _news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn make_image<'a>(&'a self, _image: &'a ImageRef, _recipe: Recipe, _news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn pull_image<'a>(&'a self, _image: &'a ImageRef, _news: &'a News) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 

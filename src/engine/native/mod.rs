@@ -31,9 +31,9 @@ use crate::engine::native::programs::Programs;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
+use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
 use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
-use crate::stack::{Role, ServiceName};
+use crate::stack::{ImageRef, Recipe, Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
 pub use error::NativeError;
@@ -427,8 +427,17 @@ impl Engine for NativeEngine {
         PACE
     }
 
-    fn provide_image<'a>(&'a self, _container: &'a ContainerSpec, _news: &'a News) -> Answer<'a, ()> {
-        // Processes need none.
+    // Processes need no images.
+
+    fn compile_programs<'a>(&'a self, _news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn make_image<'a>(&'a self, _image: &'a ImageRef, _recipe: Recipe, _news: &'a News) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn pull_image<'a>(&'a self, _image: &'a ImageRef, _news: &'a News) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 

@@ -37,6 +37,7 @@ impl Project {
         let resolution = Resolution {
             identity: &|_| String::new(),
             image_content: &|recipe| sources.content(recipe),
+            programs: sources.programs(),
             variables: &variables,
             reach: Reach::Network,
         };
@@ -45,6 +46,7 @@ impl Project {
             .iter()
             .filter_map(|spec| Some(spec.container.as_ref()?.image.clone()))
             .collect();
+        images.extend(sources.programs().map(|programs| programs.image.clone()));
         images.sort();
         images.dedup();
         let hosts = sources.variant().clone();

@@ -34,6 +34,7 @@ impl Project {
         let resolution = Resolution {
             identity: &|_| "fake".to_owned(),
             image_content: &|_| String::new(),
+            programs: None,
             variables: &BTreeMap::new(),
             reach: Reach::Loopback,
         };

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::engine::OsquerydChoice;
+use crate::engine::docker::error::DockerError;
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
 use crate::engine::docker::image::osquery_package::Package;
 use crate::engine::docker::image::program::Program;
@@ -19,6 +20,7 @@ use crate::engine::native::programs::{self, Osqueryd};
 use crate::error::Result;
 use crate::events::{Event, Hosts, Note, Warning};
 use crate::host_config;
+use crate::plan::ProgramsImage;
 use crate::stack::{ImageRef, Recipe};
 
 pub use osquery_package::{PackageError, checksum_of};
@@ -73,13 +75,11 @@ pub struct ImageSources {
     built: Option<BuiltPrograms>,
 }
 
-/// The image that holds the programs of the others, compiled from a checkout.
+/// The image that holds the programs of the others, and the checkout that they are compiled from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BuiltPrograms {
-    pub(super) image: ImageRef,
-    pub(super) context: BuildContext,
-    /// What identifies its content.
-    pub(super) content: String,
+struct BuiltPrograms {
+    image: ProgramsImage,
+    context: BuildContext,
 }
 
 /// What a host's image runs.
@@ -216,9 +216,15 @@ impl ImageSources {
         self.contents.get(&recipe).cloned().unwrap_or_default()
     }
 
-    /// The image that has to be there before any other is made.
-    pub(super) fn built(&self) -> Option<&BuiltPrograms> {
-        self.built.as_ref()
+    /// The image with the programs of the others, where they are compiled.
+    pub fn programs(&self) -> Option<&ProgramsImage> {
+        self.built.as_ref().map(|built| &built.image)
+    }
+
+    /// The same, and what it is made from.
+    pub(super) fn compiled(&self) -> std::result::Result<(&ProgramsImage, &BuildContext), DockerError> {
+        let built = self.built.as_ref().ok_or(DockerError::NoSources)?;
+        Ok((&built.image, &built.context))
     }
 
     pub(super) fn context(&self, recipe: Recipe) -> &BuildContext {
@@ -233,14 +239,16 @@ impl BuiltPrograms {
     fn of_checkout(root: &Path) -> std::result::Result<Self, SourceError> {
         let context = source_tree::context(root)?;
         Ok(Self {
-            image: ImageRef::new(format!("{PROGRAMS_IMAGE}:{}", tag())),
-            content: context.content(),
+            image: ProgramsImage {
+                image: ImageRef::new(format!("{PROGRAMS_IMAGE}:{}", tag())),
+                content: context.content(),
+            },
             context,
         })
     }
 
     fn program(&self, name: &str) -> ContextFile {
-        ContextFile::program_of_image(name, &self.image, &self.content)
+        ContextFile::program_of_image(name, &self.image.image, &self.image.content)
     }
 }
 
