@@ -31,7 +31,7 @@ impl Diagnose for InvalidQuantity {
 /// Reads a duration: whole numbers with the units `ms`, `s`, `m`, `h`, such as `500ms`, `30s` or `1m30s`.
 ///
 /// # Errors
-/// [`InvalidQuantity::Duration`].
+/// When a number has no unit of these, nothing is there, or the sum is too large.
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidQuantity> {
     let error = || InvalidQuantity::Duration {
         text: text.to_owned(),
@@ -68,7 +68,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidQuantity> {
 /// and the like are accepted and mean the same).
 ///
 /// # Errors
-/// [`InvalidQuantity::Size`].
+/// When there is no whole number, its unit is another one, or it is too large.
 pub fn parse_size(text: &str) -> Result<u64, InvalidQuantity> {
     let error = || InvalidQuantity::Size {
         text: text.to_owned(),

@@ -1,95 +1,74 @@
-//! Tar archives made in memory (POSIX ustar, <https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>):
-//! the build contexts of images, and what `osqdemo bundle` writes. And read: what a daemon copies out of a container.
-//! Knows nothing of these.
+//! Tar archives made in memory: the build contexts of images, and what `osqdemo bundle` writes. And read: what a daemon
+//! copies out of a container. Knows nothing of these.
 
-const BLOCK: usize = 512;
+use std::io::{self, Read};
 
-/// How long the last part of a name may be, in bytes.
-const LONGEST_NAME: usize = 100;
+use tar::{Archive, Builder, EntryType, Header};
 
-/// An archive that grows. All files are root's.
-#[derive(Debug, Default)]
+/// An archive that grows. All files are root's, and nothing in it depends on who makes it or when.
 pub struct TarArchive {
-    bytes: Vec<u8>,
+    builder: Builder<Vec<u8>>,
+    /// The first name that cannot be one.
+    refused: Option<io::Error>,
+}
+
+impl Default for TarArchive {
+    fn default() -> Self {
+        Self {
+            builder: Builder::new(Vec::new()),
+            refused: None,
+        }
+    }
 }
 
 impl TarArchive {
-    /// Appends a file that was modified this many seconds after the epoch. A name of more than 100 bytes must have a
-    /// `/` that leaves no more than that after it.
+    /// Appends a file that was modified this many seconds after the epoch.
     pub fn append(&mut self, name: &str, mode: u32, modified: u64, bytes: &[u8]) {
-        let (prefix, name) = split(name);
-        let mut header = [0_u8; BLOCK];
-        let fields: [(usize, String); 10] = [
-            (0, name.to_owned()),
-            (100, format!("{mode:07o}")),
-            (108, format!("{:07o}", 0)),
-            (116, format!("{:07o}", 0)),
-            (124, format!("{:011o}", bytes.len())),
-            (136, format!("{modified:011o}")),
-            // The checksum is computed over the header with blanks in its place.
-            (148, " ".repeat(8)),
-            (156, "0".to_owned()),
-            (257, "ustar\u{0}00".to_owned()),
-            (345, prefix.to_owned()),
-        ];
-        for (offset, text) in fields {
-            place(&mut header, offset, &text);
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(mode);
+        header.set_mtime(modified);
+        header.set_uid(0);
+        header.set_gid(0);
+        if let Err(error) = self.builder.append_data(&mut header, name, bytes) {
+            self.refused.get_or_insert(error);
         }
-        let checksum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        place(&mut header, 148, &format!("{checksum:06o}\u{0} "));
-        self.bytes.extend_from_slice(&header);
-        self.bytes.extend_from_slice(bytes);
-        self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK), 0);
     }
 
     /// The whole archive.
-    pub fn finish(mut self) -> Vec<u8> {
-        // Two empty blocks end an archive.
-        self.bytes.resize(self.bytes.len() + 2 * BLOCK, 0);
-        self.bytes
+    ///
+    /// # Errors
+    /// When the name of a file cannot be one in an archive: it is absolute, or leads out of it.
+    pub fn finish(self) -> io::Result<Vec<u8>> {
+        match self.refused {
+            Some(error) => Err(error),
+            None => self.builder.into_inner(),
+        }
     }
 }
 
 /// The plain files of an archive that another program wrote, with their names; what comes after a damage is left out.
-pub fn files(mut archive: &[u8]) -> Vec<(String, &[u8])> {
+pub fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = Archive::new(archive);
+    let Ok(entries) = archive.entries() else {
+        return Vec::new();
+    };
     let mut files = Vec::new();
-    while let Some((header, rest)) = archive.split_at_checked(BLOCK) {
-        let text = |range: std::ops::Range<usize>| {
-            let field = header.get(range).unwrap_or_default();
-            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-            String::from_utf8_lossy(field.get(..end).unwrap_or_default()).into_owned()
-        };
-        let Ok(size) = usize::from_str_radix(text(124..136).trim(), 8) else {
-            break;
-        };
-        let Some(content) = rest.get(..size) else { break };
-        if matches!(header.get(156), Some(b'0' | 0)) {
-            let (name, prefix) = (text(0..100), text(345..500));
-            let name = if prefix.is_empty() {
-                name
-            } else {
-                format!("{prefix}/{name}")
-            };
-            files.push((name, content));
+    for entry in entries.map_while(Result::ok) {
+        let mut entry = entry;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut content = Vec::new();
+        if entry.header().entry_type() != EntryType::Regular {
+            continue;
         }
-        archive = rest.get(size.next_multiple_of(BLOCK)..).unwrap_or_default();
+        let whole = entry.size();
+        match entry.read_to_end(&mut content) {
+            Ok(length) if length as u64 == whole => files.push((name, content)),
+            _ => break,
+        }
     }
     files
-}
-
-/// A name as the header's two fields have it: the folders that do not fit go before.
-fn split(name: &str) -> (&str, &str) {
-    let surplus = name.len().saturating_sub(LONGEST_NAME + 1);
-    name.match_indices('/')
-        .map(|(index, _)| index)
-        .find(|index| name.len() > LONGEST_NAME && *index >= surplus)
-        .map_or(("", name), |index| (&name[..index], &name[index + 1..]))
-}
-
-fn place(header: &mut [u8; BLOCK], offset: usize, text: &str) {
-    for (place, byte) in header.iter_mut().skip(offset).zip(text.bytes()) {
-        *place = byte;
-    }
 }
 
 #[cfg(test)]
@@ -135,13 +114,21 @@ mod tests {
         assert_eq!(
             files(&output.stdout),
             [
-                ("etc/a".to_owned(), &b"short"[..]),
-                (long, b"long"),
-                ("etc/empty".to_owned(), b""),
+                ("etc/a".to_owned(), b"short".to_vec()),
+                (long, b"long".to_vec()),
+                ("etc/empty".to_owned(), Vec::new()),
             ]
         );
         let cut = output.stdout.get(..1600).expect("enough");
         assert_eq!(files(cut).len(), 1, "what comes after the damage is left out");
+    }
+
+    #[test]
+    fn no_name_leads_out_of_an_archive() {
+        let mut archive = TarArchive::default();
+        archive.append("../out", 0o644, 0, b"");
+        archive.append("in", 0o644, 0, b"");
+        assert!(archive.finish().is_err());
     }
 
     #[test]
@@ -152,7 +139,7 @@ mod tests {
         archive.append("bundle/a.txt", 0o644, 1_700_000_000, b"short");
         archive.append(&long, 0o644, 0, b"long");
         let path = folder.path().join("archive.tar");
-        fs::write(&path, archive.finish()).expect("a file");
+        fs::write(&path, archive.finish().expect("an archive")).expect("a file");
         let status = Command::new("tar")
             .arg("-C")
             .arg(folder.path())

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use docker_support::{DockerStack, docker};
-use support::NativeStack;
+use support::{InTime, NativeStack};
 
 const PLANTED: &str = "pl4nt3d-s3cr3t";
 
@@ -159,7 +159,7 @@ fn a_bundle_of_containers_holds_what_is_in_them_and_what_is_kept_of_them() {
         if let Some(docker_host) = docker_host {
             command.env("DOCKER_HOST", docker_host);
         }
-        let output = command.output().expect("it runs");
+        let output = command.in_time();
         assert!(output.status.success(), "{}", stack.world.shown(&output));
         let bytes = fs::read(&file).expect("the file");
         assert!(!String::from_utf8_lossy(&bytes).contains(PLANTED), "{name}");

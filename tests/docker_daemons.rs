@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use support::World;
+use support::{InTime, World};
 
 /// The verbs that ask the daemon.
 const VERBS: [&[&str]; 4] = [&["up", "--engine", "docker"], &["ps"], &["down"], DOCTOR];
@@ -55,7 +55,7 @@ impl Surroundings {
         for verb in VERBS {
             let mut command = self.command(verb);
             change(&mut command);
-            let output = command.output().expect("it runs");
+            let output = command.in_time();
             assert_says(verb, &self.world.shown(&output), expected);
         }
     }
@@ -137,9 +137,7 @@ fn it_lets_nobody_in() {
                     None => command.env_remove(name),
                 };
             }
-            let output = std::os::unix::process::CommandExt::uid(&mut command, 65534)
-                .output()
-                .expect("it runs");
+            let output = std::os::unix::process::CommandExt::uid(&mut command, 65534).in_time();
             let shown = surroundings.world.shown(&output);
             assert_says(verb, &shown, "permission to speak to the Docker daemon");
             assert!(shown.contains("hint: join the group of the socket"), "{shown}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use docker_support::{DockerStack, docker};
 use rustix::process::Signal;
-use support::{World, Written, eventually, signal};
+use support::{InTime, World, Written, eventually, signal};
 
 #[test]
 fn commands_run_as_if_they_were_here() {
@@ -111,8 +111,7 @@ fn without_a_daemon_nothing_is_left_of_the_project() {
             "DOCKER_HOST",
             format!("unix://{}", world.home().join("docker.sock").display()),
         )
-        .output()
-        .expect("it runs");
+        .in_time();
     assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
     assert!(!world.home().join("osqdemo").exists());
 }
@@ -124,8 +123,7 @@ fn the_doctor_examines_the_daemon() {
     let output = world
         .command(&["doctor", "--engine", "docker"])
         .env("DOCKER_HOST", &socket)
-        .output()
-        .expect("it runs");
+        .in_time();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(10), "{stdout}");
     assert!(
@@ -193,8 +191,7 @@ fn plain_compose_accepts_the_stack_file() {
         .args(arguments)
         .args(["-f", file, "config"])
         .env("BROKER_PORT", "19092")
-        .output()
-        .expect("it runs");
+        .in_time();
     assert!(
         output.status.success(),
         "{}",

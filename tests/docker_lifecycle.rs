@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use docker_support::{DockerStack, SERVICES, docker, image_tag, images};
 use rustix::process::Signal;
-use support::{eventually, signal, two_free_ports};
+use support::{InTime, eventually, signal, two_free_ports};
 
 /// Far more than any step of a stack takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -144,8 +144,7 @@ fn projects_run_side_by_side_on_both_engines() {
             .world
             .command(&[&["-p", project], arguments].concat())
             .env("OSQDEMO_IMAGE_TAG", image_tag())
-            .output()
-            .expect("it runs");
+            .in_time();
         assert!(output.status.success(), "{}", stack.world.shown(&output));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
@@ -332,8 +331,7 @@ fn down_removes_the_images_that_were_made_when_asked() {
         let output = command
             .env("OSQDEMO_IMAGE_TAG", tag)
             .env("OSQDEMO_PROJECT", format!("{}-other", stack.project))
-            .output()
-            .expect("it runs");
+            .in_time();
         assert!(output.status.success(), "{}", stack.world.shown(&output));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };

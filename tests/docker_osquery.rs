@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use apt_repository::{AptRepository, VERSION};
 use docker_support::{DockerStack, docker, image_tag};
-use support::two_free_ports;
+use support::{InTime, two_free_ports};
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
 const UP: [&str; 9] = [
@@ -55,7 +55,7 @@ impl OsqueryStack {
 
     /// Runs the binary; returns its exit code and what it wrote to standard error.
     fn run(&self, repository: &AptRepository, arguments: &[&str]) -> (Option<i32>, String) {
-        shown(&self.command(repository, arguments).output().expect("it runs"))
+        shown(&self.command(repository, arguments).in_time())
     }
 
     fn up(&self, repository: &AptRepository, more: &[&str]) -> String {
@@ -128,7 +128,7 @@ fn only_the_signed_package_is_used() {
         "NOT TRUSTED and was not used: `{}` is not signed by osquery's key {}",
         repository.url, other.fingerprint
     );
-    assert_not_built(&shown(&command.output().expect("it runs")), &[&is_not_signed]);
+    assert_not_built(&shown(&command.in_time()), &[&is_not_signed]);
 
     // As a file, by its checksum.
     let with = |sha256: &str| stack.run(&repository, &[&build[..], &["--osquery-sha256", sha256]].concat());
@@ -167,7 +167,7 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
     let up = ["up", "--engine", "docker", "--stack-file", &file];
     let mut command = stack.command(&repository, &up);
     command.env("OSQDEMO_OSQUERY_REPOSITORY", nobody);
-    let (code, stderr) = shown(&command.output().expect("it runs"));
+    let (code, stderr) = shown(&command.in_time());
     assert_eq!(code, Some(0), "{stderr}");
     // That the hosts run something else changes no port.
     assert_eq!(

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use docker_support::{DockerStack, docker, image_tag};
+use support::InTime;
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -64,7 +65,7 @@ impl SourceStack {
 
     /// Runs the binary; returns its exit code and what it wrote to standard error.
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let Output { status, stderr, .. } = self.command(arguments).output().expect("it runs");
+        let Output { status, stderr, .. } = self.command(arguments).in_time();
         (status.code(), String::from_utf8_lossy(&stderr).into_owned())
     }
 
@@ -193,7 +194,7 @@ fn programs_are_compiled_from_a_checkout() {
 
     // Back to the programs that are installed.
     let installed = ["up", "--source", "installed", "--dry-run"];
-    let output = stack.command(&installed).output().expect("it runs");
+    let output = stack.command(&installed).in_time();
     let plan = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(plan.contains("build image osqdemo/platform"), "{plan}");
 }

@@ -22,7 +22,7 @@ use pulling::{LARGE, LIMIT, Pulling, architecture, texts};
 use registry::{Guard, PASSWORD, USER, basic_credentials, digest, layer};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{eventually, signal};
+use support::{InTime, eventually, signal};
 
 #[test]
 fn rate_limits_and_faults_that_pass_are_waited_for() {
@@ -312,11 +312,7 @@ fn dockers_credentials_and_helpers_are_honoured() {
         pulling.world.home().display(),
         std::env::var("PATH").unwrap_or_default()
     );
-    let output = pulling
-        .images(&["pull"])
-        .env("PATH", path)
-        .output()
-        .expect("it runs");
+    let output = pulling.images(&["pull"]).env("PATH", path).in_time();
     assert!(output.status.success(), "{}", texts(&output).1);
 }
 
@@ -330,8 +326,7 @@ impl Pulling {
     fn diagnosis(&self) -> (String, String) {
         let output = self
             .command(&["doctor", "--json", "--engine", "docker"])
-            .output()
-            .expect("it runs");
+            .in_time();
         let (stdout, stderr) = texts(&output);
         let document: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stderr}"));
         let checks = document["checks"].as_array().expect("checks");

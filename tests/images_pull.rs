@@ -20,7 +20,7 @@ use docker_support::docker;
 use faulty_proxy::Fault;
 use pulling::{Pulling, architecture, texts};
 use registry::layer;
-use support::World;
+use support::{InTime, World};
 
 #[test]
 fn what_is_there_is_not_asked_for_again() {
@@ -103,10 +103,7 @@ fn the_lock_file_holds_what_the_daemon_reports_and_is_held_to() {
     for arguments in [&["images"][..], &["images", "list"]] {
         let arguments = [&["--json"], arguments].concat();
         let mut command = pulling.command(&arguments);
-        let output = command
-            .env("OSQDEMO_IMAGES_LOCK", &other)
-            .output()
-            .expect("it runs");
+        let output = command.env("OSQDEMO_IMAGES_LOCK", &other).in_time();
         let (stdout, stderr) = texts(&output);
         let document: serde_json::Value = serde_json::from_str(&stdout).expect(&stderr);
         assert_eq!(document["images"][0]["lock"], "unlocked", "{arguments:?}");
@@ -158,8 +155,7 @@ fn a_mirror_stands_in_for_the_registry_of_the_name() {
     let output = pulling
         .images(&["pull"])
         .env("OSQDEMO_REGISTRY", format!("{registry}/"))
-        .output()
-        .expect("it runs");
+        .in_time();
     assert!(output.status.success(), "{}", texts(&output).1);
     assert_eq!(pulling.listed("lock"), "matches");
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, UP, World, eventually, processes_with, signal};
+use support::{InTime, NativeStack, UP, World, eventually, processes_with, signal};
 
 /// A program in the place of osqueryd that does nothing, and when it is asked to end writes a line into `asked`.
 fn stubborn(folder: &Path) -> String {
@@ -124,8 +124,7 @@ fn a_state_folder_out_of_reach_is_not_taken_for_an_empty_one() {
     let output = world
         .command(&["down", "--volumes"])
         .env("OSQDEMO_HOME", &file)
-        .output()
-        .expect("it runs");
+        .in_time();
     assert_eq!(output.status.code(), Some(10), "{}", world.shown(&output));
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use support::{NativeStack, UP, eventually, processes_with, signal};
+use support::{InTime, NativeStack, UP, eventually, processes_with, signal};
 
 #[test]
 fn a_host_is_a_world_of_its_own() {
@@ -99,10 +99,7 @@ fn hosts_work_without_namespaces() {
     let stack = NativeStack::new();
     let without = |arguments: &[&str]| {
         let mut command = stack.world.command(arguments);
-        let output = command
-            .env("OSQDEMO_NAMESPACES", "off")
-            .output()
-            .expect("it runs");
+        let output = command.env("OSQDEMO_NAMESPACES", "off").in_time();
         assert!(
             output.status.success(),
             "{arguments:?}: {}",
@@ -173,10 +170,7 @@ fn a_host_without_namespaces_is_cleared_after_the_worst() {
     let stack = NativeStack::new();
     let without = |arguments: &[&str]| {
         let mut command = stack.world.command(arguments);
-        let output = command
-            .env("OSQDEMO_NAMESPACES", "off")
-            .output()
-            .expect("it runs");
+        let output = command.env("OSQDEMO_NAMESPACES", "off").in_time();
         assert!(
             output.status.success(),
             "{arguments:?}: {}",

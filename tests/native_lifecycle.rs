@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, UP, Written, eventually, signal, two_free_ports};
+use support::{InTime, NativeStack, UP, Written, eventually, signal, two_free_ports};
 
 #[test]
 fn up_is_idempotent_and_down_leaves_nothing() {
@@ -336,8 +336,7 @@ fn a_long_path_of_the_state_is_no_obstacle() {
             .world
             .command(&arguments)
             .env("OSQDEMO_HOME", &home)
-            .output()
-            .expect("it runs");
+            .in_time();
         assert!(output.status.success(), "{}", stack.world.shown(&output));
     };
     run(&UP);

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use support::{World, eventually, signal};
+use support::{InTime, World, eventually, signal};
 
 /// Far more than any step takes, also where podman has to copy every layer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -80,8 +80,7 @@ impl Podman {
             .command(arguments)
             .env("DOCKER_HOST", address(&self.store))
             .env("OSQDEMO_PROJECT", "podtest")
-            .output()
-            .expect("it runs")
+            .in_time()
     }
 
     /// Runs the binary, which must succeed; returns standard output and standard error.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use osqdemo::exit_code::ExitCode;
-use support::{NativeStack, World};
+use support::{InTime, NativeStack, World};
 
 const README: &str = include_str!("../README.md");
 /// What the commands about containers have in common.
@@ -101,8 +101,7 @@ fn the_settings_file_is_followed() {
     let output = world
         .command(&["--json", "config", "show"])
         .current_dir(folder.path())
-        .output()
-        .expect("it runs");
+        .in_time();
     assert!(output.status.success(), "{}", world.shown(&output));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let settings = document["settings"].as_array().expect("settings");

@@ -10,7 +10,7 @@ use std::path::Path;
 use host_config::{SECRET, write_own};
 use insta::assert_snapshot;
 use serde_json::Value;
-use support::World;
+use support::{InTime, World};
 
 /// A folder with a settings file.
 fn folder(text: &str) -> tempfile::TempDir {
@@ -96,8 +96,7 @@ fn the_layers_in_their_order() {
         ])
         .env(variable.0, variable.1)
         .current_dir(folder.path())
-        .output()
-        .expect("it runs");
+        .in_time();
     let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
     assert_eq!(document["schema_version"], 1);
     assert_eq!(document["file"], "osqdemo.toml");
@@ -205,11 +204,7 @@ fn a_wrong_file_is_told() {
     error: `osqdemo.toml` line 1 column 12: `without`: there is no service `control-center` to leave out
     hint: the services are `broker`, `ksqldb-server`, `console`, `host1`, `host2`
     ");
-    let output = world
-        .command(&["ps"])
-        .env("OSQDEMO_CONFIG", "")
-        .output()
-        .expect("it runs");
+    let output = world.command(&["ps"]).env("OSQDEMO_CONFIG", "").in_time();
     assert!(
         output.status.success(),
         "an empty variable is none: {}",

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use support::{FAKE, World};
+use support::{FAKE, InTime, World};
 
 #[test]
 fn completions() {
@@ -119,7 +119,7 @@ fn open_hands_the_address_to_a_browser() {
         if let Some(browser) = browser {
             command.env("BROWSER", browser);
         }
-        world.shown(&command.output().expect("it runs"))
+        world.shown(&command.in_time())
     };
     let opened = || fs::read_to_string(world.home().join("opened")).unwrap_or_default();
     assert_snapshot!(open(None, &["ksqldb-server"]), @r"

@@ -3,6 +3,8 @@
 
 mod redaction;
 
+use std::io;
+
 use serde_json::Value;
 
 use crate::tar::TarArchive;
@@ -62,7 +64,10 @@ impl Bundle {
 
     /// The archive, its README first. `title` is the first line of the README, and `made_at` the time of all files in
     /// seconds after the epoch.
-    pub fn archive(&self, title: &str, made_at: u64) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// When the name of a file cannot be one in an archive.
+    pub fn archive(&self, title: &str, made_at: u64) -> io::Result<Vec<u8>> {
         let mut archive = TarArchive::default();
         let readme = redacted(&self.readme(title));
         archive.append(&format!("{FOLDER}/README.md"), 0o644, made_at, readme.as_bytes());
@@ -121,7 +126,7 @@ mod tests {
             json!({ "token": "planted2", "port": 9092 }),
         );
         bundle.miss("b.json", "failed to ask http://jay:planted3@localhost");
-        let archive = bundle.archive("a title", 1_700_000_000);
+        let archive = bundle.archive("a title", 1_700_000_000).expect("an archive");
         let text = String::from_utf8_lossy(&archive);
         assert!(!text.contains("planted"), "{text}");
         for kept in [

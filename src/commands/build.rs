@@ -43,11 +43,8 @@ struct Build {
     plan: Plan,
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When an image cannot be built.
-pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
+/// Fails when an image cannot be built.
+pub(super) async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
     let settings = BuildSettings::resolve(&arguments, &context.settings)?;
     let connection = Connection::open().await?;
     let mut wanted = WantedImages {

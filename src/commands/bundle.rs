@@ -48,11 +48,8 @@ impl Diagnose for NotWritable {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the file cannot be written.
-pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
+/// Fails when the file cannot be written.
+pub(super) async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     let BundleSettings { output, lock_file } = BundleSettings::resolve(arguments, &context.settings);
     let path = output.unwrap_or_else(|| default_path(&context));
     let missing = write(&context, &path, &lock_file).await?;
@@ -83,10 +80,12 @@ pub(super) async fn write(context: &Context, path: &Path, lock: &Path) -> Result
         context.settings.project
     );
     let archive = bundle.archive(&title, u64::try_from(now.as_second()).unwrap_or_default());
-    write_whole(path, &archive).map_err(|source| NotWritable {
-        path: path.to_owned(),
-        source,
-    })?;
+    archive
+        .and_then(|archive| write_whole(path, &archive))
+        .map_err(|source| NotWritable {
+            path: path.to_owned(),
+            source,
+        })?;
     Ok(bundle.missing().to_vec())
 }
 

@@ -6,11 +6,8 @@ use crate::cli::{Cli, CompletionsArgs};
 use crate::commands::Context;
 use crate::error::Result;
 
-/// Runs the verb.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub fn run(context: &Context, arguments: &CompletionsArgs) -> Result<()> {
+/// Fails when standard output cannot be written.
+pub(super) fn run(context: &Context, arguments: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     let mut command = visible(&Cli::command())
         .version(env!("CARGO_PKG_VERSION"))

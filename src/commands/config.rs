@@ -10,11 +10,8 @@ use crate::events::{Note, SCHEMA_VERSION, event_schema_text};
 use crate::report::table;
 use crate::settings::{Shown, in_force, schema_text};
 
-/// Runs the verb.
-///
-/// # Errors
-/// When a setting cannot be.
-pub fn run(context: &Context, command: &ConfigCommand) -> Result<()> {
+/// Fails when a setting cannot be.
+pub(super) fn run(context: &Context, command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Schema(ConfigSchemaArgs { events: true }) => {
             context.reporter.text(&event_schema_text())

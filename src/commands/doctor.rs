@@ -31,11 +31,8 @@ impl Diagnose for ChecksFailed {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When a check fails.
-pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
+/// Fails when a check fails.
+pub(super) async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
     let project = Project::open(&context)?;
     let settings = DoctorSettings::resolve(&arguments, &context.settings, &project.remembered)?;
     examine(&context, project, &settings).await

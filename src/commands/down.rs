@@ -22,11 +22,8 @@ use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError};
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Runs the verb.
-///
-/// # Errors
-/// When something cannot be stopped; with `--all` the other projects are stopped all the same.
-pub async fn run(context: Context, arguments: DownArgs) -> Result<()> {
+/// Fails when something cannot be stopped; with `--all` the other projects are stopped all the same.
+pub(super) async fn run(context: Context, arguments: DownArgs) -> Result<()> {
     let folders = if arguments.all {
         let mut folders = ProjectFolder::all(&context.settings.home)?;
         for project in abandoned(&context).await {

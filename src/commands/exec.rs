@@ -48,11 +48,8 @@ impl Diagnose for NotAHost {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When there is no such host, when it is not running, or when the command cannot be run.
-pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
+/// Fails when there is no such host, when it is not running, or when the command cannot be run.
+pub(super) async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
     let project = Project::open(&context)?;
     let service = project.stack.named(&arguments.host)?;
     if service.role != Role::Host {

@@ -44,11 +44,8 @@ struct Listed {
     locked: Option<LockedImage>,
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// Whatever keeps an image from being had, written or read.
-pub async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
+/// Fails with whatever keeps an image from being had, written or read.
+pub(super) async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
     let remembered = Project::open(&context)?.remembered;
     let settings = ImagesSettings::resolve(&arguments, &context.settings, &remembered)?;
     let (stack, images) = (&settings.stack.stack, &settings.images);

@@ -106,11 +106,8 @@ impl Diagnose for KsqlCommandError {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the stack is not running, or at the first statement that is refused.
-pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
+/// Fails when the stack is not running, or at the first statement that is refused.
+pub(super) async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
     if let Some(topic) = &arguments.declare {
         return declare(context, topic).await;
     }

@@ -30,11 +30,8 @@ impl Diagnose for TaskEnded {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When a service is unknown or a log cannot be read.
-pub async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
+/// Fails when a service is unknown or a log cannot be read.
+pub(super) async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
     let project = Project::open(&context)?;
     let names: Vec<ServiceName> = if arguments.services.is_empty() {
         let names = project.stack.services.iter().map(|service| service.name.clone());

@@ -30,11 +30,8 @@ impl Diagnose for NotWritable {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the folder cannot be made or written to.
-pub fn run(context: &Context, arguments: ManArgs) -> Result<()> {
+/// Fails when the folder cannot be made or written to.
+pub(super) fn run(context: &Context, arguments: ManArgs) -> Result<()> {
     let folder = arguments.folder;
     fs::create_dir_all(&folder)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))

@@ -50,11 +50,8 @@ impl Diagnose for OpenError {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When there is no user interface, or it is not running.
-pub async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
+/// Fails when there is no user interface, or it is not running.
+pub(super) async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
     let project = Project::open(&context)?;
     let service = interface(&project.stack, arguments.service.as_deref())?;
     let observed = project.engine.observe().await?;

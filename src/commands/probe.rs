@@ -39,11 +39,8 @@ fn names() -> String {
     probes().map(Probe::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the service is not healthy.
-pub async fn run(arguments: &ProbeArgs) -> Result<()> {
+/// Fails when the service is not healthy.
+pub(super) async fn run(arguments: &ProbeArgs) -> Result<()> {
     let probe = probes()
         .find(|probe| probe.as_str() == arguments.probe)
         .ok_or_else(|| ProbeError::Unknown {

@@ -14,11 +14,8 @@ use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::stack::Service;
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the state of the project cannot be read.
-pub async fn run(context: Context) -> Result<()> {
+/// Fails when the state of the project cannot be read.
+pub(super) async fn run(context: Context) -> Result<()> {
     let project = Project::open(&context)?;
     let observed = project.engine.observe().await?;
     if let SupervisorState::Lost { pid } = observed.supervisor {

@@ -14,11 +14,8 @@ use crate::state::ProjectLock;
 /// How long the service may take to be healthy again.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the project is not running, or the service does not come back.
-pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
+/// Fails when the project is not running, or the service does not come back.
+pub(super) async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
     let project = Project::open(&context)?;
     let service = project.stack.named(&arguments.service)?.name.clone();
     let not_running = || CommandError::NotRunning {

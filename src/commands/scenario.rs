@@ -18,11 +18,8 @@ use crate::scenario::error::ScenarioError;
 use crate::settings::{ScenarioSettings, Setting};
 use crate::stack::{Endpoints, Role, Service, ServiceName, Stack};
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the scenario cannot be run, or did not pass.
-pub async fn run(context: Context, command: ScenarioCommand) -> Result<()> {
+/// Fails when the scenario cannot be run, or did not pass.
+pub(super) async fn run(context: Context, command: ScenarioCommand) -> Result<()> {
     match command {
         ScenarioCommand::List => list(&context),
         ScenarioCommand::Bigfile(arguments) => {

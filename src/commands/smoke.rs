@@ -48,11 +48,8 @@ struct Run {
     first_failure: Option<Failure>,
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// The first failure of a phase.
-pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
+/// Fails with the first failure of a phase.
+pub(super) async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     let project = Project::open(&context)?;
     // Whatever is wrong is told before anything starts, also about the scenario.
     let settings = SmokeSettings::resolve(&arguments, &context.settings, &project.remembered)?;

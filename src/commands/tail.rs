@@ -6,11 +6,8 @@ use crate::error::Result;
 use crate::kafka::{Record, Start, Tail, text_of_bytes};
 use crate::report::table::printable;
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the stack is not running, or the broker does not have the topic.
-pub async fn run(context: Context, arguments: TailArgs) -> Result<()> {
+/// Fails when the stack is not running, or the broker does not have the topic.
+pub(super) async fn run(context: Context, arguments: TailArgs) -> Result<()> {
     let broker = context.bootstrap_servers().await?;
     let start = if arguments.from_beginning {
         Start::Beginning

@@ -8,11 +8,8 @@ use crate::events::SCHEMA_VERSION;
 use crate::kafka::list_topics;
 use crate::report::table::{output_width, table};
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the stack is not running or the broker does not answer.
-pub async fn run(context: Context) -> Result<()> {
+/// Fails when the stack is not running or the broker does not answer.
+pub(super) async fn run(context: Context) -> Result<()> {
     let broker = context.bootstrap_servers().await?;
     let topics = tokio::select! {
         topics = list_topics(&broker) => topics?,

@@ -47,11 +47,8 @@ enum Attempt {
     PortLost,
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
-pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
+/// Fails with whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
+pub(super) async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     if arguments.dry_run {
         let project = Project::open(&context)?;
         let settings = UpSettings::resolve(&arguments, &context.settings, &project.remembered)?;

@@ -12,11 +12,8 @@ use crate::plan::Plan;
 use crate::settings::WaitSettings;
 use crate::stack::ServiceName;
 
-/// Runs the verb.
-///
-/// # Errors
-/// When the project is not running, or a service ends or is not healthy in time.
-pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
+/// Fails when the project is not running, or a service ends or is not healthy in time.
+pub(super) async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
     let settings = WaitSettings::resolve(arguments)?;
     let project = Project::open(&context)?;
     for name in &settings.services {

@@ -133,7 +133,7 @@ pub fn preflight(folder: &ProjectFolder, plan: &Plan, ports: &Ports) -> Result<(
 /// Whether a stack fits into the memory of a machine, in bytes; a warning where it does, but only just.
 ///
 /// # Errors
-/// [`PreflightError::Memory`].
+/// When it does not fit.
 pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<TightMemory>, PreflightError> {
     let needed = stack.memory();
     let (needed_mib, there_mib) = (needed >> 20, there >> 20);

@@ -162,7 +162,7 @@ impl HostConfig {
     /// Reads the file and the packs that it names.
     ///
     /// # Errors
-    /// [`HostConfigError`].
+    /// When one cannot be read, or is not what it has to be to be given to hosts.
     pub fn read(path: &Path) -> Result<Self, HostConfigError> {
         let bytes = fs::read(path).map_err(|source| HostConfigError::Read {
             path: path.to_owned(),

@@ -142,7 +142,7 @@ impl CredentialSource {
     /// The credentials for a registry; none where there are none, which is no error.
     ///
     /// # Errors
-    /// [`CredentialError`].
+    /// When the file cannot be read, or the program that it names fails or does not answer in time.
     pub async fn find(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
         let Some(path) = &self.path else {
             return Ok(None);

@@ -118,7 +118,7 @@ impl Client {
     /// A client of the server at `url`. Connects when first asked something.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`].
+    /// When the URL is not one that HTTP has.
     pub fn new(url: &str) -> Result<Self> {
         let invalid = || Error::InvalidUrl { url: url.to_owned() };
         let base_url = url.trim_end_matches('/').to_owned();

@@ -75,7 +75,7 @@ impl Directive {
     /// Reads a directive; `None` when the statement is for the server.
     ///
     /// # Errors
-    /// [`SessionError::Form`].
+    /// When it begins as a directive does, and goes on otherwise.
     pub fn parse(statement: &Statement) -> Result<Option<Self>, SessionError> {
         use Token::{Symbol, Text, Word};
         let tokens = statement.tokens();

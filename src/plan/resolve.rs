@@ -209,7 +209,7 @@ impl Diagnose for ResolveError {
 /// Resolves a stack; the services come in an order in which dependencies come first.
 ///
 /// # Errors
-/// [`ResolveError`].
+/// When the stack file contradicts itself, or leaves out what has to be known of a service.
 pub fn resolve(stack: &Stack, choices: &Choices<'_>) -> Result<Vec<ServiceSpec>, ResolveError> {
     in_dependency_order(stack)
         .into_iter()

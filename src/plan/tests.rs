@@ -487,10 +487,14 @@ fn compiled(content: &str) -> Vec<ServiceSpec> {
         content: content.to_owned(),
     };
     let choices = Choices {
-        ports: &BTreeMap::new(),
+        ports: &BTreeMap::from([
+            (ServiceName::new("broker"), 9092),
+            (ServiceName::new("ksqldb-server"), 8088),
+            (ServiceName::new("console"), 9021),
+        ]),
         folder: Path::new("/state/demo"),
         identity: &|_| String::new(),
-        variables: &BTreeMap::new(),
+        variables: &BTreeMap::from([("OSQDEMO_HOST_IMAGE".to_owned(), "host".to_owned())]),
         image_content: &|recipe| format!("{recipe:?} with {content}"),
         programs: Some(&programs),
         host_config: None,

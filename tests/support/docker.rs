@@ -13,6 +13,7 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::support::InTime;
 use crate::support::World;
 
 /// The services of stack `lite`.
@@ -147,7 +148,7 @@ impl DockerStack {
 
     /// Runs the binary.
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("it runs")
+        self.command(arguments).in_time()
     }
 
     /// Runs the binary, which must succeed; returns standard output and standard error.

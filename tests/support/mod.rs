@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use assert_cmd::assert::OutputAssertExt;
 use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -56,7 +57,7 @@ impl World {
 
     /// The binary with these arguments, on this state folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_osqdemo"));
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("osqdemo"));
         command
             .args(arguments)
             .env("OSQDEMO_HOME", self.home())
@@ -80,28 +81,20 @@ impl World {
 
     /// Runs the binary in a folder.
     pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str]) -> String {
-        let output = self
-            .command(arguments)
-            .current_dir(folder)
-            .output()
-            .expect("it runs");
+        let output = self.command(arguments).current_dir(folder).in_time();
         self.shown(&output)
             .replace(&folder.display().to_string(), "[FOLDER]")
     }
 
     /// Runs the binary with a variable set.
     pub(crate) fn run_with(&self, variable: (&str, &str), arguments: &[&str]) -> String {
-        let output = self
-            .command(arguments)
-            .env(variable.0, variable.1)
-            .output()
-            .expect("it runs");
+        let output = self.command(arguments).env(variable.0, variable.1).in_time();
         self.shown(&output)
     }
 
     /// Runs the binary.
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("it runs")
+        self.command(arguments).in_time()
     }
 
     /// Starts the binary and leaves it running.
@@ -172,6 +165,25 @@ fn in_order(stderr: &str) -> String {
         start += length.max(1);
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// How long a run of the binary may take. Everything it does has a limit of its own that is shorter; what hangs all the
+/// same fails its test, and not the whole run of tests.
+const RUN_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// Runs a command to its end, with a deadline.
+pub(crate) trait InTime {
+    /// What came of it. Its standard input is empty.
+    fn in_time(&mut self) -> Output;
+}
+
+impl InTime for Command {
+    fn in_time(&mut self) -> Output {
+        // `assert_cmd` wants all of it.
+        let command = std::mem::replace(self, Self::new("true"));
+        let mut driven = assert_cmd::Command::from_std(command);
+        driven.timeout(RUN_LIMIT).output().expect("it runs, and ends")
+    }
 }
 
 /// Waits until `condition` holds, and fails the test when it does not within the limit.
@@ -292,13 +304,8 @@ impl NativeStack {
 
     /// Runs the binary, which must succeed; returns standard output.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
-        let output = self.world.output(arguments);
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            self.world.shown(&output)
-        );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let output = self.world.output(arguments).assert().success();
+        String::from_utf8_lossy(&output.get_output().stdout).into_owned()
     }
 
     /// What `ps` says.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::docker_support::{docker, engine_answers};
 use crate::faulty_proxy::Fault;
 use crate::registry::{Guard, Registry, layer, registry_is_there};
+use crate::support::InTime;
 use crate::support::World;
 
 /// Far more than any step takes.
@@ -108,7 +109,7 @@ impl Pulling {
     }
 
     pub(crate) fn succeed(&self, arguments: &[&str]) -> (String, String) {
-        let output = self.images(arguments).output().expect("it runs");
+        let output = self.images(arguments).in_time();
         let (stdout, stderr) = texts(&output);
         assert!(output.status.success(), "{arguments:?}: {stdout}\n{stderr}");
         (stdout, stderr)
@@ -116,7 +117,7 @@ impl Pulling {
 
     /// Runs the binary, which must fail as a pull; returns standard error.
     pub(crate) fn fail(&self, arguments: &[&str]) -> String {
-        let output = self.images(arguments).output().expect("it runs");
+        let output = self.images(arguments).in_time();
         let (stdout, stderr) = texts(&output);
         assert_eq!(
             output.status.code(),

@@ -60,7 +60,7 @@ impl Connection {
     /// Writes images into a file, whole or not at all. Returns its size.
     ///
     /// # Errors
-    /// [`ArchiveError`].
+    /// When the file cannot be written, or the daemon stops in the middle.
     pub async fn save_images(&self, images: &[ImageRef], path: &Path, news: &News) -> Result<u64> {
         let unfinished = path.with_extension("unfinished");
         let saved = self.write_images(images, &unfinished, news).await;
@@ -98,7 +98,7 @@ impl Connection {
     /// Reads images from a file. Returns their names.
     ///
     /// # Errors
-    /// [`ArchiveError`].
+    /// When the file cannot be read, or the daemon finds no images in it.
     pub async fn load_images(&self, path: &Path) -> Result<Vec<String>> {
         let file = File::open(path)
             .await

@@ -98,7 +98,7 @@ impl Connection {
     /// Refuses a daemon whose containers would publish their ports where nobody here reaches them.
     ///
     /// # Errors
-    /// [`DockerError::Remote`].
+    /// When the daemon is such a one.
     pub fn check_local(&self) -> Result<(), DockerError> {
         if self.endpoint.is_local() {
             return Ok(());

@@ -141,7 +141,8 @@ pub(super) async fn start(
         // Only root may read it, as whom osqueryd runs: it may hold secrets.
         archive.append(HOST_CONFIG_PATH, 0o600, 0, text.as_bytes());
         let options = UploadToContainerOptionsBuilder::default().path("/").build();
-        let body = bollard::body_full(archive.finish().into());
+        let archive = archive.finish().map_err(|source| DockerError::Pack { source })?;
+        let body = bollard::body_full(archive.into());
         let request = connection.docker.upload_to_container(&name, Some(options), body);
         connection.answer("configure", &object, request).await?;
     }

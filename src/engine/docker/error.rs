@@ -115,6 +115,12 @@ pub enum DockerError {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// What a container is given cannot be packed.
+    #[error("failed to pack what a container is given: {source}")]
+    Pack {
+        /// Why not.
+        source: io::Error,
+    },
     /// An image was asked for of an engine that was not told what images are made of.
     #[error("nothing is known of what images are made of")]
     NoSources,
@@ -291,7 +297,7 @@ impl Diagnose for DockerError {
             Self::Api { .. } | Self::Foreign { .. } | Self::TooSlow { .. } => ExitCode::Start,
             Self::NoContainer { .. } => ExitCode::Usage,
             Self::NotRunning { .. } => ExitCode::NotRunning,
-            Self::Terminal { .. } | Self::NoSources => ExitCode::Internal,
+            Self::Terminal { .. } | Self::Pack { .. } | Self::NoSources => ExitCode::Internal,
         }
     }
 

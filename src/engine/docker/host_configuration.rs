@@ -54,7 +54,7 @@ impl Connection {
         let files = tar::files(&archive).into_iter().map(|(name, bytes)| {
             // The names begin with the folder's own.
             let name = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
-            (name.to_owned(), String::from_utf8_lossy(bytes).into_owned())
+            (name.to_owned(), String::from_utf8_lossy(&bytes).into_owned())
         });
         Ok(Some(files.collect()))
     }

@@ -158,7 +158,7 @@ impl BuildContext {
                 Source::Image { .. } => {}
             }
         }
-        Ok(archive.finish())
+        archive.finish().map_err(|source| SourceError::Pack { source })
     }
 
     /// The Dockerfile, whose step for the files becomes several where some of them are in an image.

@@ -68,6 +68,12 @@ pub enum SourceError {
         /// What it should be.
         expected: String,
     },
+    /// What the image is made from cannot be packed.
+    #[error("failed to pack what an image is made from: {source}")]
+    Pack {
+        /// Why not.
+        source: io::Error,
+    },
     /// Not a checksum.
     #[error("`{text}` is not a SHA-256 checksum of 64 hexadecimal digits")]
     NotAChecksum {
@@ -83,6 +89,7 @@ impl Diagnose for SourceError {
             | Self::OtherArchitecture { .. }
             | Self::TooNew { .. }
             | Self::Read { .. }
+            | Self::Pack { .. }
             | Self::WrongChecksum { .. } => ExitCode::Preflight,
             Self::NotAPackage { .. } | Self::NotAChecksum { .. } | Self::NotACheckout { .. } => {
                 ExitCode::Usage
@@ -105,7 +112,7 @@ impl Diagnose for SourceError {
                 vec!["`--osqueryd` takes `auto`, `osquery`, `builtin`, or the path of a package".to_owned()]
             }
             Self::WrongChecksum { .. } => vec!["fetch the package again from osquery's own site".to_owned()],
-            Self::Read { .. } | Self::NotAChecksum { .. } => Vec::new(),
+            Self::Read { .. } | Self::Pack { .. } | Self::NotAChecksum { .. } => Vec::new(),
         }
     }
 }
