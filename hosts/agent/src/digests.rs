@@ -44,6 +44,11 @@ pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
     ])
 }
 
+/// SHA-256 of bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&sha2::Sha256::digest(bytes))
+}
+
 /// A digest as osquery writes it: lower-case hexadecimal.
 fn hexadecimal(digest: &[u8]) -> String {
     use std::fmt::Write as _;
