@@ -8,6 +8,7 @@ mod apt_sources;
 mod arp_cache;
 mod authorized_keys;
 mod block_devices;
+mod certificates;
 mod chrome_extensions;
 mod cpu_info;
 mod crontab;
@@ -145,6 +146,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(arp_cache::ArpCache(machine())),
         Arc::new(authorized_keys::AuthorizedKeys(machine())),
         Arc::new(block_devices::BlockDevices(machine())),
+        Arc::new(certificates::Certificates(machine())),
         Arc::new(chrome_extensions::ChromeExtensions(machine())),
         Arc::new(cpu_info::CpuInfo(machine())),
         Arc::new(crontab::Crontab(machine())),
@@ -214,7 +216,7 @@ mod tests {
     use super::fixture::TestDatabase;
 
     /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 66] = [
+    const COLUMNS: [(&str, &str); 67] = [
         ("apparmor_profiles", "path name attach mode sha1 sha256"),
         (
             "apt_sources",
@@ -225,6 +227,11 @@ mod tests {
         (
             "block_devices",
             "name parent vendor model serial size block_size uuid type label",
+        ),
+        (
+            "certificates",
+            "common_name subject subject2 issuer issuer2 ca self_signed not_valid_before not_valid_after \
+             signing_algorithm key_algorithm key_strength key_usage subject_key_id authority_key_id sha1 path serial",
         ),
         (
             "chrome_extensions",
