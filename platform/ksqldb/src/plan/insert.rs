@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::query::wrappings;
+use super::steps::wrappings;
 use super::timestamps::TimeReading;
 use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
@@ -30,6 +30,12 @@ pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Res
 }
 
 fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
+    if target.window.is_some() {
+        return Err(PlanError::in_stage(
+            Stage::Request,
+            "Cannot insert values into windowed stream/table!",
+        ));
+    }
     if target.read_only {
         let kind = match target.kind {
             SourceKind::Stream => "stream",

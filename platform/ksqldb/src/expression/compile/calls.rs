@@ -174,6 +174,14 @@ impl Compiler<'_> {
     }
 }
 
+/// What is said where no form of a function takes such arguments.
+pub(crate) fn unfit(name: &str, types: &[Option<SqlType>]) -> PlanError {
+    match listed(name) {
+        Some(listed) => does_not_fit(listed, types),
+        None => unknown(name),
+    }
+}
+
 fn unknown(name: &str) -> PlanError {
     PlanError::new(format!("Can't find any functions with the name '{name}'"))
 }

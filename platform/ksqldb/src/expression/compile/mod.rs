@@ -5,6 +5,8 @@ mod coercion;
 mod containers;
 mod operators;
 
+pub(crate) use calls::unfit;
+
 use bigdecimal::BigDecimal;
 
 use super::like::Like;
