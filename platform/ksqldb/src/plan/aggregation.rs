@@ -8,7 +8,7 @@ use super::pipeline::Windowing;
 use super::qualify::qualified;
 use super::{PlanError, Purpose, Stage};
 use crate::aggregates::{self, Aggregate, Unfit};
-use crate::expression::{Expr, ScopeColumn, Typed, compile, compile_filter, text, unfit, untyped_null};
+use crate::expression::{Expr, ScopeColumn, Typed, compile, compile_filter, text, unfit_call, untyped_null};
 use crate::functions::catalogue::{Sort, listed};
 use crate::metastore::Metastore;
 use crate::serde::Format;
@@ -94,8 +94,8 @@ pub(super) fn split(
     purpose: Purpose<'_>,
 ) -> Result<Option<Aggregation>, PlanError> {
     let selected = query.select.iter().filter_map(|item| match item {
-        SelectItem::Expression { expression, .. } => Some(expression),
-        _ => None,
+        SelectItem::Expression { expression, .. } | SelectItem::AllFields { base: expression, .. } => Some(expression),
+        SelectItem::All { .. } => None,
     });
     let clauses: Vec<&Expression> = selected.chain(&query.having).collect();
     let first_call = clauses.iter().find_map(|clause| first_call(clause));
@@ -421,7 +421,17 @@ impl<'a> Splitter<'a> {
                         alias: alias.clone(),
                     }
                 }
-                all => {
+                SelectItem::AllFields { base, position } => {
+                    let mut computed = base.clone();
+                    let mut columns = Vec::new();
+                    self.compute(&mut computed, &mut columns)?;
+                    lonely.extend(columns);
+                    SelectItem::AllFields {
+                        base: computed,
+                        position: *position,
+                    }
+                }
+                all @ SelectItem::All { .. } => {
                     for column in self.inputs.declared() {
                         if !self.groups.iter().any(|group| group.place == column) {
                             lonely.push(self.inputs.scope.columns[column].name.clone());
@@ -520,7 +530,7 @@ impl<'a> Splitter<'a> {
         let types: Vec<_> = typed.iter().map(|typed| typed.sql_type.clone()).collect();
         let resolved = aggregates::resolve(function, &types, &literals);
         let resolved = resolved.map_err(|reason| match reason {
-            Unfit::Types => unfit(function, &types),
+            Unfit::Types => unfit_call(function, &types),
             Unfit::Literal(number) => PlanError::new(format!(
                 "Parameter {number} passed to function {function} must be a literal constant, but was expression: '{}'",
                 text(&arguments[number - 1])

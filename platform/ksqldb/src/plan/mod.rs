@@ -16,6 +16,7 @@ mod query;
 mod sink;
 mod source;
 mod steps;
+mod table_functions;
 mod timestamps;
 
 use std::sync::Arc;

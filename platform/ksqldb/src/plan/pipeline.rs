@@ -243,6 +243,10 @@ pub(crate) struct Windowing {
 /// The end of a query.
 #[derive(Debug)]
 pub(crate) struct OutputStep {
+    /// The lists whose elements are appended to the row, a row each (`EXPLODE`).
+    pub(crate) tables: Vec<Projected>,
+    /// Whether the output's key is the input's, as it came.
+    pub(crate) keeps_key: bool,
     /// The output columns; those of the key first where there is a sink.
     pub(crate) projection: Vec<Projected>,
     /// Where rows go.

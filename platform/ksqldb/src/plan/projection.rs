@@ -4,7 +4,7 @@ use super::aggregation::{Aggregation, Group};
 use super::inputs::{Input, Inputs, JoinMethod};
 use super::qualify::qualified;
 use super::{PlanError, Purpose, Stage};
-use crate::expression::{Expr, Typed, compile, text, untyped_null};
+use crate::expression::{Expr, Typed, base_name, compile, text, untyped_null};
 use crate::syntax::ast::{Expression, ExpressionKind, JoinKind, Literal, Query, SelectItem};
 use crate::types::{Column, Namespace, SqlType};
 
@@ -201,7 +201,8 @@ fn of_partition_by(by: &Expression, error: PlanError) -> PlanError {
     }
 }
 
-/// Expands and compiles the projection. `evaluated` has its items as they are computed, behind the aggregation.
+/// Expands and compiles the projection. `evaluated` has its items as they are computed, after the table functions and behind the
+/// aggregation.
 pub(super) fn items(
     query: &Query,
     evaluated: &[SelectItem],
@@ -245,9 +246,37 @@ pub(super) fn items(
                 }
                 items.extend(expanded);
             }
+            SelectItem::AllFields { base, .. } => {
+                let SelectItem::AllFields { base: evaluated, .. } = evaluated else {
+                    continue;
+                };
+                let Typed { expr, sql_type } = compile(evaluated, &inputs.scope, "SELECT")?;
+                let Some(SqlType::Struct(fields)) = sql_type else {
+                    let found = base_name(sql_type.as_ref());
+                    return Err(PlanError::new(format!("Expected STRUCT type, got: {found}")));
+                };
+                for (place, field) in fields.iter().enumerate() {
+                    let expression = Expression {
+                        kind: ExpressionKind::Field {
+                            base: Box::new(base.clone()),
+                            field: field.name.clone(),
+                        },
+                        position: base.position,
+                    };
+                    let item = Item {
+                        name: names.of(&expression, &items),
+                        sql_type: field.sql_type.clone(),
+                        expr: Expr::Field(Box::new(expr.clone()), place),
+                        text: text(&expression),
+                        is_aliased: false,
+                    };
+                    items.push(item);
+                }
+            }
             SelectItem::Expression { expression, alias } => {
                 let SelectItem::Expression {
-                    expression: evaluated, ..
+                    expression: evaluated,
+                    ..
                 } = evaluated
                 else {
                     continue;
@@ -330,7 +359,7 @@ impl<'a> Names<'a> {
     pub(super) fn new(query: &'a Query, inputs: &'a Inputs) -> Self {
         let aliases = query.select.iter().filter_map(|item| match item {
             SelectItem::Expression { alias, .. } => alias.as_deref(),
-            SelectItem::All { .. } => None,
+            SelectItem::All { .. } | SelectItem::AllFields { .. } => None,
         });
         let columns = inputs.scope.columns.iter();
         Self {

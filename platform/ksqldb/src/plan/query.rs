@@ -9,6 +9,7 @@ use super::pipeline::Step;
 use super::projection::{Item, RequiredKey, items, required_key};
 use super::sink::{NewSink, check_names, existing_sink, new_sink};
 use super::steps::Steps;
+use super::table_functions;
 use super::{PlanError, Purpose, QueryPlan, Stage};
 use crate::expression::{Expr, compile_filter, text};
 use crate::metastore::{Metastore, SourceWindow};
@@ -47,7 +48,11 @@ pub fn plan_query(
     let key = required_key(query, &inputs, aggregation.as_ref())?;
     let select = aggregation.as_mut().map(|aggregation| std::mem::take(&mut aggregation.select));
     let select = select.unwrap_or_else(|| query.select.clone());
-    let mut items = items(query, &select, &inputs, &key, purpose)?;
+    let projected = table_functions::split(&select, &mut inputs.scope)?;
+    if !projected.tables.is_empty() {
+        refuse_table_functions(&inputs, aggregation.is_some())?;
+    }
+    let mut items = items(query, &projected.select, &inputs, &key, purpose)?;
     let window = window_of(&inputs, aggregation.as_ref());
     let is_table = aggregation.is_some() || inputs.is_table();
     let sink = match purpose {
@@ -88,6 +93,8 @@ pub fn plan_query(
     );
     let keys = is_table.then(|| key_columns(&items, &key, &inputs, aggregation.as_ref()));
     let mut pipeline = Steps {
+        keeps_key: query.partition_by.is_empty() && inputs.joins.is_empty() && aggregation.is_none(),
+        tables: projected.tables,
         inputs,
         filter,
         aggregation,
@@ -214,6 +221,17 @@ fn check_result(
     refuse(format!(
         "Invalid result type. Your SELECT query produces a {found}. Please use {other} statement instead.{tail}"
     ))
+}
+
+/// Table functions make rows of a stream's rows.
+fn refuse_table_functions(inputs: &Inputs, is_aggregated: bool) -> Result<(), PlanError> {
+    if is_aggregated {
+        return Err(PlanError::new("Table functions cannot be used with aggregations."));
+    }
+    if inputs.is_table() {
+        return Err(PlanError::new("Table source is not supported with table functions"));
+    }
+    Ok(())
 }
 
 /// Whether there is a stream to insert into.

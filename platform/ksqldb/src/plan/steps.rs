@@ -24,6 +24,10 @@ pub(super) struct Steps {
     pub(super) inputs: Inputs,
     pub(super) filter: Option<(Expr, String)>,
     pub(super) aggregation: Option<Aggregation>,
+    /// The lists of table functions, whose columns are the scope's last.
+    pub(super) tables: Vec<Projected>,
+    /// Whether the output's key is the input's, as it came.
+    pub(super) keeps_key: bool,
     pub(super) items: Vec<Item>,
     /// The windows of the keys of what comes out.
     pub(super) window: Option<SourceWindow>,
@@ -127,7 +131,13 @@ impl Steps {
             None if self.is_persistent => Destination::Nowhere,
             None => Destination::Rows { keys: self.keys },
         };
+        let mut tables = std::mem::take(&mut self.tables);
+        for table in &mut tables {
+            layout.rewrite(&mut table.expr, 0);
+        }
         steps.push(Step::Output(Arc::new(OutputStep {
+            tables,
+            keeps_key: self.keeps_key,
             projection,
             destination,
         })));
@@ -163,6 +173,11 @@ impl Steps {
                     demands.add(&mut item.expr);
                 }
             }
+        }
+        let first_table = self.inputs.scope.columns.len() - self.tables.len();
+        for (place, table) in (first_table..).zip(&mut self.tables) {
+            demands.add(&mut table.expr);
+            demands.add_whole(place);
         }
         for input in &self.inputs.inputs {
             if let Some(column) = &input.source.timestamp

@@ -24,21 +24,39 @@ impl Output {
 
 impl Operator for Output {
     /// A row of a record without a value goes to no client of a stream, but a sink gets it as a record without a
-    /// value, and the client of a table as the end of that row.
+    /// value, and the client of a table as the end of that row. A table function makes several rows of it, or none.
     fn take(&mut self, _: Side, change: Change, to: &mut Downstream<'_, '_>) {
         let context = &mut *to.context;
-        if context.is_replaying() || *context.remaining == Some(0) {
+        if context.is_replaying() {
             return;
         }
-        match &self.step.destination {
-            Destination::Nowhere => {}
-            Destination::Rows { keys } => self.put_row(&change, keys.as_deref(), context),
-            Destination::Records { .. } => self.put_record(&change, context),
+        if self.step.tables.is_empty() || !change.present.value {
+            self.put(&change, context);
+            return;
+        }
+        for row in exploded(&self.step.tables, &change.row, context) {
+            let exploded = Change {
+                old: None,
+                row,
+                ..change
+            };
+            self.put(&exploded, context);
         }
     }
 }
 
 impl Output {
+    fn put(&self, change: &Change, context: &mut Context<'_>) {
+        if *context.remaining == Some(0) {
+            return;
+        }
+        match &self.step.destination {
+            Destination::Nowhere => {}
+            Destination::Rows { keys } => self.put_row(change, keys.as_deref(), context),
+            Destination::Records { .. } => self.put_record(change, context),
+        }
+    }
+
     /// `keys` says of a table's columns which are its key.
     fn put_row(&self, change: &Change, keys: Option<&[bool]>, context: &mut Context<'_>) {
         let is_tombstone = !change.present.value;
@@ -102,7 +120,12 @@ impl Output {
         } else {
             Ok(None)
         };
-        let (key, value) = match (key.encode(key_row), value) {
+        let key = match (change.present.key, self.step.keeps_key) {
+            // A key that is not there stays so, and is not one whose columns are `NULL`.
+            (false, true) => Ok(None),
+            _ => key.encode(key_row),
+        };
+        let (key, value) = match (key, value) {
             (Ok(key), Ok(value)) => (key, value),
             (Err(error), _) => return failed("key", error.reason),
             (_, Err(error)) => return failed("value", error.reason),
@@ -129,6 +152,25 @@ fn windowed(key: Option<Vec<u8>>, windows: Windows, window: Option<Bounds>) -> O
         }
     }
     Some(key)
+}
+
+/// The rows that table functions make of one: as many as the longest of their lists has elements; a shorter list is
+/// followed by `NULL`s.
+fn exploded(tables: &[Projected], row: &[Value], context: &mut Context<'_>) -> Vec<Row> {
+    let lists = project(tables, row, context);
+    let length = |list: &Value| match list {
+        Value::Array(elements) => elements.len(),
+        _ => 0,
+    };
+    let longest = lists.iter().map(length).max().unwrap_or(0);
+    let rows = (0..longest).map(|place| {
+        let elements = lists.iter().map(|list| match list {
+            Value::Array(elements) => elements.get(place).cloned().unwrap_or_default(),
+            _ => Value::Null,
+        });
+        row.iter().cloned().chain(elements).collect()
+    });
+    rows.collect()
 }
 
 fn project(columns: &[Projected], row: &[Value], context: &mut Context<'_>) -> Row {

@@ -26,9 +26,14 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Change, LogE
                 .ok_or_else(|| failed("key", "it is too short to have a window".to_owned()))?;
             (key, window) = (rest, Some(bounds));
         }
-        scan.key
-            .decode(key, &mut row)
-            .map_err(|error| failed("key", error.reason))?;
+        let presence = scan.key.decode(key, &mut row);
+        let presence = presence.map_err(|error| failed("key", error.reason))?;
+        if presence == Presence::Null && scan.key.has_several_columns() {
+            return Err(failed(
+                "key",
+                "null, where an object with the key columns is needed".to_owned(),
+            ));
+        }
     }
     let has_value = match record.value {
         None => false,

@@ -26,7 +26,7 @@ impl Compiler<'_> {
             .map(|argument| argument.sql_type.clone())
             .collect();
         let listed = listed(name).ok_or_else(|| unknown(name))?;
-        if listed.sort == Sort::Aggregate && self.clause == "WHERE" {
+        if listed.sort != Sort::Scalar && self.clause == "WHERE" {
             return Err(PlanError {
                 stage: Stage::Coding,
                 ..unknown(name)
@@ -39,7 +39,7 @@ impl Compiler<'_> {
         }
         if listed.sort == Sort::Table {
             return Err(PlanError::new(format!(
-                "Table functions are not supported yet by this server. Got: {name}"
+                "Table functions can only be used in the SELECT clause. Got: {name}"
             )));
         }
         let Some(function) = functions::lookup(name) else {
@@ -174,12 +174,9 @@ impl Compiler<'_> {
     }
 }
 
-/// What is said where no form of a function takes such arguments.
-pub(crate) fn unfit(name: &str, types: &[Option<SqlType>]) -> PlanError {
-    match listed(name) {
-        Some(listed) => does_not_fit(listed, types),
-        None => unknown(name),
-    }
+/// What is wrong with a call of a function by arguments of these types.
+pub(crate) fn unfit_call(name: &str, types: &[Option<SqlType>]) -> PlanError {
+    listed(name).map_or_else(|| unknown(name), |listed| does_not_fit(listed, types))
 }
 
 fn unknown(name: &str) -> PlanError {
