@@ -161,7 +161,11 @@ pub(super) fn merge_keys(left: Value, right: &Value) -> Value {
         return left;
     };
     entries.iter().fold(left, |state, (key, count)| {
-        count_key(state, &Value::String(Arc::clone(key)), super::numeric::whole(count))
+        count_key(
+            state,
+            &Value::String(Arc::clone(key)),
+            super::numeric::whole(count),
+        )
     })
 }
 

@@ -91,9 +91,8 @@ pub(crate) fn resolve(
     literals: &[Option<Value>],
 ) -> Result<Resolved, Unfit> {
     let first = types.first().cloned().flatten();
-    let is_number = |sql_type: &SqlType| {
-        matches!(sql_type, SqlType::Integer | SqlType::Bigint | SqlType::Double)
-    };
+    let is_number =
+        |sql_type: &SqlType| matches!(sql_type, SqlType::Integer | SqlType::Bigint | SqlType::Double);
     let resolved = |aggregate, columns, sql_type| {
         Ok(Resolved {
             aggregate,
@@ -104,9 +103,7 @@ pub(crate) fn resolve(
     match (name, first, types.len()) {
         ("COUNT", _, 0 | 1) => resolved(Aggregate::Count, types.len(), SqlType::Bigint),
         ("COUNT_DISTINCT", Some(_), 1) => resolved(Aggregate::CountDistinct, 1, SqlType::Bigint),
-        ("SUM", Some(sql_type), 1)
-            if is_number(&sql_type) || matches!(sql_type, SqlType::Decimal { .. }) =>
-        {
+        ("SUM", Some(sql_type), 1) if is_number(&sql_type) || matches!(sql_type, SqlType::Decimal { .. }) => {
             resolved(Aggregate::Sum(sql_type.clone()), 1, sql_type)
         }
         ("SUM_LIST", Some(SqlType::Array(element)), 1) if is_number(&element) => {
@@ -139,9 +136,7 @@ pub(crate) fn resolve(
             let latest = name == "LATEST_BY_OFFSET";
             by_offset(latest, sql_type, &types[1..], &literals[1..])
         }
-        ("TOPK", Some(sql_type), 2..)
-            if is_number(&sql_type) || sql_type == SqlType::String =>
-        {
+        ("TOPK", Some(sql_type), 2..) if is_number(&sql_type) || sql_type == SqlType::String => {
             topk(sql_type, types, literals)
         }
         ("TOPKDISTINCT", Some(sql_type), 2)
@@ -185,7 +180,12 @@ fn by_offset(
         match (place, sql_type, literal) {
             (_, Some(SqlType::Integer | SqlType::Boolean), None) => return Err(Unfit::Literal(place + 2)),
             (0, _, Some(Value::Integer(number))) => {
-                n = Some(usize::try_from(*number).ok().filter(|n| *n > 0).ok_or(Unfit::Factory)?);
+                n = Some(
+                    usize::try_from(*number)
+                        .ok()
+                        .filter(|n| *n > 0)
+                        .ok_or(Unfit::Factory)?,
+                );
             }
             (_, _, Some(Value::Boolean(flag))) if place + 1 == types.len() => ignores_nulls = *flag,
             _ => return Err(Unfit::Types),
@@ -206,11 +206,7 @@ fn by_offset(
 }
 
 /// `TOPK(x, n)` or `TOPK(x, column, …, n)`
-fn topk(
-    sql_type: SqlType,
-    types: &[Option<SqlType>],
-    literals: &[Option<Value>],
-) -> Result<Resolved, Unfit> {
+fn topk(sql_type: SqlType, types: &[Option<SqlType>], literals: &[Option<Value>]) -> Result<Resolved, Unfit> {
     let columns = types.len() - 1;
     let n = count(types, literals, columns)?;
     let is_struct = columns > 1;
@@ -239,9 +235,10 @@ fn topk(
 /// The literal at a place, a number above 0.
 fn count(types: &[Option<SqlType>], literals: &[Option<Value>], place: usize) -> Result<usize, Unfit> {
     match (&types[place], &literals[place]) {
-        (_, Some(Value::Integer(number))) => {
-            usize::try_from(*number).ok().filter(|n| *n > 0).ok_or(Unfit::Factory)
-        }
+        (_, Some(Value::Integer(number))) => usize::try_from(*number)
+            .ok()
+            .filter(|n| *n > 0)
+            .ok_or(Unfit::Factory),
         (Some(SqlType::Integer), None) => Err(Unfit::Literal(place + 1)),
         _ => Err(Unfit::Types),
     }
@@ -343,7 +340,9 @@ impl Aggregate {
             Self::Average(sql_type) => numeric::averages(&left, &right, sql_type)?,
             Self::Minimum => order::lesser(left, &right),
             Self::Maximum => order::greater(left, &right),
-            Self::CollectList { most } => lists::each(left, &right, |list, item| lists::append(list, item, *most)),
+            Self::CollectList { most } => {
+                lists::each(left, &right, |list, item| lists::append(list, item, *most))
+            }
             Self::CollectSet { most } => {
                 lists::each(left, &right, |list, item| lists::append_new(list, item, *most))
             }
@@ -352,7 +351,9 @@ impl Aggregate {
                 Value::Struct(fields) if *is_struct => lists::rank(list, fields, *n, true),
                 item => lists::rank(list, std::slice::from_ref(item), *n, false),
             }),
-            Self::TopKDistinct { n } => lists::each(left, &right, |list, item| lists::rank_distinct(list, item, *n)),
+            Self::TopKDistinct { n } => {
+                lists::each(left, &right, |list, item| lists::rank_distinct(list, item, *n))
+            }
             Self::Histogram => distinct::merge_keys(left, &right),
             Self::Deviation { .. } => numeric::deviations(&left, &right),
             Self::Correlation => numeric::correlations(&left, &right),

@@ -147,7 +147,9 @@ pub(super) fn average_with(
 pub(super) fn averages(left: &Value, right: &Value, sql_type: &SqlType) -> Result<Value, String> {
     let ((left_sum, left_count), (right_sum, right_count)) = (sum_and_count(left), sum_and_count(right));
     let sum = plus(&left_sum, &right_sum, sql_type)?;
-    Ok(Value::Struct([sum, Value::Bigint(left_count + right_count)].into()))
+    Ok(Value::Struct(
+        [sum, Value::Bigint(left_count + right_count)].into(),
+    ))
 }
 
 /// 0 while there is no number.

@@ -7,7 +7,10 @@ use crate::value::Value;
 
 /// Whether values of a type have an order.
 pub(super) fn is_ordered(sql_type: &SqlType) -> bool {
-    !matches!(sql_type, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_))
+    !matches!(
+        sql_type,
+        SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_)
+    )
 }
 
 /// The order of two values of one type: texts by their UTF-16 units, bytes as signed ones, as Java compares them.

@@ -18,15 +18,7 @@ fn aggregate(name: &str, sql_type: SqlType, literals: &[Value]) -> Aggregate {
 
 fn with(aggregate: &Aggregate, state: Value, value: &Value, sequence: i64) -> Value {
     let arguments = std::slice::from_ref(value);
-    aggregate
-        .add(
-            state,
-            Input {
-                arguments,
-                sequence,
-            },
-        )
-        .unwrap()
+    aggregate.add(state, Input { arguments, sequence }).unwrap()
 }
 
 /// The results after each of the values.
@@ -60,7 +52,11 @@ fn nulls_are_skipped_or_kept_as_each_function_has_it() {
     assert_eq!(of("MIN"), [NULL, Value::Integer(4), Value::Integer(4)]);
     assert_eq!(of("ATTR"), [NULL, NULL, NULL]);
     let values = [Value::Integer(2), NULL, Value::Integer(2)];
-    let of = |name: &str| results(&aggregate(name, SqlType::Integer, &[]), &values).pop().unwrap();
+    let of = |name: &str| {
+        results(&aggregate(name, SqlType::Integer, &[]), &values)
+            .pop()
+            .unwrap()
+    };
     let array = |values: &[Value]| Value::Array(values.into());
     assert_eq!(of("COLLECT_LIST"), array(&values));
     assert_eq!(of("COLLECT_SET"), array(&values[..2]));
@@ -97,7 +93,10 @@ fn the_greatest_with_and_without_duplicates() {
         let aggregate = aggregate(name, SqlType::Integer, &[Value::Integer(2)]);
         results(&aggregate, &values)
     };
-    assert_eq!(of("TOPK"), [list(&[5]), list(&[5, 5]), list(&[5, 5]), list(&[9, 5])]);
+    assert_eq!(
+        of("TOPK"),
+        [list(&[5]), list(&[5, 5]), list(&[5, 5]), list(&[9, 5])]
+    );
     assert_eq!(
         of("TOPKDISTINCT"),
         [list(&[5]), list(&[5]), list(&[5, 3]), list(&[9, 5])]
@@ -112,7 +111,10 @@ fn deviations() {
         of("STDDEV_SAMPLE"),
         [0.0, 1.414_213_562_373_095_1, 1.527_525_231_651_946_5].map(Value::Double)
     );
-    assert_eq!(of("STDDEV_SAMP"), [0.0, 2.0, 2.333_333_333_333_333].map(Value::Double));
+    assert_eq!(
+        of("STDDEV_SAMP"),
+        [0.0, 2.0, 2.333_333_333_333_333].map(Value::Double)
+    );
 }
 
 #[test]

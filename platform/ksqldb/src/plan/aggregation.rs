@@ -13,7 +13,8 @@ use crate::functions::catalogue::{Sort, listed};
 use crate::metastore::Metastore;
 use crate::serde::Format;
 use crate::syntax::ast::{
-    Emit, Expression, ExpressionKind, Literal, Query, SelectItem, SourceKind, UnaryOperator, Window, WindowKind,
+    Emit, Expression, ExpressionKind, Literal, Query, SelectItem, SourceKind, UnaryOperator, Window,
+    WindowKind,
 };
 use crate::types::SqlType;
 use crate::value::Value;
@@ -40,6 +41,8 @@ pub(super) struct Group {
     /// Over the inputs.
     pub(super) expr: Expr,
     pub(super) text: String,
+    /// The same, whether or not the query says whose its columns are.
+    pub(super) written: String,
     pub(super) sql_type: SqlType,
     /// The place in the scope that stands for it behind the aggregation.
     pub(super) place: usize,
@@ -51,6 +54,8 @@ pub(super) struct Call {
     /// Over the inputs.
     pub(super) arguments: Vec<Expr>,
     pub(super) text: String,
+    /// The same, whether or not the query says whose its columns are.
+    pub(super) written: String,
     pub(super) place: usize,
 }
 
@@ -79,7 +84,10 @@ pub(super) fn check_early(query: &Query, metastore: &Metastore) -> Result<(), Pl
             None => text(expression),
         };
         let group = written(group);
-        if query.group_by[..place].iter().any(|other| written(other) == group) {
+        if query.group_by[..place]
+            .iter()
+            .any(|other| written(other) == group)
+        {
             let message = format!("Duplicate GROUP BY expression: {group}");
             return Err(PlanError::in_stage(Stage::Preparing, message));
         }
@@ -94,7 +102,9 @@ pub(super) fn split(
     purpose: Purpose<'_>,
 ) -> Result<Option<Aggregation>, PlanError> {
     let selected = query.select.iter().filter_map(|item| match item {
-        SelectItem::Expression { expression, .. } | SelectItem::AllFields { base: expression, .. } => Some(expression),
+        SelectItem::Expression { expression, .. } | SelectItem::AllFields { base: expression, .. } => {
+            Some(expression)
+        }
         SelectItem::All { .. } => None,
     });
     let clauses: Vec<&Expression> = selected.chain(&query.having).collect();
@@ -168,10 +178,9 @@ fn function_of(call: &Expression) -> &str {
 /// A call as it is named: what counts rows counts their times.
 fn counted(call: &Expression) -> String {
     match &call.kind {
-        ExpressionKind::Call {
-            function,
-            arguments,
-        } if arguments.is_empty() => format!("{function}(ROWTIME)"),
+        ExpressionKind::Call { function, arguments } if arguments.is_empty() => {
+            format!("{function}(ROWTIME)")
+        }
         _ => text(call),
     }
 }
@@ -243,8 +252,6 @@ struct Splitter<'a> {
     inputs: &'a mut Inputs,
     of_table: bool,
     groups: Vec<Group>,
-    /// The grouping expressions as the query has them, all columns qualified.
-    written: Vec<String>,
     calls: Vec<Call>,
     windowing: Option<Windowing>,
     bounds: [Option<usize>; 2],
@@ -267,7 +274,6 @@ impl<'a> Splitter<'a> {
             inputs,
             of_table,
             groups: Vec::new(),
-            written: Vec::new(),
             calls: Vec::new(),
             windowing,
             bounds: [None; 2],
@@ -396,10 +402,10 @@ impl<'a> Splitter<'a> {
                 ExpressionKind::Column { .. } => text(group),
                 _ => written.clone(),
             },
+            written,
             sql_type,
             place,
         });
-        self.written.push(written);
         Ok(())
     }
 
@@ -461,7 +467,7 @@ impl<'a> Splitter<'a> {
             return Ok(());
         }
         let written = text(&qualified(expression, &self.inputs.scope));
-        if let Some(index) = self.written.iter().position(|other| *other == written) {
+        if let Some(index) = self.groups.iter().position(|group| group.written == written) {
             let place = self.groups[index].place;
             if !matches!(expression.kind, ExpressionKind::Column { .. }) {
                 *expression = self.column(place, expression);
@@ -471,9 +477,12 @@ impl<'a> Splitter<'a> {
         if let ExpressionKind::Column { source, name } = &expression.kind {
             let is_bound = self.windowing.is_some() && BOUNDS.contains(&name.as_str());
             // What is not there is told so when the expression is compiled.
-            let is_there = self.inputs.scope.columns.iter().any(|column| {
-                column.name == *name && (source.is_none() || column.source == *source)
-            });
+            let is_there = self
+                .inputs
+                .scope
+                .columns
+                .iter()
+                .any(|column| column.name == *name && (source.is_none() || column.source == *source));
             if is_there && !is_bound {
                 lonely.push(text(expression));
             }
@@ -499,11 +508,7 @@ impl<'a> Splitter<'a> {
 
     /// The place of a call's result.
     fn call(&mut self, call: &Expression) -> Result<usize, PlanError> {
-        let ExpressionKind::Call {
-            function,
-            arguments,
-        } = &call.kind
-        else {
+        let ExpressionKind::Call { function, arguments } = &call.kind else {
             return Err(PlanError::new(format!("No function is called by {}", text(call))));
         };
         if arguments.iter().any(is_aggregate) {
@@ -517,8 +522,8 @@ impl<'a> Splitter<'a> {
                 .iter()
                 .try_for_each(|argument| self.refuse_bounds(argument))?;
         }
-        let call_text = text(call);
-        if let Some(known) = self.calls.iter().find(|known| known.text == call_text) {
+        let written = text(&qualified(call, &self.inputs.scope));
+        if let Some(known) = self.calls.iter().find(|known| known.written == written) {
             return Ok(known.place);
         }
         let mut typed = Vec::new();
@@ -556,7 +561,8 @@ impl<'a> Splitter<'a> {
                 .take(resolved.columns)
                 .map(|typed| typed.expr)
                 .collect(),
-            text: call_text,
+            text: text(call),
+            written,
             place,
         });
         Ok(place)
@@ -604,10 +610,7 @@ fn literal(expression: &Expression) -> Option<Value> {
 fn nested(call: &Expression) -> String {
     let mut call = call.clone();
     for argument in call.children_mut() {
-        if let ExpressionKind::Call {
-            function,
-            arguments,
-        } = &mut argument.kind
+        if let ExpressionKind::Call { function, arguments } = &mut argument.kind
             && is_aggregate_name(function)
         {
             arguments.clear();

@@ -34,9 +34,17 @@ pub(super) fn explain(
             steps.line(depth, "FILTER", &format!("Condition: {having}"));
             depth += 1;
         }
-        let groups: Vec<_> = aggregation.groups.iter().map(|group| group.text.as_str()).collect();
+        let groups: Vec<_> = aggregation
+            .groups
+            .iter()
+            .map(|group| group.text.as_str())
+            .collect();
         let calls: Vec<_> = aggregation.calls.iter().map(|call| call.text.as_str()).collect();
-        let details = format!("Group by: {} | Functions: {}", groups.join(", "), calls.join(", "));
+        let details = format!(
+            "Group by: {} | Functions: {}",
+            groups.join(", "),
+            calls.join(", ")
+        );
         steps.line(depth, "AGGREGATE", &details);
         depth += 1;
     }

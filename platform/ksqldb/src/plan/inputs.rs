@@ -36,7 +36,11 @@ pub(super) const BOUNDS: [&str; 2] = ["WINDOWSTART", "WINDOWEND"];
 impl Input {
     /// How many places it has in the scope.
     pub(super) fn width(&self) -> usize {
-        let bounds = if self.source.window.is_some() { BOUNDS.len() } else { 0 };
+        let bounds = if self.source.window.is_some() {
+            BOUNDS.len()
+        } else {
+            0
+        };
         self.source.schema.columns.len() + PSEUDO_COLUMNS.len() + bounds
     }
 
@@ -216,7 +220,10 @@ impl Inputs {
 
     /// Checks the join of the input that was added last with those before it.
     fn criteria(&self, join: &Join) -> Result<JoinCriteria, PlanError> {
-        let of_streams = self.inputs.iter().all(|input| input.source.kind == SourceKind::Stream);
+        let of_streams = self
+            .inputs
+            .iter()
+            .all(|input| input.source.kind == SourceKind::Stream);
         if of_streams && join.within.is_none() {
             return Err(PlanError::new(
                 "Stream-Stream joins must have a WITHIN clause specified. None was provided. To learn about how to specify a WITHIN clause with a stream-stream join, please visit: https://docs.confluent.io/current/ksql/docs/syntax-reference.html#create-stream-as-select",
@@ -406,7 +413,11 @@ impl Inputs {
             Some(_) => {
                 let fingerprint = expr.fingerprint();
                 let mut joins = self.joins.iter().rev();
-                joins.any(|join| join.columns.iter().any(|(column, _)| column.fingerprint() == fingerprint))
+                joins.any(|join| {
+                    join.columns
+                        .iter()
+                        .any(|(column, _)| column.fingerprint() == fingerprint)
+                })
             }
         }
     }

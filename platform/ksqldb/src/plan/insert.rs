@@ -180,7 +180,7 @@ fn value_of(expression: &crate::syntax::ast::Expression, column: &Column) -> Res
 /// A value as one of a column's type, where nothing of it is lost: numbers widen, texts become dates and times,
 /// and the parts of arrays, maps and structs likewise. Of a struct, fields that the column does not have are
 /// dropped, and those that are missing are `NULL`.
-fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
+pub(super) fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
     match (value, from, to) {
         (Value::Null, ..) => Some(Value::Null),
         (

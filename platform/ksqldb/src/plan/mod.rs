@@ -11,6 +11,7 @@ mod insert;
 mod pipeline;
 mod projection;
 mod properties;
+mod pull;
 mod qualify;
 mod query;
 mod sink;
@@ -24,9 +25,10 @@ use std::sync::Arc;
 pub use error::{PlanError, Stage};
 pub use insert::insert_values;
 pub(crate) use pipeline::{
-    AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected, RememberStep,
-    Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
+    AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
+    RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
 };
+pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
 pub use query::plan_query;
 pub(crate) use sink::schema_text;
@@ -120,6 +122,17 @@ impl QueryPlan {
     pub(crate) fn stores(&self) -> impl Iterator<Item = &StoreStep> {
         let stores = self.pipeline.steps.iter().flat_map(Step::stores);
         stores.filter(|store| store.has_changelog)
+    }
+
+    /// Whether it joins tables by a foreign key.
+    pub(crate) fn has_foreign_key(&self) -> bool {
+        let mut steps = self.pipeline.steps.iter();
+        steps.any(|step| matches!(step, Step::ForeignKeyJoin(_)))
+    }
+
+    /// What tells whether rows that were kept before can be read: it differs where the rows are laid out otherwise.
+    pub(crate) fn layout(&self) -> u32 {
+        self.pipeline.layout
     }
 
     /// The topics whose records rebuild what has no changelog: those of streams that are joined with streams.

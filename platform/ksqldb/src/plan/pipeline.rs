@@ -27,6 +27,8 @@ pub(crate) struct Pipeline {
     pub(crate) materialization: Option<Arc<Materialization>>,
     /// `LIMIT`
     pub(crate) limit: Option<u64>,
+    /// Tells how kept rows are laid out.
+    pub(crate) layout: u32,
 }
 
 /// A step. What each does stands where its operator is, in the task.
@@ -317,6 +319,10 @@ impl Materialization {
             return None;
         }
         let columns = self.projection.iter();
-        Some(columns.map(|column| column.expr.value(row, &mut |_| {})).collect())
+        Some(
+            columns
+                .map(|column| column.expr.value(row, &mut |_| {}))
+                .collect(),
+        )
     }
 }

@@ -235,14 +235,10 @@ impl<'a> With<'a> {
         let kind = kind.to_uppercase();
         let size = self.text("WINDOW_SIZE")?;
         match (kind.as_str(), size) {
-            ("SESSION", Some(_)) => {
-                Err(reading("'WINDOW_SIZE' should not be set for SESSION windows."))
-            }
-            ("TUMBLING" | "HOPPING", None) => {
-                Err(reading(format!(
-                    "{kind} windows require 'WINDOW_SIZE' to be provided in the WITH clause. For example: 'WINDOW_SIZE'='10 SECONDS'"
-                )))
-            }
+            ("SESSION", Some(_)) => Err(reading("'WINDOW_SIZE' should not be set for SESSION windows.")),
+            ("TUMBLING" | "HOPPING", None) => Err(reading(format!(
+                "{kind} windows require 'WINDOW_SIZE' to be provided in the WITH clause. For example: 'WINDOW_SIZE'='10 SECONDS'"
+            ))),
             ("TUMBLING", Some(size)) => {
                 let size_ms = duration(size)?;
                 Ok(Some(SourceWindow::Tumbling { size_ms }))

@@ -46,7 +46,9 @@ pub fn plan_query(
     let mut aggregation = aggregation::split(query, &mut inputs, purpose)?;
     check_result(query, &inputs, aggregation.as_ref(), purpose)?;
     let key = required_key(query, &inputs, aggregation.as_ref())?;
-    let select = aggregation.as_mut().map(|aggregation| std::mem::take(&mut aggregation.select));
+    let select = aggregation
+        .as_mut()
+        .map(|aggregation| std::mem::take(&mut aggregation.select));
     let select = select.unwrap_or_else(|| query.select.clone());
     let projected = table_functions::split(&select, &mut inputs.scope)?;
     if !projected.tables.is_empty() {
@@ -112,7 +114,9 @@ pub fn plan_query(
         })
     };
     let has_no_grace = joins().any(|join| join.grace_ms.is_none());
-    let retention = joins().map(|join| join.retention_ms()).reduce(i64::saturating_add);
+    let retention = joins()
+        .map(|join| join.retention_ms())
+        .reduce(i64::saturating_add);
     Ok(QueryPlan {
         inputs: sources,
         output,
@@ -158,9 +162,8 @@ fn key_columns(
             .flat_map(|first| [first, first + 1])
             .collect(),
     };
-    let is_key = |item: &Item| {
-        key.is_of(item) || matches!(item.expr, Expr::Column(place) if bounds.contains(&place))
-    };
+    let is_key =
+        |item: &Item| key.is_of(item) || matches!(item.expr, Expr::Column(place) if bounds.contains(&place));
     items.iter().map(is_key).collect()
 }
 
@@ -226,10 +229,14 @@ fn check_result(
 /// Table functions make rows of a stream's rows.
 fn refuse_table_functions(inputs: &Inputs, is_aggregated: bool) -> Result<(), PlanError> {
     if is_aggregated {
-        return Err(PlanError::new("Table functions cannot be used with aggregations."));
+        return Err(PlanError::new(
+            "Table functions cannot be used with aggregations.",
+        ));
     }
     if inputs.is_table() {
-        return Err(PlanError::new("Table source is not supported with table functions"));
+        return Err(PlanError::new(
+            "Table source is not supported with table functions",
+        ));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::PlanError;
 use super::aggregation::Aggregation;
 use super::demand::{Demands, Layout};
 use super::inputs::{Input, Inputs, JoinCriteria, JoinMethod};
@@ -12,7 +13,6 @@ use super::pipeline::{
 use super::projection::Item;
 use super::sink::Sink;
 use super::timestamps::TimeReading;
-use super::PlanError;
 use crate::expression::{Descend, Expr};
 use crate::metastore::{Source, SourceWindow};
 use crate::serde::{Decoder, DecoderColumn, Encoder, Format, Wrapping, check_columns};
@@ -41,6 +41,7 @@ impl Steps {
     /// Gives everything that is needed its place in the row.
     pub(super) fn lay_out(mut self, sink: Option<&Sink>) -> Result<Pipeline, PlanError> {
         let layout = self.demands().layout(&self.inputs.inputs);
+        let described = self.description(&layout);
         let inputs = &self.inputs.inputs;
         let scans = inputs.iter().enumerate();
         let scans = scans.map(|(index, input)| scan(index, input, &layout));
@@ -50,7 +51,10 @@ impl Steps {
         let is_joined = !self.inputs.joins.is_empty();
         let mut steps = self.joins(&scans, &layout, sink);
         let mut kept = None;
-        if of_table && !is_joined && (self.is_persistent || self.filter.is_some() || self.aggregation.is_some()) {
+        if of_table
+            && !is_joined
+            && (self.is_persistent || self.filter.is_some() || self.aggregation.is_some())
+        {
             kept = Some(steps.len());
             steps.push(Step::Remember(Arc::new(self.remember(&layout))));
         }
@@ -99,7 +103,10 @@ impl Steps {
                     kept = Some(steps.len());
                     let keys = sink.schema.key().count();
                     steps.push(Step::Remember(Arc::new(RememberStep {
-                        key: projection[..keys].iter().map(|column| column.expr.clone()).collect(),
+                        key: projection[..keys]
+                            .iter()
+                            .map(|column| column.expr.clone())
+                            .collect(),
                         encoder: key_encoder(sink.source.key_format, sink.schema.key()),
                         store: self.store("Project-Last", Windows::None, None),
                     })));
@@ -142,11 +149,30 @@ impl Steps {
             destination,
         })));
         Ok(Pipeline {
+            layout: fingerprint(&described),
             scans,
             steps,
             materialization,
             limit: None,
         })
+    }
+
+    /// What a row that is kept consists of, place by place.
+    fn description(&self, layout: &Layout) -> String {
+        let columns = self.inputs.scope.columns.iter().enumerate();
+        let needed = columns.filter(|(place, _)| layout.place(*place).is_some());
+        let mut description: String = needed
+            .map(|(_, column)| format!("{:?}.{} {};", column.source, column.name, column.sql_type))
+            .collect();
+        if let Some(aggregation) = &self.aggregation {
+            for group in &aggregation.groups {
+                description.push_str(&format!("{} {};", group.written, group.sql_type));
+            }
+            for call in &aggregation.calls {
+                description.push_str(&format!("{:?} {};", call.aggregate, call.written));
+            }
+        }
+        description
     }
 
     /// What is needed of the inputs.
@@ -280,11 +306,15 @@ impl Steps {
         of_table: bool,
         sink: Option<&Sink>,
     ) -> AggregateStep {
-        let columns = aggregation.groups.iter().enumerate().map(|(index, group)| Column {
-            name: format!("G{index}"),
-            sql_type: group.sql_type.clone(),
-            namespace: Namespace::Key,
-        });
+        let columns = aggregation
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(index, group)| Column {
+                name: format!("G{index}"),
+                sql_type: group.sql_type.clone(),
+                namespace: Namespace::Key,
+            });
         let columns: Vec<Column> = columns.collect();
         let encoder = match sink {
             Some(sink) => key_encoder(sink.source.key_format, sink.schema.key()),
@@ -314,7 +344,11 @@ impl Steps {
             is_final: aggregation.is_final,
             of_table,
             encoder,
-            store: self.store("Aggregate-Aggregate-Materialize", windows_of(self.window), retention),
+            store: self.store(
+                "Aggregate-Aggregate-Materialize",
+                windows_of(self.window),
+                retention,
+            ),
         }
     }
 
@@ -339,6 +373,13 @@ impl Steps {
             retention_ms,
         }
     }
+}
+
+/// A number that is the same for the same text, whichever version of the server asks (FNV-1a).
+fn fingerprint(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// Where behind an aggregation each place of the scope is.
@@ -436,7 +477,9 @@ fn scan(index: usize, input: &Input, layout: &Layout) -> Result<Scan, PlanError>
         .count();
     let pseudo = [0, 1, 2, 3, 4].map(|offset| {
         let place = declared + offset;
-        (place < input.width()).then(|| target(place).map(|(place, _)| place)).flatten()
+        (place < input.width())
+            .then(|| target(place).map(|(place, _)| place))
+            .flatten()
     });
     let (key_wrapping, value_wrapping) = wrappings(source);
     Ok(Scan {

@@ -93,7 +93,11 @@ impl Aggregation {
 
     /// The states before the first row.
     fn start(&self) -> Vec<Value> {
-        self.step.calls.iter().map(|call| call.aggregate.start()).collect()
+        self.step
+            .calls
+            .iter()
+            .map(|call| call.aggregate.start())
+            .collect()
     }
 
     /// The states after a row. `None`: the query fails.
@@ -134,7 +138,14 @@ impl Aggregation {
     }
 
     /// Keeps a group's states.
-    fn keep(&mut self, group: &[Value], states: &[Value], key: StoreKey, timestamp: i64, context: &mut Context<'_>) {
+    fn keep(
+        &mut self,
+        group: &[Value],
+        states: &[Value],
+        key: StoreKey,
+        timestamp: i64,
+        context: &mut Context<'_>,
+    ) {
         let row: Row = group.iter().chain(states).cloned().collect();
         self.store.put(key, &row, timestamp, context);
     }
@@ -190,7 +201,13 @@ impl Aggregation {
         let entered = new.and_then(|row| Some((self.group(row, to.context)?, row)));
         match (left, entered) {
             (Some((left, old)), Some((entered, new))) if left.bytes == entered.bytes => {
-                self.update(&entered, None, &[(Turn::Out, old), (Turn::In, new)], timestamp, to);
+                self.update(
+                    &entered,
+                    None,
+                    &[(Turn::Out, old), (Turn::In, new)],
+                    timestamp,
+                    to,
+                );
             }
             (left, entered) => {
                 if let Some((group, old)) = left {
@@ -228,8 +245,11 @@ impl Aggregation {
         if self.step.is_final {
             self.pass_closed(windowing, to);
         }
-        self.store
-            .expire(self.newest_window.saturating_sub(windowing.retention_ms).saturating_add(1));
+        self.store.expire(
+            self.newest_window
+                .saturating_sub(windowing.retention_ms)
+                .saturating_add(1),
+        );
     }
 
     /// A row into every window of that size that it lies in and that is open, the earliest first.
@@ -286,7 +306,10 @@ impl Aggregation {
             merged.start = merged.start.min(window.start);
             merged.end = merged.end.max(window.end);
         }
-        let closed = self.stream_time.saturating_sub(windowing.grace_ms).saturating_sub(gap);
+        let closed = self
+            .stream_time
+            .saturating_sub(windowing.grace_ms)
+            .saturating_sub(gap);
         if merged.end < closed {
             return;
         }

@@ -84,10 +84,12 @@ impl ForeignKeyJoin {
         };
         if old_reference != new_reference {
             if let Some(reference) = &old_reference {
-                self.referring.remove(&(reference.clone(), Arc::clone(&place.bytes)));
+                self.referring
+                    .remove(&(reference.clone(), Arc::clone(&place.bytes)));
             }
             if let Some(reference) = &new_reference {
-                self.referring.insert((reference.clone(), Arc::clone(&place.bytes)));
+                self.referring
+                    .insert((reference.clone(), Arc::clone(&place.bytes)));
             }
         }
         let right = |reference: Option<&Vec<u8>>| {
@@ -107,9 +109,9 @@ impl ForeignKeyJoin {
         if !is_told {
             return;
         }
-        let timestamp = new_right
-            .as_ref()
-            .map_or(change.timestamp, |(_, timestamp)| change.timestamp.max(*timestamp));
+        let timestamp = new_right.as_ref().map_or(change.timestamp, |(_, timestamp)| {
+            change.timestamp.max(*timestamp)
+        });
         let old_right = old_right.map(|(row, _)| row);
         let new_right = new_right.map(|(row, _)| row);
         let before = self.result(old.as_ref(), old_right.as_ref(), &old_key);
@@ -119,10 +121,9 @@ impl ForeignKeyJoin {
 
     fn take_right(&mut self, change: Change, to: &mut Downstream<'_, '_>) {
         let step = Arc::clone(&self.step);
-        let key = step
-            .right
-            .key
-            .value(&change.row, &mut |error| to.context.log("the right side of JOIN ON", error));
+        let key = step.right.key.value(&change.row, &mut |error| {
+            to.context.log("the right side of JOIN ON", error)
+        });
         let Some(bytes) = encoded(&step, &key, to.context) else {
             return;
         };
@@ -188,7 +189,8 @@ impl Operator for ForeignKeyJoin {
         let rows: Vec<(Arc<[u8]>, Row)> = {
             let left = self.left.read();
             let all = left.range(Bound::Unbounded, Bound::Unbounded);
-            all.map(|(key, stored)| (Arc::clone(&key.bytes), stored.row())).collect()
+            all.map(|(key, stored)| (Arc::clone(&key.bytes), stored.row()))
+                .collect()
         };
         self.referring = rows
             .into_iter()

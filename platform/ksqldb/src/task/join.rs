@@ -48,8 +48,13 @@ impl Operator for StreamJoin {
         };
         let key = key.value(&change.row, &mut |error| to.context.log(text, error));
         let appends_key = self.step.appends_key;
-        self.state
-            .take(&self.step, side, key, change.row, change.timestamp, &mut |joined| {
+        self.state.take(
+            &self.step,
+            side,
+            key,
+            change.row,
+            change.timestamp,
+            &mut |joined| {
                 let Joined {
                     mut row,
                     timestamp,
@@ -59,7 +64,8 @@ impl Operator for StreamJoin {
                     row.push(key.clone());
                 }
                 to.pass(Change::of_row(row, timestamp));
-            });
+            },
+        );
         if self.state.is_overfull() {
             to.context.fail(format!(
                 "the rows within the window of a join take more than {} MiB; hint: a shorter WITHIN or GRACE PERIOD, \

@@ -56,7 +56,12 @@ impl Operator for Lookup {
         if found.is_none() && step.kind != JoinKind::Left {
             return;
         }
-        let row = joined(step, Some(&change.row), found.as_ref().map(|(row, _)| &**row), &key);
+        let row = joined(
+            step,
+            Some(&change.row),
+            found.as_ref().map(|(row, _)| &**row),
+            &key,
+        );
         to.pass(Change {
             row,
             old: None,

@@ -174,8 +174,10 @@ fn exploded(tables: &[Projected], row: &[Value], context: &mut Context<'_>) -> V
 }
 
 fn project(columns: &[Projected], row: &[Value], context: &mut Context<'_>) -> Row {
-    let values = columns
-        .iter()
-        .map(|column| column.expr.value(row, &mut |error| context.log(&column.text, error)));
+    let values = columns.iter().map(|column| {
+        column
+            .expr
+            .value(row, &mut |error| context.log(&column.text, error))
+    });
     values.collect()
 }

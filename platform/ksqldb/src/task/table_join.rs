@@ -59,9 +59,9 @@ impl Operator for TableJoin {
         if met.is_none() && (!is_kept || (new.is_none() && old.is_none())) {
             return;
         }
-        let timestamp = met
-            .as_ref()
-            .map_or(change.timestamp, |(_, timestamp)| change.timestamp.max(*timestamp));
+        let timestamp = met.as_ref().map_or(change.timestamp, |(_, timestamp)| {
+            change.timestamp.max(*timestamp)
+        });
         let met = met.map(|(row, _)| row);
         let result = |own: Option<&Row>| {
             let (left, right) = match side {
@@ -101,7 +101,12 @@ pub(super) fn encoded(step: &TableJoinStep, key: &Value, context: &mut Context<'
 
 /// The row of both sides, with nulls for one that is not there, and the join's key where that is kept. The left
 /// column that is the key of a `RIGHT JOIN` has the key all the same.
-pub(super) fn joined(step: &TableJoinStep, left: Option<&[Value]>, right: Option<&[Value]>, key: &Value) -> Row {
+pub(super) fn joined(
+    step: &TableJoinStep,
+    left: Option<&[Value]>,
+    right: Option<&[Value]>,
+    key: &Value,
+) -> Row {
     let mut row = Row::with_capacity(step.left.width + step.right.width + 1);
     row.extend_from_slice(left.unwrap_or_default());
     row.resize(step.left.width, Value::Null);
