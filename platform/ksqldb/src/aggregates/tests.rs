@@ -76,11 +76,11 @@ fn the_earliest_and_the_latest() {
     );
     assert_eq!(of("EARLIEST_BY_OFFSET", &[Value::Boolean(false)]), [NULL; 4]);
     assert_eq!(
-        of("EARLIEST_BY_OFFSET", &[two.clone()]),
+        of("EARLIEST_BY_OFFSET", std::slice::from_ref(&two)),
         [list(&[]), list(&[1]), list(&[1, 2]), list(&[1, 2])]
     );
     assert_eq!(
-        of("LATEST_BY_OFFSET", &[two.clone()]),
+        of("LATEST_BY_OFFSET", std::slice::from_ref(&two)),
         [list(&[]), list(&[1]), list(&[1, 2]), list(&[2, 3])]
     );
     assert_eq!(of("LATEST_BY_OFFSET", &[]), [NULL, one, two, three]);
@@ -109,7 +109,7 @@ fn deviations() {
     let of = |name: &str| results(&aggregate(name, SqlType::Integer, &[]), &values);
     assert_eq!(
         of("STDDEV_SAMPLE"),
-        [0.0, 1.414_213_562_373_095_1, 1.527_525_231_651_946_5].map(Value::Double)
+        [0.0, std::f64::consts::SQRT_2, 1.527_525_231_651_946_5].map(Value::Double)
     );
     assert_eq!(
         of("STDDEV_SAMP"),
