@@ -14,7 +14,7 @@ use super::properties;
 use super::topics::{Topics, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
-use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
+use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
 use crate::serde::Format;
 use crate::syntax::ast::{
     AliasedSource, CreateAsSelect, CreateSource, Emit, InsertInto, OnExisting, Position, Query,
@@ -258,6 +258,13 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
+        let planned = plan::plan_source(declaration, circumstances.text);
+        // What is wrong with the text is told first.
+        if let Err(error) = &planned
+            && error.stage == Stage::Reading
+        {
+            return Err(error.clone().into());
+        }
         if let Some(decision) = meet_existing(
             declaration.kind,
             &declaration.name,
@@ -266,7 +273,7 @@ impl Catalog {
         )? {
             return Ok(decision);
         }
-        let source = plan::plan_source(declaration, circumstances.text)?;
+        let source = planned?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
@@ -314,9 +321,7 @@ impl Catalog {
             declaration.on_existing,
             existing,
         );
-        if let Some(decision) =
-            met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?
-        {
+        if let Ok(Some(decision)) = met {
             return Ok(decision);
         }
         let purpose = Purpose::Sink {
@@ -328,13 +333,15 @@ impl Catalog {
         };
         let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
             .map_err(Refusal::of_persistent_query)?;
+        if let Some(topics) = circumstances.topics {
+            check_partitions(&declaration.query, &plan, topics)?;
+        }
+        // What is wrong with the query is told first.
+        met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
         let sink = plan
             .sink()
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
-        if let Some(topics) = circumstances.topics {
-            check_partitions(&declaration.query, &plan, topics)?;
-        }
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {

@@ -16,6 +16,9 @@ use crate::value::Row;
 /// What ksqlDB says of a pull query that joins.
 const JOIN_IN_PULL_QUERY: &str = "Pull queries don't support JOIN clauses. See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
 
+/// What ksqlDB says of a pull query on a stream, where these are switched off.
+const PULL_ON_STREAM: &str = "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'.";
+
 /// A statement whose result is sent row by row.
 #[derive(Debug)]
 pub(crate) enum ClientQuery {
@@ -87,6 +90,9 @@ impl Executor {
                 } else {
                     if !query.joins.is_empty() {
                         return Err(bad(JOIN_IN_PULL_QUERY.to_owned()));
+                    }
+                    if !properties::is_enabled(&session.properties, "ksql.query.pull.stream.enabled", true) {
+                        return Err(bad(format!("{PULL_ON_STREAM}\nStatement: {}", parsed.text)));
                     }
                     // A pull query on a stream: its rows are those that are there.
                     query.emit = Some(Emit::Changes);

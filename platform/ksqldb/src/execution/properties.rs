@@ -85,6 +85,8 @@ const KNOWN: &[&str] = &[
     "ksql.query.pull.enable.standby.reads",
     "ksql.query.pull.max.allowed.offset.lag",
     "ksql.query.pull.range.scan.enabled",
+    "ksql.query.pull.limit.clause.enabled",
+    "ksql.query.pull.stream.enabled",
     "ksql.query.pull.table.scan.enabled",
     "ksql.query.push.v2.enabled",
     "ksql.query.retry.backoff.initial.ms",

@@ -131,6 +131,9 @@ pub(super) fn split(
         )));
     }
     let Some(first_call) = first_call else {
+        if let Some(unknown) = clauses.iter().find_map(|clause| unknown_call(clause)) {
+            return Err(unfit_call(unknown, &[]));
+        }
         return Err(PlanError::new(
             "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.",
         ));
@@ -166,6 +169,14 @@ fn first_call_of(expression: &Expression) -> Option<&Expression> {
         return Some(expression);
     }
     expression.children().into_iter().find_map(first_call_of)
+}
+
+/// The name of a function that is called and that there is not.
+fn unknown_call(expression: &Expression) -> Option<&str> {
+    match &expression.kind {
+        ExpressionKind::Call { function, .. } if listed(function).is_none() => Some(function),
+        _ => expression.children().into_iter().find_map(unknown_call),
+    }
 }
 
 fn function_of(call: &Expression) -> &str {

@@ -14,3 +14,4 @@ mod recorded_tables;
 mod robustness;
 mod script;
 mod table_functions;
+mod tables;
