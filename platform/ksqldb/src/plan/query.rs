@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::demand::{Demands, Layout};
-use super::explain::explain;
+use super::explain::{Tail, explain};
 use super::inputs::{Input, Inputs};
 use super::pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
 use super::projection::{Item, items, required_key};
@@ -68,11 +68,25 @@ pub fn plan_query(
         Some(sink) => sink.schema.clone(),
         None => push_schema(&items)?,
     };
+    let new_key: Vec<_> = match query.partition_by.is_empty() {
+        true => Vec::new(),
+        false => key
+            .candidates
+            .iter()
+            .filter_map(|candidate| candidate.column(&items))
+            .collect(),
+    };
     let explanation = explain(
         &inputs,
-        filter.as_ref().map(|(_, text)| text.as_str()),
-        &output,
-        sink.as_ref(),
+        Tail {
+            is_filtered: filter.is_some(),
+            new_key: &new_key,
+            is_exploded: !projected.tables.is_empty(),
+            output: &output,
+            sink: sink
+                .as_ref()
+                .map(|sink| (sink.source.name.as_str(), sink.source.topic.as_str())),
+        },
     );
     let mut pipeline = Steps {
         keeps_key: query.partition_by.is_empty() && inputs.joins.is_empty(),

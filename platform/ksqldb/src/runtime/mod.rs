@@ -73,6 +73,8 @@ pub(crate) struct Listening {
     pub(crate) statement: String,
     /// What it does.
     pub(crate) plan: Arc<QueryPlan>,
+    /// Its consumer group.
+    pub(crate) group: String,
     stop: CancellationToken,
 }
 
@@ -215,13 +217,14 @@ impl Runtime {
         extent: Extent,
     ) -> Result<PushQuery, PushError> {
         let place = self.place()?;
-        let id = format!("transient_{alias}_{}", random_number());
+        let id = transient_id(alias);
+        let group = self.config.push_group(&id);
         let reset = match extent {
             Extent::From(reset) => reset,
             Extent::WhatIsThere => OffsetReset::Earliest,
         };
         let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
-        let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
+        let consumer = Reader::consumer(&self.cluster, &group)?;
         let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
@@ -229,6 +232,7 @@ impl Runtime {
         let listening = Listening {
             statement,
             plan: Arc::clone(&plan),
+            group,
             stop: stop.clone(),
         };
         self.listening().insert(id.clone(), listening);
@@ -385,6 +389,11 @@ fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R 
         value: record.value.as_deref(),
         headers: &headers,
     })
+}
+
+/// The id of a query for a client, which calls its left-most input so.
+pub(crate) fn transient_id(alias: &str) -> String {
+    format!("transient_{alias}_{}", random_number())
 }
 
 /// A number that no other query has.
