@@ -158,6 +158,11 @@ pub(crate) fn offset_reset(properties: &BTreeMap<String, Json>, default: OffsetR
         .unwrap_or(default)
 }
 
+/// Whether a session has something switched on.
+pub(crate) fn is_enabled(properties: &BTreeMap<String, Json>, name: &str, default: bool) -> bool {
+    setting(properties, name).map_or(default, |value| !value.eq_ignore_ascii_case("false"))
+}
+
 /// Whether a single value is wrapped in an object where nothing else is said.
 pub(crate) fn wrap_single_values(properties: &BTreeMap<String, Json>) -> bool {
     setting(properties, "ksql.persistence.wrap.single.values")

@@ -1,6 +1,7 @@
 //! A query's steps as `EXPLAIN` prints them: the last step first, what feeds it indented below.
 
-use super::inputs::{Input, Inputs, JoinCriteria, PSEUDO_COLUMNS};
+use super::aggregation::Aggregation;
+use super::inputs::{Input, Inputs, JoinCriteria, JoinMethod, PSEUDO_COLUMNS};
 use super::topology::Topology;
 use crate::expression::Expr;
 use crate::syntax::ast::JoinKind;
@@ -56,6 +57,7 @@ pub(super) struct Tail<'a> {
     /// The key that `PARTITION BY` makes.
     pub(super) new_key: &'a [(String, SqlType)],
     pub(super) is_exploded: bool,
+    pub(super) aggregation: Option<&'a Aggregation>,
     /// The columns of the projection, those of a sink's key marked so.
     pub(super) output: &'a Schema,
     /// The sink's name and topic.
@@ -115,6 +117,38 @@ pub(super) fn explain(inputs: &Inputs, tail: Tail<'_>) -> Explanation {
             &mut node,
         );
     }
+    if let Some(aggregation) = tail.aggregation {
+        add(
+            &mut step,
+            "GROUP_BY",
+            texts(&columns),
+            "GroupBy",
+            "Aggregate-GroupBy",
+            &mut node,
+        );
+        let groups = aggregation.groups.iter();
+        columns = groups
+            .map(|group| column(&group.text, &group.sql_type, Namespace::Key))
+            .collect();
+        add(
+            &mut step,
+            "AGGREGATE",
+            texts(&columns),
+            "Aggregate",
+            "Aggregate-Aggregate",
+            &mut node,
+        );
+        if aggregation.having.is_some() {
+            add(
+                &mut step,
+                "FILTER",
+                texts(&columns),
+                "HavingFilter",
+                "HavingFilter",
+                &mut node,
+            );
+        }
+    }
     let keys = columns.iter().filter(|column| column.namespace == Namespace::Key);
     let output: Vec<Column> = match tail.sink {
         Some(_) => tail.output.columns.clone(),
@@ -166,12 +200,17 @@ fn joined(inputs: &Inputs, index: usize, topology: &mut Topology) -> (Step, Vec<
     let right = &inputs.inputs[index];
     let (right_step, right_columns, right_node) = side(right, &join.right, &join.key_type, "Right", topology);
     let left_rekeyed = before == 0 && is_rekeyed(&inputs.inputs[0], &join.left);
-    let node = topology.join(
-        (left_node, left_rekeyed),
-        (right_node, is_rekeyed(right, &join.right)),
-        join.kind,
-        join.within.grace_ms.is_some(),
-    );
+    let node = match join.method {
+        JoinMethod::Streams(within) => topology.join(
+            (left_node, left_rekeyed),
+            (right_node, is_rekeyed(right, &join.right)),
+            join.kind,
+            within.grace_ms.is_some(),
+        ),
+        JoinMethod::Lookup | JoinMethod::Tables | JoinMethod::ForeignKey => {
+            topology.processor("Join", &[], &[left_node, right_node])
+        }
+    };
     let key = column(
         &key_name(inputs, join, &left_columns),
         &join.key_type,
