@@ -173,6 +173,7 @@ impl CommandLog {
             new_from: from,
             end,
             newest_timestamp: None,
+            is_table: false,
         };
         let consumer = Reader::consumer(&self.cluster, &self.group).map_err(read_error)?;
         let mut reader = Reader::open(&self.cluster, consumer, &[start])

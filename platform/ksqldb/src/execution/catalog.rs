@@ -17,7 +17,8 @@ use crate::metastore::{Metastore, Source};
 use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
 use crate::serde::Format;
 use crate::syntax::ast::{
-    CreateAsSelect, CreateSource, InsertInto, OnExisting, QuerySelection, SourceKind, Statement,
+    AliasedSource, CreateAsSelect, CreateSource, Emit, InsertInto, OnExisting, Position, Query,
+    QuerySelection, SelectItem, SourceKind, Statement,
 };
 use crate::types::{Column, Namespace, Schema};
 
@@ -28,6 +29,8 @@ pub(crate) enum QueryOrigin {
     CreateAs,
     /// `INSERT INTO … SELECT`
     InsertInto,
+    /// `CREATE SOURCE TABLE`: it keeps the table's rows and ends with the table.
+    SourceTable,
 }
 
 /// A query that fills a topic until it is terminated.
@@ -53,6 +56,15 @@ impl PersistentQuery {
     /// The source it fills.
     pub(crate) fn sink(&self) -> Option<&Arc<Source>> {
         self.plan.sink()
+    }
+
+    /// Whether it keeps the rows of that table.
+    pub(crate) fn keeps(&self, table: &str) -> bool {
+        match self.origin {
+            QueryOrigin::CreateAs => self.writes(table),
+            QueryOrigin::SourceTable => self.reads(table),
+            QueryOrigin::InsertInto => false,
+        }
     }
 
     fn reads(&self, source: &str) -> bool {
@@ -146,7 +158,7 @@ impl Catalog {
                 if_exists,
                 delete_topic,
             } => self.decide_drop(*kind, name, *if_exists, *delete_topic),
-            Statement::Terminate(selection) => self.select(selection).map(|ids| {
+            Statement::Terminate(selection) => self.select(selection, "terminate").map(|ids| {
                 change(Change {
                     command_id: format!("terminate/{}/execute", selected(selection)),
                     message: "Query terminated.".to_owned(),
@@ -154,7 +166,7 @@ impl Catalog {
                     ..Change::default()
                 })
             }),
-            Statement::Pause(selection) => self.select(selection).map(|ids| {
+            Statement::Pause(selection) => self.select(selection, "pause").map(|ids| {
                 change(Change {
                     command_id: format!("pause/{}/execute", selected(selection)),
                     message: "Query paused.".to_owned(),
@@ -162,7 +174,7 @@ impl Catalog {
                     ..Change::default()
                 })
             }),
-            Statement::Resume(selection) => self.select(selection).map(|ids| {
+            Statement::Resume(selection) => self.select(selection, "resume").map(|ids| {
                 change(Change {
                     command_id: format!("resume/{}/execute", selected(selection)),
                     message: "Query resumed.".to_owned(),
@@ -262,13 +274,32 @@ impl Catalog {
             Some(topics) => of_source(&source, declaration, topics)?,
             None => None,
         };
+        let source = Arc::new(source);
+        let start = match (declaration.kind, declaration.read_only) {
+            (SourceKind::Table, true) => Some(self.materialization(&source, circumstances)?),
+            _ => None,
+        };
         Ok(change(Change {
             command_id: creation_id(declaration.kind, &declaration.name),
             message: format!("{} created", capitalised(declaration.kind)),
             create_topic,
-            put: Some(Arc::new(source)),
+            put: Some(source),
+            start,
             ..Change::default()
         }))
+    }
+
+    /// The query that keeps the rows of a source table.
+    fn materialization(
+        &self,
+        source: &Arc<Source>,
+        circumstances: Circumstances<'_>,
+    ) -> Result<PersistentQuery, Refusal> {
+        let mut metastore = self.metastore.clone();
+        metastore.insert(Arc::clone(source));
+        let plan = plan::plan_query(&metastore, &everything_of(&source.name), Purpose::Materialize)?;
+        let id = format!("CST_{}_{}", source.name, circumstances.sequence);
+        Ok(self.new_query(id, plan, QueryOrigin::SourceTable, circumstances))
     }
 
     fn decide_create_as(
@@ -301,6 +332,9 @@ impl Catalog {
             .sink()
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
+        if let Some(topics) = circumstances.topics {
+            check_partitions(&declaration.query, &plan, topics)?;
+        }
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
@@ -427,7 +461,7 @@ impl Catalog {
             let selected = self.queries.values().filter(|query| select(query));
             selected.map(|query| query.id.clone()).collect()
         };
-        let owner = |query: &PersistentQuery| query.origin == QueryOrigin::CreateAs && query.writes(name);
+        let owner = |query: &PersistentQuery| query.keeps(name);
         let readers = ids(&|query| query.reads(name) && !owner(query));
         let writers = ids(&|query| query.writes(name) && !owner(query));
         if !readers.is_empty() || !writers.is_empty() {
@@ -449,17 +483,26 @@ impl Catalog {
         }))
     }
 
-    fn select(&self, selection: &QuerySelection) -> Result<Vec<String>, Refusal> {
+    /// The queries that a statement is about. Those of source tables are theirs alone.
+    fn select(&self, selection: &QuerySelection, action: &str) -> Result<Vec<String>, Refusal> {
+        let is_own = |query: &PersistentQuery| query.origin != QueryOrigin::SourceTable;
         match selection {
-            QuerySelection::All => Ok(self.queries.keys().cloned().collect()),
+            QuerySelection::All => {
+                let own = self.queries.values().filter(|query| is_own(query));
+                Ok(own.map(|query| query.id.clone()).collect())
+            }
             QuerySelection::Id(id) => {
                 // Ids are upper case in every listing, so the case they are typed in does not matter.
                 let known = [id.clone(), id.to_uppercase()];
-                known
-                    .into_iter()
-                    .find(|id| self.queries.contains_key(id))
-                    .map(|id| vec![id])
-                    .ok_or_else(|| Refusal::from(format!("Unknown queryId: {}", id.to_uppercase())))
+                let found = known.iter().find_map(|id| self.queries.get(id));
+                match found {
+                    None => refused(format!("Unknown queryId: {}", id.to_uppercase())),
+                    Some(query) if !is_own(query) => refused(format!(
+                        "Cannot {action} query '{}' because it is linked to a source table.",
+                        query.id
+                    )),
+                    Some(query) => Ok(vec![query.id.clone()]),
+                }
             }
         }
     }
@@ -531,6 +574,53 @@ fn selected(selection: &QuerySelection) -> &str {
     match selection {
         QuerySelection::All => "ALL",
         QuerySelection::Id(id) => id,
+    }
+}
+
+/// `SELECT *` from a source.
+fn everything_of(source: &str) -> Query {
+    let position = Position::default();
+    Query {
+        select: vec![SelectItem::All {
+            source: None,
+            position,
+        }],
+        from: AliasedSource {
+            name: source.to_owned(),
+            alias: source.to_owned(),
+            position,
+        },
+        joins: Vec::new(),
+        window: None,
+        filter: None,
+        group_by: Vec::new(),
+        partition_by: Vec::new(),
+        having: None,
+        emit: Some(Emit::Changes),
+        limit: None,
+        position,
+    }
+}
+
+/// What is joined has to lie in as many partitions, but for foreign keys.
+fn check_partitions(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), Refusal> {
+    if plan.has_foreign_key() {
+        return Ok(());
+    }
+    let aliases = std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source));
+    let counts = aliases.zip(plan.inputs()).filter_map(|(from, input)| {
+        let topic = topics.get(&input.topic)?;
+        Some((from.alias.as_str(), topic.replicas.len()))
+    });
+    let counts: Vec<_> = counts.collect();
+    let Some((first, partitions)) = counts.first() else {
+        return Ok(());
+    };
+    match counts.iter().find(|(_, count)| count != partitions) {
+        None => Ok(()),
+        Some((other, count)) => Err(Refusal::of_persistent_query(PlanError::new(format!(
+            "Can't join `{first}` with `{other}` since the number of partitions don't match. `{first}` partitions = {partitions}; `{other}` partitions = {count}. Please repartition either one so that the number of partitions match."
+        )))),
     }
 }
 

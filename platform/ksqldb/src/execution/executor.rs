@@ -20,10 +20,10 @@ use super::replay::{Step, replay, success};
 use super::session::Session;
 use super::topics::{self, Retention, Topic, Topics};
 use crate::command_log::{Command, CommandLog, CommandLogError};
-use crate::config::Config;
+use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
-use crate::runtime::{self, Runtime};
+use crate::runtime::{self, Resets, Runtime};
 use crate::syntax::ast::{InsertValues, ParsedStatement, QuerySelection, Statement};
 use crate::syntax::{self, SyntaxError};
 
@@ -347,8 +347,8 @@ impl Executor {
             })?;
         }
         if let Some(query) = &mut change.start {
-            let reset = properties::offset_reset(&session.properties, self.config.offset_reset);
-            query.starting_offsets = runtime::starting_offsets(self.runtime.cluster(), &query.plan, reset)
+            let resets = self.resets(session);
+            query.starting_offsets = runtime::starting_offsets(self.runtime.cluster(), &query.plan, resets)
                 .await
                 .map_err(|error| failed(error.to_string()))?;
         }
@@ -413,6 +413,14 @@ impl Executor {
             command_status: status,
             command_sequence_number: sequence,
         })
+    }
+
+    /// Where queries of a session begin: tables with their oldest records, unless the session says otherwise.
+    pub(super) fn resets(&self, session: &Session) -> Resets {
+        Resets {
+            streams: properties::offset_reset(&session.properties, self.config.offset_reset),
+            tables: properties::offset_reset(&session.properties, OffsetReset::Earliest),
+        }
     }
 
     async fn insert(&self, insertion: &InsertValues, text: &str) -> Result<(), Failure> {

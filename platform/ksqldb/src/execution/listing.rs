@@ -17,7 +17,7 @@ use super::topics::Topics;
 use crate::config::Config;
 use crate::functions::catalogue::{self, Parameter, Signature};
 use crate::functions::{self};
-use crate::metastore::Source;
+use crate::metastore::{Source, SourceWindow};
 use crate::plan::{self, Purpose, QueryPlan};
 use crate::runtime::{QueryState, Runtime};
 use crate::syntax::ast::{CreateAsSelect, Explain, InsertInto, Listing, SourceKind, Statement};
@@ -210,7 +210,7 @@ impl View<'_> {
         let replicas = self.topics.get(&source.topic).map(|topic| &topic.replicas);
         SourceDescription {
             name: source.name.clone(),
-            window_type: None,
+            window_type: source.window.map(SourceWindow::name),
             read_queries: queries(&|query| query.plan.inputs().iter().any(|input| input.name == source.name)),
             write_queries: queries(&|query| query.sink().is_some_and(|sink| sink.name == source.name)),
             fields: source.schema.columns.iter().map(FieldInfo::of_column).collect(),
@@ -430,7 +430,7 @@ fn describe_plan(id: &str, statement: &str, plan: &QueryPlan) -> QueryDescriptio
     QueryDescription {
         id: id.to_owned(),
         statement_text: statement.to_owned(),
-        window_type: None,
+        window_type: plan.sink().and_then(|sink| sink.window).map(SourceWindow::name),
         fields: plan.output().columns.iter().map(FieldInfo::of_column).collect(),
         sources: plan.inputs().iter().map(|input| input.name.clone()).collect(),
         sinks: plan.sink().map(|sink| sink.name.clone()).into_iter().collect(),
@@ -453,7 +453,7 @@ fn source_info(source: &Arc<Source>) -> SourceInfo {
         topic: source.topic.clone(),
         key_format: source.key_format.to_string(),
         value_format: source.value_format.to_string(),
-        is_windowed: false,
+        is_windowed: source.window.is_some(),
     }
 }
 

@@ -84,6 +84,7 @@ const KNOWN: &[&str] = &[
     "ksql.query.pull.consistency.token.enabled",
     "ksql.query.pull.enable.standby.reads",
     "ksql.query.pull.max.allowed.offset.lag",
+    "ksql.query.pull.range.scan.enabled",
     "ksql.query.pull.table.scan.enabled",
     "ksql.query.push.v2.enabled",
     "ksql.query.retry.backoff.initial.ms",
@@ -178,6 +179,11 @@ pub(crate) fn offset_reset(properties: &BTreeMap<String, Json>, default: OffsetR
         .filter(|(name, _)| plain(name) == OFFSET_RESET)
         .find_map(|(_, value)| parse_offset_reset(value))
         .unwrap_or(default)
+}
+
+/// Whether a session has something switched on.
+pub(crate) fn is_enabled(properties: &BTreeMap<String, Json>, name: &str, default: bool) -> bool {
+    setting(properties, name).map_or(default, |value| !value.eq_ignore_ascii_case("false"))
 }
 
 /// Whether a single value is wrapped in an object where nothing else is said.

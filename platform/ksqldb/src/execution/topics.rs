@@ -176,6 +176,7 @@ fn options(source: &Source, partitions: i32, replicas: i32) -> TopicOptions {
         "cleanup.policy",
         match source.kind {
             SourceKind::Stream => "delete",
+            SourceKind::Table if source.window.is_some() => "compact,delete",
             SourceKind::Table => "compact",
         }
         .to_owned(),

@@ -1,11 +1,18 @@
 //! The steps of a query as `EXPLAIN` prints them: the last step first, what feeds it indented below.
 
-use super::inputs::Inputs;
+use super::aggregation::Aggregation;
+use super::inputs::{Inputs, JoinMethod};
 use super::sink::{Sink, schema_text};
 use crate::syntax::ast::JoinKind;
 use crate::types::Schema;
 
-pub(super) fn explain(inputs: &Inputs, filter: Option<&str>, output: &Schema, sink: Option<&Sink>) -> String {
+pub(super) fn explain(
+    inputs: &Inputs,
+    filter: Option<&str>,
+    aggregation: Option<&Aggregation>,
+    output: &Schema,
+    sink: Option<&Sink>,
+) -> String {
     let mut steps = Steps {
         inputs,
         text: String::new(),
@@ -22,6 +29,25 @@ pub(super) fn explain(inputs: &Inputs, filter: Option<&str>, output: &Schema, si
     }
     steps.line(depth, "PROJECT", &format!("Schema: {schema}"));
     depth += 1;
+    if let Some(aggregation) = aggregation {
+        if let Some((_, having)) = &aggregation.having {
+            steps.line(depth, "FILTER", &format!("Condition: {having}"));
+            depth += 1;
+        }
+        let groups: Vec<_> = aggregation
+            .groups
+            .iter()
+            .map(|group| group.text.as_str())
+            .collect();
+        let calls: Vec<_> = aggregation.calls.iter().map(|call| call.text.as_str()).collect();
+        let details = format!(
+            "Group by: {} | Functions: {}",
+            groups.join(", "),
+            calls.join(", ")
+        );
+        steps.line(depth, "AGGREGATE", &details);
+        depth += 1;
+    }
     if let Some(filter) = filter {
         steps.line(depth, "FILTER", &format!("Condition: {filter}"));
         depth += 1;
@@ -48,15 +74,21 @@ impl Steps<'_> {
             JoinKind::Right => "RIGHT",
             JoinKind::Full => "FULL OUTER",
         };
-        let within = join.within;
-        let grace = match within.grace_ms {
-            Some(grace) => format!("{grace} ms"),
-            None => "none".to_owned(),
+        let details = match join.method {
+            JoinMethod::Streams(within) => {
+                let grace = match within.grace_ms {
+                    Some(grace) => format!("{grace} ms"),
+                    None => "none".to_owned(),
+                };
+                format!(
+                    "Type: {kind} | Before: {} ms | After: {} ms | Grace: {grace}",
+                    within.before_ms, within.after_ms
+                )
+            }
+            JoinMethod::Lookup => format!("Type: {kind} | Stream with table"),
+            JoinMethod::Tables => format!("Type: {kind} | Table with table"),
+            JoinMethod::ForeignKey => format!("Type: {kind} | Table with table, by foreign key"),
         };
-        let details = format!(
-            "Type: {kind} | Before: {} ms | After: {} ms | Grace: {grace}",
-            within.before_ms, within.after_ms
-        );
         self.line(depth, "JOIN", &details);
         self.joined(depth + 1, before);
         self.source(depth + 1, index);

@@ -34,7 +34,7 @@ impl Compiler<'_> {
         }
         if listed.sort == Sort::Aggregate {
             return Err(PlanError::new(format!(
-                "Aggregate functions are not supported yet by this server. Got: {name}"
+                "Aggregate functions can only be used in the SELECT and HAVING clauses. Got: {name}"
             )));
         }
         if listed.sort == Sort::Table {
