@@ -19,10 +19,12 @@ mod source;
 mod steps;
 mod table_functions;
 mod timestamps;
+mod topology;
 
 use std::sync::Arc;
 
 pub use error::{PlanError, Stage};
+use explain::Explanation;
 pub use insert::insert_values;
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
@@ -32,7 +34,7 @@ pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
 pub use query::plan_query;
 pub(crate) use sink::schema_text;
-pub use source::plan_source;
+pub use source::{alter_source, plan_source};
 
 use crate::metastore::Source;
 use crate::syntax::ast::{Position, Properties, SourceKind};
@@ -79,7 +81,7 @@ pub struct QueryPlan {
     limit: Option<u64>,
     warnings: Vec<String>,
     query_id: Option<String>,
-    explanation: String,
+    explanation: Explanation,
     retention_ms: Option<i64>,
     pub(crate) pipeline: Arc<Pipeline>,
 }
@@ -142,9 +144,14 @@ impl QueryPlan {
         scans.filter(move |_| stateful).map(|scan| scan.topic.as_str())
     }
 
-    /// The steps, as `EXPLAIN` prints them.
-    pub fn explain(&self) -> String {
-        self.explanation.clone()
+    /// The steps, as `EXPLAIN` prints them for the query of that id.
+    pub fn explain(&self, query_id: &str) -> String {
+        self.explanation.steps(query_id)
+    }
+
+    /// What `EXPLAIN` tells of it.
+    pub(crate) fn explanation(&self) -> &Explanation {
+        &self.explanation
     }
 
     /// How far the inputs must be replayed from before where the query stopped, to rebuild its state.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::aggregation::{self, Aggregation};
-use super::explain::explain;
+use super::explain::{Tail, explain};
 use super::inputs::Inputs;
 use super::pipeline::Step;
 use super::projection::{Item, RequiredKey, items, required_key};
@@ -86,12 +86,26 @@ pub fn plan_query(
         Some(sink) => sink.schema.clone(),
         None => push_schema(&items)?,
     };
+    let new_key: Vec<_> = match query.partition_by.is_empty() {
+        true => Vec::new(),
+        false => key
+            .candidates
+            .iter()
+            .filter_map(|candidate| candidate.column(&items))
+            .collect(),
+    };
     let explanation = explain(
         &inputs,
-        filter.as_ref().map(|(_, text)| text.as_str()),
-        aggregation.as_ref(),
-        &output,
-        sink.as_ref(),
+        Tail {
+            is_filtered: filter.is_some(),
+            new_key: &new_key,
+            is_exploded: !projected.tables.is_empty(),
+            aggregation: aggregation.as_ref(),
+            output: &output,
+            sink: sink
+                .as_ref()
+                .map(|sink| (sink.source.name.as_str(), sink.source.topic.as_str())),
+        },
     );
     let keys = is_table.then(|| key_columns(&items, &key, &inputs, aggregation.as_ref()));
     let mut pipeline = Steps {

@@ -80,6 +80,8 @@ pub(crate) struct Listening {
     pub(crate) statement: String,
     /// What it does.
     pub(crate) plan: Arc<QueryPlan>,
+    /// Its consumer group.
+    pub(crate) group: String,
     stop: CancellationToken,
 }
 
@@ -265,7 +267,8 @@ impl Runtime {
         extent: Extent,
     ) -> Result<PushQuery, PushError> {
         let place = self.place()?;
-        let id = format!("transient_{alias}_{}", random_number());
+        let id = transient_id(alias);
+        let group = self.config.push_group(&id);
         let resets = match extent {
             Extent::From(resets) => resets,
             Extent::WhatIsThere => Resets {
@@ -274,7 +277,7 @@ impl Runtime {
             },
         };
         let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
-        let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
+        let consumer = Reader::consumer(&self.cluster, &group)?;
         let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
         if extent != Extent::WhatIsThere {
             reader = reader.in_step_with(&self.writers);
@@ -285,6 +288,7 @@ impl Runtime {
         let listening = Listening {
             statement,
             plan: Arc::clone(&plan),
+            group,
             stop: stop.clone(),
         };
         self.listening().insert(id.clone(), listening);
@@ -439,6 +443,11 @@ fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R 
         value: record.value.as_deref(),
         headers: &headers,
     })
+}
+
+/// The id of a query for a client, which calls its left-most input so.
+pub(crate) fn transient_id(alias: &str) -> String {
+    format!("transient_{alias}_{}", random_number())
 }
 
 /// A number that no other query has.
