@@ -1,12 +1,10 @@
 //! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
 
 mod config;
-mod fill;
 mod images;
 mod run;
 mod scenario;
 mod serve;
-mod typed;
 mod usage;
 
 use std::ffi::OsString;
@@ -26,7 +24,6 @@ pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
     SuperviseArgs,
 };
-pub use typed::{Source, Typed};
 pub use usage::{UsageError, asks_for_json};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
@@ -72,11 +69,11 @@ fn after_help() -> String {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub struct GlobalArgs {
-    /// The project to work on; several can run side by side.
-    #[arg(short, long, global = true, value_name = "NAME", env = "OSQDEMO_PROJECT")]
+    /// The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
+    #[arg(short, long, global = true, value_name = "NAME")]
     pub project: Option<String>,
-    /// The settings file; by default `osqdemo.toml` in the current folder, if it is there.
-    #[arg(long, global = true, value_name = "FILE", env = "OSQDEMO_CONFIG")]
+    /// The settings file; by default `osqdemo.toml` in the current folder, if it is there [env: OSQDEMO_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<OsString>,
     /// Write data and progress as JSON lines.
     #[arg(long, global = true)]
@@ -149,6 +146,22 @@ pub enum Command {
     /// The first process of a native host (started by the supervisor).
     #[command(hide = true)]
     HostInit(HostInitArgs),
+}
+
+impl Command {
+    /// Whether the verb follows the settings file. The others must work whatever stands in the current folder.
+    pub fn follows_settings_file(&self) -> bool {
+        !matches!(
+            self,
+            Self::Serve(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+                | Self::Probe(_)
+                | Self::Supervise(_)
+                | Self::HostInit(_)
+                | Self::Config(ConfigCommand::Schema(_))
+        )
+    }
 }
 
 const KSQL_EXAMPLES: &str = "\
@@ -247,9 +260,9 @@ pub struct RestartArgs {
 /// `osqdemo wait`.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// How long to wait.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub timeout: String,
+    /// How long to wait [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
     /// Only these services.
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
@@ -290,4 +303,50 @@ pub struct ManArgs {
     /// The folder for the pages; `make install` puts them into `share/man/man1`.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::settings::key::{KEYS, Kind};
+
+    #[test]
+    fn every_setting_has_its_option() {
+        let command = Cli::command();
+        let show = command
+            .find_subcommand("config")
+            .and_then(|config| config.find_subcommand("show"))
+            .expect("the verb");
+        let has = |option: &str| {
+            show.get_arguments()
+                .chain(command.get_arguments())
+                .any(|argument| argument.get_long() == Some(option))
+        };
+        for key in KEYS {
+            assert!(key.kind == Kind::Ports || has(key.option), "{}", key.path());
+        }
+    }
+
+    #[test]
+    fn verbs_that_must_work_anywhere_follow_no_file() {
+        let follows = |line: &str| {
+            let words = std::iter::once("osqdemo").chain(line.split(' '));
+            let cli = Cli::try_parse_from(words).expect("a right line");
+            cli.command.follows_settings_file()
+        };
+        for line in [
+            "completions bash",
+            "serve broker --data-dir d",
+            "config schema",
+            "man d",
+            "supervise",
+        ] {
+            assert!(!follows(line), "{line}");
+        }
+        for line in ["up", "down", "config show"] {
+            assert!(follows(line), "{line}");
+        }
+    }
 }

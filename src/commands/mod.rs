@@ -17,7 +17,6 @@ mod osquery;
 pub mod probe;
 pub mod project;
 pub mod ps;
-pub mod request;
 pub mod restart;
 pub mod scenario;
 pub mod serve;

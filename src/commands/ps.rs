@@ -25,7 +25,7 @@ pub async fn run(context: Context) -> Result<()> {
     let observed = project.engine.observe().await?;
     if let SupervisorState::Lost { pid } = observed.supervisor {
         context.reporter.emit(Warning::SupervisorLost {
-            project: context.settings.project.clone(),
+            project: context.settings.project.value.clone(),
             process: pid,
             cleaned_up: false,
         });

@@ -14,9 +14,15 @@ use tokio::sync::{Notify, oneshot};
 use super::group::{Claim, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
+use super::transaction::{Change, Transaction};
 use crate::config::GroupTimings;
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
+
+/// The kind of group whose members say which topics they read.
+const CONSUMERS: &str = "consumer";
+/// How long a group is shown that nobody is in and that has committed nothing, as Kafka shows it until its next clean-up.
+const SHOWN_EMPTY: Duration = Duration::from_secs(10 * 60);
 
 /// All groups of the broker.
 #[derive(Debug)]
@@ -174,6 +180,37 @@ impl Coordinator {
             })
     }
 
+    /// Whether a member, or a consumer that is in no generation, may commit offsets.
+    pub(crate) fn may_commit(&self, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+        match self.groups().get_mut(group_id) {
+            Some(group) => group.may_commit(claim, Instant::now()),
+            None if claim.generation < 0 => Ok(()),
+            None => Err(ResponseError::IllegalGeneration),
+        }
+    }
+
+    /// What is known of a transactional id.
+    pub(crate) fn transaction(&self, id: &StrBytes) -> Option<Transaction> {
+        self.offsets().transaction(id).cloned()
+    }
+
+    /// Every transactional id.
+    pub(crate) fn transactions(&self) -> Vec<(StrBytes, Transaction)> {
+        let offsets = self.offsets();
+        let known = offsets.transactions();
+        known.map(|(id, known)| (id.clone(), known.clone())).collect()
+    }
+
+    /// Changes what is known of a transactional id.
+    pub(crate) fn change_transaction(&self, id: &StrBytes, change: Change) -> io::Result<()> {
+        self.offsets().change_transaction(id, change)
+    }
+
+    /// Whether an open transaction is to commit something for a partition that a group reads.
+    pub(crate) fn is_pending(&self, group_id: &StrBytes, partition: &TopicPartition) -> bool {
+        self.offsets().is_pending(group_id, partition)
+    }
+
     /// What a group has committed.
     pub(crate) fn committed(&self, group_id: &StrBytes) -> Option<GroupOffsets> {
         self.offsets().of(group_id).cloned()
@@ -250,22 +287,35 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Forgets what a group has committed for partitions it does not read at the moment.
+    /// Forgets what a group has committed for some partitions; those whose topics its members read are kept, and
+    /// returned.
     pub(crate) fn forget_offsets(
         &self,
         group_id: &StrBytes,
         partitions: &[TopicPartition],
-    ) -> Result<(), ResponseError> {
+    ) -> Result<Vec<TopicPartition>, ResponseError> {
         let groups = self.groups();
         let mut offsets = self.offsets();
+        let mut members = Vec::new();
         match groups.get(group_id) {
-            Some(group) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
+            // Of other kinds of members nobody knows what they read.
+            Some(group) if !group.members().is_empty() && group.protocol_type().as_str() != CONSUMERS => {
+                return Err(ResponseError::NonEmptyGroup);
+            }
+            Some(group) => members.extend(group.members().values()),
             None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
-            _ => {}
+            None => {}
         }
-        offsets
-            .forget(group_id, partitions)
-            .map_err(|_| ResponseError::CoordinatorNotAvailable)
+        let (kept, gone): (Vec<_>, Vec<_>) = partitions
+            .iter()
+            .cloned()
+            .partition(|(topic, _)| members.iter().any(|member| member.reads(topic)));
+        if !gone.is_empty() {
+            offsets
+                .forget(group_id, &gone)
+                .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
+        }
+        Ok(kept)
     }
 
     /// Forgets a deleted topic's offsets in every group.
@@ -314,7 +364,12 @@ impl Coordinator {
         }
         let sync = self.offsets().begin_sync();
         let Some(sync) = sync else {
-            return Ok(());
+            // The system would take the next sync for a success.
+            return if self.offsets().has_failed() {
+                Err(io::Error::other("an earlier sync of the journal has failed"))
+            } else {
+                Ok(())
+            };
         };
         let synced = sync.run();
         self.offsets().end_sync(&sync, &synced);
@@ -347,7 +402,7 @@ impl Coordinator {
                 self.write_down(group_id, group);
             }
         }
-        groups.retain(|_, group| !group.is_deserted());
+        groups.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
         groups
             .values()
             .filter_map(Group::next_deadline)
@@ -382,7 +437,8 @@ impl Coordinator {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn offsets(&self) -> MutexGuard<'_, OffsetStore> {
+    /// What is in the journal, locked.
+    pub(crate) fn offsets(&self) -> MutexGuard<'_, OffsetStore> {
         self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
