@@ -14,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::positions::{self, PositionError};
 use super::processing_log::ProcessingLog;
+use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
 use super::with_input;
 use crate::config::Config;
 use crate::execution::PersistentQuery;
-use crate::kafka::{Arrival, Cluster, Deliveries, OutgoingRecord, Position, Reader, Record, RecordProducer};
-use crate::task::{Collector, Task};
+use crate::kafka::{
+    Arrival, Cluster, Deliveries, OutgoingRecord, Position, Progress, Reader, Record, RecordProducer, Writers,
+};
+use crate::task::{Collector, Materialized, Task};
 
 /// How long after a record its position is committed, at most.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,6 +38,8 @@ const MOST_UNDER_WAY: usize = 10_000;
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a failed query waits before it starts again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How often a query that catches up looks whether it has.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
 /// How often to look whether a topic that is read has got more partitions.
 const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(5);
 /// A query that ran so long before it failed is not one that fails at once.
@@ -62,6 +67,8 @@ enum Failure {
     Write { topic: String, source: KafkaError },
     #[error("{0}")]
     State(String),
+    #[error(transparent)]
+    Changelog(#[from] StateError),
     #[error("{0}")]
     Delivery(String),
     #[error("cannot commit the position: {0}")]
@@ -76,6 +83,11 @@ pub(super) struct Worker {
     pub(super) cluster: Arc<Cluster>,
     pub(super) producer: Arc<RecordProducer>,
     pub(super) processing_log: Arc<ProcessingLog>,
+    /// The table that pull queries read, once its rows are there.
+    pub(super) table: watch::Sender<Option<Materialized>>,
+    /// The queries that fill topics, and how far this one has come, where it does.
+    pub(super) writers: Arc<Writers>,
+    pub(super) progress: Option<Arc<Progress>>,
 }
 
 /// Runs a query as wished, until it should stop. A failure or a panic ends only the attempt.
@@ -86,6 +98,7 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
         match wished {
             Wish::Stop => return,
             Wish::Pause => {
+                worker.leave();
                 worker.status.set(QueryState::Paused);
                 if wish.changed().await.is_err() {
                     return;
@@ -118,6 +131,7 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
             return;
         }
         tracing::error!("query {} failed and starts again: {reason}", worker.query.id);
+        worker.leave();
         worker.status.fail(reason);
         if began.elapsed() >= HEALTHY_RUN {
             delay = RETRY.0;
@@ -129,17 +143,44 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
 }
 
 impl Worker {
+    /// Nobody waits for a query that does not run.
+    fn leave(&self) {
+        if let Some(progress) = &self.progress {
+            progress.leave();
+        }
+    }
+
+    /// Tells those who read the sink how far the results in it reach.
+    async fn tell(&self, reached: Reached) {
+        let (Some(progress), Some(sink)) = (&self.progress, self.query.sink()) else {
+            return;
+        };
+        let ends = self.cluster.ends(&sink.topic).await;
+        match ends {
+            Ok(ends) => progress.note(reached.time, ends, reached.caught_up),
+            // Told with the next commit.
+            Err(error) => tracing::debug!("the end of `{}` is not known: {error}", sink.topic),
+        }
+    }
+
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), Failure> {
         let group = self.config.query_group(&self.query.id);
-        let opening = self.open(&group);
+        if let Some(progress) = &self.progress {
+            progress.begin();
+        }
+        let changelogs = Changelogs::new(&group, &self.query.plan);
+        let mut task = Task::new(&self.query.plan);
+        let opening = self.open(&group, &changelogs, &mut task);
         let mut reader = tokio::select! {
             reader = opening => reader?,
             () = stop.cancelled() => return Ok(()),
         };
+        self.table.send_replace(task.materialized());
         self.status.set(QueryState::Running);
         let mut processing = Processing {
             worker: &self,
-            task: Task::new(&self.query.plan),
+            task,
+            changelogs,
             collector: Collector::default(),
             deliveries: Arc::default(),
             unfinished: false,
@@ -147,6 +188,7 @@ impl Worker {
             commit_at: Instant::now() + COMMIT_INTERVAL,
             uncommitted: 0,
             closing: None,
+            reached: None,
         };
         let partitions = reader.partitions();
         let give_up = async {
@@ -202,20 +244,34 @@ impl Worker {
         }
     }
 
-    async fn open(&self, group: &str) -> Result<Reader, Failure> {
-        let consumer = Reader::consumer(&self.cluster, group).map_err(Failure::Read)?;
-        let (consumer, points) =
-            positions::of_persistent_query(&self.cluster, consumer, group, &self.query).await?;
-        Reader::open(&self.cluster, consumer, &points)
-            .await
-            .map_err(Failure::Read)
+    /// Fills the task's stores and opens its inputs where the stores end.
+    async fn open(&self, group: &str, changelogs: &Changelogs, task: &mut Task) -> Result<Reader, Failure> {
+        let (cluster, query) = (&self.cluster, &self.query);
+        changelogs.make(cluster, &query.plan).await?;
+        let consumer = Reader::consumer(cluster, group).map_err(Failure::Read)?;
+        let mut start = positions::of_persistent_query(cluster, consumer, group, query, true).await?;
+        // State without a position is that of an attempt which reads all of its inputs again.
+        if start.goes_on && !changelogs.restore(cluster, group, task).await? {
+            tracing::info!("query {} begins again: its state is laid out anew", query.id);
+            start = positions::of_persistent_query(cluster, start.consumer, group, query, false).await?;
+        }
+        let reader = Reader::open(cluster, start.consumer, &start.points).await;
+        Ok(reader.map_err(Failure::Read)?.in_step_with(&self.writers))
     }
+}
+
+/// How far a query has read at the moment of a commit.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    time: Option<i64>,
+    caught_up: bool,
 }
 
 /// The state of a running attempt.
 struct Processing<'a> {
     worker: &'a Worker,
     task: Task,
+    changelogs: Changelogs,
     collector: Collector,
     /// The records under way.
     deliveries: Arc<Deliveries>,
@@ -228,13 +284,22 @@ struct Processing<'a> {
     /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
     /// meanwhile, so committing never holds up a record.
     closing: Option<(Arc<Deliveries>, Vec<Position>)>,
+    /// How far reading had come then.
+    reached: Option<Reached>,
 }
 
 impl Processing<'_> {
     /// Processes records until it should stop. A record that has been read is finished first.
     async fn pump(&mut self, reader: &mut Reader, stop: &CancellationToken) -> Result<(), Failure> {
         let mut records = 0_u64;
+        let progress = self.worker.progress.clone();
+        let mut catches_up = progress.is_some();
         loop {
+            if catches_up && reader.is_caught_up() {
+                // Those who wait are told as soon as the results are there.
+                catches_up = false;
+                self.commit_at = Instant::now();
+            }
             let is_due = self.uncommitted >= COMMIT_RECORDS;
             tokio::select! {
                 biased;
@@ -244,10 +309,21 @@ impl Processing<'_> {
                     if let Some((_, positions)) = self.closing.take() {
                         reader.commit(&positions).map_err(Failure::Commit)?;
                     }
+                    if let Some(reached) = self.reached.take()
+                        && progress.as_ref().is_some_and(|progress| !progress.is_caught_up())
+                    {
+                        self.worker.tell(reached).await;
+                    }
                 }
+                // Whether others have caught up is no event of the reader's.
+                () = sleep(LOOK_AROUND), if catches_up => {}
                 () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
                     let deliveries = std::mem::take(&mut self.deliveries);
                     self.closing = Some((deliveries, reader.positions()));
+                    self.reached = Some(Reached {
+                        time: reader.time(),
+                        caught_up: !catches_up,
+                    });
                     self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
                     self.uncommitted = 0;
                 }
@@ -293,6 +369,25 @@ impl Processing<'_> {
                         source,
                     })?;
             }
+        }
+        for change in self.collector.changes.drain(..) {
+            let Some(topic) = self.changelogs.topic(&change.store) else {
+                continue;
+            };
+            let value = change.value.as_deref().map(|row| self.changelogs.value(row));
+            let outgoing = OutgoingRecord {
+                topic,
+                key: Some(&change.key),
+                value: value.as_deref(),
+                // A record's time is never negative.
+                timestamp: change.timestamp.max(0),
+                headers: &[],
+            };
+            let sent = worker.producer.send(outgoing, &self.deliveries).await;
+            sent.map_err(|source| Failure::Write {
+                topic: topic.to_owned(),
+                source,
+            })?;
         }
         self.collector.rows.clear();
         for entry in self.collector.log.drain(..) {

@@ -10,6 +10,8 @@ mod joins;
 mod keys;
 mod nulls;
 mod original;
+mod recorded_tables;
 mod robustness;
 mod script;
 mod table_functions;
+mod tables;
