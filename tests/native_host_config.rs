@@ -4,13 +4,13 @@
 mod host_config;
 mod support;
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::time::Duration;
 
 use host_config::{SECRET, default_document, write_own};
 use serde_json::{Value, json};
-use support::NativeStack;
+use support::{NativeStack, eventually};
 
 const SERVICES: [&str; 5] = ["broker", "ksqldb-server", "console", "host1", "host2"];
 
@@ -144,11 +144,11 @@ fn what_cannot_run_costs_only_itself_and_is_named() {
     named(&String::from_utf8_lossy(&shown.stderr));
     // The extension tells its books shortly after its start.
     let told = "host1's extension, when it last said so: ";
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !String::from_utf8_lossy(&stack.world.output(&["-v", "ps"]).stderr).contains(told) {
-        assert!(Instant::now() < deadline, "nothing of the extension's lines");
-        thread::sleep(Duration::from_millis(200));
-    }
+    eventually(
+        "the extension tells of its lines",
+        Duration::from_secs(60),
+        || String::from_utf8_lossy(&stack.world.output(&["-v", "ps"]).stderr).contains(told),
+    );
     let findings = stack.ps()["host_config_findings"].clone();
     // The default's query `syslog` cannot run on the agent either.
     assert_eq!(findings.as_array().map(Vec::len), Some(4), "{findings:#}");

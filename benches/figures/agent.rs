@@ -1,15 +1,16 @@
 //! The built-in agent: how long a scan of many processes takes, and what forty queries a second cost it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::figure::{Figure, Report};
 use crate::pipeline::processes::{TICKS_PER_SECOND, Usage, usage_of_process};
+use crate::waiting::{eventually, leave_alone};
 
 /// The processes that are scanned, at least.
 const PROCESSES: usize = 500;
@@ -137,19 +138,15 @@ fn measure_pack(agent: &Path, runs: usize, report: &mut Report) -> Result<()> {
         "--disable_extensions=true".to_owned(),
         "--schedule_splay_percent=0".to_owned(),
     ]))?;
-    let deadline = Instant::now() + PATIENCE;
     let results = folder.path().join("log").join("osqueryd.results.log");
-    while fs::metadata(&results).map_or(0, |file| file.len()) == 0 {
-        if Instant::now() > deadline {
-            bail!("the agent has logged nothing in {PATIENCE:?}");
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    thread::sleep(WARM_UP);
+    eventually("the agent logs something", PATIENCE, || {
+        fs::metadata(&results).is_ok_and(|file| file.len() > 0)
+    })?;
+    leave_alone(WARM_UP);
     let (mut resident, mut share) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let (before, began) = (started.usage(), Instant::now());
-        thread::sleep(MEASURED);
+        leave_alone(MEASURED);
         let after = started.usage();
         let seconds = (after.ticks - before.ticks) / TICKS_PER_SECOND;
         share.push(seconds / began.elapsed().as_secs_f64() * 100.0);

@@ -18,6 +18,7 @@ mod peers;
 mod pipeline;
 mod sections;
 mod stack;
+mod waiting;
 
 use std::process::ExitCode;
 use std::{env, fs};

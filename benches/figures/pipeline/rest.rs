@@ -1,6 +1,5 @@
 //! What the whole stack costs while it only watches: both hosts poll every second.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,6 +7,7 @@ use anyhow::Result;
 use super::processes::{TICKS_PER_SECOND, usage_of};
 use crate::figure::{Figure, Report};
 use crate::stack::{BenchStack, Engine};
+use crate::waiting::leave_alone;
 
 /// How long one sample watches.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -20,11 +20,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     for _ in 0..runs {
         let begun = Instant::now();
         let before = usage_of(&stack.home());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "what is measured is what happens while nothing is asked for"
-        )]
-        thread::sleep(WINDOW);
+        leave_alone(WINDOW);
         let after = usage_of(&stack.home());
         memory.push(after.resident_kib / 1024.0);
         let seconds = (after.ticks - before.ticks) / TICKS_PER_SECOND;
