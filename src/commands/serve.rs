@@ -14,6 +14,7 @@ use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::lifeline;
+use crate::settings::{Advertised, BrokerListeners, ListenerSettings};
 
 /// A service cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -24,22 +25,17 @@ enum ServeError {
     Ksqldb { source: osqdemo_ksqldb::Error },
     #[error("the console cannot run: {source}")]
     Console { source: osqdemo_console::Error },
-    #[error("`{text}` is not of the form `HOST:PORT`")]
-    Advertise { text: String },
 }
 
 impl Diagnose for ServeError {
     fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Broker { .. } | Self::Ksqldb { .. } | Self::Console { .. } => ExitCode::Start,
-            Self::Advertise { .. } => ExitCode::Usage,
-        }
+        ExitCode::Start
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Broker { source } => source.hint().into_iter().collect(),
-            Self::Ksqldb { .. } | Self::Console { .. } | Self::Advertise { .. } => Vec::new(),
+            Self::Ksqldb { .. } | Self::Console { .. } => Vec::new(),
         }
     }
 }
@@ -61,7 +57,8 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
     match command {
         ServeCommand::Broker(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
-            let config = broker_config(arguments)?;
+            let listeners = BrokerListeners::resolve(&arguments)?;
+            let config = broker_config(arguments, listeners);
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_broker::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Broker { source })?)
@@ -91,7 +88,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
     }
 }
 
-fn broker_config(arguments: ServeBrokerArgs) -> std::result::Result<osqdemo_broker::Config, ServeError> {
+fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> osqdemo_broker::Config {
     let mut config = osqdemo_broker::Config::new(arguments.data_dir);
     if arguments.flush == Flush::EveryBatch {
         config.flush = FlushPolicy::EveryBatch;
@@ -100,23 +97,13 @@ fn broker_config(arguments: ServeBrokerArgs) -> std::result::Result<osqdemo_brok
     config.auto_create_topics = arguments.auto_create_topics;
     config.retention.bytes = arguments.retention_bytes;
     config.retention.segment_bytes = arguments.segment_bytes;
-    let advertised = arguments.advertise.as_deref().map(host_port).transpose()?;
-    if let Some(listener) = config.listeners.first_mut() {
-        listener.bind = arguments.listen;
-        listener.advertised = advertised;
+    let BrokerListeners { first, internal } = listeners;
+    if let Some(usual) = config.listeners.first_mut() {
+        *usual = listener(usual.name.clone(), first);
     }
-    if let Some(bind) = arguments.internal_listen {
-        config.listeners.push(osqdemo_broker::Listener {
-            name: "internal".to_owned(),
-            bind,
-            advertised: arguments
-                .internal_advertise
-                .as_deref()
-                .map(host_port)
-                .transpose()?,
-        });
-    }
-    Ok(config)
+    let internal = internal.map(|internal| listener("internal".to_owned(), internal));
+    config.listeners.extend(internal);
+    config
 }
 
 fn console_config(arguments: ServeConsoleArgs) -> osqdemo_console::Config {
@@ -128,20 +115,13 @@ fn console_config(arguments: ServeConsoleArgs) -> osqdemo_console::Config {
     config
 }
 
-fn host_port(text: &str) -> std::result::Result<HostPort, ServeError> {
-    let wrong = || ServeError::Advertise {
-        text: text.to_owned(),
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port: u16 = port.parse().map_err(|_| wrong())?;
-    if host.is_empty() || port == 0 {
-        return Err(wrong());
+fn listener(name: String, settings: ListenerSettings) -> osqdemo_broker::Listener {
+    let ListenerSettings { bind, advertised } = settings;
+    osqdemo_broker::Listener {
+        name,
+        bind,
+        advertised: advertised.map(|Advertised { host, port }| HostPort { host, port }),
     }
-    Ok(HostPort {
-        host: host.to_owned(),
-        port,
-    })
 }
 
 /// Lets this process open as many files as the system allows it. Every client takes some, a push query about ten,

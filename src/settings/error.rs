@@ -49,6 +49,12 @@ pub enum SettingsError {
         /// What was given.
         text: String,
     },
+    /// Not `HOST:PORT`.
+    #[error("`{text}` is not of the form `HOST:PORT`")]
+    HostPort {
+        /// What was given.
+        text: String,
+    },
     /// A service that listens nowhere.
     #[error("service `{service}` publishes no port")]
     NoPort {

@@ -11,6 +11,7 @@ mod output;
 mod run;
 mod scenario;
 mod schema;
+mod serve;
 mod shown;
 mod source;
 mod stack;
@@ -35,6 +36,7 @@ pub use run::{
 };
 pub use scenario::{ReportFormat, ReportTarget, ScenarioSettings};
 pub use schema::schema_text;
+pub use serve::{Advertised, BrokerListeners, ListenerSettings};
 pub use shown::{Shown, in_force};
 pub use source::{Setting, Source};
 pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_stack};
