@@ -356,7 +356,7 @@ fn what_engines_use_knows_no_renderer() {
 fn what_works_knows_no_renderer() {
     assert_unknown(
         &[
-            "src/execute.rs",
+            "src/execute",
             "src/scenario",
             "src/health",
             "src/doctor",
