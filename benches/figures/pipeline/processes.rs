@@ -38,6 +38,15 @@ pub(crate) fn usage_of(home: &str) -> Usage {
     total
 }
 
+/// What one process has used so far; nothing when it is gone.
+pub(crate) fn usage_of_process(id: u32) -> Usage {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
+    Usage {
+        resident_kib: resident_kib(&read("status")),
+        ticks: ticks(&read("stat")),
+    }
+}
+
 fn resident_kib(status: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok())

@@ -322,6 +322,11 @@ impl Transactions {
                     let ended = partition.end_transaction((producer_id, epoch), outcome, now_ms, settings);
                     if let Err(error) = ended {
                         tracing::error!(topic = %topic.name, partition = index, %error, "cannot end a transaction; consumers of what is committed wait until the broker is started again");
+                    } else {
+                        // Of what nobody knew, only the marker tells how it has ended: were it lost, the end of the
+                        // producer's next transaction would be taken for this one's. A partition that cannot be
+                        // synced takes nothing more.
+                        let _ = partition.flush(CheckpointWhen::Never);
                     }
                 }
             }
