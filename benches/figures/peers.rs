@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use tempfile::TempDir;
 
 use crate::broker::until_it_answers;
-use crate::pipeline::processes::usage_of_process;
+use crate::pipeline::processes::{Usage, usage_of_process};
 use crate::stack::OSQDEMO;
 
 /// Fetches and runs Apache Kafka.
@@ -105,12 +105,16 @@ impl Broker {
 
     /// Resident memory of its process.
     pub(crate) fn resident_mib(&self) -> f64 {
-        usage_of_process(self.child.id()).resident_kib / 1024.0
+        self.usage().resident_kib / 1024.0
     }
 
     /// Processor time of its process, in clock ticks.
     pub(crate) fn ticks(&self) -> f64 {
-        usage_of_process(self.child.id()).ticks
+        self.usage().ticks
+    }
+
+    fn usage(&self) -> Usage {
+        usage_of_process(Path::new(&format!("/proc/{}", self.child.id())))
     }
 
     /// Where its clients connect.
