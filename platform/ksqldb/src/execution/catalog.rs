@@ -297,15 +297,21 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
-        if let Some(decision) = meet_existing(
+        if let Some(unneeded) = kept_existing(
             declaration.kind,
             &declaration.name,
             declaration.on_existing,
             existing,
-        )? {
-            return Ok(decision);
+        ) {
+            return Ok(unneeded);
         }
         let source = plan::plan_source(declaration, circumstances.text)?;
+        meet_existing(
+            declaration.kind,
+            &declaration.name,
+            declaration.on_existing,
+            existing,
+        )?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
@@ -347,16 +353,13 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
-        let met = meet_existing(
+        if let Some(unneeded) = kept_existing(
             declaration.kind,
             &declaration.name,
             declaration.on_existing,
             existing,
-        );
-        if let Some(decision) =
-            met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?
-        {
-            return Ok(decision);
+        ) {
+            return Ok(unneeded);
         }
         let purpose = Purpose::Sink {
             name: &declaration.name,
@@ -372,8 +375,16 @@ impl Catalog {
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
         if let Some(topics) = circumstances.topics {
-            check_partitions(&declaration.query, &plan, topics)?;
+            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
         }
+        // What is wrong with the query comes before that its result is there.
+        meet_existing(
+            declaration.kind,
+            &declaration.name,
+            declaration.on_existing,
+            existing,
+        )
+        .map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
@@ -405,11 +416,7 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => {
-                check_copartitioned(&declaration.query, &plan, topics)
-                    .map_err(Refusal::of_persistent_query)?;
-                of_sink(&sink, topics).map_err(Refusal::early)?
-            }
+            Some(topics) => of_sink(&sink, topics).map_err(Refusal::early)?,
             None => None,
         };
         Ok(change(Change {
@@ -657,47 +664,35 @@ fn everything_of(source: &str) -> Query {
     }
 }
 
-/// What is joined has to lie in as many partitions, but for foreign keys.
-fn check_partitions(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), Refusal> {
-    if plan.has_foreign_key() {
-        return Ok(());
-    }
-    let aliases = std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source));
-    let counts = aliases.zip(plan.inputs()).filter_map(|(from, input)| {
-        let topic = topics.get(&input.topic)?;
-        Some((from.alias.as_str(), topic.replicas.len()))
-    });
-    let counts: Vec<_> = counts.collect();
-    let Some((first, partitions)) = counts.first() else {
-        return Ok(());
-    };
-    match counts.iter().find(|(_, count)| count != partitions) {
-        None => Ok(()),
-        Some((other, count)) => Err(Refusal::of_persistent_query(PlanError::new(format!(
-            "Can't join `{first}` with `{other}` since the number of partitions don't match. `{first}` partitions = {partitions}; `{other}` partitions = {count}. Please repartition either one so that the number of partitions match."
-        )))),
-    }
+/// `IF NOT EXISTS` of what does exist.
+fn kept_existing(
+    kind: SourceKind,
+    name: &str,
+    on_existing: OnExisting,
+    existing: Option<&Arc<Source>>,
+) -> Option<Decision> {
+    let existing = existing.filter(|_| on_existing == OnExisting::Keep)?;
+    Some(Decision::Unneeded(format!(
+        "Cannot add {} `{name}`: A {} with the same name already exists.",
+        lower(kind),
+        lower(existing.kind)
+    )))
 }
 
-/// What happens where a source of that name exists: `None` lets the statement go on.
+/// Whether a statement may go on where a source of that name exists.
 fn meet_existing(
     kind: SourceKind,
     name: &str,
     on_existing: OnExisting,
     existing: Option<&Arc<Source>>,
-) -> Result<Option<Decision>, Refusal> {
-    let Some(existing) = existing else {
-        return Ok(None);
-    };
-    let (adding, there) = (lower(kind), lower(existing.kind));
-    match on_existing {
-        OnExisting::Keep => Ok(Some(Decision::Unneeded(format!(
-            "Cannot add {adding} `{name}`: A {there} with the same name already exists."
-        )))),
-        OnExisting::Replace => Ok(None),
-        OnExisting::Fail => refused(format!(
-            "Cannot add {adding} '{name}': A {there} with the same name already exists"
+) -> Result<(), Refusal> {
+    match existing {
+        Some(existing) if on_existing == OnExisting::Fail => refused(format!(
+            "Cannot add {} '{name}': A {} with the same name already exists",
+            lower(kind),
+            lower(existing.kind)
         )),
+        _ => Ok(()),
     }
 }
 
