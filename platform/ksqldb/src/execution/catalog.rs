@@ -13,8 +13,8 @@ use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use super::topics::{Topics, check_copartitioned, of_sink, of_source};
 use crate::kafka::TopicOptions;
-use crate::metastore::{Metastore, Source};
-use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
+use crate::metastore::{Metastore, Source, SourceWindow};
+use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
 use crate::serde::Format;
 use crate::syntax::NamedTypes;
 use crate::syntax::ast::{
@@ -297,21 +297,22 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
-        if let Some(unneeded) = kept_existing(
-            declaration.kind,
-            &declaration.name,
-            declaration.on_existing,
-            existing,
-        ) {
-            return Ok(unneeded);
+        let planned = plan::plan_source(declaration, circumstances.text);
+        // What is wrong with the text is told first.
+        if let Err(error) = &planned
+            && error.stage == Stage::Reading
+        {
+            return Err(error.clone().into());
         }
-        let source = plan::plan_source(declaration, circumstances.text)?;
-        meet_existing(
+        if let Some(decision) = meet_existing(
             declaration.kind,
             &declaration.name,
             declaration.on_existing,
             existing,
-        )?;
+        )? {
+            return Ok(decision);
+        }
+        let source = planned?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
@@ -353,13 +354,14 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
-        if let Some(unneeded) = kept_existing(
+        let met = meet_existing(
             declaration.kind,
             &declaration.name,
             declaration.on_existing,
             existing,
-        ) {
-            return Ok(unneeded);
+        );
+        if let Ok(Some(decision)) = met {
+            return Ok(decision);
         }
         let purpose = Purpose::Sink {
             name: &declaration.name,
@@ -368,23 +370,18 @@ impl Catalog {
             statement: circumstances.text,
             wrap_single_values: properties::wrap_single_values(circumstances.properties),
         };
-        let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
+        let settings = properties::of_plan(circumstances.properties);
+        let plan = plan::plan_query_with(&self.metastore, &declaration.query, purpose, settings)
             .map_err(Refusal::of_persistent_query)?;
+        if let Some(topics) = circumstances.topics {
+            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
+        }
+        // What is wrong with the query is told first.
+        met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
         let sink = plan
             .sink()
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
-        if let Some(topics) = circumstances.topics {
-            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
-        }
-        // What is wrong with the query comes before that its result is there.
-        meet_existing(
-            declaration.kind,
-            &declaration.name,
-            declaration.on_existing,
-            existing,
-        )
-        .map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
@@ -400,6 +397,9 @@ impl Catalog {
                         declaration.name
                     )
                 })?;
+            if let Some(step) = plan.not_upgradeable().or(writer.plan.not_upgradeable()) {
+                return refused(format!("Upgrades not yet supported for {step}"));
+            }
             // The query that takes over goes on where the old one stopped, under the same id.
             id = Some(writer.id.clone());
             stop.push(writer.id.clone());
@@ -664,35 +664,25 @@ fn everything_of(source: &str) -> Query {
     }
 }
 
-/// `IF NOT EXISTS` of what does exist.
-fn kept_existing(
-    kind: SourceKind,
-    name: &str,
-    on_existing: OnExisting,
-    existing: Option<&Arc<Source>>,
-) -> Option<Decision> {
-    let existing = existing.filter(|_| on_existing == OnExisting::Keep)?;
-    Some(Decision::Unneeded(format!(
-        "Cannot add {} `{name}`: A {} with the same name already exists.",
-        lower(kind),
-        lower(existing.kind)
-    )))
-}
-
-/// Whether a statement may go on where a source of that name exists.
+/// What happens where a source of that name exists: `None` lets the statement go on.
 fn meet_existing(
     kind: SourceKind,
     name: &str,
     on_existing: OnExisting,
     existing: Option<&Arc<Source>>,
-) -> Result<(), Refusal> {
-    match existing {
-        Some(existing) if on_existing == OnExisting::Fail => refused(format!(
-            "Cannot add {} '{name}': A {} with the same name already exists",
-            lower(kind),
-            lower(existing.kind)
+) -> Result<Option<Decision>, Refusal> {
+    let Some(existing) = existing else {
+        return Ok(None);
+    };
+    let (adding, there) = (lower(kind), lower(existing.kind));
+    match on_existing {
+        OnExisting::Keep => Ok(Some(Decision::Unneeded(format!(
+            "Cannot add {adding} `{name}`: A {there} with the same name already exists."
+        )))),
+        OnExisting::Replace => Ok(None),
+        OnExisting::Fail => refused(format!(
+            "Cannot add {adding} '{name}': A {there} with the same name already exists"
         )),
-        _ => Ok(()),
     }
 }
 
@@ -789,11 +779,28 @@ fn check_replaceable(existing: &Source, new: &Source) -> Result<(), Refusal> {
 fn topic_text(source: &Source) -> String {
     let format = |format: Format| format!("FormatInfo{{format={format}, properties={{}}}}");
     format!(
-        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window=Optional.empty}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
+        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window={}}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
         source.topic,
         format(source.key_format),
+        window_text(source),
         format(source.value_format)
     )
+}
+
+fn window_text(source: &Source) -> String {
+    let info = |window: SourceWindow, size: Option<i64>| {
+        let size = size.map_or("Optional.empty".to_owned(), |ms| {
+            format!("Optional[PT{}S]", ms as f64 / 1000.0)
+        });
+        format!("Optional[WindowInfo{{type={}, size={size}}}]", window.name())
+    };
+    match source.window {
+        None => "Optional.empty".to_owned(),
+        Some(window @ (SourceWindow::Tumbling { size_ms } | SourceWindow::Hopping { size_ms })) => {
+            info(window, Some(size_ms))
+        }
+        Some(window @ SourceWindow::Session) => info(window, None),
+    }
 }
 
 fn timestamp_text(source: &Source) -> String {

@@ -14,7 +14,7 @@ use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience};
 use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::{Answer, Entity};
 use super::failure::{ErrorCode, Failure, Refusal};
-use super::injection::{check_written, completed};
+use super::injection::completed;
 use super::listing::View;
 use super::properties;
 use super::replay::{Step, effects, replay, success};
@@ -26,13 +26,17 @@ use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
 use crate::runtime::{self, Resets, Runtime, processing_log};
-use crate::syntax::ast::{InsertValues, ParsedStatement, QuerySelection, Statement};
+use crate::syntax::ast::{
+    CreateAsSelect, CreateSource, InsertValues, ParsedStatement, QuerySelection, Statement,
+};
 use crate::syntax::{self, SyntaxError};
 use crate::task::OutputRecord;
 
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
+/// What ksqlDB says to a statement that says what becomes of old records.
+const CLEANUP_POLICY: &str = "Invalid config variable in the WITH clause: CLEANUP_POLICY.\nThe CLEANUP_POLICY config is automatically inferred based on the type of source (STREAM or TABLE).\nUsers can't set the CLEANUP_POLICY config manually.";
 /// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
 const INSERT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -86,6 +90,9 @@ impl Executor {
             queries = catalog.queries.len(),
             "the command log is replayed"
         );
+        for query in catalog.queries.values() {
+            runtime.announce(query);
+        }
         for query in catalog.queries.values() {
             runtime.start(Arc::clone(query));
         }
@@ -241,9 +248,14 @@ impl Executor {
                     let masked = |refusal: Refusal| refusal.failure(&without_values(insertion));
                     values_record(&catalog, insertion).map_err(masked)?;
                 }
+                Statement::CreateSource(CreateSource { properties, .. })
+                | Statement::CreateAsSelect(CreateAsSelect { properties, .. })
+                    if properties.get("CLEANUP_POLICY").is_some() =>
+                {
+                    return Err(bad(Refusal::new(ErrorCode::BadRequest, CLEANUP_POLICY)));
+                }
                 _ => {}
             }
-            check_written(&parsed.statement).map_err(bad)?;
             if needs_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::catalog::Catalog;
-use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use super::topics::{Topics, inherited, sink_topic};
 use crate::plan::written_out;
@@ -52,22 +51,6 @@ pub(super) fn completed<'a>(
         position: parsed.position,
         statement,
     })
-}
-
-/// Whether a statement says what only follows from others.
-pub(super) fn check_written(statement: &Statement) -> Result<(), Refusal> {
-    let properties = match statement {
-        Statement::CreateSource(declaration) => &declaration.properties,
-        Statement::CreateAsSelect(declaration) => &declaration.properties,
-        _ => return Ok(()),
-    };
-    match properties.get("CLEANUP_POLICY") {
-        None => Ok(()),
-        Some(_) => Err(Refusal::new(
-            ErrorCode::BadRequest,
-            "Invalid config variable in the WITH clause: CLEANUP_POLICY.\nThe CLEANUP_POLICY config is automatically inferred based on the type of source (STREAM or TABLE).\nUsers can't set the CLEANUP_POLICY config manually.",
-        )),
-    }
 }
 
 /// The statement as it is written down: columns say whose they are, and items what they are called. What is planned
