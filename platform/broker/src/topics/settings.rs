@@ -6,6 +6,7 @@
 //! replicas that do not exist, or about how Kafka arranges its own files. Unknown names and impossible values are
 //! refused, as Kafka does.
 
+mod broker_names;
 #[cfg(test)]
 mod tests;
 
@@ -255,6 +256,11 @@ impl Definition {
         } else {
             self.kind.code()
         }
+    }
+
+    /// What Kafka calls it among the settings of the broker, where it stands for all topics.
+    pub(crate) fn broker_name(&self) -> Option<&'static str> {
+        broker_names::broker_name(self.name)
     }
 
     /// The value that applies when a topic does not override it.

@@ -80,6 +80,7 @@ pub(super) fn with_type<W: WithType>(key: ApiKey, what: W) -> W::Output {
         EndTxn: EndTxnRequest,
         DescribeTransactions: DescribeTransactionsRequest,
         ListTransactions: ListTransactionsRequest,
+        ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest,
         ListPartitionReassignments: ListPartitionReassignmentsRequest,
         AlterPartitionReassignments: AlterPartitionReassignmentsRequest,
         ElectLeaders: ElectLeadersRequest,
