@@ -78,7 +78,7 @@ use tokio::runtime;
 use crate::cli::{Cli, Command, GlobalArgs, Typed, UsageError};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
-use crate::events::Detail;
+use crate::events::{Detail, Warning};
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
 use crate::settings::{OutputSettings, Settings, SettingsFile};
@@ -148,8 +148,7 @@ fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failu
         reporter.begin_journal(folder, verb);
     }
     if let Some(file) = &settings.file {
-        let file = file.path.clone();
-        reporter.emit(Detail::SettingsFile { file });
+        tell_settings_file(file, &cli, &settings.typed, &reporter);
     }
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {
@@ -168,6 +167,27 @@ fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failu
     // What blocks in a library call (a probe of librdkafka) is not waited for.
     runtime.shutdown_background();
     result
+}
+
+/// What of the settings file is worth telling before it counts: a file that merely lies in the current folder may be
+/// somebody else's, and must not have a program run in silence.
+fn tell_settings_file(file: &SettingsFile, cli: &Cli, typed: &Typed, reporter: &Reporter) {
+    let is_named = cli.global.config.as_ref().is_some_and(|path| !path.is_empty());
+    let path = file.path.clone();
+    reporter.emit(Detail::SettingsFile { file: path.clone() });
+    if is_named || !matches!(cli.command, Command::Up(_) | Command::Smoke(_)) {
+        return;
+    }
+    for setting in ["osqueryd", "source"] {
+        let program = file.text(setting).filter(|program| program.contains('/'));
+        if let Some(program) = program.filter(|_| typed.source(setting).is_none()) {
+            reporter.emit(Warning::ProgramOfFolder {
+                file: path.clone(),
+                setting: setting.to_owned(),
+                program: program.to_owned(),
+            });
+        }
+    }
 }
 
 /// The processes that only look after others live long and do little: one thread is enough for them.

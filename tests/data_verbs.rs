@@ -115,7 +115,7 @@ fn a_ksqldb_that_hangs_is_waited_for_aloud() {
     let address = address.as_str().expect("an address");
     assert_eq!(
         line,
-        format!("SET 'auto.offset.reset'='latest': waiting until ksqlDB at {address} answers")
+        format!("SET 'auto.offset.reset'='latest': ksqlDB at {address} works on it")
     );
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert!(verb.wait().expect("it ends").success(), "{rest:?}");

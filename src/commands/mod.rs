@@ -27,11 +27,7 @@ pub mod topics;
 pub mod up;
 pub mod wait;
 
-use std::sync::Arc;
-
 use crate::cli::{Command, ImagesCommand, ScenarioCommand};
-use crate::commands::project::Project;
-use crate::engine::Engine;
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -103,16 +99,6 @@ impl Diagnose for CommandError {
             Self::NoRole { .. } => vec!["stack `lite` has all that the demo takes".to_owned()],
             Self::Unavailable { .. } => Vec::new(),
         }
-    }
-}
-
-impl Context {
-    /// Runs commands on the hosts of the project.
-    ///
-    /// # Errors
-    /// When the project's state cannot be read.
-    pub fn host_exec(&self) -> Result<Arc<dyn Engine>> {
-        Ok(Project::open(self)?.engine)
     }
 }
 

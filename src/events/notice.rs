@@ -101,6 +101,13 @@ pub enum Note {
         /// The lock file.
         file: PathBuf,
     },
+    /// Files of scenarios that were killed are removed.
+    LeftoversRemoved {
+        /// The host.
+        host: ServiceName,
+        /// The files, in its home folder.
+        files: Vec<String>,
+    },
     /// A phase of a smoke test begins.
     SmokePhase {
         /// Its name.
@@ -235,6 +242,35 @@ pub enum Warning {
         process: u32,
         /// Whether what it left is cleaned up by now.
         cleaned_up: bool,
+    },
+    /// The supervisor of a project is there and does not answer.
+    SupervisorSilent {
+        /// The project.
+        project: ProjectName,
+        /// Its process.
+        process: u32,
+        /// Whether it was ended, and what it looked after, by now.
+        cleaned_up: bool,
+    },
+    /// The settings file of the current folder, which nobody named, names a program that is to run.
+    ProgramOfFolder {
+        /// The file.
+        file: PathBuf,
+        /// What it sets.
+        setting: String,
+        /// The program.
+        program: String,
+    },
+    /// ksqlDB does not answer, and a scenario waits for it.
+    KsqldbAway {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+        /// How long it is waited for at most.
+        #[serde(rename = "at_most_ms", serialize_with = "milliseconds")]
+        #[schemars(with = "u64")]
+        at_most: Duration,
     },
     /// What a statement makes is there, and something is wrong with it.
     StatementDoubtful {

@@ -97,7 +97,12 @@ fn home() -> Result<PathBuf, SettingsError> {
             .map(PathBuf::from)
     };
     variable("OSQDEMO_HOME")
-        .or_else(|| variable("XDG_STATE_HOME").map(|folder| folder.join("osqdemo")))
+        // The XDG specification: a path that is not absolute is to be ignored. It would mean another folder in every shell.
+        .or_else(|| {
+            variable("XDG_STATE_HOME")
+                .filter(|folder| folder.is_absolute())
+                .map(|folder| folder.join("osqdemo"))
+        })
         .or_else(|| variable("HOME").map(|folder| folder.join(".local/state/osqdemo")))
         .map(|folder| std::path::absolute(&folder).unwrap_or(folder))
         .ok_or(SettingsError::NoHome)

@@ -15,7 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compose::StackError;
-pub use container::{Container, ImageRef, InitProcess, Recipe, VolumeMount};
+pub use container::{
+    Confinement, Container, ImageRef, InitProcess, Privileges, Recipe, RootFolder, VolumeMount,
+};
 pub use heap::Heap;
 pub use role::{Probe, Role};
 pub use template::Template;

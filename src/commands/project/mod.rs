@@ -1,5 +1,6 @@
 //! A project as the verbs see it: its folder, the services it has, and the engine that runs it.
 
+mod hosts;
 mod publishers;
 mod wanted;
 
@@ -21,6 +22,7 @@ use crate::ports::{Listens, PortError, Ports, Publishers, Wishes};
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
+pub use hosts::ProjectHosts;
 pub use publishers::DaemonPublishers;
 pub use wanted::{Means, Wanted};
 

@@ -73,6 +73,10 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         },
         Note::NothingToPull => "no image of this stack comes from a registry".to_owned(),
         Note::ImagesLocked { images, file } => format!("{images} images are locked in `{}`", file.display()),
+        Note::LeftoversRemoved { host, files } => format!(
+            "removed from {host} what a killed scenario had left: `{}`",
+            files.join("`, `")
+        ),
         Note::SmokePhase { phase } => format!("smoke: {phase}"),
         Note::SmokePassed => "smoke: passed".to_owned(),
         Note::BundleWritten { file } => format!("everything for a report is in `{}`", file.display()),
@@ -152,6 +156,33 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             process,
             cleaned_up: true,
         } => format!("the supervisor of project `{project}` (process {process}) was gone"),
+        Warning::SupervisorSilent {
+            process,
+            cleaned_up: false,
+            ..
+        } => format!(
+            "the supervisor (process {process}) does not answer: what is shown is what it wrote down last; `osqdemo down` ends it \
+             and everything it looks after"
+        ),
+        Warning::SupervisorSilent {
+            project,
+            process,
+            cleaned_up: true,
+        } => {
+            format!("the supervisor of project `{project}` (process {process}) did not answer and was killed")
+        }
+        Warning::ProgramOfFolder {
+            file,
+            setting,
+            program,
+        } => format!(
+            "`{}` in this folder has a program run: `{setting}` is `{program}`",
+            file.display()
+        ),
+        Warning::KsqldbAway { url, reason, at_most } => format!(
+            "ksqlDB at {url} does not answer ({reason}); waiting for it, at most {}",
+            duration(*at_most)
+        ),
         Warning::StatementDoubtful { at, found } => format!("{at}: {}", doubtful(found)),
         Warning::StatementWarned { at, message } => format!("{at}: {}", message.replace('\n', " ")),
         Warning::WriterEndedEarly { host } => format!(
