@@ -21,7 +21,7 @@ fn a_supervisor_that_hangs_is_told_with_its_process_and_down_ends_it() {
             .run(arguments)
             .replace(&format!("CONT {supervisor}"), "CONT [PID]")
     };
-    for verb in [
+    insta::allow_duplicates! { for verb in [
         &["up"][..],
         &["restart", "broker"],
         &["exec", "host1", "true"],
@@ -36,7 +36,7 @@ fn a_supervisor_that_hangs_is_told_with_its_process_and_down_ends_it() {
         hint: `kill -CONT [PID]` lets it go on
         hint: `osqdemo down` ends it and everything it looks after
         ");
-    }
+    } }
     let shown = said(&["ps"]);
     assert!(shown.contains("exit code: 0"), "{shown}");
     assert!(

@@ -100,6 +100,8 @@ pub enum Command {
     Images(ImagesArgs),
     /// Stop everything that `up` started and leave nothing behind.
     Down(DownArgs),
+    /// List every project of this user: its state, engine, stack and ports.
+    Projects(ProjectsArgs),
     /// List the services, their state and their addresses.
     Ps(PsArgs),
     /// Show what the services wrote.
@@ -115,6 +117,8 @@ pub enum Command {
     Ksql(KsqlArgs),
     /// List the topics of the broker.
     Topics(TopicsArgs),
+    /// Watch services, topics, queries and joined rows live, until Ctrl-C.
+    Top(TopArgs),
     /// Print the records of a topic as they arrive.
     Tail(TailArgs),
     /// Run a scenario and verify its result.
@@ -172,6 +176,21 @@ pub struct KsqlArgs {
     /// the shape of the pipeline's own sources, under the topic's name with `_` for every other character.
     #[arg(long, value_name = "TOPIC", conflicts_with_all = ["statement", "file"])]
     pub declare: Option<String>,
+}
+
+/// `osqdemo projects`.
+#[derive(Debug, Args)]
+pub struct ProjectsArgs {}
+
+/// `osqdemo top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// How often to look.
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    pub interval: String,
+    /// Stop after this many looks.
+    #[arg(short = 'n', long = "looks", value_name = "N")]
+    pub looks: Option<u64>,
 }
 
 /// `osqdemo topics`.

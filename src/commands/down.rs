@@ -94,7 +94,7 @@ async fn remove_images(context: &Context) -> Result<()> {
 
 /// The projects of this state home that a Docker daemon still knows, whatever became of their folders. Where no
 /// daemon answers there are none that could be stopped.
-async fn abandoned(context: &Context) -> Vec<ProjectName> {
+pub(super) async fn abandoned(context: &Context) -> Vec<ProjectName> {
     let projects = async {
         let connection = Connection::open().await?;
         connection.projects(Some(&context.settings.home)).await

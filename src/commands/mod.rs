@@ -16,6 +16,7 @@ pub mod open;
 mod osquery;
 pub mod probe;
 pub mod project;
+pub mod projects;
 pub mod ps;
 pub mod request;
 pub mod restart;
@@ -23,6 +24,7 @@ pub mod scenario;
 pub mod serve;
 pub mod smoke;
 pub mod tail;
+pub mod top;
 pub mod topics;
 pub mod up;
 pub mod wait;
@@ -132,12 +134,14 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Build(arguments) => build::run(context, arguments).await,
         Command::Images(arguments) => images::run(context, arguments).await,
         Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,
+        Command::Projects(_) => projects::run(context).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,
         Command::Restart(arguments) => restart::run(context, arguments).await,
         Command::Wait(arguments) => wait::run(context, arguments).await,
         Command::Ksql(arguments) => ksql::run(context, arguments).await,
+        Command::Top(arguments) => Box::pin(top::run(context, arguments)).await,
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,

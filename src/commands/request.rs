@@ -10,6 +10,7 @@ use crate::cli::{RunArgs, StackArgs, Typed};
 use crate::engine::docker::PullSettings;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::near_names;
 use crate::host_config::{self, AddedPacks, HostConfig, HostConfigError};
 use crate::settings::Settings;
 use crate::stack::{ServiceName, Stack};
@@ -176,6 +177,13 @@ impl Diagnose for RequestError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::UnknownService { name, known } => {
+                let near = near_names::near_names(name, known.split(", "));
+                near.first()
+                    .map(|name| format!("did you mean `{name}`?"))
+                    .into_iter()
+                    .collect()
+            }
             Self::Engine { .. } => vec!["use `--engine native` or `--engine docker`".to_owned()],
             Self::Stack { .. } => {
                 vec!["use `--stack lite`, `--stack confluent`, or a file with `--stack-file`".to_owned()]

@@ -30,6 +30,12 @@ pub fn output_width() -> Option<usize> {
     }
 }
 
+/// How many lines standard output shows at a time, where it is a terminal.
+pub fn output_height() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    (size.ws_row > 0).then_some(usize::from(size.ws_row))
+}
+
 /// How the rows of a table are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {

@@ -51,6 +51,7 @@ mod sockets;
 mod ssh_configs;
 mod sudoers;
 mod suid_bin;
+mod syslog_events;
 mod system_controls;
 mod system_info;
 mod text_file;
@@ -168,6 +169,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(ssh_configs::SshConfigs(machine())),
         Arc::new(sudoers::Sudoers(machine())),
         Arc::new(suid_bin::SuidBin(machine())),
+        Arc::new(syslog_events::SyslogEvents(machine())),
         Arc::new(system_controls::SystemControls(machine())),
         Arc::new(system_info::SystemInfo(machine())),
         Arc::new(time::Time),
