@@ -62,9 +62,11 @@ bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeli
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)
 
-soak: ## simulate the broker on a disk that lies for SECONDS=30, then kill a real one 200 times
+soak: ## simulate the broker on a disk that lies for SECONDS=30, kill it and the extension 200 times, an hour without Kafka
 	OSQDEMO_SOAK_SECONDS=$(SECONDS) $(CARGO) test --release --package osqdemo-broker --lib simulation -- --nocapture
 	OSQDEMO_SOAK_KILLS=200 $(CARGO) test --release --package osqdemo-broker --test crash
+	OSQDEMO_SOAK_KILLS=200 OSQDEMO_SOAK_AWAY_SECONDS=3600 \
+		$(CARGO) test --release --package osquery-confluent --test extension -- faults::kills faults::a_long_absence
 
 install: build ## put osqdemo, the extension, the agent, manual and completions below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'

@@ -382,7 +382,7 @@ fn ports_know_no_engine() {
 #[test]
 fn only_the_docker_engine_names_bollard() {
     assert_unknown(
-        &["src", "platform", "hosts"],
+        &["src", "platform", "hosts", "formats"],
         &["bollard"],
         &["src/engine/docker"],
     );
@@ -487,6 +487,19 @@ fn platform_and_hosts_know_neither_the_cli_nor_each_other() {
                     "{manifest} depends on `{name}` of `{other}/`"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn formats_know_neither_hosts_nor_platform() {
+    let foreign = ["platform", "hosts"].map(manifests).concat();
+    assert!(!manifests("formats").is_empty());
+    for manifest in manifests("formats") {
+        let names = dependencies(&manifest);
+        let known = foreign.iter().map(|manifest| name_of(manifest));
+        for name in known.chain(["osqdemo".to_owned()]) {
+            assert!(!names.contains(&name), "{manifest} depends on `{name}`");
         }
     }
 }

@@ -1,8 +1,7 @@
 //! `--check --connect`: whether lines would arrive, tried step by step, each failure with its fix.
 //!
-//! Names, connections, then what only librdkafka can try: TLS, the login, the topics. Nothing is written to Kafka. That a
-//! topic may be described is tried; the right to write comes with it wherever it was given, but a right to describe alone
-//! looks the same from here.
+//! Names, connections, then what only librdkafka can try: TLS, the login, the topics and the right to write to each.
+//! Nothing is written to Kafka.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -27,6 +26,8 @@ use crate::courier::oauth::{CERTIFICATES, TokenSource};
 use crate::line_facts::LineFacts;
 use crate::outbox::DEAD_LETTER_TOPIC;
 use crate::secrets::Secrets;
+
+mod rights;
 
 /// How long a connection may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -296,11 +297,18 @@ fn ask(configuration: &Configuration, report: &mut ConnectionReport) {
         }
     };
     report.good(format!("{what}; {} brokers", metadata.brokers().len()));
-    for topic in topics(configuration) {
+    let topics: Vec<String> = topics(configuration).into_iter().collect();
+    let not_writable = rights::not_writable(producer.client(), &topics, ANSWER_PATIENCE);
+    for topic in topics {
         let found = producer.client().fetch_metadata(Some(&topic), ANSWER_PATIENCE);
         let error = found.map(|found| found.topics().first().and_then(|topic| topic.error()));
         let what = format!("the topic `{topic}`");
         match error {
+            Ok(None) if not_writable.contains(&topic) => report.bad(
+                what,
+                "this principal may describe it, and not write to it",
+                "give the principal Write on it; until then its lines are dead letters",
+            ),
             Ok(None) => report.good(what),
             Ok(Some(error)) => {
                 let code = RDKafkaErrorCode::from(error);

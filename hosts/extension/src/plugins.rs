@@ -246,6 +246,15 @@ impl ExtensionHandler for Plugins {
         Status::failed("unexpected failure").into()
     }
 
+    /// A line must not keep osqueryd waiting, whatever the disk does.
+    fn overdue(&self, registry: &ByteString, item: &ByteString) -> Response {
+        if *registry == LOGGER_REGISTRY {
+            self.courier.note_overdue();
+            return Status::success().into();
+        }
+        Status::failed(format!("the plugin `{registry}/{item}` takes too long")).into()
+    }
+
     fn shutdown(&self) {
         self.shutdown.notify_one();
     }

@@ -5,7 +5,8 @@
 //! a pool costs more than serving it. So an extension's accept loop answers in place, waits a few
 //! milliseconds for the peer to close, and hands over to a thread of its own only a connection that stays
 //! open, stalls, or sends a message too large to sit in the loop's buffer. One slow peer never keeps
-//! another from its ping.
+//! another from its ping. A call that takes too long is answered in the handler's place, and another thread accepts
+//! meanwhile: a disk that hangs is not osqueryd's business.
 //!
 //! osqueryd's side (the *manager*) answers few calls, some of them slow; there every connection gets a
 //! thread.
@@ -16,7 +17,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -26,6 +27,11 @@ use crate::types::{ExtensionInfo, OptionInfo, PluginRequest, Registry, Response,
 use crate::unix_socket::{self, is_timeout};
 use crate::wire::{Decoder, Header};
 use crate::{ByteString, ProtocolError};
+
+mod overdue;
+
+pub use overdue::OVERDUE;
+use overdue::{Calls, Seat, Who};
 
 /// How long the accept loop waits for a connection's bytes, for the rest of them, and for its end.
 const INLINE_PATIENCE: Duration = Duration::from_millis(5);
@@ -42,6 +48,12 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const LINGERING_LIMIT: usize = 128;
 /// The pause after a failed `accept`, such as one for want of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
+/// How often somebody looks for calls that take too long.
+const WATCH_PERIOD: Duration = Duration::from_millis(500);
+/// The most accept loops at once: all but one sit in calls that take too long.
+const ACCEPTORS: usize = 16;
+/// How long the end waits for a call that takes too long.
+const STUCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an extension does with osqueryd's calls. Calls may come from several threads at once, and none
 /// of them may take long: osqueryd waits for the answer.
@@ -57,6 +69,12 @@ pub trait ExtensionHandler: Send + Sync + 'static {
     /// The answer in place of the one that [`ExtensionHandler::call`] did not give because it panicked.
     fn panicked(&self, registry: &ByteString, item: &ByteString) -> Response {
         Status::failed(format!("the plugin `{registry}/{item}` failed unexpectedly")).into()
+    }
+
+    /// The answer in place of the one that [`ExtensionHandler::call`] has not given for [`OVERDUE`]. The call goes on,
+    /// and what it answers in the end reaches nobody.
+    fn overdue(&self, registry: &ByteString, item: &ByteString) -> Response {
+        Status::failed(format!("the plugin `{registry}/{item}` takes too long")).into()
     }
 
     /// osqueryd asks the extension to end. Only notes the wish; the answer is still to be sent.
@@ -85,7 +103,8 @@ pub trait ManagerHandler: ExtensionHandler {
 pub struct RunningServer {
     path: PathBuf,
     shared: Arc<Shared>,
-    acceptor: Option<JoinHandle<()>>,
+    /// The first accept loop, and who looks after it.
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl RunningServer {
@@ -116,39 +135,50 @@ impl RunningServer {
     }
 
     fn start(path: &Path, service: Arc<dyn Service>, style: Style) -> Result<Self, ProtocolError> {
-        let listener = Arc::new(unix_socket::listen(path)?);
         let shared = Arc::new(Shared {
-            listener: Arc::clone(&listener),
+            listener: unix_socket::listen(path)?,
             service,
             stopping: AtomicBool::new(false),
             answers: AtomicU64::new(1),
             lingering: Mutex::default(),
+            calls: Calls::default(),
+            acceptors: AtomicUsize::new(0),
         });
-        let acceptor = thread::Builder::new().name("osquery-accept".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || accept_loop(&listener, &shared, style)
-        });
-        let acceptor = acceptor.map_err(|source| ProtocolError::Spawn {
+        let failed = |source| ProtocolError::Spawn {
             path: path.to_path_buf(),
             source,
-        })?;
-        Ok(Self {
+        };
+        let mut server = Self {
             path: path.to_path_buf(),
-            shared,
-            acceptor: Some(acceptor),
-        })
+            shared: Arc::clone(&shared),
+            threads: Vec::new(),
+        };
+        server
+            .threads
+            .push(spawn_acceptor(&shared, style).map_err(failed)?);
+        if let Style::Inline = style {
+            let watch = thread::Builder::new()
+                .name("osquery-watch".to_owned())
+                .spawn(move || watch(&shared));
+            server.threads.push(watch.map_err(failed)?);
+        }
+        Ok(server)
     }
 
     fn end(&mut self) {
-        let Some(acceptor) = self.acceptor.take() else {
+        let threads = std::mem::take(&mut self.threads);
+        if threads.is_empty() {
             return;
-        };
+        }
         // The file goes first, so that from here on a new peer is told that nobody is there.
         let _ = std::fs::remove_file(&self.path);
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes a thread that sits in `accept`.
-        let _ = rustix::net::shutdown(&*self.shared.listener, rustix::net::Shutdown::Both);
-        let _ = acceptor.join();
+        let _ = rustix::net::shutdown(&self.shared.listener, rustix::net::Shutdown::Both);
+        for thread in &threads {
+            thread.thread().unpark();
+        }
+        join(threads);
         let threads = {
             let mut lingering = lock(&self.shared.lingering);
             for lingering in lingering.streams.values() {
@@ -157,9 +187,7 @@ impl RunningServer {
             }
             std::mem::take(&mut lingering.threads)
         };
-        for thread in threads {
-            let _ = thread.join();
-        }
+        join(threads);
     }
 }
 
@@ -176,12 +204,15 @@ enum Style {
 }
 
 struct Shared {
-    listener: Arc<UnixListener>,
+    listener: UnixListener,
     service: Arc<dyn Service>,
     stopping: AtomicBool,
     /// The answers on connections with a thread of their own.
     answers: AtomicU64,
     lingering: Mutex<Lingering>,
+    calls: Calls,
+    /// The accept loops that run.
+    acceptors: AtomicUsize,
 }
 
 impl std::fmt::Debug for Shared {
@@ -210,6 +241,9 @@ struct LingeringStream {
 /// One of the API's two services, as the accept loop sees it.
 trait Service: Send + Sync {
     fn answer(&self, call: Call) -> Answer;
+
+    /// In place of the answer to a plugin's call that takes too long.
+    fn overdue(&self, registry: &ByteString, item: &ByteString) -> Answer;
 }
 
 struct ExtensionService<H>(Arc<H>);
@@ -217,6 +251,10 @@ struct ExtensionService<H>(Arc<H>);
 impl<H: ExtensionHandler> Service for ExtensionService<H> {
     fn answer(&self, call: Call) -> Answer {
         answer_extension_call(&*self.0, call)
+    }
+
+    fn overdue(&self, registry: &ByteString, item: &ByteString) -> Answer {
+        Answer::Response(self.0.overdue(registry, item))
     }
 }
 
@@ -234,6 +272,10 @@ impl<H: ManagerHandler> Service for ManagerService<H> {
             Call::QueryColumns { sql } => Answer::Response(handler.query_columns(&sql)),
             other => answer_extension_call(handler, other),
         }
+    }
+
+    fn overdue(&self, registry: &ByteString, item: &ByteString) -> Answer {
+        Answer::Response(self.0.overdue(registry, item))
     }
 }
 
@@ -259,15 +301,35 @@ fn answer_extension_call<H: ExtensionHandler>(handler: &H, call: Call) -> Answer
     }
 }
 
-fn accept_loop(listener: &UnixListener, shared: &Arc<Shared>, style: Style) {
+fn spawn_acceptor(shared: &Arc<Shared>, style: Style) -> io::Result<JoinHandle<()>> {
+    shared.acceptors.fetch_add(1, Ordering::SeqCst);
+    let spawned = thread::Builder::new().name("osquery-accept".to_owned()).spawn({
+        let shared = Arc::clone(shared);
+        move || {
+            accept_loop(&shared, style);
+            shared.acceptors.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
+    if spawned.is_err() {
+        shared.acceptors.fetch_sub(1, Ordering::SeqCst);
+    }
+    spawned
+}
+
+fn accept_loop(shared: &Arc<Shared>, style: Style) {
     let mut buffer = Vec::with_capacity(INLINE_LIMIT);
+    let seat = shared.calls.seat(Who::Acceptor);
     loop {
-        let accepted = listener.accept();
+        let accepted = shared.listener.accept();
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
         match (accepted, style) {
-            (Ok((stream, _)), Style::Inline) => serve_inline(shared, stream, &mut buffer),
+            (Ok((stream, _)), Style::Inline) => {
+                if let Served::TooLate = serve_inline(shared, &seat, stream, &mut buffer) {
+                    return;
+                }
+            }
             (Ok((stream, _)), Style::Threads) => linger(shared, stream, Vec::new(), Vec::new()),
             (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
             (Err(error), _) => {
@@ -278,46 +340,98 @@ fn accept_loop(listener: &UnixListener, shared: &Arc<Shared>, style: Style) {
     }
 }
 
+/// Answers calls that take too long, and has somebody else accept: the accept loop itself may sit in one.
+fn watch(shared: &Arc<Shared>) {
+    while !shared.stopping.load(Ordering::SeqCst) {
+        thread::park_timeout(WATCH_PERIOD);
+        for underway in shared.calls.take_overdue() {
+            if underway.who == Who::Acceptor
+                && shared.acceptors.load(Ordering::SeqCst) < ACCEPTORS
+                && let Err(error) = spawn_acceptor(shared, Style::Inline)
+            {
+                tracing::error!(%error, "no thread to accept connections on the extension socket");
+            }
+            let late = match &underway.plugin {
+                Some((registry, item)) => shared.service.overdue(registry, item),
+                None => Answer::Nothing,
+            };
+            underway.answer(&late);
+        }
+    }
+}
+
+/// Waits for threads, but not for ever for one that sits in a call that takes too long.
+fn join(threads: Vec<JoinHandle<()>>) {
+    let mut deadline = None;
+    for thread in threads {
+        while !thread.is_finished() {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + OVERDUE + STUCK_PATIENCE);
+            if Instant::now() >= deadline {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How a connection ended for the accept loop.
+enum Served {
+    InTime,
+    /// The call was answered by somebody else, and another accept loop runs.
+    TooLate,
+}
+
 /// Serves a connection's first call in the accept loop, and nothing more.
-fn serve_inline(shared: &Arc<Shared>, mut stream: UnixStream, buffer: &mut Vec<u8>) {
+fn serve_inline(
+    shared: &Arc<Shared>,
+    seat: &Seat<'_>,
+    mut stream: UnixStream,
+    buffer: &mut Vec<u8>,
+) -> Served {
     buffer.clear();
     let limits = stream
         .set_read_timeout(Some(INLINE_PATIENCE))
         .and_then(|()| stream.set_write_timeout(Some(INLINE_PATIENCE)));
     if let Err(error) = limits {
         tracing::debug!(%error, "cannot bound a connection's patience");
-        return;
+        return Served::InTime;
     }
     let deadline = Instant::now() + INLINE_PATIENCE;
     let mut answered = false;
-    loop {
+    // What is more than one short call goes on elsewhere.
+    let (stream, unsent) = loop {
         match receive(&mut stream, buffer) {
-            Received::Bytes if answered => {
-                return linger(shared, stream, std::mem::take(buffer), Vec::new());
-            }
+            Received::Bytes if answered => break (stream, Vec::new()),
             Received::Bytes => match decode(buffer) {
                 Decoded::Call { header, call, length } => {
-                    let answer = answer(shared, &header, call);
                     buffer.drain(..length);
+                    let Some(served) = seat.serve(stream, header, call, |call| answer(shared, call)) else {
+                        return Served::TooLate;
+                    };
+                    let answer = served.1;
+                    stream = served.0;
                     if !buffer.is_empty() || answer.len() > INLINE_ANSWER_LIMIT {
-                        return linger(shared, stream, std::mem::take(buffer), answer);
+                        break (stream, answer);
                     }
                     if let Err(error) = stream.write_all(&answer) {
                         tracing::debug!(%error, "cannot answer a call");
-                        return;
+                        return Served::InTime;
                     }
                     answered = true;
                 }
                 Decoded::Incomplete if buffer.len() < INLINE_LIMIT && Instant::now() < deadline => {}
-                Decoded::Incomplete => {
-                    return linger(shared, stream, std::mem::take(buffer), Vec::new());
-                }
-                Decoded::Garbage => return,
+                Decoded::Incomplete => break (stream, Vec::new()),
+                Decoded::Garbage => return Served::InTime,
             },
-            Received::TimeIsUp => return linger(shared, stream, std::mem::take(buffer), Vec::new()),
-            Received::End => return,
+            Received::TimeIsUp => break (stream, Vec::new()),
+            Received::End => return Served::InTime,
         }
-    }
+    };
+    linger(shared, stream, std::mem::take(buffer), unsent);
+    Served::InTime
 }
 
 enum Received {
@@ -368,13 +482,13 @@ fn decode(bytes: &[u8]) -> Decoded {
     }
 }
 
-fn answer(shared: &Shared, header: &Header, call: Call) -> Vec<u8> {
+fn answer(shared: &Shared, call: Call) -> Answer {
     let answer = catch_unwind(AssertUnwindSafe(|| shared.service.answer(call)));
     let failed = || Answer::Exception {
         kind: INTERNAL_ERROR,
         message: "unexpected failure".into(),
     };
-    answer.unwrap_or_else(|_| failed()).encode(header)
+    answer.unwrap_or_else(|_| failed())
 }
 
 /// Gives a connection a thread of its own. `received` was read of it and is not yet understood, `unsent`
@@ -413,7 +527,8 @@ fn linger(shared: &Arc<Shared>, stream: UnixStream, received: Vec<u8>, unsent: V
         .spawn({
             let shared = Arc::clone(shared);
             move || {
-                if let Err(error) = serve_lingering(&shared, &stream, &answered, received, &unsent) {
+                let ended = serve_lingering(&shared, &stream, &answered, received, &unsent);
+                if let Err(error) = ended {
                     tracing::debug!(%error, "a connection on the extension socket ended");
                 }
                 lock(&shared.lingering).streams.remove(&number);
@@ -440,9 +555,13 @@ fn serve_lingering(
     let mut reader = BufReader::with_capacity(INLINE_LIMIT, Cursor::new(received).chain(stream));
     let mut writer = stream;
     writer.write_all(unsent)?;
+    let seat = shared.calls.seat(Who::Connection);
     while !reader.fill_buf()?.is_empty() {
         let (header, call) = Call::decode(&mut Decoder::new(&mut reader))?;
-        writer.write_all(&answer(shared, &header, call))?;
+        let served = seat.serve(stream.try_clone()?, header, call, |call| answer(shared, call));
+        if let Some((_, answer)) = served {
+            writer.write_all(&answer)?;
+        }
         answered.store(shared.answers.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
     Ok(())

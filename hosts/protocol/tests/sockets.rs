@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use osquery_protocol::client::{ExtensionClient, ManagerClient, call_like_osqueryd, extension_socket};
@@ -20,12 +20,23 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Echo {
     shutdowns: AtomicUsize,
+    /// Whoever calls `hang` waits for this.
+    freed: Mutex<bool>,
+    end_of_hang: Condvar,
 }
 
 impl ExtensionHandler for Echo {
     fn call(&self, _registry: &ByteString, item: &ByteString, request: PluginRequest) -> Response {
         assert_ne!(*item, "panic", "asked to");
+        if *item == "hang" {
+            let freed = self.freed.lock().unwrap();
+            drop(self.end_of_hang.wait_while(freed, |freed| !*freed).unwrap());
+        }
         Response::rows(vec![request])
+    }
+
+    fn overdue(&self, _registry: &ByteString, _item: &ByteString) -> Response {
+        Response::rows(vec![[("overdue".into(), "yes".into())].into()])
     }
 
     fn shutdown(&self) {
@@ -90,6 +101,33 @@ fn connections_that_linger_keep_nobody_from_an_answer() {
     // The ones that were silent for longest are closed, the newest are not.
     assert!(lingering[0].ping().is_err());
     assert!(lingering[159].ping().unwrap().is_success());
+}
+
+#[test]
+fn a_call_that_hangs_is_answered_in_its_place_and_keeps_nobody_from_an_answer() {
+    let fixture = fixture();
+    let path = fixture.server.path();
+    let hangs = |size: usize| {
+        let mut client = ExtensionClient::connect(path, TIMEOUT).unwrap();
+        let request = PluginRequest::from([("x".into(), "y".repeat(size).into())]);
+        client.call("logger", "hang", request).unwrap()
+    };
+    std::thread::scope(|scope| {
+        // One in the accept loop, one too large for it.
+        let small = scope.spawn(|| hangs(1));
+        let large = scope.spawn(|| hangs(1 << 20));
+        for hang in [small, large] {
+            assert!(hang.join().unwrap().rows[0].contains_key(b"overdue".as_slice()));
+        }
+    });
+    for _ in 0..10 {
+        let answer = call_like_osqueryd(path, TIMEOUT, "logger", "x", PluginRequest::new()).unwrap();
+        assert_eq!(answer.rows, [PluginRequest::new()]);
+    }
+    *fixture.handler.freed.lock().unwrap() = true;
+    fixture.handler.end_of_hang.notify_all();
+    assert!(ExtensionClient::connect(path, TIMEOUT).unwrap().ping().is_ok());
+    fixture.server.stop();
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) mod produce;
 pub(crate) mod producers;
 pub(crate) mod records;
 pub(crate) mod topics;
+pub(crate) mod transactions;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

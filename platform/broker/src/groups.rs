@@ -9,5 +9,6 @@ pub(crate) mod group;
 pub(crate) mod member;
 pub(crate) mod offsets;
 pub(crate) mod snapshot;
+pub(crate) mod transaction;
 
 pub(crate) use self::coordinator::Coordinator;

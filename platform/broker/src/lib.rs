@@ -1,12 +1,13 @@
 //! A Kafka broker for one machine, on disk.
 //!
-//! It speaks Kafka's own protocol to any client: topics with partitions, idempotent producers, long-polling consumers,
-//! consumer groups. It is one node that leads every partition; for more than one machine there is Kafka itself.
+//! It speaks Kafka's own protocol to any client: topics with partitions, idempotent and transactional producers,
+//! long-polling consumers, consumer groups. It is one node that leads every partition; for more than one machine there
+//! is Kafka itself.
 //!
-//! It has no transactions yet (transactional producers are refused), no authentication and no replication.
+//! It has no authentication yet, and no replication.
 //!
 //! From the outside in: `server` (sockets, frames, dispatch) → `api` (one file for each noun of the protocol) →
-//! `node` (the state they share) → `topics` and `groups` → `storage` (segments, indexes, journals). Each layer knows
+//! `node` (the state they share) → `transactions` → `topics` and `groups` → `storage` (segments, indexes, journals). Each layer knows
 //! only those to its right. What must hold:
 //! - a record is in its file before it is acknowledged with `acks` 1 or all;
 //! - recovery keeps a prefix of whole, undamaged batches and says what it cut;
@@ -31,6 +32,7 @@ mod server;
 mod simulation;
 mod storage;
 mod topics;
+mod transactions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -128,6 +130,7 @@ impl Broker {
         tasks.spawn(maintenance::check_after_unclean_stop(Arc::clone(&node)));
         tasks.spawn(maintenance::compact(Arc::clone(&node)));
         tasks.spawn(maintenance::apply_retention(Arc::clone(&node)));
+        tasks.spawn(maintenance::end_old_transactions(Arc::clone(&node)));
         let timer = Arc::clone(&node);
         tasks.spawn(async move {
             tokio::select! {

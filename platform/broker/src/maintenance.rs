@@ -53,6 +53,27 @@ pub(crate) async fn apply_retention(node: Arc<Node>) {
     }
 }
 
+/// How long the time-outs of transactions are not looked at while none is open.
+const NO_TRANSACTION: Duration = Duration::from_secs(60 * 60);
+
+/// Aborts transactions that were open for too long.
+pub(crate) async fn end_old_transactions(node: Arc<Node>) {
+    loop {
+        let expired = Arc::clone(&node);
+        let next = blocking(move || {
+            let now_ms = milliseconds(SystemTime::now());
+            let next = expired.transactions.expire(expired.stores(), now_ms);
+            next.map(|next| Duration::from_millis(next.saturating_sub(now_ms).max(1).unsigned_abs()))
+        })
+        .await;
+        tokio::select! {
+            () = tokio::time::sleep(next.flatten().unwrap_or(NO_TRANSACTION)) => {}
+            () = node.transactions.begun.notified() => {}
+            () = node.shutdown.cancelled() => return,
+        }
+    }
+}
+
 /// Compacts logs, every so often.
 pub(crate) async fn compact(node: Arc<Node>) {
     loop {
@@ -93,6 +114,7 @@ pub(crate) async fn check_after_unclean_stop(node: Arc<Node>) {
 /// Brings every log and the committed offsets to the disk; failures are logged. Whether all of it is there now.
 pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) -> bool {
     let mut all = true;
+    let marked = node.transactions.marked(node.stores());
     for topic in node.topics.all() {
         for (index, partition) in topic.partitions.iter().enumerate() {
             all &= !partition.log().has_failed();
@@ -106,6 +128,9 @@ pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) -> bool {
                 tracing::error!(topic = %topic.name, partition = index, %error, "cannot bring a log to the disk");
             }
         }
+    }
+    if all {
+        node.transactions.settle(node.stores(), marked);
     }
     if let Err(error) = node.groups.flush() {
         all = false;

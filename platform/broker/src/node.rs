@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -12,13 +13,20 @@ use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::Error;
 use crate::groups::Coordinator;
+use crate::maintenance::milliseconds;
 use crate::server::complaints::Complaints;
-use crate::storage::directory::DataDir;
-use crate::storage::disk::{Disk, Mode, RealDisk};
+use crate::storage::directory::{DataDir, Durability, Replaced, replace_file};
+use crate::storage::disk::{Disk, Mode, RealDisk, read_all};
 use crate::topics::{Topics, catalog};
+use crate::transactions::{Restart, Stores, Transactions};
 
 /// Bytes that are shared out together.
 pub(crate) const MEMORY_UNIT: usize = 1024;
+
+/// What the running of the machine that the data was last written in is called by its kernel.
+const BOOT_FILE: &str = "boot-id";
+/// Where Linux tells it.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A file that is there while no broker runs, unless the last one was killed.
 const CLEAN_STOP: &str = "stopped-cleanly";
@@ -32,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) topics: Topics,
     /// Its groups of consumers and their offsets.
     pub(crate) groups: Coordinator,
+    /// What counts together or not at all.
+    pub(crate) transactions: Transactions,
     /// The requests that wait for the disk.
     pub(crate) committer: Committer,
     /// Whether the broker that had the data before did not come to its end.
@@ -61,9 +71,21 @@ impl Node {
         let was_killed = take_note_of_clean_stop(&*disk, data_dir.path());
         let topics = Topics::open(&disk, &config)?;
         let groups = Coordinator::open(&disk, data_dir.path(), config.groups.clone())?;
+        let transactions = Transactions::default();
+        let stores = Stores {
+            topics: &topics,
+            groups: &groups,
+        };
+        let boot_id = std::fs::read(BOOT_ID).unwrap_or_default();
+        let restart = restart(&*disk, data_dir.path(), &boot_id);
+        transactions.recover(stores, restart, milliseconds(SystemTime::now()));
+        if restart == Restart::Machine {
+            note_boot(&*disk, data_dir.path(), &boot_id);
+        }
         Ok(Self {
             topics,
             groups,
+            transactions,
             committer: Committer::default(),
             connections: semaphore(config.limits.connections),
             answer_memory: semaphore(config.limits.answer_bytes / MEMORY_UNIT),
@@ -77,10 +99,36 @@ impl Node {
             data_dir,
         })
     }
+
+    /// What transactions are about.
+    pub(crate) fn stores(&self) -> Stores<'_> {
+        Stores {
+            topics: &self.topics,
+            groups: &self.groups,
+        }
+    }
+
     /// Writes down that everything was brought to the disk, so that the next start need not check it.
     pub(crate) fn note_clean_stop(&self) {
         // Without the note the next start checks what it need not.
         let _ = RealDisk.open(&self.data_dir.path().join(CLEAN_STOP), Mode::Fresh);
+    }
+}
+
+/// Whether the machine was started anew since the data was written.
+fn restart(disk: &dyn Disk, data_dir: &Path, boot_id: &[u8]) -> Restart {
+    match read_all(disk, &data_dir.join(BOOT_FILE)) {
+        Ok(before) if before == boot_id => Restart::Broker,
+        _ => Restart::Machine,
+    }
+}
+
+/// Writes down in which running of the machine the data is written.
+fn note_boot(disk: &dyn Disk, data_dir: &Path, boot_id: &[u8]) {
+    let path = data_dir.join(BOOT_FILE);
+    let written = replace_file(disk, &path, boot_id, Durability::Disk).and_then(Replaced::done);
+    if let Err(error) = written {
+        tracing::warn!(path = %path.display(), %error, "cannot write down in which running of the machine this is; the next start aborts open transactions");
     }
 }
 

@@ -91,7 +91,7 @@ impl ProducerTable {
 
     /// Remembers a batch that is in the log, and was written at `written_ms` as far as that is known.
     pub(crate) fn note(&mut self, header: &BatchHeader, written_ms: i64) {
-        if !header.is_idempotent() || header.is_control() {
+        if !header.is_idempotent() {
             return;
         }
         let producer = self
@@ -106,6 +106,11 @@ impl ProducerTable {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
         }
+        producer.last_timestamp = producer.last_timestamp.max(written_ms);
+        if header.is_control() {
+            // A marker has no sequence number of its own.
+            return;
+        }
         if producer.batches.len() == REMEMBERED_BATCHES {
             producer.batches.pop_front();
         }
@@ -114,7 +119,11 @@ impl ProducerTable {
             last_sequence: header.last_sequence(),
             first_offset: header.base_offset,
         });
-        producer.last_timestamp = producer.last_timestamp.max(written_ms);
+    }
+
+    /// One producer.
+    pub(crate) fn get(&self, id: i64) -> Option<&Producer> {
+        self.producers.get(&id)
     }
 
     /// Where the last batch of each producer begins, by producer id.
@@ -125,10 +134,10 @@ impl ProducerTable {
             .collect()
     }
 
-    /// Forgets producers who last wrote before `before` (milliseconds since the epoch).
-    pub(crate) fn forget_older_than(&mut self, before: i64) {
+    /// Forgets producers who last wrote before `before` (milliseconds since the epoch), but not those still `in_use`.
+    pub(crate) fn forget_older_than(&mut self, before: i64, in_use: impl Fn(i64) -> bool) {
         self.producers
-            .retain(|_, producer| producer.last_timestamp >= before);
+            .retain(|id, producer| producer.last_timestamp >= before || in_use(*id));
     }
 
     /// Every known producer with its id.
@@ -210,9 +219,11 @@ mod tests {
     #[test]
     fn silent_producers_are_forgotten() {
         let mut table = table(&[(0, 0, 1)]);
-        table.forget_older_than(5);
+        table.forget_older_than(5, |_| false);
         assert_eq!(table.iter().count(), 1);
-        table.forget_older_than(6);
+        table.forget_older_than(6, |id| id == 9);
+        assert_eq!(table.iter().count(), 1);
+        table.forget_older_than(6, |_| false);
         assert_eq!(table.iter().count(), 0);
     }
 }

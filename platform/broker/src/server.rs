@@ -2,8 +2,8 @@
 //!
 //! It knows nothing of what requests mean: that is `api`'s.
 
+mod bounded;
 pub(crate) mod complaints;
 pub(crate) mod connection;
 pub(crate) mod dispatch;
 pub(crate) mod listener;
-pub(crate) mod shape;

@@ -18,3 +18,4 @@ pub(crate) mod journal;
 pub(crate) mod log;
 pub(crate) mod read;
 pub(crate) mod segment;
+pub(crate) mod transactions;

@@ -5,12 +5,10 @@ mod support;
 use std::time::{Duration, Instant};
 
 use osqdemo_broker::FlushPolicy;
+use rdkafka::Message;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{BaseProducer, Producer};
-use rdkafka::{ClientConfig, Message};
 
-use support::{DEADLINE, TestBroker, receive, send, subscribed};
+use support::{TestBroker, receive, send, subscribed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_produced_is_consumed_in_order() {
@@ -87,21 +85,5 @@ async fn every_batch_can_be_synced_before_it_is_acknowledged() {
     let consumer = subscribed(broker.consumer("readers"), "lines");
     receive(&consumer, 20).await;
     drop(consumer);
-    broker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn transactions_are_refused_and_not_waited_for() {
-    let broker = TestBroker::start().await;
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &broker.bootstrap)
-        .set("transactional.id", "mine")
-        .create()
-        .unwrap();
-    let begun = tokio::task::spawn_blocking(move || producer.init_transactions(DEADLINE));
-    assert_eq!(
-        begun.await.unwrap().unwrap_err().rdkafka_error_code(),
-        Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed)
-    );
     broker.stop().await;
 }

@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest,
+    ListOffsetsRequest, MetadataRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use osqdemo_broker::{Error, HostPort, Listener};
@@ -295,6 +300,85 @@ async fn offsets_are_found_by_time() {
     assert_eq!(offset(-3).await, 0);
     assert_eq!(offset(0).await, 0);
     assert_eq!(offset(1_000_001).await, -1);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_from_before_zstd_is_told_of_it() {
+    let broker = TestBroker::start().await;
+    let producer = broker.client().set("compression.type", "zstd").create().unwrap();
+    send(&producer, "lines", &"x".repeat(1000)).await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let topics = vec![
+        FetchTopic::default()
+            .with_topic(topic("lines"))
+            .with_partitions(vec![
+                FetchPartition::default().with_partition_max_bytes(1_000_000),
+            ]),
+    ];
+    let fetch = FetchRequest::default()
+        .with_max_bytes(1_000_000)
+        .with_topics(topics);
+    let mut fetched = async |version| {
+        let mut answer = client.call(version, fetch.clone()).await;
+        answer.responses.remove(0).partitions.remove(0)
+    };
+    let old = fetched(9).await;
+    assert_eq!(
+        error(old.error_code),
+        Some(ResponseError::UnsupportedCompressionType)
+    );
+    let new = fetched(10).await;
+    assert_eq!(error(new.error_code), None);
+    assert!(new.records.is_some_and(|records| !records.is_empty()));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_cannot_be_assigned_to_a_broker_that_does_not_exist() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    client.produce("lines", batch(-1, 0, &["a"])).await;
+    let mut grow = async |count: i32, brokers: &[i32]| {
+        let assignments = brokers
+            .iter()
+            .map(|broker| CreatePartitionsAssignment::default().with_broker_ids(vec![BrokerId(*broker)]));
+        let wanted = CreatePartitionsTopic::default()
+            .with_name(topic("lines"))
+            .with_count(count)
+            .with_assignments(Some(assignments.collect()));
+        let request = CreatePartitionsRequest::default().with_topics(vec![wanted]);
+        let response = client.call(3, request).await;
+        error(response.results[0].error_code)
+    };
+    let refused = Some(ResponseError::InvalidReplicaAssignment);
+    assert_eq!(grow(3, &[1, 2]).await, refused);
+    assert_eq!(grow(3, &[1]).await, refused, "one of two is missing");
+    assert_eq!(grow(3, &[1, 1]).await, None);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_a_compacted_topic_are_not_deleted_by_offset() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let policy = CreatableTopicConfig::default()
+        .with_name(StrBytes::from_static_str("cleanup.policy"))
+        .with_value(Some(StrBytes::from_static_str("compact")));
+    let wanted = CreatableTopic::default()
+        .with_name(topic("states"))
+        .with_num_partitions(1)
+        .with_replication_factor(1)
+        .with_configs(vec![policy]);
+    let create = CreateTopicsRequest::default().with_topics(vec![wanted]);
+    assert_eq!(client.call(5, create).await.topics[0].error_code, 0);
+    let wanted = DeleteRecordsTopic::default()
+        .with_name(topic("states"))
+        .with_partitions(vec![DeleteRecordsPartition::default().with_offset(-1)]);
+    let delete = DeleteRecordsRequest::default().with_topics(vec![wanted]);
+    let response = client.call(2, delete).await;
+    let refused = error(response.topics[0].partitions[0].error_code);
+    assert_eq!(refused, Some(ResponseError::PolicyViolation));
     broker.stop().await;
 }
 

@@ -119,7 +119,7 @@ async fn a_missing_topic_needs_partitions() {
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" "),
-        "CREATE STREAM D WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='D', PARTITIONS=2, REPLICAS=1) AS SELECT * FROM S S EMIT CHANGES;"
+        "CREATE STREAM D WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='D', PARTITIONS=2, REPLICAS=1, RETENTION_MS=604800000) AS SELECT * FROM S S EMIT CHANGES;"
     );
     assert_eq!(
         answers[1]["topics"],

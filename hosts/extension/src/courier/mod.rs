@@ -17,6 +17,7 @@ use crate::json;
 use crate::line_facts::LineFacts;
 use crate::options::{Options, SpoolOptions};
 use crate::outbox::books::Books;
+use crate::outbox::memory::OwnedRecord;
 use crate::outbox::{Choices, Now, Outbox, Progress, TROUBLE_PERIOD, Taken, WhenFull, Window};
 use crate::route::{Routing, split_rows};
 use crate::secrets::Secrets;
@@ -28,12 +29,14 @@ use crate::throttle::Throttle;
 
 pub(crate) mod line_producer;
 pub(crate) mod oauth;
+mod sideline;
 mod sync;
 
 #[cfg(test)]
 mod tests;
 
 use line_producer::{CurrentProducer, LineProducer, Settled, record_limit, start};
+use sideline::{Aside, Sideline};
 use sync::SyncDebt;
 pub(crate) use sync::SyncPolicy;
 
@@ -72,6 +75,8 @@ struct Shared {
     outbox: Mutex<Outbox<Folder, CurrentProducer>>,
     /// Calls that wait for the outbox. Delivery lets them go first.
     callers: AtomicUsize,
+    /// Lines that came while the disk hung.
+    sideline: Sideline,
     books: Arc<Books>,
     settled: Arc<Settled>,
     producers: Mutex<Producers>,
@@ -112,6 +117,7 @@ struct Trouble {
     unroutable: Throttle,
     oversized: Throttle,
     sync: Throttle,
+    hanging: Throttle,
 }
 
 /// Why the courier cannot be.
@@ -155,6 +161,7 @@ impl Courier {
             started: Instant::now(),
             outbox: Mutex::new(outbox),
             callers: AtomicUsize::new(0),
+            sideline: Sideline::default(),
             books,
             settled,
             record_limit: AtomicUsize::new(record_limit(&configuration.properties)),
@@ -175,6 +182,7 @@ impl Courier {
                 unroutable: Throttle::new(TROUBLE_PERIOD),
                 oversized: Throttle::new(TROUBLE_PERIOD),
                 sync: Throttle::new(TROUBLE_PERIOD),
+                hanging: Throttle::new(TROUBLE_PERIOD),
             },
         });
         shared.open_spool()?;
@@ -254,6 +262,15 @@ impl Courier {
         self.shared.books.lines.add(1);
         let key = json::member(line, "h").and_then(json::text);
         self.shared.take_routed(topic, key.as_deref(), line);
+    }
+
+    /// A line's call takes so long that osqueryd was answered without it. Until it is over, lines are kept in memory.
+    pub(crate) fn note_overdue(&self) {
+        if self.shared.sideline.open() {
+            tracing::error!(
+                "the spool's disk hangs; osqueryd is answered, and lines are kept in memory, and not accepted"
+            );
+        }
     }
 
     /// What became of the lines.
@@ -378,10 +395,11 @@ impl Shared {
     }
 
     fn left(&self) -> Left {
+        let aside = self.sideline.len() as u64;
         let outbox = lock(&self.outbox);
         Left {
-            waiting: outbox.waiting(),
-            in_memory: outbox.in_memory(),
+            waiting: outbox.waiting() + aside,
+            in_memory: outbox.in_memory() + aside,
         }
     }
 
@@ -430,12 +448,52 @@ impl Shared {
             key,
             value: line,
         };
-        self.callers.fetch_add(1, Ordering::Relaxed);
+        if self.sideline.is_open() && self.set_aside(&record) {
+            return None;
+        }
+        self.callers.fetch_add(1, Ordering::SeqCst);
         let mut outbox = lock(&self.outbox);
-        self.callers.fetch_sub(1, Ordering::Relaxed);
+        self.callers.fetch_sub(1, Ordering::SeqCst);
         let taken = outbox.accept(now, &record);
+        self.end_sideline(&mut outbox);
         let spooled = taken == Taken::Accepted && outbox.spool().is_some();
         spooled.then(|| self.debt.add(line.len() as u64))
+    }
+
+    /// Keeps a line in memory, because the disk hangs; `false` when it no longer does.
+    fn set_aside(&self, record: &Record<'_>) -> bool {
+        match self
+            .sideline
+            .keep(|| OwnedRecord::new(record, 0), MEMORY_BESIDE_SPOOL)
+        {
+            Aside::Closed => return false,
+            Aside::Kept => self.books.not_accepted.add(1),
+            Aside::Full => {
+                self.books.dropped.add(1);
+                if let Some(times) = self.trouble.hanging.pass() {
+                    tracing::error!(
+                        times,
+                        "lines are dropped: the spool's disk hangs and there is no more memory for them"
+                    );
+                }
+            }
+        }
+        true
+    }
+
+    /// Whoever has the outbox knows that the disk is back. A call that waited for it comes first: it was there before the
+    /// lines that were set aside.
+    fn end_sideline(&self, outbox: &mut Outbox<Folder, CurrentProducer>) {
+        if !self.sideline.is_open() || self.callers.load(Ordering::SeqCst) > 0 {
+            return;
+        }
+        let now = self.now();
+        let lines = self.sideline.close();
+        for line in &lines {
+            outbox.accept_late(now, &line.record());
+        }
+        let lines = lines.len();
+        tracing::warn!(lines, "the spool's disk is back; what came meanwhile follows");
     }
 
     fn tell_oversized(&self, line: &[u8], rows: usize) {
@@ -505,6 +563,7 @@ impl Shared {
             let progress = self.hand_over(pause);
             self.switch_producer();
             let mut outbox = lock(&self.outbox);
+            self.end_sideline(&mut outbox);
             if tidied.elapsed() >= TIDY_PERIOD {
                 outbox.tidy();
                 tidied = Instant::now();

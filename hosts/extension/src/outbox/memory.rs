@@ -50,7 +50,8 @@ impl OwnedRecord {
         }
     }
 
-    fn cost(&self) -> usize {
+    /// What it takes of the memory.
+    pub(crate) fn cost(&self) -> usize {
         OVERHEAD + self.topic.len() + self.key.as_ref().map_or(0, Vec::len) + self.value.len()
     }
 }

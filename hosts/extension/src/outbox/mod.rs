@@ -24,7 +24,7 @@ use crate::throttle::Throttle;
 pub(crate) mod books;
 mod dead_letters;
 pub(crate) mod kafka;
-mod memory;
+pub(crate) mod memory;
 mod topics;
 
 #[cfg(test)]
@@ -215,24 +215,34 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
 
     /// Takes a line with its way.
     pub(crate) fn accept(&mut self, now: Now, record: &Record<'_>) -> Taken {
+        let taken = self.take(now, record);
+        match taken {
+            Taken::Accepted => self.books.accepted.add(1),
+            Taken::NotAccepted => self.books.not_accepted.add(1),
+            Taken::Dropped => self.books.dropped.add(1),
+        }
+        taken
+    }
+
+    /// Takes a line that was counted as not accepted when it came.
+    pub(crate) fn accept_late(&mut self, now: Now, record: &Record<'_>) {
+        if self.take(now, record) == Taken::Dropped {
+            self.books.lost.add(1);
+        }
+    }
+
+    fn take(&mut self, now: Now, record: &Record<'_>) -> Taken {
         match self.store(now, record) {
             Ok(id) => {
                 if self.is_next(id) {
                     self.offer_new(now, id, record);
                 }
                 match id {
-                    LineId::Memory(_) if self.choices.needs_disk => {
-                        self.books.not_accepted.add(1);
-                        Taken::NotAccepted
-                    }
-                    _ => {
-                        self.books.accepted.add(1);
-                        Taken::Accepted
-                    }
+                    LineId::Memory(_) if self.choices.needs_disk => Taken::NotAccepted,
+                    _ => Taken::Accepted,
                 }
             }
-            Err(_) => {
-                self.books.dropped.add(1);
+            Err(Full) => {
                 if let Some(times) = self.trouble.full.pass() {
                     tracing::error!(
                         times,

@@ -35,6 +35,9 @@ mod tests;
 const POSITION: &str = "position";
 /// What is written before it gets that name.
 const POSITION_DRAFT: &str = "position.new";
+/// Bytes that are given back to a disk that is full, so that what is done can be written down and then make room.
+const RESERVE: &str = "reserve";
+const RESERVE_BYTES: usize = 16 * 1024;
 /// A segment that is written anew.
 const SEGMENT_DRAFT: &str = "segment.new";
 /// Added to the name of a file that is not understood.
@@ -85,6 +88,8 @@ pub(crate) struct Spool<D: Disk> {
     undone: u64,
     /// The position's file is behind.
     moved: bool,
+    /// The reserve's file is there.
+    has_reserve: bool,
     unsynced: Unsynced<D::File>,
     frame: Vec<u8>,
 }
@@ -152,6 +157,7 @@ impl<D: Disk> Spool<D> {
             bytes: 0,
             undone: 0,
             moved: false,
+            has_reserve: false,
             unsynced: Unsynced::default(),
             frame: Vec::new(),
         };
@@ -183,6 +189,11 @@ impl<D: Disk> Spool<D> {
         } else if spool.segments.is_empty() && position.boot == spool.boot {
             spool.spool = position.spool;
         }
+        // What the first position takes is not to come from the reserve. A disk that does not take it now may do so later.
+        if spool.segments.is_empty() && spool.save().is_err() {
+            spool.moved = true;
+        }
+        spool.keep_reserve();
         Ok(spool)
     }
 
@@ -197,7 +208,13 @@ impl<D: Disk> Spool<D> {
         let seq = active.end;
         record.encode(seq, active.header.seed(), &mut self.frame);
         // A write that fails half-way leaves nothing behind: the next one begins at the same place.
-        active.file.write_at(&self.frame, active.length)?;
+        if let Err(error) = active.file.write_at(&self.frame, active.length) {
+            // On a disk that is full, nothing else gives back what a segment takes from which nothing is to be delivered.
+            if active.is_complete() && active.lines() > 0 {
+                self.close_active();
+            }
+            return Err(error.into());
+        }
         active.length += length;
         active.end += 1;
         active.stored += 1;
@@ -261,6 +278,9 @@ impl<D: Disk> Spool<D> {
                 self.bytes -= self.segments[index].length;
                 self.segments.remove(index);
             }
+        }
+        if saved.is_ok() {
+            self.keep_reserve();
         }
         saved
     }
@@ -390,12 +410,7 @@ impl<D: Disk> Spool<D> {
             active.length + length > self.limits.segment_bytes && active.lines() > 0
         };
         if self.active().is_some_and(full) {
-            let closed = self.segments.back().map(|active| active.file.clone());
-            self.unsynced
-                .files
-                .extend(closed.filter(|_| std::mem::take(&mut self.unsynced.active)));
-            self.has_active = false;
-            self.moved = true;
+            self.close_active();
         }
         if self.has_room(length) {
             return Ok(());
@@ -405,6 +420,15 @@ impl<D: Disk> Spool<D> {
             true => Ok(()),
             false => Err(AppendError::Full),
         }
+    }
+
+    fn close_active(&mut self) {
+        let closed = self.segments.back().map(|active| active.file.clone());
+        self.unsynced
+            .files
+            .extend(closed.filter(|_| std::mem::take(&mut self.unsynced.active)));
+        self.has_active = false;
+        self.moved = true;
     }
 
     fn has_room(&self, length: u64) -> bool {
@@ -445,12 +469,33 @@ impl<D: Disk> Spool<D> {
                 .map(|segment| (segment.first(), segment.done_words().to_vec()))
                 .collect(),
         };
-        self.disk
-            .create(POSITION_DRAFT)?
-            .write_at(&position.encode(), 0)?;
+        let position = position.encode();
+        let mut written = write_file(&self.disk, POSITION_DRAFT, &position);
+        if written.is_err() && std::mem::take(&mut self.has_reserve) {
+            written = self
+                .disk
+                .remove(RESERVE)
+                .and_then(|()| write_file(&self.disk, POSITION_DRAFT, &position));
+        }
+        written?;
         self.disk.rename(POSITION_DRAFT, POSITION)?;
         self.moved = false;
         Ok(())
+    }
+
+    /// Sees to it that there is a reserve, if the disk has room for one.
+    fn keep_reserve(&mut self) {
+        if !self.has_reserve {
+            // Not of zeros: a disk that compresses would make nothing of them.
+            let bytes: Vec<u8> = (0..RESERVE_BYTES as u32)
+                .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+                .collect();
+            self.has_reserve = write_file(&self.disk, RESERVE, &bytes).is_ok();
+            if !self.has_reserve {
+                // A part of one would only be in the way.
+                let _ = self.disk.remove(RESERVE);
+            }
+        }
     }
 
     /// Opens a segment's file. One that is not understood gets another name and is left alone.
@@ -540,6 +585,10 @@ impl<F: DiskFile> Unsynced<F> {
             false => Ok(()),
         }
     }
+}
+
+fn write_file<D: Disk>(disk: &D, name: &str, bytes: &[u8]) -> io::Result<()> {
+    disk.create(name)?.write_at(bytes, 0)
 }
 
 /// A position that cannot be read means that nothing is known to be done.

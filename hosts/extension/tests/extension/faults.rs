@@ -116,19 +116,86 @@ fn kill_again_and_again(sync: &str, times: u64) {
     verify(&records, accepted);
 }
 
+/// A number that `make soak` raises.
+fn soaked(variable: &str, usual: u64) -> u64 {
+    let number = std::env::var(variable).ok();
+    number.map_or(usual, |number| number.parse().expect("a number"))
+}
+
+/// How often the extension is killed under each choice of `sync`, of altogether 20 times, or so many as are asked for.
+fn kills(usual: u64) -> u64 {
+    soaked("OSQDEMO_SOAK_KILLS", 20) * usual / 20
+}
+
 #[test]
 fn kills_lose_nothing_with_the_default_sync() {
-    kill_again_and_again("interval", 8);
+    kill_again_and_again("interval", kills(8));
 }
 
 #[test]
 fn kills_lose_nothing_when_each_line_is_synced() {
-    kill_again_and_again("always", 6);
+    kill_again_and_again("always", kills(6));
 }
 
 #[test]
 fn kills_lose_nothing_when_nothing_is_synced() {
-    kill_again_and_again("process", 6);
+    kill_again_and_again("process", kills(6));
+}
+
+/// Lines of 1,000 a second, as many seconds of them as `make soak` asks for, with the broker away. They come as fast as
+/// they are taken.
+fn stay_away(max_bytes: Option<u64>) -> (u64, u64, i64) {
+    const BATCH: u64 = 500;
+    let lines = 1000 * soaked("OSQDEMO_SOAK_AWAY_SECONDS", 20);
+    let world = World::configured();
+    world.topic("processes");
+    let mut configuration = world.configuration();
+    if let Some(max_bytes) = max_bytes {
+        configuration["spool"] = serde_json::json!({ "max_bytes": max_bytes });
+    }
+    world.configure(&configuration);
+    world.cluster.broker_down(1).unwrap();
+    let (_osqueryd, process, extension) = world.running();
+    for first in (0..lines).step_by(BATCH as usize) {
+        let batch: Vec<String> = (first..first + BATCH)
+            .map(|number| line("processes", &format!("/{number}")))
+            .collect();
+        log(
+            &extension,
+            LoggerRequest::Batch(serde_json::json!(batch).to_string().into()),
+        );
+    }
+    let count = |name| world.statistic(&extension, name);
+    let (accepted, dropped) = (count("accepted"), count("dropped"));
+    assert_eq!(accepted + dropped, lines, "{}", process.log());
+    assert_eq!(count("waiting"), accepted);
+    world.cluster.broker_up(1).unwrap();
+    let delivered = || world.statistic(&extension, "delivered");
+    let mut before = delivered();
+    // However many there are, some arrive within each wait.
+    while world.statistic(&extension, "waiting") > 0 {
+        until("progress", || {
+            let now = delivered();
+            std::mem::replace(&mut before, now) != now || now == accepted
+        });
+    }
+    assert_eq!(delivered(), accepted);
+    (accepted, dropped, world.end_of("processes"))
+}
+
+#[test]
+fn a_long_absence_loses_nothing_that_the_spool_has_room_for() {
+    let (accepted, dropped, end) = stay_away(Some(4 << 30));
+    assert_eq!((accepted as i64, dropped), (end, 0));
+}
+
+#[test]
+fn a_long_absence_loses_what_is_counted_and_nothing_else() {
+    // The default has room for some 25 minutes of such lines; a shorter absence gets less.
+    let is_soak = std::env::var_os("OSQDEMO_SOAK_AWAY_SECONDS").is_some();
+    let (accepted, dropped, end) = stay_away((!is_soak).then_some(2 << 20));
+    assert!(dropped > 0);
+    assert_eq!(accepted as i64, end);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod connection;
+mod disks;
 mod ends;
 mod faults;
 mod lines;

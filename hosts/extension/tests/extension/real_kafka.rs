@@ -1,7 +1,6 @@
 //! The extension and the real Apache Kafka, over TLS with each way to log in.
 //!
-//! `scripts/kafka.sh` fetches Kafka from Maven Central, so this runs only when asked to:
-//! `cargo test -p osquery-confluent --test extension -- --ignored`.
+//! `make test` has `scripts/kafka.sh` fetch Kafka from Maven Central; where it is not there, this says so and is skipped.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -18,9 +17,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::connection::certificate;
-use crate::world::{PATIENCE, World, line, log};
+use crate::world::{World, is_there, line, log};
 
 const VERSION: &str = "3.9.2";
+/// Where `scripts/kafka.sh` keeps it.
+const FETCHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-tools/kafka-3.9.2");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/kafka.sh");
 /// A broker in Java takes its time on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(180);
 
@@ -44,7 +46,7 @@ impl Kafka {
         std::fs::write(&keystore, [key, ca].concat()).unwrap();
         let module = "org.apache.kafka.common.security";
         let log = std::fs::File::create(folder.path().join("kafka.log")).unwrap();
-        let process = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/kafka.sh"))
+        let process = Command::new(SCRIPT)
             .args(["broker", VERSION])
             .arg(folder.path().join("kafka"))
             .arg(plain.to_string())
@@ -54,6 +56,10 @@ impl Kafka {
                 "listeners=PLAINTEXT://127.0.0.1:{plain},SASL_SSL://localhost:{secure},CONTROLLER://127.0.0.1:{controller}"
             ))
             .arg("sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER")
+            // Who may write to what: everybody to every topic about which nothing is said.
+            .arg("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+            .arg("allow.everyone.if.no.acl.found=true")
+            .arg("super.users=User:ANONYMOUS")
             .arg("ssl.keystore.type=PEM")
             .arg(format!("ssl.keystore.location={}", keystore.display()))
             .arg(format!(
@@ -90,6 +96,25 @@ impl Kafka {
             std::thread::sleep(Duration::from_millis(200));
         }
         kafka
+    }
+
+    /// From now on `principal` may describe the topic, and nobody may do anything else with it.
+    fn only_describe(&self, principal: &str, topic: &str) {
+        let status = Command::new(SCRIPT)
+            .args(["tool", VERSION, "kafka.admin.AclCommand", "--add"])
+            .args(["--bootstrap-server", &format!("127.0.0.1:{}", self.plain)])
+            .args([
+                "--allow-principal",
+                principal,
+                "--operation",
+                "Describe",
+                "--topic",
+                topic,
+            ])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{status}\n{}", self.log());
     }
 
     fn log(&self) -> String {
@@ -198,9 +223,24 @@ fn check(world: &World) -> (Option<i32>, String) {
     (output.status.code(), text)
 }
 
+/// Whether Kafka was fetched, and can run.
+fn has_kafka() -> bool {
+    let fetched = Path::new(FETCHED).join("libs").is_dir();
+    let java = Command::new("java")
+        .arg("-version")
+        .stderr(Stdio::null())
+        .status();
+    is_there(
+        fetched && java.is_ok_and(|status| status.success()),
+        "Apache Kafka (`scripts/kafka.sh fetch` gets it)",
+    )
+}
+
 #[test]
-#[ignore = "fetches Kafka from Maven Central and runs it"]
 fn lines_arrive_over_tls_with_each_login() {
+    if !has_kafka() {
+        return;
+    }
     let kafka = Kafka::start();
     let world = World::new();
     let password = world.folder.path().join("password");
@@ -236,7 +276,7 @@ fn lines_arrive_over_tls_with_each_login() {
         }
         world.configure(&configuration);
         let mut process = world.start();
-        let extension = osqueryd.wait_for_extension("confluent", PATIENCE).unwrap();
+        let extension = osqueryd.wait_for_extension("confluent", START_PATIENCE).unwrap();
         let line = line("processes", &format!("/{name}"));
         log(&extension, LoggerRequest::Line(line.as_str().into()));
         expected.push(line.into_bytes());
@@ -254,6 +294,14 @@ fn lines_arrive_over_tls_with_each_login() {
         "{text}"
     );
     assert!(text.contains("ok: the topic `processes`"), "{text}");
+    kafka.only_describe("User:jay", "processes");
+    let (code, text) = check(&world);
+    assert_eq!(code, Some(5), "{text}");
+    assert!(
+        text.contains("failed: the topic `processes`: this principal may describe it, and not write to it"),
+        "{text}"
+    );
+    assert!(text.contains("hint: give the principal Write on it"), "{text}");
     std::fs::write(&password, "swordfish, but wrong\n").unwrap();
     let (code, text) = check(&world);
     assert_eq!(code, Some(5), "{text}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -88,9 +89,30 @@ impl World {
     }
 
     pub(crate) fn start_with(&self, variable: &str, configuration: &Path) -> Extension {
+        self.start_by(
+            Command::new(env!("CARGO_BIN_EXE_confluent-ext")),
+            variable,
+            configuration,
+        )
+    }
+
+    /// Starts the extension with a disk of its own, on which its spool is: `mount` is the command of a shell, in a
+    /// namespace of mounts, in which `$SPOOL` is that folder. The extension is the process that is started.
+    pub(crate) fn start_on(&self, mount: &str) -> Extension {
+        std::fs::create_dir_all(self.spool()).unwrap();
+        let script = format!("{mount} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("unshare");
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c", &script])
+            .arg(env!("CARGO_BIN_EXE_confluent-ext"))
+            .env("SPOOL", self.spool());
+        self.start_by(command, "OSQUERY_CONFIG", &self.configuration_path())
+    }
+
+    fn start_by(&self, mut command: Command, variable: &str, configuration: &Path) -> Extension {
         let log = self.folder.path().join("extension.log");
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+        let child = command
             .args(["--verbose", "--socket"])
             .arg(self.socket())
             .args(["--timeout", "3", "--interval", "1"])
@@ -182,6 +204,11 @@ impl World {
             .unwrap()
     }
 
+    /// How many records the topic has, or had.
+    pub(crate) fn end_of(&self, topic: &str) -> i64 {
+        self.consumer().fetch_watermarks(topic, 0, PATIENCE).unwrap().1
+    }
+
     /// Reads `count` records of `topic`, from the beginning: key and value.
     pub(crate) fn records(&self, topic: &str, count: usize) -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
         let consumer = self.consumer();
@@ -257,6 +284,23 @@ impl Drop for Extension {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Says loudly that a test is skipped for want of something; fails where CI promises it.
+pub(crate) fn is_there(is_there: bool, what: &str) -> bool {
+    if !is_there {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "there is no {what}, and CI must have one"
+        );
+        // Past the test harness, which hides what a passing test prints.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\n*** SKIPPED: there is no {what}; {:?} did not run ***",
+            std::thread::current().name().unwrap_or_default()
+        );
+    }
+    is_there
 }
 
 /// Waits until something holds.

@@ -1,4 +1,4 @@
-//! FindCoordinator: this broker coordinates every group.
+//! FindCoordinator: this broker coordinates every group and every transaction.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -8,25 +8,25 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Call, NO_ERROR, NODE_ID, Session};
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 /// From this version on several keys are asked for at once.
 const BATCHED_SINCE: i16 = 4;
 
-/// Answers with this broker; there are no transactions to coordinate.
+/// Answers with this broker; other things than groups and transactions are coordinated by nobody here.
 pub(crate) async fn handle(
     session: &Session,
     call: &Call,
     request: FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
-    let (code, node_id, host, port) = if request.key_type == GROUP {
+    let (code, node_id, host, port) = if matches!(request.key_type, GROUP | TRANSACTION) {
         let host = StrBytes::from_string(session.advertised.host.clone());
         (NO_ERROR, NODE_ID, host, i32::from(session.advertised.port))
     } else {
-        tracing::warn!("a client asks for transactions, which this broker does not have");
-        // The refusal that clients take as final; others they retry, some for ever.
-        let code = ResponseError::TransactionalIdAuthorizationFailed.code();
+        let code = ResponseError::InvalidRequest.code();
         (code, BrokerId(-1), StrBytes::new(), -1)
     };
-    let message = (code != NO_ERROR).then(|| StrBytes::from_static_str("this broker has no transactions"));
+    let message =
+        (code != NO_ERROR).then(|| StrBytes::from_static_str("there is no such kind of coordinator here"));
     if call.version < BATCHED_SINCE {
         return FindCoordinatorResponse::default()
             .with_error_code(code)

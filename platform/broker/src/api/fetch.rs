@@ -10,13 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId};
 use tokio::time::{Duration, Instant};
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
 use crate::node::memory_units;
 use crate::storage::batch::BatchHeader;
+use crate::storage::batch::compression::Compression;
 use crate::storage::read::ReadError;
 use crate::topics::Topic;
 use crate::topics::partition::{Partition, Warmth};
@@ -25,6 +26,10 @@ use crate::topics::partition::{Partition, Warmth};
 const TOPIC_IDS_SINCE: i16 = 13;
 /// No answer carries more records than this, whatever the client allows: it bounds the broker's memory.
 const RESPONSE_LIMIT: usize = 4 * 1024 * 1024;
+/// The first version whose consumers know zstd.
+const ZSTD_SINCE: i16 = 10;
+/// The isolation level of consumers that want nothing of transactions that are open or have come to nothing.
+const READ_COMMITTED: i8 = 1;
 
 /// Reads from every partition asked for, at the latest when the client's patience ends.
 pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest) -> FetchResponse {
@@ -40,6 +45,10 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
         .min(session.node.config.limits.answer_bytes);
     // More than an answer may carry never comes together: a full answer is enough.
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
+    let wanted = Wanted {
+        zstd: call.version >= ZSTD_SINCE,
+        only_committed: request.isolation_level == READ_COMMITTED,
+    };
     let topics = resolve(session, call, request.topics);
 
     let nothing_to_wait_for = topics.iter().all(|topic| topic.partitions.is_empty());
@@ -58,7 +67,7 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
         else {
             return FetchResponse::default().with_error_code(ResponseError::UnknownServerError.code());
         };
-        let answer = read_all(&topics, max_bytes).await;
+        let answer = read_all(&topics, wanted, max_bytes).await;
         let enough = answer.bytes >= min_bytes || answer.failed || nothing_to_wait_for || answer.is_full();
         if enough || Instant::now() >= deadline || session.node.shutdown.is_cancelled() {
             // What was not needed goes back at once, the rest when the answer is written.
@@ -105,6 +114,13 @@ struct WantedTopic {
     partitions: Vec<FetchPartition>,
 }
 
+/// What kinds of records a consumer takes.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    zstd: bool,
+    only_committed: bool,
+}
+
 /// What one look at all partitions found.
 struct Answer {
     topics: Vec<FetchableTopicResponse>,
@@ -117,8 +133,16 @@ impl Answer {
     fn is_full(&self) -> bool {
         let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
         partitions
-            .filter_map(|partition| Some((partition.records.as_ref()?, partition.high_watermark)))
+            .filter_map(|partition| Some((partition.records.as_ref()?, readable_to(partition))))
             .any(|(records, end)| last_batch(records).is_some_and(|last| last.next_offset() < end))
+    }
+}
+
+/// Up to where a partition can be read by whoever asked.
+fn readable_to(partition: &PartitionData) -> i64 {
+    match partition.aborted_transactions {
+        Some(_) => partition.last_stable_offset,
+        None => partition.high_watermark,
     }
 }
 
@@ -152,7 +176,7 @@ fn resolve(session: &Session, call: &Call, topics: Vec<FetchTopic>) -> Vec<Wante
         .collect()
 }
 
-async fn read_all(topics: &[WantedTopic], max_bytes: usize) -> Answer {
+async fn read_all(topics: &[WantedTopic], records: Wanted, max_bytes: usize) -> Answer {
     let mut answer = Answer {
         topics: Vec::with_capacity(topics.len()),
         bytes: 0,
@@ -163,7 +187,7 @@ async fn read_all(topics: &[WantedTopic], max_bytes: usize) -> Answer {
         for wanted in &topic.partitions {
             let left = max_bytes.saturating_sub(answer.bytes);
             let read = match &topic.found {
-                Ok(found) => read_partition(found, wanted, left, answer.bytes == 0).await,
+                Ok(found) => read_partition(found, wanted, records, left, answer.bytes == 0).await,
                 Err(code) => Err(*code),
             };
             let data = read.unwrap_or_else(|code| {
@@ -194,6 +218,7 @@ async fn read_all(topics: &[WantedTopic], max_bytes: usize) -> Answer {
 async fn read_partition(
     topic: &Topic,
     wanted: &FetchPartition,
+    kinds: Wanted,
     left: usize,
     first: bool,
 ) -> Result<PartitionData, ResponseError> {
@@ -209,7 +234,8 @@ async fn read_partition(
         return Err(ResponseError::OffsetOutOfRange);
     }
     let allowed = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
-    let records = if allowed > 0 || first {
+    let is_open = kinds.only_committed && wanted.fetch_offset >= bounds.stable;
+    let records = if (allowed > 0 || first) && !is_open {
         read_records(partition, wanted.fetch_offset, allowed).await
     } else {
         Ok(Bytes::new())
@@ -222,18 +248,67 @@ async fn read_partition(
             ReadError::Storage(_) => ResponseError::KafkaStorageError,
         }
     })?;
+    let records = if kinds.zstd {
+        records
+    } else {
+        without_zstd(records)?
+    };
+    let records = if kinds.only_committed {
+        before(records, bounds.stable)
+    } else {
+        records
+    };
     // Not the first: a batch larger than what is left waits for the next request.
     let records = if !first && records.len() > left {
         Bytes::new()
     } else {
         records
     };
+    let aborted = kinds.only_committed.then(|| {
+        let to = last_batch(&records).map_or(wanted.fetch_offset, |last| last.next_offset());
+        let aborted = partition.aborted_between(wanted.fetch_offset, to).into_iter();
+        aborted
+            .map(|aborted| {
+                AbortedTransaction::default()
+                    .with_producer_id(ProducerId(aborted.producer_id))
+                    .with_first_offset(aborted.first_offset)
+            })
+            .collect()
+    });
     Ok(PartitionData::default()
         .with_error_code(NO_ERROR)
+        .with_aborted_transactions(aborted)
         .with_high_watermark(bounds.end)
         .with_last_stable_offset(bounds.stable)
         .with_log_start_offset(bounds.start)
         .with_records(Some(records)))
+}
+
+/// Whole batches up to the first that only newer consumers can decompress; an error where that is the first of all.
+fn without_zstd(records: Bytes) -> Result<Bytes, ResponseError> {
+    let mut known = 0;
+    while let Ok(header) = BatchHeader::parse(&records[known..]) {
+        if header.compression() == Ok(Compression::Zstd) {
+            if known == 0 {
+                return Err(ResponseError::UnsupportedCompressionType);
+            }
+            break;
+        }
+        known += header.size;
+    }
+    Ok(records.slice(..known))
+}
+
+/// Those of some whole batches that lie before an offset, at which one begins.
+fn before(records: Bytes, offset: i64) -> Bytes {
+    let mut known = 0;
+    while let Ok(header) = BatchHeader::parse(&records[known..]) {
+        if header.base_offset >= offset {
+            break;
+        }
+        known += header.size;
+    }
+    records.slice(..known)
 }
 
 /// The first batches with records at or after `offset`; empty at the end of the log.

@@ -26,7 +26,7 @@ use crate::groups::group::Claim;
 use crate::groups::offsets::{Committed, GroupOffsets};
 
 /// Kafka's limit for what a client may note with an offset.
-const MAX_METADATA_LEN: usize = 4096;
+pub(super) const MAX_METADATA_LEN: usize = 4096;
 /// The version of OffsetFetch that asks for several groups at once.
 const SEVERAL_GROUPS_SINCE: i16 = 8;
 
@@ -102,7 +102,7 @@ fn refuse(topics: &mut [OffsetCommitResponseTopic], code: ResponseError) {
 }
 
 /// Brings what was committed to the disk; false when that failed.
-async fn sync(session: &Session) -> bool {
+pub(super) async fn sync(session: &Session) -> bool {
     let node = Arc::clone(&session.node);
     match blocking(move || node.groups.flush()).await {
         Some(Ok(())) => true,
@@ -132,13 +132,18 @@ pub(crate) async fn handle_fetch(
                         .map(|topic| (topic.name, topic.partition_indexes))
                         .collect()
                 });
+                let group = wanted.group_id.0.clone();
+                let unstable = unstable(session, &group, request.require_stable);
                 let topics = select(committed.as_ref(), wanted_topics)
                     .into_iter()
                     .map(|(name, partitions)| {
                         let partitions = partitions
                             .into_iter()
                             .map(|(index, committed)| {
+                                let code = unstable(&name, index);
+                                let committed = if code == NO_ERROR { committed } else { nothing() };
                                 OffsetFetchResponsePartitions::default()
+                                    .with_error_code(code)
                                     .with_partition_index(index)
                                     .with_committed_offset(committed.offset)
                                     .with_committed_leader_epoch(committed.leader_epoch)
@@ -164,13 +169,17 @@ pub(crate) async fn handle_fetch(
             .map(|topic| (topic.name, topic.partition_indexes))
             .collect()
     });
+    let unstable = unstable(session, &request.group_id.0, request.require_stable);
     let topics = select(committed.as_ref(), wanted_topics)
         .into_iter()
         .map(|(name, partitions)| {
             let partitions = partitions
                 .into_iter()
                 .map(|(index, committed)| {
+                    let code = unstable(&name, index);
+                    let committed = if code == NO_ERROR { committed } else { nothing() };
                     OffsetFetchResponsePartition::default()
+                        .with_error_code(code)
                         .with_partition_index(index)
                         .with_committed_offset(committed.offset)
                         .with_committed_leader_epoch(committed.leader_epoch)
@@ -183,6 +192,28 @@ pub(crate) async fn handle_fetch(
         })
         .collect();
     OffsetFetchResponse::default().with_topics(topics)
+}
+
+/// Whether a partition's offset is about to change with a transaction, for those who would rather wait; as a code.
+fn unstable(session: &Session, group: &StrBytes, is_asked: bool) -> impl Fn(&TopicName, i32) -> i16 {
+    move |topic, index| {
+        let is_pending = is_asked && session.node.groups.is_pending(group, &(topic.0.clone(), index));
+        if is_pending {
+            ResponseError::UnstableOffsetCommit.code()
+        } else {
+            NO_ERROR
+        }
+    }
+}
+
+/// What stands for no committed offset.
+fn nothing() -> Committed {
+    Committed {
+        offset: -1,
+        leader_epoch: -1,
+        metadata: StrBytes::new(),
+        committed_at: 0,
+    }
 }
 
 type Selected = Vec<(TopicName, Vec<(i32, Committed)>)>;
@@ -210,13 +241,7 @@ fn select(committed: Option<&GroupOffsets>, wanted: Option<Vec<(TopicName, Vec<i
                     let found = committed
                         .and_then(|group| group.partitions.get(&(topic.0.clone(), index)))
                         .cloned();
-                    let nothing = Committed {
-                        offset: -1,
-                        leader_epoch: -1,
-                        metadata: StrBytes::new(),
-                        committed_at: 0,
-                    };
-                    (index, found.unwrap_or(nothing))
+                    (index, found.unwrap_or_else(nothing))
                 })
                 .collect();
             (topic, partitions)

@@ -3,23 +3,26 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
 use crate::maintenance::milliseconds;
+use crate::node::Node;
 use crate::storage::batch::acceptance::Refusal;
 use crate::storage::batch::compression::Compression;
 use crate::storage::batch::{BatchFault, BatchHeader};
 use crate::storage::log::AppendError;
 use crate::topics::Topic;
 use crate::topics::partition::{Partition, Written};
+use crate::transactions::Producer;
 
 /// The first version that names topics by id.
 const TOPIC_IDS_SINCE: i16 = 13;
@@ -39,7 +42,6 @@ pub(crate) async fn handle(
         return Some(refuse_all(request, ResponseError::InvalidRequiredAcks));
     }
     let every_batch = session.node.config.flush == FlushPolicy::EveryBatch;
-    let now_ms = milliseconds(SystemTime::now());
     let mut touched = 0;
     let mut to_sync = Vec::new();
     let mut responses = Vec::with_capacity(request.topic_data.len());
@@ -49,7 +51,10 @@ pub(crate) async fn handle(
         let mut partitions = Vec::with_capacity(topic_data.partition_data.len());
         for partition_data in topic_data.partition_data {
             let appended = match &topic {
-                Ok(topic) => append(session, topic, &partition_data, call, now_ms).await,
+                Ok(topic) => {
+                    let id = request.transactional_id.as_ref();
+                    append(session, topic, &partition_data, id, call).await
+                }
                 Err(code) => Err(refusal(partition_data.index, *code, None)),
             };
             partitions.push(match appended {
@@ -102,8 +107,8 @@ async fn append(
     session: &Session,
     topic: &Arc<Topic>,
     data: &PartitionProduceData,
+    transactional_id: Option<&TransactionalId>,
     call: &Call,
-    now_ms: i64,
 ) -> Result<(Arc<Partition>, PartitionProduceResponse), PartitionProduceResponse> {
     let index = data.index;
     let Some(partition) = topic
@@ -114,20 +119,38 @@ async fn append(
         return Err(refusal(index, ResponseError::UnknownTopicOrPartition, None));
     };
     let records = data.records.clone().unwrap_or_default();
-    let codec = BatchHeader::parse(&records).and_then(|header| header.compression());
+    let header = BatchHeader::parse(&records);
+    let codec = header.and_then(|header| header.compression());
     if codec == Ok(Compression::Zstd) && call.version < ZSTD_SINCE {
         return Err(refusal(index, ResponseError::UnsupportedCompressionType, None));
     }
-    let recompresses = topic.settings.log().acceptance.compression.is_some();
-    let appended = if records.len() > INLINE_BYTES && (recompresses || codec != Ok(Compression::None)) {
-        let (topic, partition) = (Arc::clone(topic), Arc::clone(&partition));
-        blocking(move || partition.append(&records, now_ms, topic.settings.log()))
-            .await
-            .ok_or_else(|| refusal(index, ResponseError::UnknownServerError, None))?
-    } else {
-        partition.append(&records, now_ms, topic.settings.log())
+    let transaction = match header {
+        Ok(header) if header.is_transactional() => {
+            let Some(id) = transactional_id else {
+                return Err(refusal(index, ResponseError::InvalidTxnState, None));
+            };
+            Some((id.0.clone(), (header.producer_id, header.producer_epoch)))
+        }
+        _ => None,
     };
-    match appended {
+    let recompresses = topic.settings.log().acceptance.compression.is_some();
+    let is_slow = records.len() > INLINE_BYTES && (recompresses || codec != Ok(Compression::None));
+    let batch = Batch {
+        topic: Arc::clone(topic),
+        partition: Arc::clone(&partition),
+        index,
+        records,
+        transaction,
+    };
+    let stored = if is_slow {
+        let node = Arc::clone(&session.node);
+        blocking(move || batch.store(&node))
+            .await
+            .unwrap_or(Err(ResponseError::UnknownServerError))
+    } else {
+        batch.store(&session.node)
+    };
+    match stored.map_err(|code| refusal(index, code, None))? {
         Ok(Written {
             base_offset,
             append_time,
@@ -145,6 +168,39 @@ async fn append(
         }
         Err(error) => Err(refusal(index, code_of(&error), Some(error.to_string()))
             .with_record_errors(refused_records(&error))),
+    }
+}
+
+/// A batch on its way into a partition.
+struct Batch {
+    topic: Arc<Topic>,
+    partition: Arc<Partition>,
+    index: i32,
+    records: Bytes,
+    /// The transaction that it says it belongs to.
+    transaction: Option<(StrBytes, Producer)>,
+}
+
+impl Batch {
+    /// Appends it; one of a transaction only while that is open and has the partition.
+    fn store(&self, node: &Node) -> Result<Result<Written, AppendError>, ResponseError> {
+        let append = || {
+            let now_ms = milliseconds(SystemTime::now());
+            let settings = self.topic.settings.log();
+            self.partition.append(&self.records, now_ms, settings)
+        };
+        let Some((id, producer)) = &self.transaction else {
+            return Ok(append());
+        };
+        let place = (self.topic.name.clone(), self.index);
+        let stored = node
+            .transactions
+            .within(node.stores(), (id, *producer), &place, append);
+        // The code that producers know from here.
+        stored.map_err(|code| match code {
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+            code => code,
+        })
     }
 }
 
@@ -176,7 +232,7 @@ fn code_of(error: &AppendError) -> ResponseError {
             Refusal::TooLarge { .. } => ResponseError::MessageTooLarge,
             Refusal::Time { .. } => ResponseError::InvalidTimestamp,
         },
-        AppendError::NoTransaction => ResponseError::InvalidTxnState,
+        AppendError::Transaction => ResponseError::InvalidTxnState,
         AppendError::OutOfOrder => ResponseError::OutOfOrderSequenceNumber,
         AppendError::Fenced => ResponseError::InvalidProducerEpoch,
         AppendError::Failed | AppendError::Storage(_) => ResponseError::KafkaStorageError,

@@ -1,6 +1,7 @@
-//! InitProducerId and DescribeProducers: the numbers idempotent producers count under.
+//! InitProducerId and DescribeProducers: the numbers that idempotent and transactional producers count under.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_response::{
@@ -11,24 +12,54 @@ use kafka_protocol::messages::{
     ProducerId,
 };
 
-use super::{Call, Session, blocking};
+use kafka_protocol::protocol::StrBytes;
 
-/// Hands out a new producer id; producers with transactions are refused.
+use super::transactions::known_code;
+use super::{Call, Session, blocking};
+use crate::maintenance::milliseconds;
+
+/// The first version in which a producer says who it is.
+const EPOCHS_SINCE: i16 = 3;
+/// The first version whose clients know what a fenced producer is.
+const FENCED_SINCE: i16 = 4;
+
+/// Hands out a new producer id, or the next epoch of a transactional one.
 pub(crate) async fn handle_init(
     session: &Session,
-    _call: &Call,
+    call: &Call,
     request: InitProducerIdRequest,
 ) -> InitProducerIdResponse {
     let refused = |code: ResponseError| {
         InitProducerIdResponse::default()
-            .with_error_code(code.code())
+            .with_error_code(known_code(code, call.version, FENCED_SINCE))
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1)
     };
-    if request.transactional_id.is_some() {
-        return refused(ResponseError::TransactionalIdAuthorizationFailed);
-    }
     let node = Arc::clone(&session.node);
+    if let Some(id) = request.transactional_id {
+        if id.is_empty() {
+            return refused(ResponseError::InvalidRequest);
+        }
+        let id = StrBytes::from_string(id.to_string());
+        let current = Some((request.producer_id.0, request.producer_epoch));
+        // Versions before 3 cannot say it, and are not asked.
+        let current = current.filter(|(id, _)| call.version >= EPOCHS_SINCE && *id >= 0);
+        let timeout_ms = request.transaction_timeout_ms;
+        let taken = blocking(move || {
+            let now_ms = milliseconds(SystemTime::now());
+            node.transactions
+                .init(node.stores(), &id, timeout_ms, current, now_ms)
+        })
+        .await;
+        session.node.written.notify_one();
+        return match taken {
+            Some(Ok((id, epoch))) => InitProducerIdResponse::default()
+                .with_producer_id(ProducerId(id))
+                .with_producer_epoch(epoch),
+            Some(Err(code)) => refused(code),
+            None => refused(ResponseError::UnknownServerError),
+        };
+    }
     match blocking(move || node.topics.next_producer_id()).await {
         Some(Ok(id)) => InitProducerIdResponse::default()
             .with_producer_id(ProducerId(id))
@@ -61,8 +92,8 @@ pub(crate) async fn handle_describe(
                     let Some(partition) = partition else {
                         return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
                     };
-                    let active = partition
-                        .log()
+                    let log = partition.log();
+                    let active = log
                         .producers()
                         .iter()
                         .map(|(id, producer)| {
@@ -72,7 +103,9 @@ pub(crate) async fn handle_describe(
                                 .with_last_sequence(producer.last_sequence())
                                 .with_last_timestamp(producer.last_timestamp)
                                 .with_coordinator_epoch(-1)
-                                .with_current_txn_start_offset(-1)
+                                .with_current_txn_start_offset(
+                                    log.transactions().open_since(id).unwrap_or(-1),
+                                )
                         })
                         .collect();
                     response.with_active_producers(active)

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use super::group::{Claim, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
+use super::transaction::{Change, Transaction};
 use crate::config::GroupTimings;
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
@@ -174,6 +175,37 @@ impl Coordinator {
             })
     }
 
+    /// Whether a member, or a consumer that is in no generation, may commit offsets.
+    pub(crate) fn may_commit(&self, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+        match self.groups().get_mut(group_id) {
+            Some(group) => group.may_commit(claim, Instant::now()),
+            None if claim.generation < 0 => Ok(()),
+            None => Err(ResponseError::IllegalGeneration),
+        }
+    }
+
+    /// What is known of a transactional id.
+    pub(crate) fn transaction(&self, id: &StrBytes) -> Option<Transaction> {
+        self.offsets().transaction(id).cloned()
+    }
+
+    /// Every transactional id.
+    pub(crate) fn transactions(&self) -> Vec<(StrBytes, Transaction)> {
+        let offsets = self.offsets();
+        let known = offsets.transactions();
+        known.map(|(id, known)| (id.clone(), known.clone())).collect()
+    }
+
+    /// Changes what is known of a transactional id.
+    pub(crate) fn change_transaction(&self, id: &StrBytes, change: Change) -> io::Result<()> {
+        self.offsets().change_transaction(id, change)
+    }
+
+    /// Whether an open transaction is to commit something for a partition that a group reads.
+    pub(crate) fn is_pending(&self, group_id: &StrBytes, partition: &TopicPartition) -> bool {
+        self.offsets().is_pending(group_id, partition)
+    }
+
     /// What a group has committed.
     pub(crate) fn committed(&self, group_id: &StrBytes) -> Option<GroupOffsets> {
         self.offsets().of(group_id).cloned()
@@ -314,7 +346,12 @@ impl Coordinator {
         }
         let sync = self.offsets().begin_sync();
         let Some(sync) = sync else {
-            return Ok(());
+            // The system would take the next sync for a success.
+            return if self.offsets().has_failed() {
+                Err(io::Error::other("an earlier sync of the journal has failed"))
+            } else {
+                Ok(())
+            };
         };
         let synced = sync.run();
         self.offsets().end_sync(&sync, &synced);
@@ -382,7 +419,8 @@ impl Coordinator {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn offsets(&self) -> MutexGuard<'_, OffsetStore> {
+    /// What is in the journal, locked.
+    pub(crate) fn offsets(&self) -> MutexGuard<'_, OffsetStore> {
         self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

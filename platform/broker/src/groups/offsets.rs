@@ -1,6 +1,7 @@
-//! How far each group has come, and who was in it: in memory and in a journal.
+//! How far each group has come, who was in it, and which transactions there are: in memory and in a journal.
 //!
 //! A commit is in the journal before it is acknowledged. The journal is rewritten when most of it is out of date.
+//! Transactions are in the same journal because their end commits offsets: one entry does both.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -10,6 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::GroupSnapshot;
+use super::transaction::{Change, Transaction};
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
 use crate::storage::journal::{Journal, Rewrite, Sync};
@@ -49,6 +51,8 @@ pub(crate) struct OffsetStore {
     groups: HashMap<StrBytes, GroupOffsets>,
     /// Groups with members, as they were last written down.
     memberships: HashMap<StrBytes, GroupSnapshot>,
+    /// By transactional id.
+    transactions: HashMap<StrBytes, Transaction>,
     journal: Journal,
     /// The journal's size when it held nothing out of date.
     compact_size: u64,
@@ -78,16 +82,19 @@ enum Entry {
     },
     #[serde(rename = "forget_group")]
     ForgetGroup { group: String },
+    #[serde(rename = "transaction")]
+    Transaction { id: String, change: Change },
 }
 
+/// A committed offset as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct EntryOffset {
-    topic: String,
-    partition: i32,
-    offset: i64,
-    epoch: i32,
+pub(crate) struct EntryOffset {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) epoch: i32,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    note: String,
+    pub(crate) note: String,
 }
 
 impl OffsetStore {
@@ -105,6 +112,7 @@ impl OffsetStore {
         let mut store = Self {
             groups: HashMap::new(),
             memberships: HashMap::new(),
+            transactions: HashMap::new(),
             compact_size: 0,
             unsynced: false,
             journal,
@@ -132,6 +140,37 @@ impl OffsetStore {
     /// Groups with members, as they were last written down.
     pub(crate) fn memberships(&self) -> impl Iterator<Item = (&StrBytes, &GroupSnapshot)> {
         self.memberships.iter()
+    }
+
+    /// What is known of a transactional id.
+    pub(crate) fn transaction(&self, id: &StrBytes) -> Option<&Transaction> {
+        self.transactions.get(id)
+    }
+
+    /// Every transactional id.
+    pub(crate) fn transactions(&self) -> impl Iterator<Item = (&StrBytes, &Transaction)> {
+        self.transactions.iter()
+    }
+
+    /// Changes what is known of a transactional id.
+    pub(crate) fn change_transaction(&mut self, id: &StrBytes, change: Change) -> io::Result<()> {
+        self.record(Entry::Transaction {
+            id: id.to_string(),
+            change,
+        })
+    }
+
+    /// Whether an open transaction is to commit something for a partition that a group reads.
+    pub(crate) fn is_pending(&self, group: &StrBytes, partition: &TopicPartition) -> bool {
+        let wanted = (group.clone(), partition.clone());
+        self.transactions
+            .values()
+            .any(|transaction| transaction.offsets.contains_key(&wanted))
+    }
+
+    /// Whether the disk has failed to keep what it was given.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.journal.has_failed()
     }
 
     /// Writes down who is in a group; nobody, when it is empty.
@@ -257,7 +296,17 @@ impl OffsetStore {
                 commit_entry(group, &offsets.protocol_type, at, one)
             })
         });
-        members.chain(commits).collect()
+        // Before the commits: what a transaction has committed may be older than what was committed since.
+        let transactions = self.transactions.iter().flat_map(|(id, transaction)| {
+            transaction
+                .changes()
+                .into_iter()
+                .map(|change| Entry::Transaction {
+                    id: id.to_string(),
+                    change,
+                })
+        });
+        transactions.chain(members).chain(commits).collect()
     }
 
     fn record(&mut self, entry: Entry) -> io::Result<()> {
@@ -278,15 +327,8 @@ impl OffsetStore {
                 let group = self.groups.entry(StrBytes::from_string(group)).or_default();
                 group.protocol_type = StrBytes::from_string(kind);
                 for offset in offsets {
-                    group.partitions.insert(
-                        (StrBytes::from_string(offset.topic), offset.partition),
-                        Committed {
-                            offset: offset.offset,
-                            leader_epoch: offset.epoch,
-                            metadata: StrBytes::from_string(offset.note),
-                            committed_at: at,
-                        },
-                    );
+                    let (partition, committed) = committed_of(offset, at);
+                    group.partitions.insert(partition, committed);
                 }
             }
             Entry::Forget { group, partitions } => {
@@ -315,6 +357,21 @@ impl OffsetStore {
                 self.groups.remove(&group);
                 self.memberships.remove(&group);
             }
+            Entry::Transaction { id, change } => {
+                let id = StrBytes::from_string(id);
+                let mut known = self.transactions.remove(&id);
+                let committed = Transaction::apply(&mut known, change);
+                if let Some(known) = known {
+                    self.transactions.insert(id, known);
+                }
+                for ((group, partition), committed) in committed {
+                    let group = self.groups.entry(group).or_default();
+                    if group.protocol_type.is_empty() {
+                        group.protocol_type = StrBytes::from_static_str("consumer");
+                    }
+                    group.partitions.insert(partition, committed);
+                }
+            }
         }
     }
 }
@@ -330,15 +387,32 @@ fn commit_entry<'a>(
         kind: protocol_type.to_string(),
         at,
         offsets: offsets
-            .map(|((topic, partition), committed)| EntryOffset {
-                topic: topic.to_string(),
-                partition: *partition,
-                offset: committed.offset,
-                epoch: committed.leader_epoch,
-                note: committed.metadata.to_string(),
-            })
+            .map(|(partition, committed)| entry_offset(partition, committed))
             .collect(),
     }
+}
+
+/// A committed offset as it is written down.
+pub(crate) fn entry_offset((topic, partition): &TopicPartition, committed: &Committed) -> EntryOffset {
+    EntryOffset {
+        topic: topic.to_string(),
+        partition: *partition,
+        offset: committed.offset,
+        epoch: committed.leader_epoch,
+        note: committed.metadata.to_string(),
+    }
+}
+
+/// A committed offset that was written down.
+pub(crate) fn committed_of(entry: EntryOffset, committed_at: i64) -> (TopicPartition, Committed) {
+    let partition = (StrBytes::from_string(entry.topic), entry.partition);
+    let committed = Committed {
+        offset: entry.offset,
+        leader_epoch: entry.epoch,
+        metadata: StrBytes::from_string(entry.note),
+        committed_at,
+    };
+    (partition, committed)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 
-use super::shape;
+use super::bounded;
 use crate::api::{self, Call, Session};
 
 #[cfg(any(test, fuzzing))]
@@ -64,6 +64,12 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::DeleteRecords, 0, 2),
     supported(ApiKey::InitProducerId, 0, 5),
     supported(ApiKey::OffsetForLeaderEpoch, 2, 4),
+    // From version 4 on it is spoken between brokers.
+    supported(ApiKey::AddPartitionsToTxn, 0, 3),
+    supported(ApiKey::AddOffsetsToTxn, 0, 4),
+    // From version 5 on these two rely on a feature that the broker does not claim to have (KIP-890).
+    supported(ApiKey::EndTxn, 0, 4),
+    supported(ApiKey::TxnOffsetCommit, 0, 4),
     supported(ApiKey::DescribeConfigs, 1, 4),
     supported(ApiKey::AlterConfigs, 0, 2),
     supported(ApiKey::CreatePartitions, 0, 3),
@@ -72,6 +78,8 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::OffsetDelete, 0, 0),
     supported(ApiKey::DescribeCluster, 0, 2),
     supported(ApiKey::DescribeProducers, 0, 0),
+    supported(ApiKey::DescribeTransactions, 0, 0),
+    supported(ApiKey::ListTransactions, 0, 2),
 ];
 
 /// Why a frame cannot be answered; the connection ends with it.
@@ -168,6 +176,12 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
         ApiKey::OffsetDelete => respond!(api::offsets::handle_delete),
         ApiKey::DescribeCluster => respond!(api::cluster::handle),
         ApiKey::DescribeProducers => respond!(api::producers::handle_describe),
+        ApiKey::AddPartitionsToTxn => respond!(api::transactions::handle_add_partitions),
+        ApiKey::AddOffsetsToTxn => respond!(api::transactions::handle_add_offsets),
+        ApiKey::TxnOffsetCommit => respond!(api::transactions::handle_commit_offsets),
+        ApiKey::EndTxn => respond!(api::transactions::handle_end),
+        ApiKey::DescribeTransactions => respond!(api::transactions::handle_describe),
+        ApiKey::ListTransactions => respond!(api::transactions::handle_list),
         key => Err(FrameError::Unsupported {
             key: key as i16,
             version: incoming.call.version,
@@ -208,11 +222,6 @@ fn open(frame: Bytes) -> Result<Opened, FrameError> {
             reason: error.to_string(),
         }
     })?;
-    shape::check(key, version, &body).map_err(|error| FrameError::Malformed {
-        key,
-        version,
-        reason: error.to_string(),
-    })?;
     Ok(Opened::Request(Incoming {
         key,
         correlation_id,
@@ -229,12 +238,10 @@ async fn respond<Q: Request>(
     handle: impl AsyncFnOnce(Q) -> Option<Q::Response>,
 ) -> Result<Option<BytesMut>, FrameError> {
     let version = incoming.call.version;
-    let mut body = incoming.body.clone();
-    let request = Q::decode(&mut body, version).map_err(|error| FrameError::Malformed {
+    let request = bounded::decode(&incoming.body, version).map_err(|reason| FrameError::Malformed {
         key: incoming.key,
         version,
-        // Some of the decoder's texts end in a line break.
-        reason: error.to_string().trim_end().to_owned(),
+        reason,
     })?;
     match handle(request).await {
         Some(response) => encode::<Q>(incoming.correlation_id, version, &response).map(Some),

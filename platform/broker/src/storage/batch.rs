@@ -5,6 +5,7 @@
 
 pub(crate) mod acceptance;
 pub(crate) mod compression;
+pub(crate) mod marker;
 pub(crate) mod records;
 #[cfg(test)]
 pub(crate) mod tests;

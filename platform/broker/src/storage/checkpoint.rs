@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{Durability, Replaced, replace_file};
 use super::disk::{Disk, read_all};
+use super::transactions::TransactionIndex;
 use crate::producers::ProducerTable;
 
 const FILE: &str = "checkpoint.json";
@@ -41,6 +42,9 @@ pub(crate) struct Checkpoint {
     pub(crate) producers_at: i64,
     /// Every producer known up to there.
     pub(crate) producers: ProducerTable,
+    /// Transactions up to there.
+    #[serde(default)]
+    pub(crate) transactions: TransactionIndex,
 }
 
 /// A compaction that was made.

@@ -112,6 +112,11 @@ impl Journal {
         self.size
     }
 
+    /// Whether a sync has failed, so that nothing more is taken.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Adds one entry, which must not be empty; on failure the file is as before.
     ///
     /// A power cut can leave zeros at the end of a file, and zeros are what an empty entry would look like.

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use super::batch::BatchHeader;
 use super::batch::acceptance::{AcceptanceSettings, Accepted, Refusal};
+use super::batch::marker::{self, Outcome};
 use super::checkpoint::{Checkpoint, CompactedAt};
 use super::directory::Durability;
 use super::disk::SharedDisk;
 use super::read::{Range, ReadError};
 use super::segment::{self, Expected, Segment};
+use super::transactions::TransactionIndex;
 use crate::producers::{ProducerTable, Verdict};
 
 mod compaction;
@@ -67,6 +69,7 @@ pub(crate) struct Log {
     /// Everything before is on the disk itself.
     flushed_to: i64,
     producers: ProducerTable,
+    transactions: TransactionIndex,
     /// Bytes appended since the last checkpoint.
     since_checkpoint: u64,
     /// Whether the checkpoint on disk is out of date in any way.
@@ -92,9 +95,9 @@ pub(crate) enum AppendError {
     /// It is not one the topic takes.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It belongs to a transaction that was never begun.
-    #[error("the producer has no transaction")]
-    NoTransaction,
+    /// It is outside the transaction that its producer has open, or the partition does not belong to one.
+    #[error("the batch does not belong to the transaction of its producer")]
+    Transaction,
     /// Batches before it are missing.
     #[error("the sequence number is not the next one")]
     OutOfOrder,
@@ -146,6 +149,7 @@ impl Log {
             flushed_to: known.flushed_to,
             segments,
             producers: ProducerTable::default(),
+            transactions: TransactionIndex::default(),
             since_checkpoint: 0,
             checkpoint_due: false,
             failed: false,
@@ -188,7 +192,13 @@ impl Log {
 
     /// End of what is decided: records of open transactions lie behind it.
     pub(crate) fn last_stable_offset(&self) -> i64 {
-        self.next_offset()
+        let decided = self.transactions.first_open().unwrap_or(i64::MAX);
+        decided.clamp(self.start_offset, self.next_offset())
+    }
+
+    /// The transactions known here.
+    pub(crate) fn transactions(&self) -> &TransactionIndex {
+        &self.transactions
     }
 
     /// Bytes of all segments.
@@ -220,11 +230,12 @@ impl Log {
         settings: &LogSettings,
     ) -> Result<Appended, AppendError> {
         let mut header = batch.header;
-        if header.is_transactional() {
-            return Err(AppendError::NoTransaction);
-        }
         if self.failed {
             return Err(AppendError::Failed);
+        }
+        let is_open = self.transactions.open_since(header.producer_id).is_some();
+        if is_open && header.is_idempotent() && !header.is_transactional() {
+            return Err(AppendError::Transaction);
         }
         match self.producers.judge(&header) {
             Verdict::Append => {}
@@ -239,17 +250,47 @@ impl Log {
             Verdict::Fenced => return Err(AppendError::Fenced),
         }
         header.base_offset = self.next_offset();
-        let filled = self.roll_if_full(&header, settings)?;
-        self.active_mut().index.set_spacing(settings.index_interval_bytes);
-        self.active_mut().append(&header, &batch.bytes)?;
+        let filled = self.store(&header, &batch.bytes, settings)?;
         self.producers.note(&header, now_ms);
-        self.since_checkpoint += header.size as u64;
-        self.checkpoint_due = true;
+        self.transactions.note(&header, None);
         Ok(Appended {
             base_offset: header.base_offset,
             duplicate: false,
             filled,
         })
+    }
+
+    /// Ends the transaction that a producer has open; false when it has none here.
+    pub(crate) fn end_transaction(
+        &mut self,
+        (producer_id, epoch): (i64, i16),
+        outcome: Outcome,
+        now_ms: i64,
+        settings: &LogSettings,
+    ) -> Result<bool, AppendError> {
+        if self.transactions.open_since(producer_id).is_none() {
+            return Ok(false);
+        }
+        if self.failed {
+            return Err(AppendError::Failed);
+        }
+        let batch = marker::marker(producer_id, epoch, outcome, now_ms);
+        let mut header = BatchHeader::parse(&batch).map_err(Refusal::from)?;
+        header.base_offset = self.next_offset();
+        self.store(&header, &batch, settings)?;
+        self.producers.note(&header, now_ms);
+        self.transactions.note(&header, Some(outcome));
+        Ok(true)
+    }
+
+    /// Puts a batch at the end of the log; whether a new segment was begun for it.
+    fn store(&mut self, header: &BatchHeader, bytes: &[u8], settings: &LogSettings) -> io::Result<bool> {
+        let filled = self.roll_if_full(header, settings)?;
+        self.active_mut().index.set_spacing(settings.index_interval_bytes);
+        self.active_mut().append(header, bytes)?;
+        self.since_checkpoint += header.size as u64;
+        self.checkpoint_due = true;
+        Ok(filled)
     }
 
     /// The part of the log where the batch that holds `offset` lies; `None` at the end of the log.
@@ -303,7 +344,9 @@ impl Log {
 
     /// Forgets producers silent since `before_ms`.
     pub(crate) fn forget_producers(&mut self, before_ms: i64) {
-        self.producers.forget_older_than(before_ms);
+        let transactions = &self.transactions;
+        self.producers
+            .forget_older_than(before_ms, |id| transactions.open_since(id).is_some());
     }
 
     fn active(&self) -> &Segment {
@@ -323,6 +366,7 @@ impl Log {
             flushed_to: self.flushed_to,
             producers_at: self.next_offset(),
             producers: self.producers.clone(),
+            transactions: self.transactions.clone(),
             ..Checkpoint::default()
         }
     }
@@ -347,7 +391,7 @@ impl Log {
         Ok(())
     }
 
-    /// Fills the table of producers from the checkpoint and from the batches after it.
+    /// Fills the tables of producers and transactions from the checkpoint and from the batches after it.
     fn recover_producers(&mut self, checkpoint: Option<Checkpoint>) -> io::Result<()> {
         let mut from = self.segments[0].base_offset;
         if let Some(checkpoint) = checkpoint
@@ -355,6 +399,7 @@ impl Log {
         {
             from = from.max(checkpoint.producers_at);
             self.producers = checkpoint.producers;
+            self.transactions = checkpoint.transactions;
         }
         for segment in &self.segments {
             if segment.index.next_offset <= from {
@@ -364,8 +409,16 @@ impl Log {
             let mut scan = range.scan();
             loop {
                 match scan.next_header() {
-                    Ok(Some((_, header))) if header.base_offset >= from => {
+                    Ok(Some((position, header))) if header.base_offset >= from => {
                         self.producers.note(&header, header.max_timestamp);
+                        let outcome = if header.is_control() {
+                            let batch = range.file.read_at(position, header.size)?;
+                            // A damaged one is told to whoever reads there.
+                            marker::outcome(&header, &batch).unwrap_or_default()
+                        } else {
+                            None
+                        };
+                        self.transactions.note(&header, outcome);
                     }
                     Ok(Some(_)) => {}
                     // Damage is told to whoever reads there; the producers behind it are met as new ones.

@@ -8,12 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::storage::batch::acceptance::accept;
+use crate::storage::batch::marker::Outcome;
 use crate::storage::disk::SharedDisk;
 use crate::storage::log::{
     AppendError, Appended, CheckpointWhen, CompactionSettings, Flushed, Log, LogSettings,
 };
 use crate::storage::read::{Range, ReadError};
 use crate::storage::segment::Segment;
+use crate::storage::transactions::Aborted;
+
+/// More bytes than any consumer waits for.
+const WHATEVER_WAITS: u64 = 1 << 32;
 
 /// One partition of a topic.
 #[derive(Debug)]
@@ -129,6 +134,41 @@ impl Partition {
             append_time: accepted.append_time,
             filled,
         })
+    }
+
+    /// Ends the transaction that a producer has open here; false when there is none.
+    pub(crate) fn end_transaction(
+        &self,
+        producer: (i64, i16),
+        outcome: Outcome,
+        now_ms: i64,
+        settings: &LogSettings,
+    ) -> Result<bool, AppendError> {
+        let ended = self.log().end_transaction(producer, outcome, now_ms, settings)?;
+        if ended {
+            // Whoever reads only what is committed can go on, whatever it waits for.
+            self.written.fetch_add(WHATEVER_WAITS, Ordering::Release);
+            self.wake();
+        }
+        Ok(ended)
+    }
+
+    /// The epoch of a producer as far as it is known here.
+    pub(crate) fn epoch_of(&self, producer_id: i64) -> i16 {
+        let log = self.log();
+        log.producers()
+            .get(producer_id)
+            .map_or(0, |producer| producer.epoch)
+    }
+
+    /// Open transactions: producer id and first offset.
+    pub(crate) fn open_transactions(&self) -> Vec<(i64, i64)> {
+        self.log().transactions().open().collect()
+    }
+
+    /// Transactions that came to nothing, with records from `from` on and before `to`.
+    pub(crate) fn aborted_between(&self, from: i64, to: i64) -> Vec<Aborted> {
+        self.log().transactions().aborted_between(from, to)
     }
 
     /// Bytes appended since the broker was started; what a waiting consumer counts by.
@@ -338,6 +378,7 @@ mod tests {
     use super::*;
     use crate::config::RetentionDefaults;
     use crate::storage::batch::tests::Sample;
+    use crate::storage::checkpoint::Checkpoint;
     use crate::storage::disk::simulated::{Operation, SimulatedDisk};
     use crate::topics::settings::TopicSettings;
 
@@ -367,5 +408,45 @@ mod tests {
         let bounds = partition.bounds();
         assert_eq!((bounds.start, bounds.end), (0, 2));
         assert!(partition.log().active_range().unwrap().verify().is_ok());
+    }
+
+    /// What has been deleted is written down when the deletion is answered; a flush that began before must not write
+    /// down what was there then.
+    #[test]
+    fn a_flush_beside_a_deletion_brings_nothing_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = crate::storage::disk::RealDisk::shared();
+        let settings = TopicSettings::new(
+            BTreeMap::from([("segment.bytes".to_owned(), "200".to_owned())]),
+            &RetentionDefaults::default(),
+        )
+        .unwrap();
+        let batch = Sample::of(&["value"]).encode();
+        let partition = Partition::open(&disk, "lines", 0, folder.path()).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    partition.append(&batch, 5_000, settings.log()).unwrap();
+                    partition.flush(CheckpointWhen::Always).unwrap();
+                }
+            });
+            let mut deleted = 0;
+            while deleted < 100 {
+                let end = partition.bounds().end;
+                partition.delete_before(end).unwrap();
+                deleted += i64::from(end > 0);
+                let written = Checkpoint::read(&*disk, folder.path()).map_or(0, |found| found.start_offset);
+                assert!(
+                    written >= end,
+                    "{written} is written down after a deletion up to {end}"
+                );
+            }
+            done.store(true, Ordering::Release);
+        });
+        let start = partition.bounds().start;
+        drop(partition);
+        let partition = Partition::open(&disk, "lines", 0, folder.path()).unwrap();
+        assert!(partition.bounds().start >= start);
     }
 }

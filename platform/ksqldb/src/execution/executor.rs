@@ -18,7 +18,7 @@ use super::listing::View;
 use super::properties;
 use super::replay::{Step, replay, success};
 use super::session::Session;
-use super::topics::{self, Topics};
+use super::topics::{self, Retention, Topic, Topics};
 use crate::command_log::{Command, CommandLog, CommandLogError};
 use crate::config::Config;
 use crate::kafka::{ClusterError, OutgoingRecord};
@@ -30,8 +30,6 @@ use crate::syntax::{self, SyntaxError};
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
-/// The topic setting that a sink inherits.
-const RETENTION: &str = "retention.ms";
 /// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
 const INSERT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -232,6 +230,9 @@ impl Executor {
             if needs_topics(&parsed.statement) && topics.is_none() {
                 topics = Some(self.topics(&parsed.text).await?);
             }
+            if let Some(topics) = &mut topics {
+                self.ask_retention(topics, parsed, &catalog, &session).await?;
+            }
             let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
             if let Some(result) = session.execute(&parsed.statement) {
                 result.map_err(|message| bad(message.into()))?;
@@ -286,11 +287,14 @@ impl Executor {
             return Ok(Some(Answer::new(&parsed.text, entity)));
         }
         let catalog = self.catalog();
-        let topics = if needs_topics(&parsed.statement) || View::needs_topics(&parsed.statement) {
+        let mut topics = if needs_topics(&parsed.statement) || View::needs_topics(&parsed.statement) {
             Some(self.topics(&parsed.text).await?)
         } else {
             None
         };
+        if let Some(topics) = &mut topics {
+            self.ask_retention(topics, parsed, &catalog, session).await?;
+        }
         let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
         let parsed = &*completed;
         let circumstances = Circumstances {
@@ -332,20 +336,8 @@ impl Executor {
         log: &mut CommandLog,
     ) -> Result<Entity, Failure> {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
-        if let Some((topic, options)) = &mut change.create_topic {
+        if let Some((topic, options)) = &change.create_topic {
             let cluster = self.runtime.cluster();
-            // A sink keeps its records as long as the left-most input does: results may be as old as what they are
-            // made of.
-            if let Some(query) = &change.start
-                && let Some(input) = query.plan.inputs().first()
-                && !options.settings.iter().any(|(name, _)| *name == RETENTION)
-            {
-                let retention = cluster.retention_ms(&input.topic).await;
-                let retention = retention.map_err(|error| failed(error.to_string()))?;
-                options
-                    .settings
-                    .extend(retention.map(|ms| (RETENTION, ms.to_string())));
-            }
             cluster.create_topic(topic, options).await.map_err(|error| {
                 if error.is_refusal() {
                     Failure::bad_statement(error.to_string(), &parsed.text)
@@ -456,13 +448,33 @@ impl Executor {
     }
 
     async fn topics(&self, text: &str) -> Result<Topics, Failure> {
-        self.runtime
-            .cluster()
-            .topics()
-            .await
-            .map_err(|error: ClusterError| {
-                Failure::of_statement(ErrorCode::ServerError, error.to_string(), text)
-            })
+        let listed = self.runtime.cluster().topics().await;
+        let listed = listed.map_err(|error| unanswered(&error, text))?;
+        let topics = listed.into_iter();
+        Ok(topics
+            .map(|(name, replicas)| (name, Topic::listed(replicas)))
+            .collect())
+    }
+
+    /// Finds out how long the topics keep their records that a statement is about.
+    async fn ask_retention(
+        &self,
+        topics: &mut Topics,
+        parsed: &ParsedStatement,
+        catalog: &Catalog,
+        session: &Session,
+    ) -> Result<(), Failure> {
+        for name in topics::of_statement(&parsed.statement, catalog, &session.properties) {
+            let Some(topic) = topics.get_mut(&name) else {
+                continue;
+            };
+            if topic.retention == Retention::Unasked {
+                let retention = self.runtime.cluster().retention_ms(&name).await;
+                let retention = retention.map_err(|error| unanswered(&error, &parsed.text))?;
+                topic.retention = retention.map_or(Retention::Unknown, Retention::Ms);
+            }
+        }
+        Ok(())
     }
 
     fn view<'a>(&'a self, catalog: &'a Catalog, topics: &'a Topics, session: &'a Session) -> View<'a> {
@@ -509,6 +521,11 @@ fn parse(text: &str, mut session: Session, patience: &Patience) -> Result<Vec<Pa
         statements.push(parsed);
     }
     Ok(statements)
+}
+
+/// The cluster did not answer.
+fn unanswered(error: &ClusterError, text: &str) -> Failure {
+    Failure::of_statement(ErrorCode::ServerError, error.to_string(), text)
 }
 
 /// Whether a statement is logged and changes what exists.

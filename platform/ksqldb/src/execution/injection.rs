@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::catalog::Catalog;
 use super::properties;
-use super::topics::Topics;
+use super::topics::{Topics, inherited, sink_topic};
 use crate::plan::written_out;
 use crate::syntax::ast::{
     ColumnConstraint, CreateAsSelect, CreateSource, Emit, InsertInto, Literal, ParsedStatement, Properties,
@@ -115,31 +115,18 @@ fn complete_sink(
     topics: &Topics,
     settings: &BTreeMap<String, Json>,
 ) {
-    let properties = &mut declaration.properties;
-    complete_cleanup(properties, declaration.kind);
-    if properties.get("KAFKA_TOPIC").is_none() {
-        add(
-            properties,
-            "KAFKA_TOPIC",
-            Literal::String(format!(
-                "{}{}",
-                properties::topic_prefix(settings),
-                declaration.name
-            )),
-        );
+    complete_cleanup(&mut declaration.properties, declaration.kind);
+    if declaration.properties.get("KAFKA_TOPIC").is_none() {
+        let topic = sink_topic(declaration, settings);
+        add(&mut declaration.properties, "KAFKA_TOPIC", Literal::String(topic));
     }
     let origin = catalog.metastore.get(&declaration.query.from.name);
     let Some(like) = origin.and_then(|origin| topics.get(&origin.topic)) else {
         return;
     };
-    let partitions = i32::try_from(like.len()).unwrap_or(1);
-    let replicas = like
-        .first()
-        .and_then(|replicas| i32::try_from(*replicas).ok())
-        .unwrap_or(1);
-    for (name, value) in [("PARTITIONS", partitions), ("REPLICAS", replicas)] {
-        if properties.get(name).is_none() {
-            add(properties, name, Literal::Integer(value));
+    for (name, value) in inherited(like) {
+        if declaration.properties.get(name).is_none() {
+            add(&mut declaration.properties, name, value);
         }
     }
 }
@@ -156,6 +143,7 @@ fn sorted(mut properties: Properties) -> Properties {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execution::topics::{Retention, Topic};
     use crate::syntax;
 
     #[test]
@@ -165,7 +153,11 @@ mod tests {
             "CREATE STREAM processes (pid BIGINT) WITH (VALUE_FORMAT='JSON', KAFKA_TOPIC='processes');",
         )
         .unwrap();
-        let topics = Topics::from([("processes".to_owned(), vec![1, 1, 1])]);
+        let topic = Topic {
+            replicas: vec![1, 1, 1],
+            retention: Retention::Ms(604_800_000),
+        };
+        let topics = Topics::from([("processes".to_owned(), topic)]);
         let Statement::CreateSource(declaration) = &declared[0].statement else {
             panic!("not a declaration");
         };
@@ -174,7 +166,7 @@ mod tests {
         let parsed = syntax::parse("create stream proc as select pid from processes;").unwrap();
         assert_eq!(
             completed(&parsed[0], &catalog, Some(&topics), &BTreeMap::new()).text,
-            "CREATE STREAM PROC WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='PROC', PARTITIONS=3, REPLICAS=1) AS SELECT PROCESSES.PID PID\n\
+            "CREATE STREAM PROC WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='PROC', PARTITIONS=3, REPLICAS=1, RETENTION_MS=604800000) AS SELECT PROCESSES.PID PID\n\
              FROM PROCESSES PROCESSES\nEMIT CHANGES;"
         );
     }

@@ -159,7 +159,7 @@ impl View<'_> {
             .topics
             .iter()
             .filter(|(name, _)| all || !Config::is_internal_topic(name))
-            .map(|(name, replicas)| {
+            .map(|(name, topic)| {
                 let readers = self
                     .catalog
                     .queries
@@ -168,7 +168,7 @@ impl View<'_> {
                     .count();
                 TopicInfo {
                     name: name.clone(),
-                    replica_info: replicas.clone(),
+                    replica_info: topic.replicas.clone(),
                     // Each query reads with one consumer in a group of its own.
                     consumer_count: extended.then_some(readers),
                     consumer_group_count: extended.then_some(readers),
@@ -207,7 +207,7 @@ impl View<'_> {
             let selected = self.catalog.queries.values().filter(|query| select(query));
             selected.map(|query| self.running_query(query)).collect()
         };
-        let replicas = self.topics.get(&source.topic);
+        let replicas = self.topics.get(&source.topic).map(|topic| &topic.replicas);
         SourceDescription {
             name: source.name.clone(),
             window_type: None,
@@ -311,7 +311,7 @@ impl View<'_> {
             .inputs()
             .first()
             .and_then(|input| self.topics.get(&input.topic))
-            .map_or(1, Vec::len);
+            .map_or(1, |topic| topic.replicas.len());
         let task = |partition: usize| {
             let offsets: Vec<Json> = plan
                 .inputs()

@@ -18,7 +18,7 @@ use std::fmt;
 
 pub(crate) use arithmetic::{as_decimal, decimal_of};
 pub(crate) use cast::{Cast, cast_between, text_of};
-pub(crate) use compile::{Typed, base_name, compile, compile_filter, untyped_null};
+pub(crate) use compile::{Typed, base_name, compile, compile_filter, unfit_call, untyped_null};
 pub(crate) use scope::{Scope, ScopeColumn};
 
 pub(crate) use crate::syntax::format_expression as text;

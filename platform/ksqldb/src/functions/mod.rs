@@ -21,6 +21,7 @@ mod random;
 mod regular_expression;
 mod string;
 mod string_list;
+pub(crate) mod table;
 mod trigonometry;
 mod url;
 mod utf16;

@@ -14,6 +14,7 @@ mod qualify;
 mod query;
 mod sink;
 mod source;
+mod table_functions;
 mod timestamps;
 
 use std::sync::Arc;

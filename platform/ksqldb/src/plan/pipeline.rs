@@ -19,6 +19,10 @@ pub(crate) struct Pipeline {
     pub(crate) keeps_join_key: bool,
     /// `WHERE`, with its text.
     pub(crate) filter: Option<(Expr, String)>,
+    /// The lists whose elements are appended to the row, a row each (`EXPLODE`).
+    pub(crate) tables: Vec<Projected>,
+    /// Whether the output's key is the input's, as it came.
+    pub(crate) keeps_key: bool,
     /// The output columns; those of the key first where there is a sink.
     pub(crate) projection: Vec<Projected>,
     /// Where rows go.

@@ -3,7 +3,7 @@
 use super::inputs::Inputs;
 use super::qualify::qualified;
 use super::{PlanError, Purpose, Stage};
-use crate::expression::{Expr, Typed, compile, text, untyped_null};
+use crate::expression::{Expr, Typed, base_name, compile, text, untyped_null};
 use crate::syntax::ast::{Expression, ExpressionKind, JoinKind, Literal, Query, SelectItem};
 use crate::types::{Column, Namespace, SqlType};
 
@@ -175,16 +175,17 @@ fn of_partition_by(by: &Expression, error: PlanError) -> PlanError {
     }
 }
 
-/// Expands and compiles the projection.
+/// Expands and compiles the projection. `evaluated` has its items as they are computed, after the table functions.
 pub(super) fn items(
     query: &Query,
+    evaluated: &[SelectItem],
     inputs: &Inputs,
     key: &RequiredKey,
     purpose: Purpose<'_>,
 ) -> Result<Vec<Item>, PlanError> {
     let mut items: Vec<Item> = Vec::new();
     let mut names = Names::new(query, inputs);
-    for select in &query.select {
+    for (select, evaluated) in query.select.iter().zip(evaluated) {
         match select {
             SelectItem::All { source, position } => {
                 let mut expanded = star(inputs, source.as_deref());
@@ -217,8 +218,42 @@ pub(super) fn items(
                 }
                 items.extend(expanded);
             }
+            SelectItem::AllFields { base, .. } => {
+                let SelectItem::AllFields { base: evaluated, .. } = evaluated else {
+                    continue;
+                };
+                let Typed { expr, sql_type } = compile(evaluated, &inputs.scope, "SELECT")?;
+                let Some(SqlType::Struct(fields)) = sql_type else {
+                    let found = base_name(sql_type.as_ref());
+                    return Err(PlanError::new(format!("Expected STRUCT type, got: {found}")));
+                };
+                for (place, field) in fields.iter().enumerate() {
+                    let expression = Expression {
+                        kind: ExpressionKind::Field {
+                            base: Box::new(base.clone()),
+                            field: field.name.clone(),
+                        },
+                        position: base.position,
+                    };
+                    let item = Item {
+                        name: names.of(&expression, &items),
+                        sql_type: field.sql_type.clone(),
+                        expr: Expr::Field(Box::new(expr.clone()), place),
+                        text: text(&expression),
+                        is_aliased: false,
+                    };
+                    items.push(item);
+                }
+            }
             SelectItem::Expression { expression, alias } => {
-                let Typed { expr, sql_type } = compile(expression, &inputs.scope, "SELECT")?;
+                let SelectItem::Expression {
+                    expression: evaluated,
+                    ..
+                } = evaluated
+                else {
+                    continue;
+                };
+                let Typed { expr, sql_type } = compile(evaluated, &inputs.scope, "SELECT")?;
                 let Some(sql_type) = sql_type else {
                     return Err(match purpose {
                         // A push query has no sink whose schema would need the type; ksqlDB fails at it later.
@@ -290,7 +325,7 @@ impl<'a> Names<'a> {
     pub(super) fn new(query: &'a Query, inputs: &'a Inputs) -> Self {
         let aliases = query.select.iter().filter_map(|item| match item {
             SelectItem::Expression { alias, .. } => alias.as_deref(),
-            SelectItem::All { .. } => None,
+            SelectItem::All { .. } | SelectItem::AllFields { .. } => None,
         });
         let columns = inputs.scope.columns.iter();
         Self {

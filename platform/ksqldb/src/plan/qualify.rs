@@ -2,9 +2,10 @@
 
 use super::inputs::Inputs;
 use super::projection::Names;
-use crate::expression::Scope;
+use crate::expression::{Scope, compile};
 use crate::metastore::Metastore;
 use crate::syntax::ast::{Expression, ExpressionKind, Query, SelectItem};
+use crate::types::SqlType;
 
 /// The expression with the source before each column that exactly one source has.
 pub(super) fn qualified(expression: &Expression, scope: &Scope) -> Expression {
@@ -36,6 +37,22 @@ fn qualify(expression: &mut Expression, scope: &Scope, parameters: &[String]) {
     }
 }
 
+/// The fields that `base->*` stands for; none where it is no struct, which planning tells.
+pub(super) fn fields_of(base: &Expression, scope: &Scope) -> Vec<Expression> {
+    let fields = match compile(base, scope, "SELECT").map(|typed| typed.sql_type) {
+        Ok(Some(SqlType::Struct(fields))) => fields,
+        _ => Vec::new(),
+    };
+    let fields = fields.into_iter().map(|field| Expression {
+        kind: ExpressionKind::Field {
+            base: Box::new(base.clone()),
+            field: field.name,
+        },
+        position: base.position,
+    });
+    fields.collect()
+}
+
 /// The query with qualified columns and a name for each item of its projection. Where its sources cannot be found it
 /// stays as it is: planning says what is wrong.
 pub(crate) fn written_out(metastore: &Metastore, query: &Query) -> Query {
@@ -46,11 +63,20 @@ pub(crate) fn written_out(metastore: &Metastore, query: &Query) -> Query {
     let mut names = Names::new(query, &inputs);
     let mut used = Vec::new();
     for item in &mut written.select {
-        if let SelectItem::Expression { expression, alias } = item {
-            let name = alias.take().unwrap_or_else(|| names.named(expression, &used));
-            used.push(name.clone());
-            *alias = Some(name);
-            qualify(expression, &inputs.scope, &[]);
+        match item {
+            SelectItem::Expression { expression, alias } => {
+                let name = alias.take().unwrap_or_else(|| names.named(expression, &used));
+                used.push(name.clone());
+                *alias = Some(name);
+                qualify(expression, &inputs.scope, &[]);
+            }
+            SelectItem::AllFields { base, .. } => {
+                for field in fields_of(base, &inputs.scope) {
+                    used.push(names.named(&field, &used));
+                }
+                qualify(base, &inputs.scope, &[]);
+            }
+            SelectItem::All { .. } => {}
         }
     }
     let clauses = written

@@ -8,6 +8,7 @@ use super::inputs::{Input, Inputs};
 use super::pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
 use super::projection::{Item, items, required_key};
 use super::sink::{Sink, check_names, existing_sink, new_sink};
+use super::table_functions;
 use super::timestamps::TimeReading;
 use super::{PlanError, Purpose, QueryPlan, Stage};
 use crate::expression::{compile_filter, text};
@@ -29,7 +30,7 @@ pub fn plan_query(
         check_target(metastore, target, position)?;
     }
     refuse_unsupported(query, purpose)?;
-    let inputs = Inputs::resolve(metastore, query)?;
+    let mut inputs = Inputs::resolve(metastore, query)?;
     let sources: Vec<_> = inputs
         .inputs
         .iter()
@@ -40,7 +41,8 @@ pub fn plan_query(
         None => None,
     };
     let key = required_key(query, &inputs)?;
-    let mut items = items(query, &inputs, &key, purpose)?;
+    let projected = table_functions::split(&query.select, &mut inputs.scope)?;
+    let mut items = items(query, &projected.select, &inputs, &key, purpose)?;
     let sink = match purpose {
         Purpose::Push => None,
         Purpose::Sink {
@@ -73,8 +75,10 @@ pub fn plan_query(
         sink.as_ref(),
     );
     let mut pipeline = Steps {
+        keeps_key: query.partition_by.is_empty() && inputs.joins.is_empty(),
         inputs,
         filter,
+        tables: projected.tables,
         items,
     }
     .lay_out(sink.as_ref())?;
@@ -175,7 +179,9 @@ fn push_schema(items: &[Item]) -> Result<Schema, PlanError> {
 struct Steps {
     inputs: Inputs,
     filter: Option<(crate::expression::Expr, String)>,
+    tables: Vec<Projected>,
     items: Vec<Item>,
+    keeps_key: bool,
 }
 
 impl Steps {
@@ -191,6 +197,11 @@ impl Steps {
         }
         for item in &mut self.items {
             demands.add(&mut item.expr);
+        }
+        let first_table = self.inputs.scope.columns.len() - self.tables.len();
+        for (place, table) in (first_table..).zip(&mut self.tables) {
+            demands.add(&mut table.expr);
+            demands.add_whole(place);
         }
         for input in &self.inputs.inputs {
             if let Some(column) = &input.source.timestamp
@@ -227,6 +238,11 @@ impl Steps {
         if let Some((filter, _)) = &mut self.filter {
             layout.rewrite(filter, 0);
         }
+        let mut tables = Vec::new();
+        for mut table in self.tables {
+            layout.rewrite(&mut table.expr, 0);
+            tables.push(table);
+        }
         let mut projection: Vec<Projected> = Vec::new();
         let all: Vec<usize> = (0..self.items.len()).collect();
         for place in sink.map_or(&all, |sink| &sink.order) {
@@ -242,8 +258,13 @@ impl Steps {
             .inputs
             .synthetic_key
             .is_some_and(|place| layout.place(place).is_some());
-        debug_assert_eq!(left_width + usize::from(keeps_join_key), layout.width());
+        debug_assert_eq!(
+            left_width + usize::from(keeps_join_key) + tables.len(),
+            layout.width()
+        );
         Ok(Pipeline {
+            keeps_key: self.keeps_key,
+            tables,
             scans,
             joins,
             keeps_join_key,

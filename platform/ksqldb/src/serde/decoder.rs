@@ -56,14 +56,22 @@ impl Decoder {
         }
     }
 
+    /// Whether it reads more than one column.
+    pub(crate) fn has_several_columns(&self) -> bool {
+        self.columns.len() > 1
+    }
+
     /// Reads `bytes` into `row`; columns that are missing or null keep what is there.
     pub(crate) fn decode(&self, bytes: &[u8], row: &mut [Value]) -> Result<Presence, SerdeError> {
         match self.format {
             Format::None => Ok(Presence::Present),
             Format::Json if self.bare => {
                 let column = &self.columns[0];
-                let value = decode_bare(bytes, column)?;
-                Ok(put(row, column, value))
+                let Some(value) = decode_bare(bytes, column)? else {
+                    return Ok(Presence::Null);
+                };
+                put(row, column, value);
+                Ok(Presence::Present)
             }
             Format::Json => {
                 let members = decode_members(bytes, &self.columns, |index, value| {
@@ -106,14 +114,8 @@ impl Decoder {
     }
 }
 
-fn put(row: &mut [Value], column: &DecoderColumn, value: Value) -> Presence {
-    let presence = if value.is_null() {
-        Presence::Null
-    } else {
-        Presence::Present
-    };
+fn put(row: &mut [Value], column: &DecoderColumn, value: Value) {
     if let Some((place, _)) = column.target {
         row[place] = value;
     }
-    presence
 }

@@ -339,6 +339,13 @@ pub enum SelectItem {
         /// Where it stands.
         position: Position,
     },
+    /// `expression->*`
+    AllFields {
+        /// The struct.
+        base: Expression,
+        /// Where it stands.
+        position: Position,
+    },
     /// `expression [AS alias]`
     Expression {
         /// The expression.
@@ -450,11 +457,11 @@ pub enum ExpressionKind {
         /// The column.
         name: String,
     },
-    /// `-a`, `+a`, `NOT a`
+    /// `-a`, `+a`, `NOT a`; `a NOT LIKE b` is `NOT a LIKE b`
     Unary(UnaryOperator, Box<Expression>),
     /// `a op b`
     Binary(Box<Expression>, BinaryOperator, Box<Expression>),
-    /// `a [NOT] LIKE pattern [ESCAPE 'c']`
+    /// `a LIKE pattern [ESCAPE 'c']`
     Like {
         /// The text.
         value: Box<Expression>,
@@ -462,19 +469,15 @@ pub enum ExpressionKind {
         pattern: Box<Expression>,
         /// The escape character.
         escape: Option<char>,
-        /// `NOT LIKE`
-        negated: bool,
     },
-    /// `a [NOT] IN (…)`
+    /// `a IN (…)`
     In {
         /// The value.
         value: Box<Expression>,
         /// The list.
         list: Vec<Expression>,
-        /// `NOT IN`
-        negated: bool,
     },
-    /// `a [NOT] BETWEEN low AND high`
+    /// `a BETWEEN low AND high`
     Between {
         /// The value.
         value: Box<Expression>,
@@ -482,8 +485,6 @@ pub enum ExpressionKind {
         low: Box<Expression>,
         /// The upper end, included.
         high: Box<Expression>,
-        /// `NOT BETWEEN`
-        negated: bool,
     },
     /// `a IS [NOT] NULL`
     IsNull {

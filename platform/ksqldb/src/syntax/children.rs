@@ -74,7 +74,7 @@ impl Expression {
     }
 
     /// How many levels the tree has where a run of operators of one rank, or of subscripts and fields, is
-    /// one level: `a + b - c` has as many as `a + b`.
+    /// one level: `a + b - c` has as many as `a + b`. A `CASE` is two, for the parentheses that it is written in.
     pub(super) fn levels(&self) -> usize {
         let mut deepest = 0;
         let mut node = self;
@@ -94,12 +94,17 @@ impl Expression {
             node = next;
         }
         let below = node.children().into_iter().map(Self::levels).max();
-        1 + deepest.max(below.unwrap_or(0))
+        let own = if matches!(node.kind, ExpressionKind::Case { .. }) {
+            2
+        } else {
+            1
+        };
+        own + deepest.max(below.unwrap_or(0))
     }
 }
 
 /// Whether `left operator …` needs no parentheses around `left`, itself an operation of that rank.
-pub(super) fn continues_run(left: &Expression, operator: BinaryOperator) -> bool {
+fn continues_run(left: &Expression, operator: BinaryOperator) -> bool {
     match (&left.kind, rank(operator)) {
         (ExpressionKind::Binary(_, inner, _), Some(rank_of_outer)) => rank(*inner) == Some(rank_of_outer),
         _ => false,

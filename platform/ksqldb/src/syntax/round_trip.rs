@@ -122,7 +122,13 @@ fn expression() -> BoxedStrategy<Expression> {
             let boxed = inner.clone().prop_map(Box::new).boxed();
             let several = proptest::collection::vec(inner.clone(), 0..3).boxed();
             let some = proptest::collection::vec(inner.clone(), 1..3);
-            let pairs = proptest::collection::vec((inner.clone(), inner.clone()), 0..3).boxed();
+            // A map has a key once.
+            let pairs = proptest::collection::vec((inner.clone(), inner.clone()), 0..3)
+                .prop_map(|mut pairs| {
+                    pairs.dedup_by_key(|(key, _)| format_expression(key));
+                    pairs
+                })
+                .boxed();
             let branches = proptest::collection::vec((inner.clone(), inner.clone()), 1..3);
             let lambda = (proptest::collection::vec(name(), 1..3), boxed.clone())
                 .prop_map(|(parameters, body)| at_nowhere(ExpressionKind::Lambda { parameters, body }));
@@ -136,33 +142,16 @@ fn expression() -> BoxedStrategy<Expression> {
                     .prop_map(|(operator, operand)| ExpressionKind::Unary(operator, operand)),
                 (boxed.clone(), operator(), boxed.clone())
                     .prop_map(|(left, operator, right)| ExpressionKind::Binary(left, operator, right)),
-                (
-                    boxed.clone(),
-                    boxed.clone(),
-                    proptest::option::of(any::<char>()),
-                    negated
-                )
-                    .prop_map(|(value, pattern, escape, negated)| ExpressionKind::Like {
+                (boxed.clone(), boxed.clone(), proptest::option::of(any::<char>()),).prop_map(
+                    |(value, pattern, escape)| ExpressionKind::Like {
                         value,
                         pattern,
-                        escape,
-                        negated
-                    }),
-                (boxed.clone(), some, negated).prop_map(|(value, list, negated)| ExpressionKind::In {
-                    value,
-                    list,
-                    negated
-                }),
-                (boxed.clone(), boxed.clone(), boxed.clone(), negated).prop_map(
-                    |(value, low, high, negated)| {
-                        ExpressionKind::Between {
-                            value,
-                            low,
-                            high,
-                            negated,
-                        }
+                        escape
                     }
                 ),
+                (boxed.clone(), some).prop_map(|(value, list)| ExpressionKind::In { value, list }),
+                (boxed.clone(), boxed.clone(), boxed.clone())
+                    .prop_map(|(value, low, high)| ExpressionKind::Between { value, low, high }),
                 (boxed.clone(), negated)
                     .prop_map(|(value, negated)| ExpressionKind::IsNull { value, negated }),
                 (
@@ -268,7 +257,11 @@ fn query() -> BoxedStrategy<Query> {
     });
     let selected = (expression(), proptest::option::of(name()))
         .prop_map(|(expression, alias)| SelectItem::Expression { expression, alias });
-    let select = proptest::collection::vec(prop_oneof![1 => all, 3 => selected], 1..3);
+    let of_struct = (proptest::option::of(name()), name()).prop_map(|(source, name)| SelectItem::AllFields {
+        base: at_nowhere(ExpressionKind::Column { source, name }),
+        position: Position::default(),
+    });
+    let select = proptest::collection::vec(prop_oneof![1 => all, 1 => of_struct, 3 => selected], 1..3);
     let sources = (source(), proptest::collection::vec(join(), 0..2));
     let tail = (
         proptest::option::of(expression()),

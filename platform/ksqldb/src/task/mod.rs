@@ -17,7 +17,7 @@ use crate::plan::{Pipeline, QueryPlan};
 use crate::value::Row;
 use join::{JoinState, Joined, Side};
 use output::Output;
-use scan::Scanned;
+use scan::{Present, Scanned};
 
 /// A running query.
 #[derive(Debug)]
@@ -106,8 +106,8 @@ impl Task {
                 remaining: &mut self.remaining,
             };
             if pipeline.joins.is_empty() {
-                output.emit(scanned.row, scanned.timestamp, scanned.has_value);
-            } else if scanned.has_value {
+                output.emit(scanned.row, scanned.timestamp, scanned.present);
+            } else if scanned.present.value {
                 join_row(&mut self.joins, &pipeline, index, scanned, &mut output);
             }
         }
@@ -165,7 +165,7 @@ fn deliver(
             if keeps_key {
                 row.push(key.clone());
             }
-            output.emit(row, timestamp, true);
+            output.emit(row, timestamp, Present::WHOLE);
         });
         return;
     }

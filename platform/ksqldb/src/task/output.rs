@@ -1,5 +1,6 @@
 //! From a row to what leaves the task: filter, projection, destination.
 
+use super::scan::Present;
 use super::{Collector, LogEntry, OutputRecord, OutputRow};
 use crate::expression::EvaluationError;
 use crate::plan::{Destination, Pipeline, Projected};
@@ -16,14 +17,32 @@ pub(super) struct Output<'a> {
 
 impl Output<'_> {
     /// Takes a row with all columns. A row of a record without a value passes no filter and goes to no client,
-    /// but a sink gets it as a record without a value.
-    pub(super) fn emit(&mut self, row: Row, timestamp: i64, has_value: bool) {
+    /// but a sink gets it as a record without a value. A table function makes several rows of it, or none.
+    pub(super) fn emit(&mut self, row: Row, timestamp: i64, present: Present) {
         let Some(collector) = self.collector.as_deref_mut() else {
             return;
         };
-        if *self.remaining == Some(0) || !passes(self.pipeline, &row, has_value, collector) {
+        if *self.remaining == Some(0) || !passes(self.pipeline, &row, present.value, collector) {
             return;
         }
+        if self.pipeline.tables.is_empty() || !present.value {
+            self.put(row, timestamp, present);
+            return;
+        }
+        for row in exploded(&self.pipeline.tables, &row, collector) {
+            self.put(row, timestamp, present);
+        }
+    }
+
+    /// Projects a row and hands it to its destination.
+    fn put(&mut self, row: Row, timestamp: i64, present: Present) {
+        let Some(collector) = self.collector.as_deref_mut() else {
+            return;
+        };
+        if *self.remaining == Some(0) {
+            return;
+        }
+        let has_value = present.value;
         match &self.pipeline.destination {
             Destination::Rows => {
                 if !has_value {
@@ -61,7 +80,11 @@ impl Output<'_> {
                     },
                     _ => timestamp,
                 };
-                let key = key.encode(key_row);
+                let key = match (present.key, self.pipeline.keeps_key) {
+                    // A key that is not there stays so, and is not one whose columns are `NULL`.
+                    (false, true) => Ok(None),
+                    _ => key.encode(key_row),
+                };
                 let value = if has_value {
                     value.encode(value_row)
                 } else {
@@ -102,6 +125,25 @@ fn passes(pipeline: &Pipeline, row: &[Value], has_value: bool, collector: &mut C
         return false;
     }
     filter.holds(row, &mut |error| collector.log.push(log_entry(text, error)))
+}
+
+/// The rows that table functions make of one: as many as the longest of their lists has elements; a shorter list is
+/// followed by `NULL`s.
+fn exploded(tables: &[Projected], row: &[Value], collector: &mut Collector) -> Vec<Row> {
+    let lists = project(tables, row, collector);
+    let length = |list: &Value| match list {
+        Value::Array(elements) => elements.len(),
+        _ => 0,
+    };
+    let longest = lists.iter().map(length).max().unwrap_or(0);
+    let rows = (0..longest).map(|place| {
+        let elements = lists.iter().map(|list| match list {
+            Value::Array(elements) => elements.get(place).cloned().unwrap_or_default(),
+            _ => Value::Null,
+        });
+        row.iter().cloned().chain(elements).collect()
+    });
+    rows.collect()
 }
 
 fn project(columns: &[Projected], row: &[Value], collector: &mut Collector) -> Row {

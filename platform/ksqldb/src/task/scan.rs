@@ -12,8 +12,22 @@ use crate::value::{Row, Value};
 pub(super) struct Scanned {
     pub(super) row: Row,
     pub(super) timestamp: i64,
-    /// Whether the record has a value; without one the row's value columns are `NULL`.
-    pub(super) has_value: bool,
+    pub(super) present: Present,
+}
+
+/// Which parts a record has. The columns of one that it lacks are `NULL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Present {
+    pub(super) key: bool,
+    pub(super) value: bool,
+}
+
+impl Present {
+    /// Both.
+    pub(super) const WHOLE: Self = Self {
+        key: true,
+        value: true,
+    };
 }
 
 /// Reads a record.
@@ -27,9 +41,14 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Scanned, Log
     };
     let mut row = vec![Value::Null; scan.width];
     if let Some(key) = record.key {
-        scan.key
-            .decode(key, &mut row)
-            .map_err(|error| failed("key", error.reason))?;
+        let presence = scan.key.decode(key, &mut row);
+        let presence = presence.map_err(|error| failed("key", error.reason))?;
+        if presence == Presence::Null && scan.key.has_several_columns() {
+            return Err(failed(
+                "key",
+                "null, where an object with the key columns is needed".to_owned(),
+            ));
+        }
     }
     let has_value = match record.value {
         None => false,
@@ -63,7 +82,10 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Scanned, Log
     Ok(Scanned {
         row,
         timestamp,
-        has_value,
+        present: Present {
+            key: record.key.is_some(),
+            value: has_value,
+        },
     })
 }
 

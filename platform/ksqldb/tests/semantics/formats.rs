@@ -329,3 +329,19 @@ fn headers_are_columns() {
             .contains("has header columns")
     );
 }
+
+/// A value that stands by itself is there, whether a query looks at it or not.
+#[test]
+fn a_bare_value_that_nobody_wants_has_a_row() {
+    let mut world = World::of(
+        "create stream s (k varchar key, a varchar) with (kafka_topic='s', value_format='json', wrap_single_value=false);
+         create stream o as select k, 1 as one from s;",
+    );
+    for value in [r#""p""#, "null", "17"] {
+        world.send(Record::new("s", 1, value).keyed("k"));
+    }
+    assert_eq!(
+        world.written_to("O"),
+        [r#"k|{"ONE":1}@1"#, "k|null@1", r#"k|{"ONE":1}@1"#]
+    );
+}

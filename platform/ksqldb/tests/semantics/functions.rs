@@ -160,6 +160,6 @@ fn the_deepest_expressions_that_parse_also_run() {
     assert_eq!(evaluate(&chain).0, "111");
     let conditions = format!("i = -7{}", " and i <> 1".repeat(117));
     assert_eq!(evaluate(&conditions).0, "true");
-    let cases = format!("{}i{}", "case when b then ".repeat(79), " end".repeat(79));
+    let cases = format!("{}i{}", "case when b then ".repeat(39), " end".repeat(39));
     assert_eq!(evaluate(&cases).0, "-7");
 }

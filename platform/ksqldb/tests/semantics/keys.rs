@@ -192,3 +192,31 @@ fn a_join_of_expressions_has_a_synthetic_key() {
     world.send(Record::new("p", 2, r#"{"host":"h","pid":"7"}"#));
     assert_eq!(world.written_to("O"), [r#"h7|{"PID":"7"}@2"#]);
 }
+
+/// A key that is not there is not one whose columns are `NULL`.
+#[test]
+fn a_null_key_of_several_columns_stays_null() {
+    for format in ["json", "delimited"] {
+        let mut world = World::of(&format!(
+            "create stream s (a int key, b int key, v int) with (kafka_topic='s', key_format='{format}', value_format='json');
+             create stream kept as select a, b, v from s;
+             create stream made as select b, a, v from s partition by b, a;"
+        ));
+        world.send(Record::new("s", 1, r#"{"v":1}"#));
+        assert_eq!(world.written_to("KEPT"), [r#"null|{"V":1}@1"#]);
+        let made = if format == "json" {
+            r#"{"B":null,"A":null}"#
+        } else {
+            ","
+        };
+        assert_eq!(world.written_to("MADE"), [format!(r#"{made}|{{"V":1}}@1"#)]);
+    }
+    let mut world = World::of(
+        "create stream s (a int key, b int key, v int) with (kafka_topic='s', format='json');
+         create stream kept as select a, b, v from s;",
+    );
+    world.send(Record::new("s", 1, r#"{"v":1}"#).keyed("null"));
+    world.send(Record::new("s", 2, r#"{"v":2}"#).keyed(r#"{"A":null}"#));
+    assert_eq!(world.written_to("KEPT"), [r#"{"A":null,"B":null}|{"V":2}@2"#]);
+    assert_eq!(world.log.len(), 1);
+}

@@ -12,3 +12,4 @@ mod nulls;
 mod original;
 mod robustness;
 mod script;
+mod table_functions;

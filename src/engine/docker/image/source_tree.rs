@@ -19,11 +19,12 @@ const BUILDER: &str = concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-bookwor
 const BUILDER_VARIABLE: &str = "OSQDEMO_BUILDER";
 
 /// The files and folders at the root that a build reads.
-const ROOTS: [&str; 8] = [
+const ROOTS: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",
     "benches",
     "compose",
+    "formats",
     "hosts",
     "ksql",
     "platform",

@@ -2,25 +2,48 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::Decodable;
+use kafka_protocol::protocol::Request;
 
-use super::{Opened, SUPPORTED, open};
+use super::{Opened, bounded, open};
 
 /// A frame is refused or decoded, without more memory than its size explains.
 pub fn request(frame: &[u8]) {
-    let Ok(Opened::Request(incoming)) = open(Bytes::copy_from_slice(frame)) else {
-        return;
-    };
-    let (mut body, version) = (incoming.body, incoming.call.version);
-    macro_rules! decode {
+    if let Ok(Opened::Request(incoming)) = open(Bytes::copy_from_slice(frame)) {
+        let version = incoming.call.version;
+        with_type(incoming.key, Decode(&incoming.body, version));
+    }
+}
+
+struct Decode<'a>(&'a Bytes, i16);
+
+impl WithType for Decode<'_> {
+    type Output = ();
+
+    fn run<Q: Request>(self) {
+        let _ = bounded::decode::<Q>(self.0, self.1);
+    }
+}
+
+/// What is to be done with a kind of request.
+pub(super) trait WithType {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn run<Q: Request>(self) -> Self::Output;
+}
+
+/// Does something with the kind of request that a key stands for.
+pub(super) fn with_type<W: WithType>(key: ApiKey, what: W) -> W::Output {
+    macro_rules! kinds {
         ($($key:ident: $request:ident,)*) => {
-            match incoming.key {
-                $(ApiKey::$key => drop($request::decode(&mut body, version)),)*
-                key => assert!(SUPPORTED.iter().all(|supported| supported.key != key), "{key:?} is not fuzzed"),
+            match key {
+                $(ApiKey::$key => what.run::<$request>(),)*
+                key => panic!("{key:?} is not fuzzed"),
             }
         };
     }
-    decode! {
+    kinds! {
         Produce: ProduceRequest,
         Fetch: FetchRequest,
         ListOffsets: ListOffsetsRequest,
@@ -48,5 +71,11 @@ pub fn request(frame: &[u8]) {
         OffsetDelete: OffsetDeleteRequest,
         DescribeCluster: DescribeClusterRequest,
         DescribeProducers: DescribeProducersRequest,
+        AddPartitionsToTxn: AddPartitionsToTxnRequest,
+        AddOffsetsToTxn: AddOffsetsToTxnRequest,
+        TxnOffsetCommit: TxnOffsetCommitRequest,
+        EndTxn: EndTxnRequest,
+        DescribeTransactions: DescribeTransactionsRequest,
+        ListTransactions: ListTransactionsRequest,
     }
 }

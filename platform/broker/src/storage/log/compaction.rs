@@ -6,6 +6,8 @@
 //! stays keeps its offset, and an empty batch stands for each row of batches that are gone, so that every batch still
 //! follows on the one before. The log's start stays where it is, as with Kafka's cleaner.
 //!
+//! Records of a transaction that came to nothing go, and replace nothing. What is not decided yet is left alone.
+//!
 //! A tombstone goes only when an earlier compaction has already seen it, and long enough ago: by then nothing it
 //! deletes is left, and consumers that were behind have had their time.
 
@@ -22,6 +24,7 @@ use crate::storage::disk::{Mode, SharedDisk, SharedFile, remove_if_present};
 use crate::storage::index::Index;
 use crate::storage::read::{Range, ReadError, WholeBatch};
 use crate::storage::segment::Segment;
+use crate::storage::transactions::AbortedByProducer;
 
 /// Keys noted in one go, about 13 MB of them; what lies behind waits for the next.
 const MAX_KEYS: usize = 250_000;
@@ -51,6 +54,7 @@ pub(crate) struct Compaction {
     tombstones_before: i64,
     /// Where the last batch of each producer begins: its numbers outlive its records.
     producers: HashMap<i64, i64>,
+    aborted: AbortedByProducer,
     pub(super) max_keys: usize,
     now_ms: i64,
 }
@@ -89,6 +93,7 @@ impl Log {
             .iter()
             // What replaces a record must be as safe as the record was.
             .take_while(|segment| segment.index.next_offset <= self.flushed_to)
+            .take_while(|segment| segment.index.next_offset <= self.last_stable_offset())
             .take_while(|segment| {
                 segment.index.next_offset <= self.compacted_to || segment.newest_ms() <= old_enough
             })
@@ -128,6 +133,7 @@ impl Log {
                 .unwrap_or(0)
                 .min(self.compacted_to),
             producers: self.producers.last_offsets(),
+            aborted: self.transactions.aborted_by_producer(),
             max_keys: MAX_KEYS,
             now_ms,
         }))
@@ -205,11 +211,14 @@ impl Compaction {
                 if batch.header.next_offset() <= self.dirty_from {
                     continue;
                 }
-                let records = records_of(&batch)?;
-                for record in records.iter() {
-                    let record = record.map_err(|fault| damaged(&batch.header, fault))?;
-                    if let Some(key) = record.key {
-                        keys.note(key, record.offset);
+                let counts = !batch.header.is_control() && !self.aborted.has(&batch.header);
+                if counts {
+                    let records = records_of(&batch)?;
+                    for record in records.iter() {
+                        let record = record.map_err(|fault| damaged(&batch.header, fault))?;
+                        if let Some(key) = record.key {
+                            keys.note(key, record.offset);
+                        }
                     }
                 }
                 up_to = batch.header.next_offset();
@@ -258,7 +267,8 @@ impl Compaction {
             }
             let records = records_of(&batch)?;
             let mut kept: Vec<Record<'_>> = Vec::new();
-            for record in records.iter() {
+            let counts = !self.aborted.has(&header);
+            for record in records.iter().filter(|_| counts) {
                 let record = record.map_err(|fault| damaged(&header, fault))?;
                 if self.stays(&record, keys) {
                     kept.push(record);

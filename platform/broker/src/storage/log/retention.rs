@@ -45,6 +45,7 @@ impl Log {
     /// Moves the start to what was written down; the segments that hold nothing any more are returned, to be removed.
     pub(crate) fn end_delete(&mut self, deletion: &Deletion, written: &Replaced) -> Vec<Segment> {
         self.start_offset = self.start_offset.max(deletion.checkpoint.start_offset);
+        self.transactions.forget_before(self.start_offset);
         match written {
             Replaced::Done => self.safe_start = deletion.checkpoint.start_offset,
             // Until the new start is safe the records are kept, so that a crash cannot bring a part of them back.

@@ -26,7 +26,7 @@ impl Compiler<'_> {
             .map(|argument| argument.sql_type.clone())
             .collect();
         let listed = listed(name).ok_or_else(|| unknown(name))?;
-        if listed.sort == Sort::Aggregate && self.clause == "WHERE" {
+        if listed.sort != Sort::Scalar && self.clause == "WHERE" {
             return Err(PlanError {
                 stage: Stage::Coding,
                 ..unknown(name)
@@ -39,7 +39,7 @@ impl Compiler<'_> {
         }
         if listed.sort == Sort::Table {
             return Err(PlanError::new(format!(
-                "Table functions are not supported yet by this server. Got: {name}"
+                "Table functions can only be used in the SELECT clause. Got: {name}"
             )));
         }
         let Some(function) = functions::lookup(name) else {
@@ -172,6 +172,11 @@ impl Compiler<'_> {
         self.parameters.truncate(outer);
         body
     }
+}
+
+/// What is wrong with a call of a function by arguments of these types.
+pub(crate) fn unfit_call(name: &str, types: &[Option<SqlType>]) -> PlanError {
+    listed(name).map_or_else(|| unknown(name), |listed| does_not_fit(listed, types))
 }
 
 fn unknown(name: &str) -> PlanError {

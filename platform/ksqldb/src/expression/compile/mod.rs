@@ -5,6 +5,8 @@ mod coercion;
 mod containers;
 mod operators;
 
+pub(crate) use calls::unfit_call;
+
 use bigdecimal::BigDecimal;
 
 use super::like::Like;
@@ -161,7 +163,6 @@ impl Compiler<'_> {
                 value,
                 pattern,
                 escape,
-                negated,
             } => {
                 let (value, pattern) = (self.expression(value)?, self.expression(pattern)?);
                 let strings = [&value, &pattern]
@@ -179,27 +180,24 @@ impl Compiler<'_> {
                 }
                 let like = Like::new(value.expr, pattern.expr, *escape)
                     .map_err(|error| PlanError::new(error.reason))?;
-                typed(negate_if(*negated, Expr::Like(Box::new(like))), SqlType::Boolean)
+                typed(Expr::Like(Box::new(like)), SqlType::Boolean)
             }
-            ExpressionKind::In { value, list, negated } => {
-                let membership = self.membership(value, list)?;
-                typed(negate_if(*negated, membership), SqlType::Boolean)
-            }
-            ExpressionKind::Between {
-                value,
-                low,
-                high,
-                negated,
-            } => {
+            ExpressionKind::In { value, list } => typed(self.membership(value, list)?, SqlType::Boolean),
+            ExpressionKind::Between { value, low, high } => {
                 let (value_side, low_side) = self.bounded(value, BinaryOperator::GreaterOrEqual, low)?;
                 let (_, high_side) = self.bounded(value, BinaryOperator::LessOrEqual, high)?;
                 let between = Expr::Between(Box::new(value_side), Box::new(low_side), Box::new(high_side));
-                typed(negate_if(*negated, between), SqlType::Boolean)
+                typed(between, SqlType::Boolean)
             }
             ExpressionKind::IsNull { value, negated } => {
                 let value = self.expression(value)?;
                 let is_null = Expr::IsNull(Box::new(value.expr));
-                typed(negate_if(*negated, is_null), SqlType::Boolean)
+                let test = if *negated {
+                    Expr::Not(Box::new(is_null))
+                } else {
+                    is_null
+                };
+                typed(test, SqlType::Boolean)
             }
             ExpressionKind::Case {
                 operand,
@@ -309,10 +307,6 @@ fn decimal_type(number: &BigDecimal) -> SqlType {
         digits.max(scale)
     };
     SqlType::Decimal { precision, scale }
-}
-
-fn negate_if(negated: bool, expr: Expr) -> Expr {
-    if negated { Expr::Not(Box::new(expr)) } else { expr }
 }
 
 fn processing_error(expression: &ast::Expression, message: &str) -> PlanError {

@@ -61,10 +61,14 @@ pub(in super::super) fn decode_members<F: Field>(
     Ok(Members::Read)
 }
 
-/// Reads a value that stands by itself.
-pub(in super::super) fn decode_bare<F: Field>(bytes: &[u8], field: &F) -> Result<Value, SerdeError> {
+/// Reads a value that stands by itself; `None` where it is `null`. One that nobody wants is there all the same.
+pub(in super::super) fn decode_bare<F: Field>(bytes: &[u8], field: &F) -> Result<Option<Value>, SerdeError> {
     let mut reader = Reader::new(as_text(bytes)?);
-    read_demanded(&mut reader, field)
+    if reader.kind()? == Kind::Null {
+        reader.word("null")?;
+        return Ok(None);
+    }
+    read_demanded(&mut reader, field).map(Some)
 }
 
 fn as_text(bytes: &[u8]) -> Result<&str, SerdeError> {

@@ -1,9 +1,8 @@
-//! Expressions, with parentheses around every operation but the left part of a run such as `a + b - c`.
+//! Expressions, with parentheses around every operation.
 
 use std::fmt::{self, Display, Write};
 
 use super::super::ast::{BinaryOperator, Expression, ExpressionKind, Literal, UnaryOperator};
-use super::super::children::continues_run;
 use super::super::token::{Keyword, takes_unit_first};
 use super::{List, Name, Quoted, Sql, write_separated};
 
@@ -19,33 +18,24 @@ impl Display for Sql<'_, Expression> {
             ExpressionKind::Unary(UnaryOperator::Not, operand) => write!(out, "(NOT {})", Sql(&**operand)),
             ExpressionKind::Unary(UnaryOperator::Minus, operand) => write!(out, "-{}", Primary(operand)),
             ExpressionKind::Unary(UnaryOperator::Plus, operand) => write!(out, "+{}", Primary(operand)),
-            ExpressionKind::Binary(..) => write!(out, "({})", Run(self.0)),
+            ExpressionKind::Binary(left, operator, right) => {
+                write!(out, "({} {} {})", Sql(&**left), Sql(operator), Sql(&**right))
+            }
             ExpressionKind::Like {
                 value,
                 pattern,
                 escape,
-                negated,
             } => {
-                let not = if *negated { "NOT " } else { "" };
-                write!(out, "({} {not}LIKE {}", Sql(&**value), Sql(&**pattern))?;
+                write!(out, "({} LIKE {}", Sql(&**value), Sql(&**pattern))?;
                 if let Some(escape) = escape {
                     write!(out, " ESCAPE {}", Quoted(escape.encode_utf8(&mut [0; 4])))?;
                 }
                 out.write_char(')')
             }
-            ExpressionKind::In { value, list, negated } => {
-                let not = if *negated { "NOT " } else { "" };
-                write!(out, "({} {not}IN ({}))", Sql(&**value), List(list))
-            }
-            ExpressionKind::Between {
-                value,
-                low,
-                high,
-                negated,
-            } => {
-                let not = if *negated { "NOT " } else { "" };
+            ExpressionKind::In { value, list } => write!(out, "({} IN ({}))", Sql(&**value), List(list)),
+            ExpressionKind::Between { value, low, high } => {
                 let (value, low, high) = (Sql(&**value), Sql(&**low), Sql(&**high));
-                write!(out, "({value} {not}BETWEEN {low} AND {high})")
+                write!(out, "({value} BETWEEN {low} AND {high})")
             }
             ExpressionKind::IsNull { value, negated } => {
                 let not = if *negated { "NOT " } else { "" };
@@ -56,7 +46,7 @@ impl Display for Sql<'_, Expression> {
                 branches,
                 otherwise,
             } => {
-                out.write_str("CASE")?;
+                out.write_str("(CASE")?;
                 if let Some(operand) = operand {
                     write!(out, " {}", Sql(&**operand))?;
                 }
@@ -66,7 +56,7 @@ impl Display for Sql<'_, Expression> {
                 if let Some(otherwise) = otherwise {
                     write!(out, " ELSE {}", Sql(&**otherwise))?;
                 }
-                out.write_str(" END")
+                out.write_str(" END)")
             }
             ExpressionKind::Cast { value, target } => {
                 write!(out, "CAST({} AS {})", Sql(&**value), Sql(target))
@@ -135,20 +125,9 @@ impl Display for Primary<'_> {
     }
 }
 
-/// An operation without parentheses around itself, nor around an operation of its rank on its left.
-struct Run<'tree>(&'tree Expression);
-
-impl Display for Run<'_> {
+impl Display for Sql<'_, BinaryOperator> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ExpressionKind::Binary(left, operator, right) = &self.0.kind else {
-            return Sql(self.0).fmt(out);
-        };
-        if continues_run(left, *operator) {
-            Run(left).fmt(out)?;
-        } else {
-            Sql(&**left).fmt(out)?;
-        }
-        let operator = match operator {
+        out.write_str(match self.0 {
             BinaryOperator::Or => "OR",
             BinaryOperator::And => "AND",
             BinaryOperator::Equal => "=",
@@ -164,8 +143,7 @@ impl Display for Run<'_> {
             BinaryOperator::Multiply => "*",
             BinaryOperator::Divide => "/",
             BinaryOperator::Modulo => "%",
-        };
-        write!(out, " {operator} {}", Sql(&**right))
+        })
     }
 }
 

@@ -55,6 +55,7 @@ impl Display for Sql<'_, SelectItem> {
             SelectItem::All {
                 source: Some(source), ..
             } => write!(out, "{}.*", Name(source)),
+            SelectItem::AllFields { base, .. } => write!(out, "{}->*", Sql(base)),
             SelectItem::Expression { expression, alias } => {
                 Sql(expression).fmt(out)?;
                 alias

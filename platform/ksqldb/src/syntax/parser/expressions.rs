@@ -3,12 +3,12 @@
 //! From loose to tight: `OR`, `AND`, `NOT`, predicates (which do not chain), `||`, `+ -`, `* / %`,
 //! signs, subscripts and fields. What these bind is in `primaries`.
 
-use super::super::ast::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
+use super::super::ast::{BinaryOperator, Expression, ExpressionKind, Position, UnaryOperator};
 use super::super::token::{Keyword, TokenKind};
 use super::{Expected, Parser, Result};
 
-/// How many levels an expression may have, where a run such as `a + b - c` is one. Its canonical text
-/// nests at most twice as deep and so stays below [`super::MAXIMUM_NESTING`].
+/// How many levels an expression may have, where a run such as `a + b - c` is one. Its canonical text nests a level
+/// twice at most and each further operation of a run once, and so stays below [`super::MAXIMUM_NESTING`].
 const MAXIMUM_LEVELS: usize = 80;
 
 /// How high an expression's tree may be, and so how many operators, subscripts and fields it may chain.
@@ -208,46 +208,46 @@ impl Parser<'_> {
     }
 
     fn like(&mut self, left: Expression) -> Result<ExpressionKind> {
-        let negated = self.predicate_word();
+        let (position, negated) = (left.position, self.predicate_word());
         let pattern = self.boxed(CONCATENATION)?;
         let escape = if self.accept_keyword(Keyword::Escape) {
             Some(self.escape()?)
         } else {
             None
         };
-        Ok(ExpressionKind::Like {
+        let like = ExpressionKind::Like {
             value: Box::new(left),
             pattern,
             escape,
-            negated,
-        })
+        };
+        Ok(negate_if(negated, like, position))
     }
 
     fn membership(&mut self, left: Expression) -> Result<ExpressionKind> {
-        let negated = self.predicate_word();
+        let (position, negated) = (left.position, self.predicate_word());
         if !self.accept(TokenKind::LeftParenthesis) {
             return Err(self.mismatch(Expected::Several));
         }
         let list = self.comma_separated(Self::inner)?;
         self.expect(TokenKind::RightParenthesis, "')'")?;
-        Ok(ExpressionKind::In {
+        let membership = ExpressionKind::In {
             value: Box::new(left),
             list,
-            negated,
-        })
+        };
+        Ok(negate_if(negated, membership, position))
     }
 
     fn between(&mut self, left: Expression) -> Result<ExpressionKind> {
-        let negated = self.predicate_word();
+        let (position, negated) = (left.position, self.predicate_word());
         let low = self.boxed(CONCATENATION)?;
         self.expect_keyword(Keyword::And)?;
         let high = self.boxed(CONCATENATION)?;
-        Ok(ExpressionKind::Between {
+        let between = ExpressionKind::Between {
             value: Box::new(left),
             low,
             high,
-            negated,
-        })
+        };
+        Ok(negate_if(negated, between, position))
     }
 
     fn escape(&mut self) -> Result<char> {
@@ -285,7 +285,10 @@ impl Parser<'_> {
 
     fn primary_with_suffixes(&mut self) -> Result<Expression> {
         let mut expression = self.primary()?;
-        while matches!(self.peek().kind, TokenKind::LeftBracket | TokenKind::Arrow) {
+        while self.at(TokenKind::LeftBracket)
+            // `->*` is no part of an expression.
+            || (self.at(TokenKind::Arrow) && self.peek_after(1).kind != TokenKind::Star)
+        {
             expression = self.suffix(expression)?;
         }
         Ok(expression)
@@ -306,6 +309,17 @@ impl Parser<'_> {
         };
         Ok(Expression { kind, position })
     }
+}
+
+fn negate_if(negated: bool, predicate: ExpressionKind, position: Position) -> ExpressionKind {
+    if !negated {
+        return predicate;
+    }
+    let predicate = Expression {
+        kind: predicate,
+        position,
+    };
+    ExpressionKind::Unary(UnaryOperator::Not, Box::new(predicate))
 }
 
 pub(super) fn is_number(kind: TokenKind) -> bool {

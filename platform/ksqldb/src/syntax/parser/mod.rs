@@ -43,7 +43,7 @@ const ORIGIN: Position = Position { line: 1, column: 1 };
 
 /// How deep constructs may stand in one another. Far above what anybody writes, far below what the
 /// stack of a small thread holds.
-const MAXIMUM_NESTING: usize = 170;
+const MAXIMUM_NESTING: usize = 210;
 
 type Result<T> = std::result::Result<T, SyntaxError>;
 

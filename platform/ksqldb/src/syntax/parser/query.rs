@@ -66,6 +66,13 @@ impl Parser<'_> {
             return Ok(SelectItem::All { source, position });
         }
         let expression = self.expression()?;
+        if self.accept(TokenKind::Arrow) {
+            self.expect(TokenKind::Star, "'*'")?;
+            return Ok(SelectItem::AllFields {
+                base: expression,
+                position,
+            });
+        }
         let alias = if self.accept_keyword(Keyword::As) || self.at_identifier() {
             Some(self.identifier()?)
         } else {

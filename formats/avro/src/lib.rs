@@ -1,0 +1,27 @@
+//! Avro as Confluent's tools understand it.
+//!
+//! - [`Schema`]: parsed as leniently as Java's parser does, printed as Java prints it: the text that a Schema Registry
+//!   stores, hashes and compares;
+//! - [`compatibility`]: what the registry's levels ask, with the messages and paths that Confluent prints;
+//! - [`Value`], [`encode`], [`decode`]: the binary encoding, by the writer's schema;
+//! - [`Resolution`]: data of one schema read as another.
+//!
+//! `apache-avro` is not the base: it refuses schemas that registries hold, its text differs from Java's, and its
+//! checker answers otherwise and without paths. It is what the tests compare the codec with.
+//!
+//! Must not know Kafka, a registry, or what the data are about.
+
+pub mod compatibility;
+mod decode;
+mod encode;
+mod resolution;
+mod schema;
+mod value;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, encode};
+pub use resolution::{Resolution, ResolveError};
+pub use schema::{
+    Enumeration, Field, Fixed, Kind, Name, Node, NodeId, Order, ParseError, Record, Schema, json_text,
+};
+pub use value::Value;

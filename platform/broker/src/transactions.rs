@@ -1,0 +1,546 @@
+//! Transactions: batches in several partitions and offsets of groups that count together or not at all (KIP-98).
+//!
+//! A transaction is decided by one entry in the journal of offsets: what it commits of groups is in force with that
+//! entry, and the markers in the partitions follow from it. The entry is synced before a marker is written, under every
+//! flush policy, so that no power cut leaves one partition committed and another aborted. It is remembered until the
+//! markers are on the disk as well: a new broker writes those that are missing. What was not decided when the machine
+//! went down is aborted, for part of it may be lost; when only the broker went down, it goes on.
+//!
+//! Whatever is done for a transactional id is done one after the other, appending its batches included: so nothing gets
+//! into a transaction that is over.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::Notify;
+
+use crate::groups::Coordinator;
+use crate::groups::offsets::{Committed, TopicPartition, entry_offset};
+use crate::groups::transaction::{Change, Transaction, texts};
+use crate::storage::batch::marker::Outcome;
+use crate::storage::log::CheckpointWhen;
+use crate::topics::partition::Partition;
+use crate::topics::{Topic, Topics};
+
+/// The longest time-out a producer may ask for; Kafka's own.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// An id that was not used for so long is forgotten; Kafka's own.
+const EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Ids known at a time; of more, the one unused for the longest is forgotten.
+const MAX_IDS: usize = 10_000;
+/// Groups whose offsets one transaction may commit.
+const MAX_GROUPS: usize = 1_000;
+/// Decisions remembered until their markers are on the disk; with more, that is seen to at once.
+const MAX_DECISIONS: usize = 32;
+/// Markers that could not be written are tried again after this long, in milliseconds.
+const RETRY_MS: i64 = 1_000;
+/// Epochs end here; then the producer gets another id.
+const LAST_EPOCH: i16 = i16::MAX - 1;
+
+/// A producer: its id and its epoch.
+pub(crate) type Producer = (i64, i16);
+
+/// What transactions are about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stores<'a> {
+    /// The partitions.
+    pub(crate) topics: &'a Topics,
+    /// The groups, and the journal of both their offsets and the transactions.
+    pub(crate) groups: &'a Coordinator,
+}
+
+/// Whether what was written before may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// The machine has run on.
+    Broker,
+    /// The machine was started anew.
+    Machine,
+}
+
+/// Where the transactions of a broker are seen to.
+#[derive(Debug, Default)]
+pub(crate) struct Transactions {
+    gates: Mutex<HashMap<StrBytes, Arc<Mutex<Gate>>>>,
+    /// Called when a transaction was begun, whose time may be over first.
+    pub(crate) begun: Notify,
+}
+
+/// Held while something is done for an id.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Whether markers of the last decision are missing.
+    unmarked: bool,
+}
+
+impl Transactions {
+    /// A producer takes an id over; what it had open is aborted. The producer's new number.
+    ///
+    /// `current` is what the producer believes to be, when it goes on after an error.
+    pub(crate) fn init(
+        &self,
+        stores: Stores<'_>,
+        id: &StrBytes,
+        timeout_ms: i32,
+        current: Option<Producer>,
+        now_ms: i64,
+    ) -> Result<Producer, ResponseError> {
+        let longest = i32::try_from(MAX_TIMEOUT.as_millis()).unwrap_or(i32::MAX);
+        if !(1..=longest).contains(&timeout_ms) {
+            return Err(ResponseError::InvalidTransactionTimeout);
+        }
+        let gate = self.gate(id);
+        let mut gate = lock(&gate);
+        let mut outcome = None;
+        let producer = match stores.groups.transaction(id) {
+            None if current.is_some() => return Err(ResponseError::InvalidProducerIdMapping),
+            None => {
+                make_room(stores)?;
+                (new_producer_id(stores)?, 0)
+            }
+            Some(known) => {
+                self.finish(stores, id, &mut gate, now_ms)?;
+                if let Some((producer_id, epoch)) = current {
+                    let asks_again = known.previous_epoch == Some(epoch) && known.started_ms.is_none();
+                    if producer_id == known.producer_id && asks_again {
+                        return Ok((producer_id, known.epoch));
+                    }
+                    if (producer_id, epoch) != (known.producer_id, known.epoch) {
+                        return Err(ResponseError::ProducerFenced);
+                    }
+                }
+                outcome = known.outcome;
+                if known.started_ms.is_some() {
+                    outcome = Some(Outcome::Abort);
+                    self.decide(stores, id, &mut gate, Outcome::Abort, Fence::Producer, now_ms)?;
+                }
+                if known.epoch >= LAST_EPOCH {
+                    (new_producer_id(stores)?, 0)
+                } else {
+                    (known.producer_id, known.epoch + 1)
+                }
+            }
+        };
+        let change = Change::Init {
+            producer_id: producer.0,
+            epoch: producer.1,
+            previous: current.map(|(_, epoch)| epoch),
+            timeout_ms,
+            outcome,
+            at: now_ms,
+        };
+        write_down(stores, id, change)?;
+        // A producer that was fenced must not come back with the power.
+        sync(stores)?;
+        Ok(producer)
+    }
+
+    /// Partitions and groups join a transaction, which begins with the first.
+    pub(crate) fn add(
+        &self,
+        stores: Stores<'_>,
+        (id, producer): (&StrBytes, Producer),
+        partitions: &[TopicPartition],
+        groups: &[StrBytes],
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let gate = self.gate(id);
+        let mut gate = lock(&gate);
+        let known = known(stores, id, producer)?;
+        self.finish(stores, id, &mut gate, now_ms)?;
+        let is_new = partitions.iter().any(|found| !known.partitions.contains(found))
+            || groups.iter().any(|found| !known.groups.contains(found));
+        if !is_new {
+            return Ok(());
+        }
+        if known.groups.len() + groups.len() > MAX_GROUPS {
+            return Err(ResponseError::InvalidRequest);
+        }
+        let change = Change::Add {
+            partitions: texts(partitions),
+            groups: groups.iter().map(ToString::to_string).collect(),
+            at: now_ms,
+        };
+        write_down(stores, id, change)?;
+        if known.started_ms.is_none() {
+            self.begun.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Does something to a partition of an open transaction, which cannot end meanwhile.
+    pub(crate) fn within<T>(
+        &self,
+        stores: Stores<'_>,
+        (id, producer): (&StrBytes, Producer),
+        partition: &TopicPartition,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, ResponseError> {
+        let gate = self.gate(id);
+        let _gate = lock(&gate);
+        let belongs = {
+            let offsets = stores.groups.offsets();
+            let known = check(offsets.transaction(id), producer)?;
+            known.partitions.contains(partition)
+        };
+        if belongs {
+            Ok(act())
+        } else {
+            Err(ResponseError::InvalidTxnState)
+        }
+    }
+
+    /// Offsets of a group that are committed with the transaction.
+    pub(crate) fn commit_offsets(
+        &self,
+        stores: Stores<'_>,
+        (id, producer): (&StrBytes, Producer),
+        group: &StrBytes,
+        offsets: &[(TopicPartition, Committed)],
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let gate = self.gate(id);
+        let _gate = lock(&gate);
+        let known = known(stores, id, producer)?;
+        if !known.groups.contains(group) {
+            return Err(ResponseError::InvalidTxnState);
+        }
+        let offsets = offsets.iter();
+        let change = Change::Offsets {
+            group: group.to_string(),
+            at: now_ms,
+            offsets: offsets
+                .map(|(partition, committed)| entry_offset(partition, committed))
+                .collect(),
+        };
+        write_down(stores, id, change)
+    }
+
+    /// Ends a transaction; the partitions that were written to.
+    pub(crate) fn end(
+        &self,
+        stores: Stores<'_>,
+        (id, producer): (&StrBytes, Producer),
+        outcome: Outcome,
+        now_ms: i64,
+    ) -> Result<Vec<Arc<Partition>>, ResponseError> {
+        let gate = self.gate(id);
+        let mut gate = lock(&gate);
+        let known = known(stores, id, producer)?;
+        if known.started_ms.is_some() {
+            return self.decide(stores, id, &mut gate, outcome, Fence::Nobody, now_ms);
+        }
+        // Asked for once more, because the answer was lost.
+        if known.outcome == Some(outcome) {
+            self.finish(stores, id, &mut gate, now_ms)?;
+            return Ok(Vec::new());
+        }
+        Err(ResponseError::InvalidTxnState)
+    }
+
+    /// Aborts what has taken too long, tries again what could not be marked, and forgets ids that nobody uses.
+    ///
+    /// When there is something to do next, in milliseconds since the epoch.
+    pub(crate) fn expire(&self, stores: Stores<'_>, now_ms: i64) -> Option<i64> {
+        let mut next = None::<i64>;
+        let expiry = i64::try_from(EXPIRY.as_millis()).unwrap_or(i64::MAX);
+        for (id, known) in stores.groups.transactions() {
+            let is_idle = known.started_ms.is_none() && known.decisions.is_empty();
+            if is_idle && known.changed_ms.saturating_add(expiry) <= now_ms {
+                let gate = self.gate(&id);
+                let _gate = lock(&gate);
+                let now = stores.groups.transaction(&id);
+                if now == Some(known) && write_down(stores, &id, Change::Forget).is_ok() {
+                    self.gates().remove(&id);
+                }
+                continue;
+            }
+            let gate = self.gate(&id);
+            let mut gate = lock(&gate);
+            let done = self.finish(stores, &id, &mut gate, now_ms).map(|_| ());
+            let deadline = stores
+                .groups
+                .transaction(&id)
+                .and_then(|known| known.deadline_ms());
+            let done = match deadline {
+                Some(deadline) if deadline <= now_ms => {
+                    tracing::info!(transaction = ?id, "a transaction was open for too long and is aborted");
+                    let aborted =
+                        self.decide(stores, &id, &mut gate, Outcome::Abort, Fence::Producer, now_ms);
+                    done.and(aborted.map(|_| ()))
+                }
+                Some(deadline) => {
+                    next = Some(next.map_or(deadline, |next| next.min(deadline)));
+                    done
+                }
+                None => done,
+            };
+            if done.is_err() {
+                let again = now_ms.saturating_add(RETRY_MS);
+                next = Some(next.map_or(again, |next| next.min(again)));
+            }
+        }
+        next
+    }
+
+    /// Ends in the partitions what was decided before, and what nobody can decide any more.
+    pub(crate) fn recover(&self, stores: Stores<'_>, restart: Restart, now_ms: i64) {
+        let known = stores.groups.transactions();
+        let mut owners: HashMap<i64, &(StrBytes, Transaction)> = HashMap::new();
+        for owner in &known {
+            owners.insert(owner.1.producer_id, owner);
+            for decision in &owner.1.decisions {
+                owners.entry(decision.producer_id).or_insert(owner);
+            }
+        }
+        for topic in stores.topics.all() {
+            for (partition, index) in topic.partitions.iter().zip(0..) {
+                for (producer_id, first) in partition.open_transactions() {
+                    let place = (topic.name.clone(), index);
+                    let owner = owners.get(&producer_id).map(|owner| &owner.1);
+                    let decided = owner.and_then(|owner| owner.outcome_of(producer_id, &place, first));
+                    let goes_on = restart == Restart::Broker
+                        && owner.is_some_and(|owner| {
+                            owner.producer_id == producer_id && owner.partitions.contains(&place)
+                        });
+                    if decided.is_none() && goes_on {
+                        continue;
+                    }
+                    let epoch = partition.epoch_of(producer_id);
+                    let outcome = decided.unwrap_or(Outcome::Abort);
+                    let settings = topic.settings.log();
+                    let ended = partition.end_transaction((producer_id, epoch), outcome, now_ms, settings);
+                    if let Err(error) = ended {
+                        tracing::error!(topic = %topic.name, partition = index, %error, "cannot end a transaction; consumers of what is committed wait until the broker is started again");
+                    }
+                }
+            }
+        }
+        if restart == Restart::Broker {
+            return;
+        }
+        for (id, known) in &known {
+            if known.started_ms.is_none() {
+                continue;
+            }
+            tracing::info!(transaction = ?id, "the machine was started anew: a transaction that was open is aborted");
+            let gate = self.gate(id);
+            let mut gate = lock(&gate);
+            if let Err(code) = self.decide(stores, id, &mut gate, Outcome::Abort, Fence::Producer, now_ms) {
+                tracing::error!(transaction = ?id, %code, "cannot abort a transaction");
+            }
+        }
+    }
+
+    /// Decisions whose markers are all written, by id: to be settled once those are on the disk itself.
+    pub(crate) fn marked(&self, stores: Stores<'_>) -> Vec<(StrBytes, usize)> {
+        let decided = stores.groups.transactions().into_iter();
+        decided
+            .filter(|(_, known)| !known.decisions.is_empty())
+            .filter_map(|(id, _)| {
+                let gate = self.gate(&id);
+                let gate = lock(&gate);
+                let decisions = stores.groups.transaction(&id)?.decisions.len();
+                let marked = decisions - usize::from(gate.unmarked).min(decisions);
+                (marked > 0).then_some((id, marked))
+            })
+            .collect()
+    }
+
+    /// Forgets decisions whose markers are on the disk itself.
+    pub(crate) fn settle(&self, stores: Stores<'_>, marked: Vec<(StrBytes, usize)>) {
+        for (id, decisions) in marked {
+            // Kept, they would only be looked at once more.
+            let _ = write_down(stores, &id, Change::Settle { decisions });
+        }
+    }
+
+    /// Decides how an open transaction ends, for good, and marks it in its partitions.
+    fn decide(
+        &self,
+        stores: Stores<'_>,
+        id: &StrBytes,
+        gate: &mut Gate,
+        outcome: Outcome,
+        fence: Fence,
+        now_ms: i64,
+    ) -> Result<Vec<Arc<Partition>>, ResponseError> {
+        self.finish(stores, id, gate, now_ms)?;
+        let known = stores
+            .groups
+            .transaction(id)
+            .ok_or(ResponseError::InvalidProducerIdMapping)?;
+        if known.decisions.len() >= MAX_DECISIONS {
+            settle_now(stores, id, &known)?;
+        }
+        let ends = known.partitions.iter().filter_map(|(topic, index)| {
+            let found = stores.topics.by_name(topic)?;
+            let end = found.partition(*index)?.bounds().end;
+            Some((topic.to_string(), *index, end))
+        });
+        let (epoch, previous) = match fence {
+            Fence::Nobody => (known.epoch, known.previous_epoch),
+            Fence::Producer => (known.epoch.saturating_add(1), Some(known.epoch)),
+        };
+        let change = Change::Decide {
+            producer_id: known.producer_id,
+            outcome,
+            epoch,
+            previous,
+            ends: ends.collect(),
+            at: now_ms,
+        };
+        write_down(stores, id, change)?;
+        gate.unmarked = true;
+        sync(stores)?;
+        self.finish(stores, id, gate, now_ms)
+    }
+
+    /// Writes the markers of the last decision that are missing; the partitions they went to.
+    fn finish(
+        &self,
+        stores: Stores<'_>,
+        id: &StrBytes,
+        gate: &mut Gate,
+        now_ms: i64,
+    ) -> Result<Vec<Arc<Partition>>, ResponseError> {
+        if !gate.unmarked {
+            return Ok(Vec::new());
+        }
+        // Should the sync have failed, nothing is marked before it has succeeded.
+        sync(stores)?;
+        let Some(known) = stores.groups.transaction(id) else {
+            return Ok(Vec::new());
+        };
+        let mut marked = Vec::new();
+        if let Some(decision) = known.decisions.last() {
+            for (topic, index) in decision.ends.keys() {
+                let Some((topic, partition)) = find(stores, topic, *index) else {
+                    continue;
+                };
+                let producer = (decision.producer_id, known.epoch);
+                let ended =
+                    partition.end_transaction(producer, decision.outcome, now_ms, topic.settings.log());
+                match ended {
+                    Ok(true) => marked.push(partition),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(transaction = ?id, topic = %topic.name, partition = index, %error, "cannot mark the end of a transaction; it is tried again");
+                        return Err(ResponseError::ConcurrentTransactions);
+                    }
+                }
+            }
+        }
+        gate.unmarked = false;
+        Ok(marked)
+    }
+
+    fn gate(&self, id: &StrBytes) -> Arc<Mutex<Gate>> {
+        let mut gates = self.gates();
+        if let Some(gate) = gates.get(id) {
+            return Arc::clone(gate);
+        }
+        // Those that nobody holds and that know nothing can be made anew.
+        if gates.len() >= 2 * MAX_IDS {
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || lock(gate).unmarked);
+        }
+        Arc::clone(gates.entry(id.clone()).or_default())
+    }
+
+    fn gates(&self) -> MutexGuard<'_, HashMap<StrBytes, Arc<Mutex<Gate>>>> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the producer of a transaction is shut out with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fence {
+    Nobody,
+    Producer,
+}
+
+fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is known of an id, when it is its present producer who asks.
+fn known(stores: Stores<'_>, id: &StrBytes, producer: Producer) -> Result<Transaction, ResponseError> {
+    check(stores.groups.offsets().transaction(id), producer).cloned()
+}
+
+fn check(known: Option<&Transaction>, (producer_id, epoch): Producer) -> Result<&Transaction, ResponseError> {
+    let known = known
+        .filter(|known| known.producer_id == producer_id)
+        .ok_or(ResponseError::InvalidProducerIdMapping)?;
+    if known.epoch == epoch {
+        Ok(known)
+    } else {
+        Err(ResponseError::ProducerFenced)
+    }
+}
+
+fn find(stores: Stores<'_>, topic: &StrBytes, index: i32) -> Option<(Arc<Topic>, Arc<Partition>)> {
+    let topic = stores.topics.by_name(topic)?;
+    let partition = Arc::clone(topic.partition(index)?);
+    (!partition.is_retired()).then_some((topic, partition))
+}
+
+fn new_producer_id(stores: Stores<'_>) -> Result<i64, ResponseError> {
+    stores.topics.next_producer_id().map_err(|error| {
+        tracing::error!(%error, "cannot reserve producer ids");
+        ResponseError::CoordinatorNotAvailable
+    })
+}
+
+fn write_down(stores: Stores<'_>, id: &StrBytes, change: Change) -> Result<(), ResponseError> {
+    stores.groups.change_transaction(id, change).map_err(|error| {
+        tracing::error!(transaction = ?id, %error, "cannot write down a change of a transaction");
+        ResponseError::CoordinatorNotAvailable
+    })
+}
+
+/// Brings the journal to the disk.
+fn sync(stores: Stores<'_>) -> Result<(), ResponseError> {
+    stores.groups.flush().map_err(|error| {
+        tracing::error!(%error, "cannot bring transactions to the disk");
+        ResponseError::CoordinatorNotAvailable
+    })
+}
+
+/// Forgets the id unused for the longest when there are too many.
+fn make_room(stores: Stores<'_>) -> Result<(), ResponseError> {
+    let known = stores.groups.transactions();
+    if known.len() < MAX_IDS {
+        return Ok(());
+    }
+    let unused = known
+        .iter()
+        .filter(|(_, known)| known.started_ms.is_none() && known.decisions.is_empty())
+        .min_by_key(|(_, known)| known.changed_ms);
+    match unused {
+        Some((id, _)) => write_down(stores, id, Change::Forget),
+        None => Err(ResponseError::CoordinatorNotAvailable),
+    }
+}
+
+/// Brings the markers of all decisions of an id to the disk, so that they can be forgotten.
+fn settle_now(stores: Stores<'_>, id: &StrBytes, known: &Transaction) -> Result<(), ResponseError> {
+    let mut places: Vec<&TopicPartition> = known
+        .decisions
+        .iter()
+        .flat_map(|decision| decision.ends.keys())
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    for (topic, index) in places {
+        if let Some((_, partition)) = find(stores, topic, *index) {
+            let flushed = partition.flush(CheckpointWhen::Never);
+            flushed.map_err(|_| ResponseError::CoordinatorNotAvailable)?;
+        }
+    }
+    let decisions = known.decisions.len();
+    write_down(stores, id, Change::Settle { decisions })
+}
