@@ -150,7 +150,10 @@ fn a_disk_that_cannot_be_written_fails_the_doctor() {
     let world = World::new();
     let script = "mount -o remount,ro none; \"$OSQDEMO\" doctor; echo doctor $?; \"$OSQDEMO\" up; echo up $?";
     let text = on_a_disk_of("400m", world.home(), script);
-    assert!(text.contains("nothing can be written: Read-only file system"), "{text}");
+    assert!(
+        text.contains("nothing can be written: Read-only file system"),
+        "{text}"
+    );
     assert!(text.contains("doctor 10") && text.contains("up 10"), "{text}");
 }
 

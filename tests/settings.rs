@@ -527,11 +527,20 @@ fn a_program_of_this_folder_is_told_before_it_counts() {
     fs::write(folder.path().join("osqdemo.toml"), "osqueryd = \"./mine\"").expect("a file");
     let told = "has a program run: `osqueryd` is `[FOLDER]/mine`";
     let up = world.run_in(folder.path(), &["up", "--engine", "fake"]);
-    assert!(up.contains("warning: `osqdemo.toml` in this folder") && up.contains(told), "{up}");
+    assert!(
+        up.contains("warning: `osqdemo.toml` in this folder") && up.contains(told),
+        "{up}"
+    );
     // Whoever names the file, or the program, knows.
-    let named = world.run_in(folder.path(), &["--config", "osqdemo.toml", "up", "--engine", "fake"]);
+    let named = world.run_in(
+        folder.path(),
+        &["--config", "osqdemo.toml", "up", "--engine", "fake"],
+    );
     assert!(!named.contains("has a program run"), "{named}");
-    let typed = world.run_in(folder.path(), &["up", "--engine", "fake", "--osqueryd", "builtin"]);
+    let typed = world.run_in(
+        folder.path(),
+        &["up", "--engine", "fake", "--osqueryd", "builtin"],
+    );
     assert!(!typed.contains("has a program run"), "{typed}");
 }
 
@@ -548,6 +557,11 @@ fn a_relative_state_folder_of_the_desktop_is_ignored() {
         .output()
         .expect("it runs");
     assert!(output.status.success(), "{}", world.shown(&output));
-    assert!(world.home().join(".local/state/osqdemo/osqdemo/project.json").exists());
+    assert!(
+        world
+            .home()
+            .join(".local/state/osqdemo/osqdemo/project.json")
+            .exists()
+    );
     assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
 }

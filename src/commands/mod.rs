@@ -134,7 +134,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Build(arguments) => build::run(context, arguments).await,
         Command::Images(arguments) => images::run(context, arguments).await,
         Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,
-        Command::Projects(_) => projects::run(context).await,
+        Command::Projects(_) => Box::pin(projects::run(context)).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,

@@ -179,7 +179,11 @@ fn as_row(summary: &Summary) -> Vec<String> {
         state,
         or_nothing(summary.engine.clone()),
         or_nothing(summary.stack.clone()),
-        or_nothing(summary.uptime_ms.map(|uptime| duration(Duration::from_millis(uptime)))),
+        or_nothing(
+            summary
+                .uptime_ms
+                .map(|uptime| duration(Duration::from_millis(uptime))),
+        ),
         or_nothing(Some(ports.join(", ")).filter(|ports| !ports.is_empty())),
     ]
 }

@@ -16,7 +16,7 @@ use crate::commands::project::Project;
 use crate::commands::{CommandError, Context, endpoints};
 use crate::error::{Failure, Result};
 use crate::events::SCHEMA_VERSION;
-use crate::kafka::{GroupLag, list_topics, lags};
+use crate::kafka::{GroupLag, lags, list_topics};
 use crate::ksqldb::rows::Item;
 use crate::ksqldb::session::Session;
 use crate::ksqldb::{Client, ddl};
@@ -85,7 +85,7 @@ pub async fn run(context: Context, arguments: TopArgs) -> Result<()> {
         tasks.spawn(follow_rows(Client::new(&url)?, rows));
     }
     let mut watch = Watch::new(project);
-    let mut screen = Screen::open(&context.reporter)?;
+    let screen = Screen::open(&context.reporter)?;
     let mut look = interval(every);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut left = arguments.looks.unwrap_or(u64::MAX);

@@ -41,8 +41,13 @@ impl<'a> Screen<'a> {
         }
         let height = output_height().unwrap_or(usize::MAX).saturating_sub(1);
         let text = text(look, output_width());
-        let lines: Vec<String> = text.lines().take(height).map(|line| format!("{line}{CLEAR_LINE}\n")).collect();
-        self.reporter.text(&format!("{HOME}{}{CLEAR_BELOW}", lines.concat()))
+        let lines: Vec<String> = text
+            .lines()
+            .take(height)
+            .map(|line| format!("{line}{CLEAR_LINE}\n"))
+            .collect();
+        self.reporter
+            .text(&format!("{HOME}{}{CLEAR_BELOW}", lines.concat()))
     }
 
     /// Gives the terminal back.
@@ -65,7 +70,10 @@ impl Drop for Screen<'_> {
 
 /// A look as lines.
 fn text(look: &Look, width: Option<usize>) -> String {
-    let mut parts = vec![format!("project {}: {} joined rows so far", look.project, look.joined)];
+    let mut parts = vec![format!(
+        "project {}: {} joined rows so far",
+        look.project, look.joined
+    )];
     let services = look.services.iter().map(|line| {
         vec![
             line.service.clone(),
@@ -74,12 +82,19 @@ fn text(look: &Look, width: Option<usize>) -> String {
             line.port.map_or_else(|| "-".to_owned(), |port| port.to_string()),
         ]
     });
-    part(&mut parts, &["SERVICE", "STATE", "RESTARTS", "PORT"], services, width);
+    part(
+        &mut parts,
+        &["SERVICE", "STATE", "RESTARTS", "PORT"],
+        services,
+        width,
+    );
     let topics = look.topics.iter().map(|topic| {
         vec![
             topic.topic.clone(),
             topic.records.to_string(),
-            topic.per_second.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}")),
+            topic
+                .per_second
+                .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}")),
         ]
     });
     part(&mut parts, &["TOPIC", "RECORDS", "PER SECOND"], topics, width);

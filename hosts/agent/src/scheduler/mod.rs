@@ -33,10 +33,7 @@ use crate::underway::{DENIED_FOR, Underway};
 const RELAY_STATUS: u64 = 3;
 /// Tables that osqueryd has or had and the agent has not, and what is to be said about each.
 const ABSENT: [(&str, &str); 8] = [
-    (
-        "syslog",
-        "osquery 5 calls this table `syslog_events`",
-    ),
+    ("syslog", "osquery 5 calls this table `syslog_events`"),
     ("process_events", AUDITED),
     ("socket_events", AUDITED),
     ("user_events", AUDITED),

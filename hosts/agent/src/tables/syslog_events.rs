@@ -28,6 +28,10 @@ mod tests {
     #[test]
     fn it_is_there_and_empty() {
         let database = TestDatabase::open();
-        assert!(database.rows("select time, host, message from syslog_events").is_empty());
+        assert!(
+            database
+                .rows("select time, host, message from syslog_events")
+                .is_empty()
+        );
     }
 }
