@@ -137,6 +137,13 @@ pub enum Note {
         /// Its address.
         server: String,
     },
+    /// A query has no rows to show for a while.
+    AwaitingRows {
+        /// What it reads.
+        sources: Vec<String>,
+        /// Where it began to read.
+        from: RowsFrom,
+    },
     /// What the server said when a query ended.
     QueryEnded {
         /// What it said.
@@ -196,6 +203,16 @@ pub enum SessionChange {
         /// The variable.
         variable: String,
     },
+}
+
+/// Where a query begins to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsFrom {
+    /// With the oldest record.
+    Earliest,
+    /// With the next one.
+    Latest,
 }
 
 /// Something that does not stop the command but that the user should know.

@@ -87,6 +87,16 @@ impl Layout {
         Self::new(headers, &wanted, width)
     }
 
+    /// For rows whose columns all have this width, whatever the terminal has.
+    pub fn fixed(headers: Vec<String>, width: usize) -> Self {
+        let headers: Vec<String> = headers.iter().map(|header| printable(header)).collect();
+        let shape = Shape::Columns {
+            widths: vec![width; headers.len()],
+            wraps: true,
+        };
+        Self { headers, shape }
+    }
+
     fn new(headers: Vec<String>, wanted: &[usize], width: Option<usize>) -> Self {
         let shape = match width {
             None => Shape::Columns {

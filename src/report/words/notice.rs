@@ -1,7 +1,9 @@
 //! The sentences about what is worth telling besides the steps.
 
 use super::addressed;
-use crate::events::{Detail, Doubt, Doubtful, Hosts, Note, PortMoved, PortObstacle, SessionChange, Warning};
+use crate::events::{
+    Detail, Doubt, Doubtful, Hosts, Note, PortMoved, PortObstacle, RowsFrom, SessionChange, Warning,
+};
 use crate::report::duration;
 use crate::stack::project::ProjectName;
 
@@ -88,10 +90,28 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
             folder.join("osqdemo.1").display()
         ),
         Note::KsqlServer { version, server } => format!("ksqlDB {version} at {server}; `help` for help"),
+        Note::AwaitingRows { sources, from } => awaiting_rows(sources, *from),
         Note::QueryEnded { message } => message.clone(),
         Note::Session(change) => session(change),
     };
     addressed(&text, project)
+}
+
+fn awaiting_rows(sources: &[String], from: RowsFrom) -> String {
+    let sources = if sources.is_empty() {
+        String::new()
+    } else {
+        format!(" of `{}`", sources.join("`, `"))
+    };
+    match from {
+        RowsFrom::Latest => format!(
+            "waiting for new rows{sources}, from now on (`SET 'auto.offset.reset'='earliest';` begins with the oldest); \
+             Ctrl-C ends it"
+        ),
+        RowsFrom::Earliest => {
+            format!("there is no row{sources} yet, from the oldest on; waiting for one; Ctrl-C ends it")
+        }
+    }
 }
 
 fn hosts(hosts: &Hosts) -> String {
