@@ -71,24 +71,25 @@ pub mod state;
 pub mod tar;
 
 use std::env;
-use std::path::Path;
 
 use tokio::runtime;
 
-use crate::cli::{Cli, Command, GlobalArgs, Typed, UsageError};
+use clap::Parser;
+
+use crate::cli::{Cli, Command, GlobalArgs, UsageError};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
-use crate::events::{Detail, Warning};
+use crate::events::Detail;
 use crate::exit_code::ExitCode;
 use crate::report::Reporter;
-use crate::settings::{OutputSettings, Settings, SettingsFile};
+use crate::settings::{Follows, OutputSettings, Settings};
 use crate::shutdown::Shutdown;
 use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
-    let (cli, typed) = match Cli::read_from(env::args_os()) {
-        Ok(read) => read,
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
         Err(error) if error.use_stderr() && cli::asks_for_json(env::args_os()) => {
             let json = GlobalArgs {
                 json: true,
@@ -102,7 +103,7 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => error.exit(),
     };
     let reporter = Reporter::new(OutputSettings::resolve(&cli.global));
-    let code = match run(cli, typed, reporter.clone()) {
+    let code = match run(cli, reporter.clone()) {
         Ok(code) => code,
         Err(failure) => {
             let code = failure.diagnosis().exit_code();
@@ -131,24 +132,21 @@ impl Diagnose for ProcessError {
     }
 }
 
-fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failure> {
-    let file = if cli.command.follows_settings_file() {
-        let named = cli.global.config.as_deref().filter(|path| !path.is_empty());
-        SettingsFile::find(named.map(Path::new))?
+fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
+    let follows = if cli.command.follows_settings_file() {
+        Follows::SettingsFile
     } else {
-        None
+        Follows::Nothing
     };
-    if let Some(file) = &file {
-        cli.fill(file, &typed);
-    }
-    let settings = Settings::resolve(&cli.global, typed, file)?;
+    let settings = Settings::resolve(&cli.global, follows)?;
     reporter.address(&settings.project);
     if let Some(verb) = commands::journalled(&cli.command) {
         let folder = ProjectFolder::new(&settings.home, &settings.project);
         reporter.begin_journal(folder, verb);
     }
     if let Some(file) = &settings.file {
-        tell_settings_file(file, &cli, &settings.typed, &reporter);
+        let file = file.path.clone();
+        reporter.emit(Detail::SettingsFile { file });
     }
     let runtime = runtime(&cli.command).map_err(|source| ProcessError::Runtime { source })?;
     let result = runtime.block_on(async {
@@ -167,27 +165,6 @@ fn run(mut cli: Cli, typed: Typed, reporter: Reporter) -> Result<ExitCode, Failu
     // What blocks in a library call (a probe of librdkafka) is not waited for.
     runtime.shutdown_background();
     result
-}
-
-/// What of the settings file is worth telling before it counts: a file that merely lies in the current folder may be
-/// somebody else's, and must not have a program run in silence.
-fn tell_settings_file(file: &SettingsFile, cli: &Cli, typed: &Typed, reporter: &Reporter) {
-    let is_named = cli.global.config.as_ref().is_some_and(|path| !path.is_empty());
-    let path = file.path.clone();
-    reporter.emit(Detail::SettingsFile { file: path.clone() });
-    if is_named || !matches!(cli.command, Command::Up(_) | Command::Smoke(_)) {
-        return;
-    }
-    for setting in ["osqueryd", "source"] {
-        let program = file.text(setting).filter(|program| program.contains('/'));
-        if let Some(program) = program.filter(|_| typed.source(setting).is_none()) {
-            reporter.emit(Warning::ProgramOfFolder {
-                file: path.clone(),
-                setting: setting.to_owned(),
-                program: program.to_owned(),
-            });
-        }
-    }
 }
 
 /// The processes that only look after others live long and do little: one thread is enough for them.

@@ -99,6 +99,28 @@ pub fn duration(elapsed: Duration) -> String {
     }
 }
 
+/// A duration as it can be typed: `500ms`, `90s`, `15m`. [`parse_duration`] reads it again.
+pub fn typed_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    match milliseconds {
+        _ if !milliseconds.is_multiple_of(1_000) => format!("{milliseconds}ms"),
+        _ if milliseconds > 60_000 && milliseconds.is_multiple_of(60_000) => {
+            format!("{}m", milliseconds / 60_000)
+        }
+        _ => format!("{}s", milliseconds / 1_000),
+    }
+}
+
+/// A size as it can be typed: `4097`, `64M`, `1G`. [`parse_size`] reads it again.
+pub fn typed_size(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    let whole = |(shift, _): &(u32, &str)| bytes != 0 && bytes.is_multiple_of(1_u64 << shift);
+    match units.into_iter().find(whole) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -141,6 +163,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_shown_as_typed_is_read_again(milliseconds in 0..10_000_000_000_u64, bytes in any::<u64>(), shift in 0..41_u32) {
+            let span = Duration::from_millis(milliseconds);
+            prop_assert_eq!(parse_duration(&typed_duration(span)), Ok(span));
+            for size in [bytes, bytes >> shift << shift] {
+                prop_assert_eq!(parse_size(&typed_size(size)), Ok(size));
+            }
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC*") {
             let _ = (parse_duration(&text), parse_size(&text));

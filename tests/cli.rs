@@ -54,9 +54,9 @@ fn help() {
       -V, --version  Print version
 
     Options of every verb:
-      -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT=]
+      -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
           --config <FILE>   The settings file; by default `osqdemo.toml` in the current folder, if it is
-                            there [env: OSQDEMO_CONFIG=]
+                            there [env: OSQDEMO_CONFIG]
           --json            Write data and progress as JSON lines
       -q, --quiet           Show errors only
       -v, --verbose...      Show more; twice for debugging

@@ -7,24 +7,25 @@ use clap::{Args, Subcommand};
 use crate::cli::StackArgs;
 
 /// How images of registries are got.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct PullArgs {
-    /// When to pull: `never`, `missing` (only what is not there), or `always`.
-    #[arg(long = "pull", value_name = "never|missing|always", default_value = "missing")]
-    pub policy: String,
-    /// Pull from this registry instead: a mirror, or one inside your network.
-    #[arg(long, value_name = "PREFIX", env = "OSQDEMO_REGISTRY")]
+    /// When to pull: `never`, `missing` (only what is not there), or `always` [default: missing]
+    #[arg(long = "pull", value_name = "never|missing|always")]
+    pub policy: Option<String>,
+    /// Pull from this registry instead: a mirror, or one inside your network [env: OSQDEMO_REGISTRY]
+    #[arg(long, value_name = "PREFIX")]
     pub registry: Option<String>,
-    /// How long a registry may be silent during a pull.
-    #[arg(long, value_name = "DURATION", default_value = "2m")]
-    pub pull_silence: String,
+    /// How long a registry may be silent during a pull [default: 2m]
+    #[arg(long, value_name = "DURATION")]
+    pub pull_silence: Option<String>,
 }
 
 /// Which content images must have.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct LockArgs {
-    /// The lock file of the images, where it is not `images.lock` in the folder of all projects.
-    #[arg(long, value_name = "FILE", global = true, env = "OSQDEMO_IMAGES_LOCK")]
+    /// The lock file of the images, where it is not `images.lock` in the folder of all projects
+    /// [env: OSQDEMO_IMAGES_LOCK]
+    #[arg(long, value_name = "FILE", global = true)]
     pub lock_file: Option<PathBuf>,
 }
 

@@ -1,20 +1,20 @@
 //! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
 
 mod config;
-mod fill;
 mod images;
 mod run;
 mod scenario;
 mod serve;
-mod typed;
 mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
+use crate::quantity::parse_duration;
 
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
@@ -26,7 +26,6 @@ pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
     SuperviseArgs,
 };
-pub use typed::{Source, Typed};
 pub use usage::{UsageError, asks_for_json};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
@@ -72,11 +71,11 @@ fn after_help() -> String {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub struct GlobalArgs {
-    /// The project to work on; several can run side by side.
-    #[arg(short, long, global = true, value_name = "NAME", env = "OSQDEMO_PROJECT")]
+    /// The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
+    #[arg(short, long, global = true, value_name = "NAME")]
     pub project: Option<String>,
-    /// The settings file; by default `osqdemo.toml` in the current folder, if it is there.
-    #[arg(long, global = true, value_name = "FILE", env = "OSQDEMO_CONFIG")]
+    /// The settings file; by default `osqdemo.toml` in the current folder, if it is there [env: OSQDEMO_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<OsString>,
     /// Write data and progress as JSON lines.
     #[arg(long, global = true)]
@@ -155,6 +154,22 @@ pub enum Command {
     HostInit(HostInitArgs),
 }
 
+impl Command {
+    /// Whether the verb follows the settings file. The others must work whatever stands in the current folder.
+    pub fn follows_settings_file(&self) -> bool {
+        !matches!(
+            self,
+            Self::Serve(_)
+                | Self::Completions(_)
+                | Self::Man(_)
+                | Self::Probe(_)
+                | Self::Supervise(_)
+                | Self::HostInit(_)
+                | Self::Config(ConfigCommand::Schema(_))
+        )
+    }
+}
+
 const KSQL_EXAMPLES: &str = "\
 Examples:
   osqdemo ksql                                         a prompt
@@ -186,8 +201,8 @@ pub struct ProjectsArgs {}
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// How often to look.
-    #[arg(long, value_name = "DURATION", default_value = "1s")]
-    pub interval: String,
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
+    pub interval: Duration,
     /// Stop after this many looks.
     #[arg(short = 'n', long = "looks", value_name = "N")]
     pub looks: Option<u64>,
@@ -266,9 +281,9 @@ pub struct RestartArgs {
 /// `osqdemo wait`.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// How long to wait.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub timeout: String,
+    /// How long to wait [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
     /// Only these services.
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
@@ -309,4 +324,50 @@ pub struct ManArgs {
     /// The folder for the pages; `make install` puts them into `share/man/man1`.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::settings::key::{KEYS, Kind};
+
+    #[test]
+    fn every_setting_has_its_option() {
+        let command = Cli::command();
+        let show = command
+            .find_subcommand("config")
+            .and_then(|config| config.find_subcommand("show"))
+            .expect("the verb");
+        let has = |option: &str| {
+            show.get_arguments()
+                .chain(command.get_arguments())
+                .any(|argument| argument.get_long() == Some(option))
+        };
+        for key in KEYS {
+            assert!(key.kind == Kind::Ports || has(key.option), "{}", key.path());
+        }
+    }
+
+    #[test]
+    fn verbs_that_must_work_anywhere_follow_no_file() {
+        let follows = |line: &str| {
+            let words = std::iter::once("osqdemo").chain(line.split(' '));
+            let cli = Cli::try_parse_from(words).expect("a right line");
+            cli.command.follows_settings_file()
+        };
+        for line in [
+            "completions bash",
+            "serve broker --data-dir d",
+            "config schema",
+            "man d",
+            "supervise",
+        ] {
+            assert!(!follows(line), "{line}");
+        }
+        for line in ["up", "down", "config show"] {
+            assert!(follows(line), "{line}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::{LockArgs, PullArgs};
 
 /// How a stack is run.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
     /// Which services, where, on which ports.
     #[command(flatten)]
@@ -43,14 +43,14 @@ pub struct RunArgs {
 }
 
 /// Which services, where, on which ports.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
     /// Which services.
     #[command(flatten)]
     pub stack: StackArgs,
     /// Where they run: `native`, processes on this machine, or `docker`, containers. `up` remembers it; at
-    /// first `native`, and `docker` for a stack that runs in containers only.
-    #[arg(long, value_name = "ENGINE", env = "OSQDEMO_ENGINE")]
+    /// first `native`, and `docker` for a stack that runs in containers only [env: OSQDEMO_ENGINE]
+    #[arg(long, value_name = "ENGINE")]
     pub engine: Option<String>,
     /// Publish a service on this port, which is an error when it is taken; `0` is any free one. `up` remembers it.
     /// Without it the service gets its usual port, or another one when that is taken.
@@ -59,7 +59,7 @@ pub struct TargetArgs {
 }
 
 /// Which stack a verb is about.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct StackArgs {
     /// Which services: `lite`, built from this repository, or `confluent`, the real platform. `up` remembers it;
     /// `lite` at first.
@@ -75,7 +75,7 @@ pub struct StackArgs {
 }
 
 /// What the hosts run.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct OsqueryArgs {
     /// Which osqueryd the hosts run: `osquery` (natively the one on the PATH, in containers osquery's official
     /// package), `builtin` (the built-in agent), `auto` (osquery where it can be had, else the built-in agent), or a
@@ -83,13 +83,13 @@ pub struct OsqueryArgs {
     #[arg(long, value_name = "auto|osquery|builtin|PATH")]
     pub osqueryd: Option<String>,
     /// The SHA-256 checksum that osquery's package must have to go into the hosts' image. Without it, the package comes
-    /// from osquery's signed APT repository.
-    #[arg(long, value_name = "CHECKSUM", env = "OSQDEMO_OSQUERY_SHA256")]
+    /// from osquery's signed APT repository [env: OSQDEMO_OSQUERY_SHA256]
+    #[arg(long, value_name = "CHECKSUM")]
     pub osquery_sha256: Option<String>,
 }
 
 /// What the images are made of.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct SourceArgs {
     /// What the images of the Docker engine are made of: `installed`, the programs of this installation, or a checkout
     /// of osqdemo's repository, which is compiled inside Docker. `up` remembers it; `installed` at first.
@@ -117,15 +117,15 @@ pub struct SmokeArgs {
     /// How the stack is run.
     #[command(flatten)]
     pub run: RunArgs,
-    /// The size of the scenario's file.
-    #[arg(long, value_name = "SIZE", default_value = "1G")]
-    pub size: String,
+    /// The size of the scenario's file [default: 1G]
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<String>,
     /// The host that writes it. By default the second one of the stack, or the only one.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// How long the scenario may take.
-    #[arg(long, value_name = "DURATION", default_value = "120s")]
-    pub scenario_timeout: String,
+    /// How long the scenario may take [default: 120s]
+    #[arg(long, value_name = "DURATION")]
+    pub scenario_timeout: Option<String>,
     /// Also write a report with every service, statement and stage: `junit=FILE`.
     #[arg(long, value_name = "FORMAT=FILE")]
     pub report: Option<String>,

@@ -12,17 +12,17 @@ pub enum ScenarioCommand {
 }
 
 /// `osqdemo scenario bigfile`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct BigfileArgs {
-    /// The size of the file, such as `64M` or `1G` (powers of 1024).
-    #[arg(long, value_name = "SIZE", default_value = "1G")]
-    pub size: String,
+    /// The size of the file, such as `64M` or `1G` (powers of 1024) [default: 1G]
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<String>,
     /// The host that writes it. By default the second one of the stack, or the only one.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// How long all of it may take.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub timeout: String,
+    /// How long all of it may take [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
     /// Also write what happens to the topic `osqdemo-runs`, from which the console shows runs. That is done without
     /// being asked where the broker is osqdemo's own.
     #[arg(long)]

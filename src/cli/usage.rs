@@ -83,6 +83,7 @@ pub fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use proptest::prelude::*;
 
     use super::*;
@@ -90,7 +91,7 @@ mod tests {
 
     fn told(line: &str) -> UsageError {
         let words = line.split(' ').map(str::to_owned);
-        let error = Cli::read_from(std::iter::once("osqdemo".to_owned()).chain(words));
+        let error = Cli::try_parse_from(std::iter::once("osqdemo".to_owned()).chain(words));
         UsageError::of(&error.expect_err("it is wrong"))
     }
 
@@ -121,7 +122,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_wrong_line_is_told(words in prop::collection::vec("(up|tail|--[a-z]{1,4}|\\PC{0,6})", 0..5)) {
-            if let Err(error) = Cli::read_from(std::iter::once("osqdemo".to_owned()).chain(words))
+            if let Err(error) = Cli::try_parse_from(std::iter::once("osqdemo".to_owned()).chain(words))
                 && error.use_stderr()
             {
                 prop_assert!(!UsageError::of(&error).message.is_empty());

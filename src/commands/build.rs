@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::cli::BuildArgs;
 use crate::commands::Context;
 use crate::commands::osquery::{self, Tried};
-use crate::commands::request::ProgramSource;
 use crate::engine::Engine;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{self, Connection, DockerEngine, PullSettings};
@@ -18,13 +17,14 @@ use crate::events::{Note, SCHEMA_VERSION};
 use crate::execute::{Execution, ExecutionSettings};
 use crate::health::ProtocolProber;
 use crate::plan::{Action, Cause, Choices, Operation, Plan, Reach, ServiceSpec, resolve};
+use crate::settings::BuildSettings;
 use crate::stack::{ImageRef, Stack};
 use crate::state::ProjectFolder;
 
 /// How long the services may take that are not started here.
 const NO_SERVICES: Duration = Duration::ZERO;
 
-/// What the user wants of the images.
+/// What is wanted of the images.
 struct WantedImages {
     osquery: OsqueryChoice,
     /// The checkout that the programs are compiled from.
@@ -48,20 +48,16 @@ struct Build {
 /// # Errors
 /// When an image cannot be built.
 pub async fn run(context: Context, arguments: BuildArgs) -> Result<()> {
+    let settings = BuildSettings::resolve(&arguments, &context.settings)?;
     let connection = Connection::open().await?;
     let mut wanted = WantedImages {
         osquery: OsqueryChoice {
-            osqueryd: arguments.osquery.osqueryd.unwrap_or("auto".to_owned()),
-            sha256: arguments.osquery.osquery_sha256,
+            osqueryd: settings.osquery.osqueryd.value,
+            sha256: settings.osquery.sha256.map(|sha256| sha256.value),
             unavailable: None,
         },
-        source: arguments
-            .source
-            .source
-            .as_deref()
-            .map(ProgramSource::parse)
-            .and_then(ProgramSource::checkout),
-        force: arguments.force,
+        source: settings.source.checkout(),
+        force: settings.force,
     };
     let mut build = Build::prepare(&context, &connection, &wanted).await?;
     let execution = build.execution(&context);

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::bundle::{Bundle, Missing};
-use crate::cli::{BundleArgs, LockArgs};
+use crate::cli::BundleArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::{Diagnose, Result};
@@ -25,6 +25,7 @@ use crate::events::{Detail, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
 use crate::report::duration;
+use crate::settings::BundleSettings;
 
 /// How long one piece may take: a daemon or a broker that hangs is a reason for a report.
 const PIECE_LIMIT: Duration = Duration::from_secs(20);
@@ -52,8 +53,9 @@ impl Diagnose for NotWritable {
 /// # Errors
 /// When the file cannot be written.
 pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
-    let path = arguments.output.unwrap_or_else(|| default_path(&context));
-    let missing = write(&context, &path, &arguments.lock).await?;
+    let BundleSettings { output, lock_file } = BundleSettings::resolve(arguments, &context.settings);
+    let path = output.unwrap_or_else(|| default_path(&context));
+    let missing = write(&context, &path, &lock_file).await?;
     for Missing { name, reason } in &missing {
         context.reporter.emit(Detail::MissingInBundle {
             name: name.clone(),
@@ -65,11 +67,11 @@ pub async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     context.reporter.data(&document, || path.display().to_string())
 }
 
-/// Writes the file. Returns what is missing in it. `lock` names that of the images, where it is not the usual one.
+/// Writes the file. Returns what is missing in it. `lock` is the lock file of the images.
 ///
 /// # Errors
 /// When the file cannot be written, or the user wants to end.
-pub(super) async fn write(context: &Context, path: &Path, lock: &LockArgs) -> Result<Vec<Missing>> {
+pub(super) async fn write(context: &Context, path: &Path, lock: &Path) -> Result<Vec<Missing>> {
     let bundle = tokio::select! {
         bundle = gather(context, lock) => bundle,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
@@ -88,12 +90,12 @@ pub(super) async fn write(context: &Context, path: &Path, lock: &LockArgs) -> Re
     Ok(bundle.missing().to_vec())
 }
 
-async fn gather(context: &Context, lock: &LockArgs) -> Bundle {
+async fn gather(context: &Context, lock: &Path) -> Bundle {
     let mut bundle = Bundle::default();
     let project = Project::open(context);
     settled::add_versions(&mut bundle, project.as_ref().ok()).await;
     settled::add_files(&mut bundle, context);
-    settled::add_lock(&mut bundle, &super::images::lock_path(context, lock));
+    settled::add_lock(&mut bundle, lock);
     let project = match project {
         Ok(project) => project,
         Err(failure) => {

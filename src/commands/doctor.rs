@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::cli::{DoctorArgs, TargetArgs};
+use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::commands::images::pull_settings;
 use crate::commands::project::{DaemonPublishers, Project};
-use crate::commands::request::{EngineKind, ports_asked_for};
 use crate::doctor::{self, Check, Status};
+use crate::engine::EngineKind;
 use crate::engine::docker::{Connection, PullSettings};
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
 use crate::ports::{NoPublishers, Publishers};
+use crate::settings::DoctorSettings;
 use crate::stack::ServiceName;
 
 #[derive(Debug, thiserror::Error)]
@@ -35,17 +36,28 @@ impl Diagnose for ChecksFailed {
 /// # Errors
 /// When a check fails.
 pub async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
-    let TargetArgs { stack, engine, ports } = arguments.target;
-    let project = Project::asked_for(&context, &stack)?;
-    let kind = match &engine {
-        Some(name) => EngineKind::parse(name)?,
-        None if !project.stack.is_native() => EngineKind::Docker,
-        None => project.kind,
-    };
+    let project = Project::open(&context)?;
+    let settings = DoctorSettings::resolve(&arguments, &context.settings, &project.remembered)?;
+    examine(&context, project, &settings).await
+}
+
+/// Checks what is settled already.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn examine(context: &Context, project: Project, settings: &DoctorSettings) -> Result<()> {
+    let DoctorSettings { target, images } = settings;
+    let project = project.with_stack(&target.stack);
     let observed = project.engine.observe().await;
-    let asked = ports_asked_for(&context.settings, &project.stack, &ports)?;
-    let pull = pull_settings(&context, &arguments.pull, &arguments.lock)?;
-    let checks = checks(&project, kind, &asked, observed, &pull).await?;
+    let pull = pull_settings(images)?;
+    let checks = checks(
+        &project,
+        target.engine.value,
+        &target.asked_ports(),
+        observed,
+        &pull,
+    )
+    .await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();

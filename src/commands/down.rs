@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval};
 use crate::cli::DownArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::EngineKind;
+use crate::engine::EngineKind;
 use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
 use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step, Warning};

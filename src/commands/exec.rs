@@ -7,7 +7,6 @@ use std::process::Command;
 use crate::cli::ExecArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::unknown_service;
 use crate::engine::{CallerStreams, Entered};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -55,10 +54,7 @@ impl Diagnose for NotAHost {
 /// When there is no such host, when it is not running, or when the command cannot be run.
 pub async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
     let project = Project::open(&context)?;
-    let service = project
-        .stack
-        .service(&arguments.host)
-        .ok_or_else(|| unknown_service(&project.stack, &arguments.host))?;
+    let service = project.stack.named(&arguments.host)?;
     if service.role != Role::Host {
         return Err(NotAHost {
             service: service.name.clone(),

@@ -3,31 +3,24 @@
 //! before it plans.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::cli::{ImagesArgs, ImagesCommand, LockArgs, PullArgs};
+use crate::cli::ImagesArgs;
 use crate::commands::Context;
 use crate::commands::project::{Project, Wanted};
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
 use crate::engine::docker::{Connection, LocalImage, Provided, PullSettings};
-use crate::error::{Diagnose, Result};
+use crate::error::Result;
 use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step};
-use crate::exit_code::ExitCode;
-use crate::images::{
-    CredentialSource, ImageError, ImageLock, InvalidPolicy, InvalidReference, LockedImage, PullPolicy,
-    RegistryPrefix, Retries,
-};
+use crate::images::{CredentialSource, ImageError, ImageLock, LockedImage, PullPolicy, Retries};
 use crate::report::table;
-use crate::settings::parse_duration;
+use crate::settings::{ImageSettings, ImagesAction, ImagesSettings};
 use crate::stack::{Container, ImageRef, Recipe, Stack};
-
-/// The name of the lock file in the folder of all projects.
-pub(super) const LOCK_FILE: &str = "images.lock";
 
 /// Whether images are other ones now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,21 +29,6 @@ pub enum ImagesChanged {
     Yes,
     /// All are as they were.
     No,
-}
-
-/// Arguments about images that cannot be.
-#[derive(Debug, thiserror::Error)]
-enum PullArgumentError {
-    #[error(transparent)]
-    Policy(#[from] InvalidPolicy),
-    #[error(transparent)]
-    Registry(#[from] InvalidReference),
-}
-
-impl Diagnose for PullArgumentError {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
-    }
 }
 
 /// An image of the stack.
@@ -71,43 +49,32 @@ struct Listed {
 /// # Errors
 /// Whatever keeps an image from being had, written or read.
 pub async fn run(context: Context, arguments: ImagesArgs) -> Result<()> {
-    let stack = Project::asked_for(&context, &arguments.stack)?.stack;
+    let remembered = Project::open(&context)?.remembered;
+    let settings = ImagesSettings::resolve(&arguments, &context.settings, &remembered)?;
+    let (stack, images) = (&settings.stack.stack, &settings.images);
     let connection = Connection::open().await?;
-    let lock_file = arguments.lock;
-    match arguments.command {
-        None | Some(ImagesCommand::List(_)) => {
-            list(&context, &stack, &connection, &lock(&context, &lock_file)?).await
-        }
-        Some(ImagesCommand::Pull(arguments)) => {
-            let settings = pull_settings(&context, &arguments, &lock_file)?;
-            pull(&context, &stack, &connection, &settings).await
-        }
-        Some(ImagesCommand::Lock(_)) => {
-            let path = lock_path(&context, &lock_file);
-            write_lock(&context, &stack, &connection, &path).await
-        }
-        Some(ImagesCommand::Save(arguments)) => save(&context, &stack, &connection, &arguments.file).await,
-        Some(ImagesCommand::Load(arguments)) => load(&context, &connection, &arguments.file).await,
+    match settings.action {
+        ImagesAction::List => list(&context, stack, &connection, &ImageLock::load(&images.lock_file)?).await,
+        ImagesAction::Pull => pull(&context, stack, &connection, &pull_settings(images)?).await,
+        ImagesAction::Lock => write_lock(&context, stack, &connection, &images.lock_file).await,
+        ImagesAction::Save(file) => save(&context, stack, &connection, &file).await,
+        ImagesAction::Load(file) => load(&context, &connection, &file).await,
     }
 }
 
-/// How images are got, by the arguments.
+/// How images are got, with what they must be.
 ///
 /// # Errors
-/// When an argument cannot be, or the lock file cannot be read.
-pub fn pull_settings(context: &Context, arguments: &PullArgs, lock_file: &LockArgs) -> Result<PullSettings> {
-    let policy: PullPolicy = arguments.policy.parse().map_err(PullArgumentError::from)?;
-    let mirror: Option<RegistryPrefix> = match &arguments.registry {
-        Some(prefix) => Some(prefix.parse().map_err(PullArgumentError::from)?),
-        None => None,
-    };
+/// When the lock file cannot be read.
+pub fn pull_settings(settings: &ImageSettings) -> Result<PullSettings> {
+    let registry = settings.registry.as_ref();
     Ok(PullSettings {
-        policy,
-        mirror,
-        silence: parse_duration(&arguments.pull_silence)?,
+        policy: settings.policy.value,
+        mirror: registry.map(|registry| registry.value.clone()),
+        silence: settings.silence.value,
         retries: Retries::default(),
         credentials: CredentialSource::of_environment(),
-        lock: lock(context, lock_file)?,
+        lock: ImageLock::load(&settings.lock_file)?,
     })
 }
 
@@ -419,14 +386,4 @@ async fn image_of(container: &Container, connection: &Connection) -> Result<Imag
         }
     }
     Ok(filled(None))
-}
-
-fn lock(context: &Context, file: &LockArgs) -> Result<ImageLock> {
-    Ok(ImageLock::load(&lock_path(context, file))?)
-}
-
-/// The lock file that is in force.
-pub(super) fn lock_path(context: &Context, file: &LockArgs) -> PathBuf {
-    let usual = || context.settings.home.join(LOCK_FILE);
-    file.lock_file.clone().unwrap_or_else(usual)
 }

@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use crate::cli::LogsArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::unknown_service;
 use crate::engine::{Engine, Follow};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
@@ -46,7 +45,7 @@ pub async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
             None if name == "supervisor" => Ok(ServiceName::new("supervisor")),
             // What it wrote before is still there.
             None if project.stack.is_left_out(&ServiceName::new(name)) => Ok(ServiceName::new(name)),
-            None => Err(unknown_service(&project.stack, name)),
+            None => Err(project.stack.no_service(name)),
         };
         arguments
             .services

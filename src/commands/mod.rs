@@ -18,7 +18,6 @@ pub mod probe;
 pub mod project;
 pub mod projects;
 pub mod ps;
-pub mod request;
 pub mod restart;
 pub mod scenario;
 pub mod serve;

@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use crate::cli::OpenArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::commands::request::unknown_service;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{SCHEMA_VERSION, Warning};
 use crate::exit_code::ExitCode;
@@ -86,7 +85,7 @@ fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
             .find(|service| service.role.is_interface())
             .ok_or_else(|| no_interface(stack));
     };
-    let service = stack.service(name).ok_or_else(|| unknown_service(stack, name))?;
+    let service = stack.named(name)?;
     if service.role.speaks_http() {
         Ok(service)
     } else {
@@ -99,7 +98,7 @@ fn interface<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Service> {
 fn no_interface(stack: &Stack) -> Failure {
     let mut left_out = stack.left_out.iter();
     match left_out.find(|service| service.role.is_interface()) {
-        Some(service) => unknown_service(stack, service.name.as_str()).into(),
+        Some(service) => stack.no_service(service.name.as_str()).into(),
         None => OpenError::NoInterface.into(),
     }
 }

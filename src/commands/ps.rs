@@ -61,13 +61,13 @@ impl Diagnose for NoProject {
 /// # Errors
 /// When there is no such project, or its state cannot be read.
 pub async fn run(context: Context) -> Result<()> {
-    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project.value);
     let project = Box::pin(whatever_it_remembers(&context, &folder)).await?;
     let observed = seen(&project).await?;
     if !folder.is_project() && observed.services.is_empty() {
         return Err(NoProject::of(&folder).into());
     }
-    let project_name = context.settings.project.clone();
+    let project_name = context.settings.project.value.clone();
     match observed.supervisor {
         SupervisorState::Lost { pid } => context.reporter.emit(Warning::SupervisorLost {
             project: project_name,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::RestartArgs;
-use crate::commands::project::Project;
-use crate::commands::request::{Request, unknown_service};
+use crate::commands::project::{Project, Request};
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::execute::{Execution, ExecutionSettings};
@@ -20,13 +19,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// When the project is not running, or the service does not come back.
 pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
     let project = Project::open(&context)?;
-    let service = project
-        .stack
-        .service(&arguments.service)
-        .map(|service| service.name.clone())
-        .ok_or_else(|| unknown_service(&project.stack, &arguments.service))?;
+    let service = project.stack.named(&arguments.service)?.name.clone();
     let not_running = || CommandError::NotRunning {
-        project: context.settings.project.clone(),
+        project: context.settings.project.value.clone(),
     };
     if !project.folder.exists()? {
         return Err(not_running().into());
@@ -36,7 +31,7 @@ pub async fn run(context: Context, arguments: RestartArgs) -> Result<()> {
     if !observed.is_running() {
         return Err(not_running().into());
     }
-    let wanted = project.wanted(&Request::default()).await?;
+    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
     // What is seen with what starting takes: images too.
     let observed = wanted.engine.observe().await?;
     let plan = Plan::restart(&wanted.desired, &observed, &service);

@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::{Instant, interval};
 
-use crate::cli::{BigfileArgs, ScenarioCommand};
+use crate::cli::ScenarioCommand;
 use crate::commands::Context;
 use crate::commands::project::{Project, ProjectHosts};
-use crate::commands::request::unknown_service;
 use crate::error::{Failure, Result};
 use crate::events::{Failed, Note, SCHEMA_VERSION, Warning};
 use crate::kafka::Publisher;
@@ -19,7 +18,7 @@ use crate::report::table::{output_width, table};
 use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
-use crate::settings::{parse_duration, parse_size};
+use crate::settings::{ScenarioSettings, Setting};
 use crate::stack::{Endpoints, Role, Service, ServiceName, Stack};
 use crate::state::{AtWork, ProjectFolder, ScenarioTurn};
 
@@ -36,7 +35,10 @@ const RESTARTED_WITHIN: Duration = Duration::from_secs(60);
 pub async fn run(context: Context, command: ScenarioCommand) -> Result<()> {
     match command {
         ScenarioCommand::List => list(&context),
-        ScenarioCommand::Bigfile(arguments) => run_bigfile(context, &arguments).await,
+        ScenarioCommand::Bigfile(arguments) => {
+            let settings = ScenarioSettings::resolve(&arguments, &context.settings)?;
+            run_bigfile(context, settings).await
+        }
     }
 }
 
@@ -51,18 +53,22 @@ fn list(context: &Context) -> Result<()> {
     })
 }
 
-async fn run_bigfile(context: Context, arguments: &BigfileArgs) -> Result<()> {
+/// Runs the scenario with what is settled already.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn run_bigfile(context: Context, settings: ScenarioSettings) -> Result<()> {
     let project = Project::open(&context)?;
-    let bigfile = resolve(arguments, &project.stack)?;
-    let report_files = arguments
-        .report
-        .iter()
-        .map(|argument| ReportFile::open(argument))
+    let bigfile = bigfile_on(&project.stack, &settings)?;
+    let report_files = settings
+        .reports
+        .into_iter()
+        .map(ReportFile::open)
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let endpoints = endpoints(&context, &project.folder).await?;
     let hosts = ProjectHosts::of(&project);
     let turn = begin(&context, &project.folder, &hosts, &bigfile).await?;
-    let is_published = arguments.publish || has_own_broker(&project.stack);
+    let is_published = settings.publish || has_own_broker(&project.stack);
     let publisher = is_published
         .then(|| publisher(&context, &endpoints))
         .transpose()?;
@@ -157,46 +163,34 @@ fn publisher(context: &Context, endpoints: &Endpoints) -> Result<Publisher> {
     Ok(Publisher::start(&endpoints.bootstrap_servers, run, events)?)
 }
 
-/// The host that writes the file, unless the user says otherwise: the second one, as in the original demo, else the
-/// only one.
-pub(super) fn usual_host(stack: &Stack) -> Option<&Service> {
-    stack
-        .with_role(Role::Host)
-        .nth(1)
-        .or_else(|| stack.first(Role::Host))
-}
-
-/// What the arguments mean, checked before anything runs.
-fn resolve(arguments: &BigfileArgs, stack: &Stack) -> Result<Bigfile> {
-    let size = parse_size(&arguments.size)?;
-    if size == 0 {
-        return Err(ScenarioError::ZeroSize.into());
-    }
-    let timeout = parse_duration(&arguments.timeout)?;
-    let host = match &arguments.host {
+/// What the settings mean on a stack, checked before anything runs.
+pub(super) fn bigfile_on(stack: &Stack, settings: &ScenarioSettings) -> Result<Bigfile> {
+    let host = match &settings.host {
         Some(name) => named_host(stack, name)?,
-        None => usual_host(stack).ok_or_else(|| no_host(stack))?,
+        None => stack.usual_host().ok_or_else(|| no_host(stack))?,
     };
     Ok(Bigfile {
         host: host.name.clone(),
         host_identifier: host.machine_name(),
-        size,
-        timeout,
+        size: settings.size.value,
+        timeout: settings.timeout.value,
     })
 }
 
-fn named_host<'a>(stack: &'a Stack, name: &str) -> Result<&'a Service> {
+fn named_host<'a>(stack: &'a Stack, host: &Setting<String>) -> Result<&'a Service> {
+    let name = host.as_str();
     let mut hosts = stack.with_role(Role::Host);
     if let Some(host) = hosts.find(|host| host.name.as_str() == name) {
         return Ok(host);
     }
     if stack.is_left_out(&ServiceName::new(name)) {
-        return Err(unknown_service(stack, name).into());
+        return Err(stack.no_service(name).into());
     }
     let known = stack.with_role(Role::Host).map(|host| host.name.to_string());
     Err(ScenarioError::UnknownHost {
         host: name.to_owned(),
         known: known.collect(),
+        from: host.source.hint(&format!("`{name}`")),
     }
     .into())
 }
@@ -205,7 +199,7 @@ fn named_host<'a>(stack: &'a Stack, name: &str) -> Result<&'a Service> {
 fn no_host(stack: &Stack) -> Failure {
     let mut left_out = stack.left_out.iter();
     match left_out.find(|service| service.role == Role::Host) {
-        Some(host) => unknown_service(stack, host.name.as_str()).into(),
+        Some(host) => stack.no_service(host.name.as_str()).into(),
         None => ScenarioError::NoHost.into(),
     }
 }
@@ -213,34 +207,29 @@ fn no_host(stack: &Stack) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::BigfileArgs;
+    use crate::settings::Settings;
 
-    fn resolved(host: &str, size: &str, timeout: &str) -> std::result::Result<Bigfile, String> {
+    fn on(stack: &Stack, host: Option<&str>) -> std::result::Result<Bigfile, Failure> {
         let arguments = BigfileArgs {
-            size: size.to_owned(),
-            host: Some(host.to_owned()),
-            timeout: timeout.to_owned(),
-            publish: false,
-            report: Vec::new(),
+            host: host.map(str::to_owned),
+            ..BigfileArgs::default()
         };
-        let stack = Stack::lite().map_err(|error| error.to_string())?;
-        resolve(&arguments, &stack).map_err(|failure| {
-            let diagnosis = failure.diagnosis();
-            format!(
-                "{diagnosis} [{}] exit {}",
-                diagnosis.hints().join(" "),
-                diagnosis.exit_code() as u8
-            )
-        })
+        let settings = ScenarioSettings::resolve(&arguments, &Settings::silent("/home".into()))?;
+        bigfile_on(stack, &settings)
     }
 
     #[test]
-    fn wrong_arguments_are_usage_errors() {
-        let error = |host, size, timeout| resolved(host, size, timeout).unwrap_err();
-        insta::assert_snapshot!(error("host3", "1G", "60s"), @"there is no host `host3` [the hosts are `host1`, `host2`] exit 2");
-        insta::assert_snapshot!(error("broker", "1G", "60s"), @"there is no host `broker` [the hosts are `host1`, `host2`] exit 2");
-        insta::assert_snapshot!(error("host2", "0", "60s"), @"the size of the file must be at least 1 byte [] exit 2");
-        insta::assert_snapshot!(error("host2", "1X", "60s"), @"`1X` is not a size such as `4096`, `64M` or `1G` [] exit 2");
-        insta::assert_snapshot!(error("host2", "1G", "soon"), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
+    fn a_host_that_is_none_is_a_usage_error() {
+        let stack = Stack::lite().unwrap();
+        let error = |host| {
+            let failure = on(&stack, Some(host)).unwrap_err();
+            let diagnosis = failure.diagnosis();
+            let (hints, code) = (diagnosis.hints().join(" "), diagnosis.exit_code() as u8);
+            format!("{diagnosis} [{hints}] exit {code}")
+        };
+        insta::assert_snapshot!(error("host3"), @"there is no host `host3` [the hosts are `host1`, `host2`] exit 2");
+        insta::assert_snapshot!(error("broker"), @"there is no host `broker` [the hosts are `host1`, `host2`] exit 2");
     }
 
     #[test]
@@ -249,16 +238,9 @@ mod tests {
             let left_out = left_out.iter().map(|name| ServiceName::new(*name)).collect();
             Stack::lite().unwrap().without(&left_out).unwrap()
         };
-        let host = |stack: &Stack, host: Option<&str>| {
-            let arguments = BigfileArgs {
-                size: "1G".to_owned(),
-                host: host.map(str::to_owned),
-                timeout: "60s".to_owned(),
-                publish: false,
-                report: Vec::new(),
-            };
-            resolve(&arguments, stack)
-                .map_or_else(|failure| failure.to_string(), |bigfile| bigfile.host.to_string())
+        let host = |stack: &Stack, host: Option<&str>| match on(stack, host) {
+            Ok(bigfile) => bigfile.host.to_string(),
+            Err(failure) => failure.to_string(),
         };
         assert_eq!(host(&stack(&[]), None), "host2");
         assert_eq!(host(&stack(&["host2"]), None), "host1");
@@ -273,9 +255,9 @@ mod tests {
     }
 
     #[test]
-    fn right_arguments_are_understood() {
-        let bigfile = resolved("host2", "64M", "90s").unwrap();
-        assert_eq!(bigfile.size, 64 << 20);
-        assert_eq!(bigfile.host_identifier, "host2");
+    fn what_nobody_says_is_as_usual() {
+        let bigfile = on(&Stack::lite().unwrap(), Some("host1")).unwrap();
+        assert_eq!((bigfile.size, bigfile.timeout.as_secs()), (1 << 30, 60));
+        assert_eq!(bigfile.host_identifier, "host1");
     }
 }

@@ -7,21 +7,20 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use crate::cli::{BigfileArgs, DoctorArgs, DownArgs, LockArgs, ScenarioCommand, SmokeArgs, UpArgs};
+use crate::cli::{DownArgs, SmokeArgs};
 use crate::commands::project::Project;
 use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, Failed, Note, Warning};
 use crate::exit_code::ExitCode;
 use crate::report::smoke_junit::{Phase, PhaseResult, smoke_junit};
+use crate::settings::{DoctorSettings, OnFailure, SmokeSettings, UpSettings};
 
 /// A smoke test cannot run, or its report cannot be written.
 #[derive(Debug, thiserror::Error)]
 enum SmokeError {
     #[error("project `{project}` is running, and a smoke test begins and ends with nothing")]
     Running { project: String },
-    #[error("`{text}` is not of the form `junit=FILE`")]
-    ReportForm { text: String },
     #[error("failed to write the report `{}`: {source}", path.display())]
     ReportNotWritable { path: PathBuf, source: io::Error },
 }
@@ -30,14 +29,14 @@ impl Diagnose for SmokeError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Running { .. } => ExitCode::Preflight,
-            Self::ReportForm { .. } | Self::ReportNotWritable { .. } => ExitCode::Usage,
+            Self::ReportNotWritable { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Running { .. } => vec!["give it a project of its own: `osqdemo -p smoke smoke`".to_owned()],
-            Self::ReportForm { .. } | Self::ReportNotWritable { .. } => Vec::new(),
+            Self::ReportNotWritable { .. } => Vec::new(),
         }
     }
 }
@@ -54,8 +53,10 @@ struct Run {
 /// # Errors
 /// The first failure of a phase.
 pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
-    let report = arguments.report.as_deref().map(report_path).transpose()?;
     let project = Project::open(&context)?;
+    // Whatever is wrong is told before anything starts, also about the scenario.
+    let settings = SmokeSettings::resolve(&arguments, &context.settings, &project.remembered)?;
+    scenario::bigfile_on(&settings.run.target.stack.stack, &settings.scenario)?;
     if project.folder.exists()? && project.engine.observe().await?.is_running() {
         return Err(SmokeError::Running {
             project: context.settings.project.to_string(),
@@ -67,33 +68,30 @@ pub async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
         phases: Vec::new(),
         first_failure: None,
     };
-    let examine = DoctorArgs {
-        target: arguments.run.target.clone(),
-        pull: arguments.run.pull.clone(),
-        lock: arguments.run.lock.clone(),
+    let SmokeSettings {
+        run: how,
+        scenario: bigfile,
+        report,
+        bundle,
+    } = settings;
+    let lock_file = how.images.lock_file.clone();
+    let examine = DoctorSettings {
+        target: how.target.clone(),
+        images: how.images.clone(),
     };
-    let lock = arguments.run.lock.clone();
-    run.phase("doctor", Box::pin(doctor::run(context.clone(), examine)))
+    run.phase("doctor", Box::pin(doctor::examine(&context, project, &examine)))
         .await;
     let is_examined = run.first_failure.is_none();
-    let start = UpArgs {
-        run: arguments.run,
-        keep: false,
-        dry_run: false,
+    let start = UpSettings {
+        run: how,
+        on_failure: OnFailure::TakeBack,
     };
-    run.phase("up", Box::pin(up::run(context.clone(), start))).await;
-    let bigfile = BigfileArgs {
-        size: arguments.size,
-        host: arguments.host,
-        timeout: arguments.scenario_timeout,
-        publish: false,
-        report: Vec::new(),
-    };
-    let bigfile = ScenarioCommand::Bigfile(bigfile);
-    run.phase("scenario", scenario::run(context.clone(), bigfile))
+    run.phase("up", Box::pin(up::as_settled(context.clone(), start)))
         .await;
-    if let (Some(path), Some(_)) = (&arguments.bundle, &run.first_failure) {
-        run.bundle(path, &lock).await;
+    run.phase("scenario", scenario::run_bigfile(context.clone(), bigfile))
+        .await;
+    if let (Some(path), Some(_)) = (&bundle, &run.first_failure) {
+        run.bundle(path, &lock_file).await;
     }
     if is_examined {
         run.last_phase("down", Box::pin(down::run(context.clone(), down_arguments())))
@@ -126,7 +124,7 @@ impl Run {
     }
 
     /// Writes everything for a report. That it cannot be written does not change how the run ends.
-    async fn bundle(&self, path: &Path, lock: &LockArgs) {
+    async fn bundle(&self, path: &Path, lock: &Path) {
         let event = match bundle::write(&self.context, path, lock).await {
             Ok(_) => Event::Note(Note::BundleWritten {
                 file: path.to_owned(),
@@ -184,14 +182,5 @@ impl Run {
                 Ok(())
             }
         }
-    }
-}
-
-fn report_path(text: &str) -> std::result::Result<PathBuf, SmokeError> {
-    match text.strip_prefix("junit=") {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err(SmokeError::ReportForm {
-            text: text.to_owned(),
-        }),
     }
 }

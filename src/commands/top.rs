@@ -22,8 +22,10 @@ use crate::ksqldb::session::Session;
 use crate::ksqldb::{Client, ddl};
 use crate::plan::{Observed, ServiceState};
 use crate::scenario::observation::JoinedRow;
-use crate::settings::parse_duration;
 use screen::Screen;
+
+/// The shortest time between two looks: each asks the broker for every topic and group.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// How many joined rows are kept.
 const ROWS: usize = 8;
@@ -73,10 +75,10 @@ pub(super) struct TopicRate {
 /// # Errors
 /// When the project is not running.
 pub async fn run(context: Context, arguments: TopArgs) -> Result<()> {
-    let every = parse_duration(&arguments.interval)?.max(Duration::from_millis(100));
+    let every = arguments.interval.max(SHORTEST);
     let project = Project::open(&context)?;
     if !project.engine.observe().await?.is_running() {
-        let project = context.settings.project.clone();
+        let project = context.settings.project.value.clone();
         return Err(CommandError::NotRunning { project }.into());
     }
     let (rows, mut arriving) = mpsc::channel(WAITING);

@@ -10,17 +10,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cli::{RunArgs, UpArgs};
+use crate::cli::UpArgs;
 use crate::commands::Context;
-use crate::commands::images;
-use crate::commands::project::{Project, Wanted};
-use crate::commands::request::{
-    EngineKind, HostConfigChoice, PortsRequest, ProgramSource, Request, ports_asked_for, usual_limit,
-};
+use crate::commands::project::{HostConfigChoice, Project, Request, Wanted};
+use crate::engine::OsquerydChoice;
 use crate::error::Result;
+use crate::events::Warning;
 use crate::execute::{Execution, ExecutionSettings};
 use crate::plan::Plan;
-use crate::settings::parse_duration;
+use crate::settings::{OnFailure, ProgramSource, RunSettings, Setting, Source, UpSettings};
 use crate::state::{ProjectFolder, ProjectLock};
 
 /// How often `up` begins, when ports are taken by others after it has chosen them.
@@ -34,15 +32,6 @@ struct Up<'a> {
     /// How long all services may take to become healthy.
     limit: Duration,
     on_failure: OnFailure,
-}
-
-/// What becomes of what was started, should something fail.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OnFailure {
-    /// It is stopped.
-    TakeBack,
-    /// It is left for a look.
-    Keep,
 }
 
 /// What is wanted, and what has to be done for it.
@@ -64,38 +53,77 @@ enum Attempt {
 /// # Errors
 /// Whatever keeps the stack from being up; what this run started is stopped then, unless `--keep`.
 pub async fn run(context: Context, arguments: UpArgs) -> Result<()> {
-    let host_config = HostConfigChoice::of(&arguments.run)?;
     if arguments.dry_run {
-        return Up::new(&context, &arguments, host_config)?.dry_run().await;
+        let project = Project::open(&context)?;
+        let settings = UpSettings::resolve(&arguments, &context.settings, &project.remembered)?;
+        return Up::new(&context, project, settings)?.dry_run().await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
-    let up = Up::new(&context, &arguments, host_config)?;
-    for number in 1..=ATTEMPTS {
-        if let Attempt::Up = Box::pin(up.attempt(number)).await? {
-            break;
-        }
+    let project = Project::open(&context)?;
+    let settings = UpSettings::resolve(&arguments, &context.settings, &project.remembered)?;
+    Up::new(&context, project, settings)?.bring_up().await
+}
+
+/// Brings a project up that is settled already.
+///
+/// # Errors
+/// As [`run`].
+pub async fn as_settled(context: Context, settings: UpSettings) -> Result<()> {
+    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
+    let _lock = ProjectLock::take(&folder, "up")?;
+    let project = Project::open(&context)?;
+    Up::new(&context, project, settings)?.bring_up().await
+}
+
+/// A settings file that merely lies in the current folder may be somebody else's: what it has run is told before it runs.
+fn tell_programs(context: &Context, settings: &RunSettings) {
+    if context.settings.is_file_named {
+        return;
     }
-    Ok(())
+    let osqueryd = match &settings.osquery.osqueryd {
+        Setting {
+            value: OsquerydChoice::Path(program),
+            source: Source::File(file),
+        } => Some(("osqueryd", program, file)),
+        _ => None,
+    };
+    let checkout = match &settings.source {
+        Setting {
+            value: ProgramSource::Checkout(folder),
+            source: Source::File(file),
+        } => Some(("source", folder, file)),
+        _ => None,
+    };
+    for (setting, program, file) in osqueryd.into_iter().chain(checkout) {
+        context.reporter.emit(Warning::ProgramOfFolder {
+            file: file.clone(),
+            setting: setting.to_owned(),
+            program: program.display().to_string(),
+        });
+    }
 }
 
 impl<'a> Up<'a> {
-    fn new(context: &'a Context, arguments: &UpArgs, host_config: HostConfigChoice) -> Result<Self> {
-        let project = Project::asked_for(context, &arguments.run.target.stack)?;
+    fn new(context: &'a Context, project: Project, settings: UpSettings) -> Result<Self> {
+        tell_programs(context, &settings.run);
+        let host_config = HostConfigChoice::read(&settings.run)?;
         Ok(Self {
-            limit: match &arguments.run.timeout {
-                Some(limit) => parse_duration(limit)?,
-                None => usual_limit(&project.stack),
-            },
-            request: request(context, &project, &arguments.run, host_config)?,
-            on_failure: if arguments.keep {
-                OnFailure::Keep
-            } else {
-                OnFailure::TakeBack
-            },
+            limit: settings.run.timeout.value,
+            on_failure: settings.on_failure,
+            project: project.with_stack(&settings.run.target.stack),
+            request: Request::of(settings.run, host_config)?,
             context,
-            project,
         })
+    }
+
+    async fn bring_up(&self) -> Result<()> {
+        for number in 1..=ATTEMPTS {
+            if let Attempt::Up = Box::pin(self.attempt(number)).await? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn attempt(&self, number: u32) -> Result<Attempt> {
@@ -132,32 +160,4 @@ impl<'a> Up<'a> {
             limit: self.limit,
         })
     }
-}
-
-fn request(
-    context: &Context,
-    project: &Project,
-    arguments: &RunArgs,
-    host_config: HostConfigChoice,
-) -> Result<Request> {
-    Ok(Request {
-        typed: context.settings.typed.clone(),
-        engine: arguments
-            .target
-            .engine
-            .as_deref()
-            .map(EngineKind::parse)
-            .transpose()?,
-        ports: PortsRequest::Choose(ports_asked_for(
-            &context.settings,
-            &project.stack,
-            &arguments.target.ports,
-        )?),
-        osqueryd: arguments.osquery.osqueryd.clone(),
-        osquery_sha256: arguments.osquery.osquery_sha256.clone(),
-        host_config,
-        osquery_unavailable: None,
-        source: arguments.source.source.as_deref().map(ProgramSource::parse),
-        pull: Some(images::pull_settings(context, &arguments.pull, &arguments.lock)?),
-    })
 }

@@ -1,14 +1,13 @@
 //! `osqdemo wait`: returns once the services are healthy.
 
 use crate::cli::WaitArgs;
-use crate::commands::project::Project;
-use crate::commands::request::{Request, unknown_service};
+use crate::commands::project::{Project, Request};
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::events::Note;
 use crate::execute::{Execution, ExecutionSettings};
 use crate::plan::Plan;
-use crate::settings::parse_duration;
+use crate::settings::WaitSettings;
 use crate::stack::ServiceName;
 
 /// Runs the verb.
@@ -16,24 +15,21 @@ use crate::stack::ServiceName;
 /// # Errors
 /// When the project is not running, or a service ends or is not healthy in time.
 pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
-    let limit = parse_duration(&arguments.timeout)?;
+    let settings = WaitSettings::resolve(arguments)?;
     let project = Project::open(&context)?;
-    for name in &arguments.services {
-        project
-            .stack
-            .service(name)
-            .ok_or_else(|| unknown_service(&project.stack, name))?;
+    for name in &settings.services {
+        project.stack.named(name)?;
     }
     let observed = project.engine.observe().await?;
     if !observed.is_running() {
         return Err(CommandError::NotRunning {
-            project: context.settings.project.clone(),
+            project: context.settings.project.value.clone(),
         }
         .into());
     }
-    let wanted = project.wanted(&Request::default()).await?;
+    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
     let is_asked_for = |name: &ServiceName| {
-        arguments.services.is_empty() || arguments.services.iter().any(|asked| asked == name.as_str())
+        settings.services.is_empty() || settings.services.iter().any(|asked| asked == name.as_str())
     };
     let services: Vec<ServiceName> = wanted
         .desired
@@ -47,7 +43,7 @@ pub async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
         reporter: context.reporter.clone(),
         shutdown: context.shutdown.clone(),
         desired: wanted.desired,
-        limit,
+        limit: settings.limit.value,
     });
     execution.run(&Plan::default(), &services).await?;
     context.reporter.emit(Note::Healthy { services });

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::doctor::{Check, Status, images, machine, memory_for};
+use crate::engine::OsquerydChoice;
 use crate::engine::docker::image::{ImageSources, OsqueryChoice};
 use crate::engine::docker::{Connection, DaemonFacts, PROXY_VARIABLES, PullSettings, Root, Support};
 use crate::error::{Diagnose, Failure};
@@ -91,7 +92,7 @@ fn check_daemon(connection: &Connection) -> Check {
 
 fn check_builds(architecture: &str) -> Check {
     let choice = OsqueryChoice {
-        osqueryd: "builtin".to_owned(),
+        osqueryd: OsquerydChoice::Builtin,
         sha256: None,
         unavailable: None,
     };

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::engine::OsquerydChoice;
 use crate::engine::docker::{Connection, PullSettings};
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
+use crate::engine::native::programs::{self, Osqueryd};
 use crate::error::{Diagnose, Result};
 use crate::events::TightMemory;
 use crate::exit_code::ExitCode;

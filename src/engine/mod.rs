@@ -5,9 +5,11 @@
 
 pub mod docker;
 pub mod fake;
+mod kind;
 pub mod log_file;
 pub mod loss;
 pub mod native;
+mod osqueryd;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -21,6 +23,9 @@ use crate::error::Result;
 use crate::events::StepNews;
 use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
 use crate::stack::ServiceName;
+
+pub use kind::{EngineKind, UnknownEngine};
+pub use osqueryd::OsquerydChoice;
 
 /// A future of an [`Engine`], boxed so that engines can be chosen at run time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;

@@ -16,7 +16,7 @@ pub use credentials::{CredentialError, CredentialSource, Credentials};
 pub use error::ImageError;
 pub use fault::PullFault;
 pub use lock::{ImageLock, LockError, LockedImage};
-pub use policy::{InvalidPolicy, PullPolicy};
+pub use policy::{InvalidPolicy, PullPolicy, USUAL_SILENCE};
 pub use progress::PullProgress;
 pub use reference::{InvalidReference, Reference, RegistryPrefix};
 pub use retry::Retries;

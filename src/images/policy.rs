@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// How long a registry may be silent, unless the user says otherwise: longer than unpacking a large layer takes.
+pub const USUAL_SILENCE: Duration = Duration::from_secs(120);
 
 /// When an image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -134,6 +134,12 @@ impl FromStr for Reference {
     }
 }
 
+impl fmt::Display for RegistryPrefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 impl FromStr for RegistryPrefix {
     type Err = InvalidReference;
 

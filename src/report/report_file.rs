@@ -7,13 +7,7 @@ use std::path::{Path, PathBuf};
 use super::junit::scenario_junit;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::outcome::ScenarioReport;
-
-/// The form of a report file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ReportFormat {
-    Json,
-    Junit,
-}
+use crate::settings::{ReportFormat, ReportTarget};
 
 /// A file that is open for a report.
 #[derive(Debug)]
@@ -24,24 +18,12 @@ pub struct ReportFile {
 }
 
 impl ReportFile {
-    /// Reads `json=FILE` or `junit=FILE` and opens the file. What it holds stays until the report is written.
+    /// Opens the file. What it holds stays until the report is written.
     ///
     /// # Errors
-    /// When the form is another, or the file cannot be written.
-    pub fn open(argument: &str) -> Result<Self, ScenarioError> {
-        let wrong_form = || ScenarioError::ReportForm {
-            text: argument.to_owned(),
-        };
-        let (format, path) = argument.split_once('=').ok_or_else(wrong_form)?;
-        let format = match format {
-            "json" => ReportFormat::Json,
-            "junit" => ReportFormat::Junit,
-            _ => return Err(wrong_form()),
-        };
-        if path.is_empty() {
-            return Err(wrong_form());
-        }
-        let path = PathBuf::from(path);
+    /// When it cannot be written.
+    pub fn open(target: ReportTarget) -> Result<Self, ScenarioError> {
+        let ReportTarget { format, path } = target;
         let file = File::options()
             .write(true)
             .create(true)
@@ -90,12 +72,19 @@ mod tests {
     use crate::error::Diagnose;
     use crate::exit_code::ExitCode;
 
+    fn target(format: ReportFormat, path: &Path) -> ReportTarget {
+        ReportTarget {
+            format,
+            path: path.to_owned(),
+        }
+    }
+
     #[test]
     fn a_report_replaces_what_the_file_held() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
         std::fs::write(&path, "x".repeat(100_000)).unwrap();
-        let file = ReportFile::open(&format!("json={}", path.display())).unwrap();
+        let file = ReportFile::open(target(ReportFormat::Json, &path)).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
         file.write(&passed()).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -105,11 +94,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_told_before_the_run() {
-        for wrong in ["", "json", "xml=x", "json="] {
-            let error = ReportFile::open(wrong).unwrap_err();
-            assert!(matches!(error, ScenarioError::ReportForm { .. }), "{wrong}");
-        }
-        let error = ReportFile::open("junit=/nowhere/report.xml").unwrap_err();
+        let nowhere = target(ReportFormat::Junit, Path::new("/nowhere/report.xml"));
+        let error = ReportFile::open(nowhere).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Usage);
         insta::assert_snapshot!(error.to_string(), @"failed to write the report `/nowhere/report.xml`: No such file or directory (os error 2)");
     }

@@ -24,6 +24,8 @@ pub enum ScenarioError {
         host: String,
         /// The hosts there are.
         known: Vec<String>,
+        /// Where the name is from, when that is not in front of the user.
+        from: Option<String>,
     },
     /// Nobody can write the file.
     #[error("the stack has no host that could write the file")]
@@ -179,8 +181,9 @@ impl Diagnose for ScenarioError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::UnknownHost { known, .. } => {
-                vec![format!("the hosts are `{}`", known.join("`, `"))]
+            Self::UnknownHost { known, from, .. } => {
+                let known = format!("the hosts are `{}`", known.join("`, `"));
+                from.iter().cloned().chain([known]).collect()
             }
             Self::TooLittleDisk { .. } => vec!["choose a smaller file with `--size`".to_owned()],
             Self::HiddenFolder { .. } => {
@@ -285,8 +288,9 @@ mod tests {
             text.push_str(&format!("\nexit {}", error.exit_code() as u8));
             text
         };
-        insta::assert_snapshot!(show(ScenarioError::UnknownHost { host: "mars".to_owned(), known: vec!["host1".to_owned(), "host2".to_owned()] }), @r"
+        insta::assert_snapshot!(show(ScenarioError::UnknownHost { host: "mars".to_owned(), known: vec!["host1".to_owned(), "host2".to_owned()], from: Some("`mars` is from `osqdemo.toml`".to_owned()) }), @r"
         there is no host `mars`
+        hint: `mars` is from `osqdemo.toml`
         hint: the hosts are `host1`, `host2`
         exit 2
         ");

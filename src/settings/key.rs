@@ -1,14 +1,13 @@
 //! The settings that a settings file can have: one table that the parser, the JSON Schema and `osqdemo config show`
 //! follow. A key is called as the long option that means the same.
 
-use crate::images::RegistryPrefix;
 use crate::near_names::near_names;
-use crate::settings::{parse_duration, parse_size};
-use crate::stack::project::ProjectName;
 
 /// A setting of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
+    /// Which one.
+    pub id: Id,
     /// The table that it stands in; none at the top.
     pub table: Option<&'static str>,
     /// Its name there.
@@ -19,8 +18,47 @@ pub struct Key {
     pub option: &'static str,
     /// What it is.
     pub about: &'static str,
-    /// What is taken without it; empty where that is nothing, or depends on the stack.
-    pub default: &'static str,
+}
+
+/// The settings, each once: who handles them all is told by the compiler of a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Id {
+    /// `project`.
+    Project,
+    /// `engine`.
+    Engine,
+    /// `stack`.
+    Stack,
+    /// `stack-file`.
+    StackFile,
+    /// `without`.
+    Without,
+    /// `timeout`.
+    Timeout,
+    /// `osqueryd`.
+    Osqueryd,
+    /// `osquery-sha256`.
+    OsquerySha256,
+    /// `source`.
+    Source,
+    /// `host-config`.
+    HostConfig,
+    /// `ports`.
+    Ports,
+    /// `images.pull`.
+    Pull,
+    /// `images.registry`.
+    Registry,
+    /// `images.pull-silence`.
+    PullSilence,
+    /// `images.lock-file`.
+    LockFile,
+    /// `scenario.size`.
+    ScenarioSize,
+    /// `scenario.host`.
+    ScenarioHost,
+    /// `scenario.timeout`.
+    ScenarioTimeout,
 }
 
 /// What a setting can be.
@@ -50,14 +88,14 @@ pub enum Kind {
     Ports,
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+const fn key(id: Id, name: &'static str, kind: Kind, about: &'static str) -> Key {
     Key {
+        id,
         table: None,
         name,
         kind,
         option: name,
         about,
-        default,
     }
 }
 
@@ -71,117 +109,122 @@ const fn in_table(table: &'static str, key: Key) -> Key {
 /// Every setting, in the order they are shown in.
 pub const KEYS: &[Key] = &[
     key(
+        Id::Project,
         "project",
         Kind::Project,
-        "osqdemo",
         "The project to work on; several can run side by side.",
     ),
     key(
+        Id::Engine,
         "engine",
         Kind::OneOf(&["native", "docker"]),
-        "",
         "Where the services run: as processes on this machine, or as containers.",
     ),
     key(
+        Id::Stack,
         "stack",
         Kind::OneOf(&["lite", "confluent"]),
-        "lite",
         "Which services: those built from osqdemo's repository, or the real platform.",
     ),
     key(
+        Id::StackFile,
         "stack-file",
         Kind::File,
-        "",
         "A stack of your own: a Compose file, relative to this file.",
     ),
     key(
+        Id::Without,
         "without",
         Kind::Services,
-        "",
         "The services to leave out, such as control-center.",
     ),
     key(
+        Id::Timeout,
         "timeout",
         Kind::Duration,
-        "",
         "How long all services together may take to become healthy.",
     ),
     key(
+        Id::Osqueryd,
         "osqueryd",
         Kind::WordOrPath(&["auto", "osquery", "builtin"]),
-        "auto",
         "Which osqueryd the hosts run: auto, osquery, builtin, or a file, relative to this file.",
     ),
     key(
+        Id::OsquerySha256,
         "osquery-sha256",
         Kind::Checksum,
-        "",
         "The SHA-256 checksum that osquery's package must have.",
     ),
     key(
+        Id::Source,
         "source",
         Kind::WordOrPath(&["installed"]),
-        "installed",
         "What images are made of: installed, or a checkout of osqdemo's repository, relative to this file.",
     ),
     key(
+        Id::HostConfig,
         "host-config",
         Kind::WordOrPath(&["default"]),
-        "default",
         "What the hosts monitor: default, or an extension configuration of your own, relative to this file.",
     ),
     key(
+        Id::Ports,
         "ports",
         Kind::Ports,
-        "",
         "The published port of each service; 0 picks a free one.",
     ),
     in_table(
         "images",
         key(
+            Id::Pull,
             "pull",
             Kind::OneOf(&["never", "missing", "always"]),
-            "missing",
             "When images are pulled.",
         ),
     ),
     in_table(
         "images",
         key(
+            Id::Registry,
             "registry",
             Kind::Registry,
-            "",
             "Pull from this registry instead: a mirror, or one inside your network.",
         ),
     ),
     in_table(
         "images",
         key(
+            Id::PullSilence,
             "pull-silence",
             Kind::Duration,
-            "2m",
             "How long a registry may be silent during a pull.",
         ),
     ),
     in_table(
         "images",
         key(
+            Id::LockFile,
             "lock-file",
             Kind::File,
-            "",
             "The lock file of the images, relative to this file.",
         ),
     ),
     in_table(
         "scenario",
-        key("size", Kind::Size, "1G", "The size of the scenario's file."),
+        key(
+            Id::ScenarioSize,
+            "size",
+            Kind::Size,
+            "The size of the scenario's file.",
+        ),
     ),
     in_table(
         "scenario",
         key(
+            Id::ScenarioHost,
             "host",
             Kind::Service,
-            "host2",
             "The host that writes the scenario's file.",
         ),
     ),
@@ -190,9 +233,9 @@ pub const KEYS: &[Key] = &[
         Key {
             option: "scenario-timeout",
             ..key(
+                Id::ScenarioTimeout,
                 "timeout",
                 Kind::Duration,
-                "60s, and 120s of `osqdemo smoke`",
                 "How long the scenario may take.",
             )
         },
@@ -232,39 +275,6 @@ impl Kind {
         }
     }
 
-    /// Whether a text is one, and if not, why.
-    pub(super) fn check(self, text: &str) -> Result<(), String> {
-        let otherwise = |is_right: bool| {
-            if is_right {
-                Ok(())
-            } else {
-                Err(format!("`{text}` is not {}", self.takes()))
-            }
-        };
-        match self {
-            Self::Project => text
-                .parse::<ProjectName>()
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string()),
-            Self::Size => match parse_size(text) {
-                Ok(0) => Err("a file of no bytes proves nothing".to_owned()),
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            },
-            Self::Registry => text
-                .parse::<RegistryPrefix>()
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            Self::OneOf(words) => otherwise(words.contains(&text)),
-            Self::Checksum => {
-                otherwise(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            }
-            Self::File | Self::WordOrPath(_) | Self::Service => otherwise(!text.is_empty()),
-            Self::Services | Self::Ports => otherwise(false),
-        }
-    }
-
     /// What a text that is not one may have meant.
     pub(super) fn hints(self, text: &str) -> Vec<String> {
         let Self::OneOf(words) = self else {
@@ -275,15 +285,6 @@ impl Kind {
             .map(|word| format!("did you mean `{word}`?"))
             .collect();
         near.into_iter().take(1).collect()
-    }
-
-    /// Whether a text is a path, and relative to the settings file.
-    pub(super) fn is_path(self, text: &str) -> bool {
-        match self {
-            Self::File => true,
-            Self::WordOrPath(words) => !words.contains(&text),
-            _ => false,
-        }
     }
 }
 

@@ -1,96 +1,137 @@
-//! What the command line means. An option on it wins over the environment, that over the settings file, that over what
-//! the project remembers, and that over the default: the file is what the user wrote down on purpose, and what is
-//! remembered is only what was asked for last. Commands see these values, never the strings that were typed.
+//! What the command line means. Every value comes from the place that has the word, the order of which stands in
+//! [`Source`], and keeps where it comes from. Each verb has one struct of settings; commands see these values, never
+//! the strings that were typed.
 
+mod environment;
+mod error;
 mod file;
+mod images;
 pub mod key;
 mod output;
+mod run;
+mod scenario;
 mod schema;
+mod shown;
+mod source;
+mod stack;
+mod verbs;
 
 use std::env;
 use std::path::PathBuf;
 
-use crate::cli::{GlobalArgs, Typed};
-use crate::error::Diagnose;
-use crate::exit_code::ExitCode;
-use crate::stack::project::{InvalidProjectName, ProjectName};
+use crate::cli::GlobalArgs;
+use crate::error::Result;
+use crate::settings::source::Layers;
+use crate::stack::project::ProjectName;
 
 pub use crate::quantity::{InvalidQuantity, parse_duration, parse_size};
-pub use file::{FileError, SettingsFile, StackOrigin};
+pub use environment::{Environment, Variable};
+pub use error::SettingsError;
+pub use file::{FileError, SettingsFile};
+pub use images::{ImageSettings, lock_file};
 pub use output::{Colour, Format, OutputSettings, Verbosity};
+pub use run::{
+    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, TargetSettings, remembered_engine,
+};
+pub use scenario::{ReportFormat, ReportTarget, ScenarioSettings};
 pub use schema::schema_text;
+pub use shown::{Shown, in_force};
+pub use source::{Setting, Source};
+pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_stack};
+pub use verbs::{
+    BuildSettings, BundleSettings, DoctorSettings, ImagesAction, ImagesSettings, OnFailure, ShowSettings,
+    SmokeSettings, UpSettings, WaitSettings,
+};
 
 /// The settings of every verb.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The project to work on.
-    pub project: ProjectName,
+    pub project: Setting<ProjectName>,
     /// The folder of all projects: `$OSQDEMO_HOME`, else `osqdemo` in the XDG state folder.
     pub home: PathBuf,
     /// How to talk to the user.
     pub output: OutputSettings,
-    /// What was typed, or stands in the environment.
-    pub typed: Typed,
+    /// The variables that stand for options.
+    pub environment: Environment,
     /// The settings file, where there is one and the verb follows it.
     pub file: Option<SettingsFile>,
+    /// Whether the user named it; else it merely lies in the current folder, and may be somebody else's.
+    pub is_file_named: bool,
 }
 
-/// What is wrong with a setting.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SettingsError {
-    /// The project's name cannot be one.
-    #[error(transparent)]
-    Project(#[from] InvalidProjectName),
-    /// There is no place for the state.
-    #[error("no folder for the state: none of `OSQDEMO_HOME`, `XDG_STATE_HOME` and `HOME` is set")]
-    NoHome,
-    /// The state folder cannot be written down in the files that name it.
-    #[error("the folder of the state, `{}`, must be UTF-8 without control characters", home.display().to_string().escape_debug())]
-    UnusableHome {
-        /// The folder.
-        home: PathBuf,
-    },
-}
-
-impl Diagnose for SettingsError {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+/// Whether a verb follows the settings file. Some must work whatever stands in the current folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// It does.
+    SettingsFile,
+    /// It does not.
+    Nothing,
 }
 
 impl Settings {
-    /// Resolves the options of every verb, which were filled in from the file.
+    /// Resolves the options of every verb.
     ///
     /// # Errors
-    /// When the project's name is not one, or no state folder can be found.
-    pub fn resolve(
-        arguments: &GlobalArgs,
-        typed: Typed,
-        file: Option<SettingsFile>,
-    ) -> Result<Self, SettingsError> {
+    /// When the settings file is wrong, the project's name is not one, or no state folder can be found.
+    pub fn resolve(arguments: &GlobalArgs, follows: Follows) -> Result<Self> {
+        let environment = Environment::of_process();
+        let named = arguments.config.as_ref().filter(|path| !path.is_empty());
+        let named = named.map(PathBuf::from).or_else(|| environment.config.path());
+        let file = match follows {
+            Follows::SettingsFile => SettingsFile::find(named.as_deref())?,
+            Follows::Nothing => None,
+        };
+        let is_file_named = named.is_some();
         Ok(Self {
-            project: match &arguments.project {
-                Some(name) => name.parse()?,
-                None => ProjectName::default(),
-            },
-            home: home()?,
-            output: OutputSettings::resolve(arguments),
-            typed,
-            file,
+            is_file_named,
+            ..Self::of(arguments, environment, file, home()?)?
         })
     }
 
-    /// Whether the stack is the one that the settings file is about.
-    pub fn stack_origin(&self) -> StackOrigin {
-        if self.typed.source("stack").is_some() || self.typed.source("stack-file").is_some() {
-            StackOrigin::ChosenOtherwise
-        } else {
-            StackOrigin::OfTheFile
+    fn of(
+        arguments: &GlobalArgs,
+        environment: Environment,
+        file: Option<SettingsFile>,
+        home: PathBuf,
+    ) -> Result<Self> {
+        Ok(Self {
+            project: project(arguments, &environment, file.as_ref())?,
+            home,
+            output: OutputSettings::resolve(arguments),
+            environment,
+            file,
+            is_file_named: false,
+        })
+    }
+
+    /// Those of a user who says nothing.
+    pub fn silent(home: PathBuf) -> Self {
+        let arguments = GlobalArgs::default();
+        Self {
+            project: Layers::flag(None).or_default(ProjectName::default()),
+            home,
+            output: OutputSettings::resolve(&arguments),
+            environment: Environment::silent(),
+            file: None,
+            is_file_named: false,
         }
     }
 }
 
-fn home() -> Result<PathBuf, SettingsError> {
+fn project(
+    arguments: &GlobalArgs,
+    environment: &Environment,
+    file: Option<&SettingsFile>,
+) -> Result<Setting<ProjectName>> {
+    let parse = |name: &str| name.parse::<ProjectName>().map_err(SettingsError::from);
+    Ok(Layers::typed(arguments.project.as_deref(), parse)?
+        .or_variable(&environment.project, parse)?
+        .or_file(file, |file| file.project.clone())
+        .or_default(ProjectName::default()))
+}
+
+fn home() -> std::result::Result<PathBuf, SettingsError> {
     let variable = |name: &str| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -110,7 +151,7 @@ fn home() -> Result<PathBuf, SettingsError> {
 }
 
 /// Flag files and messages name the folder, a line each.
-fn usable_home(home: PathBuf) -> Result<PathBuf, SettingsError> {
+fn usable_home(home: PathBuf) -> std::result::Result<PathBuf, SettingsError> {
     match home.to_str() {
         Some(text) if !text.contains(char::is_control) => Ok(home),
         _ => Err(SettingsError::UnusableHome { home }),

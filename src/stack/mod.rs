@@ -2,7 +2,9 @@
 
 mod compose;
 pub mod container;
+mod embedded;
 mod heap;
+mod named;
 pub mod project;
 mod role;
 mod template;
@@ -18,7 +20,9 @@ pub use compose::StackError;
 pub use container::{
     Confinement, Container, ImageRef, InitProcess, Privileges, Recipe, RootFolder, VolumeMount,
 };
+pub use embedded::{EmbeddedStack, UnknownStack};
 pub use heap::Heap;
+pub use named::NoService;
 pub use role::{Probe, Role};
 pub use template::Template;
 pub use without::WithoutError;

@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::commands::bundle::settled::{add_content, add_file};
 use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::project::Project;
-use crate::commands::request::EngineKind;
+use crate::engine::EngineKind;
 use crate::engine::docker::Connection;
 use crate::engine::docker::image::HOST_CONFIGURATION;
 use crate::stack::Role;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::commands::bundle::{PIECE_LIMIT, within};
-use crate::commands::project::Project;
-use crate::commands::request::{EngineKind, PortsRequest, Request};
+use crate::commands::project::{PortsRequest, Project, Request};
 use crate::commands::{Context, doctor};
+use crate::engine::EngineKind;
 use crate::engine::docker::{Connection, DockerError, PullSettings};
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
@@ -113,7 +113,7 @@ pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
     let plan = Box::pin(async {
         let request = Request {
             ports: PortsRequest::Choose(BTreeMap::new()),
-            ..Request::default()
+            ..Request::as_it_is(project)?
         };
         let wanted = project.wanted(&request).await?;
         let observed = wanted.engine.observe().await?;

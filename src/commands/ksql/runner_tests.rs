@@ -24,9 +24,7 @@ async fn run_flow(source: &str, server: &CannedServer) -> Result<Flow> {
     };
     let mut runner = Runner::new(Client::new(&server.url).unwrap(), quiet());
     let pieces = pieces_of(&file).expect("a script");
-    runner
-        .run_all(&file, &pieces, &CancellationToken::new())
-        .await
+    runner.run_all(&file, &pieces, &CancellationToken::new()).await
 }
 
 #[tokio::test]
@@ -47,7 +45,12 @@ async fn a_script_for_ksqldbs_own_command_line_runs() {
         .map(|(_, body)| body["ksql"].as_str().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(asked, ["LIST TABLES;", "LIST STREAMS;"]);
-    assert_eq!(fs::read_to_string(spool).unwrap(), "what is shown goes into `".to_owned() + &folder.path().join("spool").display().to_string() + "` as well, until `SPOOL OFF`\noutput is JSON\n");
+    assert_eq!(
+        fs::read_to_string(spool).unwrap(),
+        "what is shown goes into `".to_owned()
+            + &folder.path().join("spool").display().to_string()
+            + "` as well, until `SPOOL OFF`\noutput is JSON\n"
+    );
 }
 
 #[tokio::test]
@@ -59,7 +62,9 @@ async fn what_is_wrong_for_the_command_line_has_its_place() {
     let told = async |source: String| {
         let failure = run(&source, &server).await.unwrap_err();
         assert_eq!(failure.diagnosis().exit_code(), ExitCode::Usage);
-        failure.to_string().replace(&folder.path().display().to_string(), "[FOLDER]")
+        failure
+            .to_string()
+            .replace(&folder.path().display().to_string(), "[FOLDER]")
     };
     let told = [
         told("\nset cli colour on".to_owned()).await,

@@ -2,28 +2,27 @@
 
 mod hosts;
 mod publishers;
+mod request;
 mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cli::StackArgs;
 use crate::commands::Context;
-use crate::commands::request::{
-    EngineKind, RequestError, StackChoice, parse_without, stack_of, whole_stack_of,
-};
-use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::NativeEngine;
+use crate::engine::{Engine, EngineKind};
 use crate::error::Result;
 use crate::plan::Observed;
 use crate::ports::{Listens, PortError, Ports, Publishers, Wishes};
+use crate::settings::{Source, StackChoice, StackSettings, remembered_engine, remembered_stack};
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
 pub use hosts::ProjectHosts;
 pub use publishers::DaemonPublishers;
+pub use request::{HostConfigChoice, PortsRequest, Request};
 pub use wanted::{Means, Wanted};
 
 /// A project whose engine can observe and stop.
@@ -66,10 +65,11 @@ impl Project {
     /// # Errors
     /// When this version does not have the engine or the stack.
     pub fn that_remembers(folder: ProjectFolder, remembered: Remembered) -> Result<Self> {
-        let kind = engine_of(&remembered)?;
+        let kind = remembered_engine(&remembered)?.unwrap_or(EngineKind::Native);
         let engine = engine(kind, &folder);
+        let whole = remembered_stack(&remembered)?.unwrap_or_default().services()?;
         Ok(Self {
-            stack: stack_of(&remembered)?,
+            stack: whole.without(&remembered.without)?,
             folder,
             remembered,
             kind,
@@ -77,39 +77,23 @@ impl Project {
         })
     }
 
-    /// The current project with the stack that was asked for: on the command line, else in the settings file, else as
-    /// it is remembered.
-    ///
-    /// # Errors
-    /// When this version does not have the stack, or a service cannot be left out of it.
-    pub fn asked_for(context: &Context, arguments: &StackArgs) -> Result<Self> {
-        let mut project = Self::open(context)?;
-        let before = project.stack_name();
-        match StackChoice::of(arguments)? {
-            StackChoice::Remembered => {}
-            StackChoice::Named(name) => {
-                project.remembered.stack = Some(name);
-                project.remembered.stack_file = None;
+    /// The same project with this stack.
+    #[must_use]
+    pub fn with_stack(mut self, settings: &StackSettings) -> Self {
+        let remembered = &mut self.remembered;
+        match (&settings.choice.value, &settings.choice.source) {
+            // What nobody has chosen is not remembered as if somebody had.
+            (_, Source::Default) => (remembered.stack, remembered.stack_file) = (None, None),
+            (StackChoice::Embedded(stack), _) => {
+                (remembered.stack, remembered.stack_file) = (Some(stack.to_string()), None);
             }
-            StackChoice::File(file) => {
-                project.remembered.stack = None;
-                project.remembered.stack_file = Some(file);
+            (StackChoice::File(file), _) => {
+                (remembered.stack, remembered.stack_file) = (None, Some(file.clone()));
             }
         }
-        let whole = whole_stack_of(&project.remembered)?;
-        let settings = &context.settings;
-        let of_file = match &settings.file {
-            Some(file) => file.without(&whole, settings.stack_origin())?,
-            None => None,
-        };
-        if let Some(without) = parse_without(&arguments.without).or(of_file) {
-            project.remembered.without = without;
-        } else if project.stack_name() != before {
-            // Another stack has other services.
-            project.remembered.without.clear();
-        }
-        project.stack = whole.without(&project.remembered.without)?;
-        Ok(project)
+        remembered.without = settings.without.value.clone();
+        self.stack = settings.stack.clone();
+        self
     }
 
     /// What the stack is called.
@@ -117,7 +101,7 @@ impl Project {
         match (&self.remembered.stack_file, &self.remembered.stack) {
             (Some(file), _) => file.path.display().to_string(),
             (None, Some(name)) => name.clone(),
-            (None, None) => "lite".to_owned(),
+            (None, None) => StackChoice::default().to_string(),
         }
     }
 
@@ -159,13 +143,6 @@ fn engine(kind: EngineKind, folder: &ProjectFolder) -> Arc<dyn Engine> {
         EngineKind::Docker => Arc::new(DockerEngine::new(folder.clone())),
         EngineKind::Fake => Arc::new(FakeEngine::new(folder.clone())),
     }
-}
-
-fn engine_of(remembered: &Remembered) -> std::result::Result<EngineKind, RequestError> {
-    remembered
-        .engine
-        .as_deref()
-        .map_or(Ok(EngineKind::Native), EngineKind::parse)
 }
 
 fn listens(kind: EngineKind) -> Listens {

@@ -9,18 +9,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::commands::project::{DaemonPublishers, Project, engine, listens};
-use crate::commands::request::{EngineKind, PortsRequest, ProgramSource, Request, RequestError};
-use crate::engine::Engine;
+use crate::commands::project::{DaemonPublishers, PortsRequest, Project, Request, engine, listens};
 use crate::engine::docker::image::HostVariant;
 use crate::engine::docker::{Connection, DaemonFacts, PullSettings};
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{self, OsquerydChoice};
-use crate::error::Result;
+use crate::engine::native::programs;
+use crate::engine::{Engine, EngineKind, OsquerydChoice};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
 use crate::health::Prober;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
+use crate::settings::Source;
 use crate::stack::{Recipe, Role};
 use crate::state::Remembered;
 
@@ -38,6 +39,28 @@ pub struct Wanted {
     pub remembered: Remembered,
     /// What the engine has to run them by.
     pub means: Means,
+}
+
+/// The project runs on another engine.
+#[derive(Debug, thiserror::Error)]
+#[error("the project runs on engine `{running}`, not on `{wanted}`")]
+struct OtherEngine {
+    running: EngineKind,
+    wanted: EngineKind,
+    /// Who wants the other one.
+    from: Source,
+}
+
+impl Diagnose for OtherEngine {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let from = self.from.hint(&format!("engine `{}`", self.wanted));
+        let stop = "stop it first with `osqdemo down`".to_owned();
+        from.into_iter().chain([stop]).collect()
+    }
 }
 
 /// What an engine has to run services by.
@@ -93,7 +116,8 @@ impl Project {
     /// # Errors
     /// When the request cannot be, or a program is missing.
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
-        let kind = self.engine_for(request).await?;
+        let kind = request.settings.target.engine.value;
+        self.check_engine(request).await?;
         let checked = match request.host_config.or(self.remembered.host_config.as_ref()) {
             Some(own) if request.host_config.is_new() && kind != EngineKind::Fake => {
                 let extension = programs::find_extension(&programs::own_path()?)?;
@@ -109,39 +133,25 @@ impl Project {
         match kind {
             EngineKind::Native => self.wanted_natively(remembered, ports).await,
             EngineKind::Docker => {
-                let pull = request.pull.clone().unwrap_or_else(PullSettings::usual);
+                let pull = request.pull.clone();
                 self.wanted_in_containers(remembered, ports, pull).await
             }
             EngineKind::Fake => self.wanted_of_fake(remembered, ports),
         }
     }
 
-    /// The engine that is asked for, else the one it has been.
-    async fn engine_for(&self, request: &Request) -> Result<EngineKind> {
-        let kind = match request.engine {
-            Some(EngineKind::Native) if !self.stack.is_native() => {
-                return Err(RequestError::ContainersOnly {
-                    name: self.stack_name(),
-                }
-                .into());
-            }
-            Some(kind) => kind,
-            None if !self.stack.is_native() => EngineKind::Docker,
-            None => self.kind,
-        };
-        // What the settings file says of images is passed over where there are none.
-        let is_compiled = matches!(request.source, Some(ProgramSource::Checkout(_)));
-        if kind == EngineKind::Native && is_compiled && request.typed.source("source").is_some() {
-            return Err(RequestError::SourceWithoutImages.into());
-        }
-        if self.is_running_on_other_engine(kind).await? {
-            return Err(RequestError::OtherEngine {
+    /// A project runs on one engine at a time.
+    async fn check_engine(&self, request: &Request) -> Result<()> {
+        let wanted = &request.settings.target.engine;
+        if self.is_running_on_other_engine(wanted.value).await? {
+            return Err(OtherEngine {
                 running: self.kind,
-                wanted: kind,
+                wanted: wanted.value,
+                from: wanted.source.clone(),
             }
             .into());
         }
-        Ok(kind)
+        Ok(())
     }
 
     async fn ports_for(&self, request: &Request, kind: EngineKind) -> Result<Ports> {
@@ -161,22 +171,20 @@ impl Project {
     /// What is to be remembered: what is asked for, else what was remembered.
     fn remembering(&self, request: &Request, kind: EngineKind, ports: &Ports) -> Remembered {
         let earlier = &self.remembered;
-        let osqueryd = request.osqueryd.clone().or_else(|| earlier.osqueryd.clone());
-        let osqueryd = Some(osqueryd.map_or("auto".to_owned(), |text| from_anywhere(&text)));
-        let osquery_sha256 = request
-            .osquery_sha256
-            .clone()
-            .or_else(|| earlier.osquery_sha256.clone());
+        let asked = &request.settings.osquery;
+        let choice = asked.osqueryd.value.clone().from_anywhere();
+        let osqueryd = Some(choice.to_string());
+        let osquery_sha256 = asked.sha256.as_ref().map(|sha256| sha256.value.clone());
         // What was not to be had is tried again when the user asks for it again, or anything about it is new; that the
         // settings file still says the same is neither.
-        let is_new = request.typed.source("osqueryd").is_some()
+        let is_new = asked.osqueryd.source.is_this_run()
             || osqueryd != earlier.osqueryd
             || osquery_sha256 != earlier.osquery_sha256;
         let osquery_unavailable = match &request.osquery_unavailable {
             None if !is_new => earlier.osquery_unavailable.clone(),
             reason => reason.clone(),
         };
-        let osqueryd_found = match OsquerydChoice::parse(osqueryd.as_deref().unwrap_or_default()) {
+        let osqueryd_found = match choice {
             OsquerydChoice::Auto if kind == EngineKind::Native => earlier
                 .osqueryd_found
                 .clone()
@@ -198,10 +206,7 @@ impl Project {
             host_config: request.host_config.or(earlier.host_config.as_ref()),
             osquery_sha256,
             osquery_unavailable,
-            source: match request.source.clone() {
-                Some(source) => source.checkout(),
-                None => earlier.source.clone(),
-            },
+            source: request.settings.source.checkout(),
         }
     }
 
@@ -227,7 +232,7 @@ impl Project {
 }
 
 fn builtin() -> String {
-    "builtin".to_owned()
+    OsquerydChoice::Builtin.to_string()
 }
 
 /// Adds the queries that cannot run on the agent's tables to what counts for nothing.
@@ -241,12 +246,4 @@ async fn find_unknown_tables(agent: &Path, host_config: Option<&mut HostConfig>)
         }
     }
     Ok(())
-}
-
-/// A path is remembered so that it means the same file in every folder.
-fn from_anywhere(osqueryd: &str) -> String {
-    match OsquerydChoice::parse(osqueryd) {
-        OsquerydChoice::Path(path) => path.display().to_string(),
-        OsquerydChoice::Auto | OsquerydChoice::OnPath | OsquerydChoice::Builtin => osqueryd.to_owned(),
-    }
 }

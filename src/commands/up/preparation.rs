@@ -4,8 +4,7 @@
 use super::{Prepared, Up};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::osquery::{self, Tried};
-use crate::commands::project::{Means, Wanted};
-use crate::commands::request::Request;
+use crate::commands::project::{Means, Request, Wanted};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::Support;
 use crate::engine::native::isolation::Isolation;

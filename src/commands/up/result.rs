@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::{Prepared, Up};
 use crate::commands::endpoints;
-use crate::commands::scenario::usual_host;
 use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
 use crate::stack::{Role, Service};
@@ -63,7 +62,7 @@ impl Up<'_> {
             .stack
             .first(Role::Ksqldb)
             .map(|_| "scenario bigfile".to_owned());
-        if let Some(host) = usual_host(&self.project.stack) {
+        if let Some(host) = self.project.stack.usual_host() {
             let commands = scenario
                 .into_iter()
                 .chain([format!("exec {}", host.name)])

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{ATTEMPTS, Attempt, OnFailure, Prepared, Up};
+use super::{ATTEMPTS, Attempt, Prepared, Up};
 use crate::commands::project::{DaemonPublishers, Wanted};
 use crate::error::{Failure, Result};
 use crate::events::Note;
 use crate::execute::{Begun, Execution};
 use crate::exit_code::ExitCode;
 use crate::ports::{Blocked, Insists, PortTaken};
+use crate::settings::OnFailure;
 
 /// How long taking back what was started may take.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(60);

@@ -18,12 +18,9 @@ use crate::error::Result;
 use crate::events::{Change, News as Progress, StepNews};
 use crate::images::{
     CredentialSource, Credentials, ImageError, ImageLock, LockedImage, PullFault, PullPolicy, PullProgress,
-    Reference, RegistryPrefix, Retries,
+    Reference, RegistryPrefix, Retries, USUAL_SILENCE,
 };
 use crate::stack::ImageRef;
-
-/// How long a registry may be silent, unless the user says otherwise: longer than unpacking a large layer takes.
-const USUAL_SILENCE: Duration = Duration::from_secs(120);
 
 /// How often the sum of what has come is told.
 const COUNT_EVERY: Duration = Duration::from_secs(1);

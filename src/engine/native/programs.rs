@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::engine::OsquerydChoice;
 use crate::engine::native::host_folder;
 use crate::engine::native::isolation::Isolation;
 use crate::error::Diagnose;
@@ -17,31 +18,6 @@ const AGENT_NAMES: [&str; 1] = ["osqdemo-agent"];
 
 /// The file name of the extension as cargo builds it, and as osqueryd wants it.
 const EXTENSION_NAMES: [&str; 2] = ["confluent-ext", "confluent.ext"];
-
-/// Which osqueryd the hosts are to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OsquerydChoice {
-    /// One on the PATH, else the built-in agent.
-    Auto,
-    /// One on the PATH.
-    OnPath,
-    /// The built-in agent.
-    Builtin,
-    /// This one.
-    Path(PathBuf),
-}
-
-impl OsquerydChoice {
-    /// Reads `auto`, `osquery`, `builtin` or a path.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "auto" => Self::Auto,
-            "osquery" => Self::OnPath,
-            "builtin" => Self::Builtin,
-            path => Self::Path(std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))),
-        }
-    }
-}
 
 /// The programs of a native stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +174,7 @@ pub fn find_osqueryd(choice: &OsquerydChoice, osqdemo: &Path) -> Result<Osqueryd
     let builtin = || beside("built-in agent", osqdemo, &AGENT_NAMES).map(Osqueryd::Builtin);
     match choice {
         OsquerydChoice::Auto => osqueryd_on_path().map_or_else(builtin, |path| Ok(Osqueryd::Real(path))),
-        OsquerydChoice::OnPath => osqueryd_on_path()
+        OsquerydChoice::Osquery => osqueryd_on_path()
             .map(Osqueryd::Real)
             .ok_or(ProgramError::NotOnPath),
         OsquerydChoice::Builtin => builtin(),

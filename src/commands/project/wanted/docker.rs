@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{Daemon, Means, Resolution, Wanted, find_unknown_tables};
 use crate::commands::project::Project;
+use crate::engine::OsquerydChoice;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
 use crate::engine::docker::{Connection, DockerEngine, PullSettings, Setup};
-use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
+use crate::engine::native::programs::{self, Osqueryd};
 use crate::error::Result;
 use crate::health::ProtocolProber;
 use crate::plan::Reach;
@@ -26,7 +27,7 @@ impl Project {
         connection.check_local()?;
         let facts = connection.facts().await?;
         let choice = OsqueryChoice {
-            osqueryd: remembered.osqueryd.clone().unwrap_or_default(),
+            osqueryd: OsquerydChoice::parse(remembered.osqueryd.as_deref().unwrap_or_default()),
             sha256: remembered.osquery_sha256.clone(),
             unavailable: remembered.osquery_unavailable.clone(),
         };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{Means, Resolution, Wanted, find_unknown_tables};
 use crate::commands::project::Project;
+use crate::engine::OsquerydChoice;
 use crate::engine::native::isolation::Isolation;
-use crate::engine::native::programs::{Osqueryd, OsquerydChoice, Programs};
+use crate::engine::native::programs::{Osqueryd, Programs};
 use crate::engine::native::{NativeEngine, Setup};
 use crate::error::Result;
 use crate::health::ProtocolProber;

@@ -11,16 +11,17 @@ mod source_tree;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::engine::OsquerydChoice;
 use crate::engine::docker::image::context::{BuildContext, ContextFile};
 use crate::engine::docker::image::osquery_package::Package;
 use crate::engine::docker::image::program::Program;
-use crate::engine::native::programs::{self, Osqueryd, OsquerydChoice};
+use crate::engine::native::programs::{self, Osqueryd};
 use crate::error::Result;
 use crate::events::{Event, Hosts, Note, Warning};
 use crate::host_config;
 use crate::stack::{ImageRef, Recipe};
 
-pub use osquery_package::PackageError;
+pub use osquery_package::{PackageError, checksum_of};
 pub use source_error::SourceError;
 
 pub use removal::RemovedImages;
@@ -125,8 +126,8 @@ pub enum Otherwise {
 /// What the user says about osquery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OsqueryChoice {
-    /// `auto`, `osquery`, `builtin`, or the path of a package.
-    pub osqueryd: String,
+    /// Which osqueryd; a path is that of a package.
+    pub osqueryd: OsquerydChoice,
     /// The checksum of the package.
     pub sha256: Option<String>,
     /// Why the package could not be had the last time: `auto` does not try again.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::engine::OsquerydChoice;
 use crate::engine::docker::image::{OsqueryChoice, Otherwise, SourceError, checksum};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
@@ -133,19 +134,19 @@ pub(super) fn arguments(sha256: Option<&str>) -> BTreeMap<String, String> {
 
 /// Decides where the package comes from.
 pub(super) fn choose(choice: &OsqueryChoice) -> Result<Package, SourceError> {
-    let sha256 = choice.sha256.as_deref().map(parse_checksum).transpose()?;
+    let sha256 = choice.sha256.as_deref().map(checksum_of).transpose()?;
     let fetched = |otherwise| Package::Fetched {
         sha256: sha256.clone(),
         otherwise,
     };
-    match (choice.osqueryd.as_str(), &choice.unavailable) {
-        ("builtin", _) => Ok(Package::None { because: None }),
-        ("auto", Some(reason)) => Ok(Package::None {
+    match (&choice.osqueryd, &choice.unavailable) {
+        (OsquerydChoice::Builtin, _) => Ok(Package::None { because: None }),
+        (OsquerydChoice::Auto, Some(reason)) => Ok(Package::None {
             because: Some(reason.clone()),
         }),
-        ("auto", None) => Ok(fetched(Otherwise::Agent)),
-        ("osquery", _) => Ok(fetched(Otherwise::Failure)),
-        (path, _) => from_file(Path::new(path), sha256),
+        (OsquerydChoice::Auto, None) => Ok(fetched(Otherwise::Agent)),
+        (OsquerydChoice::Osquery, _) => Ok(fetched(Otherwise::Failure)),
+        (OsquerydChoice::Path(path), _) => from_file(path, sha256),
     }
 }
 
@@ -165,7 +166,11 @@ fn from_file(path: &Path, expected: Option<String>) -> Result<Package, SourceErr
     }
 }
 
-fn parse_checksum(text: &str) -> Result<String, SourceError> {
+/// Reads a SHA-256 checksum.
+///
+/// # Errors
+/// When it is not 64 hexadecimal digits.
+pub fn checksum_of(text: &str) -> Result<String, SourceError> {
     let is_valid = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_valid {
         Ok(text.to_ascii_lowercase())
@@ -182,7 +187,7 @@ mod tests {
 
     fn chosen(osqueryd: &str, sha256: Option<&str>) -> Result<Package, String> {
         let choice = OsqueryChoice {
-            osqueryd: osqueryd.to_owned(),
+            osqueryd: OsquerydChoice::parse(osqueryd),
             sha256: sha256.map(str::to_owned),
             unavailable: None,
         };
@@ -222,7 +227,7 @@ mod tests {
             Err("`ab` is not a SHA-256 checksum of 64 hexadecimal digits".to_owned())
         );
         let again = OsqueryChoice {
-            osqueryd: "auto".to_owned(),
+            osqueryd: OsquerydChoice::Auto,
             sha256: None,
             unavailable: Some("no network".to_owned()),
         };

@@ -1,0 +1,88 @@
+//! What is wrong with a setting, whichever place it comes from.
+
+use std::path::PathBuf;
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::images::{InvalidPolicy, InvalidReference};
+use crate::settings::Source;
+use crate::stack::ServiceName;
+use crate::stack::project::InvalidProjectName;
+
+/// What is wrong with a setting.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The project's name cannot be one.
+    #[error(transparent)]
+    Project(#[from] InvalidProjectName),
+    /// There is no place for the state.
+    #[error("no folder for the state: none of `OSQDEMO_HOME`, `XDG_STATE_HOME` and `HOME` is set")]
+    NoHome,
+    /// The state folder cannot be written down in the files that name it.
+    #[error("the folder of the state, `{}`, must be UTF-8 without control characters", home.display().to_string().escape_debug())]
+    UnusableHome {
+        /// The folder.
+        home: PathBuf,
+    },
+    /// A stack file that cannot be read.
+    #[error("failed to read the stack file `{}`: {source}", path.display())]
+    StackFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A stack that does not run as processes.
+    #[error("stack `{stack}` runs in containers only, not on engine `native`")]
+    ContainersOnly {
+        /// The stack.
+        stack: String,
+        /// Who wants the engine.
+        engine: Source,
+    },
+    /// Programs that are compiled for images, without images.
+    #[error("`--source` is about images, and engine `native` has none")]
+    SourceWithoutImages,
+    /// Not `SERVICE=PORT`.
+    #[error("`{text}` is not of the form `SERVICE=PORT`")]
+    Port {
+        /// What was given.
+        text: String,
+    },
+    /// A service that listens nowhere.
+    #[error("service `{service}` publishes no port")]
+    NoPort {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Not when to pull.
+    #[error(transparent)]
+    Policy(InvalidPolicy),
+    /// Not a registry.
+    #[error(transparent)]
+    Registry(InvalidReference),
+    /// Not a report that a smoke test writes.
+    #[error("`{text}` is not of the form `junit=FILE`")]
+    SmokeReport {
+        /// What was given.
+        text: String,
+    },
+}
+
+impl Diagnose for SettingsError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::ContainersOnly { engine, .. } => {
+                let from = engine.hint("engine `native`").into_iter();
+                from.chain(["use `--engine docker`".to_owned()]).collect()
+            }
+            Self::SourceWithoutImages => vec!["natively the installed programs run: `make build`".to_owned()],
+            Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}

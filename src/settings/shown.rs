@@ -1,0 +1,483 @@
+//! All settings in force, each with where it comes from: what `config show` shows.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::cli::ConfigShowArgs;
+use crate::error::Result;
+use crate::quantity::{typed_duration, typed_size};
+use crate::settings::key::{Id, KEYS, Key};
+use crate::settings::{Setting, Settings, ShowSettings, Source, StackChoice};
+use crate::stack::ServiceName;
+use crate::state::Remembered;
+
+/// A setting in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// The name with its table.
+    pub setting: String,
+    /// What is in force, as it can be typed; nothing, where that is nothing.
+    pub value: Option<String>,
+    /// The kind of place that says so.
+    pub from: &'static str,
+}
+
+/// What is shown.
+struct InForce<'a> {
+    settings: &'a Settings,
+    show: &'a ShowSettings,
+    /// What ports the project remembers.
+    remembered: &'a Remembered,
+}
+
+/// Every setting as it would be if this was typed.
+///
+/// # Errors
+/// When a setting cannot be.
+pub fn in_force(
+    arguments: &ConfigShowArgs,
+    settings: &Settings,
+    remembered: &Remembered,
+) -> Result<Vec<Shown>> {
+    let in_force = InForce {
+        settings,
+        show: &ShowSettings::resolve(arguments, settings, remembered)?,
+        remembered,
+    };
+    Ok(KEYS.iter().flat_map(|key| in_force.of_key(key)).collect())
+}
+
+impl Shown {
+    fn of(setting: String, value: impl Display, source: &Source) -> Self {
+        Self {
+            setting,
+            value: Some(value.to_string()),
+            from: source.word(),
+        }
+    }
+}
+
+impl InForce<'_> {
+    fn of_key(&self, key: &Key) -> Vec<Shown> {
+        let ShowSettings { run, scenario } = self.show;
+        let (target, images) = (&run.target, &run.images);
+        let name = || key.path();
+        vec![match key.id {
+            Id::Project => of(name(), &self.settings.project),
+            Id::Engine => of(name(), &target.engine),
+            // The two are one choice: only what is in force is shown.
+            Id::Stack | Id::StackFile => {
+                let choice = &target.stack.choice;
+                let is_file = matches!(choice.value, StackChoice::File(_));
+                if is_file != (key.id == Id::StackFile) {
+                    return Vec::new();
+                }
+                of(name(), choice)
+            }
+            Id::Without => {
+                let without = &target.stack.without;
+                let names: Vec<&str> = without.iter().map(ServiceName::as_str).collect();
+                Shown {
+                    value: Some(names.join(", ")).filter(|names| !names.is_empty()),
+                    ..Shown::of(name(), "", &without.source)
+                }
+            }
+            Id::Timeout => Shown::of(name(), typed_duration(*run.timeout), &run.timeout.source),
+            Id::Osqueryd => of(name(), &run.osquery.osqueryd),
+            Id::OsquerySha256 => if_given(name(), run.osquery.sha256.as_ref()),
+            Id::Source => of(name(), &run.source),
+            // Where it was: what it says may be secret.
+            Id::HostConfig => of(name(), &run.host_config),
+            Id::Ports => return self.of_ports(),
+            Id::Pull => of(name(), &images.policy),
+            Id::Registry => if_given(name(), images.registry.as_ref()),
+            Id::PullSilence => Shown::of(name(), typed_duration(*images.silence), &images.silence.source),
+            Id::LockFile => Shown::of(name(), images.lock_file.display(), &images.lock_file.source),
+            Id::ScenarioSize => Shown::of(name(), typed_size(*scenario.size), &scenario.size.source),
+            Id::ScenarioHost => match (&scenario.host, target.stack.stack.usual_host()) {
+                (None, Some(usual)) => Shown::of(name(), &usual.name, &Source::Default),
+                (host, _) => if_given(name(), host.as_ref()),
+            },
+            Id::ScenarioTimeout => match &scenario.timeout {
+                Setting { value, source } if *source != Source::Default => {
+                    Shown::of(name(), typed_duration(*value), source)
+                }
+                Setting { value, source } => {
+                    let value = typed_duration(*value);
+                    Shown::of(name(), format!("{value}, and 120s of `osqdemo smoke`"), source)
+                }
+            },
+        }]
+    }
+
+    /// One for each service that publishes a port.
+    fn of_ports(&self) -> Vec<Shown> {
+        let target = &self.show.run.target;
+        let services = target.stack.stack.services.iter();
+        let published = services.filter_map(|service| Some((&service.name, service.port?.published)));
+        published
+            .map(|(service, usual)| {
+                let setting = format!("ports.{service}");
+                match (target.ports.get(service), self.remembered_port(service)) {
+                    (Some(port), _) => of(setting, port),
+                    (None, Some(port)) => Shown::of(setting, port, &Source::Remembered),
+                    (None, None) => Shown::of(setting, usual, &Source::Default),
+                }
+            })
+            .collect()
+    }
+
+    fn remembered_port(&self, service: &ServiceName) -> Option<u16> {
+        let (asked, picked) = (&self.remembered.ports, &self.remembered.picked_ports);
+        asked.get(service).or(picked.get(service)).copied()
+    }
+}
+
+fn of<T: Display>(name: String, setting: &Setting<T>) -> Shown {
+    Shown::of(name, &setting.value, &setting.source)
+}
+
+/// What need not be set.
+fn if_given<T: Display>(name: String, setting: Option<&Setting<T>>) -> Shown {
+    match setting {
+        Some(setting) => of(name, setting),
+        None => Shown {
+            setting: name,
+            value: None,
+            from: Source::Default.word(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command, ConfigCommand};
+    use crate::host_config::HostConfig;
+    use crate::settings::{Environment, SettingsFile};
+    use crate::state::StackFile;
+
+    type Remember = fn(&mut Remembered);
+
+    /// What each place can say of a setting, and what is shown then.
+    struct Row {
+        setting: &'static str,
+        /// What is typed.
+        flag: (&'static str, &'static str),
+        /// The variable and its value.
+        variable: Option<(&'static str, &'static str)>,
+        /// The line of the file, with its table.
+        file: (&'static str, &'static str),
+        /// How it comes to be remembered.
+        remembered: Option<(Remember, &'static str)>,
+        default: Option<&'static str>,
+    }
+
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    const C: &str = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
+    const D: &str = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+
+    const TABLE: &[Row] = &[
+        Row {
+            setting: "project",
+            flag: ("--project a", "a"),
+            variable: Some(("OSQDEMO_PROJECT", "b")),
+            file: ("project = 'c'", "c"),
+            remembered: None,
+            default: Some("osqdemo"),
+        },
+        Row {
+            setting: "engine",
+            flag: ("--engine fake", "fake"),
+            variable: Some(("OSQDEMO_ENGINE", "docker")),
+            file: ("engine = 'native'", "native"),
+            remembered: Some((|project| project.engine = Some("docker".to_owned()), "docker")),
+            default: Some("native"),
+        },
+        Row {
+            setting: "stack",
+            flag: ("--stack confluent", "confluent"),
+            variable: None,
+            file: ("stack = 'lite'", "lite"),
+            remembered: Some((
+                |project| project.stack = Some("confluent".to_owned()),
+                "confluent",
+            )),
+            default: Some("lite"),
+        },
+        Row {
+            setting: "without",
+            flag: ("--without host1,console", "console, host1"),
+            variable: None,
+            file: ("without = ['host2']", "host2"),
+            remembered: Some((
+                |project| project.without = [ServiceName::new("console")].into(),
+                "console",
+            )),
+            default: None,
+        },
+        Row {
+            setting: "timeout",
+            flag: ("--timeout 1s", "1s"),
+            variable: None,
+            file: ("timeout = '2m'", "2m"),
+            remembered: None,
+            default: Some("60s"),
+        },
+        Row {
+            setting: "osqueryd",
+            flag: ("--osqueryd builtin", "builtin"),
+            variable: None,
+            file: ("osqueryd = 'bin/osqueryd'", "/demo/bin/osqueryd"),
+            remembered: Some((|project| project.osqueryd = Some("osquery".to_owned()), "osquery")),
+            default: Some("auto"),
+        },
+        Row {
+            setting: "osquery-sha256",
+            flag: (
+                "--osquery-sha256 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                A,
+            ),
+            variable: Some(("OSQDEMO_OSQUERY_SHA256", B)),
+            file: (
+                "osquery-sha256 = 'cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc'",
+                C,
+            ),
+            remembered: Some((|project| project.osquery_sha256 = Some(D.to_owned()), D)),
+            default: None,
+        },
+        Row {
+            setting: "source",
+            flag: ("--source a --engine docker", "a"),
+            variable: None,
+            file: ("source = 'b'", "/demo/b"),
+            remembered: Some((|project| project.source = Some("/c".into()), "/c")),
+            default: Some("installed"),
+        },
+        Row {
+            setting: "host-config",
+            flag: ("--host-config default", "default"),
+            variable: None,
+            file: ("host-config = 'b.json'", "/demo/b.json"),
+            remembered: Some((
+                |project| {
+                    project.host_config = Some(HostConfig {
+                        path: "/c.json".into(),
+                        document: serde_json::Value::Null,
+                        findings: Vec::new(),
+                    });
+                },
+                "/c.json",
+            )),
+            default: Some("default"),
+        },
+        Row {
+            setting: "ports.broker",
+            flag: ("--port broker=1", "1"),
+            variable: None,
+            file: ("ports.broker = 2", "2"),
+            remembered: Some((
+                |project| project.ports = [(ServiceName::new("broker"), 3)].into(),
+                "3",
+            )),
+            default: Some("9092"),
+        },
+        Row {
+            setting: "images.pull",
+            flag: ("--pull never", "never"),
+            variable: None,
+            file: ("images.pull = 'always'", "always"),
+            remembered: None,
+            default: Some("missing"),
+        },
+        Row {
+            setting: "images.registry",
+            flag: ("--registry a.org", "a.org"),
+            variable: Some(("OSQDEMO_REGISTRY", "b.org")),
+            file: ("images.registry = 'c.org'", "c.org"),
+            remembered: None,
+            default: None,
+        },
+        Row {
+            setting: "images.pull-silence",
+            flag: ("--pull-silence 1s", "1s"),
+            variable: None,
+            file: ("images.pull-silence = '1m30s'", "90s"),
+            remembered: None,
+            default: Some("2m"),
+        },
+        Row {
+            setting: "images.lock-file",
+            flag: ("--lock-file a", "a"),
+            variable: Some(("OSQDEMO_IMAGES_LOCK", "b")),
+            file: ("images.lock-file = 'c'", "/demo/c"),
+            remembered: None,
+            default: Some("/home/images.lock"),
+        },
+        Row {
+            setting: "scenario.size",
+            flag: ("--size 1M", "1M"),
+            variable: None,
+            file: ("scenario.size = '4097'", "4097"),
+            remembered: None,
+            default: Some("1G"),
+        },
+        Row {
+            setting: "scenario.host",
+            flag: ("--host host1", "host1"),
+            variable: None,
+            file: ("scenario.host = 'host2'", "host2"),
+            remembered: None,
+            default: Some("host2"),
+        },
+        Row {
+            setting: "scenario.timeout",
+            flag: ("--scenario-timeout 1s", "1s"),
+            variable: None,
+            file: ("scenario.timeout = '2s'", "2s"),
+            remembered: None,
+            default: Some("60s, and 120s of `osqdemo smoke`"),
+        },
+    ];
+
+    fn shown(
+        typed: &str,
+        variable: Option<(&str, &str)>,
+        file: Option<&str>,
+        remembered: &Remembered,
+    ) -> Vec<Shown> {
+        let words = ["osqdemo", "config", "show"]
+            .into_iter()
+            .chain(typed.split_whitespace());
+        let cli = Cli::try_parse_from(words).expect("a right line");
+        let environment = Environment::of(&|name| {
+            variable
+                .filter(|(known, _)| *known == name)
+                .map(|(_, value)| OsString::from(value))
+        });
+        let read = |text| SettingsFile::parse(Path::new("/demo/osqdemo.toml"), text).expect("a right file");
+        let settings = Settings::of(&cli.global, environment, file.map(read), "/home".into());
+        let Command::Config(ConfigCommand::Show(arguments)) = &cli.command else {
+            panic!("another verb");
+        };
+        in_force(arguments, &settings.expect("settings"), remembered).expect("settings")
+    }
+
+    #[test]
+    fn every_setting_comes_from_the_strongest_place_that_speaks() {
+        for row in TABLE {
+            // Each place speaks, or does not.
+            for speaking in 0..16_u32 {
+                let speaks = |place: u32| speaking & 1 << place != 0;
+                let variable = row.variable.filter(|_| speaks(1));
+                let mut remembered = Remembered::default();
+                let kept = row.remembered.filter(|_| speaks(3));
+                if let Some((keep, _)) = kept {
+                    keep(&mut remembered);
+                }
+                let shown = shown(
+                    if speaks(0) { row.flag.0 } else { "" },
+                    variable,
+                    speaks(2).then_some(row.file.0),
+                    &remembered,
+                );
+                let setting = shown.iter().find(|shown| shown.setting == row.setting);
+                let setting = setting.expect("the setting");
+                let expected = if speaks(0) {
+                    (Some(row.flag.1), "flag")
+                } else if let Some((_, value)) = variable {
+                    (Some(value), "environment")
+                } else if speaks(2) {
+                    (Some(row.file.1), "file")
+                } else if let Some((_, value)) = kept {
+                    (Some(value), "remembered")
+                } else {
+                    (row.default, "default")
+                };
+                assert_eq!(
+                    (setting.value.as_deref(), setting.from),
+                    expected,
+                    "{}: {speaking:04b}",
+                    row.setting
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_setting_is_missing_in_the_table() {
+        for key in KEYS {
+            let of_key = |row: &&Row| {
+                row.setting == key.path() || row.setting.starts_with(&format!("{}.", key.path()))
+            };
+            // A stack is chosen by its name or by its file: the next test.
+            let is_known = key.id == Id::StackFile || TABLE.iter().any(|row| of_key(&row));
+            assert!(is_known, "{}", key.path());
+        }
+    }
+
+    #[test]
+    fn a_stack_in_place_of_another_is_one_choice() {
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/compose/lite.yaml");
+        let of_file = format!("stack-file = '{own}'");
+        let remembering = Remembered {
+            stack_file: Some(StackFile {
+                path: own.into(),
+                text: include_str!("../../compose/lite.yaml").to_owned(),
+            }),
+            ..Remembered::default()
+        };
+        let nothing = Remembered::default();
+        let stack = |typed: &str, file: Option<&str>, remembered: &Remembered| {
+            let shown = shown(typed, None, file, remembered);
+            let mut stacks = shown
+                .into_iter()
+                .filter(|shown| shown.setting.starts_with("stack"));
+            let stack = stacks.next().expect("a stack");
+            assert_eq!(stacks.next(), None, "only what is in force");
+            format!(
+                "{} {} {}",
+                stack.setting,
+                stack.value.unwrap_or_default(),
+                stack.from
+            )
+        };
+        let by_file = |from: &str| format!("stack-file {own} {from}");
+        assert_eq!(stack("", Some(&of_file), &nothing), by_file("file"));
+        assert_eq!(stack("", None, &remembering), by_file("remembered"));
+        assert_eq!(
+            stack("--stack lite", Some(&of_file), &remembering),
+            "stack lite flag"
+        );
+        assert_eq!(stack("", Some("stack = 'lite'"), &remembering), "stack lite file");
+        let typed = format!("--stack-file {own}");
+        assert_eq!(
+            stack(&typed, Some("stack = 'confluent'"), &nothing),
+            by_file("flag")
+        );
+    }
+
+    #[test]
+    fn another_stack_forgets_what_was_left_out_of_the_last() {
+        let remembered = Remembered {
+            stack: Some("confluent".to_owned()),
+            without: [ServiceName::new("control-center")].into(),
+            ..Remembered::default()
+        };
+        let without = |typed: &str| {
+            let shown = shown(typed, None, None, &remembered);
+            let without = shown.into_iter().find(|shown| shown.setting == "without");
+            without.expect("it").value
+        };
+        assert_eq!(without("").as_deref(), Some("control-center"));
+        assert_eq!(without("--stack lite"), None);
+        assert_eq!(without("--without none"), None);
+    }
+}

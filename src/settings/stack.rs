@@ -1,0 +1,169 @@
+//! Which services: the stack, and what is left out of it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::cli::StackArgs;
+use crate::error::Result;
+use crate::settings::source::Layers;
+use crate::settings::{Setting, Settings, SettingsError};
+use crate::stack::{EmbeddedStack, ServiceName, Stack};
+use crate::state::{Remembered, StackFile};
+
+/// A stack by its name or its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StackName {
+    /// One that is part of osqdemo.
+    Embedded(EmbeddedStack),
+    /// A file of the user's.
+    File(PathBuf),
+}
+
+/// A stack as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StackChoice {
+    /// One that is part of osqdemo.
+    Embedded(EmbeddedStack),
+    /// A file of the user's, and what it said.
+    File(StackFile),
+}
+
+/// Whether the stack is the one that the settings file is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackOrigin {
+    /// It is: a service that it does not have is a mistake.
+    OfTheFile,
+    /// The user chose another one: what the file says about services that it does not have is passed over.
+    ChosenOtherwise,
+}
+
+/// Which services.
+#[derive(Debug, Clone)]
+pub struct StackSettings {
+    /// The stack.
+    pub choice: Setting<StackChoice>,
+    /// The services that are left out of it.
+    pub without: Setting<BTreeSet<ServiceName>>,
+    /// Its services, those aside.
+    pub stack: Stack,
+}
+
+impl StackSettings {
+    /// What is typed, else what the settings file says, else what is remembered, else stack `lite`.
+    ///
+    /// # Errors
+    /// When this version does not have the stack, its file cannot be read, or a service cannot be left out.
+    pub fn resolve(arguments: &StackArgs, settings: &Settings, remembered: &Remembered) -> Result<Self> {
+        let file = settings.file.as_ref();
+        let before = remembered_stack(remembered)?;
+        let typed = match (&arguments.stack, &arguments.stack_file) {
+            (_, Some(path)) => Some(StackName::File(path.clone())),
+            (Some(name), None) => Some(StackName::Embedded(name.parse()?)),
+            (None, None) => None,
+        };
+        let named = Layers::flag(typed)
+            .or_file(file, |file| file.stack.clone())
+            .given();
+        let choice = match named {
+            Some(Setting { value, source }) => Setting {
+                value: value.read()?,
+                source,
+            },
+            None => Layers::flag(None)
+                .or_remembered(before.clone())
+                .or_default(StackChoice::default()),
+        };
+        let whole = choice.services()?;
+        let of_file = match file {
+            Some(file) => file.without(&whole, StackOrigin::of(&choice))?,
+            None => None,
+        };
+        // Another stack has other services.
+        let is_another = choice.to_string() != before.unwrap_or_default().to_string();
+        let earlier = Some(&remembered.without).filter(|without| !without.is_empty() && !is_another);
+        let without = Layers::flag(left_out(&arguments.without))
+            .or_file(file, |_| of_file)
+            .or_remembered(earlier.cloned())
+            .or_default(BTreeSet::new());
+        let stack = whole.without(&without)?;
+        Ok(Self {
+            choice,
+            without,
+            stack,
+        })
+    }
+}
+
+impl StackOrigin {
+    pub(super) fn of(choice: &Setting<StackChoice>) -> Self {
+        if choice.source.is_this_run() {
+            Self::ChosenOtherwise
+        } else {
+            Self::OfTheFile
+        }
+    }
+}
+
+impl StackName {
+    /// Reads the file, if it is one.
+    fn read(self) -> std::result::Result<StackChoice, SettingsError> {
+        match self {
+            Self::Embedded(stack) => Ok(StackChoice::Embedded(stack)),
+            Self::File(path) => match fs::read_to_string(&path) {
+                Ok(text) => Ok(StackChoice::File(StackFile { path, text })),
+                Err(source) => Err(SettingsError::StackFile { path, source }),
+            },
+        }
+    }
+}
+
+impl StackChoice {
+    /// All its services.
+    ///
+    /// # Errors
+    /// When it is a file, and that is not a stack file.
+    pub fn services(&self) -> Result<Stack> {
+        Ok(match self {
+            Self::Embedded(stack) => stack.services()?,
+            Self::File(StackFile { path, text }) => Stack::parse(&path.display().to_string(), text)?,
+        })
+    }
+}
+
+impl Default for StackChoice {
+    fn default() -> Self {
+        Self::Embedded(EmbeddedStack::default())
+    }
+}
+
+impl fmt::Display for StackChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(stack) => stack.fmt(formatter),
+            Self::File(file) => file.path.display().fmt(formatter),
+        }
+    }
+}
+
+/// The stack that a project remembers, if it was ever told one.
+///
+/// # Errors
+/// When this version does not have it.
+pub fn remembered_stack(remembered: &Remembered) -> Result<Option<StackChoice>> {
+    Ok(match (&remembered.stack_file, &remembered.stack) {
+        (Some(file), _) => Some(StackChoice::File(file.clone())),
+        (None, Some(name)) => Some(StackChoice::Embedded(name.parse()?)),
+        (None, None) => None,
+    })
+}
+
+/// The services to leave out, as they were typed; none where nothing was.
+fn left_out(typed: &[String]) -> Option<BTreeSet<ServiceName>> {
+    match typed {
+        [] => None,
+        [none] if none == "none" => Some(BTreeSet::new()),
+        names => Some(names.iter().map(ServiceName::new).collect()),
+    }
+}

@@ -1,0 +1,71 @@
+//! Services as the user names them, and why there is none of that name.
+
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::near_names;
+use crate::stack::{Role, Service, ServiceName, Stack};
+
+/// There is no such service.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoService {
+    /// The stack does not have it.
+    #[error("there is no service `{name}`; the services are {known}")]
+    Unknown {
+        /// What was named.
+        name: String,
+        /// The names of the services.
+        known: String,
+    },
+    /// The user left it out.
+    #[error("service `{service}` is left out")]
+    LeftOut {
+        /// The service.
+        service: ServiceName,
+    },
+}
+
+impl Diagnose for NoService {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unknown { name, known } => {
+                let near = near_names::near_names(name, known.split(", "));
+                let hint = near.first().map(|near| format!("did you mean `{near}`?"));
+                hint.into_iter().collect()
+            }
+            Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
+        }
+    }
+}
+
+impl Stack {
+    /// The service that the user names.
+    ///
+    /// # Errors
+    /// When the stack does not have it, or it is left out.
+    pub fn named(&self, name: &str) -> Result<&Service, NoService> {
+        self.service(name).ok_or_else(|| self.no_service(name))
+    }
+
+    /// Why there is no service of that name.
+    pub fn no_service(&self, name: &str) -> NoService {
+        let service = ServiceName::new(name);
+        if self.is_left_out(&service) {
+            return NoService::LeftOut { service };
+        }
+        NoService::Unknown {
+            name: name.to_owned(),
+            known: self.names(),
+        }
+    }
+
+    /// The host that works unless the user says otherwise: the second one, as in the original demo, else the only one.
+    pub fn usual_host(&self) -> Option<&Service> {
+        self.with_role(Role::Host)
+            .nth(1)
+            .or_else(|| self.first(Role::Host))
+    }
+}
