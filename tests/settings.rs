@@ -206,7 +206,7 @@ fn a_wrong_file_is_told() {
     hint: the services are `broker`, `ksqldb-server`, `console`, `host1`, `host2`
     ");
     let output = world
-        .command(&["ps"])
+        .command(&["host-config"])
         .env("OSQDEMO_CONFIG", "")
         .output()
         .expect("it runs");

@@ -97,6 +97,12 @@ pub enum KsqlCommandError {
         /// What the system said.
         source: io::Error,
     },
+    /// A query that has no end of its own was ended.
+    #[error("the server ended the query{}", message.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    QueryEnded {
+        /// What it said.
+        message: Option<String>,
+    },
     /// The server went away in the midst of an answer.
     #[error("{server} {loss}, and with it what ran on it")]
     ServerLost {
@@ -131,7 +137,7 @@ impl Diagnose for KsqlCommandError {
             | Self::Command { .. }
             | Self::TooDeep { .. }
             | Self::Spool { .. } => ExitCode::Usage,
-            Self::ServerLost { .. } => ExitCode::NotRunning,
+            Self::ServerLost { .. } | Self::QueryEnded { .. } => ExitCode::NotRunning,
             Self::Rejected(_) => ExitCode::StatementRejected,
             // What it is about is not there, as a service that is not running.
             Self::NoTopic(_) => ExitCode::NotRunning,

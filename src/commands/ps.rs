@@ -51,7 +51,7 @@ impl Diagnose for NoProject {
             return vec!["`osqdemo up` makes it".to_owned()];
         }
         let mut hints = near_names::hint("projects", self.project.as_str(), &self.known);
-        hints.push("`osqdemo projects` lists them all".to_owned());
+        hints.push("the verb `projects` lists them all".to_owned());
         hints
     }
 }

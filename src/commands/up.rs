@@ -99,7 +99,10 @@ fn tell_programs(context: &Context, settings: &RunSettings) {
         context.reporter.emit(Warning::ProgramOfFolder {
             file: file.clone(),
             setting: setting.to_owned(),
-            program: program.display().to_string(),
+            program: std::path::absolute(program)
+                .unwrap_or_else(|_| program.clone())
+                .display()
+                .to_string(),
         });
     }
 }

@@ -30,6 +30,11 @@ pub fn output_width() -> Option<usize> {
     }
 }
 
+/// Whether somebody looks at standard output on a terminal.
+pub fn output_is_terminal() -> bool {
+    stdout().is_terminal()
+}
+
 /// How many lines standard output shows at a time, where it is a terminal.
 pub fn output_height() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;

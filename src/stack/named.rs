@@ -33,8 +33,10 @@ impl Diagnose for NoService {
         match self {
             Self::Unknown { name, known } => {
                 let near = near_names::near_names(name, known.split(", "));
-                let hint = near.first().map(|near| format!("did you mean `{near}`?"));
-                hint.into_iter().collect()
+                if near.is_empty() {
+                    return Vec::new();
+                }
+                vec![format!("did you mean `{}`?", near.join("` or `"))]
             }
             Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
         }

@@ -1,7 +1,6 @@
 //! Runs statements one after the other and shows what they answer.
 
 use std::fs;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,7 +21,7 @@ use crate::ksqldb::statement::{Kind, Position, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::table::{Layout, output_width, printable, table};
+use crate::report::table::{Layout, output_is_terminal, output_width, printable, table};
 use crate::settings::Format;
 
 /// How long the server may take for the names that are completed: the prompt waits for them.
@@ -161,7 +160,7 @@ impl Runner {
             Command::Help => HELP.to_owned(),
             // Only a prompt has one, and shows it itself.
             Command::History => String::new(),
-            Command::Clear if std::io::stdout().is_terminal() => {
+            Command::Clear if output_is_terminal() => {
                 self.output.reporter.text("\u{1b}[2J\u{1b}[H")?;
                 String::new()
             }
@@ -288,6 +287,10 @@ impl Runner {
             rows = self.told(statement, self.client.query(statement, &self.session)) => rows?,
         };
         let mut shown = None;
+        // Only a server that goes away, or somebody who terminates it, ends such a query.
+        let is_endless =
+            statement.kind() == Kind::Query && statement.says("CHANGES") && !statement.says("LIMIT");
+        let mut last_word = None;
         let silent_at = Instant::now() + SILENT;
         let mut is_silent = true;
         loop {
@@ -320,8 +323,12 @@ impl Runner {
                     .output
                     .data(&serde_json::json!({ "line": line }), || printable(&line))
                     .map_err(RunError::Other)?,
+                Some(Item::Final(message)) if is_endless => last_word = Some(message),
                 Some(Item::Final(message)) => self.output.reporter.emit(Note::QueryEnded { message }),
                 Some(Item::Failed(error)) => return Err(RunError::Rejected(error)),
+                None if is_endless => {
+                    return Err(KsqlCommandError::QueryEnded { message: last_word }.into());
+                }
                 None => return Ok(Ended::Completely),
             }
         }

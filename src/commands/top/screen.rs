@@ -1,11 +1,9 @@
 //! How a look of `top` is shown: on a terminal in place of the one before, on a screen of its own that is put back at the
 //! end; else below the one before.
 
-use std::io::IsTerminal;
-
 use crate::error::Result;
 use crate::report::Reporter;
-use crate::report::table::{output_height, output_width, table};
+use crate::report::table::{output_height, output_is_terminal, output_width, table};
 use crate::settings::Format;
 
 use super::Look;
@@ -28,7 +26,7 @@ pub(super) struct Screen<'a> {
 impl<'a> Screen<'a> {
     /// Takes the terminal, where standard output is one.
     pub(super) fn open(reporter: &'a Reporter) -> Result<Self> {
-        let is_open = reporter.format() == Format::Text && std::io::stdout().is_terminal();
+        let is_open = reporter.format() == Format::Text && output_is_terminal();
         if is_open {
             reporter.text(OPEN)?;
         }

@@ -213,7 +213,9 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             files.join("`, `")
         ),
         Warning::StateUnread { project, reason } => {
-            format!("{reason}; what runs of project `{project}` is stopped all the same")
+            format!(
+                "{reason}; project `{project}` is shown and stopped all the same, as far as can be told without it"
+            )
         }
         Warning::ImageKept { image } => {
             format!("image `{image}` stays: a container of another project runs it")
