@@ -7,7 +7,12 @@
 //! - nothing is there twice or was never sent, and everything is at the offset that was told;
 //! - what is lost in a power cut is the end, never a part of the middle;
 //! - what was deleted does not come back, neither by its offset nor by its key;
-//! - committed offsets do not go back.
+//! - committed offsets do not go back;
+//! - nothing of a transaction that came to nothing is seen by who reads what is committed, and all of one that was
+//!   committed is, as far as its records are there.
+
+mod ledger;
+mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -17,8 +22,11 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::protocol::StrBytes;
 
-use crate::config::Config;
-use crate::groups::offsets::{Committed, OffsetStore};
+use self::ledger::Ledger;
+use self::model::{InDoubt, KEYS, Model, Sent, check_records};
+use crate::config::{Config, GroupTimings};
+use crate::groups::Coordinator;
+use crate::groups::offsets::Committed;
 use crate::storage::batch::BatchHeader;
 use crate::storage::batch::compression::Compression;
 use crate::storage::batch::records::Records;
@@ -29,45 +37,12 @@ use crate::storage::log::{AppendError, CheckpointWhen};
 use crate::storage::read::ReadError;
 use crate::topics::partition::Partition;
 use crate::topics::{Commitment, Topics};
+use crate::transactions::{Restart, Stores, Transactions};
 
 const DATA: &str = "/data";
 const STEPS: usize = 150;
 /// Runs of the ordinary test; `OSQDEMO_SOAK_SECONDS` runs for so long instead.
 const RUNS: u64 = 250;
-const KEYS: u64 = 12;
-
-/// What was sent in one record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sent {
-    id: u64,
-    key: String,
-    is_tombstone: bool,
-}
-
-/// A batch that may or may not have arrived.
-#[derive(Debug, Clone)]
-struct InDoubt {
-    bytes: Vec<u8>,
-    records: Vec<Sent>,
-}
-
-/// What clients were told about a partition.
-#[derive(Debug, Default)]
-struct Model {
-    /// What was acknowledged, by offset.
-    acknowledged: BTreeMap<i64, Sent>,
-    /// Before this offset everything outlives a power cut.
-    safe_to: i64,
-    /// The log may not begin earlier.
-    deleted_to: i64,
-    /// A deletion up to here was asked for and not answered.
-    maybe_deleted_to: i64,
-    in_doubt: Option<InDoubt>,
-    sequence: i32,
-    producer: i64,
-    committed: Vec<i64>,
-    safely_committed: usize,
-}
 
 /// How the broker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +56,9 @@ struct Run {
     dice: Dice,
     disk: Arc<SimulatedDisk>,
     topics: Topics,
-    offsets: OffsetStore,
+    groups: Coordinator,
+    transactions: Transactions,
+    ledger: Ledger,
     models: Vec<Model>,
     now_ms: i64,
     next_id: u64,
@@ -100,11 +77,17 @@ fn partition(topics: &Topics, number: usize) -> Arc<Partition> {
     Arc::clone(&topic.partitions[number % 2])
 }
 
-fn open(disk: &SharedDisk) -> Option<(Topics, OffsetStore)> {
+fn open(disk: &SharedDisk, restart: Restart, now_ms: i64) -> Option<(Topics, Coordinator, Transactions)> {
     let config = Config::new(DATA);
     let topics = Topics::open(disk, &config).ok()?;
-    let offsets = OffsetStore::open(disk, Path::new(DATA)).ok()?;
-    Some((topics, offsets))
+    let groups = Coordinator::open(disk, Path::new(DATA), GroupTimings::default()).ok()?;
+    let transactions = Transactions::default();
+    let stores = Stores {
+        topics: &topics,
+        groups: &groups,
+    };
+    transactions.recover(stores, restart, now_ms);
+    Some((topics, groups, transactions))
 }
 
 impl Run {
@@ -113,7 +96,7 @@ impl Run {
         let disk = Arc::new(SimulatedDisk::new(dice.roll()));
         disk.create_folder(Path::new(DATA)).expect("a folder");
         let shared: SharedDisk = Arc::clone(&disk) as SharedDisk;
-        let (topics, offsets) = open(&shared).expect("an empty folder");
+        let (topics, groups, transactions) = open(&shared, Restart::Machine, 0).expect("an empty folder");
         let settings = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter();
             pairs
@@ -127,7 +110,8 @@ impl Run {
             ("min.cleanable.dirty.ratio", "0.1"),
             ("delete.retention.ms", "5000"),
         ]);
-        for (name, settings) in [("lines", bounded), ("states", compacted)] {
+        let rolling = settings(&[("segment.bytes", "900")]);
+        for (name, settings) in [("lines", bounded), ("states", compacted), ("ledger", rolling)] {
             let name = StrBytes::from_static_str(name);
             topics
                 .create(&name, 2, settings, Commitment::Apply)
@@ -138,7 +122,9 @@ impl Run {
             dice,
             disk,
             topics,
-            offsets,
+            groups,
+            transactions,
+            ledger: Ledger::default(),
             models: Vec::new(),
             now_ms: 1_000_000,
             next_id: 0,
@@ -173,7 +159,8 @@ impl Run {
         self.now_ms += self.dice.below(400) as i64;
         let number = self.dice.below(4) as usize;
         match self.dice.below(100) {
-            0..50 => self.produce(number),
+            0..20 => self.go_on_with_transactions(),
+            20..50 => self.produce(number),
             50..58 => self.flush(number),
             58..64 => self.compact(number),
             64..68 => self.retain(number),
@@ -374,7 +361,10 @@ impl Run {
         let topic = (StrBytes::from_static_str("t"), number as i32);
         let group = StrBytes::from_static_str("group");
         let kind = StrBytes::from_static_str("consumer");
-        let done = self.offsets.commit(&group, &kind, vec![(topic, committed)]);
+        let done = self
+            .groups
+            .offsets()
+            .commit(&group, &kind, vec![(topic, committed)]);
         self.note(format!("commit {number} {offset}: {done:?}"));
         if done.is_ok() {
             self.models[number].committed.push(offset);
@@ -382,18 +372,16 @@ impl Run {
     }
 
     fn flush_offsets(&mut self) {
+        let mut offsets = self.groups.offsets();
         if self.dice.chance(30)
-            && let Ok(rewrite) = self.offsets.begin_rewrite_now()
+            && let Ok(rewrite) = offsets.begin_rewrite_now()
         {
             let written = rewrite.run();
-            let done = self.offsets.end_rewrite(&rewrite, written);
-            self.note(format!("rewrite offsets: {done:?}"));
+            let done = offsets.end_rewrite(&rewrite, written);
+            self.trace.push(format!("rewrite offsets: {done:?}"));
         }
-        let Some(sync) = self.offsets.begin_sync() else {
-            return;
-        };
-        let synced = sync.run();
-        self.offsets.end_sync(&sync, &synced);
+        drop(offsets);
+        let synced = self.groups.flush();
         self.note(format!("sync offsets: {synced:?}"));
         if synced.is_ok() {
             for model in &mut self.models {
@@ -421,10 +409,15 @@ impl Run {
                 let operations = self.dice.below(15);
                 self.disk.switch_off_in(operations);
             }
-            match open(&self.shared()) {
-                Some((topics, offsets)) if !self.disk.is_off() => {
+            let restart = match end {
+                End::Killed => Restart::Broker,
+                End::PowerCut => Restart::Machine,
+            };
+            match open(&self.shared(), restart, self.now_ms) {
+                Some((topics, groups, transactions)) if !self.disk.is_off() => {
                     self.topics = topics;
-                    self.offsets = offsets;
+                    self.groups = groups;
+                    self.transactions = transactions;
                     break;
                 }
                 _ => assert!(self.disk.is_off(), "the broker does not start"),
@@ -433,6 +426,7 @@ impl Run {
         for number in 0..4 {
             self.check_after(number, end);
         }
+        self.check_ledger_after(end);
     }
 
     /// Every record of a partition, by offset.
@@ -516,7 +510,7 @@ impl Run {
         }
         model.safe_to = model.safe_to.min(bounds.end);
         check_records(number, bounds.start, &found, model, &doubtful);
-        let group = self.offsets.of(&StrBytes::from_static_str("group"));
+        let group = self.groups.committed(&StrBytes::from_static_str("group"));
         let committed = group
             .and_then(|group| {
                 let topic = (StrBytes::from_static_str("t"), number as i32);
@@ -588,61 +582,6 @@ impl Run {
     }
 }
 
-/// What is in the log is what was sent, and all of it unless a later record of its key replaces it.
-fn check_records(
-    number: usize,
-    start: i64,
-    found: &BTreeMap<i64, Sent>,
-    model: &Model,
-    doubtful: &BTreeSet<u64>,
-) {
-    let compacted = number >= 2;
-    let matches = |found: &Sent, sent: &Sent| {
-        found.key == sent.key
-            && found.is_tombstone == sent.is_tombstone
-            && (sent.is_tombstone || found.id == sent.id)
-    };
-    for (offset, record) in found {
-        match model.acknowledged.get(offset) {
-            Some(sent) => assert!(
-                matches(record, sent),
-                "{number}@{offset}: {record:?} for {sent:?}"
-            ),
-            None => assert!(
-                record.is_tombstone || doubtful.contains(&record.id),
-                "{number}@{offset}: {record:?} was never acknowledged there"
-            ),
-        }
-    }
-    let ids: Vec<u64> = found
-        .values()
-        .filter(|record| !record.is_tombstone)
-        .map(|record| record.id)
-        .collect();
-    assert_eq!(
-        ids.iter().collect::<BTreeSet<_>>().len(),
-        ids.len(),
-        "{number} has one twice"
-    );
-    if !compacted {
-        for (offset, sent) in model.acknowledged.range(start..) {
-            assert!(found.contains_key(offset), "{number}@{offset}: {sent:?} is lost");
-        }
-        return;
-    }
-    for key in (0..KEYS).map(|key| format!("key {key}")) {
-        let is_of_key = |(_, record): &(&i64, &Sent)| record.key == key;
-        let Some((offset, sent)) = model.acknowledged.iter().rev().find(is_of_key) else {
-            continue;
-        };
-        match found.iter().rev().find(is_of_key) {
-            Some((last, _)) if last >= offset => {}
-            Some((last, record)) => panic!("{number}: {record:?}@{last} came back after {sent:?}@{offset}"),
-            None => assert!(sent.is_tombstone, "{number}@{offset}: {sent:?} is lost"),
-        }
-    }
-}
-
 fn run(seed: u64) -> u64 {
     let mut run = Run::new(seed);
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -650,6 +589,7 @@ fn run(seed: u64) -> u64 {
             run.step();
         }
         run.end();
+        run.close_ledger();
     }));
     if let Err(panic) = done {
         let last = run.trace.len().saturating_sub(60);
@@ -720,7 +660,8 @@ fn a_flipped_bit_hides_and_invents_nothing() {
         let suffix = [".log", ".log", ".sparse-index", "checkpoint.json"][run.dice.below(4) as usize];
         let flipped = run.disk.flip_bit(suffix);
         run.disk.kill();
-        (run.topics, run.offsets) = open(&run.shared()).expect("the broker starts");
+        let opened = open(&run.shared(), Restart::Broker, run.now_ms);
+        (run.topics, run.groups, run.transactions) = opened.expect("the broker starts");
         for (number, safe_to) in checkpointed.into_iter().enumerate() {
             run.models[number].safe_to = safe_to;
             run.check_one_by_one(number, &format!("{number} of seed {seed}, {flipped:?}"));

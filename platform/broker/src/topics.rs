@@ -12,6 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -132,6 +134,7 @@ pub(crate) struct Topics {
     catalog_path: PathBuf,
     defaults: RetentionDefaults,
     default_partitions: i32,
+    stored_cluster_id: String,
     cluster_id: String,
     listed: RwLock<Listed>,
     /// Held by whoever changes the list, over the disk's work.
@@ -185,7 +188,8 @@ impl Topics {
             disk: disk.clone(),
             defaults: config.retention.clone(),
             default_partitions: config.default_partitions,
-            cluster_id: catalog.cluster_id.clone(),
+            stored_cluster_id: catalog.cluster_id.clone(),
+            cluster_id: as_kafka_shows(&catalog.cluster_id),
             listed: RwLock::default(),
             changing: Mutex::new(ProducerIds {
                 next: catalog.next_producer_id,
@@ -203,7 +207,7 @@ impl Topics {
         Ok(topics)
     }
 
-    /// The cluster's id, made up when the data folder was.
+    /// The cluster's id, made up when the data folder was, in the form that Kafka's own clients read.
     pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
@@ -435,7 +439,7 @@ impl Topics {
 
     /// The catalog of what is listed now; only whoever is changing it may ask.
     fn catalog(&self, changing: &ProducerIds) -> Catalog {
-        let mut catalog = Catalog::new(self.cluster_id.clone());
+        let mut catalog = Catalog::new(self.stored_cluster_id.clone());
         catalog.next_producer_id = changing.reserved;
         for (name, topic) in &self.listed().by_name {
             let entry = CatalogTopic {
@@ -520,6 +524,11 @@ impl Topics {
             })
         })
     }
+}
+
+/// A UUID as Kafka writes it: its bytes in URL-safe base64.
+fn as_kafka_shows(id: &str) -> String {
+    Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |id| URL_SAFE_NO_PAD.encode(id.as_bytes()))
 }
 
 fn check_name(name: &str) -> Result<(), TopicError> {

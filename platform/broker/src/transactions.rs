@@ -289,6 +289,13 @@ impl Transactions {
     /// Ends in the partitions what was decided before, and what nobody can decide any more.
     pub(crate) fn recover(&self, stores: Stores<'_>, restart: Restart, now_ms: i64) {
         let known = stores.groups.transactions();
+        // A decision may have been written by a process that was killed before it could sync it.
+        if !known.is_empty()
+            && let Err(code) = sync(stores)
+        {
+            tracing::error!(%code, "transactions stay open until the broker is started again");
+            return;
+        }
         let mut owners: HashMap<i64, &(StrBytes, Transaction)> = HashMap::new();
         for owner in &known {
             owners.insert(owner.1.producer_id, owner);
@@ -321,6 +328,13 @@ impl Transactions {
         }
         if restart == Restart::Broker {
             return;
+        }
+        // Offsets that were lost are given out again: what was decided about them must not be taken for those.
+        for (id, known) in known.iter().filter(|(_, known)| !known.decisions.is_empty()) {
+            let settled = settle_now(stores, id, known).and_then(|()| sync(stores));
+            if let Err(code) = settled {
+                tracing::error!(transaction = ?id, %code, "cannot settle a transaction");
+            }
         }
         for (id, known) in &known {
             if known.started_ms.is_none() {

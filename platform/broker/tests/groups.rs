@@ -106,7 +106,7 @@ async fn a_member_that_dies_is_replaced_when_its_session_expires() {
         .with_metadata(bytes::Bytes::from_static(subscription));
     let join = JoinGroupRequest::default()
         .with_group_id(group.clone())
-        .with_session_timeout_ms(1500)
+        .with_session_timeout_ms(6000)
         .with_protocol_type(StrBytes::from_static_str("consumer"))
         .with_protocols(vec![protocol]);
     let joined = dying.call(0, join.with_rebalance_timeout_ms(-1)).await;

@@ -5,6 +5,7 @@
 //! - [`syntax`]: text → [`syntax::ast`], and back;
 //! - [`types`] and [`value`]: SQL types and the values of a row;
 //! - [`functions`]: the scalar functions;
+//! - `aggregates`: the aggregate functions;
 //! - [`metastore`]: the sources that were declared;
 //! - [`plan`]: a statement's meaning, checked: what it reads, computes and writes;
 //! - `expression`: typed expressions, and their evaluation over a row;
@@ -23,6 +24,7 @@
 //!
 //! Nothing in here knows osquery, the CLI or the other services beyond Kafka's public protocol.
 
+mod aggregates;
 mod calendar;
 mod expression;
 pub mod functions;

@@ -36,12 +36,42 @@ pub struct Source {
     pub retention_ms: Option<i64>,
     /// What each column of namespace `Headers` takes, in their order: one header, or (`None`) all of them.
     pub headers: Vec<Option<String>>,
+    /// The windows that the records' keys end with.
+    pub window: Option<SourceWindow>,
     /// `CREATE SOURCE …`: nothing may be inserted.
     pub read_only: bool,
     /// The sources that the query which fills this one reads; empty where no query does.
     pub derived_from: Vec<String>,
     /// The statement that made it.
     pub statement: String,
+}
+
+/// The windows of a windowed source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceWindow {
+    /// Windows that follow each other.
+    Tumbling {
+        /// How long each is.
+        size_ms: i64,
+    },
+    /// Windows that overlap.
+    Hopping {
+        /// How long each is.
+        size_ms: i64,
+    },
+    /// Sessions.
+    Session,
+}
+
+impl SourceWindow {
+    /// Its kind, as ksqlDB prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tumbling { .. } => "TUMBLING",
+            Self::Hopping { .. } => "HOPPING",
+            Self::Session => "SESSION",
+        }
+    }
 }
 
 /// `TIMESTAMP = 'column' [, TIMESTAMP_FORMAT = 'pattern']`.

@@ -1,4 +1,4 @@
-//! DescribeConfigs, AlterConfigs, IncrementalAlterConfigs: the settings of topics, and the broker's for reading.
+//! DescribeConfigs, ListConfigResources, AlterConfigs, IncrementalAlterConfigs: the settings of topics, and the broker's for reading.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,11 @@ use kafka_protocol::messages::describe_configs_response::{
 };
 use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig;
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as AlteredPart;
+use kafka_protocol::messages::list_config_resources_response::ConfigResource;
 use kafka_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListConfigResourcesRequest,
+    ListConfigResourcesResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -56,6 +58,31 @@ pub(crate) async fn handle_describe(
         })
         .collect();
     DescribeConfigsResponse::default().with_results(results)
+}
+
+/// Lists what has settings: topics and this broker. The first version asks for clients' metrics alone.
+pub(crate) async fn handle_list(
+    session: &Session,
+    call: &Call,
+    request: ListConfigResourcesRequest,
+) -> ListConfigResourcesResponse {
+    let wanted = |kind| {
+        call.version > 0 && (request.resource_types.is_empty() || request.resource_types.contains(&kind))
+    };
+    let mut resources = Vec::new();
+    let resource = |kind: i8, name: StrBytes| {
+        ConfigResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(name)
+    };
+    if wanted(BROKER) {
+        resources.push(resource(BROKER, StrBytes::from_string(NODE_ID.0.to_string())));
+    }
+    if wanted(TOPIC) {
+        let topics = session.node.topics.all();
+        resources.extend(topics.iter().map(|topic| resource(TOPIC, topic.name.clone())));
+    }
+    ListConfigResourcesResponse::default().with_config_resources(resources)
 }
 
 type Refused = (ResponseError, &'static str);
@@ -141,7 +168,7 @@ fn describe_topic_setting(
         .with_value(Some(value))
         .with_config_source(source)
         .with_synonyms(synonyms)
-        .with_config_type(definition.kind.code())
+        .with_config_type(definition.kind_code())
 }
 
 /// The value of a topic's setting that is in force.

@@ -19,6 +19,11 @@ use crate::config::GroupTimings;
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
 
+/// The kind of group whose members say which topics they read.
+const CONSUMERS: &str = "consumer";
+/// How long a group is shown that nobody is in and that has committed nothing, as Kafka shows it until its next clean-up.
+const SHOWN_EMPTY: Duration = Duration::from_secs(10 * 60);
+
 /// All groups of the broker.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
@@ -282,22 +287,35 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Forgets what a group has committed for partitions it does not read at the moment.
+    /// Forgets what a group has committed for some partitions; those whose topics its members read are kept, and
+    /// returned.
     pub(crate) fn forget_offsets(
         &self,
         group_id: &StrBytes,
         partitions: &[TopicPartition],
-    ) -> Result<(), ResponseError> {
+    ) -> Result<Vec<TopicPartition>, ResponseError> {
         let groups = self.groups();
         let mut offsets = self.offsets();
+        let mut members = Vec::new();
         match groups.get(group_id) {
-            Some(group) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
+            // Of other kinds of members nobody knows what they read.
+            Some(group) if !group.members().is_empty() && group.protocol_type().as_str() != CONSUMERS => {
+                return Err(ResponseError::NonEmptyGroup);
+            }
+            Some(group) => members.extend(group.members().values()),
             None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
-            _ => {}
+            None => {}
         }
-        offsets
-            .forget(group_id, partitions)
-            .map_err(|_| ResponseError::CoordinatorNotAvailable)
+        let (kept, gone): (Vec<_>, Vec<_>) = partitions
+            .iter()
+            .cloned()
+            .partition(|(topic, _)| members.iter().any(|member| member.reads(topic)));
+        if !gone.is_empty() {
+            offsets
+                .forget(group_id, &gone)
+                .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
+        }
+        Ok(kept)
     }
 
     /// Forgets a deleted topic's offsets in every group.
@@ -384,7 +402,7 @@ impl Coordinator {
                 self.write_down(group_id, group);
             }
         }
-        groups.retain(|_, group| !group.is_deserted());
+        groups.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
         groups
             .values()
             .filter_map(Group::next_deadline)

@@ -114,7 +114,8 @@ impl OffsetStore {
             memberships: HashMap::new(),
             transactions: HashMap::new(),
             compact_size: 0,
-            unsynced: false,
+            // What the process before has written may not be on the disk itself.
+            unsynced: true,
             journal,
         };
         for bytes in &replay.entries {

@@ -202,7 +202,6 @@ impl Log {
     }
 
     /// Bytes of all segments.
-    #[cfg(test)]
     pub(crate) fn size(&self) -> u64 {
         self.segments.iter().map(Segment::size).sum()
     }

@@ -227,10 +227,31 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     fixed("unclean.leader.election.enable", Kind::Boolean, "false"),
 ];
 
+/// Settings whose values have 32 bits in Kafka.
+const SMALL_NUMBERS: &[&str] = &[
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.zstd.level",
+    "index.interval.bytes",
+    "max.message.bytes",
+    "min.insync.replicas",
+    "segment.bytes",
+    "segment.index.bytes",
+];
+
 impl Definition {
     /// The definition of that name.
     pub(crate) fn of(name: &str) -> Option<&'static Self> {
         DEFINITIONS.iter().find(|definition| definition.name == name)
+    }
+
+    /// DescribeConfigs' number for what kind of value it takes: Kafka tells numbers of 32 bits from those of 64.
+    pub(crate) fn kind_code(&self) -> i8 {
+        if SMALL_NUMBERS.contains(&self.name) {
+            3
+        } else {
+            self.kind.code()
+        }
     }
 
     /// The value that applies when a topic does not override it.

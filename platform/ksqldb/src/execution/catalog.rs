@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::bounds::{MOST_QUERIES, MOST_SOURCES};
+use super::bounds::{MOST_KEPT_TEXT, MOST_QUERIES, MOST_SOURCES, MOST_TYPES};
 use super::failure::{ErrorCode, Refusal};
 use super::properties;
-use super::topics::{Topics, of_sink, of_source};
+use super::topics::{Topics, check_copartitioned, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source};
 use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
 use crate::serde::Format;
+use crate::syntax::NamedTypes;
 use crate::syntax::ast::{
-    CreateAsSelect, CreateSource, InsertInto, OnExisting, QuerySelection, SourceKind, Statement,
+    AliasedSource, CreateAsSelect, CreateSource, Emit, InsertInto, OnExisting, Position, Query,
+    QuerySelection, SelectItem, SourceKind, Statement,
 };
-use crate::types::{Column, Namespace, Schema};
+use crate::types::{Column, Namespace, Schema, SqlType};
 
 /// How a persistent query came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) enum QueryOrigin {
     CreateAs,
     /// `INSERT INTO … SELECT`
     InsertInto,
+    /// `CREATE SOURCE TABLE`: it keeps the table's rows and ends with the table.
+    SourceTable,
 }
 
 /// A query that fills a topic until it is terminated.
@@ -55,11 +59,20 @@ impl PersistentQuery {
         self.plan.sink()
     }
 
+    /// Whether it keeps the rows of that table.
+    pub(crate) fn keeps(&self, table: &str) -> bool {
+        match self.origin {
+            QueryOrigin::CreateAs => self.writes(table),
+            QueryOrigin::SourceTable => self.reads(table),
+            QueryOrigin::InsertInto => false,
+        }
+    }
+
     fn reads(&self, source: &str) -> bool {
         self.plan.inputs().iter().any(|input| input.name == source)
     }
 
-    fn writes(&self, source: &str) -> bool {
+    pub(super) fn writes(&self, source: &str) -> bool {
         self.sink().is_some_and(|sink| sink.name == source)
     }
 }
@@ -73,7 +86,9 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) properties: &'a BTreeMap<String, Json>,
     /// The sequence number the command gets; new queries are named after it.
     pub(crate) sequence: i64,
-    /// The topics there are; `None` in a replay, where every topic was seen to before.
+    /// Whether the command was executed before.
+    pub(crate) is_replay: bool,
+    /// The topics there are, where the statement needs them; `None` in a replay, where they were seen to before.
     pub(crate) topics: Option<&'a Topics>,
 }
 
@@ -103,6 +118,12 @@ pub(crate) struct Change {
     pub(crate) create_topic: Option<(String, TopicOptions)>,
     /// A source that comes, in place of one of the same name.
     pub(crate) put: Option<Arc<Source>>,
+    /// Whether that source is one that was there, changed.
+    pub(crate) alters: bool,
+    /// A type that gets a name.
+    pub(crate) put_type: Option<(String, SqlType)>,
+    /// The name of a type that goes.
+    pub(crate) remove_type: Option<String>,
     /// A query that starts.
     pub(crate) start: Option<PersistentQuery>,
     /// Queries that pause.
@@ -120,6 +141,8 @@ pub(crate) struct Catalog {
     pub(crate) metastore: Metastore,
     /// The persistent queries, by id.
     pub(crate) queries: BTreeMap<String, Arc<PersistentQuery>>,
+    /// What the names of `CREATE TYPE` stand for.
+    pub(crate) types: Arc<NamedTypes>,
 }
 
 impl Catalog {
@@ -131,7 +154,7 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Option<Result<Decision, Refusal>> {
         // What a replay finds was let in once.
-        if circumstances.topics.is_some()
+        if !circumstances.is_replay
             && let Err(message) = self.check_room(statement)
         {
             return Some(Err(message.into()));
@@ -145,8 +168,17 @@ impl Catalog {
                 name,
                 if_exists,
                 delete_topic,
-            } => self.decide_drop(*kind, name, *if_exists, *delete_topic),
-            Statement::Terminate(selection) => self.select(selection).map(|ids| {
+            } => self.decide_drop(*kind, name, *if_exists, *delete_topic, circumstances),
+            Statement::AlterSource { kind, name, columns } => {
+                self.decide_alter(*kind, name, columns, circumstances)
+            }
+            Statement::CreateType {
+                name,
+                if_not_exists,
+                sql_type,
+            } => self.decide_create_type(name, *if_not_exists, sql_type),
+            Statement::DropType { name, if_exists } => self.decide_drop_type(name, *if_exists),
+            Statement::Terminate(selection) => self.select(selection, "terminate").map(|ids| {
                 change(Change {
                     command_id: format!("terminate/{}/execute", selected(selection)),
                     message: "Query terminated.".to_owned(),
@@ -154,7 +186,7 @@ impl Catalog {
                     ..Change::default()
                 })
             }),
-            Statement::Pause(selection) => self.select(selection).map(|ids| {
+            Statement::Pause(selection) => self.select(selection, "pause").map(|ids| {
                 change(Change {
                     command_id: format!("pause/{}/execute", selected(selection)),
                     message: "Query paused.".to_owned(),
@@ -162,7 +194,7 @@ impl Catalog {
                     ..Change::default()
                 })
             }),
-            Statement::Resume(selection) => self.select(selection).map(|ids| {
+            Statement::Resume(selection) => self.select(selection, "resume").map(|ids| {
                 change(Change {
                     command_id: format!("resume/{}/execute", selected(selection)),
                     message: "Query resumed.".to_owned(),
@@ -204,6 +236,12 @@ impl Catalog {
         if let Some(source) = &change.put {
             self.metastore.insert(Arc::clone(source));
         }
+        if let Some((name, sql_type)) = &change.put_type {
+            Arc::make_mut(&mut self.types).insert(name.clone(), sql_type.clone());
+        }
+        if let Some(name) = &change.remove_type {
+            Arc::make_mut(&mut self.types).remove(name);
+        }
         if let Some(query) = &change.start {
             self.queries.insert(query.id.clone(), Arc::new(query.clone()));
         }
@@ -237,6 +275,19 @@ impl Catalog {
                  not needed."
             ));
         }
+        if matches!(statement, Statement::CreateType { .. }) && self.types.len() >= MOST_TYPES {
+            return Err(format!(
+                "There are {MOST_TYPES} custom types already, which is the most allowed. DROP those that are not needed."
+            ));
+        }
+        let sources = self.metastore.iter().map(|source| source.statement.len());
+        let queries = self.queries.values().map(|query| query.statement.len());
+        if (makes_source || makes_query) && sources.chain(queries).sum::<usize>() >= MOST_KEPT_TEXT {
+            return Err(format!(
+                "The statements of the streams, tables and queries that exist have more than {MOST_KEPT_TEXT} bytes, \
+                 which is the most allowed. DROP those that are not needed."
+            ));
+        }
         Ok(())
     }
 
@@ -259,16 +310,35 @@ impl Catalog {
             check_replaceable(existing, &source)?;
         }
         let create_topic = match circumstances.topics {
-            Some(topics) => of_source(&source, declaration, topics)?,
+            Some(topics) => of_source(&source, declaration, topics).map_err(Refusal::early)?,
             None => None,
+        };
+        let source = Arc::new(source);
+        let start = match (declaration.kind, declaration.read_only) {
+            (SourceKind::Table, true) => Some(self.materialization(&source, circumstances)?),
+            _ => None,
         };
         Ok(change(Change {
             command_id: creation_id(declaration.kind, &declaration.name),
             message: format!("{} created", capitalised(declaration.kind)),
             create_topic,
-            put: Some(Arc::new(source)),
+            put: Some(source),
+            start,
             ..Change::default()
         }))
+    }
+
+    /// The query that keeps the rows of a source table.
+    fn materialization(
+        &self,
+        source: &Arc<Source>,
+        circumstances: Circumstances<'_>,
+    ) -> Result<PersistentQuery, Refusal> {
+        let mut metastore = self.metastore.clone();
+        metastore.insert(Arc::clone(source));
+        let plan = plan::plan_query(&metastore, &everything_of(&source.name), Purpose::Materialize)?;
+        let id = format!("CST_{}_{}", source.name, circumstances.sequence);
+        Ok(self.new_query(id, plan, QueryOrigin::SourceTable, circumstances))
     }
 
     fn decide_create_as(
@@ -301,10 +371,13 @@ impl Catalog {
             .sink()
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
+        if let Some(topics) = circumstances.topics {
+            check_partitions(&declaration.query, &plan, topics)?;
+        }
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
-            check_replaceable(existing, &sink)?;
+            check_replaceable(&evolved(existing, &sink), &sink)?;
             let writer = self
                 .queries
                 .values()
@@ -332,7 +405,11 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => of_sink(&sink, topics)?,
+            Some(topics) => {
+                check_copartitioned(&declaration.query, &plan, topics)
+                    .map_err(Refusal::of_persistent_query)?;
+                of_sink(&sink, topics).map_err(Refusal::early)?
+            }
             None => None,
         };
         Ok(change(Change {
@@ -357,7 +434,11 @@ impl Catalog {
             position: insertion.position,
             properties: &insertion.properties,
         };
-        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)?;
+        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)
+            .map_err(|error| Refusal::from(error).early())?;
+        if let Some(topics) = circumstances.topics {
+            check_copartitioned(&insertion.query, &plan, topics)?;
+        }
         let kind = plan.sink().map_or(SourceKind::Stream, |sink| sink.kind);
         let id = self.new_id(&plan, &format!("INSERTQUERY_{}", circumstances.sequence))?;
         Ok(change(Change {
@@ -375,6 +456,7 @@ impl Catalog {
         name: &str,
         if_exists: bool,
         delete_topic: bool,
+        circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let command_id = format!("{}/{name}/drop", lower(kind));
         let Some(source) = self.metastore.get(name) else {
@@ -384,6 +466,13 @@ impl Catalog {
                     message: format!("Source `{name}` does not exist."),
                     ..Change::default()
                 }));
+            }
+            if delete_topic {
+                let message = format!(
+                    "Could not find source to delete topic for: {}",
+                    circumstances.text
+                );
+                return Err(Refusal::new(ErrorCode::BadRequest, message));
             }
             return refused(format!("{} {name} does not exist.", capitalised(kind)));
         };
@@ -427,7 +516,7 @@ impl Catalog {
             let selected = self.queries.values().filter(|query| select(query));
             selected.map(|query| query.id.clone()).collect()
         };
-        let owner = |query: &PersistentQuery| query.origin == QueryOrigin::CreateAs && query.writes(name);
+        let owner = |query: &PersistentQuery| query.keeps(name);
         let readers = ids(&|query| query.reads(name) && !owner(query));
         let writers = ids(&|query| query.writes(name) && !owner(query));
         if !readers.is_empty() || !writers.is_empty() {
@@ -449,17 +538,26 @@ impl Catalog {
         }))
     }
 
-    fn select(&self, selection: &QuerySelection) -> Result<Vec<String>, Refusal> {
+    /// The queries that a statement is about. Those of source tables are theirs alone.
+    fn select(&self, selection: &QuerySelection, action: &str) -> Result<Vec<String>, Refusal> {
+        let is_own = |query: &PersistentQuery| query.origin != QueryOrigin::SourceTable;
         match selection {
-            QuerySelection::All => Ok(self.queries.keys().cloned().collect()),
+            QuerySelection::All => {
+                let own = self.queries.values().filter(|query| is_own(query));
+                Ok(own.map(|query| query.id.clone()).collect())
+            }
             QuerySelection::Id(id) => {
                 // Ids are upper case in every listing, so the case they are typed in does not matter.
                 let known = [id.clone(), id.to_uppercase()];
-                known
-                    .into_iter()
-                    .find(|id| self.queries.contains_key(id))
-                    .map(|id| vec![id])
-                    .ok_or_else(|| Refusal::from(format!("Unknown queryId: {}", id.to_uppercase())))
+                let found = known.iter().find_map(|id| self.queries.get(id));
+                match found {
+                    None => refused(format!("Unknown queryId: {}", id.to_uppercase())),
+                    Some(query) if !is_own(query) => refused(format!(
+                        "Cannot {action} query '{}' because it is linked to a source table.",
+                        query.id
+                    )),
+                    Some(query) => Ok(vec![query.id.clone()]),
+                }
             }
         }
     }
@@ -501,25 +599,25 @@ pub(crate) fn upper(kind: SourceKind) -> &'static str {
     }
 }
 
-fn lower(kind: SourceKind) -> &'static str {
+pub(super) fn lower(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Stream => "stream",
         SourceKind::Table => "table",
     }
 }
 
-fn capitalised(kind: SourceKind) -> &'static str {
+pub(super) fn capitalised(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Stream => "Stream",
         SourceKind::Table => "Table",
     }
 }
 
-fn refused<T>(message: String) -> Result<T, Refusal> {
+pub(super) fn refused<T>(message: String) -> Result<T, Refusal> {
     Err(Refusal::from(message))
 }
 
-fn change(change: Change) -> Decision {
+pub(super) fn change(change: Change) -> Decision {
     Decision::Change(Box::new(change))
 }
 
@@ -531,6 +629,53 @@ fn selected(selection: &QuerySelection) -> &str {
     match selection {
         QuerySelection::All => "ALL",
         QuerySelection::Id(id) => id,
+    }
+}
+
+/// `SELECT *` from a source.
+fn everything_of(source: &str) -> Query {
+    let position = Position::default();
+    Query {
+        select: vec![SelectItem::All {
+            source: None,
+            position,
+        }],
+        from: AliasedSource {
+            name: source.to_owned(),
+            alias: source.to_owned(),
+            position,
+        },
+        joins: Vec::new(),
+        window: None,
+        filter: None,
+        group_by: Vec::new(),
+        partition_by: Vec::new(),
+        having: None,
+        emit: Some(Emit::Changes),
+        limit: None,
+        position,
+    }
+}
+
+/// What is joined has to lie in as many partitions, but for foreign keys.
+fn check_partitions(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), Refusal> {
+    if plan.has_foreign_key() {
+        return Ok(());
+    }
+    let aliases = std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source));
+    let counts = aliases.zip(plan.inputs()).filter_map(|(from, input)| {
+        let topic = topics.get(&input.topic)?;
+        Some((from.alias.as_str(), topic.replicas.len()))
+    });
+    let counts: Vec<_> = counts.collect();
+    let Some((first, partitions)) = counts.first() else {
+        return Ok(());
+    };
+    match counts.iter().find(|(_, count)| count != partitions) {
+        None => Ok(()),
+        Some((other, count)) => Err(Refusal::of_persistent_query(PlanError::new(format!(
+            "Can't join `{first}` with `{other}` since the number of partitions don't match. `{first}` partitions = {partitions}; `{other}` partitions = {count}. Please repartition either one so that the number of partitions match."
+        )))),
     }
 }
 
@@ -554,6 +699,17 @@ fn meet_existing(
             "Cannot add {adding} '{name}': A {there} with the same name already exists"
         )),
     }
+}
+
+/// A source with the columns that a query which takes over adds: so ksqlDB looks at it.
+fn evolved(existing: &Source, new: &Source) -> Source {
+    let mut evolved = existing.clone();
+    for column in &new.schema.columns {
+        if evolved.schema.position(&column.name).is_none() {
+            evolved.schema.columns.push(column.clone());
+        }
+    }
+    evolved
 }
 
 /// `OR REPLACE` may add columns at the end and change what does not concern the records that are there.

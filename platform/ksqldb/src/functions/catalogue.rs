@@ -63,6 +63,14 @@ pub struct Parameter {
 }
 
 impl Listed {
+    /// Who ksqlDB says has written it: of one it does not say.
+    pub fn author(&self) -> &'static str {
+        match self.name {
+            "LEN" => "",
+            _ => "Confluent",
+        }
+    }
+
     /// Its forms, taken apart.
     pub fn signatures(&self) -> Vec<Signature> {
         self.signatures
@@ -77,7 +85,11 @@ impl Listed {
             let parameters = text
                 .rsplit_once(" -> ")
                 .map_or(*text, |(parameters, _)| parameters);
-            format!("{}({})", self.name, parameters.trim())
+            let name = match self.sort {
+                Sort::Aggregate => self.spelling,
+                Sort::Scalar | Sort::Table => self.name,
+            };
+            format!("{name}({})", parameters.trim())
         });
         calls.collect::<Vec<_>>().join("\n")
     }
@@ -360,7 +372,7 @@ static LISTED: &[Listed] = &[
     function("ATTR", "ATTR", Sort::Aggregate, "AGGREGATE", &["T val1 -> T"]),
     function(
         "AVG",
-        "AVG",
+        "avg",
         Sort::Aggregate,
         "AGGREGATE",
         &[
@@ -418,14 +430,14 @@ static LISTED: &[Listed] = &[
     ),
     function(
         "COLLECT_LIST",
-        "COLLECT_LIST",
+        "collect_list",
         Sort::Aggregate,
         "AGGREGATE",
         &["T val1 -> ARRAY<T>"],
     ),
     function(
         "COLLECT_SET",
-        "COLLECT_SET",
+        "collect_set",
         Sort::Aggregate,
         "AGGREGATE",
         &["T val1 -> ARRAY<T>"],
@@ -456,7 +468,7 @@ static LISTED: &[Listed] = &[
     ),
     function(
         "CORRELATION",
-        "CORRELATION",
+        "correlation",
         Sort::Aggregate,
         "AGGREGATE",
         &[
@@ -741,7 +753,7 @@ static LISTED: &[Listed] = &[
     ),
     function(
         "HISTOGRAM",
-        "HISTOGRAM",
+        "histogram",
         Sort::Aggregate,
         "AGGREGATE",
         &["VARCHAR val1 -> MAP<VARCHAR, BIGINT>"],
@@ -1270,7 +1282,7 @@ static LISTED: &[Listed] = &[
     ),
     function(
         "SUM_LIST",
-        "SUM_LIST",
+        "sum_list",
         Sort::Aggregate,
         "AGGREGATE",
         &[

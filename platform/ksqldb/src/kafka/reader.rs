@@ -50,6 +50,8 @@ pub(crate) struct StartingPoint {
     pub(crate) end: i64,
     /// The newest timestamp among the records before `new_from`, where it is known.
     pub(crate) newest_timestamp: Option<i64>,
+    /// Whether it goes before others of the same time: a table's row is there for the stream's row of that moment.
+    pub(crate) is_table: bool,
 }
 
 /// What a reader hands out.
@@ -86,6 +88,7 @@ struct Lane {
     /// What was the end, or less where the partition has ended before.
     end: i64,
     newest_timestamp: Option<i64>,
+    is_table: bool,
 }
 
 impl Lane {
@@ -179,6 +182,7 @@ impl Reader {
                     new_from: start.new_from,
                     end: start.end,
                     newest_timestamp: start.newest_timestamp,
+                    is_table: start.is_table,
                 })
             })
             .collect::<KafkaResult<Vec<_>>>()?;
@@ -401,8 +405,8 @@ impl Reader {
             .lanes
             .iter_mut()
             .filter(|lane| !replaying || lane.is_replaying())
-            .filter_map(|lane| Some((lane.head.as_ref()?.timestamp, lane)))
-            .min_by_key(|(timestamp, _)| *timestamp)?
+            .filter_map(|lane| Some(((lane.head.as_ref()?.timestamp, !lane.is_table), lane)))
+            .min_by_key(|(order, _)| *order)?
             .1;
         let record = lane.head.take()?;
         lane.position = record.offset + 1;

@@ -66,6 +66,7 @@ impl TestBroker {
             new_from: 0,
             end: 0,
             newest_timestamp: None,
+            is_table: false,
         };
         let consumer = Reader::consumer(&self.cluster, "values").unwrap();
         let mut reader = Reader::open(&self.cluster, consumer, &[start]).await.unwrap();

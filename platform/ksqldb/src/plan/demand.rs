@@ -74,7 +74,6 @@ impl Demands {
             demands: self.clone(),
             places,
             firsts,
-            width,
         }
     }
 }
@@ -86,7 +85,6 @@ pub(super) struct Layout {
     places: Vec<usize>,
     /// Where each input's part begins.
     firsts: Vec<usize>,
-    width: usize,
 }
 
 impl Layout {
@@ -99,11 +97,6 @@ impl Layout {
     /// Where an input's part of the row begins.
     pub(super) fn first(&self, input: usize) -> usize {
         self.firsts[input]
-    }
-
-    /// How many places there are, the synthetic key among them.
-    pub(super) fn width(&self) -> usize {
-        self.width
     }
 
     /// The place in the row of a place of the scope, if it is needed.

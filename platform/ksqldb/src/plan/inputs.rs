@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{PlanError, Stage};
 use crate::expression::{Expr, Scope, ScopeColumn, compile, text};
-use crate::metastore::{Metastore, Source};
+use crate::metastore::{Metastore, Source, SourceWindow};
 use crate::serde::Format;
 use crate::syntax::ast::{
     AliasedSource, BinaryOperator, Expression, ExpressionKind, Join, JoinKind, Query, SourceKind, Within,
@@ -19,7 +19,7 @@ pub(super) const PSEUDO_COLUMNS: [(&str, SqlType); 3] = [
 ];
 
 /// What ksqlDB says about the values it cannot join or group.
-const KAFKA_VALUES: &str = "The KAFKA format is primarily intended for use as a key format. It can be used as a value format, but can not be used in any operation that requires a repartition or changelog topic.\nRemoving this limitation requires enhancements to the core of KSQL. This will come in a future release. Until then, avoid using the KAFKA format for values.\nIf you have an existing topic with KAFKA formatted values you can duplicate the data and serialize using Avro or JSON with a statement such as: \n\n'CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS SELECT * FROM <existing-kafka-formated-stream-name>;'\nFor more info see https://github.com/confluentinc/ksql/issues/3060";
+pub(super) const KAFKA_VALUES: &str = "The KAFKA format is primarily intended for use as a key format. It can be used as a value format, but can not be used in any operation that requires a repartition or changelog topic.\nRemoving this limitation requires enhancements to the core of KSQL. This will come in a future release. Until then, avoid using the KAFKA format for values.\nIf you have an existing topic with KAFKA formatted values you can duplicate the data and serialize using Avro or JSON with a statement such as: \n\n'CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS SELECT * FROM <existing-kafka-formated-stream-name>;'\nFor more info see https://github.com/confluentinc/ksql/issues/3060";
 
 /// A source a query reads.
 #[derive(Debug, Clone)]
@@ -30,10 +30,24 @@ pub(super) struct Input {
     pub(super) first: usize,
 }
 
+/// The columns of the windows that a windowed source's keys end with.
+pub(super) const BOUNDS: [&str; 2] = ["WINDOWSTART", "WINDOWEND"];
+
 impl Input {
     /// How many places it has in the scope.
     pub(super) fn width(&self) -> usize {
-        self.source.schema.columns.len() + PSEUDO_COLUMNS.len()
+        let bounds = if self.source.window.is_some() {
+            BOUNDS.len()
+        } else {
+            0
+        };
+        self.source.schema.columns.len() + PSEUDO_COLUMNS.len() + bounds
+    }
+
+    /// The place of its first window bound in the scope, where it has any.
+    pub(super) fn bounds(&self) -> Option<usize> {
+        let first = self.first + self.source.schema.columns.len() + PSEUDO_COLUMNS.len();
+        self.source.window.is_some().then_some(first)
     }
 }
 
@@ -41,7 +55,7 @@ impl Input {
 #[derive(Debug, Clone)]
 pub(super) struct JoinCriteria {
     pub(super) kind: JoinKind,
-    pub(super) within: Within,
+    pub(super) method: JoinMethod,
     /// Over the inputs so far.
     pub(super) left: Expr,
     /// Over the joined input.
@@ -49,6 +63,19 @@ pub(super) struct JoinCriteria {
     pub(super) key_type: SqlType,
     /// The sides that are plain columns, as they are written.
     pub(super) columns: Vec<(Expr, String)>,
+}
+
+/// What is joined with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JoinMethod {
+    /// Streams, within a time.
+    Streams(Within),
+    /// A stream with a table's key.
+    Lookup,
+    /// The keys of two tables.
+    Tables,
+    /// A column of a table with the key of another.
+    ForeignKey,
 }
 
 /// The sources of a query, joined.
@@ -144,14 +171,23 @@ impl Inputs {
                 from.alias
             )));
         }
-        if source.kind == SourceKind::Table {
-            return Err(PlanError::new(format!(
-                "{} is a table. Queries over tables are not supported yet by this server: only streams can be selected from and joined.",
-                source.name
-            )));
-        }
         self.push(from, source);
         Ok(())
+    }
+
+    /// Whether what is joined so far is a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.inputs
+            .iter()
+            .all(|input| input.source.kind == SourceKind::Table)
+    }
+
+    /// The places of all declared columns.
+    pub(super) fn declared(&self) -> Vec<usize> {
+        let inputs = self.inputs.iter();
+        inputs
+            .flat_map(|input| (input.first..).take(input.source.schema.columns.len()))
+            .collect()
     }
 
     fn push(&mut self, from: &AliasedSource, source: &Arc<Source>) {
@@ -164,7 +200,9 @@ impl Inputs {
         let pseudo = PSEUDO_COLUMNS.into_iter();
         let pseudo = pseudo.map(|(name, sql_type)| (name.to_owned(), sql_type, false));
         let alias = &from.alias;
-        let columns = declared.chain(pseudo);
+        let bounds = BOUNDS.into_iter().filter(|_| source.window.is_some());
+        let bounds = bounds.map(|name| (name.to_owned(), SqlType::Bigint, false));
+        let columns = declared.chain(pseudo).chain(bounds);
         self.scope
             .columns
             .extend(columns.map(|(name, sql_type, is_key)| ScopeColumn {
@@ -182,11 +220,15 @@ impl Inputs {
 
     /// Checks the join of the input that was added last with those before it.
     fn criteria(&self, join: &Join) -> Result<JoinCriteria, PlanError> {
-        let Some(within) = join.within else {
+        let of_streams = self
+            .inputs
+            .iter()
+            .all(|input| input.source.kind == SourceKind::Stream);
+        if of_streams && join.within.is_none() {
             return Err(PlanError::new(
                 "Stream-Stream joins must have a WITHIN clause specified. None was provided. To learn about how to specify a WITHIN clause with a stream-stream join, please visit: https://docs.confluent.io/current/ksql/docs/syntax-reference.html#create-stream-as-select",
             ));
-        };
+        }
         let (left, right) = match &join.criteria.kind {
             ExpressionKind::Binary(left, BinaryOperator::Equal, right) => (left, right),
             ExpressionKind::Binary(left, BinaryOperator::And, right)
@@ -222,12 +264,27 @@ impl Inputs {
         };
         let left_side = compile(left, &self.scope, "JOIN ON")?;
         let right_side = compile(right, &self.scope, "JOIN ON")?;
+        let method = self.method(join, (left, &left_side.expr), (right, &right_side.expr))?;
         let key_type = match (&left_side.sql_type, &right_side.sql_type) {
             (Some(left_type), Some(right_type)) if left_type == right_type => left_type.clone(),
             (left_type, right_type) => {
                 let name = |sql_type: &Option<SqlType>| {
                     sql_type.as_ref().map_or("NULL".to_owned(), ToString::to_string)
                 };
+                if matches!(method, JoinMethod::Tables | JoinMethod::ForeignKey) {
+                    let (first, second) = if left_input == joined {
+                        ((right, right_type), (left, left_type))
+                    } else {
+                        ((left, left_type), (right, right_type))
+                    };
+                    return Err(PlanError::new(format!(
+                        "Invalid join condition: types don't match. Got {}{{{}}} = {}{{{}}}.",
+                        text(first.0),
+                        name(first.1),
+                        text(second.0),
+                        name(second.1)
+                    )));
+                }
                 return Err(PlanError::new(format!(
                     "Invalid join. Key types differ: {} vs {}",
                     name(left_type),
@@ -243,12 +300,168 @@ impl Inputs {
             .collect();
         Ok(JoinCriteria {
             kind: join.kind,
-            within,
+            method,
             key_type,
             columns,
             left: left_side.expr,
             right: right_side.expr,
         })
+    }
+
+    /// What the join of the input that was added last with those before it is, and whether it can be.
+    fn method(
+        &self,
+        join: &Join,
+        (left, left_expr): (&Expression, &Expr),
+        (right, right_expr): (&Expression, &Expr),
+    ) -> Result<JoinMethod, PlanError> {
+        let refuse = |message: String| Err(PlanError::new(message));
+        let Some((joined, before)) = self.inputs.split_last() else {
+            return refuse("Nothing is joined.".to_owned());
+        };
+        self.check_windows(before, joined)?;
+        let left_is_table = before.iter().all(|input| input.source.kind == SourceKind::Table);
+        let right_is_table = joined.source.kind == SourceKind::Table;
+        let is_right_key = joined.source.schema.key().count() == 1
+            && matches!(right_expr, Expr::Column(place) if *place == joined.first);
+        let left_name = |place: usize| {
+            let owner = self.inputs.iter().rfind(|input| input.first <= place);
+            owner.map_or("", |input| input.alias.as_str())
+        };
+        let got = |kind: &str| {
+            let left = match left_expr {
+                Expr::Column(place) => left_name(*place),
+                _ => before.last().map_or("", |input| input.alias.as_str()),
+            };
+            format!("Got {left} {kind} {}.", joined.alias)
+        };
+        let compared = || format!("Got {} = {}.", text(left), text(right));
+        match (left_is_table, right_is_table) {
+            (false, false) => match join.within {
+                Some(within) => Ok(JoinMethod::Streams(within)),
+                None => refuse("Stream-Stream joins must have a WITHIN clause specified.".to_owned()),
+            },
+            (true, false) => refuse(format!(
+                "Invalid join order: table-stream joins are not supported; only stream-table joins. {}",
+                got(kind_text(join.kind))
+            )),
+            (false, true) => {
+                if join.kind == JoinKind::Full {
+                    return refuse(format!(
+                        "Invalid join type: full-outer join not supported for stream-table join. {}",
+                        got(kind_text(join.kind))
+                    ));
+                }
+                if join.within.is_some() {
+                    return refuse("A window definition was provided for a Stream-Table join. These joins are not windowed. Please drop the window definition (ie. the WITHIN clause) and try to execute your join again.".to_owned());
+                }
+                if !is_right_key {
+                    return refuse(format!(
+                        "Invalid join condition: stream-table joins require to join on the table's primary key. {}",
+                        compared()
+                    ));
+                }
+                if join.kind == JoinKind::Right {
+                    return refuse("Invalid join type encountered: RIGHT [OUTER] JOIN".to_owned());
+                }
+                Ok(JoinMethod::Lookup)
+            }
+            (true, true) => {
+                if join.within.is_some() {
+                    return refuse("A window definition was provided for a Table-Table join. These joins are not windowed. Please drop the window definition (i.e. the WITHIN clause) and try to execute your Table-Table join again.".to_owned());
+                }
+                if !is_right_key {
+                    return refuse(format!(
+                        "Invalid join condition: table-table joins require to join on the primary key of the right input table. {}",
+                        compared()
+                    ));
+                }
+                if self.is_left_key(left_expr) {
+                    return Ok(JoinMethod::Tables);
+                }
+                if !self.joins.is_empty() {
+                    return refuse(format!(
+                        "Invalid join condition: foreign-key table-table joins are not supported as part of n-way joins. {}",
+                        compared()
+                    ));
+                }
+                match join.kind {
+                    JoinKind::Right => {
+                        refuse("RIGHT OUTER JOIN on a foreign key is not supported".to_owned())
+                    }
+                    JoinKind::Full => refuse(format!(
+                        "Invalid join type: full-outer join not supported for foreign-key table-table join. {}",
+                        got(kind_text(join.kind))
+                    )),
+                    JoinKind::Inner | JoinKind::Left => Ok(JoinMethod::ForeignKey),
+                }
+            }
+        }
+    }
+
+    /// Whether an expression is the key of what is joined before the last input.
+    fn is_left_key(&self, expr: &Expr) -> bool {
+        match self.joins.last() {
+            None => {
+                let left = &self.inputs[0];
+                left.source.schema.key().count() == 1 && matches!(expr, Expr::Column(0))
+            }
+            Some(last) if last.method == JoinMethod::ForeignKey => {
+                let left = &self.inputs[0];
+                left.source.schema.key().count() == 1 && matches!(expr, Expr::Column(0))
+            }
+            Some(_) => {
+                let fingerprint = expr.fingerprint();
+                let mut joins = self.joins.iter().rev();
+                joins.any(|join| {
+                    join.columns
+                        .iter()
+                        .any(|(column, _)| column.fingerprint() == fingerprint)
+                })
+            }
+        }
+    }
+
+    /// Windowed sources are joined window by window, which this server does not do.
+    fn check_windows(&self, before: &[Input], joined: &Input) -> Result<(), PlanError> {
+        let windowed = before.iter().find(|input| input.source.window.is_some());
+        let left = windowed.or(before.first());
+        let Some(left) = left else {
+            return Ok(());
+        };
+        let name = |input: &Input| match input.source.window {
+            Some(window) => window.name(),
+            None => "not",
+        };
+        match (left.source.window, joined.source.window) {
+            (None, None) => Ok(()),
+            (Some(_), None) | (None, Some(_)) => {
+                let told = |input: &Input| match input.source.window {
+                    Some(window) => format!("`{}` is {} windowed", input.alias, window.name()),
+                    None => format!("`{}` is not windowed", input.alias),
+                };
+                Err(PlanError::new(format!(
+                    "Can not join windowed source to non-windowed source.\n{}\n{}",
+                    told(left),
+                    told(joined)
+                )))
+            }
+            (Some(one), Some(other))
+                if (one == SourceWindow::Session) != (other == SourceWindow::Session) =>
+            {
+                Err(PlanError::new(format!(
+                    "Incompatible windowed sources.\nLeft source: {}\nRight source: {}\nSession windowed sources can only be joined to other session windowed sources, and may still not result in expected behaviour as session bounds must be an exact match for the join to work\nHopping and tumbling windowed sources can only be joined to other hopping and tumbling windowed sources",
+                    name(left),
+                    name(joined)
+                )))
+            }
+            (Some(one), Some(other)) if one != other => Err(PlanError::new(
+                "Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385.",
+            )),
+            (Some(_), Some(_)) => Err(PlanError::new(
+                "Joins of windowed streams are not supported by this server.",
+            )),
+        }
     }
 
     /// The one input an expression is about.
@@ -286,6 +499,16 @@ impl Inputs {
             }
             number += 1;
         }
+    }
+}
+
+/// A join as errors name it.
+fn kind_text(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "[INNER] JOIN",
+        JoinKind::Left => "LEFT [OUTER] JOIN",
+        JoinKind::Right => "RIGHT [OUTER] JOIN",
+        JoinKind::Full => "[FULL] OUTER JOIN",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::query::wrappings;
+use super::steps::wrappings;
 use super::timestamps::TimeReading;
 use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
@@ -30,6 +30,12 @@ pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Res
 }
 
 fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
+    if target.window.is_some() {
+        return Err(PlanError::in_stage(
+            Stage::Request,
+            "Cannot insert values into windowed stream/table!",
+        ));
+    }
     if target.read_only {
         let kind = match target.kind {
             SourceKind::Stream => "stream",
@@ -174,7 +180,7 @@ fn value_of(expression: &crate::syntax::ast::Expression, column: &Column) -> Res
 /// A value as one of a column's type, where nothing of it is lost: numbers widen, texts become dates and times,
 /// and the parts of arrays, maps and structs likewise. Of a struct, fields that the column does not have are
 /// dropped, and those that are missing are `NULL`.
-fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
+pub(super) fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
     match (value, from, to) {
         (Value::Null, ..) => Some(Value::Null),
         (

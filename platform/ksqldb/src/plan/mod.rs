@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with a statement is found here, against the metastore alone: no broker is asked.
 
+mod aggregation;
 mod demand;
 mod error;
 mod explain;
@@ -10,22 +11,30 @@ mod insert;
 mod pipeline;
 mod projection;
 mod properties;
+mod pull;
 mod qualify;
 mod query;
 mod sink;
 mod source;
+mod steps;
 mod table_functions;
 mod timestamps;
+mod topology;
 
 use std::sync::Arc;
 
 pub use error::{PlanError, Stage};
+use explain::Explanation;
 pub use insert::insert_values;
-pub(crate) use pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
+pub(crate) use pipeline::{
+    AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
+    RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
+};
+pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
 pub use query::plan_query;
 pub(crate) use sink::schema_text;
-pub use source::plan_source;
+pub use source::{alter_source, plan_source};
 
 use crate::metastore::Source;
 use crate::syntax::ast::{Position, Properties, SourceKind};
@@ -36,6 +45,8 @@ use crate::types::Schema;
 pub enum Purpose<'a> {
     /// Its rows go to a client.
     Push,
+    /// `CREATE SOURCE TABLE`: its rows are kept for pull queries.
+    Materialize,
     /// `CREATE … AS SELECT`: it fills a new source.
     Sink {
         /// The new source's name.
@@ -70,7 +81,7 @@ pub struct QueryPlan {
     limit: Option<u64>,
     warnings: Vec<String>,
     query_id: Option<String>,
-    explanation: String,
+    explanation: Explanation,
     retention_ms: Option<i64>,
     pub(crate) pipeline: Arc<Pipeline>,
 }
@@ -109,9 +120,38 @@ impl QueryPlan {
         self.query_id.as_deref()
     }
 
-    /// The steps, as `EXPLAIN` prints them.
-    pub fn explain(&self) -> String {
-        self.explanation.clone()
+    /// The stores whose state has changelogs.
+    pub(crate) fn stores(&self) -> impl Iterator<Item = &StoreStep> {
+        let stores = self.pipeline.steps.iter().flat_map(Step::stores);
+        stores.filter(|store| store.has_changelog)
+    }
+
+    /// Whether it joins tables by a foreign key.
+    pub(crate) fn has_foreign_key(&self) -> bool {
+        let mut steps = self.pipeline.steps.iter();
+        steps.any(|step| matches!(step, Step::ForeignKeyJoin(_)))
+    }
+
+    /// What tells whether rows that were kept before can be read: it differs where the rows are laid out otherwise.
+    pub(crate) fn layout(&self) -> u32 {
+        self.pipeline.layout
+    }
+
+    /// The topics whose records rebuild what has no changelog: those of streams that are joined with streams.
+    pub(crate) fn replayed_topics(&self) -> impl Iterator<Item = &str> {
+        let scans = self.pipeline.scans.iter().filter(|scan| !scan.is_table);
+        let stateful = self.retention_ms.is_some();
+        scans.filter(move |_| stateful).map(|scan| scan.topic.as_str())
+    }
+
+    /// The steps, as `EXPLAIN` prints them for the query of that id.
+    pub fn explain(&self, query_id: &str) -> String {
+        self.explanation.steps(query_id)
+    }
+
+    /// What `EXPLAIN` tells of it.
+    pub(crate) fn explanation(&self) -> &Explanation {
+        &self.explanation
     }
 
     /// How far the inputs must be replayed from before where the query stopped, to rebuild its state.

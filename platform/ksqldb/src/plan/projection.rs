@@ -1,6 +1,7 @@
 //! `SELECT …`: the output's columns, their names, and which of them are the key.
 
-use super::inputs::Inputs;
+use super::aggregation::{Aggregation, Group};
+use super::inputs::{Input, Inputs, JoinMethod};
 use super::qualify::qualified;
 use super::{PlanError, Purpose, Stage};
 use crate::expression::{Expr, Typed, base_name, compile, text, untyped_null};
@@ -45,6 +46,8 @@ pub(super) struct RequiredKey {
     pub(super) synthetic: bool,
     /// `PARTITION BY NULL`
     pub(super) is_dropped: bool,
+    /// Of a foreign-key join: the left table, whose key it is.
+    pub(super) of_left: Option<String>,
 }
 
 impl RequiredKey {
@@ -64,20 +67,41 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// The column that it is among the projection's items.
+    pub(super) fn column(&self, items: &[Item]) -> Option<(String, SqlType)> {
+        let item = items.iter().find(|item| self.is(item))?;
+        Some((item.name.clone(), item.sql_type.clone()))
+    }
+
     fn is(&self, item: &Item) -> bool {
         self.expr.fingerprint() == item.expr.fingerprint()
     }
 }
 
 /// The key of the rows, before the projection.
-pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey, PlanError> {
+pub(super) fn required_key(
+    query: &Query,
+    inputs: &Inputs,
+    aggregation: Option<&Aggregation>,
+) -> Result<RequiredKey, PlanError> {
     let mut required = RequiredKey {
         candidates: Vec::new(),
         all: true,
         what: "key column",
         synthetic: false,
         is_dropped: false,
+        of_left: None,
     };
+    if let Some(aggregation) = aggregation {
+        required.what = "grouping expression";
+        let candidate = |group: &Group| Candidate {
+            expr: Expr::Column(group.place),
+            text: group.text.clone(),
+            of_star: None,
+        };
+        required.candidates = aggregation.groups.iter().map(candidate).collect();
+        return Ok(required);
+    }
     if !query.partition_by.is_empty() {
         required.what = "partitioning expression";
         let is_null = |by: &Expression| matches!(by.kind, ExpressionKind::Literal(Literal::Null));
@@ -120,6 +144,11 @@ pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey
             text: inputs.scope.columns[place].name.clone(),
             of_star: None,
         });
+    } else if let Some(join) = inputs.joins.last()
+        && join.method == JoinMethod::ForeignKey
+    {
+        required.of_left = Some(inputs.inputs[0].alias.clone());
+        required.candidates = source_key(&inputs.inputs[0]);
     } else if let Some(join) = inputs.joins.last() {
         required.what = "join expression";
         required.all = false;
@@ -145,17 +174,20 @@ pub(super) fn required_key(query: &Query, inputs: &Inputs) -> Result<RequiredKey
             }
         }
     } else {
-        let source = &inputs.inputs[0].source;
-        for (place, column) in source.schema.key().enumerate() {
-            // Key columns come first.
-            required.candidates.push(Candidate {
-                expr: Expr::Column(place),
-                text: column.name.clone(),
-                of_star: None,
-            });
-        }
+        required.candidates = source_key(&inputs.inputs[0]);
     }
     Ok(required)
+}
+
+/// The key columns of an input, which come first.
+fn source_key(input: &Input) -> Vec<Candidate> {
+    let columns = (input.first..).zip(input.source.schema.key());
+    let candidate = |(place, column): (usize, &Column)| Candidate {
+        expr: Expr::Column(place),
+        text: column.name.clone(),
+        of_star: None,
+    };
+    columns.map(candidate).collect()
 }
 
 /// A column that is not there is told what columns there are to partition by.
@@ -175,7 +207,8 @@ fn of_partition_by(by: &Expression, error: PlanError) -> PlanError {
     }
 }
 
-/// Expands and compiles the projection. `evaluated` has its items as they are computed, after the table functions.
+/// Expands and compiles the projection. `evaluated` has its items as they are computed, after the table functions and behind the
+/// aggregation.
 pub(super) fn items(
     query: &Query,
     evaluated: &[SelectItem],
@@ -188,7 +221,8 @@ pub(super) fn items(
     for (select, evaluated) in query.select.iter().zip(evaluated) {
         match select {
             SelectItem::All { source, position } => {
-                let mut expanded = star(inputs, source.as_deref());
+                let with_bounds = matches!(purpose, Purpose::Push) || !inputs.joins.is_empty();
+                let mut expanded = star(inputs, source.as_deref(), with_bounds);
                 if expanded.is_empty() {
                     let source = source.as_deref().unwrap_or("*");
                     let message = format!("'{source}' is not a valid stream/table name or alias.");
@@ -278,8 +312,8 @@ pub(super) fn items(
     Ok(items)
 }
 
-/// The columns of `*` or `alias.*`: all that are declared.
-fn star(inputs: &Inputs, wanted: Option<&str>) -> Vec<Item> {
+/// The columns of `*` or `alias.*`: all that are declared, and the bounds of windows after the keys.
+fn star(inputs: &Inputs, wanted: Option<&str>, with_bounds: bool) -> Vec<Item> {
     let is_join = !inputs.joins.is_empty();
     let mut items = Vec::new();
     if let (Some(place), None) = (inputs.synthetic_key, wanted) {
@@ -296,7 +330,13 @@ fn star(inputs: &Inputs, wanted: Option<&str>) -> Vec<Item> {
         if wanted.is_some_and(|wanted| wanted != input.alias) {
             continue;
         }
-        for (index, column) in input.source.schema.columns.iter().enumerate() {
+        let keys = input.source.schema.key().count();
+        let mut places: Vec<usize> = (input.first..).take(input.source.schema.columns.len()).collect();
+        if let Some(bounds) = input.bounds().filter(|_| with_bounds) {
+            places.splice(keys..keys, [bounds, bounds + 1]);
+        }
+        for place in places {
+            let column = &inputs.scope.columns[place];
             items.push(Item {
                 name: if is_join {
                     format!("{}_{}", input.alias, column.name)
@@ -304,7 +344,7 @@ fn star(inputs: &Inputs, wanted: Option<&str>) -> Vec<Item> {
                     column.name.clone()
                 },
                 sql_type: column.sql_type.clone(),
-                expr: Expr::Column(input.first + index),
+                expr: Expr::Column(place),
                 text: column.name.clone(),
                 is_aliased: false,
             });
@@ -392,13 +432,13 @@ pub(super) fn key_items(sink: &str, items: &[Item], key: &RequiredKey) -> Result
             .filter(|place| candidate.is(&items[*place]))
             .collect();
         match matching.as_slice() {
-            [] if key.all => return Err(missing(sink, key)),
+            [] if key.all => return Err(missing(sink, key, items)),
             [] => {}
             [place] => places.push(*place),
             several => {
                 let mut names: Vec<_> = several.iter().map(|place| items[*place].name.as_str()).collect();
                 names.sort_unstable();
-                if key.what == "partitioning expression" {
+                if matches!(key.what, "partitioning expression" | "grouping expression") {
                     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
                     return Err(PlanError::new(format!(
                         "The projection contains a key column more than once: {}.\n{ONCE}",
@@ -417,12 +457,24 @@ pub(super) fn key_items(sink: &str, items: &[Item], key: &RequiredKey) -> Result
         }
     }
     if !key.all && places.is_empty() {
-        return Err(missing(sink, key));
+        return Err(missing(sink, key, items));
     }
     Ok(places)
 }
 
-fn missing(sink: &str, key: &RequiredKey) -> PlanError {
+fn missing(sink: &str, key: &RequiredKey, items: &[Item]) -> PlanError {
+    if let Some(left) = &key.of_left {
+        let absent = key
+            .candidates
+            .iter()
+            .filter(|candidate| !items.iter().any(|item| candidate.is(item)));
+        let absent: Vec<_> = absent.map(|candidate| format!("`{}`", candidate.text)).collect();
+        let plural = if absent.len() == 1 { "" } else { "s" };
+        return PlanError::new(format!(
+            "Primary key column{plural} missing in projection. For foreign-key table-table joins, the projection must include all primary key columns from the left input table (`{left}`). Missing column{plural}: {}.",
+            absent.join(", ")
+        ));
+    }
     let texts: Vec<_> = key
         .candidates
         .iter()

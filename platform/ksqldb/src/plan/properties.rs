@@ -1,7 +1,7 @@
 //! The `WITH` clause: which properties there are, and what their values mean.
 
 use super::{PlanError, Stage};
-use crate::metastore::TimestampColumn;
+use crate::metastore::{SourceWindow, TimestampColumn};
 use crate::serde::Format;
 use crate::syntax::ast::{Literal, Properties};
 use crate::types::{Schema, SqlType};
@@ -227,34 +227,34 @@ impl<'a> With<'a> {
         }
     }
 
-    /// Whether the rows have windows, which this server does not know yet; what is wrong about that comes first.
-    pub(super) fn refuse_windows(self) -> Result<(), PlanError> {
+    /// The windows that the keys end with.
+    pub(super) fn window(self) -> Result<Option<SourceWindow>, PlanError> {
         let Some(kind) = self.text("WINDOW_TYPE")? else {
-            return Ok(());
+            return Ok(None);
         };
         let kind = kind.to_uppercase();
         let size = self.text("WINDOW_SIZE")?;
         match (kind.as_str(), size) {
-            ("SESSION", Some(_)) => {
-                return Err(reading("'WINDOW_SIZE' should not be set for SESSION windows."));
+            ("SESSION", Some(_)) => Err(reading("'WINDOW_SIZE' should not be set for SESSION windows.")),
+            ("TUMBLING" | "HOPPING", None) => Err(reading(format!(
+                "{kind} windows require 'WINDOW_SIZE' to be provided in the WITH clause. For example: 'WINDOW_SIZE'='10 SECONDS'"
+            ))),
+            ("TUMBLING", Some(size)) => {
+                let size_ms = duration(size)?;
+                Ok(Some(SourceWindow::Tumbling { size_ms }))
             }
-            ("TUMBLING" | "HOPPING", None) => {
-                return Err(reading(format!(
-                    "{kind} windows require 'WINDOW_SIZE' to be provided in the WITH clause. For example: 'WINDOW_SIZE'='10 SECONDS'"
-                )));
+            ("HOPPING", Some(size)) => {
+                let size_ms = duration(size)?;
+                Ok(Some(SourceWindow::Hopping { size_ms }))
             }
-            ("TUMBLING" | "HOPPING", Some(size)) => check_duration(size)?,
-            ("SESSION", None) => {}
+            ("SESSION", None) => Ok(Some(SourceWindow::Session)),
             _ => {
                 let found = self.text("WINDOW_TYPE")?.unwrap_or_default();
-                return Err(reading(format!(
+                Err(reading(format!(
                     "Invalid value {found} for property WINDOW_TYPE: String must be one of: SESSION, HOPPING, TUMBLING, null"
-                )));
+                )))
             }
         }
-        Err(PlanError::new(
-            "Windowed sources (WINDOW_TYPE) are not supported yet by this server.",
-        ))
     }
 
     /// `TIMESTAMP` and `TIMESTAMP_FORMAT`, checked against the columns.
@@ -314,15 +314,16 @@ fn parse_delimiter(text: &str) -> Result<char, PlanError> {
     }
 }
 
-fn check_duration(text: &str) -> Result<(), PlanError> {
-    const UNITS: [&str; 7] = [
-        "NANOSECONDS",
-        "MICROSECONDS",
-        "MILLISECONDS",
-        "SECONDS",
-        "MINUTES",
-        "HOURS",
-        "DAYS",
+/// A number and a unit of Java's `TimeUnit`, in milliseconds.
+fn duration(text: &str) -> Result<i64, PlanError> {
+    const UNITS: [(&str, i64); 7] = [
+        ("NANOSECONDS", 0),
+        ("MICROSECONDS", 0),
+        ("MILLISECONDS", 1),
+        ("SECONDS", 1000),
+        ("MINUTES", 60_000),
+        ("HOURS", 3_600_000),
+        ("DAYS", 86_400_000),
     ];
     let invalid = |reason: String| {
         reading(format!(
@@ -332,20 +333,23 @@ fn check_duration(text: &str) -> Result<(), PlanError> {
     let Some((count, unit)) = text.trim().split_once(char::is_whitespace) else {
         return Err(invalid("Expected two words: a number and a unit".to_owned()));
     };
-    if count.parse::<u64>().is_err() {
+    let Ok(number) = count.parse::<u32>() else {
         return Err(invalid(format!("Not a number: {count}")));
-    }
+    };
     let unit = unit.trim().to_uppercase();
-    if UNITS
+    let known = UNITS
         .iter()
-        .any(|known| *known == unit || known.strip_suffix('S') == Some(&unit))
-    {
-        return Ok(());
+        .find(|(known, _)| *known == unit || known.strip_suffix('S') == Some(&unit));
+    let number = i64::from(number);
+    match known {
+        Some(("NANOSECONDS", _)) => Ok(number / 1_000_000),
+        Some(("MICROSECONDS", _)) => Ok(number / 1000),
+        Some((_, milliseconds)) => Ok(number * milliseconds),
+        None => Err(invalid(format!(
+            "Unknown time unit: '{unit}'\nSupported time units are: {}",
+            UNITS.map(|(known, _)| known).join(", ")
+        ))),
     }
-    Err(invalid(format!(
-        "Unknown time unit: '{unit}'\nSupported time units are: {}",
-        UNITS.join(", ")
-    )))
 }
 
 /// What ksqlDB finds while it reads the statement.

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::demand::{Demands, Layout};
-use super::explain::explain;
-use super::inputs::{Input, Inputs};
-use super::pipeline::{Destination, JoinStep, Pipeline, Projected, Scan};
-use super::projection::{Item, items, required_key};
-use super::sink::{Sink, check_names, existing_sink, new_sink};
+use super::aggregation::{self, Aggregation};
+use super::explain::{Tail, explain};
+use super::inputs::Inputs;
+use super::pipeline::Step;
+use super::projection::{Item, RequiredKey, items, required_key};
+use super::sink::{NewSink, check_names, existing_sink, new_sink};
+use super::steps::Steps;
 use super::table_functions;
-use super::timestamps::TimeReading;
 use super::{PlanError, Purpose, QueryPlan, Stage};
-use crate::expression::{compile_filter, text};
-use crate::metastore::{Metastore, Source};
-use crate::serde::{Decoder, DecoderColumn, Encoder, Wrapping};
-use crate::syntax::ast::{Emit, Position, Query, SourceKind};
+use crate::expression::{Expr, compile_filter, text};
+use crate::metastore::{Metastore, SourceWindow};
+use crate::syntax::ast::{Expression, ExpressionKind, Position, Query, SourceKind, WindowKind};
 use crate::types::{Column, Namespace, Schema};
 
 /// What ksqlDB says of a stream–stream join without `GRACE PERIOD`.
@@ -30,6 +29,7 @@ pub fn plan_query(
         check_target(metastore, target, position)?;
     }
     refuse_unsupported(query, purpose)?;
+    aggregation::check_early(query, metastore)?;
     let mut inputs = Inputs::resolve(metastore, query)?;
     let sources: Vec<_> = inputs
         .inputs
@@ -37,29 +37,47 @@ pub fn plan_query(
         .map(|input| Arc::clone(&input.source))
         .collect();
     let filter = match &query.filter {
-        Some(filter) => Some((compile_filter(filter, &inputs.scope, "WHERE")?, text(filter))),
+        Some(filter) => {
+            refuse_bounds(query, filter)?;
+            Some((compile_filter(filter, &inputs.scope, "WHERE")?, text(filter)))
+        }
         None => None,
     };
-    let key = required_key(query, &inputs)?;
-    let projected = table_functions::split(&query.select, &mut inputs.scope)?;
+    let mut aggregation = aggregation::split(query, &mut inputs, purpose)?;
+    check_result(query, &inputs, aggregation.as_ref(), purpose)?;
+    let key = required_key(query, &inputs, aggregation.as_ref())?;
+    let select = aggregation
+        .as_mut()
+        .map(|aggregation| std::mem::take(&mut aggregation.select));
+    let select = select.unwrap_or_else(|| query.select.clone());
+    let projected = table_functions::split(&select, &mut inputs.scope)?;
+    if !projected.tables.is_empty() {
+        refuse_table_functions(&inputs, aggregation.is_some())?;
+    }
     let mut items = items(query, &projected.select, &inputs, &key, purpose)?;
+    let window = window_of(&inputs, aggregation.as_ref());
+    let is_table = aggregation.is_some() || inputs.is_table();
     let sink = match purpose {
-        Purpose::Push => None,
+        Purpose::Push | Purpose::Materialize => None,
         Purpose::Sink {
             name,
+            kind,
             properties,
             statement,
             wrap_single_values,
-            ..
-        } => Some(new_sink(
-            name,
-            properties,
-            statement,
-            wrap_single_values,
-            &sources,
-            &items,
-            &key,
-        )?),
+        } => {
+            let windowing = aggregation.as_ref().and_then(|aggregation| aggregation.windowing);
+            let sink = NewSink {
+                name,
+                kind,
+                properties,
+                statement,
+                wrap_single_values,
+                window,
+                window_retention_ms: windowing.map(|windowing| windowing.retention_ms),
+            };
+            Some(new_sink(sink, &sources, &items, &key)?)
+        }
         Purpose::InsertInto {
             target, properties, ..
         } => Some(existing_sink(metastore, target, properties, &mut items, &key)?),
@@ -68,26 +86,50 @@ pub fn plan_query(
         Some(sink) => sink.schema.clone(),
         None => push_schema(&items)?,
     };
+    let new_key: Vec<_> = match query.partition_by.is_empty() {
+        true => Vec::new(),
+        false => key
+            .candidates
+            .iter()
+            .filter_map(|candidate| candidate.column(&items))
+            .collect(),
+    };
     let explanation = explain(
         &inputs,
-        filter.as_ref().map(|(_, text)| text.as_str()),
-        &output,
-        sink.as_ref(),
+        Tail {
+            is_filtered: filter.is_some(),
+            new_key: &new_key,
+            is_exploded: !projected.tables.is_empty(),
+            aggregation: aggregation.as_ref(),
+            output: &output,
+            sink: sink
+                .as_ref()
+                .map(|sink| (sink.source.name.as_str(), sink.source.topic.as_str())),
+        },
     );
+    let keys = is_table.then(|| key_columns(&items, &key, &inputs, aggregation.as_ref()));
     let mut pipeline = Steps {
-        keeps_key: query.partition_by.is_empty() && inputs.joins.is_empty(),
+        keeps_key: query.partition_by.is_empty() && inputs.joins.is_empty() && aggregation.is_none(),
+        tables: projected.tables,
         inputs,
         filter,
-        tables: projected.tables,
+        aggregation,
         items,
+        window,
+        is_persistent: !matches!(purpose, Purpose::Push),
+        keys,
     }
     .lay_out(sink.as_ref())?;
     pipeline.limit = query.limit;
-    let has_no_grace = pipeline.joins.iter().any(|join| join.grace_ms.is_none());
-    let retention = pipeline
-        .joins
-        .iter()
-        .map(JoinStep::retention_ms)
+    let joins = || {
+        pipeline.steps.iter().filter_map(|step| match step {
+            Step::StreamJoin(join) => Some(join),
+            _ => None,
+        })
+    };
+    let has_no_grace = joins().any(|join| join.grace_ms.is_none());
+    let retention = joins()
+        .map(|join| join.retention_ms())
         .reduce(i64::saturating_add);
     Ok(QueryPlan {
         inputs: sources,
@@ -104,6 +146,113 @@ pub fn plan_query(
         retention_ms: retention,
         pipeline: Arc::new(pipeline),
     })
+}
+
+/// The windows of the keys of what comes out.
+fn window_of(inputs: &Inputs, aggregation: Option<&Aggregation>) -> Option<SourceWindow> {
+    match aggregation {
+        Some(aggregation) => aggregation.windowing.map(|windowing| match windowing.kind {
+            WindowKind::Tumbling { size_ms } => SourceWindow::Tumbling { size_ms },
+            WindowKind::Hopping { size_ms, .. } => SourceWindow::Hopping { size_ms },
+            WindowKind::Session { .. } => SourceWindow::Session,
+        }),
+        None => inputs.inputs[0].source.window,
+    }
+}
+
+/// Which columns of a table are its key.
+fn key_columns(
+    items: &[Item],
+    key: &RequiredKey,
+    inputs: &Inputs,
+    aggregation: Option<&Aggregation>,
+) -> Vec<bool> {
+    let bounds: Vec<usize> = match aggregation {
+        Some(aggregation) => aggregation.bounds.into_iter().flatten().collect(),
+        None => inputs
+            .inputs
+            .iter()
+            .filter_map(|input| input.bounds())
+            .flat_map(|first| [first, first + 1])
+            .collect(),
+    };
+    let is_key =
+        |item: &Item| key.is_of(item) || matches!(item.expr, Expr::Column(place) if bounds.contains(&place));
+    items.iter().map(is_key).collect()
+}
+
+/// Windows are made after `WHERE`.
+fn refuse_bounds(query: &Query, filter: &Expression) -> Result<(), PlanError> {
+    fn bound(expression: &Expression) -> Option<&str> {
+        match &expression.kind {
+            ExpressionKind::Column { name, .. } if name == "WINDOWSTART" || name == "WINDOWEND" => Some(name),
+            _ => expression.children().into_iter().find_map(bound),
+        }
+    }
+    match bound(filter) {
+        Some(name) if query.window.is_some() => Err(PlanError::new(format!(
+            "Error in WHERE expression: Unknown column {name}.\nStatement: {}",
+            text(filter)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether what comes out is what the statement makes, and whether it can be made of what goes in.
+fn check_result(
+    query: &Query,
+    inputs: &Inputs,
+    aggregation: Option<&Aggregation>,
+    purpose: Purpose<'_>,
+) -> Result<(), PlanError> {
+    let refuse = |message: String| Err(PlanError::new(message));
+    let windowed = inputs.inputs.iter().any(|input| input.source.window.is_some());
+    if inputs.is_table() && windowed && matches!(purpose, Purpose::Sink { .. } | Purpose::InsertInto { .. }) {
+        return refuse("KSQL does not support persistent queries on windowed tables.".to_owned());
+    }
+    if !query.partition_by.is_empty() && inputs.is_table() {
+        let source = &inputs.inputs[0].source;
+        let keys: Vec<_> = source.schema.key().map(|column| column.name.as_str()).collect();
+        let by: Vec<_> = query.partition_by.iter().map(text).collect();
+        return refuse(format!(
+            "Cannot repartition a TABLE source. If this is a join, make sure that the criteria uses the TABLE's key column {} instead of [{}]",
+            keys.join(", "),
+            by.join(", ")
+        ));
+    }
+    if !query.partition_by.is_empty() && windowed {
+        return refuse("Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385.".to_owned());
+    }
+    let is_table = aggregation.is_some() || inputs.is_table();
+    let (wanted, statement) = match purpose {
+        Purpose::Push | Purpose::Materialize => return Ok(()),
+        Purpose::Sink { kind, statement, .. } => (kind, Some(statement)),
+        Purpose::InsertInto { .. } => (SourceKind::Stream, None),
+    };
+    let (found, other) = match (is_table, wanted) {
+        (true, SourceKind::Stream) => ("TABLE", "CREATE TABLE AS SELECT"),
+        (false, SourceKind::Table) => ("STREAM", "CREATE STREAM AS SELECT"),
+        _ => return Ok(()),
+    };
+    let tail = statement.map_or(String::new(), |statement| format!("\nStatement: {statement}"));
+    refuse(format!(
+        "Invalid result type. Your SELECT query produces a {found}. Please use {other} statement instead.{tail}"
+    ))
+}
+
+/// Table functions make rows of a stream's rows.
+fn refuse_table_functions(inputs: &Inputs, is_aggregated: bool) -> Result<(), PlanError> {
+    if is_aggregated {
+        return Err(PlanError::new(
+            "Table functions cannot be used with aggregations.",
+        ));
+    }
+    if inputs.is_table() {
+        return Err(PlanError::new(
+            "Table source is not supported with table functions",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether there is a stream to insert into.
@@ -141,24 +290,6 @@ fn refuse_unsupported(query: &Query, purpose: Purpose<'_>) -> Result<(), PlanErr
             "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'.",
         );
     }
-    if query.emit == Some(Emit::Final) {
-        return refuse("EMIT FINAL is only supported for windowed aggregations.");
-    }
-    if query.window.is_some() {
-        return refuse("WINDOW is not supported yet by this server: it needs aggregates.");
-    }
-    if !query.group_by.is_empty() || query.having.is_some() {
-        return refuse("GROUP BY and HAVING are not supported yet by this server: it has no aggregates.");
-    }
-    if let Purpose::Sink {
-        kind: SourceKind::Table,
-        ..
-    } = purpose
-    {
-        return refuse(
-            "Invalid result type. Your SELECT query produces a STREAM. Please use CREATE STREAM AS SELECT statement instead.",
-        );
-    }
     Ok(())
 }
 
@@ -173,183 +304,4 @@ fn push_schema(items: &[Item]) -> Result<Schema, PlanError> {
     };
     check_names(&schema)?;
     Ok(schema)
-}
-
-/// A query whose expressions still name places of the scope.
-struct Steps {
-    inputs: Inputs,
-    filter: Option<(crate::expression::Expr, String)>,
-    tables: Vec<Projected>,
-    items: Vec<Item>,
-    keeps_key: bool,
-}
-
-impl Steps {
-    /// Gives everything that is needed its place in the row.
-    fn lay_out(mut self, sink: Option<&Sink>) -> Result<Pipeline, PlanError> {
-        let mut demands = Demands::none(self.inputs.scope.columns.len());
-        for join in &mut self.inputs.joins {
-            demands.add(&mut join.left);
-            demands.add(&mut join.right);
-        }
-        if let Some((filter, _)) = &mut self.filter {
-            demands.add(filter);
-        }
-        for item in &mut self.items {
-            demands.add(&mut item.expr);
-        }
-        let first_table = self.inputs.scope.columns.len() - self.tables.len();
-        for (place, table) in (first_table..).zip(&mut self.tables) {
-            demands.add(&mut table.expr);
-            demands.add_whole(place);
-        }
-        for input in &self.inputs.inputs {
-            if let Some(column) = &input.source.timestamp
-                && let Some(place) = input.source.schema.position(&column.column)
-            {
-                demands.add_whole(input.first + place);
-            }
-        }
-        let layout = demands.layout(&self.inputs.inputs);
-
-        let inputs = &self.inputs.inputs;
-        let scans = inputs.iter().enumerate();
-        let scans = scans.map(|(index, input)| scan(index, input, &layout));
-        let scans = scans.collect::<Result<Vec<_>, _>>()?;
-        let mut joins = Vec::new();
-        let mut left_width = scans[0].width;
-        for (index, join) in self.inputs.joins.into_iter().enumerate() {
-            let (mut left_key, mut right_key) = (join.left, join.right);
-            layout.rewrite(&mut left_key, 0);
-            layout.rewrite(&mut right_key, layout.first(index + 1));
-            let right_width = scans[index + 1].width;
-            joins.push(JoinStep {
-                kind: join.kind,
-                left_key,
-                right_key,
-                left_width,
-                right_width,
-                before_ms: join.within.before_ms,
-                after_ms: join.within.after_ms,
-                grace_ms: join.within.grace_ms,
-            });
-            left_width += right_width;
-        }
-        if let Some((filter, _)) = &mut self.filter {
-            layout.rewrite(filter, 0);
-        }
-        let mut tables = Vec::new();
-        for mut table in self.tables {
-            layout.rewrite(&mut table.expr, 0);
-            tables.push(table);
-        }
-        let mut projection: Vec<Projected> = Vec::new();
-        let all: Vec<usize> = (0..self.items.len()).collect();
-        for place in sink.map_or(&all, |sink| &sink.order) {
-            let item = &self.items[*place];
-            let mut expr = item.expr.clone();
-            layout.rewrite(&mut expr, 0);
-            projection.push(Projected {
-                expr,
-                text: item.text.clone(),
-            });
-        }
-        let keeps_join_key = self
-            .inputs
-            .synthetic_key
-            .is_some_and(|place| layout.place(place).is_some());
-        debug_assert_eq!(
-            left_width + usize::from(keeps_join_key) + tables.len(),
-            layout.width()
-        );
-        Ok(Pipeline {
-            keeps_key: self.keeps_key,
-            tables,
-            scans,
-            joins,
-            keeps_join_key,
-            filter: self.filter,
-            projection,
-            destination: match sink {
-                None => Destination::Rows,
-                Some(sink) => destination(sink)?,
-            },
-            limit: None,
-        })
-    }
-}
-
-fn scan(index: usize, input: &Input, layout: &Layout) -> Result<Scan, PlanError> {
-    let source = &input.source;
-    let declared = source.schema.columns.len();
-    let target = |place: usize| layout.local(index, input.first + place);
-    let columns = |namespace: Namespace| -> Vec<DecoderColumn> {
-        let places = source.schema.columns.iter().enumerate();
-        places
-            .filter(|(_, column)| column.namespace == namespace)
-            .map(|(place, column)| DecoderColumn {
-                name: column.name.clone(),
-                sql_type: column.sql_type.clone(),
-                target: target(place),
-            })
-            .collect()
-    };
-    let header_places =
-        (0..declared).filter(|place| source.schema.columns[*place].namespace == Namespace::Headers);
-    let headers = header_places
-        .zip(&source.headers)
-        .filter_map(|(place, header)| Some((target(place)?.0, header.clone())))
-        .collect();
-    let time = match &source.timestamp {
-        None => None,
-        Some(column) => source
-            .schema
-            .position(&column.column)
-            .and_then(target)
-            .map(|(place, _)| Ok::<_, PlanError>((place, TimeReading::of(column)?)))
-            .transpose()?,
-    };
-    let width = (0..input.width())
-        .filter(|place| target(*place).is_some())
-        .count();
-    let pseudo = [0, 1, 2].map(|offset| target(declared + offset).map(|(place, _)| place));
-    let (key_wrapping, value_wrapping) = wrappings(source);
-    Ok(Scan {
-        topic: source.topic.clone(),
-        width,
-        key: Decoder::new(source.key_format, key_wrapping, columns(Namespace::Key)),
-        value: Decoder::new(source.value_format, value_wrapping, columns(Namespace::Value)),
-        headers,
-        time,
-        pseudo,
-    })
-}
-
-/// A single key column stands by itself, a single value column only where the source says so.
-pub(super) fn wrappings(source: &Source) -> (Wrapping, Wrapping) {
-    let value = if source.wrap_single_value {
-        Wrapping::Wrapped
-    } else {
-        Wrapping::Unwrapped
-    };
-    (Wrapping::Unwrapped, value)
-}
-
-fn destination(sink: &Sink) -> Result<Destination, PlanError> {
-    let source = &sink.source;
-    let (key_wrapping, value_wrapping) = wrappings(source);
-    let time = match &source.timestamp {
-        None => None,
-        Some(column) => sink
-            .schema
-            .position(&column.column)
-            .map(|place| Ok::<_, PlanError>((place, TimeReading::of(column)?)))
-            .transpose()?,
-    };
-    Ok(Destination::Records {
-        key_columns: sink.schema.key().count(),
-        key: Encoder::new(source.key_format, key_wrapping, sink.schema.key()),
-        value: Encoder::new(source.value_format, value_wrapping, sink.schema.value()),
-        time,
-    })
 }

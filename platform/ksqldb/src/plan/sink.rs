@@ -7,7 +7,7 @@ use super::properties::{OF_INSERTS, OF_SINKS, With};
 use super::source::check_schema;
 use super::{PlanError, Stage};
 use crate::expression::{Cast, Expr, as_decimal, cast_between};
-use crate::metastore::{Metastore, Source};
+use crate::metastore::{Metastore, Source, SourceWindow};
 use crate::serde::Format;
 use crate::syntax::ast::{Properties, SourceKind};
 use crate::types::{Column, Namespace, Schema, SqlType};
@@ -23,16 +23,34 @@ pub(super) struct Sink {
     pub(super) query_id: Option<String>,
 }
 
-/// `CREATE STREAM name [WITH (…)] AS SELECT …`
+/// What a query fills.
+pub(super) struct NewSink<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: SourceKind,
+    pub(super) properties: &'a Properties,
+    pub(super) statement: &'a str,
+    pub(super) wrap_single_values: bool,
+    /// The windows of its keys, and how long a table's windows are kept.
+    pub(super) window: Option<SourceWindow>,
+    pub(super) window_retention_ms: Option<i64>,
+}
+
+/// `CREATE STREAM|TABLE name [WITH (…)] AS SELECT …`
 pub(super) fn new_sink(
-    name: &str,
-    properties: &Properties,
-    statement: &str,
-    wrap_single_values: bool,
+    new: NewSink<'_>,
     inputs: &[Arc<Source>],
     items: &[Item],
     key: &RequiredKey,
 ) -> Result<Sink, PlanError> {
+    let NewSink {
+        name,
+        kind,
+        properties,
+        statement,
+        wrap_single_values,
+        window,
+        window_retention_ms,
+    } = new;
     let with = With::new(properties, OF_SINKS)?;
     let (schema, order) = output_schema(name, items, key)?;
     let left_most = &inputs[0];
@@ -60,7 +78,7 @@ pub(super) fn new_sink(
     })?;
     let source = Source {
         name: name.to_owned(),
-        kind: SourceKind::Stream,
+        kind,
         topic: with.text("KAFKA_TOPIC")?.unwrap_or(name).to_owned(),
         key_format,
         value_format,
@@ -70,8 +88,9 @@ pub(super) fn new_sink(
         timestamp: with.timestamp(&schema)?,
         partitions: with.partitions()?,
         replicas: with.replicas()?,
-        retention_ms: with.retention_ms()?,
+        retention_ms: with.retention_ms()?.max(window_retention_ms),
         headers: Vec::new(),
+        window,
         read_only: false,
         derived_from: inputs.iter().map(|input| input.name.clone()).collect(),
         statement: statement.to_owned(),

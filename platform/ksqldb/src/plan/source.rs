@@ -26,12 +26,22 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
         ));
     };
     let key_format = with.key_format()?.unwrap_or(Format::Kafka);
-    with.refuse_windows()?;
+    let window = with.window()?;
     if declaration.columns.is_empty() {
         return Err(PlanError::new("No columns supplied."));
     }
     let (schema, headers) = schema_of(declaration)?;
     check_schema(&schema, key_format, value_format)?;
+    if window.is_some() && schema.key().next().is_none() {
+        return Err(PlanError::new("Windowed sources require a key column."));
+    }
+    let retention_ms = with.retention_ms()?;
+    if declaration.kind == SourceKind::Table && window.is_none() && retention_ms.is_some() {
+        return Err(PlanError::in_stage(
+            Stage::Request,
+            "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.",
+        ));
+    }
     let source = Source {
         name: declaration.name.clone(),
         kind: declaration.kind,
@@ -42,8 +52,9 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
         timestamp: with.timestamp(&schema)?,
         partitions: with.partitions()?,
         replicas: with.replicas()?,
-        retention_ms: with.retention_ms()?,
+        retention_ms,
         headers,
+        window,
         read_only: declaration.read_only,
         derived_from: Vec::new(),
         statement: statement.to_owned(),
@@ -51,6 +62,36 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
     };
     super::timestamps::check(&source)?;
     Ok(source)
+}
+
+/// The source with more columns at the end of its value. `statement` is kept in it.
+pub fn alter_source(
+    source: &Source,
+    added: &[ColumnDefinition],
+    statement: &str,
+) -> Result<Source, PlanError> {
+    let mut altered = source.clone();
+    let columns = &mut altered.schema.columns;
+    for definition in added {
+        if columns.iter().any(|column| column.name == definition.name) {
+            return Err(PlanError::new(format!(
+                "Cannot add column `{}` to schema. A column with the same name already exists.",
+                definition.name
+            )));
+        }
+        let headers = columns
+            .iter()
+            .position(|column| column.namespace == Namespace::Headers);
+        let column = Column {
+            name: definition.name.clone(),
+            sql_type: definition.sql_type.clone(),
+            namespace: Namespace::Value,
+        };
+        columns.insert(headers.unwrap_or(columns.len()), column);
+    }
+    check_schema(&altered.schema, altered.key_format, altered.value_format)?;
+    altered.statement = statement.to_owned();
+    Ok(altered)
 }
 
 /// Whether the formats can hold the columns.

@@ -15,10 +15,12 @@ use tokio::sync::mpsc;
 
 use super::accept::{DELIMITED, JSON, KSQL_JSON, choose, choose_or};
 use super::ksql::KsqlRequest;
-use super::row::{schema_text, write_row, write_text};
+use super::row::{write_row, write_text};
 use super::{App, response};
 use crate::execution::{ClientQuery, ErrorCode, Failure, Request};
+use crate::plan::schema_text;
 use crate::runtime::{PushEvent, PushQuery};
+use crate::task::OutputRow;
 use crate::types::Schema;
 use crate::value::Row;
 
@@ -72,14 +74,23 @@ impl RowFormat {
         out
     }
 
-    fn rows(self, rows: &[Row], schema: &Schema) -> String {
+    fn rows(self, rows: &[OutputRow], schema: &Schema) -> String {
         let mut out = String::new();
-        for row in rows {
+        // Only the first form has a way to say that a row is gone.
+        let told = rows.iter().filter(|row| self == Self::Rows || !row.is_tombstone);
+        for OutputRow {
+            row, is_tombstone, ..
+        } in told
+        {
             match self {
                 Self::Rows => {
                     out.push_str("{\"row\":{\"columns\":");
                     write_row(row, schema, &mut out);
-                    out.push_str("}},\n");
+                    out.push_str(if *is_tombstone {
+                        ",\"tombstone\":true}},\n"
+                    } else {
+                        "}},\n"
+                    });
                 }
                 Self::Delimited => {
                     write_row(row, schema, &mut out);
@@ -90,6 +101,29 @@ impl RowFormat {
                     write_row(row, schema, &mut out);
                 }
             }
+        }
+        out
+    }
+
+    /// A whole answer: a pull query has no last message.
+    fn answer(self, id: &str, schema: &Schema, rows: Vec<Row>) -> String {
+        let mut out = self.begin(id, schema);
+        let rows = rows.into_iter().map(|row| OutputRow {
+            row,
+            timestamp: 0,
+            is_tombstone: false,
+        });
+        let rows: Vec<OutputRow> = rows.collect();
+        out.push_str(&self.rows(&rows, schema));
+        match self {
+            Self::Rows => {
+                // The last one is followed by nothing.
+                let end = out.trim_end_matches(['\n', ',']).len();
+                out.truncate(end);
+                out.push(']');
+            }
+            Self::Delimited => {}
+            Self::Array => out.push(']'),
         }
         out
     }
@@ -116,7 +150,7 @@ impl RowFormat {
 struct RowBody {
     format: RowFormat,
     schema: Schema,
-    events: mpsc::Receiver<PushEvent<Row>>,
+    events: mpsc::Receiver<PushEvent<OutputRow>>,
     begin: Option<String>,
     ended: bool,
 }
@@ -257,11 +291,17 @@ async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool)
         } => {
             let query = executor
                 .runtime()
-                .push(plan, &alias, text.clone(), extent)
+                .push(*plan, &alias, text.clone(), extent)
                 .await
                 .map_err(|error| push_failure(&error, &text))?;
             let body = Body::from_stream(RowBody::new(format, query));
             let response = response::with_type(StatusCode::OK, format.media_type(), body);
+            Ok(Ran::Response(response))
+        }
+        ClientQuery::Pull { schema, rows } => {
+            let id = format!("query_{}", jiff::Timestamp::now().as_millisecond());
+            let body = format.answer(&id, &schema, rows);
+            let response = response::with_type(StatusCode::OK, format.media_type(), body.into());
             Ok(Ran::Response(response))
         }
         ClientQuery::Neither { text } => Ok(Ran::Nothing { text }),

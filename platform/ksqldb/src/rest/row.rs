@@ -7,16 +7,6 @@ use crate::serde::base64;
 use crate::types::{Schema, SqlType};
 use crate::value::{Row, Value};
 
-/// A schema as the header of `/query` has it: `` `HOST` STRING, `PID` BIGINT ``.
-pub(super) fn schema_text(schema: &Schema) -> String {
-    let columns: Vec<String> = schema
-        .columns
-        .iter()
-        .map(|column| format!("`{}` {}", column.name, column.sql_type))
-        .collect();
-    columns.join(", ")
-}
-
 /// Writes a row as a JSON array.
 pub(super) fn write_row(row: &Row, schema: &Schema, out: &mut String) {
     out.push('[');
@@ -176,7 +166,7 @@ mod tests {
     #[test]
     fn a_schema_is_written_with_its_quotes() {
         assert_eq!(
-            schema_text(&schema(&[SqlType::String, SqlType::Bigint])),
+            crate::plan::schema_text(&schema(&[SqlType::String, SqlType::Bigint])),
             "`C0` STRING, `C1` BIGINT"
         );
     }

@@ -6,7 +6,9 @@ mod persistent;
 mod positions;
 mod print;
 mod processing_log;
+mod pull;
 mod push;
+mod state;
 mod status;
 
 use std::collections::BTreeMap;
@@ -16,24 +18,29 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use positions::{PositionError, starting_offsets};
+pub(crate) use positions::{PositionError, Resets, starting_offsets};
+pub(crate) use pull::pull;
 pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
 use crate::execution::PersistentQuery;
-use crate::kafka::{Cluster, Reader, Record, RecordProducer, StartingPoint};
+use crate::kafka::{Cluster, ClusterError, Reader, Record, RecordProducer, StartingPoint};
 use crate::plan::QueryPlan;
 use crate::syntax::ast::Print;
-use crate::task::InputRecord;
+use crate::task::{InputRecord, Materialized};
 use persistent::{Wish, Worker};
 use processing_log::ProcessingLog;
 
 /// How long a query may take to stop before others go on without it: more than it takes to finish what is under way.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long a pull query waits for the rows of a query that has just begun.
+const TABLE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How many push queries may run at a time (`ksql.max.push.queries`).
 const MOST_PUSH_QUERIES: usize = 100;
@@ -73,12 +80,15 @@ pub(crate) struct Listening {
     pub(crate) statement: String,
     /// What it does.
     pub(crate) plan: Arc<QueryPlan>,
+    /// Its consumer group.
+    pub(crate) group: String,
     stop: CancellationToken,
 }
 
 struct Supervised {
     status: Arc<QueryStatus>,
     wish: watch::Sender<Wish>,
+    table: watch::Receiver<Option<Materialized>>,
 }
 
 /// Runs queries.
@@ -144,7 +154,9 @@ impl Runtime {
         } else {
             QueryState::Running
         }));
+        let (table, materialized) = watch::channel(None);
         let worker = Worker {
+            table,
             query: Arc::clone(&query),
             status: Arc::clone(&status),
             config: Arc::clone(&self.config),
@@ -153,8 +165,14 @@ impl Runtime {
             processing_log: Arc::clone(&self.processing_log),
         };
         self.tasks.spawn(persistent::supervise(Arc::new(worker), wished));
-        self.supervised()
-            .insert(query.id.clone(), Supervised { status, wish });
+        self.supervised().insert(
+            query.id.clone(),
+            Supervised {
+                status,
+                wish,
+                table: materialized,
+            },
+        );
     }
 
     /// Stops a persistent query and waits until it has.
@@ -164,10 +182,7 @@ impl Runtime {
         };
         supervised.wish.send_replace(Wish::Stop);
         // The supervisor holds the other end until the query has ended.
-        if tokio::time::timeout(STOP_DEADLINE, supervised.wish.closed())
-            .await
-            .is_err()
-        {
+        if timeout(STOP_DEADLINE, supervised.wish.closed()).await.is_err() {
             tracing::warn!("query {id} has not stopped within {STOP_DEADLINE:?}");
         }
     }
@@ -175,9 +190,34 @@ impl Runtime {
     /// Stops a persistent query for good: its positions are forgotten, so that another of its id begins afresh.
     pub(crate) async fn terminate(&self, id: &str) {
         self.stop(id).await;
-        if let Err(error) = self.cluster.delete_group(&self.config.query_group(id)).await {
+        let group = self.config.query_group(id);
+        if let Err(error) = self.cluster.delete_group(&group).await {
             tracing::warn!("the positions of query {id} are left behind: {error}");
         }
+        if let Err(error) = self.delete_topics_of(&group).await {
+            tracing::warn!("the changelogs of query {id} are left behind: {error}");
+        }
+    }
+
+    /// Deletes the topics that are named after a query's group.
+    async fn delete_topics_of(&self, group: &str) -> Result<(), ClusterError> {
+        let prefix = format!("{group}-");
+        for topic in self.cluster.topics().await?.into_keys() {
+            if topic.starts_with(&prefix) {
+                self.cluster.delete_topic(&topic).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table that a persistent query keeps; waits a moment for one whose rows are not there yet.
+    pub(crate) async fn table(&self, id: &str) -> Option<Materialized> {
+        let mut table = self
+            .supervised()
+            .get(id)
+            .map(|supervised| supervised.table.clone())?;
+        let there = timeout(TABLE_DEADLINE, table.wait_for(Option::is_some));
+        there.await.ok()?.ok()?.clone()
     }
 
     /// Pauses a persistent query, or lets it go on.
@@ -215,13 +255,17 @@ impl Runtime {
         extent: Extent,
     ) -> Result<PushQuery, PushError> {
         let place = self.place()?;
-        let id = format!("transient_{alias}_{}", random_number());
-        let reset = match extent {
-            Extent::From(reset) => reset,
-            Extent::WhatIsThere => OffsetReset::Earliest,
+        let id = transient_id(alias);
+        let group = self.config.push_group(&id);
+        let resets = match extent {
+            Extent::From(resets) => resets,
+            Extent::WhatIsThere => Resets {
+                streams: OffsetReset::Earliest,
+                tables: OffsetReset::Earliest,
+            },
         };
-        let points = positions::of_push_query(&self.cluster, &plan, reset).await?;
-        let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
+        let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
+        let consumer = Reader::consumer(&self.cluster, &group)?;
         let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
@@ -229,6 +273,7 @@ impl Runtime {
         let listening = Listening {
             statement,
             plan: Arc::clone(&plan),
+            group,
             stop: stop.clone(),
         };
         self.listening().insert(id.clone(), listening);
@@ -295,6 +340,7 @@ impl Runtime {
                     new_from: from,
                     end: high,
                     newest_timestamp: None,
+                    is_table: false,
                 }
             })
             .collect();
@@ -331,10 +377,7 @@ impl Runtime {
             supervised.wish.send_replace(Wish::Stop);
         }
         self.tasks.close();
-        if tokio::time::timeout(STOP_DEADLINE, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        if timeout(STOP_DEADLINE, self.tasks.wait()).await.is_err() {
             tracing::warn!("some queries have not stopped within {STOP_DEADLINE:?}");
         }
     }
@@ -385,6 +428,11 @@ fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R 
         value: record.value.as_deref(),
         headers: &headers,
     })
+}
+
+/// The id of a query for a client, which calls its left-most input so.
+pub(crate) fn transient_id(alias: &str) -> String {
+    format!("transient_{alias}_{}", random_number())
 }
 
 /// A number that no other query has.

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::positions::{self, PositionError};
 use super::processing_log::ProcessingLog;
+use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
 use super::with_input;
 use crate::config::Config;
 use crate::execution::PersistentQuery;
 use crate::kafka::{Arrival, Cluster, Deliveries, OutgoingRecord, Position, Reader, Record, RecordProducer};
-use crate::task::{Collector, Task};
+use crate::task::{Collector, Materialized, Task};
 
 /// How long after a record its position is committed, at most.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -62,6 +63,8 @@ enum Failure {
     Write { topic: String, source: KafkaError },
     #[error("{0}")]
     State(String),
+    #[error(transparent)]
+    Changelog(#[from] StateError),
     #[error("{0}")]
     Delivery(String),
     #[error("cannot commit the position: {0}")]
@@ -76,6 +79,8 @@ pub(super) struct Worker {
     pub(super) cluster: Arc<Cluster>,
     pub(super) producer: Arc<RecordProducer>,
     pub(super) processing_log: Arc<ProcessingLog>,
+    /// The table that pull queries read, once its rows are there.
+    pub(super) table: watch::Sender<Option<Materialized>>,
 }
 
 /// Runs a query as wished, until it should stop. A failure or a panic ends only the attempt.
@@ -131,15 +136,19 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
 impl Worker {
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), Failure> {
         let group = self.config.query_group(&self.query.id);
-        let opening = self.open(&group);
+        let changelogs = Changelogs::new(&group, &self.query.plan);
+        let mut task = Task::new(&self.query.plan);
+        let opening = self.open(&group, &changelogs, &mut task);
         let mut reader = tokio::select! {
             reader = opening => reader?,
             () = stop.cancelled() => return Ok(()),
         };
+        self.table.send_replace(task.materialized());
         self.status.set(QueryState::Running);
         let mut processing = Processing {
             worker: &self,
-            task: Task::new(&self.query.plan),
+            task,
+            changelogs,
             collector: Collector::default(),
             deliveries: Arc::default(),
             unfinished: false,
@@ -202,11 +211,18 @@ impl Worker {
         }
     }
 
-    async fn open(&self, group: &str) -> Result<Reader, Failure> {
-        let consumer = Reader::consumer(&self.cluster, group).map_err(Failure::Read)?;
-        let (consumer, points) =
-            positions::of_persistent_query(&self.cluster, consumer, group, &self.query).await?;
-        Reader::open(&self.cluster, consumer, &points)
+    /// Fills the task's stores and opens its inputs where the stores end.
+    async fn open(&self, group: &str, changelogs: &Changelogs, task: &mut Task) -> Result<Reader, Failure> {
+        let (cluster, query) = (&self.cluster, &self.query);
+        changelogs.make(cluster, &query.plan).await?;
+        let consumer = Reader::consumer(cluster, group).map_err(Failure::Read)?;
+        let mut start = positions::of_persistent_query(cluster, consumer, group, query, true).await?;
+        // State without a position is that of an attempt which reads all of its inputs again.
+        if start.goes_on && !changelogs.restore(cluster, group, task).await? {
+            tracing::info!("query {} begins again: its state is laid out anew", query.id);
+            start = positions::of_persistent_query(cluster, start.consumer, group, query, false).await?;
+        }
+        Reader::open(cluster, start.consumer, &start.points)
             .await
             .map_err(Failure::Read)
     }
@@ -216,6 +232,7 @@ impl Worker {
 struct Processing<'a> {
     worker: &'a Worker,
     task: Task,
+    changelogs: Changelogs,
     collector: Collector,
     /// The records under way.
     deliveries: Arc<Deliveries>,
@@ -293,6 +310,25 @@ impl Processing<'_> {
                         source,
                     })?;
             }
+        }
+        for change in self.collector.changes.drain(..) {
+            let Some(topic) = self.changelogs.topic(&change.store) else {
+                continue;
+            };
+            let value = change.value.as_deref().map(|row| self.changelogs.value(row));
+            let outgoing = OutgoingRecord {
+                topic,
+                key: Some(&change.key),
+                value: value.as_deref(),
+                // A record's time is never negative.
+                timestamp: change.timestamp.max(0),
+                headers: &[],
+            };
+            let sent = worker.producer.send(outgoing, &self.deliveries).await;
+            sent.map_err(|source| Failure::Write {
+                topic: topic.to_owned(),
+                source,
+            })?;
         }
         self.collector.rows.clear();
         for entry in self.collector.log.drain(..) {

@@ -12,6 +12,7 @@ use crate::config::OffsetReset;
 use crate::execution::PersistentQuery;
 use crate::kafka::{Cluster, ClusterError, GroupConsumer, StartingPoint};
 use crate::plan::QueryPlan;
+use crate::syntax::ast::SourceKind;
 
 /// How long a question about positions may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,14 +37,48 @@ pub(crate) enum PositionError {
 /// The first and the next offset of each partition of a query's topics.
 type Ends = BTreeMap<String, Vec<(i64, i64)>>;
 
+/// Where a query without positions begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resets {
+    /// With the streams it reads.
+    pub(crate) streams: OffsetReset,
+    /// With the tables.
+    pub(crate) tables: OffsetReset,
+}
+
+impl Resets {
+    fn of(self, plan: &QueryPlan, topic: &str) -> OffsetReset {
+        if is_table(plan, topic) {
+            self.tables
+        } else {
+            self.streams
+        }
+    }
+}
+
+/// Whether a topic is read as a table.
+fn is_table(plan: &QueryPlan, topic: &str) -> bool {
+    let mut inputs = plan.inputs().iter();
+    inputs.any(|input| input.topic == topic && input.kind == SourceKind::Table)
+}
+
+/// Where a persistent query reads on.
+pub(crate) struct Start {
+    pub(crate) consumer: GroupConsumer,
+    pub(crate) points: Vec<StartingPoint>,
+    /// Whether it has been there before.
+    pub(crate) goes_on: bool,
+}
+
 /// Where a new query begins: by topic, an offset for each partition.
 pub(crate) async fn starting_offsets(
     cluster: &Cluster,
     plan: &QueryPlan,
-    reset: OffsetReset,
+    resets: Resets,
 ) -> Result<BTreeMap<String, Vec<i64>>, PositionError> {
     let ends = ends(cluster, plan).await?;
     let offsets = ends.into_iter().map(|(topic, partitions)| {
+        let reset = resets.of(plan, &topic);
         let offsets = partitions.into_iter().map(|(low, high)| match reset {
             OffsetReset::Earliest => low,
             OffsetReset::Latest => high,
@@ -57,25 +92,26 @@ pub(crate) async fn starting_offsets(
 pub(crate) async fn of_push_query(
     cluster: &Cluster,
     plan: &QueryPlan,
-    reset: OffsetReset,
+    resets: Resets,
 ) -> Result<Vec<StartingPoint>, PositionError> {
     let ends = ends(cluster, plan).await?;
-    Ok(points(&ends, |_, _, low, high| {
-        Place::at(match reset {
+    Ok(points(plan, &ends, |topic, _, low, high| {
+        Place::at(match resets.of(plan, topic) {
             OffsetReset::Earliest => low,
             OffsetReset::Latest => high,
         })
     }))
 }
 
-/// Where a persistent query goes on: at its committed positions, or where it once began.
-/// A query with state first replays what its state is made of.
+/// Where a persistent query goes on: at its committed positions, where these count, or where it once began.
+/// A query with state that has no changelog first replays what that is made of.
 pub(crate) async fn of_persistent_query(
     cluster: &Cluster,
     consumer: GroupConsumer,
     group: &str,
     query: &PersistentQuery,
-) -> Result<(GroupConsumer, Vec<StartingPoint>), PositionError> {
+    committed_counts: bool,
+) -> Result<Start, PositionError> {
     let ends = ends(cluster, &query.plan).await?;
     let mut asked = TopicPartitionList::new();
     for (topic, partitions) in &ends {
@@ -93,7 +129,7 @@ pub(crate) async fn of_persistent_query(
     .await?;
     let committed = committed.map_err(committed_error)?;
     let position = |topic: &str, partition: i32| match committed.find_partition(topic, partition)?.offset() {
-        Offset::Offset(offset) => Some(offset),
+        Offset::Offset(offset) if committed_counts => Some(offset),
         _ => None,
     };
 
@@ -105,12 +141,16 @@ pub(crate) async fn of_persistent_query(
             .ok()
     };
 
+    let replayed: BTreeSet<&str> = query.plan.replayed_topics().collect();
     let mut replay = TopicPartitionList::new();
     if let Some(retention_ms) = query.plan.retention_ms()
         // Where a column gives the rows' time, the records' own timestamps say nothing about it.
         && query.plan.inputs().iter().all(|input| input.timestamp.is_none())
     {
         for element in committed.elements() {
+            if !replayed.contains(element.topic()) {
+                continue;
+            }
             let newest = newest(element.topic(), element.partition());
             if let (Offset::Offset(_), Some(newest)) = (element.offset(), newest) {
                 let since = newest.saturating_sub(retention_ms).max(0);
@@ -130,8 +170,8 @@ pub(crate) async fn of_persistent_query(
         (consumer, found.map_err(committed_error)?)
     };
 
-    let stateful = query.plan.retention_ms().is_some();
-    let points = points(&ends, |topic, partition, low, high| {
+    let mut goes_on = false;
+    let points = points(&query.plan, &ends, |topic, partition, low, high| {
         let Some(committed) = position(topic, partition) else {
             let began = query
                 .starting_offsets
@@ -147,12 +187,13 @@ pub(crate) async fn of_persistent_query(
             );
             return Place::at(low);
         }
+        goes_on = true;
         let new_from = committed.max(low);
         let from = match replay
             .find_partition(topic, partition)
             .map(|found| found.offset())
         {
-            _ if !stateful => new_from,
+            _ if !replayed.contains(topic) => new_from,
             Some(Offset::Offset(offset)) => offset.clamp(low, new_from),
             // No record is that young, so none belongs to the state.
             Some(_) => new_from,
@@ -164,7 +205,11 @@ pub(crate) async fn of_persistent_query(
             newest_timestamp: newest(topic, partition),
         }
     });
-    Ok((consumer, points))
+    Ok(Start {
+        consumer,
+        points,
+        goes_on,
+    })
 }
 
 async fn ends(cluster: &Cluster, plan: &QueryPlan) -> Result<Ends, PositionError> {
@@ -201,9 +246,14 @@ impl Place {
     }
 }
 
-fn points(ends: &Ends, place: impl Fn(&str, i32, i64, i64) -> Place) -> Vec<StartingPoint> {
+fn points(
+    plan: &QueryPlan,
+    ends: &Ends,
+    mut place: impl FnMut(&str, i32, i64, i64) -> Place,
+) -> Vec<StartingPoint> {
     let mut points = Vec::new();
     for (topic, partitions) in ends {
+        let is_table = is_table(plan, topic);
         let topic: Arc<str> = topic.as_str().into();
         for (index, (low, high)) in partitions.iter().enumerate() {
             let partition = partition_number(index);
@@ -215,6 +265,7 @@ fn points(ends: &Ends, place: impl Fn(&str, i32, i64, i64) -> Place) -> Vec<Star
                 new_from: place.new_from,
                 end: *high,
                 newest_timestamp: place.newest_timestamp,
+                is_table,
             });
         }
     }

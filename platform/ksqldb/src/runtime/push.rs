@@ -5,15 +5,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::positions::Resets;
 use super::processing_log::ProcessingLog;
 use super::with_input;
-use crate::config::OffsetReset;
 use crate::kafka::{Arrival, Reader, Record};
 use crate::plan::QueryPlan;
 use crate::syntax::ast::Print;
-use crate::task::{Collector, Task};
+use crate::task::{Collector, OutputRow, Task};
 use crate::types::Schema;
-use crate::value::Row;
 
 use super::print::Printer;
 
@@ -24,7 +23,7 @@ pub(super) const WAITING_EVENTS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// The oldest or the newest, and all that come: a push query.
-    From(OffsetReset),
+    From(Resets),
     /// Those that are there: a pull query on a stream.
     WhatIsThere,
 }
@@ -48,7 +47,7 @@ pub(crate) struct PushQuery {
     /// The columns of its rows.
     pub(crate) schema: Schema,
     /// Its rows. The end of the channel is the end of the query.
-    pub(crate) events: mpsc::Receiver<PushEvent<Row>>,
+    pub(crate) events: mpsc::Receiver<PushEvent<OutputRow>>,
 }
 
 /// Runs a push query until its limit is reached, its client is gone, or it is stopped.
@@ -57,7 +56,7 @@ pub(super) async fn run_query(
     plan: Arc<QueryPlan>,
     extent: Extent,
     mut reader: Reader,
-    events: mpsc::Sender<PushEvent<Row>>,
+    events: mpsc::Sender<PushEvent<OutputRow>>,
     processing_log: Arc<ProcessingLog>,
 ) {
     let mut task = Task::new(&plan);
@@ -98,7 +97,7 @@ pub(super) async fn run_query(
             processing_log.add(&id, entry);
         }
         if !collector.rows.is_empty() {
-            let rows = collector.rows.drain(..).map(|output| output.row).collect();
+            let rows = collector.rows.drain(..).collect();
             if events.send(PushEvent::Items(rows)).await.is_err() {
                 return;
             }
@@ -183,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_for_the_client() {
-        let (events, mut received) = mpsc::channel::<PushEvent<Row>>(1);
+        let (events, mut received) = mpsc::channel::<PushEvent<OutputRow>>(1);
         contain(async { panic!("oh") }, events, CancellationToken::new()).await;
         let event = received.recv().await;
         assert!(matches!(event, Some(PushEvent::Failed(_))), "{event:?}");
@@ -192,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_that_is_stopped_ends_without_an_error() {
-        let (events, mut received) = mpsc::channel::<PushEvent<Row>>(1);
+        let (events, mut received) = mpsc::channel::<PushEvent<OutputRow>>(1);
         let stop = CancellationToken::new();
         stop.cancel();
         contain(pending(), events, stop).await;

@@ -6,11 +6,14 @@
 //! window is in the past already (it may still join later), and where its key is `NULL`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::change::Change;
+use super::operator::{Downstream, Operator};
 use super::stored_row::StoredRow;
 use super::window_store::{JoinKey, WindowStore};
 use crate::expression::Expr;
-use crate::plan::JoinStep;
+use crate::plan::{JoinStep, Side};
 use crate::syntax::ast::JoinKind;
 use crate::value::{Row, Value};
 
@@ -18,18 +21,70 @@ use crate::value::{Row, Value};
 /// first; where the windows alone take more, the query fails.
 pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
 
-/// A side of a join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Left,
-    Right,
+/// Joins two streams.
+#[derive(Debug)]
+pub(super) struct StreamJoin {
+    step: Arc<JoinStep>,
+    state: JoinState,
+}
+
+impl StreamJoin {
+    pub(super) fn new(step: &Arc<JoinStep>, most_bytes: usize) -> Self {
+        Self {
+            state: JoinState::new(step, most_bytes),
+            step: Arc::clone(step),
+        }
+    }
+}
+
+impl Operator for StreamJoin {
+    fn take(&mut self, side: Side, change: Change, to: &mut Downstream<'_, '_>) {
+        if !change.present.value {
+            return;
+        }
+        let (key, text) = match side {
+            Side::Left => (&self.step.left_key, "the left side of JOIN ON"),
+            Side::Right => (&self.step.right_key, "the right side of JOIN ON"),
+        };
+        let key = key.value(&change.row, &mut |error| to.context.log(text, error));
+        let appends_key = self.step.appends_key;
+        self.state.take(
+            &self.step,
+            side,
+            key,
+            change.row,
+            change.timestamp,
+            &mut |joined| {
+                let Joined {
+                    mut row,
+                    timestamp,
+                    key,
+                } = joined;
+                if appends_key {
+                    row.push(key.clone());
+                }
+                to.pass(Change::of_row(row, timestamp));
+            },
+        );
+        if self.state.is_overfull() {
+            to.context.fail(format!(
+                "the rows within the window of a join take more than {} MiB; hint: a shorter WITHIN or GRACE PERIOD, \
+                 fewer columns, or a WHERE before the join keeps less",
+                MOST_BYTES / 1024 / 1024
+            ));
+        }
+    }
+
+    fn waiting(&self) -> (usize, usize) {
+        (self.state.stored(), self.state.waiting())
+    }
 }
 
 /// A row that comes out of a join.
-pub(super) struct Joined<'a> {
-    pub(super) row: Row,
-    pub(super) timestamp: i64,
-    pub(super) key: &'a Value,
+struct Joined<'a> {
+    row: Row,
+    timestamp: i64,
+    key: &'a Value,
 }
 
 /// A row that has no partner yet.
@@ -72,7 +127,7 @@ impl Half {
 
 /// The state of a join.
 #[derive(Debug)]
-pub(super) struct JoinState {
+struct JoinState {
     left: Half,
     right: Half,
     /// The highest time of a row of either side.
@@ -87,7 +142,7 @@ pub(super) struct JoinState {
 }
 
 impl JoinState {
-    pub(super) fn new(join: &JoinStep, most_bytes: usize) -> Self {
+    fn new(join: &JoinStep, most_bytes: usize) -> Self {
         Self {
             most_bytes,
             waiting_bytes: 0,
@@ -100,7 +155,7 @@ impl JoinState {
     }
 
     /// How many rows both sides hold.
-    pub(super) fn stored(&self) -> usize {
+    fn stored(&self) -> usize {
         self.left.store.len() + self.right.store.len()
     }
 
@@ -122,18 +177,18 @@ impl JoinState {
     }
 
     /// How many rows wait for a partner.
-    pub(super) fn waiting(&self) -> usize {
+    fn waiting(&self) -> usize {
         let both = self.left.waiting.values().chain(self.right.waiting.values());
         both.map(Vec::len).sum()
     }
 
     /// Whether the rows take more than they may, even without those that only late ones could meet.
-    pub(super) fn is_overfull(&self) -> bool {
+    fn is_overfull(&self) -> bool {
         self.overfull
     }
 
     /// Takes a row of a side and gives `emit` what comes out.
-    pub(super) fn take(
+    fn take(
         &mut self,
         join: &JoinStep,
         side: Side,

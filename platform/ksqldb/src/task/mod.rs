@@ -1,63 +1,135 @@
 //! A running plan: records in; rows, records and log entries out.
 //!
 //! One task a query, on one thread. It knows no broker, no clock and no client: time is the records' own.
+//!
+//! A record becomes a [`Change`](change::Change): a row of a stream, or a table's row as it was and as it is. It
+//! passes through the query's [operators](operator), each of which keeps its state in [stores](store): a table that
+//! is read remembers its rows, an aggregate its groups and windows, a join of tables both sides. What a store keeps
+//! also goes, change by change, to the store's changelog, from which [`Task::restore_store`] fills it again; the rows
+//! of stream–stream joins come back by [`Task::restore`] from the inputs. The store nearest to the output is what
+//! pull queries [read](materialized).
 
+mod aggregate;
+mod change;
+mod filter;
+mod foreign_key;
 mod join;
+mod lookup;
+mod materialized;
+mod operator;
 mod output;
 mod record;
+mod remember;
 mod scan;
+mod store;
 mod stored_row;
+mod table_join;
 mod window_store;
 
 use std::sync::Arc;
 
+pub(crate) use change::Bounds;
+pub(crate) use materialized::{Materialized, TableRow};
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
+pub use store::StoreChange;
+pub(crate) use store::StoreKey;
+pub(crate) use stored_row::packed;
 
-use crate::plan::{Pipeline, QueryPlan};
-use crate::value::Row;
-use join::{JoinState, Joined, Side};
+use crate::plan::{Pipeline, QueryPlan, Step};
+use aggregate::Aggregation;
+use filter::Filter;
+use foreign_key::ForeignKeyJoin;
+use join::StreamJoin;
+use lookup::Lookup;
+use operator::{Context, Downstream, Operator};
 use output::Output;
-use scan::{Present, Scanned};
+use remember::Remember;
+use table_join::TableJoin;
 
 /// A running query.
 #[derive(Debug)]
 pub struct Task {
     pipeline: Arc<Pipeline>,
-    /// One a join.
-    joins: Vec<JoinState>,
+    /// One a step.
+    operators: Vec<Box<dyn Operator>>,
     remaining: Option<u64>,
+    failure: Option<String>,
 }
 
 impl Task {
     /// A task with empty state.
     pub fn new(plan: &QueryPlan) -> Self {
-        Self::with_state_of(plan, join::MOST_BYTES)
+        Self::with_most(plan, join::MOST_BYTES, store::MOST_BYTES)
     }
 
-    /// The same, where the rows of each join may take so many bytes.
+    /// The same, where the rows of each join and of each store may take so many bytes.
     pub fn with_state_of(plan: &QueryPlan, most_bytes: usize) -> Self {
+        Self::with_most(plan, most_bytes, most_bytes)
+    }
+
+    fn with_most(plan: &QueryPlan, of_joins: usize, of_stores: usize) -> Self {
         let pipeline = Arc::clone(&plan.pipeline);
-        let joins = pipeline.joins.iter();
+        let operator = |step: &Step| -> Box<dyn Operator> {
+            match step {
+                Step::StreamJoin(step) => Box::new(StreamJoin::new(step, of_joins)),
+                Step::Lookup(step) => Box::new(Lookup::new(step, of_stores)),
+                Step::TableJoin(step) => Box::new(TableJoin::new(step, of_stores)),
+                Step::ForeignKeyJoin(step) => Box::new(ForeignKeyJoin::new(step, of_stores)),
+                Step::Remember(step) => Box::new(Remember::new(step, of_stores)),
+                Step::Filter(step) => Box::new(Filter::new(step)),
+                Step::Aggregate(step) => Box::new(Aggregation::new(step, of_stores)),
+                Step::Output(step) => Box::new(Output::new(step)),
+            }
+        };
         Self {
-            joins: joins.map(|join| JoinState::new(join, most_bytes)).collect(),
+            operators: pipeline.steps.iter().map(operator).collect(),
             remaining: pipeline.limit,
+            failure: None,
             pipeline,
         }
     }
 
     /// Takes a record of one of the inputs' topics.
     ///
-    /// A join's state expires with the highest timestamp seen, so among the records at hand
+    /// State expires with the highest timestamp seen, so among the records at hand
     /// (such as those of several partitions at start) the earliest should come first.
     pub fn process(&mut self, record: InputRecord<'_>, collector: &mut Collector) {
         self.take(record, Some(collector));
     }
 
-    /// Takes a record that was processed before a restart: fills the state, emits nothing.
+    /// Takes a record that was processed before a restart: fills the state that has no changelog, emits nothing.
     pub fn restore(&mut self, record: InputRecord<'_>) {
-        if !self.joins.is_empty() {
+        let is_join = |step: &Step| matches!(step, Step::StreamJoin(_));
+        if self.pipeline.steps.iter().any(is_join) {
             self.take(record, None);
         }
+    }
+
+    /// Takes a record of the changelog of a store. `false`: there is no such store, or the record is none of its.
+    pub fn restore_store(&mut self, name: &str, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> bool {
+        let mut stores = self.operators.iter_mut().flat_map(|operator| operator.stores());
+        let store = stores.find(|store| store.name() == name);
+        store.is_some_and(|store| store.restore(key, value, timestamp))
+    }
+
+    /// Called when all stores are filled.
+    pub fn restored(&mut self) {
+        self.operators.iter_mut().for_each(|operator| operator.restored());
+    }
+
+    /// Forgets what the stores were filled with.
+    pub fn forget(&mut self) {
+        for operator in &mut self.operators {
+            operator.stores().into_iter().for_each(store::Store::clear);
+        }
+    }
+
+    /// The table that pull queries read.
+    pub(crate) fn materialized(&mut self) -> Option<Materialized> {
+        let plan = self.pipeline.materialization.as_ref()?;
+        let operator = self.operators.get_mut(plan.step)?;
+        let store = operator.stores().into_iter().next()?;
+        Some(Materialized::new(plan, store.reader()))
     }
 
     /// Whether the query's `LIMIT` is reached: nothing more will come.
@@ -67,32 +139,27 @@ impl Task {
 
     /// Why the query cannot go on.
     pub fn failure(&self) -> Option<String> {
-        self.joins.iter().any(JoinState::is_overfull).then(|| {
-            format!(
-                "the rows within the window of a join take more than {} MiB; hint: a shorter WITHIN or GRACE PERIOD, \
-                 fewer columns, or a WHERE before the join keeps less",
-                join::MOST_BYTES / 1024 / 1024
-            )
+        self.failure.clone()
+    }
+
+    /// How many rows the joins of streams hold, and how many of these wait for the window to close without a partner.
+    pub fn stored_rows(&self) -> (usize, usize) {
+        let counts = self.operators.iter().map(|operator| operator.waiting());
+        counts.fold((0, 0), |(stored, waiting), (more, wait)| {
+            (stored + more, waiting + wait)
         })
     }
 
-    /// How many rows the joins hold, and how many of these wait for the window to close without a partner.
-    pub fn stored_rows(&self) -> (usize, usize) {
-        let sum = |count: fn(&JoinState) -> usize| self.joins.iter().map(count).sum();
-        (sum(JoinState::stored), sum(JoinState::waiting))
-    }
-
     fn take(&mut self, record: InputRecord<'_>, mut collector: Option<&mut Collector>) {
-        if self.is_complete() {
+        if self.is_complete() || self.failure.is_some() {
             return;
         }
-        let pipeline = Arc::clone(&self.pipeline);
-        for (index, scan) in pipeline.scans.iter().enumerate() {
+        for scan in &self.pipeline.scans {
             if scan.topic != record.topic {
                 continue;
             }
-            let scanned = match scan::scan(scan, &record) {
-                Ok(scanned) => scanned,
+            let change = match scan::scan(scan, &record) {
+                Ok(change) => change,
                 Err(entry) => {
                     if let Some(collector) = &mut collector {
                         collector.log.push(entry);
@@ -100,80 +167,25 @@ impl Task {
                     continue;
                 }
             };
-            let mut output = Output {
-                pipeline: &pipeline,
+            // A row of a table has a key.
+            if scan.is_table && !change.present.key {
+                continue;
+            }
+            let mut context = Context {
                 collector: collector.as_deref_mut(),
                 remaining: &mut self.remaining,
+                failure: &mut self.failure,
             };
-            if pipeline.joins.is_empty() {
-                output.emit(scanned.row, scanned.timestamp, scanned.present);
-            } else if scanned.present.value {
-                join_row(&mut self.joins, &pipeline, index, scanned, &mut output);
+            if let Some((first, later)) = self.operators[scan.step..].split_first_mut() {
+                first.take(
+                    scan.side,
+                    change,
+                    &mut Downstream {
+                        operators: later,
+                        context: &mut context,
+                    },
+                );
             }
         }
-    }
-}
-
-/// Hands a scanned row to the join that has this scan on a side.
-fn join_row(
-    states: &mut [JoinState],
-    pipeline: &Pipeline,
-    scan: usize,
-    scanned: Scanned,
-    output: &mut Output<'_>,
-) {
-    let (step, side) = match scan {
-        0 => (0, Side::Left),
-        later => (later - 1, Side::Right),
-    };
-    deliver(
-        states,
-        pipeline,
-        step,
-        side,
-        scanned.row,
-        scanned.timestamp,
-        output,
-    );
-}
-
-/// Hands a row to a side of a join, and what comes out to the next join or to the output.
-fn deliver(
-    states: &mut [JoinState],
-    pipeline: &Pipeline,
-    step: usize,
-    side: Side,
-    row: Row,
-    timestamp: i64,
-    output: &mut Output<'_>,
-) {
-    let join = &pipeline.joins[step];
-    let (key_expression, key_text) = match side {
-        Side::Left => (&join.left_key, "the left side of JOIN ON"),
-        Side::Right => (&join.right_key, "the right side of JOIN ON"),
-    };
-    let key = key_expression.value(&row, &mut |error| output.log(key_text, error));
-    let is_last = step + 1 == pipeline.joins.len();
-    let keeps_key = is_last && pipeline.keeps_join_key;
-    if is_last {
-        states[step].take(join, side, key, row, timestamp, &mut |joined| {
-            let Joined {
-                mut row,
-                timestamp,
-                key,
-            } = joined;
-            if keeps_key {
-                row.push(key.clone());
-            }
-            output.emit(row, timestamp, Present::WHOLE);
-        });
-        return;
-    }
-    let mut joined_rows = Vec::new();
-    states[step].take(join, side, key, row, timestamp, &mut |joined| {
-        joined_rows.push((joined.row, joined.timestamp));
-    });
-    for (row, timestamp) in joined_rows {
-        deliver(states, pipeline, step + 1, Side::Left, row, timestamp, output);
     }
 }

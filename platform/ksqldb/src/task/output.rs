@@ -1,136 +1,163 @@
-//! From a row to what leaves the task: filter, projection, destination.
+//! From a row to what leaves the task: projection and destination.
 
-use super::scan::Present;
-use super::{Collector, LogEntry, OutputRecord, OutputRow};
-use crate::expression::EvaluationError;
-use crate::plan::{Destination, Pipeline, Projected};
+use std::sync::Arc;
+
+use super::change::{Bounds, Change};
+use super::operator::{Context, Downstream, Operator};
+use super::{LogEntry, OutputRecord, OutputRow};
+use crate::plan::{Destination, OutputStep, Projected, Side, Windows};
 use crate::value::{Row, Value};
 
-/// The last steps of a pipeline.
-pub(super) struct Output<'a> {
-    pub(super) pipeline: &'a Pipeline,
-    /// `None` while state is restored: nothing leaves.
-    pub(super) collector: Option<&'a mut Collector>,
-    /// How many rows are still wanted.
-    pub(super) remaining: &'a mut Option<u64>,
+/// The last step of a query.
+#[derive(Debug)]
+pub(super) struct Output {
+    step: Arc<OutputStep>,
 }
 
-impl Output<'_> {
-    /// Takes a row with all columns. A row of a record without a value passes no filter and goes to no client,
-    /// but a sink gets it as a record without a value. A table function makes several rows of it, or none.
-    pub(super) fn emit(&mut self, row: Row, timestamp: i64, present: Present) {
-        let Some(collector) = self.collector.as_deref_mut() else {
-            return;
-        };
-        if *self.remaining == Some(0) || !passes(self.pipeline, &row, present.value, collector) {
-            return;
-        }
-        if self.pipeline.tables.is_empty() || !present.value {
-            self.put(row, timestamp, present);
-            return;
-        }
-        for row in exploded(&self.pipeline.tables, &row, collector) {
-            self.put(row, timestamp, present);
-        }
-    }
-
-    /// Projects a row and hands it to its destination.
-    fn put(&mut self, row: Row, timestamp: i64, present: Present) {
-        let Some(collector) = self.collector.as_deref_mut() else {
-            return;
-        };
-        if *self.remaining == Some(0) {
-            return;
-        }
-        let has_value = present.value;
-        match &self.pipeline.destination {
-            Destination::Rows => {
-                if !has_value {
-                    return;
-                }
-                let row = project(&self.pipeline.projection, &row, collector);
-                collector.rows.push(OutputRow { row, timestamp });
-                if let Some(remaining) = self.remaining {
-                    *remaining -= 1;
-                }
-            }
-            Destination::Records {
-                key_columns,
-                key,
-                value,
-                time,
-            } => {
-                let columns = if has_value {
-                    &self.pipeline.projection[..]
-                } else {
-                    &self.pipeline.projection[..*key_columns]
-                };
-                let projected = project(columns, &row, collector);
-                let (key_row, value_row) = projected.split_at(*key_columns);
-                let timestamp = match time {
-                    Some((place, reading)) if has_value => match reading.read(&projected[*place]) {
-                        Ok(timestamp) => timestamp,
-                        Err(reason) => {
-                            collector.log.push(LogEntry::Serialization {
-                                part: "timestamp",
-                                reason,
-                            });
-                            return;
-                        }
-                    },
-                    _ => timestamp,
-                };
-                let key = match (present.key, self.pipeline.keeps_key) {
-                    // A key that is not there stays so, and is not one whose columns are `NULL`.
-                    (false, true) => Ok(None),
-                    _ => key.encode(key_row),
-                };
-                let value = if has_value {
-                    value.encode(value_row)
-                } else {
-                    Ok(None)
-                };
-                match (key, value) {
-                    (Ok(key), Ok(value)) => collector.records.push(OutputRecord {
-                        key,
-                        value,
-                        timestamp,
-                    }),
-                    (Err(error), _) => collector.log.push(LogEntry::Serialization {
-                        part: "key",
-                        reason: error.reason,
-                    }),
-                    (_, Err(error)) => collector.log.push(LogEntry::Serialization {
-                        part: "value",
-                        reason: error.reason,
-                    }),
-                }
-            }
-        }
-    }
-
-    /// Notes that an expression failed.
-    pub(super) fn log(&mut self, expression: &str, error: EvaluationError) {
-        if let Some(collector) = self.collector.as_deref_mut() {
-            collector.log.push(log_entry(expression, error));
+impl Output {
+    pub(super) fn new(step: &Arc<OutputStep>) -> Self {
+        Self {
+            step: Arc::clone(step),
         }
     }
 }
 
-fn passes(pipeline: &Pipeline, row: &[Value], has_value: bool, collector: &mut Collector) -> bool {
-    let Some((filter, text)) = &pipeline.filter else {
-        return true;
-    };
-    if !has_value {
-        return false;
+impl Operator for Output {
+    /// A row of a record without a value goes to no client of a stream, but a sink gets it as a record without a
+    /// value, and the client of a table as the end of that row. A table function makes several rows of it, or none.
+    fn take(&mut self, _: Side, change: Change, to: &mut Downstream<'_, '_>) {
+        let context = &mut *to.context;
+        if context.is_replaying() {
+            return;
+        }
+        if self.step.tables.is_empty() || !change.present.value {
+            self.put(&change, context);
+            return;
+        }
+        for row in exploded(&self.step.tables, &change.row, context) {
+            let exploded = Change {
+                old: None,
+                row,
+                ..change
+            };
+            self.put(&exploded, context);
+        }
     }
-    filter.holds(row, &mut |error| collector.log.push(log_entry(text, error)))
+}
+
+impl Output {
+    fn put(&self, change: &Change, context: &mut Context<'_>) {
+        if *context.remaining == Some(0) {
+            return;
+        }
+        match &self.step.destination {
+            Destination::Nowhere => {}
+            Destination::Rows { keys } => self.put_row(change, keys.as_deref(), context),
+            Destination::Records { .. } => self.put_record(change, context),
+        }
+    }
+
+    /// `keys` says of a table's columns which are its key.
+    fn put_row(&self, change: &Change, keys: Option<&[bool]>, context: &mut Context<'_>) {
+        let is_tombstone = !change.present.value;
+        let row = match (is_tombstone, keys) {
+            (false, _) => project(&self.step.projection, &change.row, context),
+            (true, None) => return,
+            (true, Some(keys)) => {
+                let columns = self.step.projection.iter().zip(keys);
+                let values = columns.map(|(column, is_key)| match is_key {
+                    true => column.expr.value(&change.row, &mut |_| {}),
+                    false => Value::Null,
+                });
+                values.collect()
+            }
+        };
+        let Some(collector) = context.collector.as_deref_mut() else {
+            return;
+        };
+        collector.rows.push(OutputRow {
+            row,
+            timestamp: change.timestamp,
+            is_tombstone,
+        });
+        if let Some(remaining) = context.remaining {
+            *remaining -= 1;
+        }
+    }
+
+    fn put_record(&self, change: &Change, context: &mut Context<'_>) {
+        let Destination::Records {
+            key_columns,
+            key,
+            value,
+            time,
+            windows,
+        } = &self.step.destination
+        else {
+            return;
+        };
+        let has_value = change.present.value;
+        let columns = if has_value {
+            &self.step.projection[..]
+        } else {
+            &self.step.projection[..*key_columns]
+        };
+        let projected = project(columns, &change.row, context);
+        let (key_row, value_row) = projected.split_at(*key_columns);
+        let Some(collector) = context.collector.as_deref_mut() else {
+            return;
+        };
+        let mut failed = |part, reason| collector.log.push(LogEntry::Serialization { part, reason });
+        let timestamp = match time {
+            Some((place, reading)) if has_value => match reading.read(&projected[*place]) {
+                Ok(timestamp) => timestamp,
+                Err(reason) => return failed("timestamp", reason),
+            },
+            _ => change.timestamp,
+        };
+        let value = if has_value {
+            value.encode(value_row)
+        } else {
+            Ok(None)
+        };
+        let key = match (change.present.key, self.step.keeps_key) {
+            // A key that is not there stays so, and is not one whose columns are `NULL`.
+            (false, true) => Ok(None),
+            _ => key.encode(key_row),
+        };
+        let (key, value) = match (key, value) {
+            (Ok(key), Ok(value)) => (key, value),
+            (Err(error), _) => return failed("key", error.reason),
+            (_, Err(error)) => return failed("value", error.reason),
+        };
+        collector.records.push(OutputRecord {
+            key: windowed(key, *windows, change.window),
+            value,
+            timestamp,
+        });
+    }
+}
+
+/// A key with its window after it, as Kafka Streams writes it: the start, of a session the end and the start.
+fn windowed(key: Option<Vec<u8>>, windows: Windows, window: Option<Bounds>) -> Option<Vec<u8>> {
+    let mut key = key?;
+    if let Some(window) = window {
+        match windows {
+            Windows::None => {}
+            Windows::Time => key.extend(window.start.to_be_bytes()),
+            Windows::Session => {
+                key.extend(window.end.to_be_bytes());
+                key.extend(window.start.to_be_bytes());
+            }
+        }
+    }
+    Some(key)
 }
 
 /// The rows that table functions make of one: as many as the longest of their lists has elements; a shorter list is
 /// followed by `NULL`s.
-fn exploded(tables: &[Projected], row: &[Value], collector: &mut Collector) -> Vec<Row> {
-    let lists = project(tables, row, collector);
+fn exploded(tables: &[Projected], row: &[Value], context: &mut Context<'_>) -> Vec<Row> {
+    let lists = project(tables, row, context);
     let length = |list: &Value| match list {
         Value::Array(elements) => elements.len(),
         _ => 0,
@@ -146,18 +173,11 @@ fn exploded(tables: &[Projected], row: &[Value], collector: &mut Collector) -> V
     rows.collect()
 }
 
-fn project(columns: &[Projected], row: &[Value], collector: &mut Collector) -> Row {
+fn project(columns: &[Projected], row: &[Value], context: &mut Context<'_>) -> Row {
     let values = columns.iter().map(|column| {
-        column.expr.value(row, &mut |error| {
-            collector.log.push(log_entry(&column.text, error));
-        })
+        column
+            .expr
+            .value(row, &mut |error| context.log(&column.text, error))
     });
     values.collect()
-}
-
-fn log_entry(expression: &str, error: EvaluationError) -> LogEntry {
-    LogEntry::Expression {
-        expression: expression.to_owned(),
-        reason: error.reason,
-    }
 }

@@ -1,5 +1,6 @@
 //! What goes into a task and what comes out.
 
+use super::StoreChange;
 use crate::value::Row;
 
 /// A record of an input topic.
@@ -28,6 +29,8 @@ pub struct OutputRow {
     pub row: Row,
     /// Its time, in milliseconds.
     pub timestamp: i64,
+    /// Whether the table has the row no more: then only its key is there.
+    pub is_tombstone: bool,
 }
 
 /// A record for a topic.
@@ -83,6 +86,8 @@ pub struct Collector {
     pub rows: Vec<OutputRow>,
     /// The records of a query with a sink.
     pub records: Vec<OutputRecord>,
+    /// The records for the changelogs of the query's stores.
+    pub changes: Vec<StoreChange>,
     /// The processing log.
     pub log: Vec<LogEntry>,
 }

@@ -2,36 +2,15 @@
 
 use std::sync::Arc;
 
+use super::change::{Bounds, Change, Present};
 use super::{InputRecord, LogEntry};
+use crate::metastore::SourceWindow;
 use crate::plan::Scan;
 use crate::serde::Presence;
-use crate::value::{Row, Value};
-
-/// A record that was read.
-#[derive(Debug)]
-pub(super) struct Scanned {
-    pub(super) row: Row,
-    pub(super) timestamp: i64,
-    pub(super) present: Present,
-}
-
-/// Which parts a record has. The columns of one that it lacks are `NULL`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Present {
-    pub(super) key: bool,
-    pub(super) value: bool,
-}
-
-impl Present {
-    /// Both.
-    pub(super) const WHOLE: Self = Self {
-        key: true,
-        value: true,
-    };
-}
+use crate::value::Value;
 
 /// Reads a record.
-pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Scanned, LogEntry> {
+pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Change, LogEntry> {
     let failed = |part: &'static str, reason: String| LogEntry::Deserialization {
         topic: record.topic.to_owned(),
         partition: record.partition,
@@ -40,7 +19,13 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Scanned, Log
         reason,
     };
     let mut row = vec![Value::Null; scan.width];
-    if let Some(key) = record.key {
+    let mut window = None;
+    if let Some(mut key) = record.key {
+        if let Some(windows) = scan.window {
+            let (rest, bounds) = split(key, windows)
+                .ok_or_else(|| failed("key", "it is too short to have a window".to_owned()))?;
+            (key, window) = (rest, Some(bounds));
+        }
         let presence = scan.key.decode(key, &mut row);
         let presence = presence.map_err(|error| failed("key", error.reason))?;
         if presence == Presence::Null && scan.key.has_several_columns() {
@@ -69,24 +54,46 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Scanned, Log
             .map_err(|reason| failed("timestamp", reason))?,
         _ => record.timestamp,
     };
-    let [rowtime, rowpartition, rowoffset] = scan.pseudo;
+    let [rowtime, rowpartition, rowoffset, windowstart, windowend] = scan.pseudo;
+    let bound = |bound: fn(Bounds) -> i64| window.map_or(Value::Null, |window| Value::Bigint(bound(window)));
     for (place, value) in [
         (rowtime, Value::Bigint(timestamp)),
         (rowpartition, Value::Integer(record.partition)),
         (rowoffset, Value::Bigint(record.offset)),
+        (windowstart, bound(|window| window.start)),
+        (windowend, bound(|window| window.end)),
     ] {
         if let Some(place) = place {
             row[place] = value;
         }
     }
-    Ok(Scanned {
+    Ok(Change {
         row,
-        timestamp,
         present: Present {
             key: record.key.is_some(),
             value: has_value,
         },
+        old: None,
+        timestamp,
+        window,
     })
+}
+
+/// A key without the window at its end, and that window.
+fn split(key: &[u8], windows: SourceWindow) -> Option<(&[u8], Bounds)> {
+    let (rest, start) = key.split_last_chunk()?;
+    let start = i64::from_be_bytes(*start);
+    match windows {
+        SourceWindow::Tumbling { size_ms } | SourceWindow::Hopping { size_ms } => {
+            let end = start.saturating_add(size_ms);
+            Some((rest, Bounds { start, end }))
+        }
+        SourceWindow::Session => {
+            let (rest, end) = rest.split_last_chunk()?;
+            let end = i64::from_be_bytes(*end);
+            Some((rest, Bounds { start, end }))
+        }
+    }
 }
 
 fn bytes(value: Option<&[u8]>) -> Value {

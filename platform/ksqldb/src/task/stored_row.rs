@@ -10,7 +10,8 @@ use bigdecimal::num_bigint::BigInt;
 
 use crate::value::Value;
 
-/// The bytes of a row's values, each a tag and what the tag needs. Only [`StoredRow::new`] makes them.
+/// The bytes of a row's values, each a tag and what the tag needs. Only [`StoredRow::new`] makes them,
+/// here or, where they come from a changelog, earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoredRow(Box<[u8]>);
 
@@ -38,6 +39,16 @@ impl StoredRow {
         Self(scratch.as_slice().into())
     }
 
+    /// A row of bytes that another row was packed into before.
+    pub(super) fn of_packed(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// Its bytes.
+    pub(super) fn packed(&self) -> &[u8] {
+        &self.0
+    }
+
     /// How many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.0.len()
@@ -50,6 +61,13 @@ impl StoredRow {
             row.push(value);
         }
     }
+}
+
+/// The bytes of values, the same for the same values.
+pub(crate) fn packed(values: &[Value]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    values.iter().for_each(|value| write(value, &mut bytes));
+    bytes
 }
 
 fn write(value: &Value, output: &mut Vec<u8>) {

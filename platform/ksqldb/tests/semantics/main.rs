@@ -10,6 +10,7 @@ mod joins;
 mod keys;
 mod nulls;
 mod original;
+mod recorded_tables;
 mod robustness;
 mod script;
 mod table_functions;

@@ -34,7 +34,7 @@ impl Compiler<'_> {
         }
         if listed.sort == Sort::Aggregate {
             return Err(PlanError::new(format!(
-                "Aggregate functions are not supported yet by this server. Got: {name}"
+                "Aggregate functions can only be used in the SELECT and HAVING clauses. Got: {name}"
             )));
         }
         if listed.sort == Sort::Table {
@@ -164,6 +164,16 @@ impl Compiler<'_> {
         };
         if parameters.len() != types.len() {
             return Err(unfit());
+        }
+        for name in parameters {
+            let message = if self.scope.columns.iter().any(|column| column.name == *name) {
+                format!("Lambda function argument can't be a column name: {name}")
+            } else if self.parameters.iter().any(|(outer, _)| outer == name) {
+                "Reusing lambda arguments in nested lambda is not allowed".to_owned()
+            } else {
+                continue;
+            };
+            return Err(PlanError::in_stage(Stage::Preparing, message));
         }
         let outer = self.parameters.len();
         let typed = parameters.iter().cloned().zip(types.iter().cloned().map(Some));

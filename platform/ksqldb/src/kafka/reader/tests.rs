@@ -16,6 +16,7 @@ fn start(topic: &str, new_from: i64, end: i64) -> StartingPoint {
         new_from,
         end,
         newest_timestamp: None,
+        is_table: false,
     }
 }
 

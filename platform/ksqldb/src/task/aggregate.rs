@@ -1,0 +1,455 @@
+//! `GROUP BY`: a state a group, or a group and window, that each row changes.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::change::{Bounds, Change, Present};
+use super::operator::{Context, Downstream, Operator};
+use super::store::{Store, StoreKey};
+use crate::aggregates::Input;
+use crate::plan::{AggregateStep, Side, Windowing, Windows};
+use crate::syntax::ast::WindowKind;
+use crate::value::{Row, Value};
+
+/// Aggregates by group and window.
+#[derive(Debug)]
+pub(super) struct Aggregation {
+    step: Arc<AggregateStep>,
+    store: Store,
+    /// The highest time of a row.
+    stream_time: i64,
+    /// Windows that are ordered by a time before it have been passed on, where only final results are wanted.
+    emitted_before: i64,
+    /// The greatest time that a window of the store is ordered by.
+    newest_window: i64,
+    /// The next place in the order of processing.
+    sequence: i64,
+}
+
+/// A row's group.
+struct Group {
+    values: Row,
+    bytes: Arc<[u8]>,
+}
+
+/// Whether a row comes in or goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    In,
+    Out,
+}
+
+impl Aggregation {
+    pub(super) fn new(step: &Arc<AggregateStep>, most_bytes: usize) -> Self {
+        Self {
+            step: Arc::clone(step),
+            store: Store::new(&step.store, most_bytes),
+            stream_time: -1,
+            emitted_before: i64::MIN,
+            newest_window: i64::MIN,
+            sequence: 0,
+        }
+    }
+
+    /// The group of a row; `None` where a part of it is `NULL`.
+    fn group(&self, row: &[Value], context: &mut Context<'_>) -> Option<Group> {
+        let mut values = Row::with_capacity(self.step.groups.len() + self.step.calls.len());
+        for (index, (expr, text)) in self.step.groups.iter().enumerate() {
+            let mut failed = None;
+            let value = expr.value(row, &mut |error| failed = Some(error.reason));
+            if let Some(reason) = failed {
+                context.log_reason(
+                    text,
+                    format!(
+                        "Error calculating group-by column with index {index}. The source row will be excluded from \
+                         the table. {reason}"
+                    ),
+                );
+                return None;
+            }
+            if value.is_null() {
+                context.log_reason(
+                    text,
+                    format!(
+                        "Group-by column with index {index} resolved to null. The source row will be excluded from \
+                         the table."
+                    ),
+                );
+                return None;
+            }
+            values.push(value);
+        }
+        match self.step.encoder.encode(&values) {
+            Ok(bytes) => Some(Group {
+                values,
+                bytes: bytes.unwrap_or_default().into(),
+            }),
+            Err(error) => {
+                context.log_reason("GROUP BY", error.reason);
+                None
+            }
+        }
+    }
+
+    /// The states before the first row.
+    fn start(&self) -> Vec<Value> {
+        self.step
+            .calls
+            .iter()
+            .map(|call| call.aggregate.start())
+            .collect()
+    }
+
+    /// The states after a row. `None`: the query fails.
+    fn fold(
+        &mut self,
+        states: Vec<Value>,
+        row: &[Value],
+        turn: Turn,
+        context: &mut Context<'_>,
+    ) -> Option<Vec<Value>> {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let mut folded = Vec::with_capacity(states.len());
+        let mut arguments = Row::new();
+        for (call, state) in self.step.calls.iter().zip(states) {
+            arguments.clear();
+            for argument in &call.arguments {
+                let value = argument.value(row, &mut |error| context.log(&call.text, error));
+                arguments.push(value);
+            }
+            let input = Input {
+                arguments: &arguments,
+                sequence,
+            };
+            let state = match turn {
+                Turn::In => call.aggregate.add(state, input),
+                Turn::Out => call.aggregate.undo(state, input),
+            };
+            match state {
+                Ok(state) => folded.push(state),
+                Err(reason) => {
+                    context.fail(reason);
+                    return None;
+                }
+            }
+        }
+        Some(folded)
+    }
+
+    /// Keeps a group's states.
+    fn keep(
+        &mut self,
+        group: &[Value],
+        states: &[Value],
+        key: StoreKey,
+        timestamp: i64,
+        context: &mut Context<'_>,
+    ) {
+        let row: Row = group.iter().chain(states).cloned().collect();
+        self.store.put(key, &row, timestamp, context);
+    }
+
+    /// The kept states of a group with their time, and the row they make.
+    fn kept(&self, key: &StoreKey) -> Option<(Vec<Value>, i64, Row)> {
+        let (mut row, timestamp) = self.store.get(key)?;
+        let result = self.step.result(&row, key.window(self.store.windows));
+        let states = row.split_off(self.step.groups.len());
+        Some((states, timestamp, result))
+    }
+
+    /// Lets rows go out of and come into a group, and passes on what it comes to.
+    fn update(
+        &mut self,
+        group: &Group,
+        window: Option<Bounds>,
+        rows: &[(Turn, &[Value])],
+        timestamp: i64,
+        to: &mut Downstream<'_, '_>,
+    ) {
+        let key = StoreKey::new(Arc::clone(&group.bytes), self.store.windows, window);
+        let (mut states, timestamp, old) = match self.kept(&key) {
+            Some((states, kept, old)) => (states, timestamp.max(kept), Some(old)),
+            None => (self.start(), timestamp, None),
+        };
+        for (turn, row) in rows {
+            match self.fold(states, row, *turn, to.context) {
+                Some(folded) => states = folded,
+                None => return,
+            }
+        }
+        self.keep(&group.values, &states, key, timestamp, to.context);
+        if !self.step.is_final {
+            let whole: Row = group.values.iter().chain(&states).cloned().collect();
+            to.pass(Change {
+                row: self.step.result(&whole, window),
+                present: Present::WHOLE,
+                old,
+                timestamp,
+                window,
+            });
+        }
+    }
+
+    /// A change of a table: the old row leaves its group before the new one enters its own.
+    fn take_change(&mut self, change: &Change, to: &mut Downstream<'_, '_>) {
+        let timestamp = change.timestamp;
+        let old = change.old.as_deref();
+        let new = change.present.value.then_some(&*change.row);
+        // That an old row has no group was told when it was new.
+        let left = old.and_then(|row| Some((self.group(row, &mut silent(&mut None, &mut None))?, row)));
+        let entered = new.and_then(|row| Some((self.group(row, to.context)?, row)));
+        match (left, entered) {
+            (Some((left, old)), Some((entered, new))) if left.bytes == entered.bytes => {
+                self.update(
+                    &entered,
+                    None,
+                    &[(Turn::Out, old), (Turn::In, new)],
+                    timestamp,
+                    to,
+                );
+            }
+            (left, entered) => {
+                if let Some((group, old)) = left {
+                    self.update(&group, None, &[(Turn::Out, old)], timestamp, to);
+                }
+                if let Some((group, new)) = entered {
+                    self.update(&group, None, &[(Turn::In, new)], timestamp, to);
+                }
+            }
+        }
+    }
+
+    /// A row of a stream.
+    fn take_row(&mut self, change: &Change, to: &mut Downstream<'_, '_>) {
+        let Some(group) = self.group(&change.row, to.context) else {
+            return;
+        };
+        let (row, timestamp) = (&*change.row, change.timestamp);
+        let Some(windowing) = self.step.windowing else {
+            self.update(&group, None, &[(Turn::In, row)], timestamp, to);
+            return;
+        };
+        self.stream_time = self.stream_time.max(timestamp);
+        match windowing.kind {
+            WindowKind::Tumbling { size_ms } => {
+                self.take_into_windows(&group, row, timestamp, (size_ms, size_ms), windowing, to);
+            }
+            WindowKind::Hopping { size_ms, advance_ms } => {
+                self.take_into_windows(&group, row, timestamp, (size_ms, advance_ms), windowing, to);
+            }
+            WindowKind::Session { gap_ms } => {
+                self.take_into_session(&group, row, timestamp, gap_ms, windowing, to);
+            }
+        }
+        if self.step.is_final {
+            self.pass_closed(windowing, to);
+        }
+        self.store.expire(
+            self.newest_window
+                .saturating_sub(windowing.retention_ms)
+                .saturating_add(1),
+        );
+    }
+
+    /// A row into every window of that size that it lies in and that is open, the earliest first.
+    fn take_into_windows(
+        &mut self,
+        group: &Group,
+        row: &[Value],
+        timestamp: i64,
+        (size, advance): (i64, i64),
+        windowing: Windowing,
+        to: &mut Downstream<'_, '_>,
+    ) {
+        let closed = self.stream_time.saturating_sub(windowing.grace_ms);
+        let mut start = (timestamp - size + advance).max(0) / advance * advance;
+        while start <= timestamp {
+            let end = start.saturating_add(size);
+            if end > closed {
+                self.newest_window = self.newest_window.max(start);
+                let window = Bounds { start, end };
+                self.update(group, Some(window), &[(Turn::In, row)], timestamp, to);
+            }
+            start = start.saturating_add(advance);
+        }
+    }
+
+    /// A row into the session that it makes of all that it touches.
+    fn take_into_session(
+        &mut self,
+        group: &Group,
+        row: &[Value],
+        timestamp: i64,
+        gap: i64,
+        windowing: Windowing,
+        to: &mut Downstream<'_, '_>,
+    ) {
+        let touched: Vec<StoreKey> = {
+            let rows = self.store.read();
+            let from = StoreKey::at(Arc::clone(&group.bytes), timestamp.saturating_sub(gap));
+            let until = StoreKey::last(Arc::clone(&group.bytes));
+            let sessions = rows.range(Bound::Included(&from), Bound::Included(&until));
+            sessions
+                .map(|(key, _)| key.clone())
+                .filter(|key| {
+                    let window = key.window(Windows::Session);
+                    window.is_some_and(|window| window.start <= timestamp.saturating_add(gap))
+                })
+                .collect()
+        };
+        let mut merged = Bounds {
+            start: timestamp,
+            end: timestamp,
+        };
+        for window in touched.iter().filter_map(|key| key.window(Windows::Session)) {
+            merged.start = merged.start.min(window.start);
+            merged.end = merged.end.max(window.end);
+        }
+        let closed = self
+            .stream_time
+            .saturating_sub(windowing.grace_ms)
+            .saturating_sub(gap);
+        if merged.end < closed {
+            return;
+        }
+        let is_alone = merged.start == timestamp && merged.end == timestamp;
+        let mut states = self.start();
+        let mut old = None;
+        for key in &touched {
+            let Some((kept, _, result)) = self.kept(key) else {
+                continue;
+            };
+            let joined: Result<Vec<Value>, String> = self
+                .step
+                .calls
+                .iter()
+                .zip(states)
+                .zip(kept)
+                .map(|((call, state), kept)| call.aggregate.merge(state, kept))
+                .collect();
+            states = match joined {
+                Ok(states) => states,
+                Err(reason) => return to.context.fail(reason),
+            };
+            if is_alone {
+                old = Some(result);
+                continue;
+            }
+            let window = key.window(Windows::Session);
+            let end = window.map_or(timestamp, |window| window.end);
+            self.store.remove(key, end, to.context);
+            if !self.step.is_final {
+                let gone = Change {
+                    old: Some(result.clone()),
+                    window,
+                    ..Change::of_row(result, end)
+                };
+                to.pass(gone.deleted());
+            }
+        }
+        let Some(states) = self.fold(states, row, Turn::In, to.context) else {
+            return;
+        };
+        self.newest_window = self.newest_window.max(merged.end);
+        let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged));
+        self.keep(&group.values, &states, key, merged.end, to.context);
+        if !self.step.is_final {
+            let whole: Row = group.values.iter().chain(&states).cloned().collect();
+            to.pass(Change {
+                row: self.step.result(&whole, Some(merged)),
+                present: Present::WHOLE,
+                old,
+                timestamp: merged.end,
+                window: Some(merged),
+            });
+        }
+    }
+
+    /// The time before which windows, as they are ordered, have closed.
+    fn closed_before(&self, windowing: Windowing) -> i64 {
+        let closed = self.stream_time.saturating_sub(windowing.grace_ms);
+        match windowing.kind {
+            // The end is closed, too.
+            WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => {
+                closed.saturating_sub(size_ms).saturating_add(1)
+            }
+            WindowKind::Session { gap_ms } => closed.saturating_sub(gap_ms),
+        }
+    }
+
+    /// Passes on the windows that have closed.
+    fn pass_closed(&mut self, windowing: Windowing, to: &mut Downstream<'_, '_>) {
+        let before = self.closed_before(windowing);
+        if before <= self.emitted_before {
+            return;
+        }
+        let closed = self.store.read().windows(self.emitted_before, before);
+        self.emitted_before = before;
+        for key in closed {
+            if let Some((_, timestamp, result)) = self.kept(&key) {
+                to.pass(Change {
+                    window: key.window(self.store.windows),
+                    ..Change::of_row(result, timestamp)
+                });
+            }
+        }
+    }
+}
+
+impl Operator for Aggregation {
+    fn take(&mut self, _: Side, change: Change, to: &mut Downstream<'_, '_>) {
+        if to.context.is_replaying() {
+            return;
+        }
+        if self.step.of_table {
+            self.take_change(&change, to);
+        } else if change.present.value {
+            self.take_row(&change, to);
+        }
+    }
+
+    fn stores(&mut self) -> Vec<&mut Store> {
+        vec![&mut self.store]
+    }
+
+    fn restored(&mut self) {
+        let groups = self.step.groups.len();
+        let (mut stream_time, mut newest, mut sequence) = (-1, i64::MIN, None);
+        {
+            let rows = self.store.read();
+            for (key, stored) in rows.range(Bound::Unbounded, Bound::Unbounded) {
+                // A window's time is that of its latest row, so the highest is that of the latest row of all.
+                stream_time = stream_time.max(stored.timestamp);
+                if let Some(window) = key.window(self.store.windows) {
+                    newest = newest.max(match self.store.windows {
+                        Windows::Session => window.end,
+                        _ => window.start,
+                    });
+                }
+                let row = stored.row();
+                let states = row.get(groups..).unwrap_or_default();
+                for (call, state) in self.step.calls.iter().zip(states) {
+                    sequence = sequence.max(call.aggregate.sequence(state));
+                }
+            }
+        }
+        self.stream_time = stream_time;
+        self.newest_window = newest;
+        self.sequence = sequence.map_or(0, |sequence| sequence + 1);
+        if let Some(windowing) = self.step.windowing {
+            self.emitted_before = self.closed_before(windowing);
+            self.store
+                .expire(newest.saturating_sub(windowing.retention_ms).saturating_add(1));
+        }
+    }
+}
+
+/// A context that notes nothing.
+fn silent<'a>(remaining: &'a mut Option<u64>, failure: &'a mut Option<String>) -> Context<'a> {
+    Context {
+        collector: None,
+        remaining,
+        failure,
+    }
+}

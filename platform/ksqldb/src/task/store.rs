@@ -1,0 +1,467 @@
+//! State: rows by key, in the order of the keys' bytes.
+//!
+//! The task alone writes to a store; whoever has a handle may read. Every change is also a record for the store's
+//! changelog, from which the store comes back after a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::change::Bounds;
+use super::operator::Context;
+use super::stored_row::StoredRow;
+use crate::plan::{StoreStep, Windows};
+use crate::value::{Row, Value};
+
+/// What the rows of a store may take, in bytes. A query whose rows take more fails.
+pub(super) const MOST_BYTES: usize = 1024 * 1024 * 1024;
+/// What a row takes besides its values: its places in the two orders.
+const OVERHEAD: usize = 96;
+
+/// The key of a row: its bytes as a record has them, and its window.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StoreKey {
+    pub(crate) bytes: Arc<[u8]>,
+    /// What windows are ordered by, and the other bound: start and end of a time window, end and start of a session.
+    order: [i64; 2],
+}
+
+impl StoreKey {
+    pub(crate) fn new(bytes: impl Into<Arc<[u8]>>, windows: Windows, window: Option<Bounds>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            order: match (windows, window) {
+                (Windows::None, _) | (_, None) => [0; 2],
+                (Windows::Time, Some(window)) => [window.start, window.end],
+                (Windows::Session, Some(window)) => [window.end, window.start],
+            },
+        }
+    }
+
+    /// Before all windows of a key of these bytes.
+    pub(crate) fn first(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            order: [i64::MIN; 2],
+        }
+    }
+
+    /// After all windows of a key of these bytes.
+    pub(crate) fn last(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            order: [i64::MAX; 2],
+        }
+    }
+
+    /// At or after the windows that are ordered by that time.
+    pub(super) fn at(bytes: impl Into<Arc<[u8]>>, time: i64) -> Self {
+        Self {
+            bytes: bytes.into(),
+            order: [time, i64::MIN],
+        }
+    }
+
+    pub(crate) fn window(&self, windows: Windows) -> Option<Bounds> {
+        let [first, second] = self.order;
+        match windows {
+            Windows::None => None,
+            Windows::Time => Some(Bounds {
+                start: first,
+                end: second,
+            }),
+            Windows::Session => Some(Bounds {
+                start: second,
+                end: first,
+            }),
+        }
+    }
+
+    /// As the key of a changelog's record.
+    fn record(&self, windows: Windows) -> Vec<u8> {
+        let mut record = self.bytes.to_vec();
+        if windows != Windows::None {
+            record.extend(self.order.iter().flat_map(|time| time.to_be_bytes()));
+        }
+        record
+    }
+
+    fn of_record(record: &[u8], windows: Windows) -> Option<Self> {
+        if windows == Windows::None {
+            return Some(Self::new(record, windows, None));
+        }
+        let (rest, second) = record.split_last_chunk()?;
+        let (bytes, first) = rest.split_last_chunk()?;
+        Some(Self {
+            bytes: bytes.into(),
+            order: [i64::from_be_bytes(*first), i64::from_be_bytes(*second)],
+        })
+    }
+}
+
+/// A row at rest with its time.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    row: StoredRow,
+    pub(crate) timestamp: i64,
+}
+
+impl Stored {
+    pub(crate) fn row(&self) -> Row {
+        let mut row = Row::new();
+        self.row.unpack(&mut row);
+        row
+    }
+}
+
+/// A record for a changelog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreChange {
+    /// The store's name; its changelog's topic ends with it.
+    pub store: Arc<str>,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The row; `None` where it went.
+    pub value: Option<Vec<u8>>,
+    /// The row's time.
+    pub timestamp: i64,
+}
+
+/// Where rows are kept, in order.
+pub(crate) trait StateStore: Debug + Send + Sync {
+    /// The row of a key.
+    fn get(&self, key: &StoreKey) -> Option<&Stored>;
+    /// Keeps a row, in place of another of the same key.
+    fn put(&mut self, key: StoreKey, row: Stored);
+    /// Lets go of a row. Returns whether there was one.
+    fn remove(&mut self, key: &StoreKey) -> bool;
+    /// Lets go of all rows.
+    fn clear(&mut self);
+    /// The rows between two keys, in order.
+    fn range<'a>(
+        &'a self,
+        from: Bound<&StoreKey>,
+        to: Bound<&StoreKey>,
+    ) -> Box<dyn Iterator<Item = (&'a StoreKey, &'a Stored)> + 'a>;
+    /// The keys of windows that are ordered by a time from one to another, the latter left out, in that order.
+    fn windows(&self, from: i64, to: i64) -> Vec<StoreKey>;
+    /// What the rows take, roughly.
+    fn bytes(&self) -> usize;
+}
+
+/// Rows in memory.
+#[derive(Debug, Default)]
+struct MemoryStore {
+    rows: BTreeMap<StoreKey, Stored>,
+    /// The keys of windows by their first bound.
+    by_time: Option<BTreeSet<(i64, StoreKey)>>,
+    bytes: usize,
+}
+
+impl MemoryStore {
+    fn new(windows: Windows) -> Self {
+        Self {
+            by_time: (windows != Windows::None).then(BTreeSet::new),
+            ..Self::default()
+        }
+    }
+
+    fn taken(key: &StoreKey, stored: &Stored) -> usize {
+        key.bytes.len() + stored.row.bytes() + OVERHEAD
+    }
+}
+
+impl StateStore for MemoryStore {
+    fn get(&self, key: &StoreKey) -> Option<&Stored> {
+        self.rows.get(key)
+    }
+
+    fn put(&mut self, key: StoreKey, row: Stored) {
+        self.bytes += Self::taken(&key, &row);
+        if let Some(earlier) = self.rows.get_mut(&key) {
+            self.bytes -= Self::taken(&key, earlier);
+            *earlier = row;
+            return;
+        }
+        if let Some(by_time) = &mut self.by_time {
+            by_time.insert((key.order[0], key.clone()));
+        }
+        self.rows.insert(key, row);
+    }
+
+    fn remove(&mut self, key: &StoreKey) -> bool {
+        let Some(removed) = self.rows.remove(key) else {
+            return false;
+        };
+        self.bytes -= Self::taken(key, &removed);
+        if let Some(by_time) = &mut self.by_time {
+            by_time.remove(&(key.order[0], key.clone()));
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.bytes = 0;
+        if let Some(by_time) = &mut self.by_time {
+            by_time.clear();
+        }
+    }
+
+    fn range<'a>(
+        &'a self,
+        from: Bound<&StoreKey>,
+        to: Bound<&StoreKey>,
+    ) -> Box<dyn Iterator<Item = (&'a StoreKey, &'a Stored)> + 'a> {
+        Box::new(self.rows.range((from, to)))
+    }
+
+    fn windows(&self, from: i64, to: i64) -> Vec<StoreKey> {
+        let Some(by_time) = &self.by_time else {
+            return Vec::new();
+        };
+        if from >= to {
+            return Vec::new();
+        }
+        let bound = |time| (time, StoreKey::first([]));
+        let range = by_time.range(bound(from)..bound(to));
+        range.map(|(_, key)| key.clone()).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// A handle on a store for those who only read.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreReader {
+    rows: Arc<RwLock<dyn StateStore>>,
+    pub(crate) windows: Windows,
+}
+
+impl StoreReader {
+    /// The rows, which stay as they are until the guard is gone: read few at a time.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, dyn StateStore + 'static> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A store as its operator uses it.
+#[derive(Debug)]
+pub(super) struct Store {
+    name: Arc<str>,
+    pub(super) windows: Windows,
+    /// Whether its changes are kept.
+    has_changelog: bool,
+    most_bytes: usize,
+    reader: StoreReader,
+    scratch: Vec<u8>,
+}
+
+impl Store {
+    pub(super) fn new(step: &StoreStep, most_bytes: usize) -> Self {
+        Self {
+            name: Arc::clone(&step.name),
+            windows: step.windows,
+            has_changelog: step.has_changelog,
+            most_bytes,
+            reader: StoreReader {
+                rows: Arc::new(RwLock::new(MemoryStore::new(step.windows))),
+                windows: step.windows,
+            },
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn reader(&self) -> StoreReader {
+        self.reader.clone()
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, dyn StateStore + 'static> {
+        self.reader.read()
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, dyn StateStore + 'static> {
+        self.reader.rows.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The row of a key, with its time.
+    pub(super) fn get(&self, key: &StoreKey) -> Option<(Row, i64)> {
+        self.read()
+            .get(key)
+            .map(|stored| (stored.row(), stored.timestamp))
+    }
+
+    /// Keeps a row.
+    pub(super) fn put(&mut self, key: StoreKey, row: &[Value], timestamp: i64, context: &mut Context<'_>) {
+        let row = StoredRow::new(row, &mut self.scratch);
+        if self.has_changelog {
+            context.keep(StoreChange {
+                store: Arc::clone(&self.name),
+                key: key.record(self.windows),
+                value: Some(row.packed().to_vec()),
+                timestamp,
+            });
+        }
+        let mut rows = self.write();
+        rows.put(key, Stored { row, timestamp });
+        let is_overfull = rows.bytes() > self.most_bytes;
+        drop(rows);
+        if is_overfull {
+            context.fail(format!(
+                "the rows of store `{}` take more than {} MiB; hint: fewer keys or columns, a shorter window or \
+                 RETENTION, or a WHERE keeps less",
+                self.name,
+                self.most_bytes / 1024 / 1024
+            ));
+        }
+    }
+
+    /// Lets go of a row, and tells the changelog.
+    pub(super) fn remove(&mut self, key: &StoreKey, timestamp: i64, context: &mut Context<'_>) {
+        if self.write().remove(key) && self.has_changelog {
+            context.keep(StoreChange {
+                store: Arc::clone(&self.name),
+                key: key.record(self.windows),
+                value: None,
+                timestamp,
+            });
+        }
+    }
+
+    /// Lets go of the windows that are ordered by a time before that. The changelog forgets them by itself.
+    pub(super) fn expire(&mut self, before: i64) {
+        if self.read().windows(i64::MIN, before).is_empty() {
+            return;
+        }
+        let mut rows = self.write();
+        for key in rows.windows(i64::MIN, before) {
+            rows.remove(&key);
+        }
+    }
+
+    /// Takes a record of the changelog. `false`: it is none.
+    pub(super) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> bool {
+        let Some(key) = StoreKey::of_record(key, self.windows) else {
+            return false;
+        };
+        match value {
+            Some(value) => {
+                let row = StoredRow::of_packed(value);
+                self.write().put(key, Stored { row, timestamp });
+            }
+            None => {
+                self.write().remove(&key);
+            }
+        }
+        true
+    }
+
+    /// Lets go of everything.
+    pub(super) fn clear(&mut self) {
+        self.write().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(windows: Windows) -> Store {
+        let step = StoreStep {
+            name: "S".into(),
+            windows,
+            has_changelog: true,
+            retention_ms: None,
+        };
+        Store::new(&step, 10_000)
+    }
+
+    fn count(store: &Store) -> usize {
+        store.read().range(Bound::Unbounded, Bound::Unbounded).count()
+    }
+
+    /// Puts and removes with a context of its own; returns the failure and what went to the changelog.
+    fn change(
+        store: &mut Store,
+        what: impl FnOnce(&mut Store, &mut Context<'_>),
+    ) -> (Option<String>, Vec<StoreChange>) {
+        let mut collector = super::super::Collector::default();
+        let (mut remaining, mut failure) = (None, None);
+        what(
+            store,
+            &mut Context {
+                collector: Some(&mut collector),
+                remaining: &mut remaining,
+                failure: &mut failure,
+            },
+        );
+        (failure, collector.changes)
+    }
+
+    #[test]
+    fn a_changelog_replayed_is_the_store() {
+        for windows in [Windows::None, Windows::Time, Windows::Session] {
+            let (mut first, mut second) = (store(windows), store(windows));
+            let key = |name: &str, start: i64| {
+                let window = Bounds {
+                    start,
+                    end: start + 10,
+                };
+                StoreKey::new(name.as_bytes(), windows, Some(window))
+            };
+            let (failure, changes) = change(&mut first, |store, context| {
+                store.put(key("a", 0), &[Value::Integer(1)], 5, context);
+                store.put(key("b", 0), &[Value::Integer(2)], 6, context);
+                store.put(key("a", 0), &[Value::Integer(3)], 7, context);
+                store.put(key("ab", 20), &[Value::Integer(4)], 8, context);
+                store.remove(&key("b", 0), 9, context);
+            });
+            assert_eq!((failure, changes.len()), (None, 5));
+            for change in &changes {
+                assert!(second.restore(&change.key, change.value.as_deref(), change.timestamp));
+            }
+            let all = |store: &Store| -> Vec<(StoreKey, Row, i64)> {
+                let rows = store.read();
+                let all = rows.range(Bound::Unbounded, Bound::Unbounded);
+                all.map(|(key, stored)| (key.clone(), stored.row(), stored.timestamp))
+                    .collect()
+            };
+            assert_eq!(all(&first), all(&second));
+            assert_eq!(first.read().bytes(), second.read().bytes());
+            assert_eq!(all(&first).len(), 2);
+        }
+    }
+
+    #[test]
+    fn old_windows_go_and_a_full_store_ends_the_query() {
+        let mut store = store(Windows::Time);
+        let key = |start: i64| {
+            let window = Bounds {
+                start,
+                end: start + 10,
+            };
+            StoreKey::new(*b"a", Windows::Time, Some(window))
+        };
+        let (failure, _) = change(&mut store, |store, context| {
+            for start in 0..20 {
+                store.put(key(start), &[Value::Null], start, context);
+                store.expire(start - 4);
+            }
+        });
+        assert_eq!((failure, count(&store)), (None, 5));
+        let (failure, _) = change(&mut store, |store, context| {
+            let text = Value::string("x".repeat(20_000));
+            store.put(key(30), &[text], 0, context);
+        });
+        assert!(failure.is_some_and(|failure| failure.starts_with("the rows of store `S` take more than")));
+        store.clear();
+        assert_eq!((count(&store), store.read().bytes()), (0, 0));
+    }
+}

@@ -1,0 +1,220 @@
+//! Tables end to end: aggregates over topics, their state across restarts, pull and push queries.
+
+mod support;
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use support::{Broker, DEADLINE, Server, produce_at};
+
+const RECORDED: &str = include_str!("recorded/tables.jsonl");
+
+/// The body of a pull query.
+async fn pull(server: &Server, sql: &str) -> (u16, String) {
+    let request = server
+        .http
+        .post(server.url("/query"))
+        .header("accept", "application/vnd.ksql.v1+json")
+        .body(json!({"ksql": sql}).to_string());
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, response.text().await.unwrap())
+}
+
+/// The rows of a pull query.
+async fn rows(server: &Server, sql: &str) -> Vec<Value> {
+    let (status, body) = pull(server, sql).await;
+    assert_eq!(status, 200, "{sql}: {body}");
+    let all: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{body}: {error}"));
+    let rows = all.as_array().unwrap().iter().skip(1);
+    rows.map(|row| row["row"]["columns"].clone()).collect()
+}
+
+/// Waits until a pull query has these rows.
+async fn eventually(server: &Server, sql: &str, expected: &[Value]) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let found = rows(server, sql).await;
+        if found == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{sql}: {found:?}, not {expected:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+async fn topics(server: &Server) -> Vec<String> {
+    let answer = server.ksql("SHOW ALL TOPICS;").await;
+    let topics = answer[0]["topics"].as_array().unwrap().iter();
+    topics
+        .map(|topic| topic["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_aggregate_goes_on_where_it_stopped() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (k STRING KEY, g STRING, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=2);
+             CREATE TABLE o AS SELECT g, COUNT(*) AS n, SUM(v) AS t, MAX(v) AS m FROM s GROUP BY g;",
+        )
+        .await;
+    let producer = broker.producer();
+    for (time, (key, value)) in (1000..).zip([
+        ("a", r#"{"G":"x","V":1}"#),
+        ("b", r#"{"G":"y","V":2}"#),
+        ("c", r#"{"G":"x","V":3}"#),
+    ]) {
+        produce_at(&producer, "s", Some(key), value, Some(time)).await;
+    }
+    let all = "SELECT * FROM o;";
+    eventually(&server, all, &[json!(["x", 2, 4, 3]), json!(["y", 1, 2, 2])]).await;
+    let changelog = "_confluent-ksql-default_query_CTAS_O_1-Aggregate-Aggregate-Materialize-changelog";
+    assert!(topics(&server).await.iter().any(|topic| topic == changelog));
+    server.stop().await;
+
+    let server = Server::start(&broker).await;
+    // Before anything new comes: what was there is there.
+    assert_eq!(
+        rows(&server, "SELECT * FROM o WHERE g = 'x';").await,
+        [json!(["x", 2, 4, 3])]
+    );
+    produce_at(&producer, "s", Some("d"), r#"{"G":"x","V":5}"#, Some(1010)).await;
+    eventually(&server, all, &[json!(["x", 3, 9, 5]), json!(["y", 1, 2, 2])]).await;
+    assert_eq!(
+        rows(&server, "SELECT g, n FROM o WHERE g IN ('y', 'nope', 'x');").await,
+        [json!(["y", 1]), json!(["x", 3])]
+    );
+    assert_eq!(
+        rows(&server, "SELECT g FROM o WHERE n > 1 LIMIT 1;").await,
+        [json!(["x"])]
+    );
+
+    server.ksql("DROP TABLE o;").await;
+    assert!(!topics(&server).await.iter().any(|topic| topic == changelog));
+    let (status, _) = pull(&server, all).await;
+    assert_eq!(status, 400);
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_table_answers_and_takes_nothing() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE TABLE u (id STRING PRIMARY KEY, w STRING) WITH (kafka_topic='u', value_format='JSON', partitions=1);")
+        .await;
+    server
+        .ksql("INSERT INTO u VALUES ('1', 'q'); INSERT INTO u VALUES ('2', 'r'); INSERT INTO u VALUES ('3', 's');")
+        .await;
+    server
+        .ksql("CREATE SOURCE TABLE st (id STRING PRIMARY KEY, w STRING) WITH (kafka_topic='u', value_format='JSON');")
+        .await;
+    let rest = [json!(["2", "r"]), json!(["3", "s"])];
+    eventually(&server, "SELECT * FROM st WHERE id > '1';", &rest).await;
+    eventually(
+        &server,
+        "SELECT * FROM st WHERE id > '1' AND id < '3';",
+        &rest[..1],
+    )
+    .await;
+    let (status, error) = server.refused("TERMINATE CST_ST_1;").await;
+    assert_eq!(status, 400);
+    assert_eq!(
+        error["message"],
+        "Cannot terminate query 'CST_ST_1' because it is linked to a source table."
+    );
+    let (status, body) = pull(&server, "SELECT * FROM u;").await;
+    assert_eq!(status, 400);
+    assert!(body.contains("The `U` table isn't queryable. To derive a queryable table, you can do 'CREATE TABLE QUERYABLE_U AS SELECT * FROM U'."), "{body}");
+    server.ksql("DROP TABLE st;").await;
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_learns_that_a_row_is_gone() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE TABLE t (id STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON', partitions=1);")
+        .await;
+    let mut push = server
+        .push(
+            "SELECT id, v FROM t WHERE v > 3 EMIT CHANGES;",
+            json!({"auto.offset.reset": "earliest"}),
+        )
+        .await;
+    server
+        .ksql("INSERT INTO t VALUES ('a', 5); INSERT INTO t VALUES ('b', 1); INSERT INTO t VALUES ('a', 2);")
+        .await;
+    assert_eq!(push.row().await, json!(["a", 5]));
+    let line = push.line().await.unwrap();
+    assert_eq!(line, "{\"row\":{\"columns\":[\"a\",null],\"tombstone\":true}},\n");
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pull_queries_answer_as_a_real_server_does() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    let producer = broker.producer();
+    let mut asked = 0;
+    for line in RECORDED.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let Some(queries) = entry["queries"].as_array() else {
+            continue;
+        };
+        for statement in entry["sources"].as_array().unwrap() {
+            let statement = statement.as_str().unwrap();
+            server.ksql(&statement.replace(");", ", partitions=1);")).await;
+        }
+        for statement in entry["statements"].as_array().unwrap() {
+            server.ksql(statement.as_str().unwrap()).await;
+        }
+        for record in entry["records"].as_array().unwrap() {
+            produce_at(
+                &producer,
+                record["topic"].as_str().unwrap(),
+                record["key"].as_str(),
+                &record["value"].to_string(),
+                record["timestamp"].as_i64(),
+            )
+            .await;
+        }
+        for query in queries {
+            let sql = query["sql"].as_str().unwrap();
+            let lines: Vec<&str> = query["lines"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|line| line.as_str().unwrap())
+                .collect();
+            let expected = lines.join("\n");
+            let deadline = Instant::now() + DEADLINE;
+            loop {
+                let (status, body) = pull(&server, sql).await;
+                assert_eq!(status, 200, "{sql}: {body}");
+                let (before, rest) = body.split_once("\"queryId\":\"").unwrap();
+                let (_, after) = rest.split_once('"').unwrap();
+                let found = format!("{before}\"queryId\":\"…\"{after}");
+                if found == expected {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{sql}:\n{found}\nnot\n{expected}");
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            asked += 1;
+        }
+        server
+            .ksql("DROP TABLE o DELETE TOPIC; DROP STREAM s DELETE TOPIC;")
+            .await;
+    }
+    assert_eq!(asked, 11);
+    server.stop().await;
+    broker.stop().await;
+}
