@@ -1,5 +1,7 @@
 //! How far the groups of consumers are behind: what they have committed against the ends of the topics.
 
+use std::collections::BTreeMap;
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
@@ -47,7 +49,7 @@ pub async fn lags(bootstrap_servers: &str) -> Result<Vec<GroupLag>, KafkaError> 
             let committed = of_group
                 .committed_offsets(all.clone(), REQUEST_TIMEOUT)
                 .map_err(refused)?;
-            let mut lags: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+            let mut lags: BTreeMap<String, u64> = BTreeMap::new();
             for element in committed.elements() {
                 let Offset::Offset(offset) = element.offset() else {
                     continue;

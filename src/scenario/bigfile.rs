@@ -270,6 +270,7 @@ impl<E: HostExec> Run<'_, E> {
             Err(failure) => {
                 let reason = failure.to_string();
                 self.observe(|progress| progress.write_failed(reason));
+                return Err(failure);
             }
         }
         Ok(())

@@ -13,8 +13,8 @@ use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use super::topics::{Topics, check_copartitioned, of_sink, of_source};
 use crate::kafka::TopicOptions;
-use crate::metastore::{Metastore, Source};
-use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
+use crate::metastore::{Metastore, Source, SourceWindow};
+use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
 use crate::serde::Format;
 use crate::syntax::NamedTypes;
 use crate::syntax::ast::{
@@ -297,6 +297,13 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
+        let planned = plan::plan_source(declaration, circumstances.text);
+        // What is wrong with the text is told first.
+        if let Err(error) = &planned
+            && error.stage == Stage::Reading
+        {
+            return Err(error.clone().into());
+        }
         if let Some(decision) = meet_existing(
             declaration.kind,
             &declaration.name,
@@ -305,7 +312,7 @@ impl Catalog {
         )? {
             return Ok(decision);
         }
-        let source = plan::plan_source(declaration, circumstances.text)?;
+        let source = planned?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
@@ -353,9 +360,7 @@ impl Catalog {
             declaration.on_existing,
             existing,
         );
-        if let Some(decision) =
-            met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?
-        {
+        if let Ok(Some(decision)) = met {
             return Ok(decision);
         }
         let purpose = Purpose::Sink {
@@ -365,15 +370,18 @@ impl Catalog {
             statement: circumstances.text,
             wrap_single_values: properties::wrap_single_values(circumstances.properties),
         };
-        let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
+        let settings = properties::of_plan(circumstances.properties);
+        let plan = plan::plan_query_with(&self.metastore, &declaration.query, purpose, settings)
             .map_err(Refusal::of_persistent_query)?;
+        if let Some(topics) = circumstances.topics {
+            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
+        }
+        // What is wrong with the query is told first.
+        met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
         let sink = plan
             .sink()
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
-        if let Some(topics) = circumstances.topics {
-            check_partitions(&declaration.query, &plan, topics)?;
-        }
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
@@ -389,6 +397,9 @@ impl Catalog {
                         declaration.name
                     )
                 })?;
+            if let Some(step) = plan.not_upgradeable().or(writer.plan.not_upgradeable()) {
+                return refused(format!("Upgrades not yet supported for {step}"));
+            }
             // The query that takes over goes on where the old one stopped, under the same id.
             id = Some(writer.id.clone());
             stop.push(writer.id.clone());
@@ -405,11 +416,7 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => {
-                check_copartitioned(&declaration.query, &plan, topics)
-                    .map_err(Refusal::of_persistent_query)?;
-                of_sink(&sink, topics).map_err(Refusal::early)?
-            }
+            Some(topics) => of_sink(&sink, topics).map_err(Refusal::early)?,
             None => None,
         };
         Ok(change(Change {
@@ -657,28 +664,6 @@ fn everything_of(source: &str) -> Query {
     }
 }
 
-/// What is joined has to lie in as many partitions, but for foreign keys.
-fn check_partitions(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), Refusal> {
-    if plan.has_foreign_key() {
-        return Ok(());
-    }
-    let aliases = std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source));
-    let counts = aliases.zip(plan.inputs()).filter_map(|(from, input)| {
-        let topic = topics.get(&input.topic)?;
-        Some((from.alias.as_str(), topic.replicas.len()))
-    });
-    let counts: Vec<_> = counts.collect();
-    let Some((first, partitions)) = counts.first() else {
-        return Ok(());
-    };
-    match counts.iter().find(|(_, count)| count != partitions) {
-        None => Ok(()),
-        Some((other, count)) => Err(Refusal::of_persistent_query(PlanError::new(format!(
-            "Can't join `{first}` with `{other}` since the number of partitions don't match. `{first}` partitions = {partitions}; `{other}` partitions = {count}. Please repartition either one so that the number of partitions match."
-        )))),
-    }
-}
-
 /// What happens where a source of that name exists: `None` lets the statement go on.
 fn meet_existing(
     kind: SourceKind,
@@ -794,11 +779,28 @@ fn check_replaceable(existing: &Source, new: &Source) -> Result<(), Refusal> {
 fn topic_text(source: &Source) -> String {
     let format = |format: Format| format!("FormatInfo{{format={format}, properties={{}}}}");
     format!(
-        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window=Optional.empty}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
+        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window={}}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
         source.topic,
         format(source.key_format),
+        window_text(source),
         format(source.value_format)
     )
+}
+
+fn window_text(source: &Source) -> String {
+    let info = |window: SourceWindow, size: Option<i64>| {
+        let size = size.map_or("Optional.empty".to_owned(), |ms| {
+            format!("Optional[PT{}S]", ms as f64 / 1000.0)
+        });
+        format!("Optional[WindowInfo{{type={}, size={size}}}]", window.name())
+    };
+    match source.window {
+        None => "Optional.empty".to_owned(),
+        Some(window @ (SourceWindow::Tumbling { size_ms } | SourceWindow::Hopping { size_ms })) => {
+            info(window, Some(size_ms))
+        }
+        Some(window @ SourceWindow::Session) => info(window, None),
+    }
 }
 
 fn timestamp_text(source: &Source) -> String {

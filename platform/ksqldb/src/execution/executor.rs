@@ -26,12 +26,16 @@ use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
 use crate::runtime::{self, Resets, Runtime};
-use crate::syntax::ast::{InsertValues, ParsedStatement, QuerySelection, Statement};
+use crate::syntax::ast::{
+    CreateAsSelect, CreateSource, InsertValues, ParsedStatement, QuerySelection, Statement,
+};
 use crate::syntax::{self, SyntaxError};
 
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
+/// What ksqlDB says to a statement that says what becomes of old records.
+const CLEANUP_POLICY: &str = "Invalid config variable in the WITH clause: CLEANUP_POLICY.\nThe CLEANUP_POLICY config is automatically inferred based on the type of source (STREAM or TABLE).\nUsers can't set the CLEANUP_POLICY config manually.";
 /// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
 const INSERT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -85,6 +89,9 @@ impl Executor {
             queries = catalog.queries.len(),
             "the command log is replayed"
         );
+        for query in catalog.queries.values() {
+            runtime.announce(query);
+        }
         for query in catalog.queries.values() {
             runtime.start(Arc::clone(query));
         }
@@ -230,6 +237,12 @@ impl Executor {
                 Statement::InsertValues(insertion) => {
                     let masked = |refusal: Refusal| refusal.failure(&without_values(insertion));
                     values_record(&catalog, insertion).map_err(masked)?;
+                }
+                Statement::CreateSource(CreateSource { properties, .. })
+                | Statement::CreateAsSelect(CreateAsSelect { properties, .. })
+                    if properties.get("CLEANUP_POLICY").is_some() =>
+                {
+                    return Err(bad(Refusal::new(ErrorCode::BadRequest, CLEANUP_POLICY)));
                 }
                 _ => {}
             }

@@ -169,6 +169,27 @@ impl Cluster {
         .await
     }
 
+    /// The next offset of each partition of a topic.
+    pub(crate) async fn ends(&self, topic: &str) -> Result<Vec<i64>, ClusterError> {
+        let name = topic.to_owned();
+        self.ask(&format!("read the ends of topic `{topic}`"), move |admin| {
+            let metadata = admin.inner().fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
+            let partitions = metadata
+                .topics()
+                .first()
+                .map_or(0, |topic| topic.partitions().len());
+            (0..i32::try_from(partitions).unwrap_or(0))
+                .map(|partition| {
+                    let (_, end) = admin
+                        .inner()
+                        .fetch_watermarks(&name, partition, REQUEST_TIMEOUT)?;
+                    Ok(end)
+                })
+                .collect()
+        })
+        .await
+    }
+
     /// The cluster's id.
     pub(crate) async fn id(&self) -> Option<String> {
         let admin = Arc::clone(&self.admin);

@@ -29,7 +29,7 @@ pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
 use crate::execution::PersistentQuery;
-use crate::kafka::{Cluster, ClusterError, Reader, Record, RecordProducer, StartingPoint};
+use crate::kafka::{Cluster, ClusterError, Progress, Reader, Record, RecordProducer, StartingPoint, Writers};
 use crate::plan::QueryPlan;
 use crate::syntax::ast::Print;
 use crate::task::{InputRecord, Materialized};
@@ -99,6 +99,8 @@ pub(crate) struct Runtime {
     processing_log: Arc<ProcessingLog>,
     supervised: Mutex<BTreeMap<String, Supervised>>,
     listening: Mutex<BTreeMap<String, Listening>>,
+    /// The queries that fill topics.
+    writers: Arc<Writers>,
     /// The room there is for push queries.
     places: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -130,6 +132,7 @@ impl Runtime {
             processing_log: Arc::new(processing_log),
             supervised: Mutex::default(),
             listening: Mutex::default(),
+            writers: Arc::default(),
             places: Arc::new(Semaphore::new(MOST_PUSH_QUERIES)),
             tasks,
             stop,
@@ -146,6 +149,12 @@ impl Runtime {
         &self.producer
     }
 
+    /// Says that a persistent query will be started, so that those which read its sink know that it catches up.
+    pub(crate) fn announce(&self, query: &PersistentQuery) -> Option<Arc<Progress>> {
+        let sink = query.sink()?;
+        Some(self.writers.of(&sink.topic, &query.id))
+    }
+
     /// Starts a persistent query.
     pub(crate) fn start(&self, query: Arc<PersistentQuery>) {
         let (wish, wished) = watch::channel(if query.paused { Wish::Pause } else { Wish::Run });
@@ -156,6 +165,8 @@ impl Runtime {
         }));
         let (table, materialized) = watch::channel(None);
         let worker = Worker {
+            writers: Arc::clone(&self.writers),
+            progress: self.announce(&query),
             table,
             query: Arc::clone(&query),
             status: Arc::clone(&status),
@@ -181,6 +192,7 @@ impl Runtime {
             return;
         };
         supervised.wish.send_replace(Wish::Stop);
+        self.writers.forget(id);
         // The supervisor holds the other end until the query has ended.
         if timeout(STOP_DEADLINE, supervised.wish.closed()).await.is_err() {
             tracing::warn!("query {id} has not stopped within {STOP_DEADLINE:?}");
@@ -266,7 +278,10 @@ impl Runtime {
         };
         let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
         let consumer = Reader::consumer(&self.cluster, &group)?;
-        let reader = Reader::open(&self.cluster, consumer, &points).await?;
+        let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
+        if extent != Extent::WhatIsThere {
+            reader = reader.in_step_with(&self.writers);
+        }
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
         let stop = self.stop.child_token();
