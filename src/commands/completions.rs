@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::CommandFactory;
 use clap::builder::ArgExt;
-use clap::{Arg, CommandFactory};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 use tokio::runtime;
@@ -78,26 +78,14 @@ fn asked() -> clap::Command {
     with_candidates(Cli::command())
 }
 
-fn with_candidates(mut command: clap::Command) -> clap::Command {
+fn with_candidates(command: clap::Command) -> clap::Command {
     let verb = command.get_name().to_owned();
-    let arguments: Vec<(String, Candidates)> = command
-        .get_arguments()
-        .filter_map(|argument| {
-            let id = argument.get_id().as_str();
-            Some((id.to_owned(), candidates(&verb, id)?))
-        })
-        .collect();
-    for (id, candidates) in arguments {
-        command = command.mut_arg(id, |argument: Arg| argument.add(extension(candidates)));
-    }
-    let verbs: Vec<String> = command
-        .get_subcommands()
-        .map(|verb| verb.get_name().to_owned())
-        .collect();
-    for verb in verbs {
-        command = command.mut_subcommand(verb, with_candidates);
-    }
-    command
+    // In place: the order of arguments without a name is what tells them apart.
+    let command = command.mut_args(|argument| match candidates(&verb, argument.get_id().as_str()) {
+        Some(candidates) => argument.add(extension(candidates)),
+        None => argument,
+    });
+    command.mut_subcommands(with_candidates)
 }
 
 type Candidates = fn() -> Vec<String>;
