@@ -123,6 +123,12 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 /// Whether a property may have that value; the error is the message for the client.
 pub(crate) fn check(name: &str, value: &Json) -> Result<(), String> {
+    if name == "ksql.pull.queries.enable" {
+        return Err(format!(
+            "Failed to coerce type of value '{}' for key '{name}'\nCaused by: Cannot override property '{name}'",
+            text(value)
+        ));
+    }
     check_name(name)?;
     if plain(name) == OFFSET_RESET && parse_offset_reset(value).is_none() {
         return Err(format!(

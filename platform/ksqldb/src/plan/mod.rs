@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use error::{PlanError, Stage};
 use explain::Explanation;
 pub use insert::insert_values;
+pub(crate) use insert::{check_target, insert_json};
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
     RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,

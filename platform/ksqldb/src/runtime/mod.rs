@@ -5,7 +5,7 @@
 mod persistent;
 mod positions;
 mod print;
-mod processing_log;
+pub(crate) mod processing_log;
 mod pull;
 mod push;
 mod state;
@@ -314,7 +314,7 @@ impl Runtime {
     }
 
     /// A place for a push query, held from its beginning on: those that start at the same time count, too.
-    fn place(&self) -> Result<OwnedSemaphorePermit, PushError> {
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, PushError> {
         Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| PushError::TooMany {
