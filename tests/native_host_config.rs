@@ -150,8 +150,7 @@ fn what_cannot_run_costs_only_itself_and_is_named() {
         || String::from_utf8_lossy(&stack.world.output(&["-v", "ps"]).stderr).contains(told),
     );
     let findings = stack.ps()["host_config_findings"].clone();
-    // The default's query `syslog` cannot run on the agent either.
-    assert_eq!(findings.as_array().map(Vec::len), Some(4), "{findings:#}");
+    assert_eq!(findings.as_array().map(Vec::len), Some(3), "{findings:#}");
 }
 
 #[test]

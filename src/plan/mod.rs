@@ -72,6 +72,8 @@ pub enum Cause {
     NotRunning,
     /// It ended unasked.
     Ended(Exit),
+    /// Somebody stopped it without ending it.
+    Paused,
     /// The process that looked after it is gone.
     SupervisorLost(u32),
     /// It is to listen on another port.
@@ -126,6 +128,7 @@ impl fmt::Display for Cause {
         match self {
             Self::NotRunning => formatter.write_str("not running"),
             Self::Ended(exit) => write!(formatter, "ended unexpectedly: {exit}"),
+            Self::Paused => formatter.write_str("it was paused"),
             Self::SupervisorLost(pid) => write!(formatter, "the supervisor (process {pid}) is gone"),
             Self::PortChanged { from, to } => {
                 write!(formatter, "port changed from {} to {}", port(from), port(to))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::stack::{ImageRef, Service, ServiceName};
 
-/// What a service that ended has left.
+/// What a service that ended, or was paused, has left.
 enum Remains {
     /// It only has to be started again.
     Usable,
@@ -122,10 +122,13 @@ impl Planner<'_> {
         let spec = self.desired.iter().find(|spec| spec.name == *name)?;
         let seen = observed.services.get(name)?;
         match (&seen.state, &seen.container) {
-            (ServiceState::Exited { .. }, Some(_)) => Some(match self.difference(spec, seen, observed) {
-                None => Remains::Usable,
-                Some(_) => Remains::Useless,
-            }),
+            (ServiceState::Paused { .. }, None) => Some(Remains::Usable),
+            (ServiceState::Exited { .. } | ServiceState::Paused { .. }, Some(_)) => {
+                Some(match self.difference(spec, seen, observed) {
+                    None => Remains::Usable,
+                    Some(_) => Remains::Useless,
+                })
+            }
             _ => None,
         }
     }
@@ -163,6 +166,9 @@ impl Planner<'_> {
             match service.state {
                 ServiceState::Leftover { .. } => Some(Cause::NotRunning),
                 ServiceState::Restarting { exit } | ServiceState::Exited { exit } => Some(Cause::Ended(exit)),
+                ServiceState::Paused { .. } => {
+                    Some(self.difference(spec, service, observed).unwrap_or(Cause::Paused))
+                }
                 ServiceState::Running { .. } => self.difference(spec, service, observed),
             }
         };
@@ -198,6 +204,11 @@ impl Planner<'_> {
                     // There is nothing to stop.
                     Some(Remains::Usable) | None => continue,
                 },
+                ServiceState::Paused { .. }
+                    if is_wanted && matches!(self.remains(&name, observed), Some(Remains::Usable)) =>
+                {
+                    continue;
+                }
                 _ => Action::Stop(name.clone()),
             };
             // A service goes on running while its new image is made.
@@ -225,6 +236,7 @@ impl Planner<'_> {
     ) -> Option<usize> {
         let (action, cause) = match observed.supervisor {
             SupervisorState::Running { .. }
+            | SupervisorState::Silent { .. }
             | SupervisorState::Daemon {
                 network: NetworkState::Present,
             } => return None,

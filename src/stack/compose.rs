@@ -2,15 +2,20 @@
 //! (<https://github.com/compose-spec/compose-spec>) with the extension `x-osqdemo`. Unknown fields are
 //! errors: a field that would be silently ignored is worse than one that is refused.
 
-mod value;
-
 use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-use self::value::{DurationText, InOrder, Mount, OnePort, Scalar, SizeTemplate, SizeText, given_role};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::quantity::{parse_duration, parse_size};
 use crate::stack::{
-    Container, Heap, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack, Template, VolumeMount,
+    Confinement, Container, Heap, InitProcess, Privileges, Probe, PublishedPort, Recipe, Role, RootFolder,
+    Service, ServiceName, Stack, Template, VolumeMount,
 };
 
 /// How many characters of the beginning and of the end of the parser's words are told.
@@ -199,6 +204,15 @@ struct Definition {
     #[serde(default)]
     cap_add: Vec<String>,
     #[serde(default)]
+    cap_drop: Vec<String>,
+    #[serde(default)]
+    security_opt: Vec<SecurityOption>,
+    pids_limit: Option<NonZeroU32>,
+    #[serde(default)]
+    read_only: bool,
+    #[serde(default)]
+    tmpfs: Vec<TemporaryFolder>,
+    #[serde(default)]
     init: bool,
     // For plain `docker compose`: osqdemo asks for health itself, from outside.
     #[serde(rename = "healthcheck")]
@@ -210,6 +224,27 @@ struct Definition {
     stop_grace_period: DurationText,
     #[serde(rename = "x-osqdemo")]
     extension: Extension,
+}
+
+/// The one option that is understood: others loosen what a container is held by.
+#[derive(serde::Deserialize)]
+enum SecurityOption {
+    #[serde(rename = "no-new-privileges:true")]
+    NoNewPrivileges,
+}
+
+/// A folder in memory, without options.
+struct TemporaryFolder(String);
+
+impl<'de> Deserialize<'de> for TemporaryFolder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with('/') && !text.contains(':') {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!("`{text}` is not of the form `/PATH`")))
+        }
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -288,6 +323,25 @@ impl Definition {
             volumes: self.volumes.into_iter().map(|Mount(mount)| mount).collect(),
             memory_limit: self.mem_limit.map(|SizeTemplate(size)| size),
             capabilities: self.cap_add,
+            confinement: Confinement {
+                capabilities_dropped: self.cap_drop,
+                privileges: if self.security_opt.is_empty() {
+                    Privileges::MayGrow
+                } else {
+                    Privileges::NeverGrow
+                },
+                most_processes: self.pids_limit.map(NonZeroU32::get),
+                root: if self.read_only {
+                    RootFolder::ReadOnly
+                } else {
+                    RootFolder::Writable
+                },
+                temporary_folders: self
+                    .tmpfs
+                    .into_iter()
+                    .map(|TemporaryFolder(folder)| folder)
+                    .collect(),
+            },
             init: if self.init {
                 InitProcess::Reaper
             } else {
@@ -322,6 +376,176 @@ impl Definition {
     }
 }
 
+/// `["127.0.0.1:PUBLISHED:TARGET"]`, where the published port may be `${VARIABLE:-PORT}`. More than loopback is not
+/// published from a file.
+struct OnePort {
+    port: PublishedPort,
+    variable: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for OnePort {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let [text] = <[String; 1]>::deserialize(deserializer)?;
+        let wrong = || {
+            D::Error::custom(format!(
+                "`{text}` is not of the form `127.0.0.1:PUBLISHED:TARGET`, where PUBLISHED may be `${{VARIABLE:-PORT}}`"
+            ))
+        };
+        let (published, target) = text
+            .strip_prefix("127.0.0.1:")
+            .and_then(|ports| ports.rsplit_once(':'))
+            .ok_or_else(wrong)?;
+        let port = |text: &str| {
+            text.parse::<u16>()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(wrong)
+        };
+        let template = Template::parse(published).map_err(|_| wrong())?;
+        Ok(Self {
+            port: PublishedPort {
+                published: port(&template.fill(&|_| None))?,
+                target: port(target)?,
+            },
+            variable: template.as_variable().map(str::to_owned),
+        })
+    }
+}
+
+/// `NAME:/PATH`: a named volume. Folders of this machine are not mounted from a file.
+struct Mount(VolumeMount);
+
+impl<'de> Deserialize<'de> for Mount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (name, target) = text
+            .split_once(':')
+            .filter(|(name, target)| is_volume_name(name) && target.starts_with('/') && !target.contains(':'))
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not of the form `VOLUME:/PATH`")))?;
+        Ok(Self(VolumeMount {
+            volume: name.to_owned(),
+            target: target.to_owned(),
+        }))
+    }
+}
+
+fn is_volume_name(name: &str) -> bool {
+    name.bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// The value of an environment variable: a text, or a number as it is written.
+struct Scalar(Template);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Value;
+
+        impl Visitor<'_> for Value {
+            type Value = Scalar;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text or a whole number (quote `true`, `false` and fractions)")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+                Template::parse(text).map(Scalar).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+
+        deserializer.deserialize_any(Value)
+    }
+}
+
+/// The role that a file gives a service. Files of before version 0.2 say `service`, and the probe tells which.
+fn given_role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Role>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "service" => Ok(None),
+        name => Role::deserialize(name.into_deserializer()).map(Some),
+    }
+}
+
+struct DurationText(Duration);
+
+impl<'de> Deserialize<'de> for DurationText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+struct SizeText(u64);
+
+impl<'de> Deserialize<'de> for SizeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_size(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A size, perhaps with a variable; with the variables' defaults it must be one.
+struct SizeTemplate(Template);
+
+impl<'de> Deserialize<'de> for SizeTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let template = Template::deserialize(deserializer)?;
+        parse_size(&template.fill(&|_| None)).map_err(D::Error::custom)?;
+        Ok(Self(template))
+    }
+}
+
+/// A mapping whose order counts, without duplicates.
+struct InOrder<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for InOrder<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, K: Deserialize<'de> + PartialEq + fmt::Display, V: Deserialize<'de>> Deserialize<'de>
+    for InOrder<K, V>
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<K, V>(PhantomData<(K, V)>);
+
+        impl<'de, K: Deserialize<'de> + PartialEq + fmt::Display, V: Deserialize<'de>> Visitor<'de>
+            for Entries<K, V>
+        {
+            type Value = InOrder<K, V>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries: Vec<(K, V)> = Vec::new();
+                while let Some(key) = map.next_key::<K>()? {
+                    if entries.iter().any(|(seen, _)| *seen == key) {
+                        return Err(A::Error::custom(format!("duplicate entry `{key}`")));
+                    }
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(InOrder(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -352,6 +576,45 @@ mod tests {
         assert_eq!(port("broker"), Some(9092));
         assert_eq!(port("ksqldb-server"), Some(8088));
         assert_eq!(port("host1"), None);
+    }
+
+    #[test]
+    fn every_container_of_the_embedded_stacks_is_confined() {
+        for stack in [Stack::lite(), Stack::confluent()] {
+            for service in stack.expect("an embedded stack").services {
+                let container = service.container.expect("a container");
+                let confinement = container.confinement;
+                assert_eq!(confinement.capabilities_dropped, ["ALL"], "{}", service.name);
+                assert_eq!(confinement.privileges, Privileges::NeverGrow, "{}", service.name);
+                assert!(confinement.most_processes.is_some(), "{}", service.name);
+                // Java's images write their configuration at their start, and a host is there to be written on.
+                let can_be_read_only = container.recipe == Some(Recipe::Platform);
+                assert_eq!(
+                    confinement.root == RootFolder::ReadOnly,
+                    can_be_read_only,
+                    "{}",
+                    service.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_loosen_a_container_is_not_understood() {
+        let with =
+            |line: &str| service("a", "").replace("    depends_on", &format!("    {line}\n    depends_on"));
+        for (line, told) in [
+            (
+                "security_opt: [\"seccomp:unconfined\"]",
+                "unknown variant `seccomp:unconfined`",
+            ),
+            ("tmpfs: [\"/x:exec\"]", "`/x:exec` is not of the form `/PATH`"),
+            ("pids_limit: 0", "expected a nonzero u32"),
+            ("privileged: true", "unknown field `privileged`"),
+        ] {
+            let message = error(&format!("services:\n{}", with(line)));
+            assert!(message.contains(told), "{message}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_delete_request::{
@@ -17,7 +18,7 @@ use kafka_protocol::messages::offset_delete_request::{
 };
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, DescribeAclsRequest, DescribeClientQuotasRequest,
-    DescribeClusterRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
     DescribeUserScramCredentialsRequest, ElectLeadersRequest, GroupId, ListConfigResourcesRequest,
     ListPartitionReassignmentsRequest, MetadataRequest, OffsetDeleteRequest, TopicName,
     describe_topic_partitions_request,
@@ -479,5 +480,49 @@ async fn the_oldest_way_to_ask_for_offsets_is_answered() {
     };
     assert_eq!(ask(-1).await, 2);
     assert_eq!(ask(-2).await, 0);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_described_with_their_kinds_and_where_they_come_from() {
+    let broker = TestBroker::start().await;
+    let wanted = NewTopic::new("lines", 1, TopicReplication::Fixed(1)).set("retention.ms", "60000");
+    admin(&broker).create_topics([&wanted], &options()).await.unwrap();
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let mut describe = async |kind: i8, name: &'static str| {
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(StrBytes::from_static_str(name))
+            .with_configuration_keys(None);
+        let request = DescribeConfigsRequest::default()
+            .with_resources(vec![resource])
+            .with_include_synonyms(true);
+        client.call(4, request).await.results.remove(0).configs
+    };
+    let topic = describe(2, "lines").await;
+    let of = |name: &str| topic.iter().find(|config| config.name.as_str() == name).unwrap();
+    // Numbers of 32 and of 64 bits are kinds of their own.
+    assert_eq!(
+        (of("segment.bytes").config_type, of("retention.ms").config_type),
+        (3, 5)
+    );
+    let synonyms = of("retention.ms").synonyms.iter();
+    let synonyms: Vec<_> = synonyms
+        .map(|synonym| {
+            (
+                synonym.name.to_string(),
+                synonym.value.as_ref().unwrap().to_string(),
+            )
+        })
+        .collect();
+    let expected = [("retention.ms", "60000"), ("log.retention.ms", "604800000")];
+    assert_eq!(
+        synonyms,
+        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    let own = describe(4, "1").await;
+    let names: Vec<&str> = own.iter().map(|config| config.name.as_str()).collect();
+    assert!(names.contains(&"num.partitions") && names.contains(&"log.cleaner.min.cleanable.ratio"));
+    assert!(own.iter().all(|config| config.value.is_some()));
     broker.stop().await;
 }

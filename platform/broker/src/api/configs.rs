@@ -125,7 +125,7 @@ fn describe(
                         .with_value(Some(StrBytes::from_string(value)))
                         .with_read_only(true)
                         .with_config_source(SOURCE_STATIC_BROKER)
-                        .with_config_type(kind.code())
+                        .with_config_type(kind)
                 })
                 .collect())
         }
@@ -156,12 +156,15 @@ fn describe_topic_setting(
                     .with_source(SOURCE_TOPIC),
             );
         }
-        synonyms.push(
-            DescribeConfigsSynonym::default()
-                .with_name(name.clone())
-                .with_value(Some(StrBytes::from_string(default)))
-                .with_source(SOURCE_DEFAULT),
-        );
+        // Where the value would come from without the topic's own: the broker's settings.
+        if let Some(broker_name) = definition.broker_name() {
+            synonyms.push(
+                DescribeConfigsSynonym::default()
+                    .with_name(StrBytes::from_static_str(broker_name))
+                    .with_value(Some(StrBytes::from_string(default)))
+                    .with_source(SOURCE_DEFAULT),
+            );
+        }
     }
     DescribeConfigsResourceResult::default()
         .with_name(name)
@@ -193,27 +196,26 @@ pub(crate) fn source_of(definition: &Definition, settings: &TopicSettings) -> i8
     }
 }
 
-fn broker_settings(session: &Session) -> Vec<(&'static str, String, Kind)> {
+/// Name, value and kind of the broker's settings: its own, and what stands for topics that do not say so themselves.
+fn broker_settings(session: &Session) -> Vec<(&'static str, String, i8)> {
     let config = &session.node.config;
-    let number = Kind::Number { min: -1 };
-    let from_topic = |name: &str| {
-        Definition::of(name)
-            .map(|definition| definition.default_value(session.node.topics.defaults()))
-            .unwrap_or_default()
-    };
-    vec![
+    let number = Kind::Number { min: -1 }.code();
+    let mut settings = vec![
         (
             "auto.create.topics.enable",
             config.auto_create_topics.to_string(),
-            Kind::Boolean,
+            Kind::Boolean.code(),
         ),
         ("default.replication.factor", "1".to_owned(), number),
-        ("log.retention.bytes", from_topic("retention.bytes"), number),
-        ("log.retention.ms", from_topic("retention.ms"), number),
-        ("log.segment.bytes", from_topic("segment.bytes"), number),
-        ("message.max.bytes", from_topic("max.message.bytes"), number),
         ("num.partitions", config.default_partitions.to_string(), number),
-    ]
+    ];
+    let defaults = session.node.topics.defaults();
+    settings.extend(DEFINITIONS.iter().filter_map(|definition| {
+        let name = definition.broker_name()?;
+        Some((name, definition.default_value(defaults), definition.kind_code()))
+    }));
+    settings.sort_unstable_by_key(|(name, _, _)| *name);
+    settings
 }
 
 /// Replaces a topic's settings as a whole.

@@ -13,8 +13,9 @@ use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use super::topics::{Topics, check_copartitioned, of_sink, of_source};
 use crate::kafka::TopicOptions;
-use crate::metastore::{Metastore, Source};
+use crate::metastore::{Metastore, Source, SourceWindow};
 use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
+use crate::queries::{PersistentQuery, QueryOrigin};
 use crate::serde::Format;
 use crate::syntax::NamedTypes;
 use crate::syntax::ast::{
@@ -22,60 +23,6 @@ use crate::syntax::ast::{
     QuerySelection, SelectItem, SourceKind, Statement,
 };
 use crate::types::{Column, Namespace, Schema, SqlType};
-
-/// How a persistent query came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum QueryOrigin {
-    /// `CREATE … AS SELECT`: it ends with its sink.
-    CreateAs,
-    /// `INSERT INTO … SELECT`
-    InsertInto,
-    /// `CREATE SOURCE TABLE`: it keeps the table's rows and ends with the table.
-    SourceTable,
-}
-
-/// A query that fills a topic until it is terminated.
-#[derive(Debug, Clone)]
-pub(crate) struct PersistentQuery {
-    /// Its id.
-    pub(crate) id: String,
-    /// The statement that made it.
-    pub(crate) statement: String,
-    /// What it does.
-    pub(crate) plan: Arc<QueryPlan>,
-    /// How it came about.
-    pub(crate) origin: QueryOrigin,
-    /// The properties it was made with.
-    pub(crate) properties: BTreeMap<String, Json>,
-    /// Where its inputs begin, where no position was committed: by topic, an offset for each partition.
-    pub(crate) starting_offsets: BTreeMap<String, Vec<i64>>,
-    /// `PAUSE`
-    pub(crate) paused: bool,
-}
-
-impl PersistentQuery {
-    /// The source it fills.
-    pub(crate) fn sink(&self) -> Option<&Arc<Source>> {
-        self.plan.sink()
-    }
-
-    /// Whether it keeps the rows of that table.
-    pub(crate) fn keeps(&self, table: &str) -> bool {
-        match self.origin {
-            QueryOrigin::CreateAs => self.writes(table),
-            QueryOrigin::SourceTable => self.reads(table),
-            QueryOrigin::InsertInto => false,
-        }
-    }
-
-    fn reads(&self, source: &str) -> bool {
-        self.plan.inputs().iter().any(|input| input.name == source)
-    }
-
-    pub(super) fn writes(&self, source: &str) -> bool {
-        self.sink().is_some_and(|sink| sink.name == source)
-    }
-}
 
 /// What a statement is decided with.
 #[derive(Debug, Clone, Copy)]
@@ -370,10 +317,11 @@ impl Catalog {
             statement: circumstances.text,
             wrap_single_values: properties::wrap_single_values(circumstances.properties),
         };
-        let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
+        let settings = properties::of_plan(circumstances.properties);
+        let plan = plan::plan_query_with(&self.metastore, &declaration.query, purpose, settings)
             .map_err(Refusal::of_persistent_query)?;
         if let Some(topics) = circumstances.topics {
-            check_partitions(&declaration.query, &plan, topics)?;
+            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
         }
         // What is wrong with the query is told first.
         met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
@@ -396,6 +344,15 @@ impl Catalog {
                         declaration.name
                     )
                 })?;
+            if let Some(step) = plan.not_upgradeable().or(writer.plan.not_upgradeable()) {
+                return refused(format!("Upgrades not yet supported for {step}"));
+            }
+            if plan.is_aggregated() && plan.layout() != writer.plan.layout() {
+                return refused(
+                    "Query is not upgradeable. Plan step of type StreamAggregate must have matching aggregate functions."
+                        .to_owned(),
+                );
+            }
             // The query that takes over goes on where the old one stopped, under the same id.
             id = Some(writer.id.clone());
             stop.push(writer.id.clone());
@@ -412,11 +369,7 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => {
-                check_copartitioned(&declaration.query, &plan, topics)
-                    .map_err(Refusal::of_persistent_query)?;
-                of_sink(&sink, topics).map_err(Refusal::early)?
-            }
+            Some(topics) => of_sink(&sink, topics).map_err(Refusal::early)?,
             None => None,
         };
         Ok(change(Change {
@@ -664,28 +617,6 @@ fn everything_of(source: &str) -> Query {
     }
 }
 
-/// What is joined has to lie in as many partitions, but for foreign keys.
-fn check_partitions(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), Refusal> {
-    if plan.has_foreign_key() {
-        return Ok(());
-    }
-    let aliases = std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source));
-    let counts = aliases.zip(plan.inputs()).filter_map(|(from, input)| {
-        let topic = topics.get(&input.topic)?;
-        Some((from.alias.as_str(), topic.replicas.len()))
-    });
-    let counts: Vec<_> = counts.collect();
-    let Some((first, partitions)) = counts.first() else {
-        return Ok(());
-    };
-    match counts.iter().find(|(_, count)| count != partitions) {
-        None => Ok(()),
-        Some((other, count)) => Err(Refusal::of_persistent_query(PlanError::new(format!(
-            "Can't join `{first}` with `{other}` since the number of partitions don't match. `{first}` partitions = {partitions}; `{other}` partitions = {count}. Please repartition either one so that the number of partitions match."
-        )))),
-    }
-}
-
 /// What happens where a source of that name exists: `None` lets the statement go on.
 fn meet_existing(
     kind: SourceKind,
@@ -801,11 +732,28 @@ fn check_replaceable(existing: &Source, new: &Source) -> Result<(), Refusal> {
 fn topic_text(source: &Source) -> String {
     let format = |format: Format| format!("FormatInfo{{format={format}, properties={{}}}}");
     format!(
-        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window=Optional.empty}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
+        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window={}}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
         source.topic,
         format(source.key_format),
+        window_text(source),
         format(source.value_format)
     )
+}
+
+fn window_text(source: &Source) -> String {
+    let info = |window: SourceWindow, size: Option<i64>| {
+        let size = size.map_or("Optional.empty".to_owned(), |ms| {
+            format!("Optional[PT{}S]", ms as f64 / 1000.0)
+        });
+        format!("Optional[WindowInfo{{type={}, size={size}}}]", window.name())
+    };
+    match source.window {
+        None => "Optional.empty".to_owned(),
+        Some(window @ (SourceWindow::Tumbling { size_ms } | SourceWindow::Hopping { size_ms })) => {
+            info(window, Some(size_ms))
+        }
+        Some(window @ SourceWindow::Session) => info(window, None),
+    }
 }
 
 fn timestamp_text(source: &Source) -> String {

@@ -102,7 +102,8 @@ impl Executor {
                     query.emit = Some(Emit::Changes);
                     Extent::WhatIsThere
                 };
-                let plan = plan::plan_query(&catalog.metastore, &query, Purpose::Push)
+                let settings = properties::of_plan(&session.properties);
+                let plan = plan::plan_query_with(&catalog.metastore, &query, Purpose::Push, settings)
                     .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
                 if !query.joins.is_empty() {
                     let topics = self.topics(&parsed.text).await?;

@@ -8,6 +8,7 @@ use super::bounds::MOST_QUERIES;
 use super::entity::Property;
 use super::property_defaults::DEFAULTS;
 use crate::config::{Config, OffsetReset};
+use crate::plan::Settings;
 
 /// Whether a crash repeats records.
 const GUARANTEE: &str = "processing.guarantee";
@@ -74,6 +75,7 @@ const KNOWN: &[&str] = &[
     "ksql.idle.connection.timeout.seconds",
     "ksql.query.pull.consistency.token.enabled",
     "ksql.service.id",
+    "ksql.suppress.enabled",
 ];
 
 /// Properties that are the server's own.
@@ -84,6 +86,7 @@ const OF_THE_SERVER: &[&str] = &[
     "ksql.pull.queries.enable",
     "ksql.query.persistent.active.limit",
     "ksql.service.id",
+    "ksql.suppress.enabled",
 ];
 
 /// Prefixes under which a Kafka property may be named.
@@ -120,6 +123,12 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 /// Whether a property may have that value; the error is the message for the client.
 pub(crate) fn check(name: &str, value: &Json) -> Result<(), String> {
+    if name == "ksql.pull.queries.enable" {
+        return Err(format!(
+            "Failed to coerce type of value '{}' for key '{name}'\nCaused by: Cannot override property '{name}'",
+            text(value)
+        ));
+    }
     check_name(name)?;
     if plain(name) == OFFSET_RESET && parse_offset_reset(value).is_none() {
         return Err(format!(
@@ -161,6 +170,17 @@ pub(crate) fn offset_reset(properties: &BTreeMap<String, Json>, default: OffsetR
 /// Whether a session has something switched on.
 pub(crate) fn is_enabled(properties: &BTreeMap<String, Json>, name: &str, default: bool) -> bool {
     setting(properties, name).map_or(default, |value| !value.eq_ignore_ascii_case("false"))
+}
+
+/// What a plan depends on beside its statement.
+pub(crate) fn of_plan(properties: &BTreeMap<String, Json>) -> Settings {
+    // Unset or negative: no limit.
+    let limit = |name: &str| setting(properties, name).and_then(|text| text.trim().parse().ok());
+    Settings {
+        collect_list_limit: limit("ksql.functions.collect_list.limit"),
+        collect_set_limit: limit("ksql.functions.collect_set.limit"),
+        suppresses: is_enabled(properties, "ksql.suppress.enabled", true),
+    }
 }
 
 /// Whether a single value is wrapped in an object where nothing else is said.

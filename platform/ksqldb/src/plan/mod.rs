@@ -26,13 +26,14 @@ use std::sync::Arc;
 pub use error::{PlanError, Stage};
 use explain::Explanation;
 pub use insert::insert_values;
+pub(crate) use insert::{check_target, insert_json};
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
     RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
 };
 pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
-pub use query::plan_query;
+pub use query::{plan_query, plan_query_with};
 pub(crate) use sink::schema_text;
 pub use source::{alter_source, plan_source};
 
@@ -70,6 +71,27 @@ pub enum Purpose<'a> {
         /// The `WITH` clause.
         properties: &'a Properties,
     },
+}
+
+/// What a plan depends on beside its statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How many values `COLLECT_LIST` keeps (`ksql.functions.collect_list.limit`).
+    pub collect_list_limit: Option<usize>,
+    /// How many values `COLLECT_SET` keeps (`ksql.functions.collect_set.limit`).
+    pub collect_set_limit: Option<usize>,
+    /// Whether `EMIT FINAL` is allowed (`ksql.suppress.enabled`).
+    pub suppresses: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            collect_list_limit: None,
+            collect_set_limit: None,
+            suppresses: true,
+        }
+    }
 }
 
 /// A query that can run: give it to [`Task::new`](crate::task::Task::new).
@@ -124,6 +146,31 @@ impl QueryPlan {
     pub(crate) fn stores(&self) -> impl Iterator<Item = &StoreStep> {
         let stores = self.pipeline.steps.iter().flat_map(Step::stores);
         stores.filter(|store| store.has_changelog)
+    }
+
+    /// The step, as Kafka Streams names it, for which another query cannot take over from this one.
+    pub(crate) fn not_upgradeable(&self) -> Option<&'static str> {
+        self.pipeline.steps.iter().find_map(|step| match step {
+            Step::StreamJoin(_) => Some("StreamStreamJoin"),
+            Step::Lookup(_) => Some("StreamTableJoin"),
+            Step::TableJoin(_) => Some("TableTableJoin"),
+            Step::ForeignKeyJoin(_) => Some("ForeignKeyTableTableJoin"),
+            Step::Aggregate(step) if step.of_table => Some("TableAggregate"),
+            Step::Aggregate(step) if step.windowing.is_some() => Some("StreamWindowedAggregate"),
+            Step::Aggregate(_) | Step::Remember(_) | Step::Filter(_) | Step::Output(_) => None,
+        })
+    }
+
+    /// Whether it can go on with what another plan has left: its positions, and its state where there is any.
+    pub(crate) fn takes_over_from(&self, earlier: &Self) -> bool {
+        let has_state = |plan: &Self| plan.stores().next().is_some();
+        self.layout() == earlier.layout() || !(has_state(self) || has_state(earlier))
+    }
+
+    /// Whether it aggregates.
+    pub(crate) fn is_aggregated(&self) -> bool {
+        let mut steps = self.pipeline.steps.iter();
+        steps.any(|step| matches!(step, Step::Aggregate(_)))
     }
 
     /// Whether it joins tables by a foreign key.

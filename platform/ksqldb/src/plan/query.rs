@@ -10,7 +10,7 @@ use super::projection::{Item, RequiredKey, items, required_key};
 use super::sink::{NewSink, check_names, existing_sink, new_sink};
 use super::steps::Steps;
 use super::table_functions;
-use super::{PlanError, Purpose, QueryPlan, Stage};
+use super::{PlanError, Purpose, QueryPlan, Settings, Stage};
 use crate::expression::{Expr, compile_filter, text};
 use crate::metastore::{Metastore, SourceWindow};
 use crate::syntax::ast::{Expression, ExpressionKind, Position, Query, SourceKind, WindowKind};
@@ -24,6 +24,16 @@ pub fn plan_query(
     metastore: &Metastore,
     query: &Query,
     purpose: Purpose<'_>,
+) -> Result<QueryPlan, PlanError> {
+    plan_query_with(metastore, query, purpose, Settings::default())
+}
+
+/// What a query means under these settings.
+pub fn plan_query_with(
+    metastore: &Metastore,
+    query: &Query,
+    purpose: Purpose<'_>,
+    settings: Settings,
 ) -> Result<QueryPlan, PlanError> {
     if let Purpose::InsertInto { target, position, .. } = purpose {
         check_target(metastore, target, position)?;
@@ -43,7 +53,7 @@ pub fn plan_query(
         }
         None => None,
     };
-    let mut aggregation = aggregation::split(query, &mut inputs, purpose)?;
+    let mut aggregation = aggregation::split(query, &mut inputs, purpose, settings)?;
     check_result(query, &inputs, aggregation.as_ref(), purpose)?;
     let key = required_key(query, &inputs, aggregation.as_ref())?;
     let select = aggregation

@@ -8,6 +8,7 @@ mod functions;
 mod insert_values;
 mod joins;
 mod keys;
+mod laws;
 mod nulls;
 mod original;
 mod recorded_tables;

@@ -412,3 +412,63 @@ fn a_client_without_groups_has_one() {
     at(&[1, 2, 3]).into_iter().for_each(|record| world.send(record));
     assert_eq!(world.rows, ["[1]@1", "[2]@2"]);
 }
+
+/// A record whose key ends with the start of a window.
+fn in_window(topic: &str, key: &str, start: i64, value: &str, time: i64) -> Record {
+    let mut bytes = key.as_bytes().to_vec();
+    bytes.extend(start.to_be_bytes());
+    Record {
+        topic: topic.to_owned(),
+        key: Some(bytes),
+        value: Some(value.as_bytes().to_vec()),
+        timestamp: time,
+    }
+}
+
+#[test]
+fn windowed_streams_join_window_by_window() {
+    let sources = "
+        create stream l (k string key, v int) with (kafka_topic='l', value_format='json', window_type='tumbling', window_size='10 milliseconds');
+        create stream r (k string key, w int) with (kafka_topic='r', value_format='json', window_type='tumbling', window_size='10 milliseconds');";
+    let mut world = World::of(&format!(
+        "{sources}create stream o as select l.k, v, w, l.windowstart as ws from l left join r
+            within 1 hour grace period 1 hour on l.k = r.k;
+         select * from o emit changes;"
+    ));
+    for record in [
+        in_window("l", "x", 0, r#"{"V":1}"#, 5),
+        in_window("r", "x", 10, r#"{"W":2}"#, 12),
+        in_window("r", "x", 0, r#"{"W":3}"#, 13),
+        in_window("l", "x", 10, r#"{"V":4}"#, 14),
+    ] {
+        world.send(record);
+    }
+    assert_eq!(
+        sink(&world),
+        [
+            r#"x,0 {"V":1,"W":3,"WS":0}@13"#,
+            r#"x,10 {"V":4,"W":2,"WS":10}@14"#
+        ]
+    );
+    // Who reads the windowed sink sees the bounds after the key.
+    assert_eq!(
+        world.rows,
+        [r#"["x", 0, 10, 1, 3, 0]@13"#, r#"["x", 10, 20, 4, 2, 10]@14"#]
+    );
+    let error = World::of(sources).error(
+        "create stream z (k string key, w int) with (kafka_topic='z', value_format='json', window_type='session');
+         create stream o as select l.k, v from l join z within 1 hour on l.k = z.k;",
+    );
+    assert!(error.starts_with("Incompatible windowed sources."), "{error}");
+}
+
+#[test]
+fn a_windowed_stream_stays_windowed() {
+    let mut world = World::of(
+        "create stream w (k string key, n bigint) with (kafka_topic='w', value_format='json', window_type='hopping', window_size='10 milliseconds');
+         create stream o as select k, n, windowstart as ws, windowend as we from w where n > 1;",
+    );
+    world.send(in_window("w", "x", 20, r#"{"N":1}"#, 25));
+    world.send(in_window("w", "x", 20, r#"{"N":2}"#, 26));
+    assert_eq!(sink(&world), [r#"x,20 {"N":2,"WS":20,"WE":30}@26"#]);
+}
