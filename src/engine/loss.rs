@@ -133,6 +133,7 @@ mod tests {
                 port: None,
                 started_at,
                 restarts,
+                last_exit: None,
                 host_config: None,
                 container: None,
             };
