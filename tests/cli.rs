@@ -134,7 +134,7 @@ fn up_twice_does_nothing_the_second_time() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 5 services are healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     assert_snapshot!(world.run(&FAKE), @r"
@@ -150,7 +150,7 @@ fn up_twice_does_nothing_the_second_time() {
     host1: healthy
     host2: healthy
     ksqldb-server: healthy
-    nothing to do: 5 services are healthy
+    nothing to do: 6 services are healthy
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
@@ -180,7 +180,7 @@ fn up_repairs_what_ended() {
     host1: healthy ([TIME])
     host2: healthy
     ksqldb-server: healthy
-    up: 5 services are healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
 }
@@ -350,7 +350,7 @@ fn wrong_ports() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `zookeeper`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&up(&["--port", "host1=1"])), @r"
     exit code: 2
@@ -385,19 +385,19 @@ fn wrong_settings() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `zookeeper`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["logs", "zookeeper"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `zookeeper`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["exec", "host3", "true"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `host3`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `host3`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["exec", "broker", "true"]), @r"
     exit code: 2
@@ -422,6 +422,8 @@ fn a_port_in_use_names_its_holder() {
         "ksqldb-server=0",
         "--port",
         "console=0",
+        "--port",
+        "schema-registry=0",
     ]);
     assert_eq!(output.status.code(), Some(10));
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -483,7 +485,7 @@ fn a_default_port_in_use_makes_way() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 5 services are healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     let picked = broker(&world);
@@ -498,7 +500,7 @@ fn a_default_port_in_use_makes_way() {
     );
 
     // As long as the project has it, it keeps it.
-    assert!(world.run(&up).contains("nothing to do: 5 services are healthy"));
+    assert!(world.run(&up).contains("nothing to do: 6 services are healthy"));
     drop(listener);
     world.run(&["down"]);
     assert!(!world.run(&["up"]).contains("warning"));
@@ -590,7 +592,7 @@ fn a_port_that_is_lost_while_its_service_starts() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 5 services are healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     world.run(&["down"]);

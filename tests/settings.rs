@@ -203,7 +203,7 @@ fn a_wrong_file_is_told() {
     ----- stdout -----
     ----- stderr -----
     error: `osqdemo.toml` line 1 column 12: `without`: there is no service `control-center` to leave out
-    hint: the services are `broker`, `ksqldb-server`, `console`, `host1`, `host2`
+    hint: the services are `broker`, `schema-registry`, `ksqldb-server`, `console`, `host1`, `host2`
     ");
     let output = world
         .command(&["ps"])
@@ -282,6 +282,8 @@ fn the_hosts_monitor_what_the_file_says() {
         "ksqldb-server=0",
         "--port",
         "console=0",
+        "--port",
+        "schema-registry=0",
     ];
     world.run(&[&UP[..], &ports, &["--host-config", &other]].concat());
 
@@ -304,7 +306,7 @@ fn the_hosts_monitor_what_the_file_says() {
     let nothing = plan(&[]);
     assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
     let up = world.run_in(folder.path(), &["up"]);
-    assert!(up.contains("nothing to do: 5 services are healthy"), "{up}");
+    assert!(up.contains("nothing to do: 6 services are healthy"), "{up}");
 
     // What is typed wins over the file.
     let typed = plan(&["--host-config", "default"]);
@@ -427,6 +429,8 @@ fn leaving_a_service_out() {
             "ksqldb-server=0",
             "--port",
             "console=0",
+            "--port",
+            "schema-registry=0",
         ];
         world.run(&[&UP[..], &ports, more].concat())
     };

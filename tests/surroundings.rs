@@ -191,6 +191,6 @@ fn open_hands_the_address_to_a_browser() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `control-center`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `control-center`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
 }
