@@ -15,7 +15,7 @@ use docker_support::{DockerStack, docker, image_tag};
 use support::two_free_ports;
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
-const UP: [&str; 9] = [
+const UP: [&str; 11] = [
     "up",
     "--engine",
     "docker",

@@ -162,8 +162,8 @@ fn restart_replaces_one_service_only() {
         "host2",
     ]
     .map(|service| stack.pid(service));
-    assert_eq!(before[..4], after[..4]);
-    assert_ne!(before[4], after[4]);
+    assert_eq!(before[..5], after[..5]);
+    assert_ne!(before[5], after[5]);
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn two_projects_run_side_by_side() {
         assert!(output.status.success(), "{}", stack.world.shown(output));
         told.push_str(&String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(told.matches(" gets port ").count(), 3, "{told}");
+    assert_eq!(told.matches(" gets port ").count(), 4, "{told}");
     let topics = [&["topics"][..], &["-p", "other", "topics"]].map(|arguments| stack.succeed(arguments));
     assert!(
         topics.iter().all(|topics| topics.contains("processes")),

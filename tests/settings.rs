@@ -58,27 +58,28 @@ fn the_layers_in_their_order() {
     assert_snapshot!(world.run_in(folder.path(), &["config", "show", "--timeout", "7s"]), @"
     exit code: 0
     ----- stdout -----
-    SETTING              VALUE                             FROM
-    ───────────────────  ──────────────────────  ──────────
-    project              osqdemo                           default
-    engine               docker                            file
-    stack                lite                              default
-    without              -                                 default
-    timeout              7s                                flag
-    osqueryd             bin/osqueryd                      file
-    osquery-sha256       -                                 default
-    source               installed                         default
-    host-config          default                           default
-    ports.broker         19092                             file
-    ports.ksqldb-server  18088                             remembered
-    ports.console        9021                              default
-    images.pull          missing                           default
-    images.registry      -                                 default
-    images.pull-silence  2m                                default
-    images.lock-file     [HOME]/images.lock        default
-    scenario.size        1G                                default
-    scenario.host        host2                             default
-    scenario.timeout     60s, and 120s of `osqdemo smoke`  default
+    SETTING                VALUE                             FROM
+    ─────────────────────  ──────────────────────  ──────────
+    project                osqdemo                           default
+    engine                 docker                            file
+    stack                  lite                              default
+    without                -                                 default
+    timeout                7s                                flag
+    osqueryd               bin/osqueryd                      file
+    osquery-sha256         -                                 default
+    source                 installed                         default
+    host-config            default                           default
+    ports.broker           19092                             file
+    ports.schema-registry  8081                              default
+    ports.ksqldb-server    18088                             remembered
+    ports.console          9021                              default
+    images.pull            missing                           default
+    images.registry        -                                 default
+    images.pull-silence    2m                                default
+    images.lock-file       [HOME]/images.lock        default
+    scenario.size          1G                                default
+    scenario.host          host2                             default
+    scenario.timeout       60s, and 120s of `osqdemo smoke`  default
     ----- stderr -----
     settings file: `osqdemo.toml`
     ");
@@ -121,7 +122,7 @@ fn the_layers_in_their_order() {
 fn up_follows_the_file_and_remembers() {
     let world = World::new();
     let folder = folder(&format!("project = \"mine\"\nwithout = [\"host1\"]\n\n{PORTS}"));
-    assert_snapshot!(world.run_in(folder.path(), &UP), @r"
+    assert_snapshot!(world.run_in(folder.path(), &UP), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -137,7 +138,9 @@ fn up_follows_the_file_and_remembers() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 4 services are healthy ([TIME])
+    schema-registry: starting (not running)
+    schema-registry: healthy ([TIME])
+    up: 5 services are healthy ([TIME])
     next: `osqdemo -p mine scenario bigfile`, or `osqdemo -p mine exec host2`
     ");
     assert!(world.home().join("mine").exists(), "the project is the file's");
@@ -145,6 +148,7 @@ fn up_follows_the_file_and_remembers() {
         states(&world, "mine"),
         [
             "broker running",
+            "schema-registry running",
             "ksqldb-server running",
             "console running",
             "host2 running",
@@ -452,6 +456,7 @@ fn leaving_a_service_out() {
         states(&world, "osqdemo"),
         [
             "broker running",
+            "schema-registry running",
             "ksqldb-server running",
             "console running",
             "host2 running",

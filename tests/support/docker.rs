@@ -127,7 +127,7 @@ impl DockerStack {
     }
 
     /// `up` on the Docker engine with ports that are free.
-    pub(crate) fn up_arguments(&self) -> [&'static str; 11] {
+    pub(crate) fn up_arguments(&self) -> [&'static str; 13] {
         [
             "up",
             "--engine",
