@@ -53,7 +53,7 @@ lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, broker, ksqldb
+bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, agent, broker, ksqldb
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
 	$(CARGO) build --release --package osquery-confluent --example line_throughput
@@ -62,11 +62,12 @@ bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeli
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)
 
-soak: ## simulate the broker on a disk that lies for SECONDS=30, kill it and the extension 200 times, an hour without Kafka
+soak: ## what takes long: a broker on a disk that lies for SECONDS=30, 200 kills, an hour without Kafka, packs for 5 minutes
 	OSQDEMO_SOAK_SECONDS=$(SECONDS) $(CARGO) test --release --package osqdemo-broker --lib simulation -- --nocapture
 	OSQDEMO_SOAK_KILLS=200 $(CARGO) test --release --package osqdemo-broker --test crash
 	OSQDEMO_SOAK_KILLS=200 OSQDEMO_SOAK_AWAY_SECONDS=3600 \
 		$(CARGO) test --release --package osquery-confluent --test extension -- faults::kills faults::a_long_absence
+	OSQDEMO_SOAK_SECONDS=300 $(CARGO) test --release --package osquery-agent --test packs
 
 install: build ## put osqdemo, the extension, the agent, manual and completions below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'

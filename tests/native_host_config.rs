@@ -4,8 +4,9 @@
 mod host_config;
 mod support;
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use host_config::{SECRET, default_document, write_own};
 use serde_json::{Value, json};
@@ -148,6 +149,13 @@ fn what_cannot_run_costs_only_itself_and_is_named() {
     assert!(record.contains("pack_inv_up"), "{record}");
     let shown = stack.world.output(&["-v", "ps"]);
     named(&String::from_utf8_lossy(&shown.stderr));
+    // The extension tells its books shortly after its start.
+    let told = "host1's extension, when it last said so: ";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !String::from_utf8_lossy(&stack.world.output(&["-v", "ps"]).stderr).contains(told) {
+        assert!(Instant::now() < deadline, "nothing of the extension's lines");
+        thread::sleep(Duration::from_millis(200));
+    }
     let findings = stack.ps()["host_config_findings"].clone();
     // The default's query `syslog` cannot run on the agent either.
     assert_eq!(findings.as_array().map(Vec::len), Some(4), "{findings:#}");

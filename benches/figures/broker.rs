@@ -3,6 +3,9 @@
 //! Clients are librdkafka, which the extension and ksqlDB use, and Kafka's own Java producer. Records have 300 bytes;
 //! producers are idempotent with `acks=all`.
 
+mod standing;
+mod wire;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +18,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::figure::{Figure, Report, quantile};
 use crate::peers::{Broker, Peer, fetch_kafka, kafka_tool};
+use crate::pipeline::processes::TICKS_PER_SECOND;
+
+pub(crate) use self::standing::until_it_answers;
 
 /// Records of one sample of a rate.
 const RECORDS: u32 = 300_000;
@@ -25,6 +31,12 @@ const PINGS: u32 = 500;
 /// Bytes of a record.
 const SIZE: usize = 300;
 
+/// How often the transactional producer commits.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A producer whose own thread reports what was delivered.
+type Producing = ThreadedProducer<rdkafka::producer::DefaultProducerContext>;
+
 /// How long anything may take before the measurement gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,7 +44,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Samples {
     produced: Vec<f64>,
+    cpu_in: Vec<f64>,
     consumed: Vec<f64>,
+    fetched: Vec<f64>,
+    cpu_out: Vec<f64>,
+    transactional: Vec<f64>,
     java: Vec<f64>,
     p50: Vec<f64>,
     p99: Vec<f64>,
@@ -40,7 +56,7 @@ struct Samples {
 
 /// Rates and latencies of both brokers; of the embedded one alone where Kafka cannot be had.
 pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
-    let mut peers = vec![Peer::Osqdemo];
+    let mut peers = vec![Peer::Osqdemo, Peer::OsqdemoEveryBatch];
     if fetch_kafka() {
         peers.push(Peer::Kafka);
     } else {
@@ -62,6 +78,16 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
                 return;
             }
             let figure = Figure::new(format!("{name}: {what}"), unit, samples);
+            let figure = match (peer, what) {
+                (Peer::Osqdemo, "produce, librdkafka") => figure.at_least(1_000_000.0),
+                (Peer::OsqdemoEveryBatch, "produce, librdkafka") => figure.at_least(400_000.0),
+                (Peer::Osqdemo, "fetch loop without a client library") => figure.at_least(1_500_000.0),
+                (Peer::Osqdemo, "broker's processor time, a million in") => figure.at_most(0.5),
+                (Peer::Osqdemo, "broker's processor time, a million out") => figure.at_most(0.3),
+                (Peer::Osqdemo, "produce to consume, p50") => figure.at_most(0.25),
+                (Peer::Osqdemo, "produce to consume, p99") => figure.at_most(1.0),
+                _ => figure,
+            };
             report.add(match bound {
                 Some(bound) => figure.bound_by(bound),
                 None => figure,
@@ -79,10 +105,30 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
             samples.consumed,
             Some("the client"),
         );
+        add(
+            "produce in transactions of 100 ms, librdkafka",
+            "records/s",
+            samples.transactional,
+            Some("the client"),
+        );
+        add("broker's processor time, a million in", "s", samples.cpu_in, None);
+        add(
+            "fetch loop without a client library",
+            "records/s",
+            samples.fetched,
+            None,
+        );
+        add(
+            "broker's processor time, a million out",
+            "s",
+            samples.cpu_out,
+            None,
+        );
         add("produce, Kafka's Java client", "records/s", samples.java, None);
         add("produce to consume, p50", "ms", samples.p50, None);
         add("produce to consume, p99", "ms", samples.p99, None);
     }
+    standing::measure(runs, report)?;
     report.note(format!(
         "Records of {SIZE} bytes, `acks=all`, idempotent producers, one partition, brokers and clients on the same cores."
     ));
@@ -90,9 +136,19 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
 }
 
 fn one_run(broker: &Broker, with_java: bool, samples: &mut Samples) -> Result<()> {
-    create_topics(broker, &["rate", "ping", "java"])?;
-    samples.produced.push(produce(broker)?);
+    create_topics(broker, &["rate", "ping", "java", "ledger"])?;
+    let per_million = |ticks: f64| ticks / TICKS_PER_SECOND * 1e6 / f64::from(RECORDS);
+    let before = broker.ticks();
+    samples.produced.push(produce_to(broker, "rate", RECORDS)?);
+    samples.cpu_in.push(per_million(broker.ticks() - before));
+    samples.transactional.push(produce_in_transactions(broker)?);
     samples.consumed.push(consume(broker)?);
+    let (before, begun) = (broker.ticks(), Instant::now());
+    wire::fetch_loop(broker.address(), "rate", i64::from(RECORDS))?;
+    samples
+        .fetched
+        .push(f64::from(RECORDS) / begun.elapsed().as_secs_f64());
+    samples.cpu_out.push(per_million(broker.ticks() - before));
     let latencies = latencies(broker)?;
     samples.p50.push(quantile(&latencies, 0.5));
     samples.p99.push(quantile(&latencies, 0.99));
@@ -103,11 +159,12 @@ fn one_run(broker: &Broker, with_java: bool, samples: &mut Samples) -> Result<()
 }
 
 fn create_topics(broker: &Broker, names: &[&str]) -> Result<()> {
+    names.iter().try_for_each(|name| create_topic(broker, name, 1))
+}
+
+fn create_topic(broker: &Broker, name: &str, partitions: i32) -> Result<()> {
     let admin: AdminClient<_> = client(broker).create()?;
-    let topics: Vec<NewTopic> = names
-        .iter()
-        .map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(1)))
-        .collect();
+    let topics = [NewTopic::new(name, partitions, TopicReplication::Fixed(1))];
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -121,23 +178,53 @@ fn create_topics(broker: &Broker, names: &[&str]) -> Result<()> {
 }
 
 /// Records a second until the last one is acknowledged.
-fn produce(broker: &Broker) -> Result<f64> {
+fn produce_to(broker: &Broker, topic: &str, records: u32) -> Result<f64> {
     let producer = producer(broker, "5")?;
     let payload = payload();
     let begun = Instant::now();
-    for _ in 0..RECORDS {
-        let mut record = BaseRecord::<(), [u8]>::to("rate").payload(&payload);
-        while let Err((error, back)) = producer.send(record) {
-            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                return Err(error.into());
-            }
-            record = back;
-            // The queue empties while the producer's own thread reports what was delivered.
-            std::thread::yield_now();
-        }
+    for _ in 0..records {
+        send(&producer, topic, &payload)?;
     }
     producer.flush(PATIENCE)?;
-    Ok(f64::from(RECORDS) / begun.elapsed().as_secs_f64())
+    Ok(f64::from(records) / begun.elapsed().as_secs_f64())
+}
+
+/// The same, committed every 100 milliseconds.
+fn produce_in_transactions(broker: &Broker) -> Result<f64> {
+    let producer: Producing = client(broker)
+        .set("transactional.id", "bench")
+        .set("linger.ms", "5")
+        .create()?;
+    producer.init_transactions(PATIENCE)?;
+    let payload = payload();
+    let begun = Instant::now();
+    let mut sent = 0;
+    while sent < RECORDS {
+        producer.begin_transaction()?;
+        let transaction = Instant::now();
+        while sent < RECORDS && transaction.elapsed() < COMMIT_INTERVAL {
+            // The clock is not looked at for each record.
+            for _ in 0..100 {
+                send(&producer, "ledger", &payload)?;
+            }
+            sent += 100;
+        }
+        producer.commit_transaction(PATIENCE)?;
+    }
+    Ok(f64::from(sent) / begun.elapsed().as_secs_f64())
+}
+
+fn send(producer: &Producing, topic: &str, payload: &[u8]) -> Result<()> {
+    let mut record = BaseRecord::<(), [u8]>::to(topic).payload(payload);
+    while let Err((error, back)) = producer.send(record) {
+        if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+            return Err(error.into());
+        }
+        record = back;
+        // The queue empties while the producer's own thread reports what was delivered.
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 /// Records a second, from the first one at the client to the last.
@@ -200,10 +287,7 @@ fn client(broker: &Broker) -> ClientConfig {
     config
 }
 
-fn producer(
-    broker: &Broker,
-    linger_ms: &str,
-) -> Result<ThreadedProducer<rdkafka::producer::DefaultProducerContext>> {
+fn producer(broker: &Broker, linger_ms: &str) -> Result<Producing> {
     let mut config = client(broker);
     config
         .set("enable.idempotence", "true")

@@ -6,6 +6,7 @@
 //! to its end rewrites its own section and no other. Nothing here fails because a number is high: the machine may be
 //! busy, so the load is written beside the figures and the reader judges.
 
+mod agent;
 mod broker;
 mod docker;
 mod extension;
@@ -33,10 +34,11 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures.md");
 type Measurement = fn(usize, &mut Report) -> Result<()>;
 
 /// Every part, in the order of the document.
-const PARTS: [(&str, Measurement); 5] = [
+const PARTS: [(&str, Measurement); 6] = [
     ("pipeline", pipeline::measure),
     ("docker", docker::measure),
     ("extension", extension::measure),
+    ("agent", agent::measure),
     ("broker", broker::measure),
     ("ksqldb", ksqldb::measure),
 ];

@@ -12,6 +12,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tempfile::TempDir;
 
+use crate::broker::until_it_answers;
+use crate::pipeline::processes::{Usage, usage_of_process};
 use crate::stack::OSQDEMO;
 
 /// Fetches and runs Apache Kafka.
@@ -28,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Peer {
     /// The embedded one.
     Osqdemo,
+    /// The embedded one, which syncs every batch before it acknowledges it.
+    OsqdemoEveryBatch,
     /// Apache Kafka.
     Kafka,
 }
@@ -37,6 +41,7 @@ impl Peer {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Osqdemo => "osqdemo".to_owned(),
+            Self::OsqdemoEveryBatch => "osqdemo, every batch synced".to_owned(),
             Self::Kafka => format!("Apache Kafka {KAFKA_VERSION}"),
         }
     }
@@ -64,9 +69,11 @@ pub(crate) fn kafka_tool(class: &str, arguments: &[&str]) -> Result<String> {
 
 /// A broker that answers. Dropping it ends it and removes its data.
 pub(crate) struct Broker {
+    peer: Peer,
     child: Child,
+    ports: [u16; 2],
     address: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Broker {
@@ -74,35 +81,40 @@ impl Broker {
     pub(crate) fn start(peer: Peer) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (port, controller) = (free_port()?, free_port()?);
-        let address = format!("127.0.0.1:{port}");
-        let mut command = match peer {
-            Peer::Osqdemo => {
-                let mut command = Command::new(OSQDEMO);
-                command.args(["serve", "broker", "--listen", &address, "--data-dir"]);
-                command.arg(folder.path().join("data"));
-                command
-            }
-            Peer::Kafka => {
-                let mut command = Command::new(KAFKA);
-                command.args(["broker", KAFKA_VERSION]).arg(folder.path());
-                command.args([&port.to_string(), "--controller", &controller.to_string()]);
-                command
-            }
-        };
-        let log = folder.path().join("log");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()
-            .with_context(|| format!("failed to start {}", peer.name()))?;
+        let ports = [port, controller];
         let mut broker = Self {
-            child,
-            address,
-            _folder: folder,
+            child: spawn(peer, ports, folder.path())?,
+            peer,
+            ports,
+            address: format!("127.0.0.1:{port}"),
+            folder,
         };
+        let log = broker.folder.path().join(LOG);
         broker.wait(&log).with_context(|| peer.name())?;
         Ok(broker)
+    }
+
+    /// Kills it and starts it on the same data; how long it takes until it answers.
+    pub(crate) fn start_again(&mut self) -> Result<Duration> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let begun = Instant::now();
+        self.child = spawn(self.peer, self.ports, self.folder.path())?;
+        until_it_answers(&self.address, begun, PATIENCE)
+    }
+
+    /// Resident memory of its process.
+    pub(crate) fn resident_mib(&self) -> f64 {
+        self.usage().resident_kib / 1024.0
+    }
+
+    /// Processor time of its process, in clock ticks.
+    pub(crate) fn ticks(&self) -> f64 {
+        self.usage().ticks
+    }
+
+    fn usage(&self) -> Usage {
+        usage_of_process(Path::new(&format!("/proc/{}", self.child.id())))
     }
 
     /// Where its clients connect.
@@ -126,6 +138,36 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// Where a broker's log goes, in its folder.
+const LOG: &str = "log";
+
+fn spawn(peer: Peer, [port, controller]: [u16; 2], folder: &Path) -> Result<Child> {
+    let mut command = match peer {
+        Peer::Osqdemo | Peer::OsqdemoEveryBatch => {
+            let mut command = Command::new(OSQDEMO);
+            let address = format!("127.0.0.1:{port}");
+            command.args(["serve", "broker", "--listen", &address, "--data-dir"]);
+            command.arg(folder.join("data"));
+            if peer == Peer::OsqdemoEveryBatch {
+                command.args(["--flush", "every-batch"]);
+            }
+            command
+        }
+        Peer::Kafka => {
+            let mut command = Command::new(KAFKA);
+            command.args(["broker", KAFKA_VERSION]).arg(folder);
+            command.args([&port.to_string(), "--controller", &controller.to_string()]);
+            command
+        }
+    };
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(folder.join(LOG))?)
+        .spawn()
+        .with_context(|| format!("failed to start {}", peer.name()))
 }
 
 impl Drop for Broker {

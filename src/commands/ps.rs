@@ -1,5 +1,6 @@
 //! `osqdemo ps`: the services, their state and their addresses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +13,8 @@ use crate::events::{Detail, SCHEMA_VERSION, Warning};
 use crate::host_config::Finding;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
-use crate::stack::Service;
+use crate::settings::Verbosity;
+use crate::stack::{Role, Service};
 
 /// Runs the verb.
 ///
@@ -33,6 +35,7 @@ pub async fn run(context: Context) -> Result<()> {
             .reporter
             .emit(Detail::HostConfigFinding { place, message });
     }
+    tell_host_lines(&context, &project, &observed).await;
     let document = document(&project, &observed);
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = shown(&project)
@@ -41,6 +44,41 @@ pub async fn run(context: Context) -> Result<()> {
         let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
         table::table(&headers, &rows, table::output_width())
     })
+}
+
+/// With `--verbose`, what the extension on each host says of its lines, as far as its log tells.
+async fn tell_host_lines(context: &Context, project: &Project, observed: &Observed) {
+    if context.settings.output.verbosity < Verbosity::Verbose {
+        return;
+    }
+    for host in project.stack.with_role(Role::Host).map(|service| &service.name) {
+        if !observed.services.contains_key(host) {
+            continue;
+        }
+        // A log that cannot be read has its own verb to say so.
+        let log = project.engine.log_tail(host).await.unwrap_or_default();
+        if let Some(counts) = last_counts(&log) {
+            context.reporter.emit(Detail::HostLines {
+                host: host.clone(),
+                counts,
+            });
+        }
+    }
+}
+
+/// The counts of the last line in which the extension says them: `status: lines=7 …` or `lines so far: lines=7 …`.
+fn last_counts(log: &str) -> Option<BTreeMap<String, u64>> {
+    let said = log.lines().rev().find_map(|line| {
+        let (_, counts) = line
+            .split_once(" status: lines=")
+            .or_else(|| line.split_once("lines so far: lines="))?;
+        Some(format!("lines={counts}"))
+    })?;
+    let counts = said.split_whitespace().filter_map(|word| {
+        let (name, count) = word.split_once('=')?;
+        Some((name.to_owned(), count.parse().ok()?))
+    });
+    Some(counts.collect())
 }
 
 /// The document of the verb.
@@ -160,4 +198,18 @@ fn address(service: &Service, seen: &ObservedService) -> Option<String> {
     let port = seen.port?;
     let scheme = if service.role.speaks_http() { "http://" } else { "" };
     Some(format!("{scheme}127.0.0.1:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_counts_of_a_log_count() {
+        let log = "INFO registered uuid=1\nINFO status: lines=1 accepted=1 waiting=0\n\
+                   WARN lines so far: lines=9 accepted=7 dropped=2\nINFO other lines=3\n";
+        let counts = last_counts(log).expect("counts");
+        assert_eq!((counts["lines"], counts["dropped"]), (9, 2));
+        assert!(last_counts("INFO registered\n").is_none());
+    }
 }

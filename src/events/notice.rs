@@ -1,5 +1,6 @@
 //! What is worth telling besides the steps: notes, warnings, and details that only `--verbose` shows.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -412,6 +413,13 @@ pub enum Detail {
         place: String,
         /// Why, in the words of who knows.
         message: String,
+    },
+    /// What the extension on a host has said last of its lines.
+    HostLines {
+        /// The host.
+        host: ServiceName,
+        /// Its counts under the names of the columns of `confluent_extension_stats`.
+        counts: BTreeMap<String, u64>,
     },
     /// A push query of the scenario is away, and is opened again.
     PushQueryAway {

@@ -2,7 +2,7 @@
 //! joined row, and what everything costs while it only watches.
 
 mod latency;
-mod processes;
+pub(crate) mod processes;
 mod rest;
 
 use anyhow::Result;

@@ -1,6 +1,7 @@
 //! Memory and processor time of a project's processes, from `/proc`.
 
 use std::fs;
+use std::path::Path;
 
 /// Clock ticks a second: the unit of `/proc/PID/stat`, 100 on every Linux that matters here.
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
@@ -32,10 +33,19 @@ pub(crate) fn usage_of(home: &str) -> Usage {
         {
             continue;
         }
-        total.resident_kib += resident_kib(&fs::read_to_string(folder.join("status")).unwrap_or_default());
-        total.ticks += ticks(&fs::read_to_string(folder.join("stat")).unwrap_or_default());
+        let usage = usage_of_process(&folder);
+        total.resident_kib += usage.resident_kib;
+        total.ticks += usage.ticks;
     }
     total
+}
+
+/// Of the process whose folder in `/proc` this is; nothing when it is gone.
+pub(crate) fn usage_of_process(folder: &Path) -> Usage {
+    Usage {
+        resident_kib: resident_kib(&fs::read_to_string(folder.join("status")).unwrap_or_default()),
+        ticks: ticks(&fs::read_to_string(folder.join("stat")).unwrap_or_default()),
+    }
 }
 
 fn resident_kib(status: &str) -> f64 {

@@ -114,12 +114,7 @@ pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) 
     let host = if flags.disable_extensions {
         None
     } else {
-        Some(ExtensionHost::start(
-            &flags,
-            &database,
-            &shutdown,
-            &machine.status,
-        )?)
+        Some(ExtensionHost::start(&flags, &database, &shutdown, &machine)?)
     };
     let outcome = supervise(host.as_ref(), &shutdown, || {
         let activated = activate(
@@ -226,9 +221,6 @@ fn activate(
     if flags.config_check || flags.config_dump {
         return Ok(None);
     }
-    machine
-        .agent
-        .update(|agent| agent.extensions_active = host.is_some_and(ExtensionHost::has_active_extensions));
     let has_plugin = |name: &str| {
         host.is_some_and(|host| host.wait_for_plugin("logger", name, scheduler.flags(), shutdown))
     };

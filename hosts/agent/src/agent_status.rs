@@ -1,12 +1,12 @@
 //! What the agent knows about itself, for the tables `osquery_…`.
 //!
-//! The scheduler writes it, the tables read it.
+//! The scheduler and the extensions' registrations write it, the tables read it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Shared between the scheduler and the tables.
-#[derive(Debug, Default)]
-pub(crate) struct AgentStatus(Mutex<AgentState>);
+/// Shared between the scheduler, the extensions' registrations and the tables; a clone is the same.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct AgentStatus(Arc<Mutex<AgentState>>);
 
 /// One moment's state.
 #[derive(Debug, Default, Clone)]
@@ -17,9 +17,23 @@ pub(crate) struct AgentState {
     pub(crate) config_hash: String,
     pub(crate) config_valid: bool,
     pub(crate) extensions_active: bool,
+    pub(crate) extensions_socket: String,
+    pub(crate) extensions: Vec<ExtensionStatus>,
     pub(crate) schedule: Vec<QueryStatus>,
     pub(crate) packs: Vec<PackStatus>,
     pub(crate) flags: Vec<FlagStatus>,
+}
+
+/// An extension that has registered.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct ExtensionStatus {
+    pub(crate) uuid: i64,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) sdk_version: String,
+    pub(crate) socket: String,
+    /// Registries and the plugins in them.
+    pub(crate) plugins: Vec<(String, String)>,
 }
 
 /// A pack, and what its discovery queries have said so far.

@@ -44,8 +44,18 @@ pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
     ])
 }
 
+/// SHA-1 of bytes.
+pub(crate) fn sha1(bytes: &[u8]) -> String {
+    hexadecimal(&sha1::Sha1::digest(bytes))
+}
+
+/// SHA-256 of bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&sha2::Sha256::digest(bytes))
+}
+
 /// A digest as osquery writes it: lower-case hexadecimal.
-fn hexadecimal(digest: &[u8]) -> String {
+pub(crate) fn hexadecimal(digest: &[u8]) -> String {
     use std::fmt::Write as _;
     digest
         .iter()

@@ -84,6 +84,14 @@ struct State {
     running: Option<(String, Option<u64>)>,
 }
 
+/// Whether files are watched, how many patterns of them, and how many events there were.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Activity {
+    pub(crate) subscriptions: u64,
+    pub(crate) events: u64,
+    pub(crate) is_active: bool,
+}
+
 #[derive(Debug)]
 struct Watched {
     inotify: OwnedFd,
@@ -176,6 +184,17 @@ impl FileEvents {
                 "{} events of files were dropped: more than {MOST_EVENTS} waited for a query",
                 state.dropped - dropped
             ));
+        }
+    }
+
+    /// What goes on, in numbers.
+    pub(crate) fn activity(&self) -> Activity {
+        let state = self.lock();
+        let watched = state.watched.as_ref();
+        Activity {
+            subscriptions: watched.map_or(0, |watched| watched.file_paths.watched.len() as u64),
+            events: state.last_id,
+            is_active: watched.is_some(),
         }
     }
 

@@ -23,6 +23,7 @@ mod loggers;
 mod one_shot;
 mod pid_file;
 mod procfs;
+mod program;
 mod result_store;
 mod row_encoder;
 mod schedule;

@@ -89,6 +89,31 @@ fn each_line_has_a_ping_and_a_call_on_connections_of_their_own() {
 }
 
 #[test]
+fn a_table_of_an_extension_is_queried_through_it() {
+    let setup = AgentSetup::new();
+    let query = "select number, fraction, context, (select count(*) from osquery_registry where name = 'echo_table' and \
+                 owner_uuid > 0) as known from echo_table join (select 'a' as a) on wanted = a";
+    setup.configure(&json!({"schedule": {"echo": {"query": query, "interval": 1, "snapshot": true}}}));
+    let agent = setup.start(&[]);
+    let calls = setup.wait_for_calls("two runs", |calls| lines_of(calls, "echo").len() >= 2);
+    agent.end();
+    for line in lines_of(&calls, "echo") {
+        let rows = line["snapshot"].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert_eq!(
+            (&rows[0]["number"], &rows[0]["fraction"], &rows[0]["known"]),
+            (&json!("7"), &json!("0.1"), &json!("1"))
+        );
+        assert_eq!(rows[1]["number"], "");
+        let context: Value = serde_json::from_str(rows[0]["context"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            context["constraints"][1],
+            json!({ "name": "wanted", "list": [{ "op": 2, "expr": "a" }], "affinity": "TEXT" })
+        );
+    }
+}
+
+#[test]
 fn removed_rows_go_out_before_added_ones() {
     let setup = AgentSetup::new();
     let watched = setup.path("watched");

@@ -330,7 +330,7 @@ fn write_columns<'row>(
             ColumnRef::Text(text) => write_text(&mut object.bytes, text),
             ColumnRef::Integer(number) => write_display(&mut object.bytes, format_args!("{number}")),
             ColumnRef::Double(number) if number.is_finite() => {
-                write_display(&mut object.bytes, format_args!("{number:?}"));
+                object.bytes.extend_from_slice(number_text(number).as_bytes());
             }
             // JSON has no word for these.
             ColumnRef::Double(number) => {
@@ -339,6 +339,36 @@ fn write_columns<'row>(
         }
     }
     *bytes = object.finish();
+}
+
+/// A finite number as osquery's JSON has it: the fewest digits that mean the same number, at most 17, and an exponent only
+/// where there would be more than 21 digits before the point, or more than five zeros behind it.
+fn number_text(number: f64) -> String {
+    let scientific = format!("{:e}", number.abs());
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits: String = mantissa.chars().filter(|&digit| digit != '.').collect();
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    // Where the point stands among the digits.
+    let point = exponent + 1;
+    let length = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+    let text = if number == 0.0 {
+        "0.0".to_owned()
+    } else if (length..=21).contains(&point) {
+        format!("{digits}{}.0", zeros(point - length))
+    } else if (1..=21).contains(&point) {
+        let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or(0));
+        format!("{whole}.{fraction}")
+    } else if (-5..=0).contains(&point) {
+        format!("0.{}{digits}", zeros(-point))
+    } else {
+        format!("{mantissa}e{exponent}")
+    };
+    if number.is_sign_negative() {
+        format!("-{text}")
+    } else {
+        text
+    }
 }
 
 /// Writes a JSON string. Bytes above ASCII go out as they are, UTF-8 or not, as osquery writes them.

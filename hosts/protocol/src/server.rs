@@ -392,10 +392,8 @@ fn serve_inline(
     buffer: &mut Vec<u8>,
 ) -> Served {
     buffer.clear();
-    let limits = stream
-        .set_read_timeout(Some(INLINE_PATIENCE))
-        .and_then(|()| stream.set_write_timeout(Some(INLINE_PATIENCE)));
-    if let Err(error) = limits {
+    // Writing needs no bound: what is sent here fits into the socket's buffer.
+    if let Err(error) = stream.set_read_timeout(Some(INLINE_PATIENCE)) {
         tracing::debug!(%error, "cannot bound a connection's patience");
         return Served::InTime;
     }

@@ -3,6 +3,7 @@
 //! A handler turns a decoded request into a response; what goes wrong is a code inside the response, never an error of
 //! the handler. It knows neither frames nor sockets.
 
+pub(crate) mod access;
 pub(crate) mod api_versions;
 pub(crate) mod cluster;
 pub(crate) mod configs;
@@ -11,10 +12,12 @@ pub(crate) mod fetch;
 pub(crate) mod group_membership;
 pub(crate) mod groups;
 pub(crate) mod list_offsets;
+pub(crate) mod log_dirs;
 pub(crate) mod metadata;
 pub(crate) mod offsets;
 pub(crate) mod produce;
 pub(crate) mod producers;
+pub(crate) mod reassignments;
 pub(crate) mod records;
 pub(crate) mod topics;
 pub(crate) mod transactions;
@@ -35,6 +38,17 @@ pub(crate) const NODE_ID: BrokerId = BrokerId(1);
 pub(crate) const LEADER_EPOCH: i32 = 0;
 /// Kafka's code for success.
 pub(crate) const NO_ERROR: i16 = 0;
+
+/// What a client may do with a topic, a group and the cluster where nobody is kept from anything: a bit for each of
+/// Kafka's operations that the kind of resource has.
+pub(crate) mod operations {
+    /// Read, write, create, delete, alter, describe, describe and alter settings.
+    pub(crate) const OF_TOPIC: i32 = 0b1101_1111_1000;
+    /// Read, delete, describe.
+    pub(crate) const OF_GROUP: i32 = 0b1_0100_1000;
+    /// Create, alter, describe, cluster action, describe and alter settings, idempotent write.
+    pub(crate) const OF_CLUSTER: i32 = 0b1_1111_1010_0000;
+}
 
 /// What a handler knows of the connection a request came through.
 #[derive(Debug)]

@@ -184,7 +184,7 @@ pub struct GroupTimings {
 impl Default for GroupTimings {
     fn default() -> Self {
         Self {
-            min_session_timeout: Duration::from_secs(1),
+            min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(30 * 60),
             initial_rebalance_delay: Duration::ZERO,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),

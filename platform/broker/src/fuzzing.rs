@@ -218,4 +218,19 @@ mod tests {
         recovered_journal(&folder.path().join("journal"), &batch);
         request(&batch);
     }
+
+    #[test]
+    fn the_seeds_of_requests_are_what_they_are_called() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/broker_request");
+        let mut understood = 0;
+        for seed in fs::read_dir(seeds).unwrap() {
+            let path = seed.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            // The oldest ListOffsets is none of the decoder's.
+            let expected = !name.contains("too_many") && name != "list_offsets_0";
+            assert_eq!(request(&fs::read(&path).unwrap()), expected, "{name}");
+            understood += u32::from(expected);
+        }
+        assert!(understood > 5);
+    }
 }

@@ -7,9 +7,15 @@
 //! - nothing is there twice or was never sent, and everything is at the offset that was told;
 //! - what is lost in a power cut is the end, never a part of the middle;
 //! - what was deleted does not come back, neither by its offset nor by its key;
-//! - committed offsets do not go back.
+//! - committed offsets do not go back;
+//! - nothing of a transaction that came to nothing is seen by who reads what is committed, and all of one that was
+//!   committed is, as far as its records are there.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checks;
+mod ledger;
+mod model;
+
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,57 +23,24 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::protocol::StrBytes;
 
-use crate::config::Config;
-use crate::groups::offsets::{Committed, OffsetStore};
-use crate::storage::batch::BatchHeader;
+use self::ledger::Ledger;
+use self::model::{InDoubt, KEYS, Model, Sent};
+use crate::config::{Config, GroupTimings};
+use crate::groups::Coordinator;
+use crate::groups::offsets::Committed;
 use crate::storage::batch::compression::Compression;
-use crate::storage::batch::records::Records;
 use crate::storage::batch::tests::Sample;
 use crate::storage::disk::simulated::{Dice, Operation, SimulatedDisk};
 use crate::storage::disk::{Disk, SharedDisk};
 use crate::storage::log::{AppendError, CheckpointWhen};
-use crate::storage::read::ReadError;
 use crate::topics::partition::Partition;
 use crate::topics::{Commitment, Topics};
+use crate::transactions::{Restart, Stores, Transactions};
 
 const DATA: &str = "/data";
 const STEPS: usize = 150;
 /// Runs of the ordinary test; `OSQDEMO_SOAK_SECONDS` runs for so long instead.
 const RUNS: u64 = 250;
-const KEYS: u64 = 12;
-
-/// What was sent in one record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sent {
-    id: u64,
-    key: String,
-    is_tombstone: bool,
-}
-
-/// A batch that may or may not have arrived.
-#[derive(Debug, Clone)]
-struct InDoubt {
-    bytes: Vec<u8>,
-    records: Vec<Sent>,
-}
-
-/// What clients were told about a partition.
-#[derive(Debug, Default)]
-struct Model {
-    /// What was acknowledged, by offset.
-    acknowledged: BTreeMap<i64, Sent>,
-    /// Before this offset everything outlives a power cut.
-    safe_to: i64,
-    /// The log may not begin earlier.
-    deleted_to: i64,
-    /// A deletion up to here was asked for and not answered.
-    maybe_deleted_to: i64,
-    in_doubt: Option<InDoubt>,
-    sequence: i32,
-    producer: i64,
-    committed: Vec<i64>,
-    safely_committed: usize,
-}
 
 /// How the broker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +54,9 @@ struct Run {
     dice: Dice,
     disk: Arc<SimulatedDisk>,
     topics: Topics,
-    offsets: OffsetStore,
+    groups: Coordinator,
+    transactions: Transactions,
+    ledger: Ledger,
     models: Vec<Model>,
     now_ms: i64,
     next_id: u64,
@@ -100,11 +75,17 @@ fn partition(topics: &Topics, number: usize) -> Arc<Partition> {
     Arc::clone(&topic.partitions[number % 2])
 }
 
-fn open(disk: &SharedDisk) -> Option<(Topics, OffsetStore)> {
+fn open(disk: &SharedDisk, restart: Restart, now_ms: i64) -> Option<(Topics, Coordinator, Transactions)> {
     let config = Config::new(DATA);
     let topics = Topics::open(disk, &config).ok()?;
-    let offsets = OffsetStore::open(disk, Path::new(DATA)).ok()?;
-    Some((topics, offsets))
+    let groups = Coordinator::open(disk, Path::new(DATA), GroupTimings::default()).ok()?;
+    let transactions = Transactions::default();
+    let stores = Stores {
+        topics: &topics,
+        groups: &groups,
+    };
+    transactions.recover(stores, restart, now_ms);
+    Some((topics, groups, transactions))
 }
 
 impl Run {
@@ -113,7 +94,7 @@ impl Run {
         let disk = Arc::new(SimulatedDisk::new(dice.roll()));
         disk.create_folder(Path::new(DATA)).expect("a folder");
         let shared: SharedDisk = Arc::clone(&disk) as SharedDisk;
-        let (topics, offsets) = open(&shared).expect("an empty folder");
+        let (topics, groups, transactions) = open(&shared, Restart::Machine, 0).expect("an empty folder");
         let settings = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter();
             pairs
@@ -127,7 +108,8 @@ impl Run {
             ("min.cleanable.dirty.ratio", "0.1"),
             ("delete.retention.ms", "5000"),
         ]);
-        for (name, settings) in [("lines", bounded), ("states", compacted)] {
+        let rolling = settings(&[("segment.bytes", "900")]);
+        for (name, settings) in [("lines", bounded), ("states", compacted), ("ledger", rolling)] {
             let name = StrBytes::from_static_str(name);
             topics
                 .create(&name, 2, settings, Commitment::Apply)
@@ -138,7 +120,9 @@ impl Run {
             dice,
             disk,
             topics,
-            offsets,
+            groups,
+            transactions,
+            ledger: Ledger::default(),
             models: Vec::new(),
             now_ms: 1_000_000,
             next_id: 0,
@@ -173,7 +157,8 @@ impl Run {
         self.now_ms += self.dice.below(400) as i64;
         let number = self.dice.below(4) as usize;
         match self.dice.below(100) {
-            0..50 => self.produce(number),
+            0..20 => self.go_on_with_transactions(),
+            20..50 => self.produce(number),
             50..58 => self.flush(number),
             58..64 => self.compact(number),
             64..68 => self.retain(number),
@@ -374,7 +359,10 @@ impl Run {
         let topic = (StrBytes::from_static_str("t"), number as i32);
         let group = StrBytes::from_static_str("group");
         let kind = StrBytes::from_static_str("consumer");
-        let done = self.offsets.commit(&group, &kind, vec![(topic, committed)]);
+        let done = self
+            .groups
+            .offsets()
+            .commit(&group, &kind, vec![(topic, committed)]);
         self.note(format!("commit {number} {offset}: {done:?}"));
         if done.is_ok() {
             self.models[number].committed.push(offset);
@@ -382,18 +370,16 @@ impl Run {
     }
 
     fn flush_offsets(&mut self) {
+        let mut offsets = self.groups.offsets();
         if self.dice.chance(30)
-            && let Ok(rewrite) = self.offsets.begin_rewrite_now()
+            && let Ok(rewrite) = offsets.begin_rewrite_now()
         {
             let written = rewrite.run();
-            let done = self.offsets.end_rewrite(&rewrite, written);
-            self.note(format!("rewrite offsets: {done:?}"));
+            let done = offsets.end_rewrite(&rewrite, written);
+            self.trace.push(format!("rewrite offsets: {done:?}"));
         }
-        let Some(sync) = self.offsets.begin_sync() else {
-            return;
-        };
-        let synced = sync.run();
-        self.offsets.end_sync(&sync, &synced);
+        drop(offsets);
+        let synced = self.groups.flush();
         self.note(format!("sync offsets: {synced:?}"));
         if synced.is_ok() {
             for model in &mut self.models {
@@ -421,10 +407,15 @@ impl Run {
                 let operations = self.dice.below(15);
                 self.disk.switch_off_in(operations);
             }
-            match open(&self.shared()) {
-                Some((topics, offsets)) if !self.disk.is_off() => {
+            let restart = match end {
+                End::Killed => Restart::Broker,
+                End::PowerCut => Restart::Machine,
+            };
+            match open(&self.shared(), restart, self.now_ms) {
+                Some((topics, groups, transactions)) if !self.disk.is_off() => {
                     self.topics = topics;
-                    self.offsets = offsets;
+                    self.groups = groups;
+                    self.transactions = transactions;
                     break;
                 }
                 _ => assert!(self.disk.is_off(), "the broker does not start"),
@@ -433,213 +424,7 @@ impl Run {
         for number in 0..4 {
             self.check_after(number, end);
         }
-    }
-
-    /// Every record of a partition, by offset.
-    fn read(&self, number: usize) -> BTreeMap<i64, Sent> {
-        let partition = partition(&self.topics, number);
-        let bounds = partition.bounds();
-        let mut found = BTreeMap::new();
-        let mut offset = bounds.start;
-        while let Some((range, _)) = partition.locate(offset).expect("it is within the log") {
-            let bytes = range.batches_from(offset, 500).expect("it can be read");
-            if bytes.is_empty() {
-                assert!(range.next_offset > offset, "reading goes on");
-                offset = range.next_offset;
-            }
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let header = BatchHeader::parse_whole(rest).expect("a whole batch");
-                for record in Records::of(&header, rest).expect("records").iter() {
-                    let record = record.expect("a record");
-                    let value = String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned();
-                    let id = value.split(' ').next().and_then(|id| id.parse().ok());
-                    let sent = Sent {
-                        id: id.unwrap_or(u64::MAX),
-                        key: String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned(),
-                        is_tombstone: record.is_tombstone(),
-                    };
-                    if record.offset >= bounds.start {
-                        let before = found.insert(record.offset, sent);
-                        assert!(before.is_none(), "offset {} of {number} twice", record.offset);
-                    }
-                }
-                offset = header.next_offset();
-                rest = &rest[header.size..];
-            }
-        }
-        assert_eq!(offset, bounds.end);
-        found
-    }
-
-    fn check_after(&mut self, number: usize, end: End) {
-        let bounds = partition(&self.topics, number).bounds();
-        let found = self.read(number);
-        let model = &mut self.models[number];
-        let mut allowed = model.deleted_to.max(model.maybe_deleted_to);
-        if end == End::PowerCut && model.safe_to <= model.deleted_to {
-            // Nothing was safe yet, the name of the first segment neither: what is left may begin later.
-            allowed = i64::MAX;
-            model.acknowledged = model.acknowledged.split_off(&bounds.start);
-        }
-        assert!(
-            (model.deleted_to..=allowed.max(0)).contains(&bounds.start),
-            "{number} begins at {}, not from {} to {allowed}",
-            bounds.start,
-            model.deleted_to
-        );
-        match end {
-            // A deletion that was not answered shows, but may yet be undone by a power cut.
-            End::Killed => model.maybe_deleted_to = model.maybe_deleted_to.max(bounds.start),
-            End::PowerCut => {
-                model.deleted_to = bounds.start;
-                model.maybe_deleted_to = 0;
-            }
-        }
-        assert!(bounds.end >= model.safe_to, "{number} ends at {}", bounds.end);
-        // What was in doubt and has arrived will be acknowledged when it is sent again.
-        let doubtful: BTreeSet<u64> = model
-            .in_doubt
-            .iter()
-            .flat_map(|batch| batch.records.iter().map(|sent| sent.id))
-            .collect();
-        if end == End::PowerCut {
-            let lost = model.acknowledged.split_off(&bounds.end);
-            if !lost.is_empty() {
-                assert!(lost.keys().all(|offset| *offset >= model.safe_to));
-                // Its producer starts over: what it was told is gone, as the policy allows.
-                model.in_doubt = None;
-                model.sequence = 0;
-                self.next_producer += 1;
-                model.producer = self.next_producer;
-            }
-        }
-        model.safe_to = model.safe_to.min(bounds.end);
-        check_records(number, bounds.start, &found, model, &doubtful);
-        let group = self.offsets.of(&StrBytes::from_static_str("group"));
-        let committed = group
-            .and_then(|group| {
-                let topic = (StrBytes::from_static_str("t"), number as i32);
-                group.partitions.get(&topic).map(|found| found.offset)
-            })
-            .unwrap_or(0);
-        let at_least = match end {
-            End::Killed => model.committed.last(),
-            End::PowerCut => model.committed[..model.safely_committed].last(),
-        };
-        assert!(
-            committed >= *at_least.unwrap_or(&0),
-            "{number} committed {committed}"
-        );
-        model.committed.retain(|offset| *offset <= committed);
-        model.safely_committed = model.safely_committed.min(model.committed.len());
-    }
-
-    /// After a flipped bit: whatever is read is what was sent, and what was safe is there unless its damage is told.
-    fn check_one_by_one(&self, number: usize, what: &str) {
-        let partition = partition(&self.topics, number);
-        let bounds = partition.bounds();
-        let model = &self.models[number];
-        assert!(bounds.end >= model.safe_to, "{what}: it ends at {}", bounds.end);
-        let mut missing = 0;
-        for offset in bounds.start..bounds.end {
-            let Some((range, _)) = partition.locate(offset).expect("it is within the log") else {
-                continue;
-            };
-            let bytes = match range.batches_from(offset, 1) {
-                Ok(bytes) => bytes,
-                Err(ReadError::Damaged { .. }) => continue,
-                Err(error) => panic!("{what}: {error}"),
-            };
-            let mut has_it = false;
-            if let Ok(header) = BatchHeader::parse_whole(&bytes) {
-                for record in Records::of(&header, &bytes).expect("records").iter() {
-                    let record = record.expect("a record");
-                    has_it |= record.offset == offset;
-                    let sent = &model.acknowledged[&record.offset];
-                    let id = format!("{} ", sent.id).into_bytes();
-                    let value = record.value.unwrap_or_default();
-                    assert!(sent.is_tombstone || value.starts_with(&id), "{what}: {sent:?}");
-                }
-            }
-            missing += u64::from(!has_it);
-        }
-        // A bit at the very end of what was safe costs the batch it is in; recovery has said so.
-        assert!(
-            number >= 2 || missing <= 4,
-            "{what}: {missing} records are hidden"
-        );
-    }
-
-    fn check_reading(&mut self, number: usize) {
-        if self.disk.is_off() {
-            return;
-        }
-        let start = partition(&self.topics, number).bounds().start;
-        let found = self.read(number);
-        let model = &self.models[number];
-        assert!(start >= model.deleted_to, "{number} begins at {start}");
-        let doubtful = model
-            .in_doubt
-            .iter()
-            .flat_map(|batch| batch.records.iter().map(|sent| sent.id))
-            .collect();
-        check_records(number, start, &found, model, &doubtful);
-    }
-}
-
-/// What is in the log is what was sent, and all of it unless a later record of its key replaces it.
-fn check_records(
-    number: usize,
-    start: i64,
-    found: &BTreeMap<i64, Sent>,
-    model: &Model,
-    doubtful: &BTreeSet<u64>,
-) {
-    let compacted = number >= 2;
-    let matches = |found: &Sent, sent: &Sent| {
-        found.key == sent.key
-            && found.is_tombstone == sent.is_tombstone
-            && (sent.is_tombstone || found.id == sent.id)
-    };
-    for (offset, record) in found {
-        match model.acknowledged.get(offset) {
-            Some(sent) => assert!(
-                matches(record, sent),
-                "{number}@{offset}: {record:?} for {sent:?}"
-            ),
-            None => assert!(
-                record.is_tombstone || doubtful.contains(&record.id),
-                "{number}@{offset}: {record:?} was never acknowledged there"
-            ),
-        }
-    }
-    let ids: Vec<u64> = found
-        .values()
-        .filter(|record| !record.is_tombstone)
-        .map(|record| record.id)
-        .collect();
-    assert_eq!(
-        ids.iter().collect::<BTreeSet<_>>().len(),
-        ids.len(),
-        "{number} has one twice"
-    );
-    if !compacted {
-        for (offset, sent) in model.acknowledged.range(start..) {
-            assert!(found.contains_key(offset), "{number}@{offset}: {sent:?} is lost");
-        }
-        return;
-    }
-    for key in (0..KEYS).map(|key| format!("key {key}")) {
-        let is_of_key = |(_, record): &(&i64, &Sent)| record.key == key;
-        let Some((offset, sent)) = model.acknowledged.iter().rev().find(is_of_key) else {
-            continue;
-        };
-        match found.iter().rev().find(is_of_key) {
-            Some((last, _)) if last >= offset => {}
-            Some((last, record)) => panic!("{number}: {record:?}@{last} came back after {sent:?}@{offset}"),
-            None => assert!(sent.is_tombstone, "{number}@{offset}: {sent:?} is lost"),
-        }
+        self.check_ledger_after(end);
     }
 }
 
@@ -650,6 +435,7 @@ fn run(seed: u64) -> u64 {
             run.step();
         }
         run.end();
+        run.close_ledger();
     }));
     if let Err(panic) = done {
         let last = run.trace.len().saturating_sub(60);
@@ -720,7 +506,8 @@ fn a_flipped_bit_hides_and_invents_nothing() {
         let suffix = [".log", ".log", ".sparse-index", "checkpoint.json"][run.dice.below(4) as usize];
         let flipped = run.disk.flip_bit(suffix);
         run.disk.kill();
-        (run.topics, run.offsets) = open(&run.shared()).expect("the broker starts");
+        let opened = open(&run.shared(), Restart::Broker, run.now_ms);
+        (run.topics, run.groups, run.transactions) = opened.expect("the broker starts");
         for (number, safe_to) in checkpointed.into_iter().enumerate() {
             run.models[number].safe_to = safe_to;
             run.check_one_by_one(number, &format!("{number} of seed {seed}, {flipped:?}"));

@@ -5,6 +5,25 @@ mod support;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::{Buf, BufMut, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, BrokerId, DescribeAclsRequest, DescribeClientQuotasRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
+    DescribeUserScramCredentialsRequest, ElectLeadersRequest, GroupId, ListConfigResourcesRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetDeleteRequest, TopicName,
+    describe_topic_partitions_request,
+};
+use kafka_protocol::protocol::StrBytes;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
@@ -15,6 +34,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::util::Timeout;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
+use support::raw::{RawClient, error};
 use support::{DEADLINE, TestBroker, eventually, receive, send, subscribed};
 
 fn admin(broker: &TestBroker) -> AdminClient<DefaultClientContext> {
@@ -233,5 +253,276 @@ async fn groups_are_listed_and_deleted() {
         unknown[0].as_ref().unwrap_err().1,
         RDKafkaErrorCode::GroupIdNotFound
     );
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_has_nothing_of_is_answered_as_kafka_answers_it() {
+    let broker = TestBroker::start().await;
+    send(&broker.producer(), "lines", "value").await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let lines = TopicName(StrBytes::from_static_str("lines"));
+
+    let moving = client.call(0, ListPartitionReassignmentsRequest::default()).await;
+    assert_eq!((moving.error_code, moving.topics.len()), (0, 0));
+    let mut reassign = async |replicas: Option<Vec<i32>>| {
+        let replicas = replicas.map(|ids| ids.into_iter().map(BrokerId).collect());
+        let partition = ReassignablePartition::default().with_replicas(replicas);
+        let topic = ReassignableTopic::default()
+            .with_name(lines.clone())
+            .with_partitions(vec![partition]);
+        let request = AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]);
+        let answer = client.call(0, request).await;
+        error(answer.responses[0].partitions[0].error_code)
+    };
+    assert_eq!(reassign(Some(vec![1])).await, None);
+    assert_eq!(
+        reassign(Some(vec![2])).await,
+        Some(ResponseError::InvalidReplicaAssignment)
+    );
+    assert_eq!(
+        reassign(None).await,
+        Some(ResponseError::NoReassignmentInProgress)
+    );
+    let topic = TopicPartitions::default()
+        .with_topic(lines.clone())
+        .with_partitions(vec![0, 9]);
+    let elect = ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic]));
+    let elected = client.call(2, elect).await;
+    let codes = elected.replica_election_results[0].partition_result.iter();
+    assert_eq!(
+        codes.map(|result| error(result.error_code)).collect::<Vec<_>>(),
+        [
+            Some(ResponseError::ElectionNotNeeded),
+            Some(ResponseError::UnknownTopicOrPartition)
+        ]
+    );
+    let acls = client
+        .call(2, DescribeAclsRequest::default().with_operation(1))
+        .await;
+    assert_eq!(error(acls.error_code), Some(ResponseError::SecurityDisabled));
+    let quotas = client.call(1, DescribeClientQuotasRequest::default()).await;
+    assert_eq!((quotas.error_code, quotas.entries), (0, Some(Vec::new())));
+    let users = client
+        .call(0, DescribeUserScramCredentialsRequest::default())
+        .await;
+    assert_eq!((users.error_code, users.results.len()), (0, 0));
+
+    let folders = client
+        .call(4, DescribeLogDirsRequest::default().with_topics(None))
+        .await;
+    let folder = &folders.results[0];
+    assert!(folder.total_bytes > 0 && folder.usable_bytes > 0);
+    assert_eq!(folder.topics[0].name, lines);
+    let size = folder.topics[0].partitions[0].partition_size;
+    assert_eq!(u64::try_from(size).unwrap(), log_bytes(&broker));
+
+    let partitions = client
+        .call(
+            0,
+            DescribeTopicPartitionsRequest::default().with_response_partition_limit(10),
+        )
+        .await;
+    assert_eq!(partitions.topics[0].partitions[0].leader_id, BrokerId(1));
+    let resources = client.call(1, ListConfigResourcesRequest::default()).await;
+    let kinds: Vec<i8> = resources
+        .config_resources
+        .iter()
+        .map(|resource| resource.resource_type)
+        .collect();
+    assert_eq!(kinds, [4, 2]);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_described_in_pages() {
+    let broker = TestBroker::start().await;
+    for name in ["a", "b"] {
+        let wanted = NewTopic::new(name, 3, TopicReplication::Fixed(1));
+        admin(&broker).create_topics([&wanted], &options()).await.unwrap();
+    }
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let mut cursor = None;
+    let mut pages = Vec::new();
+    loop {
+        let request = DescribeTopicPartitionsRequest::default()
+            .with_response_partition_limit(2)
+            .with_cursor(cursor.take());
+        let page = client.call(0, request).await;
+        let partitions = page.topics.iter().flat_map(|topic| {
+            let name = topic.name.as_ref().unwrap().to_string();
+            let partitions = topic.partitions.iter();
+            partitions.map(move |partition| format!("{name}{}", partition.partition_index))
+        });
+        pages.push(partitions.collect::<Vec<_>>().join(" "));
+        let Some(next) = page.next_cursor else { break };
+        cursor = Some(
+            describe_topic_partitions_request::Cursor::default()
+                .with_topic_name(next.topic_name)
+                .with_partition_index(next.partition_index),
+        );
+    }
+    assert_eq!(pages, ["a0 a1", "a2 b0", "b1 b2"]);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_described_by_its_id_and_with_what_may_be_done_to_it() {
+    let broker = TestBroker::start().await;
+    send(&broker.producer(), "lines", "value").await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let all = MetadataRequest::default().with_topics(None);
+    let answer = client.call(12, all).await;
+    // What Kafka's own Uuid reads.
+    assert_eq!(answer.cluster_id.unwrap().len(), 22);
+    // Java's admin client sends an empty name with the id.
+    let wanted = MetadataRequestTopic::default()
+        .with_topic_id(answer.topics[0].topic_id)
+        .with_name(Some(TopicName::default()));
+    let request = MetadataRequest::default()
+        .with_topics(Some(vec![wanted]))
+        .with_include_topic_authorized_operations(true);
+    let found = client.call(12, request).await;
+    assert_eq!(found.topics[0].error_code, 0);
+    assert_eq!(found.topics[0].name.as_ref().unwrap().as_str(), "lines");
+    assert_eq!(found.topics[0].topic_authorized_operations, 3576);
+    let cluster = DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
+    let cluster = client.call(0, cluster).await;
+    assert_eq!(cluster.cluster_authorized_operations, 8096);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_of_topics_that_nobody_reads_are_deleted_in_a_living_group() {
+    let broker = TestBroker::start().await;
+    for topic in ["lines", "others"] {
+        send(&broker.producer(), topic, "value").await;
+    }
+    let consumer = subscribed(broker.consumer("readers"), "lines");
+    receive(&consumer, 1).await;
+    let mut offsets = TopicPartitionList::new();
+    for topic in ["lines", "others"] {
+        offsets.add_partition_offset(topic, 0, Offset::Offset(1)).unwrap();
+    }
+    consumer.commit(&offsets, CommitMode::Sync).unwrap();
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let topics = ["lines", "others"].map(|name| {
+        OffsetDeleteRequestTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str(name)))
+            .with_partitions(vec![OffsetDeleteRequestPartition::default()])
+    });
+    let request = OffsetDeleteRequest::default()
+        .with_group_id(GroupId(StrBytes::from_static_str("readers")))
+        .with_topics(topics.to_vec());
+    let answer = client.call(0, request).await;
+    let codes = answer
+        .topics
+        .iter()
+        .map(|topic| error(topic.partitions[0].error_code));
+    assert_eq!(
+        codes.collect::<Vec<_>>(),
+        [Some(ResponseError::GroupSubscribedToTopic), None]
+    );
+    let mut wanted = TopicPartitionList::new();
+    wanted.add_partition("lines", 0);
+    wanted.add_partition("others", 0);
+    let left = consumer.committed_offsets(wanted, DEADLINE).unwrap();
+    let left: Vec<Offset> = left.elements().iter().map(|element| element.offset()).collect();
+    assert_eq!(left, [Offset::Offset(1), Offset::Invalid]);
+    drop(consumer);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_has_committed_nothing_is_shown_when_its_last_member_has_left() {
+    let broker = TestBroker::start().await;
+    send(&broker.producer(), "lines", "value").await;
+    let consumer = subscribed(broker.consumer("readers"), "lines");
+    receive(&consumer, 1).await;
+    drop(consumer);
+    let observer: BaseConsumer = broker.client().create().unwrap();
+    eventually("it is empty", async || {
+        let listed = observer.fetch_group_list(Some("readers"), DEADLINE).unwrap();
+        listed
+            .groups()
+            .first()
+            .is_some_and(|group| group.state() == "Empty")
+    })
+    .await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_way_to_ask_for_offsets_is_answered() {
+    let broker = TestBroker::start().await;
+    for value in ["a", "b"] {
+        send(&broker.producer(), "lines", value).await;
+    }
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let mut ask = async |timestamp: i64| {
+        let mut frame = BytesMut::new();
+        frame.put_slice(&[0, 2, 0, 0, 0, 0, 0, 9, 0xff, 0xff]);
+        frame.put_i32(-1);
+        frame.put_i32(1);
+        frame.put_slice(b"\0\x05lines");
+        frame.put_i32(1);
+        frame.put_i32(0);
+        frame.put_i64(timestamp);
+        frame.put_i32(1);
+        client.send_frame(&frame).await;
+        let mut answer = client.read_frame().await.unwrap();
+        assert_eq!(answer.split_to(15)[..], *b"\0\0\0\x09\0\0\0\x01\0\x05lines");
+        assert_eq!(
+            answer.split_to(14)[..],
+            [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+        );
+        answer.get_i64()
+    };
+    assert_eq!(ask(-1).await, 2);
+    assert_eq!(ask(-2).await, 0);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_described_with_their_kinds_and_where_they_come_from() {
+    let broker = TestBroker::start().await;
+    let wanted = NewTopic::new("lines", 1, TopicReplication::Fixed(1)).set("retention.ms", "60000");
+    admin(&broker).create_topics([&wanted], &options()).await.unwrap();
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let mut describe = async |kind: i8, name: &'static str| {
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(StrBytes::from_static_str(name))
+            .with_configuration_keys(None);
+        let request = DescribeConfigsRequest::default()
+            .with_resources(vec![resource])
+            .with_include_synonyms(true);
+        client.call(4, request).await.results.remove(0).configs
+    };
+    let topic = describe(2, "lines").await;
+    let of = |name: &str| topic.iter().find(|config| config.name.as_str() == name).unwrap();
+    // Numbers of 32 and of 64 bits are kinds of their own.
+    assert_eq!(
+        (of("segment.bytes").config_type, of("retention.ms").config_type),
+        (3, 5)
+    );
+    let synonyms = of("retention.ms").synonyms.iter();
+    let synonyms: Vec<_> = synonyms
+        .map(|synonym| {
+            (
+                synonym.name.to_string(),
+                synonym.value.as_ref().unwrap().to_string(),
+            )
+        })
+        .collect();
+    let expected = [("retention.ms", "60000"), ("log.retention.ms", "604800000")];
+    assert_eq!(
+        synonyms,
+        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    let own = describe(4, "1").await;
+    let names: Vec<&str> = own.iter().map(|config| config.name.as_str()).collect();
+    assert!(names.contains(&"num.partitions") && names.contains(&"log.cleaner.min.cleanable.ratio"));
+    assert!(own.iter().all(|config| config.value.is_some()));
     broker.stop().await;
 }

@@ -18,6 +18,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins (`http://host:port`) whose pages may use it, besides its own (`--allow-origin`).
     pub allowed_origins: Vec<String>,
+    /// How many commands the command log may hold that no longer matter, besides as many as those that do.
+    pub past_commands: usize,
     /// How long a client may take to send a request.
     pub request_deadline: Duration,
 }
@@ -33,6 +35,7 @@ impl Config {
             offset_reset: OffsetReset::Latest,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            past_commands: 1_000,
             request_deadline: Duration::from_secs(30),
         }
     }
@@ -55,6 +58,12 @@ impl Config {
     /// The consumer group of something that commits nothing.
     pub(crate) fn transient_group(&self, query_id: &str) -> String {
         format!("{}{query_id}", self.internal_prefix(""))
+    }
+
+    /// The consumer group of a push query that starts now.
+    pub(crate) fn push_group(&self, query_id: &str) -> String {
+        let now = jiff::Timestamp::now().as_millisecond();
+        self.transient_group(&format!("transient_{query_id}_{now}"))
     }
 
     /// Whether a topic is the server's own.

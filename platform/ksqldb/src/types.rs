@@ -47,6 +47,24 @@ pub struct StructField {
     pub sql_type: SqlType,
 }
 
+impl SqlType {
+    /// How many types it is made of, itself among them, and how deep they stand in one another.
+    pub fn extent(&self) -> (usize, usize) {
+        let inner: Vec<&Self> = match self {
+            Self::Array(element) => vec![element],
+            Self::Map(key, value) => vec![key, value],
+            Self::Struct(fields) => fields.iter().map(|field| &field.sql_type).collect(),
+            _ => Vec::new(),
+        };
+        inner
+            .into_iter()
+            .map(Self::extent)
+            .fold((1, 1), |(parts, depth), (inner_parts, inner_depth)| {
+                (parts + inner_parts, depth.max(inner_depth + 1))
+            })
+    }
+}
+
 impl fmt::Display for SqlType {
     /// ksqlDB's own spelling, such as ``STRUCT<`A` STRING, `B` MAP<STRING, BIGINT>>``.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

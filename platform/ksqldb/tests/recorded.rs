@@ -24,6 +24,13 @@ async fn start(with_records: bool) -> (Broker, Server) {
     let broker = Broker::start().await;
     let server = Server::start(&broker).await;
     let setup: Value = serde_json::from_str(SETUP).unwrap();
+    // The topic was there before, and keeps its records for ever.
+    server
+        .ksql(
+            "CREATE STREAM made (a INT) WITH (kafka_topic='d', value_format='JSON', partitions=1, retention_ms=-1); \
+             DROP STREAM made;",
+        )
+        .await;
     server.ksql(setup["ddl"].as_str().unwrap()).await;
     if with_records {
         let producer = broker.producer();
@@ -139,11 +146,20 @@ async fn wrong_statements_are_refused_with_the_recorded_codes_and_texts() {
         let statement = line["ksql"].as_str().unwrap();
         let (status, body) = server.post("/ksql", &json!({"ksql": statement})).await;
         let body: Value = serde_json::from_str(&body).unwrap();
-        let is_same = line["status"] == json!(status)
-            && line["code"] == body["error_code"]
-            && line["message"] == body["message"];
-        if !is_same {
-            wrong.push(format!("{statement}\n  {status} {body}\n  not {line}"));
+        let mut differ = |what: &str, recorded: &Value, given: &Value| {
+            // `docs/ksqldb.md` says why some are not the same.
+            if recorded != given && recorded != "…" {
+                wrong.push(format!("{statement}\n  {what} {given}\n  not {recorded}"));
+            }
+        };
+        differ("status", &line["status"], &json!(status));
+        differ("code", &line["code"], &body["error_code"]);
+        differ("message", &line["message"], &body["message"]);
+        differ("text", &line["statementText"], &body["statementText"]);
+        if status == 200 {
+            server
+                .ksql("DROP STREAM IF EXISTS o; DROP STREAM IF EXISTS x;")
+                .await;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -88,14 +88,16 @@ async fn a_missing_topic_needs_partitions() {
         ),
         "{message}"
     );
-    let message = refusal(
+    let message = refusal_of(
         &server,
+        50000,
         &SOURCE.replace("PARTITIONS=2", "PARTITIONS=1, REPLICAS=3"),
     )
     .await;
     assert_eq!(
         message,
-        "cannot create topic `s`: InvalidReplicationFactor (Broker: Invalid replication factor)"
+        "Failed to guarantee existence of topic s\nCaused by: Unable to replicate the partition 3 time(s): The target \
+         replication\n\tfactor of 3 cannot be reached because only 1 broker(s) are registered."
     );
     server.ksql(SOURCE).await;
     let message = refusal_of(

@@ -221,6 +221,14 @@ pub(in crate::report) fn detail(detail: &Detail) -> String {
         Detail::SettingsFile { file } => format!("settings file: `{}`", file.display()),
         Detail::Planned { index, operation } => format!("plan: {}", operation.numbered(*index)),
         Detail::HostConfigFinding { place, message } => host_config_finding(place, message),
+        Detail::HostLines { host, counts } => {
+            let counts: Vec<String> = counts
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
+            format!("{host}'s extension, when it last said so: {}", counts.join(", "))
+        }
         Detail::PushQueryAway { join, reason } => format!("the {join} push query: {reason}"),
         Detail::PushQueryBack { join } => {
             format!("the {join} push query runs again, from the beginning of the topics")

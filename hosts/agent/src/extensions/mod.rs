@@ -7,6 +7,7 @@ mod autoload;
 mod plugins;
 mod process;
 mod registrations;
+mod tables;
 mod watcher;
 
 use std::path::{Path, PathBuf};
@@ -21,11 +22,13 @@ pub(crate) use plugins::{ConfigPlugin, PluginError, Plugins};
 
 use self::process::ExtensionProcess;
 use self::registrations::Registrations;
+use self::tables::ExtensionTables;
 use self::watcher::Watcher;
 use crate::flags::Flags;
 use crate::shutdown::Shutdown;
 use crate::sql::Database;
 use crate::status_log::StatusLog;
+use crate::tables::Machine;
 
 /// The longest path the manager's socket may have, so that `.65535` can be added for an extension's.
 const LONGEST_SOCKET_PATH: usize = 97;
@@ -69,8 +72,9 @@ impl ExtensionHost {
         flags: &Flags,
         database: &Arc<Mutex<Database>>,
         shutdown: &Shutdown,
-        status: &StatusLog,
+        machine: &Machine,
     ) -> Result<Self, ExtensionHostError> {
+        let status = &machine.status;
         let socket = PathBuf::from(&flags.extensions_socket);
         if socket.as_os_str().len() > LONGEST_SOCKET_PATH {
             return Err(ExtensionHostError::SocketPath { path: socket });
@@ -80,6 +84,7 @@ impl ExtensionHost {
             Arc::clone(database),
             shutdown.clone(),
             status.clone(),
+            machine.agent.clone(),
         ));
         let server = RunningServer::manager(&socket, Arc::clone(&registrations))
             .map_err(|source| ExtensionHostError::Serve { source })?;
@@ -103,6 +108,11 @@ impl ExtensionHost {
             Arc::clone(&registrations),
             Duration::from_secs(flags.thrift_timeout.max(1)),
         );
+        let tables = ExtensionTables::new(plugins.clone());
+        database
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .use_foreign(Arc::new(tables));
         Ok(Self {
             _server: server,
             watcher: Mutex::new(Some(watcher)),
@@ -180,10 +190,6 @@ impl ExtensionHost {
 
     pub(crate) fn plugins(&self) -> Plugins {
         self.plugins.clone()
-    }
-
-    pub(crate) fn has_active_extensions(&self) -> bool {
-        !self.registrations.uuids().is_empty()
     }
 
     /// Asks every extension to end, both ways, and waits while it flushes. The manager answers until they are gone.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use osquery_protocol::client::call_like_osqueryd;
 use osquery_protocol::plugin::ConfigRequest;
-use osquery_protocol::{PluginRequest, ProtocolError, Response, RouteUuid};
+use osquery_protocol::{PluginRequest, PluginResponse, ProtocolError, Response, RouteUuid};
 
 use super::registrations::Registrations;
 use super::socket_of;
@@ -96,6 +96,11 @@ impl Plugins {
             code: response.status.code.into(),
             message: response.status.message.to_text().into_owned(),
         })
+    }
+
+    /// What an extension says of its table.
+    pub(super) fn table(&self, name: &str) -> Option<PluginResponse> {
+        self.registrations.table(name)
     }
 
     pub(crate) fn is_registered(&self, registry: &str, item: &str) -> bool {

@@ -6,11 +6,14 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use osquery_protocol::plugin::TABLE_REGISTRY;
 use osquery_protocol::server::{ExtensionHandler, ManagerHandler};
 use osquery_protocol::{
-    ByteString, ExtensionInfo, OptionInfo, PluginRequest, Registry, Response, RouteUuid, Status,
+    ByteString, ExtensionInfo, OptionInfo, PluginRequest, PluginResponse, Registry, Response, RouteUuid,
+    Status,
 };
 
+use crate::agent_status::{AgentStatus, ExtensionStatus};
 use crate::flags::Flags;
 use crate::shutdown::Shutdown;
 use crate::sql::{Database, TextRows};
@@ -38,6 +41,8 @@ pub(super) struct Registrations {
     database: Arc<Mutex<Database>>,
     shutdown: Shutdown,
     status: StatusLog,
+    /// Where tables read who has registered.
+    agent: AgentStatus,
 }
 
 /// The extensions by number.
@@ -122,7 +127,9 @@ impl Registrations {
         database: Arc<Mutex<Database>>,
         shutdown: Shutdown,
         status: StatusLog,
+        agent: AgentStatus,
     ) -> Self {
+        agent.update(|agent| agent.extensions_socket.clone_from(&flags.extensions_socket));
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -130,7 +137,36 @@ impl Registrations {
             database,
             shutdown,
             status,
+            agent,
         }
+    }
+
+    /// The descriptions of an extension's table, if an extension has it.
+    pub(super) fn table(&self, name: &str) -> Option<PluginResponse> {
+        let state = self.lock();
+        let mut known = state.extensions.values();
+        known.find_map(|known| {
+            let tables = known.plugins.get(TABLE_REGISTRY.as_bytes())?;
+            tables.get(name.as_bytes()).cloned()
+        })
+    }
+
+    /// Tells the tables who has registered.
+    fn tell(&self, state: &State) {
+        let manager = std::path::Path::new(&self.flags.extensions_socket);
+        let extensions = state.extensions.iter().map(|(&uuid, known)| ExtensionStatus {
+            uuid,
+            name: known.info.name.to_string(),
+            version: known.info.version.to_string(),
+            sdk_version: known.info.sdk_version.to_string(),
+            socket: super::socket_of(manager, uuid).display().to_string(),
+            plugins: names_of(&known.plugins),
+        });
+        let extensions: Vec<ExtensionStatus> = extensions.collect();
+        self.agent.update(|agent| {
+            agent.extensions_active = !extensions.is_empty();
+            agent.extensions = extensions;
+        });
     }
 
     /// The extensions that have been registered for at least so long: a newer one may not serve its socket yet, whose
@@ -163,7 +199,12 @@ impl Registrations {
 
     /// Takes an extension off the list because it does not answer.
     pub(super) fn remove(&self, uuid: RouteUuid, reason: &str) {
-        let removed = self.lock().extensions.remove(&uuid);
+        let removed = {
+            let mut state = self.lock();
+            let removed = state.extensions.remove(&uuid);
+            self.tell(&state);
+            removed
+        };
         if let Some(Registered { info, .. }) = removed {
             self.status.info(&format!(
                 "Extension {} ({uuid}) has gone away: {reason}",
@@ -275,13 +316,19 @@ impl ManagerHandler for Registrations {
                 since: Instant::now(),
             },
         );
+        self.tell(&state);
         drop(state);
         self.changed.notify_all();
         Status::success().with_uuid(uuid)
     }
 
     fn deregister(&self, uuid: RouteUuid) -> Status {
-        let removed = self.lock().extensions.remove(&uuid);
+        let removed = {
+            let mut state = self.lock();
+            let removed = state.extensions.remove(&uuid);
+            self.tell(&state);
+            removed
+        };
         self.changed.notify_all();
         match removed {
             Some(_) => Status::success().with_uuid(uuid),
@@ -308,6 +355,16 @@ impl ManagerHandler for Registrations {
             Err(error) => Status::failed(error.to_string()).into(),
         }
     }
+}
+
+/// The names of all plugins, each behind its registry's.
+fn names_of(plugins: &Registry) -> Vec<(String, String)> {
+    let names = plugins.iter().flat_map(|(registry, items)| {
+        items
+            .keys()
+            .map(move |item| (registry.to_string(), item.to_string()))
+    });
+    names.collect()
 }
 
 fn row(columns: BTreeMap<String, Vec<u8>>) -> BTreeMap<ByteString, ByteString> {
@@ -341,6 +398,7 @@ mod tests {
             Arc::new(Mutex::new(database)),
             Shutdown::default(),
             status,
+            AgentStatus::default(),
         )
     }
 

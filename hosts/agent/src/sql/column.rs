@@ -6,6 +6,8 @@ pub(crate) enum ColumnType {
     Text,
     Integer,
     BigInt,
+    /// Only tables of extensions have such columns here.
+    Double,
 }
 
 impl ColumnType {
@@ -15,6 +17,7 @@ impl ColumnType {
             Self::Text => "TEXT",
             Self::Integer => "INTEGER",
             Self::BigInt => "BIGINT",
+            Self::Double => "DOUBLE",
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The connection the agent's queries run on.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, Row, Statement};
 
+use super::column::Column;
 use super::functions;
-use super::table::Table;
+use super::table::{ForeignTables, Table};
 use super::time_limit::TimeLimit;
 use super::virtual_table;
 use crate::status_log::StatusLog;
@@ -38,6 +41,10 @@ impl From<rusqlite::Error> for QueryError {
 pub(crate) struct Database {
     connection: Connection,
     time_limit: TimeLimit,
+    status: StatusLog,
+    foreign: Option<Arc<dyn ForeignTables>>,
+    /// The foreign tables that SQLite knows, each with its columns as they were then.
+    known: RefCell<HashMap<String, &'static [Column]>>,
 }
 
 impl std::fmt::Debug for Database {
@@ -74,7 +81,15 @@ impl Database {
         Ok(Self {
             connection,
             time_limit,
+            status: status.clone(),
+            foreign: None,
+            known: RefCell::default(),
         })
+    }
+
+    /// From now on a table that is not there is looked for among these, each time that a statement names it.
+    pub(crate) fn use_foreign(&mut self, tables: Arc<dyn ForeignTables>) {
+        self.foreign = Some(tables);
     }
 
     /// From now on a statement is given up when it has run for so long; zero is never.
@@ -108,13 +123,67 @@ impl Database {
     }
 
     fn prepare(&self, sql: &str) -> Result<Statement<'_>, QueryError> {
-        let statement = self.connection.prepare(sql)?;
+        let statement = self.prepare_with_foreign(sql)?;
         if statement.readonly() {
             Ok(statement)
         } else {
             Err(QueryError::NotReadOnly)
         }
     }
+}
+
+impl Database {
+    /// Prepares a statement; the tables of extensions that it names are made known first, as they are now.
+    fn prepare_with_foreign(&self, sql: &str) -> Result<Statement<'_>, rusqlite::Error> {
+        // A statement names no more tables than SQLite joins.
+        const MOST_NAMED: usize = 64;
+        self.renew_foreign()?;
+        for _ in 0..MOST_NAMED {
+            let error = match self.connection.prepare(sql) {
+                Err(error) => error,
+                prepared => return prepared,
+            };
+            let Some(table) = missing_table(&error).and_then(|name| self.foreign.as_ref()?.find(name)) else {
+                return Err(error);
+            };
+            self.make_known(table)?;
+        }
+        self.connection.prepare(sql)
+    }
+
+    fn make_known(&self, table: Arc<dyn Table>) -> Result<(), rusqlite::Error> {
+        let mut known = self.known.borrow_mut();
+        known.insert(table.name().to_owned(), table.columns());
+        virtual_table::register(&self.connection, table, self.status.clone())
+    }
+
+    /// An extension that was replaced may have other columns now.
+    fn renew_foreign(&self) -> Result<(), rusqlite::Error> {
+        let Some(foreign) = &self.foreign else {
+            return Ok(());
+        };
+        let changed: Vec<Arc<dyn Table>> = {
+            let known = self.known.borrow();
+            let now = known.iter().filter_map(|(name, columns)| {
+                let table = foreign.find(name)?;
+                (!std::ptr::eq(table.columns(), *columns)).then_some(table)
+            });
+            now.collect()
+        };
+        changed.into_iter().try_for_each(|table| self.make_known(table))
+    }
+}
+
+/// The table that SQLite does not know, from its own words.
+fn missing_table(error: &rusqlite::Error) -> Option<&str> {
+    let message = match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+        rusqlite::Error::SqlInputError { msg, .. } => msg,
+        _ => return None,
+    };
+    let name = message.split_once("no such table: ")?.1;
+    // Behind the name may stand where in the statement it is.
+    Some(name.split(" in \"").next().unwrap_or(name).trim())
 }
 
 fn run(statement: &mut Statement<'_>, visitor: &mut dyn QueryRows) -> Result<(), rusqlite::Error> {

@@ -19,5 +19,7 @@ pub(crate) use double_text::double_text;
 #[cfg(test)]
 pub(crate) use row_buffer::CellValue;
 pub(crate) use row_buffer::RowBuffer;
-pub(crate) use table::{Operator, Scan, Table, TableError};
+#[cfg(test)]
+pub(crate) use table::Constraint;
+pub(crate) use table::{ForeignTables, Operator, Scan, Table, TableError};
 pub(crate) use text_rows::{TextRows, until_zero};

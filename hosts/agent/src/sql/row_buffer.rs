@@ -7,14 +7,16 @@ use std::fmt::{self, Write as _};
 enum Cell {
     Null,
     Integer(i64),
+    Real(f64),
     Text { start: u32, length: u32 },
 }
 
 /// What a cell holds, as handed to SQLite. Text is bytes: a command line need not be UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum CellValue<'buffer> {
     Null,
     Integer(i64),
+    Real(f64),
     Text(&'buffer [u8]),
 }
 
@@ -58,6 +60,10 @@ impl RowBuffer {
         *self.cell(column) = Cell::Integer(value);
     }
 
+    pub(crate) fn real(&mut self, column: usize, value: f64) {
+        *self.cell(column) = Cell::Real(value);
+    }
+
     pub(crate) fn text(&mut self, column: usize, value: impl AsRef<[u8]>) {
         let start = self.text.len();
         self.text.extend_from_slice(value.as_ref());
@@ -85,6 +91,7 @@ impl RowBuffer {
         match self.cells.get(row * self.width + column) {
             None | Some(Cell::Null) => CellValue::Null,
             Some(Cell::Integer(value)) => CellValue::Integer(*value),
+            Some(Cell::Real(value)) => CellValue::Real(*value),
             Some(Cell::Text { start, length }) => {
                 CellValue::Text(&self.text[*start as usize..(*start + *length) as usize])
             }

@@ -1,5 +1,7 @@
 //! What a table is: a name, columns, and rows for one scan.
 
+use std::sync::Arc;
+
 use super::column::Column;
 use super::row_buffer::RowBuffer;
 
@@ -12,6 +14,12 @@ pub(crate) trait Table: Send + Sync {
     /// Appends the rows of one scan. Constraints are hints: SQLite checks every row again, so giving too many rows is
     /// slow but never wrong. What vanishes while it is read is left out and is not an error.
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError>;
+}
+
+/// Tables that come and go: those of extensions.
+pub(crate) trait ForeignTables: Send + Sync {
+    /// The table of that name as it is now.
+    fn find(&self, name: &str) -> Option<Arc<dyn Table>>;
 }
 
 /// A table that could not be read at all.

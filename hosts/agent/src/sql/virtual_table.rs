@@ -183,6 +183,7 @@ unsafe impl VTabCursor for Cursor {
         context.set_result(ToSqlOutput::Borrowed(match self.rows.value(self.row, column) {
             CellValue::Null => ValueRef::Null,
             CellValue::Integer(value) => ValueRef::Integer(value),
+            CellValue::Real(value) => ValueRef::Real(value),
             CellValue::Text(bytes) => ValueRef::Text(bytes),
         }))
     }

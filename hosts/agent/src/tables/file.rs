@@ -229,6 +229,7 @@ mod tests {
                 .len()
         };
         assert_eq!(count(format!("directory = '{}'", folder.path().display())), 2);
+        assert_eq!(count(format!("directory = '{}/'", folder.path().display())), 2);
         assert_eq!(count(format!("path like '{}/%'", folder.path().display())), 2);
         assert_eq!(count(format!("path like '{}/%.txt'", folder.path().display())), 1);
         assert_eq!(count(format!("path in ('{0}', '{0}x')", path.display())), 1);

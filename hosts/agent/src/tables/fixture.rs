@@ -77,6 +77,13 @@ impl TestDatabase {
         }
     }
 
+    /// Makes a program of a seeded file.
+    pub(crate) fn make_executable(&self, path: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let permissions = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.machine.path(path), permissions).unwrap();
+    }
+
     pub(crate) fn machine(&self) -> &Machine {
         &self.machine
     }

@@ -4,21 +4,30 @@
 
 mod accounts;
 mod apparmor_profiles;
+mod apt_sources;
 mod arp_cache;
 mod authorized_keys;
+mod block_devices;
+mod certificates;
+mod chrome_extensions;
+mod cpu_info;
 mod crontab;
 mod deb_packages;
+mod disk_encryption;
 mod dns_resolvers;
+mod docker_containers;
 mod etc_hosts;
 mod etc_protocols;
 mod etc_services;
 mod file;
 mod file_events;
+mod firefox_addons;
 mod groups;
 mod hash;
 mod homes;
 mod interface_addresses;
 mod interface_details;
+mod iptables;
 mod kernel_info;
 mod kernel_modules;
 mod known_hosts;
@@ -27,14 +36,18 @@ mod listening_ports;
 mod load_average;
 mod logged_in_users;
 mod login_records;
+mod magic;
 mod memory_info;
 mod mount_namespace;
 mod mounts;
 mod npm_packages;
 mod os_version;
+mod osquery_events;
+mod osquery_extensions;
 mod osquery_flags;
 mod osquery_info;
 mod osquery_packs;
+mod osquery_registry;
 mod osquery_schedule;
 mod process_envs;
 mod process_memory_map;
@@ -44,15 +57,19 @@ mod process_open_sockets;
 mod processes;
 mod python_packages;
 mod routes;
+mod rpm_packages;
 mod selinux_settings;
 mod shared_memory;
 mod shell_history;
 mod sockets;
 mod ssh_configs;
+mod startup_items;
 mod sudoers;
 mod suid_bin;
 mod system_controls;
 mod system_info;
+mod systemd;
+mod systemd_units;
 mod text_file;
 mod time;
 mod uptime;
@@ -125,20 +142,29 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
     let machine = || Arc::clone(machine);
     vec![
         Arc::new(apparmor_profiles::ApparmorProfiles(machine())),
+        Arc::new(apt_sources::AptSources(machine())),
         Arc::new(arp_cache::ArpCache(machine())),
         Arc::new(authorized_keys::AuthorizedKeys(machine())),
+        Arc::new(block_devices::BlockDevices(machine())),
+        Arc::new(certificates::Certificates(machine())),
+        Arc::new(chrome_extensions::ChromeExtensions(machine())),
+        Arc::new(cpu_info::CpuInfo(machine())),
         Arc::new(crontab::Crontab(machine())),
         Arc::new(deb_packages::DebPackages(machine())),
+        Arc::new(disk_encryption::DiskEncryption(machine())),
         Arc::new(dns_resolvers::DnsResolvers(machine())),
+        Arc::new(docker_containers::DockerContainers(machine())),
         Arc::new(etc_hosts::EtcHosts(machine())),
         Arc::new(etc_protocols::EtcProtocols(machine())),
         Arc::new(etc_services::EtcServices(machine())),
         Arc::new(file::File(machine())),
         Arc::new(file_events::FileEvents(machine())),
+        Arc::new(firefox_addons::FirefoxAddons(machine())),
         Arc::new(groups::Groups(machine())),
         Arc::new(hash::Hash(machine())),
         Arc::new(interface_addresses::InterfaceAddresses),
         Arc::new(interface_details::InterfaceDetails(machine())),
+        Arc::new(iptables::Iptables(machine())),
         Arc::new(kernel_info::KernelInfo(machine())),
         Arc::new(kernel_modules::KernelModules(machine())),
         Arc::new(known_hosts::KnownHosts(machine())),
@@ -146,13 +172,17 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(listening_ports::ListeningPorts(machine())),
         Arc::new(load_average::LoadAverage(machine())),
         Arc::new(logged_in_users::LoggedInUsers),
+        Arc::new(magic::Magic(machine())),
         Arc::new(memory_info::MemoryInfo(machine())),
         Arc::new(mounts::Mounts(machine())),
         Arc::new(npm_packages::NpmPackages(machine())),
         Arc::new(os_version::OsVersion(machine())),
+        Arc::new(osquery_events::OsqueryEvents(machine())),
+        Arc::new(osquery_extensions::OsqueryExtensions(machine())),
         Arc::new(osquery_flags::OsqueryFlags(machine())),
         Arc::new(osquery_info::OsqueryInfo(machine())),
         Arc::new(osquery_packs::OsqueryPacks(machine())),
+        Arc::new(osquery_registry::OsqueryRegistry(machine())),
         Arc::new(osquery_schedule::OsquerySchedule(machine())),
         Arc::new(process_envs::ProcessEnvs(machine())),
         Arc::new(process_memory_map::ProcessMemoryMap(machine())),
@@ -162,14 +192,17 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(processes::Processes(machine())),
         Arc::new(python_packages::PythonPackages(machine())),
         Arc::new(routes::Routes(machine())),
+        Arc::new(rpm_packages::RpmPackages(machine())),
         Arc::new(selinux_settings::SelinuxSettings(machine())),
         Arc::new(shared_memory::SharedMemory(machine())),
         Arc::new(shell_history::ShellHistory::new(machine())),
         Arc::new(ssh_configs::SshConfigs(machine())),
+        Arc::new(startup_items::StartupItems(machine())),
         Arc::new(sudoers::Sudoers(machine())),
         Arc::new(suid_bin::SuidBin(machine())),
         Arc::new(system_controls::SystemControls(machine())),
         Arc::new(system_info::SystemInfo(machine())),
+        Arc::new(systemd_units::SystemdUnits(machine())),
         Arc::new(time::Time),
         Arc::new(uptime::Uptime),
         Arc::new(user_groups::UserGroups(machine())),
@@ -183,10 +216,34 @@ mod tests {
     use super::fixture::TestDatabase;
 
     /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 51] = [
+    const COLUMNS: [(&str, &str); 67] = [
         ("apparmor_profiles", "path name attach mode sha1 sha256"),
+        (
+            "apt_sources",
+            "name source base_uri release version maintainer components architectures",
+        ),
         ("arp_cache", "address mac interface permanent"),
         ("authorized_keys", "uid algorithm key options comment key_file"),
+        (
+            "block_devices",
+            "name parent vendor model serial size block_size uuid type label",
+        ),
+        (
+            "certificates",
+            "common_name subject subject2 issuer issuer2 ca self_signed not_valid_before not_valid_after \
+             signing_algorithm key_algorithm key_strength key_usage subject_key_id authority_key_id sha1 path serial",
+        ),
+        (
+            "chrome_extensions",
+            "browser_type uid name profile profile_path referenced_identifier identifier version description \
+             default_locale current_locale update_url author persistent path permissions optional_permissions \
+             manifest_hash referenced from_webstore state install_time install_timestamp",
+        ),
+        (
+            "cpu_info",
+            "device_id model manufacturer processor_type cpu_status number_of_cores logical_processors \
+             address_width current_clock_speed max_clock_speed socket_designation",
+        ),
         (
             "crontab",
             "event minute hour day_of_month month day_of_week command path",
@@ -195,7 +252,14 @@ mod tests {
             "deb_packages",
             "name version source size arch revision status maintainer section priority admindir",
         ),
+        ("disk_encryption", "name uuid encrypted type encryption_status"),
         ("dns_resolvers", "id type address netmask options"),
+        (
+            "docker_containers",
+            "id name image image_id command created state status pid path config_entrypoint started_at \
+             finished_at privileged security_options env_variables readonly_rootfs cgroup_namespace ipc_namespace \
+             mnt_namespace net_namespace pid_namespace user_namespace uts_namespace",
+        ),
         ("etc_hosts", "address hostnames"),
         ("etc_protocols", "name number alias comment"),
         ("etc_services", "name port protocol aliases comment"),
@@ -206,8 +270,13 @@ mod tests {
         ),
         (
             "file_events",
-            "target_path category action transaction_id inode uid gid mode size atime mtime ctime md5 sha1 sha256 hashed \
-             time",
+            "target_path category action transaction_id inode uid gid mode size atime mtime ctime md5 sha1 sha256 \
+             hashed time",
+        ),
+        (
+            "firefox_addons",
+            "uid name identifier creator type version description source_url visible active disabled autoupdate \
+             location path",
         ),
         ("groups", "gid gid_signed groupname"),
         ("hash", "path directory md5 sha1 sha256"),
@@ -220,6 +289,11 @@ mod tests {
             "interface mac type mtu metric flags ipackets opackets ibytes obytes ierrors oerrors idrops odrops \
              collisions last_change link_speed pci_slot",
         ),
+        (
+            "iptables",
+            "filter_name chain policy target protocol src_port dst_port src_ip src_mask iniface iniface_mask \
+             dst_ip dst_mask outiface outiface_mask match packets bytes",
+        ),
         ("kernel_info", "version arguments path device"),
         ("kernel_modules", "name size used_by status address"),
         ("known_hosts", "uid key key_file"),
@@ -230,6 +304,7 @@ mod tests {
         ),
         ("load_average", "period average"),
         ("logged_in_users", "type user tty host time pid"),
+        ("magic", "path magic_db_files data mime_type mime_encoding"),
         (
             "memory_info",
             "memory_total memory_free memory_available buffers cached swap_cached active inactive swap_total \
@@ -249,6 +324,11 @@ mod tests {
             "name version major minor patch build platform platform_like codename arch",
         ),
         (
+            "osquery_events",
+            "name publisher type subscriptions events refreshes active",
+        ),
+        ("osquery_extensions", "uuid name version sdk_version path type"),
+        (
             "osquery_flags",
             "name type description default_value value shell_only",
         ),
@@ -261,6 +341,7 @@ mod tests {
             "osquery_packs",
             "name platform version shard discovery_cache_hits discovery_executions active",
         ),
+        ("osquery_registry", "registry name owner_uuid internal active"),
         (
             "osquery_schedule",
             "name query interval executions last_executed denylisted output_size wall_time wall_time_ms \
@@ -290,11 +371,15 @@ mod tests {
         ),
         (
             "python_packages",
-            "name version summary author license path directory",
+            "name uid version summary author license path directory",
         ),
         (
             "routes",
             "destination netmask gateway source flags interface mtu metric type hopcount",
+        ),
+        (
+            "rpm_packages",
+            "name version release source size sha1 arch epoch install_time vendor package_group",
         ),
         ("selinux_settings", "scope key value"),
         (
@@ -304,6 +389,7 @@ mod tests {
         ),
         ("shell_history", "uid time command history_file"),
         ("ssh_configs", "uid block option ssh_config_file"),
+        ("startup_items", "name path args type source status username"),
         ("sudoers", "source header rule_details"),
         ("suid_bin", "path username groupname permissions"),
         (
@@ -315,6 +401,11 @@ mod tests {
             "hostname uuid cpu_type cpu_subtype cpu_brand cpu_physical_cores cpu_logical_cores cpu_sockets \
              cpu_microcode physical_memory hardware_vendor hardware_model hardware_version hardware_serial \
              board_vendor board_model board_version board_serial computer_name local_hostname",
+        ),
+        (
+            "systemd_units",
+            "id description load_state active_state sub_state unit_file_state following object_path job_id \
+             job_type job_path fragment_path user source_path",
         ),
         (
             "time",

@@ -4,7 +4,8 @@
 //! osquery enters that namespace; here the files are reached through `/proc/PID/root`, which needs no privilege over the
 //! whole machine, only over that process.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use super::Machine;
 use super::text_file;
@@ -22,11 +23,7 @@ impl MountNamespace {
     /// The namespaces a scan asks for; without a constraint, the agent's own.
     pub(super) fn of_scan(scan: &Scan, pid_column: usize, machine: &Machine) -> Vec<Self> {
         let Some(pids) = scan.integers(pid_column) else {
-            return vec![Self {
-                pid: 0,
-                root: machine.root.display().to_string(),
-                id: None,
-            }];
+            return vec![Self::own(machine)];
         };
         let mut reader = machine.proc.reader();
         let visible = reader.processes(Some(&pids)).unwrap_or_default();
@@ -48,6 +45,15 @@ impl MountNamespace {
             .collect()
     }
 
+    /// The agent's own.
+    pub(super) fn own(machine: &Machine) -> Self {
+        Self {
+            pid: 0,
+            root: machine.root.display().to_string(),
+            id: None,
+        }
+    }
+
     /// The path by which the agent reaches a path of this namespace.
     pub(super) fn reach(&self, path: &[u8]) -> Vec<u8> {
         [self.root.as_bytes(), path].concat()
@@ -56,6 +62,12 @@ impl MountNamespace {
     /// The same for text.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("{}{path}", self.root))
+    }
+
+    /// The other way round: what a path that the agent reaches is called in this namespace.
+    pub(super) fn inner<'path>(&self, path: &'path Path) -> &'path [u8] {
+        let bytes = path.as_os_str().as_bytes();
+        bytes.strip_prefix(self.root.as_bytes()).unwrap_or(bytes)
     }
 
     /// Reads a text file of this namespace.

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use super::homes::homes;
+use super::mount_namespace::MountNamespace;
 use super::{Machine, table, text_file};
 use crate::sql::{Operator, RowBuffer, Scan, TableError, columns};
 
 columns! {
     NAME "name" Text,
+    UID "uid" BigInt index,
     VERSION "version" Text,
     SUMMARY "summary" Text,
     AUTHOR "author" Text,
@@ -21,6 +24,10 @@ table! { PythonPackages "python_packages" fill }
 const LIBRARIES: [&str; 2] = ["/usr/lib", "/usr/local/lib"];
 /// Debian's own, for all versions of Python 3.
 const DEBIAN: &str = "/usr/lib/python3/dist-packages";
+/// Where a user's own are, below the home.
+const OWN_LIBRARY: &str = ".local/lib";
+/// Who has those of the whole machine.
+const SYSTEM: i64 = 0;
 const FIELDS: [(usize, &str); 5] = [
     (NAME, "Name"),
     (VERSION, "Version"),
@@ -51,15 +58,26 @@ fn fill(machine: &Machine, scan: &Scan, rows: &mut RowBuffer) -> Result<(), Tabl
             }
         }
     }
-    for folder in folders {
+    let mut owned: Vec<(i64, String)> = folders.into_iter().map(|folder| (SYSTEM, folder)).collect();
+    // Those of users, for whoever names some.
+    if scan.constrains(UID) && !scan.constrains(DIRECTORY) {
+        for home in homes(scan, UID, &MountNamespace::own(machine))? {
+            for version in text_file::entries(&home.path.join(OWN_LIBRARY)) {
+                let version = version.file_name().unwrap_or_default().to_string_lossy();
+                let folder = format!("{}/{OWN_LIBRARY}/{version}/site-packages", home.directory);
+                owned.push((home.uid, folder));
+            }
+        }
+    }
+    for (uid, folder) in owned {
         for package in text_file::entries(&machine.path(&folder)) {
-            fill_package(&folder, &package, rows);
+            fill_package(uid, &folder, &package, rows);
         }
     }
     Ok(())
 }
 
-fn fill_package(folder: &str, package: &Path, rows: &mut RowBuffer) {
+fn fill_package(uid: i64, folder: &str, package: &Path, rows: &mut RowBuffer) {
     let name = package.file_name().unwrap_or_default().to_string_lossy();
     let metadata = if name.ends_with(".dist-info") {
         package.join("METADATA")
@@ -76,6 +94,7 @@ fn fill_package(folder: &str, package: &Path, rows: &mut RowBuffer) {
         return;
     };
     rows.start_row();
+    rows.integer(UID, uid);
     for (column, field) in FIELDS {
         rows.text(column, text_file::field(&fields, field));
     }
@@ -102,6 +121,11 @@ mod tests {
                     "Name: old\nVersion: 1\n",
                 ),
                 ("/opt/x/own.dist-info/METADATA", "Name: own\n"),
+                ("/etc/passwd", "jay:x:1000:1000::/home/jay:\n"),
+                (
+                    "/home/jay/.local/lib/python3.11/site-packages/mine.dist-info/METADATA",
+                    "Name: mine\n",
+                ),
             ],
         );
         assert_eq!(
@@ -117,6 +141,10 @@ mod tests {
         assert_eq!(
             database.values("name", "python_packages where directory = '/opt/x'"),
             ["own"]
+        );
+        assert_eq!(
+            database.values("name,uid,directory", "python_packages where uid = 1000"),
+            ["mine|1000|/home/jay/.local/lib/python3.11/site-packages"]
         );
     }
 }

@@ -110,6 +110,7 @@ impl ExtensionHandler for Recorder {
         match registry.as_str() {
             Some("logger") => self.log(request),
             Some("config") => self.configure(request),
+            Some("table") => generate(&request),
             other => panic!("the agent never calls {other:?}"),
         }
     }
@@ -118,6 +119,37 @@ impl ExtensionHandler for Recorder {
         self.record("shutdown", None);
         self.ending.store(true, Ordering::SeqCst);
     }
+}
+
+/// The extension's table: a number, a text that must be asked for, a fraction, and what the agent asked.
+const TABLE: &str = "echo_table";
+
+fn columns() -> Vec<PluginRequest> {
+    let column = |name: &str, kind: &str, options: &str| {
+        let pairs = [("id", "column"), ("name", name), ("type", kind), ("op", options)];
+        PluginRequest::from(pairs.map(|(key, value)| (key.into(), value.into())))
+    };
+    vec![
+        column("number", "BIGINT", "0"),
+        column("wanted", "TEXT", "4"),
+        column("fraction", "DOUBLE", "0"),
+        column("context", "TEXT", "0"),
+    ]
+}
+
+fn generate(request: &PluginRequest) -> Response {
+    assert_eq!(request[b"action".as_slice()], "generate");
+    let context = request[b"context".as_slice()].clone();
+    let row = |number: &str, wanted: &str| {
+        PluginRequest::from([
+            ("number".into(), number.into()),
+            ("wanted".into(), wanted.into()),
+            ("fraction".into(), "0.1".into()),
+            ("context".into(), context.clone()),
+        ])
+    };
+    // More than is wanted: SQLite looks at each row again. What is no number is null.
+    Response::rows(vec![row("7", "a"), row("8", "b"), row("x", "a")])
 }
 
 /// Registers, serves and records until it is asked to end both ways, or the agent is gone.
@@ -141,6 +173,10 @@ pub(crate) fn serve_extension() {
     let registry = Registry::from([
         ("config".into(), plugin("osquery_confluent_config")),
         ("logger".into(), plugin("confluent_logger")),
+        (
+            "table".into(),
+            BTreeMap::from([(ByteString::from(TABLE), columns())]),
+        ),
     ]);
     let info = ExtensionInfo {
         name: "confluent".into(),

@@ -83,8 +83,8 @@ pub(crate) struct Window {
 impl Default for Window {
     fn default() -> Self {
         Self {
-            bytes: 2 * 1024 * 1024,
-            lines: 4000,
+            bytes: 1024 * 1024,
+            lines: 2000,
         }
     }
 }

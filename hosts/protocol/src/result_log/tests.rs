@@ -142,3 +142,28 @@ proptest! {
         prop_assert_ne!(weekday(day), weekday(day + 1));
     }
 }
+
+#[test]
+fn numbers_have_as_many_digits_as_they_need() {
+    for (number, text) in [
+        (0.0, "0.0"),
+        (-0.0, "-0.0"),
+        (1.0, "1.0"),
+        (0.1, "0.1"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1.0 / 3.0, "0.3333333333333333"),
+        (-1234.5, "-1234.5"),
+        (1e16, "10000000000000000.0"),
+        (1e20, "100000000000000000000.0"),
+        (1e21, "1e21"),
+        (1.5e300, "1.5e300"),
+        (0.00001, "0.00001"),
+        (0.000001, "0.000001"),
+        (1.5e-7, "1.5e-7"),
+    ] {
+        let encoded = EncodedRow::encode([(b"x".as_slice(), ColumnRef::Double(number))]);
+        let expected = format!("{{\"x\":{text}}}");
+        assert_eq!(String::from_utf8_lossy(encoded.as_bytes()), expected);
+        assert_eq!(text.parse::<f64>().unwrap().to_bits(), number.to_bits());
+    }
+}

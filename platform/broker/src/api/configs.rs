@@ -1,4 +1,4 @@
-//! DescribeConfigs, AlterConfigs, IncrementalAlterConfigs: the settings of topics, and the broker's for reading.
+//! DescribeConfigs, ListConfigResources, AlterConfigs, IncrementalAlterConfigs: the settings of topics, and the broker's for reading.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,11 @@ use kafka_protocol::messages::describe_configs_response::{
 };
 use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig;
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as AlteredPart;
+use kafka_protocol::messages::list_config_resources_response::ConfigResource;
 use kafka_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListConfigResourcesRequest,
+    ListConfigResourcesResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -58,6 +60,31 @@ pub(crate) async fn handle_describe(
     DescribeConfigsResponse::default().with_results(results)
 }
 
+/// Lists what has settings: topics and this broker. The first version asks for clients' metrics alone.
+pub(crate) async fn handle_list(
+    session: &Session,
+    call: &Call,
+    request: ListConfigResourcesRequest,
+) -> ListConfigResourcesResponse {
+    let wanted = |kind| {
+        call.version > 0 && (request.resource_types.is_empty() || request.resource_types.contains(&kind))
+    };
+    let mut resources = Vec::new();
+    let resource = |kind: i8, name: StrBytes| {
+        ConfigResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(name)
+    };
+    if wanted(BROKER) {
+        resources.push(resource(BROKER, StrBytes::from_string(NODE_ID.0.to_string())));
+    }
+    if wanted(TOPIC) {
+        let topics = session.node.topics.all();
+        resources.extend(topics.iter().map(|topic| resource(TOPIC, topic.name.clone())));
+    }
+    ListConfigResourcesResponse::default().with_config_resources(resources)
+}
+
 type Refused = (ResponseError, &'static str);
 
 fn describe(
@@ -98,7 +125,7 @@ fn describe(
                         .with_value(Some(StrBytes::from_string(value)))
                         .with_read_only(true)
                         .with_config_source(SOURCE_STATIC_BROKER)
-                        .with_config_type(kind.code())
+                        .with_config_type(kind)
                 })
                 .collect())
         }
@@ -129,19 +156,22 @@ fn describe_topic_setting(
                     .with_source(SOURCE_TOPIC),
             );
         }
-        synonyms.push(
-            DescribeConfigsSynonym::default()
-                .with_name(name.clone())
-                .with_value(Some(StrBytes::from_string(default)))
-                .with_source(SOURCE_DEFAULT),
-        );
+        // Where the value would come from without the topic's own: the broker's settings.
+        if let Some(broker_name) = definition.broker_name() {
+            synonyms.push(
+                DescribeConfigsSynonym::default()
+                    .with_name(StrBytes::from_static_str(broker_name))
+                    .with_value(Some(StrBytes::from_string(default)))
+                    .with_source(SOURCE_DEFAULT),
+            );
+        }
     }
     DescribeConfigsResourceResult::default()
         .with_name(name)
         .with_value(Some(value))
         .with_config_source(source)
         .with_synonyms(synonyms)
-        .with_config_type(definition.kind.code())
+        .with_config_type(definition.kind_code())
 }
 
 /// The value of a topic's setting that is in force.
@@ -166,27 +196,26 @@ pub(crate) fn source_of(definition: &Definition, settings: &TopicSettings) -> i8
     }
 }
 
-fn broker_settings(session: &Session) -> Vec<(&'static str, String, Kind)> {
+/// Name, value and kind of the broker's settings: its own, and what stands for topics that do not say so themselves.
+fn broker_settings(session: &Session) -> Vec<(&'static str, String, i8)> {
     let config = &session.node.config;
-    let number = Kind::Number { min: -1 };
-    let from_topic = |name: &str| {
-        Definition::of(name)
-            .map(|definition| definition.default_value(session.node.topics.defaults()))
-            .unwrap_or_default()
-    };
-    vec![
+    let number = Kind::Number { min: -1 }.code();
+    let mut settings = vec![
         (
             "auto.create.topics.enable",
             config.auto_create_topics.to_string(),
-            Kind::Boolean,
+            Kind::Boolean.code(),
         ),
         ("default.replication.factor", "1".to_owned(), number),
-        ("log.retention.bytes", from_topic("retention.bytes"), number),
-        ("log.retention.ms", from_topic("retention.ms"), number),
-        ("log.segment.bytes", from_topic("segment.bytes"), number),
-        ("message.max.bytes", from_topic("max.message.bytes"), number),
         ("num.partitions", config.default_partitions.to_string(), number),
-    ]
+    ];
+    let defaults = session.node.topics.defaults();
+    settings.extend(DEFINITIONS.iter().filter_map(|definition| {
+        let name = definition.broker_name()?;
+        Some((name, definition.default_value(defaults), definition.kind_code()))
+    }));
+    settings.sort_unstable_by_key(|(name, _, _)| *name);
+    settings
 }
 
 /// Replaces a topic's settings as a whole.

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, NO_ERROR, Session};
+use super::{Call, NO_ERROR, Session, operations};
 
 /// The version of DescribeGroups in which an unknown group is an error rather than dead.
 const UNKNOWN_GROUP_IS_AN_ERROR_SINCE: i16 = 6;
@@ -50,6 +50,10 @@ pub(crate) async fn handle_describe(
     call: &Call,
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
+    let authorized = match request.include_authorized_operations {
+        true => operations::OF_GROUP,
+        false => i32::MIN,
+    };
     let groups = request
         .groups
         .into_iter()
@@ -84,6 +88,7 @@ pub(crate) async fn handle_describe(
                 .with_protocol_type(found.protocol_type)
                 .with_protocol_data(found.protocol)
                 .with_members(members)
+                .with_authorized_operations(authorized)
         })
         .collect();
     DescribeGroupsResponse::default().with_groups(groups)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -13,6 +14,8 @@ use kafka_protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     TopicName,
 };
+
+use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
 use crate::storage::read::ReadError;
@@ -71,6 +74,45 @@ pub(crate) async fn handle(
         );
     }
     ListOffsetsResponse::default().with_topics(topics)
+}
+
+/// Answers the oldest version, which differs from all others: it asks for up to so many offsets, newest first.
+///
+/// librdkafka before 1.8 speaks it to every broker, and the crate of the protocol does not have it.
+pub(crate) async fn answer_oldest(session: &Session, mut body: Bytes) -> Result<BytesMut, TryGetError> {
+    let mut answer = BytesMut::new();
+    let _replica_id = body.try_get_i32()?;
+    let topics = body.try_get_i32()?;
+    answer.put_i32(topics.max(0));
+    for _ in 0..topics {
+        let len = usize::try_from(body.try_get_i16()?).unwrap_or(0);
+        let mut name = vec![0; len];
+        body.try_copy_to_slice(&mut name)?;
+        answer.put_i16(len as i16);
+        answer.put_slice(&name);
+        let name = TopicName(StrBytes::from_string(String::from_utf8_lossy(&name).into_owned()));
+        let partitions = body.try_get_i32()?;
+        answer.put_i32(partitions.max(0));
+        for _ in 0..partitions {
+            let index = body.try_get_i32()?;
+            let timestamp = body.try_get_i64()?;
+            let wanted = body.try_get_i32()?;
+            let found = match find(session, &name, index) {
+                Some(partition) => look_up(partition, timestamp, false).await,
+                None => Err(ResponseError::UnknownTopicOrPartition),
+            };
+            answer.put_i32(index);
+            answer.put_i16(found.map_or_else(|code| code.code(), |_| NO_ERROR));
+            match found {
+                Ok((_, offset)) if offset >= 0 && wanted > 0 => {
+                    answer.put_i32(1);
+                    answer.put_i64(offset);
+                }
+                _ => answer.put_i32(0),
+            }
+        }
+    }
+    Ok(answer)
 }
 
 /// The timestamp (-1 where none belongs to it) and the offset for one of Kafka's special timestamps or a real one.

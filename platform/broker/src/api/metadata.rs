@@ -1,17 +1,23 @@
-//! Metadata: which topics there are, and that this broker leads all of them.
+//! Metadata and DescribeTopicPartitions: which topics there are, and that this broker leads all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, MetadataRequest, MetadataResponse,
+    TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, LEADER_EPOCH, NO_ERROR, NODE_ID, Session, blocking};
+use super::{Call, LEADER_EPOCH, NO_ERROR, NODE_ID, Session, blocking, operations};
 use crate::topics::{Commitment, Topic, TopicError};
 
 /// Describes the topics asked for, creating them where the client and the configuration allow it.
@@ -40,7 +46,18 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: MetadataRequ
         .with_host(StrBytes::from_string(session.advertised.host.clone()))
         .with_port(i32::from(session.advertised.port));
     let cluster_id = session.node.topics.cluster_id().to_owned();
-    MetadataResponse::default()
+    let mut topics: Vec<MetadataResponseTopic> = topics;
+    if request.include_topic_authorized_operations {
+        for topic in &mut topics {
+            topic.topic_authorized_operations = operations::OF_TOPIC;
+        }
+    }
+    let response = if request.include_cluster_authorized_operations {
+        MetadataResponse::default().with_cluster_authorized_operations(operations::OF_CLUSTER)
+    } else {
+        MetadataResponse::default()
+    };
+    response
         .with_brokers(vec![broker])
         .with_cluster_id(Some(StrBytes::from_string(cluster_id)))
         .with_controller_id(NODE_ID)
@@ -48,7 +65,9 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: MetadataRequ
 }
 
 async fn look_up(session: &Session, wanted: MetadataRequestTopic, may_create: bool) -> MetadataResponseTopic {
-    let Some(name) = wanted.name else {
+    // Who asks by id may send an empty name with it.
+    let by_id = !wanted.topic_id.is_nil();
+    let Some(name) = wanted.name.filter(|_| !by_id) else {
         return match session.node.topics.by_id(wanted.topic_id) {
             Some(topic) => describe(&topic),
             None => MetadataResponseTopic::default()
@@ -118,4 +137,78 @@ fn describe(topic: &Topic) -> MetadataResponseTopic {
         .with_topic_id(topic.id)
         .with_is_internal(false)
         .with_partitions(partitions)
+}
+
+/// Kafka's own limit for the partitions in one answer.
+const MAX_PARTITIONS: usize = 2000;
+
+/// Describes partitions in pages: as many as are wanted, and where the next page begins.
+pub(crate) async fn handle_partitions(
+    session: &Session,
+    _call: &Call,
+    request: DescribeTopicPartitionsRequest,
+) -> DescribeTopicPartitionsResponse {
+    let mut names: Vec<StrBytes> = if request.topics.is_empty() {
+        let all = session.node.topics.all();
+        all.iter().map(|topic| topic.name.clone()).collect()
+    } else {
+        request.topics.into_iter().map(|topic| topic.name.0).collect()
+    };
+    names.sort_unstable();
+    names.dedup();
+    let begin = request
+        .cursor
+        .map(|cursor| (cursor.topic_name.0, cursor.partition_index));
+    let mut left = usize::try_from(request.response_partition_limit)
+        .unwrap_or(0)
+        .clamp(1, MAX_PARTITIONS);
+    let mut topics = Vec::new();
+    for name in names {
+        let first = match &begin {
+            Some((begin, _)) if name < *begin => continue,
+            Some((begin, index)) if name == *begin => usize::try_from(*index).unwrap_or(0),
+            _ => 0,
+        };
+        let described = DescribeTopicPartitionsResponseTopic::default()
+            .with_name(Some(TopicName(name.clone())))
+            .with_topic_authorized_operations(operations::OF_TOPIC);
+        let Some(topic) = session.node.topics.by_name(&name) else {
+            topics.push(described.with_error_code(ResponseError::UnknownTopicOrPartition.code()));
+            continue;
+        };
+        if left == 0 {
+            let cursor = Cursor::default()
+                .with_topic_name(TopicName(name))
+                .with_partition_index(first as i32);
+            return DescribeTopicPartitionsResponse::default()
+                .with_topics(topics)
+                .with_next_cursor(Some(cursor));
+        }
+        let end = topic.partitions.len().min(first.saturating_add(left));
+        let partitions = (first..end).map(|index| {
+            DescribeTopicPartitionsResponsePartition::default()
+                .with_partition_index(index as i32)
+                .with_leader_id(NODE_ID)
+                .with_leader_epoch(LEADER_EPOCH)
+                .with_replica_nodes(vec![NODE_ID])
+                .with_isr_nodes(vec![NODE_ID])
+                .with_eligible_leader_replicas(Some(Vec::new()))
+                .with_last_known_elr(Some(Vec::new()))
+        });
+        topics.push(
+            described
+                .with_topic_id(topic.id)
+                .with_partitions(partitions.collect()),
+        );
+        left -= end.saturating_sub(first);
+        if end < topic.partitions.len() {
+            let cursor = Cursor::default()
+                .with_topic_name(TopicName(name))
+                .with_partition_index(end as i32);
+            return DescribeTopicPartitionsResponse::default()
+                .with_topics(topics)
+                .with_next_cursor(Some(cursor));
+        }
+    }
+    DescribeTopicPartitionsResponse::default().with_topics(topics)
 }

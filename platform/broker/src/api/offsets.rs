@@ -249,7 +249,7 @@ fn select(committed: Option<&GroupOffsets>, wanted: Option<Vec<(TopicName, Vec<i
         .collect()
 }
 
-/// Forgets what a group nobody is in has committed for some partitions.
+/// Forgets what a group has committed for partitions that none of its members reads.
 pub(crate) async fn handle_delete(
     session: &Session,
     _call: &Call,
@@ -266,9 +266,10 @@ pub(crate) async fn handle_delete(
         })
         .collect();
     let group_id = &request.group_id.0;
-    if let Err(code) = session.node.groups.forget_offsets(group_id, &partitions) {
-        return OffsetDeleteResponse::default().with_error_code(code.code());
-    }
+    let kept = match session.node.groups.forget_offsets(group_id, &partitions) {
+        Ok(kept) => kept,
+        Err(code) => return OffsetDeleteResponse::default().with_error_code(code.code()),
+    };
     session.node.written.notify_one();
     let topics = request
         .topics
@@ -278,7 +279,14 @@ pub(crate) async fn handle_delete(
                 .partitions
                 .iter()
                 .map(|partition| {
-                    OffsetDeleteResponsePartition::default().with_partition_index(partition.partition_index)
+                    let index = partition.partition_index;
+                    let code = match kept.contains(&(topic.name.0.clone(), index)) {
+                        true => ResponseError::GroupSubscribedToTopic.code(),
+                        false => NO_ERROR,
+                    };
+                    OffsetDeleteResponsePartition::default()
+                        .with_partition_index(index)
+                        .with_error_code(code)
                 })
                 .collect();
             OffsetDeleteResponseTopic::default()

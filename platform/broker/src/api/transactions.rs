@@ -270,18 +270,13 @@ pub(crate) async fn handle_describe(
     DescribeTransactionsResponse::default().with_transaction_states(states.collect())
 }
 
-/// Lists transactional ids, filtered by state, producer, age and name where the client asks for it.
+/// Lists transactional ids, filtered by state, producer and age where the client asks for it.
 pub(crate) async fn handle_list(
     session: &Session,
     _call: &Call,
     request: ListTransactionsRequest,
 ) -> ListTransactionsResponse {
     let now_ms = milliseconds(SystemTime::now());
-    let pattern = request.transactional_id_pattern.unwrap_or_default();
-    if !pattern.is_empty() {
-        // A filter that is left out would show what nobody has asked for.
-        return ListTransactionsResponse::default().with_error_code(ResponseError::InvalidRequest.code());
-    }
     let unknown = request
         .state_filters
         .iter()

@@ -1,5 +1,8 @@
 //! All groups of the broker, their offsets, and the timer that ends sessions and rebalances.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -18,6 +21,11 @@ use super::transaction::{Change, Transaction};
 use crate::config::GroupTimings;
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
+
+/// The kind of group whose members say which topics they read.
+const CONSUMERS: &str = "consumer";
+/// How long a group is shown that nobody is in and that has committed nothing, as Kafka shows it until its next clean-up.
+const SHOWN_EMPTY: Duration = Duration::from_secs(10 * 60);
 
 /// All groups of the broker.
 #[derive(Debug)]
@@ -282,22 +290,35 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Forgets what a group has committed for partitions it does not read at the moment.
+    /// Forgets what a group has committed for some partitions; those whose topics its members read are kept, and
+    /// returned.
     pub(crate) fn forget_offsets(
         &self,
         group_id: &StrBytes,
         partitions: &[TopicPartition],
-    ) -> Result<(), ResponseError> {
+    ) -> Result<Vec<TopicPartition>, ResponseError> {
         let groups = self.groups();
         let mut offsets = self.offsets();
+        let mut members = Vec::new();
         match groups.get(group_id) {
-            Some(group) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
+            // Of other kinds of members nobody knows what they read.
+            Some(group) if !group.members().is_empty() && group.protocol_type().as_str() != CONSUMERS => {
+                return Err(ResponseError::NonEmptyGroup);
+            }
+            Some(group) => members.extend(group.members().values()),
             None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
-            _ => {}
+            None => {}
         }
-        offsets
-            .forget(group_id, partitions)
-            .map_err(|_| ResponseError::CoordinatorNotAvailable)
+        let (kept, gone): (Vec<_>, Vec<_>) = partitions
+            .iter()
+            .cloned()
+            .partition(|(topic, _)| members.iter().any(|member| member.reads(topic)));
+        if !gone.is_empty() {
+            offsets
+                .forget(group_id, &gone)
+                .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
+        }
+        Ok(kept)
     }
 
     /// Forgets a deleted topic's offsets in every group.
@@ -384,7 +405,7 @@ impl Coordinator {
                 self.write_down(group_id, group);
             }
         }
-        groups.retain(|_, group| !group.is_deserted());
+        groups.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
         groups
             .values()
             .filter_map(Group::next_deadline)
@@ -422,120 +443,5 @@ impl Coordinator {
     /// What is in the journal, locked.
     pub(crate) fn offsets(&self) -> MutexGuard<'_, OffsetStore> {
         self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::group::tests::{joining, name};
-    use super::*;
-    use crate::storage::disk::RealDisk;
-
-    fn coordinator(folder: &Path) -> Coordinator {
-        Coordinator::open(&RealDisk::shared(), folder, GroupTimings::default()).unwrap()
-    }
-
-    fn claim(member_id: &StrBytes, generation: i32) -> Claim<'_> {
-        Claim {
-            member_id,
-            instance_id: None,
-            generation,
-        }
-    }
-
-    /// A stable group of one; the member's id.
-    fn join(coordinator: &Coordinator, group_id: &StrBytes) -> StrBytes {
-        let mut answer = coordinator
-            .join(group_id, joining(&StrBytes::new(), &["range"]))
-            .unwrap();
-        let joined = answer.try_recv().unwrap().unwrap();
-        let assignments = vec![(joined.member_id.clone(), Bytes::from_static(b"everything"))];
-        coordinator
-            .sync(group_id, claim(&joined.member_id, 1), None, assignments)
-            .unwrap();
-        joined.member_id
-    }
-
-    fn commit(coordinator: &Coordinator, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
-        let committed = Committed {
-            offset: 5,
-            leader_epoch: -1,
-            metadata: StrBytes::new(),
-            committed_at: 1_000_000,
-        };
-        coordinator.commit(group_id, claim, vec![((name("lines"), 0), committed)])
-    }
-
-    #[test]
-    fn members_and_their_offsets_are_there_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let group_id = name("readers");
-        let first = coordinator(folder.path());
-        let member_id = join(&first, &group_id);
-        commit(&first, &group_id, claim(&member_id, 1)).unwrap();
-        drop(first);
-
-        let second = coordinator(folder.path());
-        assert_eq!(second.heartbeat(&group_id, claim(&member_id, 1)), Ok(()));
-        let description = second.describe(&group_id).unwrap();
-        assert_eq!(description.state, "Stable");
-        assert_eq!(description.members[0].assignment, "everything");
-        assert_eq!(second.committed(&group_id).unwrap().partitions.len(), 1);
-        assert_eq!(second.delete(&group_id), Err(ResponseError::NonEmptyGroup));
-        second.leave(&group_id, &member_id, None).unwrap();
-        assert_eq!(second.list()[0].state, "Empty");
-        assert_eq!(second.delete(&group_id), Ok(()));
-        assert!(second.list().is_empty());
-        assert!(coordinator(folder.path()).list().is_empty());
-    }
-
-    #[test]
-    fn impossible_members_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let coordinator = coordinator(folder.path());
-        let refused = |group_id: &str, joining: Joining| {
-            let answer = coordinator.join(&name(group_id), joining);
-            answer.map(|_| ()).unwrap_err().code
-        };
-        let newcomer = joining(&StrBytes::new(), &["range"]);
-        assert_eq!(refused("", newcomer.clone()), ResponseError::InvalidGroupId);
-        let hasty = Joining {
-            session_timeout: Duration::from_millis(1),
-            ..newcomer
-        };
-        assert_eq!(refused("readers", hasty), ResponseError::InvalidSessionTimeout);
-        let stranger = joining(&name("somebody"), &["range"]);
-        assert_eq!(refused("readers", stranger), ResponseError::UnknownMemberId);
-        let nobody = name("nobody");
-        let late = commit(&coordinator, &name("readers"), claim(&nobody, 3));
-        assert_eq!(late, Err(ResponseError::IllegalGeneration));
-    }
-
-    #[test]
-    fn offsets_of_abandoned_groups_are_forgotten_in_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let coordinator = coordinator(folder.path());
-        let (lone, busy) = (name("lone"), name("busy"));
-        commit(&coordinator, &lone, claim(&StrBytes::new(), -1)).unwrap();
-        let member_id = join(&coordinator, &busy);
-        commit(&coordinator, &busy, claim(&member_id, 1)).unwrap();
-        let committed_at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000);
-        let kept = GroupTimings::default().offsets_retention;
-        coordinator.forget_abandoned(committed_at + kept);
-        assert!(coordinator.committed(&lone).is_some());
-        coordinator.forget_abandoned(committed_at + kept + Duration::from_secs(1));
-        assert!(coordinator.committed(&lone).is_none());
-        assert!(coordinator.committed(&busy).is_some());
-    }
-
-    #[test]
-    fn nothing_is_done_while_no_deadline_is_near() {
-        let folder = tempfile::tempdir().unwrap();
-        let coordinator = coordinator(folder.path());
-        assert_eq!(coordinator.expire(Instant::now()), None);
-        join(&coordinator, &name("readers"));
-        let now = Instant::now();
-        let next = coordinator.expire(now).unwrap();
-        assert!(next > now + Duration::from_secs(9));
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct Group {
     /// Ids handed out that have not joined yet, and when they lapse.
     expected: HashMap<StrBytes, Instant>,
     initial_delay: Duration,
+    /// Since when nobody is in it, as far as that was looked at.
+    deserted_at: Option<Instant>,
     /// Whether something was agreed on that is not written down yet.
     has_news: bool,
 }
@@ -94,6 +96,7 @@ impl Group {
             instances: HashMap::new(),
             expected: HashMap::new(),
             initial_delay,
+            deserted_at: None,
             has_news: false,
         }
     }
@@ -116,6 +119,16 @@ impl Group {
     /// Its members by id.
     pub(crate) fn members(&self) -> &BTreeMap<StrBytes, Member> {
         &self.members
+    }
+
+    /// Whether nobody is in it, nor was for so long, nor is about to be.
+    pub(crate) fn is_over(&mut self, now: Instant, shown: Duration) -> bool {
+        if !self.is_deserted() {
+            self.deserted_at = None;
+            return false;
+        }
+        // One that never came about is nothing to show.
+        self.generation == 0 || now >= *self.deserted_at.get_or_insert(now) + shown
     }
 
     /// Whether nobody is in it, nor about to be.

@@ -184,6 +184,13 @@ impl Member {
                 })
     }
 
+    /// Whether it reads a topic as a consumer; also when that cannot be told.
+    pub(crate) fn reads(&self, topic: &StrBytes) -> bool {
+        self.protocols
+            .iter()
+            .any(|(_, metadata)| has_topic(metadata, topic).unwrap_or(true))
+    }
+
     /// Ends whatever it is waiting for.
     pub(crate) fn refuse(&mut self, member_id: &StrBytes, code: ResponseError) {
         // A receiver that is gone has disconnected; nobody is left to tell.
@@ -202,6 +209,19 @@ impl Member {
             let _ = reply.send(Err(code));
         }
     }
+}
+
+/// Whether a consumer's subscription has a topic; `None` when the metadata is something else.
+fn has_topic(metadata: &Bytes, topic: &StrBytes) -> Option<bool> {
+    let mut rest = topics_of(metadata)?.get(4..)?;
+    while let Some((len, behind)) = rest.split_first_chunk() {
+        let (name, behind) = behind.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+        if name == topic.as_bytes() {
+            return Some(true);
+        }
+        rest = behind;
+    }
+    Some(false)
 }
 
 /// The encoded topics of a consumer's subscription: a count and so many strings behind the version.
@@ -229,5 +249,12 @@ mod tests {
         assert_eq!(topics_of(&fresh), topics_of(&used));
         assert_eq!(topics_of(&Bytes::from_static(b"\0\0\0\0\0\x02\0\x01a")), None);
         assert_eq!(topics_of(&Bytes::from_static(b"\0")), None);
+        let has = |name| has_topic(&used, &StrBytes::from_static_str(name));
+        assert_eq!((has("lines"), has("line")), (Some(true), Some(false)));
+        let other = StrBytes::from_static_str("lines");
+        assert_eq!(
+            has_topic(&Bytes::from_static(b"\0\0\0\0\0\x02\0\x01a"), &other),
+            None
+        );
     }
 }

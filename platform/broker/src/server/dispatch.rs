@@ -47,7 +47,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     },
     // Version 17 lets a fixed-size field come tagged inside a list, which only replicas need.
     supported(ApiKey::Fetch, 4, 16),
-    supported(ApiKey::ListOffsets, 1, 10),
+    supported(ApiKey::ListOffsets, 0, 10),
     supported(ApiKey::Metadata, 0, 13),
     supported(ApiKey::OffsetCommit, 2, 9),
     supported(ApiKey::OffsetFetch, 1, 9),
@@ -79,7 +79,23 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::DescribeCluster, 0, 2),
     supported(ApiKey::DescribeProducers, 0, 0),
     supported(ApiKey::DescribeTransactions, 0, 0),
-    supported(ApiKey::ListTransactions, 0, 2),
+    // Version 2 filters by a regular expression.
+    supported(ApiKey::ListTransactions, 0, 1),
+    supported(ApiKey::ConsumerGroupHeartbeat, 0, 1),
+    supported(ApiKey::ListPartitionReassignments, 0, 0),
+    supported(ApiKey::AlterPartitionReassignments, 0, 1),
+    supported(ApiKey::ElectLeaders, 0, 2),
+    supported(ApiKey::DescribeAcls, 1, 3),
+    supported(ApiKey::CreateAcls, 1, 3),
+    supported(ApiKey::DeleteAcls, 1, 3),
+    supported(ApiKey::DescribeClientQuotas, 0, 1),
+    supported(ApiKey::AlterClientQuotas, 0, 1),
+    supported(ApiKey::DescribeUserScramCredentials, 0, 0),
+    supported(ApiKey::DescribeLogDirs, 1, 4),
+    supported(ApiKey::AlterReplicaLogDirs, 1, 2),
+    supported(ApiKey::DescribeTopicPartitions, 0, 0),
+    supported(ApiKey::ListConfigResources, 0, 1),
+    supported(ApiKey::DescribeQuorum, 0, 2),
 ];
 
 /// Why a frame cannot be answered; the connection ends with it.
@@ -135,6 +151,19 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
             return encode::<ApiVersionsRequest>(correlation_id, 0, &response).map(Some);
         }
     };
+    if incoming.key == ApiKey::ListOffsets && incoming.call.version == 0 {
+        let answered = api::list_offsets::answer_oldest(session, incoming.body).await;
+        let body = answered.map_err(|error| FrameError::Malformed {
+            key: incoming.key,
+            version: 0,
+            reason: error.to_string(),
+        })?;
+        let mut frame = BytesMut::with_capacity(8 + body.len());
+        frame.put_u32(4 + body.len() as u32);
+        frame.put_i32(incoming.correlation_id);
+        frame.put_slice(&body);
+        return Ok(Some(frame));
+    }
     macro_rules! respond {
         ($handler:path) => {
             respond(&incoming, async |request| {
@@ -182,6 +211,21 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
         ApiKey::EndTxn => respond!(api::transactions::handle_end),
         ApiKey::DescribeTransactions => respond!(api::transactions::handle_describe),
         ApiKey::ListTransactions => respond!(api::transactions::handle_list),
+        ApiKey::ConsumerGroupHeartbeat => respond!(api::group_membership::handle_new_protocol),
+        ApiKey::ListPartitionReassignments => respond!(api::reassignments::handle_list),
+        ApiKey::AlterPartitionReassignments => respond!(api::reassignments::handle_alter),
+        ApiKey::ElectLeaders => respond!(api::reassignments::handle_elect),
+        ApiKey::DescribeAcls => respond!(api::access::handle_describe_acls),
+        ApiKey::CreateAcls => respond!(api::access::handle_create_acls),
+        ApiKey::DeleteAcls => respond!(api::access::handle_delete_acls),
+        ApiKey::DescribeClientQuotas => respond!(api::access::handle_describe_quotas),
+        ApiKey::AlterClientQuotas => respond!(api::access::handle_alter_quotas),
+        ApiKey::DescribeUserScramCredentials => respond!(api::access::handle_describe_credentials),
+        ApiKey::DescribeLogDirs => respond!(api::log_dirs::handle_describe),
+        ApiKey::AlterReplicaLogDirs => respond!(api::log_dirs::handle_alter),
+        ApiKey::DescribeTopicPartitions => respond!(api::metadata::handle_partitions),
+        ApiKey::ListConfigResources => respond!(api::configs::handle_list),
+        ApiKey::DescribeQuorum => respond!(api::cluster::handle_quorum),
         key => Err(FrameError::Unsupported {
             key: key as i16,
             version: incoming.call.version,

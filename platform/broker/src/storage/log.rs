@@ -14,18 +14,21 @@ use super::checkpoint::{Checkpoint, CompactedAt};
 use super::directory::Durability;
 use super::disk::SharedDisk;
 use super::read::{Range, ReadError};
-use super::segment::{self, Expected, Segment};
+use super::segment::Segment;
 use super::transactions::TransactionIndex;
 use crate::producers::{ProducerTable, Verdict};
 
 mod compaction;
 mod flush;
+mod recovery;
 pub(crate) mod retention;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::compaction::CompactionSettings;
 pub(crate) use self::flush::{CheckpointWhen, Flushed};
+pub(crate) use self::recovery::Recovery;
+use self::recovery::recover_segments;
 
 /// The settings of a topic that its logs obey.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,19 +115,6 @@ pub(crate) enum AppendError {
     Storage(#[from] io::Error),
 }
 
-/// What recovery found in a log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Recovery {
-    /// Bytes of half-done writes behind the last whole batch that were cut.
-    pub(crate) cut_bytes: u64,
-    /// Segments behind such a cut that were renamed, out of the way.
-    pub(crate) set_aside: usize,
-    /// Bytes that were safe once and cannot be read any more.
-    pub(crate) damaged_bytes: u64,
-    /// Records that were safe once and are gone; nothing else gets their offsets.
-    pub(crate) lost_records: i64,
-}
-
 impl Log {
     /// Opens the log in `folder`, which is created when missing.
     pub(crate) fn open(disk: &SharedDisk, folder: &Path) -> io::Result<(Self, Recovery)> {
@@ -202,7 +192,6 @@ impl Log {
     }
 
     /// Bytes of all segments.
-    #[cfg(test)]
     pub(crate) fn size(&self) -> u64 {
         self.segments.iter().map(Segment::size).sum()
     }
@@ -390,88 +379,4 @@ impl Log {
         self.segments.push(segment);
         Ok(())
     }
-
-    /// Fills the tables of producers and transactions from the checkpoint and from the batches after it.
-    fn recover_producers(&mut self, checkpoint: Option<Checkpoint>) -> io::Result<()> {
-        let mut from = self.segments[0].base_offset;
-        if let Some(checkpoint) = checkpoint
-            && checkpoint.producers_at <= self.next_offset()
-        {
-            from = from.max(checkpoint.producers_at);
-            self.producers = checkpoint.producers;
-            self.transactions = checkpoint.transactions;
-        }
-        for segment in &self.segments {
-            if segment.index.next_offset <= from {
-                continue;
-            }
-            let range = segment.range_from(segment.index.position_of_offset(from))?;
-            let mut scan = range.scan();
-            loop {
-                match scan.next_header() {
-                    Ok(Some((position, header))) if header.base_offset >= from => {
-                        self.producers.note(&header, header.max_timestamp);
-                        let outcome = if header.is_control() {
-                            let batch = range.file.read_at(position, header.size)?;
-                            // A damaged one is told to whoever reads there.
-                            marker::outcome(&header, &batch).unwrap_or_default()
-                        } else {
-                            None
-                        };
-                        self.transactions.note(&header, outcome);
-                    }
-                    Ok(Some(_)) => {}
-                    // Damage is told to whoever reads there; the producers behind it are met as new ones.
-                    Ok(None) | Err(ReadError::Damaged { .. } | ReadError::OutOfRange) => break,
-                    Err(ReadError::Storage(error)) => return Err(error),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Opens the segments in a folder as far as they follow on each other.
-fn recover_segments(
-    disk: &SharedDisk,
-    folder: &Path,
-    flushed_to: i64,
-) -> io::Result<(Vec<Segment>, Recovery)> {
-    let mut recovery = Recovery::default();
-    let mut segments: Vec<Segment> = Vec::new();
-    let listed = segment::list(&**disk, folder)?;
-    for (position, (base_offset, path)) in listed.iter().enumerate() {
-        let end = segments
-            .last()
-            .map_or(*base_offset, |last| last.index.next_offset);
-        if recovery.cut_bytes > 0 || end > *base_offset || (end < *base_offset && *base_offset >= flushed_to)
-        {
-            // Behind a hole nothing can be trusted to follow on; a power cut before a sync leaves such a tail.
-            // They stay for whoever wants to look into them.
-            recovery.set_aside += 1;
-            disk.rename(path, &path.with_extension("orphaned"))?;
-            continue;
-        }
-        if let Some(last) = segments.last_mut()
-            && end < *base_offset
-        {
-            // A whole segment that was safe is gone; those behind it are none the worse for it.
-            recovery.lost_records += base_offset - end;
-            last.index.next_offset = *base_offset;
-            last.index.has_gaps = true;
-        }
-        let expected = Expected {
-            flushed_to,
-            next_base: listed.get(position + 1).map(|(next_base, _)| *next_base),
-        };
-        let (segment, found) = Segment::recover(disk, path, *base_offset, expected)?;
-        recovery.cut_bytes += found.cut_bytes;
-        recovery.damaged_bytes += found.damaged_bytes;
-        segments.push(segment);
-    }
-    if recovery.set_aside > 0 {
-        // For good: under their old names they would be met again where the log has grown up to them.
-        disk.sync_folder(folder)?;
-    }
-    Ok((segments, recovery))
 }

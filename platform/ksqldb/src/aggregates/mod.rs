@@ -245,6 +245,15 @@ fn count(types: &[Option<SqlType>], literals: &[Option<Value>], place: usize) ->
 }
 
 impl Aggregate {
+    /// The same, where lists and sets keep so many values at most.
+    pub(crate) fn limited(self, list: Option<usize>, set: Option<usize>) -> Self {
+        match self {
+            Self::CollectList { .. } => Self::CollectList { most: list },
+            Self::CollectSet { .. } => Self::CollectSet { most: set },
+            other => other,
+        }
+    }
+
     /// The state before the first row.
     pub(crate) fn start(&self) -> Value {
         match self {

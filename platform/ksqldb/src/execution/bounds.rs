@@ -19,6 +19,10 @@ const MOST_ANSWERED: usize = 32 * 1024 * 1024;
 pub(super) const MOST_SOURCES: usize = 10_000;
 /// How many persistent queries there may be. Each takes some ten files, a handful of threads and a few megabytes.
 pub(super) const MOST_QUERIES: usize = 200;
+/// How many custom types there may be.
+pub(super) const MOST_TYPES: usize = 1_000;
+/// How many bytes the statements of what exists may have.
+pub(super) const MOST_KEPT_TEXT: usize = 64 * 1024 * 1024;
 /// How long the statements of a request may take. The one under way is finished.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -122,8 +126,99 @@ impl Write for Length {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::execution::catalog::{Catalog, Circumstances, Decision};
     use crate::execution::entity::Entity;
+    use crate::execution::topics::Topic;
+    use crate::metastore::Source;
+    use crate::syntax;
+    use crate::types::SqlType;
+
+    fn decide(catalog: &Catalog, statement: &str) -> Result<Decision, String> {
+        let parsed = syntax::parse(statement).unwrap().remove(0);
+        let topic = |name: &str| (name.to_owned(), Topic::listed(vec![1]));
+        let circumstances = Circumstances {
+            text: &parsed.text,
+            properties: &BTreeMap::new(),
+            sequence: i64::try_from(catalog.queries.len()).unwrap(),
+            is_replay: false,
+            topics: Some(&BTreeMap::from([topic("s"), topic("D")])),
+        };
+        let decision = catalog.decide(&parsed.statement, circumstances).unwrap();
+        decision.map_err(|refusal| refusal.message)
+    }
+
+    fn with_a_stream() -> Catalog {
+        let mut catalog = Catalog::default();
+        let declared = "CREATE STREAM s (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+        let Ok(Decision::Change(change)) = decide(&catalog, declared) else {
+            panic!("the stream is made");
+        };
+        catalog.apply(&change);
+        catalog
+    }
+
+    #[test]
+    fn streams_types_and_what_they_say_have_an_end() {
+        let mut catalog = with_a_stream();
+        let source = Arc::clone(catalog.metastore.get("S").unwrap());
+        let named = |name: String, statement: String| {
+            Arc::new(Source {
+                name,
+                statement,
+                ..Source::clone(&source)
+            })
+        };
+        let declared = "CREATE STREAM x (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+        for number in 1..MOST_SOURCES {
+            assert!(number % 2_500 != 0 || decide(&catalog, declared).is_ok());
+            catalog
+                .metastore
+                .insert(named(format!("S{number}"), String::new()));
+        }
+        let refusal = decide(&catalog, declared).unwrap_err();
+        assert!(
+            refusal.starts_with("There are 10000 streams and tables already"),
+            "{refusal}"
+        );
+
+        let mut catalog = with_a_stream();
+        catalog
+            .metastore
+            .insert(named("LONG".to_owned(), "x".repeat(MOST_KEPT_TEXT)));
+        let refusal = decide(&catalog, declared).unwrap_err();
+        assert!(refusal.contains("have more than 67108864 bytes"), "{refusal}");
+
+        let types = (0..MOST_TYPES).map(|number| (format!("T{number}"), SqlType::Integer));
+        catalog.types = Arc::new(types.collect());
+        let refusal = decide(&catalog, "CREATE TYPE x AS INT;").unwrap_err();
+        assert!(
+            refusal.starts_with("There are 1000 custom types already"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn queries_have_an_end() {
+        let mut catalog = with_a_stream();
+        let insertion = "INSERT INTO s SELECT * FROM s;";
+        for _ in 0..MOST_QUERIES {
+            let Ok(Decision::Change(change)) = decide(&catalog, insertion) else {
+                panic!("there is room");
+            };
+            catalog.apply(&change);
+        }
+        for statement in [insertion, "CREATE STREAM d AS SELECT * FROM s;"] {
+            let refusal = decide(&catalog, statement).unwrap_err();
+            assert!(
+                refusal.ends_with("currently active: 200. Query limit: 200."),
+                "{refusal}"
+            );
+        }
+    }
 
     #[test]
     fn answers_have_an_end() {

@@ -8,19 +8,20 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::bounds::{MOST_QUERIES, MOST_SOURCES};
+use super::bounds::{MOST_KEPT_TEXT, MOST_QUERIES, MOST_SOURCES, MOST_TYPES};
 use super::failure::{ErrorCode, Refusal};
 use super::properties;
-use super::topics::{Topics, of_sink, of_source};
+use super::topics::{Topics, check_copartitioned, of_sink, of_source};
 use crate::kafka::TopicOptions;
-use crate::metastore::{Metastore, Source};
-use crate::plan::{self, PlanError, Purpose, QueryPlan, schema_text};
+use crate::metastore::{Metastore, Source, SourceWindow};
+use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
 use crate::serde::Format;
+use crate::syntax::NamedTypes;
 use crate::syntax::ast::{
     AliasedSource, CreateAsSelect, CreateSource, Emit, InsertInto, OnExisting, Position, Query,
     QuerySelection, SelectItem, SourceKind, Statement,
 };
-use crate::types::{Column, Namespace, Schema};
+use crate::types::{Column, Namespace, Schema, SqlType};
 
 /// How a persistent query came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl PersistentQuery {
         self.plan.inputs().iter().any(|input| input.name == source)
     }
 
-    fn writes(&self, source: &str) -> bool {
+    pub(super) fn writes(&self, source: &str) -> bool {
         self.sink().is_some_and(|sink| sink.name == source)
     }
 }
@@ -85,7 +86,9 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) properties: &'a BTreeMap<String, Json>,
     /// The sequence number the command gets; new queries are named after it.
     pub(crate) sequence: i64,
-    /// The topics there are; `None` in a replay, where every topic was seen to before.
+    /// Whether the command was executed before.
+    pub(crate) is_replay: bool,
+    /// The topics there are, where the statement needs them; `None` in a replay, where they were seen to before.
     pub(crate) topics: Option<&'a Topics>,
 }
 
@@ -115,6 +118,12 @@ pub(crate) struct Change {
     pub(crate) create_topic: Option<(String, TopicOptions)>,
     /// A source that comes, in place of one of the same name.
     pub(crate) put: Option<Arc<Source>>,
+    /// Whether that source is one that was there, changed.
+    pub(crate) alters: bool,
+    /// A type that gets a name.
+    pub(crate) put_type: Option<(String, SqlType)>,
+    /// The name of a type that goes.
+    pub(crate) remove_type: Option<String>,
     /// A query that starts.
     pub(crate) start: Option<PersistentQuery>,
     /// Queries that pause.
@@ -132,6 +141,8 @@ pub(crate) struct Catalog {
     pub(crate) metastore: Metastore,
     /// The persistent queries, by id.
     pub(crate) queries: BTreeMap<String, Arc<PersistentQuery>>,
+    /// What the names of `CREATE TYPE` stand for.
+    pub(crate) types: Arc<NamedTypes>,
 }
 
 impl Catalog {
@@ -143,7 +154,7 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Option<Result<Decision, Refusal>> {
         // What a replay finds was let in once.
-        if circumstances.topics.is_some()
+        if !circumstances.is_replay
             && let Err(message) = self.check_room(statement)
         {
             return Some(Err(message.into()));
@@ -157,7 +168,16 @@ impl Catalog {
                 name,
                 if_exists,
                 delete_topic,
-            } => self.decide_drop(*kind, name, *if_exists, *delete_topic),
+            } => self.decide_drop(*kind, name, *if_exists, *delete_topic, circumstances),
+            Statement::AlterSource { kind, name, columns } => {
+                self.decide_alter(*kind, name, columns, circumstances)
+            }
+            Statement::CreateType {
+                name,
+                if_not_exists,
+                sql_type,
+            } => self.decide_create_type(name, *if_not_exists, sql_type),
+            Statement::DropType { name, if_exists } => self.decide_drop_type(name, *if_exists),
             Statement::Terminate(selection) => self.select(selection, "terminate").map(|ids| {
                 change(Change {
                     command_id: format!("terminate/{}/execute", selected(selection)),
@@ -216,6 +236,12 @@ impl Catalog {
         if let Some(source) = &change.put {
             self.metastore.insert(Arc::clone(source));
         }
+        if let Some((name, sql_type)) = &change.put_type {
+            Arc::make_mut(&mut self.types).insert(name.clone(), sql_type.clone());
+        }
+        if let Some(name) = &change.remove_type {
+            Arc::make_mut(&mut self.types).remove(name);
+        }
         if let Some(query) = &change.start {
             self.queries.insert(query.id.clone(), Arc::new(query.clone()));
         }
@@ -249,6 +275,19 @@ impl Catalog {
                  not needed."
             ));
         }
+        if matches!(statement, Statement::CreateType { .. }) && self.types.len() >= MOST_TYPES {
+            return Err(format!(
+                "There are {MOST_TYPES} custom types already, which is the most allowed. DROP those that are not needed."
+            ));
+        }
+        let sources = self.metastore.iter().map(|source| source.statement.len());
+        let queries = self.queries.values().map(|query| query.statement.len());
+        if (makes_source || makes_query) && sources.chain(queries).sum::<usize>() >= MOST_KEPT_TEXT {
+            return Err(format!(
+                "The statements of the streams, tables and queries that exist have more than {MOST_KEPT_TEXT} bytes, \
+                 which is the most allowed. DROP those that are not needed."
+            ));
+        }
         Ok(())
     }
 
@@ -258,6 +297,13 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let existing = self.metastore.get(&declaration.name);
+        let planned = plan::plan_source(declaration, circumstances.text);
+        // What is wrong with the text is told first.
+        if let Err(error) = &planned
+            && error.stage == Stage::Reading
+        {
+            return Err(error.clone().into());
+        }
         if let Some(decision) = meet_existing(
             declaration.kind,
             &declaration.name,
@@ -266,12 +312,12 @@ impl Catalog {
         )? {
             return Ok(decision);
         }
-        let source = plan::plan_source(declaration, circumstances.text)?;
+        let source = planned?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
         let create_topic = match circumstances.topics {
-            Some(topics) => of_source(&source, declaration, topics)?,
+            Some(topics) => of_source(&source, declaration, topics).map_err(Refusal::early)?,
             None => None,
         };
         let source = Arc::new(source);
@@ -314,9 +360,7 @@ impl Catalog {
             declaration.on_existing,
             existing,
         );
-        if let Some(decision) =
-            met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?
-        {
+        if let Ok(Some(decision)) = met {
             return Ok(decision);
         }
         let purpose = Purpose::Sink {
@@ -326,19 +370,22 @@ impl Catalog {
             statement: circumstances.text,
             wrap_single_values: properties::wrap_single_values(circumstances.properties),
         };
-        let plan = plan::plan_query(&self.metastore, &declaration.query, purpose)
+        let settings = properties::of_plan(circumstances.properties);
+        let plan = plan::plan_query_with(&self.metastore, &declaration.query, purpose, settings)
             .map_err(Refusal::of_persistent_query)?;
+        if let Some(topics) = circumstances.topics {
+            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
+        }
+        // What is wrong with the query is told first.
+        met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
         let sink = plan
             .sink()
             .cloned()
             .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
-        if let Some(topics) = circumstances.topics {
-            check_partitions(&declaration.query, &plan, topics)?;
-        }
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
-            check_replaceable(existing, &sink)?;
+            check_replaceable(&evolved(existing, &sink), &sink)?;
             let writer = self
                 .queries
                 .values()
@@ -350,6 +397,9 @@ impl Catalog {
                         declaration.name
                     )
                 })?;
+            if let Some(step) = plan.not_upgradeable().or(writer.plan.not_upgradeable()) {
+                return refused(format!("Upgrades not yet supported for {step}"));
+            }
             // The query that takes over goes on where the old one stopped, under the same id.
             id = Some(writer.id.clone());
             stop.push(writer.id.clone());
@@ -366,7 +416,7 @@ impl Catalog {
             )?,
         };
         let create_topic = match circumstances.topics {
-            Some(topics) => of_sink(&sink, topics)?,
+            Some(topics) => of_sink(&sink, topics).map_err(Refusal::early)?,
             None => None,
         };
         Ok(change(Change {
@@ -391,7 +441,11 @@ impl Catalog {
             position: insertion.position,
             properties: &insertion.properties,
         };
-        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)?;
+        let plan = plan::plan_query(&self.metastore, &insertion.query, purpose)
+            .map_err(|error| Refusal::from(error).early())?;
+        if let Some(topics) = circumstances.topics {
+            check_copartitioned(&insertion.query, &plan, topics)?;
+        }
         let kind = plan.sink().map_or(SourceKind::Stream, |sink| sink.kind);
         let id = self.new_id(&plan, &format!("INSERTQUERY_{}", circumstances.sequence))?;
         Ok(change(Change {
@@ -409,6 +463,7 @@ impl Catalog {
         name: &str,
         if_exists: bool,
         delete_topic: bool,
+        circumstances: Circumstances<'_>,
     ) -> Result<Decision, Refusal> {
         let command_id = format!("{}/{name}/drop", lower(kind));
         let Some(source) = self.metastore.get(name) else {
@@ -418,6 +473,13 @@ impl Catalog {
                     message: format!("Source `{name}` does not exist."),
                     ..Change::default()
                 }));
+            }
+            if delete_topic {
+                let message = format!(
+                    "Could not find source to delete topic for: {}",
+                    circumstances.text
+                );
+                return Err(Refusal::new(ErrorCode::BadRequest, message));
             }
             return refused(format!("{} {name} does not exist.", capitalised(kind)));
         };
@@ -544,25 +606,25 @@ pub(crate) fn upper(kind: SourceKind) -> &'static str {
     }
 }
 
-fn lower(kind: SourceKind) -> &'static str {
+pub(super) fn lower(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Stream => "stream",
         SourceKind::Table => "table",
     }
 }
 
-fn capitalised(kind: SourceKind) -> &'static str {
+pub(super) fn capitalised(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Stream => "Stream",
         SourceKind::Table => "Table",
     }
 }
 
-fn refused<T>(message: String) -> Result<T, Refusal> {
+pub(super) fn refused<T>(message: String) -> Result<T, Refusal> {
     Err(Refusal::from(message))
 }
 
-fn change(change: Change) -> Decision {
+pub(super) fn change(change: Change) -> Decision {
     Decision::Change(Box::new(change))
 }
 
@@ -602,28 +664,6 @@ fn everything_of(source: &str) -> Query {
     }
 }
 
-/// What is joined has to lie in as many partitions, but for foreign keys.
-fn check_partitions(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), Refusal> {
-    if plan.has_foreign_key() {
-        return Ok(());
-    }
-    let aliases = std::iter::once(&query.from).chain(query.joins.iter().map(|join| &join.source));
-    let counts = aliases.zip(plan.inputs()).filter_map(|(from, input)| {
-        let topic = topics.get(&input.topic)?;
-        Some((from.alias.as_str(), topic.replicas.len()))
-    });
-    let counts: Vec<_> = counts.collect();
-    let Some((first, partitions)) = counts.first() else {
-        return Ok(());
-    };
-    match counts.iter().find(|(_, count)| count != partitions) {
-        None => Ok(()),
-        Some((other, count)) => Err(Refusal::of_persistent_query(PlanError::new(format!(
-            "Can't join `{first}` with `{other}` since the number of partitions don't match. `{first}` partitions = {partitions}; `{other}` partitions = {count}. Please repartition either one so that the number of partitions match."
-        )))),
-    }
-}
-
 /// What happens where a source of that name exists: `None` lets the statement go on.
 fn meet_existing(
     kind: SourceKind,
@@ -644,6 +684,17 @@ fn meet_existing(
             "Cannot add {adding} '{name}': A {there} with the same name already exists"
         )),
     }
+}
+
+/// A source with the columns that a query which takes over adds: so ksqlDB looks at it.
+fn evolved(existing: &Source, new: &Source) -> Source {
+    let mut evolved = existing.clone();
+    for column in &new.schema.columns {
+        if evolved.schema.position(&column.name).is_none() {
+            evolved.schema.columns.push(column.clone());
+        }
+    }
+    evolved
 }
 
 /// `OR REPLACE` may add columns at the end and change what does not concern the records that are there.
@@ -728,11 +779,28 @@ fn check_replaceable(existing: &Source, new: &Source) -> Result<(), Refusal> {
 fn topic_text(source: &Source) -> String {
     let format = |format: Format| format!("FormatInfo{{format={format}, properties={{}}}}");
     format!(
-        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window=Optional.empty}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
+        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window={}}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
         source.topic,
         format(source.key_format),
+        window_text(source),
         format(source.value_format)
     )
+}
+
+fn window_text(source: &Source) -> String {
+    let info = |window: SourceWindow, size: Option<i64>| {
+        let size = size.map_or("Optional.empty".to_owned(), |ms| {
+            format!("Optional[PT{}S]", ms as f64 / 1000.0)
+        });
+        format!("Optional[WindowInfo{{type={}, size={size}}}]", window.name())
+    };
+    match source.window {
+        None => "Optional.empty".to_owned(),
+        Some(window @ (SourceWindow::Tumbling { size_ms } | SourceWindow::Hopping { size_ms })) => {
+            info(window, Some(size_ms))
+        }
+        Some(window @ SourceWindow::Session) => info(window, None),
+    }
 }
 
 fn timestamp_text(source: &Source) -> String {

@@ -6,6 +6,7 @@ use super::executor::{Executor, Request, session};
 use super::failure::{ErrorCode, Failure, Refusal};
 use super::properties;
 use super::session::Session;
+use super::topics::check_copartitioned;
 use crate::plan::{self, HELP, PullSettings, Purpose, QueryPlan};
 use crate::runtime::{self, Extent};
 use crate::syntax::ast::{Emit, Print, Query, SourceKind, Statement};
@@ -16,13 +17,16 @@ use crate::value::Row;
 /// What ksqlDB says of a pull query that joins.
 const JOIN_IN_PULL_QUERY: &str = "Pull queries don't support JOIN clauses. See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
 
+/// What ksqlDB says of a pull query on a stream where these are switched off.
+const PULL_QUERIES_DISABLED: &str = "Pull queries on streams are disabled. To create a push query on the stream, add EMIT CHANGES to the end. To enable pull queries on streams, set the ksql.query.pull.stream.enabled config to 'true'.";
+
 /// A statement whose result is sent row by row.
 #[derive(Debug)]
 pub(crate) enum ClientQuery {
     /// A push query.
     Push {
         /// What it does.
-        plan: QueryPlan,
+        plan: Box<QueryPlan>,
         /// What it calls its left-most input; its id says so.
         alias: String,
         /// The statement.
@@ -51,7 +55,7 @@ impl Executor {
     pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
         self.catch_up(request.after).await?;
         let _room = self.room_for(&request.statements).await;
-        let mut session = session(request)?;
+        let mut session = session(request, &self.catalog())?;
         let raw_statements = syntax::split(&request.statements).map_err(query_syntax_failure)?;
         if raw_statements.len() > MOST_STATEMENTS {
             return Err(not_one_statement(raw_statements.len()));
@@ -85,6 +89,12 @@ impl Executor {
                     }
                     Extent::From(resets)
                 } else {
+                    if !properties::pulls_streams(&session.properties) {
+                        return Err(bad(format!(
+                            "{PULL_QUERIES_DISABLED}\nStatement: {}",
+                            parsed.text
+                        )));
+                    }
                     if !query.joins.is_empty() {
                         return Err(bad(JOIN_IN_PULL_QUERY.to_owned()));
                     }
@@ -92,10 +102,16 @@ impl Executor {
                     query.emit = Some(Emit::Changes);
                     Extent::WhatIsThere
                 };
-                let plan = plan::plan_query(&catalog.metastore, &query, Purpose::Push)
+                let settings = properties::of_plan(&session.properties);
+                let plan = plan::plan_query_with(&catalog.metastore, &query, Purpose::Push, settings)
                     .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
+                if !query.joins.is_empty() {
+                    let topics = self.topics(&parsed.text).await?;
+                    check_copartitioned(&query, &plan, &topics)
+                        .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
+                }
                 Ok(ClientQuery::Push {
-                    plan,
+                    plan: Box::new(plan),
                     alias: query.from.alias,
                     text: parsed.text,
                     extent,

@@ -107,6 +107,10 @@ pub(crate) enum Entity {
     TypeList {
         types: BTreeMap<String, SchemaInfo>,
     },
+    AssertTopic {
+        topic_name: String,
+        exists: bool,
+    },
     TerminateQuery {
         query_id: String,
         was_terminated: bool,
@@ -132,6 +136,7 @@ impl Entity {
             Self::DescribeFunction { .. } => "describe_function",
             Self::Variables { .. } => "variables",
             Self::TypeList { .. } => "type_list",
+            Self::AssertTopic { .. } => "assert_topic",
             Self::TerminateQuery { .. } => "terminate_query",
         }
     }
@@ -318,7 +323,8 @@ impl FieldInfo {
 }
 
 impl SchemaInfo {
-    fn of_type(sql_type: &SqlType) -> Self {
+    /// A type as `DESCRIBE` shows it.
+    pub(crate) fn of_type(sql_type: &SqlType) -> Self {
         let mut info = Self {
             kind: "",
             fields: None,

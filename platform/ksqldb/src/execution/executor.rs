@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use rdkafka::error::RDKafkaErrorCode;
 use serde_json::Value as Json;
 use tokio::sync::{MutexGuard, Semaphore, watch};
 use tokio::time::timeout;
@@ -11,25 +12,30 @@ use tokio_util::sync::CancellationToken;
 
 use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience};
 use super::catalog::{Catalog, Change, Circumstances, Decision};
-use super::entity::{Answer, CommandStatus, Entity};
+use super::entity::{Answer, Entity};
 use super::failure::{ErrorCode, Failure, Refusal};
 use super::injection::completed;
 use super::listing::View;
 use super::properties;
-use super::replay::{Step, replay, success};
+use super::replay::{Step, effects, replay, success};
 use super::session::Session;
+use super::statuses::Statuses;
 use super::topics::{self, Retention, Topic, Topics};
 use crate::command_log::{Command, CommandLog, CommandLogError};
 use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
 use crate::runtime::{self, Resets, Runtime};
-use crate::syntax::ast::{InsertValues, ParsedStatement, QuerySelection, Statement};
+use crate::syntax::ast::{
+    CreateAsSelect, CreateSource, InsertValues, ParsedStatement, QuerySelection, Statement,
+};
 use crate::syntax::{self, SyntaxError};
 
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(5);
+/// What ksqlDB says to a statement that says what becomes of old records.
+const CLEANUP_POLICY: &str = "Invalid config variable in the WITH clause: CLEANUP_POLICY.\nThe CLEANUP_POLICY config is automatically inferred based on the type of source (STREAM or TABLE).\nUsers can't set the CLEANUP_POLICY config manually.";
 /// How long a record of `INSERT INTO … VALUES` may wait for its acknowledgement.
 const INSERT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -56,7 +62,7 @@ pub(crate) struct Executor {
     catalog: RwLock<Arc<Catalog>>,
     /// Whoever holds it may change the catalog.
     commands: tokio::sync::Mutex<CommandLog>,
-    statuses: Mutex<BTreeMap<String, CommandStatus>>,
+    statuses: Mutex<Statuses>,
     executed: watch::Sender<i64>,
     /// A permit a byte of the statements that are being worked on.
     room: Semaphore,
@@ -72,14 +78,20 @@ impl Executor {
     ) -> Result<Self, CommandLogError> {
         let commands = log.read_new().await?;
         let mut catalog = Catalog::default();
-        let mut statuses = BTreeMap::new();
-        replay(&mut catalog, &mut statuses, &commands);
+        let mut statuses = Statuses::default();
+        replay(&mut catalog, &mut statuses, log.history(), &commands);
+        if log.is_due() {
+            log.rewrite().await?;
+        }
         tracing::info!(
             commands = commands.len(),
             sources = catalog.metastore.iter().count(),
             queries = catalog.queries.len(),
             "the command log is replayed"
         );
+        for query in catalog.queries.values() {
+            runtime.announce(query);
+        }
         for query in catalog.queries.values() {
             runtime.start(Arc::clone(query));
         }
@@ -101,7 +113,7 @@ impl Executor {
     }
 
     /// What became of the commands, by command id.
-    pub(crate) fn statuses(&self) -> BTreeMap<String, CommandStatus> {
+    pub(crate) fn statuses(&self) -> Statuses {
         self.statuses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -113,7 +125,7 @@ impl Executor {
         let patience = Patience::new(request.gone.clone());
         self.catch_up(request.after).await?;
         let _room = self.room_for(&request.statements).await;
-        let mut session = session(request)?;
+        let mut session = session(request, &self.catalog())?;
         let statements = parse(&request.statements, session.clone(), &patience)?;
         // Requests that only look or insert do not wait for those that change something.
         let mut log = match statements.iter().any(|parsed| is_command(&parsed.statement)) {
@@ -126,7 +138,7 @@ impl Executor {
         for statement in &statements {
             let executed = match patience.check() {
                 Ok(()) => {
-                    self.execute_one(statement, &mut session, log.as_deref_mut())
+                    self.execute_one(statement, &mut session, log.as_deref_mut(), &patience)
                         .await
                 }
                 Err(failure) => Err(failure),
@@ -183,7 +195,7 @@ impl Executor {
             let mut catalog = Catalog::clone(&before);
             {
                 let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-                replay(&mut catalog, &mut statuses, &commands);
+                replay(&mut catalog, &mut statuses, log.history(), &commands);
             }
             for step in Step::between(&before, &catalog) {
                 match step {
@@ -223,7 +235,14 @@ impl Executor {
                     return Err(bad(message.into()));
                 }
                 Statement::InsertValues(insertion) => {
-                    values_record(&catalog, insertion).map_err(bad)?;
+                    let masked = |refusal: Refusal| refusal.failure(&without_values(insertion));
+                    values_record(&catalog, insertion).map_err(masked)?;
+                }
+                Statement::CreateSource(CreateSource { properties, .. })
+                | Statement::CreateAsSelect(CreateAsSelect { properties, .. })
+                    if properties.get("CLEANUP_POLICY").is_some() =>
+                {
+                    return Err(bad(Refusal::new(ErrorCode::BadRequest, CLEANUP_POLICY)));
                 }
                 _ => {}
             }
@@ -241,10 +260,12 @@ impl Executor {
                     text: &completed.text,
                     properties: &session.properties,
                     sequence,
+                    is_replay: false,
                     topics: topics.as_ref(),
                 };
                 if let Some(decision) = catalog.decide(&completed.statement, circumstances) {
-                    let decision = decision.map_err(|refusal| refusal.failure(&completed.text))?;
+                    let failed = |refusal: Refusal| refusal.failure_of(&parsed.text, &completed.text);
+                    let decision = decision.map_err(failed)?;
                     if let Decision::Change(change) = decision {
                         catalog.apply(&change);
                         if let Some(topics) = &mut topics {
@@ -268,14 +289,19 @@ impl Executor {
         parsed: &ParsedStatement,
         session: &mut Session,
         log: Option<&mut CommandLog>,
+        patience: &Patience,
     ) -> Result<Option<Answer>, Failure> {
         let bad = |refusal: Refusal| refusal.failure(&parsed.text);
         if let Some(result) = session.execute(&parsed.statement) {
             return result.map(|()| None).map_err(|message| bad(message.into()));
         }
         if let Statement::InsertValues(insertion) = &parsed.statement {
-            self.insert(insertion, &parsed.text).await?;
+            self.insert(insertion).await?;
             return Ok(None);
+        }
+        if let Statement::AssertTopic(assertion) = &parsed.statement {
+            let entity = self.assert_topic(assertion, &parsed.text, patience).await?;
+            return Ok(Some(Answer::new(&parsed.text, entity)));
         }
         if let Statement::Terminate(QuerySelection::Id(id)) = &parsed.statement
             && self.is_push_query(id)
@@ -296,22 +322,25 @@ impl Executor {
             self.ask_retention(topics, parsed, &catalog, session).await?;
         }
         let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
-        let parsed = &*completed;
+        let (written, parsed) = (&parsed.text, &*completed);
         let circumstances = Circumstances {
             text: &parsed.text,
             properties: &session.properties,
             sequence: log.as_deref().map_or(0, CommandLog::next_sequence),
+            is_replay: false,
             topics: topics.as_ref(),
         };
         let entity = match catalog.decide(&parsed.statement, circumstances) {
-            Some(decision) => match decision.map_err(bad)? {
-                Decision::Unneeded(message) => Entity::Warning { message },
+            Some(decision) => match decision.map_err(|refusal| refusal.failure_of(written, &parsed.text))? {
+                Decision::Unneeded(message) => {
+                    return Ok(Some(Answer::new(written, Entity::Warning { message })));
+                }
                 Decision::Change(change) => {
                     let Some(log) = log else {
                         return Err(bad("This statement cannot be executed here".to_owned().into()));
                     };
                     let warnings = change.warnings.clone();
-                    let entity = self.change(*change, parsed, session, log).await?;
+                    let entity = self.change(*change, parsed, written, session, log).await?;
                     let answer = Answer::new(&parsed.text, entity).with_warnings(&warnings);
                     return Ok(Some(answer));
                 }
@@ -332,19 +361,28 @@ impl Executor {
         &self,
         mut change: Change,
         parsed: &ParsedStatement,
+        written: &str,
         session: &Session,
         log: &mut CommandLog,
     ) -> Result<Entity, Failure> {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
         if let Some((topic, options)) = &change.create_topic {
             let cluster = self.runtime.cluster();
-            cluster.create_topic(topic, options).await.map_err(|error| {
-                if error.is_refusal() {
-                    Failure::bad_statement(error.to_string(), &parsed.text)
-                } else {
-                    failed(error.to_string())
-                }
-            })?;
+            if let Err(error) = cluster.create_topic(topic, options).await {
+                let cause = match error.refused() {
+                    Some(RDKafkaErrorCode::InvalidReplicationFactor) => {
+                        let brokers = cluster.brokers().await.unwrap_or_default();
+                        let replicas = options.replicas;
+                        format!(
+                            "Unable to replicate the partition {replicas} time(s): The target replication\n\tfactor of \
+                             {replicas} cannot be reached because only {brokers} broker(s) are registered."
+                        )
+                    }
+                    _ => error.to_string(),
+                };
+                let message = format!("Failed to guarantee existence of topic {topic}\nCaused by: {cause}");
+                return Err(Failure::of_statement(ErrorCode::ServerError, message, written));
+            }
         }
         if let Some(query) = &mut change.start {
             let resets = self.resets(session);
@@ -363,11 +401,13 @@ impl Executor {
                 .as_ref()
                 .map(|query| query.starting_offsets.clone())
                 .unwrap_or_default(),
+            again: None,
         };
         let sequence = log
             .append(&command)
             .await
             .map_err(|error| failed(error.to_string()))?;
+        log.history().note(&command, effects(&change));
 
         for id in &change.stop {
             let replaced = change.start.as_ref().is_some_and(|query| query.id == *id);
@@ -405,9 +445,14 @@ impl Executor {
         let status = success(&change);
         {
             let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-            statuses.insert(change.command_id.clone(), status.clone());
+            statuses.insert(&change.command_id, status.clone());
         }
         self.executed.send_replace(sequence);
+        if log.is_due()
+            && let Err(error) = log.rewrite().await
+        {
+            tracing::warn!("the command log is not written anew: {error}");
+        }
         Ok(Entity::CurrentStatus {
             command_id: change.command_id,
             command_status: status,
@@ -423,9 +468,10 @@ impl Executor {
         }
     }
 
-    async fn insert(&self, insertion: &InsertValues, text: &str) -> Result<(), Failure> {
+    async fn insert(&self, insertion: &InsertValues) -> Result<(), Failure> {
+        let text = without_values(insertion);
         let (topic, record) =
-            values_record(&self.catalog(), insertion).map_err(|refusal| refusal.failure(text))?;
+            values_record(&self.catalog(), insertion).map_err(|refusal| refusal.failure(&text))?;
         let outgoing = OutgoingRecord {
             topic: &topic,
             key: record.key.as_deref(),
@@ -438,7 +484,7 @@ impl Executor {
                 "Failed to insert values into '{}'. Could not write to topic `{topic}`: {reason}",
                 insertion.target
             );
-            Failure::of_statement(ErrorCode::ServerError, message, text)
+            Failure::of_statement(ErrorCode::ServerError, message, &text)
         };
         match timeout(INSERT_DEADLINE, self.runtime.producer().send_and_wait(outgoing)).await {
             Ok(Ok(_)) => Ok(()),
@@ -455,7 +501,7 @@ impl Executor {
         matches!(statement, Statement::Terminate(QuerySelection::Id(id)) if self.is_push_query(id))
     }
 
-    async fn topics(&self, text: &str) -> Result<Topics, Failure> {
+    pub(super) async fn topics(&self, text: &str) -> Result<Topics, Failure> {
         let listed = self.runtime.cluster().topics().await;
         let listed = listed.map_err(|error| unanswered(&error, text))?;
         let topics = listed.into_iter();
@@ -526,6 +572,7 @@ fn parse(text: &str, mut session: Session, patience: &Patience) -> Result<Vec<Pa
         let parsed = session.parse(raw).map_err(syntax_failure)?;
         // What is wrong with it is found again, and told, when the statements are tried out.
         let _ = session.execute(&parsed.statement);
+        session.note_types(&parsed.statement);
         statements.push(parsed);
     }
     Ok(statements)
@@ -544,14 +591,18 @@ fn is_command(statement: &Statement) -> bool {
             | Statement::CreateAsSelect(_)
             | Statement::InsertInto(_)
             | Statement::DropSource { .. }
+            | Statement::AlterSource { .. }
+            | Statement::CreateType { .. }
+            | Statement::DropType { .. }
             | Statement::Terminate(_)
             | Statement::Pause(_)
             | Statement::Resume(_)
     )
 }
 
-pub(super) fn session(request: &Request) -> Result<Session, Failure> {
-    Session::new(request.properties.clone(), &request.variables)
+pub(super) fn session(request: &Request, catalog: &Catalog) -> Result<Session, Failure> {
+    let types = Arc::clone(&catalog.types);
+    Session::new(request.properties.clone(), &request.variables, types)
         .map_err(|message| Failure::generic(ErrorCode::BadRequest, message))
 }
 
@@ -564,6 +615,17 @@ fn needs_topics(statement: &Statement) -> bool {
         statement,
         Statement::CreateSource(_) | Statement::CreateAsSelect(_) | Statement::InsertInto(_)
     )
+}
+
+/// `INSERT INTO … VALUES` as its errors show it: the values may be anybody's secrets.
+fn without_values(insertion: &InsertValues) -> String {
+    let columns: Vec<_> = insertion.columns.iter().map(|name| format!("`{name}`")).collect();
+    let columns = match columns.join(", ") {
+        columns if columns.is_empty() => columns,
+        columns => format!(" ({columns})"),
+    };
+    let values = vec!["'[value]'"; insertion.values.len()].join(", ");
+    format!("INSERT INTO `{}`{columns} VALUES ({values});", insertion.target)
 }
 
 /// The record that `INSERT INTO … VALUES` writes, and its topic.

@@ -23,6 +23,8 @@ pub(crate) enum ErrorCode {
     Forbidden,
     /// There is no such thing.
     NotFound,
+    /// What was asserted does not hold.
+    AssertionFailed,
     /// A format needs a schema registry, and none is set up.
     NoSchemaRegistry,
     /// The request was not sent in time.
@@ -52,6 +54,7 @@ impl ErrorCode {
             Self::Http2Only => 40004,
             Self::Forbidden => 40300,
             Self::NotFound => 40400,
+            Self::AssertionFailed => 41700,
             Self::NoSchemaRegistry => 42801,
             Self::RequestTimeout => 40800,
             Self::TooLarge => 41300,
@@ -75,6 +78,8 @@ impl ErrorCode {
 pub(crate) struct Refusal {
     code: ErrorCode,
     pub(crate) message: String,
+    /// Whether it is found in the statement as the client wrote it, before what it leaves open is filled in.
+    is_early: bool,
 }
 
 impl Refusal {
@@ -83,6 +88,15 @@ impl Refusal {
         Self {
             code,
             message: message.into(),
+            is_early: false,
+        }
+    }
+
+    /// The same, about the statement as the client wrote it.
+    pub(super) fn early(self) -> Self {
+        Self {
+            is_early: true,
+            ..self
         }
     }
 
@@ -97,6 +111,12 @@ impl Refusal {
             );
         }
         refusal
+    }
+
+    /// As the failure of a statement, as the client wrote it and as it was completed.
+    pub(crate) fn failure_of(self, written: &str, completed: &str) -> Failure {
+        let text = if self.is_early { written } else { completed };
+        self.failure(text)
     }
 
     /// As the failure of the statement of that text.
@@ -119,8 +139,8 @@ impl From<PlanError> for Refusal {
         let PlanError { message, stage, .. } = error;
         match stage {
             Stage::Planning | Stage::Coding | Stage::Predicate => Self::from(message),
-            Stage::Reading => Self::from(format!("Failed to prepare statement: {message}")),
-            Stage::Preparing => Self::from(format!("Exception while preparing statement: {message}")),
+            Stage::Reading => Self::from(format!("Failed to prepare statement: {message}")).early(),
+            Stage::Preparing => Self::from(format!("Exception while preparing statement: {message}")).early(),
             Stage::Request => Self::new(ErrorCode::BadRequest, message),
             Stage::Registry => Self::new(ErrorCode::NoSchemaRegistry, message),
             Stage::Server => Self::new(ErrorCode::ServerError, message),

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::catalog::{Catalog, PersistentQuery, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
-    RunningQuery, SourceDescription, SourceInfo, TopicInfo, Variable,
+    RunningQuery, SchemaInfo, SourceDescription, SourceInfo, TopicInfo, Variable,
 };
 use super::failure::{ErrorCode, Refusal};
 use super::properties;
@@ -19,7 +19,7 @@ use crate::functions::catalogue::{self, Parameter, Signature};
 use crate::functions::{self};
 use crate::metastore::{Source, SourceWindow};
 use crate::plan::{self, Purpose, QueryPlan};
-use crate::runtime::{QueryState, Runtime};
+use crate::runtime::{self, Listening, QueryState, Runtime};
 use crate::syntax::ast::{CreateAsSelect, Explain, InsertInto, Listing, SourceKind, Statement};
 
 /// Where the answers come from.
@@ -51,7 +51,7 @@ impl View<'_> {
                 Ok(self.source_descriptions(SourceKind::Table))
             }
             Statement::Describe { name, extended } => self.describe(name, *extended),
-            Statement::DescribeFunction { name } => describe_function(name),
+            Statement::DescribeFunction { name, written } => describe_function(name, written),
             Statement::Explain(explain) => self.explain(explain, text),
             _ => return None,
         })
@@ -109,9 +109,9 @@ impl View<'_> {
                     .values()
                     .map(|query| self.describe_query(query));
                 let push = self.runtime.push_queries();
-                let push = push.iter().map(|(id, listening)| {
-                    self.describe_push_query(id, &listening.statement, &listening.plan)
-                });
+                let push = push
+                    .iter()
+                    .map(|(id, listening)| self.describe_push_query(id, listening));
                 Entity::QueryDescriptions {
                     query_descriptions: persistent.chain(push).collect(),
                 }
@@ -126,12 +126,17 @@ impl View<'_> {
                 Entity::FunctionNames { functions }
             }
             Listing::Properties => Entity::Properties {
-                properties: properties::list(self.config, &self.session.properties),
+                properties: properties::list(self.config, self.host, &self.session.properties),
                 overwritten_properties: self.session.properties.keys().cloned().collect(),
-                default_properties: Vec::new(),
+                default_properties: properties::defaults(&self.session.properties),
             },
             Listing::Types => Entity::TypeList {
-                types: BTreeMap::new(),
+                types: self
+                    .catalog
+                    .types
+                    .iter()
+                    .map(|(name, sql_type)| (name.clone(), SchemaInfo::of_type(sql_type)))
+                    .collect(),
             },
             Listing::Variables => Entity::Variables {
                 variables: self
@@ -235,7 +240,11 @@ impl View<'_> {
                 .copied()
                 .unwrap_or(0),
             statement: source.statement.clone(),
-            query_offset_summaries: Vec::new(),
+            query_offset_summaries: if extended {
+                self.offsets(source)
+            } else {
+                Vec::new()
+            },
             source_constraints: self
                 .catalog
                 .metastore
@@ -245,6 +254,16 @@ impl View<'_> {
             cluster_statistics: Vec::new(),
             cluster_error_stats: Vec::new(),
         }
+    }
+
+    /// The groups under which the queries that fill the source commit their positions.
+    fn offsets(&self, source: &Source) -> Vec<Json> {
+        let queries = self.catalog.queries.values();
+        let writers = queries.filter(|query| query.sink().is_some_and(|sink| sink.name == source.name));
+        let group = |query: &Arc<PersistentQuery>| self.config.query_group(&query.id);
+        writers
+            .map(|query| json!({"groupId": group(query), "topicSummaries": []}))
+            .collect()
     }
 
     /// What the queries that fill the source could not process, one record a line.
@@ -329,12 +348,12 @@ impl View<'_> {
         (0..partitions).map(task).collect()
     }
 
-    fn describe_push_query(&self, id: &str, statement: &str, plan: &QueryPlan) -> QueryDescription {
+    fn describe_push_query(&self, id: &str, listening: &Listening) -> QueryDescription {
         let state = QueryState::Running.name();
-        let mut description = describe_plan(id, statement, plan);
+        let mut description = describe_plan(id, &listening.statement, &listening.plan);
         description.ksql_host_query_status = BTreeMap::from([(self.host.to_owned(), state)]);
         description.query_type = "PUSH";
-        description.consumer_group_id = self.config.transient_group(id);
+        description.consumer_group_id = listening.group.clone();
         description.state = Some(state);
         description
     }
@@ -354,7 +373,7 @@ impl View<'_> {
                                 id.to_uppercase()
                             )
                         })?;
-                        self.describe_push_query(id, &listening.statement, &listening.plan)
+                        self.describe_push_query(id, listening)
                     }
                 }
             }
@@ -362,21 +381,21 @@ impl View<'_> {
                 let plan = self.plan(statement, text)?;
                 let explained = text.trim_start();
                 let explained = explained.get("EXPLAIN".len()..).map_or(text, str::trim_start);
-                let mut description = describe_plan("", explained, &plan);
-                if plan.sink().is_none() {
-                    let alias = match &**statement {
-                        Statement::Query(query) => query.from.alias.as_str(),
-                        _ => "",
-                    };
-                    description.id = format!("transient_{alias}_0");
-                    description.query_type = "PUSH";
+                match &**statement {
+                    Statement::Query(query) => {
+                        let id = runtime::transient_id(&query.from.alias);
+                        let mut description = describe_plan(&id, explained, &plan);
+                        description.query_type = "PUSH";
+                        description.consumer_group_id = self.config.push_group(&id);
+                        description
+                    }
+                    _ => {
+                        // It has no id before it runs.
+                        let mut description = describe_plan("", explained, &plan);
+                        description.consumer_group_id = self.config.query_group("");
+                        description
+                    }
                 }
-                description.consumer_group_id = if plan.sink().is_none() {
-                    self.config.transient_group(&description.id)
-                } else {
-                    self.config.query_group(&description.id)
-                };
-                description
             }
         };
         Ok(Entity::QueryDescription {
@@ -431,11 +450,16 @@ fn describe_plan(id: &str, statement: &str, plan: &QueryPlan) -> QueryDescriptio
         id: id.to_owned(),
         statement_text: statement.to_owned(),
         window_type: plan.sink().and_then(|sink| sink.window).map(SourceWindow::name),
-        fields: plan.output().columns.iter().map(FieldInfo::of_column).collect(),
+        fields: plan
+            .explanation()
+            .columns
+            .iter()
+            .map(FieldInfo::of_column)
+            .collect(),
         sources: plan.inputs().iter().map(|input| input.name.clone()).collect(),
         sinks: plan.sink().map(|sink| sink.name.clone()).into_iter().collect(),
-        topology: String::new(),
-        execution_plan: plan.explain(),
+        topology: plan.explanation().topology.clone(),
+        execution_plan: plan.explain(id),
         overridden_properties: BTreeMap::new(),
         ksql_host_query_status: BTreeMap::new(),
         query_type: "PERSISTENT",
@@ -457,9 +481,9 @@ fn source_info(source: &Arc<Source>) -> SourceInfo {
     }
 }
 
-fn describe_function(name: &str) -> Result<Entity, Refusal> {
+fn describe_function(name: &str, written: &str) -> Result<Entity, Refusal> {
     let function = catalogue::listed(&name.to_uppercase()).ok_or_else(|| {
-        let message = format!("Can't find any functions with the name '{name}'");
+        let message = format!("Can't find any functions with the name '{written}'");
         Refusal::new(ErrorCode::BadRequest, message)
     })?;
     let description = functions::lookup(function.name).map_or("", |scalar| scalar.description);
@@ -480,7 +504,7 @@ fn describe_function(name: &str) -> Result<Entity, Refusal> {
     Ok(Entity::DescribeFunction {
         name: function.name.to_owned(),
         description: description.to_owned(),
-        author: "Confluent".to_owned(),
+        author: function.author().to_owned(),
         version: String::new(),
         path: "internal".to_owned(),
         functions: function.signatures().into_iter().map(form).collect(),

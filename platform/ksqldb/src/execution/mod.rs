@@ -3,17 +3,21 @@
 //! A request's statements are all tried on a copy before the first of them is executed, so that a bad second
 //! statement leaves nothing of the first. Knows nothing of HTTP.
 
+mod assertion;
 mod bounds;
 mod catalog;
 mod client_query;
+mod definitions;
 mod entity;
 mod executor;
 mod failure;
 mod injection;
 mod listing;
 pub(crate) mod properties;
+mod property_defaults;
 mod replay;
 mod session;
+mod statuses;
 mod topics;
 
 pub(crate) use catalog::PersistentQuery;

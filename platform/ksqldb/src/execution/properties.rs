@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::bounds::MOST_QUERIES;
 use super::entity::Property;
+use super::property_defaults::DEFAULTS;
 use crate::config::{Config, OffsetReset};
+use crate::plan::Settings;
 
 /// Whether a crash repeats records.
 const GUARANTEE: &str = "processing.guarantee";
@@ -64,40 +67,15 @@ const KNOWN: &[&str] = &[
     "task.timeout.ms",
     "topology.optimization",
     "window.size.ms",
-    "ksql.cast.strings.preserve.nulls",
     "ksql.command.topic.replicas",
-    "ksql.extension.dir",
     "ksql.fail.on.deserialization.error",
     "ksql.fail.on.production.error",
     "ksql.functions.collect_list.limit",
     "ksql.functions.collect_set.limit",
     "ksql.idle.connection.timeout.seconds",
-    "ksql.insert.into.values.enabled",
-    "ksql.internal.topic.replicas",
-    "ksql.lambdas.enabled",
-    "ksql.output.topic.name.prefix",
-    "ksql.persistence.default.format.key",
-    "ksql.persistence.default.format.value",
-    "ksql.persistence.wrap.single.values",
-    "ksql.persistent.prefix",
-    "ksql.query.error.max.queue.size",
     "ksql.query.pull.consistency.token.enabled",
-    "ksql.query.pull.enable.standby.reads",
-    "ksql.query.pull.max.allowed.offset.lag",
-    "ksql.query.pull.range.scan.enabled",
-    "ksql.query.pull.table.scan.enabled",
-    "ksql.query.push.v2.enabled",
-    "ksql.query.retry.backoff.initial.ms",
-    "ksql.query.retry.backoff.max.ms",
-    "ksql.schema.registry.url",
     "ksql.service.id",
-    "ksql.sink.window.change.log.additional.retention",
     "ksql.suppress.enabled",
-    "ksql.timestamp.throw.on.invalid",
-    "ksql.transient.prefix",
-    "ksql.udfs.enabled",
-    "ksql.variable.substitution.enable",
-    "ksql.websocket.connection.max.timeout.ms",
 ];
 
 /// Properties that are the server's own.
@@ -108,6 +86,7 @@ const OF_THE_SERVER: &[&str] = &[
     "ksql.pull.queries.enable",
     "ksql.query.persistent.active.limit",
     "ksql.service.id",
+    "ksql.suppress.enabled",
 ];
 
 /// Prefixes under which a Kafka property may be named.
@@ -132,7 +111,8 @@ pub(crate) fn check_override(name: &str) -> Result<(), String> {
 
 /// Whether a property may be set; the error is the message for the client.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    if KNOWN.contains(&plain(name)) {
+    let is_listed = DEFAULTS.iter().any(|default| plain(default.name) == plain(name));
+    if is_listed || KNOWN.contains(&plain(name)) {
         Ok(())
     } else {
         Err(format!(
@@ -143,6 +123,12 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 /// Whether a property may have that value; the error is the message for the client.
 pub(crate) fn check(name: &str, value: &Json) -> Result<(), String> {
+    if name == "ksql.pull.queries.enable" {
+        return Err(format!(
+            "Failed to coerce type of value '{}' for key '{name}'\nCaused by: Cannot override property '{name}'",
+            text(value)
+        ));
+    }
     check_name(name)?;
     if plain(name) == OFFSET_RESET && parse_offset_reset(value).is_none() {
         return Err(format!(
@@ -186,6 +172,17 @@ pub(crate) fn is_enabled(properties: &BTreeMap<String, Json>, name: &str, defaul
     setting(properties, name).map_or(default, |value| !value.eq_ignore_ascii_case("false"))
 }
 
+/// What a plan depends on beside its statement.
+pub(crate) fn of_plan(properties: &BTreeMap<String, Json>) -> Settings {
+    // Unset or negative: no limit.
+    let limit = |name: &str| setting(properties, name).and_then(|text| text.trim().parse().ok());
+    Settings {
+        collect_list_limit: limit("ksql.functions.collect_list.limit"),
+        collect_set_limit: limit("ksql.functions.collect_set.limit"),
+        suppresses: is_enabled(properties, "ksql.suppress.enabled", true),
+    }
+}
+
 /// Whether a single value is wrapped in an object where nothing else is said.
 pub(crate) fn wrap_single_values(properties: &BTreeMap<String, Json>) -> bool {
     setting(properties, "ksql.persistence.wrap.single.values")
@@ -207,53 +204,57 @@ fn setting(properties: &BTreeMap<String, Json>, name: &str) -> Option<String> {
     properties.get(name).map(text).filter(|text| !text.is_empty())
 }
 
-/// What `LIST PROPERTIES` shows: the server's own, and those of the request in place of them.
-pub(crate) fn list(config: &Config, overridden: &BTreeMap<String, Json>) -> Vec<Property> {
-    let default_reset = match config.offset_reset {
-        OffsetReset::Earliest => "earliest",
-        OffsetReset::Latest => "latest",
-    };
-    let own = [
-        ("ksql.service.id", "KSQL", config.service_id.as_str()),
-        ("ksql.persistence.default.format.key", "KSQL", "KAFKA"),
-        ("ksql.variable.substitution.enable", "KSQL", "true"),
-        ("ksql.insert.into.values.enabled", "KSQL", "true"),
-        ("ksql.transient.prefix", "KSQL", "transient_"),
-        ("ksql.persistent.prefix", "KSQL", "query_"),
-        (
-            "ksql.streams.bootstrap.servers",
-            "KAFKA_STREAMS",
-            config.bootstrap_servers.as_str(),
-        ),
-        ("ksql.streams.auto.offset.reset", "KAFKA_STREAMS", default_reset),
-        (
-            "ksql.streams.processing.guarantee",
-            "KAFKA_STREAMS",
-            "at_least_once",
-        ),
-    ];
-    let mut listed: Vec<Property> = own
-        .into_iter()
-        .filter(|(name, ..)| !overridden.keys().any(|other| plain(other) == plain(name)))
-        .map(|(name, scope, value)| property(name, scope, value.to_owned()))
-        .collect();
-    listed.extend(overridden.iter().map(|(name, value)| {
-        let scope = if name.starts_with("ksql.") && !name.starts_with("ksql.streams.") {
-            "KSQL"
-        } else {
-            "KAFKA_STREAMS"
-        };
-        property(name, scope, text(value))
-    }));
-    listed
+/// Whether a pull query may be about a stream.
+pub(crate) fn pulls_streams(properties: &BTreeMap<String, Json>) -> bool {
+    setting(properties, "ksql.query.pull.stream.enabled")
+        .is_none_or(|value| !value.eq_ignore_ascii_case("false"))
 }
 
-fn property(name: &str, scope: &'static str, value: String) -> Property {
+/// What `LIST PROPERTIES` shows: the server's own and every default, and those of the request in place of them.
+pub(crate) fn list(config: &Config, host: &str, overridden: &BTreeMap<String, Json>) -> Vec<Property> {
+    let limit = MOST_QUERIES.to_string();
+    let address = format!("http://{host}");
+    let own = [
+        ("ksql.service.id", config.service_id.as_str()),
+        ("ksql.query.persistent.active.limit", limit.as_str()),
+        (
+            "ksql.streams.bootstrap.servers",
+            config.bootstrap_servers.as_str(),
+        ),
+        ("ksql.streams.application.server", address.as_str()),
+    ];
+    let own = own.map(|(name, value)| property(name, Some(value.to_owned())));
+    let defaults = DEFAULTS.iter().map(|default| Property {
+        editable: default.is_editable,
+        level: if default.is_of_query { "QUERY" } else { "SERVER" },
+        ..property(default.name, default.value.map(str::to_owned))
+    });
+    let is_overridden = |name: &str| overridden.keys().any(|other| plain(other) == plain(name));
+    let set = overridden.iter().map(|(name, value)| Property {
+        editable: true,
+        level: "QUERY",
+        ..property(name, Some(text(value)))
+    });
+    let kept = own.into_iter().chain(defaults);
+    let kept = kept.filter(|property| !is_overridden(&property.name));
+    kept.chain(set).collect()
+}
+
+/// The names of the properties that nothing sets.
+pub(crate) fn defaults(overridden: &BTreeMap<String, Json>) -> Vec<String> {
+    let of_server = ["ksql.service.id", "ksql.query.persistent.active.limit"];
+    let defaults = DEFAULTS.iter().filter(|default| !default.is_given);
+    let names = of_server.into_iter().chain(defaults.map(|default| default.name));
+    let kept = names.filter(|name| !overridden.keys().any(|other| plain(other) == plain(name)));
+    kept.map(str::to_owned).collect()
+}
+
+fn property(name: &str, value: Option<String>) -> Property {
     Property {
         name: name.to_owned(),
-        scope,
-        value: Some(value),
-        editable: plain(name) == OFFSET_RESET,
+        scope: "KSQL",
+        value,
+        editable: false,
         level: "SERVER",
     }
 }

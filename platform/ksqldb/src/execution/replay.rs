@@ -1,11 +1,11 @@
 //! The command log brought back to life: each command decided and applied again, with what it decided then.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::catalog::{Catalog, Change, Circumstances, Decision, PersistentQuery};
 use super::entity::CommandStatus;
-use crate::command_log::Command;
+use super::statuses::Statuses;
+use crate::command_log::{Command, Effects, History, Thing};
 use crate::syntax;
 
 /// What the running queries need, so that they are those of another catalog.
@@ -51,7 +51,8 @@ impl Step {
 /// Applies commands that were read from the log.
 pub(super) fn replay(
     catalog: &mut Catalog,
-    statuses: &mut BTreeMap<String, CommandStatus>,
+    statuses: &mut Statuses,
+    history: &mut History,
     commands: &[(i64, Command)],
 ) {
     let mut last = None;
@@ -64,7 +65,8 @@ pub(super) fn replay(
         match replayed(catalog, command) {
             Ok(Decision::Change(change)) => {
                 catalog.apply(&change);
-                statuses.insert(command.command_id.clone(), success(&change));
+                statuses.insert(&command.command_id, success(&change));
+                history.note(command, effects(&change));
             }
             Ok(Decision::Unneeded(_)) => {}
             Err(message) => {
@@ -74,7 +76,7 @@ pub(super) fn replay(
                     message,
                     query_id: None,
                 };
-                statuses.insert(command.command_id.clone(), status);
+                statuses.insert(&command.command_id, status);
             }
         }
     }
@@ -85,11 +87,13 @@ fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
     let [raw] = raw.as_slice() else {
         return Err("the command is not one statement".to_owned());
     };
-    let parsed = syntax::parse_statement(raw.text, raw.position).map_err(|error| error.to_string())?;
+    let parsed = syntax::parse_statement_with(raw.text, raw.position, &catalog.types)
+        .map_err(|error| error.to_string())?;
     let circumstances = Circumstances {
         text: &command.statement,
         properties: &command.streams_properties,
         sequence: command.sequence,
+        is_replay: true,
         topics: None,
     };
     let decision = catalog
@@ -110,6 +114,44 @@ fn replayed(catalog: &Catalog, command: &Command) -> Result<Decision, String> {
     })
 }
 
+/// What a change means to the commands before it.
+pub(super) fn effects(change: &Change) -> Effects {
+    let query = change.start.as_ref();
+    let source = change.put.as_ref().map(|source| source.name.clone());
+    let query_id = query.map(|query| query.id.clone());
+    let mut reads: Vec<String> = query
+        .into_iter()
+        .flat_map(|query| query.plan.inputs())
+        .map(|input| input.name.clone())
+        .collect();
+    if source.is_none() {
+        // The source that a query fills was there before.
+        reads.extend(
+            query
+                .and_then(PersistentQuery::sink)
+                .map(|sink| sink.name.clone()),
+        );
+    }
+    if change.alters {
+        reads.extend(source.clone());
+    }
+    let named = change
+        .put_type
+        .as_ref()
+        .map(|(name, _)| Thing::Type(name.clone()));
+    let made = source.map(Thing::Source).or(named);
+    let removed = change.remove.clone().map(Thing::Source);
+    Effects {
+        makes: made.or_else(|| query_id.clone().map(Thing::Query)),
+        reads,
+        drops: removed.or_else(|| change.remove_type.clone().map(Thing::Type)),
+        starts: query_id,
+        ends: change.stop.clone(),
+        pauses: change.pause.clone(),
+        resumes: change.resume.clone(),
+    }
+}
+
 /// The status of a command that did what it should.
 pub(super) fn success(change: &Change) -> CommandStatus {
     CommandStatus {
@@ -121,6 +163,8 @@ pub(super) fn success(change: &Change) -> CommandStatus {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn command(sequence: i64, command_id: &str, statement: &str) -> (i64, Command) {
@@ -131,6 +175,7 @@ mod tests {
             sequence,
             query_id: None,
             starting_offsets: BTreeMap::new(),
+            again: None,
         };
         // What the topic holds, not what was put there.
         let stored = serde_json::to_vec(&command).unwrap();
@@ -162,8 +207,8 @@ mod tests {
             ),
             command(3, "pause/CSAS_D_41/execute", "PAUSE CSAS_D_41;"),
         ];
-        let (mut catalog, mut statuses) = (Catalog::default(), BTreeMap::new());
-        replay(&mut catalog, &mut statuses, &commands);
+        let (mut catalog, mut statuses) = (Catalog::default(), Statuses::default());
+        replay(&mut catalog, &mut statuses, &mut History::default(), &commands);
 
         let names: Vec<&str> = catalog
             .metastore
@@ -176,7 +221,7 @@ mod tests {
         assert_eq!(query.starting_offsets["s"], [3, 5]);
         let words: BTreeMap<&str, &str> = statuses
             .iter()
-            .map(|(command_id, status)| (command_id.as_str(), status.status))
+            .map(|(command_id, status)| (command_id, status.status))
             .collect();
         assert_eq!(
             words,
@@ -211,10 +256,20 @@ mod tests {
                 .map(|(sequence, statement)| command(sequence, "c", statement))
                 .collect()
         };
-        let (mut catalog, mut statuses) = (Catalog::default(), BTreeMap::new());
-        replay(&mut catalog, &mut statuses, &numbered(&before, 0));
+        let (mut catalog, mut statuses) = (Catalog::default(), Statuses::default());
+        replay(
+            &mut catalog,
+            &mut statuses,
+            &mut History::default(),
+            &numbered(&before, 0),
+        );
         let running = catalog.clone();
-        replay(&mut catalog, &mut statuses, &numbered(&after, 5));
+        replay(
+            &mut catalog,
+            &mut statuses,
+            &mut History::default(),
+            &numbered(&after, 5),
+        );
         let steps: Vec<String> = Step::between(&running, &catalog)
             .into_iter()
             .map(|step| match step {

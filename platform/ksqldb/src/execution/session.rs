@@ -1,13 +1,14 @@
 //! What a request sets for itself: properties (`SET`) and variables (`DEFINE`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::properties;
 use crate::syntax::ast::{ParsedStatement, Statement};
 use crate::syntax::variables::{MOST_TEXT, Variables, substitute};
-use crate::syntax::{self, RawStatement, SyntaxError};
+use crate::syntax::{self, NamedTypes, RawStatement, SyntaxError};
 
 /// How much text all the statements of a request may become when their variables are replaced, in bytes.
 const MOST_REPLACED: usize = 8 * MOST_TEXT;
@@ -19,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) properties: BTreeMap<String, Json>,
     /// The variables.
     pub(crate) variables: Variables,
+    /// What the names of `CREATE TYPE` stand for.
+    types: Arc<NamedTypes>,
     /// How much text the statements read so far have become.
     replaced: usize,
 }
@@ -28,6 +31,7 @@ impl Session {
     pub(crate) fn new(
         properties: BTreeMap<String, Json>,
         variables: &BTreeMap<String, Json>,
+        types: Arc<NamedTypes>,
     ) -> Result<Self, String> {
         for (name, value) in &properties {
             properties::check(name, value)?;
@@ -35,6 +39,7 @@ impl Session {
         let mut session = Self {
             properties,
             variables: Variables::default(),
+            types,
             replaced: 0,
         };
         for (name, value) in variables {
@@ -59,9 +64,22 @@ impl Session {
                     raw.text,
                 ));
             }
-            syntax::parse_statement(&text, raw.position)
+            syntax::parse_statement_with(&text, raw.position, &self.types)
         } else {
-            syntax::parse_statement(raw.text, raw.position)
+            syntax::parse_statement_with(raw.text, raw.position, &self.types)
+        }
+    }
+
+    /// Notes what a statement does to the names of types, for the statements of the request that are read after it.
+    pub(crate) fn note_types(&mut self, statement: &Statement) {
+        match statement {
+            Statement::CreateType { name, sql_type, .. } if !self.types.contains_key(name) => {
+                Arc::make_mut(&mut self.types).insert(name.clone(), sql_type.clone());
+            }
+            Statement::DropType { name, .. } => {
+                Arc::make_mut(&mut self.types).remove(name);
+            }
+            _ => {}
         }
     }
 

@@ -9,7 +9,8 @@ use super::failure::{ErrorCode, Refusal};
 use super::properties;
 use crate::kafka::TopicOptions;
 use crate::metastore::Source;
-use crate::syntax::ast::{CreateAsSelect, CreateSource, Literal, SourceKind, Statement};
+use crate::plan::{PlanError, QueryPlan};
+use crate::syntax::ast::{CreateAsSelect, CreateSource, Literal, Query, SourceKind, Statement};
 use crate::syntax::format_statement;
 
 /// The topics there are, and those that the statements before this one would make.
@@ -189,6 +190,34 @@ fn options(source: &Source, partitions: i32, replicas: i32) -> TopicOptions {
         replicas,
         settings,
     }
+}
+
+/// The inputs of a join have to have as many partitions as each other: equal keys lie in equal ones.
+pub(super) fn check_copartitioned(query: &Query, plan: &QueryPlan, topics: &Topics) -> Result<(), PlanError> {
+    // What a foreign key refers to is looked up wherever it lies.
+    if plan.has_foreign_key() {
+        return Ok(());
+    }
+    let joined = query.joins.iter().map(|join| &join.source);
+    let aliases = std::iter::once(&query.from)
+        .chain(joined)
+        .map(|source| &source.alias);
+    let partitions = |source: &Source| topics.get(&source.topic).map(|topic| topic.replicas.len());
+    let inputs = plan.inputs().iter().map(|source| partitions(source));
+    let mut inputs = aliases.zip(inputs);
+    let Some((left, Some(left_partitions))) = inputs.next() else {
+        return Ok(());
+    };
+    for (right, right_partitions) in inputs {
+        if let Some(right_partitions) = right_partitions
+            && right_partitions != left_partitions
+        {
+            return Err(PlanError::new(format!(
+                "Can't join `{left}` with `{right}` since the number of partitions don't match. `{left}` partitions = {left_partitions}; `{right}` partitions = {right_partitions}. Please repartition either one so that the number of partitions match."
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_existing(source: &Source, topic: &Topic) -> Result<(), Refusal> {

@@ -63,6 +63,14 @@ pub struct Parameter {
 }
 
 impl Listed {
+    /// Who ksqlDB says has written it: of one it does not say.
+    pub fn author(&self) -> &'static str {
+        match self.name {
+            "LEN" => "",
+            _ => "Confluent",
+        }
+    }
+
     /// Its forms, taken apart.
     pub fn signatures(&self) -> Vec<Signature> {
         self.signatures

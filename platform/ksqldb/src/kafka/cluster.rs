@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::timeout;
 
 use super::closing::ClosedElsewhere;
@@ -47,20 +48,12 @@ pub(crate) enum ClusterError {
 }
 
 impl ClusterError {
-    /// Whether the cluster refuses what was asked for, so that asking again is of no use.
-    pub(crate) fn is_refusal(&self) -> bool {
-        use RDKafkaErrorCode as Code;
-        matches!(
-            self,
-            Self::Topic {
-                code: Code::InvalidReplicationFactor
-                    | Code::InvalidPartitions
-                    | Code::InvalidConfig
-                    | Code::InvalidTopic
-                    | Code::PolicyViolation,
-                ..
-            }
-        )
+    /// Why the cluster refuses to do something with a topic.
+    pub(crate) fn refused(&self) -> Option<RDKafkaErrorCode> {
+        match self {
+            Self::Topic { code, .. } => Some(*code),
+            _ => None,
+        }
     }
 }
 
@@ -125,6 +118,16 @@ impl Cluster {
         Ok(counted.collect())
     }
 
+    /// How many brokers there are.
+    pub(crate) async fn brokers(&self) -> Result<usize, ClusterError> {
+        let metadata = self
+            .ask("list the brokers", |admin| {
+                admin.inner().fetch_metadata(None, REQUEST_TIMEOUT)
+            })
+            .await?;
+        Ok(metadata.brokers().len())
+    }
+
     /// How long a topic keeps its records (`retention.ms`; -1: for ever), where the cluster says so.
     pub(crate) async fn retention_ms(&self, topic: &str) -> Result<Option<i64>, ClusterError> {
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
@@ -162,6 +165,27 @@ impl Cluster {
             (0..partitions)
                 .map(|partition| admin.inner().fetch_watermarks(&name, partition, REQUEST_TIMEOUT))
                 .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+    }
+
+    /// The next offset of each partition of a topic.
+    pub(crate) async fn ends(&self, topic: &str) -> Result<Vec<i64>, ClusterError> {
+        let name = topic.to_owned();
+        self.ask(&format!("read the ends of topic `{topic}`"), move |admin| {
+            let metadata = admin.inner().fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
+            let partitions = metadata
+                .topics()
+                .first()
+                .map_or(0, |topic| topic.partitions().len());
+            (0..i32::try_from(partitions).unwrap_or(0))
+                .map(|partition| {
+                    let (_, end) = admin
+                        .inner()
+                        .fetch_watermarks(&name, partition, REQUEST_TIMEOUT)?;
+                    Ok(end)
+                })
+                .collect()
         })
         .await
     }
@@ -222,6 +246,28 @@ impl Cluster {
                 code: RDKafkaErrorCode::UnknownTopicOrPartition,
             })
         })
+    }
+
+    /// Deletes the records of a topic's only partition that lie before an offset.
+    pub(crate) async fn delete_records_before(&self, topic: &str, offset: i64) -> Result<(), ClusterError> {
+        let failed = |source| ClusterError::Request {
+            action: format!("delete the first records of topic `{topic}`"),
+            source,
+        };
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(topic, 0, Offset::Offset(offset))
+            .map_err(failed)?;
+        let admin_options = AdminOptions::new()
+            .operation_timeout(Some(REQUEST_TIMEOUT))
+            .request_timeout(Some(REQUEST_TIMEOUT));
+        let deleted = self.admin.delete_records(&offsets, &admin_options).await;
+        let deleted = deleted.map_err(failed)?;
+        let partition = deleted.find_partition(topic, 0);
+        match partition.map_or(Ok(()), |partition| partition.error()) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(failed(source)),
+        }
     }
 
     /// Deletes a topic. One that is not there is fine.

@@ -10,10 +10,12 @@ mod reader;
 mod returned;
 #[cfg(test)]
 mod test_broker;
+mod writers;
 
 pub(crate) use cluster::{Cluster, ClusterError, TopicOptions};
 pub(crate) use producer::{Deliveries, OutgoingRecord, RecordProducer};
 pub(crate) use reader::{Arrival, Position, Reader, StartingPoint};
+pub(crate) use writers::{Progress, Writers};
 
 /// A consumer of a group, before it reads.
 pub(crate) type GroupConsumer = rdkafka::consumer::StreamConsumer<context::Context>;

@@ -1,8 +1,8 @@
 //! Reads the partitions of a query's inputs as one sequence, the earliest record first.
 //!
 //! While there are old records to read, partitions wait for each other, so that a join over history sees both
-//! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it:
-//! a record is handed out the moment it arrives.
+//! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it, unless a
+//! query of this server fills its topic and is catching up itself: a record is handed out the moment it arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -24,13 +24,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::closing::ClosedElsewhere;
 use super::cluster::Cluster;
 use super::context::Context;
-use super::{GroupConsumer, Record};
+use super::{GroupConsumer, Record, Writers};
 
 /// How long the brokers may say that a topic is unknown before that is believed: those that have just come back
 /// say so for a moment.
 const MOST_DOUBT: Duration = Duration::from_secs(30);
 /// How often to look meanwhile whether the topic is listed, and how many looks without it settle the matter.
 const LOOK: (Duration, u32) = (Duration::from_secs(1), 2);
+
+/// How often to look whether a query that fills a topic has come far enough.
+const STEP: Duration = Duration::from_millis(20);
+/// How long a record waits for such a query at most: one that hangs holds up nobody for good.
+const MOST_STEPS: Duration = Duration::from_secs(15);
 
 /// How long the question who leads a topic's partitions may take.
 const LEADERS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -124,6 +129,12 @@ pub(crate) struct Reader {
     consumer: ClosedElsewhere<Arc<GroupConsumer>>,
     cluster: Arc<Cluster>,
     doubt: Option<Doubt>,
+    /// The queries that may fill the topics.
+    writers: Option<Arc<Writers>>,
+    /// Since when the next record waits for one of them.
+    held_since: Option<Instant>,
+    /// The highest time of a record that was handed out.
+    time: Option<i64>,
 }
 
 impl Reader {
@@ -193,7 +204,34 @@ impl Reader {
             lanes,
             cluster: Arc::clone(cluster),
             doubt: None,
+            writers: None,
+            held_since: None,
+            time: None,
         })
+    }
+
+    /// Keeps in step with the queries that fill the topics.
+    pub(crate) fn in_step_with(mut self, writers: &Arc<Writers>) -> Self {
+        self.writers = Some(Arc::clone(writers));
+        self
+    }
+
+    /// Whether everything that was there when reading began, and all that queries then made of it, was handed out.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        let may_come = |lane: &Lane| {
+            let writers = self.writers.as_ref();
+            writers.is_some_and(|writers| {
+                writers.may_write(&lane.topic, lane.partition, lane.position, i64::MAX)
+            })
+        };
+        self.lanes
+            .iter()
+            .all(|lane| lane.position >= lane.end && !may_come(lane))
+    }
+
+    /// The highest time of a record that was handed out.
+    pub(crate) fn time(&self) -> Option<i64> {
+        self.time
     }
 
     /// The next record. Nothing is lost when the future is dropped before it is ready.
@@ -223,7 +261,15 @@ impl Reader {
             .lanes
             .iter()
             .any(|lane| lane.head.is_none() && lane.is_awaited(replaying));
+        if !awaited && self.is_held(replaying) {
+            // What comes meanwhile is taken; that nothing comes is no news.
+            if let Ok(waited) = timeout(STEP, self.wait()).await {
+                waited?;
+            }
+            return Ok(None);
+        }
         if !awaited && let Some(arrival) = self.hand_out(replaying) {
+            self.held_since = None;
             return Ok(Some(arrival));
         }
         match &self.doubt {
@@ -399,6 +445,32 @@ impl Reader {
         }
     }
 
+    /// Whether the next record waits, because a query that fills another topic may still write an earlier one.
+    fn is_held(&mut self, replaying: bool) -> bool {
+        let Some(writers) = self.writers.as_ref().filter(|_| !replaying) else {
+            return false;
+        };
+        let heads = self.lanes.iter().filter_map(|lane| lane.head.as_ref());
+        let Some(time) = heads.map(|head| head.timestamp).min() else {
+            return false;
+        };
+        let may_come = |lane: &Lane| {
+            lane.head.is_none() && writers.may_write(&lane.topic, lane.partition, lane.position, time)
+        };
+        if !self.lanes.iter().any(may_come) {
+            return false;
+        }
+        let since = *self.held_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < MOST_STEPS {
+            return true;
+        }
+        tracing::warn!(
+            "a query that fills an input has not come further for {MOST_STEPS:?}: others go on without it"
+        );
+        self.writers = None;
+        false
+    }
+
     /// Hands out the head with the smallest timestamp, of lanes that replay if any does.
     fn hand_out(&mut self, replaying: bool) -> Option<Arrival> {
         let lane = self
@@ -411,6 +483,7 @@ impl Reader {
         let record = lane.head.take()?;
         lane.position = record.offset + 1;
         lane.newest_timestamp = lane.newest_timestamp.max(Some(record.timestamp));
+        self.time = self.time.max(Some(record.timestamp));
         Some(if record.offset < lane.replay_until {
             Arrival::Replayed(record)
         } else {

@@ -6,7 +6,7 @@
 use super::inputs::Inputs;
 use super::pipeline::Windowing;
 use super::qualify::qualified;
-use super::{PlanError, Purpose, Stage};
+use super::{PlanError, Purpose, Settings, Stage};
 use crate::aggregates::{self, Aggregate, Unfit};
 use crate::expression::{Expr, ScopeColumn, Typed, compile, compile_filter, text, unfit_call, untyped_null};
 use crate::functions::catalogue::{Sort, listed};
@@ -100,6 +100,7 @@ pub(super) fn split(
     query: &Query,
     inputs: &mut Inputs,
     purpose: Purpose<'_>,
+    settings: Settings,
 ) -> Result<Option<Aggregation>, PlanError> {
     let selected = query.select.iter().filter_map(|item| match item {
         SelectItem::Expression { expression, .. } | SelectItem::AllFields { base: expression, .. } => {
@@ -131,6 +132,9 @@ pub(super) fn split(
         )));
     }
     let Some(first_call) = first_call else {
+        if let Some(unknown) = clauses.iter().find_map(|clause| unknown_call(clause)) {
+            return Err(unfit_call(unknown, &[]));
+        }
         return Err(PlanError::new(
             "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.",
         ));
@@ -150,7 +154,7 @@ pub(super) fn split(
         )));
     }
     refuse_kafka_values(inputs)?;
-    Splitter::new(query, inputs)?.split(query).map(Some)
+    Splitter::new(query, inputs, settings)?.split(query).map(Some)
 }
 
 fn not_final() -> PlanError {
@@ -166,6 +170,14 @@ fn first_call_of(expression: &Expression) -> Option<&Expression> {
         return Some(expression);
     }
     expression.children().into_iter().find_map(first_call_of)
+}
+
+/// The name of a function that is called and that there is not.
+fn unknown_call(expression: &Expression) -> Option<&str> {
+    match &expression.kind {
+        ExpressionKind::Call { function, .. } if listed(function).is_none() => Some(function),
+        _ => expression.children().into_iter().find_map(unknown_call),
+    }
 }
 
 fn function_of(call: &Expression) -> &str {
@@ -256,13 +268,19 @@ struct Splitter<'a> {
     windowing: Option<Windowing>,
     bounds: [Option<usize>; 2],
     is_final: bool,
+    settings: Settings,
 }
 
 impl<'a> Splitter<'a> {
-    fn new(query: &Query, inputs: &'a mut Inputs) -> Result<Self, PlanError> {
+    fn new(query: &Query, inputs: &'a mut Inputs, settings: Settings) -> Result<Self, PlanError> {
         let of_table = inputs.is_table();
         let is_final = query.emit == Some(Emit::Final);
         let windowing = match query.window {
+            _ if is_final && !settings.suppresses => {
+                return Err(PlanError::new(
+                    "Suppression is currently disabled. You can enable it by setting ksql.suppress.enabled to true",
+                ));
+            }
             None if is_final => return Err(not_final()),
             None => None,
             Some(_) if of_table => {
@@ -278,6 +296,7 @@ impl<'a> Splitter<'a> {
             windowing,
             bounds: [None; 2],
             is_final,
+            settings,
         })
     }
 
@@ -293,9 +312,12 @@ impl<'a> Splitter<'a> {
         if let Some(input) = self.inputs.inputs.first()
             && input.source.window.is_some()
             && self.inputs.joins.is_empty()
-            && self.is_grouped_by_key()
         {
-            return Err(PlanError::new("Group by on windowed should always require rekey"));
+            return Err(PlanError::new(if self.is_grouped_by_key() {
+                "Group by on windowed should always require rekey"
+            } else {
+                "Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385."
+            }));
         }
         if self.windowing.is_some() {
             let alias = match self.inputs.inputs.as_slice() {
@@ -555,7 +577,9 @@ impl<'a> Splitter<'a> {
             is_key: false,
         });
         self.calls.push(Call {
-            aggregate: resolved.aggregate,
+            aggregate: resolved
+                .aggregate
+                .limited(self.settings.collect_list_limit, self.settings.collect_set_limit),
             arguments: typed
                 .into_iter()
                 .take(resolved.columns)

@@ -337,6 +337,9 @@ impl Inputs {
         };
         let compared = || format!("Got {} = {}.", text(left), text(right));
         match (left_is_table, right_is_table) {
+            (false, false) if joined.source.window.is_some() && !(is_right_key && self.is_left_key(left_expr)) => {
+                refuse("Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385.".to_owned())
+            }
             (false, false) => match join.within {
                 Some(within) => Ok(JoinMethod::Streams(within)),
                 None => refuse("Stream-Stream joins must have a WITHIN clause specified.".to_owned()),
@@ -422,7 +425,7 @@ impl Inputs {
         }
     }
 
-    /// Windowed sources are joined window by window, which this server does not do.
+    /// Windowed sources are joined window by window: their windows have to be declared alike.
     fn check_windows(&self, before: &[Input], joined: &Input) -> Result<(), PlanError> {
         let windowed = before.iter().find(|input| input.source.window.is_some());
         let left = windowed.or(before.first());
@@ -458,9 +461,7 @@ impl Inputs {
             (Some(one), Some(other)) if one != other => Err(PlanError::new(
                 "Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385.",
             )),
-            (Some(_), Some(_)) => Err(PlanError::new(
-                "Joins of windowed streams are not supported by this server.",
-            )),
+            (Some(_), Some(_)) => Ok(()),
         }
     }
 

@@ -19,10 +19,12 @@ mod source;
 mod steps;
 mod table_functions;
 mod timestamps;
+mod topology;
 
 use std::sync::Arc;
 
 pub use error::{PlanError, Stage};
+use explain::Explanation;
 pub use insert::insert_values;
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
@@ -30,9 +32,9 @@ pub(crate) use pipeline::{
 };
 pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
-pub use query::plan_query;
+pub use query::{plan_query, plan_query_with};
 pub(crate) use sink::schema_text;
-pub use source::plan_source;
+pub use source::{alter_source, plan_source};
 
 use crate::metastore::Source;
 use crate::syntax::ast::{Position, Properties, SourceKind};
@@ -70,6 +72,27 @@ pub enum Purpose<'a> {
     },
 }
 
+/// What a plan depends on beside its statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How many values `COLLECT_LIST` keeps (`ksql.functions.collect_list.limit`).
+    pub collect_list_limit: Option<usize>,
+    /// How many values `COLLECT_SET` keeps (`ksql.functions.collect_set.limit`).
+    pub collect_set_limit: Option<usize>,
+    /// Whether `EMIT FINAL` is allowed (`ksql.suppress.enabled`).
+    pub suppresses: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            collect_list_limit: None,
+            collect_set_limit: None,
+            suppresses: true,
+        }
+    }
+}
+
 /// A query that can run: give it to [`Task::new`](crate::task::Task::new).
 #[derive(Debug, Clone)]
 pub struct QueryPlan {
@@ -79,7 +102,7 @@ pub struct QueryPlan {
     limit: Option<u64>,
     warnings: Vec<String>,
     query_id: Option<String>,
-    explanation: String,
+    explanation: Explanation,
     retention_ms: Option<i64>,
     pub(crate) pipeline: Arc<Pipeline>,
 }
@@ -124,6 +147,19 @@ impl QueryPlan {
         stores.filter(|store| store.has_changelog)
     }
 
+    /// The step, as Kafka Streams names it, for which another query cannot take over from this one.
+    pub(crate) fn not_upgradeable(&self) -> Option<&'static str> {
+        self.pipeline.steps.iter().find_map(|step| match step {
+            Step::StreamJoin(_) => Some("StreamStreamJoin"),
+            Step::Lookup(_) => Some("StreamTableJoin"),
+            Step::TableJoin(_) => Some("TableTableJoin"),
+            Step::ForeignKeyJoin(_) => Some("ForeignKeyTableTableJoin"),
+            Step::Aggregate(step) if step.of_table => Some("TableAggregate"),
+            Step::Aggregate(step) if step.windowing.is_some() => Some("StreamWindowedAggregate"),
+            Step::Aggregate(_) | Step::Remember(_) | Step::Filter(_) | Step::Output(_) => None,
+        })
+    }
+
     /// Whether it joins tables by a foreign key.
     pub(crate) fn has_foreign_key(&self) -> bool {
         let mut steps = self.pipeline.steps.iter();
@@ -142,9 +178,14 @@ impl QueryPlan {
         scans.filter(move |_| stateful).map(|scan| scan.topic.as_str())
     }
 
-    /// The steps, as `EXPLAIN` prints them.
-    pub fn explain(&self) -> String {
-        self.explanation.clone()
+    /// The steps, as `EXPLAIN` prints them for the query of that id.
+    pub fn explain(&self, query_id: &str) -> String {
+        self.explanation.steps(query_id)
+    }
+
+    /// What `EXPLAIN` tells of it.
+    pub(crate) fn explanation(&self) -> &Explanation {
+        &self.explanation
     }
 
     /// How far the inputs must be replayed from before where the query stopped, to rebuild its state.

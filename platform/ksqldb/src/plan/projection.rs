@@ -67,6 +67,12 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// The column that it is among the projection's items.
+    pub(super) fn column(&self, items: &[Item]) -> Option<(String, SqlType)> {
+        let item = items.iter().find(|item| self.is(item))?;
+        Some((item.name.clone(), item.sql_type.clone()))
+    }
+
     fn is(&self, item: &Item) -> bool {
         self.expr.fingerprint() == item.expr.fingerprint()
     }

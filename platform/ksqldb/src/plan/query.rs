@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::aggregation::{self, Aggregation};
-use super::explain::explain;
+use super::explain::{Tail, explain};
 use super::inputs::Inputs;
 use super::pipeline::Step;
 use super::projection::{Item, RequiredKey, items, required_key};
 use super::sink::{NewSink, check_names, existing_sink, new_sink};
 use super::steps::Steps;
 use super::table_functions;
-use super::{PlanError, Purpose, QueryPlan, Stage};
+use super::{PlanError, Purpose, QueryPlan, Settings, Stage};
 use crate::expression::{Expr, compile_filter, text};
 use crate::metastore::{Metastore, SourceWindow};
 use crate::syntax::ast::{Expression, ExpressionKind, Position, Query, SourceKind, WindowKind};
@@ -24,6 +24,16 @@ pub fn plan_query(
     metastore: &Metastore,
     query: &Query,
     purpose: Purpose<'_>,
+) -> Result<QueryPlan, PlanError> {
+    plan_query_with(metastore, query, purpose, Settings::default())
+}
+
+/// What a query means under these settings.
+pub fn plan_query_with(
+    metastore: &Metastore,
+    query: &Query,
+    purpose: Purpose<'_>,
+    settings: Settings,
 ) -> Result<QueryPlan, PlanError> {
     if let Purpose::InsertInto { target, position, .. } = purpose {
         check_target(metastore, target, position)?;
@@ -43,7 +53,7 @@ pub fn plan_query(
         }
         None => None,
     };
-    let mut aggregation = aggregation::split(query, &mut inputs, purpose)?;
+    let mut aggregation = aggregation::split(query, &mut inputs, purpose, settings)?;
     check_result(query, &inputs, aggregation.as_ref(), purpose)?;
     let key = required_key(query, &inputs, aggregation.as_ref())?;
     let select = aggregation
@@ -86,12 +96,26 @@ pub fn plan_query(
         Some(sink) => sink.schema.clone(),
         None => push_schema(&items)?,
     };
+    let new_key: Vec<_> = match query.partition_by.is_empty() {
+        true => Vec::new(),
+        false => key
+            .candidates
+            .iter()
+            .filter_map(|candidate| candidate.column(&items))
+            .collect(),
+    };
     let explanation = explain(
         &inputs,
-        filter.as_ref().map(|(_, text)| text.as_str()),
-        aggregation.as_ref(),
-        &output,
-        sink.as_ref(),
+        Tail {
+            is_filtered: filter.is_some(),
+            new_key: &new_key,
+            is_exploded: !projected.tables.is_empty(),
+            aggregation: aggregation.as_ref(),
+            output: &output,
+            sink: sink
+                .as_ref()
+                .map(|sink| (sink.source.name.as_str(), sink.source.topic.as_str())),
+        },
     );
     let keys = is_table.then(|| key_columns(&items, &key, &inputs, aggregation.as_ref()));
     let mut pipeline = Steps {

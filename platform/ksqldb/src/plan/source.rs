@@ -64,6 +64,36 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
     Ok(source)
 }
 
+/// The source with more columns at the end of its value. `statement` is kept in it.
+pub fn alter_source(
+    source: &Source,
+    added: &[ColumnDefinition],
+    statement: &str,
+) -> Result<Source, PlanError> {
+    let mut altered = source.clone();
+    let columns = &mut altered.schema.columns;
+    for definition in added {
+        if columns.iter().any(|column| column.name == definition.name) {
+            return Err(PlanError::new(format!(
+                "Cannot add column `{}` to schema. A column with the same name already exists.",
+                definition.name
+            )));
+        }
+        let headers = columns
+            .iter()
+            .position(|column| column.namespace == Namespace::Headers);
+        let column = Column {
+            name: definition.name.clone(),
+            sql_type: definition.sql_type.clone(),
+            namespace: Namespace::Value,
+        };
+        columns.insert(headers.unwrap_or(columns.len()), column);
+    }
+    check_schema(&altered.schema, altered.key_format, altered.value_format)?;
+    altered.statement = statement.to_owned();
+    Ok(altered)
+}
+
 /// Whether the formats can hold the columns.
 pub(super) fn check_schema(
     schema: &Schema,

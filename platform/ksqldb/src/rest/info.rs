@@ -57,7 +57,7 @@ pub(super) async fn statuses(State(shared): State<App>, headers: HeaderMap) -> R
     };
     let names: BTreeMap<&str, &str> = statuses
         .iter()
-        .map(|(command_id, status)| (command_id.as_str(), status.status))
+        .map(|(command_id, status)| (command_id, status.status))
         .collect();
     answer(&headers, &json!({"commandStatuses": names}))
 }

@@ -291,7 +291,7 @@ async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool)
         } => {
             let query = executor
                 .runtime()
-                .push(plan, &alias, text.clone(), extent)
+                .push(*plan, &alias, text.clone(), extent)
                 .await
                 .map_err(|error| push_failure(&error, &text))?;
             let body = Body::from_stream(RowBody::new(format, query));

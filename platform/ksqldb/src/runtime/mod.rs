@@ -29,7 +29,7 @@ pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
 use crate::execution::PersistentQuery;
-use crate::kafka::{Cluster, ClusterError, Reader, Record, RecordProducer, StartingPoint};
+use crate::kafka::{Cluster, ClusterError, Progress, Reader, Record, RecordProducer, StartingPoint, Writers};
 use crate::plan::QueryPlan;
 use crate::syntax::ast::Print;
 use crate::task::{InputRecord, Materialized};
@@ -80,6 +80,8 @@ pub(crate) struct Listening {
     pub(crate) statement: String,
     /// What it does.
     pub(crate) plan: Arc<QueryPlan>,
+    /// Its consumer group.
+    pub(crate) group: String,
     stop: CancellationToken,
 }
 
@@ -97,6 +99,8 @@ pub(crate) struct Runtime {
     processing_log: Arc<ProcessingLog>,
     supervised: Mutex<BTreeMap<String, Supervised>>,
     listening: Mutex<BTreeMap<String, Listening>>,
+    /// The queries that fill topics.
+    writers: Arc<Writers>,
     /// The room there is for push queries.
     places: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -128,6 +132,7 @@ impl Runtime {
             processing_log: Arc::new(processing_log),
             supervised: Mutex::default(),
             listening: Mutex::default(),
+            writers: Arc::default(),
             places: Arc::new(Semaphore::new(MOST_PUSH_QUERIES)),
             tasks,
             stop,
@@ -144,6 +149,12 @@ impl Runtime {
         &self.producer
     }
 
+    /// Says that a persistent query will be started, so that those which read its sink know that it catches up.
+    pub(crate) fn announce(&self, query: &PersistentQuery) -> Option<Arc<Progress>> {
+        let sink = query.sink()?;
+        Some(self.writers.of(&sink.topic, &query.id))
+    }
+
     /// Starts a persistent query.
     pub(crate) fn start(&self, query: Arc<PersistentQuery>) {
         let (wish, wished) = watch::channel(if query.paused { Wish::Pause } else { Wish::Run });
@@ -154,6 +165,8 @@ impl Runtime {
         }));
         let (table, materialized) = watch::channel(None);
         let worker = Worker {
+            writers: Arc::clone(&self.writers),
+            progress: self.announce(&query),
             table,
             query: Arc::clone(&query),
             status: Arc::clone(&status),
@@ -179,6 +192,7 @@ impl Runtime {
             return;
         };
         supervised.wish.send_replace(Wish::Stop);
+        self.writers.forget(id);
         // The supervisor holds the other end until the query has ended.
         if timeout(STOP_DEADLINE, supervised.wish.closed()).await.is_err() {
             tracing::warn!("query {id} has not stopped within {STOP_DEADLINE:?}");
@@ -253,7 +267,8 @@ impl Runtime {
         extent: Extent,
     ) -> Result<PushQuery, PushError> {
         let place = self.place()?;
-        let id = format!("transient_{alias}_{}", random_number());
+        let id = transient_id(alias);
+        let group = self.config.push_group(&id);
         let resets = match extent {
             Extent::From(resets) => resets,
             Extent::WhatIsThere => Resets {
@@ -262,14 +277,18 @@ impl Runtime {
             },
         };
         let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
-        let consumer = Reader::consumer(&self.cluster, &self.config.transient_group(&id))?;
-        let reader = Reader::open(&self.cluster, consumer, &points).await?;
+        let consumer = Reader::consumer(&self.cluster, &group)?;
+        let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
+        if extent != Extent::WhatIsThere {
+            reader = reader.in_step_with(&self.writers);
+        }
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
         let stop = self.stop.child_token();
         let listening = Listening {
             statement,
             plan: Arc::clone(&plan),
+            group,
             stop: stop.clone(),
         };
         self.listening().insert(id.clone(), listening);
@@ -424,6 +443,11 @@ fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R 
         value: record.value.as_deref(),
         headers: &headers,
     })
+}
+
+/// The id of a query for a client, which calls its left-most input so.
+pub(crate) fn transient_id(alias: &str) -> String {
+    format!("transient_{alias}_{}", random_number())
 }
 
 /// A number that no other query has.

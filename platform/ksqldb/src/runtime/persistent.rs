@@ -19,7 +19,9 @@ use super::status::{QueryState, QueryStatus};
 use super::with_input;
 use crate::config::Config;
 use crate::execution::PersistentQuery;
-use crate::kafka::{Arrival, Cluster, Deliveries, OutgoingRecord, Position, Reader, Record, RecordProducer};
+use crate::kafka::{
+    Arrival, Cluster, Deliveries, OutgoingRecord, Position, Progress, Reader, Record, RecordProducer, Writers,
+};
 use crate::task::{Collector, Materialized, Task};
 
 /// How long after a record its position is committed, at most.
@@ -36,6 +38,8 @@ const MOST_UNDER_WAY: usize = 10_000;
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a failed query waits before it starts again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How often a query that catches up looks whether it has.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
 /// How often to look whether a topic that is read has got more partitions.
 const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(5);
 /// A query that ran so long before it failed is not one that fails at once.
@@ -81,6 +85,9 @@ pub(super) struct Worker {
     pub(super) processing_log: Arc<ProcessingLog>,
     /// The table that pull queries read, once its rows are there.
     pub(super) table: watch::Sender<Option<Materialized>>,
+    /// The queries that fill topics, and how far this one has come, where it does.
+    pub(super) writers: Arc<Writers>,
+    pub(super) progress: Option<Arc<Progress>>,
 }
 
 /// Runs a query as wished, until it should stop. A failure or a panic ends only the attempt.
@@ -91,6 +98,7 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
         match wished {
             Wish::Stop => return,
             Wish::Pause => {
+                worker.leave();
                 worker.status.set(QueryState::Paused);
                 if wish.changed().await.is_err() {
                     return;
@@ -123,6 +131,7 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
             return;
         }
         tracing::error!("query {} failed and starts again: {reason}", worker.query.id);
+        worker.leave();
         worker.status.fail(reason);
         if began.elapsed() >= HEALTHY_RUN {
             delay = RETRY.0;
@@ -134,8 +143,31 @@ pub(super) async fn supervise(worker: Arc<Worker>, mut wish: watch::Receiver<Wis
 }
 
 impl Worker {
+    /// Nobody waits for a query that does not run.
+    fn leave(&self) {
+        if let Some(progress) = &self.progress {
+            progress.leave();
+        }
+    }
+
+    /// Tells those who read the sink how far the results in it reach.
+    async fn tell(&self, reached: Reached) {
+        let (Some(progress), Some(sink)) = (&self.progress, self.query.sink()) else {
+            return;
+        };
+        let ends = self.cluster.ends(&sink.topic).await;
+        match ends {
+            Ok(ends) => progress.note(reached.time, ends, reached.caught_up),
+            // Told with the next commit.
+            Err(error) => tracing::debug!("the end of `{}` is not known: {error}", sink.topic),
+        }
+    }
+
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), Failure> {
         let group = self.config.query_group(&self.query.id);
+        if let Some(progress) = &self.progress {
+            progress.begin();
+        }
         let changelogs = Changelogs::new(&group, &self.query.plan);
         let mut task = Task::new(&self.query.plan);
         let opening = self.open(&group, &changelogs, &mut task);
@@ -156,6 +188,7 @@ impl Worker {
             commit_at: Instant::now() + COMMIT_INTERVAL,
             uncommitted: 0,
             closing: None,
+            reached: None,
         };
         let partitions = reader.partitions();
         let give_up = async {
@@ -222,10 +255,16 @@ impl Worker {
             tracing::info!("query {} begins again: its state is laid out anew", query.id);
             start = positions::of_persistent_query(cluster, start.consumer, group, query, false).await?;
         }
-        Reader::open(cluster, start.consumer, &start.points)
-            .await
-            .map_err(Failure::Read)
+        let reader = Reader::open(cluster, start.consumer, &start.points).await;
+        Ok(reader.map_err(Failure::Read)?.in_step_with(&self.writers))
     }
+}
+
+/// How far a query has read at the moment of a commit.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    time: Option<i64>,
+    caught_up: bool,
 }
 
 /// The state of a running attempt.
@@ -245,13 +284,22 @@ struct Processing<'a> {
     /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
     /// meanwhile, so committing never holds up a record.
     closing: Option<(Arc<Deliveries>, Vec<Position>)>,
+    /// How far reading had come then.
+    reached: Option<Reached>,
 }
 
 impl Processing<'_> {
     /// Processes records until it should stop. A record that has been read is finished first.
     async fn pump(&mut self, reader: &mut Reader, stop: &CancellationToken) -> Result<(), Failure> {
         let mut records = 0_u64;
+        let progress = self.worker.progress.clone();
+        let mut catches_up = progress.is_some();
         loop {
+            if catches_up && reader.is_caught_up() {
+                // Those who wait are told as soon as the results are there.
+                catches_up = false;
+                self.commit_at = Instant::now();
+            }
             let is_due = self.uncommitted >= COMMIT_RECORDS;
             tokio::select! {
                 biased;
@@ -261,10 +309,21 @@ impl Processing<'_> {
                     if let Some((_, positions)) = self.closing.take() {
                         reader.commit(&positions).map_err(Failure::Commit)?;
                     }
+                    if let Some(reached) = self.reached.take()
+                        && progress.as_ref().is_some_and(|progress| !progress.is_caught_up())
+                    {
+                        self.worker.tell(reached).await;
+                    }
                 }
+                // Whether others have caught up is no event of the reader's.
+                () = sleep(LOOK_AROUND), if catches_up => {}
                 () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
                     let deliveries = std::mem::take(&mut self.deliveries);
                     self.closing = Some((deliveries, reader.positions()));
+                    self.reached = Some(Reached {
+                        time: reader.time(),
+                        caught_up: !catches_up,
+                    });
                     self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
                     self.uncommitted = 0;
                 }

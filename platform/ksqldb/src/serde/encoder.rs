@@ -106,9 +106,13 @@ fn check_each(format: Format, columns: &[&Column], supports: fn(&SqlType) -> boo
         Some(column) => {
             let text = column.sql_type.to_string();
             let base = text.split(['<', '(']).next().unwrap_or(&text);
+            // Of Kafka's own format there is one column at most.
+            let place = match format {
+                Format::Kafka => String::new(),
+                _ => format!(", column: `{}`", column.name),
+            };
             Err(SerdeError::new(format!(
-                "The '{format}' format does not support type '{base}', column: `{}`",
-                column.name
+                "The '{format}' format does not support type '{base}'{place}"
             )))
         }
     }

@@ -79,7 +79,34 @@ pub enum Statement {
         /// Whether the topic goes too.
         delete_topic: bool,
     },
-    /// `DROP CONNECTOR|TYPE` and others that parse but that this server does not have; the text names it.
+    /// `CREATE TYPE [IF NOT EXISTS] name AS type`
+    CreateType {
+        /// The type's new name.
+        name: String,
+        /// Whether a type of that name is left as it is.
+        if_not_exists: bool,
+        /// What it stands for.
+        sql_type: SqlType,
+    },
+    /// `DROP TYPE [IF EXISTS] name`
+    DropType {
+        /// The type.
+        name: String,
+        /// Whether a missing type is accepted.
+        if_exists: bool,
+    },
+    /// `ALTER STREAM|TABLE name ADD [COLUMN] column type, …`
+    AlterSource {
+        /// Which kind the statement names.
+        kind: SourceKind,
+        /// The source.
+        name: String,
+        /// The columns to add.
+        columns: Vec<ColumnDefinition>,
+    },
+    /// `ASSERT [NOT EXISTS] TOPIC name [WITH (…)] [TIMEOUT n unit]`
+    AssertTopic(AssertTopic),
+    /// `DROP CONNECTOR` and others that parse but that this server does not have; the text names it.
     Unsupported {
         /// What it is, such as `CREATE CONNECTOR`.
         what: String,
@@ -103,6 +130,8 @@ pub enum Statement {
     DescribeFunction {
         /// The function, upper case.
         name: String,
+        /// The same, with its case.
+        written: String,
     },
     /// `EXPLAIN query_id` or `EXPLAIN statement`
     Explain(Explain),
@@ -201,6 +230,19 @@ pub struct CreateAsSelect {
     pub properties: Properties,
     /// The query.
     pub query: Query,
+}
+
+/// What `ASSERT TOPIC` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssertTopic {
+    /// The topic, with its case.
+    pub topic: String,
+    /// Whether it must be there (or must not).
+    pub exists: bool,
+    /// How it must be.
+    pub properties: Properties,
+    /// How long to wait for it, in milliseconds.
+    pub timeout_ms: Option<i64>,
 }
 
 /// What `INSERT INTO … SELECT` says.

@@ -18,7 +18,7 @@ pub mod variables;
 
 pub use error::{SyntaxError, SyntaxFault};
 pub use format::{format_expression, format_identifier, format_statement, format_type};
-pub use parser::{parse, parse_expression, parse_statement, parse_type};
+pub use parser::{NamedTypes, parse, parse_expression, parse_statement, parse_statement_with, parse_type};
 
 use ast::Position;
 use token::TokenKind;

@@ -3,13 +3,15 @@
 use proptest::prelude::*;
 
 use super::ast::{
-    AliasedSource, BinaryOperator, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Emit,
-    Explain, Expression, ExpressionKind, InsertInto, InsertValues, Join, JoinKind, Literal, OnExisting,
-    ParsedStatement, Position, Print, Properties, Query, QuerySelection, SelectItem, SourceKind, Statement,
-    UnaryOperator, Window, WindowKind, Within,
+    AliasedSource, AssertTopic, BinaryOperator, ColumnConstraint, ColumnDefinition, CreateAsSelect,
+    CreateSource, Emit, Explain, Expression, ExpressionKind, InsertInto, InsertValues, Join, JoinKind,
+    Literal, OnExisting, ParsedStatement, Position, Print, Properties, Query, QuerySelection, SelectItem,
+    SourceKind, Statement, UnaryOperator, Window, WindowKind, Within,
 };
 use super::token::Keyword;
-use super::{format_expression, format_statement, format_type, parse, parse_expression, parse_type};
+use super::{
+    format_expression, format_identifier, format_statement, format_type, parse, parse_expression, parse_type,
+};
 use crate::types::{SqlType, StructField};
 
 /// Names of every sort: plain, reserved, contextual, with odd characters.
@@ -399,10 +401,53 @@ fn statement() -> BoxedStrategy<Statement> {
         Just(Statement::Resume(QuerySelection::All)),
         name().prop_map(|id| Statement::Explain(Explain::Id(id))),
         (source_name(), any::<bool>()).prop_map(|(name, extended)| Statement::Describe { name, extended }),
-        name().prop_map(|name| Statement::DescribeFunction { name }),
+        name().prop_map(|name| Statement::DescribeFunction {
+            written: format_identifier(&name),
+            name,
+        }),
         (any::<String>(), any::<String>()).prop_map(|(name, value)| Statement::SetProperty { name, value }),
         ("[a-zA-Z_][a-zA-Z0-9_]{0,6}", any::<String>())
             .prop_map(|(name, value)| Statement::Define { name, value }),
+        (name(), any::<bool>(), sql_type()).prop_map(|(name, if_not_exists, sql_type)| {
+            Statement::CreateType {
+                name,
+                if_not_exists,
+                sql_type,
+            }
+        }),
+        (name(), any::<bool>()).prop_map(|(name, if_exists)| Statement::DropType { name, if_exists }),
+        (
+            kind(),
+            source_name(),
+            proptest::collection::vec((name(), sql_type()), 1..3)
+        )
+            .prop_map(|(kind, name, columns)| {
+                let columns = columns.into_iter().map(|(name, sql_type)| ColumnDefinition {
+                    name,
+                    sql_type,
+                    constraint: ColumnConstraint::None,
+                    position: Position::default(),
+                });
+                Statement::AlterSource {
+                    kind,
+                    name,
+                    columns: columns.collect(),
+                }
+            }),
+        (
+            any::<String>(),
+            any::<bool>(),
+            properties(),
+            proptest::option::of(0_i64..100_000)
+        )
+            .prop_map(|(topic, exists, properties, timeout_ms)| {
+                Statement::AssertTopic(AssertTopic {
+                    topic,
+                    exists,
+                    properties,
+                    timeout_ms,
+                })
+            }),
     ];
     let explain =
         query().prop_map(|query| Statement::Explain(Explain::Statement(Box::new(Statement::Query(query)))));

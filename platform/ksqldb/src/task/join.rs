@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::change::Change;
+use super::change::{Bounds, Change};
 use super::operator::{Downstream, Operator};
 use super::stored_row::StoredRow;
 use super::window_store::{JoinKey, WindowStore};
@@ -46,7 +46,10 @@ impl Operator for StreamJoin {
             Side::Left => (&self.step.left_key, "the left side of JOIN ON"),
             Side::Right => (&self.step.right_key, "the right side of JOIN ON"),
         };
-        let key = key.value(&change.row, &mut |error| to.context.log(text, error));
+        let key = Key {
+            value: key.value(&change.row, &mut |error| to.context.log(text, error)),
+            window: change.window,
+        };
         let appends_key = self.step.appends_key;
         self.state.take(
             &self.step,
@@ -61,9 +64,12 @@ impl Operator for StreamJoin {
                     key,
                 } = joined;
                 if appends_key {
-                    row.push(key.clone());
+                    row.push(key.value.clone());
                 }
-                to.pass(Change::of_row(row, timestamp));
+                to.pass(Change {
+                    window: key.window,
+                    ..Change::of_row(row, timestamp)
+                });
             },
         );
         if self.state.is_overfull() {
@@ -80,17 +86,24 @@ impl Operator for StreamJoin {
     }
 }
 
+/// What rows are joined by: a value, and of windowed streams the window, too.
+#[derive(Debug)]
+struct Key {
+    value: Value,
+    window: Option<Bounds>,
+}
+
 /// A row that comes out of a join.
 struct Joined<'a> {
     row: Row,
     timestamp: i64,
-    key: &'a Value,
+    key: &'a Key,
 }
 
 /// A row that has no partner yet.
 #[derive(Debug)]
 struct Waiting {
-    key: Value,
+    key: Key,
     row: StoredRow,
 }
 
@@ -192,17 +205,17 @@ impl JoinState {
         &mut self,
         join: &JoinStep,
         side: Side,
-        key: Value,
+        key: Key,
         row: Row,
         timestamp: i64,
         emit: &mut dyn FnMut(Joined<'_>),
     ) {
         self.stream_time = self.stream_time.max(timestamp);
         let keeps_lonely = keeps_lonely_rows(join.kind, side);
-        let Some(join_key) = JoinKey::of(&key) else {
+        let Some(join_key) = JoinKey::of(&key.value, key.window) else {
             if keeps_lonely {
                 emit(Joined {
-                    row: lonely(join, side, &row, &key),
+                    row: lonely(join, side, &row, &key.value),
                     timestamp,
                     key: &key,
                 });
@@ -245,7 +258,7 @@ impl JoinState {
                     .push(waiting);
             } else {
                 emit(Joined {
-                    row: lonely(join, side, &row, &key),
+                    row: lonely(join, side, &row, &key.value),
                     timestamp,
                     key: &key,
                 });
@@ -284,7 +297,7 @@ impl JoinState {
                 let mut row = Row::new();
                 waiting.row.unpack(&mut row);
                 emit(Joined {
-                    row: lonely(join, side, &row, &waiting.key),
+                    row: lonely(join, side, &row, &waiting.key.value),
                     timestamp,
                     key: &waiting.key,
                 });

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::change::Bounds;
 use super::stored_row::StoredRow;
 use crate::value::Value;
 
@@ -18,11 +19,21 @@ pub(super) enum JoinKey {
     Bytes(Arc<[u8]>),
     /// Anything else, by its text.
     Other(String),
+    /// One of these in a window.
+    Windowed(Box<JoinKey>, i64, i64),
 }
 
 impl JoinKey {
-    /// The key of a value; `None` for `NULL`, which joins nothing.
-    pub(super) fn of(value: &Value) -> Option<Self> {
+    /// The key of a value in a window; `None` for `NULL`, which joins nothing.
+    pub(super) fn of(value: &Value, window: Option<Bounds>) -> Option<Self> {
+        let key = Self::of_value(value)?;
+        Some(match window {
+            None => key,
+            Some(window) => Self::Windowed(Box::new(key), window.start, window.end),
+        })
+    }
+
+    fn of_value(value: &Value) -> Option<Self> {
         Some(match value {
             Value::Null => return None,
             Value::Boolean(flag) => Self::Boolean(*flag),

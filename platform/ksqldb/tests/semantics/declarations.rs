@@ -48,13 +48,15 @@ fn explain_shows_the_steps() {
     );
     let plan = world.last_plan.expect("there is a plan");
     assert_eq!(
-        plan.explain(),
-        " > [ SINK ] | Schema: `L_ID` INTEGER KEY, `A` INTEGER, `B` INTEGER | Topic: J
-\t\t > [ PROJECT ] | Schema: `L_ID` INTEGER KEY, `A` INTEGER, `B` INTEGER
-\t\t\t\t > [ FILTER ] | Condition: (A > 1)
-\t\t\t\t\t\t > [ JOIN ] | Type: LEFT | Before: 1000 ms | After: 2000 ms | Grace: 3000 ms
-\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `A` INTEGER | Topic: l
-\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: `ID` INTEGER KEY, `B` INTEGER | Topic: r
+        plan.explain("X"),
+        " > [ SINK ] | Schema: L_ID INTEGER KEY, A INTEGER, B INTEGER | Logger: X.J
+\t\t > [ PROJECT ] | Schema: L_ID INTEGER KEY, A INTEGER, B INTEGER | Logger: X.Project
+\t\t\t\t > [ FILTER ] | Schema: L_ID INTEGER KEY, L_A INTEGER, L_ROWTIME BIGINT, L_ROWPARTITION INTEGER, L_ROWOFFSET BIGINT, L_ID INTEGER, R_B INTEGER, R_ROWTIME BIGINT, R_ROWPARTITION INTEGER, R_ROWOFFSET BIGINT, R_ID INTEGER | Logger: X.WhereFilter
+\t\t\t\t\t\t > [ JOIN ] | Schema: L_ID INTEGER KEY, L_A INTEGER, L_ROWTIME BIGINT, L_ROWPARTITION INTEGER, L_ROWOFFSET BIGINT, L_ID INTEGER, R_B INTEGER, R_ROWTIME BIGINT, R_ROWPARTITION INTEGER, R_ROWOFFSET BIGINT, R_ID INTEGER | Logger: X.Join
+\t\t\t\t\t\t\t\t > [ PROJECT ] | Schema: L_ID INTEGER KEY, L_A INTEGER, L_ROWTIME BIGINT, L_ROWPARTITION INTEGER, L_ROWOFFSET BIGINT, L_ID INTEGER | Logger: X.PrependAliasLeft
+\t\t\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: ID INTEGER KEY, A INTEGER, ROWTIME BIGINT, ROWPARTITION INTEGER, ROWOFFSET BIGINT, ID INTEGER | Logger: X.KafkaTopic_Left.Source
+\t\t\t\t\t\t\t\t > [ PROJECT ] | Schema: R_ID INTEGER KEY, R_B INTEGER, R_ROWTIME BIGINT, R_ROWPARTITION INTEGER, R_ROWOFFSET BIGINT, R_ID INTEGER | Logger: X.PrependAliasRight
+\t\t\t\t\t\t\t\t\t\t > [ SOURCE ] | Schema: ID INTEGER KEY, B INTEGER, ROWTIME BIGINT, ROWPARTITION INTEGER, ROWOFFSET BIGINT, ID INTEGER | Logger: X.KafkaTopic_Right.Source
 "
     );
     assert_eq!(plan.retention_ms(), Some(6000));

@@ -6,21 +6,24 @@ use kafka_protocol::protocol::Request;
 
 use super::{Opened, bounded, open};
 
-/// A frame is refused or decoded, without more memory than its size explains.
-pub fn request(frame: &[u8]) {
-    if let Ok(Opened::Request(incoming)) = open(Bytes::copy_from_slice(frame)) {
-        let version = incoming.call.version;
-        with_type(incoming.key, Decode(&incoming.body, version));
+/// A frame is refused or decoded, without more memory than its size explains; whether it was decoded.
+pub fn request(frame: &[u8]) -> bool {
+    match open(Bytes::copy_from_slice(frame)) {
+        Ok(Opened::Request(incoming)) => {
+            let version = incoming.call.version;
+            with_type(incoming.key, Decode(&incoming.body, version))
+        }
+        _ => false,
     }
 }
 
 struct Decode<'a>(&'a Bytes, i16);
 
 impl WithType for Decode<'_> {
-    type Output = ();
+    type Output = bool;
 
-    fn run<Q: Request>(self) {
-        let _ = bounded::decode::<Q>(self.0, self.1);
+    fn run<Q: Request>(self) -> bool {
+        bounded::decode::<Q>(self.0, self.1).is_ok()
     }
 }
 
@@ -77,5 +80,20 @@ pub(super) fn with_type<W: WithType>(key: ApiKey, what: W) -> W::Output {
         EndTxn: EndTxnRequest,
         DescribeTransactions: DescribeTransactionsRequest,
         ListTransactions: ListTransactionsRequest,
+        ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest,
+        ListPartitionReassignments: ListPartitionReassignmentsRequest,
+        AlterPartitionReassignments: AlterPartitionReassignmentsRequest,
+        ElectLeaders: ElectLeadersRequest,
+        DescribeAcls: DescribeAclsRequest,
+        CreateAcls: CreateAclsRequest,
+        DeleteAcls: DeleteAclsRequest,
+        DescribeClientQuotas: DescribeClientQuotasRequest,
+        AlterClientQuotas: AlterClientQuotasRequest,
+        DescribeUserScramCredentials: DescribeUserScramCredentialsRequest,
+        DescribeLogDirs: DescribeLogDirsRequest,
+        AlterReplicaLogDirs: AlterReplicaLogDirsRequest,
+        DescribeTopicPartitions: DescribeTopicPartitionsRequest,
+        ListConfigResources: ListConfigResourcesRequest,
+        DescribeQuorum: DescribeQuorumRequest,
     }
 }

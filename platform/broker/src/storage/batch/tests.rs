@@ -15,6 +15,14 @@ pub(crate) struct Sample {
     pub(crate) compression: Compression,
 }
 
+/// A batch as the producer of a transaction would send it.
+pub(crate) fn transactional(mut batch: Vec<u8>) -> Vec<u8> {
+    let attributes = i16::from_be_bytes([batch[21], batch[22]]) | TRANSACTIONAL;
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+    super::records::put_checksum(&mut batch);
+    batch
+}
+
 impl Sample {
     pub(crate) fn of(values: &[&str]) -> Self {
         Self {

@@ -5,44 +5,17 @@
 //! and forgets what it was to keep, as Linux does. It can fail any operation, fill up, flip bits, and switch the
 //! machine off at any step, in the middle of a write too.
 
+mod dice;
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use self::dice::Dice;
+use self::state::{Change, Interruption, Naming, State};
 use super::{Disk, DiskFile, Mode, SharedFile};
-
-const SECTOR: usize = 512;
-
-/// Numbers that look random and are the same for the same seed (SplitMix64).
-#[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    /// The dice of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.roll() % end.max(1)
-    }
-
-    /// Whether something that happens `percent` times in a hundred happens.
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,45 +36,6 @@ pub(crate) enum Operation {
 #[derive(Debug)]
 pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug)]
-struct State {
-    dice: Dice,
-    files: HashMap<u64, Content>,
-    next_file: u64,
-    folders: BTreeSet<PathBuf>,
-    names: BTreeMap<PathBuf, u64>,
-    safe_names: BTreeMap<PathBuf, u64>,
-    unsafe_names: Vec<Naming>,
-    /// Counts restarts: files opened before one are gone.
-    boot: u64,
-    is_off: bool,
-    /// Operations until the machine is switched off.
-    off_in: Option<u64>,
-    /// The operation that fails next, after so many others of its kind.
-    fails: Option<(Operation, u64)>,
-    room: Option<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    seen: Vec<u8>,
-    safe: Vec<u8>,
-    unsafe_changes: Vec<Change>,
-}
-
-#[derive(Debug)]
-enum Change {
-    Write { position: usize, bytes: Vec<u8> },
-    Size(usize),
-}
-
-#[derive(Debug)]
-enum Naming {
-    Given { path: PathBuf, file: u64 },
-    Taken { path: PathBuf },
-    Changed { from: PathBuf, to: PathBuf, file: u64 },
 }
 
 impl SimulatedDisk {
@@ -202,171 +136,6 @@ impl SimulatedDisk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Naming {
-    fn apply(self, names: &mut BTreeMap<PathBuf, u64>) {
-        match self {
-            Self::Given { path, file } => {
-                names.insert(path, file);
-            }
-            Self::Taken { path } => {
-                names.remove(&path);
-            }
-            Self::Changed { from, to, file } => {
-                if names.get(&from) == Some(&file) {
-                    names.remove(&from);
-                }
-                names.insert(to, file);
-            }
-        }
-    }
-
-    fn file(&self) -> Option<u64> {
-        match self {
-            Self::Given { file, .. } | Self::Changed { file, .. } => Some(*file),
-            Self::Taken { .. } => None,
-        }
-    }
-
-    fn is_in(&self, folder: &Path) -> bool {
-        match self {
-            Self::Given { path, .. } | Self::Taken { path } => path.parent() == Some(folder),
-            Self::Changed { to, .. } => to.parent() == Some(folder),
-        }
-    }
-}
-
-impl Content {
-    fn write(&mut self, position: usize, bytes: &[u8]) {
-        put(&mut self.seen, position, bytes);
-        self.unsafe_changes.push(Change::Write {
-            position,
-            bytes: bytes.to_vec(),
-        });
-    }
-
-    fn sync(&mut self) {
-        for change in self.unsafe_changes.drain(..) {
-            match change {
-                Change::Size(size) => self.safe.resize(size, 0),
-                Change::Write { position, bytes } => put(&mut self.safe, position, &bytes),
-            }
-        }
-    }
-
-    /// A power cut: of what was not synced some is there.
-    fn lose_some(&mut self, dice: &mut Dice) {
-        let survives = [0, 50, 90, 100][dice.below(4) as usize];
-        for change in self.unsafe_changes.drain(..) {
-            match change {
-                Change::Size(size) => {
-                    if dice.chance(survives) {
-                        self.safe.resize(size, 0);
-                    }
-                }
-                Change::Write { position, bytes } => {
-                    let mut at = 0;
-                    while at < bytes.len() {
-                        let sector_end = SECTOR - (position + at) % SECTOR;
-                        let end = bytes.len().min(at + sector_end);
-                        if dice.chance(survives) {
-                            put(&mut self.safe, position + at, &bytes[at..end]);
-                        }
-                        at = end;
-                    }
-                }
-            }
-        }
-        self.seen = self.safe.clone();
-    }
-}
-
-fn put(content: &mut Vec<u8>, position: usize, bytes: &[u8]) {
-    if content.len() < position + bytes.len() {
-        content.resize(position + bytes.len(), 0);
-    }
-    content[position..position + bytes.len()].copy_from_slice(bytes);
-}
-
-impl State {
-    fn restart(&mut self) {
-        self.boot += 1;
-        self.is_off = false;
-        self.off_in = None;
-        self.fails = None;
-        self.room = None;
-        // A change of a name that was not synced may yet be undone, and bring a file back.
-        let undecided = self.unsafe_names.iter().filter_map(Naming::file);
-        let named: BTreeSet<u64> = self
-            .names
-            .values()
-            .chain(self.safe_names.values())
-            .copied()
-            .chain(undecided)
-            .collect();
-        self.files.retain(|file, _| named.contains(file));
-    }
-
-    fn check_power(&self) -> io::Result<()> {
-        if self.is_off {
-            return Err(io::Error::other("the machine is off"));
-        }
-        Ok(())
-    }
-
-    /// Counts a change; the error says that the machine went off with it, or that it was to fail.
-    fn change(&mut self, operation: Option<Operation>) -> Result<(), Interruption> {
-        if self.is_off {
-            return Err(Interruption::Off);
-        }
-        match &mut self.off_in {
-            Some(0) => {
-                self.is_off = true;
-                return Err(Interruption::Off);
-            }
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        if let (Some(operation), Some((failing, after))) = (operation, &mut self.fails)
-            && operation == *failing
-        {
-            if *after == 0 {
-                self.fails = None;
-                return Err(Interruption::Failed);
-            }
-            *after -= 1;
-        }
-        Ok(())
-    }
-
-    fn name(&mut self, path: &Path) -> u64 {
-        let file = self.next_file;
-        self.next_file += 1;
-        self.files.insert(file, Content::default());
-        self.names.insert(path.to_owned(), file);
-        self.unsafe_names.push(Naming::Given {
-            path: path.to_owned(),
-            file,
-        });
-        file
-    }
-}
-
-/// Why a change did not happen, or not wholly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Interruption {
-    Off,
-    Failed,
-}
-
-impl From<Interruption> for io::Error {
-    fn from(interruption: Interruption) -> Self {
-        match interruption {
-            Interruption::Off => Self::other("the machine is off"),
-            Interruption::Failed => Self::other("the disk refuses"),
-        }
     }
 }
 

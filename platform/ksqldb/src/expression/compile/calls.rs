@@ -165,6 +165,16 @@ impl Compiler<'_> {
         if parameters.len() != types.len() {
             return Err(unfit());
         }
+        for name in parameters {
+            let message = if self.scope.columns.iter().any(|column| column.name == *name) {
+                format!("Lambda function argument can't be a column name: {name}")
+            } else if self.parameters.iter().any(|(outer, _)| outer == name) {
+                "Reusing lambda arguments in nested lambda is not allowed".to_owned()
+            } else {
+                continue;
+            };
+            return Err(PlanError::in_stage(Stage::Preparing, message));
+        }
         let outer = self.parameters.len();
         let typed = parameters.iter().cloned().zip(types.iter().cloned().map(Some));
         self.parameters.extend(typed);

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Write};
 
 use super::super::ast::{
-    ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto, InsertValues,
-    Listing, OnExisting, Print, Properties, QuerySelection, SourceKind, Statement,
+    AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto,
+    InsertValues, Listing, OnExisting, Print, Properties, QuerySelection, SourceKind, Statement,
 };
 use super::{List, Name, Quoted, Sql, write_as_written, write_separated};
 
@@ -35,6 +35,25 @@ impl Display for Sql<'_, Statement> {
                 let delete_topic = if *delete_topic { " DELETE TOPIC" } else { "" };
                 write!(out, "DROP {}{if_exists} {}{delete_topic}", Sql(kind), Name(name))
             }
+            Statement::CreateType {
+                name,
+                if_not_exists,
+                sql_type,
+            } => {
+                let keep = if *if_not_exists { "IF NOT EXISTS " } else { "" };
+                write!(out, "CREATE TYPE {keep}{} AS {}", Name(name), Sql(sql_type))
+            }
+            Statement::DropType { name, if_exists } => {
+                let if_exists = if *if_exists { "IF EXISTS " } else { "" };
+                write!(out, "DROP TYPE {if_exists}{}", Name(name))
+            }
+            Statement::AlterSource { kind, name, columns } => {
+                write!(out, "ALTER {} {} ", Sql(kind), Name(name))?;
+                write_separated(out, columns, |out, column| {
+                    write!(out, "ADD COLUMN {} {}", Name(&column.name), Sql(&column.sql_type))
+                })
+            }
+            Statement::AssertTopic(assertion) => Sql(assertion).fmt(out),
             Statement::Unsupported { what } => out.write_str(what),
             Statement::Terminate(queries) => write!(out, "TERMINATE {}", Sql(queries)),
             Statement::Pause(queries) => write!(out, "PAUSE {}", Sql(queries)),
@@ -48,7 +67,7 @@ impl Display for Sql<'_, Statement> {
                     write!(out, "DESCRIBE {}{extended}", Name(name))
                 }
             }
-            Statement::DescribeFunction { name } => write!(out, "DESCRIBE FUNCTION {}", Name(name)),
+            Statement::DescribeFunction { name, .. } => write!(out, "DESCRIBE FUNCTION {}", Name(name)),
             Statement::Explain(Explain::Id(id)) => {
                 out.write_str("EXPLAIN ")?;
                 write_as_written(out, id)
@@ -138,6 +157,21 @@ impl Display for Sql<'_, Properties> {
             }
         })?;
         out.write_char(')')
+    }
+}
+
+impl Display for Sql<'_, AssertTopic> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let assertion = self.0;
+        let not = if assertion.exists { "" } else { "NOT EXISTS " };
+        write!(
+            out,
+            "ASSERT {not}TOPIC {}{}",
+            Quoted(&assertion.topic),
+            Sql(&assertion.properties)
+        )?;
+        let timeout = assertion.timeout_ms;
+        timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout} MILLISECONDS"))
     }
 }
 

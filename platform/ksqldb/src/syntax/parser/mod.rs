@@ -10,6 +10,8 @@ mod statements;
 mod tests;
 mod types;
 
+use std::collections::BTreeMap;
+
 use super::ast::{Expression, ParsedStatement, Position, Properties, Statement};
 use super::lexer::{is_word_part, tokenize};
 use super::token::{Keyword, Token, TokenKind};
@@ -45,6 +47,11 @@ const ORIGIN: Position = Position { line: 1, column: 1 };
 /// stack of a small thread holds.
 const MAXIMUM_NESTING: usize = 210;
 
+/// What the names of `CREATE TYPE` stand for.
+pub type NamedTypes = BTreeMap<String, SqlType>;
+
+static NO_TYPES: NamedTypes = NamedTypes::new();
+
 type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// Reads every statement of a script. Session variables must have been substituted.
@@ -62,7 +69,13 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>> {
 
 /// Reads one statement with its `;`, which begins at `position` of some larger text.
 pub fn parse_statement(text: &str, position: Position) -> Result<ParsedStatement> {
+    parse_statement_with(text, position, &NO_TYPES)
+}
+
+/// The same, where types have names (`CREATE TYPE`).
+pub fn parse_statement_with(text: &str, position: Position, types: &NamedTypes) -> Result<ParsedStatement> {
     let mut parser = Parser::new(text, position)?;
+    parser.types = types;
     let statement = parser.parsed_statement()?;
     parser.finish()?;
     Ok(statement)
@@ -102,6 +115,9 @@ struct Parser<'text> {
     /// The first token of the statement at hand.
     statement: usize,
     nesting: usize,
+    types: &'text NamedTypes,
+    /// How many parts the named types of the statement at hand have had so far.
+    type_parts: usize,
     /// How many operators and subscripts the expression at hand has chained without nesting.
     chained: usize,
 }
@@ -114,6 +130,8 @@ impl<'text> Parser<'text> {
             next: 0,
             statement: 0,
             nesting: 0,
+            types: &NO_TYPES,
+            type_parts: 0,
             chained: 0,
         })
     }
@@ -260,6 +278,16 @@ impl<'text> Parser<'text> {
                 format!("Syntax error at or near '{text}' at line {}", token.position)
             }
         };
+        SyntaxError::new(token.position, message, self.statement_text())
+    }
+
+    /// Something stands here that cannot; what can is too much to say.
+    fn unexpected(&self) -> SyntaxError {
+        let token = self.peek();
+        let message = format!(
+            "Syntax error at or near '{}' at line {}",
+            token.text, token.position
+        );
         SyntaxError::new(token.position, message, self.statement_text())
     }
 

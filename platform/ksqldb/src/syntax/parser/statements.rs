@@ -1,8 +1,8 @@
 //! The statements around `SELECT`.
 
 use super::super::ast::{
-    ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto, InsertValues,
-    Listing, OnExisting, Print, QuerySelection, SourceKind, Statement,
+    AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto,
+    InsertValues, Listing, OnExisting, Print, QuerySelection, SourceKind, Statement,
 };
 use super::super::lexer::variable_length;
 use super::super::token::{Keyword, TokenKind};
@@ -36,8 +36,8 @@ impl Parser<'_> {
                 let name = self.variable_name()?;
                 Ok(Statement::Undefine { name })
             }
-            Keyword::Alter => Ok(self.unsupported("ALTER")),
-            Keyword::Assert => Ok(self.unsupported("ASSERT")),
+            Keyword::Alter => self.alter(),
+            Keyword::Assert => self.assert(),
             Keyword::Run => Ok(self.unsupported("RUN SCRIPT")),
             _ => Err(self.unknown_statement()),
         }
@@ -56,8 +56,8 @@ impl Parser<'_> {
     fn create(&mut self) -> Result<Statement> {
         self.expect_keyword(Keyword::Create)?;
         let replaces = self.accept_keywords(&[Keyword::Or, Keyword::Replace]);
-        if self.at_keyword(Keyword::Type) {
-            return Ok(self.unsupported("CREATE TYPE"));
+        if !replaces && self.accept_keyword(Keyword::Type) {
+            return self.create_type();
         }
         if self.accept_keyword(Keyword::Sink) {
             self.expect_keyword(Keyword::Connector)?;
@@ -98,6 +98,66 @@ impl Parser<'_> {
             read_only,
             columns: columns.unwrap_or_default(),
             properties,
+        }))
+    }
+
+    fn create_type(&mut self) -> Result<Statement> {
+        let if_not_exists = self.accept_keywords(&[Keyword::If, Keyword::Not, Keyword::Exists]);
+        let name = self.identifier()?;
+        self.expect_keyword(Keyword::As)?;
+        let sql_type = self.sql_type()?;
+        Ok(Statement::CreateType {
+            name,
+            if_not_exists,
+            sql_type,
+        })
+    }
+
+    fn alter(&mut self) -> Result<Statement> {
+        self.expect_keyword(Keyword::Alter)?;
+        let kind = self.source_kind()?;
+        let name = self.source_name()?;
+        let columns = self.comma_separated(|parser| {
+            parser.expect_keyword(Keyword::Add)?;
+            // `ADD column INT` adds one that is called so.
+            if parser.is_identifier(2) {
+                parser.accept_keyword(Keyword::Column);
+            }
+            Ok(ColumnDefinition {
+                position: parser.peek().position,
+                name: parser.identifier()?,
+                sql_type: parser.sql_type()?,
+                constraint: ColumnConstraint::None,
+            })
+        })?;
+        Ok(Statement::AlterSource { kind, name, columns })
+    }
+
+    fn assert(&mut self) -> Result<Statement> {
+        self.expect_keyword(Keyword::Assert)?;
+        let exists = !self.accept_keywords(&[Keyword::Not, Keyword::Exists]);
+        if self.at_keyword(Keyword::Schema) {
+            return Ok(self.unsupported("ASSERT SCHEMA"));
+        }
+        if !self.accept_keyword(Keyword::Topic) {
+            return Err(self.unexpected());
+        }
+        let topic = if self.at(TokenKind::String) {
+            self.string()?
+        } else {
+            self.identifier_as_written()?
+        };
+        let properties = self.optional_properties()?;
+        let timeout_ms = if self.accept_keyword(Keyword::Timeout) {
+            Some(self.duration()?)
+        } else {
+            None
+        };
+        Ok(Statement::AssertTopic(AssertTopic {
+            topic,
+            exists,
+            properties,
+            timeout_ms,
         }))
     }
 
@@ -219,8 +279,10 @@ impl Parser<'_> {
         if self.at_keyword(Keyword::Connector) {
             return Ok(self.unsupported("DROP CONNECTOR"));
         }
-        if self.at_keyword(Keyword::Type) {
-            return Ok(self.unsupported("DROP TYPE"));
+        if self.accept_keyword(Keyword::Type) {
+            let if_exists = self.accept_keywords(&[Keyword::If, Keyword::Exists]);
+            let name = self.identifier()?;
+            return Ok(Statement::DropType { name, if_exists });
         }
         let kind = self.source_kind()?;
         let if_exists = self.accept_keywords(&[Keyword::If, Keyword::Exists]);
@@ -289,8 +351,9 @@ impl Parser<'_> {
         self.expect_keyword(Keyword::Describe)?;
         // `FUNCTION` and `CONNECTOR` may be a source's name too.
         if self.is_identifier(1) && self.accept_keyword(Keyword::Function) {
+            let written = self.peek().text.to_owned();
             let name = self.identifier()?;
-            return Ok(Statement::DescribeFunction { name });
+            return Ok(Statement::DescribeFunction { name, written });
         }
         if self.is_identifier(1) && self.at_keyword(Keyword::Connector) {
             return Ok(self.unsupported("DESCRIBE CONNECTOR"));

@@ -1,11 +1,15 @@
 //! Types, as they stand in a column's definition or a `CAST`.
 
+use super::super::ast::Position;
 use super::super::token::TokenKind;
-use super::{Parser, Result};
+use super::{MAXIMUM_NESTING, Parser, Result};
 use crate::types::{SqlType, StructField};
 
 /// A DECIMAL's digits at most, because a value may take that much memory.
 const MOST_DIGITS: u32 = 1000;
+
+/// How many parts (arrays, maps, fields and what is in them) the named types of a statement may have.
+const MOST_PARTS: usize = 1_000;
 
 impl Parser<'_> {
     pub(super) fn sql_type(&mut self) -> Result<SqlType> {
@@ -55,7 +59,25 @@ impl Parser<'_> {
             }
             _ => {}
         }
+        if let Some(named) = self.types.get(&name) {
+            return self.named_type(named, token.position);
+        }
         Err(self.meaningless(token.position, format!("Cannot resolve unknown type: {name}")))
+    }
+
+    /// What a name stands for, as long as that is not out of all proportion: types of types grow fast.
+    fn named_type(&mut self, named: &SqlType, position: Position) -> Result<SqlType> {
+        let (parts, depth) = named.extent();
+        self.type_parts += parts;
+        if self.type_parts > MOST_PARTS || self.nesting + depth > MAXIMUM_NESTING {
+            return Err(self.meaningless(
+                position,
+                format!(
+                    "the types of the statement have more than {MOST_PARTS} parts or are nested too deeply"
+                ),
+            ));
+        }
+        Ok(named.clone())
     }
 
     /// `(255)` behind a type that has no such thing: people write lengths out of habit, and ksqlDB skips them.

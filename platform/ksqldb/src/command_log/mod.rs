@@ -2,6 +2,13 @@
 //!
 //! A command is its statement with what executing it decided (the query's id, where its inputs began),
 //! so that a replay comes to the same result.
+//!
+//! The list would only grow. Where too much of it is past, the commands that still matter are written once more, then
+//! a mark that all of them are there, and everything before them is deleted. A replay begins with the last such mark.
+
+mod history;
+
+pub(crate) use history::{Effects, History, Thing};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +27,7 @@ use crate::kafka::{
 const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// An executed command.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Command {
     /// The statement.
@@ -38,6 +45,19 @@ pub(crate) struct Command {
     /// Where the query begins: by topic, an offset for each partition.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) starting_offsets: BTreeMap<String, Vec<i64>>,
+    /// Set where it is written once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) again: Option<Again>,
+}
+
+/// A command that was executed before and is written once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Again {
+    /// The offset of the first command that is written once more with it.
+    first: i64,
+    /// Of the mark behind them: how many they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    all: Option<usize>,
 }
 
 /// Why the log cannot be read or written.
@@ -72,8 +92,15 @@ pub(crate) struct CommandLog {
     group: String,
     /// The offset after the last command read or written.
     next: i64,
+    /// The first offset that is there.
+    low: i64,
     /// Whether a write failed after it may have reached the topic.
     uncertain: bool,
+    /// Whether it was read before.
+    was_read: bool,
+    /// How many commands that are past it may hold.
+    slack: usize,
+    history: History,
 }
 
 impl CommandLog {
@@ -101,7 +128,11 @@ impl CommandLog {
             topic: topic.into(),
             group: config.transient_group("command_runner"),
             next: 0,
+            low: 0,
             uncertain: false,
+            was_read: false,
+            slack: config.past_commands,
+            history: History::default(),
         })
     }
 
@@ -125,8 +156,49 @@ impl CommandLog {
             self.read_range(from, end, &mut commands).await?;
         }
         self.next = self.next.max(end);
+        self.low = low;
         self.uncertain = false;
-        Ok(commands)
+        // What is written once more was executed by whoever reads on.
+        let is_first = !std::mem::replace(&mut self.was_read, true);
+        Ok(current(commands, is_first))
+    }
+
+    /// What the commands have done so far, to be told by whoever executes them.
+    pub(crate) fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// Whether so many commands are past that it is time to write the others once more.
+    pub(crate) fn is_due(&self) -> bool {
+        let held = usize::try_from(self.next - self.low).unwrap_or(usize::MAX);
+        held > self.slack.saturating_add(2 * self.history.len())
+    }
+
+    /// Writes the commands that matter once more, and deletes everything before them. A crash in between leaves the
+    /// log as good as it was.
+    pub(crate) async fn rewrite(&mut self) -> Result<(), CommandLogError> {
+        let first = self.next;
+        let commands = self.history.commands();
+        let all = commands.len();
+        for mut command in commands {
+            command.again = Some(Again { first, all: None });
+            self.append(&command).await?;
+        }
+        let mark = Command {
+            command_id: format!("log/{first}/rewrite"),
+            sequence: self.next,
+            again: Some(Again {
+                first,
+                all: Some(all),
+            }),
+            ..Command::default()
+        };
+        self.append(&mark).await?;
+        // The next attempt is as far away as if it had succeeded.
+        self.low = first;
+        self.cluster.delete_records_before(&self.topic, first).await?;
+        tracing::info!(commands = all, "the command log is written anew");
+        Ok(())
     }
 
     /// Writes a command and waits until it is safe. Its sequence number is its offset.
@@ -202,5 +274,82 @@ impl CommandLog {
             }
         }
         Ok(())
+    }
+}
+
+/// The commands to execute: those written once more in the place of all before them, or, where these were executed
+/// already, none of them. An incomplete list counts for nothing.
+fn current(read: Vec<(i64, Command)>, is_first: bool) -> Vec<(i64, Command)> {
+    let mut commands: Vec<(i64, Command)> = Vec::new();
+    let mut again: Vec<(i64, Command)> = Vec::new();
+    for (offset, mut command) in read {
+        match command.again.take() {
+            None => commands.push((offset, command)),
+            Some(Again { first, all: None }) => {
+                // A retried write can put one there twice; an incomplete list can be before.
+                again.retain(|(other, _)| *other >= first);
+                if again
+                    .last()
+                    .is_none_or(|(_, last)| last.sequence != command.sequence)
+                {
+                    again.push((offset, command));
+                }
+            }
+            Some(Again {
+                first,
+                all: Some(all),
+            }) => {
+                again.retain(|(other, _)| *other >= first);
+                if is_first && again.len() == all {
+                    commands = std::mem::take(&mut again);
+                }
+                again.clear();
+            }
+        }
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(sequence: i64, again: Option<Again>) -> Command {
+        Command {
+            sequence,
+            again,
+            ..Command::default()
+        }
+    }
+
+    fn sequences(read: &[(i64, Command)], is_first: bool) -> Vec<i64> {
+        let commands = current(read.to_vec(), is_first).into_iter();
+        commands.map(|(_, command)| command.sequence).collect()
+    }
+
+    #[test]
+    fn a_log_begins_with_what_was_written_once_more() {
+        let again = |first, all| Some(Again { first, all });
+        let mut read = vec![
+            (0, command(0, None)),
+            (1, command(1, None)),
+            // A first attempt that was cut short.
+            (2, command(0, again(2, None))),
+            (3, command(3, None)),
+            (4, command(0, again(4, None))),
+            // Twice, by a producer that saw no answer.
+            (5, command(0, again(4, None))),
+            (6, command(3, again(4, None))),
+        ];
+        assert_eq!(sequences(&read, true), [0, 1, 3]);
+        read.push((7, command(7, again(4, Some(2)))));
+        assert_eq!(sequences(&read, true), [0, 3]);
+        assert_eq!(sequences(&read, false), [0, 1, 3]);
+        read.push((8, command(8, None)));
+        assert_eq!(sequences(&read, true), [0, 3, 8]);
+        assert_eq!(sequences(&read[7..], false), [8]);
+        // One of them is missing.
+        read[7] = (7, command(7, again(4, Some(3))));
+        assert_eq!(sequences(&read, true), [0, 1, 3, 8]);
     }
 }
