@@ -6,9 +6,10 @@
 --   takes exactly one equality, so the two become one column, `host_pid`; `/` occurs in no host name.
 -- * Only lines that say "is there" count. Differential logs also hold a `removed` line for every process
 --   that ended and for every row that changed; taking those for processes pairs the dead with new files.
--- * osquery's own activity is left out by the process that causes it, not by the file's path: a file of the
---   user that merely has "osquery" in its name stays in sight. No other name is dropped: what python and
---   bash do is worth knowing.
+-- * The pipeline's own activity is left out by the process that causes it, not by the file's path: osqueryd, the
+--   agent that stands in for it and what starts them (`osqdemo…`), and the extension (`confluent.ext`). A file of
+--   the user that merely has "osquery" in its name stays in sight. No other name is dropped: what python and bash
+--   do is worth knowing.
 -- * Each pattern is guarded by LEN(...) <> 0: LIKE on a missing column is an evaluation error that fills the
 --   processing log, and a comparison with a missing value is simply false.
 --
@@ -27,6 +28,8 @@ CREATE STREAM precise_proc AS
       AND LEN(COLUMNS['pid']) <> 0
       AND LEN(COLUMNS['name']) <> 0
       AND COLUMNS['name'] NOT LIKE '%osquery%'
+      AND COLUMNS['name'] NOT LIKE 'osqdemo%'
+      AND COLUMNS['name'] NOT LIKE 'confluent%ext'
     EMIT CHANGES;
 
 CREATE STREAM precise_files AS

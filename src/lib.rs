@@ -88,6 +88,11 @@ use crate::state::ProjectFolder;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> std::process::ExitCode {
+    match commands::completions::answer_shell() {
+        Ok(true) => return ExitCode::Ok.into(),
+        Ok(false) => {}
+        Err(error) => error.exit(),
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && cli::asks_for_json(env::args_os()) => {

@@ -42,6 +42,15 @@ impl ProcessId {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Whether it is there but does nothing, since somebody stopped it (SIGSTOP, a debugger).
+    pub fn is_stopped(self) -> bool {
+        let state = || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+            state_and_start_time(&stat)
+        };
+        state().is_some_and(|(state, start_time)| start_time == self.start_time && matches!(state, 'T' | 't'))
+    }
+
     /// Sends a signal to this process and never to another one: the handle is opened first, then checked.
     pub fn signal(self, signal: Signal) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
@@ -68,9 +77,10 @@ impl ProcessId {
         Ending::Ended
     }
 
-    /// Ends it: waits for `grace` after SIGTERM, then kills it.
+    /// Ends it: waits for `grace` after SIGTERM, then kills it. One that was stopped is woken up to see the signal.
     pub async fn end(self, grace: Duration) -> Ending {
         self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
         if self.ended(grace).await == Ending::Ended {
             return Ending::Ended;
         }
@@ -132,9 +142,18 @@ pub const PROJECT_VARIABLE: &str = "OSQDEMO_PROJECT_FOLDER";
 
 /// Kills what is left of a host without namespaces: every process that carries its mark.
 pub fn kill_marked(host_folder: &Path) {
+    kill_with(HOST_VARIABLE, host_folder);
+}
+
+/// Kills what is left of a project: every process that was started for it and carries its mark.
+pub fn kill_of_project(project_folder: &Path) {
+    kill_with(PROJECT_VARIABLE, project_folder);
+}
+
+fn kill_with(variable: &str, folder: &Path) {
     // A process may fork while it is being looked for: go on until a look finds nobody, but not for ever.
     for _ in 0..5 {
-        let marked = with_environment(HOST_VARIABLE, &host_folder.display().to_string());
+        let marked = with_environment(variable, &folder.display().to_string());
         if marked.is_empty() {
             return;
         }

@@ -17,7 +17,7 @@ fn up(more: &[&'static str]) -> Vec<&'static str> {
 
 #[test]
 fn help() {
-    assert_snapshot!(World::new().run(&["--help"]), @r"
+    assert_snapshot!(World::new().run(&["--help"]), @"
     exit code: 0
     ----- stdout -----
     Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end
@@ -29,6 +29,7 @@ fn help() {
       build        Build the images of the stack
       images       List, pull, lock, save and load the images of the stack
       down         Stop everything that `up` started and leave nothing behind
+      projects     List every project of this user: its state, engine, stack and ports
       ps           List the services, their state and their addresses
       logs         Show what the services wrote
       exec         Run a command on a host; a shell when none is given
@@ -36,6 +37,7 @@ fn help() {
       wait         Wait until the services are healthy
       ksql         Run ksqlDB statements; an interactive prompt when none is given
       topics       List the topics of the broker
+      top          Watch services, topics, queries and joined rows live, until Ctrl-C
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result
       doctor       Check whether this machine can run the stack
@@ -393,11 +395,12 @@ fn wrong_settings() {
     ----- stderr -----
     error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
     ");
-    assert_snapshot!(world.run(&["exec", "host3", "true"]), @r"
+    assert_snapshot!(world.run(&["exec", "host3", "true"]), @"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
     error: there is no service `host3`; the services are broker, ksqldb-server, console, host1, host2
+    hint: did you mean `host1` or `host2`?
     ");
     assert_snapshot!(world.run(&["exec", "broker", "true"]), @r"
     exit code: 2
@@ -616,19 +619,21 @@ fn two_at_once() {
     eventually("the first `up` works", Duration::from_secs(20), || {
         fs::read_to_string(world.project().join("fake.json")).is_ok_and(|text| text.contains("broker"))
     });
-    assert_snapshot!(world.run(&FAKE), @r"
+    assert_snapshot!(world.run(&FAKE), @"
     exit code: 10
     ----- stdout -----
     ----- stderr -----
     error: another `osqdemo up` is at work on project `osqdemo` (process [PID])
     hint: wait until it is done, or end it with `kill [PID]`
+    hint: what it was asked for is in force then; another `osqdemo up` changes what its own options name
     ");
-    assert_snapshot!(world.run(&["down"]), @r"
+    assert_snapshot!(world.run(&["down"]), @"
     exit code: 10
     ----- stdout -----
     ----- stderr -----
     error: another `osqdemo up` is at work on project `osqdemo` (process [PID])
     hint: wait until it is done, or end it with `kill [PID]`
+    hint: what it was asked for is in force then; another `osqdemo up` changes what its own options name
     ");
     signal(first.id(), Signal::INT);
     first.wait().expect("it ends");
@@ -657,17 +662,12 @@ fn interrupted_while_it_waits() {
 #[test]
 fn nothing_runs() {
     let world = World::new();
-    assert_snapshot!(world.run(&["ps"]), @r"
-    exit code: 0
+    assert_snapshot!(world.run(&["ps"]), @"
+    exit code: 16
     ----- stdout -----
-    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
-    ─────────────  ───────  ──────  ────────  ───  ───────
-    broker         stopped  -       -         -    -
-    ksqldb-server  stopped  -       -         -    -
-    console        stopped  -       -         -    -
-    host1          stopped  -       -         -    -
-    host2          stopped  -       -         -    -
     ----- stderr -----
+    error: there is no project `osqdemo` in `[HOME]`
+    hint: `osqdemo up` makes it
     ");
     assert_snapshot!(world.run(&["down"]), @r"
     exit code: 0
@@ -858,12 +858,18 @@ fn a_damaged_state_file() {
     let world = World::new();
     fs::create_dir(world.project()).expect("the project's folder");
     fs::write(world.project().join("project.json"), "{").expect("a file");
-    assert_snapshot!(world.run(&["ps"]), @r"
-    exit code: 1
+    assert_snapshot!(world.run(&["ps"]), @"
+    exit code: 0
     ----- stdout -----
+    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
+    ─────────────  ───────  ──────  ────────  ───  ───────
+    broker         stopped  -       -         -    -
+    ksqldb-server  stopped  -       -         -    -
+    console        stopped  -       -         -    -
+    host1          stopped  -       -         -    -
+    host2          stopped  -       -         -    -
     ----- stderr -----
-    error: `[HOME]/osqdemo/project.json` is damaged: EOF while parsing an object at line 1 column 1
-    hint: remove `[HOME]/osqdemo/project.json` and try again
+    warning: `[HOME]/osqdemo/project.json` is damaged: EOF while parsing an object at line 1 column 1; project `osqdemo` is shown and stopped all the same, as far as can be told without it
     ");
 }
 

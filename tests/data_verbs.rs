@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{ChildStdout, Stdio};
 
 use rustix::process::Signal;
 use support::{NativeStack, World, signal};
@@ -115,7 +115,7 @@ fn a_ksqldb_that_hangs_is_waited_for_aloud() {
     let address = address.as_str().expect("an address");
     assert_eq!(
         line,
-        format!("SET 'auto.offset.reset'='latest': waiting until ksqlDB at {address} answers")
+        format!("SET 'auto.offset.reset'='latest': ksqlDB at {address} works on it")
     );
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert!(verb.wait().expect("it ends").success(), "{rest:?}");
@@ -124,4 +124,81 @@ fn a_ksqldb_that_hangs_is_waited_for_aloud() {
             .any(|line| line.starts_with("SET 'auto.offset.reset'='latest': answered (")),
         "{rest:?}"
     );
+}
+
+#[test]
+fn a_query_whose_server_goes_away_ends_with_what_became_of_it() {
+    let stack = NativeStack::up();
+    let follow = || {
+        let mut verb = stack
+            .world
+            .command(&[
+                "ksql",
+                "SET 'auto.offset.reset'='earliest'; SELECT host FROM proc EMIT CHANGES;",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut rows = BufReader::new(verb.stdout.take().expect("its output")).lines();
+        let row = rows
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.starts_with("host"));
+        assert!(row.is_some(), "a row comes");
+        // The reader stays: without one the verb would end by that.
+        (verb, rows)
+    };
+    let told = |(verb, _rows): (std::process::Child, Lines<BufReader<ChildStdout>>)| {
+        let output = verb.wait_with_output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("error: ") || line.starts_with("hint: "));
+        (output.status.code(), lines.collect::<Vec<_>>().join("\n"))
+    };
+    let killed = follow();
+    signal(stack.pid("ksqldb-server"), Signal::KILL);
+    let (code, text) = told(killed);
+    assert_eq!(code, Some(16), "{text}");
+    assert!(text.starts_with("error: ksqldb-server ended"), "{text}");
+    assert!(
+        text.ends_with("hint: it is there again: run the statement once more"),
+        "{text}"
+    );
+    stack.succeed(&["wait"]);
+
+    let stopped = follow();
+    stack.succeed(&["down"]);
+    assert_eq!(
+        told(stopped),
+        (
+            Some(16),
+            "error: ksqldb-server was stopped by `osqdemo down`, and with it what ran on it\n\
+             hint: `osqdemo up` starts it again"
+                .to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_query_without_rows_says_what_it_waits_for() {
+    let stack = NativeStack::up();
+    let mut verb = stack
+        .world
+        .command(&["ksql", "SELECT * FROM files WHERE path = 'x' EMIT CHANGES;"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let line = BufReader::new(verb.stderr.take().expect("its standard error"))
+        .lines()
+        .next();
+    signal(verb.id(), Signal::INT);
+    assert_eq!(
+        line.expect("a line").expect("text"),
+        "waiting for new rows of `files`, from now on (`SET 'auto.offset.reset'='earliest';` begins with the oldest); \
+         Ctrl-C ends it"
+    );
+    assert_eq!(verb.wait().expect("it ends").code(), Some(130));
 }

@@ -117,6 +117,47 @@ fn on_a_disk_of(size: &str, folder: &Path, script: &str) -> String {
 }
 
 #[test]
+fn a_machine_with_nothing_but_loopback_runs_everything() {
+    let stack = NativeStack::new();
+    let in_namespace = |script: &str| {
+        let output = Command::new("unshare")
+            .args(["--map-root-user", "--net", "sh", "-c", script])
+            .env("OSQDEMO", env!("CARGO_BIN_EXE_osqdemo"))
+            .env("OSQDEMO_HOME", stack.world.home())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .output()
+            .expect("unshare runs");
+        stack.world.shown(&output)
+    };
+    let without = in_namespace("\"$OSQDEMO\" doctor; \"$OSQDEMO\" up; exit $?");
+    assert!(without.starts_with("exit code: 10\n"), "{without}");
+    assert!(without.contains("FAIL  loopback"), "{without}");
+    assert!(
+        without.contains("error: nothing on this machine can be reached at 127.0.0.1")
+            && without.contains("hint: `ip link set lo up`, as root, starts the loopback interface"),
+        "{without}"
+    );
+    let with = in_namespace(
+        "ip link set lo up && \"$OSQDEMO\" up --timeout 2m && \"$OSQDEMO\" scenario bigfile --size 1M; code=$?; \
+         \"$OSQDEMO\" down && exit $code",
+    );
+    assert!(with.starts_with("exit code: 0\n"), "{with}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_fails_the_doctor() {
+    let world = World::new();
+    let script = "mount -o remount,ro none; \"$OSQDEMO\" doctor; echo doctor $?; \"$OSQDEMO\" up; echo up $?";
+    let text = on_a_disk_of("400m", world.home(), script);
+    assert!(
+        text.contains("nothing can be written: Read-only file system"),
+        "{text}"
+    );
+    assert!(text.contains("doctor 10") && text.contains("up 10"), "{text}");
+}
+
+#[test]
 fn a_state_folder_out_of_reach_is_not_taken_for_an_empty_one() {
     let world = World::new();
     let file = world.home().join("file");

@@ -206,7 +206,7 @@ fn a_wrong_file_is_told() {
     hint: the services are `broker`, `ksqldb-server`, `console`, `host1`, `host2`
     ");
     let output = world
-        .command(&["ps"])
+        .command(&["host-config"])
         .env("OSQDEMO_CONFIG", "")
         .output()
         .expect("it runs");
@@ -518,4 +518,50 @@ fn the_schema_is_the_committed_one() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&committed)
     );
+}
+
+#[test]
+fn a_program_of_this_folder_is_told_before_it_counts() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("osqdemo.toml"), "osqueryd = \"./mine\"").expect("a file");
+    let told = "has a program run: `osqueryd` is `[FOLDER]/mine`";
+    let up = world.run_in(folder.path(), &["up", "--engine", "fake"]);
+    assert!(
+        up.contains("warning: `osqdemo.toml` in this folder") && up.contains(told),
+        "{up}"
+    );
+    // Whoever names the file, or the program, knows.
+    let named = world.run_in(
+        folder.path(),
+        &["--config", "osqdemo.toml", "up", "--engine", "fake"],
+    );
+    assert!(!named.contains("has a program run"), "{named}");
+    let typed = world.run_in(
+        folder.path(),
+        &["up", "--engine", "fake", "--osqueryd", "builtin"],
+    );
+    assert!(!typed.contains("has a program run"), "{typed}");
+}
+
+#[test]
+fn a_relative_state_folder_of_the_desktop_is_ignored() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = world
+        .command(&support::FAKE)
+        .env_remove("OSQDEMO_HOME")
+        .env("XDG_STATE_HOME", "state")
+        .env("HOME", world.home())
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", world.shown(&output));
+    assert!(
+        world
+            .home()
+            .join(".local/state/osqdemo/osqdemo/project.json")
+            .exists()
+    );
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
 }

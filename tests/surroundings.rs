@@ -16,48 +16,97 @@ fn completions() {
         let output = world.output(&["completions", shell]);
         assert!(output.status.success(), "{shell}");
         let script = String::from_utf8_lossy(&output.stdout);
-        assert!(script.contains("scenario"), "{shell}");
-        for hidden in ["probe", "supervise", "host-init", "until-stdin-closes"] {
-            assert!(!script.contains(hidden), "{shell} offers `{hidden}`");
-        }
+        assert!(
+            script.contains("COMPLETE") && script.contains("osqdemo"),
+            "{shell}: {script}"
+        );
     }
 }
 
-/// What bash offers for a line.
-fn offered_by_bash(script: &str, line: &[&str]) -> Vec<String> {
-    let words = line.join(" ");
-    let last = line.len() - 1;
-    let ask = format!(
-        "{script}\nCOMP_WORDS=({words} ''); COMP_CWORD={}; _osqdemo osqdemo '' {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-        line.len(),
-        line[last]
-    );
-    let output = Command::new("bash").args(["--norc", "-c", &ask]).output();
-    let output = output.expect("bash runs");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+/// What a shell is offered for the word behind these.
+fn offered(world: &World, line: &[&str]) -> Vec<String> {
+    let words: Vec<&str> = ["--", "osqdemo"]
+        .iter()
+        .chain(line)
+        .chain(&[""])
+        .copied()
+        .collect();
+    let output = world
+        .command(&words)
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", (line.len() + 1).to_string())
+        .env("_CLAP_IFS", "\n")
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", world.shown(&output));
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn bash_offers_the_verbs() {
+fn a_shell_is_offered_what_there_is() {
+    let world = World::new();
+    let has = |line: &[&str], wanted: &[&str]| {
+        let offered = offered(&world, line);
+        for word in wanted {
+            assert!(
+                offered.iter().any(|offered| offered == word),
+                "{line:?}: {word} is not in {offered:?}"
+            );
+        }
+        offered
+    };
+    let verbs = has(&[], &["up", "bundle", "scenario", "projects", "top"]);
+    for hidden in ["probe", "supervise", "host-init"] {
+        assert!(!verbs.iter().any(|verb| verb == hidden), "{verbs:?}");
+    }
+    has(&["scenario"], &["bigfile", "list"]);
+    has(&["up", "--engine"], &["native", "docker"]);
+    has(&["up", "--stack"], &["lite", "confluent"]);
+    has(&["restart"], &["broker", "ksqldb-server", "host1"]);
+    has(&["logs"], &["console", "supervisor"]);
+    let hosts = has(&["exec"], &["host1", "host2"]);
+    assert!(!hosts.iter().any(|host| host == "broker"), "{hosts:?}");
+    has(&["scenario", "bigfile", "--host"], &["host1", "host2"]);
+    world.run(&FAKE);
+    has(&["--project"], &["osqdemo"]);
+}
+
+#[test]
+fn bash_asks_for_completions() {
     let world = World::new();
     let script = world.output(&["completions", "bash"]).stdout;
     let script = String::from_utf8_lossy(&script);
-    let verbs = offered_by_bash(&script, &["osqdemo"]);
-    for verb in ["up", "bundle", "scenario", "--project"] {
-        assert!(verbs.iter().any(|offered| offered == verb), "{verb}: {verbs:?}");
-    }
-    let options = offered_by_bash(&script, &["osqdemo", "serve", "broker"]);
-    assert!(
-        options.iter().any(|offered| offered == "--advertise"),
-        "{options:?}"
+    let ask = format!(
+        "{script}\nCOMP_WORDS=(osqdemo exec ''); COMP_CWORD=2; COMP_TYPE=9; _clap_complete_osqdemo osqdemo '' exec; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\""
     );
-    let scenarios = offered_by_bash(&script, &["osqdemo", "scenario"]);
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_osqdemo"))
+        .parent()
+        .expect("a folder");
+    let path = std::env::var("PATH").expect("a path");
+    let output = Command::new("bash")
+        .args(["--norc", "-c", &ask])
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("OSQDEMO_HOME", world.home())
+        .output()
+        .expect("bash runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.lines().any(|line| line.trim() == "host2"), "{text}");
+}
+
+#[test]
+fn help_in_short_and_at_length() {
+    let world = World::new();
+    let short = world.run(&["up", "-h"]);
+    let long = world.run(&["up", "--help"]);
+    assert!(long.contains("Examples:\n  osqdemo up "), "{long}");
     assert!(
-        scenarios.iter().any(|offered| offered == "bigfile"),
-        "{scenarios:?}"
+        !short.contains("Examples:") && short.len() < long.len(),
+        "{short}"
     );
+    assert!(!world.run(&["-h"]).contains("Environment:"));
 }
 
 #[test]
@@ -83,6 +132,11 @@ fn the_manual_has_a_page_for_every_verb() {
     for hidden in ["host\\-init", "supervise", "until\\-stdin\\-closes"] {
         assert!(!all.contains(hidden), "the manual tells of `{hidden}`");
     }
+    let up = fs::read_to_string(folder.join("osqdemo-up.1")).expect("a page");
+    assert!(
+        up.contains(".SH EXAMPLES\n.nf\n") && up.contains("osqdemo up"),
+        "{up}"
+    );
     assert!(all.contains("OSQDEMO_HOME") && all.contains("a service was not healthy in time"));
 
     let file = world.home().join("file");

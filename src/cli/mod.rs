@@ -1,6 +1,7 @@
 //! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
 
 mod config;
+mod examples;
 mod images;
 mod run;
 mod scenario;
@@ -9,10 +10,12 @@ mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
+use crate::quantity::parse_duration;
 
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
@@ -33,7 +36,7 @@ pub use usage::{UsageError, asks_for_json};
     version,
     propagate_version = true,
     arg_required_else_help = true,
-    after_help = after_help()
+    after_long_help = after_help()
 )]
 pub struct Cli {
     /// Options of every verb.
@@ -90,40 +93,61 @@ pub struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start what is missing, wait until everything is healthy, submit the statements.
+    #[command(after_long_help = examples::UP)]
     Up(UpArgs),
     /// Build the images of the stack.
+    #[command(after_long_help = examples::BUILD)]
     Build(BuildArgs),
     /// List, pull, lock, save and load the images of the stack.
+    #[command(after_long_help = examples::IMAGES)]
     Images(ImagesArgs),
     /// Stop everything that `up` started and leave nothing behind.
+    #[command(after_long_help = examples::DOWN)]
     Down(DownArgs),
+    /// List every project of this user: its state, engine, stack and ports.
+    #[command(after_long_help = examples::PROJECTS)]
+    Projects(ProjectsArgs),
     /// List the services, their state and their addresses.
+    #[command(after_long_help = examples::PS)]
     Ps(PsArgs),
     /// Show what the services wrote.
+    #[command(after_long_help = examples::LOGS)]
     Logs(LogsArgs),
     /// Run a command on a host; a shell when none is given.
+    #[command(after_long_help = examples::EXEC)]
     Exec(ExecArgs),
     /// Stop a service and start it again.
+    #[command(after_long_help = examples::RESTART)]
     Restart(RestartArgs),
     /// Wait until the services are healthy.
+    #[command(after_long_help = examples::WAIT)]
     Wait(WaitArgs),
     /// Run ksqlDB statements; an interactive prompt when none is given.
-    #[command(after_help = KSQL_EXAMPLES)]
+    #[command(after_long_help = examples::KSQL)]
     Ksql(KsqlArgs),
     /// List the topics of the broker.
+    #[command(after_long_help = examples::TOPICS)]
     Topics(TopicsArgs),
+    /// Watch services, topics, queries and joined rows live, until Ctrl-C.
+    #[command(after_long_help = examples::TOP)]
+    Top(TopArgs),
     /// Print the records of a topic as they arrive.
+    #[command(after_long_help = examples::TAIL)]
     Tail(TailArgs),
     /// Run a scenario and verify its result.
     #[command(subcommand)]
     Scenario(ScenarioCommand),
     /// Check whether this machine can run the stack.
+    #[command(after_long_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
     /// Check, start, verify and stop the whole stack in one run, for CI.
+    #[command(after_long_help = examples::SMOKE)]
     Smoke(SmokeArgs),
     /// Write everything that a report of a failure needs into one file, without secrets.
+    #[command(after_long_help = examples::BUNDLE)]
     Bundle(BundleArgs),
     /// Print the address of the user interface and open it in a browser.
+    #[command(after_long_help = examples::OPEN)]
     Open(OpenArgs),
     /// Show the settings in force, or the schema of the settings file.
     #[command(subcommand)]
@@ -132,10 +156,13 @@ pub enum Command {
     #[command(subcommand)]
     Serve(ServeCommand),
     /// Print the default configuration of the hosts, to begin one of your own with.
+    #[command(after_long_help = examples::HOST_CONFIG)]
     HostConfig(HostConfigArgs),
     /// Print the completion script of a shell.
+    #[command(after_long_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Write the manual, a page for every verb.
+    #[command(after_long_help = examples::MAN)]
     Man(ManArgs),
     /// Ask a service once for its health (the health check of plain `docker compose`).
     #[command(hide = true)]
@@ -164,14 +191,6 @@ impl Command {
     }
 }
 
-const KSQL_EXAMPLES: &str = "\
-Examples:
-  osqdemo ksql                                         a prompt
-  osqdemo ksql 'LIST STREAMS; DESCRIBE proc'           several statements
-  osqdemo ksql 'SELECT * FROM files EMIT CHANGES'      rows as they come, until Ctrl-C
-  osqdemo --json ksql \"SET 'auto.offset.reset'='earliest'; SELECT * FROM files EMIT CHANGES LIMIT 5\"
-  osqdemo ksql -f statements.sql";
-
 /// `osqdemo ksql`.
 #[derive(Debug, Args)]
 pub struct KsqlArgs {
@@ -185,6 +204,21 @@ pub struct KsqlArgs {
     /// the shape of the pipeline's own sources, under the topic's name with `_` for every other character.
     #[arg(long, value_name = "TOPIC", conflicts_with_all = ["statement", "file"])]
     pub declare: Option<String>,
+}
+
+/// `osqdemo projects`.
+#[derive(Debug, Args)]
+pub struct ProjectsArgs {}
+
+/// `osqdemo top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// How often to look.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
+    pub interval: Duration,
+    /// Stop after this many looks.
+    #[arg(short = 'n', long = "looks", value_name = "N")]
+    pub looks: Option<u64>,
 }
 
 /// `osqdemo topics`.

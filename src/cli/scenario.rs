@@ -8,6 +8,7 @@ pub enum ScenarioCommand {
     /// List the scenarios.
     List,
     /// A process on a host writes a large file; the joined row must name host, process and file.
+    #[command(after_long_help = super::examples::BIGFILE)]
     Bigfile(BigfileArgs),
 }
 

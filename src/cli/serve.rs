@@ -78,6 +78,9 @@ pub struct ServeKsqldbArgs {
     /// An origin whose web pages may use it.
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
+    /// Declare the stream KSQL_PROCESSING_LOG, which tells what was wrong with single records.
+    #[arg(long)]
+    pub processing_log_stream: bool,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

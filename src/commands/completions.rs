@@ -1,10 +1,46 @@
-//! `osqdemo completions`: the completion script of a shell, on standard output. It offers nothing that is hidden.
+//! `osqdemo completions`: the script that makes a shell ask osqdemo what may come next, and the answers: beside verbs and
+//! options also what there is just now, such as the services of the project. Nothing hidden is offered.
 
-use clap::{Command, CommandFactory};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::cli::{Cli, CompletionsArgs};
-use crate::commands::Context;
-use crate::error::Result;
+use clap::CommandFactory;
+use clap::builder::ArgExt;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{CompleteEnv, Shells};
+use tokio::runtime;
+use tokio::time::timeout;
+
+use crate::cli::{Cli, CompletionsArgs, GlobalArgs};
+use crate::commands::project::Project;
+use crate::commands::{Context, endpoints};
+use crate::error::{Diagnose, Result};
+use crate::exit_code::ExitCode;
+use crate::kafka::list_topics;
+use crate::settings::{Follows, Settings};
+use crate::stack::{EmbeddedStack, Role, Service};
+use crate::state::ProjectFolder;
+
+/// The variable that tells osqdemo that a shell asks.
+const VARIABLE: &str = "COMPLETE";
+
+/// How long a broker may take for its topics: whoever pressed a key waits for them.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// There is no script for this shell.
+#[derive(Debug, thiserror::Error)]
+#[error("the script for {shell} cannot be written: {source}")]
+struct NoScript {
+    shell: clap_complete::Shell,
+    source: io::Error,
+}
+
+impl Diagnose for NoScript {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
 
 /// Runs the verb.
 ///
@@ -12,24 +48,122 @@ use crate::error::Result;
 /// When standard output cannot be written.
 pub fn run(context: &Context, arguments: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
-    let mut command = visible(&Cli::command())
-        .version(env!("CARGO_PKG_VERSION"))
-        .propagate_version(true);
-    clap_complete::generate(arguments.shell, &mut command, "osqdemo", &mut script);
+    let shells = Shells::builtins();
+    let completer = shells.completer(&arguments.shell.to_string());
+    completer
+        .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
+        .and_then(|completer| {
+            completer.write_registration(VARIABLE, "osqdemo", "osqdemo", "osqdemo", &mut script)
+        })
+        .map_err(|source| NoScript {
+            shell: arguments.shell,
+            source,
+        })?;
     context.reporter.text(&String::from_utf8_lossy(&script))
 }
 
-/// The command without what is hidden: the scripts would offer it.
-fn visible(command: &Command) -> Command {
-    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
-    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    // A name has to live as long as the process, which ends soon.
-    let name: &'static str = command.get_name().to_owned().leak();
-    let shown = Command::new(name)
-        .args(arguments.cloned())
-        .subcommands(verbs.map(visible));
-    match command.get_about() {
-        Some(about) => shown.about(about.clone()),
-        None => shown,
+/// Answers a shell that asks what may come next; whether one did.
+///
+/// # Errors
+/// When the question makes no sense.
+pub fn answer_shell() -> clap::error::Result<bool> {
+    let folder = std::env::current_dir().ok();
+    CompleteEnv::with_factory(asked)
+        .var(VARIABLE)
+        .try_complete(std::env::args_os(), folder.as_deref().map(Path::new))
+}
+
+/// The command line with what its values may be.
+fn asked() -> clap::Command {
+    with_candidates(Cli::command())
+}
+
+fn with_candidates(command: clap::Command) -> clap::Command {
+    let verb = command.get_name().to_owned();
+    // In place: the order of arguments without a name is what tells them apart.
+    let command = command.mut_args(|argument| match candidates(&verb, argument.get_id().as_str()) {
+        Some(candidates) => argument.add(extension(candidates)),
+        None => argument,
+    });
+    command.mut_subcommands(with_candidates)
+}
+
+type Candidates = fn() -> Vec<String>;
+
+fn extension(candidates: Candidates) -> impl ArgExt {
+    ArgValueCandidates::new(move || candidates().into_iter().map(CompletionCandidate::new).collect())
+}
+
+/// What the values of an argument of a verb may be.
+fn candidates(verb: &str, argument: &str) -> Option<Candidates> {
+    match (verb, argument) {
+        (_, "project") => Some(projects),
+        (_, "engine") => Some(|| vec!["native".to_owned(), "docker".to_owned()]),
+        (_, "stack") => Some(stacks),
+        (_, "without") => Some(services),
+        ("logs", "services") => Some(logs),
+        ("wait", "services") | ("restart" | "open", "service") => Some(services),
+        (_, "host") => Some(hosts),
+        ("tail", "topic") | ("ksql", "declare") => Some(topics),
+        _ => None,
     }
+}
+
+fn stacks() -> Vec<String> {
+    let stacks = [EmbeddedStack::Lite, EmbeddedStack::Confluent];
+    stacks.iter().map(ToString::to_string).collect()
+}
+
+/// The settings of whoever asks: what was typed before is not known, the variables and the current folder are.
+fn settings() -> Option<Settings> {
+    Settings::resolve(&GlobalArgs::default(), Follows::SettingsFile).ok()
+}
+
+fn projects() -> Vec<String> {
+    let folders = settings().and_then(|settings| ProjectFolder::all(&settings.home).ok());
+    let folders = folders.unwrap_or_default();
+    folders.iter().map(|folder| folder.project.to_string()).collect()
+}
+
+fn project() -> Option<Project> {
+    let settings = settings()?;
+    Project::of_folder(ProjectFolder::new(&settings.home, &settings.project)).ok()
+}
+
+fn services_that(is_meant: impl Fn(&Service) -> bool) -> Vec<String> {
+    let Some(project) = project() else {
+        return Vec::new();
+    };
+    let services = project.stack.services.iter().filter(|service| is_meant(service));
+    services.map(|service| service.name.to_string()).collect()
+}
+
+fn services() -> Vec<String> {
+    services_that(|_| true)
+}
+
+fn logs() -> Vec<String> {
+    services().into_iter().chain(["supervisor".to_owned()]).collect()
+}
+
+fn hosts() -> Vec<String> {
+    services_that(|service| service.role == Role::Host)
+}
+
+/// The topics of the broker that runs, if it answers at once.
+fn topics() -> Vec<String> {
+    let asking = async {
+        let project = project()?;
+        let observed = project.engine.observe().await.ok()?;
+        let broker = endpoints::bootstrap_servers(&project, &observed).ok()?;
+        let topics = list_topics(&broker).await.ok()?;
+        Some(topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>())
+    };
+    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
+        return Vec::new();
+    };
+    let topics = runtime.block_on(async { timeout(ANSWER_WITHIN, asking).await });
+    // What blocks in a library call is not waited for.
+    runtime.shutdown_background();
+    topics.ok().flatten().unwrap_or_default()
 }

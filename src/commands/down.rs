@@ -1,6 +1,7 @@
 //! `osqdemo down`: stop everything and leave nothing behind but data and images, and with `--volumes` and `--images`
 //! not even those.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -93,7 +94,7 @@ async fn remove_images(context: &Context) -> Result<()> {
 
 /// The projects of this state home that a Docker daemon still knows, whatever became of their folders. Where no
 /// daemon answers there are none that could be stopped.
-async fn abandoned(context: &Context) -> Vec<ProjectName> {
+pub(super) async fn abandoned(context: &Context) -> Vec<ProjectName> {
     let projects = async {
         let connection = Connection::open().await?;
         connection.projects(Some(&context.settings.home)).await
@@ -102,7 +103,35 @@ async fn abandoned(context: &Context) -> Vec<ProjectName> {
     projects.into_keys().map(|leftover| leftover.project).collect()
 }
 
-/// What a project must have remembered whose own words cannot be read: its engine is the one that knows it.
+/// The project of a folder, also when what it remembers cannot be read: then its engine is the one that knows it.
+///
+/// # Errors
+/// When the folder is out of reach, or another user's.
+pub(super) async fn whatever_it_remembers(context: &Context, folder: &ProjectFolder) -> Result<Project> {
+    match Remembered::load(folder) {
+        Ok(remembered) => Project::that_remembers(folder.clone(), remembered),
+        Err(error @ (StateError::Newer { .. } | StateError::Damaged { .. })) => {
+            context.reporter.emit(Warning::StateUnread {
+                project: folder.project.clone(),
+                reason: error.to_string(),
+            });
+            Project::that_remembers(folder.clone(), guessed(context, &folder.project).await)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What there is; where nobody answers, what is known without an answer.
+pub(super) async fn seen(project: &Project) -> Result<Observed> {
+    match project.engine.observe().await {
+        Ok(observed) => Ok(observed),
+        Err(failure) => {
+            let known = project.engine.last_known().await.map_err(|_| failure)?;
+            Ok(known)
+        }
+    }
+}
+
 async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
     let engine = if abandoned(context).await.contains(project) {
         EngineKind::Docker
@@ -138,19 +167,9 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         };
         remembered.save(&folder)?;
     }
-    let project = match Remembered::load(&folder) {
-        Ok(remembered) => Project::that_remembers(folder.clone(), remembered)?,
-        Err(error @ (StateError::Newer { .. } | StateError::Damaged { .. })) => {
-            context.reporter.emit(Warning::StateUnread {
-                project: name.clone(),
-                reason: error.to_string(),
-            });
-            Project::that_remembers(folder.clone(), guessed(context, &name).await)?
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let project = Box::pin(whatever_it_remembers(context, &folder)).await?;
     let began = Instant::now();
-    let observed = project.engine.observe().await?;
+    let observed = seen(&project).await?;
     for service in observed.services.keys() {
         context.reporter.emit(Event::StepStarted {
             step: Step::service(service),
@@ -163,12 +182,18 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         folder.remove()?;
     }
     drop(lock);
-    if let SupervisorState::Lost { pid } = observed.supervisor {
-        context.reporter.emit(Warning::SupervisorLost {
+    match observed.supervisor {
+        SupervisorState::Lost { pid } => context.reporter.emit(Warning::SupervisorLost {
             project: name.clone(),
             process: pid,
             cleaned_up: true,
-        });
+        }),
+        SupervisorState::Silent { pid } => context.reporter.emit(Warning::SupervisorSilent {
+            project: name.clone(),
+            process: pid,
+            cleaned_up: true,
+        }),
+        SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}
     }
     tell(
         context,
@@ -183,26 +208,33 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
 
 /// Stops everything and tells when each service is gone; a second signal makes it hurry.
 async fn close(context: &Context, project: &Project, observed: &Observed, began: Instant) -> Result<()> {
-    let mut running: Vec<&ServiceName> = observed.services.keys().collect();
-    let mut look = interval(LOOK);
-    let mut is_hurried = false;
+    let running: Mutex<Vec<&ServiceName>> = Mutex::new(observed.services.keys().collect());
+    let there = || running.lock().unwrap_or_else(PoisonError::into_inner);
+    let watching = async {
+        let mut look = interval(LOOK);
+        loop {
+            look.tick().await;
+            // An engine that is about to close may not answer any more.
+            let Ok(now) = project.engine.observe().await else {
+                continue;
+            };
+            there().retain(|service| {
+                let is_there = now.services.contains_key(*service);
+                if !is_there {
+                    tell_stopped(context, service, Outcome::Done, began);
+                }
+                is_there
+            });
+        }
+    };
     let closing = project.engine.close();
-    tokio::pin!(closing);
+    tokio::pin!(closing, watching);
+    let mut is_hurried = false;
     let closed = loop {
         tokio::select! {
             closed = &mut closing => break closed,
-            _ = look.tick() => {
-                // An engine that is about to close may not answer any more.
-                if let Ok(now) = project.engine.observe().await {
-                    running.retain(|service| {
-                        let is_there = now.services.contains_key(*service);
-                        if !is_there {
-                            tell_stopped(context, service, Outcome::Done, began);
-                        }
-                        is_there
-                    });
-                }
-            }
+            // Beside the closing, not before it: whoever hangs is not asked forever.
+            () = &mut watching => {}
             () = context.shutdown.at_once().cancelled(), if !is_hurried => {
                 is_hurried = true;
                 let _ = project.engine.hurry().await;
@@ -214,7 +246,7 @@ async fn close(context: &Context, project: &Project, observed: &Observed, began:
     } else {
         Outcome::Failed
     };
-    for service in running {
+    for service in there().iter() {
         tell_stopped(context, service, outcome, began);
     }
     closed

@@ -106,7 +106,10 @@ fn address(project: &Project, observed: &Observed, role: Role) -> std::result::R
 fn port_of(stack: &Stack, observed: &Observed, role: Role) -> Option<u16> {
     let seen = observed.services.get(&stack.first(role)?.name)?;
     match seen.state {
-        ServiceState::Running { .. } | ServiceState::Restarting { .. } => seen.port,
+        // One that is paused does not answer, and whoever asks says so.
+        ServiceState::Running { .. } | ServiceState::Paused { .. } | ServiceState::Restarting { .. } => {
+            seen.port
+        }
         ServiceState::Exited { .. } | ServiceState::Leftover { .. } => None,
     }
 }

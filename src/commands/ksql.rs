@@ -2,22 +2,33 @@
 
 mod completion;
 mod declare;
+mod output;
+mod pieces;
 mod prompt;
 mod runner;
 
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{interval, timeout};
 
 use crate::cli::KsqlArgs;
 use crate::commands::Context;
+use crate::commands::project::Project;
+use crate::engine::loss::{Loss, Reliance};
 use crate::error::{Diagnose, Failure};
 use crate::exit_code::ExitCode;
 use crate::kafka::KafkaError;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::{Rejection, StatementFile};
 use crate::ksqldb::session::SessionError;
-use crate::ksqldb::statement::{Position, Script, Statement};
+use crate::ksqldb::statement::Position;
+use crate::plan::Observed;
+use crate::stack::{Role, ServiceName};
+use crate::state::AtWork;
+use pieces::Piece;
 use runner::Runner;
 
 /// What can go wrong in `osqdemo ksql`, apart from ksqlDB being away.
@@ -58,6 +69,50 @@ pub enum KsqlCommandError {
     /// ksqlDB refused a statement.
     #[error(transparent)]
     Rejected(Box<Rejection>),
+    /// A command to the prompt cannot be carried out.
+    #[error("at {file}:{position}: {reason}")]
+    Command {
+        /// The file.
+        file: String,
+        /// Where it begins.
+        position: Position,
+        /// Why not.
+        reason: String,
+    },
+    /// Files that run one another.
+    #[error("at {file}:{position}: scripts run each other more than {most} deep")]
+    TooDeep {
+        /// The file.
+        file: String,
+        /// Where it begins.
+        position: Position,
+        /// How deep they may.
+        most: usize,
+    },
+    /// The file that is spooled into cannot be written.
+    #[error("failed to write the spool file `{}`: {source}", path.display())]
+    Spool {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A query that has no end of its own was ended.
+    #[error("the server ended the query{}", message.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    QueryEnded {
+        /// What it said.
+        message: Option<String>,
+    },
+    /// The server went away in the midst of an answer.
+    #[error("{server} {loss}, and with it what ran on it")]
+    ServerLost {
+        /// The service.
+        server: ServiceName,
+        /// What became of it.
+        loss: Loss,
+        /// What was seen of it at the connection.
+        reason: String,
+    },
     /// There is no topic to declare a stream of.
     #[error(transparent)]
     NoTopic(Box<KafkaError>),
@@ -75,9 +130,14 @@ pub enum KsqlCommandError {
 impl Diagnose for KsqlCommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Read { .. } | Self::Empty { .. } | Self::Unfinished { .. } | Self::Directive { .. } => {
-                ExitCode::Usage
-            }
+            Self::Read { .. }
+            | Self::Empty { .. }
+            | Self::Unfinished { .. }
+            | Self::Directive { .. }
+            | Self::Command { .. }
+            | Self::TooDeep { .. }
+            | Self::Spool { .. } => ExitCode::Usage,
+            Self::ServerLost { .. } | Self::QueryEnded { .. } => ExitCode::NotRunning,
             Self::Rejected(_) => ExitCode::StatementRejected,
             // What it is about is not there, as a service that is not running.
             Self::NoTopic(_) => ExitCode::NotRunning,
@@ -94,6 +154,10 @@ impl Diagnose for KsqlCommandError {
                     .to_owned(),
             ],
             Self::NoTopic(error) | Self::Topics(error) => error.hints(),
+            Self::ServerLost { loss: Loss::Restarted | Loss::Ended { .. }, .. } => {
+                vec!["it is there again: run the statement once more".to_owned()]
+            }
+            Self::ServerLost { .. } => vec!["`osqdemo up` starts it again".to_owned()],
             _ => Vec::new(),
         }
     }
@@ -101,6 +165,7 @@ impl Diagnose for KsqlCommandError {
     fn details(&self) -> Vec<String> {
         match self {
             Self::Rejected(rejection) => rejection.details(),
+            Self::ServerLost { reason, .. } => vec![reason.clone()],
             _ => Vec::new(),
         }
     }
@@ -115,27 +180,86 @@ pub async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Failure> {
         return declare(context, topic).await;
     }
     let script = match read_script(&arguments)? {
-        Some(file) => Some((statements(&file)?, file)),
+        Some(file) => Some((pieces_of(&file)?, file)),
         None => None,
     };
     let client = Client::new(&context.ksqldb_url().await?)?;
     match script {
-        Some((statements, file)) => {
+        Some((pieces, file)) => {
+            let watch = ServerWatch::begin(&context).await?;
             let mut runner = Runner::new(client, context.reporter.clone());
-            runner.run_all(&file, &statements, context.shutdown.token()).await
+            let running = runner.run_all(&file, &pieces, context.shutdown.token());
+            match Box::pin(running).await {
+                Ok(_) => Ok(()),
+                Err(failure) => Err(watch.explain(failure).await),
+            }
         }
-        None => prompt::run(context, client).await,
+        None => Box::pin(prompt::run(context, client)).await,
     }
 }
+
+/// How long after an answer broke off it may take until it shows what became of the server.
+const LOSS_SHOWS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Knows the run of the server that was there at the begin.
+struct ServerWatch {
+    project: Project,
+    before: Observed,
+}
+
+impl ServerWatch {
+    async fn begin(context: &Context) -> Result<Self, Failure> {
+        let project = Project::open(context)?;
+        let before = project.engine.observe().await?;
+        Ok(Self { project, before })
+    }
+
+    /// The failure with its cause, where it is that the server went away.
+    async fn explain(&self, failure: Failure) -> Failure {
+        let server = self
+            .project
+            .stack
+            .first(Role::Ksqldb)
+            .map(|service| &service.name);
+        let Some(server) = server.filter(|_| failure.diagnosis().exit_code() == ExitCode::NotRunning) else {
+            return failure;
+        };
+        let looking = async {
+            let mut look = interval(LOOK);
+            loop {
+                look.tick().await;
+                let verb = AtWork::on(&self.project.folder).map(|at_work| at_work.verb);
+                let Ok(now) = self.project.engine.observe().await else {
+                    continue;
+                };
+                if let Some(loss) = Loss::of(server, Reliance::ThisRun, &self.before, &now, verb.as_deref()) {
+                    return loss;
+                }
+            }
+        };
+        match timeout(LOSS_SHOWS_WITHIN, looking).await {
+            Ok(loss) => KsqlCommandError::ServerLost {
+                server: server.clone(),
+                loss,
+                reason: failure.to_string(),
+            }
+            .into(),
+            Err(_) => failure,
+        }
+    }
+}
+
+/// How often to look what became of the server.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Declares the stream of a topic, and says how it is called.
 async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
     let endpoints = context.endpoints().await?;
     let declaration = declare::declaration(&endpoints.bootstrap_servers, topic).await?;
-    let statements = statements(&declaration.statement)?;
+    let pieces = pieces_of(&declaration.statement)?;
     let mut runner = Runner::new(Client::new(&endpoints.ksqldb_url)?, context.reporter.clone());
     let stop = context.shutdown.token();
-    runner.run_all(&declaration.statement, &statements, stop).await?;
+    runner.run_all(&declaration.statement, &pieces, stop).await?;
     let stream = &declaration.stream;
     let document = serde_json::json!({ "stream": stream, "topic": topic });
     context.reporter.data(&document, || {
@@ -152,14 +276,7 @@ fn read_script(arguments: &KsqlArgs) -> Result<Option<StatementFile>, KsqlComman
         named("<stdin>", path, read.map(|_| source))
     };
     match (&arguments.statement, &arguments.file) {
-        (Some(statement), _) => {
-            let mut source = statement.clone();
-            // At a shell the statement ends where the argument does.
-            if Script::parse(&source).unfinished.is_some() {
-                source.push_str("\n;");
-            }
-            named("<argument>", Path::new(""), Ok(source)).map(Some)
-        }
+        (Some(statement), _) => named("<argument>", Path::new(""), Ok(statement.clone())).map(Some),
         (None, Some(path)) if path.as_os_str() == "-" => from_input(path).map(Some),
         (None, Some(path)) => {
             let name = path.display().to_string();
@@ -184,20 +301,17 @@ fn named(name: &str, path: &Path, source: io::Result<String>) -> Result<Statemen
     }
 }
 
-fn statements(file: &StatementFile) -> Result<Vec<Statement>, KsqlCommandError> {
-    let script = Script::parse(&file.source);
-    if let Some(unfinished) = script.unfinished {
-        return Err(KsqlCommandError::Unfinished {
-            file: file.name.clone(),
-            position: unfinished.begins,
-        });
-    }
-    if script.statements.is_empty() {
+fn pieces_of(file: &StatementFile) -> Result<Vec<Piece>, KsqlCommandError> {
+    let pieces = pieces::cut(&file.source).map_err(|unfinished| KsqlCommandError::Unfinished {
+        file: file.name.clone(),
+        position: unfinished.begins,
+    })?;
+    if pieces.is_empty() {
         return Err(KsqlCommandError::Empty {
             file: file.name.clone(),
         });
     }
-    Ok(script.statements)
+    Ok(pieces)
 }
 
 #[cfg(test)]
@@ -212,10 +326,17 @@ mod tests {
         }
     }
 
+    fn text_of(piece: Piece) -> String {
+        match piece {
+            Piece::Statement(statement) => statement.text,
+            Piece::Command { command, .. } => format!("{command:?}"),
+        }
+    }
+
     fn texts(statement: &str) -> Result<Vec<String>, KsqlCommandError> {
         let file = read_script(&arguments(Some(statement), None))?;
-        let statements = statements(&file.unwrap_or_else(|| unreachable!("an argument was given")))?;
-        Ok(statements.into_iter().map(|statement| statement.text).collect())
+        let pieces = pieces_of(&file.unwrap_or_else(|| unreachable!("an argument was given")))?;
+        Ok(pieces.into_iter().map(text_of).collect())
     }
 
     #[test]
@@ -233,8 +354,8 @@ mod tests {
         let path = folder.path().join("statements.sql");
         fs::write(&path, "\u{feff}LIST STREAMS;\r\n").expect("a file");
         let file = read_script(&arguments(None, path.to_str())).expect("it is read");
-        let statements = statements(&file.expect("a file was given")).expect("a statement");
-        assert_eq!(statements[0].text, "LIST STREAMS;");
+        let pieces = pieces_of(&file.expect("a file was given")).expect("a statement");
+        assert_eq!(text_of(pieces[0].clone()), "LIST STREAMS;");
     }
 
     #[test]

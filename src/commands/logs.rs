@@ -82,7 +82,8 @@ async fn follow(context: &Context, engine: &Arc<dyn Engine>, logs: impl Iterator
     loop {
         tokio::select! {
             Some(ended) = tasks.join_next() => ended.map_err(|source| TaskEnded { source })??,
-            () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
+            // As with `tail`, a signal is how it is ended: no error, and the exit code tells of it.
+            () = context.shutdown.token().cancelled() => return Ok(()),
             else => return Ok(()),
         }
     }

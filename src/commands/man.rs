@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
@@ -30,6 +30,34 @@ impl Diagnose for NotWritable {
     }
 }
 
+/// Gives the examples a section of their own, line by line as they are written.
+fn name_examples(folder: &Path) -> io::Result<()> {
+    for page in fs::read_dir(folder)? {
+        let page = page?.path();
+        if page.extension().is_some_and(|extension| extension == "1") {
+            let text = fs::read_to_string(&page)?;
+            if let Some(text) = with_examples(&text) {
+                fs::write(&page, text)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A page whose section `EXTRA` holds examples, with a section `EXAMPLES` in its place; nothing where it holds none.
+fn with_examples(page: &str) -> Option<String> {
+    let (before, extra) = page.split_once(".SH EXTRA\nExamples:\n")?;
+    let (examples, after) = match extra.find("\n.SH ") {
+        Some(end) => extra.split_at(end + 1),
+        None => (extra, ""),
+    };
+    // Lines as they are, not filled up to paragraphs.
+    Some(format!(
+        "{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{after}",
+        examples.trim_end()
+    ))
+}
+
 /// Runs the verb.
 ///
 /// # Errors
@@ -38,6 +66,7 @@ pub fn run(context: &Context, arguments: ManArgs) -> Result<()> {
     let folder = arguments.folder;
     fs::create_dir_all(&folder)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))
+        .and_then(|()| name_examples(&folder))
         .map_err(|source| NotWritable {
             folder: folder.clone(),
             source,

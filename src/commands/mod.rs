@@ -16,21 +16,19 @@ pub mod open;
 mod osquery;
 pub mod probe;
 pub mod project;
+pub mod projects;
 pub mod ps;
 pub mod restart;
 pub mod scenario;
 pub mod serve;
 pub mod smoke;
 pub mod tail;
+pub mod top;
 pub mod topics;
 pub mod up;
 pub mod wait;
 
-use std::sync::Arc;
-
 use crate::cli::{Command, ImagesCommand, ScenarioCommand};
-use crate::commands::project::Project;
-use crate::engine::Engine;
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -105,16 +103,6 @@ impl Diagnose for CommandError {
     }
 }
 
-impl Context {
-    /// Runs commands on the hosts of the project.
-    ///
-    /// # Errors
-    /// When the project's state cannot be read.
-    pub fn host_exec(&self) -> Result<Arc<dyn Engine>> {
-        Ok(Project::open(self)?.engine)
-    }
-}
-
 /// The name of a verb whose runs are kept in the journal of the project: those that change something.
 pub fn journalled(command: &Command) -> Option<&'static str> {
     match command {
@@ -145,12 +133,14 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Build(arguments) => build::run(context, arguments).await,
         Command::Images(arguments) => images::run(context, arguments).await,
         Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,
+        Command::Projects(_) => Box::pin(projects::run(context)).await,
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,
         Command::Restart(arguments) => restart::run(context, arguments).await,
         Command::Wait(arguments) => wait::run(context, arguments).await,
         Command::Ksql(arguments) => ksql::run(context, arguments).await,
+        Command::Top(arguments) => Box::pin(top::run(context, arguments)).await,
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,

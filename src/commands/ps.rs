@@ -1,34 +1,87 @@
 //! `osqdemo ps`: the services, their state and their addresses.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::commands::Context;
+use crate::commands::down::{seen, whatever_it_remembers};
 use crate::commands::project::Project;
-use crate::error::Result;
+use crate::error::{Diagnose, Result};
 use crate::events::{Detail, SCHEMA_VERSION, Warning};
+use crate::exit_code::ExitCode;
 use crate::host_config::Finding;
+use crate::near_names;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::settings::Verbosity;
+use crate::stack::project::ProjectName;
 use crate::stack::{Role, Service};
+use crate::state::ProjectFolder;
+
+/// There is no such project.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no project `{project}` in `{}`", home.display())]
+struct NoProject {
+    project: ProjectName,
+    home: PathBuf,
+    /// Those that there are.
+    known: Vec<String>,
+}
+
+impl NoProject {
+    fn of(folder: &ProjectFolder) -> Self {
+        let known = ProjectFolder::all(folder.home()).unwrap_or_default();
+        Self {
+            project: folder.project.clone(),
+            home: folder.home().to_owned(),
+            known: known.iter().map(|folder| folder.project.to_string()).collect(),
+        }
+    }
+}
+
+impl Diagnose for NoProject {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::NotRunning
+    }
+
+    fn hints(&self) -> Vec<String> {
+        if self.known.is_empty() {
+            return vec!["`osqdemo up` makes it".to_owned()];
+        }
+        let mut hints = near_names::hint("projects", self.project.as_str(), &self.known);
+        hints.push("the verb `projects` lists them all".to_owned());
+        hints
+    }
+}
 
 /// Runs the verb.
 ///
 /// # Errors
-/// When the state of the project cannot be read.
+/// When there is no such project, or its state cannot be read.
 pub async fn run(context: Context) -> Result<()> {
-    let project = Project::open(&context)?;
-    let observed = project.engine.observe().await?;
-    if let SupervisorState::Lost { pid } = observed.supervisor {
-        context.reporter.emit(Warning::SupervisorLost {
-            project: context.settings.project.value.clone(),
+    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project.value);
+    let project = Box::pin(whatever_it_remembers(&context, &folder)).await?;
+    let observed = seen(&project).await?;
+    if !folder.is_project() && observed.services.is_empty() {
+        return Err(NoProject::of(&folder).into());
+    }
+    let project_name = context.settings.project.value.clone();
+    match observed.supervisor {
+        SupervisorState::Lost { pid } => context.reporter.emit(Warning::SupervisorLost {
+            project: project_name,
             process: pid,
             cleaned_up: false,
-        });
+        }),
+        SupervisorState::Silent { pid } => context.reporter.emit(Warning::SupervisorSilent {
+            project: project_name,
+            process: pid,
+            cleaned_up: false,
+        }),
+        SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}
     }
     for Finding { place, message } in findings(&project).iter().cloned() {
         context
@@ -93,6 +146,7 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Absent => json!({ "state": "absent" }),
             SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
             SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
+            SupervisorState::Silent { pid } => json!({ "state": "silent", "pid": pid }),
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
         "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
@@ -157,6 +211,7 @@ fn as_json(service: &Service, absent: Absent, observed: &Observed) -> Value {
             (None, Absent::Stopped) => "stopped",
             (None, Absent::LeftOut) => "left_out",
             (Some(ServiceState::Running { .. }), _) => "running",
+            (Some(ServiceState::Paused { .. }), _) => "paused",
             (Some(ServiceState::Restarting { .. }), _) => "restarting",
             (Some(ServiceState::Exited { .. }), _) => "exited",
             (Some(ServiceState::Leftover { .. }), _) => "leftover",
@@ -176,6 +231,7 @@ fn state(seen: Option<&ObservedService>, absent: Absent) -> String {
             Absent::LeftOut => "left out".to_owned(),
         },
         Some(ServiceState::Running { .. }) => "running".to_owned(),
+        Some(ServiceState::Paused { .. }) => "paused".to_owned(),
         Some(ServiceState::Restarting { exit }) => format!("restarting ({exit})"),
         Some(ServiceState::Exited { exit }) => format!("exited ({exit})"),
         Some(ServiceState::Leftover { .. }) => "running without a supervisor".to_owned(),
@@ -184,7 +240,9 @@ fn state(seen: Option<&ObservedService>, absent: Absent) -> String {
 
 fn pid(seen: &ObservedService) -> Option<u32> {
     match seen.state {
-        ServiceState::Running { pid } | ServiceState::Leftover { pid } => Some(pid),
+        ServiceState::Running { pid } | ServiceState::Paused { pid } | ServiceState::Leftover { pid } => {
+            Some(pid)
+        }
         ServiceState::Restarting { .. } | ServiceState::Exited { .. } => None,
     }
 }

@@ -1,13 +1,16 @@
 //! `osqdemo scenario`: lists the scenarios, or runs one and verifies its result.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::time::{Instant, interval};
 
 use crate::cli::ScenarioCommand;
 use crate::commands::Context;
-use crate::commands::project::Project;
+use crate::commands::project::{Project, ProjectHosts};
 use crate::error::{Failure, Result};
-use crate::events::{Failed, SCHEMA_VERSION, Warning};
+use crate::events::{Failed, Note, SCHEMA_VERSION, Warning};
 use crate::kafka::Publisher;
 use crate::report::report_file::ReportFile;
 use crate::report::scenario::scenario_text;
@@ -17,6 +20,13 @@ use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
 use crate::settings::{ScenarioSettings, Setting};
 use crate::stack::{Endpoints, Role, Service, ServiceName, Stack};
+use crate::state::{AtWork, ProjectFolder, ScenarioTurn};
+
+/// How often to look whether a service that is being restarted is there.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a restart that another command is at may take.
+const RESTARTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs the verb.
 ///
@@ -55,14 +65,16 @@ pub(super) async fn run_bigfile(context: Context, settings: ScenarioSettings) ->
         .into_iter()
         .map(ReportFile::open)
         .collect::<std::result::Result<Vec<_>, _>>()?;
-    let endpoints = context.endpoints().await?;
-    let exec = context.host_exec()?;
+    let endpoints = endpoints(&context, &project.folder).await?;
+    let hosts = ProjectHosts::of(&project);
+    let turn = begin(&context, &project.folder, &hosts, &bigfile).await?;
     let is_published = settings.publish || has_own_broker(&project.stack);
     let publisher = is_published
         .then(|| publisher(&context, &endpoints))
         .transpose()?;
-    let running = bigfile::run(&bigfile, &endpoints, &exec, &context.reporter, &context.shutdown);
+    let running = bigfile::run(&bigfile, &endpoints, &hosts, &context.reporter, &context.shutdown);
     let Finished { report, failure } = Box::pin(running).await;
+    drop(turn);
     context.reporter.part();
     if let Some(publisher) = publisher
         && let Err(error) = publisher.finish(&report).await
@@ -85,6 +97,54 @@ pub(super) async fn run_bigfile(context: Context, settings: ScenarioSettings) ->
                 failure: Failed::of(&error),
             });
             Err(failure)
+        }
+    }
+}
+
+/// Takes a turn beside the other scenarios; the first one removes what killed ones have left.
+async fn begin(
+    context: &Context,
+    folder: &ProjectFolder,
+    hosts: &ProjectHosts,
+    bigfile: &Bigfile,
+) -> Result<Option<ScenarioTurn>> {
+    let cancel = context.shutdown.token();
+    let beginning = async {
+        let mut turn = ScenarioTurn::take(folder).await;
+        if let Some(turn) = turn.as_mut().filter(|turn| turn.is_alone()) {
+            // Why a host cannot do that, it cannot write either, and that is told.
+            let removed = bigfile::remove_leftovers(bigfile, hosts)
+                .await
+                .unwrap_or_default();
+            if !removed.is_empty() {
+                let host = bigfile.host.clone();
+                context
+                    .reporter
+                    .emit(Note::LeftoversRemoved { host, files: removed });
+            }
+            turn.share();
+        }
+        turn
+    };
+    tokio::select! {
+        turn = beginning => Ok(turn),
+        () = cancel.cancelled() => Err(context.shutdown.interrupted().into()),
+    }
+}
+
+/// Where the clients find the platform. A service that is being restarted just now is waited for.
+async fn endpoints(context: &Context, folder: &ProjectFolder) -> Result<Endpoints> {
+    let mut look = interval(LOOK);
+    let deadline = Instant::now() + RESTARTED_WITHIN;
+    loop {
+        look.tick().await;
+        let is_restarted = AtWork::on(folder).is_some_and(|at_work| at_work.verb == "restart");
+        match context.endpoints().await {
+            Err(_) if is_restarted && Instant::now() < deadline => {}
+            endpoints => return endpoints,
+        }
+        if context.shutdown.token().is_cancelled() {
+            return Err(context.shutdown.interrupted().into());
         }
     }
 }

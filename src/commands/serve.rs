@@ -73,6 +73,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             let mut config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
             config.allowed_hosts = arguments.allow_host;
             config.allowed_origins = arguments.allow_origin;
+            config.processing_log_stream = arguments.processing_log_stream;
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_ksqldb::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Ksqldb { source })?)

@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use crate::cli::UpArgs;
 use crate::commands::Context;
 use crate::commands::project::{HostConfigChoice, Project, Request, Wanted};
+use crate::engine::OsquerydChoice;
 use crate::error::Result;
+use crate::events::Warning;
 use crate::execute::{Execution, ExecutionSettings};
 use crate::plan::Plan;
-use crate::settings::{OnFailure, UpSettings};
+use crate::settings::{OnFailure, ProgramSource, RunSettings, Setting, Source, UpSettings};
 use crate::state::{ProjectFolder, ProjectLock};
 
 /// How often `up` begins, when ports are taken by others after it has chosen them.
@@ -74,8 +76,40 @@ pub async fn as_settled(context: Context, settings: UpSettings) -> Result<()> {
     Up::new(&context, project, settings)?.bring_up().await
 }
 
+/// A settings file that merely lies in the current folder may be somebody else's: what it has run is told before it runs.
+fn tell_programs(context: &Context, settings: &RunSettings) {
+    if context.settings.is_file_named {
+        return;
+    }
+    let osqueryd = match &settings.osquery.osqueryd {
+        Setting {
+            value: OsquerydChoice::Path(program),
+            source: Source::File(file),
+        } => Some(("osqueryd", program, file)),
+        _ => None,
+    };
+    let checkout = match &settings.source {
+        Setting {
+            value: ProgramSource::Checkout(folder),
+            source: Source::File(file),
+        } => Some(("source", folder, file)),
+        _ => None,
+    };
+    for (setting, program, file) in osqueryd.into_iter().chain(checkout) {
+        context.reporter.emit(Warning::ProgramOfFolder {
+            file: file.clone(),
+            setting: setting.to_owned(),
+            program: std::path::absolute(program)
+                .unwrap_or_else(|_| program.clone())
+                .display()
+                .to_string(),
+        });
+    }
+}
+
 impl<'a> Up<'a> {
     fn new(context: &'a Context, project: Project, settings: UpSettings) -> Result<Self> {
+        tell_programs(context, &settings.run);
         let host_config = HostConfigChoice::read(&settings.run)?;
         Ok(Self {
             limit: settings.run.timeout.value,

@@ -1,7 +1,12 @@
 //! The system, disk and memory.
 
 use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::doctor::{Check, Status};
 use crate::stack::Stack;
@@ -12,6 +17,49 @@ const LEAST_DISK: u64 = 64;
 /// Below this much free disk the usual scenario (a file of 1 GiB) may not fit, in MiB.
 const USUAL_DISK: u64 = 2048;
 
+/// How long a connection of this machine to itself may take.
+const LOOPBACK_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why nothing can be written into `folder`, or the nearest one above it that exists; nothing when it can.
+pub(super) fn unwritable(folder: &Path) -> Option<io::Error> {
+    let existing = folder.ancestors().find(|folder| folder.exists())?;
+    accessat(
+        CWD,
+        existing,
+        Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
+    .err()
+    .map(io::Error::from)
+}
+
+/// Whether this machine reaches itself: every service is asked over that.
+pub(super) fn loopback() -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    TcpStream::connect_timeout(&listener.local_addr()?, LOOPBACK_LIMIT).map(drop)
+}
+
+pub(super) fn check_loopback() -> Check {
+    let failure = loopback().err();
+    Check {
+        category: "machine",
+        name: "loopback".to_owned(),
+        status: if failure.is_none() {
+            Status::Pass
+        } else {
+            Status::Fail
+        },
+        message: match &failure {
+            None => "127.0.0.1 answers".to_owned(),
+            Some(error) => format!("nothing on this machine can be reached at 127.0.0.1: {error}"),
+        },
+        fix: failure.map(|_| LOOPBACK_UP.to_owned()),
+    }
+}
+
+/// What helps where a machine does not reach itself.
+pub(super) const LOOPBACK_UP: &str = "`ip link set lo up`, as root, starts the loopback interface";
+
 /// Free and needed MiB, when there is too little disk to start.
 pub(super) fn disk_shortage(folder: &Path) -> Option<(u64, u64)> {
     free_disk(folder)
@@ -20,6 +68,15 @@ pub(super) fn disk_shortage(folder: &Path) -> Option<(u64, u64)> {
 }
 
 pub(super) fn check_disk(folder: &Path) -> Check {
+    if let Some(error) = unwritable(folder) {
+        return Check {
+            category: "machine",
+            name: format!("disk of `{}`", folder.display()),
+            status: Status::Fail,
+            message: format!("nothing can be written: {error}"),
+            fix: Some("set `OSQDEMO_HOME` to a folder that can be written to".to_owned()),
+        };
+    }
     let free = free_disk(folder);
     let (status, message) = match free {
         None => (Status::Warn, "its size is unknown".to_owned()),
@@ -110,6 +167,11 @@ fn available_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_that_reaches_itself() {
+        assert_eq!(check_loopback().status, Status::Pass);
+    }
 
     #[test]
     fn windows_is_recognized() {

@@ -3,8 +3,10 @@
 
 mod docker;
 mod images;
+mod isolation;
 mod machine;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -72,6 +74,12 @@ pub enum PreflightError {
         /// The hungriest service that can be left out, and what that saves, in MiB.
         saving: Option<(ServiceName, u64)>,
     },
+    /// Services of this machine cannot be reached.
+    #[error("nothing on this machine can be reached at 127.0.0.1: {source}")]
+    NoLoopback {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The disk is full.
     #[error("only {free} MiB are free on the disk of `{}`; at least {needed} MiB are needed", folder.display())]
     DiskFull {
@@ -96,6 +104,7 @@ impl Diagnose for PreflightError {
                     .to_owned(),
                 "`--stack lite` needs far less".to_owned(),
             ]).collect(),
+            Self::NoLoopback { .. } => vec![machine::LOOPBACK_UP.to_owned()],
             Self::DiskFull { .. } => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
             }
@@ -118,6 +127,9 @@ pub fn preflight(folder: &ProjectFolder, plan: &Plan, ports: &Ports) -> Result<(
             needed,
         }
         .into());
+    }
+    if let Err(source) = machine::loopback() {
+        return Err(PreflightError::NoLoopback { source }.into());
     }
     let mut blocked = ports.blocked().iter();
     match blocked.find(|blocked| plan.started().any(|service| *service == blocked.service)) {
@@ -167,9 +179,10 @@ pub async fn examine(
 ) -> Result<Vec<Check>> {
     let mut checks = check_ports(folder.home(), ports, observed);
     checks.push(machine::check_system());
+    checks.push(machine::check_loopback());
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
-    checks.push(check_isolation(&Isolation::detect().await?));
+    checks.push(isolation::check(&Isolation::detect().await?));
     checks.extend(check_programs());
     Ok(checks)
 }
@@ -186,6 +199,7 @@ pub async fn examine_docker(
 ) -> Vec<Check> {
     let mut checks = check_ports(folder.home(), ports, observed);
     checks.push(machine::check_system());
+    checks.push(machine::check_loopback());
     match connection {
         Ok(connection) => checks.extend(docker::check(&connection, folder.home(), stack, pull).await),
         Err(failure) => checks.push(docker::unanswered(&failure)),
@@ -222,26 +236,6 @@ fn check_port(service: &ServiceName, port: u16, ports: &Ports, observed: &Observ
         check(port, Status::Pass, "in use by this project".to_owned(), None)
     } else {
         check(port, Status::Pass, "free".to_owned(), None)
-    }
-}
-
-fn check_isolation(isolation: &Isolation) -> Check {
-    let (status, fix) = match isolation {
-        Isolation::Namespaces => (Status::Pass, None),
-        Isolation::Marked { .. } => (
-            Status::Warn,
-            Some(
-                "for namespaces: util-linux must be installed and `sysctl user.max_user_namespaces` not be 0"
-                    .to_owned(),
-            ),
-        ),
-    };
-    Check {
-        category: "hosts",
-        name: "isolation".to_owned(),
-        status,
-        message: isolation.to_string(),
-        fix,
     }
 }
 

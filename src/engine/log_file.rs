@@ -73,9 +73,13 @@ pub fn cut_to_end(log: &mut Vec<u8>, limit: usize) {
     log.drain(..begin.map_or(log.len(), |begin| begin + 1));
 }
 
-/// The end of the file, from `run_starts_at` on at the earliest; empty when it cannot be read.
-pub(super) fn tail(path: &Path, run_starts_at: u64) -> String {
-    read_window(path, run_starts_at).unwrap_or_default()
+/// The end of the file, from `run_starts_at` on at the earliest; empty when there is none.
+pub(super) fn tail(path: &Path, run_starts_at: u64) -> Result<String, StateError> {
+    match read_window(path, run_starts_at) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(StateError::io("read", path, error)),
+    }
 }
 
 fn read_window(path: &Path, run_starts_at: u64) -> io::Result<String> {

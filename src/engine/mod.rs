@@ -7,12 +7,12 @@ pub mod docker;
 pub mod fake;
 mod kind;
 pub mod log_file;
+pub mod loss;
 pub mod native;
 mod osqueryd;
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
@@ -34,6 +34,12 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 pub trait Engine: Send + Sync {
     /// What there is.
     fn observe(&self) -> Answer<'_, Observed>;
+
+    /// What there is, as far as it can be told when [`Engine::observe`] fails because whoever looks after the services
+    /// does not answer: what `down` goes by.
+    fn last_known(&self) -> Answer<'_, Observed> {
+        self.observe()
+    }
 
     /// What there is of one service.
     fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>>;
@@ -158,10 +164,19 @@ pub trait HostExec: Send + Sync {
     /// Runs `argv` on `host` in its home folder, without input, and collects what it writes.
     /// Dropping the future ends the command and its children.
     fn exec(&self, host: &ServiceName, argv: &[&str]) -> impl Future<Output = Result<ExecOutput>> + Send;
+
+    /// Returns once the host that was there when this began is not any more, or another service without which no line
+    /// of it comes along. Dropping the future ends the watch. Whoever does not know waits for ever.
+    fn until_lost(&self, _host: &ServiceName) -> impl Future<Output = Lost> + Send {
+        std::future::pending()
+    }
 }
 
-impl HostExec for Arc<dyn Engine> {
-    async fn exec(&self, host: &ServiceName, argv: &[&str]) -> Result<ExecOutput> {
-        self.run_on_host(host, argv).await
-    }
+/// A service that is lost, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The service.
+    pub service: ServiceName,
+    /// Why.
+    pub loss: loss::Loss,
 }

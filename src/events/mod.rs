@@ -28,7 +28,9 @@ use serde::{Serialize, Serializer};
 
 pub use failure::Failed;
 pub use line::{EVENT_SCHEMA_VERSION, Line, Run};
-pub use notice::{Detail, Doubt, Doubtful, Hosts, Note, Place, SessionChange, TightMemory, Warning};
+pub use notice::{
+    Detail, Doubt, Doubtful, Hosts, Note, Place, RowsFrom, SessionChange, TightMemory, Warning,
+};
 pub use port::{PortMoved, PortObstacle};
 pub use schema::event_schema_text;
 pub use stage::{Evidence, SourceCount, Stage};

@@ -102,6 +102,13 @@ pub enum Note {
         /// The lock file.
         file: PathBuf,
     },
+    /// Files of scenarios that were killed are removed.
+    LeftoversRemoved {
+        /// The host.
+        host: ServiceName,
+        /// The files, in its home folder.
+        files: Vec<String>,
+    },
     /// A phase of a smoke test begins.
     SmokePhase {
         /// Its name.
@@ -130,6 +137,13 @@ pub enum Note {
         version: String,
         /// Its address.
         server: String,
+    },
+    /// A query has no rows to show for a while.
+    AwaitingRows {
+        /// What it reads.
+        sources: Vec<String>,
+        /// Where it began to read.
+        from: RowsFrom,
     },
     /// What the server said when a query ended.
     QueryEnded {
@@ -192,6 +206,16 @@ pub enum SessionChange {
     },
 }
 
+/// Where a query begins to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsFrom {
+    /// With the oldest record.
+    Earliest,
+    /// With the next one.
+    Latest,
+}
+
 /// Something that does not stop the command but that the user should know.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "warning", rename_all = "snake_case")]
@@ -236,6 +260,35 @@ pub enum Warning {
         process: u32,
         /// Whether what it left is cleaned up by now.
         cleaned_up: bool,
+    },
+    /// The supervisor of a project is there and does not answer.
+    SupervisorSilent {
+        /// The project.
+        project: ProjectName,
+        /// Its process.
+        process: u32,
+        /// Whether it was ended, and what it looked after, by now.
+        cleaned_up: bool,
+    },
+    /// The settings file of the current folder, which nobody named, names a program that is to run.
+    ProgramOfFolder {
+        /// The file.
+        file: PathBuf,
+        /// What it sets.
+        setting: String,
+        /// The program.
+        program: String,
+    },
+    /// ksqlDB does not answer, and a scenario waits for it.
+    KsqldbAway {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+        /// How long it is waited for at most.
+        #[serde(rename = "at_most_ms", serialize_with = "milliseconds")]
+        #[schemars(with = "u64")]
+        at_most: Duration,
     },
     /// What a statement makes is there, and something is wrong with it.
     StatementDoubtful {

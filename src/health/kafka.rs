@@ -49,7 +49,6 @@ pub(super) fn client(address: &str) -> ClientConfig {
         .set("client.id", "osqdemo-health")
         .set("reconnect.backoff.ms", "20")
         .set("reconnect.backoff.max.ms", "200")
-        .set("broker.address.family", "v4")
         .set("log_level", "0");
     config
 }

@@ -29,6 +29,12 @@ pub enum HealthError {
         /// The lines of its log that matter.
         log: Vec<String>,
     },
+    /// Somebody paused it: it will not answer.
+    #[error("{service} is paused: somebody stopped it without ending it")]
+    Paused {
+        /// The service.
+        service: ServiceName,
+    },
     /// It is not there any more.
     #[error("{service} is gone: it was stopped by somebody else")]
     Gone {
@@ -67,7 +73,7 @@ impl Diagnose for HealthError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Ended { .. } | Self::Gone { .. } => ExitCode::Start,
-            Self::Hopeless { .. } | Self::NotInTime { .. } => ExitCode::NotHealthy,
+            Self::Hopeless { .. } | Self::NotInTime { .. } | Self::Paused { .. } => ExitCode::NotHealthy,
         }
     }
 
@@ -82,6 +88,7 @@ impl Diagnose for HealthError {
                 hints(service, &log.join("\n"))
             }
             Self::Hopeless { way_out, .. } => vec![way_out.clone()],
+            Self::Paused { .. } => vec!["`osqdemo up` lets it go on".to_owned()],
             Self::Gone { .. } => Vec::new(),
         }
     }
@@ -120,7 +127,7 @@ impl Diagnose for HealthError {
                     log,
                 )
             }
-            Self::Gone { .. } | Self::Hopeless { .. } => Vec::new(),
+            Self::Gone { .. } | Self::Paused { .. } | Self::Hopeless { .. } => Vec::new(),
         }
     }
 }
@@ -134,20 +141,44 @@ fn when(after: Option<Duration>) -> String {
 
 /// What to do about a service whose log says this.
 fn hints(service: &ServiceName, log: &str) -> Vec<String> {
-    let log = log.to_ascii_lowercase();
     let mut hints = Vec::new();
-    if log.contains("address already in use") {
-        hints.push(format!(
+    match log.lines().rev().find_map(Obstacle::in_line) {
+        Some(Obstacle::PortTaken) => hints.push(format!(
             "another process took its port: `--port {service}=0` picks a free one"
-        ));
-    } else if log.contains("no space left") {
-        hints.push("free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned());
+        )),
+        Some(Obstacle::DiskFull) => {
+            hints.push("free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned());
+        }
+        None => {}
     }
     hints.push(format!(
         "`osqdemo logs {service}` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; \
          `osqdemo bundle` writes everything for a report"
     ));
     hints
+}
+
+/// What the system refused a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    PortTaken,
+    DiskFull,
+}
+
+impl Obstacle {
+    /// What a line of a log ends with when the system refused something: the number of the error, as our services write
+    /// it, or the exception of a service in Java. The same words in the midst of a line are somebody's prose.
+    fn in_line(line: &str) -> Option<Self> {
+        let line = line.trim_end();
+        let ends = [
+            (Self::PortTaken, "(os error 98)"),
+            (Self::DiskFull, "(os error 28)"),
+            (Self::PortTaken, "java.net.BindException: Address already in use"),
+            (Self::DiskFull, "java.io.IOException: No space left on device"),
+        ];
+        ends.into_iter()
+            .find_map(|(obstacle, end)| line.ends_with(end).then_some(obstacle))
+    }
 }
 
 /// Waits until the target is healthy.
@@ -222,6 +253,11 @@ impl HealthWait<'_> {
                             }
                             None
                         }
+                        ServiceState::Paused { .. } => {
+                            return Ok(HealthError::Paused {
+                                service: target.service.clone(),
+                            });
+                        }
                         ServiceState::Running { .. } | ServiceState::Leftover { .. } => None,
                     };
                     if let Some(exit) = exit {
@@ -251,16 +287,48 @@ impl HealthWait<'_> {
     }
 }
 
-/// The lines of a service's log that matter; none when there is no log.
+/// The lines of a service's log that matter; none when there is no log, and why it cannot be read when it cannot.
 pub async fn log_of(engine: &dyn Engine, service: &ServiceName) -> Vec<String> {
-    let text = engine.log_tail(service).await.unwrap_or_default();
-    excerpt(&text)
+    match engine.log_tail(service).await {
+        Ok(text) => excerpt(&text),
+        Err(failure) => vec![format!("(its log cannot be read: {failure})")],
+    }
 }
 
 /// How the service ended, if it did.
 pub fn exit_of(service: &ObservedService) -> Option<Exit> {
     match service.state {
         ServiceState::Exited { exit } | ServiceState::Restarting { exit } => Some(exit),
-        ServiceState::Running { .. } | ServiceState::Leftover { .. } => None,
+        ServiceState::Running { .. } | ServiceState::Paused { .. } | ServiceState::Leftover { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_end_of_a_line_tells_what_the_system_refused() {
+        let told = Obstacle::in_line;
+        let port = Some(Obstacle::PortTaken);
+        assert_eq!(
+            told("error: failed to listen on `[::]:1`: Address already in use (os error 98)"),
+            port
+        );
+        assert_eq!(
+            told("Caused by: java.net.BindException: Address already in use"),
+            port
+        );
+        assert_eq!(
+            told("write: No space left on device (os error 28)\r"),
+            Some(Obstacle::DiskFull)
+        );
+        for prose in [
+            "created topic `address already in use`",
+            "(os error 98) is what a stream is called",
+            "java.net.BindException: Address already in use, says `no space left`",
+        ] {
+            assert_eq!(told(prose), None, "{prose}");
+        }
     }
 }

@@ -257,9 +257,9 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Creden
         Err(_) => return Err(failed(format!("no answer within {} s", HELPER_LIMIT.as_secs()))),
     };
     if !output.status.success() {
-        // The protocol's word for "none": the registry may well let anybody pull.
+        // The registry may well let anybody pull.
         let answer = String::from_utf8_lossy(&output.stdout);
-        if answer.contains("credentials not found") {
+        if answer.trim() == NO_CREDENTIALS {
             return Ok(None);
         }
         return Err(failed(output.status.to_string()));
@@ -276,6 +276,9 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Creden
         }
     }))
 }
+
+/// What a helper answers that has none: the one sentence for it in the protocol of docker-credential-helpers.
+const NO_CREDENTIALS: &str = "credentials not found in native keychain";
 
 #[cfg(test)]
 mod tests {

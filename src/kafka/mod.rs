@@ -4,6 +4,7 @@
 //! what the records mean.
 
 mod error;
+mod lag;
 mod publisher;
 mod record;
 mod tail;
@@ -12,6 +13,7 @@ mod topics;
 use rdkafka::ClientConfig;
 
 pub use error::KafkaError;
+pub use lag::{GroupLag, lags};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use tail::{Start, Tail};

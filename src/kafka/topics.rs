@@ -15,6 +15,9 @@ pub struct TopicSummary {
     pub partitions: usize,
     /// How many offsets lie between the oldest and the next record: the records, where none was compacted.
     pub records: u64,
+    /// The offsets of the next records, added up: what grows with every record.
+    #[serde(skip)]
+    pub end: u64,
 }
 
 /// Asks the broker for its topics, sorted by name.
@@ -27,15 +30,17 @@ pub async fn list_topics(bootstrap_servers: &str) -> Result<Vec<TopicSummary>, K
         let consumer = consumer(&bootstrap_servers)?;
         let mut topics = Vec::new();
         for (name, partitions) in partitions(&consumer, &bootstrap_servers)? {
-            let mut records = 0;
+            let (mut records, mut end) = (0, 0);
             for &partition in &partitions {
                 let (low, high) = watermarks(&consumer, &bootstrap_servers, &name, partition)?;
                 records += u64::try_from(high - low).unwrap_or(0);
+                end += u64::try_from(high).unwrap_or(0);
             }
             topics.push(TopicSummary {
                 name,
                 partitions: partitions.len(),
                 records,
+                end,
             });
         }
         Ok(topics)

@@ -54,10 +54,21 @@ impl ServerError {
 const PLANNING: &str = "Could not determine output schema for query due to error: ";
 
 /// Whether a message of ksqlDB says that what was to be created is there already. ksqlDB has no code of its
-/// own for this; its Java client decides by the same words.
+/// own for this, so the whole sentence is read, `Cannot add stream 'PROC': A stream with the same name already exists`,
+/// with the name as the only part that may be anything: another error may well have these words in it, and so may a name.
 pub(super) fn says_already_exists(message: &str) -> bool {
-    let message = message.strip_prefix(PLANNING).unwrap_or(message);
-    message.starts_with("Cannot add") && message.contains("already exists")
+    let message = message.strip_prefix(PLANNING).unwrap_or(message).trim_end();
+    let message = message.strip_suffix('.').unwrap_or(message);
+    ["stream", "table"].into_iter().any(|kind| {
+        ['\'', '`'].into_iter().any(|quote| {
+            let begin = format!("Cannot add {kind} {quote}");
+            let end = format!("{quote}: A {kind} with the same name already exists");
+            let name = message
+                .strip_prefix(&begin)
+                .and_then(|rest| rest.strip_suffix(&end));
+            name.is_some_and(|name| !name.is_empty())
+        })
+    })
 }
 
 impl fmt::Display for ServerError {
@@ -148,6 +159,34 @@ impl Diagnose for Error {
                     .to_owned(),
             ],
             _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_sentence_says_that_it_is_there() {
+        for there in [
+            "Cannot add stream 'PROC': A stream with the same name already exists",
+            "Cannot add stream `PROC`: A stream with the same name already exists.",
+            "Could not determine output schema for query due to error: Cannot add table 'T': A table with the same name \
+             already exists\n",
+            "Cannot add stream 'it's already exists': A stream with the same name already exists",
+        ] {
+            assert!(says_already_exists(there), "{there}");
+        }
+        for other in [
+            "Cannot add column `W` to schema. A column with the same name already exists.",
+            "Cannot add stream 'T': A table with the same name already exists",
+            "Cannot add table 'ST': CREATE OR REPLACE is not supported on source tables.",
+            "Cannot add stream 'already exists': there is no topic `with the same name already exists`",
+            "line 1:8: Cannot add stream 'A': A stream with the same name already exists",
+            "",
+        ] {
+            assert!(!says_already_exists(other), "{other}");
         }
     }
 }

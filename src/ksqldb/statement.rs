@@ -93,6 +93,29 @@ impl Statement {
         }
     }
 
+    /// What a query reads: the names behind `FROM` and `JOIN`, and the topic of a `PRINT`.
+    pub fn sources(&self) -> Vec<String> {
+        let tokens = self.tokens();
+        let follows = |word: &str| match self.kind() {
+            Kind::Print => word.eq_ignore_ascii_case("PRINT"),
+            _ => word.eq_ignore_ascii_case("FROM") || word.eq_ignore_ascii_case("JOIN"),
+        };
+        let pairs = tokens.iter().zip(tokens.iter().skip(1));
+        let names = pairs.filter_map(|(before, name)| match (before, name) {
+            (Token::Word(before), Token::Word(name) | Token::Text(name)) if follows(before) => {
+                Some(name.clone())
+            }
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Whether this word is in it, outside of quotations.
+    pub fn says(&self, word: &str) -> bool {
+        let is_word = |token: &Token| matches!(token, Token::Word(said) if said.eq_ignore_ascii_case(word));
+        self.tokens().iter().any(is_word)
+    }
+
     /// The statement on one line, at most `width` characters, for progress and errors.
     pub fn summary(&self, width: usize) -> String {
         let mut words = String::new();

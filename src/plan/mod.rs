@@ -68,6 +68,8 @@ pub enum Cause {
     NotRunning,
     /// It ended unasked.
     Ended(Exit),
+    /// Somebody stopped it without ending it.
+    Paused,
     /// The process that looked after it is gone.
     SupervisorLost(u32),
     /// It is to listen on another port.
@@ -121,6 +123,7 @@ impl fmt::Display for Cause {
         match self {
             Self::NotRunning => formatter.write_str("not running"),
             Self::Ended(exit) => write!(formatter, "ended unexpectedly: {exit}"),
+            Self::Paused => formatter.write_str("it was paused"),
             Self::SupervisorLost(pid) => write!(formatter, "the supervisor (process {pid}) is gone"),
             Self::PortChanged { from, to } => {
                 write!(formatter, "port changed from {} to {}", port(from), port(to))
@@ -222,7 +225,7 @@ impl Plan {
     }
 }
 
-/// What a service that ended has left.
+/// What a service that ended, or was paused, has left.
 enum Remains {
     /// It only has to be started again.
     Usable,
@@ -297,10 +300,13 @@ impl Planner<'_> {
         let spec = self.desired.iter().find(|spec| spec.name == *name)?;
         let seen = observed.services.get(name)?;
         match (&seen.state, &seen.container) {
-            (ServiceState::Exited { .. }, Some(_)) => Some(match self.difference(spec, seen, observed) {
-                None => Remains::Usable,
-                Some(_) => Remains::Useless,
-            }),
+            (ServiceState::Paused { .. }, None) => Some(Remains::Usable),
+            (ServiceState::Exited { .. } | ServiceState::Paused { .. }, Some(_)) => {
+                Some(match self.difference(spec, seen, observed) {
+                    None => Remains::Usable,
+                    Some(_) => Remains::Useless,
+                })
+            }
             _ => None,
         }
     }
@@ -338,6 +344,9 @@ impl Planner<'_> {
             match service.state {
                 ServiceState::Leftover { .. } => Some(Cause::NotRunning),
                 ServiceState::Restarting { exit } | ServiceState::Exited { exit } => Some(Cause::Ended(exit)),
+                ServiceState::Paused { .. } => {
+                    Some(self.difference(spec, service, observed).unwrap_or(Cause::Paused))
+                }
                 ServiceState::Running { .. } => self.difference(spec, service, observed),
             }
         };
@@ -373,6 +382,11 @@ impl Planner<'_> {
                     // There is nothing to stop.
                     Some(Remains::Usable) | None => continue,
                 },
+                ServiceState::Paused { .. }
+                    if is_wanted && matches!(self.remains(&name, observed), Some(Remains::Usable)) =>
+                {
+                    continue;
+                }
                 _ => Action::Stop(name.clone()),
             };
             // A service goes on running while its new image is made.
@@ -396,6 +410,7 @@ impl Planner<'_> {
     fn ground(&mut self, observed: &Observed, needed: &BTreeMap<ServiceName, Cause>) -> Option<usize> {
         let (action, cause) = match observed.supervisor {
             SupervisorState::Running { .. }
+            | SupervisorState::Silent { .. }
             | SupervisorState::Daemon {
                 network: NetworkState::Present,
             } => return None,

@@ -34,7 +34,7 @@ impl Observed {
     /// Whether the project is up, or a part of it.
     pub fn is_running(&self) -> bool {
         match self.supervisor {
-            SupervisorState::Running { .. } => true,
+            SupervisorState::Running { .. } | SupervisorState::Silent { .. } => true,
             SupervisorState::Daemon { .. } => !self.services.is_empty(),
             SupervisorState::Absent | SupervisorState::Lost { .. } => false,
         }
@@ -63,6 +63,11 @@ pub enum SupervisorState {
     /// It was there and ended without being asked to.
     Lost {
         /// What its process was.
+        pid: u32,
+    },
+    /// It is there and does not answer.
+    Silent {
+        /// Its process.
         pid: u32,
     },
     /// It is the Docker daemon, which is not ours to start.
@@ -129,6 +134,11 @@ pub enum Attachment {
 pub enum ServiceState {
     /// It has a process.
     Running {
+        /// The process.
+        pid: u32,
+    },
+    /// It has a process that somebody stopped, without ending it.
+    Paused {
         /// The process.
         pid: u32,
     },

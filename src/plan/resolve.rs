@@ -13,7 +13,8 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::quantity::parse_size;
 use crate::stack::{
-    Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack, Template, VolumeMount,
+    Confinement, Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack,
+    Template, VolumeMount,
 };
 
 /// What the user and the machine decide about a stack.
@@ -104,6 +105,8 @@ pub struct ContainerSpec {
     pub memory_limit: Option<u64>,
     /// What it may do beyond what containers usually may.
     pub capabilities: Vec<String>,
+    /// What it may not do that containers usually may.
+    pub confinement: Confinement,
     /// Who is process 1.
     pub init: InitProcess,
 }
@@ -346,6 +349,7 @@ fn resolve_container(
         volumes: container.volumes.clone(),
         memory_limit: memory_limit.transpose()?,
         capabilities: container.capabilities.clone(),
+        confinement: container.confinement.clone(),
         init: container.init,
     })
 }

@@ -215,6 +215,7 @@ fn pick(
         .chain(PICKED.take(begin))
         .find(|port| {
             choice.service_at(*port).is_none()
+                && question.asked_earlier.get(service) != Some(port)
                 && published(question.stack).all(|(_, default)| default != *port)
                 && claim(*port).is_ok()
         })
@@ -244,9 +245,11 @@ impl Question<'_> {
     /// The port that a service has unless that is taken; nothing when any will do.
     fn usual(&self, service: &ServiceName, default: u16) -> Option<u16> {
         if self.asked.get(service) == Some(&0) {
-            // The one it has, so that asking twice changes nothing.
-            let earlier = [self.asked_earlier, self.picked_earlier, &self.running];
-            return earlier.iter().find_map(|ports| ports.get(service)).copied();
+            // The one it has, so that asking twice changes nothing; but one that was insisted on is to be left.
+            let insisted = self.asked_earlier.get(service);
+            let earlier = [self.picked_earlier, &self.running];
+            let port = earlier.iter().find_map(|ports| ports.get(service));
+            return port.filter(|port| Some(*port) != insisted).copied();
         }
         Some(self.picked_earlier.get(service).copied().unwrap_or(default))
     }

@@ -327,7 +327,7 @@ pub fn is_ours(observed: &Observed, port: u16) -> bool {
         service.port == Some(port)
             && matches!(
                 service.state,
-                ServiceState::Running { .. } | ServiceState::Leftover { .. }
+                ServiceState::Running { .. } | ServiceState::Paused { .. } | ServiceState::Leftover { .. }
             )
     })
 }

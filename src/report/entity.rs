@@ -28,6 +28,7 @@ pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
             .map(|query| query_description(query, width)),
         "query_descriptions" => all(body, "queryDescriptions", width, query_description),
         "properties" => properties(body, width),
+        "type_list" => types(body, width),
         "function_names" => functions(body, width),
         "describe_function" => Some(describe_function(body, width)),
         "terminate_query" => Some(format!(
@@ -119,6 +120,17 @@ fn topics(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
                 .map_or_else(String::new, cell),
         ]
     })
+}
+
+fn types(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
+    let types = body.get("types")?.as_object()?;
+    if types.is_empty() {
+        return Some("no types".to_owned());
+    }
+    let rows = types
+        .iter()
+        .map(|(name, schema)| vec![name.clone(), schema_type(schema)]);
+    Some(table(&["TYPE", "SCHEMA"], &rows.collect::<Vec<_>>(), width))
 }
 
 fn queries(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
@@ -419,6 +431,16 @@ mod tests {
         A     a                  JSON
         ");
         insta::assert_snapshot!(show(json!({"@type": "tables", "tables": []}), 80), @"no tables");
+        insta::assert_snapshot!(show(json!({"@type": "type_list", "types": {}}), 80), @"no types");
+        let address = json!({"type": "STRUCT", "fields": [
+            {"name": "STREET", "schema": {"type": "STRING", "fields": null, "memberSchema": null}},
+            {"name": "ZIP", "schema": {"type": "INTEGER", "fields": null, "memberSchema": null}}
+        ], "memberSchema": null});
+        insta::assert_snapshot!(show(json!({"@type": "type_list", "types": {"ADDR": address}}), 80), @r"
+        TYPE  SCHEMA
+        ────  ───────────────────────────────────
+        ADDR  STRUCT<STREET VARCHAR, ZIP INTEGER>
+        ");
     }
 
     #[test]
@@ -471,7 +493,7 @@ mod tests {
         #[test]
         fn no_answer_is_a_panic(kind in prop::sample::select(vec![
             "streams", "tables", "kafka_topics", "queries", "sourceDescription", "source_descriptions",
-            "queryDescription", "properties", "function_names", "describe_function", "currentStatus",
+            "queryDescription", "properties", "function_names", "describe_function", "currentStatus", "type_list",
         ]), field in prop::sample::select(vec![
             "streams", "topics", "queries", "sourceDescription", "properties", "functions", "fields",
         ]), width in 0_usize..90, wrong in prop::sample::select(vec![

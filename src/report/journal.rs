@@ -71,7 +71,8 @@ impl Journal {
         if size <= LARGEST_FILE {
             self.waiting.extend_from_slice(text.as_bytes());
         }
-        if self.folder.is_project() {
+        // Nothing is written into another user's project; why, the verb tells.
+        if self.folder.is_project() && self.folder.check_owner().is_ok() {
             // What cannot be written now will not be written later either.
             let _ = self.write();
             self.waiting.clear();

@@ -30,6 +30,17 @@ pub fn output_width() -> Option<usize> {
     }
 }
 
+/// Whether somebody looks at standard output on a terminal.
+pub fn output_is_terminal() -> bool {
+    stdout().is_terminal()
+}
+
+/// How many lines standard output shows at a time, where it is a terminal.
+pub fn output_height() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    (size.ws_row > 0).then_some(usize::from(size.ws_row))
+}
+
 /// How the rows of a table are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -79,6 +90,16 @@ impl Layout {
             })
             .unzip();
         Self::new(headers, &wanted, width)
+    }
+
+    /// For rows whose columns all have this width, whatever the terminal has.
+    pub fn fixed(headers: Vec<String>, width: usize) -> Self {
+        let headers: Vec<String> = headers.iter().map(|header| printable(header)).collect();
+        let shape = Shape::Columns {
+            widths: vec![width; headers.len()],
+            wraps: true,
+        };
+        Self { headers, shape }
     }
 
     fn new(headers: Vec<String>, wanted: &[usize], width: Option<usize>) -> Self {

@@ -9,15 +9,15 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::{self, Instant};
 
 use super::error::ScenarioError;
-use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime};
+use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime, NONCE_DIGITS};
 use super::observation::Join;
 use super::outcome::{ScenarioReport, Verdict};
 use super::pipeline::{Pipeline, Seen};
 use super::progress::{Expectation, Progress, Standing};
+use super::steady_clock::SteadyClock;
 use crate::engine::HostExec;
 use crate::error::{Failure, Result};
 use crate::events::{
@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const NUDGE: Duration = Duration::from_secs(5);
 /// How long the removal of the file may take.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long after a command on a host failed it may take until it shows that the host was lost.
+const LOSS_SHOWS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -79,6 +82,7 @@ pub async fn run<E: HostExec>(
         reporter,
         shutdown,
         deadline: Instant::now() + bigfile.timeout,
+        clock: SteadyClock::start(),
         nonce: nonce(),
         plans: Vec::new(),
         progress: None,
@@ -86,9 +90,47 @@ pub async fn run<E: HostExec>(
         waiting: None,
         trouble: Vec::new(),
     };
-    let result = Box::pin(run.execute()).await;
+    let result = watched(bigfile, exec, Box::pin(run.execute())).await;
     run.clean_up().await;
     run.finish(result)
+}
+
+/// Removes the files that killed runs have left on the host, and returns their names. Nobody else may run meanwhile.
+///
+/// # Errors
+/// When the host cannot do it.
+pub async fn remove_leftovers<E: HostExec>(bigfile: &Bigfile, exec: &E) -> Result<Vec<String>> {
+    let commands = HostCommands {
+        exec,
+        host: &bigfile.host,
+    };
+    let removing = time::timeout(CLEAN_UP_WITHIN, commands.remove_leftovers());
+    removing.await.unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+/// Ends the work as soon as what it relies on is lost: then whatever fails by it, that is the cause.
+async fn watched<E: HostExec>(
+    bigfile: &Bigfile,
+    exec: &E,
+    work: impl Future<Output = Result<()>> + Unpin,
+) -> Result<()> {
+    let mut losing = Box::pin(exec.until_lost(&bigfile.host));
+    let failure = tokio::select! {
+        biased;
+        lost = &mut losing => return Err(ScenarioError::Lost { lost }.into()),
+        result = work => match result {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        },
+    };
+    let may_be_its_effect = matches!(
+        failure.diagnosis().exit_code(),
+        ExitCode::Internal | ExitCode::NotRunning | ExitCode::ScenarioFailed
+    );
+    if may_be_its_effect && let Ok(lost) = time::timeout(LOSS_SHOWS_WITHIN, losing).await {
+        return Err(ScenarioError::Lost { lost }.into());
+    }
+    Err(failure)
 }
 
 struct Run<'a, E> {
@@ -98,6 +140,7 @@ struct Run<'a, E> {
     reporter: &'a Reporter,
     shutdown: &'a Shutdown,
     deadline: Instant,
+    clock: SteadyClock,
     nonce: String,
     /// Every file that may exist on the host, the current one last.
     plans: Vec<FilePlan>,
@@ -132,7 +175,7 @@ impl<E: HostExec> Run<'_, E> {
             }
             .into());
         }
-        let opening = Box::pin(Pipeline::open(self.endpoints));
+        let opening = Box::pin(Pipeline::open(self.endpoints, &self.clock, self.reporter));
         let mut pipeline = self.bounded("the push queries ran", opening).await?;
         if self.attempt(Lifetime::Natural, &home, &mut pipeline).await? == Attempt::TooShort {
             self.reporter.emit(Warning::WriterEndedEarly {
@@ -160,7 +203,8 @@ impl<E: HostExec> Run<'_, E> {
             host: self.commands.host,
         };
         let mut writing = Box::pin(commands.write(&plan));
-        self.observe(|progress| progress.write_started(Timestamp::now()));
+        let now = self.clock.now();
+        self.observe(|progress| progress.write_started(now));
         let mut is_writing = true;
         let mut is_released = lifetime == Lifetime::Natural;
         let mut give_up_at: Option<Instant> = None;
@@ -220,11 +264,13 @@ impl<E: HostExec> Run<'_, E> {
         match written {
             Ok(()) => {
                 let size = self.bounded("the file was measured", commands.size(plan)).await?;
-                self.observe(|progress| progress.written(Timestamp::now(), size));
+                let now = self.clock.now();
+                self.observe(|progress| progress.written(now, size));
             }
             Err(failure) => {
                 let reason = failure.to_string();
                 self.observe(|progress| progress.write_failed(reason));
+                return Err(failure);
             }
         }
         Ok(())
@@ -480,7 +526,7 @@ fn reached(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> Ending {
 /// A name that no other run has: the standard library's random hash keys, which need no further crate.
 fn nonce() -> String {
     let random = RandomState::new().hash_one(std::process::id());
-    format!("{:012x}", random & 0xffff_ffff_ffff)
+    format!("{:0NONCE_DIGITS$x}", random & 0xffff_ffff_ffff)
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::observation::Join;
+use crate::engine::Lost;
+use crate::engine::loss::Loss;
 use crate::error::Diagnose;
 use crate::events::Doubtful;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::ServerError;
+use crate::plan::Exit;
 use crate::quantity::duration;
 
 /// An error of a scenario.
@@ -67,7 +70,7 @@ pub enum ScenarioError {
         folder: String,
     },
     /// A command on the host failed.
-    #[error("{host} failed to {purpose}: status {code}{}", after_colon(stderr))]
+    #[error("{host} failed to {purpose}: {}{}", status(*code), after_colon(stderr))]
     HostCommand {
         /// The host.
         host: String,
@@ -77,6 +80,22 @@ pub enum ScenarioError {
         code: i32,
         /// What it wrote to standard error.
         stderr: String,
+    },
+    /// A service that the scenario relies on is lost.
+    #[error("{} {}", lost.service, lost.loss)]
+    Lost {
+        /// Which, and why.
+        lost: Lost,
+    },
+    /// ksqlDB does not answer.
+    #[error("ksqlDB at {url} has not answered for {}: {reason}", duration(*after))]
+    NoKsqldb {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+        /// How long it was waited for.
+        after: Duration,
     },
     /// A command on the host printed what cannot be read.
     #[error("{host} was asked to {purpose} and answered `{}`", answer.trim())]
@@ -150,9 +169,11 @@ impl Diagnose for ScenarioError {
             Self::HostCommand { .. } | Self::HostAnswer { .. } | Self::Failed { .. } => {
                 ExitCode::ScenarioFailed
             }
-            Self::MissingTopic { .. } | Self::DeletedTopic { .. } | Self::StoppedQueries { .. } => {
-                ExitCode::NotRunning
-            }
+            Self::MissingTopic { .. }
+            | Self::DeletedTopic { .. }
+            | Self::StoppedQueries { .. }
+            | Self::Lost { .. }
+            | Self::NoKsqldb { .. } => ExitCode::NotRunning,
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
             Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
         }
@@ -176,6 +197,20 @@ impl Diagnose for ScenarioError {
                  PARTITIONS=1); DROP STREAM again;\"` makes the topic anew, without its old lines; \
                  `osqdemo down --volumes` and `osqdemo up` begin anew with everything"
             )],
+            Self::HostCommand { code, .. } if *code > SIGNALLED => {
+                vec!["run the scenario again; nobody else may end its process".to_owned()]
+            }
+            Self::Lost { lost } => match lost.loss {
+                Loss::Restarted | Loss::Ended { exit: None } => vec![format!(
+                    "run the scenario again, and leave {} alone meanwhile",
+                    lost.service
+                )],
+                _ => vec!["`osqdemo up` starts what is missing; then run the scenario again".to_owned()],
+            },
+            Self::NoKsqldb { .. } => vec![
+                "see `osqdemo ps` and `osqdemo logs ksqldb-server`; `osqdemo restart ksqldb-server` starts it again"
+                    .to_owned(),
+            ],
             Self::StoppedQueries { stopped } => stopped.iter().map(Doubtful::way_out).collect(),
             Self::TimedOut { .. } => {
                 vec![
@@ -201,6 +236,17 @@ fn list(stopped: &[Doubtful]) -> String {
         .iter()
         .map(|query| format!("`{}` is there, but {}", query.name, query.doubt));
     stopped.collect::<Vec<_>>().join("; ")
+}
+
+/// Above this the exit status of a command tells of the signal that ended it.
+const SIGNALLED: i32 = 128;
+
+fn status(code: i32) -> String {
+    if code > SIGNALLED {
+        Exit::Signal(code - SIGNALLED).to_string()
+    } else {
+        format!("status {code}")
+    }
 }
 
 fn after_colon(text: &str) -> String {

@@ -8,6 +8,12 @@ use crate::stack::ServiceName;
 /// How often a held process looks for the sign to end, in seconds, as `sleep` takes it.
 const LOOK: &str = "0.1";
 
+/// How long a held process waits for the sign at most, in looks: whoever was to give it may have been killed.
+const LOOKS: u64 = 10 * 60 * 30;
+
+/// The letters and digits behind `myfile-` that tell one run from another: this many, as in a number in base 16.
+pub(super) const NONCE_DIGITS: usize = 12;
+
 /// Commands on one host.
 pub(super) struct HostCommands<'a, E> {
     pub(super) exec: &'a E,
@@ -51,7 +57,8 @@ impl FilePlan {
             // `exec`, so that the shell is not a second process that holds the file.
             Lifetime::Natural => format!("exec head -c {size} </dev/urandom >{name}"),
             Lifetime::Held => format!(
-                "{{ head -c {most} </dev/urandom; while [ ! -e {sign} ]; do sleep {LOOK}; done; \
+                "{{ head -c {most} </dev/urandom; i=0; \
+                 while [ ! -e {sign} ] && [ $i -lt {LOOKS} ]; do sleep {LOOK}; i=$((i+1)); done; \
                  head -c 1 </dev/urandom; }} | head -c {size} >{name}",
                 most = size.saturating_sub(1),
                 sign = self.release_sign(),
@@ -119,6 +126,14 @@ impl<E: HostExec> HostCommands<'_, E> {
             .map(drop)
     }
 
+    /// Removes the files of runs that were killed, and ends what still writes them. Returns their names.
+    pub(super) async fn remove_leftovers(&self) -> Result<Vec<String>> {
+        let script = leftovers_script();
+        let output = self.shell("remove the files of earlier runs", &script).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
     async fn shell(&self, purpose: &'static str, script: &str) -> Result<ExecOutput> {
         let output = self.exec.exec(self.host, &["sh", "-c", script]).await?;
         if output.code == 0 {
@@ -132,6 +147,21 @@ impl<E: HostExec> HostCommands<'_, E> {
         };
         Err(Failure::from(error))
     }
+}
+
+/// Only files with a name such as a run of ours makes: `myfile` alone is what the README lets people write by hand. A
+/// process that holds one open is its writer, whose parent was killed.
+fn leftovers_script() -> String {
+    let nonce = "[0-9a-f]".repeat(NONCE_DIGITS);
+    format!(
+        "for file in myfile-{nonce} myfile-{nonce}-held; do \
+         [ -f \"$file\" ] || continue; \
+         for open in /proc/[0-9]*/fd/*; do \
+         if [ \"$open\" -ef \"$file\" ]; then process=${{open#/proc/}}; kill -9 \"${{process%%/*}}\"; fi; \
+         done 2>/dev/null; \
+         rm -f \"$file\" \"$file.release\" && printf '%s\\n' \"$file\"; \
+         done; rm -f myfile-{nonce}.release myfile-{nonce}-held.release"
+    )
 }
 
 /// Reads what `pwd -P && df -Pk .` prints: the path, a header, and the line of the file system, whose fourth
@@ -181,7 +211,62 @@ mod tests {
         };
         insta::assert_snapshot!(plan.script(), @"exec head -c 1024 </dev/urandom >myfile-1a2b");
         plan.lifetime = Lifetime::Held;
-        insta::assert_snapshot!(plan.script(), @"{ head -c 1023 </dev/urandom; while [ ! -e myfile-1a2b.release ]; do sleep 0.1; done; head -c 1 </dev/urandom; } | head -c 1024 >myfile-1a2b");
+        insta::assert_snapshot!(plan.script(), @"{ head -c 1023 </dev/urandom; i=0; while [ ! -e myfile-1a2b.release ] && [ $i -lt 18000 ]; do sleep 0.1; i=$((i+1)); done; head -c 1 </dev/urandom; } | head -c 1024 >myfile-1a2b");
+    }
+
+    #[test]
+    fn leftovers_go_with_their_writers_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let run = |script: &str| {
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", script]).current_dir(folder.path());
+            command
+        };
+        for name in [
+            "myfile",
+            "myfile-2024",
+            "myfile-0123456789ab.txt",
+            "myfile-0123456789zz",
+        ] {
+            std::fs::write(at(name), "mine").unwrap();
+        }
+        let held = FilePlan {
+            name: "myfile-0123456789ab-held".to_owned(),
+            size: 3,
+            lifetime: Lifetime::Held,
+        };
+        let mut writer = run(&held.script()).spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !at(&held.name).exists() {
+            assert!(std::time::Instant::now() < deadline, "the file is written");
+            std::thread::yield_now();
+        }
+        let output = run(&leftovers_script()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "myfile-0123456789ab-held\n"
+        );
+        assert!(!at(&held.name).exists());
+        // What waits for the sign ends once there is nobody to write to.
+        std::fs::write(at(&held.release_sign()), "").unwrap();
+        writer.wait().unwrap();
+        run(&leftovers_script()).output().unwrap();
+        let mut left: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "myfile",
+                "myfile-0123456789ab.txt",
+                "myfile-0123456789zz",
+                "myfile-2024"
+            ]
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod progress;
 mod host_commands;
 mod pipeline;
 mod push_query;
+mod steady_clock;
 
 /// A scenario that can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -119,7 +119,7 @@ impl std::fmt::Display for Join {
 }
 
 /// A row of a join: which process on which host holds which file open.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct JoinedRow {
     /// The host of the process.
     pub host: String,

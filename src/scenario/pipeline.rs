@@ -8,16 +8,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::error::ScenarioError;
 use super::observation::{Join, JoinedRow, Sighting, Source};
 use super::push_query::{PushQuery, QueryEvent};
+use super::steady_clock::SteadyClock;
 use crate::error::Result;
+use crate::events::{Doubtful, Listener, Warning};
 use crate::kafka::{KafkaError, Start, Tail};
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
-use crate::ksqldb::{Client, ddl};
+use crate::ksqldb::{Client, Error, ddl};
 use crate::stack::Endpoints;
 
 /// How long ksqlDB may take from accepting a push query to reading for it.
@@ -25,6 +27,11 @@ const RUNNING_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// More than any burst of rows that is of interest; a full channel makes the queries wait.
 const EVENTS: usize = 1024;
+
+/// How long ksqlDB may be away before that is told: a restart of the one of stack `lite` takes less.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
+/// How long it may be away before the queries ever ran. One of Confluent's needs half of that to start.
+const AWAY_AT_MOST: Duration = Duration::from_secs(40);
 
 /// Something that came along the pipeline.
 #[derive(Debug)]
@@ -42,6 +49,7 @@ pub(super) enum Seen {
 /// The open ends of the pipeline. Dropping it ends the push queries.
 pub(super) struct Pipeline {
     tail: Tail,
+    clock: SteadyClock,
     events: mpsc::Receiver<QueryEvent>,
     reopen: HashMap<Join, Arc<Notify>>,
     /// Ended when dropped.
@@ -53,7 +61,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// When something of the pipeline is missing or stands still.
-    pub(super) async fn open(endpoints: &Endpoints) -> Result<Self> {
+    pub(super) async fn open(
+        endpoints: &Endpoints,
+        clock: &SteadyClock,
+        listener: &dyn Listener,
+    ) -> Result<Self> {
         let client = Client::new(&endpoints.ksqldb_url)?;
         let topics = Source::ALL.map(|(topic, _)| topic);
         let tail = match Tail::open(&endpoints.bootstrap_servers, &topics, Start::End).await {
@@ -87,12 +99,13 @@ impl Pipeline {
         }
         let mut pipeline = Self {
             tail,
+            clock: clock.clone(),
             events,
             reopen,
             _queries: queries,
         };
-        let ids = pipeline.running_queries().await?;
-        let stopped = ddl::stopped_queries(&client).await?;
+        let ids = pipeline.running_queries(&client, listener).await?;
+        let stopped = stopped_queries(&client).await?;
         if !stopped.is_empty() {
             return Err(ScenarioError::StoppedQueries { stopped }.into());
         }
@@ -105,15 +118,16 @@ impl Pipeline {
         loop {
             let event = tokio::select! {
                 record = self.tail.next() => {
-                    match Sighting::read(&record?, Timestamp::now()) {
-                        Some(sighting) => return Ok(Seen::Sighting(sighting)),
-                        None => continue,
-                    }
+                    let Some(sighting) = Sighting::read(&record?, self.clock.now()) else {
+                        continue;
+                    };
+                    let made_at = self.clock.fit(sighting.made_at, sighting.seen_at);
+                    return Ok(Seen::Sighting(Sighting { made_at, ..sighting }));
                 }
                 Some(event) = self.events.recv() => event,
             };
             return match event {
-                QueryEvent::Row { join, row } => Ok(Seen::Row(join, row, Timestamp::now())),
+                QueryEvent::Row { join, row } => Ok(Seen::Row(join, row, self.clock.now())),
                 QueryEvent::Away { join, reason } => Ok(Seen::Trouble(join, reason)),
                 QueryEvent::Running { join, .. } => Ok(Seen::Recovered(join)),
                 QueryEvent::Refused { join, error } => {
@@ -131,22 +145,69 @@ impl Pipeline {
     }
 
     /// Waits until both queries run.
-    async fn running_queries(&mut self) -> Result<Vec<String>> {
-        let mut ids = HashMap::new();
+    async fn running_queries(&mut self, client: &Client, listener: &dyn Listener) -> Result<Vec<String>> {
+        let began = Instant::now();
+        let (mut ids, mut reason) = (HashMap::new(), None);
+        let mut told = false;
         while ids.len() < self.reopen.len() {
-            match self.events.recv().await {
+            let event = tokio::select! {
+                event = self.events.recv() => event,
+                () = time::sleep_until(began + AWAY_AT_MOST) => {
+                    return Err(ScenarioError::NoKsqldb {
+                        url: client.url().to_owned(),
+                        reason: reason.unwrap_or_else(|| "no answer".to_owned()),
+                        after: began.elapsed(),
+                    }
+                    .into());
+                }
+                () = time::sleep_until(began + TOLD_AFTER), if !told => {
+                    told = true;
+                    listener.emit(Warning::KsqldbAway {
+                        url: client.url().to_owned(),
+                        reason: reason.clone().unwrap_or_else(|| "no answer".to_owned()),
+                        at_most: AWAY_AT_MOST,
+                    });
+                    continue;
+                }
+            };
+            match event {
                 Some(QueryEvent::Running { join, query_id }) => {
                     ids.insert(join, query_id);
                 }
                 Some(QueryEvent::Refused { join, error }) => {
                     return Err(ScenarioError::QueryRejected { join, error }.into());
                 }
-                Some(QueryEvent::Row { .. } | QueryEvent::Away { .. }) => {}
+                Some(QueryEvent::Away { join, reason: why }) => {
+                    ids.remove(&join);
+                    reason = Some(why);
+                }
+                Some(QueryEvent::Row { .. }) => {}
                 None => break,
             }
         }
         Ok(ids.into_values().collect())
     }
+}
+
+/// Those of the pipeline's queries that do not run. A server that is just being restarted is asked again.
+async fn stopped_queries(client: &Client) -> std::result::Result<Vec<Doubtful>, Error> {
+    let mut look = time::interval(LOOK_EVERY);
+    let deadline = Instant::now() + AWAY_AT_MOST;
+    loop {
+        look.tick().await;
+        match ddl::stopped_queries(client).await {
+            Err(error) if error.is_transient() && Instant::now() < deadline => {}
+            // While it starts, a server does not know its queries yet.
+            Ok(stopped) if !stopped.is_empty() && !is_started(client).await && Instant::now() < deadline => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether the server knows all that it is to know.
+pub(super) async fn is_started(client: &Client) -> bool {
+    let info = client.info().await;
+    info.is_ok_and(|info| info.status.is_none_or(|status| status == "RUNNING"))
 }
 
 /// The stream that ksqlDB has over a topic, if it tells.

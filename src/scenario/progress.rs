@@ -246,7 +246,8 @@ impl Progress {
                     count: self.stage(stage).count,
                     latency_ms: at
                         .zip(began)
-                        .map(|(at, began)| at.as_millisecond() - began.as_millisecond()),
+                        // The clock of a host may be ahead of ours.
+                        .map(|(at, began)| (at.as_millisecond() - began.as_millisecond()).max(0)),
                 }
             })
             .collect()

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time;
 
 use super::observation::{Join, JoinedRow};
+use super::pipeline::is_started;
 use crate::ksqldb::rows::{Header, Item};
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Statement;
@@ -51,6 +52,7 @@ impl PushQuery {
         let mut session = Session::default();
         session.set("auto.offset.reset", "latest");
         let mut has_run = false;
+        let mut was_refused = false;
         let mut pause = SHORTEST_PAUSE;
         loop {
             let reason = match self.open(&session).await {
@@ -69,8 +71,9 @@ impl PushQuery {
                         Err(NobodyListens) => return,
                     }
                 }
-                // While it starts, a server may not know its streams yet; when it never knew them, say so.
-                Err(Error::Rejected(error)) if !has_run && error.code / 100 != 503 => {
+                // While it starts, a server may not know its streams yet: only what one refuses that has started, and
+                // refuses again, is refused.
+                Err(Error::Rejected(error)) if !has_run && error.code / 100 != 503 && was_refused => {
                     let refused = QueryEvent::Refused {
                         join: self.join,
                         error,
@@ -78,7 +81,11 @@ impl PushQuery {
                     let _ = self.events.send(refused).await;
                     return;
                 }
-                Err(error) => error.to_string(),
+                Err(error) => {
+                    was_refused =
+                        !has_run && matches!(error, Error::Rejected(_)) && is_started(&self.client).await;
+                    error.to_string()
+                }
             };
             if has_run {
                 session = Session::from_earliest();
@@ -205,7 +212,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_that_never_ran_and_is_refused_is_given_up() {
-        let server = CannedServer::start(|_, _| {
+        let server = CannedServer::start(|path, _| {
+            if path == "/info" {
+                return Answer::status(
+                    200,
+                    r#"{"KsqlServerInfo":{"version":"7.9.0","serverStatus":"RUNNING"}}"#,
+                );
+            }
             Answer::status(
                 400,
                 r#"{"@type":"statement_error","error_code":40001,"message":"PROC does not exist."}"#,
@@ -213,7 +226,36 @@ mod tests {
         })
         .await;
         let (mut receiver, task) = follow(&server);
+        assert!(matches!(next(&mut receiver).await, QueryEvent::Away { .. }));
         assert!(matches!(next(&mut receiver).await, QueryEvent::Refused { .. }));
         task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_starts_does_not_know_what_it_refuses() {
+        let asked = AtomicUsize::new(0);
+        let server = CannedServer::start(move |path, _| {
+            let count = asked.fetch_add(1, Ordering::Relaxed);
+            match (path, count) {
+                ("/info", _) => Answer::status(
+                    200,
+                    r#"{"KsqlServerInfo":{"version":"7.9.0","serverStatus":"STARTING"}}"#,
+                ),
+                (_, 0..5) => Answer::status(
+                    400,
+                    r#"{"@type":"statement_error","error_code":40001,"message":"PROC does not exist."}"#,
+                ),
+                _ => Answer::cut(HEADER),
+            }
+        })
+        .await;
+        let (mut receiver, _task) = follow(&server);
+        loop {
+            match next(&mut receiver).await {
+                QueryEvent::Away { .. } => {}
+                QueryEvent::Running { .. } => break,
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

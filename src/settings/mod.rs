@@ -56,6 +56,8 @@ pub struct Settings {
     pub environment: Environment,
     /// The settings file, where there is one and the verb follows it.
     pub file: Option<SettingsFile>,
+    /// Whether the user named it; else it merely lies in the current folder, and may be somebody else's.
+    pub is_file_named: bool,
 }
 
 /// Whether a verb follows the settings file. Some must work whatever stands in the current folder.
@@ -80,7 +82,11 @@ impl Settings {
             Follows::SettingsFile => SettingsFile::find(named.as_deref())?,
             Follows::Nothing => None,
         };
-        Self::of(arguments, environment, file, home()?)
+        let is_file_named = named.is_some();
+        Ok(Self {
+            is_file_named,
+            ..Self::of(arguments, environment, file, home()?)?
+        })
     }
 
     fn of(
@@ -95,6 +101,7 @@ impl Settings {
             output: OutputSettings::resolve(arguments),
             environment,
             file,
+            is_file_named: false,
         })
     }
 
@@ -107,6 +114,7 @@ impl Settings {
             output: OutputSettings::resolve(&arguments),
             environment: Environment::silent(),
             file: None,
+            is_file_named: false,
         }
     }
 }
@@ -130,7 +138,12 @@ fn home() -> std::result::Result<PathBuf, SettingsError> {
             .map(PathBuf::from)
     };
     variable("OSQDEMO_HOME")
-        .or_else(|| variable("XDG_STATE_HOME").map(|folder| folder.join("osqdemo")))
+        // The XDG specification: a path that is not absolute is to be ignored. It would mean another folder in every shell.
+        .or_else(|| {
+            variable("XDG_STATE_HOME")
+                .filter(|folder| folder.is_absolute())
+                .map(|folder| folder.join("osqdemo"))
+        })
         .or_else(|| variable("HOME").map(|folder| folder.join(".local/state/osqdemo")))
         .map(|folder| std::path::absolute(&folder).unwrap_or(folder))
         .ok_or(SettingsError::NoHome)

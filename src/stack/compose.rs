@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
@@ -13,8 +14,8 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::quantity::{parse_duration, parse_size};
 use crate::stack::{
-    Container, Heap, InitProcess, Probe, PublishedPort, Recipe, Role, Service, ServiceName, Stack, Template,
-    VolumeMount,
+    Confinement, Container, Heap, InitProcess, Privileges, Probe, PublishedPort, Recipe, Role, RootFolder,
+    Service, ServiceName, Stack, Template, VolumeMount,
 };
 
 /// How many characters of the beginning and of the end of the parser's words are told.
@@ -203,6 +204,15 @@ struct Definition {
     #[serde(default)]
     cap_add: Vec<String>,
     #[serde(default)]
+    cap_drop: Vec<String>,
+    #[serde(default)]
+    security_opt: Vec<SecurityOption>,
+    pids_limit: Option<NonZeroU32>,
+    #[serde(default)]
+    read_only: bool,
+    #[serde(default)]
+    tmpfs: Vec<TemporaryFolder>,
+    #[serde(default)]
     init: bool,
     // For plain `docker compose`: osqdemo asks for health itself, from outside.
     #[serde(rename = "healthcheck")]
@@ -214,6 +224,27 @@ struct Definition {
     stop_grace_period: DurationText,
     #[serde(rename = "x-osqdemo")]
     extension: Extension,
+}
+
+/// The one option that is understood: others loosen what a container is held by.
+#[derive(serde::Deserialize)]
+enum SecurityOption {
+    #[serde(rename = "no-new-privileges:true")]
+    NoNewPrivileges,
+}
+
+/// A folder in memory, without options.
+struct TemporaryFolder(String);
+
+impl<'de> Deserialize<'de> for TemporaryFolder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with('/') && !text.contains(':') {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!("`{text}` is not of the form `/PATH`")))
+        }
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -292,6 +323,25 @@ impl Definition {
             volumes: self.volumes.into_iter().map(|Mount(mount)| mount).collect(),
             memory_limit: self.mem_limit.map(|SizeTemplate(size)| size),
             capabilities: self.cap_add,
+            confinement: Confinement {
+                capabilities_dropped: self.cap_drop,
+                privileges: if self.security_opt.is_empty() {
+                    Privileges::MayGrow
+                } else {
+                    Privileges::NeverGrow
+                },
+                most_processes: self.pids_limit.map(NonZeroU32::get),
+                root: if self.read_only {
+                    RootFolder::ReadOnly
+                } else {
+                    RootFolder::Writable
+                },
+                temporary_folders: self
+                    .tmpfs
+                    .into_iter()
+                    .map(|TemporaryFolder(folder)| folder)
+                    .collect(),
+            },
             init: if self.init {
                 InitProcess::Reaper
             } else {
@@ -526,6 +576,45 @@ mod tests {
         assert_eq!(port("broker"), Some(9092));
         assert_eq!(port("ksqldb-server"), Some(8088));
         assert_eq!(port("host1"), None);
+    }
+
+    #[test]
+    fn every_container_of_the_embedded_stacks_is_confined() {
+        for stack in [Stack::lite(), Stack::confluent()] {
+            for service in stack.expect("an embedded stack").services {
+                let container = service.container.expect("a container");
+                let confinement = container.confinement;
+                assert_eq!(confinement.capabilities_dropped, ["ALL"], "{}", service.name);
+                assert_eq!(confinement.privileges, Privileges::NeverGrow, "{}", service.name);
+                assert!(confinement.most_processes.is_some(), "{}", service.name);
+                // Java's images write their configuration at their start, and a host is there to be written on.
+                let can_be_read_only = container.recipe == Some(Recipe::Platform);
+                assert_eq!(
+                    confinement.root == RootFolder::ReadOnly,
+                    can_be_read_only,
+                    "{}",
+                    service.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_loosen_a_container_is_not_understood() {
+        let with =
+            |line: &str| service("a", "").replace("    depends_on", &format!("    {line}\n    depends_on"));
+        for (line, told) in [
+            (
+                "security_opt: [\"seccomp:unconfined\"]",
+                "unknown variant `seccomp:unconfined`",
+            ),
+            ("tmpfs: [\"/x:exec\"]", "`/x:exec` is not of the form `/PATH`"),
+            ("pids_limit: 0", "expected a nonzero u32"),
+            ("privileged: true", "unknown field `privileged`"),
+        ] {
+            let message = error(&format!("services:\n{}", with(line)));
+            assert!(message.contains(told), "{message}");
+        }
     }
 
     #[test]

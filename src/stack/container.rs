@@ -26,6 +26,8 @@ pub struct Container {
     pub memory_limit: Option<Template>,
     /// What it may do beyond what containers usually may.
     pub capabilities: Vec<String>,
+    /// What it may not do that containers usually may.
+    pub confinement: Confinement,
     /// Who is process 1.
     pub init: InitProcess,
 }
@@ -47,6 +49,43 @@ pub struct VolumeMount {
     pub volume: String,
     /// The folder in the container.
     pub target: String,
+}
+
+/// What a container may not do, because its service does without.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Confinement {
+    /// The capabilities that it does not get; `ALL` is all but those that are added.
+    pub capabilities_dropped: Vec<String>,
+    /// Whether a program may get more rights than who starts it, as `su` and `sudo` do.
+    pub privileges: Privileges,
+    /// How many processes and threads it may have.
+    pub most_processes: Option<u32>,
+    /// Whether it may write outside of its volumes.
+    pub root: RootFolder,
+    /// Folders in memory, which it may write all the same.
+    pub temporary_folders: Vec<String>,
+}
+
+/// Whether programs of a container may get more rights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Privileges {
+    /// As usual.
+    #[default]
+    MayGrow,
+    /// Never more than those of who starts them.
+    NeverGrow,
+}
+
+/// Whether the file system of a container's image may be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootFolder {
+    /// As usual.
+    #[default]
+    Writable,
+    /// Only volumes and temporary folders may.
+    ReadOnly,
 }
 
 /// Who is process 1 of a container.

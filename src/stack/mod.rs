@@ -17,7 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compose::StackError;
-pub use container::{Container, ImageRef, InitProcess, Recipe, VolumeMount};
+pub use container::{
+    Confinement, Container, ImageRef, InitProcess, Privileges, Recipe, RootFolder, VolumeMount,
+};
 pub use embedded::{EmbeddedStack, UnknownStack};
 pub use heap::Heap;
 pub use named::NoService;

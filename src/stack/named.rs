@@ -2,6 +2,7 @@
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::near_names;
 use crate::stack::{Role, Service, ServiceName, Stack};
 
 /// There is no such service.
@@ -30,7 +31,13 @@ impl Diagnose for NoService {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Unknown { .. } => Vec::new(),
+            Self::Unknown { name, known } => {
+                let near = near_names::near_names(name, known.split(", "));
+                if near.is_empty() {
+                    return Vec::new();
+                }
+                vec![format!("did you mean `{}`?", near.join("` or `"))]
+            }
             Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
         }
     }

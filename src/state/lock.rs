@@ -7,7 +7,37 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::process::ProcessId;
 use crate::state::{ProjectFolder, StateError};
+
+/// The command that works on a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtWork {
+    /// Its verb.
+    pub verb: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+impl AtWork {
+    /// Who works on the project now; nobody when it cannot be told. The lock is not touched: to try it would keep others
+    /// from taking it.
+    pub fn on(folder: &ProjectFolder) -> Option<Self> {
+        let at_work = Self::read(&mut File::open(folder.lock_file()).ok()?).ok()?;
+        // Whoever was killed has left the file.
+        ProcessId::of(at_work.pid).map(|_| at_work)
+    }
+
+    fn read(file: &mut File) -> std::io::Result<Self> {
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let (pid, verb) = text.trim_end().split_once(' ').unwrap_or(("0", "command"));
+        Ok(Self {
+            verb: verb.to_owned(),
+            pid: pid.parse().unwrap_or(0),
+        })
+    }
+}
 
 /// Held while a command changes a project. Released, and its file removed, when dropped.
 #[derive(Debug)]
@@ -37,13 +67,11 @@ impl ProjectLock {
                 if error != rustix::io::Errno::WOULDBLOCK {
                     return Err(failed("lock")(error.into()));
                 }
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(failed("read"))?;
-                let (pid, verb) = text.trim_end().split_once(' ').unwrap_or(("0", "command"));
+                let AtWork { verb, pid } = AtWork::read(&mut file).map_err(failed("read"))?;
                 return Err(StateError::Busy {
                     project: folder.project.clone(),
-                    verb: verb.to_owned(),
-                    pid: pid.parse().unwrap_or(0),
+                    verb,
+                    pid,
                 });
             }
             // The previous holder may have removed the file between our `open` and our `flock`: then we hold

@@ -1,12 +1,15 @@
 //! What a project keeps on disk: one folder under the state home. Plain files, written atomically; knows
 //! nothing of the processes that the files speak of.
 
+mod durable;
 mod lock;
+mod ownership;
 mod remembered;
+mod turn;
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -16,8 +19,11 @@ use crate::exit_code::ExitCode;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
 
-pub use lock::ProjectLock;
+pub use durable::{write_atomically, write_durably};
+pub use lock::{AtWork, ProjectLock};
+pub use ownership::User;
 pub use remembered::{Remembered, StackFile};
+pub use turn::ScenarioTurn;
 
 /// The longest path of a Unix socket that we use. The system's limit is 107 bytes; osquery appends `.` and up
 /// to five digits to the path of its extension socket.
@@ -84,11 +90,29 @@ pub enum StateError {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder for sockets belongs to somebody else.
-    #[error("`{}` belongs to another user", path.display())]
+    /// A folder is another user's: what lies in it is neither believed nor changed.
+    #[error("`{}` belongs to {owner}, and this is {user}", path.display())]
     Foreign {
         /// The folder.
         path: PathBuf,
+        /// Whose it is.
+        owner: User,
+        /// Who runs this.
+        user: User,
+    },
+    /// Others can write into a folder whose programs and settings would be followed.
+    #[error("other users can write into `{}`", path.display())]
+    OpenToOthers {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Something else stands where a folder of ours must be, such as a symbolic link.
+    #[error("`{}` is {found}, not a folder", path.display())]
+    NotAFolder {
+        /// The place.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
     },
 }
 
@@ -110,21 +134,38 @@ impl Diagnose for StateError {
             | Self::Io { .. }
             | Self::NotAProject { .. }
             | Self::Foreign { .. }
+            | Self::OpenToOthers { .. }
+            | Self::NotAFolder { .. }
+            | Self::Damaged { .. }
             | Self::Newer { .. } => ExitCode::Preflight,
-            Self::Damaged { .. } => ExitCode::Internal,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Busy { pid, .. } => vec![format!("wait until it is done, or end it with `kill {pid}`")],
+            Self::Busy { pid, verb, .. } => {
+                let mut hints = vec![format!("wait until it is done, or end it with `kill {pid}`")];
+                if verb == "up" {
+                    hints.push(
+                        "what it was asked for is in force then; another `osqdemo up` changes what its own options name"
+                            .to_owned(),
+                    );
+                }
+                hints
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 vec!["set `OSQDEMO_HOME` to a folder that you can write to".to_owned()]
             }
-            Self::Damaged { path, .. } => vec![format!("remove `{}` and try again", path.display())],
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                vec!["set `OSQDEMO_HOME` to a folder on a disk that can be written to".to_owned()]
+            }
+            Self::Damaged { .. } => vec![
+                "`osqdemo down` stops what runs; `osqdemo down --volumes` removes the project, whatever the file says"
+                    .to_owned(),
+            ],
             Self::Newer { .. } => vec![
                 "use the osqdemo that wrote it, or remove the project with `osqdemo down --volumes`"
                     .to_owned(),
@@ -132,7 +173,15 @@ impl Diagnose for StateError {
             Self::NotAProject { .. } => {
                 vec!["choose another `--project`, or another `OSQDEMO_HOME`".to_owned()]
             }
-            Self::Io { .. } | Self::Foreign { .. } => Vec::new(),
+            Self::Foreign { owner, .. } => vec![format!(
+                "run this as {owner}, without `sudo` or with it, as before; or set `OSQDEMO_HOME` to a folder of your own"
+            )],
+            Self::OpenToOthers { path } => vec![format!(
+                "look at what is in it, then `chmod go-w {}`; or set `OSQDEMO_HOME` to a folder of your own",
+                path.display()
+            )],
+            Self::NotAFolder { path, .. } => vec![format!("look at it, and remove it with `rm {}`", path.display())],
+            Self::Io { .. } => Vec::new(),
         }
     }
 }
@@ -187,10 +236,21 @@ impl ProjectFolder {
     /// Makes the folder; only its owner may enter it.
     ///
     /// # Errors
-    /// When it cannot be made, or holds something that is not ours.
+    /// When it cannot be made, is another user's, or holds something that is not ours.
     pub fn create(&self) -> Result<(), StateError> {
+        self.check_owner()?;
         private_folder(&self.root)?;
         self.check_is_ours()
+    }
+
+    /// Whether what is in the folder can be believed and followed: it is this user's, and nobody else can write it.
+    /// A folder that is not there yet is nobody's.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_owner(&self) -> Result<(), StateError> {
+        ownership::check_home(self.home())?;
+        ownership::check_folder(&self.root)
     }
 
     /// Whether the folder is a project: every project begins with the file of what it remembers.
@@ -263,10 +323,7 @@ impl ProjectFolder {
         }
         let folder = short_folder();
         private_folder(&folder)?;
-        let metadata = fs::metadata(&folder).map_err(|error| StateError::io("read", &folder, error))?;
-        if metadata.uid() != rustix::process::getuid().as_raw() {
-            return Err(StateError::Foreign { path: folder });
-        }
+        ownership::check_folder(&folder)?;
         let hash = Sha256::digest(self.root.as_os_str().as_encoded_bytes());
         let prefix: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(folder.join(format!("{prefix}-{name}")))
@@ -313,26 +370,6 @@ impl ProjectFolder {
     }
 }
 
-/// Writes a file so that a reader sees the old or the new text, never a part of it. Only its owner may read it: it
-/// may hold secrets of the user's.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
-    let temporary = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(text))
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|error| {
-            // A part of a file on a full disk helps nobody.
-            let _ = fs::remove_file(&temporary);
-            StateError::io("write", path, error)
-        })
-}
-
 /// Removes a file that may not exist.
 ///
 /// # Errors
@@ -359,9 +396,12 @@ pub fn private_folder(path: &Path) -> Result<(), StateError> {
 
 fn short_folder() -> PathBuf {
     let uid = rustix::process::getuid().as_raw();
+    // With `sudo -E` the variable names another user's folder.
+    let is_ours =
+        |folder: &PathBuf| fs::metadata(folder).is_ok_and(|folder| folder.is_dir() && folder.uid() == uid);
     std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
-        .filter(|folder| folder.is_dir() && folder.as_os_str().len() < 40)
+        .filter(|folder| folder.as_os_str().len() < 40 && is_ours(folder))
         .map_or_else(
             || PathBuf::from(format!("/tmp/osqdemo-{uid}")),
             |folder| folder.join("osqdemo"),

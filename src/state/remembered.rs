@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host_config::HostConfig;
 use crate::stack::ServiceName;
-use crate::state::{ProjectFolder, StateError, write_atomically};
+use crate::state::{ProjectFolder, StateError, write_durably};
 
 /// The form of the file. One that says none is of this form, the first.
 const FORMAT: u32 = 1;
@@ -86,8 +86,9 @@ impl Remembered {
     /// What the project remembers; nothing when it is new.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or was written by a later version.
+    /// When the file cannot be read, is damaged, was written by a later version, or is another user's.
     pub fn load(folder: &ProjectFolder) -> Result<Self, StateError> {
+        folder.check_owner()?;
         let path = folder.remembered_file();
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -123,6 +124,6 @@ impl Remembered {
             path: path.clone(),
             source,
         })?;
-        write_atomically(&path, &text)
+        write_durably(&path, &text)
     }
 }

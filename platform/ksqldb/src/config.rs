@@ -18,6 +18,9 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins (`http://host:port`) whose pages may use it, besides its own (`--allow-origin`).
     pub allowed_origins: Vec<String>,
+    /// Whether the processing log is a stream that can be queried, `KSQL_PROCESSING_LOG`
+    /// (`ksql.logging.processing.stream.auto.create`).
+    pub processing_log_stream: bool,
     /// How many commands the command log may hold that no longer matter, besides as many as those that do.
     pub past_commands: usize,
     /// How long a client may take to send a request.
@@ -35,6 +38,7 @@ impl Config {
             offset_reset: OffsetReset::Latest,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            processing_log_stream: false,
             past_commands: 1_000,
             request_deadline: Duration::from_secs(30),
         }

@@ -4,8 +4,10 @@ mod support;
 
 use axum::http::{Method, Request};
 use bytes::Bytes;
+use rdkafka::consumer::Consumer;
+use rdkafka::message::Message;
 use serde_json::{Value, json};
-use support::{Broker, DEADLINE, Server, produce};
+use support::{Broker, DEADLINE, Server, next_record, produce, value_of};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -67,6 +69,82 @@ async fn statements_and_rows_over_http2() {
     while let Some(end) = timeout(DEADLINE, response.body_mut().data()).await.unwrap() {
         assert_eq!(end.unwrap(), "");
     }
+    connection.abort();
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_inserted_and_acknowledged_one_by_one() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (k VARCHAR KEY, n BIGINT, d DATE) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = || {
+        Request::builder()
+            .method(Method::POST)
+            .uri(format!("http://{}/inserts-stream", server.address))
+            .body(())
+            .unwrap()
+    };
+
+    let mut ready = client.clone().ready().await.unwrap();
+    let (response, mut rows) = ready.send_request(request(), false).unwrap();
+    rows.send_data(Bytes::from_static(b"{\"target\":\"s\"}\n"), false)
+        .unwrap();
+    let mut response = timeout(DEADLINE, response).await.unwrap().unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    let mut acknowledged = async || {
+        let data = timeout(DEADLINE, response.body_mut().data()).await.unwrap();
+        data.map(|data| String::from_utf8(data.unwrap().to_vec()).unwrap())
+    };
+    // A row may come in parts.
+    rows.send_data(Bytes::from_static(b"{\"K\":\"a\","), false)
+        .unwrap();
+    rows.send_data(Bytes::from_static(b"\"n\":1}\n"), false).unwrap();
+    assert_eq!(
+        acknowledged().await.as_deref(),
+        Some("{\"seq\":0,\"status\":\"ok\"}\n")
+    );
+    let reader = broker.reader("s");
+    let record = next_record(&reader).await;
+    assert_eq!(record.key(), Some(&b"a"[..]));
+    assert_eq!(value_of(&record), json!({"N": 1, "D": null}));
+    rows.send_data(Bytes::from_static(b"{\"n\":\"no number\"}\n{\"n\":3}\n"), false)
+        .unwrap();
+    let refused: Value = serde_json::from_str(&acknowledged().await.unwrap()).unwrap();
+    assert_eq!(
+        (&refused["seq"], &refused["status"], &refused["error_code"]),
+        (&json!(1), &json!("error"), &json!(40000))
+    );
+    // What fails ends it: the row behind is not written.
+    assert_eq!(acknowledged().await.unwrap_or_default(), "");
+
+    for (body, message) in [
+        (
+            "{\"target\":\"nope\"}\n",
+            "Cannot insert values into an unknown stream/table: `NOPE`",
+        ),
+        ("{}\n", "Invalid JSON in request: missing field `target`"),
+    ] {
+        let mut ready = client.clone().ready().await.unwrap();
+        let (response, mut rows) = ready.send_request(request(), false).unwrap();
+        rows.send_data(Bytes::from(body), true).unwrap();
+        let mut response = timeout(DEADLINE, response).await.unwrap().unwrap();
+        assert_eq!(response.status().as_u16(), 400);
+        let error = timeout(DEADLINE, response.body_mut().data())
+            .await
+            .unwrap()
+            .unwrap();
+        let error: Value = serde_json::from_slice(&error.unwrap()).unwrap();
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
+    }
+    let (_, high) = reader.fetch_watermarks("s", 0, DEADLINE).unwrap();
+    assert_eq!(high, 1);
+    server.stop().await;
     connection.abort();
     broker.stop().await;
 }

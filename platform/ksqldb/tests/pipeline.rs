@@ -442,3 +442,28 @@ async fn push_queries(server: &Server) -> Vec<String> {
         .map(|query| query["id"].as_str().unwrap().to_owned())
         .collect()
 }
+
+/// What every tutorial does to see why a row is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_processing_log_is_a_stream_where_it_is_wanted() {
+    let broker = Broker::start().await;
+    for _ in 0..2 {
+        let server = Server::start_with(broker.address, |config| config.processing_log_stream = true).await;
+        server.ready().await;
+        server
+            .ksql("CREATE STREAM IF NOT EXISTS s (id INT, ok BOOLEAN) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+            .await;
+        let mut why = server
+            .push(
+                "SELECT message->deserializationError->errorMessage AS why FROM KSQL_PROCESSING_LOG EMIT CHANGES;",
+                json!({"auto.offset.reset": "earliest"}),
+            )
+            .await;
+        let _rows = server.push("SELECT * FROM s EMIT CHANGES;", json!({})).await;
+        produce(&broker.producer(), "s", None, r#"{"id": 1, "ok": "maybe"}"#).await;
+        let row = why.row().await;
+        assert!(row[0].as_str().unwrap().ends_with("path: $.OK"), "{row}");
+        server.stop().await;
+    }
+    broker.stop().await;
+}

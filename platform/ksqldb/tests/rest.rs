@@ -407,3 +407,35 @@ async fn a_pull_query_on_a_stream_ends_with_what_is_there() {
     server.stop().await;
     broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn printing_takes_a_place_among_the_push_queries() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let print = || {
+        let body = json!({"ksql": "PRINT s;"}).to_string();
+        server.http.post(server.url("/query")).body(body).send()
+    };
+    let mut printing = Vec::new();
+    for _ in 0..100 {
+        let response = print().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        printing.push(response);
+    }
+    let response = print().await.unwrap();
+    assert_eq!(response.status().as_u16(), 400);
+    let error: Value = response.json().await.unwrap();
+    assert_eq!(error["error_code"], 40003, "{error}");
+    // Whoever hangs up makes room.
+    drop(printing);
+    let deadline = std::time::Instant::now() + support::DEADLINE;
+    while print().await.unwrap().status().as_u16() != 200 {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    server.stop().await;
+    broker.stop().await;
+}

@@ -449,3 +449,21 @@ async fn a_sink_is_made_like_its_input_and_one_that_is_not_is_refused() {
     }
     stop(broker, server).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_by_itself_cannot_be_set() {
+    let (broker, server) = start().await;
+    let message = refusal_of(
+        &server,
+        40000,
+        &SOURCE.replace("PARTITIONS=2", "PARTITIONS=2, CLEANUP_POLICY='compact'"),
+    )
+    .await;
+    assert!(
+        message.starts_with(
+            "Invalid config variable in the WITH clause: CLEANUP_POLICY.\nThe CLEANUP_POLICY config"
+        ),
+        "{message}"
+    );
+    stop(broker, server).await;
+}

@@ -3,9 +3,10 @@
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
+use super::pieces::Command;
 use crate::ksqldb::statement::Script;
 
 /// The words that statements are made of. Not a grammar: a help for the fingers.
@@ -72,9 +73,6 @@ const KEYWORDS: &[&str] = &[
     "WITHIN",
 ];
 
-/// The words that the prompt itself understands, without a `;`.
-pub(super) const PROMPT_WORDS: &[&str] = &["exit", "help", "quit"];
-
 /// The helper of the line editor.
 #[derive(Debug, Default)]
 pub(super) struct StatementHelper {
@@ -110,12 +108,9 @@ impl StatementHelper {
     }
 }
 
-/// Whether what was typed can be run: whole statements, or a word for the prompt itself.
-fn is_finished(input: &str) -> bool {
-    let word = input.trim();
-    word.is_empty()
-        || PROMPT_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
-        || Script::parse(input).unfinished.is_none()
+/// Whether what was typed can be run: whole statements, or a command to the prompt.
+pub(super) fn is_finished(input: &str) -> bool {
+    input.trim().is_empty() || Command::read(input).is_some() || Script::parse(input).unfinished.is_none()
 }
 
 impl Completer for StatementHelper {
@@ -143,15 +138,8 @@ impl Completer for StatementHelper {
     }
 }
 
-impl Validator for StatementHelper {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(if is_finished(context.input()) {
-            ValidationResult::Valid(None)
-        } else {
-            ValidationResult::Incomplete
-        })
-    }
-}
+/// Lines are asked for one by one, each with its prompt.
+impl Validator for StatementHelper {}
 
 impl Hinter for StatementHelper {
     type Hint = String;
@@ -177,7 +165,15 @@ mod tests {
 
     #[test]
     fn a_statement_goes_on_until_its_semicolon() {
-        for finished in ["", "  ", "LIST STREAMS;", "EXIT", "quit ", "LIST STREAMS; -- all"] {
+        for finished in [
+            "",
+            "  ",
+            "LIST STREAMS;",
+            "EXIT",
+            "quit ",
+            "LIST STREAMS; -- all",
+            "spool off",
+        ] {
             assert!(is_finished(finished), "{finished}");
         }
         for unfinished in ["LIST", "LIST STREAMS; SELECT", "SELECT ';", "/* what"] {

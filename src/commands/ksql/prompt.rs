@@ -14,9 +14,10 @@ use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Editor};
 use tokio::sync::oneshot;
 
-use super::completion::{PROMPT_WORDS, StatementHelper};
-use super::runner::Runner;
-use super::{KsqlCommandError, statements};
+use super::completion::{StatementHelper, is_finished};
+use super::pieces::{AT_ANY_TIME, Command};
+use super::runner::{Flow, HELP, Runner};
+use super::{KsqlCommandError, pieces_of};
 use crate::commands::Context;
 use crate::error::Result;
 use crate::events::Note;
@@ -24,17 +25,9 @@ use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
 
 const PROMPT: &str = "ksql> ";
+/// What a line of a statement begins with that is not its first.
+const CONTINUATION: &str = " ...> ";
 const HISTORY_LENGTH: usize = 1000;
-
-const HELP: &str = "\
-Statements end with `;` and may span several lines. Ctrl-C ends a running query, Ctrl-D or `exit` the prompt.
-
-  LIST STREAMS;  LIST TOPICS;  LIST QUERIES;     what there is
-  DESCRIBE proc;                                 the columns of a stream
-  PRINT 'processes' FROM BEGINNING LIMIT 3;      the records of a topic
-  SELECT * FROM proc EMIT CHANGES;               rows as they come
-  SET 'auto.offset.reset'='earliest';            start with the oldest rows
-  DEFINE name = 'value';                         a variable, used as ${name}";
 
 /// Asks for statements and runs them until the user leaves.
 pub(super) async fn run(context: Context, client: Client) -> Result<()> {
@@ -65,31 +58,31 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
         let source = match answer {
             Answer::End => return Ok(()),
             Answer::Nothing => continue,
-            Answer::Line(line) => line,
-        };
-        match source.trim().to_ascii_lowercase().as_str() {
-            "" => continue,
-            "exit" | "quit" => return Ok(()),
-            "help" => {
+            Answer::Help => {
                 context.reporter.text(HELP)?;
                 continue;
             }
-            _ => {}
-        }
+            Answer::History(lines) => {
+                context.reporter.text(&lines.join("\n"))?;
+                continue;
+            }
+            Answer::Line(line) if line.trim().is_empty() => continue,
+            Answer::Line(line) => line,
+        };
         let catcher = context.shutdown.catch_interrupt();
         let file = StatementFile {
             name: "<prompt>".to_owned(),
             source,
         };
-        let statements = match statements(&file) {
-            Ok(statements) => statements,
+        let pieces = match pieces_of(&file) {
+            Ok(pieces) => pieces,
             Err(KsqlCommandError::Empty { .. }) => continue,
             Err(error) => {
                 context.reporter.failure(&error.into());
                 continue;
             }
         };
-        let running = runner.run_all(&file, &statements, catcher.token());
+        let running = runner.run_all(&file, &pieces, catcher.token());
         let result = tokio::select! {
             biased;
             () = context.shutdown.token().cancelled() => {
@@ -97,8 +90,10 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
             }
             result = running => result,
         };
-        if let Err(failure) = result {
-            context.reporter.failure(&failure);
+        match result {
+            Ok(Flow::GoesOn) => {}
+            Ok(Flow::Leaves) => return Ok(()),
+            Err(failure) => context.reporter.failure(&failure),
         }
     }
 }
@@ -107,6 +102,10 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
 enum Answer {
     /// Whole statements, or a word for the prompt.
     Line(String),
+    /// `help`: what was typed before it stays.
+    Help,
+    /// `history`, likewise.
+    History(Vec<String>),
     /// Ctrl-C: what was typed is dropped.
     Nothing,
     /// Ctrl-D.
@@ -127,9 +126,10 @@ impl Keyboard {
         let (questions, asked) = mpsc::channel::<(Vec<String>, oneshot::Sender<Reply>)>();
         thread::spawn(move || {
             let mut editor = editor(&history);
+            let mut typed = String::new();
             while let Ok((sources, reply)) = asked.recv() {
                 let answer = match &mut editor {
-                    Ok(editor) => ask(editor, &history, sources),
+                    Ok(editor) => ask(editor, &history, &mut typed, sources),
                     Err(error) => Err(KsqlCommandError::Terminal {
                         reason: error.to_string(),
                     }),
@@ -167,7 +167,7 @@ fn editor(history: &Path) -> rustyline::Result<Editor<StatementHelper, FileHisto
         .max_history_size(HISTORY_LENGTH)?
         .history_ignore_space(true)
         .completion_type(CompletionType::List)
-        .auto_add_history(true)
+        .auto_add_history(false)
         .build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(StatementHelper::default()));
@@ -176,21 +176,55 @@ fn editor(history: &Path) -> rustyline::Result<Editor<StatementHelper, FileHisto
     Ok(editor)
 }
 
-fn ask(editor: &mut Editor<StatementHelper, FileHistory>, history: &Path, sources: Vec<String>) -> Reply {
+/// Asks for lines until they are whole statements. `typed` is what there is of one, kept while something else is shown.
+fn ask(
+    editor: &mut Editor<StatementHelper, FileHistory>,
+    history: &Path,
+    typed: &mut String,
+    sources: Vec<String>,
+) -> Reply {
     if let Some(helper) = editor.helper_mut() {
         helper.sources = sources;
     }
-    match editor.readline(PROMPT) {
-        Ok(line) => {
-            if !PROMPT_WORDS.contains(&line.trim()) {
-                let _ = editor.save_history(history);
+    loop {
+        let prompt = if typed.is_empty() { PROMPT } else { CONTINUATION };
+        let line = match editor.readline(prompt) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => {
+                typed.clear();
+                return Ok(Answer::Nothing);
             }
-            Ok(Answer::Line(line))
+            Err(ReadlineError::Eof) => return Ok(Answer::End),
+            Err(error) => {
+                return Err(KsqlCommandError::Terminal {
+                    reason: error.to_string(),
+                });
+            }
+        };
+        match at_any_time(&line) {
+            Some(Command::Exit) => return Ok(Answer::End),
+            Some(Command::Help) => return Ok(Answer::Help),
+            Some(Command::History) => {
+                return Ok(Answer::History(editor.history().iter().cloned().collect()));
+            }
+            _ => {}
         }
-        Err(ReadlineError::Interrupted) => Ok(Answer::Nothing),
-        Err(ReadlineError::Eof) => Ok(Answer::End),
-        Err(error) => Err(KsqlCommandError::Terminal {
-            reason: error.to_string(),
-        }),
+        if !typed.is_empty() {
+            typed.push('\n');
+        }
+        typed.push_str(&line);
+        if is_finished(typed) {
+            let whole = std::mem::take(typed);
+            let _ = editor.add_history_entry(&whole);
+            let _ = editor.save_history(history);
+            return Ok(Answer::Line(whole));
+        }
     }
+}
+
+/// A word that is for the prompt also where a statement could go on.
+fn at_any_time(line: &str) -> Option<Command> {
+    let word = line.trim().trim_end_matches(';');
+    let is_one = AT_ANY_TIME.iter().any(|known| known.eq_ignore_ascii_case(word));
+    if is_one { Command::read(word) } else { None }
 }

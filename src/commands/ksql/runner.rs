@@ -1,28 +1,68 @@
 //! Runs statements one after the other and shows what they answer.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::KsqlCommandError;
+use super::output::Output;
+use super::pieces::{Command, Piece};
+use super::{KsqlCommandError, named, pieces_of};
 use crate::error::Result;
-use crate::events::{Ending, Event, Note, Outcome, Step};
+use crate::events::{Ending, Event, Note, Outcome, RowsFrom, Step};
 use crate::felt::{UNFELT, telling_when_felt};
 use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
 use crate::ksqldb::session::{Directive, Session};
-use crate::ksqldb::statement::{Kind, Statement};
+use crate::ksqldb::statement::{Kind, Position, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::table::{Layout, output_width, printable, table};
+use crate::report::table::{Layout, output_is_terminal, output_width, printable, table};
 use crate::settings::Format;
 
 /// How long the server may take for the names that are completed: the prompt waits for them.
 const NAMES_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a query may be silent before it is told what it waits for.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// How deep scripts may run each other.
+const DEEPEST: usize = 8;
+
+/// What the prompt says to `help`.
+pub(super) const HELP: &str = "\
+Statements end with `;` and may span several lines. Ctrl-C ends a running query, Ctrl-D or `exit` the prompt.
+
+  LIST STREAMS;  LIST TOPICS;  LIST QUERIES;     what there is
+  DESCRIBE proc;                                 the columns of a stream
+  PRINT 'processes' FROM BEGINNING LIMIT 3;      the records of a topic
+  SELECT * FROM proc EMIT CHANGES;               rows as they come
+  SET 'auto.offset.reset'='earliest';            start with the oldest rows
+  DEFINE name = 'value';                         a variable, used as ${name}
+
+On a line of their own, with or without `;`:
+
+  exit  quit  help  history                      at any time, also in the midst of a statement
+  RUN SCRIPT 'file.sql'                          the statements of a file
+  SPOOL 'file'   SPOOL OFF                       what is shown goes into a file as well
+  OUTPUT JSON    OUTPUT TABULAR                  how results are shown
+  SET CLI COLUMN-WIDTH 20                        every column this wide; 0: as the terminal has room
+  SET CLI WRAP OFF                               what is too wide is cut
+  SERVER   SERVER http://host:8088   VERSION     which server; another one; what it is
+  CLEAR                                          an empty screen";
+
+/// What comes after a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// More statements.
+    GoesOn,
+    /// Nothing: `exit` was among them.
+    Leaves,
+}
 
 /// Whether a statement came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +77,7 @@ pub(super) enum Ended {
 pub(super) struct Runner {
     client: Client,
     session: Session,
-    reporter: Reporter,
+    output: Output,
 }
 
 impl Runner {
@@ -45,27 +85,50 @@ impl Runner {
         Self {
             client,
             session: Session::default(),
-            reporter,
+            output: Output::new(reporter),
         }
     }
 
-    /// Runs the statements of a script until one fails or the user ends it.
+    /// Runs a script until something in it fails, or the user ends it.
     pub(super) async fn run_all(
         &mut self,
         file: &StatementFile,
-        statements: &[Statement],
+        pieces: &[Piece],
         cancel: &CancellationToken,
-    ) -> Result<()> {
+    ) -> Result<Flow> {
+        self.run_nested(file, pieces, cancel, 0).await
+    }
+
+    async fn run_nested(
+        &mut self,
+        file: &StatementFile,
+        pieces: &[Piece],
+        cancel: &CancellationToken,
+        depth: usize,
+    ) -> Result<Flow> {
         let mut before = Submission::default();
-        for (index, statement) in statements.iter().enumerate() {
-            let rest = &statements[index + 1..];
+        for (index, piece) in pieces.iter().enumerate() {
+            let statement = match piece {
+                Piece::Statement(statement) => statement,
+                Piece::Command { command, begins } => {
+                    let place = (file, *begins);
+                    if Box::pin(self.command(command, place, cancel, depth)).await? == Flow::Leaves {
+                        return Ok(Flow::Leaves);
+                    }
+                    continue;
+                }
+            };
             match self.run(file, statement, cancel).await {
                 Ok(Ended::Completely) => before.created.push(statement.title()),
-                Ok(Ended::ByInterrupt) => return Ok(()),
+                Ok(Ended::ByInterrupt) => return Ok(Flow::GoesOn),
                 Err(RunError::Rejected(error)) => {
-                    let not_submitted = rest.iter().map(|rest| rest.title()).collect();
+                    let rest = pieces[index + 1..].iter().filter_map(|piece| match piece {
+                        Piece::Statement(statement) => Some(statement.title()),
+                        Piece::Command { .. } => None,
+                    });
+                    let not_submitted: Vec<String> = rest.collect();
                     // A list of what went well before is of use only where more should have followed.
-                    let before = if rest.is_empty() {
+                    let before = if not_submitted.is_empty() {
                         Submission::default()
                     } else {
                         before
@@ -76,7 +139,64 @@ impl Runner {
                 Err(RunError::Other(failure)) => return Err(failure),
             }
         }
-        Ok(())
+        Ok(Flow::GoesOn)
+    }
+
+    /// Carries out what is for us and not for the server.
+    async fn command(
+        &mut self,
+        command: &Command,
+        (file, position): (&StatementFile, Position),
+        cancel: &CancellationToken,
+        depth: usize,
+    ) -> Result<Flow> {
+        let wrong = |reason| KsqlCommandError::Command {
+            file: file.name.clone(),
+            position,
+            reason,
+        };
+        let told = match command {
+            Command::Exit => return Ok(Flow::Leaves),
+            Command::Help => HELP.to_owned(),
+            // Only a prompt has one, and shows it itself.
+            Command::History => String::new(),
+            Command::Clear if output_is_terminal() => {
+                self.output.reporter.text("\u{1b}[2J\u{1b}[H")?;
+                String::new()
+            }
+            Command::Clear => String::new(),
+            Command::Version => {
+                let info = self.client.info().await?;
+                format!("osqdemo {}, ksqlDB {}", env!("CARGO_PKG_VERSION"), info.version)
+            }
+            Command::Server(None) => self.client.url().to_owned(),
+            Command::Server(Some(url)) => {
+                let client = Client::new(url)?;
+                let info = client.info().await?;
+                self.client = client;
+                format!("ksqlDB {} at {}", info.version, self.client.url())
+            }
+            Command::Output(choice) => self.output.choose_format(choice.as_deref()).map_err(wrong)?,
+            Command::SetCli { name, value } => self.output.set(name, value).map_err(wrong)?,
+            Command::Spool(path) => self.output.spool_into(path.as_deref())?,
+            Command::RunScript(_) if depth >= DEEPEST => {
+                return Err(KsqlCommandError::TooDeep {
+                    file: file.name.clone(),
+                    position,
+                    most: DEEPEST,
+                }
+                .into());
+            }
+            Command::RunScript(path) => {
+                let script = named(&path.display().to_string(), path, fs::read_to_string(path))?;
+                let pieces = pieces_of(&script)?;
+                // `exit` in it ends that script, not this one.
+                self.run_nested(&script, &pieces, cancel, depth + 1).await?;
+                String::new()
+            }
+        };
+        self.output.text(&told)?;
+        Ok(Flow::GoesOn)
     }
 
     async fn run(
@@ -100,7 +220,7 @@ impl Runner {
                 checked?;
             }
             match self.session.apply(&directive).map_err(wrong)? {
-                Some(change) => self.reporter.emit(Note::Session(change)),
+                Some(change) => self.output.reporter.emit(Note::Session(change)),
                 None => self.show_variables()?,
             }
             return Ok(Ended::Completely);
@@ -115,7 +235,7 @@ impl Runner {
                 };
                 let width = output_width();
                 for entity in entities {
-                    self.reporter
+                    self.output
                         .data(entity.body(), || entity_text(&entity, width))
                         .map_err(RunError::Other)?;
                 }
@@ -134,7 +254,7 @@ impl Runner {
         let mut is_told = false;
         let tell = || {
             is_told = true;
-            self.reporter.emit(Event::StepStarted {
+            self.output.reporter.emit(Event::StepStarted {
                 step: step.clone(),
                 doing: self.client.waiting(),
             });
@@ -145,7 +265,7 @@ impl Runner {
                 Ok(_) => (Outcome::Done, Ending::Answered),
                 Err(error) => (Outcome::Failed, Ending::failed(error)),
             };
-            self.reporter.emit(Event::StepFinished {
+            self.output.reporter.emit(Event::StepFinished {
                 step,
                 outcome,
                 ending,
@@ -157,7 +277,7 @@ impl Runner {
 
     /// Shows rows or lines until they end or the user ends them.
     async fn stream(
-        &self,
+        &mut self,
         statement: &Statement,
         cancel: &CancellationToken,
     ) -> std::result::Result<Ended, RunError> {
@@ -167,17 +287,32 @@ impl Runner {
             rows = self.told(statement, self.client.query(statement, &self.session)) => rows?,
         };
         let mut shown = None;
+        // Only a server that goes away, or somebody who terminates it, ends such a query.
+        let is_endless =
+            statement.kind() == Kind::Query && statement.says("CHANGES") && !statement.says("LIMIT");
+        let mut last_word = None;
+        let silent_at = Instant::now() + SILENT;
+        let mut is_silent = true;
         loop {
             let item = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(Ended::ByInterrupt),
                 item = rows.next() => item?,
+                () = sleep_until(silent_at.into()), if is_silent => {
+                    is_silent = false;
+                    self.output.reporter.emit(Note::AwaitingRows {
+                        sources: statement.sources(),
+                        from: self.begins_at(statement),
+                    });
+                    continue;
+                }
             };
+            is_silent &= matches!(item, Some(Item::Header(_)));
             match item {
                 Some(Item::Header(header)) => {
-                    let columns = ShownColumns::new(&header);
-                    if self.reporter.format() == Format::Text {
-                        self.reporter
+                    let columns = ShownColumns::new(&header, &self.output);
+                    if self.output.format() == Format::Text {
+                        self.output
                             .text(&columns.layout.head())
                             .map_err(RunError::Other)?;
                     }
@@ -185,30 +320,54 @@ impl Runner {
                 }
                 Some(Item::Row(row)) => self.show_row(&row, shown.as_ref())?,
                 Some(Item::Line(line)) => self
-                    .reporter
+                    .output
                     .data(&serde_json::json!({ "line": line }), || printable(&line))
                     .map_err(RunError::Other)?,
-                Some(Item::Final(message)) => self.reporter.emit(Note::QueryEnded { message }),
+                Some(Item::Final(message)) if is_endless => last_word = Some(message),
+                Some(Item::Final(message)) => self.output.reporter.emit(Note::QueryEnded { message }),
                 Some(Item::Failed(error)) => return Err(RunError::Rejected(error)),
+                None if is_endless => {
+                    return Err(KsqlCommandError::QueryEnded { message: last_word }.into());
+                }
                 None => return Ok(Ended::Completely),
             }
         }
     }
 
-    fn show_row(&self, row: &Row, shown: Option<&ShownColumns>) -> std::result::Result<(), RunError> {
-        let cells = || row.cells.iter().map(Cell::to_text).collect::<Vec<_>>();
-        let line = match (shown, self.reporter.format()) {
+    /// Where a query begins to read, as `auto.offset.reset` or its own words have it.
+    fn begins_at(&self, statement: &Statement) -> RowsFrom {
+        let is_from_beginning = match statement.kind() {
+            Kind::Print => statement.says("BEGINNING"),
+            _ => self
+                .session
+                .properties()
+                .iter()
+                .any(|(name, value)| name.ends_with("auto.offset.reset") && value == "earliest"),
+        };
+        if is_from_beginning {
+            RowsFrom::Earliest
+        } else {
+            RowsFrom::Latest
+        }
+    }
+
+    fn show_row(&mut self, row: &Row, shown: Option<&ShownColumns>) -> std::result::Result<(), RunError> {
+        let cells = || {
+            let cells = row.cells.iter().map(Cell::to_text);
+            cells.map(|cell| self.output.cell(cell)).collect::<Vec<_>>()
+        };
+        let line = match (shown, self.output.format()) {
             // Its own line break, so that a row of several lines keeps the empty one below it.
             (Some(columns), Format::Text) => columns.layout.row(&cells()) + "\n",
             (Some(columns), Format::Json) => columns.object(row),
             (None, _) => cells().join("  "),
         };
-        self.reporter.text(&line).map_err(RunError::Other)
+        self.output.text(&line).map_err(RunError::Other)
     }
 
-    fn show_variables(&self) -> std::result::Result<(), RunError> {
+    fn show_variables(&mut self) -> std::result::Result<(), RunError> {
         let variables = self.session.variables();
-        self.reporter
+        self.output
             .data(variables, || {
                 if variables.is_empty() {
                     return "no variables".to_owned();
@@ -278,15 +437,10 @@ struct ShownColumns {
 }
 
 impl ShownColumns {
-    fn new(header: &Header) -> Self {
-        let columns = header
-            .columns
-            .iter()
-            .map(|column| (column.name.clone(), usual_width(&column.sql_type)))
-            .collect();
+    fn new(header: &Header, output: &Output) -> Self {
         Self {
             names: header.columns.iter().map(|column| column.name.clone()).collect(),
-            layout: Layout::streaming(columns, output_width()),
+            layout: output.layout(header, usual_width),
         }
     }
 

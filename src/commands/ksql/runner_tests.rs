@@ -1,26 +1,85 @@
 use super::*;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::canned_server::{Answer, CannedServer};
-use crate::ksqldb::statement::Script;
 use crate::settings::{Colour, OutputSettings, Verbosity};
 
-async fn run(source: &str, server: &CannedServer) -> Result<()> {
-    let reporter = Reporter::new(OutputSettings {
+fn quiet() -> Reporter {
+    Reporter::new(OutputSettings {
         format: Format::Text,
         verbosity: Verbosity::Quiet,
         colour: Colour::Never,
         data_colour: Colour::Never,
         progress_on_terminal: false,
-    });
+    })
+}
+
+async fn run(source: &str, server: &CannedServer) -> Result<()> {
+    run_flow(source, server).await.map(drop)
+}
+
+async fn run_flow(source: &str, server: &CannedServer) -> Result<Flow> {
     let file = StatementFile {
         name: "x.sql".to_owned(),
         source: source.to_owned(),
     };
-    let mut runner = Runner::new(Client::new(&server.url).unwrap(), reporter);
-    let statements = Script::parse(source).statements;
-    runner
-        .run_all(&file, &statements, &CancellationToken::new())
-        .await
+    let mut runner = Runner::new(Client::new(&server.url).unwrap(), quiet());
+    let pieces = pieces_of(&file).expect("a script");
+    runner.run_all(&file, &pieces, &CancellationToken::new()).await
+}
+
+#[tokio::test]
+async fn a_script_for_ksqldbs_own_command_line_runs() {
+    let server = CannedServer::start(|_, _| Answer::ok("[]")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (other, spool) = (folder.path().join("other.sql"), folder.path().join("spool"));
+    fs::write(&other, "LIST TABLES;\nexit\nLIST TYPES;").unwrap();
+    let script = format!(
+        "SET CLI COLUMN-WIDTH 10\nSPOOL '{}'\nOUTPUT JSON;\nRUN SCRIPT '{}'\nSPOOL OFF\nLIST STREAMS;\nexit\nLIST TOPICS;",
+        spool.display(),
+        other.display()
+    );
+    assert_eq!(run_flow(&script, &server).await.unwrap(), Flow::Leaves);
+    let asked: Vec<String> = server
+        .requests()
+        .into_iter()
+        .map(|(_, body)| body["ksql"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(asked, ["LIST TABLES;", "LIST STREAMS;"]);
+    assert_eq!(
+        fs::read_to_string(spool).unwrap(),
+        "what is shown goes into `".to_owned()
+            + &folder.path().join("spool").display().to_string()
+            + "` as well, until `SPOOL OFF`\noutput is JSON\n"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_for_the_command_line_has_its_place() {
+    let server = CannedServer::start(|_, _| Answer::ok("[]")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let itself = folder.path().join("itself.sql");
+    fs::write(&itself, format!("RUN SCRIPT '{}'", itself.display())).unwrap();
+    let told = async |source: String| {
+        let failure = run(&source, &server).await.unwrap_err();
+        assert_eq!(failure.diagnosis().exit_code(), ExitCode::Usage);
+        failure
+            .to_string()
+            .replace(&folder.path().display().to_string(), "[FOLDER]")
+    };
+    let told = [
+        told("\nset cli colour on".to_owned()).await,
+        told("SET CLI COLUMN-WIDTH -1;".to_owned()).await,
+        told("OUTPUT XML;".to_owned()).await,
+        told("SPOOL /no/such/folder/file".to_owned()).await,
+        told(format!("RUN SCRIPT '{}'", itself.display())).await,
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    at x.sql:2:1: there is no setting `COLOUR`: `COLUMN-WIDTH` and `WRAP` are
+    at x.sql:1:1: `-1` is not a width from 0 to 10000
+    at x.sql:1:1: `XML` is not an output: `JSON` or `TABULAR`
+    failed to write the spool file `/no/such/folder/file`: No such file or directory (os error 2)
+    at [FOLDER]/itself.sql:1:1: scripts run each other more than 8 deep
+    ");
 }
 
 #[tokio::test]
@@ -95,7 +154,10 @@ fn a_row_in_json_keeps_every_digit() {
     let Some(Item::Row(row)) = decoder.next_item() else {
         panic!("a row was fed");
     };
-    assert_eq!(ShownColumns::new(&header).object(&row), r#"{"A\"":1.10,"B":"x"}"#);
+    assert_eq!(
+        ShownColumns::new(&header, &Output::new(quiet())).object(&row),
+        r#"{"A\"":1.10,"B":"x"}"#
+    );
 }
 
 #[test]

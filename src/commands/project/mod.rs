@@ -1,5 +1,6 @@
 //! A project as the verbs see it: its folder, the services it has, and the engine that runs it.
 
+mod hosts;
 mod publishers;
 mod request;
 mod wanted;
@@ -19,6 +20,7 @@ use crate::settings::{Source, StackChoice, StackSettings, remembered_engine, rem
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
+pub use hosts::ProjectHosts;
 pub use publishers::DaemonPublishers;
 pub use request::{HostConfigChoice, PortsRequest, Request};
 pub use wanted::{Means, Wanted};

@@ -23,7 +23,7 @@ use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{image, logs, observe};
 use crate::error;
 use crate::plan::{ContainerSpec, ServiceSpec};
-use crate::stack::{InitProcess, ServiceName};
+use crate::stack::{InitProcess, Privileges, RootFolder, ServiceName};
 use crate::state::ProjectFolder;
 use crate::tar::TarArchive;
 
@@ -151,6 +151,19 @@ pub(super) async fn start(
     connection.answer("start", &object, request).await
 }
 
+/// Lets a paused container go on.
+pub(super) async fn unpause(
+    connection: &Connection,
+    owner: &Owner,
+    service: &ServiceName,
+) -> Result<(), DockerError> {
+    let name = labels::container_name(owner, service);
+    let request = connection.docker.unpause_container(&name);
+    connection
+        .answer("unpause", &format!("container {name}"), request)
+        .await
+}
+
 /// The container of a service, as the daemon wants it described.
 fn definition(
     connection: &Connection,
@@ -194,7 +207,20 @@ fn definition(
             port_bindings: bindings,
             mounts: Some(mounts.collect()),
             memory: container.memory_limit.and_then(|limit| i64::try_from(limit).ok()),
-            cap_add: Some(container.capabilities.clone()).filter(|capabilities| !capabilities.is_empty()),
+            cap_drop: given(&container.confinement.capabilities_dropped),
+            cap_add: given(&container.capabilities),
+            security_opt: match container.confinement.privileges {
+                Privileges::MayGrow => None,
+                Privileges::NeverGrow => Some(vec!["no-new-privileges:true".to_owned()]),
+            },
+            pids_limit: container.confinement.most_processes.map(i64::from),
+            readonly_rootfs: Some(container.confinement.root == RootFolder::ReadOnly),
+            tmpfs: given(&container.confinement.temporary_folders).map(|folders| {
+                folders
+                    .into_iter()
+                    .map(|folder| (folder, String::new()))
+                    .collect()
+            }),
             init: Some(container.init == InitProcess::Reaper),
             // One crash may be chance. A service that never was healthy is not started over and over: that would only
             // hide why it cannot run.
@@ -212,6 +238,11 @@ fn definition(
         }),
         ..Default::default()
     }
+}
+
+/// A list that says something.
+fn given(list: &[String]) -> Option<Vec<String>> {
+    Some(list.to_vec()).filter(|list| !list.is_empty())
 }
 
 /// From now on the daemon starts the service again when it ends unasked.

@@ -34,7 +34,7 @@ use crate::engine::docker::labels::Owner;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec};
+use crate::plan::{ContainerSpec, Observed, ObservedService, ServiceSpec, ServiceState};
 use crate::stack::{ImageRef, ServiceName};
 use crate::state::ProjectFolder;
 
@@ -214,7 +214,16 @@ impl Engine for DockerEngine {
     }
 
     fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
-        Box::pin(async { self.start_container(self.connection().await?, spec).await })
+        Box::pin(async {
+            let connection = self.connection().await?;
+            let seen = observe::observe_service(connection, &self.owner, &spec.name).await?;
+            match seen.map(|seen| seen.state) {
+                Some(ServiceState::Paused { .. }) => {
+                    Ok(containers::unpause(connection, &self.owner, &spec.name).await?)
+                }
+                _ => self.start_container(connection, spec).await,
+            }
+        })
     }
 
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {

@@ -171,14 +171,16 @@ pub(super) fn service(
         code @ 129..=159 => Exit::Signal(i32::try_from(code - 128).unwrap_or_default()),
         code => Exit::Code(i32::try_from(code).unwrap_or(-1)),
     };
+    let pid = || {
+        state
+            .pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .unwrap_or_default()
+    };
     use ContainerStateStatusEnum::{PAUSED, RESTARTING, RUNNING};
     let service_state = match state.status {
-        Some(RUNNING | PAUSED) => ServiceState::Running {
-            pid: state
-                .pid
-                .and_then(|pid| u32::try_from(pid).ok())
-                .unwrap_or_default(),
-        },
+        Some(RUNNING) => ServiceState::Running { pid: pid() },
+        Some(PAUSED) => ServiceState::Paused { pid: pid() },
         Some(RESTARTING) => ServiceState::Restarting { exit: exit() },
         _ => ServiceState::Exited { exit: exit() },
     };

@@ -23,7 +23,7 @@ use crate::plan::{
     ContainerSpec, Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState,
 };
 use crate::stack::ServiceName;
-use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_atomically};
+use crate::state::{ProjectFolder, StateError, private_folder, remove_file, write_durably};
 
 /// Says how services misbehave.
 const VARIABLE: &str = "OSQDEMO_FAKE";
@@ -129,7 +129,7 @@ impl FakeEngine {
             path: path.clone(),
             source,
         })?;
-        Ok(write_atomically(&path, &text)?)
+        Ok(write_durably(&path, &text)?)
     }
 
     async fn start_service(&self, spec: &ServiceSpec) -> Result<()> {
@@ -257,7 +257,7 @@ impl Engine for FakeEngine {
     }
 
     fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {
-        Box::pin(async { Ok(log_file::tail(&self.folder.log_file(service), 0)) })
+        Box::pin(async { Ok(log_file::tail(&self.folder.log_file(service), 0)?) })
     }
 
     fn enter<'a>(

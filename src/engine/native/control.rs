@@ -157,6 +157,7 @@ mod tests {
         prop_oneof![
             any::<u32>().prop_map(|pid| ServiceState::Running { pid }),
             any::<u32>().prop_map(|pid| ServiceState::Leftover { pid }),
+            any::<u32>().prop_map(|pid| ServiceState::Paused { pid }),
             exit.clone().prop_map(|exit| ServiceState::Restarting { exit }),
             exit.prop_map(|exit| ServiceState::Exited { exit }),
         ]

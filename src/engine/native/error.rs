@@ -1,10 +1,12 @@
 //! What the native engine cannot do.
 
+use std::fmt;
 use std::io;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::stack::ServiceName;
+use crate::stack::project::ProjectName;
 
 /// The native engine cannot do something.
 #[derive(Debug, thiserror::Error)]
@@ -17,13 +19,33 @@ pub enum NativeError {
         /// The last lines of its log.
         log: Vec<String>,
     },
-    /// The supervisor does not answer as it should.
-    #[error("the supervisor of project `{project}` does not answer: {source}")]
+    /// The supervisor is there and does not answer.
+    #[error("the supervisor of project `{project}` (process {pid}) does not answer: {reason}")]
+    Silent {
+        /// The project.
+        project: ProjectName,
+        /// Its process.
+        pid: u32,
+        /// Why, as far as it is known.
+        reason: Silence,
+    },
+    /// There is no way to the supervisor.
+    #[error("failed to ask the supervisor of project `{project}`: {source}")]
     Unreachable {
         /// The project.
-        project: String,
+        project: ProjectName,
         /// What went wrong.
         source: io::Error,
+    },
+    /// The supervisor is gone, and its services ended with it.
+    #[error(
+        "{service} is not running: the supervisor of its project (process {pid}) ended without being asked to"
+    )]
+    Lost {
+        /// The service.
+        service: ServiceName,
+        /// What was the supervisor's process.
+        pid: u32,
     },
     /// The supervisor could not do what it was asked to.
     #[error("failed to {action} {service}: {reason}")]
@@ -51,11 +73,33 @@ pub enum NativeError {
     },
 }
 
+/// Why a supervisor does not answer.
+#[derive(Debug)]
+pub enum Silence {
+    /// Somebody stopped it.
+    Stopped,
+    /// What went wrong when it was asked.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => formatter.write_str("it was stopped by a signal"),
+            Self::Failed(error) if error.kind() == io::ErrorKind::TimedOut => {
+                formatter.write_str("nothing came in time")
+            }
+            Self::Failed(error) => error.fmt(formatter),
+        }
+    }
+}
+
 impl Diagnose for NativeError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Supervisor { .. } | Self::Refused { .. } => ExitCode::Start,
-            Self::NotRunning { .. } => ExitCode::NotRunning,
+            Self::NotRunning { .. } | Self::Lost { .. } => ExitCode::NotRunning,
+            Self::Silent { .. } => ExitCode::NotHealthy,
             Self::Unreachable { .. } | Self::Unkillable { .. } => ExitCode::Internal,
         }
     }
@@ -63,6 +107,21 @@ impl Diagnose for NativeError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
+            Self::Lost { .. } => vec![
+                "`osqdemo up` starts everything again; `osqdemo logs supervisor` has its last words"
+                    .to_owned(),
+            ],
+            Self::Silent {
+                pid,
+                reason: Silence::Stopped,
+                ..
+            } => vec![
+                format!("`kill -CONT {pid}` lets it go on"),
+                "`osqdemo down` ends it and everything it looks after".to_owned(),
+            ],
+            Self::Silent { .. } => {
+                vec!["`osqdemo down` ends it and everything it looks after".to_owned()]
+            }
             _ => Vec::new(),
         }
     }

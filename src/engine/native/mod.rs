@@ -18,6 +18,7 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -36,7 +37,7 @@ use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::stack::{Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
-pub use error::NativeError;
+pub use error::{NativeError, Silence};
 
 /// How long the supervisor may take until it listens.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -99,13 +100,18 @@ impl NativeEngine {
 
     /// The supervisor's answer to `request`.
     async fn ask(&self, request: &Request, limit: Duration) -> Result<Response> {
-        let socket = self.folder.socket(CONTROL_SOCKET)?;
         let unreachable = |source| NativeError::Unreachable {
-            project: self.folder.project.to_string(),
+            project: self.folder.project.clone(),
             source,
         };
-        let mut connection = Connection::open(&socket).await.map_err(unreachable)?;
-        Ok(connection.ask(request, limit).await.map_err(unreachable)?)
+        Ok(self.exchange(request, limit).await?.map_err(unreachable)?)
+    }
+
+    /// The same, with what went wrong as the system says it.
+    async fn exchange(&self, request: &Request, limit: Duration) -> Result<io::Result<Response>> {
+        let socket = self.folder.socket(CONTROL_SOCKET)?;
+        let asking = async { Connection::open(&socket).await?.ask(request, limit).await };
+        Ok(asking.await)
     }
 
     /// Asks for something about a service that is either done or refused.
@@ -128,23 +134,33 @@ impl NativeEngine {
     }
 
     /// What the supervisor says, or what it wrote down before it was lost; nothing when there never was one.
+    ///
+    /// # Errors
+    /// [`NativeError::Silent`] when it is there and does not answer.
     pub async fn records(&self) -> Result<Option<(Liveness, Records)>> {
-        let written = self.written_records()?;
-        let is_alive = match &written {
-            Some(records) => records.supervisor.is_alive(),
-            // The records are written right after the socket is opened, and removed last.
-            None => false,
+        let Some(written) = self.written_records()? else {
+            return Ok(None);
         };
-        if !is_alive {
-            return Ok(written.map(|records| (Liveness::Lost, records)));
+        let supervisor = written.supervisor;
+        // The records are written right after the socket is opened, and removed last.
+        if !supervisor.is_alive() {
+            return Ok(Some((Liveness::Lost, written)));
         }
-        match self.ask(&Request::Observe, ANSWER_LIMIT).await {
+        let silent = |reason| NativeError::Silent {
+            project: self.folder.project.clone(),
+            pid: supervisor.pid,
+            reason,
+        };
+        if supervisor.is_stopped() {
+            return Err(silent(Silence::Stopped).into());
+        }
+        match self.exchange(&Request::Observe, ANSWER_LIMIT).await? {
             Ok(Response::Observed(records)) => Ok(Some((Liveness::Answers, records))),
-            Ok(_) => Ok(written.map(|records| (Liveness::Lost, records))),
+            Ok(_) => Ok(Some((Liveness::Lost, written))),
             // It may be ending just now.
             Err(error) => match self.written_records()? {
                 Some(records) if records.supervisor.ended(ENDING_LIMIT).await == Ending::StillThere => {
-                    Err(error)
+                    Err(silent(Silence::Failed(error)).into())
                 }
                 written => Ok(written.map(|records| (Liveness::Lost, records))),
             },
@@ -177,7 +193,7 @@ impl NativeEngine {
                 services: records
                     .services
                     .into_iter()
-                    .map(|(name, record)| (name, record.service))
+                    .map(|(name, record)| (name, as_it_is(record)))
                     .collect(),
                 images: BTreeMap::new(),
             }),
@@ -203,6 +219,36 @@ impl NativeEngine {
         }
     }
 
+    /// What there is, as far as it can be told without the supervisor.
+    fn last_known_records(&self) -> Observed {
+        let Ok(Some(records)) = self.written_records() else {
+            // Whatever they said: the processes that were started for the project carry its mark.
+            let marked =
+                process::with_environment(PROJECT_VARIABLE, &self.folder.root().display().to_string());
+            return match marked.first() {
+                Some(process) => Observed {
+                    supervisor: SupervisorState::Lost { pid: process.pid },
+                    ..Observed::nothing()
+                },
+                None => Observed::nothing(),
+            };
+        };
+        let pid = records.supervisor.pid;
+        let there = records.services.into_iter().filter_map(|(name, record)| {
+            leftover_of(&record)?;
+            Some((name, record.service))
+        });
+        Observed {
+            supervisor: if records.supervisor.is_alive() {
+                SupervisorState::Silent { pid }
+            } else {
+                SupervisorState::Lost { pid }
+            },
+            services: there.collect(),
+            images: BTreeMap::new(),
+        }
+    }
+
     async fn start_supervisor(&self) -> Result<()> {
         let failed = |reason: String| NativeError::Supervisor {
             reason,
@@ -220,6 +266,7 @@ impl NativeEngine {
         let mut child = Command::new(programs::own_path()?)
             .args(["--project", self.folder.project.as_str(), "supervise"])
             .env("OSQDEMO_HOME", self.folder.home())
+            .env(PROJECT_VARIABLE, self.folder.root())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -346,62 +393,58 @@ impl NativeEngine {
         let Some(records) = self.written_records()? else {
             return Ok(());
         };
-        let Some(record) = records.services.get(service) else {
-            return Ok(());
-        };
-        if let Some(process) = record.process {
-            // Its lifeline is cut, so it is ending already; SIGTERM only helps.
-            let grace = Duration::from_millis(record.stop_grace_ms);
-            if process.end(grace).await == Ending::StillThere {
-                return Err(NativeError::Unkillable {
-                    service: service.clone(),
-                    pid: process.pid,
-                }
-                .into());
-            }
+        match records.services.get(service) {
+            Some(record) => end_recorded(service, record).await,
+            None => Ok(()),
         }
-        if let Some(folder) = &record.marked_host {
-            process::kill_marked(folder);
-        }
-        Ok(())
     }
 
     async fn end_leftovers(&self, records: &Records) -> Result<()> {
-        for service in records.services.keys() {
-            self.end_left_over(service).await?;
+        for (service, record) in &records.services {
+            end_recorded(service, record).await?;
         }
         Ok(())
     }
 
+    /// Ends everything, whether the supervisor helps or not: what it looks after ends with it.
     async fn close_project(&self) -> Result<()> {
-        match self.records().await? {
-            None => {}
-            Some((Liveness::Answers, records)) => {
+        match self.records().await {
+            Ok(None) => {}
+            Ok(Some((Liveness::Answers, records))) => {
                 let grace: u64 = records.services.values().map(|record| record.stop_grace_ms).sum();
                 let limit = Duration::from_millis(grace) + STOP_MARGIN;
                 match self.ask(&Request::Close, limit).await {
-                    Ok(Response::Failed { reason }) => {
-                        let source = io::Error::other(reason);
-                        let project = self.folder.project.to_string();
-                        return Err(NativeError::Unreachable { project, source }.into());
-                    }
-                    Ok(Response::Done | Response::Observed(_)) => {
+                    Ok(_) => {
                         let _ = records.supervisor.ended(STOP_MARGIN).await;
                     }
-                    Err(error) => {
-                        if records.supervisor.ended(ENDING_LIMIT).await == Ending::StillThere {
-                            return Err(error);
-                        }
-                        self.end_leftovers(&records).await?;
+                    Err(_) => {
+                        // It broke off because it ends, or it hangs by now.
+                        let _ = records.supervisor.ended(ENDING_LIMIT).await;
                     }
                 }
+                self.end_without_supervisor(&records).await?;
             }
-            Some((Liveness::Lost, records)) => self.end_leftovers(&records).await?,
+            Ok(Some((Liveness::Lost, records))) => self.end_without_supervisor(&records).await?,
+            Err(_) => {
+                if let Ok(Some(records)) = self.written_records() {
+                    self.end_without_supervisor(&records).await?;
+                }
+            }
         }
+        // What no record knows, as of a record that a power cut has damaged.
+        process::kill_of_project(self.folder.root());
         if self.folder.exists()? {
             self.folder.remove_run_files()?;
         }
         Ok(())
+    }
+
+    async fn end_without_supervisor(&self, records: &Records) -> Result<()> {
+        if records.supervisor.is_alive() {
+            records.supervisor.signal(Signal::KILL);
+            let _ = records.supervisor.ended(ENDING_LIMIT).await;
+        }
+        self.end_leftovers(records).await
     }
 }
 
@@ -423,6 +466,10 @@ impl Engine for NativeEngine {
         Box::pin(async { Ok(self.observed().await?.services.remove(service)) })
     }
 
+    fn last_known(&self) -> Answer<'_, Observed> {
+        Box::pin(async { Ok(self.last_known_records()) })
+    }
+
     fn pace(&self) -> Duration {
         PACE
     }
@@ -441,8 +488,24 @@ impl Engine for NativeEngine {
     }
 
     fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
-        // A process that ended has left nothing.
-        self.start(spec)
+        Box::pin(async {
+            match self
+                .observed()
+                .await?
+                .services
+                .get(&spec.name)
+                .map(|seen| &seen.state)
+            {
+                Some(ServiceState::Paused { pid }) => {
+                    if let Some(process) = ProcessId::of(*pid) {
+                        process.signal(Signal::CONT);
+                    }
+                    Ok(())
+                }
+                // A process that ended has left nothing.
+                _ => self.start_service(spec).await,
+            }
+        })
     }
 
     fn prove<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
@@ -493,7 +556,7 @@ impl Engine for NativeEngine {
             let records = self.written_records()?;
             let record = records.as_ref().and_then(|records| records.services.get(service));
             let run_starts_at = record.map_or(0, |record| record.log_starts_at);
-            Ok(log_file::tail(&self.folder.log_file(service), run_starts_at))
+            Ok(log_file::tail(&self.folder.log_file(service), run_starts_at)?)
         })
     }
 
@@ -515,6 +578,37 @@ impl Engine for NativeEngine {
     }
 }
 
+/// A service as its supervisor knows it, unless somebody stopped its process: that the supervisor does not see.
+fn as_it_is(record: Record) -> ObservedService {
+    let is_stopped = record.process.is_some_and(ProcessId::is_stopped);
+    match record.service.state {
+        ServiceState::Running { pid } if is_stopped => ObservedService {
+            state: ServiceState::Paused { pid },
+            ..record.service
+        },
+        _ => record.service,
+    }
+}
+
+/// Ends the process of a service that nobody looks after.
+async fn end_recorded(service: &ServiceName, record: &Record) -> Result<()> {
+    if let Some(process) = record.process {
+        // Its lifeline is cut, so it is ending already; SIGTERM only helps.
+        let grace = Duration::from_millis(record.stop_grace_ms);
+        if process.end(grace).await == Ending::StillThere {
+            return Err(NativeError::Unkillable {
+                service: service.clone(),
+                pid: process.pid,
+            }
+            .into());
+        }
+    }
+    if let Some(folder) = &record.marked_host {
+        process::kill_marked(folder);
+    }
+    Ok(())
+}
+
 /// What is left of a service whose supervisor is gone: its process, or, of a host without namespaces, any that
 /// carries its mark.
 fn leftover_of(record: &Record) -> Option<ProcessId> {
@@ -532,8 +626,15 @@ pub(super) fn running_process(
     let not_running = || NativeError::NotRunning {
         service: service.clone(),
     };
-    let Some((Liveness::Answers, records)) = records else {
-        return Err(not_running());
+    let records = match records {
+        Some((Liveness::Answers, records)) => records,
+        Some((Liveness::Lost, records)) => {
+            return Err(NativeError::Lost {
+                service: service.clone(),
+                pid: records.supervisor.pid,
+            });
+        }
+        None => return Err(not_running()),
     };
     let record = records.services.get(service).ok_or_else(not_running)?;
     match (&record.service.state, record.process) {

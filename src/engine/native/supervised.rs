@@ -189,6 +189,8 @@ async fn end(supervisor: &Supervisor, process: &ServiceProcess, mut running: Run
         .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     if let Some(pid) = pid {
         let _ = kill_process(pid, Signal::TERM);
+        // What somebody stopped sees the signal, and the end of its input, only once it goes on.
+        let _ = kill_process_group(pid, Signal::CONT);
     }
     let grace = Duration::from_millis(process.stop_grace_ms);
     let is_gone = tokio::select! {

@@ -24,7 +24,7 @@ use crate::plan::ServiceState;
 use crate::process::ProcessId;
 use crate::shutdown::Shutdown;
 use crate::stack::ServiceName;
-use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write_atomically};
+use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, remove_file, write_durably};
 
 /// How often logs are measured and the project's folder is looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -303,7 +303,7 @@ impl Supervisor {
             path: path.clone(),
             source,
         })?;
-        write_atomically(&path, &text)
+        write_durably(&path, &text)
     }
 
     /// The same, where a full disk must not end the services.

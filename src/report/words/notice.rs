@@ -1,7 +1,9 @@
 //! The sentences about what is worth telling besides the steps.
 
 use super::addressed;
-use crate::events::{Detail, Doubt, Doubtful, Hosts, Note, PortMoved, PortObstacle, SessionChange, Warning};
+use crate::events::{
+    Detail, Doubt, Doubtful, Hosts, Note, PortMoved, PortObstacle, RowsFrom, SessionChange, Warning,
+};
 use crate::report::duration;
 use crate::stack::project::ProjectName;
 
@@ -73,6 +75,10 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         },
         Note::NothingToPull => "no image of this stack comes from a registry".to_owned(),
         Note::ImagesLocked { images, file } => format!("{images} images are locked in `{}`", file.display()),
+        Note::LeftoversRemoved { host, files } => format!(
+            "removed from {host} what a killed scenario had left: `{}`",
+            files.join("`, `")
+        ),
         Note::SmokePhase { phase } => format!("smoke: {phase}"),
         Note::SmokePassed => "smoke: passed".to_owned(),
         Note::BundleWritten { file } => format!("everything for a report is in `{}`", file.display()),
@@ -84,10 +90,28 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
             folder.join("osqdemo.1").display()
         ),
         Note::KsqlServer { version, server } => format!("ksqlDB {version} at {server}; `help` for help"),
+        Note::AwaitingRows { sources, from } => awaiting_rows(sources, *from),
         Note::QueryEnded { message } => message.clone(),
         Note::Session(change) => session(change),
     };
     addressed(&text, project)
+}
+
+fn awaiting_rows(sources: &[String], from: RowsFrom) -> String {
+    let sources = if sources.is_empty() {
+        String::new()
+    } else {
+        format!(" of `{}`", sources.join("`, `"))
+    };
+    match from {
+        RowsFrom::Latest => format!(
+            "waiting for new rows{sources}, from now on (`SET 'auto.offset.reset'='earliest';` begins with the oldest); \
+             Ctrl-C ends it"
+        ),
+        RowsFrom::Earliest => {
+            format!("there is no row{sources} yet, from the oldest on; waiting for one; Ctrl-C ends it")
+        }
+    }
 }
 
 fn hosts(hosts: &Hosts) -> String {
@@ -152,6 +176,33 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             process,
             cleaned_up: true,
         } => format!("the supervisor of project `{project}` (process {process}) was gone"),
+        Warning::SupervisorSilent {
+            process,
+            cleaned_up: false,
+            ..
+        } => format!(
+            "the supervisor (process {process}) does not answer: what is shown is what it wrote down last; `osqdemo down` ends it \
+             and everything it looks after"
+        ),
+        Warning::SupervisorSilent {
+            project,
+            process,
+            cleaned_up: true,
+        } => {
+            format!("the supervisor of project `{project}` (process {process}) did not answer and was killed")
+        }
+        Warning::ProgramOfFolder {
+            file,
+            setting,
+            program,
+        } => format!(
+            "`{}` in this folder has a program run: `{setting}` is `{program}`",
+            file.display()
+        ),
+        Warning::KsqldbAway { url, reason, at_most } => format!(
+            "ksqlDB at {url} does not answer ({reason}); waiting for it, at most {}",
+            duration(*at_most)
+        ),
         Warning::StatementDoubtful { at, found } => format!("{at}: {}", doubtful(found)),
         Warning::StatementWarned { at, message } => format!("{at}: {}", message.replace('\n', " ")),
         Warning::WriterEndedEarly { host } => format!(
@@ -162,7 +213,9 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             files.join("`, `")
         ),
         Warning::StateUnread { project, reason } => {
-            format!("{reason}; what runs of project `{project}` is stopped all the same")
+            format!(
+                "{reason}; project `{project}` is shown and stopped all the same, as far as can be told without it"
+            )
         }
         Warning::ImageKept { image } => {
             format!("image `{image}` stays: a container of another project runs it")

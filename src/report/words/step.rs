@@ -20,7 +20,7 @@ pub(in crate::report) fn doing(step: &Step, doing: &Doing) -> String {
         Doing::Looking => "looking".to_owned(),
         Doing::Saving { images } => format!("writing {images} images"),
         Doing::Loading => "reading".to_owned(),
-        Doing::AwaitingAnswer { server } => format!("waiting until ksqlDB at {server} answers"),
+        Doing::AwaitingAnswer { server } => format!("ksqlDB at {server} works on it"),
         Doing::AwaitingStage => match step {
             Step::Stage(stage) => awaiting(*stage).to_owned(),
             _ => "waiting".to_owned(),

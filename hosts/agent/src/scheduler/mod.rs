@@ -32,15 +32,8 @@ use crate::underway::{DENIED_FOR, Underway};
 /// How often the agent's own lines are handed to the loggers that want them.
 const RELAY_STATUS: u64 = 3;
 /// Tables that osqueryd has or had and the agent has not, and what is to be said about each.
-const ABSENT: [(&str, &str); 9] = [
-    (
-        "syslog",
-        "osquery 5 calls this table `syslog_events`; it holds events, which this agent does not collect",
-    ),
-    (
-        "syslog_events",
-        "it holds events, which this agent does not collect",
-    ),
+const ABSENT: [(&str, &str); 8] = [
+    ("syslog", "osquery 5 calls this table `syslog_events`"),
     ("process_events", AUDITED),
     ("socket_events", AUDITED),
     ("user_events", AUDITED),

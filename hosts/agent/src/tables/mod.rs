@@ -66,6 +66,7 @@ mod ssh_configs;
 mod startup_items;
 mod sudoers;
 mod suid_bin;
+mod syslog_events;
 mod system_controls;
 mod system_info;
 mod systemd;
@@ -200,6 +201,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(startup_items::StartupItems(machine())),
         Arc::new(sudoers::Sudoers(machine())),
         Arc::new(suid_bin::SuidBin(machine())),
+        Arc::new(syslog_events::SyslogEvents(machine())),
         Arc::new(system_controls::SystemControls(machine())),
         Arc::new(system_info::SystemInfo(machine())),
         Arc::new(systemd_units::SystemdUnits(machine())),

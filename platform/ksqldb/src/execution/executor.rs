@@ -25,11 +25,12 @@ use crate::command_log::{Command, CommandLog, CommandLogError};
 use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
-use crate::runtime::{self, Resets, Runtime};
+use crate::runtime::{self, Resets, Runtime, processing_log};
 use crate::syntax::ast::{
     CreateAsSelect, CreateSource, InsertValues, ParsedStatement, QuerySelection, Statement,
 };
 use crate::syntax::{self, SyntaxError};
+use crate::task::OutputRecord;
 
 /// How long a request waits for the command it asks to come after
 /// (`ksql.server.command.response.timeout.ms`).
@@ -105,6 +106,15 @@ impl Executor {
             statuses: Mutex::new(statuses),
             room: Semaphore::new(MOST_TEXT_AT_A_TIME),
         })
+    }
+
+    /// Declares the stream of the processing log, unless something of its name is there.
+    pub(crate) async fn declare_processing_log(&self) -> Result<(), Failure> {
+        let request = Request {
+            statements: processing_log::declaration(&self.config.processing_log_topic()),
+            ..Request::default()
+        };
+        self.execute(&request).await.map(|_| ())
     }
 
     /// The queries that run.
@@ -411,7 +421,12 @@ impl Executor {
 
         for id in &change.stop {
             let replaced = change.start.as_ref().is_some_and(|query| query.id == *id);
-            if replaced {
+            let before = self.catalog();
+            let keeps_state = change.start.as_ref().is_some_and(|query| {
+                let earlier = before.queries.get(id);
+                earlier.is_some_and(|earlier| query.plan.takes_over_from(&earlier.plan))
+            });
+            if replaced && keeps_state {
                 self.runtime.stop(id).await;
             } else {
                 self.runtime.terminate(id).await;
@@ -472,25 +487,62 @@ impl Executor {
         let text = without_values(insertion);
         let (topic, record) =
             values_record(&self.catalog(), insertion).map_err(|refusal| refusal.failure(&text))?;
+        self.write(&insertion.target, &topic, &record)
+            .await
+            .map_err(|reason| Failure::of_statement(ErrorCode::ServerError, reason, &text))
+    }
+
+    /// The source of that name (quoted where its case matters), if rows can be inserted.
+    pub(crate) fn insertable(&self, name: &str) -> Result<String, Failure> {
+        let name = match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+            Some(quoted) => quoted.to_owned(),
+            None => name.to_uppercase(),
+        };
+        let refused = |message| Failure::generic(ErrorCode::BadRequest, message);
+        let catalog = self.catalog();
+        let source = catalog.metastore.get(&name).ok_or_else(|| {
+            refused(format!(
+                "Cannot insert values into an unknown stream/table: `{name}`"
+            ))
+        })?;
+        plan::check_target(source).map_err(|error| refused(error.message))?;
+        Ok(name)
+    }
+
+    /// Inserts a row of JSON into a source.
+    pub(crate) async fn insert_json(&self, target: &str, row: &[u8]) -> Result<(), Failure> {
+        let refused = |message| Failure::generic(ErrorCode::BadRequest, message);
+        let source = self.catalog().metastore.get(target).cloned();
+        let source = source.ok_or_else(|| {
+            refused(format!(
+                "Cannot insert values into an unknown stream/table: `{target}`"
+            ))
+        })?;
+        let now = jiff::Timestamp::now().as_millisecond();
+        let record = plan::insert_json(&source, row, now).map_err(|error| refused(error.message))?;
+        self.write(target, &source.topic, &record)
+            .await
+            .map_err(|reason| Failure::generic(ErrorCode::ServerError, reason))
+    }
+
+    /// Writes a record of a source, and waits until it is safe.
+    async fn write(&self, target: &str, topic: &str, record: &OutputRecord) -> Result<(), String> {
         let outgoing = OutgoingRecord {
-            topic: &topic,
+            topic,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             timestamp: record.timestamp,
             headers: &[],
         };
-        let failed = |reason: &str| {
-            let message = format!(
-                "Failed to insert values into '{}'. Could not write to topic `{topic}`: {reason}",
-                insertion.target
-            );
-            Failure::of_statement(ErrorCode::ServerError, message, &text)
+        let written = timeout(INSERT_DEADLINE, self.runtime.producer().send_and_wait(outgoing)).await;
+        let reason = match written {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(reason)) => reason,
+            Err(_) => "no acknowledgement in time".to_owned(),
         };
-        match timeout(INSERT_DEADLINE, self.runtime.producer().send_and_wait(outgoing)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(reason)) => Err(failed(&reason)),
-            Err(_) => Err(failed("no acknowledgement in time")),
-        }
+        Err(format!(
+            "Failed to insert values into '{target}'. Could not write to topic `{topic}`: {reason}"
+        ))
     }
 
     fn is_push_query(&self, id: &str) -> bool {
@@ -629,10 +681,7 @@ fn without_values(insertion: &InsertValues) -> String {
 }
 
 /// The record that `INSERT INTO … VALUES` writes, and its topic.
-fn values_record(
-    catalog: &Catalog,
-    insertion: &InsertValues,
-) -> Result<(String, crate::task::OutputRecord), Refusal> {
+fn values_record(catalog: &Catalog, insertion: &InsertValues) -> Result<(String, OutputRecord), Refusal> {
     let source = catalog.metastore.get(&insertion.target).ok_or_else(|| {
         let message = format!(
             "Cannot insert values into an unknown stream/table: `{}`{}",

@@ -7,8 +7,8 @@ use super::timestamps::TimeReading;
 use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
 use crate::metastore::Source;
-use crate::serde::Encoder;
 use crate::serde::number::fit_exactly;
+use crate::serde::{Decoder, DecoderColumn, Demand, Encoder, Format, Presence, Wrapping};
 use crate::syntax::ast::{InsertValues, SourceKind};
 use crate::task::OutputRecord;
 use crate::types::{Column, Namespace, SqlType};
@@ -29,7 +29,8 @@ pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Res
     })
 }
 
-fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
+/// Whether anything can be inserted.
+pub(crate) fn check_target(target: &Source) -> Result<(), PlanError> {
     if target.window.is_some() {
         return Err(PlanError::in_stage(
             Stage::Request,
@@ -52,6 +53,11 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
             target.name
         )));
     }
+    Ok(())
+}
+
+fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
+    check_target(target)?;
     let columns = &target.schema.columns;
     let named: Vec<&str> = if statement.columns.is_empty() {
         columns.iter().map(|column| column.name.as_str()).collect()
@@ -102,6 +108,37 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
         };
         row[place] = value_of(expression, &columns[place])?;
     }
+    record(target, row, timestamp, filled.contains(&"ROWTIME"), now)
+}
+
+/// The record that a row of JSON (`/inserts-stream`) is in `target`'s topic. `now` (milliseconds) is its time unless a
+/// column is.
+pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<OutputRecord, PlanError> {
+    check_target(target)?;
+    let columns = target.schema.columns.iter().enumerate();
+    let columns = columns.map(|(place, column)| DecoderColumn {
+        name: column.name.clone(),
+        sql_type: column.sql_type.clone(),
+        target: Some((place, Demand::Whole)),
+    });
+    let decoder = Decoder::new(Format::Json, Wrapping::Wrapped, columns.collect());
+    let mut row = vec![Value::Null; target.schema.columns.len()];
+    let presence = decoder.decode(json, &mut row);
+    if presence.map_err(|error| PlanError::new(error.reason))? == Presence::Null {
+        return Err(PlanError::new("a row is an object"));
+    }
+    record(target, row, now, false, now)
+}
+
+/// The record of a row.
+fn record(
+    target: &Source,
+    row: Vec<Value>,
+    mut timestamp: i64,
+    is_timed: bool,
+    now: i64,
+) -> Result<OutputRecord, PlanError> {
+    let columns = &target.schema.columns;
     if target.kind == SourceKind::Table {
         let keys = columns
             .iter()
@@ -119,7 +156,7 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
         }
     }
     if let Some(column) = &target.timestamp
-        && !filled.contains(&"ROWTIME")
+        && !is_timed
         && let Some(place) = target.schema.position(&column.column)
         && !row[place].is_null()
     {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use error::{PlanError, Stage};
 use explain::Explanation;
 pub use insert::insert_values;
+pub(crate) use insert::{check_target, insert_json};
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
     RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
@@ -158,6 +159,18 @@ impl QueryPlan {
             Step::Aggregate(step) if step.windowing.is_some() => Some("StreamWindowedAggregate"),
             Step::Aggregate(_) | Step::Remember(_) | Step::Filter(_) | Step::Output(_) => None,
         })
+    }
+
+    /// Whether it can go on with what another plan has left: its positions, and its state where there is any.
+    pub(crate) fn takes_over_from(&self, earlier: &Self) -> bool {
+        let has_state = |plan: &Self| plan.stores().next().is_some();
+        self.layout() == earlier.layout() || !(has_state(self) || has_state(earlier))
+    }
+
+    /// Whether it aggregates.
+    pub(crate) fn is_aggregated(&self) -> bool {
+        let mut steps = self.pipeline.steps.iter();
+        steps.any(|step| matches!(step, Step::Aggregate(_)))
     }
 
     /// Whether it joins tables by a foreign key.

@@ -4,6 +4,7 @@
 
 mod accept;
 mod info;
+mod inserts;
 mod ksql;
 mod query;
 mod response;
@@ -39,7 +40,6 @@ pub(crate) fn router(shared: App, callers: Callers) -> Router {
         .route("/query", post(query::query))
         .route("/query-stream", post(query::query_stream))
         .route("/close-query", post(query::close_query))
-        .route("/inserts-stream", post(query::inserts_stream))
         .route("/info", get(info::info))
         .route("/status", get(info::statuses))
         .route("/status/{kind}/{entity}/{action}", get(info::status))
@@ -52,6 +52,13 @@ pub(crate) fn router(shared: App, callers: Callers) -> Router {
             Arc::clone(&shared),
             require_readiness,
         ));
+    // It reads its body as it comes.
+    let streaming = Router::new()
+        .route("/inserts-stream", post(inserts::inserts_stream))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            require_readiness,
+        ));
     Router::new()
         .merge(ready)
         .route("/", get(info::root))
@@ -59,6 +66,7 @@ pub(crate) fn router(shared: App, callers: Callers) -> Router {
         .route("/chc/live", get(info::alive))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(deadline, take_in))
+        .merge(streaming)
         .layer(cors)
         .layer(middleware::from_fn_with_state(Arc::new(callers), admit))
         .with_state(shared)

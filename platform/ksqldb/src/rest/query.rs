@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Version};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_core::Stream;
 use serde::Deserialize;
@@ -350,18 +350,4 @@ pub(super) async fn close_query(State(shared): State<App>, body: Bytes) -> Respo
         Ok(()) => StatusCode::OK.into_response(),
         Err(failure) => response::untyped_failure(&failure),
     }
-}
-
-/// `POST /inserts-stream`
-pub(super) async fn inserts_stream(version: Version) -> Response {
-    if version < Version::HTTP_2 {
-        return response::untyped_failure(&Failure::generic(
-            ErrorCode::Http2Only,
-            "This endpoint is only available when using HTTP2",
-        ));
-    }
-    response::untyped_failure(&Failure::generic(
-        ErrorCode::BadRequest,
-        "/inserts-stream is not supported by this server: use INSERT INTO ... VALUES or write to the topic",
-    ))
 }

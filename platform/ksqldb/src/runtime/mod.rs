@@ -5,7 +5,7 @@
 mod persistent;
 mod positions;
 mod print;
-mod processing_log;
+pub(crate) mod processing_log;
 mod pull;
 mod push;
 mod state;
@@ -28,9 +28,9 @@ pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
-use crate::execution::PersistentQuery;
 use crate::kafka::{Cluster, ClusterError, Progress, Reader, Record, RecordProducer, StartingPoint, Writers};
 use crate::plan::QueryPlan;
+use crate::queries::PersistentQuery;
 use crate::syntax::ast::Print;
 use crate::task::{InputRecord, Materialized};
 use persistent::{Wish, Worker};
@@ -314,7 +314,7 @@ impl Runtime {
     }
 
     /// A place for a push query, held from its beginning on: those that start at the same time count, too.
-    fn place(&self) -> Result<OwnedSemaphorePermit, PushError> {
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, PushError> {
         Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| PushError::TooMany {

@@ -13,6 +13,21 @@ use tokio::sync::mpsc;
 use crate::kafka::{Cluster, OutgoingRecord, RecordProducer, TopicOptions};
 use crate::task::LogEntry;
 
+/// The stream of the entries.
+pub(crate) const STREAM: &str = "KSQL_PROCESSING_LOG";
+
+/// How ksqlDB declares it.
+pub(crate) fn declaration(topic: &str) -> String {
+    format!(
+        "CREATE STREAM IF NOT EXISTS {STREAM} (logger VARCHAR, level VARCHAR, time BIGINT, message STRUCT<type INT, \
+         deserializationError STRUCT<target VARCHAR, errorMessage VARCHAR, recordB64 VARCHAR, cause ARRAY<VARCHAR>, \
+         `topic` VARCHAR>, recordProcessingError STRUCT<errorMessage VARCHAR, record VARCHAR, cause ARRAY<VARCHAR>>, \
+         productionError STRUCT<errorMessage VARCHAR>, serializationError STRUCT<target VARCHAR, errorMessage VARCHAR, \
+         record VARCHAR, cause ARRAY<VARCHAR>, `topic` VARCHAR>, kafkaStreamsThreadError STRUCT<errorMessage VARCHAR, \
+         threadName VARCHAR, cause ARRAY<VARCHAR>>>) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON', PARTITIONS=1);"
+    )
+}
+
 /// How many entries are kept.
 const KEPT: usize = 200;
 /// How many entries may wait for the broker.

@@ -78,4 +78,12 @@ impl SerdeError {
             reason: reason.into(),
         }
     }
+
+    /// The same, of a field's value.
+    pub(crate) fn inside(self, field: &str) -> Self {
+        match self.reason.rsplit_once(", path: $") {
+            Some((reason, path)) => Self::new(format!("{reason}, path: $.{field}{path}")),
+            None => Self::new(format!("{}, path: $.{field}", self.reason)),
+        }
+    }
 }

@@ -61,6 +61,11 @@ async fn attempt(
         Arc::clone(producer),
     ));
     let executor = Executor::restore(Arc::clone(config), address.to_string(), runtime, log).await?;
+    if config.processing_log_stream
+        && let Err(failure) = executor.declare_processing_log().await
+    {
+        tracing::warn!("the processing log has no stream: {}", failure.message);
+    }
     Ok(Started {
         executor: Arc::new(executor),
         cluster_id,

@@ -71,7 +71,7 @@ fn varchar_takes_anything() {
 fn numbers_take_numbers_and_texts() {
     reads("a int", r#"{"a":1.9}"#, "[1]");
     reads("a int", r#"{"a":"12"}"#, "[12]");
-    refuses("a int", r#"{"a":"1.5"}"#, "`1.5` is no such number, path: a");
+    refuses("a int", r#"{"a":"1.5"}"#, "`1.5` is no such number, path: $.A");
     refuses(
         "a int",
         r#"{"a":true}"#,

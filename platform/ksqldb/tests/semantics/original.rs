@@ -93,7 +93,8 @@ fn a_line_without_the_column_is_dropped_and_noted() {
         world.log[0]
     );
     assert!(
-        world.log[3].contains("Can't convert type. sourceType: ArrayNode, requiredType: MAP, path: columns"),
+        world.log[3]
+            .contains("Can't convert type. sourceType: ArrayNode, requiredType: MAP, path: $.COLUMNS"),
         "{}",
         world.log[3]
     );

@@ -95,8 +95,8 @@ fn read_members<F: Field>(
         } else if exact.get(index) == Some(&true) {
             return reader.skip();
         }
-        let value = read_demanded(reader, &fields[index])
-            .map_err(|error| SerdeError::new(format!("{error}, path: {name}")))?;
+        let value =
+            read_demanded(reader, &fields[index]).map_err(|error| error.inside(fields[index].name()))?;
         store(index, value);
         Ok(())
     })

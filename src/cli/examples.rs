@@ -1,0 +1,124 @@
+//! Examples of each verb, for `--help` and the manual. Every one of them can be typed as it is.
+
+pub(super) const UP: &str = "\
+Examples:
+  osqdemo up                                   stack `lite` as processes of this machine
+  osqdemo up --dry-run                         what would be done, and why
+  osqdemo up --engine docker                   the same in containers
+  osqdemo up --stack confluent                 Confluent Platform, in containers
+  osqdemo up --port broker=19092               this port or none
+  osqdemo -p second up --without console       a second project beside the first";
+
+pub(super) const BUILD: &str = "\
+Examples:
+  osqdemo build                                the images of the stack
+  osqdemo build --source .                     compiled from this checkout, inside Docker";
+
+pub(super) const IMAGES: &str = "\
+Examples:
+  osqdemo images                               which there are, and which are missing
+  osqdemo images pull --stack confluent        gets those of registries
+  osqdemo images lock                          from now on this content and no other
+  osqdemo images save images.tar               for a machine without a network";
+
+pub(super) const DOWN: &str = "\
+Examples:
+  osqdemo down                                 stops everything, keeps the data
+  osqdemo down --volumes                       removes the data as well
+  osqdemo down --all --volumes --images        nothing of any project is left";
+
+pub(super) const PROJECTS: &str = "\
+Examples:
+  osqdemo projects
+  osqdemo --json projects                      as data";
+
+pub(super) const PS: &str = "\
+Examples:
+  osqdemo ps
+  osqdemo --json ps                            as data
+  osqdemo -v ps                                with what of the hosts' configuration counts for nothing";
+
+pub(super) const LOGS: &str = "\
+Examples:
+  osqdemo logs                                 of all services
+  osqdemo logs -f host1 host2                  as they are written, until Ctrl-C
+  osqdemo logs supervisor                      of the process that looks after them";
+
+pub(super) const EXEC: &str = "\
+Examples:
+  osqdemo exec host2                           a shell
+  osqdemo exec host2 -- head -c 1G /dev/urandom
+  osqdemo exec host1 -- sh -c 'sleep 60 > myfile'";
+
+pub(super) const RESTART: &str = "\
+Examples:
+  osqdemo restart ksqldb-server";
+
+pub(super) const WAIT: &str = "\
+Examples:
+  osqdemo wait
+  osqdemo wait --timeout 2m broker ksqldb-server";
+
+pub(super) const KSQL: &str = "\
+Examples:
+  osqdemo ksql                                         a prompt
+  osqdemo ksql 'LIST STREAMS; DESCRIBE proc'           several statements
+  osqdemo ksql 'SELECT * FROM files EMIT CHANGES'      rows as they come, until Ctrl-C
+  osqdemo --json ksql \"SET 'auto.offset.reset'='earliest'; SELECT * FROM files EMIT CHANGES LIMIT 5\"
+  osqdemo ksql -f statements.sql";
+
+pub(super) const TOPICS: &str = "\
+Examples:
+  osqdemo topics";
+
+pub(super) const TOP: &str = "\
+Examples:
+  osqdemo top
+  osqdemo top -n 1                             one look
+  osqdemo --json top --interval 10s            as data, every ten seconds";
+
+pub(super) const TAIL: &str = "\
+Examples:
+  osqdemo tail processes                       new records, until Ctrl-C
+  osqdemo tail open_files --from-beginning -n 5";
+
+pub(super) const BIGFILE: &str = "\
+Examples:
+  osqdemo scenario bigfile
+  osqdemo scenario bigfile --size 64M --host host1
+  osqdemo scenario bigfile --report junit=report.xml --report json=report.json";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  osqdemo doctor
+  osqdemo doctor --engine docker --stack confluent";
+
+pub(super) const SMOKE: &str = "\
+Examples:
+  osqdemo smoke
+  osqdemo smoke --report junit=smoke.xml --bundle smoke.tar";
+
+pub(super) const BUNDLE: &str = "\
+Examples:
+  osqdemo bundle
+  osqdemo bundle -o report.tar";
+
+pub(super) const OPEN: &str = "\
+Examples:
+  osqdemo open
+  osqdemo open --print ksqldb-server";
+
+pub(super) const HOST_CONFIG: &str = "\
+Examples:
+  osqdemo host-config > my.json
+  osqdemo up --host-config my.json";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  osqdemo completions bash > ~/.local/share/bash-completion/completions/osqdemo
+  osqdemo completions zsh > ~/.zfunc/_osqdemo
+  osqdemo completions fish > ~/.config/fish/completions/osqdemo.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  osqdemo man ~/.local/share/man/man1";

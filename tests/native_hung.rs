@@ -1,0 +1,146 @@
+//! What hangs, is paused or damaged: `down` wins over all of it, and every other verb says what is in the way.
+
+mod support;
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use rustix::process::Signal;
+use support::{NativeStack, eventually, signal};
+
+#[test]
+fn a_supervisor_that_hangs_is_told_with_its_process_and_down_ends_it() {
+    let stack = NativeStack::up();
+    let supervisor = stack.supervisor();
+    signal(supervisor, Signal::STOP);
+    let said = |arguments: &[&str]| {
+        stack
+            .world
+            .run(arguments)
+            .replace(&format!("CONT {supervisor}"), "CONT [PID]")
+    };
+    insta::allow_duplicates! { for verb in [
+        &["up"][..],
+        &["restart", "broker"],
+        &["exec", "host1", "true"],
+        &["topics"],
+        &["wait"],
+    ] {
+        assert_snapshot!(said(verb), @r"
+        exit code: 14
+        ----- stdout -----
+        ----- stderr -----
+        error: the supervisor of project `osqdemo` (process [PID]) does not answer: it was stopped by a signal
+        hint: `kill -CONT [PID]` lets it go on
+        hint: `osqdemo down` ends it and everything it looks after
+        ");
+    } }
+    let shown = said(&["ps"]);
+    assert!(shown.contains("exit code: 0"), "{shown}");
+    assert!(
+        shown.contains("warning: the supervisor (process [PID]) does not answer: what is shown is what it wrote down last"),
+        "{shown}"
+    );
+    assert!(shown.contains("broker"), "{shown}");
+    let down = said(&["down"]);
+    assert!(down.contains("exit code: 0"), "{down}");
+    assert!(
+        down.contains(
+            "warning: the supervisor of project `osqdemo` (process [PID]) did not answer and was killed"
+        ),
+        "{down}"
+    );
+    stack.assert_nothing_runs();
+    stack.succeed(&["up"]);
+}
+
+#[test]
+fn a_paused_host_is_restarted_without_its_grace() {
+    let stack = NativeStack::up();
+    let host = stack.pid("host1");
+    // The first process of the host is the one that should end it.
+    let children = fs::read_to_string(format!("/proc/{host}/task/{host}/children")).expect("its children");
+    let first: u32 = children.trim().parse().expect("one child");
+    signal(first, Signal::STOP);
+    let log = stack.world.project().join("logs/supervisor.log");
+    stack.succeed(&["restart", "host1"]);
+    let log = fs::read_to_string(log).expect("the log");
+    assert!(!log.contains("host1: killed"), "{log}");
+}
+
+#[test]
+fn files_that_a_power_cut_emptied_block_nothing() {
+    let stack = NativeStack::up();
+    let file = |name: &str| stack.world.project().join(name);
+    for name in ["project.json", "services.json"] {
+        fs::write(file(name), "").expect("it can be written");
+    }
+    let up = stack.world.run(&["up"]);
+    assert!(up.contains("exit code: 10"), "{up}");
+    assert!(
+        up.contains("hint: `osqdemo down` stops what runs; `osqdemo down --volumes` removes the project"),
+        "{up}"
+    );
+    let ps = stack.world.run(&["ps"]);
+    assert!(ps.contains("exit code: 0") && ps.contains("warning: "), "{ps}");
+    let down = stack.world.run(&["down", "--all", "--volumes"]);
+    assert!(down.contains("exit code: 0"), "{down}");
+    stack.assert_nothing_runs();
+    assert!(!stack.world.project().exists());
+}
+
+#[test]
+fn a_host_whose_supervisor_was_killed_says_so() {
+    let stack = NativeStack::up();
+    signal(stack.supervisor(), Signal::KILL);
+    eventually("everything ended with it", Duration::from_secs(20), || {
+        stack.processes().is_empty()
+    });
+    assert_snapshot!(stack.world.run(&["exec", "host2", "true"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: host2 is not running: the supervisor of its project (process [PID]) ended without being asked to
+    hint: `osqdemo up` starts everything again; `osqdemo logs supervisor` has its last words
+    ");
+    let logs = stack.world.run(&["logs", "host2"]);
+    assert!(
+        logs.contains("exit code: 0") && logs.contains("host2 | "),
+        "{logs}"
+    );
+    stack.succeed(&["up"]);
+    stack.succeed(&["exec", "host2", "true"]);
+}
+
+#[test]
+fn two_ups_at_once_with_other_settings() {
+    let stack = NativeStack::new();
+    let first = stack
+        .world
+        .command(&support::UP)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lock = stack.world.project().join("lock");
+    eventually("the first has the project", Duration::from_secs(20), || {
+        fs::read_to_string(&lock).is_ok_and(|text| text.ends_with(" up\n"))
+    });
+    signal(first.id(), Signal::STOP);
+    let second = stack.world.run(&["up", "--without", "host2"]);
+    signal(first.id(), Signal::CONT);
+    assert_snapshot!(second, @r"
+    exit code: 10
+    ----- stdout -----
+    ----- stderr -----
+    error: another `osqdemo up` is at work on project `osqdemo` (process [PID])
+    hint: wait until it is done, or end it with `kill [PID]`
+    hint: what it was asked for is in force then; another `osqdemo up` changes what its own options name
+    ");
+    let first = first.wait_with_output().expect("it ends");
+    assert!(first.status.success(), "{}", stack.world.shown(&first));
+    // The first one's settings are in force.
+    assert_eq!(stack.service("host2", "state"), "running");
+}
