@@ -18,6 +18,7 @@
 //! - `rest`: HTTP in, JSON out;
 //! - `execution`: a request's statements, tried on a copy of what exists, logged, and carried out;
 //! - `command_log`: the executed commands, in a topic, replayed at start;
+//! - `queries`: the persistent queries, as both of these know them;
 //! - `runtime`: the running queries, supervised;
 //! - `kafka`: one client for administration, one producer, a reader a query;
 //! - `server`: the socket, the start and the end.
@@ -40,6 +41,7 @@ mod command_log;
 mod config;
 mod execution;
 mod kafka;
+mod queries;
 mod rest;
 mod runtime;
 mod server;

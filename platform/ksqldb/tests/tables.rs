@@ -5,7 +5,7 @@ mod support;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use support::{Broker, DEADLINE, Server, produce_at};
+use support::{Broker, DEADLINE, Server, next_record, produce_at, value_of};
 
 const RECORDED: &str = include_str!("recorded/tables.jsonl");
 
@@ -217,4 +217,87 @@ async fn pull_queries_answer_as_a_real_server_does() {
     assert_eq!(asked, 11);
     server.stop().await;
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_replaced_has_its_new_columns_for_all_rows() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE TABLE t (id STRING PRIMARY KEY, v INT, w INT) WITH (kafka_topic='t', value_format='JSON', partitions=1);
+             CREATE TABLE o AS SELECT id, v FROM t;",
+        )
+        .await;
+    server
+        .ksql("INSERT INTO t VALUES ('a', 1, 2); INSERT INTO t VALUES ('b', 3, 4);")
+        .await;
+    eventually(&server, "SELECT * FROM o;", &[json!(["a", 1]), json!(["b", 3])]).await;
+    server
+        .ksql("CREATE OR REPLACE TABLE o AS SELECT id, v, w FROM t;")
+        .await;
+    let both = [json!(["a", 1, 2]), json!(["b", 3, 4])];
+    eventually(&server, "SELECT * FROM o;", &both).await;
+    server.stop().await;
+    let server = Server::start(&broker).await;
+    assert_eq!(rows(&server, "SELECT * FROM o;").await, both);
+    let (status, error) = server
+        .refused("CREATE OR REPLACE TABLE o AS SELECT id, v FROM t;")
+        .await;
+    assert_eq!(status, 400, "{error}");
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_and_joins_go_on_after_a_restart() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (k STRING KEY, g STRING, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);
+             CREATE TABLE u (id STRING PRIMARY KEY, w INT) WITH (kafka_topic='u', value_format='JSON', partitions=1);
+             CREATE TABLE c AS SELECT g, COUNT(*) AS n FROM s WINDOW SESSION (5 SECONDS) GROUP BY g;
+             CREATE STREAM j AS SELECT s.g AS g, s.v AS v, u.w AS w FROM s JOIN u ON s.g = u.id;",
+        )
+        .await;
+    server.ksql("INSERT INTO u VALUES ('x', 7);").await;
+    let producer = broker.producer();
+    let reader = broker.reader("J");
+    // The table's row is there before the stream's.
+    let group = "SELECT n FROM c WHERE g = 'x';";
+    let joined = async |value: i64| loop {
+        let message = next_record(&reader).await;
+        let row: Value = value_of(&message);
+        if row["V"] == value {
+            return row;
+        }
+    };
+    let mut value = 0;
+    let row = loop {
+        value += 1;
+        let json = format!(r#"{{"G":"x","V":{value}}}"#);
+        produce_at(&producer, "s", Some("k"), &json, Some(1000 + value)).await;
+        eventually(&server, group, &[json!([value])]).await;
+        if has_records(&broker, "J").await {
+            break joined(value).await;
+        }
+    };
+    assert_eq!(row["W"], 7);
+    server.stop().await;
+    let server = Server::start(&broker).await;
+    assert_eq!(rows(&server, group).await, [json!([value])]);
+    let json = format!(r#"{{"G":"x","V":{}}}"#, value + 1);
+    produce_at(&producer, "s", Some("k"), &json, Some(4000)).await;
+    eventually(&server, group, &[json!([value + 1])]).await;
+    assert_eq!(joined(value + 1).await["W"], 7);
+    server.stop().await;
+    broker.stop().await;
+}
+
+/// Whether a topic with one partition has a record.
+async fn has_records(broker: &Broker, topic: &str) -> bool {
+    let client: rdkafka::consumer::BaseConsumer = broker.client().create().unwrap();
+    let (_, end) = rdkafka::consumer::Consumer::fetch_watermarks(&client, topic, 0, DEADLINE).unwrap();
+    end > 0
 }

@@ -15,6 +15,7 @@ use super::topics::{Topics, check_copartitioned, of_sink, of_source};
 use crate::kafka::TopicOptions;
 use crate::metastore::{Metastore, Source, SourceWindow};
 use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
+use crate::queries::{PersistentQuery, QueryOrigin};
 use crate::serde::Format;
 use crate::syntax::NamedTypes;
 use crate::syntax::ast::{
@@ -22,60 +23,6 @@ use crate::syntax::ast::{
     QuerySelection, SelectItem, SourceKind, Statement,
 };
 use crate::types::{Column, Namespace, Schema, SqlType};
-
-/// How a persistent query came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum QueryOrigin {
-    /// `CREATE … AS SELECT`: it ends with its sink.
-    CreateAs,
-    /// `INSERT INTO … SELECT`
-    InsertInto,
-    /// `CREATE SOURCE TABLE`: it keeps the table's rows and ends with the table.
-    SourceTable,
-}
-
-/// A query that fills a topic until it is terminated.
-#[derive(Debug, Clone)]
-pub(crate) struct PersistentQuery {
-    /// Its id.
-    pub(crate) id: String,
-    /// The statement that made it.
-    pub(crate) statement: String,
-    /// What it does.
-    pub(crate) plan: Arc<QueryPlan>,
-    /// How it came about.
-    pub(crate) origin: QueryOrigin,
-    /// The properties it was made with.
-    pub(crate) properties: BTreeMap<String, Json>,
-    /// Where its inputs begin, where no position was committed: by topic, an offset for each partition.
-    pub(crate) starting_offsets: BTreeMap<String, Vec<i64>>,
-    /// `PAUSE`
-    pub(crate) paused: bool,
-}
-
-impl PersistentQuery {
-    /// The source it fills.
-    pub(crate) fn sink(&self) -> Option<&Arc<Source>> {
-        self.plan.sink()
-    }
-
-    /// Whether it keeps the rows of that table.
-    pub(crate) fn keeps(&self, table: &str) -> bool {
-        match self.origin {
-            QueryOrigin::CreateAs => self.writes(table),
-            QueryOrigin::SourceTable => self.reads(table),
-            QueryOrigin::InsertInto => false,
-        }
-    }
-
-    fn reads(&self, source: &str) -> bool {
-        self.plan.inputs().iter().any(|input| input.name == source)
-    }
-
-    pub(super) fn writes(&self, source: &str) -> bool {
-        self.sink().is_some_and(|sink| sink.name == source)
-    }
-}
 
 /// What a statement is decided with.
 #[derive(Debug, Clone, Copy)]
@@ -399,6 +346,12 @@ impl Catalog {
                 })?;
             if let Some(step) = plan.not_upgradeable().or(writer.plan.not_upgradeable()) {
                 return refused(format!("Upgrades not yet supported for {step}"));
+            }
+            if plan.is_aggregated() && plan.layout() != writer.plan.layout() {
+                return refused(
+                    "Query is not upgradeable. Plan step of type StreamAggregate must have matching aggregate functions."
+                        .to_owned(),
+                );
             }
             // The query that takes over goes on where the old one stopped, under the same id.
             id = Some(writer.id.clone());

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::catalog::{
-    Catalog, Change, Circumstances, Decision, QueryOrigin, capitalised, change, lower, refused,
-};
+use super::catalog::{Catalog, Change, Circumstances, Decision, capitalised, change, lower, refused};
 use super::failure::Refusal;
 use crate::plan;
+use crate::queries::QueryOrigin;
 use crate::syntax::ast::{ColumnDefinition, SourceKind};
 use crate::types::SqlType;
 

@@ -421,7 +421,12 @@ impl Executor {
 
         for id in &change.stop {
             let replaced = change.start.as_ref().is_some_and(|query| query.id == *id);
-            if replaced {
+            let before = self.catalog();
+            let keeps_state = change.start.as_ref().is_some_and(|query| {
+                let earlier = before.queries.get(id);
+                earlier.is_some_and(|earlier| query.plan.takes_over_from(&earlier.plan))
+            });
+            if replaced && keeps_state {
                 self.runtime.stop(id).await;
             } else {
                 self.runtime.terminate(id).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::catalog::{Catalog, PersistentQuery, upper};
+use super::catalog::{Catalog, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
     RunningQuery, SchemaInfo, SourceDescription, SourceInfo, TopicInfo, Variable,
@@ -19,6 +19,7 @@ use crate::functions::catalogue::{self, Parameter, Signature};
 use crate::functions::{self};
 use crate::metastore::{Source, SourceWindow};
 use crate::plan::{self, Purpose, QueryPlan};
+use crate::queries::PersistentQuery;
 use crate::runtime::{self, Listening, QueryState, Runtime};
 use crate::syntax::ast::{CreateAsSelect, Explain, InsertInto, Listing, SourceKind, Statement};
 

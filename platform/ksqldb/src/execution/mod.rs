@@ -20,7 +20,6 @@ mod session;
 mod statuses;
 mod topics;
 
-pub(crate) use catalog::PersistentQuery;
 pub(crate) use client_query::ClientQuery;
 pub(crate) use executor::{Executor, Request};
 pub(crate) use failure::{ErrorCode, Failure};

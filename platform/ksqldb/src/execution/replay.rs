@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::catalog::{Catalog, Change, Circumstances, Decision, PersistentQuery};
+use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::CommandStatus;
 use super::statuses::Statuses;
 use crate::command_log::{Command, Effects, History, Thing};
+use crate::queries::PersistentQuery;
 use crate::syntax;
 
 /// What the running queries need, so that they are those of another catalog.
@@ -35,7 +36,12 @@ impl Step {
                 None => steps.push(Self::Start(Arc::clone(query))),
                 // `OR REPLACE` keeps the id.
                 Some(earlier) if !Arc::ptr_eq(&earlier.plan, &query.plan) => {
-                    steps.push(Self::Stop(id.clone()));
+                    // State that is laid out otherwise is of no use to the one that takes over.
+                    steps.push(if query.plan.takes_over_from(&earlier.plan) {
+                        Self::Stop(id.clone())
+                    } else {
+                        Self::Terminate(id.clone())
+                    });
                     steps.push(Self::Start(Arc::clone(query)));
                 }
                 Some(earlier) if earlier.paused != query.paused => {

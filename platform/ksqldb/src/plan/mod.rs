@@ -161,6 +161,18 @@ impl QueryPlan {
         })
     }
 
+    /// Whether it can go on with what another plan has left: its positions, and its state where there is any.
+    pub(crate) fn takes_over_from(&self, earlier: &Self) -> bool {
+        let has_state = |plan: &Self| plan.stores().next().is_some();
+        self.layout() == earlier.layout() || !(has_state(self) || has_state(earlier))
+    }
+
+    /// Whether it aggregates.
+    pub(crate) fn is_aggregated(&self) -> bool {
+        let mut steps = self.pipeline.steps.iter();
+        steps.any(|step| matches!(step, Step::Aggregate(_)))
+    }
+
     /// Whether it joins tables by a foreign key.
     pub(crate) fn has_foreign_key(&self) -> bool {
         let mut steps = self.pipeline.steps.iter();

@@ -160,7 +160,10 @@ impl Steps {
     /// What a row that is kept consists of, place by place.
     fn description(&self, layout: &Layout) -> String {
         let columns = self.inputs.scope.columns.iter().enumerate();
-        let needed = columns.filter(|(place, _)| layout.place(*place).is_some());
+        // Of a stream that is aggregated no row is kept.
+        let keeps_rows =
+            self.aggregation.is_none() || self.inputs.is_table() || !self.inputs.joins.is_empty();
+        let needed = columns.filter(|(place, _)| keeps_rows && layout.place(*place).is_some());
         let mut description: String = needed
             .map(|(_, column)| format!("{:?}.{} {};", column.source, column.name, column.sql_type))
             .collect();

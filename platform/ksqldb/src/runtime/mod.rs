@@ -28,9 +28,9 @@ pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
 use crate::config::{Config, OffsetReset};
-use crate::execution::PersistentQuery;
 use crate::kafka::{Cluster, ClusterError, Progress, Reader, Record, RecordProducer, StartingPoint, Writers};
 use crate::plan::QueryPlan;
+use crate::queries::PersistentQuery;
 use crate::syntax::ast::Print;
 use crate::task::{InputRecord, Materialized};
 use persistent::{Wish, Worker};

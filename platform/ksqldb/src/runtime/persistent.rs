@@ -18,10 +18,10 @@ use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
 use super::with_input;
 use crate::config::Config;
-use crate::execution::PersistentQuery;
 use crate::kafka::{
     Arrival, Cluster, Deliveries, OutgoingRecord, Position, Progress, Reader, Record, RecordProducer, Writers,
 };
+use crate::queries::PersistentQuery;
 use crate::task::{Collector, Materialized, Task};
 
 /// How long after a record its position is committed, at most.

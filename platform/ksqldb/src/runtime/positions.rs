@@ -9,9 +9,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::OffsetReset;
-use crate::execution::PersistentQuery;
 use crate::kafka::{Cluster, ClusterError, GroupConsumer, StartingPoint};
 use crate::plan::QueryPlan;
+use crate::queries::PersistentQuery;
 use crate::syntax::ast::SourceKind;
 
 /// How long a question about positions may take.
