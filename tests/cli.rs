@@ -52,16 +52,28 @@ fn help() {
       help         Print this message or the help of the given subcommand(s)
 
     Options:
-      -h, --help     Print help
-      -V, --version  Print version
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
 
     Options of every verb:
-      -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
-          --config <FILE>   The settings file; by default `osqdemo.toml` in the current folder, if it is
-                            there [env: OSQDEMO_CONFIG]
-          --json            Write data and progress as JSON lines
-      -q, --quiet           Show errors only
-      -v, --verbose...      Show more; twice for debugging
+      -p, --project <NAME>
+              The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
+
+          --config <FILE>
+              The settings file; by default `osqdemo.toml` in the current folder, if it is there [env:
+              OSQDEMO_CONFIG]
+
+          --json
+              Write data and progress as JSON lines
+
+      -q, --quiet
+              Show errors only
+
+      -v, --verbose...
+              Show more; twice for debugging
 
     Exit codes:
       0    done; a scenario passed
