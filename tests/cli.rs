@@ -898,13 +898,14 @@ fn a_damaged_state_file() {
     assert_snapshot!(world.run(&["ps"]), @"
     exit code: 0
     ----- stdout -----
-    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
-    ─────────────  ───────  ──────  ────────  ───  ───────
-    broker         stopped  -       -         -    -
-    ksqldb-server  stopped  -       -         -    -
-    console        stopped  -       -         -    -
-    host1          stopped  -       -         -    -
-    host2          stopped  -       -         -    -
+    SERVICE          STATE    UPTIME  RESTARTS  PID  ADDRESS
+    ───────────────  ───────  ──────  ────────  ───  ───────
+    broker           stopped  -       -         -    -
+    schema-registry  stopped  -       -         -    -
+    ksqldb-server    stopped  -       -         -    -
+    console          stopped  -       -         -    -
+    host1            stopped  -       -         -    -
+    host2            stopped  -       -         -    -
     ----- stderr -----
     warning: `[HOME]/osqdemo/project.json` is damaged: EOF while parsing an object at line 1 column 1; project `osqdemo` is shown and stopped all the same, as far as can be told without it
     ");
