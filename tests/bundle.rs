@@ -80,6 +80,7 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
     let bundle = unpacked(&file, &outside.path().join("running"));
     for service in [
         "broker",
+        "schema-registry",
         "ksqldb-server",
         "console",
         "host1",

@@ -52,16 +52,28 @@ fn help() {
       help         Print this message or the help of the given subcommand(s)
 
     Options:
-      -h, --help     Print help
-      -V, --version  Print version
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
 
     Options of every verb:
-      -p, --project <NAME>  The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
-          --config <FILE>   The settings file; by default `osqdemo.toml` in the current folder, if it is
-                            there [env: OSQDEMO_CONFIG]
-          --json            Write data and progress as JSON lines
-      -q, --quiet           Show errors only
-      -v, --verbose...      Show more; twice for debugging
+      -p, --project <NAME>
+              The project to work on; several can run side by side [env: OSQDEMO_PROJECT]
+
+          --config <FILE>
+              The settings file; by default `osqdemo.toml` in the current folder, if it is there [env:
+              OSQDEMO_CONFIG]
+
+          --json
+              Write data and progress as JSON lines
+
+      -q, --quiet
+              Show errors only
+
+      -v, --verbose...
+              Show more; twice for debugging
 
     Exit codes:
       0    done; a scenario passed
@@ -97,15 +109,16 @@ fn help() {
 #[test]
 fn up_shows_what_it_would_do() {
     let world = World::new();
-    assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
+    assert_snapshot!(world.run(&up(&["--dry-run"])), @"
     exit code: 0
     ----- stdout -----
     1. start the supervisor (not running)
     2. start broker (not running), after 1
-    3. start ksqldb-server (not running), after 1, 2
-    4. start console (not running), after 1, 2
-    5. start host1 (not running), after 1, 2
-    6. start host2 (not running), after 1, 2
+    3. start schema-registry (not running), after 1, 2
+    4. start ksqldb-server (not running), after 1, 2
+    5. start console (not running), after 1, 2
+    6. start host1 (not running), after 1, 2
+    7. start host2 (not running), after 1, 2
     ----- stderr -----
     ");
     assert_eq!(
@@ -118,7 +131,7 @@ fn up_shows_what_it_would_do() {
 #[test]
 fn up_twice_does_nothing_the_second_time() {
     let world = World::new();
-    assert_snapshot!(world.run(&FAKE), @r"
+    assert_snapshot!(world.run(&FAKE), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -136,10 +149,12 @@ fn up_twice_does_nothing_the_second_time() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 5 services are healthy ([TIME])
+    schema-registry: starting (not running)
+    schema-registry: healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
-    assert_snapshot!(world.run(&FAKE), @r"
+    assert_snapshot!(world.run(&FAKE), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -152,7 +167,8 @@ fn up_twice_does_nothing_the_second_time() {
     host1: healthy
     host2: healthy
     ksqldb-server: healthy
-    nothing to do: 5 services are healthy
+    schema-registry: healthy
+    nothing to do: 6 services are healthy
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
@@ -168,7 +184,7 @@ fn up_repairs_what_ended() {
     let world = World::new();
     world.run(&FAKE);
     world.run_with(("OSQDEMO_FAKE", "host1=exits"), &["restart", "host1"]);
-    assert_snapshot!(world.run(&FAKE), @r"
+    assert_snapshot!(world.run(&FAKE), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -182,7 +198,8 @@ fn up_repairs_what_ended() {
     host1: healthy ([TIME])
     host2: healthy
     ksqldb-server: healthy
-    up: 5 services are healthy ([TIME])
+    schema-registry: healthy
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
 }
@@ -200,19 +217,21 @@ fn a_port_that_changed_restarts_what_uses_it() {
     4. start console (its definition or program changed), after 1
     ----- stderr -----
     ");
-    assert_snapshot!(world.run(&up(&["--port", "broker=19092", "--dry-run"])), @r"
+    assert_snapshot!(world.run(&up(&["--port", "broker=19092", "--dry-run"])), @"
     exit code: 0
     ----- stdout -----
     1. stop host2 (its definition or program changed)
     2. stop host1 (its definition or program changed)
     3. stop console (its definition or program changed)
     4. stop ksqldb-server (its definition or program changed)
-    5. stop broker (port changed from [PORT] to 19092), after 1, 2, 3, 4
-    6. start broker (port changed from [PORT] to 19092), after 5
-    7. start ksqldb-server (its definition or program changed), after 4, 5, 6
-    8. start console (its definition or program changed), after 3, 5, 6
-    9. start host1 (its definition or program changed), after 2, 5, 6
-    10. start host2 (its definition or program changed), after 1, 5, 6
+    5. stop schema-registry (its definition or program changed)
+    6. stop broker (port changed from [PORT] to 19092), after 1, 2, 3, 4, 5
+    7. start broker (port changed from [PORT] to 19092), after 6
+    8. start schema-registry (its definition or program changed), after 5, 6, 7
+    9. start ksqldb-server (its definition or program changed), after 4, 6, 7
+    10. start console (its definition or program changed), after 3, 6, 7
+    11. start host1 (its definition or program changed), after 2, 6, 7
+    12. start host2 (its definition or program changed), after 1, 6, 7
     ----- stderr -----
     ");
 }
@@ -238,7 +257,7 @@ fn chosen_ports_are_remembered() {
 fn a_service_that_is_never_healthy() {
     let world = World::new();
     let never = ("OSQDEMO_FAKE", "ksqldb-server=never-healthy");
-    assert_snapshot!(world.run_with(never, &up(&["--timeout", "200ms"])), @r"
+    assert_snapshot!(world.run_with(never, &up(&["--timeout", "200ms"])), @"
     exit code: 14
     ----- stdout -----
     ----- stderr -----
@@ -252,6 +271,8 @@ fn a_service_that_is_never_healthy() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: failed: was not healthy within [TIME] ([TIME])
+    schema-registry: starting (not running)
+    schema-registry: healthy ([TIME])
     error: ksqldb-server was not healthy within [TIME]
       probe: GET /healthcheck and /info, for [TIME]
       last answer: still starting
@@ -260,16 +281,17 @@ fn a_service_that_is_never_healthy() {
     hint: `osqdemo logs ksqldb-server` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; `osqdemo bundle` writes everything for a report
     stopping what this run started
     ");
-    assert_snapshot!(world.run(&["ps"]), @r"
+    assert_snapshot!(world.run(&["ps"]), @"
     exit code: 0
     ----- stdout -----
-    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
-    ─────────────  ───────  ──────  ────────  ───  ───────
-    broker         stopped  -       -         -    -
-    ksqldb-server  stopped  -       -         -    -
-    console        stopped  -       -         -    -
-    host1          stopped  -       -         -    -
-    host2          stopped  -       -         -    -
+    SERVICE          STATE    UPTIME  RESTARTS  PID  ADDRESS
+    ───────────────  ───────  ──────  ────────  ───  ───────
+    broker           stopped  -       -         -    -
+    schema-registry  stopped  -       -         -    -
+    ksqldb-server    stopped  -       -         -    -
+    console          stopped  -       -         -    -
+    host1            stopped  -       -         -    -
+    host2            stopped  -       -         -    -
     ----- stderr -----
     ");
 }
@@ -305,16 +327,17 @@ fn a_service_that_ends_at_once_can_be_kept() {
     hint: `osqdemo logs broker` shows all it wrote; `osqdemo up --keep` leaves it as it is for a look; `osqdemo bundle` writes everything for a report
     left as it is (`--keep`); `osqdemo down` stops it
     ");
-    assert_snapshot!(world.run(&["ps"]), @r"
+    assert_snapshot!(world.run(&["ps"]), @"
     exit code: 0
     ----- stdout -----
-    SERVICE        STATE                   UPTIME  RESTARTS  PID  ADDRESS
-    ─────────────  ──────────────────────  ──────  ────────  ───  ───────
-    broker         exited (exit status 3)  -       0         -    -
-    ksqldb-server  stopped                 -       -         -    -
-    console        stopped                 -       -         -    -
-    host1          stopped                 -       -         -    -
-    host2          stopped                 -       -         -    -
+    SERVICE          STATE                   UPTIME  RESTARTS  PID  ADDRESS
+    ───────────────  ──────────────────────  ──────  ────────  ───  ───────
+    broker           exited (exit status 3)  -       0         -    -
+    schema-registry  stopped                 -       -         -    -
+    ksqldb-server    stopped                 -       -         -    -
+    console          stopped                 -       -         -    -
+    host1            stopped                 -       -         -    -
+    host2            stopped                 -       -         -    -
     ----- stderr -----
     ");
 }
@@ -352,7 +375,7 @@ fn wrong_ports() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `zookeeper`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&up(&["--port", "host1=1"])), @r"
     exit code: 2
@@ -387,19 +410,19 @@ fn wrong_settings() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `zookeeper`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["logs", "zookeeper"]), @r"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `zookeeper`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `zookeeper`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
     assert_snapshot!(world.run(&["exec", "host3", "true"]), @"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `host3`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `host3`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     hint: did you mean `host1` or `host2`?
     ");
     assert_snapshot!(world.run(&["exec", "broker", "true"]), @r"
@@ -425,6 +448,8 @@ fn a_port_in_use_names_its_holder() {
         "ksqldb-server=0",
         "--port",
         "console=0",
+        "--port",
+        "schema-registry=0",
     ]);
     assert_eq!(output.status.code(), Some(10));
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -467,7 +492,7 @@ fn a_default_port_in_use_makes_way() {
     assert!(!world.project().exists(), "nothing is remembered");
     let shown = world.run(&up);
     let name = fs::read_to_string("/proc/self/comm").expect("our name");
-    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @r"
+    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -486,7 +511,9 @@ fn a_default_port_in_use_makes_way() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 5 services are healthy ([TIME])
+    schema-registry: starting (not running)
+    schema-registry: healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     let picked = broker(&world);
@@ -501,7 +528,7 @@ fn a_default_port_in_use_makes_way() {
     );
 
     // As long as the project has it, it keeps it.
-    assert!(world.run(&up).contains("nothing to do: 5 services are healthy"));
+    assert!(world.run(&up).contains("nothing to do: 6 services are healthy"));
     drop(listener);
     world.run(&["down"]);
     assert!(!world.run(&["up"]).contains("warning"));
@@ -546,17 +573,19 @@ fn a_default_port_of_another_up_makes_way() {
     let shown = world.run(&[&["-p", "second"], &up[..], &["--dry-run"]].concat());
     signal(first.id(), Signal::INT);
     first.wait_with_output().expect("it ends");
-    assert_snapshot!(shown, @r"
+    assert_snapshot!(shown, @"
     exit code: 0
     ----- stdout -----
     1. start the supervisor (not running)
     2. start broker (not running), after 1
-    3. start ksqldb-server (not running), after 1, 2
-    4. start console (not running), after 1, 2
-    5. start host1 (not running), after 1, 2
-    6. start host2 (not running), after 1, 2
+    3. start schema-registry (not running), after 1, 2
+    4. start ksqldb-server (not running), after 1, 2
+    5. start console (not running), after 1, 2
+    6. start host1 (not running), after 1, 2
+    7. start host2 (not running), after 1, 2
     ----- stderr -----
     warning: port [PORT] of broker is in use by an `up` of another project (process [PID]): broker gets port [PORT], remembered by this project; `--port broker=[PORT]` insists
+    warning: port [PORT] of schema-registry is in use by an `up` of another project (process [PID]): schema-registry gets port [PORT], remembered by this project; `--port schema-registry=[PORT]` insists
     warning: port [PORT] of ksqldb-server is in use by an `up` of another project (process [PID]): ksqldb-server gets port [PORT], remembered by this project; `--port ksqldb-server=[PORT]` insists
     warning: port [PORT] of console is in use by an `up` of another project (process [PID]): console gets port [PORT], remembered by this project; `--port console=[PORT]` insists
     ");
@@ -571,7 +600,7 @@ fn a_port_that_is_lost_while_its_service_starts() {
     let file = world.stack_file(broker, ksqldb);
     let lost = ("OSQDEMO_FAKE", "broker=loses-port");
     let up = ["up", "--engine", "fake", "--stack-file", &file];
-    assert_snapshot!(world.run_with(lost, &up), @r"
+    assert_snapshot!(world.run_with(lost, &up), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -593,7 +622,9 @@ fn a_port_that_is_lost_while_its_service_starts() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 5 services are healthy ([TIME])
+    schema-registry: starting (not running)
+    schema-registry: healthy ([TIME])
+    up: 6 services are healthy ([TIME])
     next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
     ");
     world.run(&["down"]);
@@ -710,7 +741,7 @@ fn down_stops_every_project() {
     let world = World::new();
     world.run(&[&["-p", "one"], &FAKE[..]].concat());
     world.run(&[&["-p", "two"], &FAKE[..]].concat());
-    assert_snapshot!(world.run(&["down", "--all", "--volumes"]), @r"
+    assert_snapshot!(world.run(&["down", "--all", "--volumes"]), @"
     exit code: 0
     ----- stdout -----
     ----- stderr -----
@@ -724,6 +755,8 @@ fn down_stops_every_project() {
     host2: stopped ([TIME])
     ksqldb-server: stopping
     ksqldb-server: stopped ([TIME])
+    schema-registry: stopping
+    schema-registry: stopped ([TIME])
     project `one` is down and its data is removed ([TIME])
     broker: stopping
     broker: stopped ([TIME])
@@ -735,6 +768,8 @@ fn down_stops_every_project() {
     host2: stopped ([TIME])
     ksqldb-server: stopping
     ksqldb-server: stopped ([TIME])
+    schema-registry: stopping
+    schema-registry: stopped ([TIME])
     project `two` is down and its data is removed ([TIME])
     ");
     assert_eq!(
@@ -795,7 +830,7 @@ fn documents_for_programs() {
     assert_snapshot!(world.run(&[&["--json"], &up(&["--dry-run"])[..]].concat()), @r#"
     exit code: 0
     ----- stdout -----
-    {"schema_version":1,"project":"osqdemo","operations":[{"action":"start the supervisor","cause":"not running","after":[]},{"action":"start broker","cause":"not running","after":[0]},{"action":"start ksqldb-server","cause":"not running","after":[0,1]},{"action":"start console","cause":"not running","after":[0,1]},{"action":"start host1","cause":"not running","after":[0,1]},{"action":"start host2","cause":"not running","after":[0,1]}]}
+    {"schema_version":1,"project":"osqdemo","operations":[{"action":"start the supervisor","cause":"not running","after":[]},{"action":"start broker","cause":"not running","after":[0]},{"action":"start schema-registry","cause":"not running","after":[0,1]},{"action":"start ksqldb-server","cause":"not running","after":[0,1]},{"action":"start console","cause":"not running","after":[0,1]},{"action":"start host1","cause":"not running","after":[0,1]},{"action":"start host2","cause":"not running","after":[0,1]}]}
     ----- stderr -----
     "#);
     let output = world.output(&[&["--json"], &FAKE[..]].concat());
@@ -809,18 +844,20 @@ fn documents_for_programs() {
     assert_snapshot!(world.run(&["--json", "down"]), @r#"
     exit code: 0
     ----- stdout -----
-    {"schema_version":1,"project":"osqdemo","stopped":5,"volumes_removed":false,"elapsed_ms":0}
+    {"schema_version":1,"project":"osqdemo","stopped":6,"volumes_removed":false,"elapsed_ms":0}
     ----- stderr -----
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"broker"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"console"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host1"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"host2"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"ksqldb-server"},"doing":"stopping"}
+    {"schema_version":2,"time":"[TIME]","event":"step_started","step":{"kind":"service","name":"schema-registry"},"doing":"stopping"}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"broker"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"console"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host1"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"host2"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"ksqldb-server"},"outcome":"done","result":"stopped","elapsed_ms":0}
+    {"schema_version":2,"time":"[TIME]","event":"step_finished","step":{"kind":"service","name":"schema-registry"},"outcome":"done","result":"stopped","elapsed_ms":0}
     {"schema_version":2,"time":"[TIME]","event":"note","note":"down","project":"osqdemo","data_removed":false,"elapsed_ms":0}
     "#);
     assert_snapshot!(world.run(&["--json", "wait"]), @r#"
@@ -861,13 +898,14 @@ fn a_damaged_state_file() {
     assert_snapshot!(world.run(&["ps"]), @"
     exit code: 0
     ----- stdout -----
-    SERVICE        STATE    UPTIME  RESTARTS  PID  ADDRESS
-    ─────────────  ───────  ──────  ────────  ───  ───────
-    broker         stopped  -       -         -    -
-    ksqldb-server  stopped  -       -         -    -
-    console        stopped  -       -         -    -
-    host1          stopped  -       -         -    -
-    host2          stopped  -       -         -    -
+    SERVICE          STATE    UPTIME  RESTARTS  PID  ADDRESS
+    ───────────────  ───────  ──────  ────────  ───  ───────
+    broker           stopped  -       -         -    -
+    schema-registry  stopped  -       -         -    -
+    ksqldb-server    stopped  -       -         -    -
+    console          stopped  -       -         -    -
+    host1            stopped  -       -         -    -
+    host2            stopped  -       -         -    -
     ----- stderr -----
     warning: `[HOME]/osqdemo/project.json` is damaged: EOF while parsing an object at line 1 column 1; project `osqdemo` is shown and stopped all the same, as far as can be told without it
     ");

@@ -34,7 +34,7 @@ fn the_whole_cycle_leaves_nothing() {
     let ids = SERVICES.map(|service| (stack.id(service), stack.started_at(service)));
     let (_, stderr) = stack.succeed(&["up"]);
     assert!(
-        stderr.contains("nothing to do: 5 services are healthy"),
+        stderr.contains("nothing to do: 6 services are healthy"),
         "{stderr}"
     );
     assert_eq!(

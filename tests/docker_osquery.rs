@@ -15,7 +15,7 @@ use docker_support::{DockerStack, docker, image_tag};
 use support::{InTime, two_free_ports};
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
-const UP: [&str; 9] = [
+const UP: [&str; 11] = [
     "up",
     "--engine",
     "docker",
@@ -25,6 +25,8 @@ const UP: [&str; 9] = [
     "ksqldb-server=0",
     "--port",
     "console=0",
+    "--port",
+    "schema-registry=0",
 ];
 
 /// A stack whose images have a tag of their own, so that the hosts' image is never there before.
@@ -196,7 +198,7 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
     // It could be had by now, and nobody asks.
     let stderr = stack.up(&repository, &[]);
     assert!(
-        stderr.contains("nothing to do: 5 services are healthy"),
+        stderr.contains("nothing to do: 6 services are healthy"),
         "{stderr}"
     );
     assert_eq!(repository.requests(), 0);
@@ -208,14 +210,14 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
         &["--config", settings.path().to_str().expect("a path")],
     );
     assert!(
-        stderr.contains("nothing to do: 5 services are healthy"),
+        stderr.contains("nothing to do: 6 services are healthy"),
         "{stderr}"
     );
     assert_eq!(repository.requests(), 0);
 
     let stderr = stack.up(&repository, &["--osqueryd", "auto"]);
     assert!(stderr.contains("the hosts run osquery (5.23.1)"), "{stderr}");
-    assert!(stderr.contains("up: 5 services are healthy"), "{stderr}");
+    assert!(stderr.contains("up: 6 services are healthy"), "{stderr}");
     let osquery = (
         "osqdemo/host:TAG".to_owned(),
         "/opt/osquery/bin/osqueryd".to_owned(),
@@ -228,7 +230,7 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
     for more in [&[][..], &["--osqueryd", "auto"], &["--osqueryd", "osquery"]] {
         let stderr = stack.up(&repository, more);
         assert!(
-            stderr.contains("nothing to do: 5 services are healthy"),
+            stderr.contains("nothing to do: 6 services are healthy"),
             "{stderr}"
         );
     }

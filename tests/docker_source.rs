@@ -159,7 +159,7 @@ fn programs_are_compiled_from_a_checkout() {
 
     let up = [&stack.stack.up_arguments()[..], &["--source", &folder, "-v"]].concat();
     let stderr = stack.succeed(&up);
-    assert!(stderr.contains("up: 5 services are healthy"), "{stderr}");
+    assert!(stderr.contains("up: 6 services are healthy"), "{stderr}");
     assert!(stderr.contains("Compiling the-dependencies v1.0.0"), "{stderr}");
     let dependencies = stack.dependencies();
     assert!(dependencies.parse::<u64>().is_ok(), "{dependencies}");
@@ -167,7 +167,7 @@ fn programs_are_compiled_from_a_checkout() {
     // Remembered: nobody has to say it again.
     let stderr = stack.succeed(&["up"]);
     assert!(
-        stderr.contains("nothing to do: 5 services are healthy"),
+        stderr.contains("nothing to do: 6 services are healthy"),
         "{stderr}"
     );
 

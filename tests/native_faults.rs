@@ -189,7 +189,7 @@ fn a_disk_that_is_full_before() {
 fn a_disk_that_fills_up() {
     let stack = NativeStack::new();
     let folder = stack.world.home();
-    let script = "\"$OSQDEMO\" up --port broker=0 --port ksqldb-server=0 --port console=0; echo up $?; \
+    let script = "\"$OSQDEMO\" up --port broker=0 --port ksqldb-server=0 --port console=0 --port schema-registry=0; echo up $?; \
                   dd if=/dev/zero of=filler bs=64k 2>/dev/null; \
                   \"$OSQDEMO\" restart ksqldb-server; echo restart $?; \
                   \"$OSQDEMO\" ps; echo ps $?; \"$OSQDEMO\" down; echo down $?; \

@@ -12,7 +12,14 @@ use host_config::{SECRET, default_document, write_own};
 use serde_json::{Value, json};
 use support::{NativeStack, eventually};
 
-const SERVICES: [&str; 5] = ["broker", "ksqldb-server", "console", "host1", "host2"];
+const SERVICES: [&str; 6] = [
+    "broker",
+    "schema-registry",
+    "ksqldb-server",
+    "console",
+    "host1",
+    "host2",
+];
 
 fn pids(stack: &NativeStack) -> [u32; SERVICES.len()] {
     SERVICES.map(|service| stack.pid(service))
@@ -63,7 +70,7 @@ fn hosts_monitor_what_the_user_says() {
     fs::remove_file(own).expect("the file");
     let output = stack.world.output(&["-vv", "up"]);
     let mut seen = stack.world.shown(&output);
-    assert!(seen.contains("nothing to do: 5 services are healthy"), "{seen}");
+    assert!(seen.contains("nothing to do: 6 services are healthy"), "{seen}");
     stack.succeed(&["restart", "host1"]);
     stack.succeed(&["tail", "pack_people_who", "-n", "1", "--from-beginning"]);
     let bundle = folder.path().join("bundle.tar");

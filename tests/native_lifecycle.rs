@@ -29,10 +29,17 @@ fn up_is_idempotent_and_down_leaves_nothing() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert!(
-        stderr.contains("nothing to do: 5 services are healthy"),
+        stderr.contains("nothing to do: 6 services are healthy"),
         "{stderr}"
     );
-    for service in ["broker", "ksqldb-server", "console", "host1", "host2"] {
+    for service in [
+        "broker",
+        "schema-registry",
+        "ksqldb-server",
+        "console",
+        "host1",
+        "host2",
+    ] {
         let pid = |document: &Value| {
             let services = document["services"].as_array().expect("services").clone();
             services
@@ -88,7 +95,7 @@ fn listening(processes: &[String]) -> Vec<String> {
 #[test]
 fn a_service_that_is_killed_comes_back() {
     let stack = NativeStack::up();
-    for service in ["broker", "ksqldb-server", "console", "host1"] {
+    for service in ["broker", "schema-registry", "ksqldb-server", "console", "host1"] {
         let before = stack.pid(service);
         signal(before, Signal::KILL);
         eventually(&format!("{service} runs again"), Duration::from_secs(20), || {
@@ -136,11 +143,27 @@ fn a_host_can_be_left_out_and_brought_back() {
 #[test]
 fn restart_replaces_one_service_only() {
     let stack = NativeStack::up();
-    let before = ["broker", "ksqldb-server", "console", "host1", "host2"].map(|service| stack.pid(service));
+    let before = [
+        "broker",
+        "schema-registry",
+        "ksqldb-server",
+        "console",
+        "host1",
+        "host2",
+    ]
+    .map(|service| stack.pid(service));
     stack.succeed(&["restart", "host2"]);
-    let after = ["broker", "ksqldb-server", "console", "host1", "host2"].map(|service| stack.pid(service));
-    assert_eq!(before[..4], after[..4]);
-    assert_ne!(before[4], after[4]);
+    let after = [
+        "broker",
+        "schema-registry",
+        "ksqldb-server",
+        "console",
+        "host1",
+        "host2",
+    ]
+    .map(|service| stack.pid(service));
+    assert_eq!(before[..5], after[..5]);
+    assert_ne!(before[5], after[5]);
 }
 
 #[test]
@@ -308,7 +331,7 @@ fn two_projects_run_side_by_side() {
         assert!(output.status.success(), "{}", stack.world.shown(output));
         told.push_str(&String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(told.matches(" gets port ").count(), 3, "{told}");
+    assert_eq!(told.matches(" gets port ").count(), 4, "{told}");
     let topics = [&["topics"][..], &["-p", "other", "topics"]].map(|arguments| stack.succeed(arguments));
     assert!(
         topics.iter().all(|topics| topics.contains("processes")),

@@ -196,11 +196,13 @@ fn the_whole_cycle_leaves_nothing() {
         "ksqldb-server=0",
         "--port",
         "console=0",
+        "--port",
+        "schema-registry=0",
     ]);
     let shown = podman.succeed(&["scenario", "bigfile", "--size", "8M"]);
     assert!(shown.contains("passed: both joins name host2"), "{shown}");
     let shown = podman.succeed(&["up"]);
-    assert!(shown.contains("nothing to do: 5 services are healthy"), "{shown}");
+    assert!(shown.contains("nothing to do: 6 services are healthy"), "{shown}");
 
     let before = podman.state("broker", "StartedAt");
     signal(

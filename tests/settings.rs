@@ -58,27 +58,28 @@ fn the_layers_in_their_order() {
     assert_snapshot!(world.run_in(folder.path(), &["config", "show", "--timeout", "7s"]), @"
     exit code: 0
     ----- stdout -----
-    SETTING              VALUE                             FROM
-    ───────────────────  ──────────────────────  ──────────
-    project              osqdemo                           default
-    engine               docker                            file
-    stack                lite                              default
-    without              -                                 default
-    timeout              7s                                flag
-    osqueryd             bin/osqueryd                      file
-    osquery-sha256       -                                 default
-    source               installed                         default
-    host-config          default                           default
-    ports.broker         19092                             file
-    ports.ksqldb-server  18088                             remembered
-    ports.console        9021                              default
-    images.pull          missing                           default
-    images.registry      -                                 default
-    images.pull-silence  2m                                default
-    images.lock-file     [HOME]/images.lock        default
-    scenario.size        1G                                default
-    scenario.host        host2                             default
-    scenario.timeout     60s, and 120s of `osqdemo smoke`  default
+    SETTING                VALUE                             FROM
+    ─────────────────────  ──────────────────────  ──────────
+    project                osqdemo                           default
+    engine                 docker                            file
+    stack                  lite                              default
+    without                -                                 default
+    timeout                7s                                flag
+    osqueryd               bin/osqueryd                      file
+    osquery-sha256         -                                 default
+    source                 installed                         default
+    host-config            default                           default
+    ports.broker           19092                             file
+    ports.schema-registry  8081                              default
+    ports.ksqldb-server    18088                             remembered
+    ports.console          9021                              default
+    images.pull            missing                           default
+    images.registry        -                                 default
+    images.pull-silence    2m                                default
+    images.lock-file       [HOME]/images.lock        default
+    scenario.size          1G                                default
+    scenario.host          host2                             default
+    scenario.timeout       60s, and 120s of `osqdemo smoke`  default
     ----- stderr -----
     settings file: `osqdemo.toml`
     ");
@@ -120,7 +121,7 @@ fn the_layers_in_their_order() {
 fn up_follows_the_file_and_remembers() {
     let world = World::new();
     let folder = folder(&format!("project = \"mine\"\nwithout = [\"host1\"]\n\n{PORTS}"));
-    assert_snapshot!(world.run_in(folder.path(), &UP), @r"
+    assert_snapshot!(world.run_in(folder.path(), &UP), @"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -136,7 +137,9 @@ fn up_follows_the_file_and_remembers() {
     host2: healthy ([TIME])
     ksqldb-server: starting (not running)
     ksqldb-server: healthy ([TIME])
-    up: 4 services are healthy ([TIME])
+    schema-registry: starting (not running)
+    schema-registry: healthy ([TIME])
+    up: 5 services are healthy ([TIME])
     next: `osqdemo -p mine scenario bigfile`, or `osqdemo -p mine exec host2`
     ");
     assert!(world.home().join("mine").exists(), "the project is the file's");
@@ -144,6 +147,7 @@ fn up_follows_the_file_and_remembers() {
         states(&world, "mine"),
         [
             "broker running",
+            "schema-registry running",
             "ksqldb-server running",
             "console running",
             "host2 running",
@@ -202,7 +206,7 @@ fn a_wrong_file_is_told() {
     ----- stdout -----
     ----- stderr -----
     error: `osqdemo.toml` line 1 column 12: `without`: there is no service `control-center` to leave out
-    hint: the services are `broker`, `ksqldb-server`, `console`, `host1`, `host2`
+    hint: the services are `broker`, `schema-registry`, `ksqldb-server`, `console`, `host1`, `host2`
     ");
     let output = world
         .command(&["host-config"])
@@ -280,6 +284,8 @@ fn the_hosts_monitor_what_the_file_says() {
         "ksqldb-server=0",
         "--port",
         "console=0",
+        "--port",
+        "schema-registry=0",
     ];
     world.run(&[&UP[..], &ports, &["--host-config", &other]].concat());
 
@@ -302,7 +308,7 @@ fn the_hosts_monitor_what_the_file_says() {
     let nothing = plan(&[]);
     assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
     let up = world.run_in(folder.path(), &["up"]);
-    assert!(up.contains("nothing to do: 5 services are healthy"), "{up}");
+    assert!(up.contains("nothing to do: 6 services are healthy"), "{up}");
 
     // What is typed wins over the file.
     let typed = plan(&["--host-config", "default"]);
@@ -425,6 +431,8 @@ fn leaving_a_service_out() {
             "ksqldb-server=0",
             "--port",
             "console=0",
+            "--port",
+            "schema-registry=0",
         ];
         world.run(&[&UP[..], &ports, more].concat())
     };
@@ -446,6 +454,7 @@ fn leaving_a_service_out() {
         states(&world, "osqdemo"),
         [
             "broker running",
+            "schema-registry running",
             "ksqldb-server running",
             "console running",
             "host2 running",

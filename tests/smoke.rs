@@ -64,6 +64,8 @@ fn a_failed_check_ends_it_and_is_in_the_report() {
         "ksqldb-server=0",
         "--port",
         "console=0",
+        "--port",
+        "schema-registry=0",
         "--report",
         &report_argument,
     ]);

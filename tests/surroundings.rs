@@ -186,7 +186,7 @@ fn open_hands_the_address_to_a_browser() {
     world.run(&FAKE);
     let document: Value =
         serde_json::from_slice(&world.output(&["--json", "ps"]).stdout).expect("a JSON document");
-    let address = document["services"][1]["address"].as_str().expect("an address");
+    let address = document["services"][2]["address"].as_str().expect("an address");
 
     // Without a display it is only printed.
     assert_snapshot!(open(None, &["ksqldb-server"]), @r"
@@ -245,6 +245,6 @@ fn open_hands_the_address_to_a_browser() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: there is no service `control-center`; the services are broker, ksqldb-server, console, host1, host2
+    error: there is no service `control-center`; the services are broker, schema-registry, ksqldb-server, console, host1, host2
     ");
 }

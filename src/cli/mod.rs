@@ -25,7 +25,7 @@ pub use run::{
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
-    SuperviseArgs,
+    ServeSchemaRegistryArgs, SuperviseArgs,
 };
 pub use usage::{UsageError, asks_for_json};
 

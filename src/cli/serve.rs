@@ -9,6 +9,8 @@ use clap::{Args, Subcommand};
 pub enum ServeCommand {
     /// The Kafka broker.
     Broker(ServeBrokerArgs),
+    /// The Schema Registry.
+    SchemaRegistry(ServeSchemaRegistryArgs),
     /// The ksqlDB server.
     Ksqldb(ServeKsqldbArgs),
     /// The web console.
@@ -58,6 +60,29 @@ pub struct ServeBrokerArgs {
     /// Bytes of a segment, the unit in which records are given up, unless the topic says otherwise.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(14..))]
     pub segment_bytes: u64,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo serve schema-registry`.
+#[derive(Debug, Args)]
+pub struct ServeSchemaRegistryArgs {
+    /// The address of the REST API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    pub listen: std::net::SocketAddr,
+    /// The broker that keeps the schemas.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub bootstrap_servers: String,
+    /// The topic that keeps them.
+    #[arg(long, value_name = "TOPIC", default_value = "_schemas")]
+    pub topic: String,
+    /// A name under which clients reach it, besides loopback's and `schema-registry`.
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// An origin whose web pages may use it.
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

@@ -122,10 +122,7 @@ pub(super) async fn whatever_it_remembers(context: &Context, folder: &ProjectFol
 pub(super) async fn seen(project: &Project) -> Result<Observed> {
     match project.engine.observe().await {
         Ok(observed) => Ok(observed),
-        Err(failure) => {
-            let known = project.engine.last_known().await.map_err(|_| failure)?;
-            Ok(known)
-        }
+        Err(failure) => project.engine.last_known().ok_or(failure),
     }
 }
 

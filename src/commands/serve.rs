@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Flush, ServeBrokerArgs, ServeCommand, ServeConsoleArgs};
+use crate::cli::{Flush, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeSchemaRegistryArgs};
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -23,6 +23,8 @@ enum ServeError {
     Broker { source: osqdemo_broker::Error },
     #[error("the ksqlDB server cannot run: {source}")]
     Ksqldb { source: osqdemo_ksqldb::Error },
+    #[error("the Schema Registry cannot run: {source}")]
+    SchemaRegistry { source: osqdemo_schema_registry::Error },
     #[error("the console cannot run: {source}")]
     Console { source: osqdemo_console::Error },
 }
@@ -35,7 +37,7 @@ impl Diagnose for ServeError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Broker { source } => source.hint().into_iter().collect(),
-            Self::Ksqldb { .. } | Self::Console { .. } => Vec::new(),
+            Self::Ksqldb { .. } | Self::SchemaRegistry { .. } | Self::Console { .. } => Vec::new(),
         }
     }
 }
@@ -77,6 +79,15 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             })
             .await
         }
+        ServeCommand::SchemaRegistry(arguments) => {
+            let lifeline = lifeline_of(arguments.until_stdin_closes);
+            let config = schema_registry_config(arguments);
+            until_asked(&context, lifeline, |shutdown| async {
+                let served = osqdemo_schema_registry::serve(config, shutdown).await;
+                Ok(served.map_err(|source| ServeError::SchemaRegistry { source })?)
+            })
+            .await
+        }
         ServeCommand::Console(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
             let config = console_config(arguments);
@@ -107,10 +118,18 @@ fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> osqd
     config
 }
 
+fn schema_registry_config(arguments: ServeSchemaRegistryArgs) -> osqdemo_schema_registry::Config {
+    let mut config = osqdemo_schema_registry::Config::new(arguments.listen, arguments.bootstrap_servers);
+    config.topic = arguments.topic;
+    config.allowed_hosts = arguments.allow_host;
+    config.allowed_origins = arguments.allow_origin;
+    config
+}
+
 fn console_config(arguments: ServeConsoleArgs) -> osqdemo_console::Config {
     let mut config = osqdemo_console::Config::new(arguments.listen, arguments.bootstrap_servers);
     config.ksqldb_url = arguments.ksqldb;
-    config.registry_url = arguments.schema_registry;
+    config.registry_url = arguments.schema_registry.filter(|url| !url.is_empty());
     config.allowed_hosts = arguments.allow_host;
     config.allowed_origins = arguments.allow_origin;
     config

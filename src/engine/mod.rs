@@ -36,9 +36,9 @@ pub trait Engine: Send + Sync {
     fn observe(&self) -> Answer<'_, Observed>;
 
     /// What there is, as far as it can be told when [`Engine::observe`] fails because whoever looks after the services
-    /// does not answer: what `down` goes by.
-    fn last_known(&self) -> Answer<'_, Observed> {
-        self.observe()
+    /// does not answer: what `down` goes by. Nothing where nobody else knows.
+    fn last_known(&self) -> Option<Observed> {
+        None
     }
 
     /// What there is of one service.

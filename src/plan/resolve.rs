@@ -236,7 +236,7 @@ fn resolve_service(
         .native_command
         .iter()
         .flatten()
-        .map(|argument| fill_in(argument, service, stack, choices))
+        .filter_map(|argument| fill_in(argument, service, stack, choices).transpose())
         .collect::<Result<Vec<_>, _>>()?;
     let identity = (choices.identity)(service.role);
     let container = service
@@ -324,6 +324,13 @@ fn resolve_container(
     choices: &Choices<'_>,
 ) -> Result<ContainerSpec, ResolveError> {
     let value_of = |name: &str| {
+        if stack
+            .left_out
+            .iter()
+            .any(|service| is_url_of(name, &service.name))
+        {
+            return Some(String::new());
+        }
         let published = stack
             .services
             .iter()
@@ -370,18 +377,31 @@ fn resolve_container(
     })
 }
 
-/// Replaces the placeholders of one argument.
+/// Whether that variable is the address of that service: `SCHEMA_REGISTRY_URL` of `schema-registry`.
+fn is_url_of(variable: &str, service: &ServiceName) -> bool {
+    let name = variable.strip_suffix("_URL");
+    name.is_some_and(|name| name.replace('_', "-").eq_ignore_ascii_case(service.as_str()))
+}
+
+/// Replaces the placeholders of one argument; nothing for one about a service that was left out.
 fn fill_in(
     argument: &str,
     service: &Service,
     stack: &Stack,
     choices: &Choices<'_>,
-) -> Result<String, ResolveError> {
+) -> Result<Option<String>, ResolveError> {
     let mut filled = String::new();
     let mut rest = argument;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
+        if stack
+            .left_out
+            .iter()
+            .any(|other| other.name.as_str() == placeholder)
+        {
+            return Ok(None);
+        }
         let port_of = |name: &str| {
             stack
                 .service(name)
@@ -416,7 +436,7 @@ fn fill_in(
         rest = after;
     }
     filled.push_str(rest);
-    Ok(filled)
+    Ok(Some(filled))
 }
 
 /// The services so that dependencies come first, otherwise in the order of the file. A stack has no cycle.

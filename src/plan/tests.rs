@@ -11,8 +11,7 @@ fn desired(ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
 }
 
 fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<ServiceSpec> {
-    let console = ("console", 9021);
-    let ports = [console]
+    let ports = [("console", 9021), ("schema-registry", 8081)]
         .iter()
         .chain(ports)
         .map(|(name, port)| (ServiceName::new(*name), *port))
@@ -74,8 +73,9 @@ fn arguments_are_filled_in() {
         .collect();
     assert_snapshot!(lines.join("\n"), @"
     broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092 --retention-bytes=1073741824 --segment-bytes=67108864
+    schema-registry: serve schema-registry --until-stdin-closes --listen 127.0.0.1:8081 --bootstrap-servers 127.0.0.1:9092
     ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092
-    console: serve console --until-stdin-closes --listen 127.0.0.1:9021 --bootstrap-servers 127.0.0.1:9092 --ksqldb http://127.0.0.1:8088
+    console: serve console --until-stdin-closes --listen 127.0.0.1:9021 --bootstrap-servers 127.0.0.1:9092 --ksqldb http://127.0.0.1:8088 --schema-registry=http://127.0.0.1:8081
     host1: host-init /state/demo/hosts/host1/init.json
     host2: host-init /state/demo/hosts/host2/init.json
     ");
@@ -91,10 +91,11 @@ fn nothing_is_there() {
     assert_snapshot!(Plan::make(&usual(), &observed), @"
     1. start the supervisor (not running)
     2. start broker (not running), after 1
-    3. start ksqldb-server (not running), after 1, 2
-    4. start console (not running), after 1, 2
-    5. start host1 (not running), after 1, 2
-    6. start host2 (not running), after 1, 2
+    3. start schema-registry (not running), after 1, 2
+    4. start ksqldb-server (not running), after 1, 2
+    5. start console (not running), after 1, 2
+    6. start host1 (not running), after 1, 2
+    7. start host2 (not running), after 1, 2
     ");
 }
 
@@ -112,6 +113,7 @@ fn the_host_configuration_changed() {
                 (ServiceName::new("broker"), 9092),
                 (ServiceName::new("ksqldb-server"), 8088),
                 (ServiceName::new("console"), 9021),
+                (ServiceName::new("schema-registry"), 8081),
             ]),
             folder: Path::new("/state/demo"),
             identity: &|_| "osqdemo 1".to_owned(),
@@ -166,12 +168,14 @@ fn the_port_of_the_broker_changed() {
     2. stop host1 (its definition or program changed)
     3. stop console (its definition or program changed)
     4. stop ksqldb-server (its definition or program changed)
-    5. stop broker (port changed from 9092 to 19092), after 1, 2, 3, 4
-    6. start broker (port changed from 9092 to 19092), after 5
-    7. start ksqldb-server (its definition or program changed), after 4, 5, 6
-    8. start console (its definition or program changed), after 3, 5, 6
-    9. start host1 (its definition or program changed), after 2, 5, 6
-    10. start host2 (its definition or program changed), after 1, 5, 6
+    5. stop schema-registry (its definition or program changed)
+    6. stop broker (port changed from 9092 to 19092), after 1, 2, 3, 4, 5
+    7. start broker (port changed from 9092 to 19092), after 6
+    8. start schema-registry (its definition or program changed), after 5, 6, 7
+    9. start ksqldb-server (its definition or program changed), after 4, 6, 7
+    10. start console (its definition or program changed), after 3, 6, 7
+    11. start host1 (its definition or program changed), after 2, 6, 7
+    12. start host2 (its definition or program changed), after 1, 6, 7
     ");
 }
 
@@ -194,12 +198,14 @@ fn the_program_changed() {
     2. stop host1 (its definition or program changed)
     3. stop console (its definition or program changed)
     4. stop ksqldb-server (its definition or program changed)
-    5. stop broker (its definition or program changed), after 1, 2, 3, 4
-    6. start broker (its definition or program changed), after 5
-    7. start ksqldb-server (its definition or program changed), after 4, 5, 6
-    8. start console (its definition or program changed), after 3, 5, 6
-    9. start host1 (its definition or program changed), after 2, 5, 6
-    10. start host2 (its definition or program changed), after 1, 5, 6
+    5. stop schema-registry (its definition or program changed)
+    6. stop broker (its definition or program changed), after 1, 2, 3, 4, 5
+    7. start broker (its definition or program changed), after 6
+    8. start schema-registry (its definition or program changed), after 5, 6, 7
+    9. start ksqldb-server (its definition or program changed), after 4, 6, 7
+    10. start console (its definition or program changed), after 3, 6, 7
+    11. start host1 (its definition or program changed), after 2, 6, 7
+    12. start host2 (its definition or program changed), after 1, 6, 7
     ");
 }
 
@@ -212,10 +218,11 @@ fn the_supervisor_is_gone() {
     1. end what is left of host1 (the supervisor (process 6) is gone)
     2. start the supervisor (the supervisor (process 6) is gone), after 1
     3. start broker (the supervisor (process 6) is gone), after 2
-    4. start ksqldb-server (the supervisor (process 6) is gone), after 2, 3
-    5. start console (the supervisor (process 6) is gone), after 2, 3
-    6. start host1 (the supervisor (process 6) is gone), after 1, 2, 3
-    7. start host2 (the supervisor (process 6) is gone), after 2, 3
+    4. start schema-registry (the supervisor (process 6) is gone), after 2, 3
+    5. start ksqldb-server (the supervisor (process 6) is gone), after 2, 3
+    6. start console (the supervisor (process 6) is gone), after 2, 3
+    7. start host1 (the supervisor (process 6) is gone), after 1, 2, 3
+    8. start host2 (the supervisor (process 6) is gone), after 2, 3
     ");
 }
 
@@ -304,10 +311,11 @@ mod containers {
         2. build image osqdemo/host:0.1.0 (not on this machine)
         3. create the network (not there)
         4. start broker (not running), after 1, 3
-        5. start ksqldb-server (not running), after 1, 3, 4
-        6. start console (not running), after 1, 3, 4
-        7. start host1 (not running), after 2, 3, 4
-        8. start host2 (not running), after 2, 3, 4
+        5. start schema-registry (not running), after 1, 3, 4
+        6. start ksqldb-server (not running), after 1, 3, 4
+        7. start console (not running), after 1, 3, 4
+        8. start host1 (not running), after 2, 3, 4
+        9. start host2 (not running), after 2, 3, 4
         ");
     }
 
@@ -337,10 +345,12 @@ mod containers {
         assert_snapshot!(Plan::make(&usual(), &observed), @"
         1. stop console (its image changed)
         2. stop ksqldb-server (its image changed)
-        3. stop broker (its image changed), after 1, 2
-        4. start broker (its image changed), after 3
-        5. start ksqldb-server (its image changed), after 2, 3, 4
-        6. start console (its image changed), after 1, 3, 4
+        3. stop schema-registry (its image changed)
+        4. stop broker (its image changed), after 1, 2, 3
+        5. start broker (its image changed), after 4
+        6. start schema-registry (its image changed), after 3, 4, 5
+        7. start ksqldb-server (its image changed), after 2, 4, 5
+        8. start console (its image changed), after 1, 4, 5
         ");
     }
 

@@ -566,7 +566,10 @@ mod tests {
     #[test]
     fn the_embedded_stack_is_valid() {
         let stack = Stack::lite().expect("the embedded stack");
-        assert_eq!(stack.names(), "broker, ksqldb-server, console, host1, host2");
+        assert_eq!(
+            stack.names(),
+            "broker, schema-registry, ksqldb-server, console, host1, host2"
+        );
         let port = |name: &str| {
             stack
                 .service(name)

@@ -174,10 +174,11 @@ mod tests {
         assert_snapshot!(without(confluent(), &["schema-registry"]), @"service `schema-registry` cannot be left out: `ksqldb-server` and `control-center` need it;");
         assert_snapshot!(without(confluent(), &["schema-registry", "control-center"]), @"service `schema-registry` cannot be left out: `ksqldb-server` needs it;");
         assert_snapshot!(without(confluent(), &["zookeeper"]), @"service `zookeeper` cannot be left out: `broker` needs it;");
+        assert_snapshot!(without(lite(), &["schema-registry"]), @"broker, ksqldb-server, console, host1, host2");
         assert_snapshot!(without(lite(), &["ksqldb-server"]), @"service `ksqldb-server` cannot be left out: it runs the statements;");
         assert_snapshot!(without(lite(), &["broker", "host1"]), @"service `broker` cannot be left out: everything goes through it;");
         assert_snapshot!(without(lite(), &["hots1"]), @"there is no service `hots1` to leave out; did you mean `host1`?");
-        assert_snapshot!(without(lite(), &[]), @"broker, ksqldb-server, console, host1, host2");
+        assert_snapshot!(without(lite(), &[]), @"broker, schema-registry, ksqldb-server, console, host1, host2");
     }
 
     #[test]

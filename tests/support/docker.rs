@@ -17,7 +17,14 @@ use crate::support::InTime;
 use crate::support::World;
 
 /// The services of stack `lite`.
-pub(crate) const SERVICES: [&str; 5] = ["broker", "ksqldb-server", "console", "host1", "host2"];
+pub(crate) const SERVICES: [&str; 6] = [
+    "broker",
+    "schema-registry",
+    "ksqldb-server",
+    "console",
+    "host1",
+    "host2",
+];
 
 /// Containers are made one stack at a time: two of them would only wait for each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -121,7 +128,7 @@ impl DockerStack {
     }
 
     /// `up` on the Docker engine with ports that are free.
-    pub(crate) fn up_arguments(&self) -> [&'static str; 11] {
+    pub(crate) fn up_arguments(&self) -> [&'static str; 13] {
         [
             "up",
             "--engine",
@@ -134,6 +141,8 @@ impl DockerStack {
             "ksqldb-server=0",
             "--port",
             "console=0",
+            "--port",
+            "schema-registry=0",
         ]
     }
 

@@ -46,11 +46,15 @@ impl World {
     /// A stack file: stack `lite` with these usual ports of the broker and of ksqlDB.
     pub(crate) fn stack_file(&self, broker: u16, ksqldb: u16) -> String {
         let path = self.home().join("stack.yaml");
-        let console = a_listener().1;
+        let (console, registry) = (a_listener().1, a_listener().1);
         let text = include_str!("../../compose/lite.yaml")
             .replace("BROKER_PORT:-9092", &format!("BROKER_PORT:-{broker}"))
             .replace("KSQLDB_PORT:-8088", &format!("KSQLDB_PORT:-{ksqldb}"))
-            .replace("CONSOLE_PORT:-9021", &format!("CONSOLE_PORT:-{console}"));
+            .replace("CONSOLE_PORT:-9021", &format!("CONSOLE_PORT:-{console}"))
+            .replace(
+                "SCHEMA_REGISTRY_PORT:-8081",
+                &format!("SCHEMA_REGISTRY_PORT:-{registry}"),
+            );
         fs::write(&path, text).expect("a file");
         path.display().to_string()
     }
@@ -149,7 +153,14 @@ impl World {
 
 /// Services that work at the same time report in any order: each one's lines together, in order of the names.
 fn in_order(stderr: &str) -> String {
-    let services = ["broker: ", "console: ", "host1: ", "host2: ", "ksqldb-server: "];
+    let services = [
+        "broker: ",
+        "console: ",
+        "host1: ",
+        "host2: ",
+        "ksqldb-server: ",
+        "schema-registry: ",
+    ];
     let rank = |line: &str| services.iter().position(|service| line.starts_with(service));
     let mut lines: Vec<&str> = stderr.lines().collect();
     let mut start = 0;
@@ -253,7 +264,7 @@ pub(crate) struct NativeStack {
 }
 
 /// `up` on the engine that runs nothing. Free ports, so that a stack that runs on this machine is not in the way.
-pub(crate) const FAKE: [&str; 9] = [
+pub(crate) const FAKE: [&str; 11] = [
     "up",
     "--engine",
     "fake",
@@ -263,10 +274,12 @@ pub(crate) const FAKE: [&str; 9] = [
     "ksqldb-server=0",
     "--port",
     "console=0",
+    "--port",
+    "schema-registry=0",
 ];
 
 /// `up` with ports that are free.
-pub(crate) const UP: [&str; 7] = [
+pub(crate) const UP: [&str; 9] = [
     "up",
     "--port",
     "broker=0",
@@ -274,6 +287,8 @@ pub(crate) const UP: [&str; 7] = [
     "ksqldb-server=0",
     "--port",
     "console=0",
+    "--port",
+    "schema-registry=0",
 ];
 
 impl NativeStack {

@@ -9,6 +9,7 @@
 //! Whatever is done for a transactional id is done one after the other, appending its batches included: so nothing gets
 //! into a transaction that is over.
 
+mod journal;
 mod recovery;
 
 use std::collections::HashMap;
@@ -19,13 +20,14 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Notify;
 
+use self::journal::{check, find, known, make_room, new_producer_id, sync, write_down};
 use self::recovery::settle_now;
 use crate::groups::Coordinator;
 use crate::groups::offsets::{Committed, TopicPartition, entry_offset};
-use crate::groups::transaction::{Change, Transaction, texts};
+use crate::groups::transaction::{Change, texts};
 use crate::storage::batch::marker::Outcome;
+use crate::topics::Topics;
 use crate::topics::partition::Partition;
-use crate::topics::{Topic, Topics};
 
 /// The longest time-out a producer may ask for; Kafka's own.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -394,64 +396,4 @@ enum Fence {
 
 fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
     gate.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What is known of an id, when it is its present producer who asks.
-fn known(stores: Stores<'_>, id: &StrBytes, producer: Producer) -> Result<Transaction, ResponseError> {
-    check(stores.groups.offsets().transaction(id), producer).cloned()
-}
-
-fn check(known: Option<&Transaction>, (producer_id, epoch): Producer) -> Result<&Transaction, ResponseError> {
-    let known = known
-        .filter(|known| known.producer_id == producer_id)
-        .ok_or(ResponseError::InvalidProducerIdMapping)?;
-    if known.epoch == epoch {
-        Ok(known)
-    } else {
-        Err(ResponseError::ProducerFenced)
-    }
-}
-
-fn find(stores: Stores<'_>, topic: &StrBytes, index: i32) -> Option<(Arc<Topic>, Arc<Partition>)> {
-    let topic = stores.topics.by_name(topic)?;
-    let partition = Arc::clone(topic.partition(index)?);
-    (!partition.is_retired()).then_some((topic, partition))
-}
-
-fn new_producer_id(stores: Stores<'_>) -> Result<i64, ResponseError> {
-    stores.topics.next_producer_id().map_err(|error| {
-        tracing::error!(%error, "cannot reserve producer ids");
-        ResponseError::CoordinatorNotAvailable
-    })
-}
-
-fn write_down(stores: Stores<'_>, id: &StrBytes, change: Change) -> Result<(), ResponseError> {
-    stores.groups.change_transaction(id, change).map_err(|error| {
-        tracing::error!(transaction = ?id, %error, "cannot write down a change of a transaction");
-        ResponseError::CoordinatorNotAvailable
-    })
-}
-
-/// Brings the journal to the disk.
-fn sync(stores: Stores<'_>) -> Result<(), ResponseError> {
-    stores.groups.flush().map_err(|error| {
-        tracing::error!(%error, "cannot bring transactions to the disk");
-        ResponseError::CoordinatorNotAvailable
-    })
-}
-
-/// Forgets the id unused for the longest when there are too many.
-fn make_room(stores: Stores<'_>) -> Result<(), ResponseError> {
-    let known = stores.groups.transactions();
-    if known.len() < MAX_IDS {
-        return Ok(());
-    }
-    let unused = known
-        .iter()
-        .filter(|(_, known)| known.started_ms.is_none() && known.decisions.is_empty())
-        .min_by_key(|(_, known)| known.changed_ms);
-    match unused {
-        Some((id, _)) => write_down(stores, id, Change::Forget),
-        None => Err(ResponseError::CoordinatorNotAvailable),
-    }
 }

@@ -466,8 +466,8 @@ impl Engine for NativeEngine {
         Box::pin(async { Ok(self.observed().await?.services.remove(service)) })
     }
 
-    fn last_known(&self) -> Answer<'_, Observed> {
-        Box::pin(async { Ok(self.last_known_records()) })
+    fn last_known(&self) -> Option<Observed> {
+        Some(self.last_known_records())
     }
 
     fn pace(&self) -> Duration {

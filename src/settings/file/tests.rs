@@ -92,7 +92,7 @@ fn services_are_checked_against_the_stack() {
         Err(error) => shown(&error),
     };
     assert_snapshot!(ports("[ports]\nbrokr = 1", StackOrigin::OfTheFile), @"`/demo/osqdemo.toml` line 2 column 1: `ports`: there is no service `brokr`; hint: did you mean `broker`?");
-    assert_snapshot!(ports("ports.host1 = 1", StackOrigin::OfTheFile), @"`/demo/osqdemo.toml` line 1 column 7: `ports`: service `host1` publishes no port; hint: the services are `broker`, `ksqldb-server`, `console`");
+    assert_snapshot!(ports("ports.host1 = 1", StackOrigin::OfTheFile), @"`/demo/osqdemo.toml` line 1 column 7: `ports`: service `host1` publishes no port; hint: the services are `broker`, `schema-registry`, `ksqldb-server`, `console`");
     assert_snapshot!(ports("ports = { control-center = 1 }", StackOrigin::ChosenOtherwise), @"{}");
     assert_snapshot!(without("without = [\n  \"host3\"\n]", StackOrigin::OfTheFile), @"`/demo/osqdemo.toml` line 2 column 3: `without`: there is no service `host3` to leave out; hint: did you mean `host1` or `host2`?");
     assert_snapshot!(without("without = [\"host1\", \"broker\"]", StackOrigin::OfTheFile), @"`/demo/osqdemo.toml` line 1 column 21: `without`: service `broker` cannot be left out: everything goes through it");

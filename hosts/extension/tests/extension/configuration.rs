@@ -5,7 +5,7 @@ use std::process::Command;
 use osquery_protocol::fake::FakeExtension;
 use osquery_protocol::plugin::{ConfigRequest, LoggerRequest};
 
-use crate::world::{CONFIG, LOGGER, PATIENCE, World, line, log, until};
+use crate::world::{CONFIG, LOGGER, PATIENCE, Started as _, World, line, log, until};
 
 fn source(extension: &FakeExtension) -> serde_json::Value {
     let response = extension.configure(CONFIG, ConfigRequest::Generate).unwrap();
@@ -170,7 +170,7 @@ fn secrets_come_from_the_environment_and_from_files() {
         if let Some(value) = variable {
             command.env("OSQUERY_TEST_USER", value);
         }
-        let output = command.output().unwrap();
+        let output = command.finished().unwrap();
         assert_eq!(output.status.code(), Some(3));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
@@ -219,7 +219,7 @@ fn the_cloud_example_is_usable() {
     let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
         .arg("--check")
         .env("OSQUERY_CONFIG", path)
-        .output()
+        .finished()
         .unwrap();
     assert_eq!(
         output.status.code(),
@@ -281,7 +281,7 @@ fn a_configuration_can_be_checked_without_osqueryd() {
         let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
             .arg("--check")
             .env("OSQUERY_CONFIG", world.configuration_path())
-            .output()
+            .finished()
             .unwrap();
         (
             output.status.code(),
@@ -317,7 +317,7 @@ fn what_is_left_out_is_told_as_data() {
         let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
             .args(["--check", "--json"])
             .env("OSQUERY_CONFIG", world.configuration_path())
-            .output()
+            .finished()
             .unwrap();
         (
             output.status.code(),

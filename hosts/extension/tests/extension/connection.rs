@@ -14,7 +14,7 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::world::World;
+use crate::world::{Started as _, World};
 
 /// Checks the world's configuration, changed by `change`: the exit code, and what was said.
 fn check(world: &World, change: impl FnOnce(&mut serde_json::Value)) -> (Option<i32>, String) {
@@ -24,7 +24,7 @@ fn check(world: &World, change: impl FnOnce(&mut serde_json::Value)) -> (Option<
     let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
         .args(["--check", "--connect"])
         .env("OSQUERY_CONFIG", world.configuration_path())
-        .output()
+        .finished()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!text.contains("hunter22"), "{text}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use osquery_protocol::client::{ExtensionClient, extension_socket};
 use osquery_protocol::plugin::LoggerRequest;
 
-use crate::world::{Extension, PATIENCE, World, is_there, line, log, until};
+use crate::world::{Extension, PATIENCE, Started as _, World, is_there, line, log, until};
 
 fn numbered(number: u64) -> LoggerRequest {
     LoggerRequest::Line(line("processes", &format!("/{number}")).into())
@@ -26,7 +26,8 @@ fn has_namespaces() -> bool {
             "/mnt",
         ])
         .stderr(Stdio::null())
-        .status()
+        .finished()
+        .map(|output| output.status)
         .is_ok_and(|status| status.success());
     is_there(works, "namespace of mounts (`unshare --map-root-user --mount`)")
 }
@@ -37,7 +38,8 @@ fn among_its_mounts(process: &Extension, command: &str) {
         .args(["--preserve-credentials", "--user", "--mount", "--target"])
         .arg(process.pid().to_string())
         .args(["sh", "-c", command])
-        .status()
+        .finished()
+        .map(|output| output.status)
         .unwrap();
     assert!(status.success(), "{command}: {status}");
 }
@@ -64,7 +66,7 @@ fn a_disk_that_is_full_takes_what_it_can_and_the_rest_is_counted() {
     }
     let world = World::configured();
     world.topic("processes");
-    world.cluster.broker_down(1).unwrap();
+    world.broker_down();
     let osqueryd = world.osqueryd();
     let process = world.start_on("mount -t tmpfs -o size=256k,mode=700 tmpfs \"$SPOOL\"");
     let extension = osqueryd.wait_for_extension("confluent", PATIENCE).unwrap();
@@ -77,7 +79,7 @@ fn a_disk_that_is_full_takes_what_it_can_and_the_rest_is_counted() {
     let not_accepted = world.statistic(&extension, "not_accepted");
     assert!(accepted > 100 && not_accepted > 100, "{accepted} {not_accepted}");
     assert_eq!(accepted + not_accepted, LINES);
-    world.cluster.broker_up(1).unwrap();
+    world.broker_up();
     world.until_delivered(&extension);
     // The disk has room again, and is tried again.
     let mut number = LINES;
@@ -135,7 +137,7 @@ impl HangingDisk {
                 "inject=pwrite64:delay_enter=60000000",
             ])
             .args(["-o", "/dev/null", "-p", &process.pid().to_string()])
-            .spawn()
+            .started()
             .unwrap();
         let status = format!("/proc/{}/status", process.pid());
         until("the tracer", || {
@@ -155,7 +157,11 @@ impl Drop for HangingDisk {
 
 #[test]
 fn a_disk_that_hangs_keeps_osqueryd_waiting_for_seconds_and_not_for_ever() {
-    let works = Command::new("strace").arg("-V").stdout(Stdio::null()).status();
+    let works = Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .finished()
+        .map(|output| output.status);
     if !is_there(
         works.is_ok_and(|status| status.success()),
         "strace (`scripts/test-tools.sh` gets it)",

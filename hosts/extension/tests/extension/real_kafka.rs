@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::connection::certificate;
-use crate::world::{World, is_there, line, log};
+use crate::world::{Started as _, World, is_there, line, log};
 
 const VERSION: &str = "3.9.2";
 /// Where `scripts/kafka.sh` keeps it.
@@ -74,7 +74,7 @@ impl Kafka {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
-            .spawn()
+            .started()
             .unwrap();
         let mut kafka = Self {
             process,
@@ -112,7 +112,8 @@ impl Kafka {
                 topic,
             ])
             .stdout(Stdio::null())
-            .status()
+            .finished()
+            .map(|output| output.status)
             .unwrap();
         assert!(status.success(), "{status}\n{}", self.log());
     }
@@ -216,7 +217,7 @@ fn check(world: &World) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
         .args(["--check", "--connect"])
         .env("OSQUERY_CONFIG", world.configuration_path())
-        .output()
+        .finished()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!text.contains("swordfish"), "{text}");
@@ -229,7 +230,8 @@ fn has_kafka() -> bool {
     let java = Command::new("java")
         .arg("-version")
         .stderr(Stdio::null())
-        .status();
+        .finished()
+        .map(|output| output.status);
     is_there(
         fetched && java.is_ok_and(|status| status.success()),
         "Apache Kafka (`scripts/kafka.sh fetch` gets it)",

@@ -145,12 +145,12 @@ fn refused_when_it_comes_back_it_still_brings_its_lines_to_kafka() {
     let world = World::configured();
     world.topic("processes");
     let (osqueryd, mut process, first) = world.running();
-    world.cluster.broker_down(1).unwrap();
+    world.broker_down();
     log(&first, LoggerRequest::Line(line("processes", "/kept").into()));
     osqueryd.refuse_registrations(1000, "no");
     osqueryd.drop_extension(first.uuid);
     process.wait_for_log("registering again");
-    world.cluster.broker_up(1).unwrap();
+    world.broker_up();
     assert_eq!(process.end().code(), Some(4), "{}", process.log());
     assert_eq!(
         world.records("processes", 1)[0].1,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use osquery_protocol::PluginRequest;
@@ -125,7 +126,7 @@ impl World {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
-            .spawn()
+            .started()
             .unwrap();
         Extension { child, log }
     }
@@ -142,6 +143,18 @@ impl World {
     /// Creates a topic with one partition, so that its records have one order.
     pub(crate) fn topic(&self, name: &str) {
         self.cluster.create_topic(name, PARTITIONS, 1).unwrap();
+    }
+
+    /// The broker goes away.
+    pub(crate) fn broker_down(&self) {
+        let _alone = alone();
+        self.cluster.broker_down(1).unwrap();
+    }
+
+    /// It comes back.
+    pub(crate) fn broker_up(&self) {
+        let _alone = alone();
+        self.cluster.broker_up(1).unwrap();
     }
 
     /// A number of the extension's statistics.
@@ -283,6 +296,33 @@ impl Drop for Extension {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A mock broker that goes away binds its port anew, and a process that is being started has the old socket for a moment,
+/// whoever starts it: these do not happen at once.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Processes of these tests are started one after the other.
+pub(crate) trait Started {
+    fn started(&mut self) -> io::Result<Child>;
+
+    /// Waits for its end, and reads what it said.
+    fn finished(&mut self) -> io::Result<Output>;
+}
+
+impl Started for Command {
+    fn started(&mut self) -> io::Result<Child> {
+        let _alone = alone();
+        self.spawn()
+    }
+
+    fn finished(&mut self) -> io::Result<Output> {
+        self.stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.started()?.wait_with_output()
     }
 }
 

@@ -233,6 +233,10 @@ async fn read_partition(
     if !(bounds.start..=bounds.end).contains(&wanted.fetch_offset) {
         return Err(ResponseError::OffsetOutOfRange);
     }
+    // Before the records: a deletion forgets both, and then the records are out of range.
+    let aborted = kinds
+        .only_committed
+        .then(|| partition.aborted_between(wanted.fetch_offset, bounds.stable));
     let allowed = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
     let is_open = kinds.only_committed && wanted.fetch_offset >= bounds.stable;
     let records = if (allowed > 0 || first) && !is_open {
@@ -264,10 +268,10 @@ async fn read_partition(
     } else {
         records
     };
-    let aborted = kinds.only_committed.then(|| {
+    let aborted = aborted.map(|aborted| {
         let to = last_batch(&records).map_or(wanted.fetch_offset, |last| last.next_offset());
-        let aborted = partition.aborted_between(wanted.fetch_offset, to).into_iter();
-        aborted
+        let among_them = aborted.into_iter().filter(|aborted| aborted.first_offset < to);
+        among_them
             .map(|aborted| {
                 AbortedTransaction::default()
                     .with_producer_id(ProducerId(aborted.producer_id))

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Fence, Restart, Stores, Transactions, find, lock, sync, write_down};
+use super::journal::{find, sync, write_down};
+use super::{Fence, Restart, Stores, Transactions, lock};
 use crate::groups::offsets::TopicPartition;
 use crate::groups::transaction::{Change, Transaction};
 use crate::storage::batch::marker::Outcome;

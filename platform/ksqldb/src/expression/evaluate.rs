@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::cast::text_of;
 use super::compare::equal;
-use super::{EvaluationError, Expr};
+use super::{Budget, EvaluationError, Expr};
 use crate::functions::json::json_of;
 use crate::functions::{NullHandling, ScalarFunction};
 use crate::types::SqlType;
@@ -30,6 +30,8 @@ pub(super) struct Frame<'a> {
     parameters: &'a [Value],
     /// The failures that made only a part of the expression `NULL`.
     failures: &'a RefCell<Vec<EvaluationError>>,
+    /// What may still be made.
+    budget: &'a Budget,
 }
 
 impl Frame<'_> {
@@ -44,10 +46,21 @@ impl Frame<'_> {
 impl Expr {
     /// The value for a row: `NULL` where it has none. `failed` is told why, of parts of the expression too.
     pub(crate) fn value(&self, row: &[Value], failed: &mut dyn FnMut(EvaluationError)) -> Value {
+        self.value_within(row, &Budget::of_row(), failed)
+    }
+
+    /// The same, of an expression that shares what may be made with others of the row.
+    pub(crate) fn value_within(
+        &self,
+        row: &[Value],
+        budget: &Budget,
+        failed: &mut dyn FnMut(EvaluationError),
+    ) -> Value {
         let failures = RefCell::default();
         let frame = Frame {
             parameters: &[],
             failures: &failures,
+            budget,
         };
         let value = self.evaluate(row, frame).map_or_else(
             |error| {
@@ -56,6 +69,7 @@ impl Expr {
             },
             Cow::into_owned,
         );
+        let value = if budget.was_exceeded() { Value::Null } else { value };
         failures.into_inner().into_iter().for_each(failed);
         value
     }
@@ -63,14 +77,17 @@ impl Expr {
     /// Whether a condition holds for a row: not where it has no truth, of which `failed` is told.
     pub(crate) fn holds(&self, row: &[Value], failed: &mut dyn FnMut(EvaluationError)) -> bool {
         let failures = RefCell::default();
+        let budget = Budget::of_row();
         let frame = Frame {
             parameters: &[],
             failures: &failures,
+            budget: &budget,
         };
         let holds = self.truth(row, frame).unwrap_or_else(|error| {
             frame.note(error);
             false
         });
+        let holds = holds && !budget.was_exceeded();
         failures.into_inner().into_iter().for_each(failed);
         holds
     }
@@ -138,6 +155,7 @@ impl Expr {
             }
             Self::Cast(cast, inner) => {
                 let cast = inner.evaluate(row, frame).and_then(|value| cast.apply(&value));
+                let cast = cast.and_then(|value| made(value, frame));
                 Ok(Cow::Owned(or_null(cast, frame)))
             }
             Self::Element(base, index) => {
@@ -154,14 +172,15 @@ impl Expr {
             })),
             Self::Json(sql_type, inner) => {
                 let json = inner.evaluate(row, frame).map(|value| json_of(&value, sql_type));
+                let json = json.and_then(|value| made(value, frame));
                 Ok(Cow::Owned(or_null(json, frame)))
             }
             Self::Call(function, arguments) => {
                 let result = call(function, arguments, row, frame);
                 Ok(Cow::Owned(or_null(result, frame)))
             }
-            Self::Array(items) => Ok(Cow::Owned(Value::Array(members(items, row, frame)))),
-            Self::Struct(items) => Ok(Cow::Owned(Value::Struct(members(items, row, frame)))),
+            Self::Array(items) => made(Value::Array(members(items, row, frame)), frame).map(Cow::Owned),
+            Self::Struct(items) => made(Value::Struct(members(items, row, frame)), frame).map(Cow::Owned),
             Self::Map(entries) => {
                 let mut values = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
@@ -169,7 +188,7 @@ impl Expr {
                     let value = value.evaluate(row, frame).map(Cow::into_owned);
                     values.push((key, or_null(value, frame)));
                 }
-                Ok(Cow::Owned(Value::map(values)))
+                made(Value::map(values), frame).map(Cow::Owned)
             }
             Self::TransformArray(base, body) => Ok(Cow::Owned(or_null(
                 transform_array(base, body, row, frame),
@@ -202,7 +221,10 @@ impl Expr {
             return right.append_text(row, frame, text);
         }
         match self.evaluate(row, frame)?.as_ref() {
-            Value::String(part) => text.push_str(part),
+            Value::String(part) => {
+                frame.budget.take(part.len())?;
+                text.push_str(part);
+            }
             _ => text.push_str("null"),
         }
         Ok(())
@@ -215,6 +237,7 @@ impl Expr {
         frame: Frame<'_>,
         parameters: &[&Value],
     ) -> Result<Value, EvaluationError> {
+        frame.budget.take_lambda()?;
         let mut inner = frame.parameters.to_vec();
         inner.extend(parameters.iter().map(|parameter| (*parameter).clone()));
         let frame = Frame {
@@ -231,6 +254,12 @@ fn or_null(result: Result<Value, EvaluationError>, frame: Frame<'_>) -> Value {
         frame.note(error);
         Value::Null
     })
+}
+
+/// A value that was made, if there was room for it.
+fn made(value: Value, frame: Frame<'_>) -> Result<Value, EvaluationError> {
+    frame.budget.take_made(&value)?;
+    Ok(value)
 }
 
 /// The members of an array or a struct; one that fails is `NULL`.
@@ -254,9 +283,11 @@ fn call(
     if function.nulls == NullHandling::Propagate && arguments.iter().any(Value::is_null) {
         return Ok(Value::Null);
     }
-    (function.call)(&arguments).map_err(|error| {
+    frame.budget.allow(function.name, &arguments)?;
+    let result = (function.call)(&arguments).map_err(|error| {
         EvaluationError::new(format!("Failed to invoke function {}: {error}", function.name))
-    })
+    })?;
+    made(result, frame)
 }
 
 fn transform_array(
@@ -271,7 +302,7 @@ fn transform_array(
     };
     let results = elements.iter().map(|element| body.apply(row, frame, &[element]));
     let results: Arc<[Value]> = results.collect::<Result<_, _>>()?;
-    Ok(Value::Array(results))
+    made(Value::Array(results), frame)
 }
 
 fn transform_map(
@@ -291,7 +322,7 @@ fn transform_map(
         let new_key = map_key(&key_body.apply(row, frame, &[&key, value])?)?;
         results.push((new_key, value_body.apply(row, frame, &[&key, value])?));
     }
-    Ok(Value::map(results))
+    made(Value::map(results), frame)
 }
 
 /// A part of a value, borrowed where the value is.

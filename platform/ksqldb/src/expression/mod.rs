@@ -4,6 +4,7 @@
 //! then only knows places in a row. It knows no source, no record and no format.
 
 mod arithmetic;
+mod budget;
 mod cast;
 mod compare;
 mod compile;
@@ -17,6 +18,7 @@ mod tests;
 use std::fmt;
 
 pub(crate) use arithmetic::{as_decimal, decimal_of};
+pub(crate) use budget::Budget;
 pub(crate) use cast::{Cast, cast_between, text_of};
 pub(crate) use compile::{Typed, base_name, compile, compile_filter, unfit_call, untyped_null};
 pub(crate) use scope::{Scope, ScopeColumn};

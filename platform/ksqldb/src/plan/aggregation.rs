@@ -6,6 +6,7 @@
 use super::inputs::Inputs;
 use super::pipeline::Windowing;
 use super::qualify::qualified;
+use super::windowing::windowing;
 use super::{PlanError, Purpose, Settings, Stage};
 use crate::aggregates::{self, Aggregate, Unfit};
 use crate::expression::{Expr, ScopeColumn, Typed, compile, compile_filter, text, unfit_call, untyped_null};
@@ -13,13 +14,11 @@ use crate::functions::catalogue::{Sort, listed};
 use crate::metastore::Metastore;
 use crate::serde::Format;
 use crate::syntax::ast::{
-    Emit, Expression, ExpressionKind, Literal, Query, SelectItem, SourceKind, UnaryOperator, Window,
-    WindowKind,
+    Emit, Expression, ExpressionKind, Literal, Query, SelectItem, SourceKind, UnaryOperator,
 };
 use crate::types::SqlType;
 use crate::value::Value;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const BOUNDS: [&str; 2] = ["WINDOWSTART", "WINDOWEND"];
 
 /// An aggregation whose expressions name places of the scope.
@@ -209,54 +208,6 @@ fn refuse_kafka_values(inputs: &Inputs) -> Result<(), PlanError> {
         names.join(", "),
         super::inputs::KAFKA_VALUES
     )))
-}
-
-/// Sizes, grace and retention of a `WINDOW` clause.
-fn windowing(window: Window) -> Result<Windowing, PlanError> {
-    let (size, what) = match window.kind {
-        WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => (size_ms, "size"),
-        WindowKind::Session { gap_ms } => (gap_ms, "gap"),
-    };
-    if size <= 0 {
-        return Err(PlanError::new("Size must be positive"));
-    }
-    if let WindowKind::Hopping { size_ms, advance_ms } = window.kind
-        && !(1..=size_ms).contains(&advance_ms)
-    {
-        return Err(PlanError::in_stage(
-            Stage::Server,
-            format!(
-                "Window advancement interval should be more than zero and less than window duration which is \
-                 {size_ms} ms, but given advancement interval is: {advance_ms} ms"
-            ),
-        ));
-    }
-    let grace_ms = window.grace_ms.unwrap_or_else(|| (DAY_MS - size).max(0));
-    let least = size.saturating_add(grace_ms);
-    let retention_ms = window.retention_ms.unwrap_or(least);
-    if retention_ms < least {
-        let store = "Aggregate-Aggregate-Materialize";
-        let rule = if what == "gap" {
-            format!(
-                "The retention period of the session store {store} must be no smaller than the session inactivity gap \
-                 plus the grace period."
-            )
-        } else {
-            format!(
-                "The retention period of the window store {store} must be no smaller than its window size plus the \
-                 grace period."
-            )
-        };
-        return Err(PlanError::in_stage(
-            Stage::Server,
-            format!("{rule} Got {what}=[{size}], grace=[{grace_ms}], retention=[{retention_ms}]"),
-        ));
-    }
-    Ok(Windowing {
-        kind: window.kind,
-        grace_ms,
-        retention_ms,
-    })
 }
 
 /// Takes a query's expressions apart.

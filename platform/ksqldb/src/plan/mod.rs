@@ -3,11 +3,13 @@
 //! Everything that can be wrong with a statement is found here, against the metastore alone: no broker is asked.
 
 mod aggregation;
+mod condition;
 mod demand;
 mod error;
 mod explain;
 mod inputs;
 mod insert;
+mod joins;
 mod pipeline;
 mod projection;
 mod properties;
@@ -20,6 +22,7 @@ mod steps;
 mod table_functions;
 mod timestamps;
 mod topology;
+mod windowing;
 
 use std::sync::Arc;
 

@@ -3,12 +3,11 @@
 //! A row here is the table's columns, the key's first, then `ROWTIME`, then the bounds of its window.
 
 use super::PlanError;
+use super::condition::{alternatives, is_constant, time_of, written_out};
 use super::inputs::BOUNDS;
 use super::insert::coerced;
 use super::sink::check_names;
-use crate::expression::{
-    Cast, Expr, Scope, ScopeColumn, cast_between, compile, compile_filter, text, untyped_null,
-};
+use crate::expression::{Expr, Scope, ScopeColumn, compile, compile_filter, text, untyped_null};
 use crate::metastore::{Source, SourceWindow};
 use crate::syntax::ast::{
     BinaryOperator, Expression, ExpressionKind, Literal, Query, SelectItem, UnaryOperator,
@@ -19,9 +18,6 @@ use crate::value::{Row, Value};
 /// What follows an error about a pull query that could be a push query.
 pub(crate) const HELP: &str =
     " See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
-/// A condition with more alternatives than these is answered by looking at all rows.
-const MOST_ALTERNATIVES: usize = 1000;
-
 /// What a client allows a pull query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PullSettings {
@@ -525,82 +521,5 @@ impl<'a> Columns<'a> {
             }
         }
         (lower.is_some() || upper.is_some()).then_some(Access::Range(lower, upper))
-    }
-}
-
-/// Whether an expression names no column.
-fn is_constant(expression: &Expression) -> bool {
-    !matches!(expression.kind, ExpressionKind::Column { .. })
-        && expression.children().into_iter().all(is_constant)
-}
-
-/// A condition whose lists are alternatives, and whose `BETWEEN`s are two comparisons.
-fn written_out(mut expression: Expression) -> Expression {
-    let position = expression.position;
-    let binary = |left: Expression, operator, right: Expression| Expression {
-        kind: ExpressionKind::Binary(Box::new(left), operator, Box::new(right)),
-        position,
-    };
-    match expression.kind {
-        ExpressionKind::In { value, list } if list.len() <= MOST_ALTERNATIVES => {
-            let equal = list
-                .iter()
-                .map(|member| binary((*value).clone(), BinaryOperator::Equal, member.clone()));
-            let all = equal.reduce(|left, right| binary(left, BinaryOperator::Or, right));
-            all.unwrap_or(Expression {
-                kind: ExpressionKind::Literal(Literal::Boolean(false)),
-                position,
-            })
-        }
-        ExpressionKind::Between { value, low, high } => {
-            let low = binary((*value).clone(), BinaryOperator::GreaterOrEqual, *low);
-            let high = binary(*value, BinaryOperator::LessOrEqual, *high);
-            binary(low, BinaryOperator::And, high)
-        }
-        ExpressionKind::Binary(left, operator @ (BinaryOperator::And | BinaryOperator::Or), right) => {
-            binary(written_out(*left), operator, written_out(*right))
-        }
-        kind => {
-            expression.kind = kind;
-            expression
-        }
-    }
-}
-
-/// A condition as alternatives, each of conditions that all have to hold. Where there would be too
-/// many, the condition is one alternative by itself.
-fn alternatives(filter: &Expression) -> Vec<Vec<&Expression>> {
-    let mut all = match &filter.kind {
-        ExpressionKind::Binary(left, BinaryOperator::Or, right) => {
-            let mut all = alternatives(left);
-            all.extend(alternatives(right));
-            all
-        }
-        ExpressionKind::Binary(left, BinaryOperator::And, right) => {
-            let (left, right) = (alternatives(left), alternatives(right));
-            if left.len().saturating_mul(right.len()) > MOST_ALTERNATIVES {
-                return vec![vec![filter]];
-            }
-            let pairs = left
-                .iter()
-                .flat_map(|left| right.iter().map(move |right| [left.as_slice(), right].concat()));
-            pairs.collect()
-        }
-        _ => vec![vec![filter]],
-    };
-    if all.len() > MOST_ALTERNATIVES {
-        all = vec![vec![filter]];
-    }
-    all
-}
-
-/// A text as a time.
-fn time_of(time: &str) -> Result<i64, PlanError> {
-    let cast: Option<Cast> = cast_between(&SqlType::String, &SqlType::Timestamp);
-    match cast.map(|cast| cast.apply(&Value::string(time))) {
-        Some(Ok(Value::Timestamp(ms))) => Ok(ms),
-        _ => Err(PlanError::new(format!(
-            "Failed to parse timestamp '{time}': Text '{time}-01-01T00:00:00.000' could not be parsed at index 0\nRequired format is: \"yyyy-MM-dd'T'HH:mm:ss.SSS\", with an optional numeric 4-digit timezone, for example: '2020-05-26T23:59:58.000' or with tz: '2020-05-26T23:59:58.000+0200'. A trailing 'Z' instead of tz indicates the zero UTC offset. Partials are also supported, for example \"2020-05-26\""
-        ))),
     }
 }

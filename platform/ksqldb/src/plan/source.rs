@@ -8,6 +8,9 @@ use crate::serde::{Format, check_columns};
 use crate::syntax::ast::{ColumnConstraint, ColumnDefinition, CreateSource, SourceKind};
 use crate::types::{Column, Namespace, Schema, SqlType, StructField};
 
+/// How many columns a stream or table may have: each member of a record is looked for among them.
+const MOST_COLUMNS: usize = 4_000;
+
 /// The names that no column may have.
 const PSEUDO_COLUMNS: &[&str] = &["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
 
@@ -71,6 +74,7 @@ pub fn alter_source(
     statement: &str,
 ) -> Result<Source, PlanError> {
     let mut altered = source.clone();
+    check_count(source.schema.columns.len() + added.len())?;
     let columns = &mut altered.schema.columns;
     for definition in added {
         if columns.iter().any(|column| column.name == definition.name) {
@@ -138,7 +142,18 @@ fn contains_map(sql_type: &SqlType) -> bool {
     }
 }
 
+/// Whether a source may have so many columns.
+fn check_count(columns: usize) -> Result<(), PlanError> {
+    if columns > MOST_COLUMNS {
+        return Err(PlanError::new(format!(
+            "A stream or table has at most {MOST_COLUMNS} columns, not {columns}."
+        )));
+    }
+    Ok(())
+}
+
 fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>), PlanError> {
+    check_count(declaration.columns.len())?;
     let mut columns = Vec::new();
     let mut headers = Vec::new();
     for definition in &declaration.columns {

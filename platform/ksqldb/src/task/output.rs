@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::change::{Bounds, Change};
 use super::operator::{Context, Downstream, Operator};
 use super::{LogEntry, OutputRecord, OutputRow};
+use crate::expression::Budget;
 use crate::plan::{Destination, OutputStep, Projected, Side, Windows};
 use crate::value::{Row, Value};
 
@@ -174,10 +175,11 @@ fn exploded(tables: &[Projected], row: &[Value], context: &mut Context<'_>) -> V
 }
 
 fn project(columns: &[Projected], row: &[Value], context: &mut Context<'_>) -> Row {
+    let budget = Budget::of_row();
     let values = columns.iter().map(|column| {
         column
             .expr
-            .value(row, &mut |error| context.log(&column.text, error))
+            .value_within(row, &budget, &mut |error| context.log(&column.text, error))
     });
     values.collect()
 }

@@ -119,3 +119,17 @@ fn rowtime_compares_with_a_text() {
     let error = world.error("select a from s where rowtime > 'noon' emit changes;");
     assert!(error.contains("Failed to parse timestamp 'noon'"), "{error}");
 }
+
+#[test]
+fn columns_have_an_end() {
+    let declared = |count: usize| {
+        let columns: Vec<_> = (0..count).map(|number| format!("c{number} int")).collect();
+        format!(
+            "create stream s ({}) with (kafka_topic='s', value_format='json');",
+            columns.join(", ")
+        )
+    };
+    World::of(&declared(4_000));
+    let error = World::default().error(&declared(4_001));
+    assert_eq!(error, "A stream or table has at most 4000 columns, not 4001.");
+}

@@ -144,3 +144,30 @@ proptest! {
         prop_assert!(world.rows.len() <= 9);
     }
 }
+
+/// A short statement takes no more memory than a row may have.
+#[test]
+fn what_grows_with_each_step_ends() {
+    for expression in [
+        "reduce(generate_series(1, 60), s, (a, b) => concat(a, a))",
+        "reduce(generate_series(1, 60), s, (a, b) => a + a)",
+        "reduce(generate_series(1, 60), array[s], (a, b) => array_concat(a, a))",
+        "replace(lpad(s, 100000, 'x'), 'x', lpad(s, 100000, 'y'))",
+        "regexp_replace(lpad(s, 100000, 'x'), 'x', lpad(s, 100000, 'y'))",
+        "array_join(transform(generate_series(1, 100000), x => s), lpad(s, 100000, 'y'))",
+        "transform(generate_series(1, 100000), x => generate_series(1, 100000))",
+        "reduce(generate_series(1, 100000), 0, (a, b) => a + reduce(generate_series(1, 100), 0, (c, e) => c + 1))",
+    ] {
+        let mut world = World::of("create stream s (s varchar) with (kafka_topic='s', value_format='json');");
+        world
+            .execute(&format!("select {expression} as r from s emit changes;"))
+            .unwrap();
+        world.send(Record::new("s", 1, r#"{"s":"x"}"#));
+        assert_eq!(world.rows, ["[null]@1"], "{expression}");
+        assert!(
+            world.log.iter().any(|entry| entry.contains("bytes")),
+            "{:?}",
+            world.log
+        );
+    }
+}

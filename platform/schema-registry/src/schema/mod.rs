@@ -2,6 +2,7 @@
 
 mod json;
 mod parsed;
+mod protobuf;
 
 use std::fmt;
 

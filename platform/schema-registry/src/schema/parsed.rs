@@ -4,6 +4,7 @@ use osqdemo_avro::Schema as Avro;
 use osqdemo_avro::compatibility::{Level, check_against};
 use serde_json::Value as Json;
 
+use super::protobuf::Protobuf;
 use super::{Content, Reference, SchemaType, json};
 
 /// How much of an earlier schema a message shows.
@@ -19,8 +20,7 @@ pub(crate) struct InvalidSchema(pub(crate) String);
 pub(crate) enum ParsedSchema {
     Avro(Avro),
     Json(Json),
-    /// Kept as it was sent.
-    Protobuf(String),
+    Protobuf(Box<Protobuf>),
 }
 
 impl ParsedSchema {
@@ -35,7 +35,10 @@ impl ParsedSchema {
                 .map(Self::Avro)
                 .map_err(|error| InvalidSchema(error.to_string())),
             SchemaType::Json => json::parse(text).map(Self::Json).map_err(InvalidSchema),
-            SchemaType::Protobuf => Ok(Self::Protobuf(text.to_owned())),
+            SchemaType::Protobuf => {
+                let file = Protobuf::parse(text).map_err(InvalidSchema)?;
+                Ok(Self::Protobuf(Box::new(file)))
+            }
         }
     }
 
@@ -44,7 +47,7 @@ impl ParsedSchema {
         match self {
             Self::Avro(schema) => Self::Avro(schema.normalized()),
             Self::Json(schema) => Self::Json(json::normalized(schema)),
-            Self::Protobuf(text) => Self::Protobuf(text),
+            Self::Protobuf(file) => Self::Protobuf(file),
         }
     }
 
@@ -53,7 +56,7 @@ impl ParsedSchema {
         match self {
             Self::Avro(schema) => schema.canonical_text(),
             Self::Json(schema) => osqdemo_avro::json_text(schema),
-            Self::Protobuf(text) => text.clone(),
+            Self::Protobuf(file) => file.text.clone(),
         }
     }
 
@@ -70,7 +73,7 @@ impl ParsedSchema {
         match (self, other) {
             (Self::Avro(one), Self::Avro(other)) => one.is_equivalent(other),
             (Self::Json(one), Self::Json(other)) => one == other,
-            (Self::Protobuf(one), Self::Protobuf(other)) => one == other,
+            (Self::Protobuf(one), Self::Protobuf(other)) => one.says_the_same(other),
             _ => false,
         }
     }
@@ -88,7 +91,7 @@ impl ParsedSchema {
         match (new, self) {
             (Self::Avro(new), Self::Avro(old)) => check_against(level, new, old),
             (Self::Json(new), Self::Json(old)) if json::accept_the_same(new, old) => Default::default(),
-            (Self::Protobuf(new), Self::Protobuf(old)) if new == old => Default::default(),
+            (Self::Protobuf(new), Self::Protobuf(old)) if new.says_the_same(old) => Default::default(),
             (new, _) => {
                 let message = format!(
                     "{{errorType:'NOT_COMPARED', description:'Changes of {} schemas are not compared here: the new \

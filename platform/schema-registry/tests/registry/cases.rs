@@ -539,6 +539,22 @@ async fn json_schema_and_protobuf_are_kept_and_found() {
         json!({"schema": proto, "schemaType": "PROTOBUF"})
     );
     assert_eq!(registry.post("/subjects/pb", &protobuf).await.1["id"], 3);
+    // The same file with other blanks is the same file.
+    let same = json!({"schema": proto.replace('\n', " "), "schemaType": "PROTOBUF"});
+    assert_eq!(
+        registry.post("/subjects/pb/versions", &same).await,
+        (200, json!({"id": 3}))
+    );
+    let changed = json!({"schema": proto.replace("= 1", "= 2"), "schemaType": "PROTOBUF"});
+    assert_eq!(
+        code(&registry.post("/subjects/pb/versions", &changed).await),
+        (409, 409)
+    );
+    let broken = json!({"schema": "message {", "schemaType": "PROTOBUF"});
+    assert_eq!(
+        code(&registry.post("/subjects/pb/versions", &broken).await),
+        (422, 42201)
+    );
 }
 
 #[tokio::test]

@@ -53,8 +53,17 @@ impl Infix {
 impl Parser<'_> {
     /// A whole expression.
     pub(super) fn expression(&mut self) -> Result<Expression> {
+        self.whole(OR)
+    }
+
+    /// An expression to group by: without `AND`, `OR` or `NOT` around it.
+    pub(super) fn grouped(&mut self) -> Result<Expression> {
+        self.whole(PREDICATE)
+    }
+
+    fn whole(&mut self, lowest: Precedence) -> Result<Expression> {
         self.chained = 0;
-        let expression = self.expression_from(OR)?;
+        let expression = self.expression_from(lowest)?;
         if expression.levels() > MAXIMUM_LEVELS || expression.height() > MAXIMUM_HEIGHT {
             return Err(self.error_at(expression.position, "the expression is nested too deeply"));
         }

@@ -224,7 +224,11 @@ impl Parser<'_> {
             return Err(self.meaningless(position, format!("{clause} BY requires at least one expression")));
         }
         if !self.at_parenthesised_list() {
-            return self.comma_separated(Self::expression);
+            // Of `GROUP BY a AND b` the grammar reads `a`.
+            return match introduction[0] {
+                Keyword::Group => self.comma_separated(Self::grouped),
+                _ => self.comma_separated(Self::expression),
+            };
         }
         self.advance();
         let expressions = self.comma_separated(Self::expression)?;

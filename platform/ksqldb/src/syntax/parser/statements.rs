@@ -136,7 +136,13 @@ impl Parser<'_> {
     fn assert(&mut self) -> Result<Statement> {
         self.expect_keyword(Keyword::Assert)?;
         let exists = !self.accept_keywords(&[Keyword::Not, Keyword::Exists]);
-        if self.at_keyword(Keyword::Schema) {
+        if self.accept_keyword(Keyword::Schema) {
+            if self.at_keyword(Keyword::Timeout) || self.at(TokenKind::Semicolon) {
+                return Err(self.meaningless(
+                    self.peek().position,
+                    "ASSERT SCHEMA statements much include a subject name or an id",
+                ));
+            }
             return Ok(self.unsupported("ASSERT SCHEMA"));
         }
         if !self.accept_keyword(Keyword::Topic) {

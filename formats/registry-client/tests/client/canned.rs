@@ -1,0 +1,50 @@
+//! A server that gives the answers it was told to, and counts.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+/// A server on a free port.
+pub(crate) struct Canned {
+    pub(crate) url: String,
+    requests: Receiver<String>,
+}
+
+impl Canned {
+    /// Answers each request with the next of these, a status line and a body each, and the last one for ever.
+    pub(crate) fn new(answers: &'static [(&'static str, &'static str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (told, requests) = channel();
+        let told = Arc::new(told);
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                let mut byte = [0];
+                while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1)
+                {
+                    request.push(byte[0]);
+                }
+                let (status, body) = answers[number.min(answers.len() - 1)];
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                // Who does not wait for the answer does not get it.
+                let _ = stream.write_all(answer.as_bytes());
+                if told.send(String::from_utf8(request).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// The heads of the requests so far.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.try_iter().collect()
+    }
+}

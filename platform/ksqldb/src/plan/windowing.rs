@@ -1,0 +1,56 @@
+//! The `WINDOW` clause: how long windows are, how late a row may be, and how long they are kept.
+
+use super::pipeline::Windowing;
+use super::{PlanError, Stage};
+use crate::syntax::ast::{Window, WindowKind};
+
+/// The grace period where a statement sets none reaches so far back with the window itself.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Sizes, grace and retention of a `WINDOW` clause.
+pub(super) fn windowing(window: Window) -> Result<Windowing, PlanError> {
+    let (size, what) = match window.kind {
+        WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => (size_ms, "size"),
+        WindowKind::Session { gap_ms } => (gap_ms, "gap"),
+    };
+    if size <= 0 {
+        return Err(PlanError::new("Size must be positive"));
+    }
+    if let WindowKind::Hopping { size_ms, advance_ms } = window.kind
+        && !(1..=size_ms).contains(&advance_ms)
+    {
+        return Err(PlanError::in_stage(
+            Stage::Server,
+            format!(
+                "Window advancement interval should be more than zero and less than window duration which is \
+                 {size_ms} ms, but given advancement interval is: {advance_ms} ms"
+            ),
+        ));
+    }
+    let grace_ms = window.grace_ms.unwrap_or_else(|| (DAY_MS - size).max(0));
+    let least = size.saturating_add(grace_ms);
+    let retention_ms = window.retention_ms.unwrap_or(least);
+    if retention_ms < least {
+        let store = "Aggregate-Aggregate-Materialize";
+        let rule = if what == "gap" {
+            format!(
+                "The retention period of the session store {store} must be no smaller than the session inactivity gap \
+                 plus the grace period."
+            )
+        } else {
+            format!(
+                "The retention period of the window store {store} must be no smaller than its window size plus the \
+                 grace period."
+            )
+        };
+        return Err(PlanError::in_stage(
+            Stage::Server,
+            format!("{rule} Got {what}=[{size}], grace=[{grace_ms}], retention=[{retention_ms}]"),
+        ));
+    }
+    Ok(Windowing {
+        kind: window.kind,
+        grace_ms,
+        retention_ms,
+    })
+}
