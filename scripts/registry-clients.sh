@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The Python client of a Schema Registry and its serializers, newest and 2.5, against the registry of this repository.
-# The argument is the program to run. The clients are installed into target/registry-clients, once.
+# The argument is the program to run. The clients are installed into target/registry-clients, once; one that cannot be
+# had is not run, which is said.
 set -euo pipefail
 program=$(realpath "${1:-target/release/osqdemo}")
 cd "$(dirname "$0")/.."
@@ -33,8 +34,11 @@ for client in newest 2.5; do
   esac
   place=target/registry-clients/$client
   if ! "$place/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
-    python3 -m venv "$place"
-    "$place/bin/pip" install --quiet "${packages[@]}"
+    if ! { python3 -m venv "$place" && "$place/bin/pip" install --quiet "${packages[@]}"; }; then
+      rm -rf "$place"
+      echo "registry-clients: $client NOT RUN: ${packages[*]} cannot be installed here, for the reason above" >&2
+      continue
+    fi
   fi
   "$place/bin/python" -W ignore scripts/registry-clients.py --url "http://$registry" --broker "$broker"
 done
