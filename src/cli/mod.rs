@@ -3,9 +3,9 @@
 mod config;
 mod examples;
 mod images;
-mod run;
 mod scenario;
 mod serve;
+mod up;
 mod usage;
 
 use std::ffi::OsString;
@@ -19,13 +19,13 @@ use crate::quantity::parse_duration;
 
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
-pub use run::{
-    BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
-};
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
     ServeSchemaRegistryArgs, SuperviseArgs,
+};
+pub use up::{
+    BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
 };
 pub use usage::{UsageError, asks_for_json};
 

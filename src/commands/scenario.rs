@@ -13,7 +13,7 @@ use crate::error::{Failure, Result};
 use crate::events::{Failed, Note, SCHEMA_VERSION, Warning};
 use crate::kafka::Publisher;
 use crate::report::report_file::ReportFile;
-use crate::report::scenario::scenario_text;
+use crate::report::scenario_text::scenario_text;
 use crate::report::table::{output_width, table};
 use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};

@@ -8,11 +8,11 @@
 pub mod entity;
 mod journal;
 mod json;
-pub mod junit;
 mod plain;
 pub mod raw;
 pub mod report_file;
-pub mod scenario;
+pub mod scenario_junit;
+pub mod scenario_text;
 pub mod smoke_junit;
 pub mod table;
 mod terminal;

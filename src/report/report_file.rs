@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::junit::scenario_junit;
+use super::scenario_junit::scenario_junit;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::outcome::ScenarioReport;
 use crate::settings::{ReportFormat, ReportTarget};
@@ -67,7 +67,7 @@ fn not_writable(path: &Path, source: io::Error) -> ScenarioError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::tests::passed;
+    use super::super::scenario_text::tests::passed;
     use super::*;
     use crate::error::Diagnose;
     use crate::exit_code::ExitCode;

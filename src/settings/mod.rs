@@ -8,13 +8,13 @@ mod file;
 mod images;
 pub mod key;
 mod output;
-mod run;
 mod scenario;
 mod schema;
 mod serve;
 mod shown;
 mod source;
 mod stack;
+mod up;
 mod verbs;
 
 use std::env;
@@ -31,15 +31,15 @@ pub use error::SettingsError;
 pub use file::{FileError, SettingsFile};
 pub use images::{ImageSettings, lock_file};
 pub use output::{Colour, Format, OutputSettings, Verbosity};
-pub use run::{
-    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, TargetSettings, remembered_engine,
-};
 pub use scenario::{ReportFormat, ReportTarget, ScenarioSettings};
 pub use schema::schema_text;
 pub use serve::{Advertised, BrokerListeners, ListenerSettings};
 pub use shown::{Shown, in_force};
 pub use source::{Setting, Source};
 pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_stack};
+pub use up::{
+    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, TargetSettings, remembered_engine,
+};
 pub use verbs::{
     BuildSettings, BundleSettings, DoctorSettings, ImagesAction, ImagesSettings, OnFailure, ShowSettings,
     SmokeSettings, UpSettings, WaitSettings,

@@ -8,9 +8,9 @@ use crate::cli::{
     SmokeArgs, UpArgs, WaitArgs,
 };
 use crate::error::Result;
-use crate::settings::run::source;
 use crate::settings::scenario::USUAL_TIMEOUT_OF_SMOKE;
 use crate::settings::source::Layers;
+use crate::settings::up::source;
 use crate::settings::{
     ImageSettings, OsquerySettings, ProgramSource, RunSettings, ScenarioSettings, Setting, Settings,
     SettingsError, StackSettings, TargetSettings, lock_file, parse_duration,

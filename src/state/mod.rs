@@ -5,7 +5,7 @@ mod durable;
 mod lock;
 mod ownership;
 mod remembered;
-mod turn;
+mod scenario_turn;
 
 use std::fs;
 use std::io;
@@ -23,7 +23,7 @@ pub use durable::{write_atomically, write_durably};
 pub use lock::{AtWork, ProjectLock};
 pub use ownership::User;
 pub use remembered::{Remembered, StackFile};
-pub use turn::ScenarioTurn;
+pub use scenario_turn::ScenarioTurn;
 
 /// The longest path of a Unix socket that we use. The system's limit is 107 bytes; osquery appends `.` and up
 /// to five digits to the path of its extension socket.

@@ -48,7 +48,7 @@ fn test_case(report: &ScenarioReport, stage: &StageReport) -> TestCase {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::tests::{passed, timed_out};
+    use super::super::scenario_text::tests::{passed, timed_out};
     use super::*;
 
     #[test]
