@@ -105,7 +105,7 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
             "{\"sasl.password\": \"[redacted]\"}",
         ),
         ("project/project.json", "\"native\""),
-        ("events.jsonl", "\"note\":\"up\",\"services\":5"),
+        ("events.jsonl", "\"note\":\"up\",\"services\":6"),
         ("events.jsonl", "http://[redacted]@registry"),
         ("images.lock", "\"token\": \"[redacted]\""),
     ] {
@@ -184,7 +184,7 @@ fn a_bundle_of_containers_holds_what_is_in_them_and_what_is_kept_of_them() {
             ("topics.json", "processes"),
             (&inspection, "BROKER_PASSWORD=[redacted]"),
             ("logs/broker.log", "http://[redacted]@registry"),
-            ("events.jsonl", "\"note\":\"up\",\"services\":5"),
+            ("events.jsonl", "\"note\":\"up\",\"services\":6"),
             ("images.lock", "\"images\": {}"),
             ("hosts/host1/osquery.flags", "--tls_client_secret=[redacted]"),
             ("hosts/host2/osquery.flags", "--logger_plugin=confluent_logger"),

@@ -85,7 +85,7 @@ async fn what_is_wrong_for_the_command_line_has_its_place() {
 #[tokio::test]
 async fn what_is_set_goes_with_the_statements_after_it_and_queries_to_their_own_endpoint() {
     let server = CannedServer::start(|path, _| match path {
-        "/query" => Answer::ok("[{\"header\":{\"queryId\":\"q\",\"schema\":\"`A` STRING\"}},\n]"),
+        "/query" => Answer::ok("[{\"header\":{\"queryId\":\"q\",\"schema\":\"`A` STRING\"}},\n{\"finalMessage\":\"Limit Reached\"}]"),
         "/ksql" => Answer::ok("[]"),
         _ => Answer::ok("true"),
     })
