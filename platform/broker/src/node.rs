@@ -78,8 +78,9 @@ impl Node {
         };
         let boot_id = std::fs::read(BOOT_ID).unwrap_or_default();
         let restart = restart(&*disk, data_dir.path(), &boot_id);
-        transactions.recover(stores, restart, milliseconds(SystemTime::now()));
-        if restart == Restart::Machine {
+        let recovered = transactions.recover(stores, restart, milliseconds(SystemTime::now()));
+        // Not before all is done that has to be done after a start of the machine.
+        if restart == Restart::Machine && recovered {
             note_boot(&*disk, data_dir.path(), &boot_id);
         }
         Ok(Self {
@@ -118,7 +119,8 @@ impl Node {
 /// Whether the machine was started anew since the data was written.
 fn restart(disk: &dyn Disk, data_dir: &Path, boot_id: &[u8]) -> Restart {
     match read_all(disk, &data_dir.join(BOOT_FILE)) {
-        Ok(before) if before == boot_id => Restart::Broker,
+        // Where the kernel does not tell, any start may be one of the machine.
+        Ok(before) if !boot_id.is_empty() && before == boot_id => Restart::Broker,
         _ => Restart::Machine,
     }
 }

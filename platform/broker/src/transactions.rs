@@ -11,20 +11,22 @@
 
 mod journal;
 mod recovery;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Notify;
 
-use self::journal::{check, find, known, make_room, new_producer_id, sync, write_down};
-use self::recovery::settle_now;
+use self::journal::{check, find, known, new_producer_id, sync, write_down};
+use self::recovery::{recover_id, settle_now};
 use crate::groups::Coordinator;
 use crate::groups::offsets::{Committed, TopicPartition, entry_offset};
-use crate::groups::transaction::{Change, texts};
+use crate::groups::transaction::{Change, Transaction, texts};
 use crate::storage::batch::marker::Outcome;
 use crate::topics::Topics;
 use crate::topics::partition::Partition;
@@ -35,6 +37,8 @@ pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Ids known at a time; of more, the one unused for the longest is forgotten.
 const MAX_IDS: usize = 10_000;
+/// Bytes of a transactional id, and of a group whose offsets a transaction commits; longer ones are refused.
+const MAX_NAME_BYTES: usize = 1024;
 /// Groups whose offsets one transaction may commit.
 const MAX_GROUPS: usize = 1_000;
 /// Decisions remembered until their markers are on the disk; with more, that is seen to at once.
@@ -78,6 +82,17 @@ pub(crate) struct Transactions {
 struct Gate {
     /// Whether markers of the last decision are missing.
     unmarked: bool,
+    /// Whether something was left open in partitions at the start that could not be ended then.
+    unrecovered: bool,
+    /// Whether the open transaction may have lost a part with the machine and could not be aborted at the start.
+    doomed: bool,
+}
+
+impl Gate {
+    /// Whether something is to be done for the id before anything else.
+    fn owes(&self) -> bool {
+        self.unmarked || self.unrecovered || self.doomed
+    }
 }
 
 impl Transactions {
@@ -96,17 +111,24 @@ impl Transactions {
         if !(1..=longest).contains(&timeout_ms) {
             return Err(ResponseError::InvalidTransactionTimeout);
         }
+        if id.len() > MAX_NAME_BYTES {
+            return Err(ResponseError::InvalidRequest);
+        }
+        if current.is_some() {
+            // Whoever goes on was here before.
+            self.gate_of(stores, id)?;
+        }
         let gate = self.gate(id);
         let mut gate = lock(&gate);
+        self.finish(stores, id, &mut gate, now_ms)?;
         let mut outcome = None;
         let producer = match stores.groups.transaction(id) {
             None if current.is_some() => return Err(ResponseError::InvalidProducerIdMapping),
             None => {
-                make_room(stores)?;
+                self.make_room(stores)?;
                 (new_producer_id(stores)?, 0)
             }
             Some(known) => {
-                self.finish(stores, id, &mut gate, now_ms)?;
                 if let Some((producer_id, epoch)) = current {
                     let asks_again = known.previous_epoch == Some(epoch) && known.started_ms.is_none();
                     if producer_id == known.producer_id && asks_again {
@@ -151,13 +173,23 @@ impl Transactions {
         groups: &[StrBytes],
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        let gate = self.gate(id);
+        if groups.iter().any(|group| group.len() > MAX_NAME_BYTES) {
+            return Err(ResponseError::InvalidGroupId);
+        }
+        let gate = self.gate_of(stores, id)?;
         let mut gate = lock(&gate);
-        let known = known(stores, id, producer)?;
         self.finish(stores, id, &mut gate, now_ms)?;
-        let is_new = partitions.iter().any(|found| !known.partitions.contains(found))
-            || groups.iter().any(|found| !known.groups.contains(found));
-        if !is_new {
+        let known = known(stores, id, producer)?;
+        // Only what is new is written down, however often it is named.
+        let partitions: BTreeSet<&TopicPartition> = partitions
+            .iter()
+            .filter(|found| !known.partitions.contains(*found))
+            .collect();
+        let groups: BTreeSet<&StrBytes> = groups
+            .iter()
+            .filter(|found| !known.groups.contains(*found))
+            .collect();
+        if partitions.is_empty() && groups.is_empty() {
             return Ok(());
         }
         if known.groups.len() + groups.len() > MAX_GROUPS {
@@ -165,7 +197,7 @@ impl Transactions {
         }
         let change = Change::Add {
             partitions: texts(partitions),
-            groups: groups.iter().map(ToString::to_string).collect(),
+            groups: groups.into_iter().map(ToString::to_string).collect(),
             at: now_ms,
         };
         write_down(stores, id, change)?;
@@ -175,16 +207,19 @@ impl Transactions {
         Ok(())
     }
 
-    /// Does something to a partition of an open transaction, which cannot end meanwhile.
+    /// Does something to a partition of an open transaction, which cannot end meanwhile; blocks on the disk while
+    /// another request for the id does.
     pub(crate) fn within<T>(
         &self,
         stores: Stores<'_>,
         (id, producer): (&StrBytes, Producer),
         partition: &TopicPartition,
+        now_ms: i64,
         act: impl FnOnce() -> T,
     ) -> Result<T, ResponseError> {
-        let gate = self.gate(id);
-        let _gate = lock(&gate);
+        let gate = self.gate_of(stores, id)?;
+        let mut gate = lock(&gate);
+        self.finish(stores, id, &mut gate, now_ms)?;
         let belongs = {
             let offsets = stores.groups.offsets();
             let known = check(offsets.transaction(id), producer)?;
@@ -206,8 +241,9 @@ impl Transactions {
         offsets: &[(TopicPartition, Committed)],
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        let gate = self.gate(id);
-        let _gate = lock(&gate);
+        let gate = self.gate_of(stores, id)?;
+        let mut gate = lock(&gate);
+        self.finish(stores, id, &mut gate, now_ms)?;
         let known = known(stores, id, producer)?;
         if !known.groups.contains(group) {
             return Err(ResponseError::InvalidTxnState);
@@ -231,16 +267,16 @@ impl Transactions {
         outcome: Outcome,
         now_ms: i64,
     ) -> Result<Vec<Arc<Partition>>, ResponseError> {
-        let gate = self.gate(id);
+        let gate = self.gate_of(stores, id)?;
         let mut gate = lock(&gate);
+        let marked = self.finish(stores, id, &mut gate, now_ms)?;
         let known = known(stores, id, producer)?;
         if known.started_ms.is_some() {
             return self.decide(stores, id, &mut gate, outcome, Fence::Nobody, now_ms);
         }
         // Asked for once more, because the answer was lost.
         if known.outcome == Some(outcome) {
-            self.finish(stores, id, &mut gate, now_ms)?;
-            return Ok(Vec::new());
+            return Ok(marked);
         }
         Err(ResponseError::InvalidTxnState)
     }
@@ -255,10 +291,9 @@ impl Transactions {
             let is_idle = known.started_ms.is_none() && known.decisions.is_empty();
             if is_idle && known.changed_ms.saturating_add(expiry) <= now_ms {
                 let gate = self.gate(&id);
-                let _gate = lock(&gate);
-                let now = stores.groups.transaction(&id);
-                if now == Some(known) && write_down(stores, &id, Change::Forget).is_ok() {
-                    self.gates().remove(&id);
+                // Somebody uses it just now.
+                if let Some(gate) = try_lock(&gate) {
+                    let _ = self.forget(stores, &id, &known, &gate);
                 }
                 continue;
             }
@@ -331,7 +366,8 @@ impl Transactions {
         self.finish(stores, id, gate, now_ms)
     }
 
-    /// Writes the markers of the last decision that are missing; the partitions they went to.
+    /// Does what was left to be done for an id: ends what is open of what was decided, and aborts what may have lost a
+    /// part. The partitions that markers of the last decision went to.
     fn finish(
         &self,
         stores: Stores<'_>,
@@ -339,16 +375,22 @@ impl Transactions {
         gate: &mut Gate,
         now_ms: i64,
     ) -> Result<Vec<Arc<Partition>>, ResponseError> {
-        if !gate.unmarked {
+        if !gate.owes() {
             return Ok(Vec::new());
         }
         // Should the sync have failed, nothing is marked before it has succeeded.
         sync(stores)?;
+        if gate.unrecovered {
+            recover_id(stores, id, now_ms)?;
+            gate.unrecovered = false;
+        }
         let Some(known) = stores.groups.transaction(id) else {
             return Ok(Vec::new());
         };
         let mut marked = Vec::new();
-        if let Some(decision) = known.decisions.last() {
+        if gate.unmarked
+            && let Some(decision) = known.decisions.last()
+        {
             for (topic, index) in decision.ends.keys() {
                 let Some((topic, partition)) = find(stores, topic, *index) else {
                     continue;
@@ -367,7 +409,58 @@ impl Transactions {
             }
         }
         gate.unmarked = false;
+        if std::mem::take(&mut gate.doomed) && known.started_ms.is_some() {
+            let aborted = self.decide(stores, id, gate, Outcome::Abort, Fence::Producer, now_ms);
+            gate.doomed = aborted.is_err();
+            marked.extend(aborted?);
+        }
         Ok(marked)
+    }
+
+    /// Forgets an id with its gate, if nothing has changed since it was looked at.
+    fn forget(
+        &self,
+        stores: Stores<'_>,
+        id: &StrBytes,
+        seen: &Transaction,
+        gate: &Gate,
+    ) -> Result<bool, ResponseError> {
+        let is_same = stores.groups.offsets().transaction(id) == Some(seen);
+        if !is_same || gate.owes() {
+            return Ok(false);
+        }
+        write_down(stores, id, Change::Forget)?;
+        self.gates().remove(id);
+        Ok(true)
+    }
+
+    /// Forgets the id unused for the longest when there are too many.
+    fn make_room(&self, stores: Stores<'_>) -> Result<(), ResponseError> {
+        let mut known = stores.groups.transactions();
+        if known.len() < MAX_IDS {
+            return Ok(());
+        }
+        known.retain(|(_, known)| known.started_ms.is_none() && known.decisions.is_empty());
+        known.sort_unstable_by_key(|(_, known)| known.changed_ms);
+        for (id, seen) in known {
+            // One that is used just now is not waited for: whoever uses it may wait for this one.
+            let gate = self.gate(&id);
+            let Some(gate) = try_lock(&gate) else {
+                continue;
+            };
+            if self.forget(stores, &id, &seen, &gate)? {
+                return Ok(());
+            }
+        }
+        Err(ResponseError::CoordinatorNotAvailable)
+    }
+
+    /// The gate of an id that is known; of others none is made.
+    fn gate_of(&self, stores: Stores<'_>, id: &StrBytes) -> Result<Arc<Mutex<Gate>>, ResponseError> {
+        if stores.groups.offsets().transaction(id).is_none() {
+            return Err(ResponseError::InvalidProducerIdMapping);
+        }
+        Ok(self.gate(id))
     }
 
     fn gate(&self, id: &StrBytes) -> Arc<Mutex<Gate>> {
@@ -377,9 +470,11 @@ impl Transactions {
         }
         // Those that nobody holds and that know nothing can be made anew.
         if gates.len() >= 2 * MAX_IDS {
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || lock(gate).unmarked);
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || lock(gate).owes());
         }
-        Arc::clone(gates.entry(id.clone()).or_default())
+        // A copy: the id may be a part of a whole request.
+        let id = StrBytes::from_string(id.to_string());
+        Arc::clone(gates.entry(id).or_default())
     }
 
     fn gates(&self) -> MutexGuard<'_, HashMap<StrBytes, Arc<Mutex<Gate>>>> {
@@ -396,4 +491,13 @@ enum Fence {
 
 fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
     gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The gate, unless somebody holds it.
+fn try_lock(gate: &Mutex<Gate>) -> Option<MutexGuard<'_, Gate>> {
+    match gate.try_lock() {
+        Ok(gate) => Some(gate),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }

@@ -134,7 +134,9 @@ async fn append(
         _ => None,
     };
     let recompresses = topic.settings.log().acceptance.compression.is_some();
-    let is_slow = records.len() > INLINE_BYTES && (recompresses || codec != Ok(Compression::None));
+    // What belongs to a transaction waits for whoever brings its end to the disk.
+    let is_slow = transaction.is_some()
+        || records.len() > INLINE_BYTES && (recompresses || codec != Ok(Compression::None));
     let batch = Batch {
         topic: Arc::clone(topic),
         partition: Arc::clone(&partition),
@@ -184,8 +186,8 @@ struct Batch {
 impl Batch {
     /// Appends it; one of a transaction only while that is open and has the partition.
     fn store(&self, node: &Node) -> Result<Result<Written, AppendError>, ResponseError> {
+        let now_ms = milliseconds(SystemTime::now());
         let append = || {
-            let now_ms = milliseconds(SystemTime::now());
             let settings = self.topic.settings.log();
             self.partition.append(&self.records, now_ms, settings)
         };
@@ -195,7 +197,7 @@ impl Batch {
         let place = (self.topic.name.clone(), self.index);
         let stored = node
             .transactions
-            .within(node.stores(), (id, *producer), &place, append);
+            .within(node.stores(), (id, *producer), &place, now_ms, append);
         // The code that producers know from here.
         stored.map_err(|code| match code {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,

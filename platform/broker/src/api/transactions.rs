@@ -53,14 +53,19 @@ pub(crate) async fn handle_add_partitions(
     let mut wanted = Vec::new();
     let mut all_exist = true;
     for topic in &topics {
-        let found = session.node.topics.by_name(&topic.name.0);
-        for index in &topic.partitions {
-            all_exist &= found
-                .as_ref()
-                .is_some_and(|topic| topic.partition(*index).is_some());
-            wanted.push((owned(&topic.name.0), *index));
-        }
+        let Some(found) = session.node.topics.by_name(&topic.name.0) else {
+            all_exist = false;
+            break;
+        };
+        all_exist &= topic
+            .partitions
+            .iter()
+            .all(|index| found.partition(*index).is_some());
+        // Of each name one copy, which the topic has already.
+        wanted.extend(topic.partitions.iter().map(|index| (found.name.clone(), *index)));
     }
+    wanted.sort_unstable();
+    wanted.dedup();
     let producer = (
         request.v3_and_below_producer_id.0,
         request.v3_and_below_producer_epoch,
@@ -129,10 +134,12 @@ pub(crate) async fn handle_commit_offsets(
     request: TxnOffsetCommitRequest,
 ) -> TxnOffsetCommitResponse {
     let now_ms = milliseconds(SystemTime::now());
-    let mut accepted: Vec<(TopicPartition, Committed)> = Vec::new();
+    // Of several for one partition the last one counts.
+    let mut accepted: BTreeMap<TopicPartition, Committed> = BTreeMap::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let known = session.node.topics.by_name(&topic.name.0);
+        let name = owned(&topic.name.0);
+        let known = session.node.topics.by_name(&name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
             let exists = known
@@ -150,7 +157,7 @@ pub(crate) async fn handle_commit_offsets(
                     metadata: owned(&metadata),
                     committed_at: now_ms,
                 };
-                accepted.push(((owned(&topic.name.0), partition.partition_index), committed));
+                accepted.insert((name.clone(), partition.partition_index), committed);
                 NO_ERROR
             };
             partitions.push(
@@ -182,6 +189,7 @@ pub(crate) async fn handle_commit_offsets(
             let id = owned(&request.transactional_id.0);
             let group = owned(&request.group_id.0);
             let producer = (request.producer_id.0, request.producer_epoch);
+            let accepted: Vec<_> = accepted.into_iter().collect();
             blocking(move || {
                 node.transactions
                     .commit_offsets(node.stores(), (&id, producer), &group, &accepted, now_ms)

@@ -340,6 +340,8 @@ impl Coordinator {
         let abandoned: Vec<StrBytes> = offsets
             .groups()
             .filter(|(group_id, _)| groups.get(*group_id).is_none_or(Group::is_deserted))
+            // A transaction still commits for it.
+            .filter(|(group_id, _)| !offsets.has_pending(group_id))
             .filter(|(_, offsets)| {
                 offsets
                     .partitions

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 
@@ -172,6 +172,12 @@ impl OffsetStore {
             .any(|transaction| transaction.offsets.contains_key(&wanted))
     }
 
+    /// Whether an open transaction is to commit anything for a group.
+    pub(crate) fn has_pending(&self, group: &StrBytes) -> bool {
+        let mut transactions = self.transactions.values();
+        transactions.any(|transaction| transaction.offsets.keys().any(|(of, _)| of == group))
+    }
+
     /// Whether the disk has failed to keep what it was given.
     pub(crate) fn has_failed(&self) -> bool {
         self.journal.has_failed()
@@ -221,7 +227,10 @@ impl OffsetStore {
 
     /// Forgets everything a group has committed.
     pub(crate) fn forget_group(&mut self, group: &StrBytes) -> io::Result<()> {
-        if !self.groups.contains_key(group) && !self.memberships.contains_key(group) {
+        if !self.groups.contains_key(group)
+            && !self.memberships.contains_key(group)
+            && !self.has_pending(group)
+        {
             return Ok(());
         }
         self.record(Entry::ForgetGroup {
@@ -229,25 +238,26 @@ impl OffsetStore {
         })
     }
 
-    /// Forgets a deleted topic in every group.
+    /// Forgets a deleted topic in every group, and in every open transaction: its successor has other records.
     pub(crate) fn forget_topic(&mut self, topic: &StrBytes) -> io::Result<()> {
-        let affected: Vec<(StrBytes, Vec<TopicPartition>)> = self
-            .groups
-            .iter()
-            .map(|(group, offsets)| {
-                let partitions = offsets
-                    .partitions
-                    .keys()
-                    .filter(|(name, _)| name == topic)
-                    .cloned()
-                    .collect::<Vec<_>>();
-                (group.clone(), partitions)
-            })
-            .filter(|(_, partitions)| !partitions.is_empty())
-            .collect();
-        affected
-            .iter()
-            .try_for_each(|(group, partitions)| self.forget(group, partitions))
+        let committed = self.groups.iter().flat_map(|(group, offsets)| {
+            let partitions = offsets.partitions.keys();
+            partitions.map(move |partition| (group, partition))
+        });
+        let transactions = self.transactions.values();
+        let pending = transactions.flat_map(|transaction| {
+            let offsets = transaction.offsets.keys();
+            offsets.map(|(group, partition)| (group, partition))
+        });
+        let mut affected: BTreeMap<StrBytes, BTreeSet<TopicPartition>> = BTreeMap::new();
+        for (group, partition) in committed.chain(pending).filter(|(_, (name, _))| name == topic) {
+            let partitions = affected.entry(group.clone()).or_default();
+            partitions.insert(partition.clone());
+        }
+        affected.into_iter().try_for_each(|(group, partitions)| {
+            let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
+            self.forget(&group, &partitions)
+        })
     }
 
     /// Begins to write the journal anew when most of it is out of date.
@@ -337,12 +347,19 @@ impl OffsetStore {
             }
             Entry::Forget { group, partitions } => {
                 let group = StrBytes::from_string(group);
+                let partitions: BTreeSet<TopicPartition> = partitions
+                    .into_iter()
+                    .map(|(topic, partition)| (StrBytes::from_string(topic), partition))
+                    .collect();
+                for transaction in self.transactions.values_mut() {
+                    transaction
+                        .offsets
+                        .retain(|(of, partition), _| *of != group || !partitions.contains(partition));
+                }
                 if let Some(offsets) = self.groups.get_mut(&group) {
-                    for (topic, partition) in partitions {
-                        offsets
-                            .partitions
-                            .remove(&(StrBytes::from_string(topic), partition));
-                    }
+                    offsets
+                        .partitions
+                        .retain(|partition, _| !partitions.contains(partition));
                     if offsets.partitions.is_empty() {
                         self.groups.remove(&group);
                     }
@@ -358,6 +375,9 @@ impl OffsetStore {
             }
             Entry::ForgetGroup { group } => {
                 let group = StrBytes::from_string(group);
+                for transaction in self.transactions.values_mut() {
+                    transaction.offsets.retain(|(of, _), _| *of != group);
+                }
                 self.groups.remove(&group);
                 self.memberships.remove(&group);
             }

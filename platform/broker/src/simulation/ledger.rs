@@ -145,7 +145,8 @@ impl Run {
             .add(self.stores(), of, std::slice::from_ref(&place), &[], self.now_ms);
         let sent = added.map(|()| {
             let append = || partition.append(&batch, self.now_ms, topic.settings.log());
-            self.transactions.within(self.stores(), of, &place, append)
+            self.transactions
+                .within(self.stores(), of, &place, self.now_ms, append)
         });
         self.note(format!("{who} writes {numbers:?} to {index}: {sent:?}"));
         let is_safe = !self.every_batch || partition.flush(CheckpointWhen::Never).is_ok();

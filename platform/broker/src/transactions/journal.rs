@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{MAX_IDS, Producer, Stores};
+use super::{Producer, Stores};
 use crate::groups::transaction::{Change, Transaction};
 use crate::topics::Topic;
 use crate::topics::partition::Partition;
@@ -59,20 +59,4 @@ pub(super) fn sync(stores: Stores<'_>) -> Result<(), ResponseError> {
         tracing::error!(%error, "cannot bring transactions to the disk");
         ResponseError::CoordinatorNotAvailable
     })
-}
-
-/// Forgets the id unused for the longest when there are too many.
-pub(super) fn make_room(stores: Stores<'_>) -> Result<(), ResponseError> {
-    let known = stores.groups.transactions();
-    if known.len() < MAX_IDS {
-        return Ok(());
-    }
-    let unused = known
-        .iter()
-        .filter(|(_, known)| known.started_ms.is_none() && known.decisions.is_empty())
-        .min_by_key(|(_, known)| known.changed_ms);
-    match unused {
-        Some((id, _)) => write_down(stores, id, Change::Forget),
-        None => Err(ResponseError::CoordinatorNotAvailable),
-    }
 }

@@ -54,3 +54,61 @@ fn a_deleted_topic_is_forgotten_everywhere() {
     let store = open(folder.path());
     assert_eq!(store.groups().count(), 0);
 }
+
+#[test]
+fn what_a_transaction_would_commit_does_not_outlive_the_topic_or_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let id = name("writer");
+    let places = |topic: &str| EntryOffset {
+        topic: topic.to_owned(),
+        partition: 0,
+        offset: 3,
+        epoch: 0,
+        note: String::new(),
+    };
+    let begin = Change::Init {
+        producer_id: 7,
+        epoch: 0,
+        previous: None,
+        timeout_ms: 500,
+        outcome: None,
+        at: 1,
+    };
+    store.change_transaction(&id, begin).unwrap();
+    for group in ["readers", "others"] {
+        let offsets = Change::Offsets {
+            group: group.to_owned(),
+            at: 2,
+            offsets: vec![places("lines"), places("kept")],
+        };
+        store.change_transaction(&id, offsets).unwrap();
+    }
+    store.forget_topic(&name("lines")).unwrap();
+    store.forget_group(&name("others")).unwrap();
+    // The same after a restart, which reads the entries anew.
+    for mut store in [store, open(folder.path())] {
+        let pending = store.transaction(&id).unwrap().offsets.keys();
+        let pending: Vec<_> = pending
+            .map(|(group, (topic, _))| (group.as_str(), topic.as_str()))
+            .collect();
+        assert_eq!(pending, [("readers", "kept")]);
+        assert!(!store.has_pending(&name("others")));
+        let decide = Change::Decide {
+            producer_id: 7,
+            outcome: crate::storage::batch::marker::Outcome::Commit,
+            epoch: 0,
+            previous: None,
+            ends: Vec::new(),
+            at: 3,
+        };
+        let entry = Entry::Transaction {
+            id: id.to_string(),
+            change: decide,
+        };
+        store.apply(entry);
+        let committed = &store.of(&name("readers")).unwrap().partitions;
+        assert_eq!(committed.keys().collect::<Vec<_>>(), [&(name("kept"), 0)]);
+        assert!(store.of(&name("others")).is_none());
+    }
+}

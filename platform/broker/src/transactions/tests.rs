@@ -1,0 +1,245 @@
+//! What is asked of transactions at the wrong moment, by the wrong one, or while the disk refuses.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::config::{Config, GroupTimings};
+use crate::storage::batch::tests::{Sample, transactional};
+use crate::storage::disk::simulated::{Operation, SimulatedDisk};
+use crate::storage::disk::{Disk, Mode, SharedDisk};
+use crate::storage::log::CheckpointWhen;
+use crate::topics::Commitment;
+
+const DATA: &str = "/data";
+const NOW: i64 = 1_000_000;
+
+/// A broker's stores on a disk that can be made to fail.
+struct Broker {
+    disk: Arc<SimulatedDisk>,
+    topics: Topics,
+    groups: Coordinator,
+    transactions: Transactions,
+}
+
+fn name(text: &'static str) -> StrBytes {
+    StrBytes::from_static_str(text)
+}
+
+fn place(index: i32) -> TopicPartition {
+    (name("lines"), index)
+}
+
+impl Broker {
+    fn new() -> Self {
+        let disk = Arc::new(SimulatedDisk::new(1));
+        disk.create_folder(Path::new(DATA)).unwrap();
+        let broker = Self::open(&disk);
+        let settings = BTreeMap::new();
+        broker
+            .topics
+            .create(&name("lines"), 2, settings, Commitment::Apply)
+            .unwrap();
+        broker
+    }
+
+    fn open(disk: &Arc<SimulatedDisk>) -> Self {
+        let shared: SharedDisk = Arc::clone(disk) as SharedDisk;
+        Self {
+            disk: Arc::clone(disk),
+            topics: Topics::open(&shared, &Config::new(DATA)).unwrap(),
+            groups: Coordinator::open(&shared, Path::new(DATA), GroupTimings::default()).unwrap(),
+            transactions: Transactions::default(),
+        }
+    }
+
+    fn stores(&self) -> Stores<'_> {
+        Stores {
+            topics: &self.topics,
+            groups: &self.groups,
+        }
+    }
+
+    fn lines(&self) -> Arc<Partition> {
+        Arc::clone(&self.topics.by_name(&name("lines")).unwrap().partitions[0])
+    }
+
+    fn init(&self, id: &StrBytes) -> Producer {
+        let taken = self.transactions.init(self.stores(), id, 60_000, None, NOW);
+        taken.unwrap()
+    }
+
+    /// Writes one record to the first partition within a transaction.
+    fn write(&self, id: &StrBytes, producer: Producer, sequence: i32) {
+        let of = (id, producer);
+        let added = self.transactions.add(self.stores(), of, &[place(0)], &[], NOW);
+        added.unwrap();
+        let sample = Sample::of(&["value"]).by(producer.0, producer.1, sequence);
+        let batch = transactional(sample.at(NOW).encode());
+        let topic = self.topics.by_name(&name("lines")).unwrap();
+        let append = || self.lines().append(&batch, NOW, topic.settings.log());
+        let written = self
+            .transactions
+            .within(self.stores(), of, &place(0), NOW, append);
+        written.unwrap().unwrap();
+    }
+
+    fn end(&self, id: &StrBytes, producer: Producer, outcome: Outcome) -> Result<(), ResponseError> {
+        let ended = self.transactions.end(self.stores(), (id, producer), outcome, NOW);
+        ended.map(|_| ())
+    }
+
+    fn decisions(&self, id: &StrBytes) -> usize {
+        self.groups.transaction(id).unwrap().decisions.len()
+    }
+}
+
+#[test]
+fn only_the_decisions_that_were_seen_on_the_disk_are_settled() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let producer = broker.init(&id);
+    broker.write(&id, producer, 0);
+    broker.end(&id, producer, Outcome::Commit).unwrap();
+    // Two look at the same time; one settles, and comes too late for the other what was decided since.
+    let marked = broker.transactions.marked(broker.stores());
+    let late = marked.clone();
+    assert_eq!(marked.len(), 1);
+    broker.transactions.settle(broker.stores(), marked);
+    assert_eq!(broker.decisions(&id), 0);
+    broker.write(&id, producer, 1);
+    broker.end(&id, producer, Outcome::Commit).unwrap();
+    broker.transactions.settle(broker.stores(), late);
+    assert_eq!(broker.decisions(&id), 1);
+}
+
+#[test]
+fn what_is_committed_stays_so_when_the_marker_cannot_be_written_at_the_start() {
+    for restart in [Restart::Broker, Restart::Machine] {
+        let broker = Broker::new();
+        let id = name("mine");
+        let producer = broker.init(&id);
+        broker.write(&id, producer, 0);
+        broker.lines().flush(CheckpointWhen::Always).unwrap();
+        // The decision is written, its marker is not.
+        broker.disk.fail(Operation::Write, 1);
+        let ended = broker.end(&id, producer, Outcome::Commit);
+        assert_eq!(ended, Err(ResponseError::ConcurrentTransactions));
+        match restart {
+            Restart::Broker => broker.disk.kill(),
+            Restart::Machine => broker.disk.cut_power(),
+        }
+        let broker = Broker::open(&broker.disk);
+        broker.disk.limit_room(Some(0));
+        assert!(!broker.transactions.recover(broker.stores(), restart, NOW));
+        assert!(broker.transactions.marked(broker.stores()).is_empty());
+        assert!(broker.transactions.expire(broker.stores(), NOW).is_some());
+        assert_eq!(
+            (broker.decisions(&id), broker.lines().open_transactions().len()),
+            (1, 1)
+        );
+        broker.disk.limit_room(None);
+        assert_eq!(broker.transactions.expire(broker.stores(), NOW), None);
+        assert_eq!(
+            (broker.decisions(&id), broker.lines().open_transactions().len()),
+            (0, 0)
+        );
+        assert_eq!(broker.lines().aborted_between(0, i64::MAX), []);
+    }
+}
+
+#[test]
+fn what_may_have_lost_a_part_is_aborted_later_when_the_disk_is_full_at_the_start() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let producer = broker.init(&id);
+    broker.write(&id, producer, 0);
+    broker.lines().flush(CheckpointWhen::Always).unwrap();
+    broker.groups.flush().unwrap();
+    broker.disk.cut_power();
+    let broker = Broker::open(&broker.disk);
+    broker.disk.limit_room(Some(0));
+    assert!(
+        !broker
+            .transactions
+            .recover(broker.stores(), Restart::Machine, NOW)
+    );
+    assert!(broker.end(&id, producer, Outcome::Commit).is_err());
+    broker.disk.limit_room(None);
+    let refused = broker.end(&id, producer, Outcome::Commit);
+    assert_eq!(refused, Err(ResponseError::ProducerFenced));
+    assert_eq!(broker.lines().open_transactions(), []);
+    assert_eq!(broker.lines().aborted_between(0, i64::MAX).len(), 1);
+}
+
+#[test]
+fn ids_that_nobody_knows_or_that_are_too_long_leave_nothing_behind() {
+    let broker = Broker::new();
+    let (id, nobody) = (name("nobody"), (1, 0));
+    let unknown = Err(ResponseError::InvalidProducerIdMapping);
+    let (transactions, stores) = (&broker.transactions, broker.stores());
+    let done = transactions.add(stores, (&id, nobody), &[place(0)], &[], NOW);
+    assert_eq!(done, unknown);
+    let done = transactions.within(stores, (&id, nobody), &place(0), NOW, || ());
+    assert_eq!(done, unknown);
+    let done = transactions.commit_offsets(stores, (&id, nobody), &name("readers"), &[], NOW);
+    assert_eq!(done, unknown);
+    assert_eq!(broker.end(&id, nobody, Outcome::Commit), unknown);
+    assert!(transactions.init(stores, &id, 1_000, Some(nobody), NOW).is_err());
+    let long = StrBytes::from_string("x".repeat(MAX_NAME_BYTES + 1));
+    let refused = transactions.init(stores, &long, 1_000, None, NOW);
+    assert_eq!(refused, Err(ResponseError::InvalidRequest));
+    assert!(transactions.gates().is_empty());
+
+    let producer = broker.init(&id);
+    let refused = transactions.add(stores, (&id, producer), &[], &[long], NOW);
+    assert_eq!(refused, Err(ResponseError::InvalidGroupId));
+    assert_eq!(transactions.gates().len(), 1);
+}
+
+#[test]
+fn a_partition_that_is_named_often_is_written_down_once() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let producer = broker.init(&id);
+    let size = || {
+        let path = Path::new(DATA).join("offsets.journal");
+        broker.disk.open(&path, Mode::Read).unwrap().size().unwrap()
+    };
+    let add = |partitions: &[TopicPartition]| {
+        let before = size();
+        let of = (&id, producer);
+        let added = broker.transactions.add(broker.stores(), of, partitions, &[], NOW);
+        added.unwrap();
+        size() - before
+    };
+    let once = add(&[place(0)]);
+    let mut repeated = vec![place(0); 1_000];
+    assert_eq!(add(&repeated), 0);
+    repeated.extend(vec![place(1); 1_000]);
+    assert_eq!(add(&repeated), once);
+    let known = broker.groups.transaction(&id).unwrap();
+    assert_eq!(known.partitions.len(), 2);
+}
+
+#[test]
+fn an_id_is_forgotten_only_as_it_was_seen_and_when_nothing_is_left_to_do() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let producer = broker.init(&id);
+    let seen = broker.groups.transaction(&id).unwrap();
+    let forget = |seen: &Transaction, gate: Gate| {
+        let forgotten = broker.transactions.forget(broker.stores(), &id, seen, &gate);
+        forgotten.unwrap()
+    };
+    let owing = Gate {
+        unmarked: true,
+        ..Gate::default()
+    };
+    assert!(!forget(&seen, owing));
+    broker.write(&id, producer, 0);
+    assert!(!forget(&seen, Gate::default()));
+    let seen = broker.groups.transaction(&id).unwrap();
+    assert!(forget(&seen, Gate::default()));
+    assert!(broker.groups.transaction(&id).is_none());
+}
