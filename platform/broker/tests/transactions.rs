@@ -4,8 +4,10 @@ mod support;
 
 use std::time::Duration;
 
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
-    DescribeTransactionsRequest, ListTransactionsRequest, ProducerId, TransactionalId,
+    DescribeTransactionsRequest, ListOffsetsRequest, ListTransactionsRequest, ProducerId, TopicName,
+    TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -250,4 +252,36 @@ async fn transactions_are_listed_and_described() {
     })
     .await;
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_reads_only_what_is_committed_is_sent_behind_an_open_transaction() {
+    let broker = TestBroker::start().await;
+    let producer = transactional(&broker, "mine", &[]).await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    producer.begin_transaction().unwrap();
+    send(&producer, "lines", "value").await;
+    // By a time, and of the largest time.
+    for timestamp in [0, -3] {
+        for (isolation, expected) in [(0, 0), (1, -1)] {
+            assert_eq!(offset_at(&mut client, timestamp, isolation).await, expected);
+        }
+    }
+    commit(&producer).await.unwrap();
+    assert_eq!(offset_at(&mut client, 0, 1).await, 0);
+    // The marker may be later than the record.
+    assert!(offset_at(&mut client, -3, 1).await >= 0);
+    broker.stop().await;
+}
+
+async fn offset_at(client: &mut RawClient, timestamp: i64, isolation: i8) -> i64 {
+    let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str("lines")))
+        .with_partitions(vec![partition]);
+    let request = ListOffsetsRequest::default()
+        .with_isolation_level(isolation)
+        .with_topics(vec![topic]);
+    let response = client.call(7, request).await;
+    response.topics[0].partitions[0].offset
 }

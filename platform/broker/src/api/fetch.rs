@@ -19,6 +19,7 @@ use crate::node::memory_units;
 use crate::storage::batch::BatchHeader;
 use crate::storage::batch::compression::Compression;
 use crate::storage::read::ReadError;
+use crate::storage::transactions::Aborted;
 use crate::topics::Topic;
 use crate::topics::partition::{Partition, Warmth};
 
@@ -233,18 +234,15 @@ async fn read_partition(
     if !(bounds.start..=bounds.end).contains(&wanted.fetch_offset) {
         return Err(ResponseError::OffsetOutOfRange);
     }
-    // Before the records: a deletion forgets both, and then the records are out of range.
-    let aborted = kinds
-        .only_committed
-        .then(|| partition.aborted_between(wanted.fetch_offset, bounds.stable));
     let allowed = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
     let is_open = kinds.only_committed && wanted.fetch_offset >= bounds.stable;
-    let records = if (allowed > 0 || first) && !is_open {
-        read_records(partition, wanted.fetch_offset, allowed).await
+    let stable = kinds.only_committed.then_some(bounds.stable);
+    let read = if (allowed > 0 || first) && !is_open {
+        read_records(partition, wanted.fetch_offset, allowed, stable).await
     } else {
-        Ok(Bytes::new())
+        Ok((Bytes::new(), Vec::new()))
     };
-    let records = records.map_err(|error| {
+    let (records, aborted) = read.map_err(|error| {
         partition.report_damage(&error);
         match error {
             ReadError::OutOfRange => ResponseError::OffsetOutOfRange,
@@ -268,7 +266,7 @@ async fn read_partition(
     } else {
         records
     };
-    let aborted = aborted.map(|aborted| {
+    let aborted = kinds.only_committed.then(|| {
         let to = last_batch(&records).map_or(wanted.fetch_offset, |last| last.next_offset());
         let among_them = aborted.into_iter().filter(|aborted| aborted.first_offset < to);
         among_them
@@ -315,9 +313,24 @@ fn before(records: Bytes, offset: i64) -> Bytes {
     records.slice(..known)
 }
 
-/// The first batches with records at or after `offset`; empty at the end of the log.
-async fn read_records(partition: &Partition, mut offset: i64, max_bytes: usize) -> Result<Bytes, ReadError> {
-    while let Some((range, warmth)) = partition.locate(offset)? {
+/// The first batches with records at or after `offset`; empty at the end of the log. For who reads only what is
+/// committed, before `stable`, the transactions that came to nothing among them.
+async fn read_records(
+    partition: &Partition,
+    mut offset: i64,
+    max_bytes: usize,
+    stable: Option<i64>,
+) -> Result<(Bytes, Vec<Aborted>), ReadError> {
+    loop {
+        let located = match stable {
+            Some(stable) => partition.locate_committed(offset, stable)?,
+            None => partition
+                .locate(offset)?
+                .map(|(range, warmth)| (range, warmth, Vec::new())),
+        };
+        let Some((range, warmth, aborted)) = located else {
+            return Ok((Bytes::new(), Vec::new()));
+        };
         let next_offset = range.next_offset;
         let read = match warmth {
             Warmth::Recent => range.batches_from(offset, max_bytes)?,
@@ -326,10 +339,9 @@ async fn read_records(partition: &Partition, mut offset: i64, max_bytes: usize) 
                 .ok_or_else(|| io::Error::other("the read was abandoned"))??,
         };
         if !read.is_empty() {
-            return Ok(read);
+            return Ok((read, aborted));
         }
         // Compaction has left nothing of this segment from here on.
         offset = next_offset;
     }
-    Ok(Bytes::new())
 }

@@ -142,6 +142,8 @@ async fn look_up(
         _ => return Ok(NOT_FOUND),
     };
     match found {
+        // Who reads only what is committed must not be sent to what is not decided yet.
+        Some(Ok(Some((_, offset)))) if read_committed && offset >= bounds.stable => Ok(NOT_FOUND),
         Some(Ok(found)) => Ok(found.unwrap_or(NOT_FOUND)),
         Some(Err(error)) => {
             partition.report_damage(&error);

@@ -5,7 +5,7 @@
 //! decoding at a length which cannot be. No second description of the requests is needed for that: in the newer
 //! versions only lengths are variable-length integers. In the older ones a length is a number like any other, so a
 //! large number is first shown as one that no list can have; when the body can be decoded like that, none of them was a
-//! list's, and it is decoded as it stands.
+//! list's, and it is decoded once more as it stands. What was passed over as records must be read as just those then.
 
 use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::messages::ApiKey;
@@ -25,22 +25,33 @@ const MAX_VARINT: usize = 5;
 
 /// Decodes a request's body; takes no more memory than a small multiple of its size. On failure says why.
 pub(super) fn decode<Q: Request>(body: &Bytes, version: i16) -> Result<Q, String> {
-    let mut bounded = Bounded {
-        bytes: body.clone(),
-        fields: 0,
-        // Requests with the newer header have variable-length lengths.
-        flexible: Q::header_version(version) >= 2,
-        takes_records: Q::KEY == ApiKey::Produce as i16,
-        within_varint: 0,
-        has_hidden: false,
+    let decode = |hides: bool| {
+        let mut bounded = Bounded {
+            bytes: body.clone(),
+            fields: 0,
+            // Requests with the newer header have variable-length lengths.
+            flexible: Q::header_version(version) >= 2,
+            takes_records: Q::KEY == ApiKey::Produce as i16,
+            within_varint: 0,
+            hides,
+            has_hidden: false,
+            records: None,
+            is_other: false,
+        };
+        // Some of the decoder's texts end in a line break.
+        let request =
+            Q::decode(&mut bounded, version).map_err(|error| error.to_string().trim_end().to_owned())?;
+        if bounded.is_other || bounded.records.is_some() {
+            return Err("a number that is no length stands in front of what looks like records".to_owned());
+        }
+        Ok((request, bounded.has_hidden))
     };
-    // Some of the decoder's texts end in a line break.
-    let text = |error: &dyn std::fmt::Display| error.to_string().trim_end().to_owned();
-    let request = Q::decode(&mut bounded, version).map_err(|error| text(&error))?;
-    if bounded.has_hidden {
-        return Q::decode(&mut body.clone(), version).map_err(|error| text(&error));
+    let (request, has_hidden) = decode(true)?;
+    if !has_hidden {
+        return Ok(request);
     }
-    Ok(request)
+    drop(request);
+    Ok(decode(false)?.0)
 }
 
 /// What is left of a body, with an eye on its lengths.
@@ -53,8 +64,14 @@ struct Bounded {
     takes_records: bool,
     /// Bytes left of a variable-length integer that was looked at as a whole.
     within_varint: usize,
+    /// Whether numbers that can be no list's length are kept from the decoder, and records with them.
+    hides: bool,
     /// Whether anything was not shown as it is.
     has_hidden: bool,
+    /// Bytes of the records whose length was shown, which have to be read next, and as a whole.
+    records: Option<usize>,
+    /// Whether they were read as something else: then everything behind them is, too.
+    is_other: bool,
 }
 
 impl Bounded {
@@ -65,10 +82,17 @@ impl Bounded {
     /// Whether so many bytes behind a length can be produced records, which have no such bound.
     fn are_records(&self, length: usize, rest: &[u8]) -> bool {
         let mut batch_length = rest.get(8..).unwrap_or_default();
-        self.takes_records
-            && length <= rest.len()
-            // Batches come one at a time, and say themselves how long they are.
-            && batch_length.try_get_i32().is_ok_and(|claimed| usize::try_from(claimed) == Ok(length - 12))
+        // Batches come one at a time, and say themselves how long they are.
+        let claimed = batch_length.try_get_i32().ok();
+        let claimed = claimed.and_then(|claimed| usize::try_from(claimed).ok()?.checked_add(12));
+        self.takes_records && length <= rest.len() && claimed == Some(length)
+    }
+
+    /// Passes bytes that are not the records waited for.
+    fn pass(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.fields += 1;
+        self.within_varint = 0;
     }
 
     /// The variable-length integer that begins here, and its size.
@@ -86,7 +110,7 @@ impl Bounded {
 
 impl Buf for Bounded {
     fn remaining(&self) -> usize {
-        if self.fields < MAX_FIELDS {
+        if self.fields < MAX_FIELDS && !self.is_other {
             self.bytes.len()
         } else {
             0
@@ -98,9 +122,8 @@ impl Buf for Bounded {
     }
 
     fn advance(&mut self, count: usize) {
-        self.bytes.advance(count);
-        self.fields += 1;
-        self.within_varint = 0;
+        self.is_other |= self.records.take().is_some_and(|records| records != count);
+        self.pass(count);
     }
 
     /// A byte of a variable-length integer, or a boolean, which has no more than one.
@@ -119,19 +142,25 @@ impl Buf for Bounded {
             // One more than the length, for nothing is told from none.
             let length = usize::try_from(value).map_or(usize::MAX, |value| value.saturating_sub(1));
             let rest = &self.bytes[size..];
-            if self.are_records(length, rest) && length > MAX_LENGTH {
+            let are_records = length > MAX_LENGTH && self.are_records(length, rest);
+            if are_records && self.hides {
                 self.advance(size + length);
                 self.has_hidden = true;
                 return Ok(0);
             }
-            if !self.is_possible(length, rest.len()) {
+            if !are_records && !self.is_possible(length, rest.len()) {
                 return Err(refused(length));
             }
             self.advance(1);
             self.within_varint = size - 1;
+            self.records = are_records.then_some(length);
             return Ok(byte);
         }
-        self.advance(1);
+        if within > 0 {
+            self.pass(1);
+        } else {
+            self.advance(1);
+        }
         self.within_varint = within.saturating_sub(1);
         Ok(byte)
     }
@@ -143,8 +172,13 @@ impl Buf for Bounded {
         if self.flexible || self.is_possible(length, self.bytes.len()) {
             return Ok(value);
         }
+        let are_records = self.are_records(length, &self.bytes);
+        if !self.hides {
+            self.records = are_records.then_some(length);
+            return Ok(value);
+        }
         self.has_hidden = true;
-        if self.are_records(length, &self.bytes) {
+        if are_records {
             self.advance(length);
             return Ok(-1);
         }
@@ -235,6 +269,47 @@ mod tests {
             .with_topics(vec![topic]);
         for version in [4, 11, 12] {
             assert_eq!(decode(&body(&request, version), version), Ok(request.clone()));
+        }
+    }
+
+    #[test]
+    fn what_was_passed_over_as_records_is_read_as_nothing_else() {
+        // The number of a partition, which is none of a list, in front of what looks like a batch of that size: with it
+        // passed over the body is whole, and as it stands it goes on with a list of any length.
+        let length = 3_000_000;
+        let mut body = BytesMut::new();
+        body.put_i16(-1); // no transactional id
+        body.put_i16(-1);
+        body.put_i32(1_000);
+        body.put_i32(1);
+        body.put_i16(1);
+        body.put_u8(b't');
+        body.put_i32(1);
+        body.put_i32(length);
+        let batch = body.len();
+        body.put_i32(-1); // as it stands: no records, and the end of the request
+        body.put_i32(0);
+        body.put_i32(length - 12);
+        body.put_bytes(0, batch + length as usize - body.len());
+        body.put_i32(-1); // no records of the partition
+        assert!(decode::<ProduceRequest>(&body.freeze(), 3).is_err());
+    }
+
+    #[test]
+    fn a_length_shorter_than_a_batch_is_none_of_records() {
+        let bounded = Bounded {
+            bytes: Bytes::new(),
+            fields: 0,
+            flexible: false,
+            takes_records: true,
+            within_varint: 0,
+            hides: true,
+            has_hidden: false,
+            records: None,
+            is_other: false,
+        };
+        for length in 0..12 {
+            assert!(!bounded.are_records(length, &[0xff; 64]));
         }
     }
 

@@ -86,9 +86,9 @@ impl TransactionIndex {
         AbortedByProducer(by_producer)
     }
 
-    /// Forgets what lies before the log's start.
-    pub(crate) fn forget_before(&mut self, start_offset: i64) {
-        self.aborted.retain(|aborted| aborted.last_offset >= start_offset);
+    /// Forgets those whose records are all gone: they lie before the log's start, or were compacted away.
+    pub(crate) fn forget_before(&mut self, offset: i64) {
+        self.aborted.retain(|aborted| aborted.last_offset >= offset);
     }
 }
 

@@ -167,6 +167,7 @@ impl Partition {
     }
 
     /// Transactions that came to nothing, with records from `from` on and before `to`.
+    #[cfg(test)]
     pub(crate) fn aborted_between(&self, from: i64, to: i64) -> Vec<Aborted> {
         self.log().transactions().aborted_between(from, to)
     }
@@ -194,13 +195,25 @@ impl Partition {
 
     /// Finds the part of the log to read `offset` from; `None` at its end.
     pub(crate) fn locate(&self, offset: i64) -> Result<Option<(Range, Warmth)>, ReadError> {
+        locate_in(&self.log(), offset)
+    }
+
+    /// The same for who reads only what is committed, before `stable`: with the transactions that came to nothing and
+    /// have records in that part.
+    ///
+    /// Both at one moment: what a deletion or a compaction takes away later is in the part still, and in the list.
+    pub(crate) fn locate_committed(
+        &self,
+        offset: i64,
+        stable: i64,
+    ) -> Result<Option<(Range, Warmth, Vec<Aborted>)>, ReadError> {
         let log = self.log();
-        let warmth = if log.is_recent(offset) {
-            Warmth::Recent
-        } else {
-            Warmth::Old
-        };
-        Ok(log.range_at(offset)?.map(|range| (range, warmth)))
+        let found = locate_in(&log, offset)?;
+        Ok(found.map(|(range, warmth)| {
+            let to = stable.min(range.next_offset);
+            let aborted = log.transactions().aborted_between(offset, to);
+            (range, warmth, aborted)
+        }))
     }
 
     /// Timestamp and offset of the first record at or after `timestamp`; blocks on the disk.
@@ -350,6 +363,15 @@ impl Partition {
     fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn locate_in(log: &Log, offset: i64) -> Result<Option<(Range, Warmth)>, ReadError> {
+    let warmth = if log.is_recent(offset) {
+        Warmth::Recent
+    } else {
+        Warmth::Old
+    };
+    Ok(log.range_at(offset)?.map(|range| (range, warmth)))
 }
 
 /// A consumer's wish to be woken; ends when dropped.

@@ -174,7 +174,7 @@ fn check_records(
     let (mut without_key, mut wrong_time) = (Vec::new(), Vec::new());
     for (position, record) in (0..).zip(records.iter()) {
         let record = record?;
-        if record.offset != header.base_offset + i64::from(position) {
+        if Some(record.offset) != header.base_offset.checked_add(i64::from(position)) {
             return Err(BatchFault::Record.into());
         }
         max_timestamp = record.timestamp.max(max_timestamp);

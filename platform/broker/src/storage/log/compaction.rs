@@ -71,6 +71,8 @@ struct OldSegment {
 pub(crate) struct Compacted {
     segments: Vec<NewSegment>,
     up_to: i64,
+    /// Of transactions that came to nothing before this offset no record is left.
+    cleared_to: i64,
     at_ms: i64,
 }
 
@@ -165,6 +167,7 @@ impl Log {
             at_ms: compacted.at_ms,
         };
         remember_compaction(&mut self.compactions, done);
+        self.transactions.forget_before(compacted.cleared_to);
         self.checkpoint_due = true;
     }
 
@@ -179,21 +182,25 @@ impl Compaction {
     pub(crate) fn run(&self) -> Result<Compacted, ReadError> {
         let (keys, up_to) = self.last_offsets()?;
         let mut segments = Vec::new();
+        let mut cleared_to = up_to;
         for segment in &self.segments {
             if segment.base_offset >= up_to {
                 break;
             }
-            if let Some(index) = self.rewrite(segment, &keys, up_to)? {
-                segments.push(NewSegment {
+            match self.rewrite(segment, &keys, up_to)? {
+                Rewritten::Smaller(index) => segments.push(NewSegment {
                     base_offset: segment.base_offset,
                     path: segment.new_path.clone(),
                     index,
-                });
+                }),
+                Rewritten::NoGain { has_aborted: true } => cleared_to = cleared_to.min(segment.base_offset),
+                Rewritten::NoGain { has_aborted: false } => {}
             }
         }
         Ok(Compacted {
             segments,
             up_to,
+            cleared_to,
             at_ms: self.now_ms,
         })
     }
@@ -231,13 +238,14 @@ impl Compaction {
         Ok((keys, up_to))
     }
 
-    /// Writes one segment anew; `None` when nothing can be left out.
-    fn rewrite(&self, old: &OldSegment, keys: &LastOffsets, up_to: i64) -> Result<Option<Index>, ReadError> {
+    /// Writes one segment anew, unless nothing is gained by it.
+    fn rewrite(&self, old: &OldSegment, keys: &LastOffsets, up_to: i64) -> Result<Rewritten, ReadError> {
         let mut output = Output {
             file: self.disk.open(&old.new_path, Mode::Fresh)?,
             buffer: Vec::new(),
             written: 0,
             index: Index::new(old.base_offset),
+            left_out_aborted: false,
         };
         let done = self
             .rewrite_into(&mut output, old, keys, up_to)
@@ -245,10 +253,12 @@ impl Compaction {
             .and_then(|()| Ok(output.file.sync()?));
         let smaller = output.index.covered < old.range.end;
         if done.is_ok() && smaller {
-            return Ok(Some(output.index));
+            return Ok(Rewritten::Smaller(output.index));
         }
         remove_if_present(&*self.disk, &old.new_path)?;
-        done.map(|()| None)
+        done.map(|()| Rewritten::NoGain {
+            has_aborted: output.left_out_aborted,
+        })
     }
 
     fn rewrite_into(
@@ -268,6 +278,7 @@ impl Compaction {
             let records = records_of(&batch)?;
             let mut kept: Vec<Record<'_>> = Vec::new();
             let counts = !self.aborted.has(&header);
+            output.left_out_aborted |= !counts && header.record_count > 0;
             for record in records.iter().filter(|_| counts) {
                 let record = record.map_err(|fault| damaged(&header, fault))?;
                 if self.stays(&record, keys) {
@@ -309,6 +320,15 @@ fn damaged(header: &BatchHeader, fault: crate::storage::batch::BatchFault) -> Re
     }
 }
 
+/// What became of a segment.
+#[derive(Debug)]
+enum Rewritten {
+    /// It was written anew.
+    Smaller(Index),
+    /// It stays as it is, with the records of transactions that came to nothing if it has any.
+    NoGain { has_aborted: bool },
+}
+
 /// A segment that is being written anew.
 #[derive(Debug)]
 struct Output {
@@ -316,6 +336,7 @@ struct Output {
     buffer: Vec<u8>,
     written: u64,
     index: Index,
+    left_out_aborted: bool,
 }
 
 impl Output {

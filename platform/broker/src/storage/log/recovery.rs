@@ -38,26 +38,42 @@ impl Log {
             if segment.index.next_offset <= from {
                 continue;
             }
-            let range = segment.range_from(segment.index.position_of_offset(from))?;
-            let mut scan = range.scan();
+            let mut range = segment.range_from(segment.index.position_of_offset(from))?;
             loop {
-                match scan.next_header() {
-                    Ok(Some((position, header))) if header.base_offset >= from => {
-                        self.producers.note(&header, header.max_timestamp);
-                        let outcome = if header.is_control() {
-                            let batch = range.file.read_at(position, header.size)?;
-                            // A damaged one is told to whoever reads there.
-                            marker::outcome(&header, &batch).unwrap_or_default()
-                        } else {
-                            None
-                        };
-                        self.transactions.note(&header, outcome);
+                let (mut at, mut follows) = (range.start, range.start_offset);
+                let mut scan = range.scan();
+                let is_damaged = loop {
+                    let (position, header) = match scan.next_header() {
+                        Ok(Some(found)) => found,
+                        Ok(None) => break false,
+                        // It is told to whoever reads there.
+                        Err(ReadError::Damaged { .. } | ReadError::OutOfRange) => break true,
+                        Err(ReadError::Storage(error)) => return Err(error),
+                    };
+                    (at, follows) = (position + header.size as u64, header.next_offset());
+                    if header.base_offset < from {
+                        continue;
                     }
-                    Ok(Some(_)) => {}
-                    // Damage is told to whoever reads there; the producers behind it are met as new ones.
-                    Ok(None) | Err(ReadError::Damaged { .. } | ReadError::OutOfRange) => break,
-                    Err(ReadError::Storage(error)) => return Err(error),
+                    self.producers.note(&header, header.max_timestamp);
+                    let outcome = if header.is_control() {
+                        let batch = range.file.read_at(position, header.size)?;
+                        // A damaged one is told to whoever reads there.
+                        marker::outcome(&header, &batch).unwrap_or_default()
+                    } else {
+                        None
+                    };
+                    self.transactions.note(&header, outcome);
+                };
+                if !is_damaged {
+                    break;
                 }
+                // Behind the damage it goes on with the next batch that is whole.
+                (range.start, range.start_offset, range.has_gaps) = (at, follows, true);
+                let Some((damaged, follows)) = range.scan().resync()? else {
+                    break;
+                };
+                range.start += damaged;
+                range.start_offset = follows;
             }
         }
         Ok(())

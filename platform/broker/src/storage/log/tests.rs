@@ -165,6 +165,25 @@ fn producers_are_known_again_with_and_without_a_checkpoint() {
 }
 
 #[test]
+fn producers_behind_damage_are_known_again() {
+    // In a length, in a base offset.
+    for at in [8, 7] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = open(folder.path());
+        let batch = |producer| Sample::of(&["x"]).by(producer, 0, 0).encode();
+        for producer in [4, 5, 6] {
+            append(&mut log, &batch(producer), &settings()).unwrap();
+        }
+        sync(&mut log);
+        damage(folder.path(), 0, batch(4).len() + at, 0x40);
+        fs::remove_file(folder.path().join("checkpoint.json")).unwrap();
+        let again = open(folder.path());
+        let known = [4, 5, 6].map(|producer| again.producers.get(producer).is_some());
+        assert_eq!(known, [true, false, true], "{at}");
+    }
+}
+
+#[test]
 fn old_segments_go_by_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());

@@ -234,3 +234,41 @@ fn a_damaged_log_is_not_compacted() {
     let damaged = compaction.run().unwrap_err();
     assert!(matches!(damaged, ReadError::Damaged { .. }));
 }
+
+#[test]
+fn transactions_that_came_to_nothing_are_forgotten_with_their_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    let write = |log: &mut Log, number: i64| {
+        let sample = Sample::of(&["withdrawn"]).keyed(&format!("key {number}"));
+        let batch =
+            crate::storage::batch::tests::transactional(sample.by(7, 0, number as i32).at(1000).encode());
+        append(log, &batch, &settings()).unwrap();
+    };
+    for number in 0..40 {
+        write(&mut log, number);
+        log.end_transaction((7, 0), Outcome::Abort, 1000, &settings())
+            .unwrap();
+    }
+    let closed_to = log.active().base_offset;
+    let all = log.transactions().aborted_between(0, i64::MAX);
+    assert_eq!(all.len(), 40);
+    assert!(compact(&mut log, 2000));
+    let left = log.transactions().aborted_between(0, i64::MAX);
+    assert!(!left.is_empty() && left.len() < 20, "{}", left.len());
+    assert!(left.iter().all(|aborted| aborted.last_offset >= closed_to));
+    // What is still there is still told to be nothing.
+    let mut records = keyed_records(&log);
+    // Without the markers.
+    records.retain(|(_, key, _)| key.starts_with("key"));
+    assert!(!records.is_empty());
+    for (offset, ..) in records {
+        let found = log.transactions().aborted_between(offset, offset + 1);
+        assert_eq!(found.len(), 1, "{offset}");
+    }
+    sync(&mut log);
+    assert_eq!(
+        open(folder.path()).transactions().aborted_between(0, i64::MAX),
+        left
+    );
+}
