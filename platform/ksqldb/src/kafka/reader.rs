@@ -93,6 +93,8 @@ struct Lane {
     /// What was the end, or less where the partition has ended before.
     end: i64,
     newest_timestamp: Option<i64>,
+    /// The same before the last record handed out.
+    newest_before: Option<i64>,
     is_table: bool,
 }
 
@@ -193,6 +195,7 @@ impl Reader {
                     new_from: start.new_from,
                     end: start.end,
                     newest_timestamp: start.newest_timestamp,
+                    newest_before: start.newest_timestamp,
                     is_table: start.is_table,
                 })
             })
@@ -348,6 +351,18 @@ impl Reader {
             .collect()
     }
 
+    /// The same before the record that was handed out last.
+    pub(crate) fn positions_before(&self, record: &Record) -> Vec<Position> {
+        let mut positions = self.positions();
+        for (position, lane) in positions.iter_mut().zip(&self.lanes) {
+            if lane.topic == record.topic && lane.partition == record.partition {
+                position.offset = record.offset;
+                position.newest_timestamp = lane.newest_before;
+            }
+        }
+        positions
+    }
+
     /// Commits positions for the group, without waiting for the answer. A commit that fails is made up for by the
     /// next one, and after a crash by reading again.
     pub(crate) fn commit(&self, positions: &[Position]) -> KafkaResult<()> {
@@ -482,6 +497,7 @@ impl Reader {
             .1;
         let record = lane.head.take()?;
         lane.position = record.offset + 1;
+        lane.newest_before = lane.newest_timestamp;
         lane.newest_timestamp = lane.newest_timestamp.max(Some(record.timestamp));
         self.time = self.time.max(Some(record.timestamp));
         Some(if record.offset < lane.replay_until {

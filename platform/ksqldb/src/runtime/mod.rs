@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use positions::{PositionError, Resets, starting_offsets};
-pub(crate) use pull::pull;
+pub(crate) use pull::{PullPlaces, pull};
 pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
@@ -103,6 +103,8 @@ pub(crate) struct Runtime {
     writers: Arc<Writers>,
     /// The room there is for push queries.
     places: Arc<Semaphore>,
+    /// The room there is for pull queries.
+    pulls: PullPlaces,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -134,6 +136,7 @@ impl Runtime {
             listening: Mutex::default(),
             writers: Arc::default(),
             places: Arc::new(Semaphore::new(MOST_PUSH_QUERIES)),
+            pulls: PullPlaces::default(),
             tasks,
             stop,
         }
@@ -320,6 +323,11 @@ impl Runtime {
             .map_err(|_| PushError::TooMany {
                 limit: MOST_PUSH_QUERIES,
             })
+    }
+
+    /// The room for pull queries.
+    pub(crate) fn pulls(&self) -> &PullPlaces {
+        &self.pulls
     }
 
     /// Starts to print a topic. That takes a place among the push queries.

@@ -331,7 +331,14 @@ impl Processing<'_> {
                 arrival = reader.next(), if !is_due => {
                     match arrival.map_err(Failure::Read)? {
                         Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
-                        Arrival::New(record) => self.process(&record).await?,
+                        Arrival::New(record) => match self.process(&record).await {
+                            Ok(()) => {}
+                            Err(failure @ Failure::State(_)) => {
+                                self.commit_before(&record, reader).await;
+                                return Err(failure);
+                            }
+                            Err(failure) => return Err(failure),
+                        },
                     }
                     if let Some(reason) = self.task.failure() {
                         return Err(Failure::State(reason));
@@ -349,6 +356,11 @@ impl Processing<'_> {
     async fn process(&mut self, record: &Record) -> Result<(), Failure> {
         self.unfinished = true;
         with_input(record, |input| self.task.process(input, &mut self.collector));
+        if let Some(reason) = self.task.failure() {
+            // What a record does is done as a whole or not at all: what it did until it failed stays here.
+            self.collector = Collector::default();
+            return Err(Failure::State(reason));
+        }
         let worker = self.worker;
         if let Some(sink) = worker.query.sink() {
             for output in self.collector.records.drain(..) {
@@ -405,6 +417,25 @@ impl Processing<'_> {
                 .map_err(Failure::Delivery)?;
         }
         Ok(())
+    }
+
+    /// Commits what was done before a record that cannot be processed, so that the next attempt begins with it and
+    /// repeats nothing. Where that takes too long, it is left to the next attempt.
+    async fn commit_before(&mut self, record: &Record, reader: &Reader) {
+        let settled = timeout(STOP_DEADLINE, async {
+            settle(self.closing.as_ref()).await?;
+            self.deliveries.settle(0).await
+        });
+        if !matches!(settled.await, Ok(Ok(()))) {
+            return;
+        }
+        let positions = reader.positions_before(record);
+        if let Err(error) = reader.commit_and_wait(&positions, STOP_DEADLINE).await {
+            tracing::warn!(
+                "query {}: a position is not committed: {error}",
+                self.worker.query.id
+            );
+        }
     }
 }
 

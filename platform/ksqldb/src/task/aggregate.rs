@@ -263,7 +263,7 @@ impl Aggregation {
         to: &mut Downstream<'_, '_>,
     ) {
         let closed = self.stream_time.saturating_sub(windowing.grace_ms);
-        let mut start = (timestamp - size + advance).max(0) / advance * advance;
+        let mut start = timestamp.saturating_sub(size - advance).max(0) / advance * advance;
         while start <= timestamp {
             let end = start.saturating_add(size);
             if end > closed {
@@ -271,7 +271,11 @@ impl Aggregation {
                 let window = Bounds { start, end };
                 self.update(group, Some(window), &[(Turn::In, row)], timestamp, to);
             }
-            start = start.saturating_add(advance);
+            match start.checked_add(advance) {
+                // A query that has failed does nothing more.
+                Some(next) if !to.context.has_failed() => start = next,
+                _ => return,
+            }
         }
     }
 

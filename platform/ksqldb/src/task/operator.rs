@@ -68,6 +68,11 @@ impl Context<'_> {
         }
     }
 
+    /// Whether the query cannot go on.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Ends the query.
     pub(super) fn fail(&mut self, reason: impl Into<String>) {
         self.failure.get_or_insert_with(|| reason.into());

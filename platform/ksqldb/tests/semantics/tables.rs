@@ -183,6 +183,33 @@ fn windows_of_time_close_after_their_grace() {
     assert_eq!(after(bounds, at(&[13])), [r#"x,10 {"WS":10,"WE":20,"N":1}@13"#]);
 }
 
+/// The loop over a row's windows comes to an end where time does.
+#[test]
+fn the_last_moment_has_windows() {
+    let last = i64::MAX;
+    let written = after(
+        &windowed("hopping (size 10 milliseconds, advance by 5 milliseconds)"),
+        at(&[last]),
+    );
+    assert_eq!(written.len(), 2, "{written:?}");
+    assert!(
+        written[0].ends_with(&format!(r#"{{"N":1}}@{last}"#)),
+        "{written:?}"
+    );
+}
+
+#[test]
+fn a_row_lies_in_so_many_windows_at_most() {
+    let most = windowed("hopping (size 100 seconds, advance by 1 millisecond)");
+    world(&most);
+    let error = world("").error(&windowed("hopping (size 365 days, advance by 1 millisecond)"));
+    assert!(
+        error.starts_with("A row would lie in 31536000000 windows")
+            && error.contains("more than 100000; hint:"),
+        "{error}"
+    );
+}
+
 #[test]
 fn sessions_merge_and_what_they_were_is_gone() {
     assert_eq!(
