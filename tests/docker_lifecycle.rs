@@ -101,7 +101,7 @@ fn up_repairs_exactly_what_differs() {
     );
     let after = started();
     assert_eq!(before[0], after[0], "the broker is left alone");
-    assert_eq!(before[3], after[3], "host1 is left alone");
+    assert_eq!(before[4], after[4], "host1 is left alone");
 
     docker(&["rm", "-f", &stack.container("host1")]);
     let plan = stack.succeed(&["up", "--dry-run"]).0;
@@ -158,7 +158,7 @@ fn projects_run_side_by_side_on_both_engines() {
             project.display()
         );
         assert!(stderr.contains(&told), "{stderr}");
-        assert_eq!(stderr.matches(" gets port ").count(), 3, "{stderr}");
+        assert_eq!(stderr.matches(" gets port ").count(), 4, "{stderr}");
     }
     stack.succeed(&["down"]);
     stack.assert_nothing_runs();

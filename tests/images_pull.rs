@@ -72,6 +72,8 @@ fn nobody_on_a_network_is_asked_when_everything_is_here() {
             .map(String::as_str)
             // glibc asks for a cache of names, which is a local socket.
             .filter(|address| *address != "/var/run/nscd/socket")
+            // The doctor reaches itself to see that loopback works; who else is there, the registry counts.
+            .filter(|address| !(arguments[0] == "doctor" && address.starts_with("127.0.0.1:")))
             .collect();
         assert_eq!(
             addresses,

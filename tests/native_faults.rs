@@ -384,7 +384,7 @@ fn the_doctor_knows_a_running_project() {
         .iter()
         .filter(|check| check["category"] == "ports")
         .collect();
-    assert_eq!(ports.len(), 3);
+    assert_eq!(ports.len(), 4);
     assert!(
         ports
             .iter()

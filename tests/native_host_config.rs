@@ -53,9 +53,9 @@ fn hosts_monitor_what_the_user_says() {
         "{stderr}"
     );
     let after = pids(&stack);
-    assert_eq!(before[..3], after[..3], "the platform is left alone");
+    assert_eq!(before[..4], after[..4], "the platform is left alone");
     assert!(
-        before[3] != after[3] && before[4] != after[4],
+        before[4] != after[4] && before[5] != after[5],
         "both hosts are new"
     );
     assert_eq!(stack.ps()["host_config"], own);
@@ -103,9 +103,9 @@ fn hosts_monitor_what_the_user_says() {
     let before = pids(&stack);
     up_with(&stack, "default");
     let after = pids(&stack);
-    assert_eq!(before[..3], after[..3], "the platform is left alone");
+    assert_eq!(before[..4], after[..4], "the platform is left alone");
     assert!(
-        before[3] != after[3] && before[4] != after[4],
+        before[4] != after[4] && before[5] != after[5],
         "both hosts are new"
     );
     assert_eq!(stack.ps()["host_config"], Value::Null);

@@ -283,14 +283,15 @@ fn what_cannot_pass_says_why() {
     insta::assert_snapshot!(stack.world.run(&["ksql", "LIST STREAMS;\nSELECT nope FROM proc EMIT CHANGES;\nLIST TABLES;"]), @r"
     exit code: 15
     ----- stdout -----
-    NAME             TOPIC            KEY FORMAT  VALUE FORMAT  WINDOWED
-    ───────────────  ───────────────  ──────────  ────────────  ────────
-    LISTENING_PORTS  listening_ports  KAFKA       JSON          false
-    LOGGED_IN_USERS  logged_in_users  KAFKA       JSON          false
-    OPEN_FILES       open_files       KAFKA       JSON          false
-    PRECISE_PROC     PRECISE_PROC     KAFKA       JSON          false
-    PROC             PROC             KAFKA       JSON          false
-    PROCESSES        processes        KAFKA       JSON          false
+    NAME                 TOPIC                        KEY FORMAT  VALUE FORMAT  WINDOWED
+    ───────────────────  ──────────────────────  ──────────  ────────────  ────────
+    KSQL_PROCESSING_LOG  default_ksql_processing_log  KAFKA       JSON          false
+    LISTENING_PORTS      listening_ports              KAFKA       JSON          false
+    LOGGED_IN_USERS      logged_in_users              KAFKA       JSON          false
+    OPEN_FILES           open_files                   KAFKA       JSON          false
+    PRECISE_PROC         PRECISE_PROC                 KAFKA       JSON          false
+    PROC                 PROC                         KAFKA       JSON          false
+    PROCESSES            processes                    KAFKA       JSON          false
     ----- stderr -----
     error: ksqlDB rejected the statement at <argument>:2:8: SELECT column 'NOPE' cannot be resolved.
       <argument>:2:8 (ksqlDB error code 40001)
