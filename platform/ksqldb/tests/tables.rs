@@ -341,6 +341,37 @@ async fn a_record_that_cannot_be_processed_leaves_nothing_behind() {
     broker.stop().await;
 }
 
+/// Rows that another layout wrote are of no use: the changelog is made anew, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changelog_of_another_layout_is_made_anew() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (g STRING) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        .await;
+    let producer = broker.producer();
+    for time in 1..4 {
+        produce_at(&producer, "s", None, r#"{"G":"x"}"#, Some(time)).await;
+    }
+    let statement = "CREATE TABLE o AS SELECT g, COUNT(*) AS n FROM s GROUP BY g;";
+    let body = json!({"ksql": statement, "streamsProperties": {"auto.offset.reset": "earliest"}});
+    let (status, answer) = server.post("/ksql", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    let all = "SELECT * FROM o;";
+    eventually(&server, all, &[json!(["x", 3])]).await;
+    server.stop().await;
+    let changelog = "_confluent-ksql-default_query_CTAS_O_1-Aggregate-Aggregate-Materialize-changelog";
+    assert_eq!(end(&broker, changelog).await, 3);
+    produce_at(&producer, changelog, Some("other"), "of another layout", Some(9)).await;
+    for _ in 0..2 {
+        let server = Server::start(&broker).await;
+        eventually(&server, all, &[json!(["x", 3])]).await;
+        server.stop().await;
+        assert_eq!(end(&broker, changelog).await, 3);
+    }
+    broker.stop().await;
+}
+
 /// Whether a topic with one partition has a record.
 async fn has_records(broker: &Broker, topic: &str) -> bool {
     end(broker, topic).await > 0

@@ -155,7 +155,8 @@ impl Runtime {
     /// Says that a persistent query will be started, so that those which read its sink know that it catches up.
     pub(crate) fn announce(&self, query: &PersistentQuery) -> Option<Arc<Progress>> {
         let sink = query.sink()?;
-        Some(self.writers.of(&sink.topic, &query.id))
+        let inputs = query.plan.inputs().iter().map(|input| input.topic.clone());
+        Some(self.writers.of(&sink.topic, &query.id, inputs))
     }
 
     /// Starts a persistent query.
@@ -283,7 +284,7 @@ impl Runtime {
         let consumer = Reader::consumer(&self.cluster, &group)?;
         let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
         if extent != Extent::WhatIsThere {
-            reader = reader.in_step_with(&self.writers);
+            reader = reader.in_step_with(&self.writers, None);
         }
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);

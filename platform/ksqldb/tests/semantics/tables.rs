@@ -1,6 +1,8 @@
 //! Tables, aggregates, windows and joins with tables, record by record.
 
-use crate::script::{Record, World};
+use osqdemo_ksqldb::task::{Collector, Task};
+
+use crate::script::{Record, World, input};
 
 const SOURCES: &str = "
     create stream s (k string key, g string, v int) with (kafka_topic='s', value_format='json');
@@ -369,6 +371,57 @@ fn three_tables_and_a_count_over_them() {
             r#"y {"N":0}@5"#
         ]
     );
+}
+
+/// What a later join compares has to be there in every row that the joins before it make.
+#[test]
+fn a_column_that_an_outer_join_leaves_empty_is_no_key() {
+    let joined = |first: &str, left: &str| {
+        format!(
+            "create table o as select {left}, v, w, f from t {first} join u on t.id = u.id join a on {left} = a.id;"
+        )
+    };
+    for (first, left) in [("full outer", "t.id"), ("full outer", "u.id"), ("left", "u.id")] {
+        let error = world("").error(&joined(first, left));
+        assert!(
+            error.starts_with("Invalid join condition: ") && error.contains("hint:"),
+            "{error}"
+        );
+    }
+    for (first, left) in [("left", "t.id"), ("right", "u.id"), ("", "t.id"), ("", "u.id")] {
+        world(&joined(first, left));
+    }
+}
+
+/// What closed a window may have been done before a crash without its results being written: it is done again.
+#[test]
+fn a_final_result_outlives_a_crash_before_the_commit() {
+    let statement = windowed("tumbling (size 10 milliseconds, grace period 0 milliseconds)")
+        .replace("group by g;", "group by g emit final;");
+    let plan = world(&statement).last_plan.unwrap();
+    let mut task = Task::new(&plan);
+    let mut collector = Collector::default();
+    let (counted, closing) = (s(Some("x"), Some(1), 1), s(Some("x"), Some(1), 50));
+    task.process(input(&counted), &mut collector);
+    let committed = task.stream_time();
+    assert_eq!(committed, Some(1));
+    task.process(input(&closing), &mut collector);
+    assert_eq!(collector.records.len(), 1);
+    // The changelog has it all, the position is that before the second record.
+    let mut again = Task::new(&plan);
+    again.go_on_from(committed);
+    for change in &collector.changes {
+        assert!(again.restore_store(
+            &change.store,
+            &change.key,
+            change.value.as_deref(),
+            change.timestamp
+        ));
+    }
+    again.restored();
+    let mut output = Collector::default();
+    again.process(input(&closing), &mut output);
+    assert_eq!(output.records, collector.records);
 }
 
 #[test]
