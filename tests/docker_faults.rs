@@ -66,9 +66,10 @@ fn a_container_that_was_killed_for_its_memory_is_reported_as_that() {
 #[test]
 fn a_container_that_crashed_once_and_then_became_healthy_is_healthy() {
     let Some(stack) = DockerStack::new() else { return };
-    let (old, new) = runs("mkdir /once && { echo crashing this once >&2; exit 3; }; exec osqdemo \"$$@\"");
+    let (old, new) =
+        runs("mkdir /tmp/once && { echo crashing this once >&2; exit 3; }; exec osqdemo \"$$@\"");
     // What a container remembers of its first life is in its own layer.
-    let writable = ("read_only: true", "read_only: false");
+    let writable = ("    read_only: true\n    tmpfs: [/tmp]\n", "");
     let output = up(&stack, &[(old, &new), writable], &[]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");

@@ -91,7 +91,7 @@ async fn what_is_set_goes_with_the_statements_after_it_and_queries_to_their_own_
     })
     .await;
     run(
-        "SET 'auto.offset.reset'='earliest'; DEFINE x='1'; SELECT * FROM a EMIT CHANGES; UNSET 'auto.offset.reset'; LIST TOPICS;",
+        "SET 'auto.offset.reset'='earliest'; DEFINE x='1'; SELECT * FROM a EMIT CHANGES LIMIT 1; UNSET 'auto.offset.reset'; LIST TOPICS;",
         &server,
     )
     .await
@@ -103,7 +103,7 @@ async fn what_is_set_goes_with_the_statements_after_it_and_queries_to_their_own_
         .collect();
     insta::assert_snapshot!(requests.join("\n"), @r#"
     /is_valid_property/auto.offset.reset null
-    /query {"ksql":"SELECT * FROM a EMIT CHANGES;","streamsProperties":{"auto.offset.reset":"earliest"},"sessionVariables":{"x":"1"}}
+    /query {"ksql":"SELECT * FROM a EMIT CHANGES LIMIT 1;","streamsProperties":{"auto.offset.reset":"earliest"},"sessionVariables":{"x":"1"}}
     /ksql {"ksql":"LIST TOPICS;","streamsProperties":{},"sessionVariables":{"x":"1"}}
     "#);
 }
