@@ -59,6 +59,22 @@ impl Value {
         Self::Map(sorted.into())
     }
 
+    /// What it takes in memory, roughly, as if nothing of it were shared.
+    pub(crate) fn bytes(&self) -> usize {
+        let inside = match self {
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Decimal(number) => usize::try_from(number.digits() / 2).unwrap_or(usize::MAX),
+            Self::Array(values) | Self::Struct(values) => values.iter().map(Self::bytes).sum(),
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| size_of_val(key) + key.len() + value.bytes())
+                .sum(),
+            _ => 0,
+        };
+        size_of::<Self>() + inside
+    }
+
     /// Whether this is `NULL`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)

@@ -295,9 +295,94 @@ async fn windows_and_joins_go_on_after_a_restart() {
     broker.stop().await;
 }
 
+/// A query that fails is tried again and again: what was before the record it fails at is counted once, and of that
+/// record not even what could be done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_cannot_be_processed_leaves_nothing_behind() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (g STRING, v DECIMAL(1, 0)) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        .await;
+    let producer = broker.producer();
+    // The last of them overflows the window from 5, and is the first of that from 10.
+    for (value, time) in [
+        (r#"{"G":"y","V":1}"#, 1),
+        (r#"{"G":"x","V":9}"#, 7),
+        (r#"{"G":"x","V":9}"#, 12),
+    ] {
+        produce_at(&producer, "s", None, value, Some(time)).await;
+    }
+    let statement = "CREATE TABLE o AS SELECT g, COUNT(*) AS n, SUM(v) AS t FROM s
+        WINDOW HOPPING (SIZE 10 MILLISECONDS, ADVANCE BY 5 MILLISECONDS) GROUP BY g;";
+    let body = json!({"ksql": statement, "streamsProperties": {"auto.offset.reset": "earliest"}});
+    let (status, answer) = server.post("/ksql", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = server.ksql("EXPLAIN CTAS_O_1;").await;
+        let errors = answer[0]["queryDescription"]["queryErrors"]
+            .as_array()
+            .unwrap()
+            .clone();
+        if errors.len() >= 4 {
+            let message = errors[3]["errorMessage"].as_str().unwrap();
+            assert!(message.contains("Numeric field overflow"), "{message}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let changelog = "_confluent-ksql-default_query_CTAS_O_1-Aggregate-Aggregate-Materialize-changelog";
+    for topic in ["O", changelog] {
+        assert_eq!(end(&broker, topic).await, 3, "{topic}");
+    }
+    server.stop().await;
+    broker.stop().await;
+}
+
+/// Rows that another layout wrote are of no use: the changelog is made anew, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changelog_of_another_layout_is_made_anew() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (g STRING) WITH (kafka_topic='s', value_format='JSON', partitions=1);")
+        .await;
+    let producer = broker.producer();
+    for time in 1..4 {
+        produce_at(&producer, "s", None, r#"{"G":"x"}"#, Some(time)).await;
+    }
+    let statement = "CREATE TABLE o AS SELECT g, COUNT(*) AS n FROM s GROUP BY g;";
+    let body = json!({"ksql": statement, "streamsProperties": {"auto.offset.reset": "earliest"}});
+    let (status, answer) = server.post("/ksql", &body).await;
+    assert_eq!(status, 200, "{answer}");
+    let all = "SELECT * FROM o;";
+    eventually(&server, all, &[json!(["x", 3])]).await;
+    server.stop().await;
+    let changelog = "_confluent-ksql-default_query_CTAS_O_1-Aggregate-Aggregate-Materialize-changelog";
+    assert_eq!(end(&broker, changelog).await, 3);
+    produce_at(&producer, changelog, Some("other"), "of another layout", Some(9)).await;
+    for _ in 0..2 {
+        let server = Server::start(&broker).await;
+        eventually(&server, all, &[json!(["x", 3])]).await;
+        server.stop().await;
+        assert_eq!(end(&broker, changelog).await, 3);
+    }
+    broker.stop().await;
+}
+
 /// Whether a topic with one partition has a record.
 async fn has_records(broker: &Broker, topic: &str) -> bool {
-    let client: rdkafka::consumer::BaseConsumer = broker.client().create().unwrap();
-    let (_, end) = rdkafka::consumer::Consumer::fetch_watermarks(&client, topic, 0, DEADLINE).unwrap();
-    end > 0
+    end(broker, topic).await > 0
+}
+
+/// The end of a topic with one partition.
+async fn end(broker: &Broker, topic: &str) -> i64 {
+    let (config, topic) = (broker.client(), topic.to_owned());
+    let asking = move || {
+        let client: rdkafka::consumer::BaseConsumer = config.create().unwrap();
+        rdkafka::consumer::Consumer::fetch_watermarks(&client, &topic, 0, DEADLINE).unwrap()
+    };
+    tokio::task::spawn_blocking(asking).await.unwrap().1
 }

@@ -1,5 +1,7 @@
 //! The statements whose result is sent row by row: `SELECT … EMIT CHANGES` and `PRINT`.
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::bounds::MOST_STATEMENTS;
 use super::catalog::Catalog;
 use super::executor::{Executor, Request, session};
@@ -40,6 +42,8 @@ pub(crate) enum ClientQuery {
         schema: Schema,
         /// Its rows.
         rows: Vec<Row>,
+        /// Held until the client has them.
+        place: OwnedSemaphorePermit,
     },
     /// `PRINT`
     Print(Print),
@@ -164,13 +168,16 @@ impl Executor {
                 "The query was not in a running state. state: {state}"
             )));
         };
+        let place = self.runtime().pulls().take().await;
+        let place =
+            place.map_err(|message| Failure::of_statement(ErrorCode::TooManyRequests, message, &text))?;
         // Reading a large table takes a while; the threads that serve others go on.
         let pulled = tokio::task::spawn_blocking(move || {
             let rows = runtime::pull(&plan, &table);
-            rows.map(|rows| (plan.output, rows))
+            rows.map(|rows| (plan.output, rows, place))
         });
         match pulled.await {
-            Ok(Ok((schema, rows))) => Ok(ClientQuery::Pull { schema, rows }),
+            Ok(Ok((schema, rows, place))) => Ok(ClientQuery::Pull { schema, rows, place }),
             Ok(Err(message)) => Err(bad(message)),
             Err(error) => Err(Failure::of_statement(
                 ErrorCode::ServerError,

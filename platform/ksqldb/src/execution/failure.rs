@@ -31,6 +31,8 @@ pub(crate) enum ErrorCode {
     RequestTimeout,
     /// The request is too large.
     TooLarge,
+    /// Too many pull queries at a time.
+    TooManyRequests,
     /// The server failed.
     ServerError,
     /// The request takes too long, or nobody waits for its answer any more.
@@ -58,6 +60,7 @@ impl ErrorCode {
             Self::NoSchemaRegistry => 42801,
             Self::RequestTimeout => 40800,
             Self::TooLarge => 41300,
+            Self::TooManyRequests => 42900,
             Self::ServerError => 50000,
             Self::RequestEnded => 50300,
             Self::CommandQueueCatchup => 50301,

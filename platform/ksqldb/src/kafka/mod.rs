@@ -14,7 +14,7 @@ mod writers;
 
 pub(crate) use cluster::{Cluster, ClusterError, TopicOptions};
 pub(crate) use producer::{Deliveries, OutgoingRecord, RecordProducer};
-pub(crate) use reader::{Arrival, Position, Reader, StartingPoint};
+pub(crate) use reader::{Arrival, Metadata, Position, Reader, StartingPoint};
 pub(crate) use writers::{Progress, Writers};
 
 /// A consumer of a group, before it reads.

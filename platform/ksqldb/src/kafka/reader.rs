@@ -75,6 +75,8 @@ pub(crate) struct Position {
     partition: i32,
     offset: i64,
     newest_timestamp: Option<i64>,
+    /// The stream time of the query's windows then, where it has any.
+    stream_time: Option<i64>,
 }
 
 /// A partition and what was fetched of it.
@@ -93,6 +95,8 @@ struct Lane {
     /// What was the end, or less where the partition has ended before.
     end: i64,
     newest_timestamp: Option<i64>,
+    /// The same before the last record handed out.
+    newest_before: Option<i64>,
     is_table: bool,
 }
 
@@ -131,6 +135,8 @@ pub(crate) struct Reader {
     doubt: Option<Doubt>,
     /// The queries that may fill the topics.
     writers: Option<Arc<Writers>>,
+    /// The topic that the query which reads writes.
+    sink: Option<String>,
     /// Since when the next record waits for one of them.
     held_since: Option<Instant>,
     /// The highest time of a record that was handed out.
@@ -193,6 +199,7 @@ impl Reader {
                     new_from: start.new_from,
                     end: start.end,
                     newest_timestamp: start.newest_timestamp,
+                    newest_before: start.newest_timestamp,
                     is_table: start.is_table,
                 })
             })
@@ -205,13 +212,15 @@ impl Reader {
             cluster: Arc::clone(cluster),
             doubt: None,
             writers: None,
+            sink: None,
             held_since: None,
             time: None,
         })
     }
 
-    /// Keeps in step with the queries that fill the topics.
-    pub(crate) fn in_step_with(mut self, writers: &Arc<Writers>) -> Self {
+    /// Keeps in step with the queries that fill the topics, apart from those that need what goes to the sink.
+    pub(crate) fn in_step_with(mut self, writers: &Arc<Writers>, sink: Option<&str>) -> Self {
+        self.sink = sink.map(str::to_owned);
         self.writers = Some(Arc::clone(writers));
         self
     }
@@ -221,7 +230,8 @@ impl Reader {
         let may_come = |lane: &Lane| {
             let writers = self.writers.as_ref();
             writers.is_some_and(|writers| {
-                writers.may_write(&lane.topic, lane.partition, lane.position, i64::MAX)
+                let partition = (&*lane.topic, lane.partition);
+                writers.may_write(self.sink.as_deref(), partition, lane.position, i64::MAX)
             })
         };
         self.lanes
@@ -335,7 +345,7 @@ impl Reader {
     }
 
     /// How far each partition has been handed out.
-    pub(crate) fn positions(&self) -> Vec<Position> {
+    pub(crate) fn positions(&self, stream_time: Option<i64>) -> Vec<Position> {
         self.lanes
             .iter()
             .map(|lane| Position {
@@ -344,8 +354,21 @@ impl Reader {
                 // Never before what was processed earlier, however far the replay came.
                 offset: lane.position.max(lane.replay_until),
                 newest_timestamp: lane.newest_timestamp,
+                stream_time,
             })
             .collect()
+    }
+
+    /// The same before the record that was handed out last.
+    pub(crate) fn positions_before(&self, record: &Record, stream_time: Option<i64>) -> Vec<Position> {
+        let mut positions = self.positions(stream_time);
+        for (position, lane) in positions.iter_mut().zip(&self.lanes) {
+            if lane.topic == record.topic && lane.partition == record.partition {
+                position.offset = record.offset;
+                position.newest_timestamp = lane.newest_before;
+            }
+        }
+        positions
     }
 
     /// Commits positions for the group, without waiting for the answer. A commit that fails is made up for by the
@@ -455,7 +478,8 @@ impl Reader {
             return false;
         };
         let may_come = |lane: &Lane| {
-            lane.head.is_none() && writers.may_write(&lane.topic, lane.partition, lane.position, time)
+            let partition = (&*lane.topic, lane.partition);
+            lane.head.is_none() && writers.may_write(self.sink.as_deref(), partition, lane.position, time)
         };
         if !self.lanes.iter().any(may_come) {
             return false;
@@ -482,6 +506,7 @@ impl Reader {
             .1;
         let record = lane.head.take()?;
         lane.position = record.offset + 1;
+        lane.newest_before = lane.newest_timestamp;
         lane.newest_timestamp = lane.newest_timestamp.max(Some(record.timestamp));
         self.time = self.time.max(Some(record.timestamp));
         Some(if record.offset < lane.replay_until {
@@ -510,15 +535,46 @@ async fn learn_leaders(consumer: Arc<GroupConsumer>, starts: &[StartingPoint]) -
     consumer
 }
 
-/// Positions as Kafka takes them. The newest timestamp goes along, so that a restart knows how far back the
-/// state reaches.
+/// What goes along with a committed position: the newest timestamp, so that a restart knows how far back the state
+/// reaches, and the stream time, so that it knows which windows had closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Metadata {
+    pub(crate) newest_timestamp: Option<i64>,
+    pub(crate) stream_time: Option<i64>,
+}
+
+impl Metadata {
+    /// `newest` or `newest;stream time`; each may be missing.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let (newest, stream_time) = text.split_once(';').unwrap_or((text, ""));
+        Self {
+            newest_timestamp: newest.parse().ok(),
+            stream_time: stream_time.parse().ok(),
+        }
+    }
+
+    fn text(self) -> String {
+        let text = |time: Option<i64>| time.map_or_else(String::new, |time| time.to_string());
+        match self.stream_time {
+            None => text(self.newest_timestamp),
+            Some(_) => format!("{};{}", text(self.newest_timestamp), text(self.stream_time)),
+        }
+    }
+}
+
+/// Positions as Kafka takes them.
 fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
     let mut offsets = TopicPartitionList::with_capacity(positions.len());
     for position in positions {
         let mut element = offsets.add_partition(&position.topic, position.partition);
         element.set_offset(Offset::Offset(position.offset))?;
-        if let Some(newest) = position.newest_timestamp {
-            element.set_metadata(newest.to_string());
+        let metadata = Metadata {
+            newest_timestamp: position.newest_timestamp,
+            stream_time: position.stream_time,
+        };
+        let text = metadata.text();
+        if !text.is_empty() {
+            element.set_metadata(text);
         }
     }
     Ok(offsets)

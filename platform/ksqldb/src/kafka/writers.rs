@@ -4,7 +4,7 @@
 //! faster; its reader waits instead for the one that is behind. Only while a query catches up with what was there
 //! when it began: afterwards nobody waits for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How far a query has come.
@@ -79,18 +79,36 @@ impl Progress {
     }
 }
 
+/// A query that writes a topic.
+#[derive(Debug, Default)]
+struct Writer {
+    progress: Arc<Progress>,
+    /// The topics it reads.
+    inputs: BTreeSet<String>,
+}
+
 /// The queries that write, by topic.
+type Topics = HashMap<String, HashMap<String, Writer>>;
+
+/// The queries that write.
 #[derive(Debug, Default)]
 pub(crate) struct Writers {
-    topics: RwLock<HashMap<String, HashMap<String, Arc<Progress>>>>,
+    topics: RwLock<Topics>,
 }
 
 impl Writers {
     /// The progress of a query that writes a topic.
-    pub(crate) fn of(&self, topic: &str, query: &str) -> Arc<Progress> {
+    pub(crate) fn of(
+        &self,
+        topic: &str,
+        query: &str,
+        inputs: impl IntoIterator<Item = String>,
+    ) -> Arc<Progress> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         let queries = topics.entry(topic.to_owned()).or_default();
-        Arc::clone(queries.entry(query.to_owned()).or_default())
+        let writer = queries.entry(query.to_owned()).or_default();
+        writer.inputs = inputs.into_iter().collect();
+        Arc::clone(&writer.progress)
     }
 
     /// Forgets a query.
@@ -102,12 +120,38 @@ impl Writers {
         topics.retain(|_, queries| !queries.is_empty());
     }
 
-    /// Whether a reader at that position of a partition may still get a record of a time from one of them.
-    pub(crate) fn may_write(&self, topic: &str, partition: i32, position: i64, time: i64) -> bool {
+    /// Whether a reader at that position of a partition may still get a record of a time from one of them. Those that
+    /// read what the reader itself writes, to its sink, do not count: each would wait for the other.
+    pub(crate) fn may_write(
+        &self,
+        sink: Option<&str>,
+        (topic, partition): (&str, i32),
+        position: i64,
+        time: i64,
+    ) -> bool {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let mut queries = topics.get(topic).into_iter().flat_map(HashMap::values);
-        queries.any(|progress| progress.may_write(partition, position, time))
+        queries.any(|writer| {
+            writer.progress.may_write(partition, position, time)
+                && sink.is_none_or(|sink| !depends_on(&topics, writer, sink))
+        })
     }
+}
+
+/// Whether a query reads a topic, or what queries make of it.
+fn depends_on(topics: &Topics, writer: &Writer, sink: &str) -> bool {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut next: Vec<&str> = writer.inputs.iter().map(String::as_str).collect();
+    while let Some(topic) = next.pop() {
+        if topic == sink {
+            return true;
+        }
+        if seen.insert(topic) {
+            let queries = topics.get(topic).into_iter().flat_map(HashMap::values);
+            next.extend(queries.flat_map(|query| &query.inputs).map(String::as_str));
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -117,22 +161,43 @@ mod tests {
     #[test]
     fn a_reader_waits_for_a_writer_that_is_behind_and_for_no_other() {
         let writers = Writers::default();
-        assert!(!writers.may_write("t", 0, 0, 100));
-        let progress = writers.of("t", "Q");
-        assert!(writers.may_write("t", 0, 0, 100), "it has not told anything yet");
+        assert!(!writers.may_write(None, ("t", 0), 0, 100));
+        let progress = writers.of("t", "Q", []);
+        assert!(
+            writers.may_write(None, ("t", 0), 0, 100),
+            "it has not told anything yet"
+        );
         progress.note(Some(50), vec![7], false);
-        assert!(writers.may_write("t", 0, 7, 100), "it has come to 50");
-        assert!(!writers.may_write("t", 0, 7, 50));
-        assert!(writers.may_write("t", 0, 6, 50), "what it wrote is not read yet");
+        assert!(writers.may_write(None, ("t", 0), 7, 100), "it has come to 50");
+        assert!(!writers.may_write(None, ("t", 0), 7, 50));
+        assert!(
+            writers.may_write(None, ("t", 0), 6, 50),
+            "what it wrote is not read yet"
+        );
         progress.note(Some(60), vec![9], true);
-        assert!(writers.may_write("t", 0, 8, 1000));
-        assert!(!writers.may_write("t", 0, 9, 1000));
+        assert!(writers.may_write(None, ("t", 0), 8, 1000));
+        assert!(!writers.may_write(None, ("t", 0), 9, 1000));
         progress.begin();
-        assert!(writers.may_write("t", 0, 9, 0) && !progress.is_caught_up());
+        assert!(writers.may_write(None, ("t", 0), 9, 0) && !progress.is_caught_up());
         progress.leave();
-        assert!(!writers.may_write("t", 0, 0, 1000));
+        assert!(!writers.may_write(None, ("t", 0), 0, 1000));
         progress.begin();
         writers.forget("Q");
-        assert!(!writers.may_write("t", 0, 0, 1000));
+        assert!(!writers.may_write(None, ("t", 0), 0, 1000));
+    }
+
+    #[test]
+    fn a_query_waits_for_none_that_waits_for_it() {
+        let writers = Writers::default();
+        let reads = |topic: &str| [topic.to_owned()];
+        // Two feed each other, by way of a third; a fourth reads what one of them writes; one feeds itself.
+        writers.of("y", "A", reads("x"));
+        writers.of("v", "B", reads("y"));
+        writers.of("x", "C", reads("v"));
+        writers.of("z", "D", reads("y"));
+        writers.of("s", "E", reads("s"));
+        let waits = |sink: Option<&str>, topic: &str| writers.may_write(sink, (topic, 0), 0, 100);
+        assert!(!waits(Some("y"), "x") && !waits(Some("x"), "v") && !waits(Some("s"), "s"));
+        assert!(waits(Some("z"), "y") && waits(None, "x"));
     }
 }

@@ -79,6 +79,15 @@ impl Inputs {
                     ));
                 }
                 if self.is_left_key(left_expr) {
+                    if self.may_lack(left_expr) {
+                        return refuse(format!(
+                            "Invalid join condition: {} is NULL where an outer join before has no row for it, and such a \
+                             row would be lost. {} hint: compare a column of a side that every row has; after a FULL \
+                             OUTER JOIN, write that join into a table of its own first",
+                            text(left),
+                            compared()
+                        ));
+                    }
                     return Ok(JoinMethod::Tables);
                 }
                 if !self.joins.is_empty() {
@@ -122,6 +131,28 @@ impl Inputs {
                 })
             }
         }
+    }
+
+    /// Whether a column that the joins of tables compare may be `NULL` in a row that they make.
+    fn may_lack(&self, expr: &Expr) -> bool {
+        let mut always: Vec<String> = Vec::new();
+        for (index, join) in self.joins.iter().enumerate() {
+            if join.method != JoinMethod::Tables {
+                return false;
+            }
+            let (left, right) = (join.left.fingerprint(), join.right.fingerprint());
+            if index == 0 {
+                always.push(left.clone());
+            }
+            match join.kind {
+                JoinKind::Inner => always.push(right),
+                JoinKind::Left => {}
+                // The column on its left has the key all the same.
+                JoinKind::Right => always = vec![left, right],
+                JoinKind::Full => always.clear(),
+            }
+        }
+        !self.joins.is_empty() && !always.contains(&expr.fingerprint())
     }
 
     /// Windowed sources are joined window by window: their windows have to be declared alike.

@@ -7,6 +7,9 @@ use crate::syntax::ast::{Window, WindowKind};
 /// The grace period where a statement sets none reaches so far back with the window itself.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// In how many windows a row may lie at a time: each of them is written for each row.
+const MOST_WINDOWS: i64 = 100_000;
+
 /// Sizes, grace and retention of a `WINDOW` clause.
 pub(super) fn windowing(window: Window) -> Result<Windowing, PlanError> {
     let (size, what) = match window.kind {
@@ -24,6 +27,18 @@ pub(super) fn windowing(window: Window) -> Result<Windowing, PlanError> {
             format!(
                 "Window advancement interval should be more than zero and less than window duration which is \
                  {size_ms} ms, but given advancement interval is: {advance_ms} ms"
+            ),
+        ));
+    }
+    if let WindowKind::Hopping { size_ms, advance_ms } = window.kind
+        && size_ms / advance_ms > MOST_WINDOWS
+    {
+        return Err(PlanError::in_stage(
+            Stage::Server,
+            format!(
+                "A row would lie in {} windows (SIZE of {size_ms} ms, ADVANCE BY {advance_ms} ms), which is more than \
+                 {MOST_WINDOWS}; hint: a longer ADVANCE BY or a shorter SIZE",
+                size_ms / advance_ms
             ),
         ));
     }

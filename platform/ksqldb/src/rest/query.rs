@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::accept::{DELIMITED, JSON, KSQL_JSON, choose, choose_or};
 use super::ksql::KsqlRequest;
@@ -191,6 +191,29 @@ impl Stream for RowBody {
     }
 }
 
+/// The body of a pull query. It keeps the query's place until the client has taken all but the last part.
+struct AnswerBody {
+    rest: Bytes,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// How much of an answer is handed over at a time.
+const PART: usize = 64 * 1024;
+
+impl Stream for AnswerBody {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.rest.is_empty() {
+            self.place = None;
+            return Poll::Ready(None);
+        }
+        let length = self.rest.len().min(PART);
+        let part = self.rest.split_to(length);
+        Poll::Ready(Some(Ok(part)))
+    }
+}
+
 /// The body of `PRINT`.
 struct LineBody(mpsc::Receiver<PushEvent<String>>);
 
@@ -298,10 +321,14 @@ async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool)
             let response = response::with_type(StatusCode::OK, format.media_type(), body);
             Ok(Ran::Response(response))
         }
-        ClientQuery::Pull { schema, rows } => {
+        ClientQuery::Pull { schema, rows, place } => {
             let id = format!("query_{}", jiff::Timestamp::now().as_millisecond());
-            let body = format.answer(&id, &schema, rows);
-            let response = response::with_type(StatusCode::OK, format.media_type(), body.into());
+            let body = AnswerBody {
+                rest: format.answer(&id, &schema, rows).into(),
+                place: Some(place),
+            };
+            let body = Body::from_stream(body);
+            let response = response::with_type(StatusCode::OK, format.media_type(), body);
             Ok(Ran::Response(response))
         }
         ClientQuery::Neither { text } => Ok(Ran::Nothing { text }),
@@ -349,5 +376,31 @@ pub(super) async fn close_query(State(shared): State<App>, body: Bytes) -> Respo
     match result() {
         Ok(()) => StatusCode::OK.into_response(),
         Err(failure) => response::untyped_failure(&failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::task::Waker;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn an_answer_keeps_its_place_until_it_is_taken() {
+        let places = Arc::new(Semaphore::new(1));
+        let text = "x".repeat(2 * PART + 1);
+        let mut body = AnswerBody {
+            rest: text.clone().into(),
+            place: Some(Arc::clone(&places).try_acquire_owned().unwrap()),
+        };
+        let mut task = Context::from_waker(Waker::noop());
+        let mut taken = Vec::new();
+        while let Poll::Ready(Some(Ok(part))) = Pin::new(&mut body).poll_next(&mut task) {
+            assert_eq!(places.available_permits(), 0);
+            taken.extend_from_slice(&part);
+        }
+        assert!(taken == text.as_bytes());
+        assert_eq!(places.available_permits(), 1);
     }
 }

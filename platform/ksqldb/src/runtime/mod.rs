@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use positions::{PositionError, Resets, starting_offsets};
-pub(crate) use pull::pull;
+pub(crate) use pull::{PullPlaces, pull};
 pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
 
@@ -103,6 +103,8 @@ pub(crate) struct Runtime {
     writers: Arc<Writers>,
     /// The room there is for push queries.
     places: Arc<Semaphore>,
+    /// The room there is for pull queries.
+    pulls: PullPlaces,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -134,6 +136,7 @@ impl Runtime {
             listening: Mutex::default(),
             writers: Arc::default(),
             places: Arc::new(Semaphore::new(MOST_PUSH_QUERIES)),
+            pulls: PullPlaces::default(),
             tasks,
             stop,
         }
@@ -152,7 +155,8 @@ impl Runtime {
     /// Says that a persistent query will be started, so that those which read its sink know that it catches up.
     pub(crate) fn announce(&self, query: &PersistentQuery) -> Option<Arc<Progress>> {
         let sink = query.sink()?;
-        Some(self.writers.of(&sink.topic, &query.id))
+        let inputs = query.plan.inputs().iter().map(|input| input.topic.clone());
+        Some(self.writers.of(&sink.topic, &query.id, inputs))
     }
 
     /// Starts a persistent query.
@@ -280,7 +284,7 @@ impl Runtime {
         let consumer = Reader::consumer(&self.cluster, &group)?;
         let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
         if extent != Extent::WhatIsThere {
-            reader = reader.in_step_with(&self.writers);
+            reader = reader.in_step_with(&self.writers, None);
         }
         let (sender, events) = mpsc::channel(push::WAITING_EVENTS);
         let plan = Arc::new(plan);
@@ -320,6 +324,11 @@ impl Runtime {
             .map_err(|_| PushError::TooMany {
                 limit: MOST_PUSH_QUERIES,
             })
+    }
+
+    /// The room for pull queries.
+    pub(crate) fn pulls(&self) -> &PullPlaces {
+        &self.pulls
     }
 
     /// Starts to print a topic. That takes a place among the push queries.

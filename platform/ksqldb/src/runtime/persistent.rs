@@ -22,7 +22,7 @@ use crate::kafka::{
     Arrival, Cluster, Deliveries, OutgoingRecord, Position, Progress, Reader, Record, RecordProducer, Writers,
 };
 use crate::queries::PersistentQuery;
-use crate::task::{Collector, Materialized, Task};
+use crate::task::{Collector, Materialized, StoreChange, Task};
 
 /// How long after a record its position is committed, at most.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -169,6 +169,8 @@ impl Worker {
             progress.begin();
         }
         let changelogs = Changelogs::new(&group, &self.query.plan);
+        // The table of the last attempt goes before this one's is read: memory holds one of them.
+        self.table.send_replace(None);
         let mut task = Task::new(&self.query.plan);
         let opening = self.open(&group, &changelogs, &mut task);
         let mut reader = tokio::select! {
@@ -187,6 +189,8 @@ impl Worker {
             // Soon, so that the group and its positions are there for everybody to see.
             commit_at: Instant::now() + COMMIT_INTERVAL,
             uncommitted: 0,
+            expired: Vec::new(),
+            stream_time: None,
             closing: None,
             reached: None,
         };
@@ -216,7 +220,7 @@ impl Worker {
             processing.deliveries.settle(0).await
         });
         if matches!(settled.await, Ok(Ok(()))) {
-            let positions = reader.positions();
+            let positions = reader.positions(processing.task.stream_time());
             reader
                 .commit_and_wait(&positions, STOP_DEADLINE)
                 .await
@@ -250,13 +254,17 @@ impl Worker {
         changelogs.make(cluster, &query.plan).await?;
         let consumer = Reader::consumer(cluster, group).map_err(Failure::Read)?;
         let mut start = positions::of_persistent_query(cluster, consumer, group, query, true).await?;
+        task.go_on_from(start.stream_time);
         // State without a position is that of an attempt which reads all of its inputs again.
         if start.goes_on && !changelogs.restore(cluster, group, task).await? {
             tracing::info!("query {} begins again: its state is laid out anew", query.id);
+            changelogs.make_anew(cluster, group, &query.plan).await?;
             start = positions::of_persistent_query(cluster, start.consumer, group, query, false).await?;
         }
         let reader = Reader::open(cluster, start.consumer, &start.points).await;
-        Ok(reader.map_err(Failure::Read)?.in_step_with(&self.writers))
+        let sink = query.sink().map(|sink| sink.topic.as_str());
+        let reader = reader.map_err(Failure::Read)?;
+        Ok(reader.in_step_with(&self.writers, sink))
     }
 }
 
@@ -265,6 +273,14 @@ impl Worker {
 struct Reached {
     time: Option<i64>,
     caught_up: bool,
+}
+
+/// A commit that waits for acknowledgements.
+struct Closing {
+    deliveries: Arc<Deliveries>,
+    positions: Vec<Position>,
+    /// What the changelogs are told then.
+    expired: Vec<StoreChange>,
 }
 
 /// The state of a running attempt.
@@ -281,9 +297,13 @@ struct Processing<'a> {
     commit_at: Instant,
     /// How many records were processed since the positions to commit were last taken.
     uncommitted: u64,
+    /// What the changelogs are told after the next commit.
+    expired: Vec<StoreChange>,
+    /// The stream time of the windows before the record at hand.
+    stream_time: Option<i64>,
     /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
     /// meanwhile, so committing never holds up a record.
-    closing: Option<(Arc<Deliveries>, Vec<Position>)>,
+    closing: Option<Closing>,
     /// How far reading had come then.
     reached: Option<Reached>,
 }
@@ -306,8 +326,9 @@ impl Processing<'_> {
                 () = stop.cancelled() => return Ok(()),
                 settled = settle(self.closing.as_ref()), if self.closing.is_some() => {
                     settled.map_err(Failure::Delivery)?;
-                    if let Some((_, positions)) = self.closing.take() {
-                        reader.commit(&positions).map_err(Failure::Commit)?;
+                    if let Some(closing) = self.closing.take() {
+                        reader.commit(&closing.positions).map_err(Failure::Commit)?;
+                        self.write_changes(closing.expired).await?;
                     }
                     if let Some(reached) = self.reached.take()
                         && progress.as_ref().is_some_and(|progress| !progress.is_caught_up())
@@ -319,7 +340,11 @@ impl Processing<'_> {
                 () = sleep(LOOK_AROUND), if catches_up => {}
                 () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
                     let deliveries = std::mem::take(&mut self.deliveries);
-                    self.closing = Some((deliveries, reader.positions()));
+                    self.closing = Some(Closing {
+                        deliveries,
+                        positions: reader.positions(self.task.stream_time()),
+                        expired: std::mem::take(&mut self.expired),
+                    });
                     self.reached = Some(Reached {
                         time: reader.time(),
                         caught_up: !catches_up,
@@ -331,7 +356,14 @@ impl Processing<'_> {
                 arrival = reader.next(), if !is_due => {
                     match arrival.map_err(Failure::Read)? {
                         Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
-                        Arrival::New(record) => self.process(&record).await?,
+                        Arrival::New(record) => match self.process(&record).await {
+                            Ok(()) => {}
+                            Err(failure @ Failure::State(_)) => {
+                                self.commit_before(&record, reader).await;
+                                return Err(failure);
+                            }
+                            Err(failure) => return Err(failure),
+                        },
                     }
                     if let Some(reason) = self.task.failure() {
                         return Err(Failure::State(reason));
@@ -348,7 +380,13 @@ impl Processing<'_> {
 
     async fn process(&mut self, record: &Record) -> Result<(), Failure> {
         self.unfinished = true;
+        self.stream_time = self.task.stream_time();
         with_input(record, |input| self.task.process(input, &mut self.collector));
+        if let Some(reason) = self.task.failure() {
+            // What a record does is done as a whole or not at all: what it did until it failed stays here.
+            self.collector = Collector::default();
+            return Err(Failure::State(reason));
+        }
         let worker = self.worker;
         if let Some(sink) = worker.query.sink() {
             for output in self.collector.records.drain(..) {
@@ -370,25 +408,9 @@ impl Processing<'_> {
                     })?;
             }
         }
-        for change in self.collector.changes.drain(..) {
-            let Some(topic) = self.changelogs.topic(&change.store) else {
-                continue;
-            };
-            let value = change.value.as_deref().map(|row| self.changelogs.value(row));
-            let outgoing = OutgoingRecord {
-                topic,
-                key: Some(&change.key),
-                value: value.as_deref(),
-                // A record's time is never negative.
-                timestamp: change.timestamp.max(0),
-                headers: &[],
-            };
-            let sent = worker.producer.send(outgoing, &self.deliveries).await;
-            sent.map_err(|source| Failure::Write {
-                topic: topic.to_owned(),
-                source,
-            })?;
-        }
+        let changes = std::mem::take(&mut self.collector.changes);
+        self.write_changes(changes).await?;
+        self.expired.append(&mut self.collector.expired);
         self.collector.rows.clear();
         for entry in self.collector.log.drain(..) {
             worker.processing_log.add(&worker.query.id, entry);
@@ -406,11 +428,54 @@ impl Processing<'_> {
         }
         Ok(())
     }
+
+    /// Writes to the changelogs.
+    async fn write_changes(&mut self, changes: Vec<StoreChange>) -> Result<(), Failure> {
+        for change in changes {
+            let Some(topic) = self.changelogs.topic(&change.store) else {
+                continue;
+            };
+            let value = change.value.as_deref().map(|row| self.changelogs.value(row));
+            let outgoing = OutgoingRecord {
+                topic,
+                key: Some(&change.key),
+                value: value.as_deref(),
+                // A record's time is never negative.
+                timestamp: change.timestamp.max(0),
+                headers: &[],
+            };
+            let sent = self.worker.producer.send(outgoing, &self.deliveries).await;
+            sent.map_err(|source| Failure::Write {
+                topic: topic.to_owned(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was done before a record that cannot be processed, so that the next attempt begins with it and
+    /// repeats nothing. Where that takes too long, it is left to the next attempt.
+    async fn commit_before(&mut self, record: &Record, reader: &Reader) {
+        let settled = timeout(STOP_DEADLINE, async {
+            settle(self.closing.as_ref()).await?;
+            self.deliveries.settle(0).await
+        });
+        if !matches!(settled.await, Ok(Ok(()))) {
+            return;
+        }
+        let positions = reader.positions_before(record, self.stream_time);
+        if let Err(error) = reader.commit_and_wait(&positions, STOP_DEADLINE).await {
+            tracing::warn!(
+                "query {}: a position is not committed: {error}",
+                self.worker.query.id
+            );
+        }
+    }
 }
 
-async fn settle(closing: Option<&(Arc<Deliveries>, Vec<Position>)>) -> Result<(), String> {
+async fn settle(closing: Option<&Closing>) -> Result<(), String> {
     match closing {
-        Some((deliveries, _)) => deliveries.settle(0).await,
+        Some(closing) => closing.deliveries.settle(0).await,
         None => Ok(()),
     }
 }

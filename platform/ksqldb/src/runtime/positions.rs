@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::OffsetReset;
-use crate::kafka::{Cluster, ClusterError, GroupConsumer, StartingPoint};
+use crate::kafka::{Cluster, ClusterError, GroupConsumer, Metadata, StartingPoint};
 use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
 use crate::syntax::ast::SourceKind;
@@ -68,6 +68,8 @@ pub(crate) struct Start {
     pub(crate) points: Vec<StartingPoint>,
     /// Whether it has been there before.
     pub(crate) goes_on: bool,
+    /// The stream time of its windows then.
+    pub(crate) stream_time: Option<i64>,
 }
 
 /// Where a new query begins: by topic, an offset for each partition.
@@ -133,13 +135,18 @@ pub(crate) async fn of_persistent_query(
         _ => None,
     };
 
-    let newest = |topic: &str, partition: i32| -> Option<i64> {
-        committed
-            .find_partition(topic, partition)?
-            .metadata()
-            .parse()
-            .ok()
+    let metadata = |topic: &str, partition: i32| {
+        let element = committed.find_partition(topic, partition);
+        element.map_or_else(Metadata::default, |element| Metadata::of_text(element.metadata()))
     };
+    let newest = |topic: &str, partition: i32| metadata(topic, partition).newest_timestamp;
+    // They are committed together; where one lags behind, more windows are still open.
+    let stream_time = committed
+        .elements()
+        .iter()
+        .filter_map(|element| Metadata::of_text(element.metadata()).stream_time)
+        .min()
+        .filter(|_| committed_counts);
 
     let replayed: BTreeSet<&str> = query.plan.replayed_topics().collect();
     let mut replay = TopicPartitionList::new();
@@ -209,6 +216,7 @@ pub(crate) async fn of_persistent_query(
         consumer,
         points,
         goes_on,
+        stream_time,
     })
 }
 

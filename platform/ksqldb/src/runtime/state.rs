@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::error::KafkaError;
+use tokio::time::{Instant, sleep};
 
 use crate::kafka::{Cluster, ClusterError, Reader, StartingPoint, TopicOptions};
-use crate::plan::{QueryPlan, StoreStep, Windows};
+use crate::plan::{QueryPlan, StoreStep};
 use crate::task::Task;
 
-/// A changelog of windows keeps them a day longer than the store does, as Kafka Streams has it.
-const ADDITIONAL_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a topic that was deleted may still be listed, and how often to look.
+const DELETION: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(20));
 
 /// Why the state is not there.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,12 @@ pub(super) enum StateError {
     /// A changelog cannot be read.
     #[error("cannot read the changelogs: {0}")]
     Read(#[from] KafkaError),
+    /// The state does not fit.
+    #[error("{0}")]
+    Excess(String),
+    /// A changelog is still there.
+    #[error("the changelog `{0}`, which was deleted, is still listed")]
+    StillThere(String),
 }
 
 /// The changelogs of a query.
@@ -73,11 +81,37 @@ impl Changelogs {
             if let Some(topic) = self.topic(&store.name)
                 && !there.contains_key(topic)
             {
-                let options = options(store, i32::try_from(partitions).unwrap_or(1));
+                let options = options(i32::try_from(partitions).unwrap_or(1));
                 cluster.create_topic(topic, &options).await?;
             }
         }
         Ok(())
+    }
+
+    /// Makes the topics anew, where what is in them is of no use. The group's positions go first: with the old ones
+    /// a later attempt would go on with empty state.
+    pub(super) async fn make_anew(
+        &self,
+        cluster: &Cluster,
+        group: &str,
+        plan: &QueryPlan,
+    ) -> Result<(), StateError> {
+        cluster.delete_group(group).await?;
+        for topic in self.topics.values() {
+            cluster.delete_topic(topic).await?;
+        }
+        let deadline = Instant::now() + DELETION.0;
+        loop {
+            let listed = cluster.topics().await?;
+            let Some(topic) = self.topics.values().find(|topic| listed.contains_key(*topic)) else {
+                break;
+            };
+            if Instant::now() >= deadline {
+                return Err(StateError::StillThere(topic.clone()));
+            }
+            sleep(DELETION.1).await;
+        }
+        self.make(cluster, plan).await
     }
 
     /// Fills a task's stores. `false`: what is there is of another layout, and the task's stores are empty.
@@ -133,6 +167,9 @@ impl Changelogs {
             if !task.restore_store(store, key, row, record.timestamp) {
                 tracing::warn!("a record of `{}` belongs to no store", record.topic);
             }
+            if let Some(reason) = task.failure() {
+                return Err(StateError::Excess(reason));
+            }
             records += 1;
             if records.is_multiple_of(64) {
                 tokio::task::yield_now().await;
@@ -144,20 +181,21 @@ impl Changelogs {
     }
 }
 
-fn options(store: &StoreStep, partitions: i32) -> TopicOptions {
-    let settings = match (store.windows, store.retention_ms) {
-        (Windows::None, _) | (_, None) => vec![("cleanup.policy", "compact".to_owned())],
-        (_, Some(retention)) => {
-            let retention = retention.saturating_add(ADDITIONAL_RETENTION_MS);
-            vec![
-                ("cleanup.policy", "compact,delete".to_owned()),
-                ("retention.ms", retention.to_string()),
-            ]
-        }
-    };
+/// Compaction alone: windows of old records are as good as others, and a store tells which of its own are too old.
+fn options(partitions: i32) -> TopicOptions {
     TopicOptions {
         partitions,
         replicas: 1,
-        settings,
+        settings: vec![("cleanup.policy", "compact".to_owned())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_is_deleted_for_its_age() {
+        assert_eq!(options(1).settings, [("cleanup.policy", "compact".to_owned())]);
     }
 }

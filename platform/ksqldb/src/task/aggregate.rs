@@ -22,6 +22,8 @@ pub(super) struct Aggregation {
     emitted_before: i64,
     /// The greatest time that a window of the store is ordered by.
     newest_window: i64,
+    /// The stream time that was committed before a restart, where that is known.
+    committed: Option<i64>,
     /// The next place in the order of processing.
     sequence: i64,
 }
@@ -47,6 +49,7 @@ impl Aggregation {
             stream_time: -1,
             emitted_before: i64::MIN,
             newest_window: i64::MIN,
+            committed: None,
             sequence: 0,
         }
     }
@@ -245,11 +248,8 @@ impl Aggregation {
         if self.step.is_final {
             self.pass_closed(windowing, to);
         }
-        self.store.expire(
-            self.newest_window
-                .saturating_sub(windowing.retention_ms)
-                .saturating_add(1),
-        );
+        self.store
+            .expire(kept_from(self.newest_window, windowing), to.context);
     }
 
     /// A row into every window of that size that it lies in and that is open, the earliest first.
@@ -263,7 +263,7 @@ impl Aggregation {
         to: &mut Downstream<'_, '_>,
     ) {
         let closed = self.stream_time.saturating_sub(windowing.grace_ms);
-        let mut start = (timestamp - size + advance).max(0) / advance * advance;
+        let mut start = timestamp.saturating_sub(size - advance).max(0) / advance * advance;
         while start <= timestamp {
             let end = start.saturating_add(size);
             if end > closed {
@@ -271,7 +271,11 @@ impl Aggregation {
                 let window = Bounds { start, end };
                 self.update(group, Some(window), &[(Turn::In, row)], timestamp, to);
             }
-            start = start.saturating_add(advance);
+            match start.checked_add(advance) {
+                // A query that has failed does nothing more.
+                Some(next) if !to.context.has_failed() => start = next,
+                _ => return,
+            }
         }
     }
 
@@ -413,6 +417,20 @@ impl Operator for Aggregation {
         vec![&mut self.store]
     }
 
+    fn go_on_from(&mut self, stream_time: Option<i64>) {
+        let Some(windowing) = self.step.windowing else {
+            return;
+        };
+        self.committed = stream_time;
+        self.store.keep_from(stream_time.map_or(i64::MIN, |time| {
+            kept_from(newest_window(time, windowing), windowing)
+        }));
+    }
+
+    fn stream_time(&self) -> Option<i64> {
+        self.step.windowing.map(|_| self.stream_time)
+    }
+
     fn restored(&mut self) {
         let groups = self.step.groups.len();
         let (mut stream_time, mut newest, mut sequence) = (-1, i64::MIN, None);
@@ -438,11 +456,32 @@ impl Operator for Aggregation {
         self.newest_window = newest;
         self.sequence = sequence.map_or(0, |sequence| sequence + 1);
         if let Some(windowing) = self.step.windowing {
+            // Rows from after the last commit come again: to them, what they made of it has not happened yet.
+            if let Some(committed) = self.committed {
+                self.stream_time = committed;
+                self.newest_window = newest_window(committed, windowing);
+            }
             self.emitted_before = self.closed_before(windowing);
-            self.store
-                .expire(newest.saturating_sub(windowing.retention_ms).saturating_add(1));
+            self.store.let_go_before(kept_from(self.newest_window, windowing));
         }
     }
+}
+
+/// The greatest time that a window of rows up to a time is ordered by.
+fn newest_window(stream_time: i64, windowing: Windowing) -> i64 {
+    let step = match windowing.kind {
+        WindowKind::Tumbling { size_ms } => size_ms,
+        WindowKind::Hopping { advance_ms, .. } => advance_ms,
+        WindowKind::Session { .. } => 1,
+    };
+    stream_time / step * step
+}
+
+/// The time from which on windows are kept, as they are ordered.
+fn kept_from(newest_window: i64, windowing: Windowing) -> i64 {
+    newest_window
+        .saturating_sub(windowing.retention_ms)
+        .saturating_add(1)
 }
 
 /// A context that notes nothing.

@@ -108,8 +108,31 @@ impl Task {
     /// Takes a record of the changelog of a store. `false`: there is no such store, or the record is none of its.
     pub fn restore_store(&mut self, name: &str, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> bool {
         let mut stores = self.operators.iter_mut().flat_map(|operator| operator.stores());
-        let store = stores.find(|store| store.name() == name);
-        store.is_some_and(|store| store.restore(key, value, timestamp))
+        let Some(store) = stores.find(|store| store.name() == name) else {
+            return false;
+        };
+        let is_taken = store.restore(key, value, timestamp);
+        if let Some(excess) = store.excess() {
+            self.failure.get_or_insert(excess);
+        }
+        is_taken
+    }
+
+    /// Called before the stores are filled: the windows go on at the stream time that was committed, whatever is in
+    /// the changelogs from after that. Where it is not known, they go on at that of their newest rows.
+    pub fn go_on_from(&mut self, stream_time: Option<i64>) {
+        for operator in &mut self.operators {
+            operator.go_on_from(stream_time);
+        }
+    }
+
+    /// The highest time of a row in a window, where there are windows.
+    pub fn stream_time(&self) -> Option<i64> {
+        let times = self
+            .operators
+            .iter()
+            .filter_map(|operator| operator.stream_time());
+        times.max()
     }
 
     /// Called when all stores are filled.
@@ -121,6 +144,7 @@ impl Task {
     pub fn forget(&mut self) {
         for operator in &mut self.operators {
             operator.stores().into_iter().for_each(store::Store::clear);
+            operator.go_on_from(None);
         }
     }
 

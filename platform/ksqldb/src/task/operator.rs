@@ -21,6 +21,14 @@ pub(super) trait Operator: Debug + Send {
         Vec::new()
     }
 
+    /// Called before its stores are filled from their changelogs: it goes on at that stream time, where that is known.
+    fn go_on_from(&mut self, _stream_time: Option<i64>) {}
+
+    /// The highest time of a row that it took into a window.
+    fn stream_time(&self) -> Option<i64> {
+        None
+    }
+
     /// Called when its stores have been filled from their changelogs.
     fn restored(&mut self) {}
 
@@ -65,6 +73,18 @@ impl Context<'_> {
     pub(super) fn keep(&mut self, change: StoreChange) {
         if let Some(collector) = self.collector.as_deref_mut() {
             collector.changes.push(change);
+        }
+    }
+
+    /// Whether the query cannot go on.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Notes what goes to a changelog once what made it so is committed.
+    pub(super) fn keep_later(&mut self, change: StoreChange) {
+        if let Some(collector) = self.collector.as_deref_mut() {
+            collector.expired.push(change);
         }
     }
 

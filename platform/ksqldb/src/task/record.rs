@@ -88,6 +88,9 @@ pub struct Collector {
     pub records: Vec<OutputRecord>,
     /// The records for the changelogs of the query's stores.
     pub changes: Vec<StoreChange>,
+    /// The records for the changelogs about windows that have become too old. Until the position after what made them
+    /// so is committed, a restart still needs these windows: write them then.
+    pub expired: Vec<StoreChange>,
     /// The processing log.
     pub log: Vec<LogEntry>,
 }

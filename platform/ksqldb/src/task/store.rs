@@ -258,6 +258,10 @@ pub(super) struct Store {
     most_bytes: usize,
     reader: StoreReader,
     scratch: Vec<u8>,
+    /// Windows that were let go of and whose changelog does not know it yet.
+    expired: BTreeSet<StoreKey>,
+    /// Windows that are ordered by a time before it are not taken from the changelog.
+    kept_from: i64,
 }
 
 impl Store {
@@ -272,6 +276,8 @@ impl Store {
                 windows: step.windows,
             },
             scratch: Vec::new(),
+            expired: BTreeSet::new(),
+            kept_from: i64::MIN,
         }
     }
 
@@ -309,18 +315,22 @@ impl Store {
                 timestamp,
             });
         }
-        let mut rows = self.write();
-        rows.put(key, Stored { row, timestamp });
-        let is_overfull = rows.bytes() > self.most_bytes;
-        drop(rows);
-        if is_overfull {
-            context.fail(format!(
+        self.write().put(key, Stored { row, timestamp });
+        if let Some(excess) = self.excess() {
+            context.fail(excess);
+        }
+    }
+
+    /// Why the query cannot go on: the rows take too much.
+    pub(super) fn excess(&self) -> Option<String> {
+        (self.read().bytes() > self.most_bytes).then(|| {
+            format!(
                 "the rows of store `{}` take more than {} MiB; hint: fewer keys or columns, a shorter window or \
                  RETENTION, or a WHERE keeps less",
                 self.name,
                 self.most_bytes / 1024 / 1024
-            ));
-        }
+            )
+        })
     }
 
     /// Lets go of a row, and tells the changelog.
@@ -335,15 +345,38 @@ impl Store {
         }
     }
 
-    /// Lets go of the windows that are ordered by a time before that. The changelog forgets them by itself.
-    pub(super) fn expire(&mut self, before: i64) {
-        if self.read().windows(i64::MIN, before).is_empty() {
+    /// Lets go of the windows that are ordered by a time before that, and tells the changelog.
+    pub(super) fn expire(&mut self, before: i64, context: &mut Context<'_>) {
+        self.let_go_before(before);
+        for key in std::mem::take(&mut self.expired) {
+            context.keep_later(StoreChange {
+                store: Arc::clone(&self.name),
+                key: key.record(self.windows),
+                value: None,
+                timestamp: before,
+            });
+        }
+    }
+
+    /// The same while nobody writes to the changelog: it is told with the next ones.
+    pub(super) fn let_go_before(&mut self, before: i64) {
+        let old = self.read().windows(i64::MIN, before);
+        if old.is_empty() {
             return;
         }
         let mut rows = self.write();
-        for key in rows.windows(i64::MIN, before) {
-            rows.remove(&key);
+        for key in &old {
+            rows.remove(key);
         }
+        drop(rows);
+        if self.has_changelog {
+            self.expired.extend(old);
+        }
+    }
+
+    /// Takes no windows from the changelog that are ordered by a time before that.
+    pub(super) fn keep_from(&mut self, time: i64) {
+        self.kept_from = time;
     }
 
     /// Takes a record of the changelog. `false`: it is none.
@@ -352,12 +385,16 @@ impl Store {
             return false;
         };
         match value {
+            Some(_) if self.windows != Windows::None && key.order[0] < self.kept_from => {
+                self.expired.insert(key);
+            }
             Some(value) => {
                 let row = StoredRow::of_packed(value);
                 self.write().put(key, Stored { row, timestamp });
             }
             None => {
                 self.write().remove(&key);
+                self.expired.remove(&key);
             }
         }
         true
@@ -366,6 +403,7 @@ impl Store {
     /// Lets go of everything.
     pub(super) fn clear(&mut self) {
         self.write().clear();
+        self.expired.clear();
     }
 }
 
@@ -392,6 +430,15 @@ mod tests {
         store: &mut Store,
         what: impl FnOnce(&mut Store, &mut Context<'_>),
     ) -> (Option<String>, Vec<StoreChange>) {
+        let (failure, collector) = collected(store, what);
+        (failure, collector.changes)
+    }
+
+    /// The same with all that was collected.
+    fn collected(
+        store: &mut Store,
+        what: impl FnOnce(&mut Store, &mut Context<'_>),
+    ) -> (Option<String>, super::super::Collector) {
         let mut collector = super::super::Collector::default();
         let (mut remaining, mut failure) = (None, None);
         what(
@@ -402,7 +449,7 @@ mod tests {
                 failure: &mut failure,
             },
         );
-        (failure, collector.changes)
+        (failure, collector)
     }
 
     #[test]
@@ -439,6 +486,53 @@ mod tests {
         }
     }
 
+    /// The broker keeps the last row of each key: that a window is gone has to be told.
+    #[test]
+    fn the_changelog_is_told_which_windows_are_too_old() {
+        let (mut first, mut second) = (store(Windows::Time), store(Windows::Time));
+        let key = |start: i64| {
+            let window = Bounds {
+                start,
+                end: start + 10,
+            };
+            StoreKey::new(*b"a", Windows::Time, Some(window))
+        };
+        let (_, collector) = collected(&mut first, |store, context| {
+            for start in 0..20 {
+                store.put(key(start), &[Value::Null], start, context);
+                store.expire(start - 4, context);
+            }
+        });
+        let told = collector.expired.iter().map(|change| change.key.clone());
+        let gone = (0..15).map(|start| key(start).record(Windows::Time));
+        assert!(told.eq(gone) && collector.expired.iter().all(|change| change.value.is_none()));
+        // Without the last of them, as after a crash, what is too old is not taken, and told again.
+        second.keep_from(15);
+        for change in collector.changes.iter().chain(&collector.expired[..10]) {
+            assert!(second.restore(&change.key, change.value.as_deref(), change.timestamp));
+            assert!(count(&second) <= 5);
+        }
+        let (_, again) = collected(&mut second, |store, context| store.expire(15, context));
+        assert_eq!((count(&second), again.expired.len()), (5, 5));
+    }
+
+    #[test]
+    fn a_changelog_that_takes_too_much_is_told() {
+        let (mut first, mut second) = (store(Windows::None), store(Windows::None));
+        first.most_bytes = usize::MAX;
+        let (_, changes) = change(&mut first, |store, context| {
+            let text = Value::string("x".repeat(20_000));
+            store.put(StoreKey::new(*b"a", Windows::None, None), &[text], 0, context);
+        });
+        assert_eq!(second.excess(), None);
+        second.restore(&changes[0].key, changes[0].value.as_deref(), 0);
+        assert!(
+            second
+                .excess()
+                .is_some_and(|excess| excess.starts_with("the rows of store `S` take more than"))
+        );
+    }
+
     #[test]
     fn old_windows_go_and_a_full_store_ends_the_query() {
         let mut store = store(Windows::Time);
@@ -452,7 +546,7 @@ mod tests {
         let (failure, _) = change(&mut store, |store, context| {
             for start in 0..20 {
                 store.put(key(start), &[Value::Null], start, context);
-                store.expire(start - 4);
+                store.expire(start - 4, context);
             }
         });
         assert_eq!((failure, count(&store)), (None, 5));

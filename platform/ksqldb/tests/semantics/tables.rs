@@ -1,6 +1,8 @@
 //! Tables, aggregates, windows and joins with tables, record by record.
 
-use crate::script::{Record, World};
+use osqdemo_ksqldb::task::{Collector, Task};
+
+use crate::script::{Record, World, input};
 
 const SOURCES: &str = "
     create stream s (k string key, g string, v int) with (kafka_topic='s', value_format='json');
@@ -183,6 +185,33 @@ fn windows_of_time_close_after_their_grace() {
     assert_eq!(after(bounds, at(&[13])), [r#"x,10 {"WS":10,"WE":20,"N":1}@13"#]);
 }
 
+/// The loop over a row's windows comes to an end where time does.
+#[test]
+fn the_last_moment_has_windows() {
+    let last = i64::MAX;
+    let written = after(
+        &windowed("hopping (size 10 milliseconds, advance by 5 milliseconds)"),
+        at(&[last]),
+    );
+    assert_eq!(written.len(), 2, "{written:?}");
+    assert!(
+        written[0].ends_with(&format!(r#"{{"N":1}}@{last}"#)),
+        "{written:?}"
+    );
+}
+
+#[test]
+fn a_row_lies_in_so_many_windows_at_most() {
+    let most = windowed("hopping (size 100 seconds, advance by 1 millisecond)");
+    world(&most);
+    let error = world("").error(&windowed("hopping (size 365 days, advance by 1 millisecond)"));
+    assert!(
+        error.starts_with("A row would lie in 31536000000 windows")
+            && error.contains("more than 100000; hint:"),
+        "{error}"
+    );
+}
+
 #[test]
 fn sessions_merge_and_what_they_were_is_gone() {
     assert_eq!(
@@ -342,6 +371,57 @@ fn three_tables_and_a_count_over_them() {
             r#"y {"N":0}@5"#
         ]
     );
+}
+
+/// What a later join compares has to be there in every row that the joins before it make.
+#[test]
+fn a_column_that_an_outer_join_leaves_empty_is_no_key() {
+    let joined = |first: &str, left: &str| {
+        format!(
+            "create table o as select {left}, v, w, f from t {first} join u on t.id = u.id join a on {left} = a.id;"
+        )
+    };
+    for (first, left) in [("full outer", "t.id"), ("full outer", "u.id"), ("left", "u.id")] {
+        let error = world("").error(&joined(first, left));
+        assert!(
+            error.starts_with("Invalid join condition: ") && error.contains("hint:"),
+            "{error}"
+        );
+    }
+    for (first, left) in [("left", "t.id"), ("right", "u.id"), ("", "t.id"), ("", "u.id")] {
+        world(&joined(first, left));
+    }
+}
+
+/// What closed a window may have been done before a crash without its results being written: it is done again.
+#[test]
+fn a_final_result_outlives_a_crash_before_the_commit() {
+    let statement = windowed("tumbling (size 10 milliseconds, grace period 0 milliseconds)")
+        .replace("group by g;", "group by g emit final;");
+    let plan = world(&statement).last_plan.unwrap();
+    let mut task = Task::new(&plan);
+    let mut collector = Collector::default();
+    let (counted, closing) = (s(Some("x"), Some(1), 1), s(Some("x"), Some(1), 50));
+    task.process(input(&counted), &mut collector);
+    let committed = task.stream_time();
+    assert_eq!(committed, Some(1));
+    task.process(input(&closing), &mut collector);
+    assert_eq!(collector.records.len(), 1);
+    // The changelog has it all, the position is that before the second record.
+    let mut again = Task::new(&plan);
+    again.go_on_from(committed);
+    for change in &collector.changes {
+        assert!(again.restore_store(
+            &change.store,
+            &change.key,
+            change.value.as_deref(),
+            change.timestamp
+        ));
+    }
+    again.restored();
+    let mut output = Collector::default();
+    again.process(input(&closing), &mut output);
+    assert_eq!(output.records, collector.records);
 }
 
 #[test]
