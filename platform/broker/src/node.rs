@@ -154,3 +154,20 @@ fn take_note_of_clean_stop(disk: &dyn Disk, data_dir: &Path) -> bool {
         .contains(&data_dir.join(catalog::FILE));
     disk.remove_file(&data_dir.join(CLEAN_STOP)).is_err() && !is_new
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_kernel_does_not_tell_every_start_may_be_one_of_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let after = |boot_id: &[u8]| restart(&RealDisk, folder.path(), boot_id);
+        assert_eq!(after(b"one"), Restart::Machine);
+        for (noted, expected) in [(&b"one"[..], Restart::Broker), (b"", Restart::Machine)] {
+            note_boot(&RealDisk, folder.path(), noted);
+            assert_eq!(after(noted), expected);
+            assert_eq!(after(b"another"), Restart::Machine);
+        }
+    }
+}
