@@ -1,6 +1,6 @@
 //! A server that gives the answers it was told to, and counts.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -28,6 +28,12 @@ impl Canned {
                 {
                     request.push(byte[0]);
                 }
+                let request = String::from_utf8(request).unwrap();
+                // A connection that is closed with something unread takes the answer with it.
+                let _ = io::copy(&mut (&mut stream).take(length_of_body(&request)), &mut io::sink());
+                if told.send(request).is_err() {
+                    return;
+                }
                 let (status, body) = answers[number.min(answers.len() - 1)];
                 let answer = format!(
                     "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -35,9 +41,6 @@ impl Canned {
                 );
                 // Who does not wait for the answer does not get it.
                 let _ = stream.write_all(answer.as_bytes());
-                if told.send(String::from_utf8(request).unwrap()).is_err() {
-                    return;
-                }
             }
         });
         Self { url, requests }
@@ -47,4 +50,10 @@ impl Canned {
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.try_iter().collect()
     }
+}
+
+fn length_of_body(head: &str) -> u64 {
+    head.lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap())
 }

@@ -218,7 +218,7 @@ mod tests {
     use super::fixture::TestDatabase;
 
     /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 67] = [
+    const COLUMNS: [(&str, &str); 68] = [
         ("apparmor_profiles", "path name attach mode sha1 sha256"),
         (
             "apt_sources",
@@ -394,6 +394,10 @@ mod tests {
         ("startup_items", "name path args type source status username"),
         ("sudoers", "source header rule_details"),
         ("suid_bin", "path username groupname permissions"),
+        (
+            "syslog_events",
+            "time datetime host severity facility tag message eid",
+        ),
         (
             "system_controls",
             "name oid subsystem current_value config_value type",

@@ -15,10 +15,11 @@ mod subjects;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use osqdemo_callers::Callers;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -32,6 +33,9 @@ use route::Route;
 
 /// The largest body of a request. A broker takes records of one mebibyte unless told otherwise.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
+/// How much more of it is read and thrown away: a client that still sends while its connection is closed may never see
+/// the answer.
+const UNKEPT_LIMIT: usize = 16 * 1024 * 1024;
 /// The header by which a request is told from others.
 const REQUEST_ID: &str = "x-request-id";
 /// The header of clients that know more fields than version 7.9 has.
@@ -136,10 +140,7 @@ async fn answer_to(
     }
     let accepted = negotiation::accepted(&headers)
         .ok_or_else(|| (Refusal::bare(406, "HTTP 406 Not Acceptable"), first))?;
-    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
-        let message = format!("The body is longer than {BODY_LIMIT} bytes, or ended too early");
-        (Refusal::bad_request(message), accepted)
-    })?;
+    let body = read(body).await.map_err(|refusal| (refusal, accepted))?;
     let asked = Asked {
         query: Query::of(uri),
         headers,
@@ -149,6 +150,27 @@ async fn answer_to(
     answered
         .map(|answer| (answer, accepted))
         .map_err(|refusal| (refusal, accepted))
+}
+
+/// The body, as far as it may go.
+async fn read(body: Body) -> Result<Bytes, Refusal> {
+    let mut body = body.into_data_stream();
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|_| Refusal::bad_request("The body ended too early".to_owned()))?;
+        length += part.len();
+        if length <= BODY_LIMIT {
+            kept.extend_from_slice(&part);
+        } else if length > BODY_LIMIT + UNKEPT_LIMIT {
+            break;
+        }
+    }
+    if length > BODY_LIMIT {
+        return Err(Refusal::bad_request(format!(
+            "The body is longer than {BODY_LIMIT} bytes"
+        )));
+    }
+    Ok(kept.into())
 }
 
 impl Asked {
