@@ -396,7 +396,7 @@ mod tests {
         ("suid_bin", "path username groupname permissions"),
         (
             "syslog_events",
-            "time datetime host severity facility tag message eid",
+            "time datetime host severity facility tag message",
         ),
         (
             "system_controls",
