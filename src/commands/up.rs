@@ -66,7 +66,7 @@ pub(super) async fn run(context: Context, arguments: UpArgs) -> Result<()> {
 /// Brings a project up that is settled already.
 ///
 /// # Errors
-/// As [`run`].
+/// As `run`.
 pub async fn as_settled(context: Context, settings: UpSettings) -> Result<()> {
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;

@@ -3,7 +3,7 @@
 //! - [`Schema`]: parsed as leniently as Java's parser does, printed as Java prints it: the text that a Schema Registry
 //!   stores, hashes and compares;
 //! - [`compatibility`]: what the registry's levels ask, with the messages and paths that Confluent prints;
-//! - [`Value`], [`encode`], [`decode`]: the binary encoding, by the writer's schema;
+//! - [`Value`], [`encode()`], [`decode()`]: the binary encoding, by the writer's schema;
 //! - [`Resolution`]: data of one schema read as another.
 //!
 //! `apache-avro` is not the base: it refuses schemas that registries hold, its text differs from Java's, and its

@@ -2,12 +2,12 @@
 //!
 //! One task a query, on one thread. It knows no broker, no clock and no client: time is the records' own.
 //!
-//! A record becomes a [`Change`](change::Change): a row of a stream, or a table's row as it was and as it is. It
-//! passes through the query's [operators](operator), each of which keeps its state in [stores](store): a table that
-//! is read remembers its rows, an aggregate its groups and windows, a join of tables both sides. What a store keeps
-//! also goes, change by change, to the store's changelog, from which [`Task::restore_store`] fills it again; the rows
-//! of stream–stream joins come back by [`Task::restore`] from the inputs. The store nearest to the output is what
-//! pull queries [read](materialized).
+//! A record becomes a `Change`: a row of a stream, or a table's row as it was and as it is. It passes through the
+//! query's operators (`operator`), each of which keeps its state in stores (`store`): a table that is read remembers
+//! its rows, an aggregate its groups and windows, a join of tables both sides. What a store keeps also goes, change by
+//! change, to the store's changelog, from which [`Task::restore_store`] fills it again; the rows of stream–stream joins
+//! come back by [`Task::restore`] from the inputs. The store nearest to the output is what pull queries read
+//! (`materialized`).
 
 mod aggregate;
 mod change;
