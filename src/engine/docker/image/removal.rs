@@ -1,8 +1,8 @@
 //! Takes images of ours away: those that lost their name to newer ones, and all of them when the user asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions};
 
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
@@ -49,8 +49,14 @@ impl Connection {
         let images = self.answer("list", "the images", request).await?;
         let suffix = format!(":{}", image::tag());
         let names = images.into_iter().flat_map(|image| image.repo_tags);
+        // The daemon refuses to remove an image that is needed, but not one of its names while it has another.
+        let needed = self.images_of_containers().await?;
         let mut outcome = RemovedImages::default();
         for name in names.filter(|name| name.ends_with(&suffix)) {
+            if needed.contains(&name) {
+                outcome.kept.push(name);
+                continue;
+            }
             match remove(self, &name).await {
                 Ok(()) => outcome.removed.push(name),
                 Err(error) if error.is_not_found() => {}
@@ -61,6 +67,17 @@ impl Connection {
         outcome.removed.sort();
         outcome.kept.sort();
         Ok(outcome)
+    }
+
+    /// The names of the images of all containers there are, whoever made them.
+    async fn images_of_containers(&self) -> Result<HashSet<String>, DockerError> {
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let request = self.docker.list_containers(Some(options));
+        let containers = self.answer("list", "the containers", request).await?;
+        Ok(containers
+            .into_iter()
+            .filter_map(|container| container.image)
+            .collect())
     }
 }
 
