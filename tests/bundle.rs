@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use docker_support::{DockerStack, docker};
-use support::{InTime, NativeStack};
+use support::{InTime, NativeStack, SERVICES};
 
 const PLANTED: &str = "pl4nt3d-s3cr3t";
 
@@ -78,15 +78,7 @@ fn a_bundle_holds_what_a_report_needs_and_no_secret() {
     assert!(!String::from_utf8_lossy(&bytes).contains(PLANTED));
 
     let bundle = unpacked(&file, &outside.path().join("running"));
-    for service in [
-        "broker",
-        "schema-registry",
-        "ksqldb-server",
-        "console",
-        "host1",
-        "host2",
-        "supervisor",
-    ] {
+    for service in SERVICES.into_iter().chain(["supervisor"]) {
         assert!(!read(&bundle, &format!("logs/{service}.log")).is_empty());
     }
     for (name, content) in [

@@ -8,9 +8,10 @@ mod support;
 
 use std::fs;
 
-use docker_support::{DockerStack, SERVICES, docker, image_tag, images};
+use docker_support::{DockerStack, docker, image_tag, images};
 use host_config::{SECRET, write_own};
 use serde_json::Value;
+use support::{PLATFORM, SERVICES};
 
 #[test]
 fn hosts_monitor_what_the_user_says() {
@@ -29,9 +30,13 @@ fn hosts_monitor_what_the_user_says() {
         "{stderr}"
     );
     let after = ids();
-    assert_eq!(before[..4], after[..4], "the platform is left alone");
+    assert_eq!(
+        before[..PLATFORM],
+        after[..PLATFORM],
+        "the platform is left alone"
+    );
     assert!(
-        before[4] != after[4] && before[5] != after[5],
+        (PLATFORM..SERVICES.len()).all(|host| before[host] != after[host]),
         "both hosts are new"
     );
     assert_eq!(images(), images_before, "no image was made");
@@ -106,7 +111,11 @@ fn hosts_monitor_what_the_user_says() {
     let before = ids();
     stack.succeed(&["up", "--host-config", "default"]);
     let after = ids();
-    assert_eq!(before[..4], after[..4], "the platform is left alone");
+    assert_eq!(
+        before[..PLATFORM],
+        after[..PLATFORM],
+        "the platform is left alone"
+    );
     let found = docker(&[
         "exec",
         &stack.container("host1"),

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use docker_support::{DockerStack, SERVICES, docker, image_tag, images};
+use docker_support::{DockerStack, docker, image_tag, images};
 use rustix::process::Signal;
-use support::{InTime, eventually, signal, two_free_ports};
+use support::{InTime, PLATFORM, SERVICES, eventually, signal, two_free_ports};
 
 /// Far more than any step of a stack takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -101,7 +101,7 @@ fn up_repairs_exactly_what_differs() {
     );
     let after = started();
     assert_eq!(before[0], after[0], "the broker is left alone");
-    assert_eq!(before[4], after[4], "host1 is left alone");
+    assert_eq!(before[PLATFORM], after[PLATFORM], "host1 is left alone");
 
     docker(&["rm", "-f", &stack.container("host1")]);
     let plan = stack.succeed(&["up", "--dry-run"]).0;
@@ -158,7 +158,7 @@ fn projects_run_side_by_side_on_both_engines() {
             project.display()
         );
         assert!(stderr.contains(&told), "{stderr}");
-        assert_eq!(stderr.matches(" gets port ").count(), 4, "{stderr}");
+        assert_eq!(stderr.matches(" gets port ").count(), PLATFORM, "{stderr}");
     }
     stack.succeed(&["down"]);
     stack.assert_nothing_runs();

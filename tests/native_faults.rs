@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{InTime, NativeStack, UP, World, eventually, processes_with, signal};
+use support::{InTime, NativeStack, PLATFORM, UP, World, eventually, processes_with, signal};
 
 /// A program in the place of osqueryd that does nothing, and when it is asked to end writes a line into `asked`.
 fn stubborn(folder: &Path) -> String {
@@ -384,7 +384,7 @@ fn the_doctor_knows_a_running_project() {
         .iter()
         .filter(|check| check["category"] == "ports")
         .collect();
-    assert_eq!(ports.len(), 4);
+    assert_eq!(ports.len(), PLATFORM);
     assert!(
         ports
             .iter()

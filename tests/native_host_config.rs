@@ -10,16 +10,7 @@ use std::time::Duration;
 
 use host_config::{SECRET, default_document, write_own};
 use serde_json::{Value, json};
-use support::{NativeStack, eventually};
-
-const SERVICES: [&str; 6] = [
-    "broker",
-    "schema-registry",
-    "ksqldb-server",
-    "console",
-    "host1",
-    "host2",
-];
+use support::{NativeStack, PLATFORM, SERVICES, eventually};
 
 fn pids(stack: &NativeStack) -> [u32; SERVICES.len()] {
     SERVICES.map(|service| stack.pid(service))
@@ -53,9 +44,13 @@ fn hosts_monitor_what_the_user_says() {
         "{stderr}"
     );
     let after = pids(&stack);
-    assert_eq!(before[..4], after[..4], "the platform is left alone");
+    assert_eq!(
+        before[..PLATFORM],
+        after[..PLATFORM],
+        "the platform is left alone"
+    );
     assert!(
-        before[4] != after[4] && before[5] != after[5],
+        (PLATFORM..SERVICES.len()).all(|host| before[host] != after[host]),
         "both hosts are new"
     );
     assert_eq!(stack.ps()["host_config"], own);
@@ -103,9 +98,13 @@ fn hosts_monitor_what_the_user_says() {
     let before = pids(&stack);
     up_with(&stack, "default");
     let after = pids(&stack);
-    assert_eq!(before[..4], after[..4], "the platform is left alone");
+    assert_eq!(
+        before[..PLATFORM],
+        after[..PLATFORM],
+        "the platform is left alone"
+    );
     assert!(
-        before[4] != after[4] && before[5] != after[5],
+        (PLATFORM..SERVICES.len()).all(|host| before[host] != after[host]),
         "both hosts are new"
     );
     assert_eq!(stack.ps()["host_config"], Value::Null);

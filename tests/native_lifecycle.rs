@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{InTime, NativeStack, UP, Written, eventually, signal, two_free_ports};
+use support::{InTime, NativeStack, SERVICES, UP, Written, eventually, signal, two_free_ports};
 
 #[test]
 fn up_is_idempotent_and_down_leaves_nothing() {
@@ -32,14 +32,7 @@ fn up_is_idempotent_and_down_leaves_nothing() {
         stderr.contains("nothing to do: 6 services are healthy"),
         "{stderr}"
     );
-    for service in [
-        "broker",
-        "schema-registry",
-        "ksqldb-server",
-        "console",
-        "host1",
-        "host2",
-    ] {
+    for service in SERVICES {
         let pid = |document: &Value| {
             let services = document["services"].as_array().expect("services").clone();
             services
@@ -143,25 +136,9 @@ fn a_host_can_be_left_out_and_brought_back() {
 #[test]
 fn restart_replaces_one_service_only() {
     let stack = NativeStack::up();
-    let before = [
-        "broker",
-        "schema-registry",
-        "ksqldb-server",
-        "console",
-        "host1",
-        "host2",
-    ]
-    .map(|service| stack.pid(service));
+    let before = SERVICES.map(|service| stack.pid(service));
     stack.succeed(&["restart", "host2"]);
-    let after = [
-        "broker",
-        "schema-registry",
-        "ksqldb-server",
-        "console",
-        "host1",
-        "host2",
-    ]
-    .map(|service| stack.pid(service));
+    let after = SERVICES.map(|service| stack.pid(service));
     assert_eq!(before[..5], after[..5]);
     assert_ne!(before[5], after[5]);
 }

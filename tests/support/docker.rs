@@ -16,16 +16,6 @@ use serde_json::Value;
 use crate::support::InTime;
 use crate::support::World;
 
-/// The services of stack `lite`.
-pub(crate) const SERVICES: [&str; 6] = [
-    "broker",
-    "schema-registry",
-    "ksqldb-server",
-    "console",
-    "host1",
-    "host2",
-];
-
 /// Containers are made one stack at a time: two of them would only wait for each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 

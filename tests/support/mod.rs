@@ -17,6 +17,19 @@ use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The services of stack `lite`: those of the platform, and the hosts behind them.
+pub(crate) const SERVICES: [&str; 6] = [
+    "broker",
+    "schema-registry",
+    "ksqldb-server",
+    "console",
+    "host1",
+    "host2",
+];
+
+/// How many of them are the platform's: those have a port each.
+pub(crate) const PLATFORM: usize = SERVICES.len() - 2;
+
 /// A state folder of a test, and the projects in it.
 pub(crate) struct World {
     home: TempDir,
