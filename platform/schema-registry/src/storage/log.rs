@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
@@ -167,10 +167,7 @@ impl Log {
     /// The id of the cluster, where it answers.
     pub(crate) async fn cluster_id(&self) -> Option<String> {
         let producer = self.producer.clone();
-        let asked = tokio::task::spawn_blocking(move || {
-            use rdkafka::producer::Producer;
-            producer.client().fetch_cluster_id(REQUEST_TIMEOUT)
-        });
+        let asked = tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(REQUEST_TIMEOUT));
         asked.await.ok().flatten()
     }
 
@@ -189,15 +186,32 @@ impl Log {
             .set("allow.auto.create.topics", "false")
             .set("fetch.error.backoff.ms", "50")
             .set("queued.max.messages.kbytes", "4096");
-        let consumer: StreamConsumer = config.create()?;
+        let consumer: Arc<StreamConsumer> = Arc::new(config.create()?);
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(&self.topic, 0, Offset::Beginning)?;
+        self.learn_leader(&consumer).await;
         consumer.assign(&assignment)?;
         loop {
             match consumer.recv().await {
                 Ok(message) => self.take_in(&message),
                 Err(error) => tracing::debug!("the topic `{}` cannot be read: {error}", self.topic),
             }
+        }
+    }
+
+    /// Asks who leads the topic, so that both clients can use it at once. Without that, librdkafka often finds out only
+    /// when it next looks through its topics, which it does once a second.
+    async fn learn_leader(&self, consumer: &Arc<StreamConsumer>) {
+        let (consumer, producer, topic) = (Arc::clone(consumer), self.producer.clone(), self.topic.clone());
+        let asking = move || {
+            let written_to = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+            let read = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+            if let Err(error) = written_to.and(read) {
+                tracing::debug!("the leader of `{topic}` is not known yet: {error}");
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(asking).await {
+            tracing::debug!("nobody asked for the leader: {error}");
         }
     }
 
@@ -283,10 +297,7 @@ impl Log {
     /// Lets what was sent go out, for as long as that may take.
     pub(crate) async fn flush(&self, deadline: Duration) {
         let producer = self.producer.clone();
-        let flushed = tokio::task::spawn_blocking(move || {
-            use rdkafka::producer::Producer;
-            producer.flush(Timeout::After(deadline))
-        });
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(Timeout::After(deadline)));
         if let Ok(Err(error)) = flushed.await {
             tracing::warn!("records were not acknowledged: {error}");
         }
