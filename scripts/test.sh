@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test to the end, also after a failure, and says last which ones failed. With cargo-nextest where that is
-# installed (see .config/nextest.toml), else with cargo test.
+# installed (see .config/nextest.toml), else with cargo test in two lanes side by side: the end-to-end tests, which start
+# stacks and mostly wait, and all others.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
@@ -13,10 +14,37 @@ if "$cargo" nextest --version >/dev/null 2>&1; then
   exit "$result"
 fi
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-"$cargo" test --workspace --no-fail-fast 2>&1 | tee "$log"
+# The names of the integration tests in the folders given: a file is one, and a folder with a main.rs.
+integration_tests() {
+  find "$@" -mindepth 1 -maxdepth 1 -name '*.rs' -printf '%f\n' | sed 's/\.rs$//'
+  find "$@" -mindepth 2 -maxdepth 2 -name main.rs -printf '%h\n' | sed 's/.*\///'
+}
+
+# Both lanes select the whole workspace and differ in its targets alone, so that nothing is built twice. A name that
+# stands in both belongs to the first: cargo runs all targets of a name.
+end_to_end=$(integration_tests tests | sort -u)
+in_crates=$(integration_tests formats/*/tests hosts/*/tests platform/*/tests | sort -u | comm -23 - <(echo "$end_to_end"))
+as_options() { sed 's/^/--test=/' <<<"$1"; }
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+"$cargo" test --workspace --no-run 2>&1 | tee "$logs/build"
 result=$?
+if [ "$result" -eq 0 ]; then
+  # shellcheck disable=SC2046 # a name has no blanks
+  {
+    "$cargo" test --workspace --no-fail-fast --lib --bins --examples $(as_options "$in_crates")
+    crates=$?
+    "$cargo" test --workspace --no-fail-fast --doc
+    exit $((crates | $?))
+  } >"$logs/crates" 2>&1 &
+  crates=$!
+  # shellcheck disable=SC2046
+  "$cargo" test --workspace --no-fail-fast $(as_options "$end_to_end") 2>&1 | tee "$logs/end_to_end" || result=1
+  wait "$crates" || result=1
+  cat "$logs/crates"
+fi
+
 if [ "$result" -ne 0 ]; then
   echo
   echo "What failed:"
@@ -27,6 +55,6 @@ if [ "$result" -ne 0 ]; then
     /^test .* \.\.\. FAILED$/ { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print "  " binary ": " $0 }
     /^error: (could not compile|test failed|[0-9]+ targets? failed)/ { print "  " $0 }
     /^    `-p / { print "  " $0 }
-  ' "$log"
+  ' "$logs"/*
 fi
 exit "$result"
