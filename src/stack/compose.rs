@@ -651,14 +651,30 @@ mod tests {
     #[test]
     fn nothing_of_the_embedded_confluent_stack_reports_to_its_vendor() {
         let stack = Stack::confluent().expect("the embedded stack");
-        for name in ["broker", "ksqldb-server", "control-center"] {
+        for (name, switches) in [
+            (
+                "broker",
+                &[
+                    "KAFKA_CONFLUENT_TELEMETRY_ENABLED",
+                    "KAFKA_CONFLUENT_SUPPORT_METRICS_ENABLE",
+                ][..],
+            ),
+            ("ksqldb-server", &["KSQL_CONFLUENT_SUPPORT_METRICS_ENABLE"]),
+            (
+                "control-center",
+                &[
+                    "CONTROL_CENTER_USAGE_DATA_COLLECTION_ENABLE",
+                    "CONTROL_CENTER_UI_AUTOUPDATE_ENABLE",
+                ],
+            ),
+        ] {
             let container = stack.service(name).and_then(|service| service.container.as_ref());
             let environment = &container.expect("a container").environment;
-            let reports = environment
-                .iter()
-                .find(|(name, _)| name.ends_with("CONFLUENT_SUPPORT_METRICS_ENABLE"));
-            let (_, value) = reports.unwrap_or_else(|| panic!("{name} reports"));
-            assert_eq!(value.fill(&|_| None), "false", "{name}");
+            for switch in switches {
+                let value = environment.iter().find(|(name, _)| name == switch);
+                let (_, value) = value.unwrap_or_else(|| panic!("{name}: `{switch}` is not set"));
+                assert_eq!(value.fill(&|_| None), "false", "{name}: {switch}");
+            }
         }
     }
 

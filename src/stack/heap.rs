@@ -84,11 +84,38 @@ mod tests {
     fn heaps_follow_the_machine() {
         let stack = Stack::confluent().expect("the embedded stack");
         let heap = |gib: u64, name: &str| size(&stack.heaps(gib * GIB), name);
-        assert_eq!(heap(6, "CONTROL_CENTER_HEAP"), 768 << 20);
+        assert_eq!(heap(6, "CONTROL_CENTER_HEAP"), 1024 << 20);
         assert_eq!(heap(64, "CONTROL_CENTER_HEAP"), 3 * GIB);
         assert_eq!(heap(64, "CONTROL_CENTER_MEMORY"), 9 * GIB / 2);
         let middle = heap(10, "BROKER_HEAP");
-        assert!((512 << 20) < middle && middle < 2 * GIB, "{middle}");
+        assert!((768 << 20) < middle && middle < 2 * GIB, "{middle}");
+    }
+
+    /// Plain `docker compose` gets what a machine with just enough memory gets: what `memory` promises, and not more.
+    #[test]
+    fn the_sizes_in_the_file_are_those_of_a_machine_that_is_just_large_enough() {
+        let stack = Stack::confluent().expect("the embedded stack");
+        let least = stack.heaps(stack.memory());
+        for service in stack.services.iter().filter(|service| service.heap.is_some()) {
+            let container = service.container.as_ref().expect("a container");
+            let limit = container.memory_limit.as_ref().expect("a limit");
+            let value_of = |name: &str| least.get(name).cloned();
+            assert_eq!(limit.fill(&|_| None), limit.fill(&value_of), "{}", service.name);
+            assert_eq!(
+                limit.fill(&|_| None),
+                megabytes(service.memory),
+                "{}: `memory` is the limit",
+                service.name
+            );
+            for (variable, value) in &container.environment {
+                assert_eq!(
+                    value.fill(&|_| None),
+                    value.fill(&value_of),
+                    "{}: {variable}",
+                    service.name
+                );
+            }
+        }
     }
 
     #[test]

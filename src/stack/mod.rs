@@ -4,6 +4,8 @@ mod compose;
 pub mod container;
 mod embedded;
 mod heap;
+#[cfg(test)]
+mod image_environment;
 mod named;
 pub mod project;
 mod role;

@@ -201,7 +201,7 @@ mod tests {
             .clone()
             .without(&names(&["control-center"]))
             .expect("it can be left out");
-        assert_eq!(whole.memory() - less.memory(), 1536 << 20);
+        assert_eq!(whole.memory() - less.memory(), 1792 << 20);
         let machine = 8 << 30;
         assert!(whole.heaps(machine).contains_key("CONTROL_CENTER_HEAP"));
         assert!(!less.heaps(machine).contains_key("CONTROL_CENTER_HEAP"));

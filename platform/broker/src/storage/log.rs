@@ -121,7 +121,8 @@ impl Log {
         disk.create_folder(folder)?;
         let checkpoint = Checkpoint::read(&**disk, folder);
         let known = checkpoint.clone().unwrap_or_default();
-        let (mut segments, mut recovery) = recover_segments(disk, folder, known.flushed_to)?;
+        let (mut segments, mut recovery) =
+            recover_segments(disk, folder, known.start_offset, known.flushed_to)?;
         if segments.is_empty() {
             segments.push(Segment::create(
                 disk,

@@ -305,14 +305,23 @@ impl Segment {
 
     /// Removes the files.
     pub(crate) fn remove(self) -> io::Result<()> {
-        self.remove_indexes()?;
-        remove_if_present(&*self.disk, &self.path)
+        remove_files(&*self.disk, &self.path)
     }
 
     fn remove_indexes(&self) -> io::Result<()> {
-        remove_if_present(&*self.disk, &self.index_path())?;
-        remove_if_present(&*self.disk, &self.path.with_extension(OLD_INDEX_SUFFIX))
+        remove_indexes(&*self.disk, &self.path)
     }
+}
+
+/// Removes a segment's file and what lies beside it.
+pub(crate) fn remove_files(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    remove_indexes(disk, path)?;
+    remove_if_present(disk, path)
+}
+
+fn remove_indexes(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    remove_if_present(disk, &path.with_extension(INDEX_SUFFIX))?;
+    remove_if_present(disk, &path.with_extension(OLD_INDEX_SUFFIX))
 }
 
 /// Whether an index speaks of what the file holds: its last batch must be where it says.

@@ -1,6 +1,6 @@
 //! The shared producer: every record any query writes, in order, acknowledged by all replicas.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -77,20 +77,27 @@ impl Deliveries {
 }
 
 /// Who is told what became of a record.
-pub(crate) enum Receipt {
+enum Waiting {
     /// It is counted.
     Counted(Arc<Deliveries>),
     /// Somebody waits for it.
     Single(oneshot::Sender<Result<Landing, String>>),
 }
 
+/// What goes along with a record until it is acknowledged.
+pub(crate) struct Receipt {
+    waiting: Waiting,
+    /// Its place among all records: one that comes back does so before later ones.
+    pub(super) number: u64,
+}
+
 impl Receipt {
-    /// Tells it.
+    /// Tells what became of the record.
     pub(super) fn finish(self, result: Result<Landing, String>) {
-        match self {
-            Self::Counted(deliveries) => deliveries.finish(result),
+        match self.waiting {
+            Waiting::Counted(deliveries) => deliveries.finish(result),
             // Nobody waiting any more is fine.
-            Self::Single(waiting) => drop(waiting.send(result)),
+            Waiting::Single(waiting) => drop(waiting.send(result)),
         }
     }
 }
@@ -138,6 +145,8 @@ pub(crate) struct RecordProducer {
     config: ClientConfig,
     room: Arc<Notify>,
     returned: Arc<ReturnedRecords>,
+    /// How many records there were.
+    records: AtomicU64,
     current: RwLock<Arc<BaseProducer<DeliveryContext>>>,
 }
 
@@ -210,6 +219,7 @@ impl RecordProducer {
             config,
             room,
             returned,
+            records: AtomicU64::new(0),
             current: RwLock::new(producer),
         })
     }
@@ -221,8 +231,9 @@ impl RecordProducer {
         deliveries: &Arc<Deliveries>,
     ) -> Result<(), KafkaError> {
         deliveries.outstanding.fetch_add(1, Ordering::AcqRel);
-        let receipt = Box::new(Receipt::Counted(Arc::clone(deliveries)));
-        let sent = self.enqueue(record, receipt).await;
+        let sent = self
+            .enqueue(record, Waiting::Counted(Arc::clone(deliveries)))
+            .await;
         if sent.is_err() {
             deliveries.outstanding.fetch_sub(1, Ordering::AcqRel);
         }
@@ -232,7 +243,7 @@ impl RecordProducer {
     /// Writes one record and waits until it is acknowledged.
     pub(crate) async fn send_and_wait(&self, record: OutgoingRecord<'_>) -> Result<Landing, String> {
         let (sender, receiver) = oneshot::channel();
-        self.enqueue(record, Box::new(Receipt::Single(sender)))
+        self.enqueue(record, Waiting::Single(sender))
             .await
             .map_err(|error| error.to_string())?;
         receiver
@@ -245,7 +256,9 @@ impl RecordProducer {
         self.current().flush(timeout)
     }
 
-    async fn enqueue(&self, record: OutgoingRecord<'_>, mut receipt: Box<Receipt>) -> Result<(), KafkaError> {
+    async fn enqueue(&self, record: OutgoingRecord<'_>, waiting: Waiting) -> Result<(), KafkaError> {
+        let number = self.records.fetch_add(1, Ordering::Relaxed);
+        let mut receipt = Box::new(Receipt { waiting, number });
         loop {
             let room = self.room.notified();
             tokio::pin!(room);

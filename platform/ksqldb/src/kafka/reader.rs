@@ -75,7 +75,7 @@ pub(crate) struct Position {
     partition: i32,
     offset: i64,
     newest_timestamp: Option<i64>,
-    /// The stream time of the query's windows then, where it has any.
+    /// The stream time of the query's windows in that partition then, where it has any.
     stream_time: Option<i64>,
 }
 
@@ -345,7 +345,7 @@ impl Reader {
     }
 
     /// How far each partition has been handed out.
-    pub(crate) fn positions(&self, stream_time: Option<i64>) -> Vec<Position> {
+    pub(crate) fn positions(&self, stream_times: &[(i32, i64)]) -> Vec<Position> {
         self.lanes
             .iter()
             .map(|lane| Position {
@@ -354,14 +354,17 @@ impl Reader {
                 // Never before what was processed earlier, however far the replay came.
                 offset: lane.position.max(lane.replay_until),
                 newest_timestamp: lane.newest_timestamp,
-                stream_time,
+                stream_time: stream_times
+                    .iter()
+                    .find(|(partition, _)| *partition == lane.partition)
+                    .map(|(_, time)| *time),
             })
             .collect()
     }
 
     /// The same before the record that was handed out last.
-    pub(crate) fn positions_before(&self, record: &Record, stream_time: Option<i64>) -> Vec<Position> {
-        let mut positions = self.positions(stream_time);
+    pub(crate) fn positions_before(&self, record: &Record, stream_times: &[(i32, i64)]) -> Vec<Position> {
+        let mut positions = self.positions(stream_times);
         for (position, lane) in positions.iter_mut().zip(&self.lanes) {
             if lane.topic == record.topic && lane.partition == record.partition {
                 position.offset = record.offset;

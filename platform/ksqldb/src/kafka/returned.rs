@@ -103,10 +103,15 @@ impl ReturnedRecords {
         self.queue().records.iter().any(|record| record.topic == topic)
     }
 
+    /// Keeps a record, before all later ones: librdkafka refuses a new record at once and gives up earlier ones after.
     pub(super) fn put(&self, record: Returned) {
         let mut queue = self.queue();
         queue.bytes += record.bytes();
-        queue.records.push_back(record);
+        let number = record.receipt.number;
+        let place = queue
+            .records
+            .partition_point(|earlier| earlier.receipt.number < number);
+        queue.records.insert(place, record);
     }
 
     /// Whether new records may be put behind the others.

@@ -287,7 +287,7 @@ fn side(
 }
 
 /// Whether a join needs the rows of an input by another key than they have.
-fn is_rekeyed(input: &Input, key: &Expr) -> bool {
+pub(super) fn is_rekeyed(input: &Input, key: &Expr) -> bool {
     let keys: Vec<_> = input.source.schema.key().collect();
     // Key columns come first.
     !(keys.len() == 1 && matches!(key, Expr::Column(place) if *place == input.first))

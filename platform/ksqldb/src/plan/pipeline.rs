@@ -107,6 +107,10 @@ pub(crate) struct JoinStep {
     pub(crate) right_width: usize,
     /// Whether the join's key is appended to the row.
     pub(crate) appends_key: bool,
+    /// Whether the rows of either side are joined by something else than the key of their records.
+    pub(crate) is_rekeyed: [bool; 2],
+    /// Writes what they are joined by.
+    pub(crate) encoder: Encoder,
     pub(crate) before_ms: i64,
     pub(crate) after_ms: i64,
     /// `GRACE PERIOD`; without one, outer rows do not wait for the window to close.
@@ -200,6 +204,8 @@ pub(crate) struct AggregateStep {
     pub(crate) groups: Vec<(Expr, String)>,
     pub(crate) calls: Vec<AggregateCall>,
     pub(crate) windowing: Option<Windowing>,
+    /// Whether groups are something else than the keys of the records.
+    pub(crate) is_rekeyed: bool,
     /// `EMIT FINAL`
     pub(crate) is_final: bool,
     pub(crate) of_table: bool,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::PlanError;
 use super::aggregation::Aggregation;
 use super::demand::{Demands, Layout};
+use super::explain::is_rekeyed;
 use super::inputs::{Input, Inputs, JoinCriteria, JoinMethod};
 use super::pipeline::{
     AggregateCall, AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline,
@@ -247,6 +248,8 @@ impl Steps {
                     left_width,
                     right_width,
                     appends_key,
+                    is_rekeyed: self.rekeyed(&join, index),
+                    encoder: self.repartition_encoder(&join, index),
                     before_ms: within.before_ms,
                     after_ms: within.after_ms,
                     grace_ms: within.grace_ms,
@@ -279,6 +282,28 @@ impl Steps {
             left_width += right_width;
         }
         steps
+    }
+
+    /// Whether a join needs its sides by another key than they have. A join before it has made the left side's key.
+    fn rekeyed(&self, join: &JoinCriteria, index: usize) -> [bool; 2] {
+        [
+            index > 0 || is_rekeyed(&self.inputs.inputs[0], &join.left),
+            is_rekeyed(&self.inputs.inputs[index + 1], &join.right),
+        ]
+    }
+
+    /// Writes what a join of streams compares, as the side has it that keeps its key.
+    fn repartition_encoder(&self, join: &JoinCriteria, index: usize) -> Encoder {
+        let keeping = match self.rekeyed(join, index) {
+            [true, false] => &self.inputs.inputs[index + 1],
+            _ => &self.inputs.inputs[0],
+        };
+        let column = Column {
+            name: "KEY".to_owned(),
+            sql_type: SqlType::clone(&join.key_type),
+            namespace: Namespace::Key,
+        };
+        key_encoder(keeping.source.key_format, std::iter::once(&column))
     }
 
     /// The key of an input that is a table, in its own part of the row.
@@ -319,6 +344,10 @@ impl Steps {
                 namespace: Namespace::Key,
             });
         let columns: Vec<Column> = columns.collect();
+        let is_rekeyed = match self.inputs.inputs.as_slice() {
+            [input] => !aggregation.is_grouped_by_key_of(input),
+            _ => true,
+        };
         let encoder = match sink {
             Some(sink) => key_encoder(sink.source.key_format, sink.schema.key()),
             None => key_encoder(Format::Kafka, columns.iter()),
@@ -344,6 +373,7 @@ impl Steps {
             groups: groups.collect(),
             calls: calls.collect(),
             windowing: aggregation.windowing,
+            is_rekeyed,
             is_final: aggregation.is_final,
             of_table,
             encoder,

@@ -281,6 +281,7 @@ impl Runtime {
             },
         };
         let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
+        let partitions = positions::partitions(&points);
         let consumer = Reader::consumer(&self.cluster, &group)?;
         let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
         if extent != Extent::WhatIsThere {
@@ -301,7 +302,7 @@ impl Runtime {
             id.clone(),
             plan,
             extent,
-            reader,
+            (reader, partitions),
             sender.clone(),
             Arc::clone(&self.processing_log),
         );

@@ -22,7 +22,7 @@ use crate::kafka::{
     Arrival, Cluster, Deliveries, OutgoingRecord, Position, Progress, Reader, Record, RecordProducer, Writers,
 };
 use crate::queries::PersistentQuery;
-use crate::task::{Collector, Materialized, StoreChange, Task};
+use crate::task::{Collector, Materialized, StoreChange, StreamTimes, Task};
 
 /// How long after a record its position is committed, at most.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -190,7 +190,7 @@ impl Worker {
             commit_at: Instant::now() + COMMIT_INTERVAL,
             uncommitted: 0,
             expired: Vec::new(),
-            stream_time: None,
+            stream_times: StreamTimes::new(),
             closing: None,
             reached: None,
         };
@@ -220,7 +220,7 @@ impl Worker {
             processing.deliveries.settle(0).await
         });
         if matches!(settled.await, Ok(Ok(()))) {
-            let positions = reader.positions(processing.task.stream_time());
+            let positions = processing.positions(&reader);
             reader
                 .commit_and_wait(&positions, STOP_DEADLINE)
                 .await
@@ -254,7 +254,8 @@ impl Worker {
         changelogs.make(cluster, &query.plan).await?;
         let consumer = Reader::consumer(cluster, group).map_err(Failure::Read)?;
         let mut start = positions::of_persistent_query(cluster, consumer, group, query, true).await?;
-        task.go_on_from(start.stream_time);
+        task.spread_over(positions::partitions(&start.points));
+        task.go_on_from(&start.stream_times);
         // State without a position is that of an attempt which reads all of its inputs again.
         if start.goes_on && !changelogs.restore(cluster, group, task).await? {
             tracing::info!("query {} begins again: its state is laid out anew", query.id);
@@ -299,8 +300,8 @@ struct Processing<'a> {
     uncommitted: u64,
     /// What the changelogs are told after the next commit.
     expired: Vec<StoreChange>,
-    /// The stream time of the windows before the record at hand.
-    stream_time: Option<i64>,
+    /// The stream times of the windows before the record at hand.
+    stream_times: StreamTimes,
     /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
     /// meanwhile, so committing never holds up a record.
     closing: Option<Closing>,
@@ -342,7 +343,7 @@ impl Processing<'_> {
                     let deliveries = std::mem::take(&mut self.deliveries);
                     self.closing = Some(Closing {
                         deliveries,
-                        positions: reader.positions(self.task.stream_time()),
+                        positions: self.positions(reader),
                         expired: std::mem::take(&mut self.expired),
                     });
                     self.reached = Some(Reached {
@@ -378,9 +379,15 @@ impl Processing<'_> {
         }
     }
 
+    fn positions(&self, reader: &Reader) -> Vec<Position> {
+        let mut stream_times = StreamTimes::new();
+        self.task.stream_times(&mut stream_times);
+        reader.positions(&stream_times)
+    }
+
     async fn process(&mut self, record: &Record) -> Result<(), Failure> {
         self.unfinished = true;
-        self.stream_time = self.task.stream_time();
+        self.task.stream_times(&mut self.stream_times);
         with_input(record, |input| self.task.process(input, &mut self.collector));
         if let Some(reason) = self.task.failure() {
             // What a record does is done as a whole or not at all: what it did until it failed stays here.
@@ -463,7 +470,7 @@ impl Processing<'_> {
         if !matches!(settled.await, Ok(Ok(()))) {
             return;
         }
-        let positions = reader.positions_before(record, self.stream_time);
+        let positions = reader.positions_before(record, &self.stream_times);
         if let Err(error) = reader.commit_and_wait(&positions, STOP_DEADLINE).await {
             tracing::warn!(
                 "query {}: a position is not committed: {error}",

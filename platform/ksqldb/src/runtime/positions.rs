@@ -13,6 +13,7 @@ use crate::kafka::{Cluster, ClusterError, GroupConsumer, Metadata, StartingPoint
 use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
 use crate::syntax::ast::SourceKind;
+use crate::task::StreamTimes;
 
 /// How long a question about positions may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +33,11 @@ pub(crate) enum PositionError {
     /// The thread that asked ended without an answer.
     #[error("cannot read the positions of consumer group `{group}`: the request was abandoned")]
     Abandoned { group: String },
+}
+
+/// How many partitions the inputs have.
+pub(crate) fn partitions(points: &[StartingPoint]) -> i32 {
+    points.iter().map(|point| point.partition + 1).max().unwrap_or(1)
 }
 
 /// The first and the next offset of each partition of a query's topics.
@@ -68,8 +74,8 @@ pub(crate) struct Start {
     pub(crate) points: Vec<StartingPoint>,
     /// Whether it has been there before.
     pub(crate) goes_on: bool,
-    /// The stream time of its windows then.
-    pub(crate) stream_time: Option<i64>,
+    /// The stream times of its windows then.
+    pub(crate) stream_times: StreamTimes,
 }
 
 /// Where a new query begins: by topic, an offset for each partition.
@@ -140,13 +146,14 @@ pub(crate) async fn of_persistent_query(
         element.map_or_else(Metadata::default, |element| Metadata::of_text(element.metadata()))
     };
     let newest = |topic: &str, partition: i32| metadata(topic, partition).newest_timestamp;
-    // They are committed together; where one lags behind, more windows are still open.
-    let stream_time = committed
-        .elements()
-        .iter()
-        .filter_map(|element| Metadata::of_text(element.metadata()).stream_time)
-        .min()
-        .filter(|_| committed_counts);
+    let mut stream_times = BTreeMap::new();
+    for element in committed.elements().iter().filter(|_| committed_counts) {
+        if let Some(time) = Metadata::of_text(element.metadata()).stream_time {
+            // Those of several topics are committed together; where one lags behind, more windows are still open.
+            let earliest = stream_times.entry(element.partition()).or_insert(time);
+            *earliest = time.min(*earliest);
+        }
+    }
 
     let replayed: BTreeSet<&str> = query.plan.replayed_topics().collect();
     let mut replay = TopicPartitionList::new();
@@ -216,7 +223,7 @@ pub(crate) async fn of_persistent_query(
         consumer,
         points,
         goes_on,
-        stream_time,
+        stream_times: stream_times.into_iter().collect(),
     })
 }
 

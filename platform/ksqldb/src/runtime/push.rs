@@ -55,11 +55,12 @@ pub(super) async fn run_query(
     id: String,
     plan: Arc<QueryPlan>,
     extent: Extent,
-    mut reader: Reader,
+    (mut reader, partitions): (Reader, i32),
     events: mpsc::Sender<PushEvent<OutputRow>>,
     processing_log: Arc<ProcessingLog>,
 ) {
     let mut task = Task::new(&plan);
+    task.spread_over(partitions);
     let mut collector = Collector::default();
     let mut records = 0_u64;
     if task.is_complete() {

@@ -1,10 +1,12 @@
 //! `GROUP BY`: a state a group, or a group and window, that each row changes.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::change::{Bounds, Change, Present};
 use super::operator::{Context, Downstream, Operator};
+use super::partitions::{StreamTimes, partition_of};
 use super::store::{Store, StoreKey};
 use crate::aggregates::Input;
 use crate::plan::{AggregateStep, Side, Windowing, Windows};
@@ -16,22 +18,59 @@ use crate::value::{Row, Value};
 pub(super) struct Aggregation {
     step: Arc<AggregateStep>,
     store: Store,
+    /// Of each partition that windows have rows of.
+    times: BTreeMap<i32, Times>,
+    /// The stream times that were committed before a restart, where they are known.
+    committed: Option<StreamTimes>,
+    /// Over how many partitions groups are spread that are not the rows' own keys.
+    partitions: i32,
+    /// The next place in the order of processing.
+    sequence: i64,
+}
+
+/// How far the rows of a partition have come.
+#[derive(Debug, Clone, Copy)]
+struct Times {
     /// The highest time of a row.
     stream_time: i64,
     /// Windows that are ordered by a time before it have been passed on, where only final results are wanted.
     emitted_before: i64,
     /// The greatest time that a window of the store is ordered by.
     newest_window: i64,
-    /// The stream time that was committed before a restart, where that is known.
-    committed: Option<i64>,
-    /// The next place in the order of processing.
-    sequence: i64,
+    /// Windows that are ordered by a time before it were let go of.
+    kept_from: i64,
 }
+
+impl Times {
+    const START: Self = Self {
+        stream_time: NO_TIME,
+        emitted_before: i64::MIN,
+        newest_window: i64::MIN,
+        kept_from: i64::MIN,
+    };
+
+    /// The time before which windows, as they are ordered, have closed.
+    fn closed_before(self, windowing: Windowing) -> i64 {
+        let closed = self.stream_time.saturating_sub(windowing.grace_ms);
+        match windowing.kind {
+            // The end is closed, too.
+            WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => {
+                closed.saturating_sub(size_ms).saturating_add(1)
+            }
+            WindowKind::Session { gap_ms } => closed.saturating_sub(gap_ms),
+        }
+    }
+}
+
+/// The stream time before the first row.
+const NO_TIME: i64 = -1;
 
 /// A row's group.
 struct Group {
     values: Row,
     bytes: Arc<[u8]>,
+    /// The partition by whose time its windows close.
+    partition: i32,
 }
 
 /// Whether a row comes in or goes out.
@@ -46,10 +85,9 @@ impl Aggregation {
         Self {
             step: Arc::clone(step),
             store: Store::new(&step.store, most_bytes),
-            stream_time: -1,
-            emitted_before: i64::MIN,
-            newest_window: i64::MIN,
+            times: BTreeMap::new(),
             committed: None,
+            partitions: 1,
             sequence: 0,
         }
     }
@@ -86,6 +124,7 @@ impl Aggregation {
             Ok(bytes) => Some(Group {
                 values,
                 bytes: bytes.unwrap_or_default().into(),
+                partition: 0,
             }),
             Err(error) => {
                 context.log_reason("GROUP BY", error.reason);
@@ -170,7 +209,8 @@ impl Aggregation {
         timestamp: i64,
         to: &mut Downstream<'_, '_>,
     ) {
-        let key = StoreKey::new(Arc::clone(&group.bytes), self.store.windows, window);
+        let key =
+            StoreKey::new(Arc::clone(&group.bytes), self.store.windows, window).in_partition(group.partition);
         let (mut states, timestamp, old) = match self.kept(&key) {
             Some((states, kept, old)) => (states, timestamp.max(kept), Some(old)),
             None => (self.start(), timestamp, None),
@@ -190,6 +230,7 @@ impl Aggregation {
                 old,
                 timestamp,
                 window,
+                partition: group.partition,
             });
         }
     }
@@ -225,7 +266,7 @@ impl Aggregation {
 
     /// A row of a stream.
     fn take_row(&mut self, change: &Change, to: &mut Downstream<'_, '_>) {
-        let Some(group) = self.group(&change.row, to.context) else {
+        let Some(mut group) = self.group(&change.row, to.context) else {
             return;
         };
         let (row, timestamp) = (&*change.row, change.timestamp);
@@ -233,7 +274,18 @@ impl Aggregation {
             self.update(&group, None, &[(Turn::In, row)], timestamp, to);
             return;
         };
-        self.stream_time = self.stream_time.max(timestamp);
+        if timestamp < 0 {
+            to.context
+                .log_reason("GROUP BY", "a row of a time before 1970 is in no window");
+            return;
+        }
+        group.partition = if self.step.is_rekeyed {
+            partition_of(&group.bytes, self.partitions)
+        } else {
+            change.partition
+        };
+        let times = self.times.entry(group.partition).or_insert(Times::START);
+        times.stream_time = times.stream_time.max(timestamp);
         match windowing.kind {
             WindowKind::Tumbling { size_ms } => {
                 self.take_into_windows(&group, row, timestamp, (size_ms, size_ms), windowing, to);
@@ -246,10 +298,18 @@ impl Aggregation {
             }
         }
         if self.step.is_final {
-            self.pass_closed(windowing, to);
+            self.pass_closed(group.partition, windowing, to);
         }
-        self.store
-            .expire(kept_from(self.newest_window, windowing), to.context);
+        let times = self.times_of(group.partition);
+        let kept_from = kept_from(times.newest_window, windowing);
+        if kept_from > times.kept_from {
+            times.kept_from = kept_from;
+            self.store.expire(group.partition, kept_from, to.context);
+        }
+    }
+
+    fn times_of(&mut self, partition: i32) -> &mut Times {
+        self.times.entry(partition).or_insert(Times::START)
     }
 
     /// A row into every window of that size that it lies in and that is open, the earliest first.
@@ -262,12 +322,14 @@ impl Aggregation {
         windowing: Windowing,
         to: &mut Downstream<'_, '_>,
     ) {
-        let closed = self.stream_time.saturating_sub(windowing.grace_ms);
+        let closed = self.times_of(group.partition).stream_time;
+        let closed = closed.saturating_sub(windowing.grace_ms);
         let mut start = timestamp.saturating_sub(size - advance).max(0) / advance * advance;
         while start <= timestamp {
             let end = start.saturating_add(size);
             if end > closed {
-                self.newest_window = self.newest_window.max(start);
+                let times = self.times_of(group.partition);
+                times.newest_window = times.newest_window.max(start);
                 let window = Bounds { start, end };
                 self.update(group, Some(window), &[(Turn::In, row)], timestamp, to);
             }
@@ -291,8 +353,8 @@ impl Aggregation {
     ) {
         let touched: Vec<StoreKey> = {
             let rows = self.store.read();
-            let from = StoreKey::at(Arc::clone(&group.bytes), timestamp.saturating_sub(gap));
-            let until = StoreKey::last(Arc::clone(&group.bytes));
+            let at = |time| StoreKey::at(Arc::clone(&group.bytes), group.partition, time);
+            let (from, until) = (at(timestamp.saturating_sub(gap)), at(i64::MAX));
             let sessions = rows.range(Bound::Included(&from), Bound::Included(&until));
             sessions
                 .map(|(key, _)| key.clone())
@@ -310,11 +372,7 @@ impl Aggregation {
             merged.start = merged.start.min(window.start);
             merged.end = merged.end.max(window.end);
         }
-        let closed = self
-            .stream_time
-            .saturating_sub(windowing.grace_ms)
-            .saturating_sub(gap);
-        if merged.end < closed {
+        if merged.end < self.times_of(group.partition).closed_before(windowing) {
             return;
         }
         let is_alone = merged.start == timestamp && merged.end == timestamp;
@@ -347,6 +405,7 @@ impl Aggregation {
                 let gone = Change {
                     old: Some(result.clone()),
                     window,
+                    partition: group.partition,
                     ..Change::of_row(result, end)
                 };
                 to.pass(gone.deleted());
@@ -355,8 +414,10 @@ impl Aggregation {
         let Some(states) = self.fold(states, row, Turn::In, to.context) else {
             return;
         };
-        self.newest_window = self.newest_window.max(merged.end);
-        let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged));
+        let times = self.times_of(group.partition);
+        times.newest_window = times.newest_window.max(merged.end);
+        let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged))
+            .in_partition(group.partition);
         self.keep(&group.values, &states, key, merged.end, to.context);
         if !self.step.is_final {
             let whole: Row = group.values.iter().chain(&states).cloned().collect();
@@ -366,34 +427,25 @@ impl Aggregation {
                 old,
                 timestamp: merged.end,
                 window: Some(merged),
+                partition: group.partition,
             });
         }
     }
 
-    /// The time before which windows, as they are ordered, have closed.
-    fn closed_before(&self, windowing: Windowing) -> i64 {
-        let closed = self.stream_time.saturating_sub(windowing.grace_ms);
-        match windowing.kind {
-            // The end is closed, too.
-            WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => {
-                closed.saturating_sub(size_ms).saturating_add(1)
-            }
-            WindowKind::Session { gap_ms } => closed.saturating_sub(gap_ms),
-        }
-    }
-
-    /// Passes on the windows that have closed.
-    fn pass_closed(&mut self, windowing: Windowing, to: &mut Downstream<'_, '_>) {
-        let before = self.closed_before(windowing);
-        if before <= self.emitted_before {
+    /// Passes on the windows of a partition that have closed.
+    fn pass_closed(&mut self, partition: i32, windowing: Windowing, to: &mut Downstream<'_, '_>) {
+        let times = self.times_of(partition);
+        let (from, before) = (times.emitted_before, times.closed_before(windowing));
+        if before <= from {
             return;
         }
-        let closed = self.store.read().windows(self.emitted_before, before);
-        self.emitted_before = before;
+        times.emitted_before = before;
+        let closed = self.store.read().windows(partition, from, before);
         for key in closed {
             if let Some((_, timestamp, result)) = self.kept(&key) {
                 to.pass(Change {
                     window: key.window(self.store.windows),
+                    partition,
                     ..Change::of_row(result, timestamp)
                 });
             }
@@ -417,30 +469,66 @@ impl Operator for Aggregation {
         vec![&mut self.store]
     }
 
-    fn go_on_from(&mut self, stream_time: Option<i64>) {
+    fn spread_over(&mut self, partitions: i32) {
+        self.partitions = partitions;
+        if self.step.windowing.is_some() {
+            self.store.spread_over(partitions);
+        }
+    }
+
+    fn go_on_from(&mut self, committed: &[(i32, i64)]) {
         let Some(windowing) = self.step.windowing else {
             return;
         };
-        self.committed = stream_time;
-        self.store.keep_from(stream_time.map_or(i64::MIN, |time| {
-            kept_from(newest_window(time, windowing), windowing)
+        self.times.clear();
+        self.committed = None;
+        let Some(earliest) = committed.iter().map(|(_, time)| *time).min() else {
+            return;
+        };
+        let is_spread_otherwise = i32::try_from(committed.len()) != Ok(self.partitions);
+        let mut times = committed.to_vec();
+        times.extend((0..self.partitions).filter_map(|partition| {
+            let is_known = committed.iter().any(|(known, _)| *known == partition);
+            (!is_known).then_some((partition, NO_TIME))
         }));
+        if self.step.is_rekeyed && is_spread_otherwise {
+            // Groups lie elsewhere now: no window of theirs has closed that one of the times leaves open.
+            times.iter_mut().for_each(|(_, time)| *time = earliest);
+        }
+        for (partition, time) in &times {
+            let kept_from = kept_from(newest_window(*time, windowing), windowing);
+            self.store.keep_from(*partition, kept_from);
+        }
+        self.committed = Some(times);
     }
 
-    fn stream_time(&self) -> Option<i64> {
-        self.step.windowing.map(|_| self.stream_time)
+    fn stream_times(&self, into: &mut StreamTimes) {
+        if self.step.windowing.is_none() {
+            return;
+        }
+        // Where nothing has come yet, that is known, too.
+        let time = |partition: i32| {
+            self.times
+                .get(&partition)
+                .map_or(NO_TIME, |times| times.stream_time)
+        };
+        into.extend((0..self.partitions).map(|partition| (partition, time(partition))));
+        let further = self.times.range(self.partitions..);
+        into.extend(further.map(|(partition, times)| (*partition, times.stream_time)));
     }
 
     fn restored(&mut self) {
         let groups = self.step.groups.len();
-        let (mut stream_time, mut newest, mut sequence) = (-1, i64::MIN, None);
+        let mut times: BTreeMap<i32, Times> = BTreeMap::new();
+        let mut sequence = None;
         {
             let rows = self.store.read();
             for (key, stored) in rows.range(Bound::Unbounded, Bound::Unbounded) {
-                // A window's time is that of its latest row, so the highest is that of the latest row of all.
-                stream_time = stream_time.max(stored.timestamp);
                 if let Some(window) = key.window(self.store.windows) {
-                    newest = newest.max(match self.store.windows {
+                    let times = times.entry(key.partition()).or_insert(Times::START);
+                    // A window's time is that of its latest row, so the highest is that of the latest row of all.
+                    times.stream_time = times.stream_time.max(stored.timestamp);
+                    times.newest_window = times.newest_window.max(match self.store.windows {
                         Windows::Session => window.end,
                         _ => window.start,
                     });
@@ -452,17 +540,23 @@ impl Operator for Aggregation {
                 }
             }
         }
-        self.stream_time = stream_time;
-        self.newest_window = newest;
         self.sequence = sequence.map_or(0, |sequence| sequence + 1);
         if let Some(windowing) = self.step.windowing {
             // Rows from after the last commit come again: to them, what they made of it has not happened yet.
-            if let Some(committed) = self.committed {
-                self.stream_time = committed;
-                self.newest_window = newest_window(committed, windowing);
+            for (partition, committed) in self.committed.iter().flatten() {
+                let of_partition = Times {
+                    stream_time: *committed,
+                    newest_window: newest_window(*committed, windowing),
+                    ..Times::START
+                };
+                times.insert(*partition, of_partition);
             }
-            self.emitted_before = self.closed_before(windowing);
-            self.store.let_go_before(kept_from(self.newest_window, windowing));
+            for (partition, times) in &mut times {
+                times.emitted_before = times.closed_before(windowing);
+                times.kept_from = kept_from(times.newest_window, windowing);
+                self.store.let_go_before(*partition, times.kept_from);
+            }
+            self.times = times;
         }
     }
 }
@@ -479,9 +573,12 @@ fn newest_window(stream_time: i64, windowing: Windowing) -> i64 {
 
 /// The time from which on windows are kept, as they are ordered.
 fn kept_from(newest_window: i64, windowing: Windowing) -> i64 {
-    newest_window
-        .saturating_sub(windowing.retention_ms)
-        .saturating_add(1)
+    let gone = newest_window.saturating_sub(windowing.retention_ms);
+    match windowing.kind {
+        // One that ended exactly then is still open where the retention is no more than gap and grace period.
+        WindowKind::Session { .. } => gone,
+        WindowKind::Tumbling { .. } | WindowKind::Hopping { .. } => gone.saturating_add(1),
+    }
 }
 
 /// A context that notes nothing.

@@ -15,6 +15,8 @@ pub(super) struct Change {
     pub(super) timestamp: i64,
     /// The window that is a part of its key.
     pub(super) window: Option<Bounds>,
+    /// The partition by whose time it is late.
+    pub(super) partition: i32,
 }
 
 impl Change {
@@ -26,6 +28,7 @@ impl Change {
             old: None,
             timestamp,
             window: None,
+            partition: 0,
         }
     }
 

@@ -160,6 +160,7 @@ impl ForeignKeyJoin {
             old,
             timestamp,
             window: None,
+            partition: 0,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::change::{Bounds, Change};
 use super::operator::{Downstream, Operator};
+use super::partitions::partition_of;
 use super::stored_row::StoredRow;
 use super::window_store::{JoinKey, WindowStore};
 use crate::expression::Expr;
@@ -25,15 +26,59 @@ pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct StreamJoin {
     step: Arc<JoinStep>,
-    state: JoinState,
+    /// Of each partition.
+    states: BTreeMap<i32, JoinState>,
+    /// Over how many partitions rows are spread that are joined by something else than their key.
+    partitions: i32,
+    /// What the rows take, roughly, and what they may.
+    bytes: usize,
+    most_bytes: usize,
 }
 
 impl StreamJoin {
     pub(super) fn new(step: &Arc<JoinStep>, most_bytes: usize) -> Self {
         Self {
-            state: JoinState::new(step, most_bytes),
+            states: BTreeMap::new(),
+            partitions: 1,
+            bytes: 0,
+            most_bytes,
             step: Arc::clone(step),
         }
+    }
+
+    /// The partition by whose time a row of a key is late.
+    fn partition(&self, side: Side, key: &Value, own: i32) -> i32 {
+        let [left, right] = self.step.is_rekeyed;
+        let is_rekeyed = match side {
+            Side::Left => left,
+            Side::Right => right,
+        };
+        if !is_rekeyed {
+            return own;
+        }
+        if self.partitions == 1 || key.is_null() {
+            return 0;
+        }
+        // What cannot be written joins by its value all the same.
+        let bytes = self.step.encoder.encode(std::slice::from_ref(key));
+        let bytes = bytes.ok().flatten().unwrap_or_default();
+        partition_of(&bytes, self.partitions)
+    }
+
+    /// Makes room where the rows take too much. `false`: there is none to be had.
+    fn make_room(&mut self) -> bool {
+        while self.bytes > self.most_bytes {
+            let mut made = false;
+            for state in self.states.values_mut() {
+                let before = state.bytes();
+                made |= state.make_room(&self.step);
+                self.bytes -= before - state.bytes();
+            }
+            if !made {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -50,8 +95,14 @@ impl Operator for StreamJoin {
             value: key.value(&change.row, &mut |error| to.context.log(text, error)),
             window: change.window,
         };
+        let partition = self.partition(side, &key.value, change.partition);
         let appends_key = self.step.appends_key;
-        self.state.take(
+        let state = self
+            .states
+            .entry(partition)
+            .or_insert_with(|| JoinState::new(&self.step));
+        let bytes = state.bytes();
+        state.take(
             &self.step,
             side,
             key,
@@ -68,11 +119,13 @@ impl Operator for StreamJoin {
                 }
                 to.pass(Change {
                     window: key.window,
+                    partition,
                     ..Change::of_row(row, timestamp)
                 });
             },
         );
-        if self.state.is_overfull() {
+        self.bytes = self.bytes + state.bytes() - bytes;
+        if !self.make_room() {
             to.context.fail(format!(
                 "the rows within the window of a join take more than {} MiB; hint: a shorter WITHIN or GRACE PERIOD, \
                  fewer columns, or a WHERE before the join keeps less",
@@ -81,8 +134,15 @@ impl Operator for StreamJoin {
         }
     }
 
+    fn spread_over(&mut self, partitions: i32) {
+        self.partitions = partitions;
+    }
+
     fn waiting(&self) -> (usize, usize) {
-        (self.state.stored(), self.state.waiting())
+        let states = self.states.values();
+        states.fold((0, 0), |(stored, waiting), state| {
+            (stored + state.stored(), waiting + state.waiting())
+        })
     }
 }
 
@@ -138,7 +198,7 @@ impl Half {
     }
 }
 
-/// The state of a join.
+/// The state of a join in a partition.
 #[derive(Debug)]
 struct JoinState {
     left: Half,
@@ -147,23 +207,18 @@ struct JoinState {
     stream_time: i64,
     /// For packing rows.
     scratch: Vec<u8>,
-    /// What the rows may take.
-    most_bytes: usize,
     /// What the rows that wait take.
     waiting_bytes: usize,
-    overfull: bool,
 }
 
 impl JoinState {
-    fn new(join: &JoinStep, most_bytes: usize) -> Self {
+    fn new(join: &JoinStep) -> Self {
         Self {
-            most_bytes,
+            scratch: Vec::new(),
             waiting_bytes: 0,
-            overfull: false,
             left: Half::new(join),
             right: Half::new(join),
             stream_time: i64::MIN,
-            scratch: Vec::new(),
         }
     }
 
@@ -177,27 +232,17 @@ impl JoinState {
         self.left.store.bytes() + self.right.store.bytes() + self.waiting_bytes
     }
 
-    /// Makes room where the rows take too much. `false`: there is none to be had.
+    /// Lets go of the oldest rows that only late ones could meet. Returns whether there were any.
     fn make_room(&mut self, join: &JoinStep) -> bool {
         let needed = self.stream_time.saturating_sub(window_ms(join));
-        while self.bytes() > self.most_bytes {
-            let left = self.left.store.let_go_before(needed);
-            if !self.right.store.let_go_before(needed) && !left {
-                return false;
-            }
-        }
-        true
+        let left = self.left.store.let_go_before(needed);
+        self.right.store.let_go_before(needed) || left
     }
 
     /// How many rows wait for a partner.
     fn waiting(&self) -> usize {
         let both = self.left.waiting.values().chain(self.right.waiting.values());
         both.map(Vec::len).sum()
-    }
-
-    /// Whether the rows take more than they may, even without those that only late ones could meet.
-    fn is_overfull(&self) -> bool {
-        self.overfull
     }
 
     /// Takes a row of a side and gives `emit` what comes out.
@@ -265,9 +310,6 @@ impl JoinState {
             }
         }
         own.store.insert(join_key, timestamp, stored);
-        if self.bytes() > self.most_bytes && !self.make_room(join) {
-            self.overfull = true;
-        }
     }
 
     /// Lets go of the rows whose window has closed without a partner, in the order of their times.

@@ -18,6 +18,7 @@ mod lookup;
 mod materialized;
 mod operator;
 mod output;
+mod partitions;
 mod record;
 mod remember;
 mod scan;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 pub(crate) use change::Bounds;
 pub(crate) use materialized::{Materialized, TableRow};
+pub use partitions::StreamTimes;
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
 pub use store::StoreChange;
 pub(crate) use store::StoreKey;
@@ -89,10 +91,18 @@ impl Task {
         }
     }
 
+    /// Says how many partitions the inputs have: over so many, rows are spread that are grouped or joined by something
+    /// else than the key of their records.
+    pub fn spread_over(&mut self, partitions: i32) {
+        for operator in &mut self.operators {
+            operator.spread_over(partitions);
+        }
+    }
+
     /// Takes a record of one of the inputs' topics.
     ///
-    /// State expires with the highest timestamp seen, so among the records at hand
-    /// (such as those of several partitions at start) the earliest should come first.
+    /// State expires with the highest timestamp seen in its partition, so among the records at hand
+    /// (such as those of several topics at start) the earliest should come first.
     pub fn process(&mut self, record: InputRecord<'_>, collector: &mut Collector) {
         self.take(record, Some(collector));
     }
@@ -118,21 +128,20 @@ impl Task {
         is_taken
     }
 
-    /// Called before the stores are filled: the windows go on at the stream time that was committed, whatever is in
-    /// the changelogs from after that. Where it is not known, they go on at that of their newest rows.
-    pub fn go_on_from(&mut self, stream_time: Option<i64>) {
+    /// Called before the stores are filled: the windows go on at the stream times that were committed, whatever is in
+    /// the changelogs from after that. Where none are known, they go on at those of their newest rows.
+    pub fn go_on_from(&mut self, stream_times: &[(i32, i64)]) {
         for operator in &mut self.operators {
-            operator.go_on_from(stream_time);
+            operator.go_on_from(stream_times);
         }
     }
 
-    /// The highest time of a row in a window, where there are windows.
-    pub fn stream_time(&self) -> Option<i64> {
-        let times = self
-            .operators
-            .iter()
-            .filter_map(|operator| operator.stream_time());
-        times.max()
+    /// Writes down the highest time of a row in a window for each partition, where there are windows.
+    pub fn stream_times(&self, into: &mut StreamTimes) {
+        into.clear();
+        for operator in &self.operators {
+            operator.stream_times(into);
+        }
     }
 
     /// Called when all stores are filled.
@@ -144,7 +153,7 @@ impl Task {
     pub fn forget(&mut self) {
         for operator in &mut self.operators {
             operator.stores().into_iter().for_each(store::Store::clear);
-            operator.go_on_from(None);
+            operator.go_on_from(&[]);
         }
     }
 

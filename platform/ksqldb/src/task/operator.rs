@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 
 use super::change::Change;
+use super::partitions::StreamTimes;
 use super::store::{Store, StoreChange};
 use super::{Collector, LogEntry};
 use crate::expression::EvaluationError;
@@ -21,13 +22,15 @@ pub(super) trait Operator: Debug + Send {
         Vec::new()
     }
 
-    /// Called before its stores are filled from their changelogs: it goes on at that stream time, where that is known.
-    fn go_on_from(&mut self, _stream_time: Option<i64>) {}
+    /// Says over how many partitions rows are spread by a key that is not that of their records.
+    fn spread_over(&mut self, _partitions: i32) {}
 
-    /// The highest time of a row that it took into a window.
-    fn stream_time(&self) -> Option<i64> {
-        None
-    }
+    /// Called before its stores are filled from their changelogs: it goes on at those stream times, where they are
+    /// known.
+    fn go_on_from(&mut self, _stream_times: &[(i32, i64)]) {}
+
+    /// Adds the highest time of a row that it took into a window, of each partition.
+    fn stream_times(&self, _into: &mut StreamTimes) {}
 
     /// Called when its stores have been filled from their changelogs.
     fn restored(&mut self) {}

@@ -76,6 +76,7 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Change, LogE
         old: None,
         timestamp,
         window,
+        partition: record.partition,
     })
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::change::Bounds;
 use super::operator::Context;
+use super::partitions::partition_of;
 use super::stored_row::StoredRow;
 use crate::plan::{StoreStep, Windows};
 use crate::value::{Row, Value};
@@ -23,6 +24,8 @@ const OVERHEAD: usize = 96;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StoreKey {
     pub(crate) bytes: Arc<[u8]>,
+    /// The partition whose row it is of, in a store where each has a time of its own; else 0.
+    partition: i32,
     /// What windows are ordered by, and the other bound: start and end of a time window, end and start of a session.
     order: [i64; 2],
 }
@@ -31,6 +34,7 @@ impl StoreKey {
     pub(crate) fn new(bytes: impl Into<Arc<[u8]>>, windows: Windows, window: Option<Bounds>) -> Self {
         Self {
             bytes: bytes.into(),
+            partition: 0,
             order: match (windows, window) {
                 (Windows::None, _) | (_, None) => [0; 2],
                 (Windows::Time, Some(window)) => [window.start, window.end],
@@ -39,10 +43,16 @@ impl StoreKey {
         }
     }
 
+    /// The same of a partition.
+    pub(super) fn in_partition(self, partition: i32) -> Self {
+        Self { partition, ..self }
+    }
+
     /// Before all windows of a key of these bytes.
     pub(crate) fn first(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self {
             bytes: bytes.into(),
+            partition: i32::MIN,
             order: [i64::MIN; 2],
         }
     }
@@ -51,16 +61,22 @@ impl StoreKey {
     pub(crate) fn last(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self {
             bytes: bytes.into(),
+            partition: i32::MAX,
             order: [i64::MAX; 2],
         }
     }
 
-    /// At or after the windows that are ordered by that time.
-    pub(super) fn at(bytes: impl Into<Arc<[u8]>>, time: i64) -> Self {
+    /// At or after the windows of a partition that are ordered by that time.
+    pub(super) fn at(bytes: impl Into<Arc<[u8]>>, partition: i32, time: i64) -> Self {
         Self {
             bytes: bytes.into(),
+            partition,
             order: [time, i64::MIN],
         }
+    }
+
+    pub(super) fn partition(&self) -> i32 {
+        self.partition
     }
 
     pub(crate) fn window(&self, windows: Windows) -> Option<Bounds> {
@@ -78,24 +94,40 @@ impl StoreKey {
         }
     }
 
-    /// As the key of a changelog's record.
-    fn record(&self, windows: Windows) -> Vec<u8> {
+    /// As the key of a changelog's record. A partition is a part of it only where the key lies in another one than
+    /// Java's partitioner chooses; then the time after it is written as its complement, which is negative.
+    fn record(&self, windows: Windows, partitions: i32) -> Vec<u8> {
         let mut record = self.bytes.to_vec();
         if windows != Windows::None {
-            record.extend(self.order.iter().flat_map(|time| time.to_be_bytes()));
+            let [mut first, second] = self.order;
+            if self.partition != partition_of(&self.bytes, partitions) {
+                record.extend(self.partition.to_be_bytes());
+                first = !first;
+            }
+            record.extend(first.to_be_bytes());
+            record.extend(second.to_be_bytes());
         }
         record
     }
 
-    fn of_record(record: &[u8], windows: Windows) -> Option<Self> {
+    fn of_record(record: &[u8], windows: Windows, partitions: i32) -> Option<Self> {
         if windows == Windows::None {
             return Some(Self::new(record, windows, None));
         }
         let (rest, second) = record.split_last_chunk()?;
-        let (bytes, first) = rest.split_last_chunk()?;
+        let (mut bytes, first) = rest.split_last_chunk()?;
+        let (mut first, second) = (i64::from_be_bytes(*first), i64::from_be_bytes(*second));
+        let partition = if first < 0 {
+            let (rest, partition) = bytes.split_last_chunk()?;
+            (bytes, first) = (rest, !first);
+            i32::from_be_bytes(*partition)
+        } else {
+            partition_of(bytes, partitions)
+        };
         Some(Self {
             bytes: bytes.into(),
-            order: [i64::from_be_bytes(*first), i64::from_be_bytes(*second)],
+            partition,
+            order: [first, second],
         })
     }
 }
@@ -144,8 +176,9 @@ pub(crate) trait StateStore: Debug + Send + Sync {
         from: Bound<&StoreKey>,
         to: Bound<&StoreKey>,
     ) -> Box<dyn Iterator<Item = (&'a StoreKey, &'a Stored)> + 'a>;
-    /// The keys of windows that are ordered by a time from one to another, the latter left out, in that order.
-    fn windows(&self, from: i64, to: i64) -> Vec<StoreKey>;
+    /// The keys of windows of a partition that are ordered by a time from one to another, the latter left out, in that
+    /// order.
+    fn windows(&self, partition: i32, from: i64, to: i64) -> Vec<StoreKey>;
     /// What the rows take, roughly.
     fn bytes(&self) -> usize;
 }
@@ -154,8 +187,8 @@ pub(crate) trait StateStore: Debug + Send + Sync {
 #[derive(Debug, Default)]
 struct MemoryStore {
     rows: BTreeMap<StoreKey, Stored>,
-    /// The keys of windows by their first bound.
-    by_time: Option<BTreeSet<(i64, StoreKey)>>,
+    /// The keys of windows by their partition and first bound.
+    by_time: Option<BTreeSet<(i32, i64, StoreKey)>>,
     bytes: usize,
 }
 
@@ -185,7 +218,7 @@ impl StateStore for MemoryStore {
             return;
         }
         if let Some(by_time) = &mut self.by_time {
-            by_time.insert((key.order[0], key.clone()));
+            by_time.insert((key.partition, key.order[0], key.clone()));
         }
         self.rows.insert(key, row);
     }
@@ -196,7 +229,7 @@ impl StateStore for MemoryStore {
         };
         self.bytes -= Self::taken(key, &removed);
         if let Some(by_time) = &mut self.by_time {
-            by_time.remove(&(key.order[0], key.clone()));
+            by_time.remove(&(key.partition, key.order[0], key.clone()));
         }
         true
     }
@@ -217,16 +250,16 @@ impl StateStore for MemoryStore {
         Box::new(self.rows.range((from, to)))
     }
 
-    fn windows(&self, from: i64, to: i64) -> Vec<StoreKey> {
+    fn windows(&self, partition: i32, from: i64, to: i64) -> Vec<StoreKey> {
         let Some(by_time) = &self.by_time else {
             return Vec::new();
         };
         if from >= to {
             return Vec::new();
         }
-        let bound = |time| (time, StoreKey::first([]));
+        let bound = |time| (partition, time, StoreKey::first([]));
         let range = by_time.range(bound(from)..bound(to));
-        range.map(|(_, key)| key.clone()).collect()
+        range.map(|(_, _, key)| key.clone()).collect()
     }
 
     fn bytes(&self) -> usize {
@@ -260,8 +293,10 @@ pub(super) struct Store {
     scratch: Vec<u8>,
     /// Windows that were let go of and whose changelog does not know it yet.
     expired: BTreeSet<StoreKey>,
-    /// Windows that are ordered by a time before it are not taken from the changelog.
-    kept_from: i64,
+    /// Windows of a partition that are ordered by a time before it are not taken from the changelog.
+    kept_from: BTreeMap<i32, i64>,
+    /// How many partitions there are whose rows have a time of their own.
+    partitions: i32,
 }
 
 impl Store {
@@ -277,8 +312,14 @@ impl Store {
             },
             scratch: Vec::new(),
             expired: BTreeSet::new(),
-            kept_from: i64::MIN,
+            kept_from: BTreeMap::new(),
+            partitions: 1,
         }
+    }
+
+    /// Says that the rows are those of so many partitions.
+    pub(super) fn spread_over(&mut self, partitions: i32) {
+        self.partitions = partitions;
     }
 
     pub(super) fn name(&self) -> &str {
@@ -310,7 +351,7 @@ impl Store {
         if self.has_changelog {
             context.keep(StoreChange {
                 store: Arc::clone(&self.name),
-                key: key.record(self.windows),
+                key: key.record(self.windows, self.partitions),
                 value: Some(row.packed().to_vec()),
                 timestamp,
             });
@@ -338,20 +379,20 @@ impl Store {
         if self.write().remove(key) && self.has_changelog {
             context.keep(StoreChange {
                 store: Arc::clone(&self.name),
-                key: key.record(self.windows),
+                key: key.record(self.windows, self.partitions),
                 value: None,
                 timestamp,
             });
         }
     }
 
-    /// Lets go of the windows that are ordered by a time before that, and tells the changelog.
-    pub(super) fn expire(&mut self, before: i64, context: &mut Context<'_>) {
-        self.let_go_before(before);
+    /// Lets go of the windows of a partition that are ordered by a time before that, and tells the changelog.
+    pub(super) fn expire(&mut self, partition: i32, before: i64, context: &mut Context<'_>) {
+        self.let_go_before(partition, before);
         for key in std::mem::take(&mut self.expired) {
             context.keep_later(StoreChange {
                 store: Arc::clone(&self.name),
-                key: key.record(self.windows),
+                key: key.record(self.windows, self.partitions),
                 value: None,
                 timestamp: before,
             });
@@ -359,8 +400,8 @@ impl Store {
     }
 
     /// The same while nobody writes to the changelog: it is told with the next ones.
-    pub(super) fn let_go_before(&mut self, before: i64) {
-        let old = self.read().windows(i64::MIN, before);
+    pub(super) fn let_go_before(&mut self, partition: i32, before: i64) {
+        let old = self.read().windows(partition, i64::MIN, before);
         if old.is_empty() {
             return;
         }
@@ -374,18 +415,24 @@ impl Store {
         }
     }
 
-    /// Takes no windows from the changelog that are ordered by a time before that.
-    pub(super) fn keep_from(&mut self, time: i64) {
-        self.kept_from = time;
+    /// Takes no windows of a partition from the changelog that are ordered by a time before that.
+    pub(super) fn keep_from(&mut self, partition: i32, time: i64) {
+        self.kept_from.insert(partition, time);
+    }
+
+    /// Whether a window is too old to be taken from the changelog.
+    fn is_too_old(&self, key: &StoreKey) -> bool {
+        let kept_from = self.kept_from.get(&key.partition);
+        self.windows != Windows::None && kept_from.is_some_and(|from| key.order[0] < *from)
     }
 
     /// Takes a record of the changelog. `false`: it is none.
     pub(super) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> bool {
-        let Some(key) = StoreKey::of_record(key, self.windows) else {
+        let Some(key) = StoreKey::of_record(key, self.windows, self.partitions) else {
             return false;
         };
         match value {
-            Some(_) if self.windows != Windows::None && key.order[0] < self.kept_from => {
+            Some(_) if self.is_too_old(&key) => {
                 self.expired.insert(key);
             }
             Some(value) => {
@@ -404,6 +451,7 @@ impl Store {
     pub(super) fn clear(&mut self) {
         self.write().clear();
         self.expired.clear();
+        self.kept_from.clear();
     }
 }
 
@@ -500,19 +548,19 @@ mod tests {
         let (_, collector) = collected(&mut first, |store, context| {
             for start in 0..20 {
                 store.put(key(start), &[Value::Null], start, context);
-                store.expire(start - 4, context);
+                store.expire(0, start - 4, context);
             }
         });
         let told = collector.expired.iter().map(|change| change.key.clone());
-        let gone = (0..15).map(|start| key(start).record(Windows::Time));
+        let gone = (0..15).map(|start| key(start).record(Windows::Time, 1));
         assert!(told.eq(gone) && collector.expired.iter().all(|change| change.value.is_none()));
         // Without the last of them, as after a crash, what is too old is not taken, and told again.
-        second.keep_from(15);
+        second.keep_from(0, 15);
         for change in collector.changes.iter().chain(&collector.expired[..10]) {
             assert!(second.restore(&change.key, change.value.as_deref(), change.timestamp));
             assert!(count(&second) <= 5);
         }
-        let (_, again) = collected(&mut second, |store, context| store.expire(15, context));
+        let (_, again) = collected(&mut second, |store, context| store.expire(0, 15, context));
         assert_eq!((count(&second), again.expired.len()), (5, 5));
     }
 
@@ -546,7 +594,7 @@ mod tests {
         let (failure, _) = change(&mut store, |store, context| {
             for start in 0..20 {
                 store.put(key(start), &[Value::Null], start, context);
-                store.expire(start - 4, context);
+                store.expire(0, start - 4, context);
             }
         });
         assert_eq!((failure, count(&store)), (None, 5));

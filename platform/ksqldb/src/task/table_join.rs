@@ -145,5 +145,6 @@ pub(super) fn changed(
         old,
         timestamp,
         window: None,
+        partition: 0,
     }
 }

@@ -11,6 +11,7 @@ mod keys;
 mod laws;
 mod nulls;
 mod original;
+mod partitions;
 mod recorded_tables;
 mod robustness;
 mod script;

@@ -1,6 +1,6 @@
 //! Tables, aggregates, windows and joins with tables, record by record.
 
-use osqdemo_ksqldb::task::{Collector, Task};
+use osqdemo_ksqldb::task::{Collector, StreamTimes, Task};
 
 use crate::script::{Record, World, input};
 
@@ -393,6 +393,24 @@ fn a_column_that_an_outer_join_leaves_empty_is_no_key() {
     }
 }
 
+/// A session that ended exactly so long ago as its gap is open: it goes on, and its final result comes.
+#[test]
+fn a_session_is_kept_for_as_long_as_it_is_open() {
+    let window = "session (5 milliseconds, grace period 0 milliseconds)";
+    let records = [("a", 38), ("c", 33), ("c", 33), ("a", 39)];
+    let counted = |statement: &str| {
+        let mut world = world(statement);
+        for (group, time) in records {
+            world.send(s(Some(group), Some(1), time));
+        }
+        sink(&world)
+    };
+    let all = counted(&windowed(window));
+    assert!(all.contains(&r#"c,33,33 {"N":2}@33"#.to_owned()), "{all:?}");
+    let last = counted(&windowed(window).replace("group by g;", "group by g emit final;"));
+    assert_eq!(last, [r#"c,33,33 {"N":2}@33"#]);
+}
+
 /// What closed a window may have been done before a crash without its results being written: it is done again.
 #[test]
 fn a_final_result_outlives_a_crash_before_the_commit() {
@@ -403,13 +421,14 @@ fn a_final_result_outlives_a_crash_before_the_commit() {
     let mut collector = Collector::default();
     let (counted, closing) = (s(Some("x"), Some(1), 1), s(Some("x"), Some(1), 50));
     task.process(input(&counted), &mut collector);
-    let committed = task.stream_time();
-    assert_eq!(committed, Some(1));
+    let mut committed = StreamTimes::new();
+    task.stream_times(&mut committed);
+    assert_eq!(committed, [(0, 1)]);
     task.process(input(&closing), &mut collector);
     assert_eq!(collector.records.len(), 1);
     // The changelog has it all, the position is that before the second record.
     let mut again = Task::new(&plan);
-    again.go_on_from(committed);
+    again.go_on_from(&committed);
     for change in &collector.changes {
         assert!(again.restore_store(
             &change.store,

@@ -81,14 +81,25 @@ impl Log {
 }
 
 /// Opens the segments in a folder as far as they follow on each other.
+///
+/// Those that end at `start_offset` or before were given up. A power cut brings some of them back and others not, and
+/// the hole between them says nothing about those that were kept.
 pub(super) fn recover_segments(
     disk: &SharedDisk,
     folder: &Path,
+    start_offset: i64,
     flushed_to: i64,
 ) -> io::Result<(Vec<Segment>, Recovery)> {
     let mut recovery = Recovery::default();
     let mut segments: Vec<Segment> = Vec::new();
-    let listed = segment::list(&**disk, folder)?;
+    let mut listed = segment::list(&**disk, folder)?;
+    let first_kept = listed
+        .iter()
+        .rposition(|(base_offset, _)| *base_offset <= start_offset)
+        .unwrap_or(0);
+    for (_, path) in listed.drain(..first_kept) {
+        segment::remove_files(&**disk, &path)?;
+    }
     for (position, (base_offset, path)) in listed.iter().enumerate() {
         let end = segments
             .last()

@@ -233,6 +233,27 @@ fn deleted_records_stay_deleted() {
 }
 
 #[test]
+fn a_deleted_segment_that_a_power_cut_brings_back_takes_nothing_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    fill(&mut log, 50);
+    let flush = log.begin_flush(CheckpointWhen::Never).unwrap();
+    let flushed = flush.run();
+    log.end_flush(&flush, &flushed);
+    let first = folder.path().join(format!("{:020}.log", 0));
+    let removed = fs::read(&first).unwrap();
+    let start = log.segments[2].base_offset + 1;
+    delete_before(&mut log, start);
+    drop(log);
+    fs::write(&first, removed).unwrap();
+    let (log, recovery) = open_recovering(folder.path());
+    assert_eq!(recovery, Recovery::default());
+    assert_eq!((log.start_offset(), log.next_offset()), (start, 100));
+    assert_eq!(read_from(&log, start).last(), Some(&98));
+    assert!(!first.exists());
+}
+
+#[test]
 fn a_segment_is_not_written_to_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());
