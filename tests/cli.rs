@@ -921,6 +921,26 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// A kill, or a power cut, before a project's first file was whole.
+#[test]
+fn a_project_that_was_only_begun_is_ours() {
+    let world = World::new();
+    let begin = || {
+        fs::create_dir_all(world.project()).expect("a folder");
+        fs::write(world.project().join("project.new"), "{\"schema").expect("a file");
+        fs::write(world.project().join("lock"), "999999999 up\n").expect("a file");
+    };
+    begin();
+    let up = world.run(&FAKE);
+    assert!(up.starts_with("exit code: 0\n"), "{up}");
+    world.run(&["down", "--volumes"]);
+    assert!(!world.project().exists());
+    begin();
+    let down = world.run(&["down", "--volumes"]);
+    assert!(down.starts_with("exit code: 0\n"), "{down}");
+    assert!(!world.project().exists(), "{down}");
+}
+
 #[test]
 fn folders_of_others_are_left_alone() {
     let world = World::new();

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::state::StateError;
 
@@ -30,8 +30,13 @@ pub fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StateError> {
     write(path, text, |_| Ok(()))
 }
 
+/// Where the text of a file stands until it is whole.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
 fn write(path: &Path, text: &[u8], settle: impl FnOnce(&File) -> io::Result<()>) -> Result<(), StateError> {
-    let temporary = path.with_extension("new");
+    let temporary = unfinished(path);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options

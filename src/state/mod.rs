@@ -258,10 +258,14 @@ impl ProjectFolder {
         self.remembered_file().exists() || self.services_file().exists()
     }
 
-    /// A folder that somebody else filled is neither written to nor removed.
+    /// A folder that somebody else filled is neither written to nor removed. The lock, and what a project begins with
+    /// before it is whole, are ours: another command is just making the project, or was killed when it did.
     fn check_is_ours(&self) -> Result<(), StateError> {
         let entries = fs::read_dir(&self.root).map_err(|error| StateError::io("read", &self.root, error))?;
-        let mut others = entries.flatten().filter(|entry| entry.path() != self.lock_file());
+        let beginning = [self.lock_file(), durable::unfinished(&self.remembered_file())];
+        let mut others = entries
+            .flatten()
+            .filter(|entry| !beginning.contains(&entry.path()));
         if self.is_project() || others.next().is_none() {
             Ok(())
         } else {

@@ -59,6 +59,7 @@ const DEADLY_TO_BROKERS: &[&str] = &[
 const REGISTRY_PROPERTIES: &[&str] = &["host.name", "kafkastore.bootstrap.servers", "listeners"];
 const REGISTRY_SCRIPTS: &[&str] = &["SCHEMA_REGISTRY_HEAP_OPTS", "SCHEMA_REGISTRY_CUB_KAFKA_TIMEOUT"];
 
+const KSQLDB_REQUIRED: &[&[&str]] = &[&["KSQL_BOOTSTRAP_SERVERS", "KSQL_KSQL_STREAMS_BOOTSTRAP_SERVERS"]];
 const KSQLDB_PROPERTIES: &[&str] = &[
     "bootstrap.servers",
     "cache.max.bytes.buffering",
@@ -244,7 +245,7 @@ pub(super) const IMAGES: &[Image] = &[
         tags: &["7.9."],
         naming: Naming::Dub,
         prefixes: &[("KSQL_", "")],
-        required: &[&["KSQL_BOOTSTRAP_SERVERS", "KSQL_KSQL_STREAMS_BOOTSTRAP_SERVERS"]],
+        required: KSQLDB_REQUIRED,
         deadly: &[],
         // The broker list makes the appender of the processing log.
         for_scripts: &["KSQL_HEAP_OPTS", "KSQL_LOG4J_PROCESSING_LOG_BROKERLIST"],
@@ -256,7 +257,7 @@ pub(super) const IMAGES: &[Image] = &[
         tags: &["8.2."],
         naming: Naming::Ub,
         prefixes: &[("KSQL_", "")],
-        required: &[&["KSQL_BOOTSTRAP_SERVERS", "KSQL_KSQL_STREAMS_BOOTSTRAP_SERVERS"]],
+        required: KSQLDB_REQUIRED,
         deadly: &[],
         for_scripts: &["KSQL_HEAP_OPTS"],
         properties: KSQLDB_PROPERTIES,
@@ -267,10 +268,7 @@ pub(super) const IMAGES: &[Image] = &[
         tags: &["7.9."],
         naming: Naming::Dub,
         prefixes: CONTROL_CENTER_PREFIXES,
-        required: &[
-            &["CONTROL_CENTER_BOOTSTRAP_SERVERS"],
-            &["CONTROL_CENTER_REPLICATION_FACTOR"],
-        ],
+        required: CONTROL_CENTER_REQUIRED,
         deadly: &[],
         for_scripts: CONTROL_CENTER_SCRIPTS,
         properties: CONTROL_CENTER_PROPERTIES,
@@ -281,10 +279,7 @@ pub(super) const IMAGES: &[Image] = &[
         tags: &["2.6."],
         naming: Naming::Ub,
         prefixes: CONTROL_CENTER_PREFIXES,
-        required: &[
-            &["CONTROL_CENTER_BOOTSTRAP_SERVERS"],
-            &["CONTROL_CENTER_REPLICATION_FACTOR"],
-        ],
+        required: CONTROL_CENTER_REQUIRED,
         deadly: &[],
         for_scripts: CONTROL_CENTER_SCRIPTS,
         properties: CONTROL_CENTER_PROPERTIES,
@@ -319,6 +314,10 @@ pub(super) const IMAGES: &[Image] = &[
 const CONTROL_CENTER_PREFIXES: &[(&str, &str)] = &[
     ("CONTROL_CENTER_BOOTSTRAP_", "bootstrap."),
     ("CONTROL_CENTER_", "confluent.controlcenter."),
+];
+const CONTROL_CENTER_REQUIRED: &[&[&str]] = &[
+    &["CONTROL_CENTER_BOOTSTRAP_SERVERS"],
+    &["CONTROL_CENTER_REPLICATION_FACTOR"],
 ];
 const CONTROL_CENTER_SCRIPTS: &[&str] = &["CONTROL_CENTER_HEAP_OPTS", "CONTROL_CENTER_CUB_KAFKA_TIMEOUT"];
 

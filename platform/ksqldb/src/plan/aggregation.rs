@@ -3,7 +3,7 @@
 //! The calls of aggregate functions, and the grouping expressions that are no columns, become columns that are
 //! appended to the scope; what is projected is then an expression over these and over the columns that are grouped.
 
-use super::inputs::{Input, Inputs};
+use super::inputs::Inputs;
 use super::pipeline::Windowing;
 use super::qualify::qualified;
 use super::windowing::windowing;
@@ -33,16 +33,6 @@ pub(super) struct Aggregation {
     pub(super) having: Option<(Expr, String)>,
     /// The places of `WINDOWSTART` and `WINDOWEND` in the scope.
     pub(super) bounds: [Option<usize>; 2],
-}
-
-impl Aggregation {
-    /// Whether the groups are the keys of an input's records.
-    pub(super) fn is_grouped_by_key_of(&self, input: &Input) -> bool {
-        let keys = input.source.schema.key().count();
-        let mut groups = self.groups.iter().zip(input.first..);
-        self.groups.len() == keys
-            && groups.all(|(group, key)| matches!(group.expr, Expr::Column(place) if place == key))
-    }
 }
 
 #[derive(Debug)]

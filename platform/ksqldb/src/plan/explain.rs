@@ -199,11 +199,11 @@ fn joined(inputs: &Inputs, index: usize, topology: &mut Topology) -> (Step, Vec<
     };
     let right = &inputs.inputs[index];
     let (right_step, right_columns, right_node) = side(right, &join.right, &join.key_type, "Right", topology);
-    let left_rekeyed = before == 0 && is_rekeyed(&inputs.inputs[0], &join.left);
+    let left_rekeyed = before == 0 && !inputs.inputs[0].is_keyed_by([&join.left]);
     let node = match join.method {
         JoinMethod::Streams(within) => topology.join(
             (left_node, left_rekeyed),
-            (right_node, is_rekeyed(right, &join.right)),
+            (right_node, !right.is_keyed_by([&join.right])),
             join.kind,
             within.grace_ms.is_some(),
         ),
@@ -256,7 +256,7 @@ fn side(
     let mut columns = source_columns(input);
     let mut node = topology.source(&input.source.topic);
     let mut step = source(&columns, &format!("KafkaTopic_{which}"));
-    if is_rekeyed(input, key) {
+    if !input.is_keyed_by([key]) {
         let name = match key {
             Expr::Column(place) => input.source.schema.columns[place - input.first].name.clone(),
             _ => "KSQL_COL_0".to_owned(),
@@ -284,13 +284,6 @@ fn side(
     };
     let node = topology.processor(&format!("PrependAlias{which}"), &[], &[node]);
     (step, columns, node)
-}
-
-/// Whether a join needs the rows of an input by another key than they have.
-pub(super) fn is_rekeyed(input: &Input, key: &Expr) -> bool {
-    let keys: Vec<_> = input.source.schema.key().collect();
-    // Key columns come first.
-    !(keys.len() == 1 && matches!(key, Expr::Column(place) if *place == input.first))
 }
 
 fn source(columns: &[Column], topic: &str) -> Step {

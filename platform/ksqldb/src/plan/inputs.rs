@@ -44,6 +44,18 @@ impl Input {
         self.source.schema.columns.len() + PSEUDO_COLUMNS.len() + bounds
     }
 
+    /// Whether these expressions are the key that its records have.
+    pub(super) fn is_keyed_by<'a>(&self, key: impl IntoIterator<Item = &'a Expr>) -> bool {
+        // Key columns come first.
+        let places = self.first..self.first + self.source.schema.key().count();
+        key.into_iter()
+            .map(|expr| match expr {
+                Expr::Column(place) => Some(*place),
+                _ => None,
+            })
+            .eq(places.map(Some))
+    }
+
     /// The place of its first window bound in the scope, where it has any.
     pub(super) fn bounds(&self) -> Option<usize> {
         let first = self.first + self.source.schema.columns.len() + PSEUDO_COLUMNS.len();

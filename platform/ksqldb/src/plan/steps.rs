@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::PlanError;
 use super::aggregation::Aggregation;
 use super::demand::{Demands, Layout};
-use super::explain::is_rekeyed;
 use super::inputs::{Input, Inputs, JoinCriteria, JoinMethod};
 use super::pipeline::{
     AggregateCall, AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline,
@@ -287,8 +286,8 @@ impl Steps {
     /// Whether a join needs its sides by another key than they have. A join before it has made the left side's key.
     fn rekeyed(&self, join: &JoinCriteria, index: usize) -> [bool; 2] {
         [
-            index > 0 || is_rekeyed(&self.inputs.inputs[0], &join.left),
-            is_rekeyed(&self.inputs.inputs[index + 1], &join.right),
+            index > 0 || !self.inputs.inputs[0].is_keyed_by([&join.left]),
+            !self.inputs.inputs[index + 1].is_keyed_by([&join.right]),
         ]
     }
 
@@ -345,7 +344,7 @@ impl Steps {
             });
         let columns: Vec<Column> = columns.collect();
         let is_rekeyed = match self.inputs.inputs.as_slice() {
-            [input] => !aggregation.is_grouped_by_key_of(input),
+            [input] => !input.is_keyed_by(aggregation.groups.iter().map(|group| &group.expr)),
             _ => true,
         };
         let encoder = match sink {

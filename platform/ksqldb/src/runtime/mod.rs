@@ -32,7 +32,7 @@ use crate::kafka::{Cluster, ClusterError, Progress, Reader, Record, RecordProduc
 use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
 use crate::syntax::ast::Print;
-use crate::task::{InputRecord, Materialized};
+use crate::task::{InputRecord, Materialized, Task};
 use persistent::{Wish, Worker};
 use processing_log::ProcessingLog;
 
@@ -281,7 +281,8 @@ impl Runtime {
             },
         };
         let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
-        let partitions = positions::partitions(&points);
+        let mut task = Task::new(&plan);
+        task.spread_over(positions::partitions(&points));
         let consumer = Reader::consumer(&self.cluster, &group)?;
         let mut reader = Reader::open(&self.cluster, consumer, &points).await?;
         if extent != Extent::WhatIsThere {
@@ -300,9 +301,9 @@ impl Runtime {
         let schema = plan.output().clone();
         let query = push::run_query(
             id.clone(),
-            plan,
+            task,
             extent,
-            (reader, partitions),
+            reader,
             sender.clone(),
             Arc::clone(&self.processing_log),
         );

@@ -9,7 +9,6 @@ use super::positions::Resets;
 use super::processing_log::ProcessingLog;
 use super::with_input;
 use crate::kafka::{Arrival, Reader, Record};
-use crate::plan::QueryPlan;
 use crate::syntax::ast::Print;
 use crate::task::{Collector, OutputRow, Task};
 use crate::types::Schema;
@@ -53,14 +52,12 @@ pub(crate) struct PushQuery {
 /// Runs a push query until its limit is reached, its client is gone, or it is stopped.
 pub(super) async fn run_query(
     id: String,
-    plan: Arc<QueryPlan>,
+    mut task: Task,
     extent: Extent,
-    (mut reader, partitions): (Reader, i32),
+    mut reader: Reader,
     events: mpsc::Sender<PushEvent<OutputRow>>,
     processing_log: Arc<ProcessingLog>,
 ) {
-    let mut task = Task::new(&plan);
-    task.spread_over(partitions);
     let mut collector = Collector::default();
     let mut records = 0_u64;
     if task.is_complete() {
