@@ -40,6 +40,7 @@ fn help() {
       top          Watch services, topics, queries and joined rows live, until Ctrl-C
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result
+      chaos        Do faults to the pipeline while its hosts work, and prove that nothing is lost
       doctor       Check whether this machine can run the stack
       smoke        Check, start, verify and stop the whole stack in one run, for CI
       bundle       Write everything that a report of a failure needs into one file, without secrets
@@ -76,7 +77,7 @@ fn help() {
               Show more; twice for debugging
 
     Exit codes:
-      0    done; a scenario passed
+      0    done; a scenario passed, or faults were stood
       1    internal error
       2    wrong command line, settings or input file
       10   the machine cannot run the stack (port in use, disk, no Docker, another `up`)
@@ -86,8 +87,8 @@ fn help() {
       14   a service was not healthy in time
       15   ksqlDB rejected a statement
       16   the stack or the service is not running
-      20   the scenario failed
-      21   the scenario timed out
+      20   the scenario failed, or faults were not stood
+      21   the scenario timed out, or a part was not well again in time
       130  interrupted (SIGINT)
       143  terminated (SIGTERM)
 

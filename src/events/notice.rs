@@ -117,6 +117,19 @@ pub enum Note {
     },
     /// A smoke test passed.
     SmokePassed,
+    /// A fault was done, and what it was done to is well again.
+    FaultRecovered {
+        /// Its place in the list of faults.
+        number: u32,
+        /// What was done, such as `kill broker`.
+        fault: String,
+        /// How long it took to be well again.
+        #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+        #[schemars(with = "u64")]
+        took: Duration,
+    },
+    /// After faults that were not stood: what runs is left as it is.
+    LeftForALook,
     /// Everything for a report of a failure is written.
     BundleWritten {
         /// The file.

@@ -75,6 +75,10 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         ),
         Note::SmokePhase { phase } => format!("smoke: {phase}"),
         Note::SmokePassed => "smoke: passed".to_owned(),
+        Note::FaultRecovered { number, fault, took } => {
+            format!("{number}. {fault}: well again ({})", duration(*took))
+        }
+        Note::LeftForALook => "left as it is, for a look; `osqdemo down --volumes` removes it".to_owned(),
         Note::BundleWritten { file } => format!("everything for a report is in `{}`", file.display()),
         Note::SettingsFile { file: Some(file) } => format!("settings file: `{}`", file.display()),
         Note::SettingsFile { file: None } => "there is no settings file".to_owned(),
