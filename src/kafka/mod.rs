@@ -4,7 +4,6 @@
 //! what the records mean.
 
 mod error;
-mod history;
 mod lag;
 mod publisher;
 mod record;
@@ -14,8 +13,7 @@ mod topics;
 use rdkafka::ClientConfig;
 
 pub use error::KafkaError;
-pub use history::read_all;
-pub use lag::{Committed, GroupLag, lags, positions};
+pub use lag::{GroupLag, lags};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use tail::{Start, Tail};

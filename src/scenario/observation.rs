@@ -159,7 +159,6 @@ mod tests {
             timestamp_ms: Some(5),
             key: None,
             value: Some(value.to_string().into_bytes()),
-            headers: Vec::new(),
         }
     }
 

@@ -497,18 +497,23 @@ impl Engine for NativeEngine {
     }
 
     fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
-        // A process that ended has left nothing.
-        Box::pin(self.start_service(spec))
-    }
-
-    fn unpause<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async {
-            if let Some(records) = self.written_records()?
-                && let Some(process) = records.services.get(service).and_then(|record| record.process)
+            match self
+                .observed()
+                .await?
+                .services
+                .get(&spec.name)
+                .map(|seen| &seen.state)
             {
-                process.signal(Signal::CONT);
+                Some(ServiceState::Paused { pid }) => {
+                    if let Some(process) = ProcessId::of(*pid) {
+                        process.signal(Signal::CONT);
+                    }
+                    Ok(())
+                }
+                // A process that ended has left nothing.
+                _ => self.start_service(spec).await,
             }
-            Ok(())
         })
     }
 

@@ -374,18 +374,9 @@ impl Reader {
         positions
     }
 
-    /// Commits positions for the group, without waiting for the answer. A commit that fails is made up for by the
-    /// next one, and after a crash by reading again.
-    pub(crate) fn commit(&self, positions: &[Position]) -> KafkaResult<()> {
-        self.consumer.commit(&offsets(positions)?, CommitMode::Async)
-    }
-
-    /// Commits positions for the group and waits for the answer, at most so long.
-    pub(crate) async fn commit_and_wait(
-        &self,
-        positions: &[Position],
-        deadline: Duration,
-    ) -> KafkaResult<()> {
+    /// Commits positions for the group. The answer comes later; where nobody waits for it, a restart reads again what
+    /// was not committed.
+    pub(crate) fn commit(&self, positions: &[Position]) -> KafkaResult<oneshot::Receiver<KafkaResult<()>>> {
         let offsets = offsets(positions)?;
         let consumer = Arc::clone(&self.consumer);
         let (answer, answered) = oneshot::channel();
@@ -396,13 +387,20 @@ impl Reader {
             let _ = answer.send(consumer.commit(&offsets, CommitMode::Sync));
         };
         let thread = std::thread::Builder::new().name("kafka-commit".to_owned());
-        if let Err(error) = thread.spawn(committing) {
-            tracing::warn!("a position is not committed: {error}");
-            return Ok(());
-        }
-        match timeout(deadline, answered).await {
+        thread
+            .spawn(committing)
+            .map_err(|error| KafkaError::ClientCreation(format!("no thread to commit with: {error}")))?;
+        Ok(answered)
+    }
+
+    /// The same, and waits for the answer, at most so long.
+    pub(crate) async fn commit_and_wait(
+        &self,
+        positions: &[Position],
+        deadline: Duration,
+    ) -> KafkaResult<()> {
+        match timeout(deadline, self.commit(positions)?).await {
             Ok(Ok(result)) => result,
-            // Without an answer, a restart reads again what was not committed.
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }

@@ -5,6 +5,7 @@
 mod persistent;
 mod positions;
 mod print;
+mod processing;
 pub(crate) mod processing_log;
 mod pull;
 mod push;

@@ -1,7 +1,4 @@
-//! A persistent query: reads its inputs, writes its sink, commits its position, and is started again when it fails.
-//!
-//! At least once: a position is committed only after every record made from what lies before it was
-//! acknowledged, so a crash repeats records and loses none.
+//! A persistent query: what one attempt does, [`Processing`] says; here it begins, and begins again when it fails.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,37 +6,21 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::positions::{self, PositionError};
+use super::processing::{Processing, Reached, STOP_DEADLINE};
 use super::processing_log::ProcessingLog;
 use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
-use super::with_input;
 use crate::config::Config;
-use crate::kafka::{
-    Arrival, Cluster, Deliveries, OutgoingRecord, Position, Progress, Reader, Record, RecordProducer, Writers,
-};
+use crate::kafka::{Cluster, Progress, Reader, RecordProducer, Writers};
 use crate::queries::PersistentQuery;
-use crate::task::{Collector, Materialized, StoreChange, StreamTimes, Task};
+use crate::task::{Materialized, Task};
 
-/// How long after a record its position is committed, at most.
-const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// After how many records the position is committed, at the latest: so many a crash repeats, and about as many again
-/// that were under way.
-const COMMIT_RECORDS: u64 = 5_000;
-/// How long a committed position stands before it is committed again: brokers forget positions that are old.
-const RECOMMIT_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
-/// How many records may be under way to the sink before reading waits for them.
-const MOST_UNDER_WAY: usize = 10_000;
-/// How long a query that stops waits for the records under way, and for the commit of its position. It waits for
-/// nothing where nothing is under way.
-const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a failed query waits before it starts again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// How often a query that catches up looks whether it has.
-const LOOK_AROUND: Duration = Duration::from_millis(20);
 /// How often to look whether a topic that is read has got more partitions.
 const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(5);
 /// A query that ran so long before it failed is not one that fails at once.
@@ -58,7 +39,7 @@ pub(crate) enum Wish {
 
 /// Why a query stopped without being asked to.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error(transparent)]
     Position(#[from] PositionError),
     #[error("cannot read the inputs: {0}")]
@@ -73,6 +54,8 @@ enum Failure {
     Delivery(String),
     #[error("cannot commit the position: {0}")]
     Commit(#[source] KafkaError),
+    #[error("the position is not committed, again and again: {0}")]
+    Unconfirmed(String),
 }
 
 /// A persistent query and what it needs to run.
@@ -151,7 +134,7 @@ impl Worker {
     }
 
     /// Tells those who read the sink how far the results in it reach.
-    async fn tell(&self, reached: Reached) {
+    pub(super) async fn tell(&self, reached: Reached) {
         let (Some(progress), Some(sink)) = (&self.progress, self.query.sink()) else {
             return;
         };
@@ -179,21 +162,7 @@ impl Worker {
         };
         self.table.send_replace(task.materialized());
         self.status.set(QueryState::Running);
-        let mut processing = Processing {
-            worker: &self,
-            task,
-            changelogs,
-            collector: Collector::default(),
-            deliveries: Arc::default(),
-            unfinished: false,
-            // Soon, so that the group and its positions are there for everybody to see.
-            commit_at: Instant::now() + COMMIT_INTERVAL,
-            uncommitted: 0,
-            expired: Vec::new(),
-            stream_times: StreamTimes::new(),
-            closing: None,
-            reached: None,
-        };
+        let mut processing = Processing::new(&self, task, changelogs);
         let partitions = reader.partitions();
         let give_up = async {
             stop.cancelled().await;
@@ -210,23 +179,7 @@ impl Worker {
             () = give_up => {}
             () = more_partitions => {}
         }
-        let uncommitted = processing.uncommitted > 0 || processing.closing.is_some();
-        if !uncommitted || processing.unfinished {
-            return Ok(());
-        }
-        // What takes too long is left to the restart.
-        let settled = timeout(STOP_DEADLINE, async {
-            settle(processing.closing.as_ref()).await?;
-            processing.deliveries.settle(0).await
-        });
-        if matches!(settled.await, Ok(Ok(()))) {
-            let positions = processing.positions(&reader);
-            reader
-                .commit_and_wait(&positions, STOP_DEADLINE)
-                .await
-                .map_err(Failure::Commit)?;
-        }
-        Ok(())
+        processing.finish(&reader).await
     }
 
     /// Waits until a topic has more partitions than these.
@@ -266,224 +219,6 @@ impl Worker {
         let sink = query.sink().map(|sink| sink.topic.as_str());
         let reader = reader.map_err(Failure::Read)?;
         Ok(reader.in_step_with(&self.writers, sink))
-    }
-}
-
-/// How far a query has read at the moment of a commit.
-#[derive(Debug, Clone, Copy)]
-struct Reached {
-    time: Option<i64>,
-    caught_up: bool,
-}
-
-/// A commit that waits for acknowledgements.
-struct Closing {
-    deliveries: Arc<Deliveries>,
-    positions: Vec<Position>,
-    /// What the changelogs are told then.
-    expired: Vec<StoreChange>,
-}
-
-/// The state of a running attempt.
-struct Processing<'a> {
-    worker: &'a Worker,
-    task: Task,
-    changelogs: Changelogs,
-    collector: Collector,
-    /// The records under way.
-    deliveries: Arc<Deliveries>,
-    /// Set while a record's output is being handed over: then the reader is ahead of the output.
-    unfinished: bool,
-    /// When the position is to be committed.
-    commit_at: Instant,
-    /// How many records were processed since the positions to commit were last taken.
-    uncommitted: u64,
-    /// What the changelogs are told after the next commit.
-    expired: Vec<StoreChange>,
-    /// The stream times of the windows before the record at hand.
-    stream_times: StreamTimes,
-    /// Positions whose output was handed over, waiting for its acknowledgement. New output is counted apart
-    /// meanwhile, so committing never holds up a record.
-    closing: Option<Closing>,
-    /// How far reading had come then.
-    reached: Option<Reached>,
-}
-
-impl Processing<'_> {
-    /// Processes records until it should stop. A record that has been read is finished first.
-    async fn pump(&mut self, reader: &mut Reader, stop: &CancellationToken) -> Result<(), Failure> {
-        let mut records = 0_u64;
-        let progress = self.worker.progress.clone();
-        let mut catches_up = progress.is_some();
-        loop {
-            if catches_up && reader.is_caught_up() {
-                // Those who wait are told as soon as the results are there.
-                catches_up = false;
-                self.commit_at = Instant::now();
-            }
-            let is_due = self.uncommitted >= COMMIT_RECORDS;
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                settled = settle(self.closing.as_ref()), if self.closing.is_some() => {
-                    settled.map_err(Failure::Delivery)?;
-                    if let Some(closing) = self.closing.take() {
-                        reader.commit(&closing.positions).map_err(Failure::Commit)?;
-                        self.write_changes(closing.expired).await?;
-                    }
-                    if let Some(reached) = self.reached.take()
-                        && progress.as_ref().is_some_and(|progress| !progress.is_caught_up())
-                    {
-                        self.worker.tell(reached).await;
-                    }
-                }
-                // Whether others have caught up is no event of the reader's.
-                () = sleep(LOOK_AROUND), if catches_up => {}
-                () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
-                    let deliveries = std::mem::take(&mut self.deliveries);
-                    self.closing = Some(Closing {
-                        deliveries,
-                        positions: self.positions(reader),
-                        expired: std::mem::take(&mut self.expired),
-                    });
-                    self.reached = Some(Reached {
-                        time: reader.time(),
-                        caught_up: !catches_up,
-                    });
-                    self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
-                    self.uncommitted = 0;
-                }
-                // Where a commit is due while another waits for its records, so do further ones.
-                arrival = reader.next(), if !is_due => {
-                    match arrival.map_err(Failure::Read)? {
-                        Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
-                        Arrival::New(record) => match self.process(&record).await {
-                            Ok(()) => {}
-                            Err(failure @ Failure::State(_)) => {
-                                self.commit_before(&record, reader).await;
-                                return Err(failure);
-                            }
-                            Err(failure) => return Err(failure),
-                        },
-                    }
-                    if let Some(reason) = self.task.failure() {
-                        return Err(Failure::State(reason));
-                    }
-                    records += 1;
-                    if records.is_multiple_of(64) {
-                        // Old records are there without waiting; others want to run too.
-                        tokio::task::yield_now().await;
-                    }
-                }
-            }
-        }
-    }
-
-    fn positions(&self, reader: &Reader) -> Vec<Position> {
-        let mut stream_times = StreamTimes::new();
-        self.task.stream_times(&mut stream_times);
-        reader.positions(&stream_times)
-    }
-
-    async fn process(&mut self, record: &Record) -> Result<(), Failure> {
-        self.unfinished = true;
-        self.task.stream_times(&mut self.stream_times);
-        with_input(record, |input| self.task.process(input, &mut self.collector));
-        if let Some(reason) = self.task.failure() {
-            // What a record does is done as a whole or not at all: what it did until it failed stays here.
-            self.collector = Collector::default();
-            return Err(Failure::State(reason));
-        }
-        let worker = self.worker;
-        if let Some(sink) = worker.query.sink() {
-            for output in self.collector.records.drain(..) {
-                let outgoing = OutgoingRecord {
-                    topic: &sink.topic,
-                    key: output.key.as_deref(),
-                    value: output.value.as_deref(),
-                    timestamp: output.timestamp,
-                    // Those of the record that is at hand, also where a join has kept the other side.
-                    headers: &record.headers,
-                };
-                worker
-                    .producer
-                    .send(outgoing, &self.deliveries)
-                    .await
-                    .map_err(|source| Failure::Write {
-                        topic: sink.topic.clone(),
-                        source,
-                    })?;
-            }
-        }
-        let changes = std::mem::take(&mut self.collector.changes);
-        self.write_changes(changes).await?;
-        self.expired.append(&mut self.collector.expired);
-        self.collector.rows.clear();
-        for entry in self.collector.log.drain(..) {
-            worker.processing_log.add(&worker.query.id, entry);
-        }
-        self.uncommitted += 1;
-        if self.uncommitted == 1 {
-            self.commit_at = self.commit_at.min(Instant::now() + COMMIT_INTERVAL);
-        }
-        self.unfinished = false;
-        if self.deliveries.outstanding() > MOST_UNDER_WAY {
-            self.deliveries
-                .settle(MOST_UNDER_WAY / 2)
-                .await
-                .map_err(Failure::Delivery)?;
-        }
-        Ok(())
-    }
-
-    /// Writes to the changelogs.
-    async fn write_changes(&mut self, changes: Vec<StoreChange>) -> Result<(), Failure> {
-        for change in changes {
-            let Some(topic) = self.changelogs.topic(&change.store) else {
-                continue;
-            };
-            let value = change.value.as_deref().map(|row| self.changelogs.value(row));
-            let outgoing = OutgoingRecord {
-                topic,
-                key: Some(&change.key),
-                value: value.as_deref(),
-                // A record's time is never negative.
-                timestamp: change.timestamp.max(0),
-                headers: &[],
-            };
-            let sent = self.worker.producer.send(outgoing, &self.deliveries).await;
-            sent.map_err(|source| Failure::Write {
-                topic: topic.to_owned(),
-                source,
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Commits what was done before a record that cannot be processed, so that the next attempt begins with it and
-    /// repeats nothing. Where that takes too long, it is left to the next attempt.
-    async fn commit_before(&mut self, record: &Record, reader: &Reader) {
-        let settled = timeout(STOP_DEADLINE, async {
-            settle(self.closing.as_ref()).await?;
-            self.deliveries.settle(0).await
-        });
-        if !matches!(settled.await, Ok(Ok(()))) {
-            return;
-        }
-        let positions = reader.positions_before(record, &self.stream_times);
-        if let Err(error) = reader.commit_and_wait(&positions, STOP_DEADLINE).await {
-            tracing::warn!(
-                "query {}: a position is not committed: {error}",
-                self.worker.query.id
-            );
-        }
-    }
-}
-
-async fn settle(closing: Option<&Closing>) -> Result<(), String> {
-    match closing {
-        Some(closing) => closing.deliveries.settle(0).await,
-        None => Ok(()),
     }
 }
 

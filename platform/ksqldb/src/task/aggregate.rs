@@ -20,6 +20,8 @@ pub(super) struct Aggregation {
     store: Store,
     /// Of each partition that windows have rows of.
     times: BTreeMap<i32, Times>,
+    /// The stream times that the record at hand has moved, as they were before, in that order.
+    moved: StreamTimes,
     /// The stream times that were committed before a restart, where they are known.
     committed: Option<StreamTimes>,
     /// Over how many partitions groups are spread that are not the rows' own keys.
@@ -86,6 +88,7 @@ impl Aggregation {
             step: Arc::clone(step),
             store: Store::new(&step.store, most_bytes),
             times: BTreeMap::new(),
+            moved: StreamTimes::new(),
             committed: None,
             partitions: 1,
             sequence: 0,
@@ -285,7 +288,10 @@ impl Aggregation {
             change.partition
         };
         let times = self.times.entry(group.partition).or_insert(Times::START);
-        times.stream_time = times.stream_time.max(timestamp);
+        if timestamp > times.stream_time {
+            self.moved.push((group.partition, times.stream_time));
+            times.stream_time = timestamp;
+        }
         match windowing.kind {
             WindowKind::Tumbling { size_ms } => {
                 self.take_into_windows(&group, row, timestamp, (size_ms, size_ms), windowing, to);
@@ -400,7 +406,6 @@ impl Aggregation {
             }
             let window = key.window(Windows::Session);
             let end = window.map_or(timestamp, |window| window.end);
-            self.store.remove(key, end, to.context);
             if !self.step.is_final {
                 let gone = Change {
                     old: Some(result.clone()),
@@ -418,7 +423,14 @@ impl Aggregation {
         times.newest_window = times.newest_window.max(merged.end);
         let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged))
             .in_partition(group.partition);
-        self.keep(&group.values, &states, key, merged.end, to.context);
+        self.keep(&group.values, &states, key.clone(), merged.end, to.context);
+        // After what was made of them: a crash in between leaves a session twice, and none nowhere.
+        for old in touched.iter().filter(|old| **old != key) {
+            let end = old
+                .window(Windows::Session)
+                .map_or(timestamp, |window| window.end);
+            self.store.remove(old, end, to.context);
+        }
         if !self.step.is_final {
             let whole: Row = group.values.iter().chain(&states).cloned().collect();
             to.pass(Change {
@@ -467,6 +479,16 @@ impl Operator for Aggregation {
 
     fn stores(&mut self) -> Vec<&mut Store> {
         vec![&mut self.store]
+    }
+
+    fn begin(&mut self) {
+        self.moved.clear();
+    }
+
+    fn give_up(&mut self) {
+        while let Some((partition, stream_time)) = self.moved.pop() {
+            self.times_of(partition).stream_time = stream_time;
+        }
     }
 
     fn spread_over(&mut self, partitions: i32) {

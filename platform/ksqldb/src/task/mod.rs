@@ -14,6 +14,7 @@ mod change;
 mod filter;
 mod foreign_key;
 mod join;
+mod ledger;
 mod lookup;
 mod materialized;
 mod operator;
@@ -30,6 +31,7 @@ mod window_store;
 use std::sync::Arc;
 
 pub(crate) use change::Bounds;
+pub use ledger::Ledger;
 pub(crate) use materialized::{Materialized, TableRow};
 pub use partitions::StreamTimes;
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
@@ -104,7 +106,13 @@ impl Task {
     /// State expires with the highest timestamp seen in its partition, so among the records at hand
     /// (such as those of several topics at start) the earliest should come first.
     pub fn process(&mut self, record: InputRecord<'_>, collector: &mut Collector) {
+        self.operators.iter_mut().for_each(|operator| operator.begin());
         self.take(record, Some(collector));
+    }
+
+    /// Called when a record could not be processed: the stream times are those before it.
+    pub fn give_up(&mut self) {
+        self.operators.iter_mut().for_each(|operator| operator.give_up());
     }
 
     /// Takes a record that was processed before a restart: fills the state that has no changelog, emits nothing.

@@ -22,6 +22,12 @@ pub(super) trait Operator: Debug + Send {
         Vec::new()
     }
 
+    /// Called before the rows of a record are taken.
+    fn begin(&mut self) {}
+
+    /// Called where the record cannot be processed: its time has not come.
+    fn give_up(&mut self) {}
+
     /// Says over how many partitions rows are spread by a key that is not that of their records.
     fn spread_over(&mut self, _partitions: i32) {}
 

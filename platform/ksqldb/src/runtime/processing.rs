@@ -1,0 +1,338 @@
+//! A running attempt of a persistent query: reads its inputs, writes its sink and changelogs, commits its position.
+//!
+//! At least once: a position is committed only after every record made from what lies before it was
+//! acknowledged, so a crash repeats records and loses none ([`Ledger`] has the order).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::KafkaResult;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::persistent::{Failure, Worker};
+use super::state::Changelogs;
+use super::with_input;
+use crate::kafka::{Arrival, Deliveries, OutgoingRecord, Position, Reader, Record};
+use crate::task::{Collector, Ledger, StoreChange, StreamTimes, Task};
+
+/// How long after a record its position is committed, at most.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// After how many records the position is committed, at the latest: so many a crash repeats, and about as many again
+/// that were under way.
+const COMMIT_RECORDS: u64 = 5_000;
+/// How long a committed position stands before it is committed again: brokers forget positions that are old.
+const RECOMMIT_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+/// How many records may be under way to the sink before reading waits for them.
+const MOST_UNDER_WAY: usize = 10_000;
+/// How long a query that stops waits for the records under way, and for the commit of its position. It waits for
+/// nothing where nothing is under way.
+pub(super) const STOP_DEADLINE: Duration = Duration::from_secs(3);
+/// How often a query that catches up looks whether it has.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// How many windows may wait for a commit before the changelogs are told that they are too old.
+const MOST_EXPIRED: usize = 200_000;
+
+/// How far a query has read at the moment of a commit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reached {
+    pub(super) time: Option<i64>,
+    pub(super) caught_up: bool,
+}
+
+/// What a commit waits for.
+enum Closing {
+    /// The acknowledgement of the output that was handed over before it.
+    Output(Arc<Deliveries>),
+    /// Its confirmation.
+    Answer(oneshot::Receiver<KafkaResult<()>>),
+}
+
+/// What a commit has come to.
+enum Closed {
+    /// All output before it is acknowledged.
+    Output,
+    /// It is confirmed, or not.
+    Answer(Result<(), String>),
+}
+
+impl Closing {
+    /// Nothing is lost when the future is dropped before it is ready.
+    async fn next(&mut self) -> Result<Closed, Failure> {
+        match self {
+            Self::Output(deliveries) => {
+                deliveries.settle(0).await.map_err(Failure::Delivery)?;
+                Ok(Closed::Output)
+            }
+            Self::Answer(answer) => Ok(Closed::Answer(match answer.await {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(_) => Err("nobody answered".to_owned()),
+            })),
+        }
+    }
+}
+
+/// The state of a running attempt.
+pub(super) struct Processing<'a> {
+    worker: &'a Worker,
+    task: Task,
+    changelogs: Changelogs,
+    collector: Collector,
+    /// The records under way.
+    deliveries: Arc<Deliveries>,
+    /// Set while a record's output is being handed over: then the reader is ahead of the output.
+    unfinished: bool,
+    /// When the position is to be committed.
+    commit_at: Instant,
+    /// What is not committed.
+    ledger: Ledger<Vec<Position>>,
+    /// What the ledger's commit waits for. New output is counted apart meanwhile, so committing never holds up a
+    /// record.
+    closing: Option<Closing>,
+    /// How far reading had come then.
+    reached: Option<Reached>,
+}
+
+impl<'a> Processing<'a> {
+    pub(super) fn new(worker: &'a Worker, task: Task, changelogs: Changelogs) -> Self {
+        Self {
+            worker,
+            task,
+            changelogs,
+            collector: Collector::default(),
+            deliveries: Arc::default(),
+            unfinished: false,
+            // Soon, so that the group and its positions are there for everybody to see.
+            commit_at: Instant::now() + COMMIT_INTERVAL,
+            ledger: Ledger::default(),
+            closing: None,
+            reached: None,
+        }
+    }
+
+    /// Processes records until it should stop. A record that has been read is finished first.
+    pub(super) async fn pump(
+        &mut self,
+        reader: &mut Reader,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let mut records = 0_u64;
+        let mut catches_up = self.worker.progress.is_some();
+        loop {
+            if catches_up && reader.is_caught_up() {
+                // Those who wait are told as soon as the results are there.
+                catches_up = false;
+                self.commit_at = Instant::now();
+            }
+            let is_due = self.ledger.records() >= COMMIT_RECORDS;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                closed = next_of(self.closing.as_mut()), if self.closing.is_some() => {
+                    self.go_on_closing(closed?, reader).await?;
+                }
+                // Whether others have caught up is no event of the reader's.
+                () = sleep(LOOK_AROUND), if catches_up => {}
+                () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
+                    self.ledger.close(self.positions(reader));
+                    self.closing = Some(Closing::Output(std::mem::take(&mut self.deliveries)));
+                    self.reached = Some(Reached {
+                        time: reader.time(),
+                        caught_up: !catches_up,
+                    });
+                    self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
+                }
+                // Where a commit is due while another waits for its records, so do further ones.
+                arrival = reader.next(), if !is_due => {
+                    match arrival.map_err(Failure::Read)? {
+                        Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
+                        Arrival::New(record) => match self.process(&record).await {
+                            Ok(()) => {}
+                            Err(failure @ Failure::State(_)) => {
+                                self.commit_before(&record, reader).await;
+                                return Err(failure);
+                            }
+                            Err(failure) => return Err(failure),
+                        },
+                    }
+                    if let Some(reason) = self.task.failure() {
+                        return Err(Failure::State(reason));
+                    }
+                    records += 1;
+                    if records.is_multiple_of(64) {
+                        // Old records are there without waiting; others want to run too.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits what is not committed yet. What takes too long is left to the restart.
+    pub(super) async fn finish(mut self, reader: &Reader) -> Result<(), Failure> {
+        let is_committed = self.ledger.records() == 0 && self.closing.is_none();
+        if is_committed || self.unfinished || !self.settle().await {
+            return Ok(());
+        }
+        let positions = self.positions(reader);
+        reader
+            .commit_and_wait(&positions, STOP_DEADLINE)
+            .await
+            .map_err(Failure::Commit)
+    }
+
+    /// Takes a commit one step further.
+    async fn go_on_closing(&mut self, closed: Closed, reader: &Reader) -> Result<(), Failure> {
+        match closed {
+            Closed::Output => {
+                let positions = self.ledger.closing().map_or(&[][..], Vec::as_slice);
+                self.closing = Some(Closing::Answer(
+                    reader.commit(positions).map_err(Failure::Commit)?,
+                ));
+                let progress = self.worker.progress.as_ref();
+                if let Some(reached) = self.reached.take()
+                    && progress.is_some_and(|progress| !progress.is_caught_up())
+                {
+                    self.worker.tell(reached).await;
+                }
+            }
+            Closed::Answer(Ok(())) => {
+                self.closing = None;
+                let expired = self.ledger.confirm();
+                self.write_changes(expired).await?;
+            }
+            Closed::Answer(Err(reason)) => {
+                self.closing = None;
+                self.ledger.refuse();
+                if self.ledger.expired() > MOST_EXPIRED {
+                    return Err(Failure::Unconfirmed(reason));
+                }
+                tracing::debug!(
+                    "query {}: a position is not committed: {reason}",
+                    self.worker.query.id
+                );
+                self.commit_at = Instant::now() + COMMIT_INTERVAL;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, not for long, until nothing is under way. Returns whether that is so.
+    async fn settle(&mut self) -> bool {
+        let settled = timeout(STOP_DEADLINE, async {
+            match &mut self.closing {
+                Some(Closing::Output(deliveries)) => deliveries.settle(0).await?,
+                // Whatever it says: the next commit is about that and more.
+                Some(Closing::Answer(answer)) => drop(answer.await),
+                None => {}
+            }
+            self.deliveries.settle(0).await
+        });
+        matches!(settled.await, Ok(Ok(())))
+    }
+
+    fn positions(&self, reader: &Reader) -> Vec<Position> {
+        let mut stream_times = StreamTimes::new();
+        self.task.stream_times(&mut stream_times);
+        reader.positions(&stream_times)
+    }
+
+    async fn process(&mut self, record: &Record) -> Result<(), Failure> {
+        self.unfinished = true;
+        with_input(record, |input| self.task.process(input, &mut self.collector));
+        if let Some(reason) = self.task.failure() {
+            // What a record does is done as a whole or not at all: what it did until it failed stays here.
+            self.collector = Collector::default();
+            self.task.give_up();
+            return Err(Failure::State(reason));
+        }
+        let worker = self.worker;
+        if let Some(sink) = worker.query.sink() {
+            for output in self.collector.records.drain(..) {
+                let outgoing = OutgoingRecord {
+                    topic: &sink.topic,
+                    key: output.key.as_deref(),
+                    value: output.value.as_deref(),
+                    timestamp: output.timestamp,
+                    // Those of the record that is at hand, also where a join has kept the other side.
+                    headers: &record.headers,
+                };
+                worker
+                    .producer
+                    .send(outgoing, &self.deliveries)
+                    .await
+                    .map_err(|source| Failure::Write {
+                        topic: sink.topic.clone(),
+                        source,
+                    })?;
+            }
+        }
+        let changes = std::mem::take(&mut self.collector.changes);
+        self.write_changes(changes).await?;
+        self.collector.rows.clear();
+        for entry in self.collector.log.drain(..) {
+            worker.processing_log.add(&worker.query.id, entry);
+        }
+        self.ledger.add(&mut self.collector.expired);
+        if self.ledger.records() == 1 {
+            self.commit_at = self.commit_at.min(Instant::now() + COMMIT_INTERVAL);
+        }
+        self.unfinished = false;
+        if self.deliveries.outstanding() > MOST_UNDER_WAY {
+            self.deliveries
+                .settle(MOST_UNDER_WAY / 2)
+                .await
+                .map_err(Failure::Delivery)?;
+        }
+        Ok(())
+    }
+
+    /// Writes to the changelogs.
+    async fn write_changes(&mut self, changes: Vec<StoreChange>) -> Result<(), Failure> {
+        for change in changes {
+            let Some(topic) = self.changelogs.topic(&change.store) else {
+                continue;
+            };
+            let value = change.value.as_deref().map(|row| self.changelogs.value(row));
+            let outgoing = OutgoingRecord {
+                topic,
+                key: Some(&change.key),
+                value: value.as_deref(),
+                // A record's time is never negative.
+                timestamp: change.timestamp.max(0),
+                headers: &[],
+            };
+            let sent = self.worker.producer.send(outgoing, &self.deliveries).await;
+            sent.map_err(|source| Failure::Write {
+                topic: topic.to_owned(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was done before a record that cannot be processed, so that the next attempt begins with it and
+    /// repeats nothing. Where that takes too long, it is left to the next attempt.
+    async fn commit_before(&mut self, record: &Record, reader: &Reader) {
+        if !self.settle().await {
+            return;
+        }
+        let mut stream_times = StreamTimes::new();
+        self.task.stream_times(&mut stream_times);
+        let positions = reader.positions_before(record, &stream_times);
+        if let Err(error) = reader.commit_and_wait(&positions, STOP_DEADLINE).await {
+            tracing::warn!(
+                "query {}: a position is not committed: {error}",
+                self.worker.query.id
+            );
+        }
+    }
+}
+
+async fn next_of(closing: Option<&mut Closing>) -> Result<Closed, Failure> {
+    match closing {
+        Some(closing) => closing.next().await,
+        None => std::future::pending().await,
+    }
+}
