@@ -2,6 +2,7 @@
 //!
 //! Knows plans and Kafka; knows nothing of statements' text or HTTP.
 
+mod outlet;
 mod persistent;
 mod positions;
 mod print;

@@ -9,13 +9,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::outlet::Outlet;
 use super::positions::{self, PositionError};
 use super::processing::{Processing, Reached, STOP_DEADLINE};
 use super::processing_log::ProcessingLog;
 use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
 use crate::config::Config;
-use crate::kafka::{Cluster, Progress, Reader, RecordProducer, Writers};
+use crate::kafka::{Cluster, Progress, Reader, RecordProducer, TransactionalProducer, Writers};
 use crate::queries::PersistentQuery;
 use crate::task::{Materialized, Task};
 
@@ -54,6 +55,8 @@ pub(super) enum Failure {
     Delivery(String),
     #[error("cannot commit the position: {0}")]
     Commit(#[source] KafkaError),
+    #[error("cannot write in transactions, as `processing.guarantee` asks: {0}")]
+    Transaction(#[source] KafkaError),
     #[error("the position is not committed, again and again: {0}")]
     Unconfirmed(String),
 }
@@ -140,7 +143,13 @@ impl Worker {
         };
         let ends = self.cluster.ends(&sink.topic).await;
         match ends {
-            Ok(ends) => progress.note(reached.time, ends, reached.caught_up),
+            Ok(mut ends) => {
+                if self.query.is_exactly_once() {
+                    // The last offset is the transaction's own mark, which no reader comes to.
+                    ends.iter_mut().for_each(|end| *end = (*end - 1).max(0));
+                }
+                progress.note(reached.time, ends, reached.caught_up);
+            }
             // Told with the next commit.
             Err(error) => tracing::debug!("the end of `{}` is not known: {error}", sink.topic),
         }
@@ -155,14 +164,18 @@ impl Worker {
         // The table of the last attempt goes before this one's is read: memory holds one of them.
         self.table.send_replace(None);
         let mut task = Task::new(&self.query.plan);
-        let opening = self.open(&group, &changelogs, &mut task);
-        let mut reader = tokio::select! {
-            reader = opening => reader?,
+        let opening = async {
+            // First: what an attempt before left open is ended, so that positions and changelogs are what they stay.
+            let outlet = self.outlet(&group).await?;
+            Ok::<_, Failure>((outlet, self.open(&group, &changelogs, &mut task).await?))
+        };
+        let (outlet, mut reader) = tokio::select! {
+            opened = opening => opened?,
             () = stop.cancelled() => return Ok(()),
         };
         self.table.send_replace(task.materialized());
         self.status.set(QueryState::Running);
-        let mut processing = Processing::new(&self, task, changelogs);
+        let mut processing = Processing::new(&self, task, changelogs, outlet);
         let partitions = reader.partitions();
         let give_up = async {
             stop.cancelled().await;
@@ -180,6 +193,18 @@ impl Worker {
             () = more_partitions => {}
         }
         processing.finish(&reader).await
+    }
+
+    /// Where the records go.
+    async fn outlet(&self, group: &str) -> Result<Outlet, Failure> {
+        if self.query.is_exactly_once() {
+            let producer = TransactionalProducer::open(&self.cluster, group).await;
+            return Ok(Outlet::Transactions(producer.map_err(Failure::Transaction)?));
+        }
+        Ok(Outlet::Shared {
+            producer: Arc::clone(&self.producer),
+            deliveries: Arc::default(),
+        })
     }
 
     /// Waits until a topic has more partitions than these.
