@@ -7,6 +7,7 @@ pub(crate) mod access;
 pub(crate) mod api_versions;
 pub(crate) mod cluster;
 pub(crate) mod configs;
+pub(crate) mod consumer_groups;
 pub(crate) mod coordinator;
 pub(crate) mod fetch;
 pub(crate) mod group_membership;

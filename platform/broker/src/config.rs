@@ -175,6 +175,10 @@ pub struct GroupTimings {
     pub min_session_timeout: Duration,
     /// The longest session timeout a member may ask for.
     pub max_session_timeout: Duration,
+    /// Silence after which a member counts as dead in a group that the broker assigns.
+    pub consumer_session_timeout: Duration,
+    /// How often members of such a group are to be heard of.
+    pub consumer_heartbeat_interval: Duration,
     /// How long the first rebalance of an empty group waits for more members.
     pub initial_rebalance_delay: Duration,
     /// How long the offsets of a group without members are kept.
@@ -186,6 +190,8 @@ impl Default for GroupTimings {
         Self {
             min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(30 * 60),
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
             initial_rebalance_delay: Duration::ZERO,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
         }

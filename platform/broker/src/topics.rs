@@ -82,6 +82,8 @@ pub(crate) struct Topics {
 struct Listed {
     by_name: BTreeMap<StrBytes, Arc<Topic>>,
     by_id: HashMap<Uuid, Arc<Topic>>,
+    /// Counts the changes.
+    version: u64,
 }
 
 /// Producer ids: `next` is the next to hand out, ids below `reserved` may be handed out without asking the disk.
@@ -174,6 +176,11 @@ impl Topics {
         self.listed().by_name.values().cloned().collect()
     }
 
+    /// Differs whenever the list does.
+    pub(crate) fn version(&self) -> u64 {
+        self.listed().version
+    }
+
     /// The shortest time any topic lets a record wait to be synced, in milliseconds.
     pub(crate) fn shortest_flush_ms(&self) -> u64 {
         let listed = self.listed();
@@ -194,6 +201,7 @@ impl Topics {
         let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
         listed.by_name.insert(topic.name.clone(), Arc::clone(&topic));
         listed.by_id.insert(topic.id, Arc::clone(&topic));
+        listed.version += 1;
         topic
     }
 

@@ -11,7 +11,6 @@ use kafka_protocol::protocol::StrBytes;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::types::RDKafkaErrorCode;
 
 use support::raw::RawClient;
 use support::{DEADLINE, TestBroker, consumer, eventually, receive, send, subscribed};
@@ -125,25 +124,5 @@ async fn a_member_that_dies_is_replaced_when_its_session_expires() {
     receive(&heir, 1).await;
     assert!(started.elapsed() < DEADLINE);
     drop(heir);
-    broker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_of_the_newer_group_protocol_is_told_that_it_is_not_there() {
-    let broker = TestBroker::start().await;
-    send(&broker.producer(), "lines", "one").await;
-    let consumer: StreamConsumer = broker
-        .client()
-        .set("group.id", "readers")
-        .set("group.protocol", "consumer")
-        .create()
-        .unwrap();
-    consumer.subscribe(&["lines"]).unwrap();
-    let told = tokio::time::timeout(DEADLINE, consumer.recv())
-        .await
-        .expect("in time");
-    let told = told.map(|_| ()).unwrap_err().rdkafka_error_code();
-    assert_eq!(told, Some(RDKafkaErrorCode::UnsupportedVersion));
-    drop(consumer);
     broker.stop().await;
 }

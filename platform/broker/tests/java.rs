@@ -146,3 +146,48 @@ async fn javas_transactions_copy_every_record_once() {
         broker.stop().await;
     }
 }
+
+/// Java's consumers of the newer group protocol read in a group whose partitions the broker assigns, and Kafka's own tool
+/// shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn javas_consumers_leave_their_partitions_to_the_broker() {
+    if !has_kafka() {
+        return;
+    }
+    for version in VERSIONS {
+        let broker = TestBroker::start().await;
+        let producer = broker.producer();
+        for number in 0..20 {
+            send(&producer, "lines", &number.to_string()).await;
+        }
+        #[rustfmt::skip]
+        let arguments = [
+            "--bootstrap-server", &broker.bootstrap, "--topic", "lines", "--group-id", "readers",
+            "--group-protocol", "consumer", "--group-remote-assignor", "range", "--max-messages", "20",
+            "--reset-policy", "earliest",
+        ];
+        let events = tool(version, "org.apache.kafka.tools.VerifiableConsumer", &arguments).await;
+        assert!(
+            events.contains("\"name\":\"partitions_assigned\""),
+            "{version}: {events}"
+        );
+        let command = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+        let server = ["--bootstrap-server", &broker.bootstrap];
+        let list = tool(version, command, &[&server[..], &["--list", "--type"]].concat()).await;
+        let listed = list
+            .lines()
+            .find(|line| line.starts_with("readers"))
+            .unwrap_or("");
+        assert!(listed.to_lowercase().contains("consumer"), "{version}: {list}");
+        let describe = ["--describe", "--group", "readers"];
+        let lag = tool(version, command, &[&server[..], &describe].concat()).await;
+        let found = lag.lines().find(|line| line.contains("lines")).unwrap_or("");
+        let words: Vec<&str> = found.split_whitespace().collect();
+        assert_eq!(
+            words.get(2..6),
+            Some(&["0", "20", "20", "0"][..]),
+            "{version}: {lag}"
+        );
+        broker.stop().await;
+    }
+}

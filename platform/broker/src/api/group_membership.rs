@@ -1,4 +1,4 @@
-//! JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the life of a member; ConsumerGroupHeartbeat, which is refused.
+//! JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the life of a member of a group that assigns itself.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, HeartbeatRequest, HeartbeatResponse,
-    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest,
-    SyncGroupResponse,
+    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
@@ -205,18 +204,4 @@ fn milliseconds(value: i32) -> Duration {
 /// A copy that does not keep the request's frame in memory.
 fn owned(text: &StrBytes) -> StrBytes {
     StrBytes::from_string(text.to_string())
-}
-
-/// Refuses the newer protocol of groups (KIP-848) as a Kafka broker does that has it switched off: clients that were
-/// told nothing would wait for ever.
-pub(crate) async fn handle_new_protocol(
-    _session: &Session,
-    _call: &Call,
-    _request: ConsumerGroupHeartbeatRequest,
-) -> ConsumerGroupHeartbeatResponse {
-    ConsumerGroupHeartbeatResponse::default()
-        .with_error_code(ResponseError::UnsupportedVersion.code())
-        .with_error_message(Some(StrBytes::from_static_str(
-            "this broker has the classic group protocol only: set group.protocol=classic",
-        )))
 }

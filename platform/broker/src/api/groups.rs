@@ -14,8 +14,6 @@ use super::{Call, NO_ERROR, Session, operations};
 
 /// The version of DescribeGroups in which an unknown group is an error rather than dead.
 const UNKNOWN_GROUP_IS_AN_ERROR_SINCE: i16 = 6;
-/// The only type of group there is, as ListGroups calls it.
-const CLASSIC: &str = "classic";
 
 /// Lists the groups, filtered by state and type where the client asks for it.
 pub(crate) async fn handle_list(
@@ -32,13 +30,13 @@ pub(crate) async fn handle_list(
         .list()
         .into_iter()
         .filter(|group| wanted(&request.states_filter, group.state))
-        .filter(|_| wanted(&request.types_filter, CLASSIC))
+        .filter(|group| wanted(&request.types_filter, group.kind.name()))
         .map(|group| {
             ListedGroup::default()
                 .with_group_id(GroupId(group.group_id))
                 .with_protocol_type(group.protocol_type)
                 .with_group_state(StrBytes::from_static_str(group.state))
-                .with_group_type(StrBytes::from_static_str(CLASSIC))
+                .with_group_type(StrBytes::from_static_str(group.kind.name()))
         })
         .collect();
     ListGroupsResponse::default().with_groups(groups)

@@ -125,7 +125,14 @@ pub(crate) async fn handle_fetch(
             .groups
             .into_iter()
             .map(|wanted| {
-                let committed = session.node.groups.committed(&wanted.group_id.0);
+                let groups = &session.node.groups;
+                let reader = wanted.member_id.as_ref();
+                if let Err(code) = groups.check_reader(&wanted.group_id.0, reader, wanted.member_epoch) {
+                    return OffsetFetchResponseGroup::default()
+                        .with_group_id(wanted.group_id)
+                        .with_error_code(code.code());
+                }
+                let committed = groups.committed(&wanted.group_id.0);
                 let wanted_topics = wanted.topics.map(|topics| {
                     topics
                         .into_iter()

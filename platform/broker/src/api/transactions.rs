@@ -196,6 +196,8 @@ pub(crate) async fn handle_commit_offsets(
             })
             .await
         }
+        // Which this request does not know.
+        Err(ResponseError::StaleMemberEpoch) => Some(Err(ResponseError::IllegalGeneration)),
         Err(code) => Some(Err(code)),
     };
     // Of the codes for a fenced producer this request knows the older one.

@@ -1,5 +1,6 @@
 //! All groups of the broker, their offsets, and the timer that ends sessions and rebalances.
 
+mod consumers;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, oneshot};
 
+use super::consumer::{ConsumerGroup, Timing};
 use super::group::{Claim, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
@@ -28,9 +30,13 @@ const CONSUMERS: &str = "consumer";
 const SHOWN_EMPTY: Duration = Duration::from_secs(10 * 60);
 
 /// All groups of the broker.
+///
+/// Where several locks are held they are taken in the order of the fields.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     groups: Mutex<HashMap<StrBytes, Group>>,
+    /// Groups whose partitions the broker assigns; none of them is in `groups` with members as well.
+    consumers: Mutex<HashMap<StrBytes, ConsumerGroup>>,
     offsets: Mutex<OffsetStore>,
     /// Held over a flush.
     flushing: Mutex<()>,
@@ -45,6 +51,26 @@ pub(crate) struct Listing {
     pub(crate) group_id: StrBytes,
     pub(crate) protocol_type: StrBytes,
     pub(crate) state: &'static str,
+    pub(crate) kind: GroupKind,
+}
+
+/// Who assigns the partitions of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupKind {
+    /// One of its members.
+    Classic,
+    /// The broker.
+    Consumer,
+}
+
+impl GroupKind {
+    /// Kafka's name for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
 }
 
 /// A group as DescribeGroups shows it.
@@ -79,8 +105,17 @@ impl Coordinator {
                 (group_id.clone(), Group::restored(snapshot.clone(), now, delay))
             })
             .collect();
+        let timing = Timing {
+            session: timings.consumer_session_timeout,
+            heartbeat: timings.consumer_heartbeat_interval,
+        };
+        let consumers = offsets
+            .consumers()
+            .map(|(group_id, members)| (group_id.clone(), ConsumerGroup::restored(members, timing, now)))
+            .collect();
         Ok(Self {
             groups: Mutex::new(groups),
+            consumers: Mutex::new(consumers),
             offsets: Mutex::new(offsets),
             flushing: Mutex::default(),
             timings,
@@ -112,6 +147,9 @@ impl Coordinator {
         let knows_itself = !joining.member_id.is_empty();
         if knows_itself && !groups.contains_key(group_id) {
             return refuse(ResponseError::UnknownMemberId);
+        }
+        if !self.give_up_consumers(group_id) {
+            return refuse(ResponseError::InconsistentGroupProtocol);
         }
         let group = groups
             .entry(group_id.clone())
@@ -167,14 +205,8 @@ impl Coordinator {
         claim: Claim<'_>,
         offsets: Vec<(TopicPartition, Committed)>,
     ) -> Result<(), ResponseError> {
-        let protocol_type = match self.groups().get_mut(group_id) {
-            Some(group) => {
-                group.may_commit(claim, Instant::now())?;
-                group.protocol_type().clone()
-            }
-            None if claim.generation < 0 => StrBytes::new(),
-            None => return Err(ResponseError::IllegalGeneration),
-        };
+        self.may_commit(group_id, claim)?;
+        let protocol_type = self.protocol_type(group_id);
         self.offsets()
             .commit(group_id, &protocol_type, offsets)
             .map_err(|error| {
@@ -185,6 +217,9 @@ impl Coordinator {
 
     /// Whether a member, or a consumer that is in no generation, may commit offsets.
     pub(crate) fn may_commit(&self, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+        if let Some(checked) = self.check_consumer(group_id, claim.member_id, claim.generation) {
+            return checked;
+        }
         match self.groups().get_mut(group_id) {
             Some(group) => group.may_commit(claim, Instant::now()),
             None if claim.generation < 0 => Ok(()),
@@ -228,8 +263,10 @@ impl Coordinator {
                 group_id: group_id.clone(),
                 protocol_type: group.protocol_type().clone(),
                 state: group.state().name(),
+                kind: GroupKind::Classic,
             })
             .collect();
+        listed.extend(self.list_consumers());
         let offsets = self.offsets();
         for (group_id, offsets) in offsets.groups() {
             if !listed.iter().any(|listing| listing.group_id == *group_id) {
@@ -237,6 +274,7 @@ impl Coordinator {
                     group_id: group_id.clone(),
                     protocol_type: offsets.protocol_type.clone(),
                     state: "Empty",
+                    kind: GroupKind::Classic,
                 });
             }
         }
@@ -266,6 +304,9 @@ impl Coordinator {
                 members,
             });
         }
+        if self.is_consumers(group_id) {
+            return None;
+        }
         self.offsets().of(group_id).map(|offsets| Description {
             protocol_type: offsets.protocol_type.clone(),
             protocol: StrBytes::new(),
@@ -277,16 +318,20 @@ impl Coordinator {
     /// Deletes a group nobody is in, with its offsets.
     pub(crate) fn delete(&self, group_id: &StrBytes) -> Result<(), ResponseError> {
         let mut groups = self.groups();
+        let mut consumers = self.consumers();
         let mut offsets = self.offsets();
-        match groups.get(group_id) {
-            Some(group) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
-            None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
+        let is_empty = |group: &ConsumerGroup| group.members().is_empty();
+        match (groups.get(group_id), consumers.get(group_id)) {
+            (Some(group), _) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
+            (_, Some(group)) if !is_empty(group) => return Err(ResponseError::NonEmptyGroup),
+            (None, None) if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
             _ => {}
         }
         offsets
             .forget_group(group_id)
             .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
         groups.remove(group_id);
+        consumers.remove(group_id);
         Ok(())
     }
 
@@ -298,21 +343,24 @@ impl Coordinator {
         partitions: &[TopicPartition],
     ) -> Result<Vec<TopicPartition>, ResponseError> {
         let groups = self.groups();
+        let consumers = self.consumers();
         let mut offsets = self.offsets();
         let mut members = Vec::new();
+        let consumers = consumers.get(group_id);
         match groups.get(group_id) {
             // Of other kinds of members nobody knows what they read.
             Some(group) if !group.members().is_empty() && group.protocol_type().as_str() != CONSUMERS => {
                 return Err(ResponseError::NonEmptyGroup);
             }
             Some(group) => members.extend(group.members().values()),
+            None if consumers.is_some() => {}
             None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
             None => {}
         }
-        let (kept, gone): (Vec<_>, Vec<_>) = partitions
-            .iter()
-            .cloned()
-            .partition(|(topic, _)| members.iter().any(|member| member.reads(topic)));
+        let (kept, gone): (Vec<_>, Vec<_>) = partitions.iter().cloned().partition(|(topic, _)| {
+            members.iter().any(|member| member.reads(topic))
+                || consumers.is_some_and(|group| group.reads(topic))
+        });
         if !gone.is_empty() {
             offsets
                 .forget(group_id, &gone)
@@ -336,10 +384,15 @@ impl Coordinator {
             .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
             .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         let groups = self.groups();
+        let consumers = self.consumers();
         let mut offsets = self.offsets();
         let abandoned: Vec<StrBytes> = offsets
             .groups()
             .filter(|(group_id, _)| groups.get(*group_id).is_none_or(Group::is_deserted))
+            .filter(|(group_id, _)| {
+                let consumers = consumers.get(*group_id);
+                consumers.is_none_or(|group| group.members().is_empty())
+            })
             // A transaction still commits for it.
             .filter(|(group_id, _)| !offsets.has_pending(group_id))
             .filter(|(_, offsets)| {
@@ -408,9 +461,11 @@ impl Coordinator {
             }
         }
         groups.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
+        let next_of_consumers = self.expire_consumers(now);
         groups
             .values()
             .filter_map(Group::next_deadline)
+            .chain(next_of_consumers)
             .min()
             // Whatever a client asks for, the timer does not spin.
             .map(|deadline| deadline.max(now + Duration::from_millis(1)))
@@ -440,6 +495,10 @@ impl Coordinator {
 
     fn groups(&self) -> MutexGuard<'_, HashMap<StrBytes, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn consumers(&self) -> MutexGuard<'_, HashMap<StrBytes, ConsumerGroup>> {
+        self.consumers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is in the journal, locked.

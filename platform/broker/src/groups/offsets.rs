@@ -13,6 +13,7 @@ use std::path::Path;
 use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
 
+use super::consumer::snapshot::MemberSnapshot;
 use super::snapshot::GroupSnapshot;
 use super::transaction::{Change, Transaction};
 use crate::error::Error;
@@ -54,8 +55,15 @@ pub(crate) struct OffsetStore {
     groups: HashMap<StrBytes, GroupOffsets>,
     /// Groups with members, as they were last written down.
     memberships: HashMap<StrBytes, GroupSnapshot>,
+    /// Members of groups that the broker assigns.
+    consumers: HashMap<StrBytes, BTreeMap<StrBytes, MemberSnapshot>>,
     /// By transactional id.
     transactions: HashMap<StrBytes, Transaction>,
+    /// Counts the entries that were written since the start, those a sync has begun to bring to the disk, and those that
+    /// are there.
+    written: u64,
+    syncing: u64,
+    synced: u64,
     journal: Journal,
     /// The journal's size when it held nothing out of date.
     compact_size: u64,
@@ -82,6 +90,13 @@ enum Entry {
         group: String,
         #[serde(flatten)]
         snapshot: GroupSnapshot,
+    },
+    /// A member of a group that the broker assigns; none when it is gone.
+    #[serde(rename = "consumer")]
+    Consumer {
+        group: String,
+        id: String,
+        member: Option<MemberSnapshot>,
     },
     #[serde(rename = "forget_group")]
     ForgetGroup { group: String },
@@ -115,7 +130,11 @@ impl OffsetStore {
         let mut store = Self {
             groups: HashMap::new(),
             memberships: HashMap::new(),
+            consumers: HashMap::new(),
             transactions: HashMap::new(),
+            written: 0,
+            syncing: 0,
+            synced: 0,
             compact_size: 0,
             // What the process before has written may not be on the disk itself.
             unsynced: true,
@@ -144,6 +163,11 @@ impl OffsetStore {
     /// Groups with members, as they were last written down.
     pub(crate) fn memberships(&self) -> impl Iterator<Item = (&StrBytes, &GroupSnapshot)> {
         self.memberships.iter()
+    }
+
+    /// Groups that the broker assigns, with their members as they were last written down.
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = (&StrBytes, &BTreeMap<StrBytes, MemberSnapshot>)> {
+        self.consumers.iter()
     }
 
     /// What is known of a transactional id.
@@ -194,6 +218,24 @@ impl OffsetStore {
         })
     }
 
+    /// Writes down a member of a group that the broker assigns; none when it is gone.
+    pub(crate) fn note_consumer(
+        &mut self,
+        group: &StrBytes,
+        id: &StrBytes,
+        member: Option<MemberSnapshot>,
+    ) -> io::Result<()> {
+        let known = self.consumers.get(group).and_then(|members| members.get(id));
+        if known == member.as_ref() {
+            return Ok(());
+        }
+        self.record(Entry::Consumer {
+            group: group.to_string(),
+            id: id.to_string(),
+            member,
+        })
+    }
+
     /// Commits offsets, all or none.
     pub(crate) fn commit(
         &mut self,
@@ -229,6 +271,7 @@ impl OffsetStore {
     pub(crate) fn forget_group(&mut self, group: &StrBytes) -> io::Result<()> {
         if !self.groups.contains_key(group)
             && !self.memberships.contains_key(group)
+            && !self.consumers.contains_key(group)
             && !self.has_pending(group)
         {
             return Ok(());
@@ -288,12 +331,26 @@ impl OffsetStore {
 
     /// What has to be synced, if anything in the journal is new.
     pub(crate) fn begin_sync(&mut self) -> Option<Sync> {
+        self.syncing = self.written;
         std::mem::take(&mut self.unsynced).then(|| self.journal.begin_sync())
     }
 
     /// Takes note of what became of a sync; after one that failed nothing more is taken.
     pub(crate) fn end_sync(&mut self, sync: &Sync, synced: &io::Result<()>) {
         self.journal.end_sync(sync, synced);
+        if synced.is_ok() {
+            self.synced = self.syncing;
+        }
+    }
+
+    /// The number of the entry that was written last.
+    pub(crate) fn last_entry(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether an entry is on the disk, by its number.
+    pub(crate) fn is_synced(&self, entry: u64) -> bool {
+        entry <= self.synced
     }
 
     /// The entries that say all there is to say now.
@@ -320,11 +377,23 @@ impl OffsetStore {
                     change,
                 })
         });
-        transactions.chain(members).chain(commits).collect()
+        let consumers = self.consumers.iter().flat_map(|(group, members)| {
+            members.iter().map(|(id, member)| Entry::Consumer {
+                group: group.to_string(),
+                id: id.to_string(),
+                member: Some(member.clone()),
+            })
+        });
+        transactions
+            .chain(members)
+            .chain(consumers)
+            .chain(commits)
+            .collect()
     }
 
     fn record(&mut self, entry: Entry) -> io::Result<()> {
         self.journal.append(&serde_json::to_vec(&entry)?)?;
+        self.written += 1;
         self.unsynced = true;
         self.apply(entry);
         Ok(())
@@ -373,6 +442,18 @@ impl OffsetStore {
                     self.memberships.insert(group, snapshot);
                 }
             }
+            Entry::Consumer { group, id, member } => {
+                let group = StrBytes::from_string(group);
+                let members = self.consumers.entry(group.clone()).or_default();
+                let id = StrBytes::from_string(id);
+                match member {
+                    Some(member) => members.insert(id, member),
+                    None => members.remove(&id),
+                };
+                if members.is_empty() {
+                    self.consumers.remove(&group);
+                }
+            }
             Entry::ForgetGroup { group } => {
                 let group = StrBytes::from_string(group);
                 for transaction in self.transactions.values_mut() {
@@ -380,6 +461,7 @@ impl OffsetStore {
                 }
                 self.groups.remove(&group);
                 self.memberships.remove(&group);
+                self.consumers.remove(&group);
             }
             Entry::Transaction { id, change } => {
                 let id = StrBytes::from_string(id);

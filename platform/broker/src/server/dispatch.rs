@@ -82,6 +82,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     // Version 2 filters by a regular expression.
     supported(ApiKey::ListTransactions, 0, 1),
     supported(ApiKey::ConsumerGroupHeartbeat, 0, 1),
+    supported(ApiKey::ConsumerGroupDescribe, 0, 1),
     supported(ApiKey::ListPartitionReassignments, 0, 0),
     supported(ApiKey::AlterPartitionReassignments, 0, 1),
     supported(ApiKey::ElectLeaders, 0, 2),
@@ -211,7 +212,8 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
         ApiKey::EndTxn => respond!(api::transactions::handle_end),
         ApiKey::DescribeTransactions => respond!(api::transactions::handle_describe),
         ApiKey::ListTransactions => respond!(api::transactions::handle_list),
-        ApiKey::ConsumerGroupHeartbeat => respond!(api::group_membership::handle_new_protocol),
+        ApiKey::ConsumerGroupHeartbeat => respond!(api::consumer_groups::handle_heartbeat),
+        ApiKey::ConsumerGroupDescribe => respond!(api::consumer_groups::handle_describe),
         ApiKey::ListPartitionReassignments => respond!(api::reassignments::handle_list),
         ApiKey::AlterPartitionReassignments => respond!(api::reassignments::handle_alter),
         ApiKey::ElectLeaders => respond!(api::reassignments::handle_elect),

@@ -100,6 +100,7 @@ impl Topics {
             let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
             listed.by_name.remove(name);
             listed.by_id.remove(&topic.id);
+            listed.version += 1;
         }
         for partition in &topic.partitions {
             partition.retire();

@@ -57,7 +57,12 @@ impl TestBroker {
     }
 
     pub(crate) async fn start_in(folder: TempDir, configure: fn(&mut Config)) -> Self {
+        Self::start_at(folder, configure, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    async fn start_at(folder: TempDir, configure: fn(&mut Config), address: SocketAddr) -> Self {
         let mut config = config(folder.path());
+        config.listeners[0].bind = address;
         configure(&mut config);
         let broker = osqdemo_broker::bind(config).await.unwrap();
         let addresses = broker.addresses();
@@ -87,6 +92,13 @@ impl TestBroker {
         let configure = self.configure;
         let (folder, _) = self.stop().await;
         Self::start_in(folder, configure).await
+    }
+
+    /// The same at the same address, so that clients go on.
+    pub(crate) async fn restart_in_place(self) -> Self {
+        let (configure, address) = (self.configure, self.addresses[0].local);
+        let (folder, _) = self.stop().await;
+        Self::start_at(folder, configure, address).await
     }
 
     pub(crate) fn client(&self) -> ClientConfig {

@@ -81,6 +81,7 @@ pub(super) fn with_type<W: WithType>(key: ApiKey, what: W) -> W::Output {
         DescribeTransactions: DescribeTransactionsRequest,
         ListTransactions: ListTransactionsRequest,
         ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest,
+        ConsumerGroupDescribe: ConsumerGroupDescribeRequest,
         ListPartitionReassignments: ListPartitionReassignmentsRequest,
         AlterPartitionReassignments: AlterPartitionReassignmentsRequest,
         ElectLeaders: ElectLeadersRequest,

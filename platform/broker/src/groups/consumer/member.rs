@@ -1,0 +1,203 @@
+//! One member: what it subscribes to, what it has, and what it is to have.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use regex::{Regex, RegexBuilder};
+
+use super::Place;
+use super::assignor::Assignor;
+use super::beat::{Heartbeat, JOINS, Refusal};
+
+/// The longest regular expression a member may subscribe to, and the memory it may take when it is compiled.
+const MAX_PATTERN_LEN: usize = 4 * 1024;
+const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+
+/// How far a member is on its way to its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has what it was to have at its epoch.
+    Stable,
+    /// It is to give something up.
+    Revoking,
+    /// It waits for what others have not given up yet.
+    Waiting,
+}
+
+/// A regular expression that names of topics match as a whole.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    text: StrBytes,
+    compiled: Regex,
+}
+
+impl Pattern {
+    pub(super) fn new(text: &StrBytes) -> Result<Self, Refusal> {
+        let refuse = |reason: String| {
+            Refusal::new(
+                ResponseError::InvalidRegularExpression,
+                format!("the subscription's regular expression is not valid: {reason}"),
+            )
+        };
+        if text.len() > MAX_PATTERN_LEN {
+            return Err(refuse(format!("it is longer than {MAX_PATTERN_LEN} bytes")));
+        }
+        let compiled = RegexBuilder::new(&format!("^(?:{text})$"))
+            .size_limit(MAX_PATTERN_BYTES)
+            .dfa_size_limit(MAX_PATTERN_BYTES)
+            .build()
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(Self {
+            text: StrBytes::from_string(text.to_string()),
+            compiled,
+        })
+    }
+}
+
+/// One member of a group.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) instance_id: Option<StrBytes>,
+    pub(crate) rack_id: Option<StrBytes>,
+    pub(crate) client_id: StrBytes,
+    pub(crate) client_host: StrBytes,
+    /// The epoch it was told last.
+    pub(crate) epoch: i32,
+    /// What it may read.
+    pub(crate) assigned: BTreeSet<Place>,
+    /// What it is to read in the end.
+    pub(crate) target: BTreeSet<Place>,
+    pub(super) previous_epoch: i32,
+    pub(super) progress: Progress,
+    /// What it is to give up and has not said that it did.
+    pub(super) revoking: BTreeSet<Place>,
+    pub(super) rebalance_timeout: Duration,
+    pub(super) topics: BTreeSet<StrBytes>,
+    pub(super) pattern: Option<Pattern>,
+    pub(super) assignor: Option<Assignor>,
+    /// When it counts as dead.
+    pub(super) deadline: Instant,
+    /// Until when it must have given up what it is to give up.
+    pub(super) revoke_by: Option<Instant>,
+    /// Topics that match its pattern.
+    matching: BTreeSet<StrBytes>,
+}
+
+impl Member {
+    /// A member that has just arrived; the rest of what it says is taken by [`Self::update`].
+    pub(super) fn new(said: &Heartbeat, now: Instant) -> Self {
+        Self {
+            instance_id: said.instance_id.clone(),
+            rack_id: said.rack_id.clone(),
+            client_id: said.client_id.clone(),
+            client_host: said.client_host.clone(),
+            epoch: JOINS,
+            previous_epoch: JOINS,
+            progress: Progress::Stable,
+            assigned: BTreeSet::new(),
+            target: BTreeSet::new(),
+            revoking: BTreeSet::new(),
+            rebalance_timeout: Duration::ZERO,
+            topics: BTreeSet::new(),
+            pattern: None,
+            assignor: None,
+            deadline: now,
+            revoke_by: None,
+            matching: BTreeSet::new(),
+        }
+    }
+
+    /// What it subscribes to by its pattern.
+    pub(crate) fn pattern(&self) -> Option<&StrBytes> {
+        self.pattern.as_ref().map(|pattern| &pattern.text)
+    }
+
+    /// What it subscribes to by name.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &StrBytes> {
+        self.topics.iter()
+    }
+
+    /// Whether it reads a topic.
+    pub(super) fn reads(&self, topic: &StrBytes) -> bool {
+        self.topics.contains(topic) || self.matching.contains(topic)
+    }
+
+    pub(super) fn has_pattern(&self) -> bool {
+        self.pattern.is_some()
+    }
+
+    /// Looks for the topics that match its pattern among those there are.
+    pub(super) fn resolve(&mut self, names: &[StrBytes]) {
+        let pattern = self.pattern.as_ref();
+        let matching = names
+            .iter()
+            .filter(|name| pattern.is_some_and(|pattern| pattern.compiled.is_match(name)));
+        self.matching = matching.cloned().collect();
+    }
+
+    /// What it subscribes to, by name or by its pattern.
+    pub(super) fn resolved(&self) -> impl Iterator<Item = &StrBytes> {
+        self.topics.union(&self.matching)
+    }
+
+    /// Takes what it says; whether what is to be assigned may differ by that.
+    pub(super) fn update(
+        &mut self,
+        said: &Heartbeat,
+        assignor: Option<Assignor>,
+        pattern: Option<Pattern>,
+    ) -> bool {
+        self.client_id = said.client_id.clone();
+        self.client_host = said.client_host.clone();
+        if let Some(rack_id) = &said.rack_id {
+            self.rack_id = Some(rack_id.clone());
+        }
+        if let Some(timeout) = said.rebalance_timeout {
+            self.rebalance_timeout = timeout;
+        }
+        let mut changed = false;
+        if let Some(topics) = &said.topics {
+            changed |= self.topics != *topics;
+            self.topics.clone_from(topics);
+        }
+        if let Some(pattern) = pattern {
+            // An empty one takes it back.
+            let pattern = Some(pattern).filter(|pattern| !pattern.text.is_empty());
+            changed |= self.pattern() != pattern.as_ref().map(|pattern| &pattern.text);
+            self.pattern = pattern;
+        }
+        if assignor.is_some() {
+            changed |= self.assignor != assignor;
+            self.assignor = assignor;
+        }
+        changed
+    }
+
+    /// It has nothing of what it had, and joins with that.
+    pub(super) fn start_over(&mut self) {
+        self.epoch = JOINS;
+        self.previous_epoch = JOINS;
+        self.progress = Progress::Stable;
+        self.assigned.clear();
+        self.revoking.clear();
+        self.revoke_by = None;
+    }
+
+    /// Whether it has a partition, or may not have given it up yet.
+    pub(super) fn holds(&self, place: &Place) -> bool {
+        self.assigned.contains(place) || self.revoking.contains(place)
+    }
+
+    /// Whether it has arrived at the targets of an epoch.
+    pub(super) fn is_at(&self, epoch: i32) -> bool {
+        self.epoch == epoch && self.progress == Progress::Stable
+    }
+
+    /// When it is removed, unless it is heard of.
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.revoke_by
+            .map_or(self.deadline, |revoke_by| revoke_by.min(self.deadline))
+    }
+}

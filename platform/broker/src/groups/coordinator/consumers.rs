@@ -1,0 +1,179 @@
+//! The groups whose partitions the broker assigns.
+
+use std::io;
+use std::time::Instant;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+
+use super::{CONSUMERS, Coordinator, GroupKind, Listing, SHOWN_EMPTY};
+use crate::groups::consumer::{Beat, ConsumerGroup, Heartbeat, JOINS, Refusal, Subscribable, Timing};
+
+impl Coordinator {
+    /// A member of a group that the broker assigns is heard of; what it is to be told, and whether all that the group
+    /// has decided is on the disk.
+    ///
+    /// It may not be told before that. If the power is cut after a member was told what it may read, and the broker no
+    /// longer knows that, another one gets the same.
+    pub(crate) fn beat(
+        &self,
+        group_id: &StrBytes,
+        said: Heartbeat,
+        topics: &dyn Subscribable,
+        timing: Timing,
+    ) -> Result<(Beat, bool), Refusal> {
+        if group_id.is_empty() {
+            return Err(Refusal::new(
+                ResponseError::InvalidRequest,
+                "the group id is empty",
+            ));
+        }
+        let mut groups = self.groups();
+        if groups.get(group_id).is_some_and(|group| !group.is_deserted()) {
+            // Kafka's broker says GROUP_ID_NOT_FOUND where it does not convert groups, with which librdkafka waits in silence.
+            return Err(Refusal::new(
+                ResponseError::InvalidRequest,
+                format!(
+                    "group `{group_id}` has members that use the classic protocol; they must leave first"
+                ),
+            ));
+        }
+        let mut consumers = self.consumers();
+        if said.epoch != JOINS && !consumers.contains_key(group_id) {
+            return Err(Refusal::new(
+                ResponseError::UnknownMemberId,
+                format!("group `{group_id}` has no members"),
+            ));
+        }
+        let group = consumers
+            .entry(group_id.clone())
+            .or_insert_with(ConsumerGroup::new);
+        let beat = group.heartbeat(said, topics, timing, Instant::now());
+        let written = self.write_consumers_down(group_id, group);
+        let is_safe = self.offsets().is_synced(group.last_entry);
+        if group.epoch() == 0 {
+            // Whoever was to be its first member was refused.
+            consumers.remove(group_id);
+        } else {
+            // Nobody is in it, and from now on it is of this kind.
+            groups.remove(group_id);
+        }
+        drop((consumers, groups));
+        self.deadlines_changed.notify_one();
+        written.map_err(|error| {
+            Refusal::new(
+                ResponseError::CoordinatorNotAvailable,
+                format!("the members of the group cannot be written down: {error}"),
+            )
+        })?;
+        beat.map(|beat| (beat, is_safe))
+    }
+
+    /// Looks at a group that the broker assigns; `None` where there is none of that kind.
+    pub(crate) fn with_consumers<T>(
+        &self,
+        group_id: &StrBytes,
+        look: impl FnOnce(&ConsumerGroup) -> T,
+    ) -> Option<T> {
+        self.consumers().get(group_id).map(look)
+    }
+
+    /// Whether offsets may be asked for by who claims to be a member; who is in no group may.
+    pub(crate) fn check_reader(
+        &self,
+        group_id: &StrBytes,
+        member_id: Option<&StrBytes>,
+        epoch: i32,
+    ) -> Result<(), ResponseError> {
+        let Some(member_id) = member_id.filter(|_| epoch >= 0) else {
+            return Ok(());
+        };
+        self.check_consumer(group_id, member_id, epoch).unwrap_or(Ok(()))
+    }
+
+    /// Whether who claims to be a member may commit; `None` where the broker does not assign the group.
+    pub(super) fn check_consumer(
+        &self,
+        group_id: &StrBytes,
+        member_id: &StrBytes,
+        epoch: i32,
+    ) -> Option<Result<(), ResponseError>> {
+        let consumers = self.consumers();
+        let group = consumers.get(group_id)?;
+        // One that nobody is in may have become one of the other kind.
+        if group.members().is_empty() && epoch >= 0 {
+            return None;
+        }
+        Some(group.check_epoch(member_id, epoch))
+    }
+
+    /// The kind of a group's members, as it is noted with what they commit.
+    pub(super) fn protocol_type(&self, group_id: &StrBytes) -> StrBytes {
+        if self.is_consumers(group_id) {
+            return StrBytes::from_static_str(CONSUMERS);
+        }
+        let groups = self.groups();
+        let group = groups.get(group_id);
+        group.map_or_else(StrBytes::new, |group| group.protocol_type().clone())
+    }
+
+    /// Whether the broker assigns a group.
+    pub(super) fn is_consumers(&self, group_id: &StrBytes) -> bool {
+        self.consumers().contains_key(group_id)
+    }
+
+    /// Makes way for a group of the other kind; false while somebody is in it.
+    pub(super) fn give_up_consumers(&self, group_id: &StrBytes) -> bool {
+        let mut consumers = self.consumers();
+        let is_empty = consumers
+            .get(group_id)
+            .is_none_or(|group| group.members().is_empty());
+        if is_empty {
+            consumers.remove(group_id);
+        }
+        is_empty
+    }
+
+    pub(super) fn list_consumers(&self) -> Vec<Listing> {
+        self.consumers()
+            .iter()
+            .map(|(group_id, group)| Listing {
+                group_id: group_id.clone(),
+                protocol_type: StrBytes::from_static_str(CONSUMERS),
+                state: group.state(),
+                kind: GroupKind::Consumer,
+            })
+            .collect()
+    }
+
+    /// Ends sessions that are over; when there is something to end next.
+    pub(super) fn expire_consumers(&self, now: Instant) -> Option<Instant> {
+        let mut consumers = self.consumers();
+        for (group_id, group) in consumers.iter_mut() {
+            group.expire(now);
+            // What cannot be written is tried again with the next heartbeat, whose member is not told before.
+            let _ = self.write_consumers_down(group_id, group);
+        }
+        consumers.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
+        consumers.values().filter_map(ConsumerGroup::next_deadline).min()
+    }
+
+    /// Writes down what was decided; what cannot be written is kept for the next time.
+    fn write_consumers_down(&self, group_id: &StrBytes, group: &mut ConsumerGroup) -> io::Result<()> {
+        let news = group.take_news();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let mut offsets = self.offsets();
+        let mut written = Ok(());
+        for (member_id, member) in news {
+            if let Err(error) = offsets.note_consumer(group_id, &member_id, member) {
+                tracing::warn!(group = %group_id, %error, "cannot write down the members of a group");
+                group.put_back(member_id);
+                written = Err(error);
+            }
+        }
+        group.last_entry = offsets.last_entry();
+        written
+    }
+}
