@@ -62,6 +62,8 @@ pub enum Action {
     Start(ServiceName),
     /// Start again what a service that ended has left, as it is, and wait until it is healthy.
     Resume(ServiceName),
+    /// Let a service go on that somebody paused, and wait until it is healthy.
+    Unpause(ServiceName),
 }
 
 /// Why something is to be done.
@@ -118,6 +120,7 @@ impl fmt::Display for Action {
             Self::Remove(service) => write!(formatter, "remove what is left of {service}"),
             Self::Start(service) => write!(formatter, "start {service}"),
             Self::Resume(service) => write!(formatter, "start {service} again"),
+            Self::Unpause(service) => write!(formatter, "let {service} go on"),
         }
     }
 }
@@ -261,7 +264,7 @@ impl Plan {
         self.operations
             .iter()
             .filter_map(|operation| match &operation.action {
-                Action::Start(service) | Action::Resume(service) => Some(service),
+                Action::Start(service) | Action::Resume(service) | Action::Unpause(service) => Some(service),
                 _ => None,
             })
     }

@@ -11,7 +11,9 @@ use crate::stack::{ImageRef, Service, ServiceName};
 /// What a service that ended, or was paused, has left.
 enum Remains {
     /// It only has to be started again.
-    Usable,
+    Ended,
+    /// It only has to go on.
+    Paused,
     /// It is in the way of what is wanted.
     Useless,
 }
@@ -118,17 +120,20 @@ impl Planner<'_> {
     }
 
     /// What becomes of the container that a service which ended has left; nothing where it left none, as a process does.
-    fn remains(&self, name: &ServiceName, observed: &Observed) -> Option<Remains> {
+    fn remains(&self, name: &ServiceName, cause: &Cause, observed: &Observed) -> Option<Remains> {
         let spec = self.desired.iter().find(|spec| spec.name == *name)?;
         let seen = observed.services.get(name)?;
         match (&seen.state, &seen.container) {
-            (ServiceState::Paused { .. }, None) => Some(Remains::Usable),
-            (ServiceState::Exited { .. } | ServiceState::Paused { .. }, Some(_)) => {
-                Some(match self.difference(spec, seen, observed) {
-                    None => Remains::Usable,
-                    Some(_) => Remains::Useless,
-                })
+            (ServiceState::Exited { .. }, None) => None,
+            (ServiceState::Exited { .. } | ServiceState::Paused { .. }, _)
+                if self.difference(spec, seen, observed).is_some() =>
+            {
+                Some(Remains::Useless)
             }
+            // Who asks for a restart wants it to begin anew.
+            (ServiceState::Paused { .. }, _) if *cause == Cause::Requested => Some(Remains::Useless),
+            (ServiceState::Paused { .. }, _) => Some(Remains::Paused),
+            (ServiceState::Exited { .. }, _) => Some(Remains::Ended),
             _ => None,
         }
     }
@@ -199,13 +204,14 @@ impl Planner<'_> {
             };
             let action = match service.state {
                 ServiceState::Leftover { .. } => Action::EndLeftover(name.clone()),
-                ServiceState::Exited { .. } if is_wanted => match self.remains(&name, observed) {
+                ServiceState::Exited { .. } if is_wanted => match self.remains(&name, &cause, observed) {
                     Some(Remains::Useless) => Action::Remove(name.clone()),
                     // There is nothing to stop.
-                    Some(Remains::Usable) | None => continue,
+                    Some(Remains::Ended | Remains::Paused) | None => continue,
                 },
                 ServiceState::Paused { .. }
-                    if is_wanted && matches!(self.remains(&name, observed), Some(Remains::Usable)) =>
+                    if is_wanted
+                        && matches!(self.remains(&name, &cause, observed), Some(Remains::Paused)) =>
                 {
                     continue;
                 }
@@ -270,8 +276,9 @@ impl Planner<'_> {
             after.extend(image.and_then(|image| self.image_operation(image)));
             after.sort_unstable();
             self.plan.operations.push(Operation {
-                action: match self.remains(&spec.name, observed) {
-                    Some(Remains::Usable) => Action::Resume(spec.name.clone()),
+                action: match self.remains(&spec.name, cause, observed) {
+                    Some(Remains::Ended) => Action::Resume(spec.name.clone()),
+                    Some(Remains::Paused) => Action::Unpause(spec.name.clone()),
                     Some(Remains::Useless) | None => Action::Start(spec.name.clone()),
                 },
                 cause: cause.clone(),
@@ -296,7 +303,8 @@ impl Planner<'_> {
                 | Action::Stop(name)
                 | Action::Remove(name)
                 | Action::Start(name)
-                | Action::Resume(name) => matches(name),
+                | Action::Resume(name)
+                | Action::Unpause(name) => matches(name),
             })
             .map(|(index, _)| index)
             .collect()

@@ -147,6 +147,25 @@ fn a_service_ended() {
 }
 
 #[test]
+fn a_service_was_paused() {
+    let observed = with_state("broker", ServiceState::Paused { pid: 7 });
+    assert_snapshot!(Plan::make(&usual(), &observed), @"1. let broker go on (it was paused)");
+    let other = desired(&[("broker", 19092), ("ksqldb-server", 8088)], "osqdemo 1");
+    let of_broker: Vec<String> = Plan::make(&other, &observed)
+        .operations
+        .iter()
+        .filter(|operation| operation.action.to_string().ends_with(" broker"))
+        .map(|operation| operation.action.to_string())
+        .collect();
+    assert_eq!(of_broker, ["stop broker", "start broker"]);
+    let restart = Plan::restart(&usual(), &observed, &ServiceName::new("broker"));
+    assert_snapshot!(restart, @r"
+    1. stop broker (requested)
+    2. start broker (requested), after 1
+    ");
+}
+
+#[test]
 fn a_service_keeps_ending() {
     let observed = with_state(
         "broker",

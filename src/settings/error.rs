@@ -67,6 +67,14 @@ pub enum SettingsError {
     /// Not a registry.
     #[error(transparent)]
     Registry(InvalidReference),
+    /// Not how a service can be asked for its health.
+    #[error("there is no probe `{text}`; the probes are {}", known.join(", "))]
+    Probe {
+        /// What was given.
+        text: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
     /// Not a report that a smoke test writes.
     #[error("`{text}` is not of the form `junit=FILE`")]
     SmokeReport {
