@@ -374,12 +374,12 @@ fn what_this_version_does_not_have() {
     error: engine `vagrant` is not available in this version
     hint: use `--engine native` or `--engine docker`
     ");
-    assert_snapshot!(world.run(&["up", "--stack", "cloudy"]), @r"
+    assert_snapshot!(world.run(&["up", "--stack", "cloudy"]), @"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
     error: stack `cloudy` is not available in this version
-    hint: use `--stack lite`, `--stack confluent`, or a file with `--stack-file`
+    hint: use `--stack lite`, `--stack kafka`, `--stack confluent`, `--stack confluent-8`, or a file with `--stack-file`
     ");
 }
 

@@ -63,7 +63,9 @@ fn the_layers_in_their_order() {
     project                osqdemo                           default
     engine                 docker                            file
     stack                  lite                              default
+    with                   -                                 default
     without                -                                 default
+    statements             demo                              default
     timeout                7s                                flag
     osqueryd               bin/osqueryd                      file
     osquery-sha256         -                                 default

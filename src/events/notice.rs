@@ -33,6 +33,15 @@ pub enum Note {
     },
     /// The stack has no ksqlDB server that could run the statements.
     NothingSubmitted,
+    /// The user wants no statements submitted.
+    StatementsLeftOut,
+    /// An optional service runs in place of another one.
+    InPlaceOf {
+        /// The optional service.
+        service: ServiceName,
+        /// The one that is left out for it.
+        instead_of: ServiceName,
+    },
     /// What the user may want to look at next.
     Next {
         /// Arguments of osqdemo.

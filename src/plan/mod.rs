@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::plan::planner::{Planner, image_cause};
-use crate::stack::{ImageRef, Service, ServiceName};
+use crate::stack::{ImageRef, ServiceName, Stack};
 
 pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
@@ -103,6 +103,13 @@ pub enum Cause {
     NotInStack,
     /// It is there, and the user left it out of the stack.
     LeftOut,
+    /// It is there, and another one that the user asked for takes its place.
+    Replaced {
+        /// The other one.
+        by: ServiceName,
+    },
+    /// It is there and optional, and not asked for any more.
+    NotAskedFor,
     /// The user asked for it.
     Requested,
 }
@@ -145,6 +152,8 @@ impl fmt::Display for Cause {
             Self::NetworkRemoved => formatter.write_str("its network was removed"),
             Self::NotInStack => formatter.write_str("not in the stack"),
             Self::LeftOut => formatter.write_str("left out by `without`"),
+            Self::Replaced { by } => write!(formatter, "{by} takes its place"),
+            Self::NotAskedFor => formatter.write_str("not asked for by `with`"),
             Self::Requested => formatter.write_str("requested"),
         }
     }
@@ -176,14 +185,18 @@ impl Plan {
     /// What makes `observed` into `desired`. The services of `desired` must stand in an order in which
     /// dependencies come first, as [`resolve()`] gives them.
     pub fn make(desired: &[ServiceSpec], observed: &Observed) -> Self {
-        Self::make_without(&[], desired, observed)
+        Self::make_from(None, desired, observed)
     }
 
-    /// The same, of a stack that the user left services out of.
-    pub fn make_without(left_out: &[Service], desired: &[ServiceSpec], observed: &Observed) -> Self {
+    /// The same, with the stack that tells why a service is not wanted.
+    pub fn make_of(stack: &Stack, desired: &[ServiceSpec], observed: &Observed) -> Self {
+        Self::make_from(Some(stack), desired, observed)
+    }
+
+    fn make_from(stack: Option<&Stack>, desired: &[ServiceSpec], observed: &Observed) -> Self {
         let mut plan = Planner {
             desired,
-            left_out,
+            stack,
             plan: Self::default(),
         };
         plan.images(observed, |container| {
@@ -200,7 +213,7 @@ impl Plan {
     pub fn of_images(desired: &[ServiceSpec], observed: &Observed, which: WhichImages) -> Self {
         let mut plan = Planner {
             desired,
-            left_out: &[],
+            stack: None,
             plan: Self::default(),
         };
         plan.images(observed, |container| match (container.recipe, which) {
@@ -235,7 +248,7 @@ impl Plan {
     pub fn restart(desired: &[ServiceSpec], observed: &Observed, service: &ServiceName) -> Self {
         let mut plan = Planner {
             desired,
-            left_out: &[],
+            stack: None,
             plan: Self::default(),
         };
         let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);

@@ -6,7 +6,7 @@ use super::{
     Action, Attachment, Cause, ContainerSpec, NetworkState, Observed, ObservedService, Operation, Plan,
     ProgramsImage, ServiceSpec, ServiceState, SupervisorState,
 };
-use crate::stack::{ImageRef, Service, ServiceName};
+use crate::stack::{Absence, ImageRef, ServiceName, Stack};
 
 /// What a service that ended, or was paused, has left.
 enum Remains {
@@ -36,7 +36,8 @@ pub(super) fn image_cause(image: &ImageRef, content: Option<&str>, observed: &Ob
 /// A plan that grows.
 pub(super) struct Planner<'a> {
     pub(super) desired: &'a [ServiceSpec],
-    pub(super) left_out: &'a [Service],
+    /// Tells why a service is not wanted.
+    pub(super) stack: Option<&'a Stack>,
     pub(super) plan: Plan,
 }
 
@@ -197,8 +198,12 @@ impl Planner<'_> {
             };
             let is_wanted = self.desired.iter().any(|spec| spec.name == name);
             let cause = match (is_wanted, needed.get(&name)) {
-                (false, _) if self.left_out.iter().any(|service| service.name == name) => Cause::LeftOut,
-                (false, _) => Cause::NotInStack,
+                (false, _) => match self.stack.and_then(|stack| stack.absence(&name)) {
+                    Some(Absence::LeftOut) => Cause::LeftOut,
+                    Some(Absence::Replaced { by }) => Cause::Replaced { by },
+                    Some(Absence::NotAskedFor) => Cause::NotAskedFor,
+                    None => Cause::NotInStack,
+                },
                 (true, Some(cause)) => cause.clone(),
                 (true, None) => continue,
             };

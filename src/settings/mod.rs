@@ -40,7 +40,8 @@ pub use shown::{Shown, in_force};
 pub use source::{Setting, Source};
 pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_stack};
 pub use up::{
-    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, TargetSettings, remembered_engine,
+    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, Statements, TargetSettings,
+    remembered_engine,
 };
 pub use verbs::{
     BuildSettings, BundleSettings, DoctorSettings, ImagesAction, ImagesSettings, OnFailure, ProbeSettings,

@@ -9,6 +9,7 @@ use crate::commands::endpoints;
 use crate::error::Result;
 use crate::events::{Look, Note, SCHEMA_VERSION};
 use crate::scenario::observation::PROCESSES;
+use crate::settings::Statements;
 use crate::stack::{Role, Service, Stack};
 
 impl Up<'_> {
@@ -27,6 +28,8 @@ impl Up<'_> {
         });
         if self.project.stack.first(Role::Ksqldb).is_none() {
             self.context.reporter.emit(Note::NothingSubmitted);
+        } else if self.request.settings.statements.value == Statements::None {
+            self.context.reporter.emit(Note::StatementsLeftOut);
         }
         let observed = wanted.engine.observe().await?;
         let hosts: Vec<String> = self
@@ -58,7 +61,10 @@ impl Up<'_> {
                 .filter_map(|(name, value)| Some(format!("{name:<8}{}\n", value?)));
             lines.collect()
         })?;
-        let commands = looks(&self.project.stack);
+        let mut commands = looks(&self.project.stack);
+        if self.request.settings.statements.value == Statements::None {
+            commands.retain(|look| !matches!(look, Look::Scenario));
+        }
         self.context.reporter.emit(Note::Next { commands });
         Ok(())
     }

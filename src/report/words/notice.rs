@@ -15,6 +15,15 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
             format!("up: {} healthy ({})", count(*services), duration(*elapsed))
         }
         Note::NothingSubmitted => "no statements were submitted: the stack has no ksqlDB server".to_owned(),
+        Note::StatementsLeftOut => {
+            "no statements were submitted, as asked for; `osqdemo up --statements demo` submits the demo's"
+                .to_owned()
+        }
+        Note::InPlaceOf { service, instead_of } => {
+            format!(
+                "{service} runs in place of {instead_of}, which is left out (`--with none` brings it back)"
+            )
+        }
         Note::Next { commands } => return next(commands, project),
         Note::LeftAsItIs => "left as it is (`--keep`); `osqdemo down` stops it".to_owned(),
         Note::TakingBack => "stopping what this run started".to_owned(),
