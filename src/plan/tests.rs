@@ -74,7 +74,7 @@ fn arguments_are_filled_in() {
     assert_snapshot!(lines.join("\n"), @"
     broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092 --retention-bytes=1073741824 --segment-bytes=67108864
     schema-registry: serve schema-registry --until-stdin-closes --listen 127.0.0.1:8081 --bootstrap-servers 127.0.0.1:9092
-    ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092 --processing-log-stream
+    ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092 --processing-log-stream --schema-registry=http://127.0.0.1:8081
     console: serve console --until-stdin-closes --listen 127.0.0.1:9021 --bootstrap-servers 127.0.0.1:9092 --ksqldb http://127.0.0.1:8088 --schema-registry=http://127.0.0.1:8081
     host1: host-init /state/demo/hosts/host1/init.json
     host2: host-init /state/demo/hosts/host2/init.json

@@ -16,8 +16,9 @@ use super::processing_log::ProcessingLog;
 use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
 use crate::config::Config;
-use crate::kafka::{Cluster, Progress, Reader, RecordProducer, TransactionalProducer, Writers};
+use crate::kafka::{Cluster, Progress, Reader, Record, RecordProducer, TransactionalProducer, Writers};
 use crate::queries::PersistentQuery;
+use crate::registry::{QuerySchemas, RegistryError};
 use crate::task::{Materialized, Task};
 
 /// How long a failed query waits before it starts again: at first, and at most.
@@ -51,6 +52,8 @@ pub(super) enum Failure {
     State(String),
     #[error(transparent)]
     Changelog(#[from] StateError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error("{0}")]
     Delivery(String),
     #[error("cannot commit the position: {0}")]
@@ -69,6 +72,7 @@ pub(super) struct Worker {
     pub(super) cluster: Arc<Cluster>,
     pub(super) producer: Arc<RecordProducer>,
     pub(super) processing_log: Arc<ProcessingLog>,
+    pub(super) schemas: QuerySchemas,
     /// The table that pull queries read, once its rows are there.
     pub(super) table: watch::Sender<Option<Materialized>>,
     /// The queries that fill topics, and how far this one has come, where it does.
@@ -133,6 +137,20 @@ impl Worker {
     fn leave(&self) {
         if let Some(progress) = &self.progress {
             progress.leave();
+        }
+    }
+
+    /// Learns the schemas that a record was written with, where its formats have any; `false` where it was to stop
+    /// before that.
+    pub(super) async fn learn(&self, record: &Record, stop: &CancellationToken) -> bool {
+        let schemas = &self.schemas;
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        if !schemas.misses(&record.topic, key, value) {
+            return true;
+        }
+        tokio::select! {
+            () = schemas.learn(&record.topic, key, value) => true,
+            () = stop.cancelled() => false,
         }
     }
 
@@ -229,6 +247,7 @@ impl Worker {
     /// Fills the task's stores and opens its inputs where the stores end.
     async fn open(&self, group: &str, changelogs: &Changelogs, task: &mut Task) -> Result<Reader, Failure> {
         let (cluster, query) = (&self.cluster, &self.query);
+        self.schemas.prepare().await?;
         changelogs.make(cluster, &query.plan).await?;
         let consumer = Reader::consumer(cluster, group).map_err(Failure::Read)?;
         let mut start = positions::of_persistent_query(cluster, consumer, group, query, true).await?;

@@ -153,7 +153,17 @@ impl<'a> Processing<'a> {
                 }
                 // Where a commit is due while another waits for its records, so do further ones.
                 arrival = reader.next(), if !is_due => {
-                    match arrival.map_err(Failure::Read)? {
+                    let arrival = arrival.map_err(Failure::Read)?;
+                    let (Arrival::Replayed(record) | Arrival::New(record)) = &arrival;
+                    if !self.worker.learn(record, stop).await {
+                        // The record is not processed: the next attempt begins with it.
+                        self.unfinished = true;
+                        if let Arrival::New(record) = &arrival {
+                            self.commit_before(record, reader).await;
+                        }
+                        return Ok(());
+                    }
+                    match arrival {
                         Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
                         Arrival::New(record) => match self.process(&record).await {
                             Ok(()) => {}
