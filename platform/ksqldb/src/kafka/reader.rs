@@ -263,6 +263,12 @@ impl Reader {
         Ok(None)
     }
 
+    /// How many offsets there are before the end of what was there when reading began.
+    pub(crate) fn old_left(&self) -> i64 {
+        let left = self.lanes.iter().map(|lane| (lane.end - lane.position).max(0));
+        left.sum()
+    }
+
     /// Hands out a record, or waits until something has changed.
     async fn advance(&mut self) -> KafkaResult<Option<Arrival>> {
         self.take_what_is_there()?;

@@ -254,7 +254,7 @@ impl Worker {
         task.spread_over(positions::partitions(&start.points));
         task.go_on_from(&start.stream_times);
         // State without a position is that of an attempt which reads all of its inputs again.
-        if start.goes_on && !changelogs.restore(cluster, group, task).await? {
+        if start.goes_on && !changelogs.restore(cluster, group, task, &self.status).await? {
             tracing::info!("query {} begins again: its state is laid out anew", query.id);
             changelogs.make_anew(cluster, group, &query.plan).await?;
             start = positions::of_persistent_query(cluster, start.consumer, group, query, false).await?;
