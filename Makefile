@@ -3,6 +3,7 @@ CARGO  ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 SECONDS ?= 30
+FOR ?= 10m
 # The part that `make bench` measures; all of them without it.
 WHAT ?=
 # Where cargo puts what it builds.
@@ -10,7 +11,7 @@ BIN     = $(or $(CARGO_TARGET_DIR),target)/release
 # Where bash, zsh and fish look for them, below PREFIX/share.
 COMPLETIONS = bash-completion/completions/osqdemo zsh/site-functions/_osqdemo fish/vendor_completions.d/osqdemo.fish
 
-.PHONY: help setup build demo up ps topics ksql down test lint bench fuzz soak install uninstall clean
+.PHONY: help setup build demo up ps topics ksql down test lint bench fuzz chaos soak install uninstall clean
 
 help: ## list these verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -62,12 +63,16 @@ bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeli
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)
 
-soak: ## what takes long: a broker on a disk that lies for SECONDS=30, 200 kills, an hour without Kafka, packs for 5 minutes
+chaos: build ## do faults to the pipeline for FOR=10m and prove that nothing is lost
+	$(BIN)/osqdemo -p chaos chaos --for $(FOR)
+
+soak: ## what takes long: a broker on a disk that lies for SECONDS=30, 200 kills, an hour without Kafka, packs for 5 minutes; with HOURS=24 also the whole pipeline under faults for so long
 	OSQDEMO_SOAK_SECONDS=$(SECONDS) $(CARGO) test --release --package osqdemo-broker --lib simulation -- --nocapture
 	OSQDEMO_SOAK_KILLS=200 $(CARGO) test --release --package osqdemo-broker --test crash
 	OSQDEMO_SOAK_KILLS=200 OSQDEMO_SOAK_AWAY_SECONDS=3600 \
 		$(CARGO) test --release --package osquery-confluent --test extension -- faults::kills faults::a_long_absence
 	OSQDEMO_SOAK_SECONDS=300 $(CARGO) test --release --package osquery-agent --test packs
+	$(if $(HOURS),$(MAKE) chaos FOR=$(HOURS)h)
 
 install: build ## put osqdemo, the extension, the agent, manual and completions below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/osqdemo'

@@ -39,7 +39,7 @@ pub enum ExitCode {
 impl ExitCode {
     /// Every code with what it means, in the order of the numbers: the source of `--help`.
     pub const DOCUMENTED: &[(Self, &str)] = &[
-        (Self::Ok, "done; a scenario passed"),
+        (Self::Ok, "done; a scenario passed, or faults were stood"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong command line, settings or input file"),
         (
@@ -52,8 +52,14 @@ impl ExitCode {
         (Self::NotHealthy, "a service was not healthy in time"),
         (Self::StatementRejected, "ksqlDB rejected a statement"),
         (Self::NotRunning, "the stack or the service is not running"),
-        (Self::ScenarioFailed, "the scenario failed"),
-        (Self::ScenarioTimedOut, "the scenario timed out"),
+        (
+            Self::ScenarioFailed,
+            "the scenario failed, or faults were not stood",
+        ),
+        (
+            Self::ScenarioTimedOut,
+            "the scenario timed out, or a part was not well again in time",
+        ),
         (Self::Interrupted, "interrupted (SIGINT)"),
         (Self::Terminated, "terminated (SIGTERM)"),
     ];

@@ -23,6 +23,7 @@
 //! | [`ports`] | which port each service gets, and who has those that are taken |
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
+//! | [`chaos`] | the pipeline under faults, and the proof that nothing is lost |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`quantity`], [`waiting`], [`process`] | durations and sizes as people write and read them; the one place that lets time pass; processes of this machine |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
@@ -42,6 +43,7 @@
 //! - A failure shows its cause before anything is taken back.
 
 pub mod bundle;
+pub mod chaos;
 pub mod cli;
 pub mod commands;
 pub mod doctor;

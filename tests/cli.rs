@@ -40,6 +40,7 @@ fn help() {
       top          Watch services, topics, queries and joined rows live, until Ctrl-C
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result
+      chaos        Do faults to the pipeline while its hosts work, and prove that nothing is lost
       doctor       Check whether this machine can run the stack
       smoke        Check, start, verify and stop the whole stack in one run, for CI
       bundle       Write everything that a report of a failure needs into one file, without secrets
@@ -76,7 +77,7 @@ fn help() {
               Show more; twice for debugging
 
     Exit codes:
-      0    done; a scenario passed
+      0    done; a scenario passed, or faults were stood
       1    internal error
       2    wrong command line, settings or input file
       10   the machine cannot run the stack (port in use, disk, no Docker, another `up`)
@@ -86,8 +87,8 @@ fn help() {
       14   a service was not healthy in time
       15   ksqlDB rejected a statement
       16   the stack or the service is not running
-      20   the scenario failed
-      21   the scenario timed out
+      20   the scenario failed, or faults were not stood
+      21   the scenario timed out, or a part was not well again in time
       130  interrupted (SIGINT)
       143  terminated (SIGTERM)
 
@@ -131,7 +132,7 @@ fn up_shows_what_it_would_do() {
 #[test]
 fn up_twice_does_nothing_the_second_time() {
     let world = World::new();
-    assert_snapshot!(world.run(&FAKE), @"
+    assert_snapshot!(world.run(&FAKE), @r"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -152,9 +153,16 @@ fn up_twice_does_nothing_the_second_time() {
     schema-registry: starting (not running)
     schema-registry: healthy ([TIME])
     up: 6 services are healthy ([TIME])
-    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    next:
+      `osqdemo scenario bigfile`                      writes a file on a host and follows it to a joined row
+      `osqdemo tail processes --from-beginning -n 1`  a message as it is in Kafka
+      `osqdemo ksql`                                  the prompt of ksqlDB
+      `osqdemo open`                                  all of it, live, in a browser
+      `osqdemo exec host2`                            a shell on host2
+      `osqdemo logs host2`                            what host2 says, as when no line of it comes
+      `osqdemo down`                                  stops everything; with `--volumes` nothing stays
     ");
-    assert_snapshot!(world.run(&FAKE), @"
+    assert_snapshot!(world.run(&FAKE), @r"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -169,7 +177,14 @@ fn up_twice_does_nothing_the_second_time() {
     ksqldb-server: healthy
     schema-registry: healthy
     nothing to do: 6 services are healthy
-    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    next:
+      `osqdemo scenario bigfile`                      writes a file on a host and follows it to a joined row
+      `osqdemo tail processes --from-beginning -n 1`  a message as it is in Kafka
+      `osqdemo ksql`                                  the prompt of ksqlDB
+      `osqdemo open`                                  all of it, live, in a browser
+      `osqdemo exec host2`                            a shell on host2
+      `osqdemo logs host2`                            what host2 says, as when no line of it comes
+      `osqdemo down`                                  stops everything; with `--volumes` nothing stays
     ");
     assert_snapshot!(world.run(&up(&["--dry-run"])), @r"
     exit code: 0
@@ -184,7 +199,7 @@ fn up_repairs_what_ended() {
     let world = World::new();
     world.run(&FAKE);
     world.run_with(("OSQDEMO_FAKE", "host1=exits"), &["restart", "host1"]);
-    assert_snapshot!(world.run(&FAKE), @"
+    assert_snapshot!(world.run(&FAKE), @r"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -200,7 +215,14 @@ fn up_repairs_what_ended() {
     ksqldb-server: healthy
     schema-registry: healthy
     up: 6 services are healthy ([TIME])
-    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    next:
+      `osqdemo scenario bigfile`                      writes a file on a host and follows it to a joined row
+      `osqdemo tail processes --from-beginning -n 1`  a message as it is in Kafka
+      `osqdemo ksql`                                  the prompt of ksqlDB
+      `osqdemo open`                                  all of it, live, in a browser
+      `osqdemo exec host2`                            a shell on host2
+      `osqdemo logs host2`                            what host2 says, as when no line of it comes
+      `osqdemo down`                                  stops everything; with `--volumes` nothing stays
     ");
 }
 
@@ -352,12 +374,12 @@ fn what_this_version_does_not_have() {
     error: engine `vagrant` is not available in this version
     hint: use `--engine native` or `--engine docker`
     ");
-    assert_snapshot!(world.run(&["up", "--stack", "cloudy"]), @r"
+    assert_snapshot!(world.run(&["up", "--stack", "cloudy"]), @"
     exit code: 2
     ----- stdout -----
     ----- stderr -----
     error: stack `cloudy` is not available in this version
-    hint: use `--stack lite`, `--stack confluent`, or a file with `--stack-file`
+    hint: use `--stack lite`, `--stack kafka`, `--stack confluent`, `--stack confluent-8`, or a file with `--stack-file`
     ");
 }
 
@@ -492,7 +514,7 @@ fn a_default_port_in_use_makes_way() {
     assert!(!world.project().exists(), "nothing is remembered");
     let shown = world.run(&up);
     let name = fs::read_to_string("/proc/self/comm").expect("our name");
-    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @"
+    assert_snapshot!(shown.replace(name.trim_end(), "[NAME]"), @r"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -514,7 +536,14 @@ fn a_default_port_in_use_makes_way() {
     schema-registry: starting (not running)
     schema-registry: healthy ([TIME])
     up: 6 services are healthy ([TIME])
-    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    next:
+      `osqdemo scenario bigfile`                      writes a file on a host and follows it to a joined row
+      `osqdemo tail processes --from-beginning -n 1`  a message as it is in Kafka
+      `osqdemo ksql`                                  the prompt of ksqlDB
+      `osqdemo open`                                  all of it, live, in a browser
+      `osqdemo exec host2`                            a shell on host2
+      `osqdemo logs host2`                            what host2 says, as when no line of it comes
+      `osqdemo down`                                  stops everything; with `--volumes` nothing stays
     ");
     let picked = broker(&world);
     assert_eq!(
@@ -600,7 +629,7 @@ fn a_port_that_is_lost_while_its_service_starts() {
     let file = world.stack_file(broker, ksqldb);
     let lost = ("OSQDEMO_FAKE", "broker=loses-port");
     let up = ["up", "--engine", "fake", "--stack-file", &file];
-    assert_snapshot!(world.run_with(lost, &up), @"
+    assert_snapshot!(world.run_with(lost, &up), @r"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -625,7 +654,14 @@ fn a_port_that_is_lost_while_its_service_starts() {
     schema-registry: starting (not running)
     schema-registry: healthy ([TIME])
     up: 6 services are healthy ([TIME])
-    next: `osqdemo scenario bigfile`, or `osqdemo exec host2`
+    next:
+      `osqdemo scenario bigfile`                      writes a file on a host and follows it to a joined row
+      `osqdemo tail processes --from-beginning -n 1`  a message as it is in Kafka
+      `osqdemo ksql`                                  the prompt of ksqlDB
+      `osqdemo open`                                  all of it, live, in a browser
+      `osqdemo exec host2`                            a shell on host2
+      `osqdemo logs host2`                            what host2 says, as when no line of it comes
+      `osqdemo down`                                  stops everything; with `--volumes` nothing stays
     ");
     world.run(&["down"]);
     let port = format!("broker={broker}");

@@ -14,7 +14,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use docker_support::docker;
 use faulty_proxy::Fault;
@@ -22,7 +22,7 @@ use pulling::{LARGE, LIMIT, Pulling, architecture, texts};
 use registry::{Guard, PASSWORD, USER, basic_credentials, digest, layer};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{InTime, eventually, signal};
+use support::{InTime, eventually, on_terminal, signal};
 
 #[test]
 fn rate_limits_and_faults_that_pass_are_waited_for() {
@@ -201,26 +201,7 @@ fn on_a_terminal_each_layer_has_a_line() {
     pulling.registry.set(Fault::LayerHangs(0));
     // Longer than a busy daemon takes to begin with a layer.
     let pull = pulling.images(&["pull", "--pull-silence", "5s"]);
-    let words = std::iter::once(pull.get_program()).chain(pull.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-    let mut terminal = Command::new("script");
-    terminal
-        .args([
-            "-qfec",
-            &format!("stty cols 100 rows 24; exec {}", words.join(" ")),
-            "/dev/null",
-        ])
-        .env("TERM", "xterm")
-        // In CI progress is lines, also on a terminal.
-        .env_remove("CI");
-    for (name, value) in pull.get_envs() {
-        match value {
-            Some(value) => terminal.env(name, value),
-            None => terminal.env_remove(name),
-        };
-    }
-    let output = terminal.output().expect("`script` of util-linux");
-    let (screen, _) = texts(&output);
+    let screen = on_terminal(&pull, 100);
     let id = digest(&large).replace("sha256:", "");
     let line = format!("    layer {} downloading", &id[..12]);
     let with_bytes = screen.split(&line).skip(1).any(|rest| {

@@ -258,20 +258,30 @@ fn what_cannot_pass_says_why() {
     ]);
     stack.succeed(&["up"]);
     stack.succeed(&["ksql", "DROP STREAM precise_files;"]);
+    // Asked for once and remembered: the streams are the user's.
+    for up in [&["up", "--no-statements"][..], &["up"]] {
+        let output = stack.world.output(up);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}", stack.world.shown(&output));
+        assert!(
+            stderr.contains("no statements were submitted, as asked for"),
+            "{stderr}"
+        );
+    }
     insta::assert_snapshot!(stack.world.run(&["scenario", "bigfile"]), @r"
-    exit code: 15
+    exit code: 16
     ----- stdout -----
     ----- stderr -----
-    error: ksqlDB rejected the precise push query: Exception while preparing statement: PRECISE_FILES does not exist.
-    hint: submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`
+    error: the pipeline is not complete: ksqlDB does not have the stream `PRECISE_FILES`
+    hint: `osqdemo up --statements demo` submits what is missing and leaves the rest as it is
     ");
     stack.succeed(&["ksql", "DROP STREAM files DELETE TOPIC;"]);
     insta::assert_snapshot!(stack.world.run(&["scenario", "bigfile"]), @r"
     exit code: 16
     ----- stdout -----
     ----- stderr -----
-    error: the broker has no topic `FILES`: the pipeline is not complete
-    hint: submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`
+    error: the pipeline is not complete: ksqlDB does not have the streams `FILES`, `PRECISE_FILES`
+    hint: `osqdemo up --statements demo` submits what is missing and leaves the rest as it is
     ");
     insta::assert_snapshot!(stack.world.run(&["tail", "proceses"]), @r"
     exit code: 2

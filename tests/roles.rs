@@ -146,7 +146,7 @@ fn a_stack_without_ksqldb_comes_up_and_says_what_it_lacks() {
     assert!(told.contains("\nhosts   alpha, beta\n----- stderr"), "{told}");
     assert!(
         told.contains(
-            "no statements were submitted: the stack has no ksqlDB server\nnext: `osqdemo exec beta`\n"
+            "no statements were submitted: the stack has no ksqlDB server\nnext:\n  `osqdemo tail processes "
         ),
         "{told}"
     );
@@ -164,7 +164,7 @@ fn a_stack_without_ksqldb_comes_up_and_says_what_it_lacks() {
 #[test]
 fn a_stack_without_a_broker_comes_up_and_says_what_it_lacks() {
     let world = World::new();
-    assert_snapshot!(up(&world, &["sql"], &PORTS[2..]), @"
+    assert_snapshot!(up(&world, &["sql"], &PORTS[2..]), @r"
     exit code: 0
     ----- stdout -----
     ksqlDB  http://127.0.0.1:[PORT]
@@ -172,6 +172,9 @@ fn a_stack_without_a_broker_comes_up_and_says_what_it_lacks() {
     sql: starting (not running)
     sql: healthy ([TIME])
     up: 1 service is healthy ([TIME])
+    next:
+      `osqdemo ksql`  the prompt of ksqlDB
+      `osqdemo down`  stops everything; with `--volumes` nothing stays
     ");
     assert_snapshot!(said(&world, &["topics"]), @r"
     16: error: stack `[HOME]/stack.yaml` has no broker

@@ -63,7 +63,9 @@ fn the_layers_in_their_order() {
     project                osqdemo                           default
     engine                 docker                            file
     stack                  lite                              default
+    with                   -                                 default
     without                -                                 default
+    statements             demo                              default
     timeout                7s                                flag
     osqueryd               bin/osqueryd                      file
     osquery-sha256         -                                 default
@@ -121,7 +123,7 @@ fn the_layers_in_their_order() {
 fn up_follows_the_file_and_remembers() {
     let world = World::new();
     let folder = folder(&format!("project = \"mine\"\nwithout = [\"host1\"]\n\n{PORTS}"));
-    assert_snapshot!(world.run_in(folder.path(), &UP), @"
+    assert_snapshot!(world.run_in(folder.path(), &UP), @r"
     exit code: 0
     ----- stdout -----
     Kafka   127.0.0.1:[PORT]
@@ -140,7 +142,14 @@ fn up_follows_the_file_and_remembers() {
     schema-registry: starting (not running)
     schema-registry: healthy ([TIME])
     up: 5 services are healthy ([TIME])
-    next: `osqdemo -p mine scenario bigfile`, or `osqdemo -p mine exec host2`
+    next:
+      `osqdemo -p mine scenario bigfile`                      writes a file on a host and follows it to a joined row
+      `osqdemo -p mine tail processes --from-beginning -n 1`  a message as it is in Kafka
+      `osqdemo -p mine ksql`                                  the prompt of ksqlDB
+      `osqdemo -p mine open`                                  all of it, live, in a browser
+      `osqdemo -p mine exec host2`                            a shell on host2
+      `osqdemo -p mine logs host2`                            what host2 says, as when no line of it comes
+      `osqdemo -p mine down`                                  stops everything; with `--volumes` nothing stays
     ");
     assert!(world.home().join("mine").exists(), "the project is the file's");
     assert_eq!(

@@ -88,6 +88,16 @@ Examples:
   osqdemo scenario bigfile --size 64M --host host1
   osqdemo scenario bigfile --report junit=report.xml --report json=report.json";
 
+pub(super) const CHAOS: &str = "\
+Examples:
+  osqdemo chaos                                20 faults, drawn anew
+  osqdemo chaos --for 10m --faults kill        as many kills as fit into ten minutes
+  osqdemo chaos --rounds 200 --seed 7 --report json=chaos.json
+  osqdemo chaos --replay chaos.json --rounds 12
+
+What it exits with: 0 when nothing is lost, 20 when something must not be as it is, 21 when something did not come in
+time, 16 on a stack without a broker, a ksqlDB server and a host.";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   osqdemo doctor

@@ -1,5 +1,6 @@
 //! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
 
+mod chaos;
 mod config;
 mod examples;
 mod images;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit_code::ExitCode;
 use crate::quantity::parse_duration;
 
+pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 pub use scenario::{BigfileArgs, ScenarioCommand};
@@ -137,6 +139,9 @@ pub enum Command {
     /// Run a scenario and verify its result.
     #[command(subcommand)]
     Scenario(ScenarioCommand),
+    /// Do faults to the pipeline while its hosts work, and prove that nothing is lost.
+    #[command(after_long_help = examples::CHAOS)]
+    Chaos(ChaosArgs),
     /// Check whether this machine can run the stack.
     #[command(after_long_help = examples::DOCTOR)]
     Doctor(DoctorArgs),

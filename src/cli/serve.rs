@@ -106,6 +106,9 @@ pub struct ServeKsqldbArgs {
     /// Declare the stream KSQL_PROCESSING_LOG, which tells what was wrong with single records.
     #[arg(long)]
     pub processing_log_stream: bool,
+    /// The Schema Registry of the formats AVRO and JSON_SR, where there is one.
+    #[arg(long, value_name = "URL")]
+    pub schema_registry: Option<String>,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

@@ -36,6 +36,13 @@ pub struct RunArgs {
     /// installed osquery, then osqdemo's own.
     #[arg(long, value_name = "FOLDER", requires = "packs")]
     pub pack_path: Option<PathBuf>,
+    /// Which statements ksqlDB gets: `demo`, those of the pipeline, or `none`: then the streams can be made by hand.
+    /// `up` remembers it; `demo` at first.
+    #[arg(long, value_name = "demo|none")]
+    pub statements: Option<String>,
+    /// Submit no statements: `--statements none`.
+    #[arg(long, conflicts_with = "statements")]
+    pub no_statements: bool,
     /// How long all services together may take to become healthy, images aside. By default 60s, and 15m for a stack
     /// that runs in containers only.
     #[arg(long, value_name = "DURATION")]
@@ -61,13 +68,18 @@ pub struct TargetArgs {
 /// Which stack a verb is about.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StackArgs {
-    /// Which services: `lite`, built from this repository, or `confluent`, the real platform. `up` remembers it;
+    /// Which services: `lite`, built from this repository; `kafka`, the same with Apache Kafka's broker; `confluent`,
+    /// Confluent Platform 7.9 with ZooKeeper; or `confluent-8`, Confluent Platform as it is today. `up` remembers it;
     /// `lite` at first.
     #[arg(long, value_name = "STACK", global = true, conflicts_with = "stack_file")]
     pub stack: Option<String>,
     /// A stack of your own: a Compose file of the subset that `compose/lite.yaml` describes.
     #[arg(long, value_name = "FILE", global = true)]
     pub stack_file: Option<PathBuf>,
+    /// Start an optional service too, such as `console` of stack `confluent`, which takes the place of Control Center;
+    /// may be given several times. `up` remembers it; `none` is without any.
+    #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]
+    pub with: Vec<String>,
     /// Leave a service out, such as `control-center`, to save memory; may be given several times. `up` remembers it;
     /// `none` leaves nothing out.
     #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]

@@ -1,6 +1,7 @@
 //! `osqdemo completions`: the script that makes a shell ask osqdemo what may come next, and the answers: beside verbs and
 //! options also what there is just now, such as the services of the project. Nothing hidden is offered.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -98,6 +99,7 @@ fn candidates(verb: &str, argument: &str) -> Option<Candidates> {
         (_, "engine") => Some(|| vec!["native".to_owned(), "docker".to_owned()]),
         (_, "stack") => Some(stacks),
         (_, "without") => Some(services),
+        (_, "with") => Some(optional_services),
         ("logs", "services") => Some(logs),
         ("wait", "services") | ("restart" | "open", "service") => Some(services),
         (_, "host") => Some(hosts),
@@ -107,8 +109,17 @@ fn candidates(verb: &str, argument: &str) -> Option<Candidates> {
 }
 
 fn stacks() -> Vec<String> {
-    let stacks = [EmbeddedStack::Lite, EmbeddedStack::Confluent];
-    stacks.iter().map(ToString::to_string).collect()
+    EmbeddedStack::ALL.iter().map(ToString::to_string).collect()
+}
+
+/// The optional services of the project's stack and of ours: which one is meant is typed beside it.
+fn optional_services() -> Vec<String> {
+    let ours = EmbeddedStack::ALL
+        .into_iter()
+        .filter_map(|stack| stack.services().ok());
+    let stacks = project().map(|project| project.stack).into_iter().chain(ours);
+    let names: BTreeSet<String> = stacks.flat_map(|stack| stack.optional_names()).collect();
+    names.into_iter().collect()
 }
 
 /// The settings of whoever asks: what was typed before is not known, the variables and the current folder are.

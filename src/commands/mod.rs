@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod bundle;
+pub mod chaos;
 pub mod completions;
 pub mod config;
 pub mod doctor;
@@ -34,7 +35,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::host_config;
 use crate::report::Reporter;
-use crate::settings::Settings;
+use crate::settings::{ProbeSettings, Settings};
 use crate::shutdown::Shutdown;
 use crate::stack::project::ProjectName;
 use crate::stack::{Role, ServiceName};
@@ -111,6 +112,7 @@ pub fn journalled(command: &Command) -> Option<&'static str> {
         Command::Down(arguments) if !arguments.all => Some("down"),
         Command::Restart(_) => Some("restart"),
         Command::Scenario(ScenarioCommand::Bigfile(_)) => Some("scenario"),
+        Command::Chaos(_) => Some("chaos"),
         Command::Smoke(_) => Some("smoke"),
         Command::Build(_) => Some("build"),
         Command::Images(arguments) => match arguments.command {
@@ -144,6 +146,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Topics(_) => topics::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
+        Command::Chaos(arguments) => Box::pin(chaos::run(context, arguments)).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
         Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
         Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,
@@ -153,7 +156,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::HostConfig(_) => context.reporter.text(host_config::DEFAULT),
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Man(arguments) => man::run(&context, arguments),
-        Command::Probe(arguments) => probe::run(&arguments).await,
+        Command::Probe(arguments) => probe::run(ProbeSettings::resolve(&arguments)?).await,
         Command::Supervise(_) => {
             serve::start_log();
             let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);

@@ -96,7 +96,14 @@ fn no_interface(stack: &Stack) -> Failure {
     let mut left_out = stack.left_out.iter();
     match left_out.find(|service| service.role.is_interface()) {
         Some(service) => stack.no_service(service.name.as_str()).into(),
-        None => OpenError::NoInterface.into(),
+        None => match stack
+            .optional
+            .iter()
+            .find(|(_, service)| service.role.is_interface())
+        {
+            Some((_, service)) => stack.no_service(service.name.as_str()).into(),
+            None => OpenError::NoInterface.into(),
+        },
     }
 }
 

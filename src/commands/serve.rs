@@ -73,6 +73,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             config.allowed_hosts = arguments.allow_host;
             config.allowed_origins = arguments.allow_origin;
             config.processing_log_stream = arguments.processing_log_stream;
+            config.schema_registry = arguments.schema_registry.filter(|url| !url.is_empty());
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_ksqldb::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Ksqldb { source })?)

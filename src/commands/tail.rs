@@ -60,6 +60,7 @@ mod tests {
             timestamp_ms: Some(0),
             key: None,
             value: Some(b"a\nb\x1b[2J\xff".to_vec()),
+            headers: Vec::new(),
         };
         insta::assert_snapshot!(line(&record), @r"1970-01-01T00:00:00.000Z  null  a\nb\u{1b}[2J\xff");
     }

@@ -57,7 +57,7 @@ pub trait Engine: Send + Sync {
     /// Makes an image from this repository.
     fn make_image<'a>(&'a self, image: &'a ImageRef, recipe: Recipe, news: &'a News) -> Answer<'a, ()>;
 
-    /// Gets an image from its registry.
+    /// Gets an image from its registry, which is asked whatever is there.
     fn pull_image<'a>(&'a self, image: &'a ImageRef, news: &'a News) -> Answer<'a, ()>;
 
     /// Starts a service of which nothing is there. It need not be healthy when this returns.
@@ -65,6 +65,9 @@ pub trait Engine: Send + Sync {
 
     /// Starts again what a service that ended has left, as it is.
     fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()>;
+
+    /// Lets a service go on that somebody paused.
+    fn unpause<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
 
     /// Tells the engine that a service was healthy: from now on it is started again each time it ends unasked.
     /// Before, it is started again after its first failure only.

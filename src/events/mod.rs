@@ -29,7 +29,7 @@ use serde::{Serialize, Serializer};
 pub use failure::Failed;
 pub use line::{EVENT_SCHEMA_VERSION, Line, Run};
 pub use notice::{
-    Detail, Doubt, Doubtful, Hosts, Note, Place, RowsFrom, SessionChange, TightMemory, Warning,
+    Detail, Doubt, Doubtful, Hosts, Look, Note, Place, RowsFrom, SessionChange, TightMemory, Warning,
 };
 pub use port::{PortMoved, PortObstacle};
 pub use schema::event_schema_text;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Failed, PortMoved, milliseconds};
 use crate::plan::{Exit, Operation};
@@ -33,10 +33,20 @@ pub enum Note {
     },
     /// The stack has no ksqlDB server that could run the statements.
     NothingSubmitted,
-    /// What the user may want to do next.
+    /// The user wants no statements submitted.
+    StatementsLeftOut,
+    /// An optional service runs in place of another one.
+    InPlaceOf {
+        /// The optional service.
+        service: ServiceName,
+        /// The one that is left out for it.
+        instead_of: ServiceName,
+    },
+    /// What the user may want to look at next.
     Next {
         /// Arguments of osqdemo.
-        commands: Vec<String>,
+        #[schemars(with = "Vec<String>")]
+        commands: Vec<Look>,
     },
     /// After a failure: what runs is left as it is, because `--keep` was given.
     LeftAsItIs,
@@ -116,6 +126,19 @@ pub enum Note {
     },
     /// A smoke test passed.
     SmokePassed,
+    /// A fault was done, and what it was done to is well again.
+    FaultRecovered {
+        /// Its place in the list of faults.
+        number: u32,
+        /// What was done, such as `kill broker`.
+        fault: String,
+        /// How long it took to be well again.
+        #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+        #[schemars(with = "u64")]
+        took: Duration,
+    },
+    /// After faults that were not stood: what runs is left as it is.
+    LeftForALook,
     /// Everything for a report of a failure is written.
     BundleWritten {
         /// The file.
@@ -152,6 +175,54 @@ pub enum Note {
     },
     /// A directive changed the session of the prompt or the script.
     Session(SessionChange),
+}
+
+/// Something to look at once the stack is up; as text, the arguments of osqdemo that show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// The demo, verified.
+    Scenario,
+    /// The lines of the hosts in a topic.
+    Lines {
+        /// The topic.
+        topic: String,
+    },
+    /// The prompt for statements.
+    Statements,
+    /// The user interface.
+    Interface,
+    /// A shell on a host.
+    Shell {
+        /// The host.
+        host: ServiceName,
+    },
+    /// What a host says, such as why no line of it comes.
+    HostLog {
+        /// The host.
+        host: ServiceName,
+    },
+    /// The way back.
+    Down,
+}
+
+impl fmt::Display for Look {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scenario => formatter.write_str("scenario bigfile"),
+            Self::Lines { topic } => write!(formatter, "tail {topic} --from-beginning -n 1"),
+            Self::Statements => formatter.write_str("ksql"),
+            Self::Interface => formatter.write_str("open"),
+            Self::Shell { host } => write!(formatter, "exec {host}"),
+            Self::HostLog { host } => write!(formatter, "logs {host}"),
+            Self::Down => formatter.write_str("down"),
+        }
+    }
+}
+
+impl Serialize for Look {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// What the hosts run.

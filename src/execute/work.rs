@@ -109,6 +109,10 @@ impl Inner {
                 Some(spec) => self.start(spec, cause, None, self.engine.resume(spec)).await,
                 None => Ok(()),
             },
+            Action::Unpause(service) => match self.spec(service) {
+                Some(spec) => self.start(spec, cause, None, self.engine.unpause(service)).await,
+                None => Ok(()),
+            },
         }
     }
 

@@ -207,11 +207,46 @@ pub fn text_for(own: Option<&HostConfig>, servers: &str) -> String {
     format!("{document:#}\n")
 }
 
+/// The topics that hosts with this configuration, else the default one, write the lines of scheduled queries to. A
+/// `topic` that is made of parts names none that is known beforehand.
+pub fn topics(own: Option<&HostConfig>) -> Vec<String> {
+    let default: Value = serde_json::from_str(DEFAULT).unwrap_or_default();
+    let document = own.map_or(&default, |own| &own.document);
+    let object = |value: Option<&Value>| value.and_then(Value::as_object).cloned().unwrap_or_default();
+    let queries = object(document.pointer("/source/schedule"))
+        .into_iter()
+        .map(|(query, _)| query);
+    let packs = object(document.pointer("/source/packs"))
+        .into_iter()
+        .flat_map(|(pack, content)| {
+            let queries = object(content.get("queries")).into_iter();
+            queries.map(move |(query, _)| format!("pack_{pack}_{query}"))
+        });
+    let rest = document.get("topic").and_then(Value::as_str).map(str::to_owned);
+    queries.chain(packs).chain(rest).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn every_query_has_its_topic() {
+        let default = topics(None);
+        for topic in ["processes", "open_files", "users", "osquery-default-topic"] {
+            assert!(default.iter().any(|name| name == topic), "{topic}");
+        }
+        let own = HostConfig {
+            path: PathBuf::new(),
+            document: json!({ "source": {
+                "schedule": { "processes": {} }, "packs": { "ir": { "queries": { "mounts": {} } }, "odd": "/a/path" }
+            } }),
+            findings: Vec::new(),
+        };
+        assert_eq!(topics(Some(&own)), ["processes", "pack_ir_mounts"]);
+    }
 
     #[test]
     fn a_host_gets_the_address_of_the_broker() {

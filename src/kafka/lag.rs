@@ -20,6 +20,19 @@ pub struct GroupLag {
     pub lag: u64,
 }
 
+/// Where a group goes on reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The group.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset of the record that it reads next.
+    pub offset: i64,
+}
+
 /// Asks for the lag of every group on every topic that it has committed something of, sorted.
 ///
 /// # Errors
@@ -28,44 +41,61 @@ pub async fn lags(bootstrap_servers: &str) -> Result<Vec<GroupLag>, KafkaError> 
     let bootstrap_servers = bootstrap_servers.to_owned();
     in_background(move || {
         let asking: BaseConsumer = consumer(&bootstrap_servers)?;
-        let refused = |error: rdkafka::error::KafkaError| KafkaError::Unreachable {
-            bootstrap_servers: bootstrap_servers.clone(),
-            purpose: "ask for the groups".to_owned(),
-            reason: error.to_string(),
-        };
-        let groups = asking.fetch_group_list(None, REQUEST_TIMEOUT).map_err(refused)?;
-        let mut all = TopicPartitionList::new();
-        for (topic, partitions) in partitions(&asking, &bootstrap_servers)? {
-            for partition in partitions {
-                all.add_partition(&topic, partition);
-            }
+        let mut lags: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for position in committed(&asking, &bootstrap_servers)? {
+            let (_, end) = watermarks(&asking, &bootstrap_servers, &position.topic, position.partition)?;
+            *lags.entry((position.group, position.topic)).or_default() +=
+                u64::try_from(end - position.offset).unwrap_or(0);
         }
-        let mut found = Vec::new();
-        for group in groups.groups() {
-            let of_group: BaseConsumer = client_config(&bootstrap_servers)
-                .set("group.id", group.name())
-                .create()
-                .map_err(refused)?;
-            let committed = of_group
-                .committed_offsets(all.clone(), REQUEST_TIMEOUT)
-                .map_err(refused)?;
-            let mut lags: BTreeMap<String, u64> = BTreeMap::new();
-            for element in committed.elements() {
-                let Offset::Offset(offset) = element.offset() else {
-                    continue;
-                };
-                let (_, end) = watermarks(&asking, &bootstrap_servers, element.topic(), element.partition())?;
-                *lags.entry(element.topic().to_owned()).or_default() +=
-                    u64::try_from(end - offset).unwrap_or(0);
-            }
-            found.extend(lags.into_iter().map(|(topic, lag)| GroupLag {
-                group: group.name().to_owned(),
-                topic,
-                lag,
-            }));
-        }
-        found.sort_by(|one, other| (&one.group, &one.topic).cmp(&(&other.group, &other.topic)));
-        Ok(found)
+        let lags = lags.into_iter();
+        Ok(lags
+            .map(|((group, topic), lag)| GroupLag { group, topic, lag })
+            .collect())
     })
     .await
+}
+
+/// Asks for everything that groups have committed.
+///
+/// # Errors
+/// When the broker does not answer.
+pub async fn positions(bootstrap_servers: &str) -> Result<Vec<Committed>, KafkaError> {
+    let bootstrap_servers = bootstrap_servers.to_owned();
+    in_background(move || committed(&consumer(&bootstrap_servers)?, &bootstrap_servers)).await
+}
+
+fn committed(asking: &BaseConsumer, bootstrap_servers: &str) -> Result<Vec<Committed>, KafkaError> {
+    let refused = |error: rdkafka::error::KafkaError| KafkaError::Unreachable {
+        bootstrap_servers: bootstrap_servers.to_owned(),
+        purpose: "ask for the groups".to_owned(),
+        reason: error.to_string(),
+    };
+    let groups = asking.fetch_group_list(None, REQUEST_TIMEOUT).map_err(refused)?;
+    let mut all = TopicPartitionList::new();
+    for (topic, partitions) in partitions(asking, bootstrap_servers)? {
+        for partition in partitions {
+            all.add_partition(&topic, partition);
+        }
+    }
+    let mut found = Vec::new();
+    for group in groups.groups() {
+        let of_group: BaseConsumer = client_config(bootstrap_servers)
+            .set("group.id", group.name())
+            .create()
+            .map_err(refused)?;
+        let positions = of_group
+            .committed_offsets(all.clone(), REQUEST_TIMEOUT)
+            .map_err(refused)?;
+        for element in positions.elements() {
+            if let Offset::Offset(offset) = element.offset() {
+                found.push(Committed {
+                    group: group.name().to_owned(),
+                    topic: element.topic().to_owned(),
+                    partition: element.partition(),
+                    offset,
+                });
+            }
+        }
+    }
+    Ok(found)
 }

@@ -4,6 +4,7 @@
 //! what the records mean.
 
 mod error;
+mod history;
 mod lag;
 mod publisher;
 mod record;
@@ -13,7 +14,8 @@ mod topics;
 use rdkafka::ClientConfig;
 
 pub use error::KafkaError;
-pub use lag::{GroupLag, lags};
+pub use history::read_all;
+pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use tail::{Start, Tail};

@@ -1,6 +1,6 @@
 //! A record of a topic, owned, and its bytes as text.
 
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use serde::Serialize;
 
 use crate::events::SCHEMA_VERSION;
@@ -20,6 +20,8 @@ pub struct Record {
     pub key: Option<Vec<u8>>,
     /// The value; none is a tombstone.
     pub value: Option<Vec<u8>>,
+    /// The headers that have a value.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl From<&BorrowedMessage<'_>> for Record {
@@ -31,6 +33,12 @@ impl From<&BorrowedMessage<'_>> for Record {
             timestamp_ms: message.timestamp().to_millis(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
+            headers: message.headers().map_or_else(Vec::new, |headers| {
+                let headers = headers.iter();
+                headers
+                    .filter_map(|header| Some((header.key.to_owned(), header.value?.to_vec())))
+                    .collect()
+            }),
         }
     }
 }
@@ -56,6 +64,12 @@ impl Record {
     pub fn timestamp(&self) -> Option<String> {
         let time = jiff::Timestamp::from_millisecond(self.timestamp_ms?).ok()?;
         Some(format!("{time:.3}"))
+    }
+
+    /// The text of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
+        std::str::from_utf8(value).ok()
     }
 
     /// The record as JSON output shows it.
@@ -105,10 +119,15 @@ mod tests {
             timestamp_ms: Some(1_795_495_590_123),
             key: Some(b"host2".to_vec()),
             value: Some(b"caf\xe9".to_vec()),
+            headers: vec![("osqdemo-seq".to_owned(), b"12".to_vec())],
         };
         insta::assert_snapshot!(
             serde_json::to_string(&record.as_json()).unwrap(),
             @r#"{"schema_version":1,"topic":"processes","partition":0,"offset":7,"timestamp":"2026-11-24T04:46:30.123Z","key":"host2","value":"caf\\xe9","escaped":true}"#
+        );
+        assert_eq!(
+            (record.header("osqdemo-seq"), record.header("seq")),
+            (Some("12"), None)
         );
         let tombstone = Record {
             timestamp_ms: None,

@@ -71,6 +71,17 @@ impl Entity {
         }
     }
 
+    /// The names of the streams or tables that it lists.
+    pub fn source_names(&self) -> Vec<String> {
+        let listed = ["streams", "tables"].into_iter();
+        let listed = listed
+            .filter_map(|field| self.body.get(field)?.as_array())
+            .flatten();
+        listed
+            .filter_map(|source| Some(source.get("name")?.as_str()?.to_owned()))
+            .collect()
+    }
+
     /// The persistent query that a statement started.
     pub fn query_id(&self) -> Option<&str> {
         let id = self.body.get("commandStatus")?.get("queryId")?.as_str()?;

@@ -53,6 +53,25 @@ pub async fn stopped_queries(client: &Client) -> Result<Vec<Doubtful>, Error> {
     existing::stopped_queries(client, &statements).await
 }
 
+/// Those of the pipeline's streams and tables that the server does not have, in the order in which they are made.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn missing(client: &Client) -> Result<Vec<String>, Error> {
+    let list = Script::parse("LIST STREAMS; LIST TABLES;").statements;
+    let mut there = Vec::new();
+    for statement in &list {
+        let entities = client.execute(statement, &Session::default()).await?;
+        there.extend(entities.iter().flat_map(Entity::source_names));
+    }
+    let files = pipeline();
+    let wanted = files
+        .iter()
+        .flat_map(|file| Script::parse(&file.source).statements)
+        .filter_map(|statement| statement.created_name().map(str::to_uppercase));
+    Ok(wanted.filter(|name| !there.contains(name)).collect())
+}
+
 /// The original's push query, word for word.
 pub fn original_query() -> Statement {
     only_statement(include_str!("../../ksql/queries/original.sql"))

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::plan::planner::{Planner, image_cause};
-use crate::stack::{ImageRef, Service, ServiceName};
+use crate::stack::{ImageRef, ServiceName, Stack};
 
 pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
@@ -62,6 +62,8 @@ pub enum Action {
     Start(ServiceName),
     /// Start again what a service that ended has left, as it is, and wait until it is healthy.
     Resume(ServiceName),
+    /// Let a service go on that somebody paused, and wait until it is healthy.
+    Unpause(ServiceName),
 }
 
 /// Why something is to be done.
@@ -101,6 +103,13 @@ pub enum Cause {
     NotInStack,
     /// It is there, and the user left it out of the stack.
     LeftOut,
+    /// It is there, and another one that the user asked for takes its place.
+    Replaced {
+        /// The other one.
+        by: ServiceName,
+    },
+    /// It is there and optional, and not asked for any more.
+    NotAskedFor,
     /// The user asked for it.
     Requested,
 }
@@ -118,6 +127,7 @@ impl fmt::Display for Action {
             Self::Remove(service) => write!(formatter, "remove what is left of {service}"),
             Self::Start(service) => write!(formatter, "start {service}"),
             Self::Resume(service) => write!(formatter, "start {service} again"),
+            Self::Unpause(service) => write!(formatter, "let {service} go on"),
         }
     }
 }
@@ -142,6 +152,8 @@ impl fmt::Display for Cause {
             Self::NetworkRemoved => formatter.write_str("its network was removed"),
             Self::NotInStack => formatter.write_str("not in the stack"),
             Self::LeftOut => formatter.write_str("left out by `without`"),
+            Self::Replaced { by } => write!(formatter, "{by} takes its place"),
+            Self::NotAskedFor => formatter.write_str("not asked for by `with`"),
             Self::Requested => formatter.write_str("requested"),
         }
     }
@@ -173,14 +185,18 @@ impl Plan {
     /// What makes `observed` into `desired`. The services of `desired` must stand in an order in which
     /// dependencies come first, as [`resolve()`] gives them.
     pub fn make(desired: &[ServiceSpec], observed: &Observed) -> Self {
-        Self::make_without(&[], desired, observed)
+        Self::make_from(None, desired, observed)
     }
 
-    /// The same, of a stack that the user left services out of.
-    pub fn make_without(left_out: &[Service], desired: &[ServiceSpec], observed: &Observed) -> Self {
+    /// The same, with the stack that tells why a service is not wanted.
+    pub fn make_of(stack: &Stack, desired: &[ServiceSpec], observed: &Observed) -> Self {
+        Self::make_from(Some(stack), desired, observed)
+    }
+
+    fn make_from(stack: Option<&Stack>, desired: &[ServiceSpec], observed: &Observed) -> Self {
         let mut plan = Planner {
             desired,
-            left_out,
+            stack,
             plan: Self::default(),
         };
         plan.images(observed, |container| {
@@ -197,7 +213,7 @@ impl Plan {
     pub fn of_images(desired: &[ServiceSpec], observed: &Observed, which: WhichImages) -> Self {
         let mut plan = Planner {
             desired,
-            left_out: &[],
+            stack: None,
             plan: Self::default(),
         };
         plan.images(observed, |container| match (container.recipe, which) {
@@ -232,7 +248,7 @@ impl Plan {
     pub fn restart(desired: &[ServiceSpec], observed: &Observed, service: &ServiceName) -> Self {
         let mut plan = Planner {
             desired,
-            left_out: &[],
+            stack: None,
             plan: Self::default(),
         };
         let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);
@@ -261,7 +277,7 @@ impl Plan {
         self.operations
             .iter()
             .filter_map(|operation| match &operation.action {
-                Action::Start(service) | Action::Resume(service) => Some(service),
+                Action::Start(service) | Action::Resume(service) | Action::Unpause(service) => Some(service),
                 _ => None,
             })
     }

@@ -6,12 +6,14 @@ use super::{
     Action, Attachment, Cause, ContainerSpec, NetworkState, Observed, ObservedService, Operation, Plan,
     ProgramsImage, ServiceSpec, ServiceState, SupervisorState,
 };
-use crate::stack::{ImageRef, Service, ServiceName};
+use crate::stack::{Absence, ImageRef, ServiceName, Stack};
 
 /// What a service that ended, or was paused, has left.
 enum Remains {
     /// It only has to be started again.
-    Usable,
+    Ended,
+    /// It only has to go on.
+    Paused,
     /// It is in the way of what is wanted.
     Useless,
 }
@@ -34,7 +36,8 @@ pub(super) fn image_cause(image: &ImageRef, content: Option<&str>, observed: &Ob
 /// A plan that grows.
 pub(super) struct Planner<'a> {
     pub(super) desired: &'a [ServiceSpec],
-    pub(super) left_out: &'a [Service],
+    /// Tells why a service is not wanted.
+    pub(super) stack: Option<&'a Stack>,
     pub(super) plan: Plan,
 }
 
@@ -118,17 +121,20 @@ impl Planner<'_> {
     }
 
     /// What becomes of the container that a service which ended has left; nothing where it left none, as a process does.
-    fn remains(&self, name: &ServiceName, observed: &Observed) -> Option<Remains> {
+    fn remains(&self, name: &ServiceName, cause: &Cause, observed: &Observed) -> Option<Remains> {
         let spec = self.desired.iter().find(|spec| spec.name == *name)?;
         let seen = observed.services.get(name)?;
         match (&seen.state, &seen.container) {
-            (ServiceState::Paused { .. }, None) => Some(Remains::Usable),
-            (ServiceState::Exited { .. } | ServiceState::Paused { .. }, Some(_)) => {
-                Some(match self.difference(spec, seen, observed) {
-                    None => Remains::Usable,
-                    Some(_) => Remains::Useless,
-                })
+            (ServiceState::Exited { .. }, None) => None,
+            (ServiceState::Exited { .. } | ServiceState::Paused { .. }, _)
+                if self.difference(spec, seen, observed).is_some() =>
+            {
+                Some(Remains::Useless)
             }
+            // Who asks for a restart wants it to begin anew.
+            (ServiceState::Paused { .. }, _) if *cause == Cause::Requested => Some(Remains::Useless),
+            (ServiceState::Paused { .. }, _) => Some(Remains::Paused),
+            (ServiceState::Exited { .. }, _) => Some(Remains::Ended),
             _ => None,
         }
     }
@@ -192,20 +198,25 @@ impl Planner<'_> {
             };
             let is_wanted = self.desired.iter().any(|spec| spec.name == name);
             let cause = match (is_wanted, needed.get(&name)) {
-                (false, _) if self.left_out.iter().any(|service| service.name == name) => Cause::LeftOut,
-                (false, _) => Cause::NotInStack,
+                (false, _) => match self.stack.and_then(|stack| stack.absence(&name)) {
+                    Some(Absence::LeftOut) => Cause::LeftOut,
+                    Some(Absence::Replaced { by }) => Cause::Replaced { by },
+                    Some(Absence::NotAskedFor) => Cause::NotAskedFor,
+                    None => Cause::NotInStack,
+                },
                 (true, Some(cause)) => cause.clone(),
                 (true, None) => continue,
             };
             let action = match service.state {
                 ServiceState::Leftover { .. } => Action::EndLeftover(name.clone()),
-                ServiceState::Exited { .. } if is_wanted => match self.remains(&name, observed) {
+                ServiceState::Exited { .. } if is_wanted => match self.remains(&name, &cause, observed) {
                     Some(Remains::Useless) => Action::Remove(name.clone()),
                     // There is nothing to stop.
-                    Some(Remains::Usable) | None => continue,
+                    Some(Remains::Ended | Remains::Paused) | None => continue,
                 },
                 ServiceState::Paused { .. }
-                    if is_wanted && matches!(self.remains(&name, observed), Some(Remains::Usable)) =>
+                    if is_wanted
+                        && matches!(self.remains(&name, &cause, observed), Some(Remains::Paused)) =>
                 {
                     continue;
                 }
@@ -270,8 +281,9 @@ impl Planner<'_> {
             after.extend(image.and_then(|image| self.image_operation(image)));
             after.sort_unstable();
             self.plan.operations.push(Operation {
-                action: match self.remains(&spec.name, observed) {
-                    Some(Remains::Usable) => Action::Resume(spec.name.clone()),
+                action: match self.remains(&spec.name, cause, observed) {
+                    Some(Remains::Ended) => Action::Resume(spec.name.clone()),
+                    Some(Remains::Paused) => Action::Unpause(spec.name.clone()),
                     Some(Remains::Useless) | None => Action::Start(spec.name.clone()),
                 },
                 cause: cause.clone(),
@@ -296,7 +308,8 @@ impl Planner<'_> {
                 | Action::Stop(name)
                 | Action::Remove(name)
                 | Action::Start(name)
-                | Action::Resume(name) => matches(name),
+                | Action::Resume(name)
+                | Action::Unpause(name) => matches(name),
             })
             .map(|(index, _)| index)
             .collect()

@@ -324,11 +324,7 @@ fn resolve_container(
     choices: &Choices<'_>,
 ) -> Result<ContainerSpec, ResolveError> {
     let value_of = |name: &str| {
-        if stack
-            .left_out
-            .iter()
-            .any(|service| is_url_of(name, &service.name))
-        {
+        if is_url_of_absent(name, stack) {
             return Some(String::new());
         }
         let published = stack
@@ -366,6 +362,13 @@ fn resolve_container(
         environment: container
             .environment
             .iter()
+            // A variable with the address of a service that is not there is left out, as an argument is.
+            .filter(|(_, value)| {
+                let is_absent = value
+                    .as_variable()
+                    .is_some_and(|name| is_url_of_absent(name, stack));
+                !is_absent
+            })
             .map(|(name, value)| (name.clone(), value.fill(&value_of)))
             .collect(),
         target_port: service.port.map(|port| port.target),
@@ -377,10 +380,12 @@ fn resolve_container(
     })
 }
 
-/// Whether that variable is the address of that service: `SCHEMA_REGISTRY_URL` of `schema-registry`.
-fn is_url_of(variable: &str, service: &ServiceName) -> bool {
-    let name = variable.strip_suffix("_URL");
-    name.is_some_and(|name| name.replace('_', "-").eq_ignore_ascii_case(service.as_str()))
+/// Whether that variable is the address of a service that is not there: `SCHEMA_REGISTRY_URL` of `schema-registry`.
+fn is_url_of_absent(variable: &str, stack: &Stack) -> bool {
+    let service = variable
+        .strip_suffix("_URL")
+        .map(|name| name.replace('_', "-").to_lowercase());
+    service.is_some_and(|service| stack.absence(&ServiceName::new(service)).is_some())
 }
 
 /// Replaces the placeholders of one argument; nothing for one about a service that was left out.
@@ -395,11 +400,7 @@ fn fill_in(
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
-        if stack
-            .left_out
-            .iter()
-            .any(|other| other.name.as_str() == placeholder)
-        {
+        if stack.absence(&ServiceName::new(placeholder)).is_some() {
             return Ok(None);
         }
         let port_of = |name: &str| {

@@ -74,7 +74,7 @@ fn arguments_are_filled_in() {
     assert_snapshot!(lines.join("\n"), @"
     broker: serve broker --until-stdin-closes --data-dir /state/demo/data/broker --listen 127.0.0.1:9092 --retention-bytes=1073741824 --segment-bytes=67108864
     schema-registry: serve schema-registry --until-stdin-closes --listen 127.0.0.1:8081 --bootstrap-servers 127.0.0.1:9092
-    ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092 --processing-log-stream
+    ksqldb-server: serve ksqldb --until-stdin-closes --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092 --processing-log-stream --schema-registry=http://127.0.0.1:8081
     console: serve console --until-stdin-closes --listen 127.0.0.1:9021 --bootstrap-servers 127.0.0.1:9092 --ksqldb http://127.0.0.1:8088 --schema-registry=http://127.0.0.1:8081
     host1: host-init /state/demo/hosts/host1/init.json
     host2: host-init /state/demo/hosts/host2/init.json
@@ -144,6 +144,25 @@ fn the_host_configuration_changed() {
 fn a_service_ended() {
     let observed = with_state("ksqldb-server", ServiceState::Exited { exit: Exit::Code(1) });
     assert_snapshot!(Plan::make(&usual(), &observed), @"1. start ksqldb-server (ended unexpectedly: exit status 1)");
+}
+
+#[test]
+fn a_service_was_paused() {
+    let observed = with_state("broker", ServiceState::Paused { pid: 7 });
+    assert_snapshot!(Plan::make(&usual(), &observed), @"1. let broker go on (it was paused)");
+    let other = desired(&[("broker", 19092), ("ksqldb-server", 8088)], "osqdemo 1");
+    let of_broker: Vec<String> = Plan::make(&other, &observed)
+        .operations
+        .iter()
+        .filter(|operation| operation.action.to_string().ends_with(" broker"))
+        .map(|operation| operation.action.to_string())
+        .collect();
+    assert_eq!(of_broker, ["stop broker", "start broker"]);
+    let restart = Plan::restart(&usual(), &observed, &ServiceName::new("broker"));
+    assert_snapshot!(restart, @r"
+    1. stop broker (requested)
+    2. start broker (requested), after 1
+    ");
 }
 
 #[test]
@@ -242,16 +261,16 @@ fn a_service_is_left_out() {
         .expect("it can be");
     let wanted = of_stack(&stack, &[("broker", 9092), ("ksqldb-server", 8088)], "osqdemo 1");
     assert_snapshot!(
-        Plan::make_without(&stack.left_out, &wanted, &running(&usual())),
+        Plan::make_of(&stack, &wanted, &running(&usual())),
         @"1. stop host1 (left out by `without`)"
     );
-    assert!(Plan::make_without(&stack.left_out, &wanted, &running(&wanted)).is_empty());
+    assert!(Plan::make_of(&stack, &wanted, &running(&wanted)).is_empty());
     assert_snapshot!(Plan::make(&usual(), &running(&wanted)), @"1. start host1 (not running)");
     let mut ended = running(&usual());
     if let Some(service) = ended.services.get_mut(&ServiceName::new("host1")) {
         service.state = ServiceState::Exited { exit: Exit::Code(1) };
     }
-    assert_snapshot!(Plan::make_without(&stack.left_out, &wanted, &ended), @"1. stop host1 (left out by `without`)");
+    assert_snapshot!(Plan::make_of(&stack, &wanted, &ended), @"1. stop host1 (left out by `without`)");
 }
 
 #[test]
@@ -316,6 +335,109 @@ mod containers {
         7. start console (not running), after 1, 3, 4
         8. start host1 (not running), after 2, 3, 4
         9. start host2 (not running), after 2, 3, 4
+        ");
+    }
+
+    /// Every stack that runs in containers, from nothing and with all that can be asked for.
+    #[test]
+    fn the_stacks() {
+        let from_nothing = |stack: &Stack| {
+            let ports = stack
+                .services
+                .iter()
+                .filter_map(|service| Some((service.name.as_str(), service.port?.published)));
+            let wanted = of_stack(stack, &ports.collect::<Vec<_>>(), "osqdemo 1");
+            let observed = Observed {
+                supervisor: SupervisorState::Daemon {
+                    network: NetworkState::Absent,
+                },
+                ..Observed::nothing()
+            };
+            Plan::make_of(stack, &wanted, &observed)
+        };
+        let with_everything = |stack: Stack| {
+            let names = stack.optional_names();
+            let names = names.into_iter().map(ServiceName::new).collect();
+            from_nothing(&stack.with(&names).expect("its own optional services"))
+        };
+        let kafka = Stack::kafka().expect("the embedded stack");
+        assert_snapshot!(from_nothing(&kafka), @"
+        1. pull image apache/kafka:4.2.0 (not on this machine)
+        2. build image osqdemo/platform:0.1.0 (not on this machine)
+        3. build image osqdemo/host:0.1.0 (not on this machine)
+        4. create the network (not there)
+        5. start broker (not running), after 1, 4
+        6. start schema-registry (not running), after 2, 4, 5
+        7. start ksqldb-server (not running), after 2, 4, 5
+        8. start console (not running), after 2, 4, 5
+        9. start host1 (not running), after 3, 4, 5
+        10. start host2 (not running), after 3, 4, 5
+        ");
+        let confluent = Stack::confluent().expect("the embedded stack");
+        assert_snapshot!(from_nothing(&confluent), @"
+        1. pull image confluentinc/cp-zookeeper:7.9.9 (not on this machine)
+        2. pull image confluentinc/cp-server:7.9.9 (not on this machine)
+        3. pull image confluentinc/cp-schema-registry:7.9.9 (not on this machine)
+        4. build image osqdemo/host:0.1.0 (not on this machine)
+        5. pull image confluentinc/cp-ksqldb-server:7.9.9 (not on this machine)
+        6. pull image confluentinc/cp-enterprise-control-center:7.9.9 (not on this machine)
+        7. create the network (not there)
+        8. start zookeeper (not running), after 1, 7
+        9. start broker (not running), after 2, 7, 8
+        10. start schema-registry (not running), after 3, 7, 9
+        11. start host1 (not running), after 4, 7, 9
+        12. start host2 (not running), after 4, 7, 9
+        13. start ksqldb-server (not running), after 5, 7, 9, 10
+        14. start control-center (not running), after 6, 7, 9, 10, 13
+        ");
+        assert_snapshot!(with_everything(confluent), @"
+        1. pull image confluentinc/cp-zookeeper:7.9.9 (not on this machine)
+        2. pull image confluentinc/cp-server:7.9.9 (not on this machine)
+        3. pull image confluentinc/cp-schema-registry:7.9.9 (not on this machine)
+        4. build image osqdemo/platform:0.1.0 (not on this machine)
+        5. pull image confluentinc/cp-server-connect:7.9.9 (not on this machine)
+        6. build image osqdemo/host:0.1.0 (not on this machine)
+        7. pull image confluentinc/cp-ksqldb-server:7.9.9 (not on this machine)
+        8. create the network (not there)
+        9. start zookeeper (not running), after 1, 8
+        10. start broker (not running), after 2, 8, 9
+        11. start schema-registry (not running), after 3, 8, 10
+        12. start console (not running), after 4, 8, 10
+        13. start connect (not running), after 5, 8, 10
+        14. start host1 (not running), after 6, 8, 10
+        15. start host2 (not running), after 6, 8, 10
+        16. start ksqldb-server (not running), after 7, 8, 10, 11
+        ");
+        let confluent_8 = Stack::confluent_8().expect("the embedded stack");
+        assert_snapshot!(from_nothing(&confluent_8), @"
+        1. pull image confluentinc/cp-server:8.2.3 (not on this machine)
+        2. pull image confluentinc/cp-schema-registry:8.2.3 (not on this machine)
+        3. build image osqdemo/host:0.1.0 (not on this machine)
+        4. pull image confluentinc/cp-ksqldb-server:8.2.3 (not on this machine)
+        5. pull image confluentinc/cp-enterprise-control-center-next-gen:2.6.0 (not on this machine)
+        6. create the network (not there)
+        7. start broker (not running), after 1, 6
+        8. start schema-registry (not running), after 2, 6, 7
+        9. start host1 (not running), after 3, 6, 7
+        10. start host2 (not running), after 3, 6, 7
+        11. start ksqldb-server (not running), after 4, 6, 7, 8
+        12. start control-center (not running), after 5, 6, 7, 8, 11
+        ");
+        assert_snapshot!(with_everything(confluent_8), @"
+        1. pull image confluentinc/cp-server:8.2.3 (not on this machine)
+        2. pull image confluentinc/cp-schema-registry:8.2.3 (not on this machine)
+        3. build image osqdemo/platform:0.1.0 (not on this machine)
+        4. pull image confluentinc/cp-server-connect:8.2.3 (not on this machine)
+        5. build image osqdemo/host:0.1.0 (not on this machine)
+        6. pull image confluentinc/cp-ksqldb-server:8.2.3 (not on this machine)
+        7. create the network (not there)
+        8. start broker (not running), after 1, 7
+        9. start schema-registry (not running), after 2, 7, 8
+        10. start console (not running), after 3, 7, 8
+        11. start connect (not running), after 4, 7, 8
+        12. start host1 (not running), after 5, 7, 8
+        13. start host2 (not running), after 5, 7, 8
+        14. start ksqldb-server (not running), after 6, 7, 8, 9
         ");
     }
 

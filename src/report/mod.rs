@@ -5,6 +5,8 @@
 //! [`Reporter::data`] writes what the user asked for, as text or as a JSON line. Renderers only consume: no decision
 //! is taken here. The sentences of those that are read by people stand in `words`.
 
+mod chaos_junit;
+pub mod chaos_text;
 pub mod entity;
 mod journal;
 mod json;

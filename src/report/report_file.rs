@@ -4,7 +4,12 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use quick_junit::SerializeError;
+use serde::Serialize;
+
+use super::chaos_junit::chaos_junit;
 use super::scenario_junit::scenario_junit;
+use crate::chaos::report::ChaosReport;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::outcome::ScenarioReport;
 use crate::settings::{ReportFormat, ReportTarget};
@@ -37,12 +42,28 @@ impl ReportFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(mut self, report: &ScenarioReport) -> Result<(), ScenarioError> {
+    pub fn write(self, report: &ScenarioReport) -> Result<(), ScenarioError> {
+        self.write_as(report, || scenario_junit(report))
+    }
+
+    /// The same with the report of `osqdemo chaos`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_chaos(self, report: &ChaosReport) -> Result<(), ScenarioError> {
+        self.write_as(report, || chaos_junit(report))
+    }
+
+    fn write_as(
+        mut self,
+        report: &impl Serialize,
+        junit: impl FnOnce() -> Result<String, SerializeError>,
+    ) -> Result<(), ScenarioError> {
         let text = match self.format {
             ReportFormat::Json => serde_json::to_string_pretty(report)
                 .map(|text| text + "\n")
                 .map_err(io::Error::other),
-            ReportFormat::Junit => scenario_junit(report).map_err(io::Error::other),
+            ReportFormat::Junit => junit().map_err(io::Error::other),
         };
         let write = || {
             let text = text?;

@@ -1,9 +1,11 @@
 //! Tables that fit the terminal, for rows that are all known and for rows that are still to come.
 //!
-//! Columns share the width fairly: narrow ones get what they need, wide ones an equal part of the rest, and
-//! what does not fit is wrapped inside its column. When even that leaves too little, each row becomes a block
-//! of `name  value` lines. Where there is no terminal nothing is wrapped, so that lines can be searched. What
-//! values contain never reaches the terminal as a control sequence. Pure: text in, text out.
+//! Columns share the width fairly: narrow ones get what they need, wide ones an equal part of the rest, each at least
+//! its longest word, and what does not fit is wrapped between words inside its column. When that leaves too little, each
+//! row becomes a block of `name  value` lines; of rows that are still to come, from the first one on whose words the
+//! columns cannot hold. Only a word that no line can hold is broken. Where there is no terminal nothing is wrapped, so
+//! that lines can be searched. What values contain never reaches the terminal as a control sequence. Pure: text in,
+//! text out.
 
 use std::io::{IsTerminal, stdout};
 
@@ -46,6 +48,10 @@ pub fn output_height() -> Option<usize> {
 pub struct Layout {
     headers: Vec<String>,
     shape: Shape,
+    /// What takes over when the columns cannot hold a row's words; nothing where they stay whatever comes.
+    narrow: Option<Shape>,
+    /// Whether a row was laid out.
+    is_begun: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,39 +59,90 @@ enum Shape {
     /// Columns side by side, each with its width and whether longer values are wrapped.
     Columns { widths: Vec<usize>, wraps: bool },
     /// One line a value: the width of the names, and that of the values.
-    Blocks { names: usize, values: Option<usize> },
+    Blocks { names: usize, values: usize },
+}
+
+impl Shape {
+    fn blocks(headers: &[String], width: usize) -> Self {
+        let names = headers.iter().map(|name| name.width()).max().unwrap_or(0);
+        let names = names.min(width / 2);
+        let values = width.saturating_sub(names + GAP.len()).max(1);
+        Self::Blocks { names, values }
+    }
+
+    /// Whether no word of these cells has to be broken. Blocks have nothing wider to give way to.
+    fn holds(&self, cells: &[String]) -> bool {
+        match self {
+            Self::Columns { widths, wraps: true } => cells
+                .iter()
+                .zip(widths)
+                .all(|(cell, width)| cell.width() <= *width || longest_word(cell) <= *width),
+            Self::Columns { wraps: false, .. } | Self::Blocks { .. } => true,
+        }
+    }
+}
+
+/// How many cells a column would take.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// With every value on one line.
+    whole: usize,
+    /// With no word broken.
+    word: usize,
+}
+
+impl Wanted {
+    fn of(text: &str) -> Self {
+        Self {
+            whole: text.width(),
+            word: longest_word(text),
+        }
+    }
+
+    /// How much more than its longest word it would take.
+    fn more(self) -> usize {
+        self.whole.saturating_sub(self.word)
+    }
+
+    /// What takes both.
+    fn or(self, other: Self) -> Self {
+        Self {
+            whole: self.whole.max(other.whole),
+            word: self.word.max(other.word),
+        }
+    }
 }
 
 /// A whole table, with its header and without a line break at the end.
 pub fn table(headers: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
-    let mut wanted: Vec<usize> = headers.iter().map(|header| header.width()).collect();
+    let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
+    let mut wanted: Vec<Wanted> = headers.iter().map(|header| Wanted::of(header)).collect();
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| printable(cell)).collect())
         .collect();
     for row in &rows {
         for (wanted, cell) in wanted.iter_mut().zip(row) {
-            *wanted = (*wanted).max(cell.width());
+            *wanted = wanted.or(Wanted::of(cell));
         }
     }
-    let headers = headers.iter().map(|header| (*header).to_owned()).collect();
-    let layout = Layout::new(headers, &wanted, width);
-    let mut lines = layout.head();
-    for row in &rows {
-        lines.push('\n');
-        lines.push_str(&layout.row(row));
-    }
-    lines.trim_start_matches('\n').to_owned()
+    let mut layout = Layout::new(headers, &wanted, width);
+    let lines: Vec<String> = rows.iter().map(|row| layout.row(row)).collect();
+    format!("{}{}", lines.join("\n"), layout.end())
 }
 
 impl Layout {
     /// For rows that come later: `wanted` says how many cells a column's values usually take.
     pub fn streaming(columns: Vec<(String, usize)>, width: Option<usize>) -> Self {
-        let (headers, wanted): (Vec<String>, Vec<usize>) = columns
+        let (headers, wanted): (Vec<String>, Vec<Wanted>) = columns
             .into_iter()
-            .map(|(header, wanted)| {
+            .map(|(header, usual)| {
                 let header = printable(&header);
-                let wanted = wanted.max(header.width());
+                let value = Wanted {
+                    whole: usual,
+                    word: usual.min(NARROWEST),
+                };
+                let wanted = Wanted::of(&header).or(value);
                 (header, wanted)
             })
             .unzip();
@@ -99,33 +156,42 @@ impl Layout {
             widths: vec![width; headers.len()],
             wraps: true,
         };
-        Self { headers, shape }
+        Self {
+            headers,
+            shape,
+            narrow: None,
+            is_begun: false,
+        }
     }
 
-    fn new(headers: Vec<String>, wanted: &[usize], width: Option<usize>) -> Self {
-        let shape = match width {
-            None => Shape::Columns {
-                widths: wanted.to_vec(),
+    fn new(headers: Vec<String>, wanted: &[Wanted], width: Option<usize>) -> Self {
+        let Some(width) = width else {
+            let shape = Shape::Columns {
+                widths: wanted.iter().map(|wanted| wanted.whole).collect(),
                 wraps: false,
-            },
-            Some(width) => match share(wanted, width) {
-                Some(widths) => Shape::Columns { widths, wraps: true },
-                None => {
-                    let names = headers.iter().map(|name| name.width()).max().unwrap_or(0);
-                    let names = names.min(width / 2);
-                    let values = width.saturating_sub(names + GAP.len());
-                    Shape::Blocks {
-                        names,
-                        values: Some(values.max(1)),
-                    }
-                }
-            },
+            };
+            return Self {
+                headers,
+                shape,
+                narrow: None,
+                is_begun: false,
+            };
         };
-        Self { headers, shape }
+        let blocks = Shape::blocks(&headers, width);
+        let (shape, narrow) = match share(wanted, width) {
+            Some(widths) => (Shape::Columns { widths, wraps: true }, Some(blocks)),
+            None => (blocks, None),
+        };
+        Self {
+            headers,
+            shape,
+            narrow,
+            is_begun: false,
+        }
     }
 
     /// The lines above the first row, without a line break at the end; nothing when rows are blocks.
-    pub fn head(&self) -> String {
+    fn head(&self) -> String {
         match &self.shape {
             Shape::Columns { widths, wraps } => {
                 let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
@@ -139,17 +205,41 @@ impl Layout {
         }
     }
 
-    /// One row, without a line break at the end.
-    pub fn row(&self, cells: &[String]) -> String {
+    /// One row, the first one below the head; without a line break at the end.
+    pub fn row(&mut self, cells: &[String]) -> String {
         let cells: Vec<String> = cells.iter().map(|cell| printable(cell)).collect();
+        let mut lines = Vec::new();
+        if !self.shape.holds(&cells)
+            && let Some(narrow) = self.narrow.take()
+        {
+            self.shape = narrow;
+            if self.is_begun {
+                lines.push(String::new());
+            }
+        }
+        if !self.is_begun {
+            self.is_begun = true;
+            lines.push(self.head());
+            lines.retain(|head| !head.is_empty());
+        }
+        lines.push(self.laid_out(&cells));
+        lines.join("\n")
+    }
+
+    /// What is shown after the last row: the head, where there was none.
+    pub fn end(&self) -> String {
+        if self.is_begun { String::new() } else { self.head() }
+    }
+
+    fn laid_out(&self, cells: &[String]) -> String {
         match &self.shape {
-            Shape::Columns { widths, wraps } => side_by_side(&cells, widths, *wraps),
+            Shape::Columns { widths, wraps } => side_by_side(cells, widths, *wraps),
             Shape::Blocks { names, values } => {
                 let mut lines = Vec::new();
-                for (header, cell) in self.headers.iter().zip(&cells) {
+                for (header, cell) in self.headers.iter().zip(cells) {
                     lines.push(side_by_side(
                         &[header.clone(), cell.clone()],
-                        &[*names, values.unwrap_or(usize::MAX)],
+                        &[*names, *values],
                         true,
                     ));
                 }
@@ -161,21 +251,21 @@ impl Layout {
     }
 }
 
-/// The widths of columns that together, with the gaps, take at most `width` cells; `None` when a column would
-/// have to be squeezed too much.
-fn share(wanted: &[usize], width: usize) -> Option<Vec<usize>> {
-    let mut rest = width.checked_sub(GAP.len() * wanted.len().saturating_sub(1))?;
-    let mut widths = vec![0; wanted.len()];
-    // From the narrowest on: whoever needs less than an equal part leaves the difference to the others.
+/// The widths of columns that together, with the gaps, take at most `width` cells; `None` when a word would not fit into
+/// its column.
+fn share(wanted: &[Wanted], width: usize) -> Option<Vec<usize>> {
+    let all = width.checked_sub(GAP.len() * wanted.len().saturating_sub(1))?;
+    // A column begins with its longest word; what is left goes to those that want more, in equal parts.
+    let mut widths: Vec<usize> = wanted.iter().map(|wanted| wanted.word).collect();
+    let mut rest = all.checked_sub(widths.iter().sum())?;
     let mut order: Vec<usize> = (0..wanted.len()).collect();
-    order.sort_by_key(|&column| wanted[column]);
+    // From the one on that wants least: what it leaves over goes to the others.
+    order.sort_by_key(|&column| wanted[column].more());
     for (taken, &column) in order.iter().enumerate() {
         let part = rest / (wanted.len() - taken);
-        widths[column] = wanted[column].min(part);
-        if widths[column] < wanted[column].min(NARROWEST) {
-            return None;
-        }
-        rest -= widths[column];
+        let more = part.min(wanted[column].more());
+        widths[column] += more;
+        rest -= more;
     }
     Some(widths)
 }
@@ -198,7 +288,7 @@ fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
     for index in 0..height {
         let mut line = String::new();
         for (at, (column, width)) in columns.iter().zip(widths).enumerate() {
-            let part = column.get(index).map_or("", String::as_str);
+            let part = column.get(index).map_or("", |part| part.trim_end_matches(' '));
             line.push_str(part);
             if at + 1 < columns.len() {
                 let missing = width.saturating_sub(part.width());
@@ -211,8 +301,8 @@ fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
     lines.join("\n")
 }
 
-/// Cuts text into lines of at most `width` cells, behind a space, `/` or `,` where one is near the end of the
-/// line; a character that is wider gets a line of its own.
+/// Cuts text into lines of at most `width` cells, between words; a word that is longer than a line is broken, behind a
+/// sign where it has one. A character that is wider than a line gets one of its own.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -240,24 +330,51 @@ fn cut(text: &str, width: usize) -> String {
 
 /// Where the first line of `text` ends: never at its beginning.
 fn line_end(text: &str, width: usize) -> usize {
-    let (mut end, mut good_end) = (0, 0);
+    let (mut end, mut word_end, mut sign_end) = (0, 0, 0);
+    let mut is_worth_a_line = false;
     for next in ends(text) {
-        // The whole line is measured each time: some characters change their width with their neighbours.
-        let cells = text[..next].width();
-        if cells > width && end > 0 {
+        // The whole line is measured each time: some characters change their width with their neighbours. A space at
+        // its end is not seen.
+        if text[..next].trim_end_matches(' ').width() > width && end > 0 {
             break;
         }
+        let last = text[end..next].chars().next();
         end = next;
-        if text[..end].ends_with([' ', '/', ',']) && cells * 3 >= width * 2 {
-            good_end = end;
+        is_worth_a_line |= last.is_some_and(char::is_alphanumeric);
+        if is_worth_a_line && is_between_words(&text[..end], &text[end..]) {
+            word_end = end;
+        } else if is_worth_a_line && last.is_some_and(|c| c.is_ascii_punctuation()) {
+            sign_end = end;
         }
     }
     // The text that remains may fit as it is; then there is nothing to break at.
-    if good_end > 0 && end < text.len() {
-        good_end
-    } else {
+    if end == text.len() {
         end
+    } else {
+        [word_end, sign_end, end]
+            .into_iter()
+            .find(|end| *end > 0)
+            .unwrap_or(end)
     }
+}
+
+/// Whether a line may end here: behind a space, and behind a `/` or a `,` that another of its kind does not follow.
+fn is_between_words(before: &str, after: &str) -> bool {
+    before.ends_with(' ') || before.ends_with(['/', ',']) && !after.starts_with(['/', ',', ' '])
+}
+
+/// The cells that the longest word takes: what stands between two places where a line may end.
+fn longest_word(text: &str) -> usize {
+    let (mut begin, mut longest) = (0, 0);
+    for end in ends(text) {
+        let word = &text[begin..end];
+        let is_whole = word.contains(char::is_alphanumeric) && is_between_words(&text[..end], &text[end..]);
+        if is_whole || end == text.len() {
+            longest = longest.max(word.trim_end_matches(' ').width());
+            begin = end;
+        }
+    }
+    longest
 }
 
 /// Behind each character of the text.
@@ -326,27 +443,26 @@ mod tests {
     #[test]
     fn sixty_columns_wrap_the_wide_ones() {
         insta::assert_snapshot!(example(Some(60)), @r"
-        HOST   PROC                       FILE
-        ─────  ─────────────────────────  ──────────────────────────
-        host2  /usr/bin/head              /home/jay/myfile-8f3a77c01
-                                          b22d94e
-        host1  /usr/lib/systemd/          /var/log/日本語/user.journ
-               systemd-journald           al
+        HOST   PROC                    FILE
+        ─────  ──────────────────────  ─────────────────────────────
+        host2  /usr/bin/head           /home/jay/
+                                       myfile-8f3a77c01b22d94e
+        host1  /usr/lib/systemd/       /var/log/日本語/user.journal
+               systemd-journald
         ");
     }
 
     #[test]
-    fn forty_columns_wrap_inside_the_columns() {
+    fn forty_columns_are_too_few_for_these_words() {
         insta::assert_snapshot!(example(Some(40)), @r"
-    HOST   PROC             FILE
-    ─────  ───────────────  ────────────────
-    host2  /usr/bin/head    /home/jay/myfile
-                            -8f3a77c01b22d94
-                            e
-    host1  /usr/lib/system  /var/log/日本語/
-           d/systemd-journ  user.journal
-           ald
-    ");
+        HOST  host2
+        PROC  /usr/bin/head
+        FILE  /home/jay/myfile-8f3a77c01b22d94e
+
+        HOST  host1
+        PROC  /usr/lib/systemd/systemd-journald
+        FILE  /var/log/日本語/user.journal
+        ");
     }
 
     #[test]
@@ -355,16 +471,18 @@ mod tests {
         HOST  host2
         PROC  /usr/bin/head
         FILE  /home/jay/
-              myfile-8f3a77c
-              01b22d94e
+              myfile-
+              8f3a77c01b22d9
+              4e
 
         HOST  host1
-        PROC  /usr/lib/syste
-              md/systemd-jou
-              rnald
-        FILE  /var/log/日本
-              語/user.journa
-              l
+        PROC  /usr/lib/
+              systemd/
+              systemd-
+              journald
+        FILE  /var/log/
+              日本語/
+              user.journal
         ");
     }
 
@@ -375,23 +493,28 @@ mod tests {
             ("N".to_owned(), 11),
             ("FILE".to_owned(), 40),
         ];
-        let layout = Layout::streaming(columns.clone(), Some(40));
+        let mut layout = Layout::streaming(columns.clone(), Some(40));
         insta::assert_snapshot!(
-            format!("{}\n{}\n{}", layout.head(), layout.row(&cells(&["host2", "7", "/home/jay/myfile-8f3a"])), layout.row(&cells(&["a", "null", ""]))),
+            format!("{}\n{}\n{}", layout.row(&cells(&["host2", "7", "/home/jay/myfile-8f3a"])), layout.row(&cells(&["a", "null", ""])), layout.row(&cells(&["host2", "8", "/home/jay/myfile-8f3a77c01b22d94e"]))),
             @r"
         HOST          N            FILE
         ────────────  ───────────  ─────────────
         host2         7            /home/jay/
                                    myfile-8f3a
         a             null
+
+        HOST  host2
+        N     8
+        FILE  /home/jay/myfile-8f3a77c01b22d94e
         ");
-        let unlimited = Layout::streaming(columns, None);
+        let mut unlimited = Layout::streaming(columns, None);
         assert_eq!(
             unlimited
                 .row(&cells(&["x".repeat(50).as_str(), "1", "y"]))
                 .lines()
                 .count(),
-            1
+            3,
+            "the head, and the row"
         );
     }
 
@@ -406,8 +529,8 @@ mod tests {
     #[test]
     fn a_very_long_value_is_cut() {
         let text = table(&["X"], &[cells(&["y".repeat(10_000).as_str()])], Some(40));
-        assert_eq!(text.lines().count(), 2 + MOST_LINES);
-        assert!(text.ends_with('…'));
+        assert_eq!(text.lines().count(), MOST_LINES);
+        assert!(text.trim_end().ends_with('…'));
     }
 
     proptest! {
@@ -423,6 +546,19 @@ mod tests {
             for line in text.lines() {
                 // A wide character does not fit a narrower column; names and values take a cell each at least.
                 prop_assert!(line.width() <= width.max(8), "{line:?} in {width}");
+            }
+        }
+
+        #[test]
+        fn a_word_is_broken_only_where_no_line_holds_it(
+            rows in prop::collection::vec(prop::collection::vec("[a-z]{1,14}([ /][a-z0-9]{1,14}){0,4}", 3), 1..4),
+            width in 22_usize..100,
+        ) {
+            let text = table(&["HOST", "PROC", "FILE"], &rows, Some(width));
+            // The narrowest line is that of a value in a block: each of these words fits.
+            let shown = text.replace(['/', ' '], "\n");
+            for word in rows.iter().flatten().flat_map(|cell| cell.split([' ', '/'])) {
+                prop_assert!(shown.lines().any(|line| line == word), "{word} in {text}");
             }
         }
 

@@ -1,5 +1,6 @@
 //! Progress on a terminal: one line a running step, and below it one for each of its parts that is being worked on,
-//! redrawn in place; what is finished stays as a plain line above. Understandable without colour.
+//! redrawn in place; below them all a bar that says how much of the plan is done. What is finished stays as a plain line
+//! above. Understandable without colour.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::events::{Activity, ByteCount, Event, Outcome, PartNews, Step};
+use crate::events::{Activity, ByteCount, Detail, Event, Outcome, PartNews, Step};
+use crate::plan::Action;
 use crate::report::{Renderer, plain, words};
 use crate::settings::{Colour, Verbosity};
 use crate::stack::project::ProjectName;
@@ -22,6 +24,16 @@ pub(super) struct Terminal {
     lines: MultiProgress,
     running: HashMap<Step, ProgressBar>,
     parts: HashMap<(Step, String), ProgressBar>,
+    plan: PlanProgress,
+}
+
+/// How much of a plan is done.
+#[derive(Default)]
+struct PlanProgress {
+    /// How many of its operations are steps: those of a service or an image.
+    steps: u64,
+    done: u64,
+    bar: Option<ProgressBar>,
 }
 
 impl Terminal {
@@ -32,6 +44,45 @@ impl Terminal {
             lines: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             running: HashMap::new(),
             parts: HashMap::new(),
+            plan: PlanProgress::default(),
+        }
+    }
+
+    /// Takes an operation of the plan that is about to be carried out.
+    fn plan(&mut self, action: &Action) {
+        match action {
+            // Over in an instant, and without a step that would say so.
+            Action::StartSupervisor | Action::CreateNetwork => {}
+            _ => self.plan.steps += 1,
+        }
+    }
+
+    /// Adds a line that changes, above the bar of the plan.
+    fn add(&mut self, line: ProgressBar) -> ProgressBar {
+        let PlanProgress { steps, done, bar } = &mut self.plan;
+        // One step is told by its own line.
+        if *steps > 1 && *done < *steps {
+            let lines = &self.lines;
+            let bar = bar.get_or_insert_with(|| {
+                let style = part_style("  {bar:24} {pos} of {len} steps done, {elapsed}");
+                lines.add(ProgressBar::new(*steps).with_style(style))
+            });
+            self.lines.insert_before(bar, line)
+        } else {
+            self.lines.add(line)
+        }
+    }
+
+    fn step_done(&mut self, step: &Step) {
+        if !matches!(step, Step::Service(_) | Step::Image(_)) {
+            return;
+        }
+        self.plan.done += 1;
+        let is_over = self.plan.done >= self.plan.steps;
+        if is_over && let Some(bar) = self.plan.bar.take() {
+            self.remove(&bar);
+        } else if let Some(bar) = &self.plan.bar {
+            bar.set_position(self.plan.done);
         }
     }
 
@@ -91,9 +142,7 @@ impl Renderer for Terminal {
     fn event(&mut self, event: &Event, project: Option<&ProjectName>) {
         match event {
             Event::StepStarted { step, doing } => {
-                let bar = self
-                    .lines
-                    .add(ProgressBar::new_spinner().with_style(self.style()));
+                let bar = self.add(ProgressBar::new_spinner().with_style(self.style()));
                 bar.set_prefix(step.to_string());
                 bar.set_message(words::doing(step, doing));
                 bar.enable_steady_tick(FRAME);
@@ -121,6 +170,9 @@ impl Renderer for Terminal {
                 if let Some(bar) = self.running.remove(step) {
                     self.remove(&bar);
                 }
+                if *outcome != Outcome::Unchanged {
+                    self.step_done(step);
+                }
                 let (mark, colour) = match outcome {
                     Outcome::Done => ("✔", "\u{1b}[32m"),
                     Outcome::Unchanged => ("·", ""),
@@ -137,6 +189,9 @@ impl Renderer for Terminal {
                 self.line(&format!("warning: {}", words::warning(warning, project)));
             }
             Event::Detail(detail) => {
+                if let Detail::Planned { operation, .. } = detail {
+                    self.plan(&operation.action);
+                }
                 if self.verbosity >= Verbosity::Verbose {
                     self.line(&words::detail(detail));
                 }
@@ -158,6 +213,9 @@ impl Drop for Terminal {
         }
         for bar in self.running.values() {
             bar.abandon();
+        }
+        if let Some(bar) = &self.plan.bar {
+            self.remove(bar);
         }
     }
 }

@@ -113,6 +113,12 @@ pub enum ScenarioError {
         /// The topic.
         topic: String,
     },
+    /// Streams of the pipeline are not there.
+    #[error("the pipeline is not complete: ksqlDB does not have {}", named(streams))]
+    MissingStreams {
+        /// Their names.
+        streams: Vec<String>,
+    },
     /// A topic on the way is not there any more.
     #[error(
         "the broker has no topic `{topic}`, but ksqlDB has stream `{stream}` over it: the topic was deleted"
@@ -170,6 +176,7 @@ impl Diagnose for ScenarioError {
                 ExitCode::ScenarioFailed
             }
             Self::MissingTopic { .. }
+            | Self::MissingStreams { .. }
             | Self::DeletedTopic { .. }
             | Self::StoppedQueries { .. }
             | Self::Lost { .. }
@@ -191,6 +198,9 @@ impl Diagnose for ScenarioError {
             }
             Self::MissingTopic { .. } | Self::QueryRejected { .. } => vec![
                 "submit the statements with `osqdemo up`, and see `osqdemo ksql 'LIST STREAMS'`".to_owned(),
+            ],
+            Self::MissingStreams { .. } => vec![
+                "`osqdemo up --statements demo` submits what is missing and leaves the rest as it is".to_owned(),
             ],
             Self::DeletedTopic { topic, .. } => vec![format!(
                 "`osqdemo ksql \"CREATE STREAM again (x INT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON', \
@@ -246,6 +256,14 @@ fn status(code: i32) -> String {
         Exit::Signal(code - SIGNALLED).to_string()
     } else {
         format!("status {code}")
+    }
+}
+
+fn named(streams: &[String]) -> String {
+    let names: Vec<String> = streams.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [name] => format!("the stream {name}"),
+        names => format!("the streams {}", names.join(", ")),
     }
 }
 
@@ -307,6 +325,11 @@ mod tests {
         1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come
         hint: see `osqdemo ps` and `osqdemo logs`; `osqdemo up` names streams whose queries do not run; `--timeout` waits longer
         exit 21
+        ");
+        insta::assert_snapshot!(show(ScenarioError::MissingStreams { streams: vec!["PROC".to_owned(), "FILES".to_owned()] }), @r"
+        the pipeline is not complete: ksqlDB does not have the streams `PROC`, `FILES`
+        hint: `osqdemo up --statements demo` submits what is missing and leaves the rest as it is
+        exit 16
         ");
         insta::assert_snapshot!(show(ScenarioError::ReportForm { text: "xml=x".to_owned() }), @r"
         `xml=x` is not a report such as `json=FILE` or `junit=FILE`

@@ -159,6 +159,7 @@ mod tests {
             timestamp_ms: Some(5),
             key: None,
             value: Some(value.to_string().into_bytes()),
+            headers: Vec::new(),
         }
     }
 

@@ -73,7 +73,7 @@ impl Pipeline {
             Err(KafkaError::UnknownTopic { topic, .. }) => {
                 return Err(match stream_over(&client, &topic).await {
                     Some(stream) => ScenarioError::DeletedTopic { topic, stream },
-                    None => ScenarioError::MissingTopic { topic },
+                    None => incomplete(&client, ScenarioError::MissingTopic { topic }).await,
                 }
                 .into());
             }
@@ -175,7 +175,8 @@ impl Pipeline {
                     ids.insert(join, query_id);
                 }
                 Some(QueryEvent::Refused { join, error }) => {
-                    return Err(ScenarioError::QueryRejected { join, error }.into());
+                    let rejected = ScenarioError::QueryRejected { join, error };
+                    return Err(incomplete(client, rejected).await.into());
                 }
                 Some(QueryEvent::Away { join, reason: why }) => {
                     ids.remove(&join);
@@ -186,6 +187,14 @@ impl Pipeline {
             }
         }
         Ok(ids.into_values().collect())
+    }
+}
+
+/// What is missing of the pipeline, if that is so and can be told; else what was seen of it.
+async fn incomplete(client: &Client, seen: ScenarioError) -> ScenarioError {
+    match ddl::missing(client).await {
+        Ok(streams) if !streams.is_empty() => ScenarioError::MissingStreams { streams },
+        _ => seen,
     }
 }
 

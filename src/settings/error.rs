@@ -67,6 +67,20 @@ pub enum SettingsError {
     /// Not a registry.
     #[error(transparent)]
     Registry(InvalidReference),
+    /// Not which statements.
+    #[error("`{text}` is not `demo` or `none`: which statements ksqlDB gets")]
+    Statements {
+        /// What was given.
+        text: String,
+    },
+    /// Not how a service can be asked for its health.
+    #[error("there is no probe `{text}`; the probes are {}", known.join(", "))]
+    Probe {
+        /// What was given.
+        text: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
     /// Not a report that a smoke test writes.
     #[error("`{text}` is not of the form `junit=FILE`")]
     SmokeReport {

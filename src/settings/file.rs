@@ -18,9 +18,9 @@ use crate::exit_code::ExitCode;
 use crate::images::{PullPolicy, RegistryPrefix};
 use crate::near_names;
 use crate::settings::key::{KEYS, Key};
-use crate::settings::{HostConfigSource, ProgramSource, StackName, StackOrigin};
+use crate::settings::{HostConfigSource, ProgramSource, StackName, StackOrigin, Statements};
 use crate::stack::project::ProjectName;
-use crate::stack::{ServiceName, Stack, WithoutError};
+use crate::stack::{ServiceName, Stack};
 
 /// The file that is looked for in the current folder.
 const SETTINGS_FILE: &str = "osqdemo.toml";
@@ -46,6 +46,9 @@ pub struct SettingsFile {
     pub(super) scenario_size: Option<u64>,
     pub(super) scenario_host: Option<String>,
     pub(super) scenario_timeout: Option<Duration>,
+    pub(super) statements: Option<Statements>,
+    /// The optional services to start too.
+    with: Option<Vec<Entry<()>>>,
     /// The services to leave out.
     without: Option<Vec<Entry<()>>>,
     /// The ports of services.
@@ -235,28 +238,43 @@ impl SettingsFile {
         let Some(entries) = &self.without else {
             return Ok(None);
         };
-        let is_meant = |entry: &&Entry<()>| {
-            origin == StackOrigin::OfTheFile || stack.service(entry.service.as_str()).is_some()
-        };
-        let names: BTreeSet<ServiceName> = entries
-            .iter()
-            .filter(is_meant)
-            .map(|entry| entry.service.clone())
-            .collect();
+        let names = meant(entries, origin, |name| stack.service(name.as_str()).is_some());
         match stack.clone().without(&names) {
             Ok(_) => Ok(Some(names)),
-            Err(error) => {
-                let position = entries
-                    .iter()
-                    .find(|entry| entry.service == *error.service())
-                    .map_or(Position { line: 1, column: 1 }, |entry| entry.position);
-                Err(self.wrong_without(position, &error))
-            }
+            Err(error) => Err(self.about_service(
+                "without",
+                position_of(entries, error.service()),
+                error.to_string(),
+                error.hints(),
+            )),
         }
     }
 
-    fn wrong_without(&self, position: Position, error: &WithoutError) -> FileError {
-        self.about_service("without", position, error.to_string(), error.hints())
+    /// The optional services of the stack that it asks for.
+    ///
+    /// # Errors
+    /// When one is not an optional service of the stack, or two do not go together.
+    pub fn with(
+        &self,
+        stack: &Stack,
+        origin: StackOrigin,
+    ) -> Result<Option<BTreeSet<ServiceName>>, FileError> {
+        let Some(entries) = &self.with else {
+            return Ok(None);
+        };
+        let known = stack.optional_names();
+        let names = meant(entries, origin, |name| {
+            known.iter().any(|known| known == name.as_str())
+        });
+        match stack.clone().with(&names) {
+            Ok(_) => Ok(Some(names)),
+            Err(error) => Err(self.about_service(
+                "with",
+                position_of(entries, error.service()),
+                error.to_string(),
+                error.hints(),
+            )),
+        }
     }
 
     fn about_service(
@@ -272,6 +290,26 @@ impl SettingsFile {
             mistake: Mistake::Service { path, reason, hints },
         }
     }
+}
+
+/// The services that are meant of a stack: of one that the file is not about, only those that it has.
+fn meant(
+    entries: &[Entry<()>],
+    origin: StackOrigin,
+    has: impl Fn(&ServiceName) -> bool,
+) -> BTreeSet<ServiceName> {
+    let names = entries.iter().map(|entry| &entry.service);
+    names
+        .filter(|name| origin == StackOrigin::OfTheFile || has(name))
+        .cloned()
+        .collect()
+}
+
+fn position_of(entries: &[Entry<()>], service: &ServiceName) -> Position {
+    let mut entries = entries.iter();
+    entries
+        .find(|entry| entry.service == *service)
+        .map_or(Position { line: 1, column: 1 }, |entry| entry.position)
 }
 
 fn article(found: &str) -> String {

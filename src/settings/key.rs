@@ -2,6 +2,7 @@
 //! follow. A key is called as the long option that means the same.
 
 use crate::near_names::near_names;
+use crate::stack::EmbeddedStack;
 
 /// A setting of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,12 @@ pub enum Id {
     Stack,
     /// `stack-file`.
     StackFile,
+    /// `with`.
+    With,
     /// `without`.
     Without,
+    /// `statements`.
+    Statements,
     /// `timeout`.
     Timeout,
     /// `osqueryd`.
@@ -106,6 +111,17 @@ const fn in_table(table: &'static str, key: Key) -> Key {
     }
 }
 
+/// The names of the stacks that are part of osqdemo.
+const STACKS: [&str; EmbeddedStack::ALL.len()] = {
+    let mut names = [""; EmbeddedStack::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = EmbeddedStack::ALL[at].as_str();
+        at += 1;
+    }
+    names
+};
+
 /// Every setting, in the order they are shown in.
 pub const KEYS: &[Key] = &[
     key(
@@ -123,8 +139,8 @@ pub const KEYS: &[Key] = &[
     key(
         Id::Stack,
         "stack",
-        Kind::OneOf(&["lite", "confluent"]),
-        "Which services: those built from osqdemo's repository, or the real platform.",
+        Kind::OneOf(&STACKS),
+        "Which services: those built from osqdemo's repository, the same with Apache Kafka's broker, or the real platform.",
     ),
     key(
         Id::StackFile,
@@ -133,10 +149,22 @@ pub const KEYS: &[Key] = &[
         "A stack of your own: a Compose file, relative to this file.",
     ),
     key(
+        Id::With,
+        "with",
+        Kind::Services,
+        "The optional services to start too, such as console.",
+    ),
+    key(
         Id::Without,
         "without",
         Kind::Services,
         "The services to leave out, such as control-center.",
+    ),
+    key(
+        Id::Statements,
+        "statements",
+        Kind::OneOf(&["demo", "none"]),
+        "Which statements ksqlDB gets: those of the pipeline, or none.",
     ),
     key(
         Id::Timeout,

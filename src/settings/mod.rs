@@ -2,6 +2,7 @@
 //! [`Source`], and keeps where it comes from. Each verb has one struct of settings; commands see these values, never
 //! the strings that were typed.
 
+mod chaos;
 mod environment;
 mod error;
 mod file;
@@ -26,6 +27,7 @@ use crate::settings::source::Layers;
 use crate::stack::project::ProjectName;
 
 pub use crate::quantity::{InvalidQuantity, parse_duration, parse_size};
+pub use chaos::ChaosSettings;
 pub use environment::{Environment, Variable};
 pub use error::SettingsError;
 pub use file::{FileError, SettingsFile};
@@ -38,11 +40,12 @@ pub use shown::{Shown, in_force};
 pub use source::{Setting, Source};
 pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_stack};
 pub use up::{
-    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, TargetSettings, remembered_engine,
+    HostConfigSource, OsquerySettings, ProgramSource, RunSettings, Statements, TargetSettings,
+    remembered_engine,
 };
 pub use verbs::{
-    BuildSettings, BundleSettings, DoctorSettings, ImagesAction, ImagesSettings, OnFailure, ShowSettings,
-    SmokeSettings, UpSettings, WaitSettings,
+    BuildSettings, BundleSettings, DoctorSettings, ImagesAction, ImagesSettings, OnFailure, ProbeSettings,
+    ShowSettings, SmokeSettings, UpSettings, WaitSettings,
 };
 
 /// The settings of every verb.

@@ -1,5 +1,6 @@
 //! All settings in force, each with where it comes from: what `config show` shows.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use serde::Serialize;
@@ -75,14 +76,9 @@ impl InForce<'_> {
                 }
                 of(name(), choice)
             }
-            Id::Without => {
-                let without = &target.stack.without;
-                let names: Vec<&str> = without.iter().map(ServiceName::as_str).collect();
-                Shown {
-                    value: Some(names.join(", ")).filter(|names| !names.is_empty()),
-                    ..Shown::of(name(), "", &without.source)
-                }
-            }
+            Id::With => of_services(name(), &target.stack.with),
+            Id::Without => of_services(name(), &target.stack.without),
+            Id::Statements => of(name(), &run.statements),
             Id::Timeout => Shown::of(name(), typed_duration(*run.timeout), &run.timeout.source),
             Id::Osqueryd => of(name(), &run.osquery.osqueryd),
             Id::OsquerySha256 => if_given(name(), run.osquery.sha256.as_ref()),
@@ -136,6 +132,14 @@ impl InForce<'_> {
 
 fn of<T: Display>(name: String, setting: &Setting<T>) -> Shown {
     Shown::of(name, &setting.value, &setting.source)
+}
+
+fn of_services(name: String, services: &Setting<BTreeSet<ServiceName>>) -> Shown {
+    let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+    Shown {
+        value: Some(names.join(", ")).filter(|names| !names.is_empty()),
+        ..Shown::of(name, "", &services.source)
+    }
 }
 
 /// What need not be set.
@@ -211,6 +215,28 @@ mod tests {
                 "confluent",
             )),
             default: Some("lite"),
+        },
+        Row {
+            setting: "with",
+            flag: ("--stack confluent --with console", "console"),
+            variable: None,
+            file: ("stack = 'confluent'\nwith = ['connect']", "connect"),
+            remembered: Some((
+                |project| {
+                    project.stack = Some("confluent".to_owned());
+                    project.with = [ServiceName::new("connect"), ServiceName::new("console")].into();
+                },
+                "connect, console",
+            )),
+            default: None,
+        },
+        Row {
+            setting: "statements",
+            flag: ("--no-statements", "none"),
+            variable: None,
+            file: ("statements = 'demo'", "demo"),
+            remembered: Some((|project| project.statements = Some("none".to_owned()), "none")),
+            default: Some("demo"),
         },
         Row {
             setting: "without",

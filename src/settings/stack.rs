@@ -44,6 +44,8 @@ pub enum StackOrigin {
 pub struct StackSettings {
     /// The stack.
     pub choice: Setting<StackChoice>,
+    /// The optional services that are asked for.
+    pub with: Setting<BTreeSet<ServiceName>>,
     /// The services that are left out of it.
     pub without: Setting<BTreeSet<ServiceName>>,
     /// Its services, those aside.
@@ -76,20 +78,32 @@ impl StackSettings {
                 .or_default(StackChoice::default()),
         };
         let whole = choice.services()?;
-        let of_file = match file {
-            Some(file) => file.without(&whole, StackOrigin::of(&choice))?,
-            None => None,
-        };
         // Another stack has other services.
         let is_another = choice.to_string() != before.unwrap_or_default().to_string();
-        let earlier = Some(&remembered.without).filter(|without| !without.is_empty() && !is_another);
-        let without = Layers::flag(left_out(&arguments.without))
+        let earlier = |names: &BTreeSet<ServiceName>| {
+            Some(names)
+                .filter(|names| !names.is_empty() && !is_another)
+                .cloned()
+        };
+        let origin = StackOrigin::of(&choice);
+        let of_file = file.map(|file| file.with(&whole, origin)).transpose()?.flatten();
+        let with = Layers::flag(services(&arguments.with))
             .or_file(file, |_| of_file)
-            .or_remembered(earlier.cloned())
+            .or_remembered(earlier(&remembered.with))
+            .or_default(BTreeSet::new());
+        let whole = whole.with(&with)?;
+        let of_file = file
+            .map(|file| file.without(&whole, origin))
+            .transpose()?
+            .flatten();
+        let without = Layers::flag(services(&arguments.without))
+            .or_file(file, |_| of_file)
+            .or_remembered(earlier(&remembered.without))
             .or_default(BTreeSet::new());
         let stack = whole.without(&without)?;
         Ok(Self {
             choice,
+            with,
             without,
             stack,
         })
@@ -159,8 +173,8 @@ pub fn remembered_stack(remembered: &Remembered) -> Result<Option<StackChoice>> 
     })
 }
 
-/// The services to leave out, as they were typed; none where nothing was.
-fn left_out(typed: &[String]) -> Option<BTreeSet<ServiceName>> {
+/// The services of an option that takes several, as they were typed; none where nothing was.
+fn services(typed: &[String]) -> Option<BTreeSet<ServiceName>> {
     match typed {
         [] => None,
         [none] if none == "none" => Some(BTreeSet::new()),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cli::{OsqueryArgs, RunArgs, SourceArgs, TargetArgs};
@@ -40,6 +41,8 @@ pub struct RunSettings {
     pub packs: Vec<String>,
     /// Where names of packs are looked for first.
     pub pack_path: Option<PathBuf>,
+    /// Which statements ksqlDB gets.
+    pub statements: Setting<Statements>,
     /// How long all services together may take to become healthy.
     pub timeout: Setting<Duration>,
 }
@@ -73,6 +76,16 @@ pub enum ProgramSource {
     Installed,
     /// From this checkout, compiled inside Docker.
     Checkout(PathBuf),
+}
+
+/// Which statements ksqlDB gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Statements {
+    /// Those of the pipeline.
+    #[default]
+    Demo,
+    /// None: the user makes the streams by hand.
+    None,
 }
 
 /// Where the configuration of the hosts stands.
@@ -118,6 +131,7 @@ impl RunSettings {
                 .or_default(HostConfigSource::Default),
             packs: arguments.packs.clone(),
             pack_path: arguments.pack_path.clone(),
+            statements: statements(arguments, settings, remembered)?,
             timeout: Layers::typed(arguments.timeout.as_deref(), parse_duration)?
                 .or_file(file, |file| file.timeout)
                 .or_default(usual_limit(&target.stack.stack)),
@@ -206,6 +220,23 @@ impl OsquerySettings {
     }
 }
 
+fn statements(
+    arguments: &RunArgs,
+    settings: &Settings,
+    remembered: &Remembered,
+) -> Result<Setting<Statements>> {
+    let typed = match (arguments.statements.as_deref(), arguments.no_statements) {
+        (Some(word), _) => Some(word.parse()?),
+        (None, true) => Some(Statements::None),
+        (None, false) => None,
+    };
+    let earlier = remembered.statements.as_deref().map(str::parse).transpose()?;
+    Ok(Layers::flag(typed)
+        .or_file(settings.file.as_ref(), |file| file.statements)
+        .or_remembered(earlier)
+        .or_default(Statements::Demo))
+}
+
 /// What the images are made of.
 pub(super) fn source(
     arguments: &SourceArgs,
@@ -242,6 +273,29 @@ impl fmt::Display for ProgramSource {
             Self::Installed => formatter.write_str("installed"),
             Self::Checkout(folder) => folder.display().fmt(formatter),
         }
+    }
+}
+
+impl FromStr for Statements {
+    type Err = SettingsError;
+
+    fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+        match word {
+            "demo" => Ok(Self::Demo),
+            "none" => Ok(Self::None),
+            other => Err(SettingsError::Statements {
+                text: other.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Statements {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Demo => "demo",
+            Self::None => "none",
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{
-    BigfileArgs, BuildArgs, BundleArgs, ConfigShowArgs, DoctorArgs, ImagesArgs, ImagesCommand, PullArgs,
-    SmokeArgs, UpArgs, WaitArgs,
+    BigfileArgs, BuildArgs, BundleArgs, ConfigShowArgs, DoctorArgs, ImagesArgs, ImagesCommand, ProbeArgs,
+    PullArgs, SmokeArgs, UpArgs, WaitArgs,
 };
 use crate::error::Result;
 use crate::settings::scenario::USUAL_TIMEOUT_OF_SMOKE;
@@ -15,6 +15,7 @@ use crate::settings::{
     ImageSettings, OsquerySettings, ProgramSource, RunSettings, ScenarioSettings, Setting, Settings,
     SettingsError, StackSettings, TargetSettings, lock_file, parse_duration,
 };
+use crate::stack::Probe;
 use crate::state::Remembered;
 
 /// How long `wait` waits unless the user says otherwise.
@@ -104,6 +105,35 @@ pub struct WaitSettings {
     pub limit: Setting<Duration>,
     /// For which services; all, where none is named.
     pub services: Vec<String>,
+}
+
+/// `osqdemo probe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// How to ask.
+    pub probe: Probe,
+    /// Whom: `HOST:PORT`.
+    pub address: String,
+}
+
+impl ProbeSettings {
+    /// What is typed.
+    ///
+    /// # Errors
+    /// When there is no such probe, or an address is not enough for it.
+    pub fn resolve(arguments: &ProbeArgs) -> std::result::Result<Self, SettingsError> {
+        let asked_by_address = || Probe::ALL.into_iter().filter(|probe| *probe != Probe::Host);
+        let probe = asked_by_address()
+            .find(|probe| probe.as_str() == arguments.probe)
+            .ok_or_else(|| SettingsError::Probe {
+                text: arguments.probe.clone(),
+                known: asked_by_address().map(Probe::as_str).collect(),
+            })?;
+        Ok(Self {
+            probe,
+            address: arguments.address.clone(),
+        })
+    }
 }
 
 /// `osqdemo bundle`.
@@ -262,5 +292,34 @@ fn junit_file(text: &str) -> std::result::Result<PathBuf, SettingsError> {
         _ => Err(SettingsError::SmokeReport {
             text: text.to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_known_by_its_name_and_needs_no_more_than_an_address() {
+        let resolve = |probe: &str| {
+            ProbeSettings::resolve(&ProbeArgs {
+                probe: probe.to_owned(),
+                address: "127.0.0.1:9092".to_owned(),
+            })
+        };
+        assert_eq!(
+            resolve("kafka").map(|settings| settings.probe).ok(),
+            Some(Probe::Kafka)
+        );
+        for probe in ["host", "kaf", ""] {
+            let told = resolve(probe).unwrap_err().to_string();
+            assert!(
+                told.starts_with(&format!(
+                    "there is no probe `{probe}`; the probes are kafka, ksqldb, "
+                )),
+                "{told}"
+            );
+            assert!(!told.contains(", host"), "{told}");
+        }
     }
 }

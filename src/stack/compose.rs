@@ -14,8 +14,8 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::quantity::{parse_duration, parse_size};
 use crate::stack::{
-    Confinement, Container, Heap, InitProcess, Privileges, Probe, PublishedPort, Recipe, Role, RootFolder,
-    Service, ServiceName, Stack, Template, VolumeMount,
+    Confinement, Container, Heap, InitProcess, Optional, Privileges, Probe, PublishedPort, Recipe, Role,
+    RootFolder, Service, ServiceName, Stack, Template, VolumeMount,
 };
 
 /// How many characters of the beginning and of the end of the parser's words are told.
@@ -51,6 +51,16 @@ pub enum StackError {
         service: ServiceName,
         /// What it names.
         volume: String,
+    },
+    /// What the file says of an optional service cannot be.
+    #[error("`{file}`: service `{service}` {reason}")]
+    Optional {
+        /// The file.
+        file: String,
+        /// The service.
+        service: ServiceName,
+        /// What is wrong.
+        reason: String,
     },
     /// Services that wait for each other could never start.
     #[error("`{file}`: services depend on each other in a circle: {}", circle(cycle))]
@@ -93,19 +103,76 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
         reason: excerpt(&source.to_string()),
     })?;
     let volumes: Vec<String> = parsed.volumes.0.into_iter().map(|(name, _)| name).collect();
+    for (name, definition) in &parsed.services.0 {
+        definition.check_optional(file, name)?;
+    }
     let services: Vec<Service> = parsed
         .services
         .0
         .into_iter()
         .map(|(name, definition)| definition.into_service(name))
         .collect();
-    let stack = Stack {
+    let mut stack = Stack {
+        order: services.iter().map(|service| service.name.clone()).collect(),
         services,
         left_out: Vec::new(),
+        optional: Vec::new(),
     };
     check_dependencies(file, &stack)?;
     check_volumes(file, &stack, &volumes)?;
+    check_optional(file, &stack)?;
+    let all = std::mem::take(&mut stack.services);
+    for (place, service) in all.into_iter().enumerate() {
+        match service.optional {
+            Some(_) => stack.optional.push((place, service)),
+            None => stack.services.push(service),
+        }
+    }
     Ok(stack)
+}
+
+/// A stack must be whole without its optional services, and also with one in the place of another.
+fn check_optional(file: &str, stack: &Stack) -> Result<(), StackError> {
+    let wrong = |service: &Service, reason: String| {
+        Err(StackError::Optional {
+            file: file.to_owned(),
+            service: service.name.clone(),
+            reason,
+        })
+    };
+    for service in &stack.services {
+        let is_optional = |name: &ServiceName| {
+            stack
+                .service(name.as_str())
+                .is_some_and(|service| service.optional.is_some())
+        };
+        let needed = service.depends_on.iter().find(|name| is_optional(name));
+        if let (None, Some(needed)) = (&service.optional, needed) {
+            return wrong(service, format!("depends on `{needed}`, which is optional"));
+        }
+        let Some(instead_of) = service
+            .optional
+            .as_ref()
+            .and_then(|optional| optional.instead_of.as_ref())
+        else {
+            continue;
+        };
+        if stack.service(instead_of.as_str()).is_none() || is_optional(instead_of) {
+            let reason = format!(
+                "runs in place of `{instead_of}`, which is not among the services that are always there"
+            );
+            return wrong(service, reason);
+        }
+        let mut others = stack.services.iter();
+        if let Some(other) = others.find(|other| other.depends_on.contains(instead_of)) {
+            let reason = format!(
+                "runs in place of `{instead_of}`, which `{}` depends on",
+                other.name
+            );
+            return wrong(service, reason);
+        }
+    }
+    Ok(())
 }
 
 fn check_volumes(file: &str, stack: &Stack, known: &[String]) -> Result<(), StackError> {
@@ -192,6 +259,8 @@ struct NamedVolume {}
 #[serde(deny_unknown_fields)]
 struct Definition {
     hostname: Option<String>,
+    // For plain `docker compose`, which starts a service with profiles only when one is asked for.
+    profiles: Option<Vec<String>>,
     image: Option<Template>,
     entrypoint: Option<Vec<Template>>,
     #[serde(default)]
@@ -269,6 +338,9 @@ struct Extension {
     deadline: DurationText,
     memory: SizeText,
     build: Option<Recipe>,
+    #[serde(default)]
+    optional: bool,
+    instead_of: Option<ServiceName>,
     heap: Option<HeapBounds>,
     native: Option<Native>,
 }
@@ -304,6 +376,23 @@ struct Native {
 }
 
 impl Definition {
+    /// What is optional for one reader of the file must be so for the other.
+    fn check_optional(&self, file: &str, name: &ServiceName) -> Result<(), StackError> {
+        let Extension {
+            optional, instead_of, ..
+        } = &self.extension;
+        let reason = match (optional, &self.profiles, instead_of) {
+            (false, Some(_), _) => "has `profiles`, and `x-osqdemo` does not say `optional: true`",
+            (false, None, Some(_)) => "has `instead_of` without `optional: true`",
+            _ => return Ok(()),
+        };
+        Err(StackError::Optional {
+            file: file.to_owned(),
+            service: name.clone(),
+            reason: reason.to_owned(),
+        })
+    }
+
     fn into_service(self, name: ServiceName) -> Service {
         let (port, port_variable) = match self.ports {
             Some(OnePort { port, variable }) => (Some(port), variable),
@@ -364,6 +453,9 @@ impl Definition {
             deadline: self.extension.deadline.0,
             stop_grace: self.stop_grace_period.0,
             memory: self.extension.memory.0,
+            optional: self.extension.optional.then_some(Optional {
+                instead_of: self.extension.instead_of,
+            }),
             heap: self.extension.heap.map(|heap| Heap {
                 variable: heap.variable,
                 limit: heap.limit,
@@ -551,6 +643,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stack::EmbeddedStack;
 
     fn service(name: &str, depends_on: &str) -> String {
         format!(
@@ -583,8 +676,10 @@ mod tests {
 
     #[test]
     fn every_container_of_the_embedded_stacks_is_confined() {
-        for stack in [Stack::lite(), Stack::confluent()] {
-            for service in stack.expect("an embedded stack").services {
+        for stack in EmbeddedStack::ALL {
+            let stack = stack.services().expect("an embedded stack");
+            let optional = stack.optional.into_iter().map(|(_, service)| service);
+            for service in stack.services.into_iter().chain(optional) {
                 let container = service.container.expect("a container");
                 let confinement = container.confinement;
                 assert_eq!(confinement.capabilities_dropped, ["ALL"], "{}", service.name);
@@ -778,6 +873,42 @@ mod tests {
             error(&text),
             "`test.yaml`: services depend on each other in a circle: `b` → `c` → `b`"
         );
+    }
+
+    #[test]
+    fn a_stack_is_whole_without_its_optional_services() {
+        let optional = |more: &str| service("b", "").replace("memory: 1M", &format!("memory: 1M{more}"));
+        let on = |name: &str| service("a", &format!("{name}: {{condition: service_healthy}}"));
+        let cases = [
+            (
+                format!("{}{}", on("b"), optional(", optional: true")),
+                "`test.yaml`: service `a` depends on `b`, which is optional",
+            ),
+            (
+                optional(", instead_of: a"),
+                "`test.yaml`: service `b` has `instead_of` without `optional: true`",
+            ),
+            (
+                service("b", "").replace("    depends_on", "    profiles: [b]\n    depends_on"),
+                "`test.yaml`: service `b` has `profiles`, and `x-osqdemo` does not say `optional: true`",
+            ),
+            (
+                optional(", optional: true, instead_of: c"),
+                "`test.yaml`: service `b` runs in place of `c`, which is not among the services that are always there",
+            ),
+            (
+                format!(
+                    "{}{}{}",
+                    on("c"),
+                    service("c", ""),
+                    optional(", optional: true, instead_of: c")
+                ),
+                "`test.yaml`: service `b` runs in place of `c`, which `a` depends on",
+            ),
+        ];
+        for (services, told) in cases {
+            assert_eq!(error(&format!("services:\n{services}")), told);
+        }
     }
 
     #[test]

@@ -13,8 +13,12 @@ pub enum EmbeddedStack {
     /// Built from this repository.
     #[default]
     Lite,
-    /// The real platform.
+    /// Confluent Platform in the form with ZooKeeper.
     Confluent,
+    /// Confluent Platform as it is today.
+    Confluent8,
+    /// Apache Kafka's broker, and the rest built from this repository.
+    Kafka,
 }
 
 /// A stack that this version does not have.
@@ -31,11 +35,25 @@ impl Diagnose for UnknownStack {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["use `--stack lite`, `--stack confluent`, or a file with `--stack-file`".to_owned()]
+        let names = EmbeddedStack::ALL.map(|stack| format!("`--stack {stack}`"));
+        vec![format!("use {}, or a file with `--stack-file`", names.join(", "))]
     }
 }
 
 impl EmbeddedStack {
+    /// Every stack, in the order in which they are told.
+    pub const ALL: [Self; 4] = [Self::Lite, Self::Kafka, Self::Confluent, Self::Confluent8];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lite => "lite",
+            Self::Confluent => "confluent",
+            Self::Confluent8 => "confluent-8",
+            Self::Kafka => "kafka",
+        }
+    }
+
     /// Its services.
     ///
     /// # Errors
@@ -44,6 +62,8 @@ impl EmbeddedStack {
         match self {
             Self::Lite => Stack::lite(),
             Self::Confluent => Stack::confluent(),
+            Self::Confluent8 => Stack::confluent_8(),
+            Self::Kafka => Stack::kafka(),
         }
     }
 }
@@ -52,21 +72,16 @@ impl FromStr for EmbeddedStack {
     type Err = UnknownStack;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "lite" => Ok(Self::Lite),
-            "confluent" => Ok(Self::Confluent),
-            _ => Err(UnknownStack {
-                name: name.to_owned(),
-            }),
-        }
+        let mut stacks = Self::ALL.into_iter();
+        let named = stacks.find(|stack| stack.as_str() == name);
+        named.ok_or_else(|| UnknownStack {
+            name: name.to_owned(),
+        })
     }
 }
 
 impl fmt::Display for EmbeddedStack {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Lite => "lite",
-            Self::Confluent => "confluent",
-        })
+        formatter.write_str(self.as_str())
     }
 }

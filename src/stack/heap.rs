@@ -72,6 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stack::EmbeddedStack;
 
     const GIB: u64 = 1 << 30;
 
@@ -94,7 +95,12 @@ mod tests {
     /// Plain `docker compose` gets what a machine with just enough memory gets: what `memory` promises, and not more.
     #[test]
     fn the_sizes_in_the_file_are_those_of_a_machine_that_is_just_large_enough() {
-        let stack = Stack::confluent().expect("the embedded stack");
+        for stack in EmbeddedStack::ALL {
+            sizes_are_those_of_enough_memory(&stack.services().expect("the embedded stack"));
+        }
+    }
+
+    fn sizes_are_those_of_enough_memory(stack: &Stack) {
         let least = stack.heaps(stack.memory());
         for service in stack.services.iter().filter(|service| service.heap.is_some()) {
             let container = service.container.as_ref().expect("a container");

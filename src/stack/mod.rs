@@ -7,6 +7,7 @@ mod heap;
 #[cfg(test)]
 mod image_environment;
 mod named;
+mod optional;
 pub mod project;
 mod role;
 mod template;
@@ -25,6 +26,7 @@ pub use container::{
 pub use embedded::{EmbeddedStack, UnknownStack};
 pub use heap::Heap;
 pub use named::NoService;
+pub use optional::{Absence, Optional, WithError};
 pub use role::{Probe, Role};
 pub use template::Template;
 pub use without::WithoutError;
@@ -66,8 +68,12 @@ pub struct Endpoints {
 pub struct Stack {
     /// The services in the order of the file, which is the order they are shown in.
     pub services: Vec<Service>,
-    /// The services of the file that the user left out.
+    /// The services of the file that the user left out, or asked for others in place of.
     pub left_out: Vec<Service>,
+    /// The services of the file that nobody asked for, each with its place in the file.
+    pub optional: Vec<(usize, Service)>,
+    /// The names of all services, in the order of the file.
+    order: Vec<ServiceName>,
 }
 
 /// One service of a stack.
@@ -93,6 +99,9 @@ pub struct Service {
     pub stop_grace: Duration,
     /// The memory it needs, in bytes.
     pub memory: u64,
+    /// Whether it starts only when it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<Optional>,
     /// Its Java heap, which is sized to the machine.
     pub heap: Option<Heap>,
     /// The arguments of `osqdemo` that run it as a process, with placeholders; none where it runs as a container only.
@@ -136,6 +145,25 @@ impl Stack {
             "compose/confluent.yaml",
             include_str!("../../compose/confluent.yaml"),
         )
+    }
+
+    /// The embedded stack `confluent-8`.
+    ///
+    /// # Errors
+    /// When the embedded file is wrong, which a test rules out.
+    pub fn confluent_8() -> Result<Self, StackError> {
+        compose::parse(
+            "compose/confluent-8.yaml",
+            include_str!("../../compose/confluent-8.yaml"),
+        )
+    }
+
+    /// The embedded stack `kafka`.
+    ///
+    /// # Errors
+    /// When the embedded file is wrong, which a test rules out.
+    pub fn kafka() -> Result<Self, StackError> {
+        compose::parse("compose/kafka.yaml", include_str!("../../compose/kafka.yaml"))
     }
 
     /// Whether every service can run as a process.

@@ -3,7 +3,7 @@
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
-use crate::stack::{Role, Service, ServiceName, Stack};
+use crate::stack::{Absence, Role, Service, ServiceName, Stack};
 
 /// There is no such service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,20 @@ pub enum NoService {
     /// The user left it out.
     #[error("service `{service}` is left out")]
     LeftOut {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Another one runs in its place.
+    #[error("service `{service}` is left out: `{by}` runs in its place")]
+    Replaced {
+        /// The service.
+        service: ServiceName,
+        /// The other one.
+        by: ServiceName,
+    },
+    /// Nobody asked for it.
+    #[error("service `{service}` is optional, and was not asked for")]
+    NotAskedFor {
         /// The service.
         service: ServiceName,
     },
@@ -39,6 +53,8 @@ impl Diagnose for NoService {
                 vec![format!("did you mean `{}`?", near.join("` or `"))]
             }
             Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
+            Self::Replaced { .. } => vec!["`osqdemo up --with none` brings it back".to_owned()],
+            Self::NotAskedFor { service } => vec![format!("`osqdemo up --with {service}` starts it")],
         }
     }
 }
@@ -55,12 +71,14 @@ impl Stack {
     /// Why there is no service of that name.
     pub fn no_service(&self, name: &str) -> NoService {
         let service = ServiceName::new(name);
-        if self.is_left_out(&service) {
-            return NoService::LeftOut { service };
-        }
-        NoService::Unknown {
-            name: name.to_owned(),
-            known: self.names(),
+        match self.absence(&service) {
+            Some(Absence::LeftOut) => NoService::LeftOut { service },
+            Some(Absence::Replaced { by }) => NoService::Replaced { service, by },
+            Some(Absence::NotAskedFor) => NoService::NotAskedFor { service },
+            None => NoService::Unknown {
+                name: name.to_owned(),
+                known: self.names(),
+            },
         }
     }
 

@@ -79,7 +79,12 @@ impl Stack {
     /// # Errors
     /// When it does not have one of them, or cannot do without it.
     pub fn without(mut self, names: &BTreeSet<ServiceName>) -> Result<Self, WithoutError> {
+        let mut left_out = std::mem::take(&mut self.left_out);
         for name in names {
+            // Another one runs in its place already.
+            if left_out.iter().any(|service| service.name == *name) {
+                continue;
+            }
             let Some(service) = self.service(name.as_str()) else {
                 return Err(WithoutError::Unknown {
                     service: name.clone(),
@@ -114,10 +119,11 @@ impl Stack {
                 });
             }
         }
-        let (left_out, services) = self
+        let (gone, services): (Vec<_>, _) = self
             .services
             .into_iter()
             .partition(|service| names.contains(&service.name));
+        left_out.extend(gone);
         self.services = services;
         self.left_out = left_out;
         Ok(self)

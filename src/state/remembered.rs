@@ -44,9 +44,15 @@ pub struct Remembered {
     /// The stack file of the user's that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack_file: Option<StackFile>,
+    /// The optional services that were asked for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub with: BTreeSet<ServiceName>,
     /// The services that are left out of it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<ServiceName>,
+    /// Which statements `up` submits, where that is not the demo's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements: Option<String>,
     /// The ports that the user asked for.
     #[serde(default)]
     pub ports: BTreeMap<ServiceName, u16>,

@@ -247,6 +247,31 @@ impl Written {
     }
 }
 
+/// Runs a command on a terminal of its own that `script` makes, of this width; returns everything it drew.
+pub(crate) fn on_terminal(command: &Command, columns: u16) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    let mut terminal = Command::new("script");
+    terminal
+        .args([
+            "-qfec",
+            &format!("stty cols {columns} rows 60; exec {}", words.join(" ")),
+            "/dev/null",
+        ])
+        .env("TERM", "xterm")
+        .env_remove("CI");
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => terminal.env(name, value),
+            None => terminal.env_remove(name),
+        };
+    }
+    let output = terminal.in_time();
+    String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n")
+}
+
 /// Somebody who listens, and where.
 pub(crate) fn a_listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -3,11 +3,9 @@
 //! Bytes may be anything. What they make is bounded by their own length: a collection of values that take no bytes is
 //! cut off, and so is nesting.
 
+use crate::cursor::{Cursor, MOST_EMPTY};
 use crate::encode::DEEPEST;
 use crate::{Kind, NodeId, Schema, Value};
-
-/// How many values may come of no bytes at all, in one whole value.
-const MOST_EMPTY: usize = 65_536;
 
 /// Why bytes are no value of a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,150 +51,61 @@ pub enum DecodeError {
 /// # Errors
 /// [`DecodeError`] says what is wrong with the bytes.
 pub fn decode(schema: &Schema, bytes: &[u8]) -> Result<Value, DecodeError> {
-    let mut decoder = Decoder {
-        schema,
-        rest: bytes,
-        allowance: bytes.len().saturating_add(MOST_EMPTY),
-    };
-    let value = decoder.value(schema.root(), 0)?;
-    match decoder.rest.len() {
-        0 => Ok(value),
-        rest => Err(DecodeError::Rest(rest)),
-    }
+    let mut cursor = Cursor::new(bytes);
+    let value = value(schema, schema.root(), &mut cursor, 0)?;
+    cursor.end()?;
+    Ok(value)
 }
 
-struct Decoder<'a> {
-    schema: &'a Schema,
-    rest: &'a [u8],
-    /// How many values may still come.
-    allowance: usize,
-}
-
-impl<'a> Decoder<'a> {
-    fn value(&mut self, id: NodeId, depth: usize) -> Result<Value, DecodeError> {
-        if depth > DEEPEST {
-            return Err(DecodeError::TooDeep);
+fn value(schema: &Schema, id: NodeId, cursor: &mut Cursor<'_>, depth: usize) -> Result<Value, DecodeError> {
+    if depth > DEEPEST {
+        return Err(DecodeError::TooDeep);
+    }
+    cursor.count_value()?;
+    Ok(match schema.kind(id) {
+        Kind::Null => Value::Null,
+        Kind::Boolean => Value::Boolean(cursor.boolean()?),
+        Kind::Int => Value::Int(cursor.int()?),
+        Kind::Long => Value::Long(cursor.long("long")?),
+        Kind::Float => Value::Float(cursor.float()?),
+        Kind::Double => Value::Double(cursor.double()?),
+        Kind::Bytes => Value::Bytes(cursor.bytes("bytes")?.to_vec()),
+        Kind::String => Value::String(cursor.text()?.to_owned()),
+        Kind::Fixed(fixed) => Value::Fixed(cursor.take(fixed.size, "fixed")?.to_vec()),
+        Kind::Enum(enumeration) => {
+            Value::Enum(cursor.place(enumeration.name.full(), enumeration.symbols.len())?)
         }
-        self.allowance = self.allowance.checked_sub(1).ok_or(DecodeError::TooMany)?;
-        Ok(match self.schema.kind(id) {
-            Kind::Null => Value::Null,
-            Kind::Boolean => match self.take(1, "boolean")? {
-                [0] => Value::Boolean(false),
-                [1] => Value::Boolean(true),
-                other => return Err(DecodeError::Boolean(other.first().copied().unwrap_or_default())),
-            },
-            Kind::Int => {
-                let long = self.long("int")?;
-                Value::Int(i32::try_from(long).map_err(|_| DecodeError::Number("int"))?)
-            }
-            Kind::Long => Value::Long(self.long("long")?),
-            Kind::Float => Value::Float(f32::from_le_bytes(self.array("float")?)),
-            Kind::Double => Value::Double(f64::from_le_bytes(self.array("double")?)),
-            Kind::Bytes => Value::Bytes(self.bytes("bytes")?.to_vec()),
-            Kind::String => Value::String(self.text()?.to_owned()),
-            Kind::Fixed(fixed) => Value::Fixed(self.take(fixed.size, "fixed")?.to_vec()),
-            Kind::Enum(enumeration) => {
-                Value::Enum(self.place(enumeration.name.full(), enumeration.symbols.len())?)
-            }
-            Kind::Array(items) => {
-                let mut values = Vec::new();
-                while let Some(count) = self.block()? {
-                    for _ in 0..count {
-                        values.push(self.value(*items, depth + 1)?);
-                    }
+        Kind::Array(items) => {
+            let mut values = Vec::new();
+            while let Some(block) = cursor.block()? {
+                for _ in 0..block.count {
+                    values.push(value(schema, *items, cursor, depth + 1)?);
                 }
-                Value::Array(values)
             }
-            Kind::Map(items) => {
-                let mut entries = Vec::new();
-                while let Some(count) = self.block()? {
-                    for _ in 0..count {
-                        let key = self.text()?.to_owned();
-                        entries.push((key, self.value(*items, depth + 1)?));
-                    }
-                }
-                Value::Map(entries)
-            }
-            Kind::Record(record) => {
-                let mut values = Vec::with_capacity(record.fields.len());
-                for field in &record.fields {
-                    values.push(self.value(field.schema, depth + 1)?);
-                }
-                Value::Record(values)
-            }
-            Kind::Union(branches) => {
-                let place = self.place("union", branches.len())?;
-                // The place is one of the branches.
-                let value = self.value(branches[place as usize], depth + 1)?;
-                Value::Union(place, Box::new(value))
-            }
-        })
-    }
-
-    fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(count)
-            .ok_or(DecodeError::Truncated(what))?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(DecodeError::Truncated(what))?;
-        self.rest = rest;
-        Ok(*taken)
-    }
-
-    fn long(&mut self, what: &'static str) -> Result<i64, DecodeError> {
-        let mut value = 0u64;
-        for (place, byte) in self.rest.iter().enumerate() {
-            let bits = u64::from(byte & 0x7f);
-            if place == 9 && *byte > 1 {
-                return Err(DecodeError::Number(what));
-            }
-            value |= bits << (7 * place);
-            if byte & 0x80 == 0 {
-                self.rest = &self.rest[place + 1..];
-                return Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()));
-            }
+            Value::Array(values)
         }
-        Err(DecodeError::Truncated(what))
-    }
-
-    fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], DecodeError> {
-        let length = self.long(what)?;
-        let left = self.rest.len();
-        let count = usize::try_from(length).ok().filter(|count| *count <= left);
-        self.take(count.ok_or(DecodeError::Length(length, left))?, what)
-    }
-
-    fn text(&mut self) -> Result<&'a str, DecodeError> {
-        str::from_utf8(self.bytes("string")?).map_err(|_| DecodeError::Text)
-    }
-
-    fn place(&mut self, name: &str, count: usize) -> Result<u32, DecodeError> {
-        let place = self.long("int")?;
-        let valid = u32::try_from(place)
-            .ok()
-            .filter(|place| (*place as usize) < count);
-        valid.ok_or_else(|| DecodeError::Place {
-            name: name.to_owned(),
-            place,
-            count,
-        })
-    }
-
-    /// How many items the next block has; nothing at the end of a collection.
-    fn block(&mut self) -> Result<Option<u64>, DecodeError> {
-        let count = self.long("a collection's length")?;
-        if count < 0 {
-            // The size in bytes, for readers that skip.
-            self.long("a block's size")?;
+        Kind::Map(items) => {
+            let mut entries = Vec::new();
+            while let Some(block) = cursor.block()? {
+                for _ in 0..block.count {
+                    let key = cursor.text()?.to_owned();
+                    entries.push((key, value(schema, *items, cursor, depth + 1)?));
+                }
+            }
+            Value::Map(entries)
         }
-        Ok(Some(count.unsigned_abs()).filter(|count| *count > 0))
-    }
+        Kind::Record(record) => {
+            let mut values = Vec::with_capacity(record.fields.len());
+            for field in &record.fields {
+                values.push(value(schema, field.schema, cursor, depth + 1)?);
+            }
+            Value::Record(values)
+        }
+        Kind::Union(branches) => {
+            let place = cursor.place("union", branches.len())?;
+            // The place is one of the branches.
+            let value = value(schema, branches[place as usize], cursor, depth + 1)?;
+            Value::Union(place, Box::new(value))
+        }
+    })
 }

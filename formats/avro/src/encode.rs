@@ -99,7 +99,7 @@ fn encode_node(
 }
 
 /// Appends a number in zig-zag base 128: `int`, `long`, lengths and places.
-pub(crate) fn write_long(value: i64, out: &mut Vec<u8>) {
+pub fn write_long(value: i64, out: &mut Vec<u8>) {
     // Zig-zag: the sign in the last bit.
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while rest >= 0x80 {
@@ -114,7 +114,8 @@ fn write_length(length: usize, out: &mut Vec<u8>) {
     write_long(i64::try_from(length).unwrap_or(i64::MAX), out);
 }
 
-fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends a length and the bytes: `bytes`, `string`, keys of a map.
+pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     write_length(bytes.len(), out);
     out.extend_from_slice(bytes);
 }

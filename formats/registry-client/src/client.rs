@@ -300,6 +300,15 @@ impl Client {
         serde_json::from_value(answer).map_err(|error| self.foreign(&error.to_string()))
     }
 
+    /// The subjects that have the schema with an id.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::is_not_found`] where there is no such schema.
+    pub fn subjects_of(&self, id: u32) -> Result<Vec<String>, ClientError> {
+        let answer = self.http.get(&format!("/schemas/ids/{id}/subjects"))?;
+        serde_json::from_value(answer).map_err(|error| self.foreign(&error.to_string()))
+    }
+
     /// The versions of a subject.
     ///
     /// # Errors

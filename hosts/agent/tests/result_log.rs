@@ -178,6 +178,33 @@ fn the_originals_nine_queries_run_as_they_are() {
 }
 
 #[test]
+fn the_shipped_queries_run_without_a_word_of_warning() {
+    for shipped in [
+        include_str!("../../image/osqdemo.json"),
+        include_str!("../../image/confluent-platform.json"),
+    ] {
+        let document: Value = serde_json::from_str(shipped).unwrap();
+        let mut schedule = document["source"]["schedule"].clone();
+        for query in schedule.as_object_mut().unwrap().values_mut() {
+            query["interval"] = json!(1);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let agent = Agent::start(folder.path(), &json!({ "schedule": schedule }), &[]);
+        let said = wait_for_text(&folder.path().join("stderr"), |text| {
+            // `users` is the last of them by name.
+            text.contains("Storing initial results for new scheduled query: users")
+        });
+        agent.end();
+        for name in schedule.as_object().unwrap().keys() {
+            let ran = format!("new scheduled query: {name}\n");
+            assert!(said.contains(&ran), "{name}\n{said}");
+        }
+        let complaints: Vec<&str> = said.lines().filter(|line| line.starts_with(['E', 'W'])).collect();
+        assert_eq!(complaints, [] as [&str; 0], "{said}");
+    }
+}
+
+#[test]
 fn a_second_agent_with_the_same_state_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let agent = Agent::start(folder.path(), &one_query(json!({})), &[]);

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::configuration::Configuration;
 use crate::connection_check::try_connection;
 use crate::courier::Courier;
+use crate::encoding::registrar;
 use crate::error::ExtensionError;
 use crate::line_facts::LineFacts;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(as_json: bool, connect: bool) -> ExitCode {
     let checked = Configuration::load(&Configuration::path_from_environment())
         .and_then(|configuration| {
             Courier::check(configuration.properties.clone(), &configuration.secrets)?;
+            registrar::client(&configuration.formats)?;
             Ok(configuration)
         })
         .map_err(ExtensionError::from);

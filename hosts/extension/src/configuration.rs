@@ -10,6 +10,7 @@
 //! nothing else of the file is. `topic` is for lines without a query name. `key` at the top is for queries
 //! that have none of their own.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::io;
@@ -22,7 +23,9 @@ use osquery_configuration::{
 use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
 
+use crate::encoding::formats::{Formats, FormatsError};
 use crate::key_expression::{KeyExpression, KeyExpressionError};
+use crate::line_facts::LineFacts;
 use crate::options::{Misshapen, Options};
 use crate::placeholders::{PlaceholderError, resolve};
 use crate::route::Routing;
@@ -75,6 +78,8 @@ pub(crate) enum ConfigurationError {
     Property { property: String, reason: String },
     #[error("librdkafka refuses the configuration: {reason}")]
     Librdkafka { reason: String },
+    #[error("the configuration's `schema_registry` is unusable: {reason}")]
+    Registry { reason: String },
 }
 
 impl ConfigurationError {
@@ -94,6 +99,9 @@ impl ConfigurationError {
             ),
             Self::Placeholder { .. } => Some("a placeholder is `${env:NAME}` or `${file:/absolute/path}`"),
             Self::Property { .. } => Some("librdkafka's CONFIGURATION.md lists every property"),
+            Self::Registry { .. } => Some(
+                "`schema_registry` has `url`, such as `http://schema-registry:8081`, and what it takes to log in",
+            ),
             Self::Shape { .. } | Self::Librdkafka { .. } => None,
         }
     }
@@ -113,6 +121,8 @@ pub(crate) struct Configuration {
     pub(crate) routing: Routing,
     /// What it says of the extension itself.
     pub(crate) options: Options,
+    /// How lines become records.
+    pub(crate) formats: Formats,
     /// What of `source` is left out or does not count, with its place in the file.
     pub(crate) findings: Findings,
 }
@@ -201,7 +211,9 @@ impl Configuration {
         let config = root
             .get("config")
             .ok_or_else(|| reader.shape("config", "there"))?;
-        let (mut properties, secrets) = reader.properties(config)?;
+        let (mut properties, mut secrets) = reader.properties(config)?;
+        let formats = reader.formats(root, &mut secrets)?;
+        let secrets = Secrets::of(&properties, secrets);
         if let Some(compression) = options.compression {
             let given = ["compression.type", "compression.codec"]
                 .iter()
@@ -217,6 +229,7 @@ impl Configuration {
             source,
             routing,
             options,
+            formats,
             findings,
         })
     }
@@ -237,6 +250,19 @@ impl Configuration {
                     name: pack.query_name(&query.name, delimiter),
                     interval: query.interval,
                 })
+            })
+            .collect()
+    }
+
+    /// The same, each with the topic of its lines, where that does not depend on who writes them.
+    pub(crate) fn query_topics(&self) -> Vec<(String, String)> {
+        let routing = &self.routing;
+        let is_of_query = |topic: &String| routing.template.is_none() || !topic.contains("unnamed");
+        let queries = self.queries().into_iter();
+        queries
+            .filter_map(|query| {
+                let topic = routing.topic(&LineFacts::of_query(&query.name))?;
+                is_of_query(&topic).then_some((query.name, topic))
             })
             .collect()
     }
@@ -332,7 +358,42 @@ impl Reader<'_> {
         value.as_object().ok_or_else(|| self.shape(member, "an object"))
     }
 
-    fn properties(&self, config: &Value) -> Result<(BTreeMap<String, String>, Secrets), ConfigurationError> {
+    /// The formats; the secrets among what they name are added to `secrets`.
+    fn formats(
+        &self,
+        root: &Map<String, Value>,
+        secrets: &mut Vec<String>,
+    ) -> Result<Formats, ConfigurationError> {
+        let found = RefCell::new(Vec::new());
+        let resolved = |member: &str, text: &str| {
+            let resolved = resolve(text, |name| env::var(name).ok());
+            let resolved = resolved.map_err(|source| ConfigurationError::Placeholder {
+                path: self.path.to_path_buf(),
+                member: member.to_owned(),
+                source,
+            })?;
+            let mut found = found.borrow_mut();
+            found.extend(resolved.secrets);
+            match member.rsplit('.').next() {
+                Some("token") => found.push(resolved.text.clone()),
+                Some("info") => found.extend(resolved.text.split(':').skip(1).map(str::to_owned)),
+                _ => {}
+            }
+            Ok(resolved.text)
+        };
+        let unknown = |text| tracing::warn!(path = %self.path.display(), "{text}");
+        let formats = Formats::read(root, resolved, unknown).map_err(|error| match error {
+            FormatsError::Misshapen(Misshapen { member, expected }) => self.shape(&member, expected),
+            FormatsError::Configuration(error) => error,
+        });
+        secrets.extend(found.into_inner());
+        formats
+    }
+
+    fn properties(
+        &self,
+        config: &Value,
+    ) -> Result<(BTreeMap<String, String>, Vec<String>), ConfigurationError> {
         let mut properties = BTreeMap::new();
         let mut secrets = Vec::new();
         for (name, value) in self.object(config, "config")? {
@@ -360,7 +421,6 @@ impl Reader<'_> {
             return Err(self.shape("config.bootstrap.servers", "there, such as `broker:9092`"));
         }
         refuse_kerberos(&properties)?;
-        let secrets = Secrets::of(&properties, secrets);
         Ok((properties, secrets))
     }
 

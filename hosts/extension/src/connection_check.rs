@@ -23,7 +23,7 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use crate::configuration::Configuration;
 use crate::courier::line_producer::with_defaults;
 use crate::courier::oauth::{CERTIFICATES, TokenSource};
-use crate::line_facts::LineFacts;
+use crate::encoding::registry_check;
 use crate::outbox::DEAD_LETTER_TOPIC;
 use crate::secrets::Secrets;
 
@@ -59,12 +59,17 @@ impl ConnectionReport {
         self.steps.iter().all(|step| step.failure.is_none())
     }
 
-    fn good(&mut self, what: impl Into<String>) {
+    pub(crate) fn good(&mut self, what: impl Into<String>) {
         let what = what.into();
         self.steps.push(Step { what, failure: None });
     }
 
-    fn bad(&mut self, what: impl Into<String>, reason: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn bad(
+        &mut self,
+        what: impl Into<String>,
+        reason: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.steps.push(Step {
             what: what.into(),
             failure: Some((reason.into(), hint.into())),
@@ -110,6 +115,7 @@ pub(crate) fn try_connection(configuration: &Configuration) -> ConnectionReport 
     if ready {
         ask(configuration, &mut report);
     }
+    registry_check::try_registry(configuration, &mut report);
     report
 }
 
@@ -329,19 +335,14 @@ fn ask(configuration: &Configuration, report: &mut ConnectionReport) {
 
 /// The topics that lines will go to, as far as the configuration tells.
 fn topics(configuration: &Configuration) -> BTreeSet<String> {
-    let routing = &configuration.routing;
-    let queries = configuration.queries();
-    let made_of_hosts = |topic: &String| routing.template.is_none() || !topic.contains("unnamed");
-    let of_queries = queries
-        .iter()
-        .filter_map(|query| routing.topic(&LineFacts::of_query(&query.name)));
-    let named = routing
+    let of_queries = configuration.query_topics().into_iter().map(|(_, topic)| topic);
+    let named = configuration
+        .routing
         .fallback_topic
         .iter()
         .chain(&configuration.options.status_topic)
         .cloned();
     of_queries
-        .filter(made_of_hosts)
         .chain(named)
         .chain([DEAD_LETTER_TOPIC.to_owned()])
         .collect()

@@ -8,8 +8,8 @@
 //! refused by Kafka, dropped because there is no room, too large for Kafka) is counted and said in the log,
 //! never told to osqueryd.
 //!
-//! The way of a line: `plugins` → `route` (topic and key) → `outbox` → `spool` (disk) and librdkafka → Kafka. The outbox
-//! and the spool are state machines; `courier` drives them. `session` is the extension's life with osqueryd:
+//! The way of a line: `plugins` → `route` (topic and key) → `outbox` → `spool` (disk) and `encoding` → librdkafka → Kafka.
+//! The outbox and the spool are state machines; `courier` drives them. `session` is the extension's life with osqueryd:
 //! registration, watch, end.
 //!
 //! It must not know ksqlDB, the command line `osqdemo`, or what is in osquery's tables.
@@ -19,6 +19,7 @@ mod check;
 mod configuration;
 mod connection_check;
 mod courier;
+mod encoding;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -20,17 +20,19 @@ use crate::courier::SyncPolicy;
 use crate::outbox::WhenFull;
 
 /// The members of the configuration file that mean something.
-pub(crate) const MEMBERS: [&str; 10] = [
+pub(crate) const MEMBERS: [&str; 12] = [
     "$schema",
     "compression",
     "config",
     "extension_name",
     "headers",
     "key",
+    "schema_registry",
     "source",
     "spool",
     "status_topic",
     "topic",
+    "topics",
 ];
 /// How batches may be compressed.
 const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
@@ -191,14 +193,14 @@ fn choice(
         .ok_or_else(|| misshapen(member, expected))
 }
 
-fn misshapen(member: &str, expected: &'static str) -> Misshapen {
+pub(crate) fn misshapen(member: &str, expected: &'static str) -> Misshapen {
     Misshapen {
         member: member.to_owned(),
         expected,
     }
 }
 
-fn report_unknown(
+pub(crate) fn report_unknown(
     object: &Map<String, Value>,
     prefix: &str,
     known: &[&str],
@@ -225,6 +227,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::encoding::formats::{REGISTRY_MEMBERS, TOPICS_MEMBERS};
 
     fn read(root: &Value) -> (Result<Options, Misshapen>, Vec<String>) {
         let mut unknown = Vec::new();
@@ -286,6 +289,10 @@ mod tests {
         assert_eq!(names(&schema["properties"]), MEMBERS);
         let spool = &schema["properties"]["spool"]["oneOf"][1]["properties"];
         assert_eq!(names(spool), SPOOL_MEMBERS);
+        let topics = &schema["properties"]["topics"]["properties"];
+        assert_eq!(names(topics), TOPICS_MEMBERS);
+        let registry = &schema["properties"]["schema_registry"]["properties"];
+        assert_eq!(names(registry), REGISTRY_MEMBERS);
         assert_eq!(schema["properties"]["compression"]["enum"], json!(COMPRESSIONS));
         assert_eq!(
             schema["properties"]["extension_name"]["enum"],

@@ -14,7 +14,7 @@ use osquery_protocol::{
 use tokio::sync::Notify;
 
 use crate::configuration::Configuration;
-use crate::courier::Courier;
+use crate::courier::{Courier, CourierError};
 use crate::{CONFIG_PLUGIN, EXTENSION_VERSION, LOGGER_PLUGIN, json, statistics};
 
 /// The SDK version that is claimed: osqueryd refuses anything before 1.7.7.
@@ -213,7 +213,7 @@ impl Plugins {
         }
     }
 
-    fn reload(&self) -> Result<(), crate::configuration::ConfigurationError> {
+    fn reload(&self) -> Result<(), CourierError> {
         // Before it is read: what is written meanwhile is a change.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = file_state(&self.configuration_path);
         let fresh = Configuration::load(&self.configuration_path)?;

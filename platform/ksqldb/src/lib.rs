@@ -20,6 +20,7 @@
 //! - `command_log`: the executed commands, in a topic, replayed at start;
 //! - `queries`: the persistent queries, as both of these know them;
 //! - `runtime`: the running queries, supervised;
+//! - `registry`: the Schema Registry, as statements ask it and queries wait for it;
 //! - `kafka`: one client for administration, one producer, a reader a query;
 //! - `server`: the socket, the start and the end.
 //!
@@ -42,6 +43,7 @@ mod config;
 mod execution;
 mod kafka;
 mod queries;
+mod registry;
 mod rest;
 mod runtime;
 mod server;

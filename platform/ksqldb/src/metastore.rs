@@ -24,6 +24,10 @@ pub struct Source {
     pub key_format: Format,
     /// How the records' values are written.
     pub value_format: Format,
+    /// What the statement says of the keys' schema.
+    pub key_schema: SchemaOptions,
+    /// What the statement says of the values' schema.
+    pub value_schema: SchemaOptions,
     /// Whether a single value column is wrapped in an object (`WRAP_SINGLE_VALUE`).
     pub wrap_single_value: bool,
     /// The column whose value is a row's time; `None`: the record's own timestamp.
@@ -44,6 +48,15 @@ pub struct Source {
     pub derived_from: Vec<String>,
     /// The statement that made it.
     pub statement: String,
+}
+
+/// `KEY_SCHEMA_FULL_NAME`, `VALUE_SCHEMA_ID` and their like: what a statement says of a schema in a registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SchemaOptions {
+    /// The full name of the record.
+    pub full_name: Option<String>,
+    /// The id of the schema.
+    pub id: Option<u32>,
 }
 
 /// The windows of a windowed source.

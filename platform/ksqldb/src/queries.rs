@@ -46,6 +46,15 @@ impl PersistentQuery {
         self.plan.sink()
     }
 
+    /// Whether a crash must repeat no record.
+    pub(crate) fn is_exactly_once(&self) -> bool {
+        self.properties.iter().any(|(name, guarantee)| {
+            let guarantee = guarantee.as_str().unwrap_or_default();
+            name.ends_with("processing.guarantee")
+                && guarantee.to_ascii_lowercase().starts_with("exactly_once")
+        })
+    }
+
     /// Whether it keeps the rows of that table.
     pub(crate) fn keeps(&self, table: &str) -> bool {
         match self.origin {

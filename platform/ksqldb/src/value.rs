@@ -32,7 +32,7 @@ pub enum Value {
     Timestamp(i64),
     /// `ARRAY`
     Array(Arc<[Value]>),
-    /// `MAP` with string keys, sorted by key (JSON allows no other keys).
+    /// `MAP` with string keys (JSON allows no others), sorted by key; those of a histogram are in Java's order.
     Map(Arc<[(Arc<str>, Value)]>),
     /// `STRUCT`: the fields' values in the order of the type.
     Struct(Arc<[Value]>),

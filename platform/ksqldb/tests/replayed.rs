@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use support::{Broker, Server};
+use support::{Broker, Registry, Server};
 
 const DEMO: &str = include_str!("recorded/demo.jsonl");
+const FORMATS: &str = include_str!("recorded/formats.jsonl");
 const STATEMENTS: &str = include_str!("recorded/statements.jsonl");
 
 fn lines(text: &str) -> Vec<Value> {
@@ -229,5 +230,57 @@ async fn statements_about_streams_are_answered_as_recorded() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     server.stop().await;
+    broker.stop().await;
+}
+
+/// The registry had other schemas before: the next one's id was that.
+const FIRST_ID: u32 = 73;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_about_registered_schemas_are_answered_as_recorded() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let import = json!({"mode": "IMPORT"});
+    registry.ask("PUT", "/mode/before", Some(&import)).await;
+    let before =
+        json!({"schema": r#"{"type":"fixed","name":"Before","size":1}"#, "id": FIRST_ID - 1, "version": 1});
+    let (status, answer) = registry
+        .ask("POST", "/subjects/before/versions", Some(&before))
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    for topic in ["inf", "an", "smp"] {
+        let declared = format!(
+            "CREATE STREAM made (a INT) WITH (kafka_topic='{topic}', value_format='JSON', partitions=1, \
+             retention_ms=-1); DROP STREAM made;"
+        );
+        server.ksql(&declared).await;
+    }
+    let mut wrong = Vec::new();
+    for line in lines(FORMATS) {
+        let asked = line
+            .get("ksql")
+            .or(line.get("registry"))
+            .unwrap()
+            .as_str()
+            .unwrap();
+        let (status, body) = if line.get("ksql").is_some() {
+            let body = json!({"ksql": asked, "streamsProperties": {"auto.offset.reset": "earliest"}});
+            let (status, body) = server.post("/ksql", &body).await;
+            (status, serde_json::from_str(&body).unwrap())
+        } else {
+            let (method, path) = asked.split_once(' ').unwrap();
+            registry.ask(method, path, line.get("sent")).await
+        };
+        let mut found = Vec::new();
+        differences("status", &line["status"], &json!(status), &mut found);
+        differences("", &normal(&line["body"]), &normal(&body), &mut found);
+        if !found.is_empty() {
+            wrong.push(format!("{asked}:\n  {}", found.join("\n  ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    server.stop().await;
+    registry.stop().await;
     broker.stop().await;
 }

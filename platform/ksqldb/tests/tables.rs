@@ -219,6 +219,126 @@ async fn pull_queries_answer_as_a_real_server_does() {
     broker.stop().await;
 }
 
+/// What is asked and refused about tables, statement by statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_answer_clients_as_they_should() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql(
+            "CREATE STREAM s (k STRING KEY, g STRING, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);
+             CREATE TABLE t (id STRING PRIMARY KEY, g STRING, v INT) WITH (kafka_topic='t', value_format='JSON', partitions=1);
+             CREATE TABLE u (id INT PRIMARY KEY, w STRING) WITH (kafka_topic='u', value_format='JSON', partitions=1);
+             CREATE TABLE o AS SELECT g, COUNT(*) AS n FROM s GROUP BY g;
+             CREATE TABLE w AS SELECT g, COUNT(*) AS n FROM s
+                 WINDOW TUMBLING (SIZE 10 MILLISECONDS, GRACE PERIOD 5 MILLISECONDS) GROUP BY g;
+             SET 'ksql.functions.collect_list.limit'='1';
+             CREATE TABLE l AS SELECT g, COLLECT_LIST(v) AS l FROM s GROUP BY g;
+             INSERT INTO u VALUES (1, 'q'); INSERT INTO u VALUES (2, 'r');",
+        )
+        .await;
+    let refused = async |statement: &str| {
+        let (status, error) = server.refused(statement).await;
+        (status, error["message"].as_str().unwrap().to_owned())
+    };
+
+    // A table needs its key, under its name.
+    let declared = |key: &str| {
+        format!("CREATE TABLE x (a INT{key}, b INT) WITH (kafka_topic='t', value_format='JSON');")
+    };
+    assert_eq!(
+        refused(&declared("")).await,
+        (
+            400,
+            "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.".to_owned()
+        )
+    );
+    let (_, message) = refused(&declared(" KEY")).await;
+    assert!(
+        message.contains("Column `A` is a 'KEY' column: please use 'PRIMARY KEY' for tables."),
+        "{message}"
+    );
+    // Columns stay.
+    let (_, message) = refused(
+        "CREATE OR REPLACE TABLE t (id STRING PRIMARY KEY, g STRING) WITH (kafka_topic='t', value_format='JSON');",
+    )
+    .await;
+    assert!(
+        message.starts_with("Cannot upgrade data source: DataSource '`T`' has schema = "),
+        "{message}"
+    );
+    let end = "(The following columns are changed, missing or reordered: [`V` INTEGER])";
+    assert!(message.ends_with(end), "{message}");
+
+    // A source table has the rows of its topic and takes none.
+    server
+        .ksql("CREATE SOURCE TABLE st (id INT PRIMARY KEY, w STRING) WITH (kafka_topic='u', value_format='JSON');")
+        .await;
+    broker
+        .producer()
+        .send(
+            rdkafka::producer::FutureRecord::<[u8], str>::to("u").key(&1_i32.to_be_bytes()[..]),
+            DEADLINE,
+        )
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap();
+    eventually(&server, "SELECT * FROM st;", &[json!([2, "r"])]).await;
+    assert_eq!(
+        refused("INSERT INTO st VALUES (3, 'z');").await,
+        (400, "Cannot insert values into read-only table: ST".to_owned())
+    );
+    assert_eq!(
+        refused("DROP TABLE st DELETE TOPIC;").await,
+        (400, "Cannot delete topic for read-only source: ST".to_owned())
+    );
+
+    let producer = broker.producer();
+    for (group, time) in [("x", 3), ("y", 5), ("x", 15), ("x", 15)] {
+        let value = json!({"G": group, "V": time}).to_string();
+        produce_at(&producer, "s", Some("k"), &value, Some(time)).await;
+    }
+    // By key, in the order asked for, and by what is in the row.
+    eventually(&server, "SELECT * FROM o WHERE g = 'x';", &[json!(["x", 3])]).await;
+    let (_, body) = pull(&server, "SELECT * FROM o WHERE g = 'x';").await;
+    assert!(
+        body.contains(r#""schema":"`G` STRING KEY, `N` BIGINT""#) && !body.contains("finalMessage"),
+        "{body}"
+    );
+    assert!(
+        rows(&server, "SELECT * FROM o WHERE g = 'nope';")
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        rows(&server, "SELECT * FROM o WHERE g IN ('y', 'x');").await,
+        [json!(["y", 1]), json!(["x", 3])]
+    );
+    assert_eq!(
+        rows(&server, "SELECT * FROM o WHERE n > 1;").await,
+        [json!(["x", 3])]
+    );
+    // Windows have their bounds after the key.
+    let late = "SELECT * FROM w WHERE g='x' AND WINDOWSTART >= 10;";
+    eventually(&server, late, &[json!(["x", 10, 20, 2])]).await;
+    let (_, body) = pull(&server, late).await;
+    let schema = "`G` STRING KEY, `WINDOWSTART` BIGINT KEY, `WINDOWEND` BIGINT KEY, `N` BIGINT";
+    assert!(body.contains(&format!("\"schema\":\"{schema}\"")), "{body}");
+    eventually(&server, "SELECT l FROM l WHERE g = 'x';", &[json!([[3]])]).await;
+    let (status, body) = pull(&server, "SELECT * FROM t;").await;
+    assert_eq!(status, 400);
+    assert!(
+        body.contains(
+            "The `T` table isn't queryable. To derive a queryable table, you can do 'CREATE TABLE QUERYABLE_T AS \
+             SELECT * FROM T'. See https://cnfl.io/queries for more info.\\nAdd EMIT CHANGES if you intended to issue \
+             a push query."
+        ),
+        "{body}"
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_is_replaced_has_its_new_columns_for_all_rows() {
     let broker = Broker::start().await;

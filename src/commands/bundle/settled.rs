@@ -117,11 +117,7 @@ pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
         };
         let wanted = project.wanted(&request).await?;
         let observed = wanted.engine.observe().await?;
-        Result::Ok(Plan::make_without(
-            &project.stack.left_out,
-            &wanted.desired,
-            &observed,
-        ))
+        Result::Ok(Plan::make_of(&project.stack, &wanted.desired, &observed))
     });
     let what = "what `osqdemo up` would do now, and why";
     match within(PIECE_LIMIT, plan).await {

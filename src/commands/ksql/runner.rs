@@ -310,15 +310,9 @@ impl Runner {
             is_silent &= matches!(item, Some(Item::Header(_)));
             match item {
                 Some(Item::Header(header)) => {
-                    let columns = ShownColumns::new(&header, &self.output);
-                    if self.output.format() == Format::Text {
-                        self.output
-                            .text(&columns.layout.head())
-                            .map_err(RunError::Other)?;
-                    }
-                    shown = Some(columns);
+                    shown = Some(ShownColumns::new(&header, &self.output));
                 }
-                Some(Item::Row(row)) => self.show_row(&row, shown.as_ref())?,
+                Some(Item::Row(row)) => self.show_row(&row, shown.as_mut())?,
                 Some(Item::Line(line)) => self
                     .output
                     .data(&serde_json::json!({ "line": line }), || printable(&line))
@@ -329,7 +323,10 @@ impl Runner {
                 None if is_endless => {
                     return Err(KsqlCommandError::QueryEnded { message: last_word }.into());
                 }
-                None => return Ok(Ended::Completely),
+                None => {
+                    self.show_end(shown.as_ref())?;
+                    return Ok(Ended::Completely);
+                }
             }
         }
     }
@@ -351,7 +348,7 @@ impl Runner {
         }
     }
 
-    fn show_row(&mut self, row: &Row, shown: Option<&ShownColumns>) -> std::result::Result<(), RunError> {
+    fn show_row(&mut self, row: &Row, shown: Option<&mut ShownColumns>) -> std::result::Result<(), RunError> {
         let cells = || {
             let cells = row.cells.iter().map(Cell::to_text);
             cells.map(|cell| self.output.cell(cell)).collect::<Vec<_>>()
@@ -363,6 +360,14 @@ impl Runner {
             (None, _) => cells().join("  "),
         };
         self.output.text(&line).map_err(RunError::Other)
+    }
+
+    /// Of a query without rows, the names of its columns.
+    fn show_end(&mut self, shown: Option<&ShownColumns>) -> std::result::Result<(), RunError> {
+        let Some(columns) = shown.filter(|_| self.output.format() == Format::Text) else {
+            return Ok(());
+        };
+        self.output.text(&columns.layout.end()).map_err(RunError::Other)
     }
 
     fn show_variables(&mut self) -> std::result::Result<(), RunError> {

@@ -69,7 +69,7 @@ impl Project {
         let engine = engine(kind, &folder);
         let whole = remembered_stack(&remembered)?.unwrap_or_default().services()?;
         Ok(Self {
-            stack: whole.without(&remembered.without)?,
+            stack: whole.with(&remembered.with)?.without(&remembered.without)?,
             folder,
             remembered,
             kind,
@@ -91,6 +91,7 @@ impl Project {
                 (remembered.stack, remembered.stack_file) = (None, Some(file.clone()));
             }
         }
+        remembered.with = settings.with.value.clone();
         remembered.without = settings.without.value.clone();
         self.stack = settings.stack.clone();
         self

@@ -21,7 +21,7 @@ use crate::health::Prober;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Choices, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
-use crate::settings::Source;
+use crate::settings::{Source, Statements};
 use crate::stack::{Recipe, Role};
 use crate::state::Remembered;
 
@@ -200,7 +200,11 @@ impl Project {
             engine: Some(kind.to_string()),
             stack: earlier.stack.clone(),
             stack_file: earlier.stack_file.clone(),
+            with: earlier.with.clone(),
             without: earlier.without.clone(),
+            statements: Some(request.settings.statements.value)
+                .filter(|statements| *statements == Statements::None)
+                .map(|statements| statements.to_string()),
             ports: ports.asked().clone(),
             picked_ports: ports.picked().clone(),
             osqueryd,

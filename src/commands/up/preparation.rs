@@ -35,8 +35,7 @@ impl Up<'_> {
     /// The plan for what is wanted, as things are now.
     pub(super) async fn plan(&self, wanted: &Wanted) -> Result<Plan> {
         let observed = wanted.engine.observe().await?;
-        let left_out = &self.project.stack.left_out;
-        Ok(Plan::make_without(left_out, &wanted.desired, &observed))
+        Ok(Plan::make_of(&self.project.stack, &wanted.desired, &observed))
     }
 
     /// The same once it is known whether the hosts can run osquery.
@@ -101,6 +100,12 @@ impl Up<'_> {
         }
         if plan.is_empty() {
             return;
+        }
+        for (service, instead_of) in self.project.stack.in_place_of() {
+            reporter.emit(Note::InPlaceOf {
+                service: service.clone(),
+                instead_of: instead_of.clone(),
+            });
         }
         match &wanted.means {
             Means::Processes {

@@ -7,8 +7,10 @@ use serde_json::json;
 use super::{Prepared, Up};
 use crate::commands::endpoints;
 use crate::error::Result;
-use crate::events::{Note, SCHEMA_VERSION};
-use crate::stack::{Role, Service};
+use crate::events::{Look, Note, SCHEMA_VERSION};
+use crate::scenario::observation::PROCESSES;
+use crate::settings::Statements;
+use crate::stack::{Role, Service, Stack};
 
 impl Up<'_> {
     pub(super) async fn tell_result(
@@ -26,6 +28,8 @@ impl Up<'_> {
         });
         if self.project.stack.first(Role::Ksqldb).is_none() {
             self.context.reporter.emit(Note::NothingSubmitted);
+        } else if self.request.settings.statements.value == Statements::None {
+            self.context.reporter.emit(Note::StatementsLeftOut);
         }
         let observed = wanted.engine.observe().await?;
         let hosts: Vec<String> = self
@@ -57,18 +61,31 @@ impl Up<'_> {
                 .filter_map(|(name, value)| Some(format!("{name:<8}{}\n", value?)));
             lines.collect()
         })?;
-        let scenario = self
-            .project
-            .stack
-            .first(Role::Ksqldb)
-            .map(|_| "scenario bigfile".to_owned());
-        if let Some(host) = self.project.stack.usual_host() {
-            let commands = scenario
-                .into_iter()
-                .chain([format!("exec {}", host.name)])
-                .collect();
-            self.context.reporter.emit(Note::Next { commands });
+        let mut commands = looks(&self.project.stack);
+        if self.request.settings.statements.value == Statements::None {
+            commands.retain(|look| !matches!(look, Look::Scenario));
         }
+        self.context.reporter.emit(Note::Next { commands });
         Ok(())
     }
+}
+
+/// What there is to look at in a stack: what it has.
+fn looks(stack: &Stack) -> Vec<Look> {
+    let host = stack.usual_host().map(|host| &host.name);
+    let has = |role| stack.first(role).is_some();
+    let is_pipeline = host.is_some() && has(Role::Ksqldb);
+    let mut services = stack.services.iter();
+    let has_interface = services.any(|service| service.role.is_interface());
+    let mut looks = Vec::new();
+    looks.extend(is_pipeline.then_some(Look::Scenario));
+    looks.extend(host.map(|_| Look::Lines {
+        topic: PROCESSES.to_owned(),
+    }));
+    looks.extend(has(Role::Ksqldb).then_some(Look::Statements));
+    looks.extend(has_interface.then_some(Look::Interface));
+    looks.extend(host.map(|host| Look::Shell { host: host.clone() }));
+    looks.extend(host.map(|host| Look::HostLog { host: host.clone() }));
+    looks.push(Look::Down);
+    looks
 }

@@ -12,6 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::quantity::duration;
+use crate::settings::Statements;
 use crate::stack::Role;
 
 /// The server does not answer in time.
@@ -29,11 +30,14 @@ impl Diagnose for StatementsTooSlow {
 
 impl Up<'_> {
     /// Submits the statements once the server is healthy, and returns how many of them made something new. A stack
-    /// without a server has none to submit.
+    /// without a server has none to submit, and the user may want none.
     pub(super) async fn submit_when_healthy(&self, execution: &Execution, wanted: &Wanted) -> Result<usize> {
         let Some(ksqldb) = self.project.stack.first(Role::Ksqldb) else {
             return Ok(0);
         };
+        if self.request.settings.statements.value == Statements::None {
+            return Ok(0);
+        }
         match (execution.healthy(&ksqldb.name).await, &wanted.means) {
             (Waited::Healthy, Means::Nothing) => return Ok(0),
             (Waited::Healthy, _) => {}

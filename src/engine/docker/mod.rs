@@ -34,7 +34,7 @@ use crate::engine::docker::labels::Owner;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState};
+use crate::plan::{Observed, ObservedService, ServiceSpec};
 use crate::stack::{ImageRef, Recipe, ServiceName};
 use crate::state::ProjectFolder;
 
@@ -193,7 +193,7 @@ impl Engine for DockerEngine {
             let usual = PullSettings::usual();
             let settings = self.setup.as_ref().map_or(&usual, |setup| &setup.pull);
             let connection = self.connection().await?;
-            connection.provide(image, settings, news).await.map(drop)
+            connection.pull(image, settings, news).await
         })
     }
 
@@ -208,13 +208,14 @@ impl Engine for DockerEngine {
     fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
         Box::pin(async {
             let connection = self.connection().await?;
-            let seen = observe::observe_service(connection, &self.owner, &spec.name).await?;
-            match seen.map(|seen| seen.state) {
-                Some(ServiceState::Paused { .. }) => {
-                    Ok(containers::unpause(connection, &self.owner, &spec.name).await?)
-                }
-                _ => self.start_container(connection, spec).await,
-            }
+            self.start_container(connection, spec).await
+        })
+    }
+
+    fn unpause<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async {
+            let connection = self.connection().await?;
+            Ok(containers::unpause(connection, &self.owner, service).await?)
         })
     }
 

@@ -140,18 +140,12 @@ impl Connection {
         if self.is_provided(image, settings).await? {
             return Ok(Provided::WasThere);
         }
-        self.pull(image, settings, settings.lock.images.get(image), news)
-            .await?;
+        self.pull(image, settings, news).await?;
         Ok(Provided::Pulled)
     }
 
-    async fn pull(
-        &self,
-        image: &ImageRef,
-        settings: &PullSettings,
-        locked: Option<&LockedImage>,
-        news: &News,
-    ) -> Result<()> {
+    /// Gets an image from its registry, whatever is on the machine. Dropping the future ends the pull.
+    pub(super) async fn pull(&self, image: &ImageRef, settings: &PullSettings, news: &News) -> Result<()> {
         let Asked {
             wanted,
             asked,
@@ -169,7 +163,7 @@ impl Connection {
         let Some(pulled) = self.local_image(&name).await? else {
             return Err(ImageError::NotThere { image: asked.image() }.into());
         };
-        check(image, &pulled, locked)?;
+        check(image, &pulled, settings.lock.images.get(image))?;
         self.check_platform(image, &pulled)?;
         if asked.image() == *image || wanted.digest.is_some() {
             return Ok(());

@@ -224,6 +224,14 @@ impl Engine for FakeEngine {
         self.start(spec)
     }
 
+    fn unpause<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(self.change(move |state| {
+            if let Some(service) = state.services.get_mut(service) {
+                service.state = ServiceState::Running { pid: 1 };
+            }
+        }))
+    }
+
     fn prove<'a>(&'a self, _service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
     }

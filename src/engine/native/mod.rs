@@ -497,23 +497,18 @@ impl Engine for NativeEngine {
     }
 
     fn resume<'a>(&'a self, spec: &'a ServiceSpec) -> Answer<'a, ()> {
+        // A process that ended has left nothing.
+        Box::pin(self.start_service(spec))
+    }
+
+    fn unpause<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async {
-            match self
-                .observed()
-                .await?
-                .services
-                .get(&spec.name)
-                .map(|seen| &seen.state)
+            if let Some(records) = self.written_records()?
+                && let Some(process) = records.services.get(service).and_then(|record| record.process)
             {
-                Some(ServiceState::Paused { pid }) => {
-                    if let Some(process) = ProcessId::of(*pid) {
-                        process.signal(Signal::CONT);
-                    }
-                    Ok(())
-                }
-                // A process that ended has left nothing.
-                _ => self.start_service(spec).await,
+                process.signal(Signal::CONT);
             }
+            Ok(())
         })
     }
 

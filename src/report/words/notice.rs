@@ -2,7 +2,7 @@
 
 use super::addressed;
 use crate::events::{
-    Detail, Doubt, Doubtful, Hosts, Note, PortMoved, PortObstacle, RowsFrom, SessionChange, Warning,
+    Detail, Doubt, Doubtful, Hosts, Look, Note, PortMoved, PortObstacle, RowsFrom, SessionChange, Warning,
 };
 use crate::report::duration;
 use crate::stack::project::ProjectName;
@@ -15,13 +15,16 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
             format!("up: {} healthy ({})", count(*services), duration(*elapsed))
         }
         Note::NothingSubmitted => "no statements were submitted: the stack has no ksqlDB server".to_owned(),
-        Note::Next { commands } => {
-            let commands: Vec<String> = commands
-                .iter()
-                .map(|command| format!("`osqdemo {command}`"))
-                .collect();
-            format!("next: {}", commands.join(", or "))
+        Note::StatementsLeftOut => {
+            "no statements were submitted, as asked for; `osqdemo up --statements demo` submits the demo's"
+                .to_owned()
         }
+        Note::InPlaceOf { service, instead_of } => {
+            format!(
+                "{service} runs in place of {instead_of}, which is left out (`--with none` brings it back)"
+            )
+        }
+        Note::Next { commands } => return next(commands, project),
         Note::LeftAsItIs => "left as it is (`--keep`); `osqdemo down` stops it".to_owned(),
         Note::TakingBack => "stopping what this run started".to_owned(),
         Note::NotAllTakenBack => {
@@ -81,6 +84,10 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         ),
         Note::SmokePhase { phase } => format!("smoke: {phase}"),
         Note::SmokePassed => "smoke: passed".to_owned(),
+        Note::FaultRecovered { number, fault, took } => {
+            format!("{number}. {fault}: well again ({})", duration(*took))
+        }
+        Note::LeftForALook => "left as it is, for a look; `osqdemo down --volumes` removes it".to_owned(),
         Note::BundleWritten { file } => format!("everything for a report is in `{}`", file.display()),
         Note::SettingsFile { file: Some(file) } => format!("settings file: `{}`", file.display()),
         Note::SettingsFile { file: None } => "there is no settings file".to_owned(),
@@ -95,6 +102,31 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         Note::Session(change) => session(change),
     };
     addressed(&text, project)
+}
+
+/// One line each: the command, and what it shows.
+fn next(commands: &[Look], project: Option<&ProjectName>) -> String {
+    let lines: Vec<(String, String)> = commands
+        .iter()
+        .map(|look| (addressed(&format!("`osqdemo {look}`"), project), purpose(look)))
+        .collect();
+    let widest = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let lines = lines
+        .iter()
+        .map(|(command, purpose)| format!("\n  {command:widest$}  {purpose}"));
+    format!("next:{}", lines.collect::<String>())
+}
+
+fn purpose(look: &Look) -> String {
+    match look {
+        Look::Scenario => "writes a file on a host and follows it to a joined row".to_owned(),
+        Look::Lines { .. } => "a message as it is in Kafka".to_owned(),
+        Look::Statements => "the prompt of ksqlDB".to_owned(),
+        Look::Interface => "all of it, live, in a browser".to_owned(),
+        Look::Shell { host } => format!("a shell on {host}"),
+        Look::HostLog { host } => format!("what {host} says, as when no line of it comes"),
+        Look::Down => "stops everything; with `--volumes` nothing stays".to_owned(),
+    }
 }
 
 fn awaiting_rows(sources: &[String], from: RowsFrom) -> String {

@@ -78,8 +78,12 @@ impl Reader<'_> {
             Kind::Services => {
                 let array = item.as_array().ok_or_else(|| wrong_type(self))?;
                 let entries: Result<Vec<Entry<()>>, FileError> =
-                    array.iter().map(|value| self.left_out(key, value)).collect();
-                self.file.without = Some(entries?);
+                    array.iter().map(|value| self.service(key, value)).collect();
+                let entries = Some(entries?);
+                match key.id {
+                    Id::With => self.file.with = entries,
+                    _ => self.file.without = entries,
+                }
             }
             Kind::Ports => {
                 let table = item.as_table_like().ok_or_else(|| wrong_type(self))?;
@@ -107,6 +111,7 @@ impl Reader<'_> {
             Id::Engine => file.engine = Some(word(key, text)?),
             Id::Stack => file.stack = Some(StackName::Embedded(word(key, text)?)),
             Id::StackFile => file.stack = Some(StackName::File(file.beside(key, text)?)),
+            Id::Statements => file.statements = Some(word(key, text)?),
             Id::Timeout => file.timeout = Some(told(parse_duration(text))?),
             Id::Osqueryd => {
                 file.osqueryd = Some(match OsquerydChoice::parse(text) {
@@ -135,12 +140,12 @@ impl Reader<'_> {
             Id::ScenarioHost => file.scenario_host = Some(some_text(key, text)?.to_owned()),
             Id::ScenarioTimeout => file.scenario_timeout = Some(told(parse_duration(text))?),
             // These are no texts.
-            Id::Without | Id::Ports => return Err(not_one(key, text)),
+            Id::With | Id::Without | Id::Ports => return Err(not_one(key, text)),
         }
         Ok(())
     }
 
-    fn left_out(&self, key: &Key, value: &toml_edit::Value) -> Result<Entry<()>, FileError> {
+    fn service(&self, key: &Key, value: &toml_edit::Value) -> Result<Entry<()>, FileError> {
         match value.as_str() {
             Some(service) if !service.is_empty() => Ok(self.entry(service, (), value.span())),
             text => {

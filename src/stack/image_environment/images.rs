@@ -341,6 +341,7 @@ const CONNECT_PROPERTIES: &[&str] = &[
     "offset.storage.partitions",
     "offset.storage.replication.factor",
     "offset.storage.topic",
+    "plugin.path",
     "rest.advertised.host.name",
     "status.storage.partitions",
     "status.storage.replication.factor",

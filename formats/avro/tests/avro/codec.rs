@@ -3,7 +3,7 @@
 use crate::support::{Dice, Type, covering};
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use osqdemo_avro::{DecodeError, EncodeError, Schema, Value, decode, encode};
+use osqdemo_avro::{Cursor, DecodeError, EncodeError, Schema, Value, decode, encode};
 use proptest::prelude::*;
 
 fn encoded(schema: &Schema, value: &Value) -> Vec<u8> {
@@ -25,6 +25,8 @@ proptest! {
         for value in covering(&schema, schema.root()) {
             let bytes = encoded(&schema, &value);
             prop_assert_eq!(&decode(&schema, &bytes), &Ok(value.clone()));
+            let mut cursor = Cursor::new(&bytes);
+            prop_assert_eq!(cursor.skip(&schema, schema.root()).and_then(|()| cursor.end()), Ok(()));
             let failed = |error: apache_avro::Error| TestCaseError::fail(format!("{json} {value:?}: {error}"));
             let read = reader.read_value(&mut bytes.as_slice()).map_err(failed)?;
             let written = writer.write_value_to_vec(read).map_err(failed)?;

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rdkafka::producer::{Producer as _, PurgeConfig};
 
 use crate::configuration::{Configuration, ConfigurationError};
+use crate::encoding::formats::Formats;
+use crate::encoding::registrar::Registrar;
+use crate::encoding::{Encoder, Encoding};
 use crate::json;
 use crate::line_facts::LineFacts;
 use crate::options::{Options, SpoolOptions};
@@ -70,9 +73,12 @@ pub(crate) struct Courier {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// librdkafka, behind what makes records of lines.
+type EncodingProducer = Encoding<CurrentProducer, Registrar>;
+
 struct Shared {
     started: Instant,
-    outbox: Mutex<Outbox<Folder, CurrentProducer>>,
+    outbox: Mutex<Outbox<Folder, EncodingProducer>>,
     /// Calls that wait for the outbox. Delivery lets them go first.
     callers: AtomicUsize,
     /// Lines that came while the disk hung.
@@ -94,9 +100,19 @@ struct Producers {
     current: Arc<LineProducer>,
     /// The configuration's properties.
     properties: BTreeMap<String, String>,
+    /// What the encoder was made of.
+    encoded: Encoded,
     secrets: Secrets,
     /// What takes its place as soon as its lines are back.
     successor: Option<Arc<LineProducer>>,
+}
+
+/// All that an encoder depends on.
+#[derive(Clone, Debug, PartialEq)]
+struct Encoded {
+    formats: Formats,
+    status_topic: Option<String>,
+    query_topics: Vec<(String, String)>,
 }
 
 /// The spool's folder.
@@ -152,7 +168,10 @@ impl Courier {
         };
         let outbox = Outbox::new(
             None,
-            CurrentProducer(Some(Arc::clone(&current))),
+            Encoding {
+                kafka: CurrentProducer(Some(Arc::clone(&current))),
+                encoder: Encoder::start(configuration)?,
+            },
             choices,
             random_id(),
             Arc::clone(&books),
@@ -168,6 +187,7 @@ impl Courier {
             producers: Mutex::new(Producers {
                 current,
                 properties: configuration.properties.clone(),
+                encoded: Encoded::of(configuration),
                 secrets: configuration.secrets.clone(),
                 successor: None,
             }),
@@ -209,9 +229,14 @@ impl Courier {
     }
 
     /// Goes on with another configuration. What is under way is sent again with it. The spool stays as it is.
-    pub(crate) fn adopt(&self, configuration: &Configuration) -> Result<(), ConfigurationError> {
+    pub(crate) fn adopt(&self, configuration: &Configuration) -> Result<(), CourierError> {
         let properties = &configuration.properties;
         let mut producers = lock(&self.shared.producers);
+        let encoded = Encoded::of(configuration);
+        let encoder = match producers.encoded == encoded {
+            true => None,
+            false => Some(Encoder::start(configuration)?),
+        };
         if producers.properties != *properties {
             let secrets = &configuration.secrets;
             producers.successor = Some(start(properties, secrets, &self.shared.settled)?);
@@ -220,8 +245,14 @@ impl Courier {
             let limit = record_limit(properties);
             self.shared.record_limit.store(limit, Ordering::Relaxed);
         }
+        producers.encoded = encoded;
         drop(producers);
-        lock(&self.shared.outbox).choices.headers = configuration.options.headers;
+        let mut outbox = lock(&self.shared.outbox);
+        outbox.choices.headers = configuration.options.headers;
+        if let Some(encoder) = encoder {
+            outbox.kafka.encoder = encoder;
+            outbox.retry();
+        }
         Ok(())
     }
 
@@ -297,6 +328,9 @@ impl Courier {
     pub(crate) fn tend(&self) {
         let shared = &*self.shared;
         shared.replace_fatal();
+        if let Some(encoder) = &mut lock(&shared.outbox).kafka.encoder {
+            encoder.ask_ahead(Instant::now());
+        }
         let due = {
             let spool = lock(&shared.spool);
             spool.wanted.is_some() && spool.tried.is_none_or(|tried| tried.elapsed() >= REOPEN_PERIOD)
@@ -352,6 +386,16 @@ impl Courier {
             && let Err(error) = unsynced.sync(&disk)
         {
             tracing::error!(%error, "cannot make the spool durable");
+        }
+    }
+}
+
+impl Encoded {
+    fn of(configuration: &Configuration) -> Self {
+        Self {
+            formats: configuration.formats.clone(),
+            status_topic: configuration.options.status_topic.clone(),
+            query_topics: configuration.query_topics(),
         }
     }
 }
@@ -483,7 +527,7 @@ impl Shared {
 
     /// Whoever has the outbox knows that the disk is back. A call that waited for it comes first: it was there before the
     /// lines that were set aside.
-    fn end_sideline(&self, outbox: &mut Outbox<Folder, CurrentProducer>) {
+    fn end_sideline(&self, outbox: &mut Outbox<Folder, EncodingProducer>) {
         if !self.sideline.is_open() || self.callers.load(Ordering::SeqCst) > 0 {
             return;
         }
@@ -586,6 +630,10 @@ impl Shared {
         for (id, outcome) in settled {
             outbox.settle(now, id, outcome);
         }
+        let encoder = outbox.kafka.encoder.as_mut();
+        if encoder.is_some_and(|encoder| encoder.take_answers(Instant::now())) {
+            outbox.retry();
+        }
         let progress = outbox.pump(now);
         drop(outbox);
         if arrived > 0 {
@@ -616,7 +664,7 @@ impl Shared {
                 successor,
             )
         };
-        lock(&self.outbox).kafka.0 = None;
+        lock(&self.outbox).kafka.kafka.0 = None;
         // Its only failure is that time is up, and then what is left comes back.
         let _ = former.flush(SWITCH_PATIENCE);
         former.purge(PurgeConfig::default().queue().inflight());
@@ -624,7 +672,7 @@ impl Shared {
             former.poll(BUSY_PAUSE);
         }
         self.hand_over(Duration::ZERO);
-        lock(&self.outbox).kafka.0 = Some(successor);
+        lock(&self.outbox).kafka.kafka.0 = Some(successor);
         tracing::info!("the librdkafka properties changed and are in force");
     }
 

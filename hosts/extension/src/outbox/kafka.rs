@@ -50,17 +50,21 @@ impl LineId {
 #[derive(Debug)]
 pub(crate) struct Message<'m> {
     pub(crate) record: Record<'m>,
-    pub(crate) headers: Headers<'m>,
+    pub(crate) headers: &'m [Header<'m>],
 }
 
-/// Names and values.
-pub(crate) type Headers<'m> = Vec<(&'static str, Cow<'m, [u8]>)>;
+/// A name and a value.
+pub(crate) type Header<'m> = (&'static str, Cow<'m, [u8]>);
 
 /// Why a message was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
     /// There is no room now.
     Full,
+    /// What it takes to send it is not known yet; that was said, and it will be soon.
+    NotYet,
+    /// It cannot be sent to this topic, and that was said.
+    Unfit(String),
     Failed(Failure),
 }
 

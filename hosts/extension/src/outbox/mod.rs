@@ -34,7 +34,7 @@ mod tests;
 
 use books::Books;
 use dead_letters::{DeadLetterFile, Obituary};
-use kafka::{Failure, Headers, Kafka, LineId, Message, Outcome, SendError};
+use kafka::{Failure, Header, Kafka, LineId, Message, Outcome, SendError};
 use memory::{Memory, OwnedRecord};
 use topics::{Admission, Topics, Turn};
 
@@ -360,6 +360,11 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         self.spool.as_ref().is_some_and(Spool::has_moved)
     }
 
+    /// What kept lines back has changed: those that wait are sent again at once.
+    pub(crate) fn retry(&mut self) {
+        self.topics.retry();
+    }
+
     /// Whether something is to be done although nothing comes.
     pub(crate) fn needs_time(&self) -> bool {
         self.topics.any_held() || self.redelivery.is_some()
@@ -518,7 +523,7 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             id,
             &Message {
                 record: *record,
-                headers,
+                headers: &headers,
             },
         ) {
             Ok(()) => {
@@ -527,15 +532,31 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
                 Offer::Taken
             }
             Err(SendError::Full) => Offer::NoRoom,
+            Err(SendError::NotYet) => {
+                self.topics.failed(record.topic, now.elapsed, spooled(id));
+                self.rewind_memory(id);
+                Offer::Taken
+            }
+            Err(SendError::Unfit(reason)) => self.offer_dead(now, id, record, &reason),
             Err(SendError::Failed(Failure::Passing(reason))) => {
                 self.wait(now, id, record.topic, &reason);
                 Offer::Taken
             }
             Err(SendError::Failed(Failure::TooLarge(reason) | Failure::Final(reason))) => {
-                self.send_dead(now, id, record, &reason);
-                Offer::Taken
+                self.tell_dead(record, &reason);
+                self.offer_dead(now, id, record, &reason)
             }
         }
+    }
+
+    /// Sends a line that can wait to the topic for dead letters.
+    fn offer_dead(&mut self, now: Now, id: LineId, record: &Record<'_>, reason: &str) -> Offer {
+        match self.send_to_dead_letters(now, id, record, reason) {
+            Err(SendError::Full) => return Offer::NoRoom,
+            Err(_) => self.bury(id, record, reason),
+            Ok(()) => {}
+        }
+        Offer::Taken
     }
 
     fn has_room(&self, record: &Record<'_>) -> bool {
@@ -595,6 +616,7 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             .filter(|rows| rows.len() > 1)
             .unwrap_or_default();
         if rows.is_empty() {
+            self.tell_dead(&record, reason);
             return self.send_dead(now, id, &record, reason);
         }
         self.books.rows.add(rows.len() as u64 - 1);
@@ -614,14 +636,30 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         self.finish(id);
     }
 
-    /// Sends a line to the topic for dead letters.
-    fn send_dead(&mut self, now: Now, id: LineId, record: &Record<'_>, reason: &str) {
+    fn tell_dead(&mut self, record: &Record<'_>, reason: &str) {
         let facts = LineFacts::of(record.value);
         let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
         let (topic, bytes) = (record.topic, record.value.len());
         if let Some(times) = self.trouble.dead.pass() {
             tracing::error!(%query, topic, bytes, times, "Kafka will never take a line; it is kept as a dead letter: {reason}");
         }
+    }
+
+    /// Sends a line to the topic for dead letters, or into their file.
+    fn send_dead(&mut self, now: Now, id: LineId, record: &Record<'_>, reason: &str) {
+        if self.send_to_dead_letters(now, id, record, reason).is_err() {
+            self.bury(id, record, reason);
+        }
+    }
+
+    fn send_to_dead_letters(
+        &mut self,
+        now: Now,
+        id: LineId,
+        record: &Record<'_>,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        let (topic, bytes) = (record.topic, record.value.len());
         let mut headers = self.headers(id, record);
         headers.push(("osqdemo-reason", Cow::Owned(reason.as_bytes().to_vec())));
         headers.push(("osqdemo-topic", Cow::Borrowed(topic.as_bytes())));
@@ -631,15 +669,12 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
                 topic: DEAD_LETTER_TOPIC,
                 ..*record
             },
-            headers,
+            headers: &headers,
         };
-        match self.kafka.send(id, &message) {
-            Ok(()) => {
-                let topic = self.topics.sent(DEAD_LETTER_TOPIC);
-                self.depart(now, id, topic, record, Some(reason.to_owned()));
-            }
-            Err(_) => self.bury(id, record, reason),
-        }
+        self.kafka.send(id, &message)?;
+        let topic = self.topics.sent(DEAD_LETTER_TOPIC);
+        self.depart(now, id, topic, record, Some(reason.to_owned()));
+        Ok(())
     }
 
     /// Writes a line to the file for dead letters.
@@ -720,9 +755,9 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         }
     }
 
-    fn headers<'r>(&self, id: LineId, record: &Record<'r>) -> Headers<'r> {
+    fn headers<'r>(&self, id: LineId, record: &Record<'r>) -> Vec<Header<'r>> {
         if !self.choices.headers {
-            return Headers::new();
+            return Vec::new();
         }
         let facts = LineFacts::of(record.value);
         let parts = [
@@ -731,7 +766,7 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             ("osqdemo-epoch", facts.epoch),
             ("osqdemo-counter", facts.counter),
         ];
-        let mut headers = Headers::with_capacity(6);
+        let mut headers = Vec::with_capacity(6);
         headers.push(("osqdemo-spool", to_hex(&self.name_of(id)).into_bytes().into()));
         headers.push(("osqdemo-seq", id.number().to_string().into_bytes().into()));
         headers.extend(parts.into_iter().filter_map(|(name, value)| Some((name, value?))));

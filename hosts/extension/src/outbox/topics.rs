@@ -156,6 +156,15 @@ impl Topics {
         }
     }
 
+    /// Nobody waits for time to pass any longer.
+    pub(super) fn retry(&mut self) {
+        for topic in self.topics.values_mut() {
+            if let Some(Hold::Until(_)) = topic.hold {
+                topic.hold = Some(Hold::Ready);
+            }
+        }
+    }
+
     /// Whether any lines wait.
     pub(super) fn any_held(&self) -> bool {
         self.held > 0

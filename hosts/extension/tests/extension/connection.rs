@@ -134,7 +134,7 @@ pub(crate) fn certificate(name: &str, days: (i64, i64)) -> (X509, PKey<Private>)
 }
 
 /// A port that speaks TLS with this certificate, and nothing behind it.
-fn tls_port(certificate: &X509, key: &PKey<Private>) -> u16 {
+pub(crate) fn tls_port(certificate: &X509, key: &PKey<Private>) -> u16 {
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
     acceptor.set_certificate(certificate).unwrap();
     acceptor.set_private_key(key).unwrap();

@@ -3,9 +3,11 @@
 mod configuration;
 mod connection;
 mod disks;
+mod encoding;
 mod ends;
 mod faults;
 mod lines;
+mod platform;
 mod real_kafka;
 mod registration;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hash_order::HashOrder;
 use crate::task::packed;
 use crate::value::Value;
 
@@ -129,7 +130,8 @@ fn hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// A histogram in which a text is there so many times more. A text that is there no more goes.
+/// A histogram in which a text is there so many times more. A text that is there no more goes. The entries are in the
+/// order in which Java's hash table has them.
 pub(super) fn count_key(state: Value, key: &Value, by: i64) -> Value {
     let text: Arc<str> = match key {
         Value::String(text) => Arc::clone(text),
@@ -138,22 +140,22 @@ pub(super) fn count_key(state: Value, key: &Value, by: i64) -> Value {
     let Value::Map(entries) = &state else {
         return state;
     };
-    let mut entries = entries.to_vec();
-    match entries.binary_search_by(|(other, _)| other.cmp(&text)) {
-        Ok(place) => {
-            let count = super::numeric::whole(&entries[place].1) + by;
-            if count > 0 {
-                entries[place].1 = Value::Bigint(count);
-            } else {
-                entries.remove(place);
-            }
-        }
-        Err(place) if by > 0 && entries.len() < MOST_KEYS => {
-            entries.insert(place, (text, Value::Bigint(by)));
-        }
-        Err(_) => return state,
+    let found = entries.iter().position(|(other, _)| *other == text);
+    if found.is_none() && (by <= 0 || entries.len() >= MOST_KEYS) {
+        return state;
     }
-    Value::Map(entries.into())
+    let mut table = HashOrder::of(entries.len());
+    for entry in entries.iter() {
+        table.put(entry.clone());
+    }
+    match found {
+        None => table.merge((text, Value::Bigint(by)), key.is_null()),
+        Some(_) => table.change(&text, |count| {
+            let count = super::numeric::whole(count) + by;
+            (count > 0).then_some(Value::Bigint(count))
+        }),
+    }
+    Value::Map(table.into_entries().into())
 }
 
 pub(super) fn merge_keys(left: Value, right: &Value) -> Value {

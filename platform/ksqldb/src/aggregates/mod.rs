@@ -6,6 +6,7 @@
 
 mod by_offset;
 mod distinct;
+mod hash_order;
 mod lists;
 mod numeric;
 mod order;

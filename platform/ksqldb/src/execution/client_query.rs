@@ -160,10 +160,15 @@ impl Executor {
             )));
         };
         let Some(table) = self.runtime().table(&keeper.id).await else {
-            let state = self
-                .runtime()
-                .status(&keeper.id)
-                .map_or("STOPPED", |status| status.state().name());
+            let status = self.runtime().status(&keeper.id);
+            if let Some(percent) = status.as_ref().and_then(|status| status.restored()) {
+                let message = format!(
+                    "The rows of `{}` are being restored: {percent} % are there. hint: try again later",
+                    source.name
+                );
+                return Err(Failure::of_statement(ErrorCode::NotReady, message, &text));
+            }
+            let state = status.map_or("STOPPED", |status| status.state().name());
             return Err(bad(format!(
                 "The query was not in a running state. state: {state}"
             )));

@@ -111,6 +111,11 @@ pub(crate) enum Entity {
         topic_name: String,
         exists: bool,
     },
+    AssertSchema {
+        subject: Option<String>,
+        id: Option<u32>,
+        exists: bool,
+    },
     TerminateQuery {
         query_id: String,
         was_terminated: bool,
@@ -137,6 +142,7 @@ impl Entity {
             Self::Variables { .. } => "variables",
             Self::TypeList { .. } => "type_list",
             Self::AssertTopic { .. } => "assert_topic",
+            Self::AssertSchema { .. } => "assert_schema",
             Self::TerminateQuery { .. } => "terminate_query",
         }
     }

@@ -246,7 +246,11 @@ impl Executor {
                 }
                 Statement::InsertValues(insertion) => {
                     let masked = |refusal: Refusal| refusal.failure(&without_values(insertion));
-                    values_record(&catalog, insertion).map_err(masked)?;
+                    let (_, values) = values_of(&catalog, insertion).map_err(masked)?;
+                    // What needs a registry is found when it is carried out.
+                    if values.is_prepared() {
+                        values.record().map_err(|error| masked(error.into()))?;
+                    }
                 }
                 Statement::CreateSource(CreateSource { properties, .. })
                 | Statement::CreateAsSelect(CreateAsSelect { properties, .. })
@@ -262,7 +266,8 @@ impl Executor {
             if let Some(topics) = &mut topics {
                 self.ask_retention(topics, parsed, &catalog, &session).await?;
             }
-            let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
+            let inferred = patience.wait_for(self.inferred(parsed, &session)).await??;
+            let completed = completed(&inferred, &catalog, topics.as_ref(), &session.properties);
             if let Some(result) = session.execute(&parsed.statement) {
                 result.map_err(|message| bad(message.into()))?;
             } else if !self.is_push_termination(&parsed.statement) {
@@ -313,6 +318,10 @@ impl Executor {
             let entity = self.assert_topic(assertion, &parsed.text, patience).await?;
             return Ok(Some(Answer::new(&parsed.text, entity)));
         }
+        if let Statement::AssertSchema(assertion) = &parsed.statement {
+            let entity = self.assert_schema(assertion, patience).await?;
+            return Ok(Some(Answer::new(&parsed.text, entity)));
+        }
         if let Statement::Terminate(QuerySelection::Id(id)) = &parsed.statement
             && self.is_push_query(id)
         {
@@ -331,7 +340,8 @@ impl Executor {
         if let Some(topics) = &mut topics {
             self.ask_retention(topics, parsed, &catalog, session).await?;
         }
-        let completed = completed(parsed, &catalog, topics.as_ref(), &session.properties);
+        let inferred = patience.wait_for(self.inferred(parsed, session)).await??;
+        let completed = completed(&inferred, &catalog, topics.as_ref(), &session.properties);
         let (written, parsed) = (&parsed.text, &*completed);
         let circumstances = Circumstances {
             text: &parsed.text,
@@ -349,6 +359,13 @@ impl Executor {
                     let Some(log) = log else {
                         return Err(bad("This statement cannot be executed here".to_owned().into()));
                     };
+                    if let Some(source) = &change.put
+                        && !change.alters
+                    {
+                        let is_sink = matches!(parsed.statement, Statement::CreateAsSelect(_));
+                        let registered = patience.wait_for(self.register_schemas(source, is_sink)).await?;
+                        registered.map_err(|refusal| refusal.failure(&parsed.text))?;
+                    }
                     let warnings = change.warnings.clone();
                     let entity = self.change(*change, parsed, written, session, log).await?;
                     let answer = Answer::new(&parsed.text, entity).with_warnings(&warnings);
@@ -485,8 +502,12 @@ impl Executor {
 
     async fn insert(&self, insertion: &InsertValues) -> Result<(), Failure> {
         let text = without_values(insertion);
-        let (topic, record) =
-            values_record(&self.catalog(), insertion).map_err(|refusal| refusal.failure(&text))?;
+        let failed = |refusal: Refusal| refusal.failure(&text);
+        let (topic, values) = values_of(&self.catalog(), insertion).map_err(failed)?;
+        self.prepare_insertion(&values, &insertion.target)
+            .await
+            .map_err(failed)?;
+        let record = values.record().map_err(|error| failed(error.into()))?;
         self.write(&insertion.target, &topic, &record)
             .await
             .map_err(|reason| Failure::of_statement(ErrorCode::ServerError, reason, &text))
@@ -519,7 +540,11 @@ impl Executor {
             ))
         })?;
         let now = jiff::Timestamp::now().as_millisecond();
-        let record = plan::insert_json(&source, row, now).map_err(|error| refused(error.message))?;
+        let values = plan::insert_json(&source, row, now).map_err(|error| refused(error.message))?;
+        self.prepare_insertion(&values, target)
+            .await
+            .map_err(|refusal| refused(refusal.message))?;
+        let record = values.record().map_err(|error| refused(error.message))?;
         self.write(target, &source.topic, &record)
             .await
             .map_err(|reason| Failure::generic(ErrorCode::ServerError, reason))
@@ -680,8 +705,8 @@ fn without_values(insertion: &InsertValues) -> String {
     format!("INSERT INTO `{}`{columns} VALUES ({values});", insertion.target)
 }
 
-/// The record that `INSERT INTO … VALUES` writes, and its topic.
-fn values_record(catalog: &Catalog, insertion: &InsertValues) -> Result<(String, OutputRecord), Refusal> {
+/// The row that `INSERT INTO … VALUES` writes, and its topic.
+fn values_of(catalog: &Catalog, insertion: &InsertValues) -> Result<(String, plan::Insertion), Refusal> {
     let source = catalog.metastore.get(&insertion.target).ok_or_else(|| {
         let message = format!(
             "Cannot insert values into an unknown stream/table: `{}`{}",
@@ -691,6 +716,6 @@ fn values_record(catalog: &Catalog, insertion: &InsertValues) -> Result<(String,
         Refusal::new(ErrorCode::BadRequest, message)
     })?;
     let now = jiff::Timestamp::now().as_millisecond();
-    let record = plan::insert_values(source, insertion, now)?;
-    Ok((source.topic.clone(), record))
+    let values = plan::insertion(source, insertion, now)?;
+    Ok((source.topic.clone(), values))
 }

@@ -145,7 +145,6 @@ impl From<PlanError> for Refusal {
             Stage::Reading => Self::from(format!("Failed to prepare statement: {message}")).early(),
             Stage::Preparing => Self::from(format!("Exception while preparing statement: {message}")).early(),
             Stage::Request => Self::new(ErrorCode::BadRequest, message),
-            Stage::Registry => Self::new(ErrorCode::NoSchemaRegistry, message),
             Stage::Server => Self::new(ErrorCode::ServerError, message),
             Stage::Internal => {
                 tracing::warn!("a statement that ksqlDB fails at is refused: {message}");

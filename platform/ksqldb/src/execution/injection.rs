@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::catalog::Catalog;
 use super::properties;
 use super::topics::{Topics, inherited, sink_topic};
-use crate::plan::written_out;
+use crate::plan::{format_named, written_out};
+use crate::serde::Format;
 use crate::syntax::ast::{
     ColumnConstraint, CreateAsSelect, CreateSource, Emit, InsertInto, Literal, ParsedStatement, Properties,
     SourceKind, Statement,
@@ -65,10 +66,22 @@ fn in_words(statement: &Statement, catalog: &Catalog) -> Statement {
     written
 }
 
-/// A declaration's formats are those of the properties where it names none.
+/// A declaration with its formats, before what else it leaves open is filled in.
+pub(super) fn formats_of(declaration: &CreateSource, settings: &BTreeMap<String, Json>) -> CreateSource {
+    let mut declaration = declaration.clone();
+    complete_formats(&mut declaration, settings);
+    declaration.properties = sorted(declaration.properties);
+    declaration
+}
+
 fn complete_source(declaration: &mut CreateSource, settings: &BTreeMap<String, Json>) {
+    complete_formats(declaration, settings);
+    complete_cleanup(&mut declaration.properties, declaration.kind);
+}
+
+/// A declaration's formats are those of the properties where it names none.
+fn complete_formats(declaration: &mut CreateSource, settings: &BTreeMap<String, Json>) {
     let properties = &mut declaration.properties;
-    complete_cleanup(properties, declaration.kind);
     if properties.get("FORMAT").is_some() {
         return;
     }
@@ -84,7 +97,10 @@ fn complete_source(declaration: &mut CreateSource, settings: &BTreeMap<String, J
     }
     if !properties::wrap_single_values(settings)
         && properties.get("WRAP_SINGLE_VALUE").is_none()
-        && matches!(properties.get("VALUE_FORMAT"), Some(Literal::String(format)) if format.eq_ignore_ascii_case("JSON"))
+        && matches!(
+            properties.get("VALUE_FORMAT"),
+            Some(Literal::String(format)) if format_named(format).is_some_and(Format::unwraps)
+        )
         && declaration
             .columns
             .iter()

@@ -16,6 +16,7 @@ mod listing;
 pub(crate) mod properties;
 mod property_defaults;
 mod replay;
+mod schemas;
 mod session;
 mod statuses;
 mod topics;

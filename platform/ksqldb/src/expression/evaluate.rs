@@ -357,9 +357,11 @@ fn entry<'a>(base: &'a Value, key: &Value) -> Option<&'a Value> {
     let (Value::Map(entries), Value::String(key)) = (base, key) else {
         return None;
     };
-    let place = entries
-        .binary_search_by(|(other, _)| other.as_ref().cmp(key))
-        .ok()?;
+    let place = entries.binary_search_by(|(other, _)| other.as_ref().cmp(key));
+    // A histogram's keys are not sorted.
+    let place = place
+        .ok()
+        .or_else(|| entries.iter().position(|(other, _)| other == key))?;
     Some(&entries[place].1)
 }
 

@@ -4,6 +4,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 /// Hands librdkafka's log to `tracing`.
 pub(crate) struct Context;
@@ -20,6 +21,13 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+/// Of a record in a transaction nobody is told: where one fails, the transaction does.
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
 
 /// Passes a log line of librdkafka on. Lost connections are routine while a broker restarts, so what
 /// librdkafka calls an error is a warning here.

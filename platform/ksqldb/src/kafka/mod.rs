@@ -10,11 +10,13 @@ mod reader;
 mod returned;
 #[cfg(test)]
 mod test_broker;
+mod transaction;
 mod writers;
 
 pub(crate) use cluster::{Cluster, ClusterError, TopicOptions};
 pub(crate) use producer::{Deliveries, OutgoingRecord, RecordProducer};
 pub(crate) use reader::{Arrival, Metadata, Position, Reader, StartingPoint};
+pub(crate) use transaction::{Offsets, TransactionalProducer};
 pub(crate) use writers::{Progress, Writers};
 
 /// A consumer of a group, before it reads.

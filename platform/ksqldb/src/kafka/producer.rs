@@ -10,6 +10,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::util::IntoOpaque;
 use tokio::sync::{Notify, oneshot};
 
 use super::cluster::Cluster;
@@ -168,9 +169,14 @@ pub(crate) struct OutgoingRecord<'a> {
 impl<'a> OutgoingRecord<'a> {
     /// As librdkafka takes it.
     pub(super) fn with_receipt(self, receipt: Box<Receipt>) -> BaseRecord<'a, [u8], [u8], Box<Receipt>> {
+        self.with(receipt)
+    }
+
+    /// The same with whatever goes along.
+    pub(super) fn with<T: IntoOpaque>(self, opaque: T) -> BaseRecord<'a, [u8], [u8], T> {
         // librdkafka takes a time of 0 for none and writes that of now; a millisecond later is nearer.
         let timestamp = if self.timestamp == 0 { 1 } else { self.timestamp };
-        let mut record = BaseRecord::with_opaque_to(self.topic, receipt).timestamp(timestamp);
+        let mut record = BaseRecord::with_opaque_to(self.topic, opaque).timestamp(timestamp);
         if let Some(key) = self.key {
             record = record.key(key);
         }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::closing::ClosedElsewhere;
 use super::cluster::Cluster;
 use super::context::Context;
-use super::{GroupConsumer, Record, Writers};
+use super::{GroupConsumer, Offsets, Record, Writers};
 
 /// How long the brokers may say that a topic is unknown before that is believed: those that have just come back
 /// say so for a moment.
@@ -263,6 +263,12 @@ impl Reader {
         Ok(None)
     }
 
+    /// How many offsets there are before the end of what was there when reading began.
+    pub(crate) fn old_left(&self) -> i64 {
+        let left = self.lanes.iter().map(|lane| (lane.end - lane.position).max(0));
+        left.sum()
+    }
+
     /// Hands out a record, or waits until something has changed.
     async fn advance(&mut self) -> KafkaResult<Option<Arrival>> {
         self.take_what_is_there()?;
@@ -391,6 +397,14 @@ impl Reader {
             .spawn(committing)
             .map_err(|error| KafkaError::ClientCreation(format!("no thread to commit with: {error}")))?;
         Ok(answered)
+    }
+
+    /// Positions for a transaction to commit.
+    pub(crate) fn offsets(&self, positions: &[Position]) -> KafkaResult<Offsets> {
+        Ok(Offsets {
+            consumer: Arc::clone(&self.consumer),
+            offsets: offsets(positions)?,
+        })
     }
 
     /// The same, and waits for the answer, at most so long.

@@ -31,8 +31,6 @@ pub enum Stage {
     Predicate,
     /// In the formats and topics below it; the client is told nothing of the statement.
     Request,
-    /// In what needs a schema registry where none is set up.
-    Registry,
     /// Where ksqlDB itself fails and tells nothing: the message here is for the log.
     Internal,
     /// In the server, with a message for the client.

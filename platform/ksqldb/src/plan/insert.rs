@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::steps::wrappings;
+use super::registered::encoders;
 use super::timestamps::TimeReading;
 use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
 use crate::metastore::Source;
 use crate::serde::number::fit_exactly;
-use crate::serde::{Decoder, DecoderColumn, Demand, Encoder, Format, Presence, Wrapping};
+use crate::serde::{
+    Decoder, DecoderColumn, Demand, Encoder, Format, Presence, SerdeError, SinkSchema, Wrapping,
+};
 use crate::syntax::ast::{InsertValues, SourceKind};
 use crate::task::OutputRecord;
 use crate::types::{Column, Namespace, SqlType};
@@ -17,16 +19,22 @@ use crate::value::Value;
 /// The record that `INSERT INTO … VALUES` writes to `target`'s topic. `now` (milliseconds) is its time
 /// where the statement sets no `ROWTIME`.
 pub fn insert_values(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
-    insert(target, statement, now).map_err(|error| match error.stage {
+    insertion(target, statement, now)?.record()
+}
+
+/// The same, before it becomes a record.
+pub(crate) fn insertion(target: &Source, statement: &InsertValues, now: i64) -> Result<Insertion, PlanError> {
+    insert(target, statement, now).map_err(|error| about_target(&target.name, error))
+}
+
+fn about_target(target: &str, error: PlanError) -> PlanError {
+    match error.stage {
         Stage::Request => error,
         _ => PlanError {
-            message: format!(
-                "Failed to insert values into '{}'. {}",
-                target.name, error.message
-            ),
+            message: format!("Failed to insert values into '{target}'. {}", error.message),
             ..error
         },
-    })
+    }
 }
 
 /// Whether anything can be inserted.
@@ -56,7 +64,7 @@ pub(crate) fn check_target(target: &Source) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputRecord, PlanError> {
+fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<Insertion, PlanError> {
     check_target(target)?;
     let columns = &target.schema.columns;
     let named: Vec<&str> = if statement.columns.is_empty() {
@@ -113,7 +121,7 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<OutputR
 
 /// The record that a row of JSON (`/inserts-stream`) is in `target`'s topic. `now` (milliseconds) is its time unless a
 /// column is.
-pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<OutputRecord, PlanError> {
+pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<Insertion, PlanError> {
     check_target(target)?;
     let columns = target.schema.columns.iter().enumerate();
     let columns = columns.map(|(place, column)| DecoderColumn {
@@ -121,7 +129,7 @@ pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<Outp
         sql_type: column.sql_type.clone(),
         target: Some((place, Demand::Whole)),
     });
-    let decoder = Decoder::new(Format::Json, Wrapping::Wrapped, columns.collect());
+    let decoder = Decoder::new(Format::Json, Wrapping::Wrapped, columns.collect(), "");
     let mut row = vec![Value::Null; target.schema.columns.len()];
     let presence = decoder.decode(json, &mut row);
     if presence.map_err(|error| PlanError::new(error.reason))? == Presence::Null {
@@ -137,7 +145,7 @@ fn record(
     mut timestamp: i64,
     is_timed: bool,
     now: i64,
-) -> Result<OutputRecord, PlanError> {
+) -> Result<Insertion, PlanError> {
     let columns = &target.schema.columns;
     if target.kind == SourceKind::Table {
         let keys = columns
@@ -166,17 +174,53 @@ fn record(
     if timestamp < 0 {
         return Err(PlanError::new(format!("ROWTIME is negative: {timestamp}")));
     }
-    let (key_wrapping, value_wrapping) = wrappings(target);
-    let key_columns = target.schema.key().count();
-    let key = Encoder::new(target.key_format, key_wrapping, target.schema.key());
-    let value = Encoder::new(target.value_format, value_wrapping, target.schema.value());
-    let (key_row, value_row) = row.split_at(key_columns);
-    let failed = |error: crate::serde::SerdeError| PlanError::new(error.reason);
-    Ok(OutputRecord {
-        key: key.encode(key_row).map_err(failed)?,
-        value: value.encode(value_row).map_err(failed)?,
+    let (key, value) = encoders(target, &target.schema);
+    Ok(Insertion {
+        target: target.name.clone(),
+        key,
+        value,
+        key_columns: target.schema.key().count(),
+        row,
         timestamp,
     })
+}
+
+/// A row that is to be inserted. Where its formats have schemas in a registry, these have to be prepared before it can
+/// be written.
+#[derive(Debug)]
+pub(crate) struct Insertion {
+    target: String,
+    key: Encoder,
+    value: Encoder,
+    row: Vec<Value>,
+    key_columns: usize,
+    timestamp: i64,
+}
+
+impl Insertion {
+    /// The schemas of the key and of the value, where they have any.
+    pub(crate) fn schemas(&self) -> [Option<&Arc<SinkSchema>>; 2] {
+        [self.key.schema(), self.value.schema()]
+    }
+
+    /// Whether it can be written.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.schemas()
+            .into_iter()
+            .flatten()
+            .all(|schema| schema.is_prepared())
+    }
+
+    /// The record.
+    pub(crate) fn record(&self) -> Result<OutputRecord, PlanError> {
+        let (key, value) = self.row.split_at(self.key_columns);
+        let failed = |error: SerdeError| about_target(&self.target, PlanError::new(error.reason));
+        Ok(OutputRecord {
+            key: self.key.encode(key).map_err(failed)?,
+            value: self.value.encode(value).map_err(failed)?,
+            timestamp: self.timestamp,
+        })
+    }
 }
 
 /// The value of an expression without columns, as the column's type.

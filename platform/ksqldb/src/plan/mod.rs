@@ -16,6 +16,7 @@ mod properties;
 mod pull;
 mod qualify;
 mod query;
+mod registered;
 mod sink;
 mod source;
 mod steps;
@@ -29,14 +30,17 @@ use std::sync::Arc;
 pub use error::{PlanError, Stage};
 use explain::Explanation;
 pub use insert::insert_values;
-pub(crate) use insert::{check_target, insert_json};
+pub(crate) use insert::{Insertion, check_target, insert_json, insertion};
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
     RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
 };
+pub(crate) use properties::format_named;
 pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
 pub use query::{plan_query, plan_query_with};
+pub use registered::MissingSchema;
+pub(crate) use registered::schemas_of;
 pub(crate) use sink::schema_text;
 pub use source::{alter_source, plan_source};
 

@@ -1,7 +1,7 @@
 //! The `WITH` clause: which properties there are, and what their values mean.
 
 use super::{PlanError, Stage};
-use crate::metastore::{SourceWindow, TimestampColumn};
+use crate::metastore::{SchemaOptions, SourceWindow, TimestampColumn};
 use crate::serde::Format;
 use crate::syntax::ast::{Literal, Properties};
 use crate::types::{Schema, SqlType};
@@ -129,9 +129,9 @@ impl<'a> With<'a> {
             return Ok(None);
         };
         let has_choice = match format {
-            Format::Json => true,
+            format if format.unwraps() => true,
             Format::Kafka => !wanted,
-            Format::Delimited { .. } | Format::None => false,
+            _ => false,
         };
         if !has_choice {
             return Err(PlanError::new(format!(
@@ -184,26 +184,27 @@ impl<'a> With<'a> {
                 Some(_) => Err(PlanError::new("Delimiter only supported with DELIMITED format")),
             };
         };
-        let format = match format.to_uppercase().as_str() {
-            "JSON" => Format::Json,
-            "KAFKA" => Format::Kafka,
-            "NONE" => Format::None,
-            "DELIMITED" => Format::Delimited {
+        let format = match format_named(format) {
+            Some(Format::Delimited { .. }) => Format::Delimited {
                 delimiter: delimiter.map_or(Ok(','), parse_delimiter)?,
             },
-            registry @ ("AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR") => {
-                return Err(PlanError::in_stage(Stage::Registry, self.no_registry(registry)));
-            }
-            other => return Err(PlanError::new(format!("Unknown format: {other}"))),
+            Some(format) => format,
+            None => return Err(unknown_format(format)),
         };
         let side = name.trim_end_matches("_FORMAT");
         let mut unsupported = Vec::new();
         if delimiter.is_some() && !matches!(format, Format::Delimited { .. }) {
             unsupported.push("delimiter");
         }
-        for (property, config) in [("SCHEMA_FULL_NAME", "fullSchemaName"), ("SCHEMA_ID", "schemaId")] {
-            if self.properties.get(&format!("{side}_{property}")).is_some() {
-                unsupported.push(config);
+        let names = ["SCHEMA_FULL_NAME", "SCHEMA_ID"].map(|property| format!("{side}_{property}"));
+        if format.schema_type().is_none() {
+            if self.properties.get(&names[1]).is_some() {
+                return Err(PlanError::new(format!(
+                    "{side}_FORMAT should support schema inference when {side}_SCHEMA_ID is provided. Current format is {format}."
+                )));
+            }
+            if self.properties.get(&names[0]).is_some() {
+                unsupported.push("fullSchemaName");
             }
         }
         if !unsupported.is_empty() {
@@ -215,16 +216,21 @@ impl<'a> With<'a> {
         Ok(Some(format))
     }
 
-    /// What ksqlDB says of a format whose schemas are in a registry, where none is set up.
-    fn no_registry(self, format: &str) -> String {
-        const NOT_CONFIGURED: &str = "KSQL is not configured to use a schema registry. To enable it, please\n\tset ksql.schema.registry.url";
-        match self.text("KAFKA_TOPIC") {
-            Ok(Some(topic)) => format!(
-                "Schema registry fetch for topic value request failed for topic: {topic}\n\
-                 Caused by: {NOT_CONFIGURED}\nCaused by: {NOT_CONFIGURED}"
-            ),
-            _ => format!("The format {format} needs a schema registry.\nCaused by: {NOT_CONFIGURED}"),
+    /// What the statement says of the schema of the keys (`KEY`) or the values (`VALUE`).
+    pub(super) fn schema_options(self, side: &str) -> Result<SchemaOptions, PlanError> {
+        let full_name = self.text(&format!("{side}_SCHEMA_FULL_NAME"))?;
+        if let Some(name) = full_name
+            && name.trim().is_empty()
+        {
+            return Err(PlanError::new(format!(
+                "fullSchemaName cannot be empty. Format configuration: {{fullSchemaName={name}}}"
+            )));
         }
+        let id = self.integer(&format!("{side}_SCHEMA_ID"), 0, i64::from(i32::MAX))?;
+        Ok(SchemaOptions {
+            full_name: full_name.map(ToOwned::to_owned),
+            id: id.and_then(|id| u32::try_from(id).ok()),
+        })
     }
 
     /// The windows that the keys end with.
@@ -300,6 +306,29 @@ impl<'a> With<'a> {
             format: format.map(ToOwned::to_owned),
         }))
     }
+}
+
+/// Says of which kind a format is that is none here.
+fn unknown_format(name: &str) -> PlanError {
+    let name = name.to_uppercase();
+    PlanError::new(match name.as_str() {
+        "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" => {
+            format!("The format {name} is not supported by this server; of those with a registry, AVRO is")
+        }
+        _ => format!("Unknown format: {name}"),
+    })
+}
+
+/// The format of that name, with the defaults of its properties.
+pub(crate) fn format_named(name: &str) -> Option<Format> {
+    Some(match name.to_uppercase().as_str() {
+        "JSON" => Format::Json,
+        "KAFKA" => Format::Kafka,
+        "NONE" => Format::None,
+        "AVRO" => Format::Avro,
+        "DELIMITED" => Format::Delimited { delimiter: ',' },
+        _ => return None,
+    })
 }
 
 fn parse_delimiter(text: &str) -> Result<char, PlanError> {

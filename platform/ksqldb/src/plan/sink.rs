@@ -82,9 +82,11 @@ pub(super) fn new_sink(
         topic: with.text("KAFKA_TOPIC")?.unwrap_or(name).to_owned(),
         key_format,
         value_format,
+        key_schema: with.schema_options("KEY")?,
+        value_schema: with.schema_options("VALUE")?,
         wrap_single_value: with
             .wrapping(&schema, value_format)?
-            .unwrap_or(wrap_single_values || value_format != Format::Json),
+            .unwrap_or(wrap_single_values || !value_format.unwraps()),
         timestamp: with.timestamp(&schema)?,
         partitions: with.partitions()?,
         replicas: with.replicas()?,

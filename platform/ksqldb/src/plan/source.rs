@@ -51,6 +51,8 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
         topic: topic.to_owned(),
         key_format,
         value_format,
+        key_schema: with.schema_options("KEY")?,
+        value_schema: with.schema_options("VALUE")?,
         wrap_single_value: with.wrapping(&schema, value_format)?.unwrap_or(true),
         timestamp: with.timestamp(&schema)?,
         partitions: with.partitions()?,

@@ -11,11 +11,12 @@ use super::pipeline::{
     Projected, RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, TableSide, Windows,
 };
 use super::projection::Item;
+use super::registered::{decoders, encoders};
 use super::sink::Sink;
 use super::timestamps::TimeReading;
 use crate::expression::{Descend, Expr};
 use crate::metastore::{Source, SourceWindow};
-use crate::serde::{Decoder, DecoderColumn, Encoder, Format, Wrapping, check_columns};
+use crate::serde::{DecoderColumn, Encoder, Format, Wrapping, check_columns};
 use crate::syntax::ast::SourceKind;
 use crate::types::{Column, Namespace, SqlType};
 
@@ -450,12 +451,13 @@ pub(super) fn windows_of(window: Option<SourceWindow>) -> Windows {
     }
 }
 
-/// Writes a key in its format, or, where that cannot have such columns, as JSON.
+/// Writes a key in its format, or, where that cannot have such columns or needs a registry, as JSON: stores are read
+/// and written without one.
 fn key_encoder<'a>(format: Format, columns: impl Iterator<Item = &'a Column>) -> Encoder {
     let columns: Vec<&Column> = columns.collect();
     let format = match check_columns(format, &columns) {
-        Ok(()) => format,
-        Err(_) => Format::Json,
+        Ok(()) if format.schema_type().is_none() => format,
+        _ => Format::Json,
     };
     Encoder::new(format, Wrapping::Unwrapped, columns.into_iter())
 }
@@ -513,7 +515,7 @@ fn scan(index: usize, input: &Input, layout: &Layout) -> Result<Scan, PlanError>
             .then(|| target(place).map(|(place, _)| place))
             .flatten()
     });
-    let (key_wrapping, value_wrapping) = wrappings(source);
+    let (key, value) = decoders(source, columns);
     Ok(Scan {
         topic: source.topic.clone(),
         is_table: source.kind == SourceKind::Table,
@@ -521,8 +523,8 @@ fn scan(index: usize, input: &Input, layout: &Layout) -> Result<Scan, PlanError>
         side: if index == 0 { Side::Left } else { Side::Right },
         window: source.window,
         width,
-        key: Decoder::new(source.key_format, key_wrapping, columns(Namespace::Key)),
-        value: Decoder::new(source.value_format, value_wrapping, columns(Namespace::Value)),
+        key,
+        value,
         headers,
         time,
         pseudo,
@@ -541,7 +543,7 @@ pub(super) fn wrappings(source: &Source) -> (Wrapping, Wrapping) {
 
 fn destination(sink: &Sink, windows: Windows) -> Result<Destination, PlanError> {
     let source = &sink.source;
-    let (key_wrapping, value_wrapping) = wrappings(source);
+    let (key, value) = encoders(source, &sink.schema);
     let time = match &source.timestamp {
         None => None,
         Some(column) => sink
@@ -552,8 +554,8 @@ fn destination(sink: &Sink, windows: Windows) -> Result<Destination, PlanError> 
     };
     Ok(Destination::Records {
         key_columns: sink.schema.key().count(),
-        key: Encoder::new(source.key_format, key_wrapping, sink.schema.key()),
-        value: Encoder::new(source.value_format, value_wrapping, sink.schema.value()),
+        key,
+        value,
         time,
         windows,
     })

@@ -2,6 +2,7 @@
 //!
 //! Knows plans and Kafka; knows nothing of statements' text or HTTP.
 
+mod outlet;
 mod persistent;
 mod positions;
 mod print;
@@ -32,6 +33,7 @@ use crate::config::{Config, OffsetReset};
 use crate::kafka::{Cluster, ClusterError, Progress, Reader, Record, RecordProducer, StartingPoint, Writers};
 use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
+use crate::registry::{QuerySchemas, Registry};
 use crate::syntax::ast::Print;
 use crate::task::{InputRecord, Materialized, Task};
 use persistent::{Wish, Worker};
@@ -98,6 +100,7 @@ pub(crate) struct Runtime {
     cluster: Arc<Cluster>,
     producer: Arc<RecordProducer>,
     processing_log: Arc<ProcessingLog>,
+    registry: Arc<Registry>,
     supervised: Mutex<BTreeMap<String, Supervised>>,
     listening: Mutex<BTreeMap<String, Listening>>,
     /// The queries that fill topics.
@@ -111,7 +114,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new(config: Arc<Config>, cluster: Arc<Cluster>, producer: Arc<RecordProducer>) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        cluster: Arc<Cluster>,
+        producer: Arc<RecordProducer>,
+        registry: Arc<Registry>,
+    ) -> Self {
         let (processing_log, waiting) = ProcessingLog::new();
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
@@ -133,6 +141,7 @@ impl Runtime {
             cluster,
             producer,
             processing_log: Arc::new(processing_log),
+            registry,
             supervised: Mutex::default(),
             listening: Mutex::default(),
             writers: Arc::default(),
@@ -146,6 +155,11 @@ impl Runtime {
     /// The cluster.
     pub(crate) fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
+    }
+
+    /// The Schema Registry.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// The producer.
@@ -179,6 +193,7 @@ impl Runtime {
             cluster: Arc::clone(&self.cluster),
             producer: Arc::clone(&self.producer),
             processing_log: Arc::clone(&self.processing_log),
+            schemas: QuerySchemas::new(&self.registry, &query.plan, &query.id),
         };
         self.tasks.spawn(persistent::supervise(Arc::new(worker), wished));
         self.supervised().insert(
@@ -307,6 +322,7 @@ impl Runtime {
             reader,
             sender.clone(),
             Arc::clone(&self.processing_log),
+            QuerySchemas::new(&self.registry, &plan, &id),
         );
         let ended = Ended {
             runtime: Arc::clone(self),

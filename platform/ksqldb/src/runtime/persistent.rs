@@ -9,14 +9,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::outlet::Outlet;
 use super::positions::{self, PositionError};
 use super::processing::{Processing, Reached, STOP_DEADLINE};
 use super::processing_log::ProcessingLog;
 use super::state::{Changelogs, StateError};
 use super::status::{QueryState, QueryStatus};
 use crate::config::Config;
-use crate::kafka::{Cluster, Progress, Reader, RecordProducer, Writers};
+use crate::kafka::{Cluster, Progress, Reader, Record, RecordProducer, TransactionalProducer, Writers};
 use crate::queries::PersistentQuery;
+use crate::registry::{QuerySchemas, RegistryError};
 use crate::task::{Materialized, Task};
 
 /// How long a failed query waits before it starts again: at first, and at most.
@@ -50,10 +52,14 @@ pub(super) enum Failure {
     State(String),
     #[error(transparent)]
     Changelog(#[from] StateError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error("{0}")]
     Delivery(String),
     #[error("cannot commit the position: {0}")]
     Commit(#[source] KafkaError),
+    #[error("cannot write in transactions, as `processing.guarantee` asks: {0}")]
+    Transaction(#[source] KafkaError),
     #[error("the position is not committed, again and again: {0}")]
     Unconfirmed(String),
 }
@@ -66,6 +72,7 @@ pub(super) struct Worker {
     pub(super) cluster: Arc<Cluster>,
     pub(super) producer: Arc<RecordProducer>,
     pub(super) processing_log: Arc<ProcessingLog>,
+    pub(super) schemas: QuerySchemas,
     /// The table that pull queries read, once its rows are there.
     pub(super) table: watch::Sender<Option<Materialized>>,
     /// The queries that fill topics, and how far this one has come, where it does.
@@ -133,6 +140,20 @@ impl Worker {
         }
     }
 
+    /// Learns the schemas that a record was written with, where its formats have any; `false` where it was to stop
+    /// before that.
+    pub(super) async fn learn(&self, record: &Record, stop: &CancellationToken) -> bool {
+        let schemas = &self.schemas;
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        if !schemas.misses(&record.topic, key, value) {
+            return true;
+        }
+        tokio::select! {
+            () = schemas.learn(&record.topic, key, value) => true,
+            () = stop.cancelled() => false,
+        }
+    }
+
     /// Tells those who read the sink how far the results in it reach.
     pub(super) async fn tell(&self, reached: Reached) {
         let (Some(progress), Some(sink)) = (&self.progress, self.query.sink()) else {
@@ -140,7 +161,13 @@ impl Worker {
         };
         let ends = self.cluster.ends(&sink.topic).await;
         match ends {
-            Ok(ends) => progress.note(reached.time, ends, reached.caught_up),
+            Ok(mut ends) => {
+                if self.query.is_exactly_once() {
+                    // The last offset is the transaction's own mark, which no reader comes to.
+                    ends.iter_mut().for_each(|end| *end = (*end - 1).max(0));
+                }
+                progress.note(reached.time, ends, reached.caught_up);
+            }
             // Told with the next commit.
             Err(error) => tracing::debug!("the end of `{}` is not known: {error}", sink.topic),
         }
@@ -155,14 +182,18 @@ impl Worker {
         // The table of the last attempt goes before this one's is read: memory holds one of them.
         self.table.send_replace(None);
         let mut task = Task::new(&self.query.plan);
-        let opening = self.open(&group, &changelogs, &mut task);
-        let mut reader = tokio::select! {
-            reader = opening => reader?,
+        let opening = async {
+            // First: what an attempt before left open is ended, so that positions and changelogs are what they stay.
+            let outlet = self.outlet(&group).await?;
+            Ok::<_, Failure>((outlet, self.open(&group, &changelogs, &mut task).await?))
+        };
+        let (outlet, mut reader) = tokio::select! {
+            opened = opening => opened?,
             () = stop.cancelled() => return Ok(()),
         };
         self.table.send_replace(task.materialized());
         self.status.set(QueryState::Running);
-        let mut processing = Processing::new(&self, task, changelogs);
+        let mut processing = Processing::new(&self, task, changelogs, outlet);
         let partitions = reader.partitions();
         let give_up = async {
             stop.cancelled().await;
@@ -180,6 +211,18 @@ impl Worker {
             () = more_partitions => {}
         }
         processing.finish(&reader).await
+    }
+
+    /// Where the records go.
+    async fn outlet(&self, group: &str) -> Result<Outlet, Failure> {
+        if self.query.is_exactly_once() {
+            let producer = TransactionalProducer::open(&self.cluster, group).await;
+            return Ok(Outlet::Transactions(producer.map_err(Failure::Transaction)?));
+        }
+        Ok(Outlet::Shared {
+            producer: Arc::clone(&self.producer),
+            deliveries: Arc::default(),
+        })
     }
 
     /// Waits until a topic has more partitions than these.
@@ -204,13 +247,14 @@ impl Worker {
     /// Fills the task's stores and opens its inputs where the stores end.
     async fn open(&self, group: &str, changelogs: &Changelogs, task: &mut Task) -> Result<Reader, Failure> {
         let (cluster, query) = (&self.cluster, &self.query);
+        self.schemas.prepare().await?;
         changelogs.make(cluster, &query.plan).await?;
         let consumer = Reader::consumer(cluster, group).map_err(Failure::Read)?;
         let mut start = positions::of_persistent_query(cluster, consumer, group, query, true).await?;
         task.spread_over(positions::partitions(&start.points));
         task.go_on_from(&start.stream_times);
         // State without a position is that of an attempt which reads all of its inputs again.
-        if start.goes_on && !changelogs.restore(cluster, group, task).await? {
+        if start.goes_on && !changelogs.restore(cluster, group, task, &self.status).await? {
             tracing::info!("query {} begins again: its state is laid out anew", query.id);
             changelogs.make_anew(cluster, group, &query.plan).await?;
             start = positions::of_persistent_query(cluster, start.consumer, group, query, false).await?;

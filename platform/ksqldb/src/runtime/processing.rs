@@ -1,7 +1,8 @@
 //! A running attempt of a persistent query: reads its inputs, writes its sink and changelogs, commits its position.
 //!
 //! At least once: a position is committed only after every record made from what lies before it was
-//! acknowledged, so a crash repeats records and loses none ([`Ledger`] has the order).
+//! acknowledged, so a crash repeats records and loses none ([`Ledger`] has the order). Or exactly once: records and
+//! position are committed in one transaction, and while that is done nothing is processed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::outlet::Outlet;
 use super::persistent::{Failure, Worker};
 use super::state::Changelogs;
 use super::with_input;
@@ -24,8 +26,8 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const COMMIT_RECORDS: u64 = 5_000;
 /// How long a committed position stands before it is committed again: brokers forget positions that are old.
 const RECOMMIT_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
-/// How many records may be under way to the sink before reading waits for them.
-const MOST_UNDER_WAY: usize = 10_000;
+/// The same of a transaction: nobody reads its records before.
+const TRANSACTION_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a query that stops waits for the records under way, and for the commit of its position. It waits for
 /// nothing where nothing is under way.
 pub(super) const STOP_DEADLINE: Duration = Duration::from_secs(3);
@@ -79,9 +81,9 @@ pub(super) struct Processing<'a> {
     task: Task,
     changelogs: Changelogs,
     collector: Collector,
-    /// The records under way.
-    deliveries: Arc<Deliveries>,
-    /// Set while a record's output is being handed over: then the reader is ahead of the output.
+    outlet: Outlet,
+    /// Set while a record's output is being handed over, or a transaction is being committed: then the reader is ahead
+    /// of the output.
     unfinished: bool,
     /// When the position is to be committed.
     commit_at: Instant,
@@ -95,13 +97,13 @@ pub(super) struct Processing<'a> {
 }
 
 impl<'a> Processing<'a> {
-    pub(super) fn new(worker: &'a Worker, task: Task, changelogs: Changelogs) -> Self {
+    pub(super) fn new(worker: &'a Worker, task: Task, changelogs: Changelogs, outlet: Outlet) -> Self {
         Self {
             worker,
             task,
             changelogs,
             collector: Collector::default(),
-            deliveries: Arc::default(),
+            outlet,
             unfinished: false,
             // Soon, so that the group and its positions are there for everybody to see.
             commit_at: Instant::now() + COMMIT_INTERVAL,
@@ -135,17 +137,33 @@ impl<'a> Processing<'a> {
                 // Whether others have caught up is no event of the reader's.
                 () = sleep(LOOK_AROUND), if catches_up => {}
                 () = sleep_until(if is_due { Instant::now() } else { self.commit_at }), if self.closing.is_none() => {
-                    self.ledger.close(self.positions(reader));
-                    self.closing = Some(Closing::Output(std::mem::take(&mut self.deliveries)));
                     self.reached = Some(Reached {
                         time: reader.time(),
                         caught_up: !catches_up,
                     });
                     self.commit_at = Instant::now() + RECOMMIT_INTERVAL;
+                    let positions = self.positions(reader);
+                    if self.is_exactly_once() {
+                        self.commit_transaction(positions, reader).await?;
+                        self.tell().await;
+                    } else {
+                        self.ledger.close(positions);
+                        self.closing = Some(Closing::Output(self.outlet.take_deliveries()));
+                    }
                 }
                 // Where a commit is due while another waits for its records, so do further ones.
                 arrival = reader.next(), if !is_due => {
-                    match arrival.map_err(Failure::Read)? {
+                    let arrival = arrival.map_err(Failure::Read)?;
+                    let (Arrival::Replayed(record) | Arrival::New(record)) = &arrival;
+                    if !self.worker.learn(record, stop).await {
+                        // The record is not processed: the next attempt begins with it.
+                        self.unfinished = true;
+                        if let Arrival::New(record) = &arrival {
+                            self.commit_before(record, reader).await;
+                        }
+                        return Ok(());
+                    }
+                    match arrival {
                         Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
                         Arrival::New(record) => match self.process(&record).await {
                             Ok(()) => {}
@@ -176,10 +194,46 @@ impl<'a> Processing<'a> {
             return Ok(());
         }
         let positions = self.positions(reader);
-        reader
-            .commit_and_wait(&positions, STOP_DEADLINE)
-            .await
-            .map_err(Failure::Commit)
+        self.commit_and_wait(positions, reader).await
+    }
+
+    fn is_exactly_once(&self) -> bool {
+        matches!(self.outlet, Outlet::Transactions(_))
+    }
+
+    /// Commits a position up to which everything is handed over, and waits for the answer, but not for long.
+    async fn commit_and_wait(&mut self, positions: Vec<Position>, reader: &Reader) -> Result<(), Failure> {
+        if self.is_exactly_once() {
+            let committing = self.commit_transaction(positions, reader);
+            // What takes longer is for the next attempt to find done or not.
+            return timeout(STOP_DEADLINE, committing).await.unwrap_or(Ok(()));
+        }
+        let committed = reader.commit_and_wait(&positions, STOP_DEADLINE).await;
+        committed.map_err(Failure::Commit)
+    }
+
+    /// Commits the output with the position it belongs to. Windows that are too old can go with it.
+    async fn commit_transaction(&mut self, positions: Vec<Position>, reader: &Reader) -> Result<(), Failure> {
+        self.unfinished = true;
+        let offsets = reader.offsets(&positions).map_err(Failure::Commit)?;
+        self.ledger.close(positions);
+        let expired = self.ledger.confirm();
+        self.write_changes(expired).await?;
+        if let Outlet::Transactions(producer) = &mut self.outlet {
+            producer.commit(offsets).await.map_err(Failure::Transaction)?;
+        }
+        self.unfinished = false;
+        Ok(())
+    }
+
+    /// Tells those who wait for the results how far they reach.
+    async fn tell(&mut self) {
+        let progress = self.worker.progress.as_ref();
+        if let Some(reached) = self.reached.take()
+            && progress.is_some_and(|progress| !progress.is_caught_up())
+        {
+            self.worker.tell(reached).await;
+        }
     }
 
     /// Takes a commit one step further.
@@ -190,12 +244,7 @@ impl<'a> Processing<'a> {
                 self.closing = Some(Closing::Answer(
                     reader.commit(positions).map_err(Failure::Commit)?,
                 ));
-                let progress = self.worker.progress.as_ref();
-                if let Some(reached) = self.reached.take()
-                    && progress.is_some_and(|progress| !progress.is_caught_up())
-                {
-                    self.worker.tell(reached).await;
-                }
+                self.tell().await;
             }
             Closed::Answer(Ok(())) => {
                 self.closing = None;
@@ -227,7 +276,7 @@ impl<'a> Processing<'a> {
                 Some(Closing::Answer(answer)) => drop(answer.await),
                 None => {}
             }
-            self.deliveries.settle(0).await
+            self.outlet.settle().await
         });
         matches!(settled.await, Ok(Ok(())))
     }
@@ -258,9 +307,8 @@ impl<'a> Processing<'a> {
                     // Those of the record that is at hand, also where a join has kept the other side.
                     headers: &record.headers,
                 };
-                worker
-                    .producer
-                    .send(outgoing, &self.deliveries)
+                self.outlet
+                    .send(outgoing)
                     .await
                     .map_err(|source| Failure::Write {
                         topic: sink.topic.clone(),
@@ -276,16 +324,15 @@ impl<'a> Processing<'a> {
         }
         self.ledger.add(&mut self.collector.expired);
         if self.ledger.records() == 1 {
-            self.commit_at = self.commit_at.min(Instant::now() + COMMIT_INTERVAL);
+            let interval = if self.is_exactly_once() {
+                TRANSACTION_INTERVAL
+            } else {
+                COMMIT_INTERVAL
+            };
+            self.commit_at = self.commit_at.min(Instant::now() + interval);
         }
         self.unfinished = false;
-        if self.deliveries.outstanding() > MOST_UNDER_WAY {
-            self.deliveries
-                .settle(MOST_UNDER_WAY / 2)
-                .await
-                .map_err(Failure::Delivery)?;
-        }
-        Ok(())
+        self.outlet.ease().await.map_err(Failure::Delivery)
     }
 
     /// Writes to the changelogs.
@@ -303,11 +350,13 @@ impl<'a> Processing<'a> {
                 timestamp: change.timestamp.max(0),
                 headers: &[],
             };
-            let sent = self.worker.producer.send(outgoing, &self.deliveries).await;
-            sent.map_err(|source| Failure::Write {
-                topic: topic.to_owned(),
-                source,
-            })?;
+            self.outlet
+                .send(outgoing)
+                .await
+                .map_err(|source| Failure::Write {
+                    topic: topic.to_owned(),
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -321,11 +370,8 @@ impl<'a> Processing<'a> {
         let mut stream_times = StreamTimes::new();
         self.task.stream_times(&mut stream_times);
         let positions = reader.positions_before(record, &stream_times);
-        if let Err(error) = reader.commit_and_wait(&positions, STOP_DEADLINE).await {
-            tracing::warn!(
-                "query {}: a position is not committed: {error}",
-                self.worker.query.id
-            );
+        if let Err(failure) = self.commit_and_wait(positions, reader).await {
+            tracing::warn!("query {}: {failure}", self.worker.query.id);
         }
     }
 }

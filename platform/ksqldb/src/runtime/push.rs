@@ -9,6 +9,7 @@ use super::positions::Resets;
 use super::processing_log::ProcessingLog;
 use super::with_input;
 use crate::kafka::{Arrival, Reader, Record};
+use crate::registry::QuerySchemas;
 use crate::syntax::ast::Print;
 use crate::task::{Collector, OutputRow, Task};
 use crate::types::Schema;
@@ -57,6 +58,7 @@ pub(super) async fn run_query(
     mut reader: Reader,
     events: mpsc::Sender<PushEvent<OutputRow>>,
     processing_log: Arc<ProcessingLog>,
+    schemas: QuerySchemas,
 ) {
     let mut collector = Collector::default();
     let mut records = 0_u64;
@@ -86,6 +88,13 @@ pub(super) async fn run_query(
                 return;
             }
         };
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        if schemas.misses(&record.topic, key, value) {
+            tokio::select! {
+                () = schemas.learn(&record.topic, key, value) => {}
+                () = events.closed() => return,
+            }
+        }
         with_input(&record, |input| task.process(input, &mut collector));
         if let Some(reason) = task.failure() {
             let _ = events.send(PushEvent::Failed(reason)).await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 use tokio::time::{Instant, sleep};
 
+use super::status::QueryStatus;
 use crate::kafka::{Cluster, ClusterError, Reader, StartingPoint, TopicOptions};
 use crate::plan::{QueryPlan, StoreStep};
 use crate::task::Task;
@@ -120,6 +121,7 @@ impl Changelogs {
         cluster: &Arc<Cluster>,
         group: &str,
         task: &mut Task,
+        status: &QueryStatus,
     ) -> Result<bool, StateError> {
         let mut points = Vec::new();
         let mut stores: BTreeMap<&str, &str> = BTreeMap::new();
@@ -151,6 +153,8 @@ impl Changelogs {
         let consumer = Reader::consumer(cluster, &format!("{group}-restore"))?;
         let mut reader = Reader::open(cluster, consumer, &points).await?;
         let mut records = 0_u64;
+        let all = reader.old_left();
+        status.restore(0, all);
         while let Some(record) = reader.next_old().await? {
             let row = match record.value.as_deref() {
                 None => None,
@@ -172,6 +176,7 @@ impl Changelogs {
             }
             records += 1;
             if records.is_multiple_of(64) {
+                status.restore(all - reader.old_left(), all);
                 tokio::task::yield_now().await;
             }
         }

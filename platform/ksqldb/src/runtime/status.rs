@@ -42,32 +42,57 @@ pub(crate) struct QueryFailure {
 /// The state of a query and its last errors, shared between the query and those who list it.
 #[derive(Debug)]
 pub(crate) struct QueryStatus {
-    inner: Mutex<(QueryState, VecDeque<QueryFailure>)>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: QueryState,
+    failures: VecDeque<QueryFailure>,
+    restored: Option<u8>,
 }
 
 impl QueryStatus {
     pub(crate) fn new(state: QueryState) -> Self {
         Self {
-            inner: Mutex::new((state, VecDeque::new())),
+            inner: Mutex::new(Inner {
+                state,
+                failures: VecDeque::new(),
+                restored: None,
+            }),
         }
     }
 
     pub(crate) fn state(&self) -> QueryState {
-        self.lock().0
+        self.lock().state
     }
 
     pub(crate) fn set(&self, state: QueryState) {
-        self.lock().0 = state;
+        let mut inner = self.lock();
+        inner.state = state;
+        inner.restored = None;
+    }
+
+    /// Notes that so many of so many records of its changelogs are read.
+    pub(crate) fn restore(&self, read: i64, all: i64) {
+        let percent = i128::from(read) * 100 / i128::from(all.max(1));
+        self.lock().restored = Some(u8::try_from(percent.clamp(0, 100)).unwrap_or(100));
+    }
+
+    /// How much of its state is restored, in percent, while that is being done.
+    pub(crate) fn restored(&self) -> Option<u8> {
+        self.lock().restored
     }
 
     /// Notes a failure; the state is then [`QueryState::Error`].
     pub(crate) fn fail(&self, reason: String) {
         let mut inner = self.lock();
-        inner.0 = QueryState::Error;
-        if inner.1.len() == REMEMBERED_ERRORS {
-            inner.1.pop_front();
+        inner.state = QueryState::Error;
+        inner.restored = None;
+        if inner.failures.len() == REMEMBERED_ERRORS {
+            inner.failures.pop_front();
         }
-        inner.1.push_back(QueryFailure {
+        inner.failures.push_back(QueryFailure {
             at: Timestamp::now(),
             reason,
         });
@@ -75,10 +100,36 @@ impl QueryStatus {
 
     /// The last errors, the oldest first.
     pub(crate) fn failures(&self) -> Vec<QueryFailure> {
-        self.lock().1.iter().cloned().collect()
+        self.lock().failures.iter().cloned().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (QueryState, VecDeque<QueryFailure>)> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_restored_is_told_until_it_runs_or_fails() {
+        let status = QueryStatus::new(QueryState::Running);
+        assert_eq!(status.restored(), None);
+        for (read, all, percent) in [
+            (0, 3, 0),
+            (2, 3, 66),
+            (3, 3, 100),
+            (0, 0, 0),
+            (i64::MAX, i64::MAX, 100),
+        ] {
+            status.restore(read, all);
+            assert_eq!(status.restored(), Some(percent));
+        }
+        status.set(QueryState::Running);
+        assert_eq!(status.restored(), None);
+        status.restore(1, 2);
+        status.fail("no room".to_owned());
+        assert_eq!((status.restored(), status.state()), (None, QueryState::Error));
     }
 }

@@ -1,7 +1,9 @@
 //! The key or value of a record, read into the places of a row.
 
+use std::sync::Arc;
+
 use super::json::{Field, Members, decode_bare, decode_members};
-use super::{Demand, Format, SerdeError, Wrapping, delimited, kafka};
+use super::{Demand, Format, Learned, SerdeError, Wrapping, WriterSchema, delimited, kafka};
 use crate::types::SqlType;
 use crate::value::Value;
 
@@ -45,14 +47,44 @@ pub(crate) struct Decoder {
     format: Format,
     columns: Vec<DecoderColumn>,
     bare: bool,
+    /// Of a format whose schemas are in a registry.
+    learned: Option<Arc<Learned>>,
 }
 
 impl Decoder {
-    pub(crate) fn new(format: Format, wrapping: Wrapping, columns: Vec<DecoderColumn>) -> Self {
+    /// `subject`: under which name a registry has the schemas of such records, where the format has any.
+    pub(crate) fn new(
+        format: Format,
+        wrapping: Wrapping,
+        columns: Vec<DecoderColumn>,
+        subject: &str,
+    ) -> Self {
         Self {
             format,
             bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
+            learned: format.schema_type().map(|_| Arc::new(Learned::new(subject))),
             columns,
+        }
+    }
+
+    /// What has to be known of a registry's schemas, where the format has any.
+    pub(crate) fn schemas(&self) -> Option<(&Learned, Format)> {
+        Some((self.learned.as_deref()?, self.format))
+    }
+
+    /// The schema that has to be learned before these bytes can be read.
+    pub(crate) fn missing_schema(&self, bytes: &[u8]) -> Option<u32> {
+        // Without columns nothing is looked at.
+        self.learned
+            .as_ref()
+            .filter(|_| !self.columns.is_empty())?
+            .missing(bytes)
+    }
+
+    /// Takes a schema that was missing, or why there is none.
+    pub(crate) fn learn_schema(&self, id: u32, schema: Result<&WriterSchema, String>) {
+        if let Some(learned) = &self.learned {
+            learned.learn(id, schema, &self.columns, self.bare);
         }
     }
 
@@ -63,8 +95,17 @@ impl Decoder {
 
     /// Reads `bytes` into `row`; columns that are missing or null keep what is there.
     pub(crate) fn decode(&self, bytes: &[u8], row: &mut [Value]) -> Result<Presence, SerdeError> {
+        if let Some(learned) = &self.learned {
+            if self.columns.is_empty() {
+                return Ok(Presence::Present);
+            }
+            return Ok(match learned.read(bytes, row)? {
+                true => Presence::Present,
+                false => Presence::Null,
+            });
+        }
         match self.format {
-            Format::None => Ok(Presence::Present),
+            Format::None | Format::Avro => Ok(Presence::Present),
             Format::Json if self.bare => {
                 let column = &self.columns[0];
                 let Some(value) = decode_bare(bytes, column)? else {

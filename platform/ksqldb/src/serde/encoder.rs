@@ -1,6 +1,8 @@
 //! The key or value of a row, written as the bytes of a record.
 
-use super::{Format, SerdeError, Wrapping, delimited, json, kafka};
+use std::sync::Arc;
+
+use super::{Format, SerdeError, SinkSchema, Wrapping, avro, delimited, json, kafka};
 use crate::types::{Column, Namespace, SqlType};
 use crate::value::Value;
 
@@ -10,6 +12,8 @@ pub(crate) struct Encoder {
     format: Format,
     columns: Vec<(String, SqlType)>,
     bare: bool,
+    /// Of a format whose schemas are in a registry.
+    schema: Option<Arc<SinkSchema>>,
 }
 
 impl Encoder {
@@ -24,8 +28,36 @@ impl Encoder {
         Self {
             format,
             bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
+            schema: None,
             columns,
         }
+    }
+
+    /// The same, in a format whose schemas are in a registry: under that subject, with that id or else made of the
+    /// columns, with that name for its record.
+    pub(crate) fn registered<'a>(
+        format: Format,
+        wrapping: Wrapping,
+        columns: impl Iterator<Item = &'a Column>,
+        subject: String,
+        id: Option<u32>,
+        full_name: String,
+    ) -> Self {
+        let plain = Self::new(format, wrapping, columns);
+        if format.schema_type().is_none() || plain.columns.is_empty() {
+            return plain;
+        }
+        let columns = plain.columns.clone();
+        let schema = SinkSchema::new(subject, id, format, columns, plain.bare, full_name);
+        Self {
+            schema: Some(Arc::new(schema)),
+            ..plain
+        }
+    }
+
+    /// The schema of what it writes, where the format has any.
+    pub(crate) fn schema(&self) -> Option<&Arc<SinkSchema>> {
+        self.schema.as_ref()
     }
 
     /// Writes one value a column. Without columns, or for a lone null, there is nothing to write.
@@ -36,8 +68,11 @@ impl Encoder {
         if self.bare && values[0].is_null() {
             return Ok(None);
         }
+        if let Some(schema) = &self.schema {
+            return schema.write(values).map(Some);
+        }
         match self.format {
-            Format::None => Ok(None),
+            Format::None | Format::Avro => Ok(None),
             Format::Json if self.bare => {
                 let mut bytes = Vec::new();
                 json::write_value(&values[0], &self.columns[0].1, &mut bytes);
@@ -95,6 +130,8 @@ pub(crate) fn check_columns(format: Format, columns: &[&Column]) -> Result<(), S
         ))),
         Format::Kafka => check_each(format, columns, kafka::supports),
         Format::Delimited { .. } => check_each(format, columns, delimited::supports),
+        Format::Avro => check_each(format, columns, avro::supports)
+            .map_err(|_| SerdeError::new("Avro only supports MAPs with STRING keys")),
         Format::Json => check_each(format, columns, has_string_keys)
             .map_err(|_| SerdeError::new("JSON only supports MAP types with STRING keys")),
     }

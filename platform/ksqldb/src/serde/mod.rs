@@ -2,6 +2,7 @@
 //!
 //! Knows formats, types and values; knows nothing of queries or of where the bytes come from.
 
+mod avro;
 pub(crate) mod base64;
 mod decoder;
 mod delimited;
@@ -9,6 +10,7 @@ mod encoder;
 pub(crate) mod json;
 mod kafka;
 pub(crate) mod number;
+mod registered;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,9 @@ use std::sync::Arc;
 
 pub(crate) use decoder::{Decoder, DecoderColumn, Presence};
 pub(crate) use encoder::{Encoder, check_columns};
+use osqdemo_registry_client::SchemaType;
+pub use registered::WriterSchema;
+pub(crate) use registered::{InferredType, Learned, Names, SinkSchema};
 
 /// How a record's key or value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,8 +35,25 @@ pub enum Format {
         /// What stands between two values.
         delimiter: char,
     },
+    /// `AVRO`: Avro, with the id of its schema before it.
+    Avro,
     /// `NONE`: nothing is read or written.
     None,
+}
+
+impl Format {
+    /// Whether a single value may stand by itself or in a record, as a source chooses.
+    pub(crate) fn unwraps(self) -> bool {
+        matches!(self, Self::Json | Self::Avro)
+    }
+
+    /// The language of its schemas, where they are in a registry.
+    pub fn schema_type(self) -> Option<SchemaType> {
+        match self {
+            Self::Avro => Some(SchemaType::Avro),
+            Self::Json | Self::Kafka | Self::Delimited { .. } | Self::None => None,
+        }
+    }
 }
 
 impl fmt::Display for Format {
@@ -41,6 +63,7 @@ impl fmt::Display for Format {
             Self::Json => "JSON",
             Self::Kafka => "KAFKA",
             Self::Delimited { .. } => "DELIMITED",
+            Self::Avro => "AVRO",
             Self::None => "NONE",
         })
     }

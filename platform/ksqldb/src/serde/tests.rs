@@ -28,7 +28,7 @@ fn simple_type() -> impl Strategy<Value = SqlType> {
     ]
 }
 
-fn any_type() -> impl Strategy<Value = SqlType> {
+pub(super) fn any_type() -> impl Strategy<Value = SqlType> {
     simple_type().prop_recursive(2, 12, 3, |inner| {
         let fields = proptest::collection::vec(inner.clone(), 1..4);
         prop_oneof![
@@ -85,7 +85,7 @@ fn value_of(sql_type: &SqlType) -> BoxedStrategy<Value> {
     prop_oneof![1 => Just(Value::Null), 6 => present].boxed()
 }
 
-fn rows(sql_type: impl Strategy<Value = SqlType>) -> impl Strategy<Value = (Vec<SqlType>, Row)> {
+pub(super) fn rows(sql_type: impl Strategy<Value = SqlType>) -> impl Strategy<Value = (Vec<SqlType>, Row)> {
     proptest::collection::vec(sql_type, 1..5).prop_flat_map(|types| {
         let values: Vec<_> = types.iter().map(value_of).collect();
         (Just(types), values)
@@ -112,7 +112,7 @@ fn decoder(format: Format, wrapping: Wrapping, types: &[SqlType], wanted: bool) 
         sql_type: sql_type.clone(),
         target: wanted.then_some((index, Demand::Whole)),
     });
-    Decoder::new(format, wrapping, columns.collect())
+    Decoder::new(format, wrapping, columns.collect(), "")
 }
 
 fn round_trip(format: Format, wrapping: Wrapping, types: &[SqlType], row: &[Value]) -> Row {

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::Config;
 use crate::execution::{ErrorCode, Executor, Failure};
 use crate::kafka::{Cluster, ClusterError, RecordProducer};
+use crate::registry::Registry;
 use crate::rest;
 use startup::Started;
 
@@ -42,6 +43,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The Schema Registry's address is none.
+    #[error("cannot use the Schema Registry: {0}")]
+    SchemaRegistry(#[from] osqdemo_registry_client::SettingsError),
     /// The Kafka clients cannot be made: the addresses of the brokers are not addresses.
     #[error("cannot use the Kafka brokers `{bootstrap_servers}`: {reason}")]
     Kafka {
@@ -162,6 +166,8 @@ impl Server {
         let cluster = Arc::new(cluster);
         let producer = RecordProducer::new(&cluster).map_err(|error| kafka_error(error.to_string()))?;
         let producer = Arc::new(producer);
+        let registry = Registry::new(self.config.schema_registry.as_deref())?;
+        let registry = Arc::new(registry);
         let shared = Arc::new(Shared {
             config: Arc::clone(&self.config),
             cluster: Arc::clone(&cluster),
@@ -186,7 +192,7 @@ impl Server {
             close_connections.clone(),
         );
         let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
-        let starting = startup::start(&self.config, self.address, &cluster, &producer);
+        let starting = startup::start(&self.config, self.address, &cluster, &producer, &registry);
         tokio::select! {
             started = starting => {
                 // Nobody else sets it.

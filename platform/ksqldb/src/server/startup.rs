@@ -8,6 +8,7 @@ use crate::command_log::{CommandLog, CommandLogError};
 use crate::config::Config;
 use crate::execution::Executor;
 use crate::kafka::{Cluster, RecordProducer};
+use crate::registry::Registry;
 use crate::runtime::Runtime;
 
 /// How long to wait before the next attempt: at first, and at most.
@@ -27,10 +28,11 @@ pub(super) async fn start(
     address: SocketAddr,
     cluster: &Arc<Cluster>,
     producer: &Arc<RecordProducer>,
+    registry: &Arc<Registry>,
 ) -> Started {
     let mut delay = RETRY.0;
     loop {
-        match attempt(config, address, cluster, producer).await {
+        match attempt(config, address, cluster, producer, registry).await {
             Ok(started) => {
                 tracing::info!("the server is ready");
                 return started;
@@ -52,6 +54,7 @@ async fn attempt(
     address: SocketAddr,
     cluster: &Arc<Cluster>,
     producer: &Arc<RecordProducer>,
+    registry: &Arc<Registry>,
 ) -> Result<Started, CommandLogError> {
     let log = CommandLog::open(config, Arc::clone(cluster), Arc::clone(producer)).await?;
     let cluster_id = cluster.id().await.unwrap_or_default();
@@ -59,6 +62,7 @@ async fn attempt(
         Arc::clone(config),
         Arc::clone(cluster),
         Arc::clone(producer),
+        Arc::clone(registry),
     ));
     let executor = Executor::restore(Arc::clone(config), address.to_string(), runtime, log).await?;
     if config.processing_log_stream

@@ -106,6 +106,8 @@ pub enum Statement {
     },
     /// `ASSERT [NOT EXISTS] TOPIC name [WITH (…)] [TIMEOUT n unit]`
     AssertTopic(AssertTopic),
+    /// `ASSERT [NOT EXISTS] SCHEMA [SUBJECT subject] [ID id] [TIMEOUT …]`
+    AssertSchema(AssertSchema),
     /// `DROP CONNECTOR` and others that parse but that this server does not have; the text names it.
     Unsupported {
         /// What it is, such as `CREATE CONNECTOR`.
@@ -241,6 +243,19 @@ pub struct AssertTopic {
     pub exists: bool,
     /// How it must be.
     pub properties: Properties,
+    /// How long to wait for it, in milliseconds.
+    pub timeout_ms: Option<i64>,
+}
+
+/// What `ASSERT SCHEMA` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssertSchema {
+    /// The subject, with its case.
+    pub subject: Option<String>,
+    /// The schema's id.
+    pub id: Option<u32>,
+    /// Whether it must be there (or must not).
+    pub exists: bool,
     /// How long to wait for it, in milliseconds.
     pub timeout_ms: Option<i64>,
 }

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::ast::{
-    AliasedSource, AssertTopic, BinaryOperator, ColumnConstraint, ColumnDefinition, CreateAsSelect,
-    CreateSource, Emit, Explain, Expression, ExpressionKind, InsertInto, InsertValues, Join, JoinKind,
-    Literal, OnExisting, ParsedStatement, Position, Print, Properties, Query, QuerySelection, SelectItem,
-    SourceKind, Statement, UnaryOperator, Window, WindowKind, Within,
+    AliasedSource, AssertSchema, AssertTopic, BinaryOperator, ColumnConstraint, ColumnDefinition,
+    CreateAsSelect, CreateSource, Emit, Explain, Expression, ExpressionKind, InsertInto, InsertValues, Join,
+    JoinKind, Literal, OnExisting, ParsedStatement, Position, Print, Properties, Query, QuerySelection,
+    SelectItem, SourceKind, Statement, UnaryOperator, Window, WindowKind, Within,
 };
 use super::token::Keyword;
 use super::{
@@ -445,6 +445,20 @@ fn statement() -> BoxedStrategy<Statement> {
                     topic,
                     exists,
                     properties,
+                    timeout_ms,
+                })
+            }),
+        (
+            any::<bool>(),
+            any::<String>(),
+            proptest::option::of(any::<u32>()),
+            proptest::option::of(0_i64..100_000)
+        )
+            .prop_map(|(exists, subject, id, timeout_ms)| {
+                Statement::AssertSchema(AssertSchema {
+                    subject: Some(subject),
+                    id,
+                    exists,
                     timeout_ms,
                 })
             }),

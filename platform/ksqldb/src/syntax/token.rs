@@ -167,10 +167,10 @@ keywords! {
     Free {
         Add "ADD" Alter "ALTER" Assert "ASSERT" Changes "CHANGES" Column "COLUMN" Connectors "CONNECTORS"
         Define "DEFINE" Explain "EXPLAIN" Final "FINAL" Functions "FUNCTIONS" Grace "GRACE"
-        Header "HEADER" Headers "HEADERS" Interval "INTERVAL" Key "KEY" Pause "PAUSE" Period "PERIOD"
+        Header "HEADER" Headers "HEADERS" Id "ID" Interval "INTERVAL" Key "KEY" Pause "PAUSE" Period "PERIOD"
         Plugins "PLUGINS" Primary "PRIMARY" Replace "REPLACE" Resume "RESUME" Run "RUN" Sample "SAMPLE"
         Schema "SCHEMA" Script "SCRIPT" Session "SESSION" Set "SET" Show "SHOW" Sink "SINK"
-        Source "SOURCE" System "SYSTEM" Timeout "TIMEOUT" Type "TYPE" Types "TYPES" Undefine "UNDEFINE"
+        Source "SOURCE" Subject "SUBJECT" System "SYSTEM" Timeout "TIMEOUT" Type "TYPE" Types "TYPES" Undefine "UNDEFINE"
         Variables "VARIABLES"
     }
 }

@@ -1,5 +1,6 @@
 //! What statements mean, record by record: statements and records in, records out, no broker.
 
+mod acceptance;
 mod crashes;
 mod declarations;
 mod errors;

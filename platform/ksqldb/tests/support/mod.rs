@@ -184,6 +184,89 @@ impl Broker {
     }
 }
 
+/// A Schema Registry in this process, over a broker.
+pub(crate) struct Registry {
+    pub(crate) address: SocketAddr,
+    http: reqwest::Client,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), osqdemo_schema_registry::Error>>,
+}
+
+impl Registry {
+    pub(crate) async fn start(broker: &Broker) -> Self {
+        Self::start_at(broker, any_port()).await
+    }
+
+    /// Starts one and waits until it answers.
+    pub(crate) async fn start_at(broker: &Broker, address: SocketAddr) -> Self {
+        let config = osqdemo_schema_registry::Config::new(address, broker.address.to_string());
+        let registry = osqdemo_schema_registry::bind(config).await.unwrap();
+        let address = registry.address();
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(registry.run(shutdown.clone()));
+        let registry = Self {
+            address,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            shutdown,
+            running,
+        };
+        let deadline = Instant::now() + DEADLINE;
+        while registry.ask("GET", "/subjects", None).await.0 != 200 {
+            assert!(Instant::now() < deadline, "the registry is not ready in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        registry
+    }
+
+    /// Stops it; another may take its place.
+    pub(crate) async fn stop(self) -> SocketAddr {
+        self.shutdown.cancel();
+        timeout(DEADLINE, self.running).await.unwrap().unwrap().unwrap();
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Asks it something; returns the status and the answer.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let mut request = self
+            .http
+            .request(method.parse().unwrap(), format!("{}{path}", self.url()));
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/vnd.schemaregistry.v1+json")
+                .body(body.to_string());
+        }
+        let response = timeout(DEADLINE, request.send())
+            .await
+            .expect("no answer in time");
+        let response = response.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap())
+    }
+
+    /// Registers an Avro schema; returns its id.
+    pub(crate) async fn register(&self, subject: &str, schema: &Value) -> u32 {
+        let body = json!({"schema": schema.to_string()});
+        let path = format!("/subjects/{subject}/versions");
+        let (status, answer) = self.ask("POST", &path, Some(&body)).await;
+        assert_eq!(status, 200, "{answer}");
+        u32::try_from(answer["id"].as_u64().unwrap()).unwrap()
+    }
+
+    /// The latest schema of a subject.
+    pub(crate) async fn latest(&self, subject: &str) -> Value {
+        let (status, answer) = self
+            .ask("GET", &format!("/subjects/{subject}/versions/latest"), None)
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        let text = answer["schema"].as_str().unwrap();
+        serde_json::from_str(text).unwrap_or_else(|_| text.into())
+    }
+}
+
 /// The next record of a reader.
 pub(crate) async fn next_record(reader: &StreamConsumer) -> OwnedMessage {
     let deadline = Instant::now() + DEADLINE;
@@ -240,6 +323,16 @@ impl Server {
     /// Starts a server and waits until it is ready.
     pub(crate) async fn start(broker: &Broker) -> Self {
         let server = Self::start_for(broker.address).await;
+        server.ready().await;
+        server
+    }
+
+    /// Starts a server that has a Schema Registry, and waits until it is ready.
+    pub(crate) async fn start_registered(broker: &Broker, registry: &str) -> Self {
+        let server = Self::start_with(broker.address, |config| {
+            config.schema_registry = Some(registry.to_owned());
+        })
+        .await;
         server.ready().await;
         server
     }

@@ -109,12 +109,7 @@ impl Display for Sql<'_, SqlType> {
             SqlType::Struct(fields) => {
                 out.write_str("STRUCT<")?;
                 write_separated(out, fields, |out, field| {
-                    write!(
-                        out,
-                        "`{}` {}",
-                        field.name.replace('`', "``"),
-                        Sql(&field.sql_type)
-                    )
+                    write!(out, "{} {}", Name(&field.name), Sql(&field.sql_type))
                 })?;
                 out.write_char('>')
             }

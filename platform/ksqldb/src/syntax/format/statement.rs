@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Write};
 
 use super::super::ast::{
-    AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto,
-    InsertValues, Listing, OnExisting, Print, Properties, QuerySelection, SourceKind, Statement,
+    AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain,
+    InsertInto, InsertValues, Listing, OnExisting, Print, Properties, QuerySelection, SourceKind, Statement,
 };
 use super::{List, Name, Quoted, Sql, write_as_written, write_separated};
 
@@ -54,6 +54,7 @@ impl Display for Sql<'_, Statement> {
                 })
             }
             Statement::AssertTopic(assertion) => Sql(assertion).fmt(out),
+            Statement::AssertSchema(assertion) => Sql(assertion).fmt(out),
             Statement::Unsupported { what } => out.write_str(what),
             Statement::Terminate(queries) => write!(out, "TERMINATE {}", Sql(queries)),
             Statement::Pause(queries) => write!(out, "PAUSE {}", Sql(queries)),
@@ -170,6 +171,22 @@ impl Display for Sql<'_, AssertTopic> {
             Quoted(&assertion.topic),
             Sql(&assertion.properties)
         )?;
+        let timeout = assertion.timeout_ms;
+        timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout} MILLISECONDS"))
+    }
+}
+
+impl Display for Sql<'_, AssertSchema> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let assertion = self.0;
+        let not = if assertion.exists { "" } else { "NOT EXISTS " };
+        write!(out, "ASSERT {not}SCHEMA")?;
+        if let Some(subject) = &assertion.subject {
+            write!(out, " SUBJECT {}", Quoted(subject))?;
+        }
+        if let Some(id) = assertion.id {
+            write!(out, " ID {id}")?;
+        }
         let timeout = assertion.timeout_ms;
         timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout} MILLISECONDS"))
     }

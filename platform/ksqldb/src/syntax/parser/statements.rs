@@ -1,8 +1,8 @@
 //! The statements around `SELECT`.
 
 use super::super::ast::{
-    AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain, InsertInto,
-    InsertValues, Listing, OnExisting, Print, QuerySelection, SourceKind, Statement,
+    AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain,
+    InsertInto, InsertValues, Listing, OnExisting, Print, QuerySelection, SourceKind, Statement,
 };
 use super::super::lexer::variable_length;
 use super::super::token::{Keyword, TokenKind};
@@ -133,6 +133,34 @@ impl Parser<'_> {
         Ok(Statement::AlterSource { kind, name, columns })
     }
 
+    fn assert_schema(&mut self, exists: bool) -> Result<Statement> {
+        let subject = match self.accept_keyword(Keyword::Subject) {
+            false => None,
+            true if self.at(TokenKind::String) => Some(self.string()?),
+            true => Some(self.identifier_as_written()?),
+        };
+        let id = match self.accept_keyword(Keyword::Id) {
+            false => None,
+            true => {
+                let position = self.peek().position;
+                let id = self.count()?;
+                let id = u32::try_from(id).ok();
+                Some(id.ok_or_else(|| self.error_at(position, "the id of a schema is too large"))?)
+            }
+        };
+        let timeout_ms = if self.accept_keyword(Keyword::Timeout) {
+            Some(self.duration()?)
+        } else {
+            None
+        };
+        Ok(Statement::AssertSchema(AssertSchema {
+            subject,
+            id,
+            exists,
+            timeout_ms,
+        }))
+    }
+
     fn assert(&mut self) -> Result<Statement> {
         self.expect_keyword(Keyword::Assert)?;
         let exists = !self.accept_keywords(&[Keyword::Not, Keyword::Exists]);
@@ -143,7 +171,7 @@ impl Parser<'_> {
                     "ASSERT SCHEMA statements much include a subject name or an id",
                 ));
             }
-            return Ok(self.unsupported("ASSERT SCHEMA"));
+            return self.assert_schema(exists);
         }
         if !self.accept_keyword(Keyword::Topic) {
             return Err(self.unexpected());

@@ -70,7 +70,7 @@ fn statements_print_canonically() {
     for (text, expected) in [
         (
             "create or replace source table `t-1` (id int primary key, k string key, h array<struct<key string, value bytes>> headers, x bytes header('a''b')) with (kafka_topic='x', partitions=1, 'my.own'=-1.5);",
-            "CREATE OR REPLACE SOURCE TABLE `t-1` (ID INTEGER PRIMARY KEY, K STRING KEY, H ARRAY<STRUCT<`KEY` STRING, `VALUE` BYTES>> HEADERS, X BYTES HEADER('a''b')) WITH (KAFKA_TOPIC='x', PARTITIONS=1, 'MY.OWN'=-1.5);",
+            "CREATE OR REPLACE SOURCE TABLE `t-1` (ID INTEGER PRIMARY KEY, K STRING KEY, H ARRAY<STRUCT<KEY STRING, VALUE BYTES>> HEADERS, X BYTES HEADER('a''b')) WITH (KAFKA_TOPIC='x', PARTITIONS=1, 'MY.OWN'=-1.5);",
         ),
         ("create stream if not exists s;", "CREATE STREAM IF NOT EXISTS S;"),
         (
@@ -481,7 +481,6 @@ fn what_this_server_lacks_still_parses() {
         ("DESCRIBE CONNECTOR c;", "DESCRIBE CONNECTOR"),
         ("SHOW SOURCE CONNECTORS;", "LIST CONNECTORS"),
         ("LIST CONNECTOR PLUGINS;", "LIST CONNECTORS"),
-        ("ASSERT SCHEMA SUBJECT t TIMEOUT 1 SECOND;", "ASSERT SCHEMA"),
         ("RUN SCRIPT 'x.sql';", "RUN SCRIPT"),
     ] {
         let parsed = parse(&format!("{text} LIST TYPES;")).unwrap();

@@ -151,7 +151,7 @@ mod tests {
             ),
             (
                 "struct<host string, `pid` bigint, date date>",
-                "STRUCT<`HOST` STRING, `pid` BIGINT, `DATE` DATE>",
+                "STRUCT<HOST STRING, `pid` BIGINT, DATE DATE>",
             ),
             ("STRUCT<>", "STRUCT<>"),
             ("STRUCT< >", "STRUCT<>"),

@@ -1,0 +1,283 @@
+//! The Schema Registry as statements and queries use it.
+//!
+//! A statement asks once and tells what went wrong. A query that runs waits for a registry that is away, as long as it
+//! takes: it loses no row, and holds up nobody else. The client blocks, so each question has a thread of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osqdemo_registry_client::wire::SchemaId;
+use osqdemo_registry_client::{Client, ClientError, Schema, SchemaType, Settings, SettingsError, Version};
+use tokio::time::sleep;
+
+use crate::plan::{MissingSchema, QueryPlan};
+use crate::serde::{SinkSchema, WriterSchema};
+
+/// How long one request may take.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a query waits before it asks again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What ksqlDB says where no registry is set up.
+pub(crate) const NOT_CONFIGURED: &str =
+    "KSQL is not configured to use a schema registry. To enable it, please set ksql.schema.registry.url";
+
+/// Why a registry did not help.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum RegistryError {
+    /// There is none.
+    #[error("{NOT_CONFIGURED}")]
+    NotConfigured,
+    /// It is away, or refuses.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Its schema is of no use.
+    #[error("{0}")]
+    Unusable(String),
+    /// The question was given up.
+    #[error("the question to the Schema Registry failed: {0}")]
+    Internal(String),
+}
+
+impl RegistryError {
+    /// Whether the same question may be answered later. A registry that does not let one in may do so one day.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Client(ClientError::Refused { status, .. }) => matches!(status, 401 | 403),
+            Self::Client(ClientError::Away { .. } | ClientError::Foreign { .. }) | Self::Internal(_) => true,
+            Self::Client(ClientError::Schema { .. }) | Self::NotConfigured | Self::Unusable(_) => false,
+        }
+    }
+}
+
+/// The registry, where there is one.
+pub(crate) struct Registry {
+    client: Option<Arc<Client>>,
+}
+
+impl Registry {
+    /// Asks nothing yet. `url`: one address, or several with commas between.
+    pub(crate) fn new(url: Option<&str>) -> Result<Self, SettingsError> {
+        let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
+            return Ok(Self { client: None });
+        };
+        let mut settings = Settings::new(url);
+        settings.urls = url.split(',').map(|url| url.trim().to_owned()).collect();
+        settings.timeout = REQUEST_DEADLINE;
+        settings.retries = 0;
+        Ok(Self {
+            client: Some(Arc::new(Client::new(settings)?)),
+        })
+    }
+
+    /// Whether there is one.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.client.is_some()
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Client) -> Result<T, ClientError> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let client = self.client.clone().ok_or(RegistryError::NotConfigured)?;
+        match tokio::task::spawn_blocking(move || question(&client)).await {
+            Ok(answer) => Ok(answer?),
+            Err(error) => Err(RegistryError::Internal(error.to_string())),
+        }
+    }
+
+    /// The latest version of a subject.
+    pub(crate) async fn latest(&self, subject: &str) -> Result<Version, RegistryError> {
+        let subject = subject.to_owned();
+        self.ask(move |client| client.version(&subject, None)).await
+    }
+
+    /// The schema with that id as it is in the registry.
+    pub(crate) async fn schema(&self, id: u32, subject: Option<&str>) -> Result<Arc<Schema>, RegistryError> {
+        let subject = subject.map(ToOwned::to_owned);
+        self.ask(move |client| client.schema(SchemaId::Id(id), subject.as_deref()))
+            .await
+    }
+
+    /// The schema with that id, in the form that its format reads.
+    pub(crate) async fn writer_schema(
+        &self,
+        id: u32,
+        subject: &str,
+        kind: SchemaType,
+    ) -> Result<WriterSchema, RegistryError> {
+        let schema = self.schema(id, Some(subject)).await?;
+        if schema.schema_type != kind {
+            return Err(RegistryError::Unusable(format!(
+                "the schema {id} is of the type {}, not {}",
+                type_name(schema.schema_type),
+                type_name(kind)
+            )));
+        }
+        let subject = subject.to_owned();
+        match kind {
+            SchemaType::Avro => {
+                let avro = self.ask(move |client| client.avro(SchemaId::Id(id), Some(&subject)));
+                Ok(WriterSchema::Avro(avro.await?))
+            }
+            SchemaType::Json | SchemaType::Protobuf => Err(RegistryError::Unusable(format!(
+                "schemas of the type {} are not read here",
+                type_name(kind)
+            ))),
+        }
+    }
+
+    /// Registers a schema.
+    pub(crate) async fn register(&self, subject: &str, schema: Schema) -> Result<u32, RegistryError> {
+        let subject = subject.to_owned();
+        self.ask(move |client| client.register(&subject, &schema, false))
+            .await
+    }
+
+    /// The subjects that have a schema.
+    pub(crate) async fn subjects_of(&self, id: u32) -> Result<Vec<String>, RegistryError> {
+        self.ask(move |client| client.subjects_of(id)).await
+    }
+
+    /// Has a schema ready for writing, registered where the statement names none by its id.
+    pub(crate) async fn prepare(&self, sink: &SinkSchema) -> Result<(), RegistryError> {
+        if sink.is_prepared() {
+            return Ok(());
+        }
+        let id = match sink.id {
+            Some(id) => id,
+            None => {
+                let declared = sink.declare().map_err(RegistryError::Unusable)?;
+                self.register(&sink.subject, declared).await?
+            }
+        };
+        let schema = self.writer_schema(id, &sink.subject, sink.schema_type()).await?;
+        sink.prepare(id, &schema).map_err(RegistryError::Unusable)
+    }
+
+    /// The schema of a record. As for Kafka Connect's converters, its subject has to have it.
+    async fn read(&self, missing: &MissingSchema) -> Result<WriterSchema, RegistryError> {
+        let kind = missing.format.schema_type().unwrap_or_default();
+        let schema = self.schema(missing.id, Some(&missing.subject)).await?;
+        let (subject, id) = (missing.subject.clone(), missing.id);
+        let found = self
+            .ask(move |client| client.lookup(&subject, &schema, false, true))
+            .await;
+        if let Err(RegistryError::Client(ClientError::Refused {
+            status: 404, message, ..
+        })) = &found
+        {
+            return Err(RegistryError::Unusable(format!(
+                "the schema {id} is not one of the subject `{}`: {message}",
+                missing.subject
+            )));
+        }
+        found?;
+        self.writer_schema(missing.id, &missing.subject, kind).await
+    }
+}
+
+/// What a running query has to do with the registry.
+pub(crate) struct QuerySchemas {
+    registry: Arc<Registry>,
+    plan: Arc<QueryPlan>,
+    query: String,
+}
+
+impl QuerySchemas {
+    /// Those of a query with that id.
+    pub(crate) fn new(registry: &Arc<Registry>, plan: &Arc<QueryPlan>, query: &str) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            plan: Arc::clone(plan),
+            query: query.to_owned(),
+        }
+    }
+
+    /// Has the schemas of its results ready. Waits for a registry that is away.
+    pub(crate) async fn prepare(&self) -> Result<(), RegistryError> {
+        if self.plan.uses_schemas() && !self.registry.is_configured() {
+            return Err(RegistryError::NotConfigured);
+        }
+        for sink in self.plan.sink_schemas() {
+            let mut patience = Patience::new(&self.query);
+            while let Err(error) = self.registry.prepare(&sink).await {
+                patience.wait_after(error).await?;
+            }
+            patience.end();
+        }
+        Ok(())
+    }
+
+    /// Whether a record cannot be processed before something is [learned](Self::learn).
+    pub(crate) fn misses(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) -> bool {
+        self.plan.missing_schema(topic, key, value).is_some()
+    }
+
+    /// Learns what has to be known before a record can be processed. Waits for a registry that is away; a schema that
+    /// cannot be had is noted as such, and the record with it.
+    pub(crate) async fn learn(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) {
+        while let Some(missing) = self.plan.missing_schema(topic, key, value) {
+            let mut patience = Patience::new(&self.query);
+            let schema = loop {
+                match self.registry.read(&missing).await {
+                    Ok(schema) => break Ok(schema),
+                    Err(error) => {
+                        if let Err(error) = patience.wait_after(error).await {
+                            break Err(error);
+                        }
+                    }
+                }
+            };
+            patience.end();
+            self.plan
+                .learn_schema(&missing, schema.as_ref().map_err(ToString::to_string));
+        }
+    }
+}
+
+/// How a query waits for a registry that is away.
+struct Patience<'a> {
+    query: &'a str,
+    delay: Duration,
+    waits: bool,
+}
+
+impl<'a> Patience<'a> {
+    fn new(query: &'a str) -> Self {
+        Self {
+            query,
+            delay: RETRY.0,
+            waits: false,
+        }
+    }
+
+    /// Waits, or hands back an error that will be there the next time as well.
+    async fn wait_after(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        if !error.may_pass() {
+            return Err(error);
+        }
+        if !self.waits {
+            tracing::warn!("query {} waits for the Schema Registry: {error}", self.query);
+        }
+        self.waits = true;
+        sleep(self.delay).await;
+        self.delay = (self.delay * 2).min(RETRY.1);
+        Ok(())
+    }
+
+    fn end(self) {
+        if self.waits {
+            tracing::info!("query {} goes on: the Schema Registry has answered", self.query);
+        }
+    }
+}
+
+/// A language's name in a registry.
+pub(crate) fn type_name(kind: SchemaType) -> &'static str {
+    match kind {
+        SchemaType::Avro => "AVRO",
+        SchemaType::Json => "JSON",
+        SchemaType::Protobuf => "PROTOBUF",
+    }
+}

@@ -1,0 +1,347 @@
+//! Streams whose formats have schemas in a registry, end to end: with a real broker and a real registry, which may be
+//! away.
+
+mod support;
+
+use osqdemo_avro::{Schema, Value as Avro, decode, encode};
+use rdkafka::message::{Message, OwnedMessage};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::{Value, json};
+use support::{Broker, DEADLINE, Registry, Server, next_record, value_of};
+use tokio::net::TcpListener;
+
+/// A record's bytes: the id of its schema before the data.
+fn framed(id: u32, data: &[u8]) -> Vec<u8> {
+    [&[0], &id.to_be_bytes()[..], data].concat()
+}
+
+async fn write(producer: &FutureProducer, topic: &str, value: &[u8]) {
+    let record = FutureRecord::<str, [u8]>::to(topic).payload(value);
+    producer.send(record, DEADLINE).await.unwrap();
+}
+
+/// The value of an Avro record, with the schema that the registry has under its id.
+async fn read(registry: &Registry, bytes: &[u8]) -> Avro {
+    assert_eq!(bytes[0], 0, "{bytes:?}");
+    let id = u32::from_be_bytes(bytes[1..5].try_into().unwrap());
+    let (status, answer) = registry.ask("GET", &format!("/schemas/ids/{id}"), None).await;
+    assert_eq!(status, 200, "{answer}");
+    let schema = Schema::parse(answer["schema"].as_str().unwrap()).unwrap();
+    decode(&schema, &bytes[5..]).unwrap()
+}
+
+fn some(value: Avro) -> Avro {
+    Avro::Union(1, Box::new(value))
+}
+
+fn text(value: &str) -> Avro {
+    some(Avro::String(value.to_owned()))
+}
+
+/// The messages of the processing log, as far as there are any.
+async fn log_entry(server: &Server) -> String {
+    let mut log = server
+        .push(
+            "SELECT message->deserializationError->errorMessage, message->deserializationError->cause FROM \
+             KSQL_PROCESSING_LOG EMIT CHANGES LIMIT 1;",
+            json!({"auto.offset.reset": "earliest"}),
+        )
+        .await;
+    log.row().await.to_string()
+}
+
+/// `{"name":"Line","fields":[…]}` with a text and a number.
+fn line_schema() -> Value {
+    json!({"type": "record", "name": "Line", "namespace": "site", "fields": [
+        {"name": "host", "type": "string"},
+        {"name": "columns", "type": {"type": "map", "values": "string"}},
+        {"name": "n", "type": "int"},
+    ]})
+}
+
+fn line(id: u32, host: &str, n: i32) -> Vec<u8> {
+    let schema = Schema::parse(&line_schema().to_string()).unwrap();
+    let value = Avro::Record(vec![
+        Avro::String(host.to_owned()),
+        Avro::Map(vec![("pid".to_owned(), Avro::String("7".to_owned()))]),
+        Avro::Int(n),
+    ]);
+    let mut data = Vec::new();
+    encode(&schema, &value, &mut data).unwrap();
+    framed(id, &data)
+}
+
+async fn topic(server: &Server, name: &str) {
+    let made = format!(
+        "CREATE STREAM made (a INT) WITH (kafka_topic='{name}', value_format='JSON', partitions=1); DROP STREAM made;"
+    );
+    server.ksql(&made).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_read_without_being_told_its_columns_and_its_sink_has_a_schema() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    topic(&server, "lines").await;
+    let id = registry.register("lines-value", &line_schema()).await;
+    server
+        .ksql(
+            "CREATE STREAM lines WITH (kafka_topic='lines', value_format='AVRO'); \
+             SET 'auto.offset.reset'='earliest'; \
+             CREATE STREAM found WITH (key_format='AVRO') AS SELECT host, columns['pid'] AS pid, n FROM lines \
+             PARTITION BY host; \
+             CREATE STREAM told WITH (value_format='JSON', key_format='KAFKA') AS SELECT * FROM found;",
+        )
+        .await;
+    let producer = broker.producer();
+    // Foreign bytes, an id that nobody has registered, data that end too soon: the next line comes all the same.
+    for bytes in [&b"{}"[..], &framed(id + 1000, b""), &framed(id, &[40])] {
+        write(&producer, "lines", bytes).await;
+    }
+    write(&producer, "lines", &line(id, "h1", 21)).await;
+
+    let sink = next_record(&broker.reader("FOUND")).await;
+    assert_eq!(
+        read(&registry, sink.key().unwrap()).await,
+        Avro::String("h1".to_owned())
+    );
+    let value = read(&registry, sink.payload().unwrap()).await;
+    assert_eq!(value, Avro::Record(vec![text("7"), some(Avro::Int(21))]));
+    assert_eq!(registry.latest("FOUND-key").await, json!("string"));
+    let schema = registry.latest("FOUND-value").await;
+    assert_eq!(schema["name"], "KsqlDataSourceSchema");
+    assert_eq!(
+        schema["fields"],
+        json!([
+            {"name": "PID", "type": ["null", "string"], "default": null},
+            {"name": "N", "type": ["null", "int"], "default": null},
+        ])
+    );
+    // What is written here is read here.
+    let told = next_record(&broker.reader("TOLD")).await;
+    assert_eq!(told.key(), Some(&b"h1"[..]));
+    assert_eq!(value_of(&told), json!({"PID": "7", "N": 21}));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_inserted_have_the_schemas_of_their_stream() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    server
+        .ksql(
+            "CREATE STREAM my_rows (a INT KEY, b STRING KEY, d DECIMAL(4,2), m MAP<STRING, INT>, ts TIMESTAMP) WITH \
+             (kafka_topic='rows', format='AVRO', partitions=1); \
+             INSERT INTO my_rows VALUES (1, 'x', 1.25, MAP('k' := 2), '1970-01-01T00:00:01');",
+        )
+        .await;
+    let record = next_record(&broker.reader("rows")).await;
+    let key = read(&registry, record.key().unwrap()).await;
+    assert_eq!(key, Avro::Record(vec![some(Avro::Int(1)), text("x")]));
+    let entry = Avro::Record(vec![text("k"), some(Avro::Int(2))]);
+    let columns = vec![
+        some(Avro::Bytes(vec![125])),
+        some(Avro::Array(vec![entry])),
+        some(Avro::Long(1000)),
+    ];
+    let value = read(&registry, record.payload().unwrap()).await;
+    assert_eq!(value, Avro::Record(columns));
+    assert_eq!(registry.latest("rows-key").await["name"], "MyRowsKey");
+
+    // Of a row that leaves some out, these are null.
+    server
+        .ksql("INSERT INTO my_rows (a, b, d) VALUES (2, 'y', 2.5);")
+        .await;
+    let mut rows = server
+        .push(
+            "SELECT * FROM my_rows EMIT CHANGES LIMIT 2;",
+            json!({"auto.offset.reset": "earliest"}),
+        )
+        .await;
+    assert_eq!(
+        rows.row().await,
+        json!([1, "x", 1.25, {"k": 2}, "1970-01-01T00:00:01.000"])
+    );
+    assert_eq!(rows.row().await, json!([2, "y", 2.50, null, null]));
+
+    // A key whose schema is another one's is not written.
+    server
+        .ksql("CREATE STREAM other (a STRING KEY, d INT) WITH (kafka_topic='rows', format='AVRO');")
+        .await;
+    let (status, error) = server.refused("INSERT INTO other VALUES ('z', 1);").await;
+    let message = error["message"].as_str().unwrap();
+    assert_eq!(status, 400, "{message}");
+    assert!(
+        message.contains("ksqlDB generated schema would overwrite existing key schema."),
+        "{message}"
+    );
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_waits_for_a_registry_that_is_away_and_loses_nothing() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    topic(&server, "lines").await;
+    let id = registry.register("lines-value", &line_schema()).await;
+    server
+        .ksql(
+            "CREATE STREAM lines WITH (kafka_topic='lines', value_format='AVRO'); \
+             SET 'auto.offset.reset'='earliest'; \
+             CREATE STREAM hosts AS SELECT host FROM lines;",
+        )
+        .await;
+    let producer = broker.producer();
+    write(&producer, "lines", &line(id, "h1", 1)).await;
+    let sink = broker.reader("HOSTS");
+    let host = |record: OwnedMessage, registry: Registry| async move {
+        let value = read(&registry, record.payload().unwrap()).await;
+        (value, registry)
+    };
+    let (value, registry) = host(next_record(&sink).await, registry).await;
+    assert_eq!(value, Avro::Record(vec![text("h1")]));
+
+    // Another version's id, which the query has not seen.
+    let mut wider = line_schema();
+    let fields = wider["fields"].as_array_mut().unwrap();
+    fields.push(json!({"name": "more", "type": "int", "default": 0}));
+    let wider = registry.register("lines-value", &wider).await;
+    let address = registry.stop().await;
+    let mut bytes = line(wider, "h2", 2);
+    bytes.push(2);
+    write(&producer, "lines", &bytes).await;
+    // What it knows it knows; that one waits. Nothing else does.
+    let (status, error) = server
+        .refused("CREATE STREAM again WITH (kafka_topic='lines', value_format='AVRO');")
+        .await;
+    let message = error["message"].as_str().unwrap();
+    assert_eq!((status, &error["error_code"]), (400, &json!(40001)), "{message}");
+    assert!(
+        message.starts_with(
+            "Schema registry fetch for topic value request failed for topic: lines\nCaused by: "
+        ),
+        "{message}"
+    );
+    let (_, error) = server
+        .refused("CREATE STREAM again (a INT) WITH (kafka_topic='again', value_format='AVRO', partitions=1);")
+        .await;
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Could not get latest schema for subject again-value\nCaused by: "),
+        "{message}"
+    );
+    server
+        .ksql("CREATE STREAM plain (a INT) WITH (kafka_topic='plain', value_format='JSON', partitions=1);")
+        .await;
+
+    // The server goes and comes back, and the query with it: it waits where it was.
+    server.stop().await;
+    let server = Server::start_registered(&broker, &format!("http://{address}")).await;
+    let registry = Registry::start_at(&broker, address).await;
+    let (value, registry) = host(next_record(&sink).await, registry).await;
+    assert_eq!(value, Avro::Record(vec![text("h2")]));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_told_in_the_processing_log() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_with(broker.address, |config| {
+        config.schema_registry = Some(registry.url());
+        config.processing_log_stream = true;
+    })
+    .await;
+    server.ready().await;
+    topic(&server, "lines").await;
+    let id = registry.register("elsewhere-value", &line_schema()).await;
+    server
+        .ksql(
+            "CREATE STREAM lines (host STRING) WITH (kafka_topic='lines', value_format='AVRO'); \
+             SET 'auto.offset.reset'='earliest'; \
+             CREATE STREAM hosts AS SELECT host FROM lines;",
+        )
+        .await;
+    // A schema of another subject, as Kafka Connect's converters want it.
+    write(&broker.producer(), "lines", &line(id, "h1", 1)).await;
+    let entry = log_entry(&server).await;
+    assert!(
+        entry.contains(&format!(
+            "the schema {id} is not one of the subject `lines-value`"
+        )),
+        "{entry}"
+    );
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_registry_statements_say_what_is_missing() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    for (statement, message) in [
+        (
+            "CREATE STREAM a (a INT) WITH (kafka_topic='a', value_format='AVRO', partitions=1);",
+            "Cannot create topic 'a' with format AVRO without configuring 'ksql.schema.registry.url'",
+        ),
+        (
+            "CREATE STREAM a WITH (kafka_topic='a', value_format='AVRO');",
+            "Schema registry fetch for topic value request failed for topic: a\n\
+             Caused by: KSQL is not configured to use a schema registry. To enable it, please\n\tset \
+             ksql.schema.registry.url\n\
+             Caused by: KSQL is not configured to use a schema registry. To enable it, please\n\tset \
+             ksql.schema.registry.url",
+        ),
+    ] {
+        let (status, error) = server.refused(statement).await;
+        assert_eq!((status, &error["error_code"]), (428, &json!(42801)), "{error}");
+        assert_eq!(error["message"], message);
+    }
+    let (status, error) = server.refused("ASSERT SCHEMA SUBJECT 's';").await;
+    assert_eq!((status, &error["error_code"]), (417, &json!(41700)));
+    assert_eq!(
+        error["message"],
+        "Cannot check schema existence: KSQL is not configured to use a schema registry. To enable it, please set \
+         ksql.schema.registry.url"
+    );
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_never_answers_holds_up_nobody_else() {
+    let broker = Broker::start().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let server = Server::start_registered(&broker, &url).await;
+    topic(&server, "lines").await;
+    let asks = server.refused("CREATE STREAM lines WITH (kafka_topic='lines', value_format='AVRO');");
+    let others = async {
+        // It has asked.
+        let (connection, _) = silent.accept().await.unwrap();
+        let listed = server.ksql("SHOW STREAMS;").await;
+        (listed, connection)
+    };
+    let ((status, error), (listed, _connection)) = tokio::join!(asks, others);
+    assert_eq!(listed[0]["streams"], json!([]));
+    let message = error["message"].as_str().unwrap();
+    assert_eq!(status, 400, "{message}");
+    assert!(
+        message.starts_with(
+            "Schema registry fetch for topic value request failed for topic: lines\nCaused by: "
+        ),
+        "{message}"
+    );
+    server.stop().await;
+    broker.stop().await;
+}

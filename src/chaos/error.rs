@@ -1,0 +1,134 @@
+//! Why the pipeline cannot be put under faults, or did not stand them.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::fault::{FaultKind, Target};
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::near_names;
+use crate::stack::ServiceName;
+
+/// An error of `osqdemo chaos`.
+#[derive(Debug, thiserror::Error)]
+pub enum ChaosError {
+    /// There is no such sort of fault.
+    #[error("there is no fault `{text}`")]
+    UnknownFault {
+        /// What was given.
+        text: String,
+    },
+    /// Nothing to do.
+    #[error("`--rounds` must be from 1 to {most}")]
+    Rounds {
+        /// The most.
+        most: u32,
+    },
+    /// A list that cannot be run again.
+    #[error("failed to read the list of faults `{}`: {reason}", path.display())]
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A list that was made for another stack.
+    #[error("the stack has no `{target}`, to which the list of faults has something done")]
+    UnknownTarget {
+        /// What is not there.
+        target: Target,
+    },
+    /// The list of faults cannot be kept.
+    #[error("failed to write the list of faults `{}`: {source}", path.display())]
+    NotKept {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The processes of the engine are out of reach.
+    #[error(
+        "the processes of {service} are not on this machine, or are another user's: nothing can be done to them"
+    )]
+    OutOfReach {
+        /// The service.
+        service: ServiceName,
+    },
+    /// It was put under faults, and something must not be as it is.
+    #[error("the faults were not stood: {first}{}", and_more(*findings))]
+    Failed {
+        /// How many.
+        findings: u64,
+        /// The first one.
+        first: String,
+        /// The seed of the faults.
+        seed: u64,
+        /// The faults.
+        faults: Vec<String>,
+        /// After how many of them it showed.
+        prefix: u32,
+        /// The file that they are in.
+        file: PathBuf,
+        /// Whether it is only that something did not come in time.
+        is_late: bool,
+    },
+}
+
+fn and_more(findings: u64) -> String {
+    match findings.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    }
+}
+
+impl Diagnose for ChaosError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::UnknownFault { .. }
+            | Self::Rounds { .. }
+            | Self::Replay { .. }
+            | Self::UnknownTarget { .. } => ExitCode::Usage,
+            Self::NotKept { .. } => ExitCode::Internal,
+            Self::OutOfReach { .. } => ExitCode::Preflight,
+            Self::Failed { is_late: true, .. } => ExitCode::ScenarioTimedOut,
+            Self::Failed { is_late: false, .. } => ExitCode::ScenarioFailed,
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        match self {
+            Self::Failed { seed, faults, .. } => {
+                let seed = format!("seed {seed}; the faults up to where it showed:");
+                let faults = faults
+                    .iter()
+                    .zip(1..)
+                    .map(|(fault, number)| format!("{number}. {fault}"));
+                [seed].into_iter().chain(faults).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::UnknownFault { text } => {
+                let known: Vec<String> = FaultKind::ALL.iter().map(FaultKind::to_string).collect();
+                near_names::hint("faults", text, &known)
+            }
+            Self::Replay { .. } => {
+                vec!["a report of `osqdemo chaos --report json=FILE` is such a list".to_owned()]
+            }
+            Self::OutOfReach { .. } => {
+                vec![
+                    "run it on the machine of the Docker daemon, as a user who may signal its containers"
+                        .to_owned(),
+                ]
+            }
+            Self::Failed { prefix, file, .. } => vec![format!(
+                "the same again: `osqdemo chaos --replay {} --rounds {prefix}`",
+                file.display()
+            )],
+            _ => Vec::new(),
+        }
+    }
+}

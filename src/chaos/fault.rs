@@ -1,0 +1,274 @@
+//! The faults, and the list of them that a seed stands for. Pure: nothing is done here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stack::{Role, ServiceName, Stack};
+
+/// The longest time between a recovery and the next fault, in milliseconds.
+const LONGEST_BREAK_MS: u64 = 2_000;
+
+/// The shortest and the longest time that a process is stopped for, in milliseconds.
+const HOLD_MS: std::ops::RangeInclusive<u64> = 200..=4_000;
+
+/// A sort of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FaultKind {
+    /// A process is killed (SIGKILL), without a word.
+    Kill,
+    /// A process is stopped (SIGSTOP) for a while, and then goes on (SIGCONT).
+    Stop,
+    /// A service is stopped in order and started again, as `osqdemo restart` does.
+    Restart,
+}
+
+impl FaultKind {
+    /// Every sort.
+    pub const ALL: [Self; 3] = [Self::Kill, Self::Stop, Self::Restart];
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Kill => "kill",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        })
+    }
+}
+
+impl FromStr for FaultKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.to_string() == text)
+            .ok_or(())
+    }
+}
+
+/// Which processes of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All of them.
+    Whole,
+    /// The extension of a host.
+    Extension,
+    /// The osqueryd of a host, or the built-in agent.
+    Osqueryd,
+}
+
+/// What a fault is done to: `broker`, `host1`, `host1/extension`, `host2/osqueryd`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Target {
+    /// The service.
+    pub service: ServiceName,
+    /// Which part of it.
+    pub part: Part,
+}
+
+impl Target {
+    /// All of a service.
+    pub fn whole(service: &ServiceName) -> Self {
+        Self {
+            service: service.clone(),
+            part: Part::Whole,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            Part::Whole => write!(formatter, "{}", self.service),
+            Part::Extension => write!(formatter, "{}/extension", self.service),
+            Part::Osqueryd => write!(formatter, "{}/osqueryd", self.service),
+        }
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (service, part) = match text.split_once('/') {
+            None => (text.as_str(), Part::Whole),
+            Some((service, "extension")) => (service, Part::Extension),
+            Some((service, "osqueryd")) => (service, Part::Osqueryd),
+            Some((_, part)) => return Err(format!("`{part}` is no part of a host: `extension`, `osqueryd`")),
+        };
+        Ok(Self {
+            service: ServiceName::new(service),
+            part,
+        })
+    }
+}
+
+/// A fault of a list, and when it comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// Its place in the list, from 1.
+    pub number: u32,
+    /// How long after the recovery from the one before, in milliseconds.
+    pub after_ms: u64,
+    /// What is done.
+    pub kind: FaultKind,
+    /// To what.
+    pub target: Target,
+    /// How long it lasts, in milliseconds; 0 for what takes no time.
+    pub hold_ms: u64,
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.target)?;
+        match self.hold_ms {
+            0 => Ok(()),
+            hold => write!(formatter, " for {hold} ms"),
+        }
+    }
+}
+
+/// The endless list of faults that a seed stands for, on a stack. Its beginning is the same however much of it is used.
+#[derive(Debug, Clone)]
+pub struct Draw {
+    random: fastrand::Rng,
+    kinds: Vec<FaultKind>,
+    targets: Vec<Target>,
+    number: u32,
+}
+
+impl Draw {
+    /// The list of `seed`, of these sorts of faults. There must be one, and a service.
+    pub fn new(seed: u64, kinds: &[FaultKind], stack: &Stack) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_unstable();
+        kinds.dedup();
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            kinds,
+            targets: targets(stack),
+            number: 0,
+        }
+    }
+}
+
+impl Iterator for Draw {
+    type Item = Round;
+
+    fn next(&mut self) -> Option<Round> {
+        let kind = *self.random.choice(&self.kinds)?;
+        let fits: Vec<&Target> = self
+            .targets
+            .iter()
+            .filter(|target| kind != FaultKind::Restart || target.part == Part::Whole)
+            .collect();
+        let target = (*self.random.choice(&fits)?).clone();
+        self.number += 1;
+        Some(Round {
+            number: self.number,
+            after_ms: self.random.u64(0..=LONGEST_BREAK_MS),
+            kind,
+            target,
+            hold_ms: match kind {
+                FaultKind::Stop => self.random.u64(HOLD_MS),
+                FaultKind::Kill | FaultKind::Restart => 0,
+            },
+        })
+    }
+}
+
+/// What there is to do a fault to: every service, and of a host also its parts.
+pub fn targets(stack: &Stack) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for service in &stack.services {
+        targets.push(Target::whole(&service.name));
+        if service.role == Role::Host {
+            targets.extend([Part::Extension, Part::Osqueryd].map(|part| Target {
+                service: service.name.clone(),
+                part,
+            }));
+        }
+    }
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_stands_for_one_list() {
+        let stack = Stack::lite().unwrap();
+        let list = |seed, kinds: &[FaultKind], length| -> Vec<Round> {
+            Draw::new(seed, kinds, &stack).take(length).collect()
+        };
+        let long = list(7, &FaultKind::ALL, 50);
+        assert_eq!(
+            list(7, &FaultKind::ALL, 20),
+            long[..20],
+            "a shorter list is the beginning"
+        );
+        assert_ne!(list(8, &FaultKind::ALL, 50), long);
+        let [kill, stop, restart] = FaultKind::ALL;
+        assert_eq!(
+            list(7, &[restart, stop, kill, kill], 50),
+            long,
+            "their order does not count"
+        );
+        let shown: Vec<String> = long[..6].iter().map(Round::to_string).collect();
+        insta::assert_debug_snapshot!(shown, @r#"
+        [
+            "restart schema-registry",
+            "stop schema-registry for 3208 ms",
+            "kill schema-registry",
+            "stop broker for 3413 ms",
+            "stop host1 for 1830 ms",
+            "stop host1 for 3363 ms",
+        ]
+        "#);
+    }
+
+    #[test]
+    fn every_fault_is_done_to_everything() {
+        let stack = Stack::lite().unwrap();
+        let drawn: BTreeSet<(FaultKind, Target)> = Draw::new(1, &FaultKind::ALL, &stack)
+            .take(2_000)
+            .map(|round| (round.kind, round.target))
+            .collect();
+        // Six services and two parts of each of the two hosts; a part is not restarted by itself.
+        assert_eq!(drawn.len(), 10 + 10 + 6);
+    }
+
+    proptest! {
+        #[test]
+        fn a_round_is_read_back(seed in any::<u64>(), at in 0_usize..30) {
+            let stack = Stack::lite().expect("the embedded stack");
+            let round = Draw::new(seed, &FaultKind::ALL, &stack).nth(at).expect("a round");
+            let text = serde_json::to_string(&round).expect("JSON");
+            prop_assert_eq!(serde_json::from_str::<Round>(&text).expect("a round"), round);
+        }
+
+        #[test]
+        fn any_target_is_read_or_refused(text in "\\PC{0,30}") {
+            if let Ok(target) = Target::try_from(text.clone()) {
+                prop_assert_eq!(target.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,645 @@
+//! A run: the work of the hosts, the faults, and the proof, one after the other where they depend on each other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::check::{self, Checked, DEAD_LETTERS, Evidence, Finding, FindingKind};
+use super::error::ChaosError;
+use super::fault::{Draw, FaultKind, Round, Target};
+use super::history::{Line, Row};
+use super::join::{self, JoinQuery, NONCE_DIGITS};
+use super::ledger::Ledger;
+use super::model::Stream;
+use super::processes::{self, Mark};
+use super::recovery::Stopwatch;
+use super::report::{ChaosReport, MOST_FINDINGS, Verdict};
+use super::work::{self, Told, Work, Worker};
+use crate::engine::{Engine, EngineKind, HostExec};
+use crate::error::Result;
+use crate::events::{Event, Listener, Note, SCHEMA_VERSION};
+use crate::execute::{Execution, ExecutionSettings};
+use crate::health::{self, LastAnswer, Prober};
+use crate::kafka::{self, Start, Tail};
+use crate::ksqldb::Client;
+use crate::ksqldb::session::Session;
+use crate::ksqldb::statement::Script;
+use crate::plan::{ObservedService, Plan, ServiceSpec, ServiceState, SupervisorState};
+use crate::process::ProcessId;
+use crate::shutdown::Shutdown;
+use crate::stack::{Endpoints, ServiceName, Stack};
+use crate::state::ProjectFolder;
+use crate::waiting::{before_next_try, poll_within};
+
+/// How long a part may take to be well again. Far longer than it takes on a slow machine.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long what is on its way may take to arrive, once everything is well.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long to wait between two looks at everything.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long tidying up may take.
+const TIDY_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a run is made on.
+pub struct Ground<'a, E> {
+    /// The services.
+    pub stack: &'a Stack,
+    /// Runs them.
+    pub engine: Arc<dyn Engine>,
+    /// Where it runs them.
+    pub kind: EngineKind,
+    /// Asks for their health.
+    pub prober: Arc<dyn Prober>,
+    /// The services as they should be.
+    pub desired: Vec<ServiceSpec>,
+    /// Where clients find the platform.
+    pub endpoints: Endpoints,
+    /// Runs commands on the hosts.
+    pub hosts: &'a E,
+    /// The hosts.
+    pub workers: Vec<Worker>,
+    /// The topics that the hosts write to.
+    pub topics: Vec<String>,
+    /// The project's folder.
+    pub folder: ProjectFolder,
+    /// Is told what happens.
+    pub events: &'a dyn Listener,
+    /// Ends the run.
+    pub shutdown: &'a Shutdown,
+}
+
+/// Which faults, and how many.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// What they are drawn from.
+    pub seed: u64,
+    /// Which sorts.
+    pub kinds: Vec<FaultKind>,
+    /// The list, where there is one already.
+    pub given: Option<Vec<Round>>,
+    /// How many at most.
+    pub most: u32,
+    /// For how long.
+    pub lasting: Option<Duration>,
+}
+
+/// Runs it. What must not be is in the report.
+///
+/// # Errors
+/// When it cannot be run at all.
+pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result<ChaosReport> {
+    let nonce = join::nonce();
+    let query = JoinQuery::new(&nonce);
+    let marker = format!("chaos-{nonce}-");
+    let ledger = Ledger::new(&marker, query.topic());
+    remove_leftovers(ground).await?;
+    submit(ground, &query.create()).await?;
+    let began = Instant::now();
+    let ran = Run {
+        ground,
+        course,
+        marker: &marker,
+        query: &query,
+        ledger: &ledger,
+        since_ms: Timestamp::now().as_millisecond(),
+        began,
+    };
+    let proved = ran.prove().await;
+    let tidied = timeout(TIDY_WITHIN, ran.tidy()).await;
+    let mut report = proved?;
+    let left = tidied.unwrap_or_else(|_| vec!["not everything could be removed in time".to_owned()]);
+    report.findings_in_all += u64::try_from(left.len()).unwrap_or(u64::MAX);
+    report.findings.extend(left.into_iter().map(|what| Finding {
+        kind: FindingKind::LeftBehind,
+        what,
+        time_ms: Timestamp::now().as_millisecond(),
+        round: report.rounds.last().map(|round| round.number),
+    }));
+    if report.findings_in_all > 0 && report.verdict == Verdict::Passed {
+        report.verdict = Verdict::Failed;
+    }
+    report.smallest_prefix = report.findings.iter().filter_map(|finding| finding.round).min();
+    Ok(report)
+}
+
+/// Something did not come back, so that more cannot be said.
+fn unwell(what: &str) -> Finding {
+    Finding {
+        kind: FindingKind::NotRecovered,
+        what: what.to_owned(),
+        time_ms: Timestamp::now().as_millisecond(),
+        round: None,
+    }
+}
+
+/// Takes away what runs that were killed have left: nobody else makes one now.
+async fn remove_leftovers<E: HostExec>(ground: &Ground<'_, E>) -> Result<()> {
+    let client = Client::new(&ground.endpoints.ksqldb_url)?;
+    for statement in Script::parse("LIST STREAMS;").statements {
+        for entity in client.execute(&statement, &Session::from_earliest()).await? {
+            let streams = entity.body().get("streams").and_then(Value::as_array);
+            let names = streams
+                .into_iter()
+                .flatten()
+                .filter_map(|stream| stream["name"].as_str());
+            for query in names.filter_map(JoinQuery::named) {
+                submit(ground, &query.drop()).await?;
+            }
+        }
+    }
+    for worker in &ground.workers {
+        // A host that cannot be asked says so when it is to work.
+        let _ = work::tidy(
+            ground.hosts,
+            worker,
+            &format!("chaos-{}-", "[0-9a-f]".repeat(NONCE_DIGITS)),
+        )
+        .await;
+    }
+    Ok(())
+}
+
+async fn submit<E>(ground: &Ground<'_, E>, text: &str) -> Result<()> {
+    let client = Client::new(&ground.endpoints.ksqldb_url)?;
+    for statement in Script::parse(text).statements {
+        client.execute(&statement, &Session::from_earliest()).await?;
+    }
+    Ok(())
+}
+
+struct Run<'a, E> {
+    ground: &'a Ground<'a, E>,
+    course: &'a Course,
+    marker: &'a str,
+    query: &'a JoinQuery,
+    ledger: &'a Ledger,
+    since_ms: i64,
+    began: Instant,
+}
+
+/// What the faults came to.
+#[derive(Default)]
+struct Inflicted {
+    rounds: Vec<Round>,
+    /// When each of them was done, in milliseconds since 1970.
+    times: Vec<i64>,
+    stopwatch: Stopwatch,
+    positions: BTreeMap<(String, String, i32), i64>,
+    positions_compared: u64,
+    findings: Vec<Finding>,
+}
+
+impl<E: HostExec> Run<'_, E> {
+    async fn prove(&self) -> Result<ChaosReport> {
+        let tail = Tail::open(
+            &self.ground.endpoints.bootstrap_servers,
+            &self.ledger.topics(),
+            Start::End,
+        )
+        .await?;
+        let (mut inflicted, work, last) = tokio::select! {
+            broken = self.ledger.follow(&tail) => return Err(broken.err().map_or_else(
+                || self.ground.shutdown.interrupted().into(),
+                Into::into,
+            )),
+            worked = self.worked() => worked?,
+        };
+        drop(tail);
+        let seen = self.ledger.taken();
+        inflicted.findings.extend(seen.findings);
+        let checked = if self.is_interrupted() {
+            Checked::default()
+        } else {
+            let mut evidence = Evidence {
+                since_ms: self.since_ms,
+                marker: self.marker.to_owned(),
+                seen: seen.read,
+                ..Evidence::default()
+            };
+            for told in last.iter().flatten() {
+                evidence.require(told);
+            }
+            self.settled(evidence).await.unwrap_or_else(|failure| Checked {
+                findings: vec![unwell(&format!("nothing could be compared: {failure}"))],
+                ..Checked::default()
+            })
+        };
+        Ok(self.report(inflicted, work, checked))
+    }
+
+    /// The work of the hosts and the faults, until both are over and the last piece of work is all the way through.
+    async fn worked(&self) -> Result<(Inflicted, Vec<Work>, Vec<Option<Told>>)> {
+        let Self {
+            ground,
+            ledger,
+            marker,
+            ..
+        } = *self;
+        let stop = CancellationToken::new();
+        let working = join_all(
+            ground
+                .workers
+                .iter()
+                .map(|worker| work::work(ground.hosts, worker, marker, ledger, &stop)),
+        );
+        let inflicting = async {
+            let inflicted = self.inflict_all().await;
+            stop.cancel();
+            inflicted
+        };
+        let (work, inflicted) = tokio::join!(working, inflicting);
+        let mut inflicted = inflicted?;
+        if self.is_interrupted() {
+            return Ok((inflicted, work, Vec::new()));
+        }
+        if let Err(failure) = self.healthy().await {
+            inflicted
+                .findings
+                .push(unwell(&format!("after the last fault: {failure}")));
+            return Ok((inflicted, work, Vec::new()));
+        }
+        let cancel = ground.shutdown.token();
+        let last = join_all(
+            ground
+                .workers
+                .iter()
+                .map(|worker| work::last_piece(ground.hosts, worker, marker, ledger, cancel)),
+        );
+        let mut told = Vec::new();
+        for outcome in last.await {
+            match outcome {
+                Ok(last) => told.push(last),
+                Err(finding) => inflicted.findings.push(finding),
+            }
+        }
+        Ok((inflicted, work, told))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.ground.shutdown.token().is_cancelled()
+    }
+
+    fn execution(&self) -> Execution {
+        Execution::new(ExecutionSettings {
+            engine: Arc::clone(&self.ground.engine),
+            prober: Arc::clone(&self.ground.prober),
+            events: Arc::new(Unheard),
+            shutdown: self.ground.shutdown.clone(),
+            desired: self.ground.desired.clone(),
+            limit: RECOVERED_WITHIN,
+        })
+    }
+
+    /// Waits until every service is.
+    async fn healthy(&self) -> Result<()> {
+        let services: Vec<ServiceName> = self.ground.desired.iter().map(|spec| spec.name.clone()).collect();
+        self.execution().run(&Plan::default(), &services).await
+    }
+
+    async fn inflict_all(&self) -> Result<Inflicted> {
+        let mut inflicted = Inflicted::default();
+        let Course {
+            seed,
+            kinds,
+            given,
+            most,
+            lasting,
+        } = self.course;
+        let rounds: Box<dyn Iterator<Item = Round> + Send> = match given {
+            Some(given) => Box::new(given.clone().into_iter()),
+            None => Box::new(Draw::new(*seed, kinds, self.ground.stack)),
+        };
+        let most = usize::try_from(*most).unwrap_or(usize::MAX);
+        self.compare_positions(&mut inflicted).await;
+        for round in rounds.take(most) {
+            let is_over = lasting.is_some_and(|lasting| self.began.elapsed() >= lasting);
+            let cancelled = self.ground.shutdown.token().cancelled();
+            if is_over
+                || timeout(Duration::from_millis(round.after_ms), cancelled)
+                    .await
+                    .is_ok()
+            {
+                break;
+            }
+            inflicted.times.push(Timestamp::now().as_millisecond());
+            inflicted.rounds.push(round.clone());
+            let took = self.inflict(&round).await?;
+            if self.is_interrupted() {
+                break;
+            }
+            match took {
+                Some(took) => {
+                    inflicted.stopwatch.note(self.ground.stack, &round, took);
+                    self.ground.events.emit(Note::FaultRecovered {
+                        number: round.number,
+                        fault: round.to_string(),
+                        took,
+                    });
+                }
+                None => inflicted.findings.push(Finding {
+                    kind: FindingKind::NotRecovered,
+                    what: format!(
+                        "after `{round}`, {} was not well again within {} s",
+                        round.target,
+                        RECOVERED_WITHIN.as_secs()
+                    ),
+                    time_ms: Timestamp::now().as_millisecond(),
+                    round: Some(round.number),
+                }),
+            }
+            self.compare_positions(&mut inflicted).await;
+        }
+        Ok(inflicted)
+    }
+
+    /// Does a fault and waits until the part is well again. Nothing when it was not in time.
+    async fn inflict(&self, round: &Round) -> Result<Option<Duration>> {
+        let Round {
+            kind,
+            target,
+            hold_ms,
+            ..
+        } = round;
+        if *kind == FaultKind::Restart {
+            let began = Instant::now();
+            let restarting = async {
+                let observed = self.ground.engine.observe().await?;
+                let plan = Plan::restart(&self.ground.desired, &observed, &target.service);
+                self.execution().run(&plan, &[]).await
+            };
+            return Ok(restarting.await.ok().map(|()| began.elapsed()));
+        }
+        let Some(processes) = self.found(target).await? else {
+            return Ok(None);
+        };
+        let (began, since_ms) = if *kind == FaultKind::Kill {
+            processes::signal(&processes, Signal::KILL);
+            (Instant::now(), Timestamp::now().as_millisecond())
+        } else {
+            let stopped = Stopped::new(processes.clone());
+            let cancelled = self.ground.shutdown.token().cancelled();
+            let _ = timeout(Duration::from_millis(*hold_ms), cancelled).await;
+            drop(stopped);
+            (Instant::now(), Timestamp::now().as_millisecond())
+        };
+        let recovering = async {
+            if *kind == FaultKind::Kill {
+                self.replaced(target, &processes).await;
+            }
+            self.well(&target.service, since_ms).await;
+        };
+        let cancelled = self.ground.shutdown.token().cancelled();
+        tokio::select! {
+            () = cancelled => Ok(None),
+            recovered = timeout(RECOVERED_WITHIN, recovering) => Ok(recovered.ok().map(|()| began.elapsed())),
+        }
+    }
+
+    /// The processes of a target, once there are any.
+    async fn found(&self, target: &Target) -> Result<Option<Vec<ProcessId>>> {
+        let engine = &self.ground.engine;
+        let look = || async {
+            let seen = engine.observe_service(&target.service).await.ok()??;
+            let ServiceState::Running { pid } = seen.state else {
+                return None;
+            };
+            if !self.mark(&seen).is_on(pid) {
+                // It may have ended since.
+                return ProcessId::of(pid).map(|_| None);
+            }
+            let processes = processes::of_part(pid, target.part);
+            (!processes.is_empty()).then_some(Some(processes))
+        };
+        match poll_within(RECOVERED_WITHIN, engine.pace(), look).await {
+            Some(Some(processes)) => Ok(Some(processes)),
+            Some(None) => Err(ChaosError::OutOfReach {
+                service: target.service.clone(),
+            }
+            .into()),
+            None => Ok(None),
+        }
+    }
+
+    fn mark(&self, seen: &ObservedService) -> Mark {
+        match &seen.container {
+            Some(container) => Mark::Container(container.id.clone()),
+            None => Mark::Folder(self.ground.folder.root().to_owned()),
+        }
+    }
+
+    /// Returns once other processes do what these did.
+    async fn replaced(&self, target: &Target, killed: &[ProcessId]) {
+        let engine = &self.ground.engine;
+        let look = || async {
+            let seen = engine.observe_service(&target.service).await.ok()??;
+            let ServiceState::Running { pid } = seen.state else {
+                return None;
+            };
+            let now = processes::of_part(pid, target.part);
+            let is_replaced = !now.is_empty() && now.iter().all(|process| !killed.contains(process));
+            is_replaced.then_some(())
+        };
+        crate::waiting::poll(engine.pace(), look).await;
+    }
+
+    /// Returns once a service is healthy, a host with a line that it has made since then.
+    async fn well(&self, service: &ServiceName, since_ms: i64) {
+        let desired = &self.ground.desired;
+        let Some(spec) = desired.iter().find(|spec| spec.name == *service) else {
+            return;
+        };
+        let target = health::Target::of(spec, since_ms);
+        let last = LastAnswer::default();
+        // Who says that it will never be healthy is asked again until the time is over.
+        while self.ground.prober.until_healthy(&target, &last).await.is_err() {
+            before_next_try(self.ground.engine.pace()).await;
+        }
+    }
+
+    /// Positions only grow. A broker that does not answer just now is asked again after the next fault.
+    async fn compare_positions(&self, inflicted: &mut Inflicted) {
+        let Ok(positions) = kafka::positions(&self.ground.endpoints.bootstrap_servers).await else {
+            return;
+        };
+        for position in positions {
+            let key = (position.group, position.topic, position.partition);
+            inflicted.positions_compared += 1;
+            let before = inflicted.positions.insert(key.clone(), position.offset);
+            if let Some(before) = before.filter(|before| *before > position.offset) {
+                inflicted.findings.push(Finding {
+                    kind: FindingKind::PositionWentBack,
+                    what: format!(
+                        "group `{}` had committed {before} of `{}`, and then {}",
+                        key.0, key.1, position.offset
+                    ),
+                    time_ms: Timestamp::now().as_millisecond(),
+                    round: inflicted.rounds.last().map(|round| round.number),
+                });
+            }
+        }
+    }
+
+    /// Reads everything and compares it, until nothing is on its way any more.
+    async fn settled(&self, mut evidence: Evidence) -> Result<Checked> {
+        let deadline = Instant::now() + SETTLED_WITHIN;
+        loop {
+            self.read(&mut evidence).await?;
+            let checked = check::check(&evidence);
+            let is_waiting = checked.findings.iter().any(|finding| finding.kind.may_pass());
+            if !is_waiting || Instant::now() >= deadline || self.is_interrupted() {
+                return Ok(checked);
+            }
+            before_next_try(LOOK).await;
+        }
+    }
+
+    async fn read(&self, evidence: &mut Evidence) -> Result<()> {
+        let servers = &self.ground.endpoints.bootstrap_servers;
+        evidence.lines.clear();
+        evidence.rows.clear();
+        // Rows first: whatever made them is in the lines that are read after them.
+        let sinks: Vec<String> = Stream::ALL
+            .iter()
+            .map(|stream| stream.sink().to_owned())
+            .collect();
+        let rows = kafka::read_all(servers, &sinks, |record| {
+            let stream = Stream::ALL
+                .into_iter()
+                .find(|stream| stream.sink() == record.topic);
+            stream.map(|stream| (stream, Row::read(record, stream.columns())))
+        });
+        for (stream, row) in rows.await?.into_iter().flatten() {
+            evidence.rows.entry(stream).or_default().push(row);
+        }
+        let joined = [self.query.topic().to_owned()];
+        evidence.joined =
+            kafka::read_all(servers, &joined, |record| Row::read(record, &join::COLUMNS)).await?;
+        let mut topics = self.ground.topics.clone();
+        topics.push(DEAD_LETTERS.to_owned());
+        for line in kafka::read_all(servers, &topics, Line::read).await? {
+            let topic = line.place.topic.clone();
+            evidence.lines.entry(topic).or_default().push(line);
+        }
+        Ok(())
+    }
+
+    fn report(&self, inflicted: Inflicted, mut work: Vec<Work>, checked: Checked) -> ChaosReport {
+        let mut findings = inflicted.findings;
+        for host in &mut work {
+            findings.append(&mut host.findings);
+        }
+        findings.extend(checked.findings);
+        findings.sort_by_key(|finding| (finding.time_ms, finding.kind));
+        let findings_in_all = u64::try_from(findings.len()).unwrap_or(u64::MAX);
+        findings.truncate(MOST_FINDINGS);
+        for finding in &mut findings {
+            let before = inflicted.times.partition_point(|time| *time <= finding.time_ms);
+            let round = before.checked_sub(1).and_then(|at| inflicted.rounds.get(at));
+            finding.round = finding.round.or(round.map(|round| round.number));
+        }
+        ChaosReport {
+            schema_version: SCHEMA_VERSION,
+            verdict: if self.is_interrupted() {
+                Verdict::Interrupted
+            } else if findings.is_empty() {
+                Verdict::Passed
+            } else {
+                Verdict::Failed
+            },
+            seed: self.course.seed,
+            faults: self.course.kinds.clone(),
+            rounds: inflicted.rounds,
+            elapsed_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            work,
+            hosts: checked.hosts,
+            streams: checked.streams,
+            recoveries: inflicted.stopwatch.recoveries(),
+            positions_compared: inflicted.positions_compared,
+            findings,
+            findings_in_all,
+            smallest_prefix: None,
+        }
+    }
+
+    /// Takes away what the run has made. Says what is left.
+    async fn tidy(&self) -> Vec<String> {
+        let Self { ground, marker, .. } = *self;
+        let mut left = Vec::new();
+        for worker in &ground.workers {
+            if work::tidy(ground.hosts, worker, marker).await.is_none() {
+                left.push(format!("the files `{marker}*` in the home of {}", worker.service));
+            }
+        }
+        if let Err(failure) = submit(ground, &self.query.drop()).await {
+            left.push(format!("the stream of the run, with its topic: {failure}"));
+        }
+        let hosts: Vec<PathBuf> = ground
+            .workers
+            .iter()
+            .map(|worker| ground.folder.host(&worker.service))
+            .collect();
+        if ground.kind == EngineKind::Native
+            && let Ok(observed) = ground.engine.observe().await
+            && let SupervisorState::Running { pid } = observed.supervisor
+        {
+            let look = || async {
+                let strays = processes::strays(ground.folder.root(), &hosts, pid);
+                strays.is_empty().then_some(())
+            };
+            if poll_within(TIDY_WITHIN / 4, LOOK / 4, look).await.is_none() {
+                let strays = processes::strays(ground.folder.root(), &hosts, pid);
+                left.extend(strays.iter().map(|stray| format!("process {}", stray.pid)));
+            }
+        }
+        left
+    }
+}
+
+impl Evidence {
+    /// Everything up to these lines must be there.
+    fn require(&mut self, told: &Told) {
+        for line in [&told.file, &told.process] {
+            let key = (line.place.topic.clone(), line.place.partition);
+            let due = self.due.entry(key).or_insert(line.place.offset);
+            *due = line.place.offset.max(*due);
+            if let Some(stamp) = &line.stamp {
+                let last = self.last.entry(stamp.spool.clone()).or_insert(stamp.seq);
+                *last = stamp.seq.max(*last);
+            }
+        }
+    }
+}
+
+/// Processes that are stopped, and go on when this is dropped, whatever happens.
+struct Stopped(Vec<ProcessId>);
+
+impl Stopped {
+    fn new(processes: Vec<ProcessId>) -> Self {
+        processes::signal(&processes, Signal::STOP);
+        Self(processes)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        processes::signal(&self.0, Signal::CONT);
+    }
+}
+
+/// The steps of a restart are part of a fault, and not told one by one.
+struct Unheard;
+
+impl Listener for Unheard {
+    fn hear(&self, _event: Event) {}
+}

@@ -1,0 +1,96 @@
+//! Everything that topics hold, once.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
+
+use super::topics::{consumer, in_background, partitions, watermarks};
+use super::{KafkaError, Record};
+
+/// How long to wait for one record before the positions are looked at.
+const RECORD_LIMIT: Duration = Duration::from_millis(100);
+
+/// How long nothing may come before the reading is given up.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Reads `topics` from their oldest record to what is their newest now, in the order of each partition. Topics that the
+/// broker does not have are passed over.
+///
+/// # Errors
+/// When the broker does not answer, or a topic cannot be read.
+pub async fn read_all<T: Send + 'static>(
+    bootstrap_servers: &str,
+    topics: &[String],
+    mut keep: impl FnMut(&Record) -> T + Send + 'static,
+) -> Result<Vec<T>, KafkaError> {
+    let (bootstrap_servers, topics) = (bootstrap_servers.to_owned(), topics.to_vec());
+    in_background(move || {
+        let consumer: BaseConsumer = consumer(&bootstrap_servers)?;
+        let failed = |reason: String| KafkaError::Read {
+            topics: format!("`{}`", topics.join("`, `")),
+            reason,
+        };
+        let mut ends = Vec::new();
+        let mut assignment = TopicPartitionList::new();
+        for (topic, partitions) in partitions(&consumer, &bootstrap_servers)? {
+            if !topics.contains(&topic) {
+                continue;
+            }
+            for partition in partitions {
+                let (low, high) = watermarks(&consumer, &bootstrap_servers, &topic, partition)?;
+                if low == high {
+                    continue;
+                }
+                assignment
+                    .add_partition_offset(&topic, partition, Offset::Beginning)
+                    .map_err(|error| failed(error.to_string()))?;
+                ends.push((topic.clone(), partition, high));
+            }
+        }
+        let mut read = Vec::new();
+        if ends.is_empty() {
+            return Ok(read);
+        }
+        consumer
+            .assign(&assignment)
+            .map_err(|error| failed(error.to_string()))?;
+        let mut heard = Instant::now();
+        while !ends.is_empty() {
+            match consumer.poll(RECORD_LIMIT) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    let record = Record::from(&message);
+                    let end = ends
+                        .iter()
+                        .position(|(topic, partition, _)| {
+                            *topic == record.topic && *partition == record.partition
+                        })
+                        .filter(|at| record.offset + 1 >= ends[*at].2);
+                    read.push(keep(&record));
+                    if let Some(end) = end {
+                        ends.swap_remove(end);
+                    }
+                }
+                // What librdkafka tells here it goes on to overcome, or the silence ends it.
+                Some(Err(error)) if heard.elapsed() > SILENCE => return Err(failed(error.to_string())),
+                None if heard.elapsed() > SILENCE => {
+                    return Err(failed(format!("nothing came for {} s", SILENCE.as_secs())));
+                }
+                // A partition may end in what is no record, such as the mark of a transaction.
+                Some(Err(_)) | None => {
+                    let positions = consumer.position().map_err(|error| failed(error.to_string()))?;
+                    ends.retain(|(topic, partition, high)| {
+                        let position = positions.find_partition(topic, *partition);
+                        !position.is_some_and(
+                            |position| matches!(position.offset(), Offset::Offset(at) if at >= *high),
+                        )
+                    });
+                }
+            }
+        }
+        Ok(read)
+    })
+    .await
+}

@@ -1,0 +1,184 @@
+//! What `osqdemo chaos` is told.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::chaos::error::ChaosError;
+use crate::chaos::fault::{FaultKind, Round};
+use crate::chaos::report::Replay;
+use crate::cli::ChaosArgs;
+use crate::error::Result;
+use crate::settings::{ReportTarget, RunSettings, Settings, parse_duration};
+use crate::state::Remembered;
+
+/// How many faults, unless the user says otherwise.
+const USUAL_ROUNDS: u32 = 20;
+
+/// More are not done in one run: the list and its times are kept until the end.
+const MOST_ROUNDS: u32 = 100_000;
+
+/// `osqdemo chaos`.
+#[derive(Debug, Clone)]
+pub struct ChaosSettings {
+    /// How the stack is run.
+    pub run: RunSettings,
+    /// What the faults are drawn from.
+    pub seed: u64,
+    /// Which sorts.
+    pub kinds: Vec<FaultKind>,
+    /// The list, where there is one already.
+    pub given: Option<Vec<Round>>,
+    /// How many at most.
+    pub most: u32,
+    /// For how long.
+    pub lasting: Option<Duration>,
+    /// The reports to write.
+    pub reports: Vec<ReportTarget>,
+}
+
+impl ChaosSettings {
+    /// What is typed; the stack from wherever it has the word.
+    ///
+    /// # Errors
+    /// When a value cannot be, or the list of faults cannot be read.
+    pub fn resolve(arguments: &ChaosArgs, settings: &Settings, remembered: &Remembered) -> Result<Self> {
+        let lasting = arguments.lasting.as_deref().map(parse_duration).transpose()?;
+        let replay = arguments.replay.as_ref().map(read).transpose()?;
+        let most = match (arguments.rounds, lasting.is_some() || replay.is_some()) {
+            (Some(rounds), _) => rounds,
+            (None, true) => MOST_ROUNDS,
+            (None, false) => USUAL_ROUNDS,
+        };
+        if most == 0 || most > MOST_ROUNDS {
+            return Err(ChaosError::Rounds { most: MOST_ROUNDS }.into());
+        }
+        let kinds: Vec<FaultKind> = match &replay {
+            Some(replay) => replay.rounds.iter().map(|round| round.kind).collect(),
+            None => arguments
+                .faults
+                .iter()
+                .map(|text| {
+                    text.parse()
+                        .map_err(|()| ChaosError::UnknownFault { text: text.clone() })
+                })
+                .collect::<std::result::Result<_, _>>()?,
+        };
+        let mut kinds = if kinds.is_empty() {
+            FaultKind::ALL.to_vec()
+        } else {
+            kinds
+        };
+        kinds.sort_unstable();
+        kinds.dedup();
+        Ok(Self {
+            run: RunSettings::resolve(&arguments.run, settings, remembered)?,
+            // Short enough to be typed again.
+            seed: match &replay {
+                Some(replay) => replay.seed,
+                None => arguments.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+            },
+            kinds,
+            given: replay.map(|replay| replay.rounds),
+            most,
+            lasting,
+            reports: arguments
+                .report
+                .iter()
+                .map(|text| ReportTarget::parse(text))
+                .collect::<std::result::Result<_, _>>()?,
+        })
+    }
+}
+
+/// Reads the list of faults of an earlier run.
+fn read(path: &std::path::PathBuf) -> std::result::Result<Replay, ChaosError> {
+    let failed = |reason: String| ChaosError::Replay {
+        path: path.clone(),
+        reason,
+    };
+    let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let replay: Replay = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
+    match replay.rounds.len() {
+        0 => Err(failed("it has no faults".to_owned())),
+        many if many > MOST_ROUNDS as usize => Err(failed(format!("it has more than {MOST_ROUNDS} faults"))),
+        _ => Ok(replay),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn resolved(line: &[&str]) -> Result<ChaosSettings> {
+        let words = ["osqdemo", "chaos"].iter().chain(line);
+        let Command::Chaos(arguments) = Cli::try_parse_from(words).expect("a right line").command else {
+            panic!("another verb");
+        };
+        let settings = Settings::silent("/home".into());
+        ChaosSettings::resolve(&arguments, &settings, &Remembered::default())
+    }
+
+    fn error(line: &[&str]) -> String {
+        let failure = resolved(line).unwrap_err();
+        let diagnosis = failure.diagnosis();
+        format!(
+            "{failure} [{}] exit {}",
+            diagnosis.hints().join(" "),
+            diagnosis.exit_code() as u8
+        )
+    }
+
+    #[test]
+    fn what_is_typed_counts() {
+        let usual = resolved(&[]).unwrap();
+        assert_eq!(
+            (usual.most, usual.lasting, usual.kinds),
+            (20, None, FaultKind::ALL.to_vec())
+        );
+        let long = resolved(&["--for", "10m", "--faults", "stop,kill,stop", "--seed", "7"]).unwrap();
+        assert_eq!((long.most, long.seed), (MOST_ROUNDS, 7));
+        assert_eq!(long.kinds, [FaultKind::Kill, FaultKind::Stop]);
+        assert_eq!(long.lasting, Some(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn wrong_values_are_usage_errors() {
+        insta::assert_snapshot!(error(&["--rounds", "0"]), @"`--rounds` must be from 1 to 100000 [] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
+        insta::assert_snapshot!(error(&["--for", "soon"]), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
+        insta::assert_snapshot!(error(&["--replay", "/nowhere"]), @"failed to read the list of faults `/nowhere`: No such file or directory (os error 2) [a report of `osqdemo chaos --report json=FILE` is such a list] exit 2");
+    }
+
+    #[test]
+    fn a_list_is_read_again_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("faults.json");
+        let line = ["--replay", path.to_str().unwrap(), "--rounds", "1"];
+        std::fs::write(
+            &path,
+            r#"{"seed":7,"rounds":[
+                {"number":1,"after_ms":5,"kind":"stop","target":"host1/extension","hold_ms":9},
+                {"number":2,"after_ms":5,"kind":"kill","target":"broker","hold_ms":0}]}"#,
+        )
+        .unwrap();
+        let again = resolved(&line).unwrap();
+        assert_eq!((again.seed, again.most), (7, 1));
+        assert_eq!(
+            again.given.unwrap()[0].to_string(),
+            "stop host1/extension for 9 ms"
+        );
+        for wrong in [
+            "",
+            "[]",
+            r#"{"seed":7,"rounds":[]}"#,
+            r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"burn","target":"broker","hold_ms":0}]}"#,
+            r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"kill","target":"host1/disk","hold_ms":0}]}"#,
+        ] {
+            std::fs::write(&path, wrong).unwrap();
+            assert!(error(&line).ends_with("exit 2"), "{wrong}");
+        }
+    }
+}

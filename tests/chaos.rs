@@ -1,0 +1,117 @@
+//! `osqdemo chaos` through the real binary: faults that are stood, and a proof that finds what is not as it must be.
+
+mod support;
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{NativeStack, Written, eventually};
+
+/// Writes a list of faults, as a report has it.
+fn list(stack: &NativeStack, faults: &[(&str, &str, u64)]) -> String {
+    let rounds: Vec<Value> = faults
+        .iter()
+        .zip(1..)
+        .map(|((kind, target, hold_ms), number)| {
+            json!({ "number": number, "after_ms": 100, "kind": kind, "target": target, "hold_ms": hold_ms })
+        })
+        .collect();
+    let path = stack.world.home().join("faults.json");
+    fs::write(&path, json!({ "seed": 5, "rounds": rounds }).to_string()).expect("a file");
+    path.display().to_string()
+}
+
+/// The files of runs in the homes of the hosts.
+fn files(stack: &NativeStack) -> Vec<String> {
+    let homes = ["host1", "host2"].map(|host| stack.world.project().join("hosts").join(host).join("home"));
+    let entries = homes
+        .iter()
+        .flat_map(|home| fs::read_dir(home).expect("a home").flatten());
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("chaos-")).collect()
+}
+
+#[test]
+fn faults_are_stood_and_what_is_wrong_is_found() {
+    let stack = NativeStack::up();
+    // What a run that was killed has left.
+    let stale = "CREATE STREAM osqdemo_chaos_0123abcd WITH (KAFKA_TOPIC='osqdemo-chaos-0123abcd') AS SELECT * FROM precise_files;";
+    stack.succeed(&["ksql", stale]);
+    let home = stack.world.project().join("hosts/host1/home");
+    fs::write(home.join("chaos-0123abcd-host1-7"), "").expect("a file");
+
+    let report = stack.world.home().join("report.json");
+    let faults = [
+        ("kill", "broker", 0),
+        ("kill", "ksqldb-server", 0),
+        ("stop", "host1/extension", 300),
+        ("kill", "host1/extension", 0),
+        ("kill", "host2/osqueryd", 0),
+        ("restart", "ksqldb-server", 0),
+    ];
+    let told = stack.succeed(&[
+        "chaos",
+        "--replay",
+        &list(&stack, &faults),
+        "--report",
+        &format!("json={}", report.display()),
+    ]);
+    assert!(told.contains("passed: after 6 faults in "), "{told}");
+    let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
+    assert_eq!(report["verdict"], "passed", "{report}");
+    assert_eq!(report["rounds"].as_array().map(Vec::len), Some(6));
+    for stream in report["streams"].as_array().expect("streams") {
+        assert!(
+            stream["rows"].as_u64() > Some(0),
+            "nothing was compared: {stream}"
+        );
+    }
+    for host in report["hosts"].as_array().expect("hosts") {
+        assert!(host["lines"].as_u64() > Some(10), "nothing was compared: {host}");
+    }
+    assert!(report["positions_compared"].as_u64() > Some(10), "{report}");
+    // The project ran before, so it runs on; what the run made is gone.
+    let streams = stack
+        .succeed(&["ksql", "LIST STREAMS; LIST TOPICS;"])
+        .to_lowercase();
+    assert!(!streams.contains("chaos"), "{streams}");
+    assert_eq!(files(&stack), Vec::<String>::new());
+
+    // A row that no line of a host explains.
+    let faults = list(&stack, &[("restart", "console", 0), ("restart", "console", 0)]);
+    let mut chaos = stack
+        .world
+        .command(&["chaos", "--replay", &faults])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let written = Written::by(chaos.stderr.take().expect("its errors"));
+    eventually("the first fault is stood", Duration::from_secs(120), || {
+        written.text().contains("1. restart console: well again")
+    });
+    stack.succeed(&[
+        "ksql",
+        "INSERT INTO precise_files (host_pid, host, pid, path) VALUES ('host1/1', 'host1', '1', '/of/nobody');",
+    ]);
+    let code = chaos.wait().expect("it ends").code();
+    let text = || written.text();
+    eventually("what it wrote is read", Duration::from_secs(20), || {
+        text().contains("hint: ")
+    });
+    assert_eq!(code, Some(20), "{}", text());
+    let kept = stack.world.project().join("chaos.json");
+    for said in [
+        "error: the faults were not stood: row invented: `PRECISE_FILES` has at offset ",
+        ": host1/1, host1, 1, /of/nobody\n",
+        "seed 5; the faults up to where it showed:\n  1. restart console\n",
+        &format!(
+            "hint: the same again: `osqdemo chaos --replay {} --rounds 1`",
+            kept.display()
+        ),
+    ] {
+        assert!(text().contains(said), "`{said}` is not in {}", text());
+    }
+}
