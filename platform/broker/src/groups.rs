@@ -10,7 +10,8 @@ pub(crate) mod coordinator;
 pub(crate) mod group;
 pub(crate) mod member;
 pub(crate) mod offsets;
-pub(crate) mod snapshot;
+pub(crate) mod settings;
+mod snapshot;
 pub(crate) mod transaction;
 
-pub(crate) use self::coordinator::Coordinator;
+pub(crate) use self::coordinator::{Coordinator, GroupSettingError};

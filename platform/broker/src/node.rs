@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +13,6 @@ use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::Error;
 use crate::groups::Coordinator;
-use crate::groups::consumer::Timing;
 use crate::maintenance::milliseconds;
 use crate::server::complaints::Complaints;
 use crate::storage::directory::{DataDir, Durability, Replaced, replace_file};
@@ -108,14 +106,6 @@ impl Node {
         Stores {
             topics: &self.topics,
             groups: &self.groups,
-        }
-    }
-
-    /// How the members of a group are timed that the broker assigns.
-    pub(crate) fn consumer_timing(&self, _group_id: &StrBytes) -> Timing {
-        Timing {
-            session: self.config.groups.consumer_session_timeout,
-            heartbeat: self.config.groups.consumer_heartbeat_interval,
         }
     }
 

@@ -22,8 +22,8 @@ use uuid::Uuid;
 use self::catalog::{Catalog, CatalogTopic};
 pub(crate) use self::error::TopicError;
 use self::partition::Partition;
-use self::settings::TopicSettings;
-use crate::config::{Config, RetentionDefaults};
+use self::settings::{Defaults, TopicSettings};
+use crate::config::Config;
 use crate::error::Error;
 use crate::identity::random_uuid;
 use crate::storage::directory::Replaced;
@@ -69,7 +69,8 @@ pub(crate) struct Topics {
     disk: SharedDisk,
     folder: PathBuf,
     catalog_path: PathBuf,
-    defaults: RetentionDefaults,
+    /// What stands for topics that do not say so themselves; changed by whoever is changing the list.
+    defaults: RwLock<Arc<Defaults>>,
     default_partitions: i32,
     stored_cluster_id: String,
     cluster_id: String,
@@ -123,9 +124,14 @@ impl Topics {
                 catalog
             }
         };
+        let configured = config.retention.clone();
+        let defaults = Defaults::new(configured.clone(), catalog.defaults.clone()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "stored settings of the broker ignored");
+            Defaults::from(configured)
+        });
         let topics = Self {
             disk: disk.clone(),
-            defaults: config.retention.clone(),
+            defaults: RwLock::new(Arc::new(defaults)),
             default_partitions: config.default_partitions,
             stored_cluster_id: catalog.cluster_id.clone(),
             cluster_id: as_kafka_shows(&catalog.cluster_id),
@@ -157,8 +163,9 @@ impl Topics {
     }
 
     /// The settings that apply where topics do not override them.
-    pub(crate) fn defaults(&self) -> &RetentionDefaults {
-        &self.defaults
+    pub(crate) fn defaults(&self) -> Arc<Defaults> {
+        let defaults = self.defaults.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&defaults)
     }
 
     /// The topic of that name.
@@ -213,9 +220,10 @@ impl Topics {
     }
 
     fn open_topic(&self, name: &str, entry: &CatalogTopic) -> io::Result<Topic> {
-        let settings = TopicSettings::new(entry.settings.clone(), &self.defaults).unwrap_or_else(|error| {
+        let defaults = self.defaults();
+        let settings = TopicSettings::new(entry.settings.clone(), &defaults).unwrap_or_else(|error| {
             tracing::warn!(topic = name, %error, "stored settings ignored");
-            TopicSettings::defaults(&self.defaults)
+            TopicSettings::defaults(&defaults)
         });
         let partitions = (0..entry.partitions)
             .map(|index| Ok(Arc::new(self.open_partition(name, entry.id, index)?)))

@@ -49,7 +49,7 @@ pub(crate) async fn handle_heartbeat(
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
     let group_id = owned(&request.group_id.0);
-    let timing = session.node.consumer_timing(&group_id);
+    let timing = session.node.groups.timing(&group_id);
     let said = heartbeat(session, call, request);
     let groups = &session.node.groups;
     let answered = groups.beat(&group_id, said, &session.node.topics, timing);

@@ -24,9 +24,10 @@ use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
 use crate::groups::group::Claim;
 use crate::groups::offsets::{Committed, GroupOffsets};
+use crate::topics::Topic;
 
 /// Kafka's limit for what a client may note with an offset.
-pub(super) const MAX_METADATA_LEN: usize = 4096;
+const MAX_METADATA_LEN: usize = 4096;
 /// The version of OffsetFetch that asks for several groups at once.
 const SEVERAL_GROUPS_SINCE: i16 = 8;
 
@@ -45,14 +46,9 @@ pub(crate) async fn handle_commit(
         let known = session.node.topics.by_name(&topic.name.0);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
-            let exists = known
-                .as_ref()
-                .is_some_and(|known| known.partition(partition.partition_index).is_some());
             let metadata = partition.committed_metadata.unwrap_or_default();
-            let code = if !exists {
-                ResponseError::UnknownTopicOrPartition.code()
-            } else if metadata.len() > MAX_METADATA_LEN {
-                ResponseError::OffsetMetadataTooLarge.code()
+            let code = if let Err(code) = check(known.as_deref(), partition.partition_index, &metadata) {
+                code.code()
             } else {
                 let name = StrBytes::from_string(topic.name.to_string());
                 accepted.push((
@@ -93,6 +89,17 @@ pub(crate) async fn handle_commit(
         Err(refusal) => refuse(&mut topics, refusal),
     }
     OffsetCommitResponse::default().with_topics(topics)
+}
+
+/// Whether anything may be committed for a partition, with what the client notes about it.
+pub(super) fn check(topic: Option<&Topic>, partition: i32, metadata: &str) -> Result<(), ResponseError> {
+    if topic.is_none_or(|topic| topic.partition(partition).is_none()) {
+        Err(ResponseError::UnknownTopicOrPartition)
+    } else if metadata.len() > MAX_METADATA_LEN {
+        Err(ResponseError::OffsetMetadataTooLarge)
+    } else {
+        Ok(())
+    }
 }
 
 fn refuse(topics: &mut [OffsetCommitResponseTopic], code: ResponseError) {

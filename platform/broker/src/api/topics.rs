@@ -115,7 +115,7 @@ fn described(session: &Session, topic: &Topic, result: CreatableTopicResult) -> 
             CreatableTopicConfigs::default()
                 .with_name(StrBytes::from_static_str(definition.name))
                 .with_value(Some(StrBytes::from_string(value)))
-                .with_config_source(source_of(definition, &topic.settings))
+                .with_config_source(source_of(definition, &topic.settings, session))
         })
         .collect();
     result

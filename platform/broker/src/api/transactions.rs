@@ -23,7 +23,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::offsets::{MAX_METADATA_LEN, sync};
+use super::offsets::{check, sync};
 use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
 use crate::groups::group::Claim;
@@ -142,14 +142,9 @@ pub(crate) async fn handle_commit_offsets(
         let known = session.node.topics.by_name(&name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
-            let exists = known
-                .as_ref()
-                .is_some_and(|known| known.partition(partition.partition_index).is_some());
             let metadata = partition.committed_metadata.unwrap_or_default();
-            let code = if !exists {
-                ResponseError::UnknownTopicOrPartition.code()
-            } else if metadata.len() > MAX_METADATA_LEN {
-                ResponseError::OffsetMetadataTooLarge.code()
+            let code = if let Err(code) = check(known.as_deref(), partition.partition_index, &metadata) {
+                code.code()
             } else {
                 let committed = Committed {
                     offset: partition.committed_offset,

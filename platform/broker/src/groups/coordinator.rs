@@ -4,6 +4,7 @@ mod consumers;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::consumers::GroupSettingError;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -15,10 +16,11 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, oneshot};
 
-use super::consumer::{ConsumerGroup, Timing};
+use super::consumer::ConsumerGroup;
 use super::group::{Claim, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
+use super::settings;
 use super::transaction::{Change, Transaction};
 use crate::config::GroupTimings;
 use crate::error::Error;
@@ -105,13 +107,12 @@ impl Coordinator {
                 (group_id.clone(), Group::restored(snapshot.clone(), now, delay))
             })
             .collect();
-        let timing = Timing {
-            session: timings.consumer_session_timeout,
-            heartbeat: timings.consumer_heartbeat_interval,
-        };
         let consumers = offsets
             .consumers()
-            .map(|(group_id, members)| (group_id.clone(), ConsumerGroup::restored(members, timing, now)))
+            .map(|(group_id, members)| {
+                let timing = settings::timing(offsets.settings().get(group_id), &timings);
+                (group_id.clone(), ConsumerGroup::restored(members, timing, now))
+            })
             .collect();
         Ok(Self {
             groups: Mutex::new(groups),

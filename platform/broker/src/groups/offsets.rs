@@ -14,6 +14,7 @@ use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
 
 use super::consumer::snapshot::MemberSnapshot;
+use super::settings::GroupSettings;
 use super::snapshot::GroupSnapshot;
 use super::transaction::{Change, Transaction};
 use crate::error::Error;
@@ -57,6 +58,8 @@ pub(crate) struct OffsetStore {
     memberships: HashMap<StrBytes, GroupSnapshot>,
     /// Members of groups that the broker assigns.
     consumers: HashMap<StrBytes, BTreeMap<StrBytes, MemberSnapshot>>,
+    /// What was set for groups.
+    settings: HashMap<StrBytes, GroupSettings>,
     /// By transactional id.
     transactions: HashMap<StrBytes, Transaction>,
     /// Counts the entries that were written since the start, those a sync has begun to bring to the disk, and those that
@@ -98,6 +101,9 @@ enum Entry {
         id: String,
         member: Option<MemberSnapshot>,
     },
+    /// All that is set for a group; nothing when it has no settings any more.
+    #[serde(rename = "group_settings")]
+    Settings { group: String, settings: GroupSettings },
     #[serde(rename = "forget_group")]
     ForgetGroup { group: String },
     #[serde(rename = "transaction")]
@@ -131,6 +137,7 @@ impl OffsetStore {
             groups: HashMap::new(),
             memberships: HashMap::new(),
             consumers: HashMap::new(),
+            settings: HashMap::new(),
             transactions: HashMap::new(),
             written: 0,
             syncing: 0,
@@ -168,6 +175,19 @@ impl OffsetStore {
     /// Groups that the broker assigns, with their members as they were last written down.
     pub(crate) fn consumers(&self) -> impl Iterator<Item = (&StrBytes, &BTreeMap<StrBytes, MemberSnapshot>)> {
         self.consumers.iter()
+    }
+
+    /// Groups with settings of their own.
+    pub(crate) fn settings(&self) -> &HashMap<StrBytes, GroupSettings> {
+        &self.settings
+    }
+
+    /// Replaces what is set for a group.
+    pub(crate) fn set(&mut self, group: &StrBytes, settings: GroupSettings) -> io::Result<()> {
+        self.record(Entry::Settings {
+            group: group.to_string(),
+            settings,
+        })
     }
 
     /// What is known of a transactional id.
@@ -384,9 +404,14 @@ impl OffsetStore {
                 member: Some(member.clone()),
             })
         });
+        let settings = self.settings.iter().map(|(group, settings)| Entry::Settings {
+            group: group.to_string(),
+            settings: settings.clone(),
+        });
         transactions
             .chain(members)
             .chain(consumers)
+            .chain(settings)
             .chain(commits)
             .collect()
     }
@@ -452,6 +477,14 @@ impl OffsetStore {
                 };
                 if members.is_empty() {
                     self.consumers.remove(&group);
+                }
+            }
+            Entry::Settings { group, settings } => {
+                let group = StrBytes::from_string(group);
+                if settings.is_empty() {
+                    self.settings.remove(&group);
+                } else {
+                    self.settings.insert(group, settings);
                 }
             }
             Entry::ForgetGroup { group } => {

@@ -23,6 +23,9 @@ pub(crate) struct Catalog {
     pub(crate) cluster_id: String,
     /// No producer id from here on has been handed out.
     pub(crate) next_producer_id: i64,
+    /// What was altered of what stands for topics that do not say so themselves, by the topics' names for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) defaults: BTreeMap<String, String>,
     /// The topics, by name.
     pub(crate) topics: BTreeMap<String, CatalogTopic>,
 }
@@ -46,6 +49,7 @@ impl Catalog {
             format: FORMAT,
             cluster_id,
             next_producer_id: 0,
+            defaults: BTreeMap::new(),
             topics: BTreeMap::new(),
         }
     }

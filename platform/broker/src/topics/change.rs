@@ -56,7 +56,7 @@ impl Topics {
             partitions,
             settings: overrides,
         };
-        let settings = TopicSettings::new(entry.settings.clone(), &self.defaults)?;
+        let settings = TopicSettings::new(entry.settings.clone(), &self.defaults())?;
         if commitment == Commitment::ValidateOnly {
             return Ok(Arc::new(Topic {
                 id: Uuid::nil(),
@@ -171,7 +171,7 @@ impl Topics {
         let topic = self.by_name(name).ok_or(TopicError::Unknown)?;
         let mut overrides = topic.settings.overrides().clone();
         change(&mut overrides)?;
-        let settings = TopicSettings::new(overrides.clone(), &self.defaults)?;
+        let settings = TopicSettings::new(overrides.clone(), &self.defaults())?;
         if commitment == Commitment::ValidateOnly {
             return Ok(());
         }
@@ -186,6 +186,42 @@ impl Topics {
             partitions: topic.partitions.clone(),
             settings,
         });
+        replaced.done()?;
+        Ok(())
+    }
+
+    /// Changes what stands for topics that do not say so themselves: `change` is given what was altered so far, by the
+    /// topics' names, and edits it.
+    pub(crate) fn configure_defaults(
+        &self,
+        commitment: Commitment,
+        change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<(), InvalidSetting>,
+    ) -> Result<(), TopicError> {
+        let changing = self.change();
+        let present = self.defaults();
+        let mut altered = present.altered().clone();
+        change(&mut altered)?;
+        let defaults = present.altered_to(altered)?;
+        let mut settings = Vec::new();
+        for topic in self.all() {
+            let overrides = topic.settings.overrides().clone();
+            settings.push((TopicSettings::new(overrides, &defaults)?, topic));
+        }
+        if commitment == Commitment::ValidateOnly {
+            return Ok(());
+        }
+        let mut catalog = self.catalog(&changing);
+        catalog.defaults.clone_from(defaults.altered());
+        let replaced = catalog.write(&*self.disk, &self.catalog_path)?;
+        *self.defaults.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(defaults);
+        for (settings, topic) in settings {
+            self.list_topic(Topic {
+                id: topic.id,
+                name: topic.name.clone(),
+                partitions: topic.partitions.clone(),
+                settings,
+            });
+        }
         replaced.done()?;
         Ok(())
     }
@@ -213,6 +249,7 @@ impl Topics {
     fn catalog(&self, changing: &ProducerIds) -> Catalog {
         let mut catalog = Catalog::new(self.stored_cluster_id.clone());
         catalog.next_producer_id = changing.reserved;
+        catalog.defaults.clone_from(self.defaults().altered());
         for (name, topic) in &self.listed().by_name {
             let entry = CatalogTopic {
                 id: topic.id,

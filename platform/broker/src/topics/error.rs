@@ -57,6 +57,8 @@ impl TopicError {
             Self::Replication(_) => ResponseError::InvalidReplicationFactor,
             Self::Twice => ResponseError::InvalidRequest,
             Self::Assignment => ResponseError::InvalidReplicaAssignment,
+            // Kafka's code for a setting that it reads at its start.
+            Self::Setting(InvalidSetting::Fixed(_)) => ResponseError::InvalidRequest,
             Self::Setting(_) => ResponseError::InvalidConfig,
             Self::Storage(_) => ResponseError::KafkaStorageError,
         }

@@ -398,10 +398,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::RetentionDefaults;
     use crate::storage::batch::tests::Sample;
     use crate::storage::checkpoint::Checkpoint;
     use crate::storage::disk::simulated::{Operation, SimulatedDisk};
+    use crate::topics::settings::Defaults;
     use crate::topics::settings::TopicSettings;
 
     #[test]
@@ -409,7 +409,7 @@ mod tests {
         let simulated = Arc::new(SimulatedDisk::new(1));
         let disk: SharedDisk = Arc::clone(&simulated) as SharedDisk;
         let folder = Path::new("/data/lines/0");
-        let settings = TopicSettings::new(BTreeMap::new(), &RetentionDefaults::default()).unwrap();
+        let settings = TopicSettings::new(BTreeMap::new(), &Defaults::default()).unwrap();
         let batch = Sample::of(&["value"]).encode();
         let partition = Partition::open(&disk, "lines", 0, folder).unwrap();
         partition.append(&batch, 5_000, settings.log()).unwrap();
@@ -440,7 +440,7 @@ mod tests {
         let disk = crate::storage::disk::RealDisk::shared();
         let settings = TopicSettings::new(
             BTreeMap::from([("segment.bytes".to_owned(), "200".to_owned())]),
-            &RetentionDefaults::default(),
+            &Defaults::default(),
         )
         .unwrap();
         let batch = Sample::of(&["value"]).encode();

@@ -7,11 +7,13 @@
 //! refused, as Kafka does.
 
 mod broker_names;
+mod defaults;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::defaults::Defaults;
 use crate::config::RetentionDefaults;
 use crate::storage::batch::acceptance::{AcceptanceSettings, RecordTime, Target};
 use crate::storage::batch::compression::Compression;
@@ -249,6 +251,13 @@ impl Definition {
         DEFINITIONS.iter().find(|definition| definition.name == name)
     }
 
+    /// The definition of what the broker's settings call so.
+    pub(crate) fn of_broker(name: &str) -> Option<&'static Self> {
+        DEFINITIONS
+            .iter()
+            .find(|definition| definition.broker_name() == Some(name))
+    }
+
     /// DescribeConfigs' number for what kind of value it takes: Kafka tells numbers of 32 bits from those of 64.
     pub(crate) fn kind_code(&self) -> i8 {
         if SMALL_NUMBERS.contains(&self.name) {
@@ -264,10 +273,11 @@ impl Definition {
     }
 
     /// The value that applies when a topic does not override it.
-    pub(crate) fn default_value(&self, defaults: &RetentionDefaults) -> String {
-        match self.default {
-            Default::Fixed(value) => value.to_owned(),
-            Default::Configured(value) => value(defaults).to_string(),
+    pub(crate) fn default_value(&self, defaults: &Defaults) -> String {
+        match (defaults.altered().get(self.name), self.default) {
+            (Some(value), _) => value.clone(),
+            (None, Default::Fixed(value)) => value.to_owned(),
+            (None, Default::Configured(value)) => value(&defaults.configured).to_string(),
         }
     }
 }
@@ -296,6 +306,9 @@ pub(crate) enum InvalidSetting {
         /// Why not.
         reason: &'static str,
     },
+    /// It is read at the start, or not a setting of the broker at all.
+    #[error("{0} cannot be altered while the broker runs")]
+    Fixed(String),
     /// Values are added to and taken from lists only.
     #[error("configuration {0} is not a list")]
     NotAList(String),
@@ -312,7 +325,7 @@ impl TopicSettings {
     /// Checks the overrides and works out what follows from them.
     pub(crate) fn new(
         overrides: BTreeMap<String, String>,
-        defaults: &RetentionDefaults,
+        defaults: &Defaults,
     ) -> Result<Self, InvalidSetting> {
         for (name, value) in &overrides {
             let definition = Definition::of(name).ok_or_else(|| InvalidSetting::Unknown(name.clone()))?;
@@ -339,7 +352,7 @@ impl TopicSettings {
     }
 
     /// The settings of a topic that overrides nothing.
-    pub(crate) fn defaults(defaults: &RetentionDefaults) -> Self {
+    pub(crate) fn defaults(defaults: &Defaults) -> Self {
         Self {
             log: log_settings(&BTreeMap::new(), defaults),
             overrides: BTreeMap::new(),
@@ -358,7 +371,7 @@ impl TopicSettings {
 }
 
 /// What follows for the logs; the overrides have been checked.
-fn log_settings(overrides: &BTreeMap<String, String>, defaults: &RetentionDefaults) -> LogSettings {
+fn log_settings(overrides: &BTreeMap<String, String>, defaults: &Defaults) -> LogSettings {
     let value = |name: &str| {
         overrides
             .get(name)
@@ -393,7 +406,9 @@ fn log_settings(overrides: &BTreeMap<String, String>, defaults: &RetentionDefaul
         _ => None,
     };
     LogSettings {
-        segment_bytes: value("segment.bytes").parse().unwrap_or(defaults.segment_bytes),
+        segment_bytes: value("segment.bytes")
+            .parse()
+            .unwrap_or(defaults.configured.segment_bytes),
         // A segment is compacted once it is closed.
         segment_ms: if compacts {
             segment_ms.min(max_lag_ms)

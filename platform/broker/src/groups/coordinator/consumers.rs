@@ -8,6 +8,28 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{CONSUMERS, Coordinator, GroupKind, Listing, SHOWN_EMPTY};
 use crate::groups::consumer::{Beat, ConsumerGroup, Heartbeat, JOINS, Refusal, Subscribable, Timing};
+use crate::groups::settings::{self, GroupSettings, InvalidGroupSetting};
+use crate::topics::Commitment;
+
+/// Why settings of a group were not changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GroupSettingError {
+    #[error(transparent)]
+    Setting(#[from] InvalidGroupSetting),
+    #[error("the settings cannot be stored: {0}")]
+    Storage(#[from] io::Error),
+}
+
+impl GroupSettingError {
+    /// Kafka's code for it.
+    pub(crate) fn code(&self) -> ResponseError {
+        match self {
+            Self::Setting(InvalidGroupSetting::TooMany) => ResponseError::PolicyViolation,
+            Self::Setting(_) => ResponseError::InvalidConfig,
+            Self::Storage(_) => ResponseError::KafkaStorageError,
+        }
+    }
+}
 
 impl Coordinator {
     /// A member of a group that the broker assigns is heard of; what it is to be told, and whether all that the group
@@ -67,6 +89,48 @@ impl Coordinator {
             )
         })?;
         beat.map(|beat| (beat, is_safe))
+    }
+
+    /// How the members of a group are timed that the broker assigns.
+    pub(crate) fn timing(&self, group_id: &StrBytes) -> Timing {
+        settings::timing(self.offsets().settings().get(group_id), &self.timings)
+    }
+
+    /// The groups that have settings of their own.
+    pub(crate) fn configured(&self) -> Vec<StrBytes> {
+        self.offsets().settings().keys().cloned().collect()
+    }
+
+    /// What is set for a group itself.
+    pub(crate) fn settings(&self, group_id: &StrBytes) -> GroupSettings {
+        self.offsets()
+            .settings()
+            .get(group_id)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Changes what is set for a group: `change` is given what is set, and edits it. It is on the disk when this is done.
+    pub(crate) fn configure(
+        &self,
+        group_id: &StrBytes,
+        commitment: Commitment,
+        change: impl FnOnce(&mut GroupSettings) -> Result<(), InvalidGroupSetting>,
+    ) -> Result<(), GroupSettingError> {
+        let mut offsets = self.offsets();
+        let known = offsets.settings().get(group_id);
+        if known.is_none() && offsets.settings().len() >= settings::MAX_GROUPS {
+            return Err(InvalidGroupSetting::TooMany.into());
+        }
+        let mut set = known.cloned().unwrap_or_default();
+        change(&mut set)?;
+        settings::check(&set, &self.timings)?;
+        if commitment == Commitment::ValidateOnly {
+            return Ok(());
+        }
+        offsets.set(group_id, set)?;
+        drop(offsets);
+        Ok(self.flush()?)
     }
 
     /// Looks at a group that the broker assigns; `None` where there is none of that kind.

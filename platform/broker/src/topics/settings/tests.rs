@@ -7,7 +7,7 @@ fn settings(overrides: &[(&str, &str)]) -> Result<TopicSettings, InvalidSetting>
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    TopicSettings::new(overrides, &RetentionDefaults::default())
+    TopicSettings::new(overrides, &Defaults::default())
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_is_taken_has_its_effect() {
 
 #[test]
 fn every_default_is_acceptable() {
-    let defaults = RetentionDefaults::default();
+    let defaults = Defaults::default();
     for definition in DEFINITIONS {
         let value = definition.default_value(&defaults);
         assert!(definition.kind.accepts(&value), "{}", definition.name);
