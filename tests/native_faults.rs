@@ -293,6 +293,46 @@ fn a_served_broker_ends_with_its_input_or_a_signal() {
 }
 
 #[test]
+fn a_brokers_configuration_is_followed_or_refused_by_name() {
+    let world = World::new();
+    let data = world.home().join("data").display().to_string();
+    let file = world.home().join("broker.toml");
+    let path = file.display().to_string();
+    let serve = [
+        "serve",
+        "broker",
+        "--data-dir",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--broker-config",
+        &path,
+    ];
+    for (text, code, expected) in [
+        ("[[listner]]\n", 2, "line 1, column 3: unknown field `listner`"),
+        (
+            "[[listener]]\nname = \"host\"\nbind = \"127.0.0.1:0\"\ntls = { certificate = \"none.pem\", key = \"none.key\" }\n",
+            13,
+            "none.pem` cannot be used",
+        ),
+    ] {
+        fs::write(&file, text).expect("a file");
+        let output = world.output(&serve);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
+    let text = "[[listener]]\nname = \"host\"\nbind = \"127.0.0.1:0\"\nsasl = [\"PLAIN\"]\n";
+    fs::write(&file, text).expect("a file");
+    let child = world.start(("A", "B"), &serve);
+    eventually("it listens", Duration::from_secs(20), || is_listening(child.id()));
+    signal(child.id(), Signal::TERM);
+    let output = child.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("protocol=\"SASL_PLAINTEXT\""), "{told}");
+}
+
+#[test]
 fn a_service_may_open_as_many_files_as_the_system_allows() {
     let world = World::new();
     let data = world.home().join("data").display().to_string();

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use tempfile::TempDir;
 
 use crate::broker::until_it_answers;
-use crate::pipeline::processes::{Usage, usage_of_process};
+use crate::pipeline::processes::{Usage, running_time, usage_of_process};
 use crate::stack::OSQDEMO;
 
 /// Fetches and runs Apache Kafka.
@@ -113,8 +113,17 @@ impl Broker {
         self.usage().ticks
     }
 
+    /// The same by the scheduler's own clock, of the threads that are there.
+    pub(crate) fn running_time(&self) -> Duration {
+        running_time(&self.process())
+    }
+
     fn usage(&self) -> Usage {
-        usage_of_process(Path::new(&format!("/proc/{}", self.child.id())))
+        usage_of_process(&self.process())
+    }
+
+    fn process(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.child.id()))
     }
 
     /// Where its clients connect.

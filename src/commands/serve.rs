@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::io;
 
-use osqdemo_broker::{FlushPolicy, HostPort};
+use osqdemo_broker::{ConfigFile, ConfigFileError, FlushPolicy, HostPort};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -21,6 +21,8 @@ use crate::settings::{Advertised, BrokerListeners, ListenerSettings};
 enum ServeError {
     #[error("the broker cannot run: {source}")]
     Broker { source: osqdemo_broker::Error },
+    #[error("the broker's configuration cannot be followed: {source}")]
+    BrokerConfig { source: ConfigFileError },
     #[error("the ksqlDB server cannot run: {source}")]
     Ksqldb { source: osqdemo_ksqldb::Error },
     #[error("the Schema Registry cannot run: {source}")]
@@ -31,12 +33,19 @@ enum ServeError {
 
 impl Diagnose for ServeError {
     fn exit_code(&self) -> ExitCode {
-        ExitCode::Start
+        match self {
+            Self::BrokerConfig { .. } => ExitCode::Usage,
+            Self::Broker { .. }
+            | Self::Ksqldb { .. }
+            | Self::SchemaRegistry { .. }
+            | Self::Console { .. } => ExitCode::Start,
+        }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Broker { source } => source.hint().into_iter().collect(),
+            Self::BrokerConfig { source } => source.hint().into_iter().collect(),
             Self::Ksqldb { .. } | Self::SchemaRegistry { .. } | Self::Console { .. } => Vec::new(),
         }
     }
@@ -60,7 +69,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
         ServeCommand::Broker(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
             let listeners = BrokerListeners::resolve(&arguments)?;
-            let config = broker_config(arguments, listeners);
+            let config = broker_config(arguments, listeners)?;
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_broker::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Broker { source })?)
@@ -101,7 +110,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
     }
 }
 
-fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> osqdemo_broker::Config {
+fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> Result<osqdemo_broker::Config> {
     let mut config = osqdemo_broker::Config::new(arguments.data_dir);
     if arguments.flush == Flush::EveryBatch {
         config.flush = FlushPolicy::EveryBatch;
@@ -116,7 +125,11 @@ fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> osqd
     }
     let internal = internal.map(|internal| listener("internal".to_owned(), internal));
     config.listeners.extend(internal);
-    config
+    if let Some(path) = arguments.broker_config {
+        let file = ConfigFile::read(&path).map_err(|source| ServeError::BrokerConfig { source })?;
+        file.apply(&mut config);
+    }
+    Ok(config)
 }
 
 fn schema_registry_config(arguments: ServeSchemaRegistryArgs) -> osqdemo_schema_registry::Config {
@@ -139,9 +152,8 @@ fn console_config(arguments: ServeConsoleArgs) -> osqdemo_console::Config {
 fn listener(name: String, settings: ListenerSettings) -> osqdemo_broker::Listener {
     let ListenerSettings { bind, advertised } = settings;
     osqdemo_broker::Listener {
-        name,
-        bind,
         advertised: advertised.map(|Advertised { host, port }| HostPort { host, port }),
+        ..osqdemo_broker::Listener::plaintext(name, bind)
     }
 }
 

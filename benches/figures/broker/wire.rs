@@ -44,13 +44,61 @@ pub(crate) fn fetch(topic: &str, offset: i64) -> Vec<u8> {
     body.extend_from_slice(&most);
     body.push(0);
     body.extend_from_slice(&1i32.to_be_bytes());
-    body.extend_from_slice(&(topic.len() as u16).to_be_bytes());
-    body.extend_from_slice(topic.as_bytes());
+    put(&mut body, topic);
     body.extend_from_slice(&1i32.to_be_bytes());
     body.extend_from_slice(&0i32.to_be_bytes());
     body.extend_from_slice(&offset.to_be_bytes());
     body.extend_from_slice(&most);
     body
+}
+
+/// Joins a group as its only member and takes everything in it, in the oldest versions of JoinGroup and SyncGroup.
+pub(crate) fn join_alone(stream: &mut TcpStream, group: &str) -> Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut join = vec![0, 11, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    put(&mut join, group);
+    join.extend_from_slice(&30_000i32.to_be_bytes());
+    put(&mut join, "");
+    put(&mut join, "consumer");
+    join.extend_from_slice(&1i32.to_be_bytes());
+    put(&mut join, "range");
+    let subscription = b"\0\0\0\0\0\x01\0\x05lines\xff\xff\xff\xff";
+    join.extend_from_slice(&(subscription.len() as u32).to_be_bytes());
+    join.extend_from_slice(subscription);
+    send(stream, &join)?;
+    let answer = receive(stream)?;
+    let error = i16::from_be_bytes(at(&answer, 4)?);
+    if error != 0 {
+        bail!("JoinGroup is answered with error {error}");
+    }
+    // Correlation, error, generation, protocol, leader, which is the member itself.
+    let generation = at::<4>(&answer, 6)?;
+    let leader_at = 12 + usize::from(u16::from_be_bytes(at(&answer, 10)?));
+    let length = usize::from(u16::from_be_bytes(at(&answer, leader_at)?));
+    let member = answer
+        .get(leader_at + 2..leader_at + 2 + length)
+        .context("the answer is cut short")?;
+    let member = std::str::from_utf8(member)?;
+    let mut sync = vec![0, 14, 0, 0, 0, 0, 0, 2, 0xff, 0xff];
+    put(&mut sync, group);
+    sync.extend_from_slice(&generation);
+    put(&mut sync, member);
+    sync.extend_from_slice(&1i32.to_be_bytes());
+    put(&mut sync, member);
+    let assignment = b"\0\0\0\0\0\x01\0\x05lines\0\0\0\x01\0\0\0\0\xff\xff\xff\xff";
+    sync.extend_from_slice(&(assignment.len() as u32).to_be_bytes());
+    sync.extend_from_slice(assignment);
+    send(stream, &sync)?;
+    let answer = receive(stream)?;
+    match i16::from_be_bytes(at(&answer, 4)?) {
+        0 => Ok(()),
+        error => bail!("SyncGroup is answered with error {error}"),
+    }
+}
+
+fn put(body: &mut Vec<u8>, text: &str) {
+    body.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    body.extend_from_slice(text.as_bytes());
 }
 
 /// Reads records of a topic until so many were had, and looks at nothing but the headers of their batches.

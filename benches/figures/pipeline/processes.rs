@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Clock ticks a second: the unit of `/proc/PID/stat`, 100 on every Linux that matters here.
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
@@ -46,6 +47,17 @@ pub(crate) fn usage_of_process(folder: &Path) -> Usage {
         resident_kib: resident_kib(&fs::read_to_string(folder.join("status")).unwrap_or_default()),
         ticks: ticks(&fs::read_to_string(folder.join("stat")).unwrap_or_default()),
     }
+}
+
+/// Processor time of the process whose folder in `/proc` this is, by the scheduler's own clock: clock ticks are too
+/// coarse for one that rests. Threads that have ended no longer count.
+pub(crate) fn running_time(folder: &Path) -> Duration {
+    let threads = fs::read_dir(folder.join("task")).into_iter().flatten().flatten();
+    let of_thread = |thread: fs::DirEntry| -> Option<u64> {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(threads.filter_map(of_thread).sum())
 }
 
 fn resident_kib(status: &str) -> f64 {

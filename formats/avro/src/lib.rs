@@ -4,7 +4,7 @@
 //!   stores, hashes and compares;
 //! - [`compatibility`]: what the registry's levels ask, with the messages and paths that Confluent prints;
 //! - [`Value`], [`encode()`], [`decode()`]: the binary encoding, by the writer's schema;
-//! - [`Cursor`], [`write_long`], [`write_bytes`]: its parts, for those whose values are their own; [`write`]: more of them, for
+//! - [`Cursor`], [`write_long`], [`write_bytes`]: its parts, for those whose values are their own; [`mod@write`]: more of them, for
 //!   those who write straight from their data;
 //! - [`Resolution`]: data of one schema read as another.
 //!

@@ -44,6 +44,11 @@ pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
     ])
 }
 
+/// MD5 of bytes.
+pub(crate) fn md5(bytes: &[u8]) -> String {
+    hexadecimal(&md5::Md5::digest(bytes))
+}
+
 /// SHA-1 of bytes.
 pub(crate) fn sha1(bytes: &[u8]) -> String {
     hexadecimal(&sha1::Sha1::digest(bytes))

@@ -13,12 +13,13 @@ use std::{env, fs, thread};
 use logging_agent::{Agent, wait_for_text};
 use serde_json::{Value, json};
 
-const PACKS: [&str; 5] = [
+const PACKS: [&str; 6] = [
     "monitoring",
     "incident_response",
     "compliance",
     "rootkits",
     "attacks_on_macs",
+    "hardware",
 ];
 
 /// A pack's text, with its intervals shortened.

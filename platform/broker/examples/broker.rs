@@ -13,11 +13,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: broker ADDRESS FOLDER".into());
     };
     let mut config = Config::new(folder);
-    config.listeners = vec![Listener {
-        name: "example".to_owned(),
-        bind: address.parse()?,
-        advertised: None,
-    }];
+    config.listeners = vec![Listener::plaintext("example", address.parse()?)];
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {

@@ -3,8 +3,9 @@
 //! A handler turns a decoded request into a response; what goes wrong is a code inside the response, never an error of
 //! the handler. It knows neither frames nor sockets.
 
-pub(crate) mod access;
+pub(crate) mod acls;
 pub(crate) mod api_versions;
+pub(crate) mod authorization;
 pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod consumer_groups;
@@ -18,10 +19,13 @@ pub(crate) mod metadata;
 pub(crate) mod offsets;
 pub(crate) mod produce;
 pub(crate) mod producers;
+pub(crate) mod quotas;
 pub(crate) mod reassignments;
 pub(crate) mod records;
+pub(crate) mod sasl;
 pub(crate) mod topics;
 pub(crate) mod transactions;
+pub(crate) mod users;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +36,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::config::HostPort;
 use crate::node::Node;
+use crate::server::authentication::Authentication;
 
 /// The id of the only broker there is.
 pub(crate) const NODE_ID: BrokerId = BrokerId(1);
@@ -58,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) node: Arc<Node>,
     /// The address this client is told to use.
     pub(crate) advertised: HostPort,
+    /// Who the client is.
+    pub(crate) authentication: Authentication,
     /// Where the client is.
     pub(crate) client_host: StrBytes,
     /// Wakes this connection's long poll.

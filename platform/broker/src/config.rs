@@ -1,10 +1,19 @@
 //! What a broker is told before it starts: where it keeps its data, where it listens, how long it keeps records.
 //!
-//! Plain data with sensible defaults for one machine; nothing here touches the disk or the network.
+//! Plain data with sensible defaults for one machine; only `file`, which reads it from a configuration file, touches the
+//! disk.
+
+mod file;
+mod listener;
+mod security;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use self::file::{ConfigFile, ConfigFileError};
+pub use self::listener::{ClientCertificates, HostPort, Listener, Mechanism, Tls};
+pub use self::security::{Secret, Security, TokenKeys, Tokens, User, WithoutAcl};
 
 /// Everything a broker needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -27,6 +36,8 @@ pub struct Config {
     pub limits: Limits,
     /// How groups of consumers are timed.
     pub groups: GroupTimings,
+    /// Who may come in where a listener asks for it, and what they may do.
+    pub security: Security,
 }
 
 impl Config {
@@ -34,11 +45,10 @@ impl Config {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
-            listeners: vec![Listener {
-                name: "host".to_owned(),
-                bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
-                advertised: None,
-            }],
+            listeners: vec![Listener::plaintext(
+                "host",
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
+            )],
             auto_create_topics: true,
             default_partitions: 1,
             retention: RetentionDefaults::default(),
@@ -46,6 +56,7 @@ impl Config {
             max_request_bytes: 100 * 1024 * 1024,
             limits: Limits::default(),
             groups: GroupTimings::default(),
+            security: Security::default(),
         }
     }
 }
@@ -55,6 +66,10 @@ impl Config {
 pub struct Limits {
     /// Connections at the same time; one more is closed at once.
     pub connections: usize,
+    /// Clients that are being let in at the same time, by TLS or SASL; the next one waits.
+    pub handshakes: usize,
+    /// How long a client has for that, from its connection on.
+    pub handshake: Duration,
     /// A connection without a request for so long is closed.
     pub idle: Duration,
     /// A connection is closed whose client takes nothing of its answer, or sends nothing of its request, for so long.
@@ -73,51 +88,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8192,
+            handshakes: 256,
+            handshake: Duration::from_secs(10),
             idle: Duration::from_secs(10 * 60),
             stalled: Duration::from_secs(30),
             stalled_in_need: Duration::from_secs(2),
             max_wait: Duration::from_secs(5 * 60),
             answer_bytes: 64 * 1024 * 1024,
             request_bytes: 256 * 1024 * 1024,
-        }
-    }
-}
-
-/// One socket and the address its clients are told to use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// A name for logs and for [`crate::Broker::addresses`].
-    pub name: String,
-    /// Where to listen; port 0 takes a free one.
-    pub bind: SocketAddr,
-    /// What clients are told to connect to; `None` means the address that was bound.
-    pub advertised: Option<HostPort>,
-}
-
-/// A host name or address with a port, as clients are told it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPort {
-    /// Host name or IP address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl std::fmt::Display for HostPort {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(formatter, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(formatter, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl From<SocketAddr> for HostPort {
-    fn from(address: SocketAddr) -> Self {
-        Self {
-            host: address.ip().to_string(),
-            port: address.port(),
         }
     }
 }

@@ -63,6 +63,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file of a listener's TLS, or of the keys of tokens, cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    Security {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The configuration names no listener.
     #[error("no listener is configured")]
     NoListener,

@@ -4,7 +4,7 @@
 //! long-polling consumers, consumer groups. It is one node that leads every partition; for more than one machine there
 //! is Kafka itself.
 //!
-//! It has no authentication yet, and no replication.
+//! It has no replication.
 //!
 //! From the outside in: `server` (sockets, frames, dispatch) → `api` (one file for each noun of the protocol) →
 //! `node` (the state they share) → `transactions` → `topics` and `groups` → `storage` (segments, indexes, journals). Each layer knows
@@ -27,6 +27,7 @@ mod identity;
 mod maintenance;
 mod node;
 mod producers;
+mod security;
 mod server;
 #[cfg(test)]
 mod simulation;
@@ -41,7 +42,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::config::{Config, FlushPolicy, GroupTimings, HostPort, Limits, Listener, RetentionDefaults};
+pub use self::config::{
+    ClientCertificates, Config, ConfigFile, ConfigFileError, FlushPolicy, GroupTimings, HostPort, Limits,
+    Listener, Mechanism, RetentionDefaults, Secret, Security, Tls, TokenKeys, Tokens, User, WithoutAcl,
+};
 pub use self::error::Error;
 use self::maintenance::flush_all;
 use self::node::{MEMORY_UNIT, Node};
@@ -122,7 +126,8 @@ impl Broker {
         let node = self.node;
         let tasks = TaskTracker::new();
         for listener in self.listeners {
-            tracing::info!(listener = %listener.listener.name, address = %listener.local, advertised = %listener.advertised(), "listening");
+            let protocol = listener.listener.protocol();
+            tracing::info!(listener = %listener.listener.name, protocol, address = %listener.local, advertised = %listener.advertised(), "listening");
             tasks.spawn(listener.run(Arc::clone(&node), tasks.clone()));
         }
         tasks.spawn(maintenance::flush_as_written(Arc::clone(&node)));
@@ -166,6 +171,7 @@ fn check(config: &Config) -> Result<(), Error> {
         ("default_partitions", i64::from(config.default_partitions)),
         ("max_request_bytes", as_number(config.max_request_bytes)),
         ("limits.connections", as_number(config.limits.connections)),
+        ("limits.handshakes", as_number(config.limits.handshakes)),
         (
             "limits.answer_bytes",
             as_number(config.limits.answer_bytes / MEMORY_UNIT),

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::groups::Coordinator;
 use crate::groups::consumer::Timing;
 use crate::maintenance::milliseconds;
+use crate::security::store::SecurityStore;
 use crate::server::complaints::Complaints;
 use crate::storage::directory::{DataDir, Durability, Replaced, replace_file};
 use crate::storage::disk::{Disk, Mode, RealDisk, read_all};
@@ -48,8 +49,14 @@ pub(crate) struct Node {
     pub(crate) committer: Committer,
     /// Whether the broker that had the data before did not come to its end.
     pub(crate) was_killed: bool,
+    /// Who may come in, and what they may do.
+    pub(crate) security: SecurityStore,
     /// Connections that may still be opened.
     pub(crate) connections: Arc<Semaphore>,
+    /// Clients that may begin to be let in.
+    pub(crate) handshakes: Arc<Semaphore>,
+    /// Messages of theirs that may be computed with.
+    pub(crate) password_work: Semaphore,
     /// Units of memory left for the records in answers.
     pub(crate) answer_memory: Arc<Semaphore>,
     /// Units of memory left for large requests.
@@ -73,6 +80,7 @@ impl Node {
         let was_killed = take_note_of_clean_stop(&*disk, data_dir.path());
         let topics = Topics::open(&disk, &config)?;
         let groups = Coordinator::open(&disk, data_dir.path(), config.groups.clone())?;
+        let security = SecurityStore::open(&disk, data_dir.path(), &config.security)?;
         let transactions = Transactions::default();
         let stores = Stores {
             topics: &topics,
@@ -90,7 +98,10 @@ impl Node {
             groups,
             transactions,
             committer: Committer::default(),
+            security,
             connections: semaphore(config.limits.connections),
+            handshakes: semaphore(config.limits.handshakes),
+            password_work: Semaphore::new(std::thread::available_parallelism().map_or(1, Into::into)),
             answer_memory: semaphore(config.limits.answer_bytes / MEMORY_UNIT),
             request_memory: semaphore(config.limits.request_bytes / MEMORY_UNIT),
             complaints: Complaints::default(),

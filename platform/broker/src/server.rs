@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of what requests mean: that is `api`'s.
 
+pub(crate) mod authentication;
 mod bounded;
 pub(crate) mod complaints;
 pub(crate) mod connection;

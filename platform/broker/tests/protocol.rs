@@ -386,12 +386,11 @@ async fn records_of_a_compacted_topic_are_not_deleted_by_offset() {
 async fn each_listener_tells_its_own_address() {
     let broker = TestBroker::start_with(|config| {
         config.listeners.push(Listener {
-            name: "internal".to_owned(),
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertised: Some(HostPort {
                 host: "broker".to_owned(),
                 port: 29092,
             }),
+            ..Listener::plaintext("internal", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         });
     })
     .await;

@@ -31,11 +31,7 @@ impl Running {
         let runtime = Runtime::new().unwrap();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = osqdemo_broker::Config::new(folder.path());
-        config.listeners = vec![osqdemo_broker::Listener {
-            name: "test".to_owned(),
-            bind: anywhere,
-            advertised: None,
-        }];
+        config.listeners = vec![osqdemo_broker::Listener::plaintext("test", anywhere)];
         let url = runtime.block_on(async {
             let broker = osqdemo_broker::bind(config).await.unwrap();
             let address = broker.addresses()[0].local.to_string();

@@ -1,8 +1,8 @@
 //! `block_devices`: disks, their partitions, and what is mapped onto them, as sysfs and udev's database have them.
 
-use std::collections::HashMap;
 use std::path::Path;
 
+use super::udev::Properties;
 use super::{Machine, table, text_file};
 use crate::sql::{RowBuffer, Scan, TableError, columns};
 
@@ -22,8 +22,6 @@ columns! {
 table! { BlockDevices "block_devices" fill }
 
 const DEVICES: &str = "/sys/class/block";
-/// What udev knows of a device: `b`, its numbers, and then lines `E:KEY=value`.
-const UDEV: &str = "/run/udev/data";
 
 /// One device, by its own name and those of what it is a part of or mapped onto.
 #[derive(Debug, Default)]
@@ -35,7 +33,7 @@ pub(super) struct BlockDevice {
     below: Vec<String>,
     /// Device-mapper's id, which begins with what made the mapping.
     mapping: String,
-    udev: HashMap<String, String>,
+    udev: Properties,
 }
 
 impl BlockDevice {
@@ -44,11 +42,7 @@ impl BlockDevice {
     }
 
     pub(super) fn uuid(&self) -> &str {
-        self.udev("ID_FS_UUID")
-    }
-
-    fn udev(&self, key: &str) -> &str {
-        self.udev.get(key).map_or("", String::as_str)
+        self.udev.get("ID_FS_UUID")
     }
 
     /// `LUKS2` and the like, of a device that is an encrypted one's open side.
@@ -84,23 +78,15 @@ pub(super) fn encryption_of<'devices>(
 pub(super) fn block_devices(machine: &Machine) -> Vec<BlockDevice> {
     let devices = text_file::entries(&machine.path(DEVICES)).into_iter();
     devices
-        .map(|path| {
-            let numbers = text_file::line(&path.join("dev"));
-            let udev = text_file::text(&machine.path(&format!("{UDEV}/b{numbers}")));
-            BlockDevice {
-                name: name_of(&path),
-                parent: parent_of(&path),
-                below: text_file::entries(&path.join("slaves"))
-                    .iter()
-                    .map(|path| name_of(path))
-                    .collect(),
-                mapping: text_file::line(&path.join("dm/uuid")),
-                udev: udev
-                    .lines()
-                    .filter_map(|line| line.strip_prefix("E:")?.split_once('='))
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .collect(),
-            }
+        .map(|path| BlockDevice {
+            name: name_of(&path),
+            parent: parent_of(&path),
+            below: text_file::entries(&path.join("slaves"))
+                .iter()
+                .map(|path| name_of(path))
+                .collect(),
+            mapping: text_file::line(&path.join("dm/uuid")),
+            udev: Properties::read(machine, "block", &path),
         })
         .collect()
 }
@@ -115,16 +101,16 @@ fn fill(machine: &Machine, _: &Scan, rows: &mut RowBuffer) -> Result<(), TableEr
         if let Some(parent) = parent {
             rows.display(PARENT, format_args!("/dev/{parent}"));
         }
-        let model = [device.udev("ID_MODEL_FROM_DATABASE"), device.udev("ID_MODEL")];
-        let model = model.into_iter().find(|model| !model.is_empty());
+        let of_udev = device.udev.first(&["ID_MODEL_FROM_DATABASE", "ID_MODEL"]);
         let of_sysfs = line("device/model");
+        let model = if of_udev.is_empty() { &of_sysfs } else { of_udev };
         for (column, value) in [
             (VENDOR, &*line("device/vendor")),
-            (MODEL, model.unwrap_or(&of_sysfs)),
+            (MODEL, model),
             (SERIAL, &*line("device/wwid")),
             (UUID, device.uuid()),
-            (TYPE, device.udev("ID_FS_TYPE")),
-            (LABEL, device.udev("ID_FS_LABEL")),
+            (TYPE, device.udev.get("ID_FS_TYPE")),
+            (LABEL, device.udev.get("ID_FS_LABEL")),
         ] {
             rows.text(column, value);
         }

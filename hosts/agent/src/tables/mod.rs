@@ -3,6 +3,7 @@
 //! A table knows the machine and nothing of SQLite, schedules or loggers.
 
 mod accounts;
+mod acpi_tables;
 mod apparmor_profiles;
 mod apt_sources;
 mod arp_cache;
@@ -11,6 +12,7 @@ mod block_devices;
 mod certificates;
 mod chrome_extensions;
 mod cpu_info;
+mod cpuid;
 mod crontab;
 mod deb_packages;
 mod disk_encryption;
@@ -23,6 +25,7 @@ mod file;
 mod file_events;
 mod firefox_addons;
 mod groups;
+mod hardware_events;
 mod hash;
 mod homes;
 mod interface_addresses;
@@ -49,6 +52,7 @@ mod osquery_info;
 mod osquery_packs;
 mod osquery_registry;
 mod osquery_schedule;
+mod pci_devices;
 mod process_envs;
 mod process_memory_map;
 mod process_namespaces;
@@ -61,6 +65,7 @@ mod rpm_packages;
 mod selinux_settings;
 mod shared_memory;
 mod shell_history;
+mod smbios_tables;
 mod sockets;
 mod ssh_configs;
 mod startup_items;
@@ -73,7 +78,9 @@ mod systemd;
 mod systemd_units;
 mod text_file;
 mod time;
+mod udev;
 mod uptime;
+mod usb_devices;
 mod user_groups;
 mod user_ssh_keys;
 mod users;
@@ -142,6 +149,7 @@ use table;
 pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
     let machine = || Arc::clone(machine);
     vec![
+        Arc::new(acpi_tables::AcpiTables(machine())),
         Arc::new(apparmor_profiles::ApparmorProfiles(machine())),
         Arc::new(apt_sources::AptSources(machine())),
         Arc::new(arp_cache::ArpCache(machine())),
@@ -150,6 +158,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(certificates::Certificates(machine())),
         Arc::new(chrome_extensions::ChromeExtensions(machine())),
         Arc::new(cpu_info::CpuInfo(machine())),
+        Arc::new(cpuid::Cpuid(machine())),
         Arc::new(crontab::Crontab(machine())),
         Arc::new(deb_packages::DebPackages(machine())),
         Arc::new(disk_encryption::DiskEncryption(machine())),
@@ -162,6 +171,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(file_events::FileEvents(machine())),
         Arc::new(firefox_addons::FirefoxAddons(machine())),
         Arc::new(groups::Groups(machine())),
+        Arc::new(hardware_events::HardwareEvents(machine())),
         Arc::new(hash::Hash(machine())),
         Arc::new(interface_addresses::InterfaceAddresses),
         Arc::new(interface_details::InterfaceDetails(machine())),
@@ -185,6 +195,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(osquery_packs::OsqueryPacks(machine())),
         Arc::new(osquery_registry::OsqueryRegistry(machine())),
         Arc::new(osquery_schedule::OsquerySchedule(machine())),
+        Arc::new(pci_devices::PciDevices(machine())),
         Arc::new(process_envs::ProcessEnvs(machine())),
         Arc::new(process_memory_map::ProcessMemoryMap(machine())),
         Arc::new(process_namespaces::ProcessNamespaces(machine())),
@@ -197,6 +208,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(selinux_settings::SelinuxSettings(machine())),
         Arc::new(shared_memory::SharedMemory(machine())),
         Arc::new(shell_history::ShellHistory::new(machine())),
+        Arc::new(smbios_tables::SmbiosTables(machine())),
         Arc::new(ssh_configs::SshConfigs(machine())),
         Arc::new(startup_items::StartupItems(machine())),
         Arc::new(sudoers::Sudoers(machine())),
@@ -207,6 +219,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(systemd_units::SystemdUnits(machine())),
         Arc::new(time::Time),
         Arc::new(uptime::Uptime),
+        Arc::new(usb_devices::UsbDevices(machine())),
         Arc::new(user_groups::UserGroups(machine())),
         Arc::new(user_ssh_keys::UserSshKeys(machine())),
         Arc::new(users::Users(machine())),
@@ -218,7 +231,8 @@ mod tests {
     use super::fixture::TestDatabase;
 
     /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 68] = [
+    const COLUMNS: [(&str, &str); 74] = [
+        ("acpi_tables", "name size md5"),
         ("apparmor_profiles", "path name attach mode sha1 sha256"),
         (
             "apt_sources",
@@ -246,6 +260,7 @@ mod tests {
             "device_id model manufacturer processor_type cpu_status number_of_cores logical_processors \
              address_width current_clock_speed max_clock_speed socket_designation",
         ),
+        ("cpuid", "feature value output_register output_bit input_eax"),
         (
             "crontab",
             "event minute hour day_of_month month day_of_week command path",
@@ -281,6 +296,10 @@ mod tests {
              location path",
         ),
         ("groups", "gid gid_signed groupname"),
+        (
+            "hardware_events",
+            "action path type driver vendor vendor_id model model_id serial revision time",
+        ),
         ("hash", "path directory md5 sha1 sha256"),
         (
             "interface_addresses",
@@ -349,6 +368,11 @@ mod tests {
             "name query interval executions last_executed denylisted output_size wall_time wall_time_ms \
              last_wall_time_ms user_time last_user_time system_time last_system_time average_memory last_memory",
         ),
+        (
+            "pci_devices",
+            "pci_slot pci_class driver vendor vendor_id model model_id pci_class_id pci_subclass_id pci_subclass \
+             subsystem_vendor_id subsystem_vendor subsystem_model_id subsystem_model",
+        ),
         ("process_envs", "pid key value"),
         (
             "process_memory_map",
@@ -390,6 +414,10 @@ mod tests {
              locked",
         ),
         ("shell_history", "uid time command history_file"),
+        (
+            "smbios_tables",
+            "number type description handle header_size size md5",
+        ),
         ("ssh_configs", "uid block option ssh_config_file"),
         ("startup_items", "name path args type source status username"),
         ("sudoers", "source header rule_details"),
@@ -419,6 +447,10 @@ mod tests {
              iso_8601",
         ),
         ("uptime", "days hours minutes seconds total_seconds"),
+        (
+            "usb_devices",
+            "usb_address usb_port vendor vendor_id version model model_id serial class subclass protocol removable",
+        ),
         ("user_groups", "uid gid"),
         (
             "user_ssh_keys",

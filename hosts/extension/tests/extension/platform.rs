@@ -68,11 +68,8 @@ impl Platform {
         let runtime = Runtime::new().unwrap();
         let mut config = osqdemo_broker::Config::new(folder.path());
         config.default_partitions = 1;
-        config.listeners = vec![osqdemo_broker::Listener {
-            name: "test".to_owned(),
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            advertised: None,
-        }];
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.listeners = vec![osqdemo_broker::Listener::plaintext("test", anywhere)];
         let broker = runtime.block_on(osqdemo_broker::bind(config)).unwrap();
         let address = broker.addresses()[0].local.to_string();
         runtime.spawn(broker.run(CancellationToken::new()));

@@ -17,7 +17,9 @@ use kafka_protocol::messages::{
 
 use kafka_protocol::protocol::StrBytes;
 
+use super::authorization::Permits;
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
+use crate::security::acls::{Operation, Resource};
 use crate::storage::read::ReadError;
 use crate::topics::partition::Partition;
 
@@ -80,6 +82,11 @@ pub(crate) async fn handle(
 ///
 /// librdkafka before 1.8 speaks it to every broker, and the crate of the protocol does not have it.
 pub(crate) async fn answer_oldest(session: &Session, mut body: Bytes) -> Result<BytesMut, TryGetError> {
+    let permits = Permits::of(session);
+    let may_see = |name: &TopicName| {
+        let may = |permits: &Permits<'_>| permits.may(Operation::Describe, Resource::Topic, &name.0);
+        permits.as_ref().is_none_or(may)
+    };
     let mut answer = BytesMut::new();
     let _replica_id = body.try_get_i32()?;
     let topics = body.try_get_i32()?;
@@ -91,6 +98,7 @@ pub(crate) async fn answer_oldest(session: &Session, mut body: Bytes) -> Result<
         answer.put_i16(len as i16);
         answer.put_slice(&name);
         let name = TopicName(StrBytes::from_string(String::from_utf8_lossy(&name).into_owned()));
+        let is_seen = may_see(&name);
         let partitions = body.try_get_i32()?;
         answer.put_i32(partitions.max(0));
         for _ in 0..partitions {
@@ -98,6 +106,7 @@ pub(crate) async fn answer_oldest(session: &Session, mut body: Bytes) -> Result<
             let timestamp = body.try_get_i64()?;
             let wanted = body.try_get_i32()?;
             let found = match find(session, &name, index) {
+                _ if !is_seen => Err(ResponseError::TopicAuthorizationFailed),
                 Some(partition) => look_up(partition, timestamp, false).await,
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };

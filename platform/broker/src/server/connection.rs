@@ -7,12 +7,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::authentication::{Framing, Refused, Stepped};
 use super::dispatch::{self, FrameError};
+use super::listener::LAST_WRITES;
 use crate::api::Session;
 use crate::node::memory_units;
 
@@ -20,6 +21,11 @@ use crate::node::memory_units;
 const READ_AHEAD: usize = 8 * 1024;
 /// Memory set aside for a frame before its bytes are there.
 const FIRST_ALLOCATION: usize = 64 * 1024;
+
+/// The largest frame of a client that is not known yet: a token with many claims.
+const MAX_UNKNOWN: usize = 128 * 1024;
+/// What a client's first bytes begin with that speaks TLS.
+const TLS_HANDSHAKE: i32 = 0x1603;
 
 /// How often it is looked whether a client that takes nothing stands in the way of others.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -40,6 +46,18 @@ pub(crate) enum ConnectionError {
         /// The limit.
         limit: usize,
     },
+    /// The client begins with TLS, and the listener has none.
+    #[error("the client speaks TLS, which this listener does not")]
+    SpeaksTls,
+    /// TLS could not be agreed on.
+    #[error("no TLS with the client: {0}")]
+    Tls(io::Error),
+    /// It took too long to let the client in.
+    #[error("the client was not let in for {} s", .0.as_secs())]
+    Handshake(Duration),
+    /// The client was not let in.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// The client takes nothing of its answer, or sends nothing of its request.
     #[error("the client has not gone on for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -49,30 +67,58 @@ pub(crate) enum ConnectionError {
 }
 
 /// Serves a client until it goes, errs, or the broker stops.
-pub(crate) async fn serve(stream: TcpStream, session: &Session) -> Result<(), ConnectionError> {
-    // Answers are small and waited for.
-    stream.set_nodelay(true)?;
-    let (read_half, mut write_half) = stream.into_split();
-    let mut reader = BufReader::with_capacity(READ_AHEAD, read_half);
+pub(crate) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    session: &Session,
+) -> Result<(), ConnectionError> {
+    let mut stream = BufReader::with_capacity(READ_AHEAD, stream);
+    let served = converse(&mut stream, session).await;
+    // Of TLS the client is told that this is the end, and no cut.
+    let _ = tokio::time::timeout(LAST_WRITES, stream.get_mut().shutdown()).await;
+    served
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut BufReader<S>,
+    session: &Session,
+) -> Result<(), ConnectionError> {
     loop {
         let frame = tokio::select! {
-            frame = read_frame(&mut reader, session) => frame?,
+            frame = read_frame(stream, session) => frame?,
             () = session.node.shutdown.cancelled() => None,
         };
         let Some((frame, memory)) = frame else {
             return Ok(());
         };
-        let answer = dispatch::answer(session, frame).await?;
+        let answer = match session.authentication.takes_bare_messages() {
+            true => answer_bare(session, &frame).await,
+            false => dispatch::answer(session, frame).await?,
+        };
         drop(memory);
         if let Some(answer) = answer {
             tokio::select! {
-                written = write_answer(&mut write_half, &answer, session) => written?,
+                written = write_answer(stream.get_mut(), &answer, session) => written?,
                 // A client that does not read its answer must not keep the broker from stopping.
                 () = stalled_at_shutdown(session) => return Ok(()),
             }
         }
         session.release();
+        if let Some(refused) = session.authentication.refused() {
+            return Err(refused.into());
+        }
     }
+}
+
+/// Answers a message of SASL that is no request; nothing when the client is refused, as there is no way to say so.
+async fn answer_bare(session: &Session, message: &[u8]) -> Option<BytesMut> {
+    let stepped = session.authentication.step(&session.node, message, Framing::Bare);
+    let (Stepped::Continue(message) | Stepped::Known { message, .. }) = stepped.await else {
+        return None;
+    };
+    let mut frame = BytesMut::with_capacity(4 + message.len());
+    frame.put_u32(message.len() as u32);
+    frame.put_slice(&message);
+    Some(frame)
 }
 
 /// Writes an answer as the client takes it; gives up when it takes nothing for too long.
@@ -84,16 +130,23 @@ async fn write_answer(
     let limits = &session.node.config.limits;
     let mut left = answer;
     let mut since = Instant::now();
-    while !left.is_empty() {
-        match tokio::time::timeout(LOOK_AGAIN.min(limits.stalled_in_need), writer.write(left)).await {
-            Ok(written) => {
-                let written = written?;
-                if written == 0 {
-                    return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-                }
-                left = &left[written..];
-                since = Instant::now();
+    loop {
+        let go_on = async {
+            if left.is_empty() {
+                return writer.flush().await.map(|()| None);
             }
+            writer.write(left).await.map(Some)
+        };
+        match tokio::time::timeout(LOOK_AGAIN.min(limits.stalled_in_need), go_on).await {
+            Ok(written) => match written? {
+                Some(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Some(written) => {
+                    left = &left[written..];
+                    since = Instant::now();
+                }
+                // With TLS, what was written may still wait to be sent.
+                None => return Ok(()),
+            },
             Err(_) => {
                 // Others wait for the memory this answer takes: they have read theirs.
                 let in_need = session.node.answer_memory.available_permits()
@@ -109,7 +162,6 @@ async fn write_answer(
             }
         }
     }
-    Ok(())
 }
 
 /// Reads one frame; `None` when the client has closed the connection between two.
@@ -117,9 +169,17 @@ async fn read_frame(
     reader: &mut (impl AsyncReadExt + Unpin),
     session: &Session,
 ) -> Result<Option<(Bytes, Option<OwnedSemaphorePermit>)>, ConnectionError> {
-    let limit = session.node.config.max_request_bytes;
     let limits = &session.node.config.limits;
-    let Ok(length) = tokio::time::timeout(limits.idle, reader.read_i32()).await else {
+    let time_left = session.authentication.time_left();
+    let limit = match time_left {
+        Some(_) => session.node.config.max_request_bytes.min(MAX_UNKNOWN),
+        None => session.node.config.max_request_bytes,
+    };
+    let patience = time_left.unwrap_or(limits.idle);
+    let Ok(length) = tokio::time::timeout(patience, reader.read_i32()).await else {
+        if time_left.is_some() {
+            return Err(ConnectionError::Handshake(limits.handshake));
+        }
         // Nothing was asked for so long: it is closed as Kafka closes it, without a word.
         return Ok(None);
     };
@@ -128,6 +188,9 @@ async fn read_frame(
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    if length >> 16 == TLS_HANDSHAKE {
+        return Err(ConnectionError::SpeaksTls);
+    }
     let size = usize::try_from(length)
         .ok()
         .filter(|size| *size <= limit)
@@ -140,6 +203,7 @@ async fn read_frame(
     };
     // A second more for each MiB: who sends a byte now and then must not keep the memory.
     let patience = limits.stalled + Duration::from_secs((size / (1024 * 1024)) as u64);
+    let patience = time_left.map_or(patience, |left| left.min(patience));
     let read = async {
         let mut frame = BytesMut::with_capacity(size.min(FIRST_ALLOCATION));
         while frame.len() < size {
@@ -158,5 +222,5 @@ async fn read_frame(
 
 async fn stalled_at_shutdown(session: &Session) {
     session.node.shutdown.cancelled().await;
-    tokio::time::sleep(super::listener::LAST_WRITES).await;
+    tokio::time::sleep(LAST_WRITES).await;
 }

@@ -7,6 +7,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, RequestHeader, Respon
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 
 use super::bounded;
+use crate::api::authorization::{Authorized, Permits};
 use crate::api::{self, Call, Session};
 
 #[cfg(any(test, fuzzing))]
@@ -58,6 +59,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::SyncGroup, 0, 5),
     supported(ApiKey::DescribeGroups, 0, 6),
     supported(ApiKey::ListGroups, 0, 5),
+    supported(ApiKey::SaslHandshake, 0, 1),
     supported(ApiKey::ApiVersions, 0, 4),
     supported(ApiKey::CreateTopics, 2, 7),
     supported(ApiKey::DeleteTopics, 1, 6),
@@ -72,6 +74,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::TxnOffsetCommit, 0, 4),
     supported(ApiKey::DescribeConfigs, 1, 4),
     supported(ApiKey::AlterConfigs, 0, 2),
+    supported(ApiKey::SaslAuthenticate, 0, 2),
     supported(ApiKey::CreatePartitions, 0, 3),
     supported(ApiKey::DeleteGroups, 0, 2),
     supported(ApiKey::IncrementalAlterConfigs, 0, 1),
@@ -92,6 +95,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::DescribeClientQuotas, 0, 1),
     supported(ApiKey::AlterClientQuotas, 0, 1),
     supported(ApiKey::DescribeUserScramCredentials, 0, 0),
+    supported(ApiKey::AlterUserScramCredentials, 0, 0),
     supported(ApiKey::DescribeLogDirs, 1, 4),
     supported(ApiKey::AlterReplicaLogDirs, 1, 2),
     supported(ApiKey::DescribeTopicPartitions, 0, 0),
@@ -113,6 +117,9 @@ pub(crate) enum FrameError {
         /// The version.
         version: i16,
     },
+    /// The listener wants to know first who the client is.
+    #[error("request {0:?} comes before the client has told who it is, or after its token has expired")]
+    Unauthenticated(ApiKey),
     /// It is not what its header says.
     #[error("request {key:?} version {version} cannot be decoded: {reason}")]
     Malformed {
@@ -152,6 +159,9 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
             return encode::<ApiVersionsRequest>(correlation_id, 0, &response).map(Some);
         }
     };
+    if !session.authentication.permits(incoming.key) {
+        return Err(FrameError::Unauthenticated(incoming.key));
+    }
     if incoming.key == ApiKey::ListOffsets && incoming.call.version == 0 {
         let answered = api::list_offsets::answer_oldest(session, incoming.body).await;
         let body = answered.map_err(|error| FrameError::Malformed {
@@ -167,7 +177,7 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
     }
     macro_rules! respond {
         ($handler:path) => {
-            respond(&incoming, async |request| {
+            respond(session, &incoming, async |request| {
                 Some($handler(session, &incoming.call, request).await)
             })
             .await
@@ -175,7 +185,7 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
     }
     match incoming.key {
         ApiKey::Produce => {
-            respond(&incoming, async |request| {
+            respond(session, &incoming, async |request| {
                 api::produce::handle(session, &incoming.call, request).await
             })
             .await
@@ -192,6 +202,8 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
         ApiKey::SyncGroup => respond!(api::group_membership::handle_sync),
         ApiKey::DescribeGroups => respond!(api::groups::handle_describe),
         ApiKey::ListGroups => respond!(api::groups::handle_list),
+        ApiKey::SaslHandshake => respond!(api::sasl::handle_handshake),
+        ApiKey::SaslAuthenticate => respond!(api::sasl::handle_authenticate),
         ApiKey::ApiVersions => respond!(api::api_versions::handle),
         ApiKey::CreateTopics => respond!(api::topics::handle_create),
         ApiKey::DeleteTopics => respond!(api::topics::handle_delete),
@@ -217,12 +229,13 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
         ApiKey::ListPartitionReassignments => respond!(api::reassignments::handle_list),
         ApiKey::AlterPartitionReassignments => respond!(api::reassignments::handle_alter),
         ApiKey::ElectLeaders => respond!(api::reassignments::handle_elect),
-        ApiKey::DescribeAcls => respond!(api::access::handle_describe_acls),
-        ApiKey::CreateAcls => respond!(api::access::handle_create_acls),
-        ApiKey::DeleteAcls => respond!(api::access::handle_delete_acls),
-        ApiKey::DescribeClientQuotas => respond!(api::access::handle_describe_quotas),
-        ApiKey::AlterClientQuotas => respond!(api::access::handle_alter_quotas),
-        ApiKey::DescribeUserScramCredentials => respond!(api::access::handle_describe_credentials),
+        ApiKey::DescribeAcls => respond!(api::acls::handle_describe),
+        ApiKey::CreateAcls => respond!(api::acls::handle_create),
+        ApiKey::DeleteAcls => respond!(api::acls::handle_delete),
+        ApiKey::DescribeClientQuotas => respond!(api::quotas::handle_describe),
+        ApiKey::AlterClientQuotas => respond!(api::quotas::handle_alter),
+        ApiKey::DescribeUserScramCredentials => respond!(api::users::handle_describe),
+        ApiKey::AlterUserScramCredentials => respond!(api::users::handle_alter),
         ApiKey::DescribeLogDirs => respond!(api::log_dirs::handle_describe),
         ApiKey::AlterReplicaLogDirs => respond!(api::log_dirs::handle_alter),
         ApiKey::DescribeTopicPartitions => respond!(api::metadata::handle_partitions),
@@ -279,17 +292,29 @@ fn open(frame: Bytes) -> Result<Opened, FrameError> {
     }))
 }
 
-async fn respond<Q: Request>(
+async fn respond<Q: Authorized>(
+    session: &Session,
     incoming: &Incoming,
     handle: impl AsyncFnOnce(Q) -> Option<Q::Response>,
 ) -> Result<Option<BytesMut>, FrameError> {
     let version = incoming.call.version;
-    let request = bounded::decode(&incoming.body, version).map_err(|reason| FrameError::Malformed {
-        key: incoming.key,
-        version,
-        reason,
-    })?;
-    match handle(request).await {
+    let mut request: Q =
+        bounded::decode(&incoming.body, version).map_err(|reason| FrameError::Malformed {
+            key: incoming.key,
+            version,
+            reason,
+        })?;
+    let response = match Permits::of(session) {
+        None => handle(request).await,
+        Some(permits) => match request.sift(&permits, &incoming.call) {
+            Ok(denied) => handle(request).await.map(|mut response| {
+                Q::complete(denied, &mut response, &permits);
+                response
+            }),
+            Err(refused) => Some(refused),
+        },
+    };
+    match response {
         Some(response) => encode::<Q>(incoming.correlation_id, version, &response).map(Some),
         None => Ok(None),
     }

@@ -4,10 +4,12 @@
     reason = "each test binary uses its own part of the support module"
 )]
 
+pub(crate) mod certificates;
 pub(crate) mod raw;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use osqdemo_broker::{Config, Error, Listener, ListenerAddress};
@@ -30,7 +32,7 @@ pub(crate) struct TestBroker {
     pub(crate) folder: TempDir,
     pub(crate) bootstrap: String,
     pub(crate) addresses: Vec<ListenerAddress>,
-    configure: fn(&mut Config),
+    configure: Arc<dyn Fn(&mut Config) + Send + Sync>,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Error>>,
 }
@@ -38,11 +40,10 @@ pub(crate) struct TestBroker {
 /// One listener on a free port of the loopback interface.
 pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config::new(folder);
-    config.listeners = vec![Listener {
-        name: "test".to_owned(),
-        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        advertised: None,
-    }];
+    config.listeners = vec![Listener::plaintext(
+        "test",
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    )];
     config
 }
 
@@ -51,16 +52,24 @@ impl TestBroker {
         Self::start_with(|_| {}).await
     }
 
-    pub(crate) async fn start_with(configure: fn(&mut Config)) -> Self {
+    pub(crate) async fn start_with(configure: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder, configure).await
     }
 
-    pub(crate) async fn start_in(folder: TempDir, configure: fn(&mut Config)) -> Self {
-        Self::start_at(folder, configure, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    pub(crate) async fn start_in(
+        folder: TempDir,
+        configure: impl Fn(&mut Config) + Send + Sync + 'static,
+    ) -> Self {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(folder, Arc::new(configure), anywhere).await
     }
 
-    async fn start_at(folder: TempDir, configure: fn(&mut Config), address: SocketAddr) -> Self {
+    async fn start_at(
+        folder: TempDir,
+        configure: Arc<dyn Fn(&mut Config) + Send + Sync>,
+        address: SocketAddr,
+    ) -> Self {
         let mut config = config(folder.path());
         config.listeners[0].bind = address;
         configure(&mut config);
@@ -89,14 +98,15 @@ impl TestBroker {
 
     /// Stops the broker and starts another on the same folder.
     pub(crate) async fn restart(self) -> Self {
-        let configure = self.configure;
+        let configure = Arc::clone(&self.configure);
         let (folder, _) = self.stop().await;
-        Self::start_in(folder, configure).await
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(folder, configure, anywhere).await
     }
 
     /// The same at the same address, so that clients go on.
     pub(crate) async fn restart_in_place(self) -> Self {
-        let (configure, address) = (self.configure, self.addresses[0].local);
+        let (configure, address) = (Arc::clone(&self.configure), self.addresses[0].local);
         let (folder, _) = self.stop().await;
         Self::start_at(folder, configure, address).await
     }

@@ -26,11 +26,10 @@ impl TestBroker {
     pub(super) async fn with(topics: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = osqdemo_broker::Config::new(folder.path());
-        config.listeners = vec![osqdemo_broker::Listener {
-            name: "test".to_owned(),
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            advertised: None,
-        }];
+        config.listeners = vec![osqdemo_broker::Listener::plaintext(
+            "test",
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+        )];
         let broker = osqdemo_broker::bind(config).await.unwrap();
         let address = broker.addresses()[0].local.to_string();
         let running = CancellationToken::new();

@@ -95,11 +95,7 @@ fn any_port() -> SocketAddr {
 
 fn broker_config(folder: &Path, bind: SocketAddr) -> osqdemo_broker::Config {
     let mut config = osqdemo_broker::Config::new(folder);
-    config.listeners = vec![osqdemo_broker::Listener {
-        name: "test".to_owned(),
-        bind,
-        advertised: None,
-    }];
+    config.listeners = vec![osqdemo_broker::Listener::plaintext("test", bind)];
     config
 }
 

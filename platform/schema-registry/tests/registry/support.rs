@@ -36,11 +36,7 @@ impl Broker {
 
     pub(crate) async fn start_at(folder: &Path, bind: SocketAddr) -> Self {
         let mut config = osqdemo_broker::Config::new(folder);
-        config.listeners = vec![osqdemo_broker::Listener {
-            name: "test".to_owned(),
-            bind,
-            advertised: None,
-        }];
+        config.listeners = vec![osqdemo_broker::Listener::plaintext("test", bind)];
         let broker = osqdemo_broker::bind(config).await.expect("a broker");
         let address = broker.addresses()[0].local.to_string();
         let running = CancellationToken::new();

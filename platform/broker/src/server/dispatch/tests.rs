@@ -13,8 +13,10 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, WithoutAcl};
 use crate::node::Node;
+use crate::security::Principal;
+use crate::server::authentication::Authentication;
 use crate::storage::batch::tests::Sample;
 
 /// Makes up requests: mostly small numbers and known names, so that handlers get past their first check.
@@ -212,8 +214,14 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::without_acl(WithoutAcl::Allow)
+    }
+
+    fn without_acl(without_acl: WithoutAcl) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let node = Node::open(Config::new(folder.path())).unwrap();
+        let mut config = Config::new(folder.path());
+        config.security.without_acl = without_acl;
+        let node = Node::open(config).unwrap();
         // A broker that is stopping answers at once what would otherwise wait.
         node.shutdown.cancel();
         let topic = node
@@ -230,6 +238,12 @@ impl Fixture {
             session: Session {
                 node: Arc::new(node),
                 advertised: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)).into(),
+                authentication: Authentication::new(
+                    Vec::new(),
+                    Principal::anonymous(),
+                    std::time::Instant::now(),
+                    None,
+                ),
                 client_host: StrBytes::from_static_str("/127.0.0.1"),
                 wake_up: Arc::new(Notify::new()),
                 answer_memory: std::sync::Mutex::default(),
@@ -271,6 +285,89 @@ fn every_version_of_every_request_is_understood_and_answered() {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// What requests may change.
+fn state(node: &Node) -> String {
+    let topics = node.topics.all();
+    let topics: Vec<_> = topics
+        .iter()
+        .map(|topic| {
+            let ends = topic.partitions.iter().map(|partition| partition.bounds().end);
+            let ends: Vec<i64> = ends.collect();
+            (topic.name.clone(), ends, topic.settings.overrides().clone())
+        })
+        .collect();
+    let groups: Vec<_> = node
+        .groups
+        .list()
+        .into_iter()
+        .map(|group| group.group_id)
+        .collect();
+    let offsets = node.groups.committed(&StrBytes::from_static_str("readers"));
+    let transactions = node.groups.transactions().len();
+    let users = node.security.credentials().all().count();
+    let acls = node.security.acls().all().len();
+    format!("{topics:?} {groups:?} {offsets:?} {transactions} {users} {acls}")
+}
+
+/// No request is forgotten by what decides who may do what.
+#[test]
+fn who_may_do_nothing_changes_nothing_and_learns_of_nothing() {
+    const CONCEALED: &str = "concealed";
+    let create = |fixture: &Fixture| {
+        let name = StrBytes::from_static_str(CONCEALED);
+        let settings = std::collections::BTreeMap::new();
+        let commitment = crate::topics::Commitment::Apply;
+        let topic = fixture.session.node.topics.create(&name, 1, settings, commitment);
+        topic.unwrap().id
+    };
+    // Answered in how many frames with its name or its id.
+    let betrayals = |fixture: &Fixture, id: Uuid| {
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let mut inventor = Inventor::new(rng, fixture);
+        let mut found = std::collections::BTreeSet::new();
+        for supported in SUPPORTED {
+            let oldest = supported.min.max(i16::from(supported.key == ApiKey::ListOffsets));
+            for version in oldest..=supported.max {
+                for _ in 0..10 {
+                    let frame = inventor.frame(supported.key, version).freeze();
+                    let answer = fixture.answer(frame).unwrap().unwrap_or_default();
+                    let contains = |text: &[u8]| answer.windows(text.len()).any(|part| part == text);
+                    if contains(CONCEALED.as_bytes()) || contains(id.as_bytes()) {
+                        found.insert(format!("{:?}", supported.key));
+                    }
+                }
+            }
+        }
+        found
+    };
+    let open = Fixture::new();
+    let id = create(&open);
+    let before = state(&open.session.node);
+    let found = betrayals(&open, id);
+    for key in ["Metadata", "DescribeTopicPartitions", "DescribeLogDirs"] {
+        assert!(found.contains(key), "nothing is concealed there: {found:?}");
+    }
+    assert_ne!(state(&open.session.node), before);
+
+    let closed = Fixture::without_acl(WithoutAcl::Deny);
+    let id = create(&closed);
+    let before = state(&closed.session.node);
+    assert_eq!(betrayals(&closed, id), std::collections::BTreeSet::new());
+    assert_eq!(state(&closed.session.node), before);
+    // The oldest ListOffsets, which none of the decoder's types is.
+    let mut frame = BytesMut::new();
+    frame.put_slice(&[
+        0, 2, 0, 0, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 5,
+    ]);
+    frame.put_slice(b"lines");
+    frame.put_slice(&[0, 0, 0, 1, 0, 0, 0, 0]);
+    frame.put_i64(-1);
+    frame.put_i32(1);
+    let answer = closed.answer(frame.freeze()).unwrap().unwrap();
+    // The code of the partition, and no offsets.
+    assert_eq!(answer[answer.len() - 6..], [0, 29, 0, 0, 0, 0]);
 }
 
 #[test]

@@ -1,0 +1,7 @@
+//! What a client may say while it tells who it is.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use osqdemo_fuzz as _;
+
+fuzz_target!(|bytes: &[u8]| osqdemo_broker::fuzzing::sasl_messages(bytes));
