@@ -1,16 +1,20 @@
 //! `osqdemo chaos` through the real binary: faults that are stood, and a proof that finds what is not as it must be.
 
+#[path = "support/docker.rs"]
+mod docker_support;
 mod support;
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use docker_support::{DockerStack, docker};
 use serde_json::{Value, json};
 use support::{NativeStack, Written, eventually};
 
 /// Writes a list of faults, as a report has it.
-fn list(stack: &NativeStack, faults: &[(&str, &str, u64)]) -> String {
+fn list(home: &Path, faults: &[(&str, &str, u64)]) -> String {
     let rounds: Vec<Value> = faults
         .iter()
         .zip(1..)
@@ -18,7 +22,7 @@ fn list(stack: &NativeStack, faults: &[(&str, &str, u64)]) -> String {
             json!({ "number": number, "after_ms": 100, "kind": kind, "target": target, "hold_ms": hold_ms })
         })
         .collect();
-    let path = stack.world.home().join("faults.json");
+    let path = home.join("faults.json");
     fs::write(&path, json!({ "seed": 5, "rounds": rounds }).to_string()).expect("a file");
     path.display().to_string()
 }
@@ -33,16 +37,59 @@ fn files(stack: &NativeStack) -> Vec<String> {
     names.filter(|name| name.starts_with("chaos-")).collect()
 }
 
+/// So many faults were stood, and there was something to compare.
+fn assert_compared(report: &Path, faults: usize) {
+    let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
+    assert_eq!(report["verdict"], "passed", "{report}");
+    assert_eq!(report["rounds"].as_array().map(Vec::len), Some(faults));
+    for stream in report["streams"].as_array().expect("streams") {
+        assert!(
+            stream["rows"].as_u64() > Some(0),
+            "nothing was compared: {stream}"
+        );
+    }
+    for host in report["hosts"].as_array().expect("hosts") {
+        assert!(host["lines"].as_u64() > Some(10), "nothing was compared: {host}");
+    }
+    assert!(report["positions_compared"].as_u64() > Some(10), "{report}");
+}
+
+#[test]
+fn faults_of_containers_are_stood() {
+    let Some(stack) = DockerStack::up() else { return };
+    let home = stack.world.home();
+    let report = home.join("report.json");
+    let faults = [
+        ("kill", "broker", 0),
+        ("partition", "broker", 500),
+        ("partition", "host1", 1_500),
+        ("stop", "ksqldb-server", 300),
+        ("partition", "ksqldb-server", 1_000),
+        ("kill", "host2/extension", 0),
+    ];
+    let report_to = format!("json={}", report.display());
+    let (told, _) = stack.succeed(&["chaos", "--replay", &list(home, &faults), "--report", &report_to]);
+    assert!(told.contains("passed: after 6 faults in "), "{told}");
+    assert_compared(&report, 6);
+    // Nobody is cut off any more: the others find it by its name.
+    for service in ["broker", "host1", "ksqldb-server"] {
+        let format = "{{json .NetworkSettings.Networks}}";
+        let network = docker(&["inspect", "--format", format, &stack.container(service)]).concat();
+        assert!(network.contains(&format!("\"{service}\"")), "{network}");
+    }
+}
+
 #[test]
 fn faults_are_stood_and_what_is_wrong_is_found() {
     let stack = NativeStack::up();
     // What a run that was killed has left.
     let stale = "CREATE STREAM osqdemo_chaos_0123abcd WITH (KAFKA_TOPIC='osqdemo-chaos-0123abcd') AS SELECT * FROM precise_files;";
     stack.succeed(&["ksql", stale]);
-    let home = stack.world.project().join("hosts/host1/home");
-    fs::write(home.join("chaos-0123abcd-host1-7"), "").expect("a file");
+    let home = stack.world.home();
+    let host1 = stack.world.project().join("hosts/host1/home");
+    fs::write(host1.join("chaos-0123abcd-host1-7"), "").expect("a file");
 
-    let report = stack.world.home().join("report.json");
+    let report = home.join("report.json");
     let faults = [
         ("kill", "broker", 0),
         ("kill", "ksqldb-server", 0),
@@ -54,24 +101,12 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
     let told = stack.succeed(&[
         "chaos",
         "--replay",
-        &list(&stack, &faults),
+        &list(home, &faults),
         "--report",
         &format!("json={}", report.display()),
     ]);
     assert!(told.contains("passed: after 6 faults in "), "{told}");
-    let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
-    assert_eq!(report["verdict"], "passed", "{report}");
-    assert_eq!(report["rounds"].as_array().map(Vec::len), Some(6));
-    for stream in report["streams"].as_array().expect("streams") {
-        assert!(
-            stream["rows"].as_u64() > Some(0),
-            "nothing was compared: {stream}"
-        );
-    }
-    for host in report["hosts"].as_array().expect("hosts") {
-        assert!(host["lines"].as_u64() > Some(10), "nothing was compared: {host}");
-    }
-    assert!(report["positions_compared"].as_u64() > Some(10), "{report}");
+    assert_compared(&report, 6);
     // The project ran before, so it runs on; what the run made is gone.
     let streams = stack
         .succeed(&["ksql", "LIST STREAMS; LIST TOPICS;"])
@@ -80,7 +115,7 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
     assert_eq!(files(&stack), Vec::<String>::new());
 
     // A row that no line of a host explains.
-    let faults = list(&stack, &[("restart", "console", 0), ("restart", "console", 0)]);
+    let faults = list(home, &[("restart", "console", 0), ("restart", "console", 0)]);
     let mut chaos = stack
         .world
         .command(&["chaos", "--replay", &faults])

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::fault::{FaultKind, Target};
+use crate::engine::EngineKind;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
@@ -17,6 +18,14 @@ pub enum ChaosError {
     UnknownFault {
         /// What was given.
         text: String,
+    },
+    /// There is no network to cut.
+    #[error(
+        "the fault `partition` is not possible on the {engine} engine: its services share one network interface"
+    )]
+    NoNetwork {
+        /// The engine.
+        engine: EngineKind,
     },
     /// Nothing to do.
     #[error("`--rounds` must be from 1 to {most}")]
@@ -85,6 +94,7 @@ impl Diagnose for ChaosError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::UnknownFault { .. }
+            | Self::NoNetwork { .. }
             | Self::Rounds { .. }
             | Self::Replay { .. }
             | Self::UnknownTarget { .. } => ExitCode::Usage,
@@ -114,6 +124,9 @@ impl Diagnose for ChaosError {
             Self::UnknownFault { text } => {
                 let known: Vec<String> = FaultKind::ALL.iter().map(FaultKind::to_string).collect();
                 near_names::hint("faults", text, &known)
+            }
+            Self::NoNetwork { .. } => {
+                vec!["run it with `--engine docker`, or without this fault".to_owned()]
             }
             Self::Replay { .. } => {
                 vec!["a report of `osqdemo chaos --report json=FILE` is such a list".to_owned()]

@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::EngineKind;
 use crate::stack::{Role, ServiceName, Stack};
 
 /// The longest time between a recovery and the next fault, in milliseconds.
 const LONGEST_BREAK_MS: u64 = 2_000;
 
-/// The shortest and the longest time that a process is stopped for, in milliseconds.
+/// The shortest and the longest time that a process is stopped, or a service cut off, for, in milliseconds.
 const HOLD_MS: std::ops::RangeInclusive<u64> = 200..=4_000;
 
 /// A sort of fault.
@@ -23,11 +24,26 @@ pub enum FaultKind {
     Stop,
     /// A service is stopped in order and started again, as `osqdemo restart` does.
     Restart,
+    /// A service is cut off from the network for a while.
+    Partition,
 }
 
 impl FaultKind {
     /// Every sort.
-    pub const ALL: [Self; 3] = [Self::Kill, Self::Stop, Self::Restart];
+    pub const ALL: [Self; 4] = [Self::Kill, Self::Stop, Self::Restart, Self::Partition];
+
+    /// Those that can be done on this engine.
+    pub fn on(engine: EngineKind) -> Vec<Self> {
+        let mut kinds = Self::ALL.to_vec();
+        // Processes that share the loopback interface have no network between them.
+        kinds.retain(|kind| *kind != Self::Partition || engine == EngineKind::Docker);
+        kinds
+    }
+
+    /// Whether it is done to a part of a service, or only to all of it.
+    fn is_for(self, part: Part) -> bool {
+        part == Part::Whole || matches!(self, Self::Kill | Self::Stop)
+    }
 }
 
 impl fmt::Display for FaultKind {
@@ -36,6 +52,7 @@ impl fmt::Display for FaultKind {
             Self::Kill => "kill",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Partition => "partition",
         })
     }
 }
@@ -172,7 +189,7 @@ impl Iterator for Draw {
         let fits: Vec<&Target> = self
             .targets
             .iter()
-            .filter(|target| kind != FaultKind::Restart || target.part == Part::Whole)
+            .filter(|target| kind.is_for(target.part))
             .collect();
         let target = (*self.random.choice(&fits)?).clone();
         self.number += 1;
@@ -182,7 +199,7 @@ impl Iterator for Draw {
             kind,
             target,
             hold_ms: match kind {
-                FaultKind::Stop => self.random.u64(HOLD_MS),
+                FaultKind::Stop | FaultKind::Partition => self.random.u64(HOLD_MS),
                 FaultKind::Kill | FaultKind::Restart => 0,
             },
         })
@@ -218,14 +235,16 @@ mod tests {
         let list = |seed, kinds: &[FaultKind], length| -> Vec<Round> {
             Draw::new(seed, kinds, &stack).take(length).collect()
         };
-        let long = list(7, &FaultKind::ALL, 50);
+        let native = FaultKind::on(EngineKind::Native);
+        let long = list(7, &native, 50);
         assert_eq!(
-            list(7, &FaultKind::ALL, 20),
+            list(7, &native, 20),
             long[..20],
             "a shorter list is the beginning"
         );
-        assert_ne!(list(8, &FaultKind::ALL, 50), long);
-        let [kill, stop, restart] = FaultKind::ALL;
+        assert_ne!(list(8, &native, 50), long);
+        assert_ne!(list(7, &FaultKind::ALL, 50), long);
+        let [kill, stop, restart, _] = FaultKind::ALL;
         assert_eq!(
             list(7, &[restart, stop, kill, kill], 50),
             long,
@@ -251,8 +270,8 @@ mod tests {
             .take(2_000)
             .map(|round| (round.kind, round.target))
             .collect();
-        // Six services and two parts of each of the two hosts; a part is not restarted by itself.
-        assert_eq!(drawn.len(), 10 + 10 + 6);
+        // Six services and two parts of each of the two hosts; a part is not restarted or cut off by itself.
+        assert_eq!(drawn.len(), 10 + 10 + 6 + 6);
     }
 
     proptest! {

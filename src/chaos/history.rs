@@ -1,5 +1,7 @@
 //! What is in topics, from the oldest record to the newest, as the checks need it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde_json::Value;
 
 use crate::kafka::Record;
@@ -34,6 +36,29 @@ pub struct Place {
     pub offset: i64,
 }
 
+/// What a record is known again by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Print {
+    /// Its name.
+    pub stamp: Option<Stamp>,
+    /// A sum of its key and value.
+    pub digest: u64,
+    /// Its time in milliseconds since 1970.
+    pub time_ms: i64,
+}
+
+impl Print {
+    fn of(record: &Record) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&record.key, &record.value).hash(&mut hasher);
+        Self {
+            stamp: Stamp::of(record),
+            digest: hasher.finish(),
+            time_ms: record.timestamp_ms.unwrap_or_default(),
+        }
+    }
+}
+
 /// A line of a host, as it is in its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -41,10 +66,14 @@ pub struct Line {
     pub place: Place,
     /// When it was taken, in milliseconds since 1970.
     pub time_ms: i64,
-    /// Its name.
-    pub stamp: Option<Stamp>,
+    /// Its name, and what it is known again by.
+    pub print: Print,
+    /// How many bytes it has.
+    pub size: usize,
     /// The host that it says it is of.
     pub host: Option<String>,
+    /// The query that it says it is of.
+    pub query: Option<String>,
     /// `added`, `removed`, `snapshot`.
     pub action: Option<String>,
     /// The column of this name.
@@ -68,8 +97,10 @@ impl Line {
         Self {
             place: place(record),
             time_ms: record.timestamp_ms.unwrap_or_default(),
-            stamp: Stamp::of(record),
+            print: Print::of(record),
+            size: record.value.as_ref().map_or(0, Vec::len),
             host: text(&value["hostIdentifier"]),
+            query: text(&value["name"]),
             action: text(&value["action"]),
             pid: text(&columns["pid"]),
             name: text(&columns["name"]),
@@ -147,13 +178,15 @@ pub(super) mod tests {
 
     #[test]
     fn a_line_and_a_row() {
-        let line = Line::read(&record(
+        let record_of_line = record(
             "processes",
             3,
             &serde_json::json!({
-                "hostIdentifier": "host1", "action": "added", "columns": { "pid": "7", "name": "sleep", "path": "/bin/sleep" }
+                "name": "processes", "hostIdentifier": "host1", "action": "added",
+                "columns": { "pid": "7", "name": "sleep", "path": "/bin/sleep" }
             }),
-        ));
+        );
+        let line = Line::read(&record_of_line);
         assert_eq!(
             line,
             Line {
@@ -163,17 +196,26 @@ pub(super) mod tests {
                     offset: 3
                 },
                 time_ms: 1_003,
-                stamp: Some(Stamp {
-                    spool: "aa".to_owned(),
-                    seq: 3
-                }),
+                print: Print {
+                    stamp: Some(Stamp {
+                        spool: "aa".to_owned(),
+                        seq: 3
+                    }),
+                    digest: line.print.digest,
+                    time_ms: 1_003,
+                },
+                size: record_of_line.value.as_ref().unwrap().len(),
                 host: Some("host1".to_owned()),
+                query: Some("processes".to_owned()),
                 action: Some("added".to_owned()),
                 pid: Some("7".to_owned()),
                 name: Some("sleep".to_owned()),
                 path: Some("/bin/sleep".to_owned()),
             }
         );
+        let mut changed = record_of_line.clone();
+        changed.value.as_mut().unwrap()[5] ^= 1;
+        assert_ne!(Line::read(&changed).print, line.print);
         let value = serde_json::json!({ "HOST": "host1", "P_TIME": 12, "PATH": null });
         let row = Row::read(&record("PROC", 4, &value), &["HOST", "P_TIME", "PATH", "PID"]);
         let values = [Some("host1".to_owned()), Some("12".to_owned()), None, None];

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::check::{Finding, FindingKind};
-use super::history::{Line, Place, Row, Stamp};
+use super::history::{Line, Place, Print, Row};
 use super::join;
 use super::model::{OPEN_FILES, PROCESSES};
 use crate::kafka::{KafkaError, Record, Tail};
@@ -27,7 +27,7 @@ pub struct Seen {
     /// The files that are in a row of the join, with the process that the row names.
     pub joined: HashSet<(String, String)>,
     /// Where which line was.
-    pub read: Vec<(Place, Option<Stamp>)>,
+    pub read: Vec<(Place, Print)>,
     /// Logs that went back.
     pub findings: Vec<Finding>,
     next: HashMap<(String, i32), i64>,
@@ -107,7 +107,7 @@ impl Ledger {
         }
         let line = Line::read(record);
         if seen.read.len() < MOST_COMPARED {
-            seen.read.push((line.place.clone(), line.stamp.clone()));
+            seen.read.push((line.place.clone(), line.print.clone()));
         }
         if line.action.as_deref() == Some("removed") {
             return;

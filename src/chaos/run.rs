@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::check::{self, Checked, DEAD_LETTERS, Evidence, Finding, FindingKind};
+use super::check::{self, Checked, DEAD_LETTERS, Evidence, Finding, FindingKind, Repeats};
 use super::error::ChaosError;
 use super::fault::{Draw, FaultKind, Round, Target};
 use super::history::{Line, Row};
@@ -35,7 +35,7 @@ use crate::ksqldb::statement::Script;
 use crate::plan::{ObservedService, Plan, ServiceSpec, ServiceState, SupervisorState};
 use crate::process::ProcessId;
 use crate::shutdown::Shutdown;
-use crate::stack::{Endpoints, ServiceName, Stack};
+use crate::stack::{Endpoints, Role, ServiceName, Stack};
 use crate::state::ProjectFolder;
 use crate::waiting::{before_next_try, poll_within};
 
@@ -47,6 +47,9 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 /// How long to wait between two looks at everything.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What the group of a persistent query has in its name.
+const PERSISTENT_QUERY: &str = "query_C";
 
 /// How long tidying up may take.
 const TIDY_WITHIN: Duration = Duration::from_secs(60);
@@ -105,6 +108,8 @@ pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result
     let ledger = Ledger::new(&marker, query.topic());
     remove_leftovers(ground).await?;
     submit(ground, &query.create()).await?;
+    let topics = [sinks(), sources(ground)].concat();
+    let starts = kafka::ends(&ground.endpoints.bootstrap_servers, &topics).await?;
     let began = Instant::now();
     let ran = Run {
         ground,
@@ -112,8 +117,9 @@ pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result
         marker: &marker,
         query: &query,
         ledger: &ledger,
-        since_ms: Timestamp::now().as_millisecond(),
+        starts,
         began,
+        cut_off: Mutex::default(),
     };
     let proved = ran.prove().await;
     let tidied = timeout(TIDY_WITHIN, ran.tidy()).await;
@@ -178,14 +184,28 @@ async fn submit<E>(ground: &Ground<'_, E>, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// The topics that the streams are in.
+fn sinks() -> Vec<String> {
+    Stream::ALL.map(|stream| stream.sink().to_owned()).to_vec()
+}
+
+/// The topics that the hosts write to.
+fn sources<E>(ground: &Ground<'_, E>) -> Vec<String> {
+    let topics = ground.topics.iter().cloned();
+    topics.chain([DEAD_LETTERS.to_owned()]).collect()
+}
+
 struct Run<'a, E> {
     ground: &'a Ground<'a, E>,
     course: &'a Course,
     marker: &'a str,
     query: &'a JoinQuery,
     ledger: &'a Ledger,
-    since_ms: i64,
+    /// Where each partition ended before.
+    starts: BTreeMap<(String, i32), i64>,
     began: Instant,
+    /// The service that is cut off just now.
+    cut_off: Mutex<Option<ServiceName>>,
 }
 
 /// What the faults came to.
@@ -222,13 +242,14 @@ impl<E: HostExec> Run<'_, E> {
             Checked::default()
         } else {
             let mut evidence = Evidence {
-                since_ms: self.since_ms,
+                starts: self.starts.clone(),
                 marker: self.marker.to_owned(),
                 seen: seen.read,
+                repeats: self.repeats(&inflicted.rounds),
                 ..Evidence::default()
             };
             for told in last.iter().flatten() {
-                evidence.require(told);
+                inflicted.findings.extend(evidence.require(told));
             }
             self.settled(evidence).await.unwrap_or_else(|failure| Checked {
                 findings: vec![unwell(&format!("nothing could be compared: {failure}"))],
@@ -268,6 +289,10 @@ impl<E: HostExec> Run<'_, E> {
                 .findings
                 .push(unwell(&format!("after the last fault: {failure}")));
             return Ok((inflicted, work, Vec::new()));
+        }
+        if !self.compare_positions(&mut inflicted).await {
+            let what = "the committed positions could not be compared once more at the end";
+            inflicted.findings.push(unwell(what));
         }
         let cancel = ground.shutdown.token();
         let last = join_all(
@@ -380,6 +405,11 @@ impl<E: HostExec> Run<'_, E> {
             };
             return Ok(restarting.await.ok().map(|()| began.elapsed()));
         }
+        if *kind == FaultKind::Partition {
+            self.cut_off_for(&target.service, Duration::from_millis(*hold_ms))
+                .await?;
+            return self.well_within(&target.service).await;
+        }
         let Some(processes) = self.found(target).await? else {
             return Ok(None);
         };
@@ -403,6 +433,43 @@ impl<E: HostExec> Run<'_, E> {
         tokio::select! {
             () = cancelled => Ok(None),
             recovered = timeout(RECOVERED_WITHIN, recovering) => Ok(recovered.ok().map(|()| began.elapsed())),
+        }
+    }
+
+    /// Cuts a service off from the network, and lets it in again even when the run is interrupted.
+    async fn cut_off_for(&self, service: &ServiceName, hold: Duration) -> Result<()> {
+        let Some(network) = self.ground.engine.network() else {
+            let engine = self.ground.kind;
+            return Err(ChaosError::NoNetwork { engine }.into());
+        };
+        network.cut_off(service).await?;
+        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = Some(service.clone());
+        let _ = timeout(hold, self.ground.shutdown.token().cancelled()).await;
+        self.rejoin().await
+    }
+
+    /// Lets in what is cut off.
+    async fn rejoin(&self) -> Result<()> {
+        let service = self
+            .cut_off
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let (Some(service), Some(network)) = (service, self.ground.engine.network()) {
+            network.rejoin(&service).await?;
+            self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        Ok(())
+    }
+
+    /// How long a service takes from now on to be well. Nothing when it is not in time, or the run is interrupted.
+    async fn well_within(&self, service: &ServiceName) -> Result<Option<Duration>> {
+        let began = Instant::now();
+        let well = self.well(service, Timestamp::now().as_millisecond());
+        let cancelled = self.ground.shutdown.token().cancelled();
+        tokio::select! {
+            () = cancelled => Ok(None),
+            well = timeout(RECOVERED_WITHIN, well) => Ok(well.ok().map(|()| began.elapsed())),
         }
     }
 
@@ -467,27 +534,68 @@ impl<E: HostExec> Run<'_, E> {
         }
     }
 
-    /// Positions only grow. A broker that does not answer just now is asked again after the next fault.
-    async fn compare_positions(&self, inflicted: &mut Inflicted) {
+    /// Positions only grow, and those of persistent queries stay. A broker that does not answer just now is asked again
+    /// after the next fault. Says whether it answered.
+    async fn compare_positions(&self, inflicted: &mut Inflicted) -> bool {
         let Ok(positions) = kafka::positions(&self.ground.endpoints.bootstrap_servers).await else {
-            return;
+            return false;
         };
+        let round = inflicted.rounds.last().map(|round| round.number);
+        let mut found = |what| {
+            inflicted.findings.push(Finding {
+                kind: FindingKind::PositionWentBack,
+                what,
+                time_ms: Timestamp::now().as_millisecond(),
+                round,
+            });
+        };
+        let mut gone = std::mem::take(&mut inflicted.positions);
         for position in positions {
             let key = (position.group, position.topic, position.partition);
             inflicted.positions_compared += 1;
-            let before = inflicted.positions.insert(key.clone(), position.offset);
-            if let Some(before) = before.filter(|before| *before > position.offset) {
-                inflicted.findings.push(Finding {
-                    kind: FindingKind::PositionWentBack,
-                    what: format!(
-                        "group `{}` had committed {before} of `{}`, and then {}",
-                        key.0, key.1, position.offset
-                    ),
-                    time_ms: Timestamp::now().as_millisecond(),
-                    round: inflicted.rounds.last().map(|round| round.number),
-                });
+            if let Some(before) = gone.remove(&key).filter(|before| *before > position.offset) {
+                found(format!(
+                    "group `{}` had committed {before} of `{}`, and then {}",
+                    key.0, key.1, position.offset
+                ));
+            }
+            inflicted.positions.insert(key, position.offset);
+        }
+        for ((group, topic, _), before) in gone {
+            // Other groups go with who read in them.
+            if group.contains(PERSISTENT_QUERY) {
+                found(format!(
+                    "group `{group}` had committed {before} of `{topic}`, and then nothing"
+                ));
             }
         }
+        true
+    }
+
+    /// What these faults explain that is there more than once.
+    fn repeats(&self, rounds: &[Round]) -> Repeats {
+        let mut repeats = Repeats::default();
+        for round in rounds {
+            let service = &round.target.service;
+            match self
+                .ground
+                .stack
+                .service(service.as_str())
+                .map(|service| service.role)
+            {
+                Some(Role::Broker) => (repeats.lines, repeats.rows) = (true, true),
+                Some(Role::Ksqldb) => repeats.rows = true,
+                Some(Role::Host) => {
+                    let workers = self.ground.workers.iter();
+                    let worker = workers.filter(|worker| worker.service == *service);
+                    repeats
+                        .hosts
+                        .extend(worker.map(|worker| worker.identifier.clone()));
+                }
+                _ => {}
+            }
+        }
+        repeats
     }
 
     /// Reads everything and compares it, until nothing is on its way any more.
@@ -495,6 +603,9 @@ impl<E: HostExec> Run<'_, E> {
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
             self.read(&mut evidence).await?;
+            if evidence.due.is_empty() {
+                evidence.require_all();
+            }
             let checked = check::check(&evidence);
             let is_waiting = checked.findings.iter().any(|finding| finding.kind.may_pass());
             if !is_waiting || Instant::now() >= deadline || self.is_interrupted() {
@@ -509,10 +620,7 @@ impl<E: HostExec> Run<'_, E> {
         evidence.lines.clear();
         evidence.rows.clear();
         // Rows first: whatever made them is in the lines that are read after them.
-        let sinks: Vec<String> = Stream::ALL
-            .iter()
-            .map(|stream| stream.sink().to_owned())
-            .collect();
+        let sinks = sinks();
         let rows = kafka::read_all(servers, &sinks, |record| {
             let stream = Stream::ALL
                 .into_iter()
@@ -525,9 +633,8 @@ impl<E: HostExec> Run<'_, E> {
         let joined = [self.query.topic().to_owned()];
         evidence.joined =
             kafka::read_all(servers, &joined, |record| Row::read(record, &join::COLUMNS)).await?;
-        let mut topics = self.ground.topics.clone();
-        topics.push(DEAD_LETTERS.to_owned());
-        for line in kafka::read_all(servers, &topics, Line::read).await? {
+        let sources = sources(self.ground);
+        for line in kafka::read_all(servers, &sources, Line::read).await? {
             let topic = line.place.topic.clone();
             evidence.lines.entry(topic).or_default().push(line);
         }
@@ -576,6 +683,9 @@ impl<E: HostExec> Run<'_, E> {
     async fn tidy(&self) -> Vec<String> {
         let Self { ground, marker, .. } = *self;
         let mut left = Vec::new();
+        if let Err(failure) = self.rejoin().await {
+            left.push(format!("a service that is cut off: {failure}"));
+        }
         for worker in &ground.workers {
             if work::tidy(ground.hosts, worker, marker).await.is_none() {
                 left.push(format!("the files `{marker}*` in the home of {}", worker.service));
@@ -607,17 +717,24 @@ impl<E: HostExec> Run<'_, E> {
 }
 
 impl Evidence {
-    /// Everything up to these lines must be there.
-    fn require(&mut self, told: &Told) {
+    /// Everything up to these lines must be there. A finding when they have no names.
+    fn require(&mut self, told: &Told) -> Option<Finding> {
         for line in [&told.file, &told.process] {
-            let key = (line.place.topic.clone(), line.place.partition);
-            let due = self.due.entry(key).or_insert(line.place.offset);
-            *due = line.place.offset.max(*due);
-            if let Some(stamp) = &line.stamp {
-                let last = self.last.entry(stamp.spool.clone()).or_insert(stamp.seq);
-                *last = stamp.seq.max(*last);
-            }
+            let Some(stamp) = &line.print.stamp else {
+                return Some(Finding {
+                    kind: FindingKind::LineLost,
+                    what: format!(
+                        "the lines of {} carry no `osqdemo-spool` and `osqdemo-seq`, so that a lost one cannot be told",
+                        line.host.as_deref().unwrap_or("?")
+                    ),
+                    time_ms: line.time_ms,
+                    round: None,
+                });
+            };
+            let last = self.last.entry(stamp.spool.clone()).or_insert(stamp.seq);
+            *last = stamp.seq.max(*last);
         }
+        None
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Finding, FindingKind};
@@ -19,6 +19,9 @@ const SEEN_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long a process lives at most, in seconds: whoever was to end it may have been killed.
 const LONGEST_LIFE: u64 = 600;
+
+/// What a held process runs.
+const PROGRAM: &str = "sleep";
 
 /// How long to wait before a host that cannot be entered is tried again.
 const NEXT_TRY: Duration = Duration::from_millis(200);
@@ -119,7 +122,8 @@ pub async fn last_piece<E: HostExec>(
     stop: &CancellationToken,
 ) -> Result<Option<Told>, Finding> {
     let name = format!("{marker}{}-last", worker.service);
-    loop {
+    let deadline = Instant::now() + SEEN_WITHIN;
+    while Instant::now() < deadline {
         let held = hold(
             hosts,
             worker,
@@ -136,11 +140,13 @@ pub async fn last_piece<E: HostExec>(
             Held::Told(told) => return Ok(Some(*told)),
             Held::Unseen => return Err(unseen(worker, &name)),
             Held::Over => return Ok(None),
+            // Nothing is done to the host any more, so that it can be worked on.
             Held::CutShort => {
                 let _ = timeout(NEXT_TRY, stop.cancelled()).await;
             }
         }
     }
+    Err(unseen(worker, &name))
 }
 
 /// Removes what the run has left in the home of a host. Says whether the host could be asked.
@@ -161,7 +167,7 @@ async fn hold<E: HostExec>(
 ) -> Held {
     let since_ms = Timestamp::now().as_millisecond();
     // `exec`, so that the shell is not a second process that holds the file.
-    let script = format!("exec >{name}; echo $$; exec sleep {LONGEST_LIFE}");
+    let script = format!("exec >{name}; echo $$; exec {PROGRAM} {LONGEST_LIFE}");
     let argv = ["sh", "-c", &script];
     tokio::select! {
         biased;
@@ -181,7 +187,9 @@ fn told(seen: &Seen, worker: &Worker, name: &str, since_ms: i64) -> Option<Told>
     let process = seen
         .processes
         .get(&(worker.identifier.clone(), file.pid.clone()?))
-        .filter(|process| process.time_ms >= since_ms)?;
+        .filter(|process| process.time_ms >= since_ms)
+        // It was a shell before.
+        .filter(|process| process.name.as_deref() == Some(PROGRAM))?;
     Some(Told {
         file: file.clone(),
         process: process.clone(),

@@ -18,7 +18,8 @@ pub struct ChaosArgs {
     /// What the faults are drawn from: the same seed is the same list. By default another one each time.
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     pub seed: Option<u64>,
-    /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart` [default: all]
+    /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart`, and on the
+    /// Docker engine `partition` (no network for a while) [default: all]
     #[arg(long, value_name = "FAULT", value_delimiter = ',', conflicts_with = "replay")]
     pub faults: Vec<String>,
     /// Do the faults of an earlier run again: its report (`json=FILE`), or the list that a failure names. With `--rounds`

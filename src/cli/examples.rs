@@ -92,6 +92,7 @@ pub(super) const CHAOS: &str = "\
 Examples:
   osqdemo chaos                                20 faults, drawn anew
   osqdemo chaos --for 10m --faults kill        as many kills as fit into ten minutes
+  osqdemo chaos --engine docker --faults partition
   osqdemo chaos --rounds 200 --seed 7 --report json=chaos.json
   osqdemo chaos --replay chaos.json --rounds 12
 

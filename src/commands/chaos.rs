@@ -254,12 +254,20 @@ mod tests {
         hint: the same again: `osqdemo chaos --replay /p/chaos.json --rounds 1`
         "
         );
-        report.findings = vec![Finding {
-            kind: FindingKind::NotRecovered,
-            what: String::new(),
-            time_ms: 0,
-            round: Some(1),
-        }];
-        assert_eq!(failed(&report, PathBuf::new()).exit_code() as u8, 21);
+        for kind in FindingKind::ALL {
+            report.findings = vec![Finding {
+                kind,
+                what: String::new(),
+                time_ms: 0,
+                round: Some(1),
+            }];
+            let is_late = matches!(kind, FindingKind::NotRecovered | FindingKind::WorkUnseen);
+            let code = if is_late { 21 } else { 20 };
+            assert_eq!(
+                failed(&report, PathBuf::new()).exit_code() as u8,
+                code,
+                "{kind:?}"
+            );
+        }
     }
 }

@@ -116,6 +116,20 @@ pub trait Engine: Send + Sync {
     /// Runs `argv` on `host` in its home folder, without input, and collects what it writes. Dropping the
     /// future ends the command and its children.
     fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput>;
+
+    /// The network between the services, where the engine makes one.
+    fn network(&self) -> Option<&dyn Network> {
+        None
+    }
+}
+
+/// The network of a project, which services can be cut off from.
+pub trait Network: Send + Sync {
+    /// From now on the service and all others, and those who use it from outside, cannot reach each other.
+    fn cut_off<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
+
+    /// Makes good a [`Network::cut_off`].
+    fn rejoin<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()>;
 }
 
 /// Takes the latest news of something that takes long.

@@ -1,5 +1,6 @@
 //! Everything that topics hold, once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,6 +15,29 @@ const RECORD_LIMIT: Duration = Duration::from_millis(100);
 
 /// How long nothing may come before the reading is given up.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// Where the next record of each partition of `topics` will be. Topics that the broker does not have are passed over.
+///
+/// # Errors
+/// When the broker does not answer.
+pub async fn ends(
+    bootstrap_servers: &str,
+    topics: &[String],
+) -> Result<BTreeMap<(String, i32), i64>, KafkaError> {
+    let (bootstrap_servers, topics) = (bootstrap_servers.to_owned(), topics.to_vec());
+    in_background(move || {
+        let consumer: BaseConsumer = consumer(&bootstrap_servers)?;
+        let mut ends = BTreeMap::new();
+        for (topic, partitions) in partitions(&consumer, &bootstrap_servers)? {
+            for partition in partitions.into_iter().filter(|_| topics.contains(&topic)) {
+                let (_, end) = watermarks(&consumer, &bootstrap_servers, &topic, partition)?;
+                ends.insert((topic.clone(), partition), end);
+            }
+        }
+        Ok(ends)
+    })
+    .await
+}
 
 /// Reads `topics` from their oldest record to what is their newest now, in the order of each partition. Topics that the
 /// broker does not have are passed over.

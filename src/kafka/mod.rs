@@ -14,7 +14,7 @@ mod topics;
 use rdkafka::ClientConfig;
 
 pub use error::KafkaError;
-pub use history::read_all;
+pub use history::{ends, read_all};
 pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};

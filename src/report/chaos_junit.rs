@@ -51,7 +51,7 @@ mod tests {
     fn a_run_that_failed() {
         let text = chaos_junit(&failed()).unwrap();
         assert!(
-            text.contains(r#"<testsuite name="chaos" tests="10" skipped="0" errors="0" failures="1""#),
+            text.contains(r#"<testsuite name="chaos" tests="11" skipped="0" errors="0" failures="1""#),
             "{text}"
         );
         assert!(

@@ -63,15 +63,17 @@ impl ChaosSettings {
                 })
                 .collect::<std::result::Result<_, _>>()?,
         };
-        let mut kinds = if kinds.is_empty() {
-            FaultKind::ALL.to_vec()
-        } else {
-            kinds
-        };
+        let run = RunSettings::resolve(&arguments.run, settings, remembered)?;
+        let engine = run.target.engine.value;
+        let possible = FaultKind::on(engine);
+        let mut kinds = if kinds.is_empty() { possible.clone() } else { kinds };
+        if kinds.iter().any(|kind| !possible.contains(kind)) {
+            return Err(ChaosError::NoNetwork { engine }.into());
+        }
         kinds.sort_unstable();
         kinds.dedup();
         Ok(Self {
-            run: RunSettings::resolve(&arguments.run, settings, remembered)?,
+            run,
             // Short enough to be typed again.
             seed: match &replay {
                 Some(replay) => replay.seed,
@@ -111,6 +113,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::engine::EngineKind;
 
     fn resolved(line: &[&str]) -> Result<ChaosSettings> {
         let words = ["osqdemo", "chaos"].iter().chain(line);
@@ -136,18 +139,21 @@ mod tests {
         let usual = resolved(&[]).unwrap();
         assert_eq!(
             (usual.most, usual.lasting, usual.kinds),
-            (20, None, FaultKind::ALL.to_vec())
+            (20, None, FaultKind::on(EngineKind::Native))
         );
         let long = resolved(&["--for", "10m", "--faults", "stop,kill,stop", "--seed", "7"]).unwrap();
         assert_eq!((long.most, long.seed), (MOST_ROUNDS, 7));
         assert_eq!(long.kinds, [FaultKind::Kill, FaultKind::Stop]);
         assert_eq!(long.lasting, Some(Duration::from_secs(600)));
+        let docker = resolved(&["--engine", "docker"]).unwrap();
+        assert_eq!(docker.kinds, FaultKind::ALL);
     }
 
     #[test]
     fn wrong_values_are_usage_errors() {
         insta::assert_snapshot!(error(&["--rounds", "0"]), @"`--rounds` must be from 1 to 100000 [] exit 2");
         insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "partition,kill"]), @"the fault `partition` is not possible on the native engine: its services share one network interface [run it with `--engine docker`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--for", "soon"]), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
         insta::assert_snapshot!(error(&["--replay", "/nowhere"]), @"failed to read the list of faults `/nowhere`: No such file or directory (os error 2) [a report of `osqdemo chaos --report json=FILE` is such a list] exit 2");
     }

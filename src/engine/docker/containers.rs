@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HostConfig, Mount,
-    MountType, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
-    VolumeCreateRequest,
+    MountType, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, NetworkingConfig,
+    PortBinding, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
@@ -165,6 +165,48 @@ pub(super) async fn unpause(
         .await
 }
 
+/// Takes the container of a service off the network of the project.
+pub(super) async fn cut_off(
+    connection: &Connection,
+    owner: &Owner,
+    service: &ServiceName,
+) -> Result<(), DockerError> {
+    let container = labels::container_name(owner, service);
+    let object = format!("container {container} from its network");
+    let request = NetworkDisconnectRequest {
+        container,
+        force: None,
+    };
+    let network = labels::network_name(owner);
+    let request = connection.docker.disconnect_network(&network, request);
+    connection.answer("disconnect", &object, request).await
+}
+
+/// Puts it back, under its name.
+pub(super) async fn rejoin(
+    connection: &Connection,
+    owner: &Owner,
+    service: &ServiceName,
+) -> Result<(), DockerError> {
+    let container = labels::container_name(owner, service);
+    let object = format!("container {container} with its network");
+    let request = NetworkConnectRequest {
+        container,
+        endpoint_config: Some(endpoint(service)),
+    };
+    let network = labels::network_name(owner);
+    let request = connection.docker.connect_network(&network, request);
+    connection.answer("connect", &object, request).await
+}
+
+/// Under which names the others find a service.
+fn endpoint(service: &ServiceName) -> EndpointSettings {
+    EndpointSettings {
+        aliases: Some(vec![service.to_string()]),
+        ..Default::default()
+    }
+}
+
 /// The container of a service, as the daemon wants it described.
 fn definition(
     connection: &Connection,
@@ -190,10 +232,6 @@ fn definition(
         };
         HashMap::from([(target, Some(vec![binding]))])
     });
-    let endpoint = EndpointSettings {
-        aliases: Some(vec![spec.name.to_string()]),
-        ..Default::default()
-    };
     ContainerCreateBody {
         hostname: Some(container.hostname.clone()),
         image: Some(container.image.to_string()),
@@ -235,7 +273,7 @@ fn definition(
             ..Default::default()
         }),
         networking_config: Some(NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(network, endpoint)])),
+            endpoints_config: Some(HashMap::from([(network, endpoint(&spec.name))])),
         }),
         ..Default::default()
     }

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::docker::exec::Executor;
 use crate::engine::docker::image::ImageSources;
 use crate::engine::docker::labels::Owner;
-use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, Network, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Observed, ObservedService, ServiceSpec};
@@ -294,5 +294,19 @@ impl Engine for DockerEngine {
             let argv: Vec<String> = argv.iter().map(|argument| (*argument).to_owned()).collect();
             Ok(self.executor(host).await?.collect(&argv).await?)
         })
+    }
+
+    fn network(&self) -> Option<&dyn Network> {
+        Some(self)
+    }
+}
+
+impl Network for DockerEngine {
+    fn cut_off<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async { Ok(containers::cut_off(self.connection().await?, &self.owner, service).await?) })
+    }
+
+    fn rejoin<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
+        Box::pin(async { Ok(containers::rejoin(self.connection().await?, &self.owner, service).await?) })
     }
 }

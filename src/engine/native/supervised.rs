@@ -26,8 +26,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two starts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A service that ran this long is taken to be sound again.
-const SOUND_AFTER: Duration = Duration::from_secs(30);
+/// A service that ran so many times as long as it would have to wait now is taken to be sound again: what is killed
+/// now and then comes back at once, and what cannot run waits for most of the time.
+const SOUND_AFTER: u32 = 10;
+
+/// The longest that this may take.
+const SOUND_AT_LAST: Duration = Duration::from_secs(30);
 
 /// A process together with the pipe that keeps it alive.
 struct Running {
@@ -101,9 +105,7 @@ async fn run(supervisor: &Supervisor, process: &ServiceProcess, first: Running, 
             "{}: process {} ended unasked: {exit}",
             process.service, running.id.pid
         );
-        if running.since.elapsed() >= SOUND_AFTER {
-            pause = FIRST_PAUSE;
-        }
+        pause = pause_after(running.since.elapsed(), pause);
         let mut is_tried_again = true;
         note(supervisor, process, |supervised| {
             let service = &mut supervised.record.service;
@@ -221,9 +223,42 @@ fn sweep(process: &ServiceProcess) {
     }
 }
 
+/// The pause before a service is started again that ran for so long, where `pause` was its turn.
+fn pause_after(ran: Duration, pause: Duration) -> Duration {
+    let is_sound = ran >= (pause * SOUND_AFTER).min(SOUND_AT_LAST);
+    if is_sound { FIRST_PAUSE } else { pause }
+}
+
 fn as_exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
         (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pauses of a service that ends each time after it ran for so long, in milliseconds.
+    fn pauses(ran: Duration) -> Vec<u128> {
+        let mut pause = FIRST_PAUSE;
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            let now = pause_after(ran, pause);
+            pauses.push(now.as_millis());
+            pause = (now * 2).min(LONGEST_PAUSE);
+        }
+        pauses
+    }
+
+    #[test]
+    fn who_cannot_run_waits_longer_each_time_and_who_is_killed_now_and_then_does_not() {
+        let longer = [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000];
+        assert_eq!(pauses(Duration::from_millis(50)), longer);
+        assert_eq!(pauses(Duration::from_secs(3)), [100; 9]);
+        // It had come to the longest pause before.
+        assert_eq!(pause_after(Duration::from_secs(29), LONGEST_PAUSE), LONGEST_PAUSE);
+        assert_eq!(pause_after(Duration::from_secs(30), LONGEST_PAUSE), FIRST_PAUSE);
     }
 }

@@ -2,14 +2,17 @@
 
 use proptest::prelude::*;
 
+use super::rows::sides;
 use super::*;
+use crate::chaos::history::Stamp;
+use crate::chaos::join;
+use crate::chaos::model::{OPEN_FILES, PROCESSES};
 
 const MARKER: &str = "chaos-0a1b-";
 
 /// A host that has written `lines` lines: processes and open files by turns, each with a row where it becomes one.
 fn sound(lines: u64) -> Evidence {
     let mut evidence = Evidence {
-        since_ms: 1_000,
         marker: MARKER.to_owned(),
         ..Evidence::default()
     };
@@ -24,7 +27,7 @@ fn sound(lines: u64) -> Evidence {
         let rows = rows.zip(0..).map(|((line, values), offset)| Row {
             place: place(stream.sink(), offset),
             time_ms: line.time_ms,
-            stamp: line.stamp.clone(),
+            stamp: line.print.stamp.clone(),
             values,
         });
         let rows = rows.collect();
@@ -35,12 +38,14 @@ fn sound(lines: u64) -> Evidence {
         evidence.due.insert((topic.clone(), 0), last);
         evidence
             .seen
-            .extend(lines.iter().map(|line| (line.place.clone(), line.stamp.clone())));
+            .extend(lines.iter().map(|line| (line.place.clone(), line.print.clone())));
     }
-    evidence.last.insert("aa".to_owned(), lines);
+    if lines > 0 {
+        evidence.last.insert("aa".to_owned(), lines);
+    }
     let expected = join::expected(
-        &sides(&evidence, PROCESSES),
-        &sides(&evidence, OPEN_FILES),
+        &sides(&evidence, PROCESSES).0,
+        &sides(&evidence, OPEN_FILES).0,
         MARKER,
     );
     evidence.joined = expected
@@ -71,11 +76,17 @@ fn line(topic: &str, offset: i64, seq: u64) -> Line {
     Line {
         place: place(topic, offset),
         time_ms: 1_000 + i64::try_from(seq).unwrap(),
-        stamp: Some(Stamp {
-            spool: "aa".to_owned(),
-            seq,
-        }),
+        print: Print {
+            stamp: Some(Stamp {
+                spool: "aa".to_owned(),
+                seq,
+            }),
+            digest: seq,
+            time_ms: 1_000 + i64::try_from(seq).unwrap(),
+        },
+        size: 400,
         host: Some("host1".to_owned()),
+        query: Some(topic.to_owned()),
         action: Some("added".to_owned()),
         pid: Some(pid.to_string()),
         name: is_process.then(|| "sleep".to_owned()),
@@ -85,6 +96,25 @@ fn line(topic: &str, offset: i64, seq: u64) -> Line {
             format!("/home/{MARKER}{pid}")
         }),
     }
+}
+
+fn seq_of(line: &Line) -> u64 {
+    line.print.stamp.as_ref().unwrap().seq
+}
+
+/// A line is in no topic, and so is nothing that comes of it.
+fn lose(evidence: &mut Evidence, seq: u64) {
+    for topic in [PROCESSES, OPEN_FILES] {
+        lines(evidence, topic).retain(|line| seq_of(line) != seq);
+    }
+    evidence
+        .seen
+        .retain(|(_, print)| print.stamp.as_ref().unwrap().seq != seq);
+    for rows in evidence.rows.values_mut() {
+        rows.retain(|row| row.stamp.as_ref().unwrap().seq != seq);
+    }
+    let pid = seq.div_ceil(2).to_string();
+    evidence.joined.retain(|row| row.values[1].as_ref() != Some(&pid));
 }
 
 fn found(evidence: &Evidence) -> Vec<(FindingKind, String)> {
@@ -140,18 +170,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
 #[test]
 fn a_lost_line_is_a_gap_in_the_numbers() {
     let mut evidence = sound(20);
-    let gone = |line: &Line| line.stamp.as_ref().unwrap().seq == 8;
-    lines(&mut evidence, OPEN_FILES).retain(|line| !gone(line));
-    evidence
-        .seen
-        .retain(|(_, stamp)| stamp.as_ref().unwrap().seq != 8);
-    for stream in [Stream::Files, Stream::PreciseFiles] {
-        let rows = evidence.rows.get_mut(&stream).unwrap();
-        rows.retain(|row| row.stamp.as_ref().unwrap().seq != 8);
-    }
-    evidence
-        .joined
-        .retain(|row| row.values[1].as_deref() != Some("4"));
+    lose(&mut evidence, 8);
     let lost = "lines 8 to 8 of host1 (spool aa) are in no topic".to_owned();
     assert_eq!(found(&evidence), [(FindingKind::LineLost, lost)]);
     assert_eq!(check(&evidence).hosts[0].lost, 1);
@@ -171,18 +190,98 @@ fn a_lost_end_is_found_and_an_older_gap_is_not_ours() {
     evidence.last.insert("aa".to_owned(), 23);
     assert_eq!(kinds(&evidence), [FindingKind::LineLost]);
     let mut evidence = sound(20);
-    evidence.since_ms = 1_011;
-    let gone = |line: &Line| line.stamp.as_ref().unwrap().seq == 8;
-    lines(&mut evidence, OPEN_FILES).retain(|line| !gone(line));
-    evidence.seen.clear();
-    evidence
-        .joined
-        .retain(|row| row.values[1].as_deref() != Some("4"));
+    lose(&mut evidence, 8);
+    began_at(&mut evidence, 5);
     assert_eq!(found(&evidence), [], "it is from before the run");
 }
 
+/// The run began when each topic had so many records.
+fn began_at(evidence: &mut Evidence, offset: i64) {
+    for topic in [PROCESSES, OPEN_FILES]
+        .into_iter()
+        .chain(Stream::ALL.map(Stream::sink))
+    {
+        evidence.starts.insert((topic.to_owned(), 0), offset);
+    }
+    evidence.seen.retain(|(place, _)| place.offset >= offset);
+}
+
 #[test]
-fn what_came_twice_is_counted_and_no_finding() {
+fn a_lost_beginning_is_found_by_what_was_read() {
+    let mut evidence = sound(20);
+    let seen = evidence.seen.clone();
+    lose(&mut evidence, 1);
+    assert_eq!(kinds(&evidence), [], "nobody has seen it");
+    evidence.seen = seen;
+    assert_eq!(kinds(&evidence), [FindingKind::LineLost, FindingKind::Vanished]);
+}
+
+#[test]
+fn a_broker_that_lost_everything_is_found() {
+    let mut evidence = sound(20);
+    (1..=20).for_each(|seq| lose(&mut evidence, seq));
+    let checked = check(&evidence);
+    assert_eq!(checked.findings[0].kind, FindingKind::LineLost, "{checked:?}");
+    assert_eq!(checked.hosts[0].lost, 1, "the last line, which was told of");
+    evidence.seen = sound(20).seen;
+    let checked = check(&evidence);
+    assert_eq!(checked.hosts[0].lost, 20);
+    assert_eq!(checked.findings.len(), 1 + 20, "each of them had been read");
+}
+
+#[test]
+fn a_spool_that_was_left_behind_has_lost_its_end() {
+    let mut evidence = sound(20);
+    evidence.last = BTreeMap::from([("bb".to_owned(), 3)]);
+    for (offset, seq) in (10..).zip(1..=3) {
+        let mut line = line("users", offset, seq);
+        line.print.stamp.as_mut().unwrap().spool = "bb".to_owned();
+        evidence.lines.entry("users".to_owned()).or_default().push(line);
+    }
+    let what =
+        "host1 went on with another spool after line 20 of spool aa: what that had accepted besides is lost";
+    assert_eq!(found(&evidence), [(FindingKind::LineLost, what.to_owned())]);
+}
+
+#[test]
+fn a_line_that_was_changed_is_found() {
+    let damaged = |damage: &dyn Fn(&mut Line)| {
+        let mut evidence = sound(20);
+        damage(&mut lines(&mut evidence, OPEN_FILES)[4]);
+        kinds(&evidence)
+    };
+    let digest = damaged(&|line| line.print.digest = 99);
+    assert_eq!(digest, [FindingKind::Vanished], "after it was read");
+    let time = damaged(&|line| line.print.time_ms += 1);
+    assert_eq!(time, [FindingKind::Vanished]);
+    assert_eq!(
+        damaged(&|line| line.query = Some(PROCESSES.to_owned())),
+        [FindingKind::WrongRow],
+        "it is in the wrong topic"
+    );
+    let host = damaged(&|line| line.host = Some("host2".to_owned()));
+    assert!(
+        host.contains(&FindingKind::WrongRow) && host.contains(&FindingKind::RowMissing),
+        "{host:?}"
+    );
+
+    // The same line once more, with something else in it.
+    let again = |size: usize| {
+        let mut evidence = sound(20);
+        evidence.repeats.lines = true;
+        let mut again = lines(&mut evidence, PROCESSES)[9].clone();
+        (again.place.offset, again.print.digest, again.size) = (10, 77, size);
+        again.pid = Some("77".to_owned());
+        lines(&mut evidence, PROCESSES).push(again);
+        lines(&mut evidence, PROCESSES)[9].size = size;
+        kinds(&evidence)
+    };
+    assert_eq!(again(400), [FindingKind::WrongRow]);
+    assert_eq!(again(200_000), [], "a line that was too large comes row by row");
+}
+
+#[test]
+fn what_came_twice_is_counted_and_wants_a_reason() {
     let mut evidence = sound(20);
     let mut again = lines(&mut evidence, PROCESSES)[9].clone();
     again.place.offset = 10;
@@ -190,11 +289,41 @@ fn what_came_twice_is_counted_and_no_finding() {
     let rows = evidence.rows.get_mut(&Stream::Proc).unwrap();
     rows.push(rows[9].clone());
     evidence.joined.push(evidence.joined[0].clone());
+    let what = "line 19 of host1, at offset 10 of `processes`, was there before";
+    assert_eq!(
+        found(&evidence),
+        [(FindingKind::Repeated, what.to_owned())],
+        "and the line is why its rows are repeated"
+    );
+    evidence.repeats.hosts.insert("host2".to_owned());
+    assert_eq!(
+        kinds(&evidence),
+        [FindingKind::Repeated],
+        "not what was done to another host"
+    );
+    evidence.repeats.hosts.insert("host1".to_owned());
     let checked = check(&evidence);
     assert_eq!(checked.findings, []);
     assert_eq!(checked.hosts[0].repeated, 1);
     let repeated: Vec<u64> = checked.streams.iter().map(|stream| stream.repeated).collect();
     assert_eq!(repeated, [1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_row_that_came_twice_wants_a_reason() {
+    for stream in Stream::ALL {
+        let mut evidence = sound(20);
+        let rows = evidence.rows.get_mut(&stream).unwrap();
+        rows.push(rows[3].clone());
+        assert_eq!(kinds(&evidence), [FindingKind::Repeated], "{stream:?}");
+        evidence.repeats.rows = true;
+        assert_eq!(kinds(&evidence), [], "{stream:?}");
+    }
+    let mut evidence = sound(20);
+    evidence.joined.push(evidence.joined[0].clone());
+    assert_eq!(kinds(&evidence), [FindingKind::Repeated]);
+    evidence.repeats.rows = true;
+    assert_eq!(kinds(&evidence), []);
 }
 
 #[test]
@@ -208,7 +337,7 @@ fn a_line_behind_a_later_one_is_out_of_order() {
         found(&evidence),
         [(
             FindingKind::OutOfOrder,
-            "line 7 of host1 is behind line 9 in `processes`, at offset 4".to_owned()
+            "line 7 of host1, at offset 4 of `processes`, is behind line 9".to_owned()
         )]
     );
 }
@@ -216,21 +345,35 @@ fn a_line_behind_a_later_one_is_out_of_order() {
 #[test]
 fn a_record_that_was_read_must_still_be_there() {
     let mut evidence = sound(20);
-    let other = Stamp {
-        spool: "aa".to_owned(),
-        seq: 99,
-    };
-    evidence.seen[4].1 = Some(other);
+    evidence.seen[4].1.stamp.as_mut().unwrap().seq = 19;
     assert_eq!(kinds(&evidence), [FindingKind::Vanished]);
-    // A topic's beginning goes with its age.
     let mut evidence = sound(20);
-    evidence.since_ms = 1_003;
-    evidence.lines.get_mut(PROCESSES).unwrap().remove(0);
-    evidence.joined.remove(0);
-    evidence
-        .joined
-        .retain(|row| row.values[1].as_deref() != Some("1"));
-    assert_eq!(kinds(&evidence), []);
+    let last = lines(&mut evidence, PROCESSES)[9].place.clone();
+    evidence.seen.push((
+        Place {
+            offset: 10,
+            ..last.clone()
+        },
+        evidence.seen[4].1.clone(),
+    ));
+    let what = "the record at offset 10 of `processes` is not there any more".to_owned();
+    assert_eq!(found(&evidence), [(FindingKind::Vanished, what)]);
+}
+
+#[test]
+fn what_is_older_than_the_run_explains_and_is_not_judged() {
+    let mut evidence = sound(20);
+    evidence.rows.get_mut(&Stream::Proc).unwrap().remove(2);
+    evidence.rows.get_mut(&Stream::Files).unwrap()[2].values[1] = Some("77".to_owned());
+    assert_eq!(kinds(&evidence).len(), 3);
+    began_at(&mut evidence, 5);
+    assert_eq!(found(&evidence), []);
+    // It may say that it is old, but it came since.
+    let rows = evidence.rows.get_mut(&Stream::Files).unwrap();
+    let mut row = rows[2].clone();
+    (row.place.offset, row.time_ms) = (10, 1);
+    rows.push(row);
+    assert_eq!(kinds(&evidence), [FindingKind::WrongRow]);
 }
 
 #[test]
