@@ -318,6 +318,10 @@ async fn tables_answer_clients_as_they_should() {
         rows(&server, "SELECT * FROM o WHERE n > 1;").await,
         [json!(["x", 3])]
     );
+    // Columns without a name are numbered among themselves.
+    let (_, body) = pull(&server, "SELECT g, n * 2, UCASE(g) FROM o WHERE g = 'x';").await;
+    let schema = "`G` STRING KEY, `KSQL_COL_0` BIGINT, `KSQL_COL_1` STRING";
+    assert!(body.contains(schema), "{body}");
     // Windows have their bounds after the key.
     let late = "SELECT * FROM w WHERE g='x' AND WINDOWSTART >= 10;";
     eventually(&server, late, &[json!(["x", 10, 20, 2])]).await;

@@ -137,7 +137,7 @@ pub(crate) fn resolve(
             let latest = name == "LATEST_BY_OFFSET";
             by_offset(latest, sql_type, &types[1..], &literals[1..])
         }
-        ("TOPK", Some(sql_type), 2..) if is_number(&sql_type) || sql_type == SqlType::String => {
+        ("TOPK", Some(sql_type), 2..) if order::is_ordered(&sql_type) && sql_type != SqlType::Boolean => {
             topk(sql_type, types, literals)
         }
         ("TOPKDISTINCT", Some(sql_type), 2)

@@ -101,6 +101,9 @@ fn the_greatest_with_and_without_duplicates() {
         of("TOPKDISTINCT"),
         [list(&[5]), list(&[5]), list(&[5, 3]), list(&[9, 5])]
     );
+    let dates = [Value::Date(1), Value::Date(3), Value::Date(2)];
+    let latest = results(&aggregate("TOPK", SqlType::Date, &[Value::Integer(1)]), &dates);
+    assert_eq!(latest[2], Value::Array([Value::Date(3)].into()));
 }
 
 #[test]

@@ -26,7 +26,11 @@ pub(super) fn uuid() -> String {
     let bits = u128::from(next()) << 64 | u128::from(next());
     let version = 0x4_u128 << 76;
     let variant = 0b10_u128 << 62;
-    let bits = bits & !(0xf_u128 << 76) & !(0b11_u128 << 62) | version | variant;
+    uuid_of(bits & !(0xf_u128 << 76) & !(0b11_u128 << 62) | version | variant)
+}
+
+/// The UUID of these bits.
+pub(super) fn uuid_of(bits: u128) -> String {
     let digits = format!("{bits:032x}");
     let (a, b, c, d, e) = (
         &digits[..8],
@@ -61,5 +65,9 @@ mod tests {
         assert_eq!(bytes[14], b'4');
         assert!(b"89ab".contains(&bytes[19]));
         assert_ne!(one, uuid());
+        assert_eq!(
+            uuid_of(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
+            "00112233-4455-6677-8899-aabbccddeeff"
+        );
     }
 }

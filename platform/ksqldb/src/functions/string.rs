@@ -134,9 +134,23 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction::new(
         "UUID",
-        "A random UUID.",
-        |arguments| arguments.is_empty().then_some(SqlType::String),
-        |_| Ok(Value::string(random::uuid())),
+        "A random UUID, or that of 16 bytes.",
+        |arguments| {
+            let fits = arguments.is_empty() || accepts(arguments, &[Kind::Bytes], &[]);
+            fits.then_some(SqlType::String)
+        },
+        |arguments| {
+            let Some(bytes) = arguments.first() else {
+                return Ok(Value::string(random::uuid()));
+            };
+            Ok(match bytes {
+                // Of another length they are none.
+                Value::Bytes(bytes) => <[u8; 16]>::try_from(&**bytes).map_or(Value::Null, |bytes| {
+                    Value::string(random::uuid_of(u128::from_be_bytes(bytes)))
+                }),
+                _ => Value::Null,
+            })
+        },
     ),
 ];
 

@@ -263,12 +263,9 @@ impl<'a> Splitter<'a> {
         if let Some(input) = self.inputs.inputs.first()
             && input.source.window.is_some()
             && self.inputs.joins.is_empty()
+            && self.is_grouped_by_key()
         {
-            return Err(PlanError::new(if self.is_grouped_by_key() {
-                "Group by on windowed should always require rekey"
-            } else {
-                "Implicit repartitioning of windowed sources is not supported. See https://github.com/confluentinc/ksql/issues/4385."
-            }));
+            return Err(PlanError::new("Group by on windowed should always require rekey"));
         }
         if self.windowing.is_some() {
             let alias = match self.inputs.inputs.as_slice() {

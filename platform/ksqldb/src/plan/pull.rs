@@ -217,7 +217,16 @@ impl<'a> Columns<'a> {
             });
             projection.push(expr);
         };
-        for (number, item) in query.select.iter().enumerate() {
+        let aliases = query.select.iter().filter_map(|item| match item {
+            SelectItem::Expression { alias, .. } => alias.as_deref(),
+            SelectItem::All { .. } | SelectItem::AllFields { .. } => None,
+        });
+        let columns = self.scope.columns.iter().map(|column| column.name.as_str());
+        let taken: Vec<&str> = aliases.chain(columns).collect();
+        let mut generated = (0..)
+            .map(|number| format!("KSQL_COL_{number}"))
+            .filter(|name| !taken.contains(&name.as_str()));
+        for item in &query.select {
             match item {
                 SelectItem::All { .. } => {
                     let declared = self.source.schema.columns.len();
@@ -247,7 +256,7 @@ impl<'a> Columns<'a> {
                         (_, Some(alias)) => alias.clone(),
                         (ExpressionKind::Column { name, .. }, None) => name.clone(),
                         (ExpressionKind::Field { field, .. }, None) => field.clone(),
-                        _ => format!("KSQL_COL_{number}"),
+                        _ => generated.next().unwrap_or_default(),
                     };
                     add(name, sql_type, typed.expr);
                 }

@@ -206,7 +206,10 @@ impl Worker {
             std::future::pending().await
         };
         tokio::select! {
-            result = processing.pump(&mut reader, &stop) => result?,
+            result = processing.pump(&mut reader, &stop) => if let Err(failure) = result {
+                processing.abandon().await;
+                return Err(failure);
+            },
             () = give_up => {}
             () = more_partitions => {}
         }

@@ -197,6 +197,13 @@ impl<'a> Processing<'a> {
         self.commit_and_wait(positions, reader).await
     }
 
+    /// Waits, not for long, for a commit that was sent: it should not arrive after one of the next attempt.
+    pub(super) async fn abandon(mut self) {
+        if let Some(Closing::Answer(answer)) = &mut self.closing {
+            let _ = timeout(STOP_DEADLINE, answer).await;
+        }
+    }
+
     fn is_exactly_once(&self) -> bool {
         matches!(self.outlet, Outlet::Transactions(_))
     }

@@ -38,7 +38,7 @@ fn literal() -> BoxedStrategy<Literal> {
         any::<i64>()
             .prop_filter("an INTEGER literal", |number| i32::try_from(*number).is_err())
             .prop_map(Literal::Bigint),
-        "-?[0-9]{1,5}\\.[0-9]{0,5}".prop_map(Literal::Decimal),
+        "-?[0-9]{1,5}(\\.[0-9]{0,5})?".prop_map(Literal::Decimal),
         any::<f64>()
             .prop_filter("no literal", |number| number.is_finite())
             .prop_map(Literal::Double),

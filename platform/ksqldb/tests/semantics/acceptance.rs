@@ -164,6 +164,69 @@ fn a_session_has_its_end_before_its_start_in_the_key() {
 }
 
 #[test]
+fn a_window_may_have_a_name() {
+    let windowed = |name: &str| {
+        let mut world = World::of(&format!(
+            "{SOURCES}create table o as select g, count(*) as n from s window {name} tumbling (size 10 milliseconds) group by g;"
+        ));
+        world.send(Record::new("s", 13, r#"{"G":"x","V":1}"#).keyed("k"));
+        world.written
+    };
+    assert_eq!(windowed("minutely"), windowed(""));
+}
+
+/// By anything but its key; the windows of what comes out are those of the query, if it has any.
+#[test]
+fn a_windowed_stream_can_be_grouped() {
+    let sources = "create stream w (k string key, n bigint) with (kafka_topic='w', value_format='json', window_type='tumbling', window_size='10 milliseconds');";
+    let after = |query: &str| {
+        let mut world = World::of(&format!("{sources}{query}"));
+        for (key, start, n, time) in [("x", 0_i64, 1, 5), ("x", 10, 1, 12), ("y", 10, 2, 13)] {
+            let record = Record::new("w", time, &format!("{{\"N\":{n}}}"));
+            world.send(Record {
+                key: Some([key.as_bytes(), &start.to_be_bytes()].concat()),
+                ..record
+            });
+        }
+        let written = world.written.into_iter();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        written
+            .map(|record| (record.key.unwrap(), text(record.value.unwrap()), record.timestamp))
+            .collect::<Vec<_>>()
+    };
+    let number = |n: i64| n.to_be_bytes().to_vec();
+    assert_eq!(
+        after("create table o as select n, count(*) as c from w group by n;"),
+        [
+            (number(1), r#"{"C":1}"#.to_owned(), 5),
+            (number(1), r#"{"C":2}"#.to_owned(), 12),
+            (number(2), r#"{"C":1}"#.to_owned(), 13)
+        ]
+    );
+    let starts =
+        after("create table o as select windowstart as ws, sum(n) as t from w group by windowstart;");
+    assert_eq!(starts[2], (number(10), r#"{"T":3}"#.to_owned(), 13));
+    let windowed = after(
+        "create table o as select ucase(k) as u, count(*) as c from w window tumbling (size 1 second) group by ucase(k);",
+    );
+    assert_eq!(windowed[1].0, [b"X".to_vec(), number(0)].concat());
+    let error = World::of(sources).error("create table o as select k, count(*) as c from w group by k;");
+    assert!(
+        error.ends_with("Group by on windowed should always require rekey"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_decimal_may_be_written_as_one() {
+    let mut world = World::of(&format!(
+        "{SOURCES}create stream o as select k, decimal '7' as a, decimal '-1.50' + v as b from s;"
+    ));
+    world.send(Record::new("s", 1, r#"{"G":"x","V":2}"#).keyed("k"));
+    assert_eq!(world.written_to("O"), [r#"k|{"A":7,"B":0.50}@1"#]);
+}
+
+#[test]
 fn a_stream_is_partitioned_by_a_column_or_by_nothing() {
     let after = |by: &str| {
         let mut world = World::of(&format!(

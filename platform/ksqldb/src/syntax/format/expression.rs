@@ -155,6 +155,8 @@ impl Display for Sql<'_, Literal> {
             Literal::Boolean(false) => out.write_str("false"),
             Literal::Integer(number) => number.fmt(out),
             Literal::Bigint(number) => number.fmt(out),
+            // Without a point it would be read as a whole number.
+            Literal::Decimal(digits) if !digits.contains('.') => write!(out, "DECIMAL '{digits}'"),
             Literal::Decimal(digits) => out.write_str(digits),
             Literal::Double(number) => write!(out, "{number:E}"),
             Literal::String(text) => Quoted(text).fmt(out),

@@ -42,6 +42,11 @@ impl Parser<'_> {
             TokenKind::Word(Some(Keyword::Struct)) if follows == TokenKind::LeftParenthesis => {
                 self.structure()
             }
+            TokenKind::Word(_)
+                if follows == TokenKind::String && self.peek().text.eq_ignore_ascii_case("DECIMAL") =>
+            {
+                self.decimal_literal()
+            }
             _ if self.at_identifier() => self.name_or_call(),
             _ => Err(self.mismatch(Expected::Several)),
         }
@@ -262,6 +267,21 @@ impl Parser<'_> {
         let target = self.sql_type()?;
         self.expect(TokenKind::RightParenthesis, "')'")?;
         Ok(ExpressionKind::Cast { value, target })
+    }
+
+    /// `DECIMAL '1.5'`
+    fn decimal_literal(&mut self) -> Result<ExpressionKind> {
+        self.advance();
+        let position = self.peek().position;
+        let text = self.string()?;
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && digits.bytes().any(|byte| byte.is_ascii_digit())
+            && digits.matches('.').count() <= 1;
+        if !is_number {
+            return Err(self.error_at(position, format!("Invalid numeric literal: {text}")));
+        }
+        Ok(ExpressionKind::Literal(Literal::Decimal(text)))
     }
 
     /// A literal, a number's sign included.

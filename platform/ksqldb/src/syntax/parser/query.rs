@@ -162,6 +162,15 @@ impl Parser<'_> {
     }
 
     fn window(&mut self) -> Result<Window> {
+        let kinds = [Keyword::Tumbling, Keyword::Hopping, Keyword::Session];
+        let is_named = self.peek().kind == TokenKind::Word(None)
+            && self
+                .keyword_after(1)
+                .is_some_and(|keyword| kinds.contains(&keyword));
+        if is_named {
+            // A window may have a name, which nothing can refer to.
+            self.advance();
+        }
         let tumbling = self.accept_keyword(Keyword::Tumbling);
         let hopping = !tumbling && self.accept_keyword(Keyword::Hopping);
         if !tumbling && !hopping && !self.accept_keyword(Keyword::Session) {

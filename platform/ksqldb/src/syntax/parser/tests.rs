@@ -300,6 +300,8 @@ fn literals() {
         ("-9223372036854775808", Literal::Bigint(i64::MIN)),
         ("5.0", Literal::Decimal("5.0".to_owned())),
         ("-5.", Literal::Decimal("-5.".to_owned())),
+        ("DECIMAL '7'", Literal::Decimal("7".to_owned())),
+        ("decimal '-1.50'", Literal::Decimal("-1.50".to_owned())),
         ("1e3", Literal::Double(1000.0)),
         ("-1.5E-1", Literal::Double(-0.15)),
         ("'it''s'", Literal::String("it's".to_owned())),
