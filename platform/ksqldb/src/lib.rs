@@ -24,7 +24,7 @@
 //! - `kafka`: one client for administration, one producer, a reader a query;
 //! - `server`: the socket, the start and the end.
 //!
-//! Nothing in here knows osquery, the CLI or the other services beyond Kafka's public protocol.
+//! Nothing in here knows osquery, the CLI or the other services beyond the public protocols of Kafka and the registry.
 
 mod aggregates;
 mod calendar;

@@ -114,15 +114,36 @@ impl Registry {
                 type_name(kind)
             )));
         }
-        let subject = subject.to_owned();
-        match kind {
+        self.parsed(id, Some(subject), &schema).await
+    }
+
+    /// The schema with that id, whatever its language.
+    pub(crate) async fn any_schema(&self, id: u32) -> Result<WriterSchema, RegistryError> {
+        let schema = self.schema(id, None).await?;
+        self.parsed(id, None, &schema).await
+    }
+
+    async fn parsed(
+        &self,
+        id: u32,
+        subject: Option<&str>,
+        schema: &Schema,
+    ) -> Result<WriterSchema, RegistryError> {
+        match schema.schema_type {
             SchemaType::Avro => {
-                let avro = self.ask(move |client| client.avro(SchemaId::Id(id), Some(&subject)));
+                let subject = subject.map(ToOwned::to_owned);
+                let avro = self.ask(move |client| client.avro(SchemaId::Id(id), subject.as_deref()));
                 Ok(WriterSchema::Avro(avro.await?))
             }
-            SchemaType::Json | SchemaType::Protobuf => Err(RegistryError::Unusable(format!(
+            SchemaType::Json => match serde_json::from_str(&schema.schema) {
+                Ok(json) => Ok(WriterSchema::Json(Arc::new(json))),
+                Err(error) => Err(RegistryError::Unusable(format!(
+                    "the schema {id} is no JSON: {error}"
+                ))),
+            },
+            SchemaType::Protobuf => Err(RegistryError::Unusable(format!(
                 "schemas of the type {} are not read here",
-                type_name(kind)
+                type_name(schema.schema_type)
             ))),
         }
     }

@@ -118,6 +118,17 @@ async fn a_topic_is_read_without_being_told_its_columns_and_its_sink_has_a_schem
             {"name": "N", "type": ["null", "int"], "default": null},
         ])
     );
+    let print = json!({"ksql": "PRINT 'FOUND' FROM BEGINNING LIMIT 1;"});
+    let (status, printed) = server.post("/query", &print).await;
+    assert_eq!(status, 200, "{printed}");
+    assert!(
+        printed.starts_with("Key format: AVRO\nValue format: AVRO\nrowtime: "),
+        "{printed}"
+    );
+    assert!(
+        printed.contains(r#"key: h1, value: {"PID": "7", "N": 21}, partition: 0"#),
+        "{printed}"
+    );
     // What is written here is read here.
     let told = next_record(&broker.reader("TOLD")).await;
     assert_eq!(told.key(), Some(&b"h1"[..]));
@@ -168,6 +179,18 @@ async fn rows_that_are_inserted_have_the_schemas_of_their_stream() {
     );
     assert_eq!(rows.row().await, json!([2, "y", 2.50, null, null]));
 
+    server
+        .ksql(
+            "CREATE STREAM logins (id INT) WITH (KAFKA_TOPIC='logins', VALUE_FORMAT='AVRO', \
+             VALUE_SCHEMA_FULL_NAME='demo.Login', PARTITIONS=1);",
+        )
+        .await;
+    let schema = registry.latest("logins-value").await;
+    assert_eq!(
+        (&schema["namespace"], &schema["name"]),
+        (&json!("demo"), &json!("Login"))
+    );
+
     // A key whose schema is another one's is not written.
     server
         .ksql("CREATE STREAM other (a STRING KEY, d INT) WITH (kafka_topic='rows', format='AVRO');")
@@ -179,6 +202,63 @@ async fn rows_that_are_inserted_have_the_schemas_of_their_stream() {
         message.contains("ksqlDB generated schema would overwrite existing key schema."),
         "{message}"
     );
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_stands_behind_the_id_of_its_schema() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    topic(&server, "doors").await;
+    let schema = json!({"type": "object", "properties": {
+        "nr": {"type": "integer"},
+        "open": {"oneOf": [{"type": "null"}, {"type": "boolean"}]},
+    }});
+    let body = json!({"schemaType": "JSON", "schema": schema.to_string()});
+    let (status, answer) = registry
+        .ask("POST", "/subjects/doors-value/versions", Some(&body))
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    let id = u32::try_from(answer["id"].as_u64().unwrap()).unwrap();
+    server
+        .ksql(
+            "CREATE STREAM doors WITH (kafka_topic='doors', value_format='JSON_SR'); \
+             SET 'auto.offset.reset'='earliest'; \
+             CREATE STREAM told WITH (format='JSON_SR') AS SELECT nr, open, MAP('k' := nr) AS m FROM doors \
+             PARTITION BY nr; \
+             CREATE STREAM again WITH (value_format='JSON') AS SELECT * FROM told;",
+        )
+        .await;
+    let producer = broker.producer();
+    write(&producer, "doors", br#"{"nr":1}"#).await;
+    write(&producer, "doors", &framed(id, br#"{"nr":2,"open":true}"#)).await;
+    let record = next_record(&broker.reader("TOLD")).await;
+    assert_eq!(&record.key().unwrap()[5..], b"2");
+    assert_eq!(
+        &record.payload().unwrap()[5..],
+        br#"{"OPEN":true,"M":[{"key":"k","value":2}]}"#
+    );
+    let key = registry.latest("TOLD-key").await;
+    assert_eq!(
+        key,
+        json!({"oneOf": [{"type": "null"}, {"type": "integer", "connect.type": "int64"}]})
+    );
+    let open = &registry.latest("TOLD-value").await["properties"]["OPEN"];
+    assert_eq!(
+        *open,
+        json!({"connect.index": 0, "oneOf": [{"type": "null"}, {"type": "boolean"}]})
+    );
+    let again = next_record(&broker.reader("AGAIN")).await;
+    assert_eq!(value_of(&again), json!({"OPEN": true, "M": {"k": 2}}));
+
+    server
+        .ksql("CREATE STREAM rows (a INT) WITH (kafka_topic='rows', value_format='JSON_SR', partitions=1); INSERT INTO rows VALUES (1);")
+        .await;
+    let record = next_record(&broker.reader("rows")).await;
+    assert_eq!(&record.payload().unwrap()[5..], br#"{"A":1}"#);
     server.stop().await;
     registry.stop().await;
     broker.stop().await;
@@ -293,6 +373,11 @@ async fn without_a_registry_statements_say_what_is_missing() {
         (
             "CREATE STREAM a (a INT) WITH (kafka_topic='a', value_format='AVRO', partitions=1);",
             "Cannot create topic 'a' with format AVRO without configuring 'ksql.schema.registry.url'",
+        ),
+        (
+            "CREATE STREAM logins (id INT) WITH (KAFKA_TOPIC='logins', VALUE_FORMAT='AVRO', \
+             VALUE_SCHEMA_FULL_NAME='demo.Login', PARTITIONS=1);",
+            "Cannot create topic 'logins' with format AVRO without configuring 'ksql.schema.registry.url'",
         ),
         (
             "CREATE STREAM a WITH (kafka_topic='a', value_format='AVRO');",

@@ -312,8 +312,8 @@ impl<'a> With<'a> {
 fn unknown_format(name: &str) -> PlanError {
     let name = name.to_uppercase();
     PlanError::new(match name.as_str() {
-        "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" => {
-            format!("The format {name} is not supported by this server; of those with a registry, AVRO is")
+        "PROTOBUF" | "PROTOBUF_NOSR" => {
+            format!("The format {name} is not supported by this server; AVRO and JSON_SR are")
         }
         _ => format!("Unknown format: {name}"),
     })
@@ -326,6 +326,7 @@ pub(crate) fn format_named(name: &str) -> Option<Format> {
         "KAFKA" => Format::Kafka,
         "NONE" => Format::None,
         "AVRO" => Format::Avro,
+        "JSON_SR" => Format::JsonSr,
         "DELIMITED" => Format::Delimited { delimiter: ',' },
         _ => return None,
     })

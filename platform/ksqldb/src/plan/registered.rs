@@ -50,7 +50,11 @@ pub(super) fn decoders(
 /// Writes the keys and the values of a source's records, with the columns of `schema`.
 pub(super) fn encoders(source: &Source, schema: &Schema) -> (Encoder, Encoder) {
     let (key_wrapping, value_wrapping) = wrappings(source);
-    let name = |own: &Option<String>, default: String| own.clone().unwrap_or(default);
+    // Records of Avro have to have one.
+    let name = |format: Format, own: &Option<String>, default: String| {
+        own.clone()
+            .or_else(|| (format == Format::Avro).then_some(default))
+    };
     let key = Encoder::registered(
         source.key_format,
         key_wrapping,
@@ -58,6 +62,7 @@ pub(super) fn encoders(source: &Source, schema: &Schema) -> (Encoder, Encoder) {
         subject(source, Namespace::Key),
         source.key_schema.id,
         name(
+            source.key_format,
             &source.key_schema.full_name,
             format!("{NAMESPACE}.{}Key", upper_camel(&source.name)),
         ),
@@ -69,6 +74,7 @@ pub(super) fn encoders(source: &Source, schema: &Schema) -> (Encoder, Encoder) {
         subject(source, Namespace::Value),
         source.value_schema.id,
         name(
+            source.value_format,
             &source.value_schema.full_name,
             format!("{NAMESPACE}.KsqlDataSourceSchema"),
         ),

@@ -391,7 +391,7 @@ impl Runtime {
         let consumer = Reader::consumer(&self.cluster, &group)?;
         let reader = Reader::open(&self.cluster, consumer, &points).await?;
         let (sender, lines) = mpsc::channel(push::WAITING_EVENTS);
-        let printing = push::run_print(print, reader, sender.clone());
+        let printing = push::run_print(print, reader, sender.clone(), Arc::clone(&self.registry));
         let stop = self.stop.child_token();
         self.tasks.spawn(async move {
             let _place = place;

@@ -1,8 +1,12 @@
 //! `PRINT`: the records of a topic as lines of text, with the formats guessed as ksqlDB guesses them.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+use osqdemo_registry_client::wire::{SchemaId, split};
 
 use crate::kafka::Record;
+use crate::serde::WriterSchema;
 
 /// A format that bytes can be read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,25 +16,38 @@ enum Format {
     Bigint,
     Integer,
     Bytes,
+    /// One whose schemas are in a registry.
+    Registered,
 }
 
 impl Format {
     /// The formats ksqlDB would name for bytes like these, the first of which prints them.
-    fn candidates(bytes: &[u8]) -> (Self, &'static str) {
+    fn candidates(bytes: &[u8], schemas: &Schemas) -> (Self, String) {
+        if let Some((schema, data)) = schemas.of(bytes)
+            && schema.text(data).is_some()
+        {
+            return (Self::Registered, schema.format().to_string());
+        }
         let text = std::str::from_utf8(bytes).ok().filter(|text| {
             text.chars()
                 .all(|character| !character.is_control() || character.is_whitespace())
         });
-        match text {
+        let (format, names) = match text {
             Some(text) if is_json(text) => (Self::Json, "JSON or KAFKA_STRING"),
             Some(_) => (Self::String, "KAFKA_STRING"),
             None if bytes.len() == 8 => (Self::Bigint, "KAFKA_BIGINT or KAFKA_DOUBLE"),
             None if bytes.len() == 4 => (Self::Integer, "KAFKA_INT"),
             None => (Self::Bytes, "unrecognized"),
-        }
+        };
+        (format, names.to_owned())
     }
 
-    fn print(self, bytes: &[u8]) -> String {
+    fn print(self, bytes: &[u8], schemas: &Schemas) -> String {
+        if self == Self::Registered {
+            let known = schemas.of(bytes);
+            let text = known.and_then(|(schema, data)| schema.text(data));
+            return text.unwrap_or_else(|| Self::Bytes.print(bytes, schemas));
+        }
         let number = match (self, bytes.len()) {
             (Self::Bigint, 8) => bytes.try_into().ok().map(i64::from_be_bytes),
             (Self::Integer, 4) => bytes
@@ -47,9 +64,27 @@ impl Format {
     }
 }
 
+/// How many schemas are kept; then they are asked for again.
+const MOST_SCHEMAS: usize = 1_000;
+
+/// The schemas that records name; nothing for one that cannot be had.
+#[derive(Debug, Default)]
+struct Schemas(HashMap<u32, Option<WriterSchema>>);
+
+impl Schemas {
+    /// The schema that a record's bytes name, and its data.
+    fn of<'a>(&self, bytes: &'a [u8]) -> Option<(&WriterSchema, &'a [u8])> {
+        let Ok((SchemaId::Id(id), data)) = split(bytes) else {
+            return None;
+        };
+        Some((self.0.get(&id)?.as_ref()?, data))
+    }
+}
+
 /// Prints the records of one topic: the formats once, then a line a record.
 #[derive(Debug, Default)]
 pub(super) struct Printer {
+    schemas: Schemas,
     key: Option<Format>,
     value: Option<Format>,
     /// Whether a record was printed.
@@ -60,14 +95,39 @@ pub(super) struct Printer {
 const NO_FORMAT: &str = "\u{af}\\_(\u{30c4})_/\u{af} - no data processed";
 
 impl Printer {
+    /// The schema that has to be [learned](Self::learn) before a record can be printed, where there is a registry.
+    pub(super) fn missing(&self, record: &Record) -> Option<u32> {
+        let parts = [record.key.as_deref(), record.value.as_deref()];
+        parts.into_iter().flatten().find_map(|bytes| match split(bytes) {
+            Ok((SchemaId::Id(id), _)) if !self.schemas.0.contains_key(&id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// Takes a schema that was missing, or that there is none.
+    pub(super) fn learn(&mut self, id: u32, schema: Option<WriterSchema>) {
+        if self.schemas.0.len() >= MOST_SCHEMAS {
+            self.schemas.0.clear();
+        }
+        self.schemas.0.insert(id, schema);
+    }
+
     /// The lines of a record.
     pub(super) fn print(&mut self, record: &Record) -> Vec<String> {
         let mut lines = Vec::new();
         let is_first = !std::mem::replace(&mut self.began, true);
-        let key = part(&mut self.key, record.key.as_deref(), "Key", is_first, &mut lines);
+        let key = part(
+            &mut self.key,
+            record.key.as_deref(),
+            &self.schemas,
+            "Key",
+            is_first,
+            &mut lines,
+        );
         let value = part(
             &mut self.value,
             record.value.as_deref(),
+            &self.schemas,
             "Value",
             is_first,
             &mut lines,
@@ -88,6 +148,7 @@ impl Printer {
 fn part(
     format: &mut Option<Format>,
     bytes: Option<&[u8]>,
+    schemas: &Schemas,
     name: &str,
     is_first: bool,
     lines: &mut Vec<String>,
@@ -99,12 +160,12 @@ fn part(
         return "<null>".to_owned();
     };
     if let Some(format) = *format {
-        return format.print(bytes);
+        return format.print(bytes, schemas);
     }
-    let (guessed, names) = Format::candidates(bytes);
+    let (guessed, names) = Format::candidates(bytes, schemas);
     *format = Some(guessed);
     lines.push(format!("{name} format: {names}"));
-    guessed.print(bytes)
+    guessed.print(bytes, schemas)
 }
 
 fn is_json(text: &str) -> bool {

@@ -9,7 +9,7 @@ use super::positions::Resets;
 use super::processing_log::ProcessingLog;
 use super::with_input;
 use crate::kafka::{Arrival, Reader, Record};
-use crate::registry::QuerySchemas;
+use crate::registry::{QuerySchemas, Registry};
 use crate::syntax::ast::Print;
 use crate::task::{Collector, OutputRow, Task};
 use crate::types::Schema;
@@ -121,7 +121,12 @@ pub(super) async fn run_query(
 }
 
 /// Prints a topic until its limit is reached, its client is gone, or it is stopped.
-pub(super) async fn run_print(print: Print, mut reader: Reader, lines: mpsc::Sender<PushEvent<String>>) {
+pub(super) async fn run_print(
+    print: Print,
+    mut reader: Reader,
+    lines: mpsc::Sender<PushEvent<String>>,
+    registry: Arc<Registry>,
+) {
     let mut printer = Printer::default();
     let interval = print.interval.unwrap_or(1).max(1);
     let (mut records, mut printed) = (0_u64, 0_u64);
@@ -144,6 +149,15 @@ pub(super) async fn run_print(print: Print, mut reader: Reader, lines: mpsc::Sen
         records += 1;
         if due {
             printed += 1;
+            while registry.is_configured()
+                && let Some(id) = printer.missing(&record)
+            {
+                let schema = tokio::select! {
+                    schema = registry.any_schema(id) => schema,
+                    () = lines.closed() => return,
+                };
+                printer.learn(id, schema.ok());
+            }
             if lines
                 .send(PushEvent::Items(printer.print(&record)))
                 .await

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::json::{Field, Members, decode_bare, decode_members};
+use osqdemo_registry_client::wire::split;
+
+use super::json::{Field, Maps, Members, decode_bare, decode_members};
 use super::{Demand, Format, Learned, SerdeError, Wrapping, WriterSchema, delimited, kafka};
 use crate::types::SqlType;
 use crate::value::Value;
@@ -62,7 +64,7 @@ impl Decoder {
         Self {
             format,
             bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
-            learned: format.schema_type().map(|_| Arc::new(Learned::new(subject))),
+            learned: (format == Format::Avro).then(|| Arc::new(Learned::new(subject))),
             columns,
         }
     }
@@ -93,6 +95,15 @@ impl Decoder {
         self.columns.len() > 1
     }
 
+    /// The JSON of a record, and how it may have its maps.
+    fn json<'a>(&self, bytes: &'a [u8]) -> Result<(&'a [u8], Maps), SerdeError> {
+        if self.format == Format::Json {
+            return Ok((bytes, Maps::Objects));
+        }
+        let (_, text) = split(bytes).map_err(|error| SerdeError::new(error.to_string()))?;
+        Ok((text, Maps::ObjectsOrEntries))
+    }
+
     /// Reads `bytes` into `row`; columns that are missing or null keep what is there.
     pub(crate) fn decode(&self, bytes: &[u8], row: &mut [Value]) -> Result<Presence, SerdeError> {
         if let Some(learned) = &self.learned {
@@ -106,16 +117,18 @@ impl Decoder {
         }
         match self.format {
             Format::None | Format::Avro => Ok(Presence::Present),
-            Format::Json if self.bare => {
+            Format::Json | Format::JsonSr if self.bare => {
                 let column = &self.columns[0];
-                let Some(value) = decode_bare(bytes, column)? else {
+                let (text, maps) = self.json(bytes)?;
+                let Some(value) = decode_bare(text, maps, column)? else {
                     return Ok(Presence::Null);
                 };
                 put(row, column, value);
                 Ok(Presence::Present)
             }
-            Format::Json => {
-                let members = decode_members(bytes, &self.columns, |index, value| {
+            Format::Json | Format::JsonSr => {
+                let (text, maps) = self.json(bytes)?;
+                let members = decode_members(text, maps, &self.columns, |index, value| {
                     put(row, &self.columns[index], value);
                 })?;
                 Ok(match members {

@@ -41,7 +41,7 @@ impl Encoder {
         columns: impl Iterator<Item = &'a Column>,
         subject: String,
         id: Option<u32>,
-        full_name: String,
+        full_name: Option<String>,
     ) -> Self {
         let plain = Self::new(format, wrapping, columns);
         if format.schema_type().is_none() || plain.columns.is_empty() {
@@ -72,7 +72,7 @@ impl Encoder {
             return schema.write(values).map(Some);
         }
         match self.format {
-            Format::None | Format::Avro => Ok(None),
+            Format::None | Format::Avro | Format::JsonSr => Ok(None),
             Format::Json if self.bare => {
                 let mut bytes = Vec::new();
                 json::write_value(&values[0], &self.columns[0].1, &mut bytes);
@@ -132,8 +132,8 @@ pub(crate) fn check_columns(format: Format, columns: &[&Column]) -> Result<(), S
         Format::Delimited { .. } => check_each(format, columns, delimited::supports),
         Format::Avro => check_each(format, columns, avro::supports)
             .map_err(|_| SerdeError::new("Avro only supports MAPs with STRING keys")),
-        Format::Json => check_each(format, columns, has_string_keys)
-            .map_err(|_| SerdeError::new("JSON only supports MAP types with STRING keys")),
+        Format::Json | Format::JsonSr => check_each(format, columns, has_string_keys)
+            .map_err(|_| SerdeError::new(format!("{format} only supports MAP types with STRING keys"))),
     }
 }
 

@@ -8,6 +8,7 @@ mod decoder;
 mod delimited;
 mod encoder;
 pub(crate) mod json;
+mod json_sr;
 mod kafka;
 pub(crate) mod number;
 mod registered;
@@ -35,6 +36,8 @@ pub enum Format {
         /// What stands between two values.
         delimiter: char,
     },
+    /// `JSON_SR`: JSON, with the id of its JSON Schema before it.
+    JsonSr,
     /// `AVRO`: Avro, with the id of its schema before it.
     Avro,
     /// `NONE`: nothing is read or written.
@@ -44,13 +47,16 @@ pub enum Format {
 impl Format {
     /// Whether a single value may stand by itself or in a record, as a source chooses.
     pub(crate) fn unwraps(self) -> bool {
-        matches!(self, Self::Json | Self::Avro)
+        matches!(self, Self::Json | Self::JsonSr | Self::Avro)
     }
 
     /// The language of its schemas, where they are in a registry.
+    ///
+    /// A record of [`JsonSr`](Self::JsonSr) is read without it.
     pub fn schema_type(self) -> Option<SchemaType> {
         match self {
             Self::Avro => Some(SchemaType::Avro),
+            Self::JsonSr => Some(SchemaType::Json),
             Self::Json | Self::Kafka | Self::Delimited { .. } | Self::None => None,
         }
     }
@@ -63,6 +69,7 @@ impl fmt::Display for Format {
             Self::Json => "JSON",
             Self::Kafka => "KAFKA",
             Self::Delimited { .. } => "DELIMITED",
+            Self::JsonSr => "JSON_SR",
             Self::Avro => "AVRO",
             Self::None => "NONE",
         })

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use osqdemo_avro::Schema as Avro;
 use osqdemo_registry_client::wire::{SchemaId, split, write_id};
 use osqdemo_registry_client::{Schema as RegistrySchema, SchemaType};
+use serde_json::Value as Json;
 
-use super::avro;
 use super::{DecoderColumn, Format, SerdeError};
+use super::{avro, json_sr};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
@@ -27,6 +28,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 pub enum WriterSchema {
     /// Avro.
     Avro(Arc<Avro>),
+    /// JSON Schema.
+    Json(Arc<Json>),
 }
 
 /// What becomes of a schema's names.
@@ -45,6 +48,36 @@ pub(crate) enum InferredType {
     Columns(Vec<StructField>),
     /// One value that has no name.
     Anonymous(SqlType),
+}
+
+/// How many types a schema may be made of, once each name is replaced by what it means: a short text can mean very
+/// many. A field's name counts as another one for each [`NAME`] of its bytes.
+const MOST_TYPES: usize = 20_000;
+/// The length of a usual name.
+const NAME: usize = 100;
+
+/// Counts the types of a schema while its columns are made.
+#[derive(Debug, Default)]
+pub(super) struct TypeCount(usize);
+
+impl TypeCount {
+    /// One more, or too many.
+    pub(super) fn add_type(&mut self) -> Result<(), String> {
+        self.add(1)
+    }
+
+    /// A field of that name.
+    pub(super) fn add_name(&mut self, name: &str) -> Result<(), String> {
+        self.add(name.len() / NAME)
+    }
+
+    fn add(&mut self, types: usize) -> Result<(), String> {
+        self.0 += types;
+        if self.0 > MOST_TYPES {
+            return Err(format!("the schema is made of more than {MOST_TYPES} types"));
+        }
+        Ok(())
+    }
 }
 
 /// What a decoder knows of the schemas that its records name.
@@ -75,6 +108,7 @@ enum PayloadReader {
 #[derive(Debug)]
 enum PayloadWriter {
     Avro(avro::RecordWriter),
+    Json(json_sr::RecordWriter),
 }
 
 /// The schema that the keys or values of a source are written with.
@@ -88,7 +122,8 @@ pub(crate) struct SinkSchema {
     pub(crate) format: Format,
     columns: Vec<(String, SqlType)>,
     is_bare: bool,
-    full_name: String,
+    /// The name of its record, where it is to have one.
+    full_name: Option<String>,
     writer: OnceLock<(u32, PayloadWriter)>,
 }
 
@@ -106,6 +141,7 @@ impl WriterSchema {
     pub(crate) fn infer(&self, names: Names) -> Result<InferredType, String> {
         match self {
             Self::Avro(schema) => avro::infer(schema, names),
+            Self::Json(schema) => json_sr::infer(schema, names),
         }
     }
 
@@ -116,14 +152,38 @@ impl WriterSchema {
                 .kind(schema.root())
                 .name()
                 .map(|name| name.full().to_owned()),
+            // A title is a text for people.
+            Self::Json(_) => None,
         }
     }
 
-    fn reader(&self, columns: &[DecoderColumn], is_bare: bool) -> PayloadReader {
+    /// The format of its records.
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Avro(_) => Format::Avro,
+            Self::Json(_) => Format::JsonSr,
+        }
+    }
+
+    /// A record's data as a line of text; `None` where they are not those of the schema.
+    pub(crate) fn text(&self, data: &[u8]) -> Option<String> {
+        match self {
+            Self::Avro(schema) => avro::text(schema, data),
+            Self::Json(_) => {
+                let text = str::from_utf8(data).ok()?;
+                serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
+                Some(text.to_owned())
+            }
+        }
+    }
+
+    fn reader(&self, columns: &[DecoderColumn], is_bare: bool) -> Result<PayloadReader, String> {
         match self {
             Self::Avro(schema) => {
-                PayloadReader::Avro(avro::RecordReader::new(Arc::clone(schema), columns, is_bare))
+                let reader = avro::RecordReader::new(Arc::clone(schema), columns, is_bare);
+                Ok(PayloadReader::Avro(reader))
             }
+            Self::Json(_) => Err("JSON is read without its schema".to_owned()),
         }
     }
 }
@@ -162,8 +222,9 @@ impl Learned {
         columns: &[DecoderColumn],
         is_bare: bool,
     ) {
-        let knowledge = match schema {
-            Ok(schema) => Knowledge::Reader(Arc::new(schema.reader(columns, is_bare))),
+        let reader = schema.and_then(|schema| schema.reader(columns, is_bare));
+        let knowledge = match reader {
+            Ok(reader) => Knowledge::Reader(Arc::new(reader)),
             Err(reason) => Knowledge::Refused(reason.into(), Instant::now()),
         };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +265,7 @@ impl SinkSchema {
         format: Format,
         columns: Vec<(String, SqlType)>,
         is_bare: bool,
-        full_name: String,
+        full_name: Option<String>,
     ) -> Self {
         Self {
             subject,
@@ -221,8 +282,14 @@ impl SinkSchema {
     pub(crate) fn declare(&self) -> Result<RegistrySchema, String> {
         match self.format {
             Format::Avro => {
-                avro::declare(&self.columns, self.is_bare, &self.full_name).map(RegistrySchema::avro)
+                let name = self.full_name.as_deref().unwrap_or(&self.subject);
+                avro::declare(&self.columns, self.is_bare, name).map(RegistrySchema::avro)
             }
+            Format::JsonSr => Ok(RegistrySchema {
+                schema: json_sr::declare(&self.columns, self.is_bare, self.full_name.as_deref()),
+                schema_type: SchemaType::Json,
+                references: Vec::new(),
+            }),
             other => Err(format!("the format {other} has no schemas in a registry")),
         }
     }
@@ -235,9 +302,16 @@ impl SinkSchema {
         if declared.schema_type != registered.schema_type {
             return false;
         }
-        match (Avro::parse(&declared.schema), Avro::parse(&registered.schema)) {
-            (Ok(declared), Ok(registered)) => declared.is_equivalent(&registered),
-            _ => declared.schema == registered.schema,
+        let (declared, registered) = (&declared.schema, &registered.schema);
+        match self.format {
+            Format::Avro => match (Avro::parse(declared), Avro::parse(registered)) {
+                (Ok(declared), Ok(registered)) => declared.is_equivalent(&registered),
+                _ => declared == registered,
+            },
+            _ => {
+                let parsed = |text: &str| serde_json::from_str::<Json>(text).ok();
+                declared == registered || parsed(declared) == parsed(registered)
+            }
         }
     }
 
@@ -257,6 +331,9 @@ impl SinkSchema {
             WriterSchema::Avro(schema) => {
                 PayloadWriter::Avro(avro::RecordWriter::new(schema, &self.columns, self.is_bare)?)
             }
+            WriterSchema::Json(schema) => {
+                PayloadWriter::Json(json_sr::RecordWriter::new(schema, &self.columns, self.is_bare))
+            }
         };
         // Whoever was first has prepared the same.
         let _ = self.writer.set((id, writer));
@@ -274,6 +351,7 @@ impl SinkSchema {
         write_id(*id, &mut bytes);
         match writer {
             PayloadWriter::Avro(writer) => writer.write(values, &mut bytes)?,
+            PayloadWriter::Json(writer) => writer.write(values, &mut bytes),
         }
         Ok(bytes)
     }

@@ -2,15 +2,9 @@
 
 use osqdemo_avro::{NodeId, Schema};
 
-use super::super::registered::{InferredType, Names};
+use super::super::registered::{InferredType, Names, TypeCount};
 use super::shape::{Shape, branch_name};
 use crate::types::{SqlType, StructField};
-
-/// How many types a schema may be made of, once each name is replaced by what it means: a short text can mean very
-/// many. A field's name counts as another one for each [`NAME`] of its bytes.
-const MOST_TYPES: usize = 20_000;
-/// The length of a usual name.
-const NAME: usize = 100;
 
 /// The columns of a schema, or why it has none.
 pub(in super::super) fn infer(schema: &Schema, names: Names) -> Result<InferredType, String> {
@@ -23,7 +17,7 @@ pub(in super::super) fn infer(schema: &Schema, names: Names) -> Result<InferredT
         schema,
         names,
         open: Vec::new(),
-        types: 0,
+        types: TypeCount::default(),
     };
     match (shape, inference.sql_type(root)?) {
         (Shape::Record(_) | Shape::Union(_), Some(SqlType::Struct(fields))) => {
@@ -42,13 +36,13 @@ struct Inference<'a> {
     names: Names,
     /// The records and unions that are being looked into: one that contains itself has no type in SQL.
     open: Vec<NodeId>,
-    types: usize,
+    types: TypeCount,
 }
 
 impl Inference<'_> {
     /// The type; `None` where SQL has none.
     fn sql_type(&mut self, id: NodeId) -> Result<Option<SqlType>, String> {
-        self.count(1)?;
+        self.types.add_type()?;
         if self.open.contains(&id) {
             return Ok(None);
         }
@@ -56,14 +50,6 @@ impl Inference<'_> {
         let sql_type = self.inner_type(id);
         self.open.pop();
         sql_type
-    }
-
-    fn count(&mut self, types: usize) -> Result<(), String> {
-        self.types += types;
-        if self.types > MOST_TYPES {
-            return Err(format!("the schema is made of more than {MOST_TYPES} types"));
-        }
-        Ok(())
     }
 
     fn inner_type(&mut self, id: NodeId) -> Result<Option<SqlType>, String> {
@@ -120,7 +106,7 @@ impl Inference<'_> {
     ) -> Result<Option<SqlType>, String> {
         let mut known = Vec::new();
         for (name, id) in fields {
-            self.count(name.len() / NAME)?;
+            self.types.add_name(name)?;
             if let Some(sql_type) = self.sql_type(id)? {
                 known.push(StructField {
                     name: self.names.of(name),

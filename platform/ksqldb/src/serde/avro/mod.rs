@@ -8,9 +8,12 @@ mod reader;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod text;
 mod writer;
 
 pub(super) use declaration::{declare, supports};
 pub(super) use inference::infer;
 pub(super) use reader::RecordReader;
+pub(super) use shape::{CONNECT, DEFAULT_PRECISION};
+pub(super) use text::text;
 pub(super) use writer::RecordWriter;

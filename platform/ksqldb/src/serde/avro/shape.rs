@@ -4,7 +4,9 @@ use osqdemo_avro::{Enumeration, Kind, NodeId, Record, Schema};
 use serde_json::Value as Json;
 
 /// The digits of a decimal whose schema does not say them.
-const DEFAULT_PRECISION: u32 = 64;
+pub(in super::super) const DEFAULT_PRECISION: u32 = 64;
+/// What the names of Connect's logical types begin with.
+pub(in super::super) const CONNECT: &str = "org.apache.kafka.connect.data.";
 
 /// What a type is.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +52,7 @@ impl<'a> Shape<'a> {
         let node = schema.node(id);
         let logical = node.logical_type().unwrap_or_default();
         let connect = node.attributes.get("connect.name").and_then(Json::as_str);
-        let is_connect = |name: &str| {
-            connect.and_then(|connect| connect.strip_prefix("org.apache.kafka.connect.data.")) == Some(name)
-        };
+        let is_connect = |name: &str| connect.and_then(|connect| connect.strip_prefix(CONNECT)) == Some(name);
         let number = |name: &str| {
             let number = node.attributes.get(name).and_then(Json::as_u64);
             number.and_then(|number| u32::try_from(number).ok())

@@ -46,13 +46,23 @@ pub(in super::super) enum Members {
     Null,
 }
 
+/// How maps may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Maps {
+    /// As objects.
+    Objects,
+    /// Also as arrays of objects with a `key` and a `value`, as Kafka Connect writes them.
+    ObjectsOrEntries,
+}
+
 /// Reads an object's members into the places that `store` knows, by the field's index.
 pub(in super::super) fn decode_members<F: Field>(
     bytes: &[u8],
+    maps: Maps,
     fields: &[F],
     store: impl FnMut(usize, Value),
 ) -> Result<Members, SerdeError> {
-    let mut reader = Reader::new(as_text(bytes)?);
+    let mut reader = Reader::new(as_text(bytes)?).with_entries(maps == Maps::ObjectsOrEntries);
     if reader.kind()? == Kind::Null {
         reader.word("null")?;
         return Ok(Members::Null);
@@ -62,8 +72,12 @@ pub(in super::super) fn decode_members<F: Field>(
 }
 
 /// Reads a value that stands by itself; `None` where it is `null`. One that nobody wants is there all the same.
-pub(in super::super) fn decode_bare<F: Field>(bytes: &[u8], field: &F) -> Result<Option<Value>, SerdeError> {
-    let mut reader = Reader::new(as_text(bytes)?);
+pub(in super::super) fn decode_bare<F: Field>(
+    bytes: &[u8],
+    maps: Maps,
+    field: &F,
+) -> Result<Option<Value>, SerdeError> {
+    let mut reader = Reader::new(as_text(bytes)?).with_entries(maps == Maps::ObjectsOrEntries);
     if reader.kind()? == Kind::Null {
         reader.word("null")?;
         return Ok(None);
@@ -216,6 +230,7 @@ fn read_map(
             reader.word("null")?;
             return Ok(Value::Null);
         }
+        Kind::Array if reader.takes_entries() => return read_entries(reader, value_type, wanted),
         kind => return Err(cannot_convert(kind, "MAP")),
     }
     let mut entries: Vec<(Arc<str>, Value)> = Vec::with_capacity(wanted.map_or(16, <[Arc<str>]>::len));
@@ -228,6 +243,32 @@ fn read_map(
             },
         };
         entries.push((key, read_value(reader, value_type)?));
+        Ok(())
+    })?;
+    Ok(Value::map(entries))
+}
+
+/// Reads a map that is a list of its entries. One without a key is none.
+fn read_entries(
+    reader: &mut Reader<'_>,
+    value_type: &SqlType,
+    wanted: Option<&[Arc<str>]>,
+) -> Result<Value, SerdeError> {
+    let part = |name: &str, sql_type: SqlType| StructField {
+        name: name.to_owned(),
+        sql_type,
+    };
+    let parts = [part("key", SqlType::String), part("value", value_type.clone())];
+    let mut entries = Vec::new();
+    reader.array(|reader| {
+        let mut entry = [Value::Null, Value::Null];
+        read_members(reader, &parts, |index, value| entry[index] = value)?;
+        let [key, value] = entry;
+        if let Value::String(key) = key
+            && wanted.is_none_or(|wanted| wanted.contains(&key))
+        {
+            entries.push((key, value));
+        }
         Ok(())
     })?;
     Ok(Value::map(entries))

@@ -42,6 +42,7 @@ pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    takes_entries: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -50,7 +51,21 @@ impl<'a> Reader<'a> {
             text,
             at: 0,
             depth: 0,
+            takes_entries: false,
         }
+    }
+
+    /// The same, with maps that may also be lists of their entries.
+    pub(super) fn with_entries(self, takes_entries: bool) -> Self {
+        Self {
+            takes_entries,
+            ..self
+        }
+    }
+
+    /// Whether maps may also be lists of their entries.
+    pub(super) fn takes_entries(&self) -> bool {
+        self.takes_entries
     }
 
     fn byte(&self) -> Option<u8> {
