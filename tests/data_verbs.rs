@@ -99,29 +99,32 @@ fn the_arguments_of_a_scenario_are_checked_before_anything_runs() {
 #[test]
 fn a_ksqldb_that_hangs_is_waited_for_aloud() {
     let stack = NativeStack::up();
-    let server = stack.pid("ksqldb-server");
-    signal(server, Signal::STOP);
+    // A server that is paused is named at once; this one runs, and waits for a broker that does not answer.
+    let broker = stack.pid("broker");
+    signal(broker, Signal::STOP);
+    let statement =
+        "CREATE STREAM slow (a INT) WITH (KAFKA_TOPIC='slow', PARTITIONS=1, VALUE_FORMAT='JSON');";
     let mut verb = stack
         .world
-        .command(&["ksql", "SET 'auto.offset.reset'='latest'; LIST TABLES;"])
+        .command(&["ksql", statement])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
     let mut lines = BufReader::new(verb.stderr.take().expect("its standard error")).lines();
     let line = lines.next().expect("a line").expect("text");
-    signal(server, Signal::CONT);
+    signal(broker, Signal::CONT);
     let address = stack.service("ksqldb-server", "address");
     let address = address.as_str().expect("an address");
     assert_eq!(
         line,
-        format!("SET 'auto.offset.reset'='latest': ksqlDB at {address} works on it")
+        format!("CREATE STREAM slow: ksqlDB at {address} works on it")
     );
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert!(verb.wait().expect("it ends").success(), "{rest:?}");
     assert!(
         rest.iter()
-            .any(|line| line.starts_with("SET 'auto.offset.reset'='latest': answered (")),
+            .any(|line| line.starts_with("CREATE STREAM slow: answered (")),
         "{rest:?}"
     );
 }

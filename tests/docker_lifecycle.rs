@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use docker_support::{DockerStack, docker, image_tag, images};
 use rustix::process::Signal;
+use serde_json::Value;
 use support::{InTime, PLATFORM, SERVICES, eventually, signal, two_free_ports};
 
 /// Far more than any step of a stack takes.
@@ -30,6 +31,21 @@ fn the_whole_cycle_leaves_nothing() {
         stdout.contains("passed: both joins name host2"),
         "{stdout}{stderr}"
     );
+
+    // Of what runs in the hosts, the pipeline's own programs are left out.
+    let topics: Value = serde_json::from_str(&stack.succeed(&["--json", "topics"]).0).expect("JSON");
+    let mut topics = topics["topics"].as_array().expect("topics").iter();
+    let precise = topics
+        .find(|topic| topic["name"] == "PRECISE_PROC")
+        .expect("a topic");
+    let number = precise["records"].to_string();
+    let rows = stack
+        .succeed(&["tail", "PRECISE_PROC", "--from-beginning", "-n", &number])
+        .0;
+    assert!(rows.contains("\"NAME\":\"head\""), "{rows}");
+    for own in ["osquery", "osqdemo", "confluent"] {
+        assert!(!rows.contains(&format!("\"NAME\":\"{own}")), "{rows}");
+    }
 
     let ids = SERVICES.map(|service| (stack.id(service), stack.started_at(service)));
     let (_, stderr) = stack.succeed(&["up"]);
@@ -122,6 +138,66 @@ fn up_repairs_exactly_what_differs() {
     stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
     let plan = stack.succeed(&["up", "--dry-run"]).0;
     assert_eq!(plan, "nothing to do\n");
+}
+
+#[test]
+fn a_paused_container_is_named_at_once_and_goes_on() {
+    let Some(stack) = DockerStack::up() else { return };
+    let said = |arguments: &[&str]| {
+        let output = stack.output(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), stderr)
+    };
+    let hint = format!("hint: `osqdemo -p {} up` lets it go on", stack.project);
+    let verbs: [(&str, i32, &[&[&str]]); 3] = [
+        (
+            "ksqldb-server",
+            16,
+            &[&["scenario", "bigfile"], &["ksql", "SHOW STREAMS;"]],
+        ),
+        ("broker", 16, &[&["topics"], &["tail", "processes"]]),
+        (
+            "host2",
+            16,
+            &[&["exec", "host2", "true"], &["scenario", "bigfile"]],
+        ),
+    ];
+    for (service, code, verbs) in verbs {
+        let before = (stack.id(service), stack.started_at(service));
+        docker(&["pause", &stack.container(service)]);
+        assert_eq!(stack.service(service, "state"), "paused");
+        let error = format!("error: {service} is paused: somebody stopped it without ending it\n{hint}");
+        for (code, verb) in verbs
+            .iter()
+            .map(|verb| (code, *verb))
+            .chain([(14, &["wait"][..])])
+        {
+            let (status, stderr) = said(verb);
+            assert_eq!(status, Some(code), "{verb:?}: {stderr}");
+            assert!(stderr.contains(&error), "{verb:?}: {stderr}");
+        }
+        let plan = stack.succeed(&["up", "--dry-run"]).0;
+        assert_eq!(plan, format!("1. let {service} go on (it was paused)\n"));
+        stack.succeed(&["up"]);
+        assert_eq!((stack.id(service), stack.started_at(service)), before);
+    }
+
+    // In the midst of a scenario: not waited for until its time is up. The default size takes a second to write.
+    let mut scenario = stack
+        .command(&["scenario", "bigfile", "--timeout", "10m"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let begun = |line: &str| line.starts_with("write started");
+    let mut lines = BufReader::new(scenario.stderr.take().expect("a pipe")).lines();
+    assert!(lines.any(|line| begun(&line.expect("a line"))));
+    docker(&["pause", &stack.container("host2")]);
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    let status = scenario.wait().expect("it ends");
+    assert_eq!(status.code(), Some(16), "{rest:#?}");
+    let error = "error: host2 is paused: somebody stopped it without ending it";
+    assert!(rest.iter().any(|line| line == error), "{rest:#?}");
+    docker(&["unpause", &stack.container("host2")]);
 }
 
 #[test]

@@ -228,4 +228,13 @@ fn a_log_that_cannot_be_read_is_told_as_that() {
     ----- stderr -----
     error: failed to read `[HOME]/osqdemo/logs/broker.log`: Is a directory (os error 21)
     ");
+    // And by an `up` that fails: not as a service that wrote nothing.
+    let never = ("OSQDEMO_FAKE", "broker=never-healthy");
+    let up = world.run_with(never, &["up", "--timeout", "300ms", "--keep"]);
+    assert!(
+        up.contains(
+            "  what broker wrote last:\n    (its log cannot be read: failed to read `[HOME]/osqdemo/logs/broker.log`: "
+        ),
+        "{up}"
+    );
 }

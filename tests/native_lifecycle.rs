@@ -3,11 +3,14 @@
 mod support;
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{InTime, NativeStack, SERVICES, UP, Written, eventually, signal, two_free_ports};
+use support::{
+    InTime, NativeStack, SERVICES, UP, Written, eventually, processes_with, signal, two_free_ports,
+};
 
 #[test]
 fn up_is_idempotent_and_down_leaves_nothing() {
@@ -362,4 +365,20 @@ fn logs_are_followed() {
     });
     signal(follow.id(), Signal::INT);
     assert_eq!(follow.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn a_test_that_fails_leaves_no_project_behind() {
+    let mut entry = String::new();
+    let failed = panic::catch_unwind(AssertUnwindSafe(|| {
+        let stack = NativeStack::new();
+        entry = format!("OSQDEMO_HOME={}", stack.world.home().display());
+        stack.succeed(&[&["-p", "other"], &UP[..]].concat());
+        // As a failed assertion, but without its words on standard error.
+        panic::resume_unwind(Box::new("it fails"));
+    }));
+    assert!(failed.is_err());
+    eventually("every process is gone", Duration::from_secs(20), || {
+        processes_with(&entry).is_empty()
+    });
 }

@@ -561,6 +561,20 @@ fn a_program_of_this_folder_is_told_before_it_counts() {
 }
 
 #[test]
+fn a_relative_home_is_none() {
+    let world = World::new();
+    let output = world
+        .command(&["ps"])
+        .env_remove("OSQDEMO_HOME")
+        .env_remove("XDG_STATE_HOME")
+        .env("HOME", "relative")
+        .in_time();
+    let said = world.shown(&output);
+    assert!(said.contains("exit code: 2"), "{said}");
+    assert!(said.contains("error: no folder for the state: "), "{said}");
+}
+
+#[test]
 fn a_relative_state_folder_of_the_desktop_is_ignored() {
     let world = World::new();
     let folder = tempfile::tempdir().expect("a folder");

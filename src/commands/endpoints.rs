@@ -6,7 +6,7 @@ use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::plan::{Observed, ServiceState};
-use crate::stack::{Endpoints, Role, Stack};
+use crate::stack::{Endpoints, Role};
 
 impl Context {
     /// The broker for clients on this machine, such as `127.0.0.1:9092`.
@@ -85,31 +85,26 @@ pub(super) fn as_json(project: &Project, observed: &Observed) -> Value {
     })
 }
 
-/// Where the service of a role listens.
+/// Where the service of a role listens, while the engine keeps it running.
 fn address(project: &Project, observed: &Observed, role: Role) -> std::result::Result<String, CommandError> {
-    let name = || project.folder.project.clone();
     if !observed.is_running() {
-        return Err(CommandError::NotRunning { project: name() });
+        return Err(CommandError::NotRunning {
+            project: project.folder.project.clone(),
+        });
     }
     let service = project.stack.first(role).ok_or_else(|| CommandError::NoRole {
         stack: project.stack_name(),
         role,
     })?;
-    port_of(&project.stack, observed, role)
-        .map(|port| format!("127.0.0.1:{port}"))
-        .ok_or_else(|| CommandError::ServiceNotRunning {
-            service: service.name.clone(),
-        })
-}
-
-/// The published port of the service that a role stands for, while the engine keeps it running.
-fn port_of(stack: &Stack, observed: &Observed, role: Role) -> Option<u16> {
-    let seen = observed.services.get(&stack.first(role)?.name)?;
+    let name = || service.name.clone();
+    let not_running = || CommandError::ServiceNotRunning { service: name() };
+    let seen = observed.services.get(&service.name).ok_or_else(not_running)?;
     match seen.state {
-        // One that is paused does not answer, and whoever asks says so.
-        ServiceState::Running { .. } | ServiceState::Paused { .. } | ServiceState::Restarting { .. } => {
-            seen.port
-        }
-        ServiceState::Exited { .. } | ServiceState::Leftover { .. } => None,
+        ServiceState::Running { .. } | ServiceState::Restarting { .. } => seen
+            .port
+            .map(|port| format!("127.0.0.1:{port}"))
+            .ok_or_else(not_running),
+        ServiceState::Paused { .. } => Err(CommandError::ServicePaused { service: name() }),
+        ServiceState::Exited { .. } | ServiceState::Leftover { .. } => Err(not_running()),
     }
 }

@@ -157,6 +157,9 @@ impl Diagnose for KsqlCommandError {
             Self::ServerLost { loss: Loss::Restarted | Loss::Ended { .. }, .. } => {
                 vec!["it is there again: run the statement once more".to_owned()]
             }
+            Self::ServerLost {
+                loss: Loss::Paused, ..
+            } => vec!["`osqdemo up` lets it go on".to_owned()],
             Self::ServerLost { .. } => vec!["`osqdemo up` starts it again".to_owned()],
             _ => Vec::new(),
         }

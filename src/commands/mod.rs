@@ -75,6 +75,12 @@ pub enum CommandError {
         /// The service.
         service: ServiceName,
     },
+    /// The service that the verb needs is paused: it would not answer.
+    #[error("{service} is paused: somebody stopped it without ending it")]
+    ServicePaused {
+        /// The service.
+        service: ServiceName,
+    },
     /// A verb that this build does not have.
     #[error("`{verb}` is not available in this version")]
     Unavailable {
@@ -86,9 +92,10 @@ pub enum CommandError {
 impl Diagnose for CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NotRunning { .. } | Self::NoRole { .. } | Self::ServiceNotRunning { .. } => {
-                ExitCode::NotRunning
-            }
+            Self::NotRunning { .. }
+            | Self::NoRole { .. }
+            | Self::ServiceNotRunning { .. }
+            | Self::ServicePaused { .. } => ExitCode::NotRunning,
             Self::Unavailable { .. } => ExitCode::Usage,
         }
     }
@@ -98,6 +105,7 @@ impl Diagnose for CommandError {
             Self::NotRunning { .. } | Self::ServiceNotRunning { .. } => {
                 vec!["start it with `osqdemo up`".to_owned()]
             }
+            Self::ServicePaused { .. } => vec!["`osqdemo up` lets it go on".to_owned()],
             Self::NoRole { .. } => vec!["stack `lite` has all that the demo takes".to_owned()],
             Self::Unavailable { .. } => Vec::new(),
         }

@@ -18,6 +18,8 @@ pub enum Loss {
     Gone,
     /// It was started anew.
     Restarted,
+    /// Somebody stopped it without ending it: it will not answer.
+    Paused,
     /// It ended unasked.
     Ended {
         /// How, where that is known.
@@ -36,6 +38,7 @@ impl fmt::Display for Loss {
             Self::StoppedBy { verb } => write!(formatter, "was stopped by `osqdemo {verb}`"),
             Self::Gone => formatter.write_str("was stopped"),
             Self::Restarted => formatter.write_str("was restarted"),
+            Self::Paused => formatter.write_str("is paused: somebody stopped it without ending it"),
             Self::Ended { exit: Some(exit) } => write!(formatter, "ended: {exit}"),
             Self::Ended { exit: None } => formatter.write_str("ended, and was started again"),
             Self::SupervisorEnded { pid } => write!(
@@ -91,6 +94,8 @@ impl Loss {
             };
         };
         match (&is.state, reliance) {
+            // `restart` and `up` are about to let it go on.
+            (ServiceState::Paused { .. }, _) => verb.is_none().then_some(Self::Paused),
             (ServiceState::Exited { exit }, Reliance::ComesAgain) if verb.is_none() => {
                 Some(Self::Ended { exit: Some(*exit) })
             }
@@ -184,6 +189,12 @@ mod tests {
             this_run(&host(ServiceState::Restarting { exit: killed }, 0), None),
             "ended: killed by signal 9 (SIGKILL)"
         );
+        let paused = host(ServiceState::Paused { pid: 7 }, 0);
+        assert_eq!(
+            this_run(&paused, None),
+            "is paused: somebody stopped it without ending it"
+        );
+        assert_eq!(this_run(&paused, Some("up")), "as it was", "it lets it go on");
         assert_eq!(
             this_run(&seen(SupervisorState::Lost { pid: 1 }, None), None),
             "ended with the supervisor (process 1), which was not asked to end"
@@ -206,6 +217,11 @@ mod tests {
         );
         assert_eq!(told(&seen(running, None), Some("restart")), "as it was");
         assert_eq!(told(&seen(running, None), None), "was stopped");
+        assert_eq!(
+            told(&service(ServiceState::Paused { pid: 7 }, 0), None),
+            "is paused: somebody stopped it without ending it",
+            "it does not come again by itself"
+        );
         assert_eq!(
             told(&service(ServiceState::Exited { exit }, 0), None),
             "ended: killed by signal 9 (SIGKILL)"

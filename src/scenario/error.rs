@@ -215,10 +215,11 @@ impl Diagnose for ScenarioError {
                     "run the scenario again, and leave {} alone meanwhile",
                     lost.service
                 )],
+                Loss::Paused => vec!["`osqdemo up` lets it go on; then run the scenario again".to_owned()],
                 _ => vec!["`osqdemo up` starts what is missing; then run the scenario again".to_owned()],
             },
             Self::NoKsqldb { .. } => vec![
-                "see `osqdemo ps` and `osqdemo logs ksqldb-server`; `osqdemo restart ksqldb-server` starts it again"
+                "see `osqdemo ps`, and what it says with `osqdemo logs`; `osqdemo restart` with its name starts it again"
                     .to_owned(),
             ],
             Self::StoppedQueries { stopped } => stopped.iter().map(Doubtful::way_out).collect(),

@@ -16,7 +16,9 @@ pub enum SettingsError {
     #[error(transparent)]
     Project(#[from] InvalidProjectName),
     /// There is no place for the state.
-    #[error("no folder for the state: none of `OSQDEMO_HOME`, `XDG_STATE_HOME` and `HOME` is set")]
+    #[error(
+        "no folder for the state: none of `OSQDEMO_HOME`, `XDG_STATE_HOME` and `HOME` names one by its full path"
+    )]
     NoHome,
     /// The state folder cannot be written down in the files that name it.
     #[error("the folder of the state, `{}`, must be UTF-8 without control characters", home.display().to_string().escape_debug())]

@@ -149,7 +149,11 @@ fn home() -> std::result::Result<PathBuf, SettingsError> {
                 .filter(|folder| folder.is_absolute())
                 .map(|folder| folder.join("osqdemo"))
         })
-        .or_else(|| variable("HOME").map(|folder| folder.join(".local/state/osqdemo")))
+        .or_else(|| {
+            variable("HOME")
+                .filter(|folder| folder.is_absolute())
+                .map(|folder| folder.join(".local/state/osqdemo"))
+        })
         .map(|folder| std::path::absolute(&folder).unwrap_or(folder))
         .ok_or(SettingsError::NoHome)
         .and_then(usable_home)

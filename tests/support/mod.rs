@@ -46,6 +46,14 @@ impl World {
         }
     }
 
+    /// Whether a project is left in it.
+    fn has_projects(&self) -> bool {
+        let entries = fs::read_dir(self.home()).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path().join("project.json"))
+            .any(|remembered| remembered.exists())
+    }
+
     /// The state folder.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
@@ -161,6 +169,15 @@ impl World {
                 .replace_all(&text, *replacement)
                 .into_owned()
         })
+    }
+}
+
+impl Drop for World {
+    /// Takes down what a test that failed has left, whatever it called its projects.
+    fn drop(&mut self) {
+        if thread::panicking() && self.has_projects() {
+            self.output(&["down", "--all", "--volumes"]);
+        }
     }
 }
 

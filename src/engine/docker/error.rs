@@ -146,6 +146,12 @@ pub enum DockerError {
         /// The service.
         service: ServiceName,
     },
+    /// A service that somebody paused: no command can begin in it.
+    #[error("{service} is paused: somebody stopped it without ending it")]
+    Paused {
+        /// The service.
+        service: ServiceName,
+    },
     /// The terminal cannot be put into the state that an interactive command needs.
     #[error("failed to {action} the terminal: {source}")]
     Terminal {
@@ -296,7 +302,7 @@ impl Diagnose for DockerError {
             Self::Build { .. } => ExitCode::Build,
             Self::Api { .. } | Self::Foreign { .. } | Self::TooSlow { .. } => ExitCode::Start,
             Self::NoContainer { .. } => ExitCode::Usage,
-            Self::NotRunning { .. } => ExitCode::NotRunning,
+            Self::NotRunning { .. } | Self::Paused { .. } => ExitCode::NotRunning,
             Self::Terminal { .. } | Self::Pack { .. } | Self::NoSources => ExitCode::Internal,
         }
     }
@@ -356,6 +362,7 @@ impl Diagnose for DockerError {
             Self::Api { reason, .. } if Answer::read(reason).says("no space left") => {
                 vec!["`docker system df` shows what uses the daemon's disk, `docker system prune` frees some".to_owned()]
             }
+            Self::Paused { .. } => vec!["`osqdemo up` lets it go on".to_owned()],
             Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
             _ => Vec::new(),
         }

@@ -205,13 +205,13 @@ impl Executor {
 
     async fn create(&self, argv: &[String], streams: Streams) -> Result<Command, DockerError> {
         match observe::inspect(&self.connection, &self.container).await? {
-            Some(inspection) => {
-                let is_running = observe::service(&inspection, &self.owner, None)
-                    .is_some_and(|(_, seen)| matches!(seen.state, ServiceState::Running { .. }));
-                if !is_running {
-                    return Err(self.not_running());
+            Some(inspection) => match observe::service(&inspection, &self.owner, None) {
+                Some((_, seen)) if matches!(seen.state, ServiceState::Running { .. }) => {}
+                Some((service, seen)) if matches!(seen.state, ServiceState::Paused { .. }) => {
+                    return Err(DockerError::Paused { service });
                 }
-            }
+                _ => return Err(self.not_running()),
+            },
             None => return Err(self.not_running()),
         }
         let mark = format!("{MARK}={}", nonce());
