@@ -42,11 +42,7 @@ impl Parser<'_> {
             TokenKind::Word(Some(Keyword::Struct)) if follows == TokenKind::LeftParenthesis => {
                 self.structure()
             }
-            TokenKind::Word(_)
-                if follows == TokenKind::String && self.peek().text.eq_ignore_ascii_case("DECIMAL") =>
-            {
-                self.decimal_literal()
-            }
+            _ if self.at_decimal_literal() => self.literal().map(ExpressionKind::Literal),
             _ if self.at_identifier() => self.name_or_call(),
             _ => Err(self.mismatch(Expected::Several)),
         }
@@ -269,8 +265,15 @@ impl Parser<'_> {
         Ok(ExpressionKind::Cast { value, target })
     }
 
-    /// `DECIMAL '1.5'`
-    fn decimal_literal(&mut self) -> Result<ExpressionKind> {
+    /// Whether `DECIMAL '1.5'` comes, which elsewhere is a name.
+    fn at_decimal_literal(&self) -> bool {
+        let token = self.peek();
+        matches!(token.kind, TokenKind::Word(_))
+            && token.text.eq_ignore_ascii_case("DECIMAL")
+            && self.peek_after(1).kind == TokenKind::String
+    }
+
+    fn decimal_literal(&mut self) -> Result<Literal> {
         self.advance();
         let position = self.peek().position;
         let text = self.string()?;
@@ -281,7 +284,7 @@ impl Parser<'_> {
         if !is_number {
             return Err(self.error_at(position, format!("Invalid numeric literal: {text}")));
         }
-        Ok(ExpressionKind::Literal(Literal::Decimal(text)))
+        Ok(Literal::Decimal(text))
     }
 
     /// A literal, a number's sign included.
@@ -295,6 +298,7 @@ impl Parser<'_> {
         let text = format!("{}{}", if negative { "-" } else { "" }, token.text);
         let literal = match token.kind {
             TokenKind::String => return self.string().map(Literal::String),
+            _ if self.at_decimal_literal() => return self.decimal_literal(),
             TokenKind::Word(Some(Keyword::Null)) => Some(Literal::Null),
             TokenKind::Word(Some(Keyword::True)) => Some(Literal::Boolean(true)),
             TokenKind::Word(Some(Keyword::False)) => Some(Literal::Boolean(false)),
