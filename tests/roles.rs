@@ -60,10 +60,15 @@ fn only(services: &[&str]) -> String {
         .map(|service| format!("{}\n", service.trim_end()))
         .collect();
     let dependency = Regex::new(r"(?m)^    depends_on:\n(      .*\n)+").expect("a pattern");
-    // An address that nothing but a placeholder needs.
+    // Addresses that nothing but a placeholder needs.
     let kept = dependency
         .replace_all(&kept, "")
         .replace("{kafka}", "127.0.0.1:9092");
+    let kept = if kept.contains("role: schema-registry") {
+        kept
+    } else {
+        kept.replace("{schema-registry}", "127.0.0.1:8081")
+    };
     format!("services:\n{kept}\nvolumes:\n{volumes}")
 }
 
