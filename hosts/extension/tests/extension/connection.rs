@@ -1,7 +1,6 @@
 //! `--check --connect`: each way in which lines would not arrive, named with its fix.
 
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
@@ -14,21 +13,14 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::world::{Started as _, World};
+use crate::world::World;
 
 /// Checks the world's configuration, changed by `change`: the exit code, and what was said.
 fn check(world: &World, change: impl FnOnce(&mut serde_json::Value)) -> (Option<i32>, String) {
     let mut configuration = world.configuration();
     change(&mut configuration);
     world.configure(&configuration);
-    let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
-        .args(["--check", "--connect"])
-        .env("OSQUERY_CONFIG", world.configuration_path())
-        .finished()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!text.contains("hunter22"), "{text}");
-    (output.status.code(), text)
+    world.check(&["--check", "--connect"])
 }
 
 #[test]

@@ -2,15 +2,13 @@
 //!
 //! Whatever is wrong with the registry: osqueryd is answered, and no line is lost or written in another format.
 
-use std::process::Command;
-
 use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
 use serde_json::{Value, json};
 
 use crate::connection::{certificate, tls_port};
 use crate::platform::{Door, Platform, Record};
-use crate::world::{Extension, Started as _, World, line, log, until};
+use crate::world::{Extension, World, line, log, until};
 
 /// A world with a platform, and queries in each format.
 struct Encoded {
@@ -416,22 +414,10 @@ fn a_registry_with_a_wrong_certificate_is_away_and_told() {
     );
 }
 
-/// Checks the configuration as it is: the exit code, and what was said.
-fn check(encoded: &Encoded, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
-        .args(arguments)
-        .env("OSQUERY_CONFIG", encoded.world.configuration_path())
-        .finished()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!text.contains("hunter22"), "{text}");
-    (output.status.code(), text)
-}
-
 #[test]
 fn a_check_tells_what_the_registry_would_say_and_registers_nothing() {
     let mut encoded = Encoded::new();
-    let (code, text) = check(&encoded, &["--check", "--connect"]);
+    let (code, text) = encoded.world.check(&["--check", "--connect"]);
     assert!(text.contains("ok: the Schema Registry `"), "{code:?} {text}");
     for subject in [
         "processes-value",
@@ -452,7 +438,7 @@ fn a_check_tells_what_the_registry_would_say_and_registers_nothing() {
         "/subjects/processes-value/versions",
         r#"{"schema":"\"string\""}"#,
     );
-    let (code, text) = check(&encoded, &["--check", "--connect"]);
+    let (code, text) = encoded.world.check(&["--check", "--connect"]);
     assert_eq!(code, Some(5), "{text}");
     assert!(
         text.contains("failed: the schema of `processes-value`") && text.contains("TYPE_MISMATCH"),
@@ -460,18 +446,18 @@ fn a_check_tells_what_the_registry_would_say_and_registers_nothing() {
     );
 
     encoded.platform.set_door(Door::Gone);
-    let (code, text) = check(&encoded, &["--check", "--connect"]);
+    let (code, text) = encoded.world.check(&["--check", "--connect"]);
     assert_eq!(code, Some(5), "{text}");
     assert!(text.contains("failed: the Schema Registry `"), "{text}");
 
     encoded.reconfigure(|configuration| configuration["schema_registry"]["url"] = "registry:8081".into());
-    let (code, text) = check(&encoded, &["--check"]);
+    let (code, text) = encoded.world.check(&["--check"]);
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("`schema_registry` is unusable"), "{text}");
     encoded.reconfigure(|configuration| {
         configuration.as_object_mut().unwrap().remove("schema_registry");
     });
-    let (code, text) = check(&encoded, &["--check"]);
+    let (code, text) = encoded.world.check(&["--check"]);
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("schema_registry.url"), "{text}");
 }

@@ -8,6 +8,7 @@ mod ends;
 mod faults;
 mod lines;
 mod platform;
+mod reading;
 mod real_kafka;
 mod registration;
 mod world;

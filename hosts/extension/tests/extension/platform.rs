@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use osqdemo_registry_client::wire::{SchemaId, split};
 use osqdemo_registry_client::{Client, Settings};
 use osqdemo_schema_registry::Config;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::Message as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,6 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::reading::{consumer, first_records, headers_of, value_of};
 use crate::world::{PATIENCE, until};
 
 /// An address of this machine at which nobody else's connections begin, so that its port is free again after a pause.
@@ -155,42 +153,18 @@ impl Platform {
 
     /// Waits for `count` records, and insists that there are no more.
     pub(crate) fn records(&self, topic: &str, count: usize) -> Vec<Record> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.broker)
-            .set("group.id", "test")
-            .create()
-            .unwrap();
-        let mut partitions = TopicPartitionList::new();
-        partitions
-            .add_partition_offset(topic, 0, Offset::Beginning)
-            .unwrap();
-        consumer.assign(&partitions).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let mut records = Vec::new();
-        while records.len() < count {
-            assert!(
-                Instant::now() < deadline,
-                "{} of {count} records in `{topic}`",
-                records.len()
-            );
-            let Some(Ok(message)) = consumer.poll(std::time::Duration::from_millis(100)) else {
-                continue;
-            };
-            let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-            records.push(Record {
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.payload().unwrap_or_default().to_vec(),
-                headers: headers
-                    .map(|header| {
-                        let value = String::from_utf8_lossy(header.value.unwrap_or_default());
-                        (header.key.to_owned(), value.into_owned())
-                    })
-                    .collect(),
-            });
-        }
+        let consumer = consumer(&self.broker);
+        let messages = first_records(&consumer, topic, count, PATIENCE);
         let (_, end) = consumer.fetch_watermarks(topic, 0, PATIENCE).unwrap();
         assert_eq!(usize::try_from(end).unwrap(), count, "records in `{topic}`");
-        records
+        messages
+            .into_iter()
+            .map(|message| Record {
+                key: message.key().map(<[u8]>::to_vec),
+                value: value_of(&message),
+                headers: headers_of(&message),
+            })
+            .collect()
     }
 
     /// Reads a value as any consumer would: by the id in front of it, with the schema that the registry has, by Apache's

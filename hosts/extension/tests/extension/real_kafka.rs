@@ -9,14 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use osquery_protocol::plugin::LoggerRequest;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::Message as _;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::connection::certificate;
+use crate::reading::{consumer, first_records, value_of};
 use crate::world::{Started as _, World, is_there, line, log};
 
 const VERSION: &str = "3.9.2";
@@ -124,29 +121,9 @@ impl Kafka {
 
     /// The first records of a topic.
     fn records(&self, topic: &str, count: usize) -> Vec<Vec<u8>> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", format!("127.0.0.1:{}", self.plain))
-            .set("group.id", "test")
-            .create()
-            .unwrap();
-        let mut partitions = TopicPartitionList::new();
-        partitions
-            .add_partition_offset(topic, 0, Offset::Beginning)
-            .unwrap();
-        consumer.assign(&partitions).unwrap();
-        let deadline = Instant::now() + START_PATIENCE;
-        let mut records = Vec::new();
-        while records.len() < count {
-            assert!(
-                Instant::now() < deadline,
-                "{} of {count} records in `{topic}`",
-                records.len()
-            );
-            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
-                records.push(message.payload().unwrap_or_default().to_vec());
-            }
-        }
-        records
+        let consumer = consumer(&format!("127.0.0.1:{}", self.plain));
+        let messages = first_records(&consumer, topic, count, START_PATIENCE);
+        messages.iter().map(value_of).collect()
     }
 }
 
@@ -211,17 +188,6 @@ fn token_endpoint() -> String {
         }
     });
     url
-}
-
-fn check(world: &World) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
-        .args(["--check", "--connect"])
-        .env("OSQUERY_CONFIG", world.configuration_path())
-        .finished()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!text.contains("swordfish"), "{text}");
-    (output.status.code(), text)
 }
 
 /// Whether Kafka was fetched, and can run.
@@ -290,14 +256,14 @@ fn lines_arrive_over_tls_with_each_login() {
     }
 
     world.configure(&cloud);
-    let (_, text) = check(&world);
+    let (_, text) = world.check(&["--check", "--connect"]);
     assert!(
         text.contains("ok: TLS with `localhost`\nok: TLS, and the login with PLAIN; 1 brokers"),
         "{text}"
     );
     assert!(text.contains("ok: the topic `processes`"), "{text}");
     kafka.only_describe("User:jay", "processes");
-    let (code, text) = check(&world);
+    let (code, text) = world.check(&["--check", "--connect"]);
     assert_eq!(code, Some(5), "{text}");
     assert!(
         text.contains("failed: the topic `processes`: this principal may describe it, and not write to it"),
@@ -305,7 +271,7 @@ fn lines_arrive_over_tls_with_each_login() {
     );
     assert!(text.contains("hint: give the principal Write on it"), "{text}");
     std::fs::write(&password, "swordfish, but wrong\n").unwrap();
-    let (code, text) = check(&world);
+    let (code, text) = world.check(&["--check", "--connect"]);
     assert_eq!(code, Some(5), "{text}");
     assert!(text.contains("failed: TLS, and the login with PLAIN: "), "{text}");
     assert!(

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use osquery_protocol::PluginRequest;
 use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers as _, Message};
+use rdkafka::message::Message as _;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::reading::{consumer, first_records, headers_of, value_of};
 
 /// No wait in these tests is longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,6 +26,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The extension's plugins.
 pub(crate) const LOGGER: &str = "confluent_logger";
 pub(crate) const CONFIG: &str = "osquery_confluent_config";
+
+/// The passwords that configurations of these tests have.
+const SECRETS: [&str; 2] = ["hunter22", "swordfish"];
 
 /// Partitions of the topics that tests create.
 const PARTITIONS: i32 = 1;
@@ -166,6 +169,20 @@ impl World {
         answer.rows[0][name.as_bytes()].to_text().parse().unwrap()
     }
 
+    /// Checks the configuration as it is: the exit code, and what was said, which is no secret.
+    pub(crate) fn check(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_confluent-ext"))
+            .args(arguments)
+            .env("OSQUERY_CONFIG", self.configuration_path())
+            .finished()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{text}");
+        }
+        (output.status.code(), text)
+    }
+
     /// Waits until everything that was taken has arrived.
     pub(crate) fn until_delivered(&self, extension: &FakeExtension) {
         until("the last delivery", || self.statistic(extension, "waiting") == 0);
@@ -175,46 +192,23 @@ impl World {
     pub(crate) fn all_records(&self, topic: &str) -> Vec<Record> {
         let consumer = self.consumer();
         let (low, high) = consumer.fetch_watermarks(topic, 0, PATIENCE).unwrap();
-        let mut partitions = TopicPartitionList::new();
-        partitions
-            .add_partition_offset(topic, 0, Offset::Offset(low))
-            .unwrap();
-        consumer.assign(&partitions).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let mut records = Vec::new();
-        let mut next = low;
-        while next < high {
-            assert!(Instant::now() < deadline, "record {next} of {high} in `{topic}`");
-            let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
-                continue;
-            };
-            next = message.offset() + 1;
-            let headers: BTreeMap<String, String> = message
-                .headers()
-                .into_iter()
-                .flat_map(|headers| headers.iter())
-                .map(|header| {
-                    let value = String::from_utf8_lossy(header.value.unwrap_or_default());
-                    (header.key.to_owned(), value.into_owned())
-                })
-                .collect();
-            let part = |name: &str| headers.get(name).cloned().unwrap_or_default();
-            records.push(Record {
-                value: message.payload().unwrap_or_default().to_vec(),
-                name: format!("{} {}", part("osqdemo-spool"), part("osqdemo-seq")),
-                headers,
-            });
-        }
-        records
+        let count = usize::try_from(high - low).unwrap();
+        let messages = first_records(&consumer, topic, count, PATIENCE).into_iter();
+        messages
+            .map(|message| {
+                let headers = headers_of(&message);
+                let part = |name: &str| headers.get(name).cloned().unwrap_or_default();
+                Record {
+                    value: value_of(&message),
+                    name: format!("{} {}", part("osqdemo-spool"), part("osqdemo-seq")),
+                    headers,
+                }
+            })
+            .collect()
     }
 
     fn consumer(&self) -> BaseConsumer {
-        ClientConfig::new()
-            .set("bootstrap.servers", self.cluster.bootstrap_servers())
-            .set("group.id", "test")
-            .set("fetch.message.max.bytes", "50000000")
-            .create()
-            .unwrap()
+        consumer(&self.cluster.bootstrap_servers())
     }
 
     /// How many records the topic has, or had.
@@ -224,26 +218,10 @@ impl World {
 
     /// Reads `count` records of `topic`, from the beginning: key and value.
     pub(crate) fn records(&self, topic: &str, count: usize) -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
-        let consumer = self.consumer();
-        let mut partitions = TopicPartitionList::new();
-        partitions
-            .add_partition_offset(topic, 0, Offset::Beginning)
-            .unwrap();
-        consumer.assign(&partitions).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let mut records = Vec::new();
-        while records.len() < count {
-            assert!(
-                Instant::now() < deadline,
-                "{} of {count} records in `{topic}`",
-                records.len()
-            );
-            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
-                let value = message.payload().unwrap_or_default().to_vec();
-                records.push((message.key().map(<[u8]>::to_vec), value));
-            }
-        }
-        records
+        let messages = first_records(&self.consumer(), topic, count, PATIENCE).into_iter();
+        messages
+            .map(|message| (message.key().map(<[u8]>::to_vec), value_of(&message)))
+            .collect()
     }
 }
 
