@@ -1,39 +1,38 @@
 //! A run: the work of the hosts, the faults, and the proof, one after the other where they depend on each other.
 
+mod inflict;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::check::{self, Checked, DEAD_LETTERS, Evidence, Finding, FindingKind, Repeats};
-use super::error::ChaosError;
-use super::fault::{Draw, FaultKind, Round, Target};
+use super::fault::{FaultKind, Round};
 use super::history::{Line, Row};
 use super::join::{self, JoinQuery, NONCE_DIGITS};
 use super::ledger::Ledger;
 use super::model::Stream;
-use super::processes::{self, Mark};
+use super::processes;
 use super::recovery::Stopwatch;
 use super::report::{ChaosReport, MOST_FINDINGS, Verdict};
 use super::work::{self, Told, Work, Worker};
 use crate::engine::{Engine, EngineKind, HostExec};
 use crate::error::Result;
-use crate::events::{Event, Listener, Note, SCHEMA_VERSION};
+use crate::events::{Event, Listener, SCHEMA_VERSION};
 use crate::execute::{Execution, ExecutionSettings};
-use crate::health::{self, LastAnswer, Prober};
+use crate::health::Prober;
 use crate::kafka::{self, Start, Tail};
 use crate::ksqldb::Client;
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
-use crate::plan::{ObservedService, Plan, ServiceSpec, ServiceState, SupervisorState};
-use crate::process::ProcessId;
+use crate::plan::{Plan, ServiceSpec, SupervisorState};
 use crate::shutdown::Shutdown;
 use crate::stack::{Endpoints, Role, ServiceName, Stack};
 use crate::state::ProjectFolder;
@@ -332,208 +331,6 @@ impl<E: HostExec> Run<'_, E> {
         self.execution().run(&Plan::default(), &services).await
     }
 
-    async fn inflict_all(&self) -> Result<Inflicted> {
-        let mut inflicted = Inflicted::default();
-        let Course {
-            seed,
-            kinds,
-            given,
-            most,
-            lasting,
-        } = self.course;
-        let rounds: Box<dyn Iterator<Item = Round> + Send> = match given {
-            Some(given) => Box::new(given.clone().into_iter()),
-            None => Box::new(Draw::new(*seed, kinds, self.ground.stack)),
-        };
-        let most = usize::try_from(*most).unwrap_or(usize::MAX);
-        self.compare_positions(&mut inflicted).await;
-        for round in rounds.take(most) {
-            let is_over = lasting.is_some_and(|lasting| self.began.elapsed() >= lasting);
-            let cancelled = self.ground.shutdown.token().cancelled();
-            if is_over
-                || timeout(Duration::from_millis(round.after_ms), cancelled)
-                    .await
-                    .is_ok()
-            {
-                break;
-            }
-            inflicted.times.push(Timestamp::now().as_millisecond());
-            inflicted.rounds.push(round.clone());
-            let took = self.inflict(&round).await?;
-            if self.is_interrupted() {
-                break;
-            }
-            match took {
-                Some(took) => {
-                    inflicted.stopwatch.note(self.ground.stack, &round, took);
-                    self.ground.events.emit(Note::FaultRecovered {
-                        number: round.number,
-                        fault: round.to_string(),
-                        took,
-                    });
-                }
-                None => inflicted.findings.push(Finding {
-                    kind: FindingKind::NotRecovered,
-                    what: format!(
-                        "after `{round}`, {} was not well again within {} s",
-                        round.target,
-                        RECOVERED_WITHIN.as_secs()
-                    ),
-                    time_ms: Timestamp::now().as_millisecond(),
-                    round: Some(round.number),
-                }),
-            }
-            self.compare_positions(&mut inflicted).await;
-        }
-        Ok(inflicted)
-    }
-
-    /// Does a fault and waits until the part is well again. Nothing when it was not in time.
-    async fn inflict(&self, round: &Round) -> Result<Option<Duration>> {
-        let Round {
-            kind,
-            target,
-            hold_ms,
-            ..
-        } = round;
-        if *kind == FaultKind::Restart {
-            let began = Instant::now();
-            let restarting = async {
-                let observed = self.ground.engine.observe().await?;
-                let plan = Plan::restart(&self.ground.desired, &observed, &target.service);
-                self.execution().run(&plan, &[]).await
-            };
-            return Ok(restarting.await.ok().map(|()| began.elapsed()));
-        }
-        if *kind == FaultKind::Partition {
-            self.cut_off_for(&target.service, Duration::from_millis(*hold_ms))
-                .await?;
-            return self.well_within(&target.service).await;
-        }
-        let Some(processes) = self.found(target).await? else {
-            return Ok(None);
-        };
-        let (began, since_ms) = if *kind == FaultKind::Kill {
-            processes::signal(&processes, Signal::KILL);
-            (Instant::now(), Timestamp::now().as_millisecond())
-        } else {
-            let stopped = Stopped::new(processes.clone());
-            let cancelled = self.ground.shutdown.token().cancelled();
-            let _ = timeout(Duration::from_millis(*hold_ms), cancelled).await;
-            drop(stopped);
-            (Instant::now(), Timestamp::now().as_millisecond())
-        };
-        let recovering = async {
-            if *kind == FaultKind::Kill {
-                self.replaced(target, &processes).await;
-            }
-            self.well(&target.service, since_ms).await;
-        };
-        let cancelled = self.ground.shutdown.token().cancelled();
-        tokio::select! {
-            () = cancelled => Ok(None),
-            recovered = timeout(RECOVERED_WITHIN, recovering) => Ok(recovered.ok().map(|()| began.elapsed())),
-        }
-    }
-
-    /// Cuts a service off from the network, and lets it in again even when the run is interrupted.
-    async fn cut_off_for(&self, service: &ServiceName, hold: Duration) -> Result<()> {
-        let Some(network) = self.ground.engine.network() else {
-            let engine = self.ground.kind;
-            return Err(ChaosError::NoNetwork { engine }.into());
-        };
-        network.cut_off(service).await?;
-        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = Some(service.clone());
-        let _ = timeout(hold, self.ground.shutdown.token().cancelled()).await;
-        self.rejoin().await
-    }
-
-    /// Lets in what is cut off.
-    async fn rejoin(&self) -> Result<()> {
-        let service = self
-            .cut_off
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let (Some(service), Some(network)) = (service, self.ground.engine.network()) {
-            network.rejoin(&service).await?;
-            self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
-        Ok(())
-    }
-
-    /// How long a service takes from now on to be well. Nothing when it is not in time, or the run is interrupted.
-    async fn well_within(&self, service: &ServiceName) -> Result<Option<Duration>> {
-        let began = Instant::now();
-        let well = self.well(service, Timestamp::now().as_millisecond());
-        let cancelled = self.ground.shutdown.token().cancelled();
-        tokio::select! {
-            () = cancelled => Ok(None),
-            well = timeout(RECOVERED_WITHIN, well) => Ok(well.ok().map(|()| began.elapsed())),
-        }
-    }
-
-    /// The processes of a target, once there are any.
-    async fn found(&self, target: &Target) -> Result<Option<Vec<ProcessId>>> {
-        let engine = &self.ground.engine;
-        let look = || async {
-            let seen = engine.observe_service(&target.service).await.ok()??;
-            let ServiceState::Running { pid } = seen.state else {
-                return None;
-            };
-            if !self.mark(&seen).is_on(pid) {
-                // It may have ended since.
-                return ProcessId::of(pid).map(|_| None);
-            }
-            let processes = processes::of_part(pid, target.part);
-            (!processes.is_empty()).then_some(Some(processes))
-        };
-        match poll_within(RECOVERED_WITHIN, engine.pace(), look).await {
-            Some(Some(processes)) => Ok(Some(processes)),
-            Some(None) => Err(ChaosError::OutOfReach {
-                service: target.service.clone(),
-            }
-            .into()),
-            None => Ok(None),
-        }
-    }
-
-    fn mark(&self, seen: &ObservedService) -> Mark {
-        match &seen.container {
-            Some(container) => Mark::Container(container.id.clone()),
-            None => Mark::Folder(self.ground.folder.root().to_owned()),
-        }
-    }
-
-    /// Returns once other processes do what these did.
-    async fn replaced(&self, target: &Target, killed: &[ProcessId]) {
-        let engine = &self.ground.engine;
-        let look = || async {
-            let seen = engine.observe_service(&target.service).await.ok()??;
-            let ServiceState::Running { pid } = seen.state else {
-                return None;
-            };
-            let now = processes::of_part(pid, target.part);
-            let is_replaced = !now.is_empty() && now.iter().all(|process| !killed.contains(process));
-            is_replaced.then_some(())
-        };
-        crate::waiting::poll(engine.pace(), look).await;
-    }
-
-    /// Returns once a service is healthy, a host with a line that it has made since then.
-    async fn well(&self, service: &ServiceName, since_ms: i64) {
-        let desired = &self.ground.desired;
-        let Some(spec) = desired.iter().find(|spec| spec.name == *service) else {
-            return;
-        };
-        let target = health::Target::of(spec, since_ms);
-        let last = LastAnswer::default();
-        // Who says that it will never be healthy is asked again until the time is over.
-        while self.ground.prober.until_healthy(&target, &last).await.is_err() {
-            before_next_try(self.ground.engine.pace()).await;
-        }
-    }
-
     /// Positions only grow, and those of persistent queries stay. A broker that does not answer just now is asked again
     /// after the next fault. Says whether it answered.
     async fn compare_positions(&self, inflicted: &mut Inflicted) -> bool {
@@ -735,22 +532,6 @@ impl Evidence {
             *last = stamp.seq.max(*last);
         }
         None
-    }
-}
-
-/// Processes that are stopped, and go on when this is dropped, whatever happens.
-struct Stopped(Vec<ProcessId>);
-
-impl Stopped {
-    fn new(processes: Vec<ProcessId>) -> Self {
-        processes::signal(&processes, Signal::STOP);
-        Self(processes)
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        processes::signal(&self.0, Signal::CONT);
     }
 }
 
