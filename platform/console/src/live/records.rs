@@ -118,7 +118,11 @@ pub(super) async fn run(app: &App, wanted: Wanted, sink: &Sink) -> Result<(), Re
         .map(|(&partition, bounds)| (partition, bounds.high))
         .collect();
     let reached = match wanted.from {
-        From::End => ends,
+        From::End => {
+            // From here on nothing is missed: whoever waits for what comes may begin.
+            search.send(&[], json!({"after": ends})).await;
+            ends
+        }
         From::Newest => {
             let spans = spans(&topic, &bounds, |_| None, wanted.before.as_deref());
             search.backwards(spans, limit).await?;

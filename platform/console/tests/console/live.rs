@@ -106,6 +106,7 @@ async fn what_comes_shows_at_once_and_hostile_records_are_data() {
     let mut live = world
         .watch(json!({"kind": "records", "topic": "numbers", "from": "end", "follow": true}))
         .await;
+    assert_eq!(live.next("records").await["after"], json!([[0, 3]]));
     let nested = "[".repeat(1_000_000).into_bytes();
     let hostile = [
         ("a", b"<script>alert(1)</script>".to_vec()),
