@@ -6,11 +6,12 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use support::{InTime, NativeStack, PLATFORM, UP, World, eventually, processes_with, signal};
 
@@ -66,6 +67,29 @@ fn a_second_signal_does_not_wait() {
         "it took {:?}",
         began.elapsed()
     );
+    stack.assert_nothing_runs();
+}
+
+#[test]
+fn ctrl_c_is_for_up_and_not_for_the_supervisor_that_has_just_begun() {
+    let stack = NativeStack::new();
+    let mut up = stack.world.command(&UP);
+    let up = up.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let up = up.spawn().expect("it starts");
+    // No pause between the looks: what is tried is the supervisor's first moment.
+    let limit = Instant::now() + Duration::from_secs(20);
+    while !stack
+        .processes()
+        .iter()
+        .any(|process| process.contains(" supervise"))
+    {
+        assert!(Instant::now() < limit, "there is no supervisor");
+    }
+    // What a terminal does: a signal to everybody in the foreground.
+    let group = Pid::from_raw(i32::try_from(up.id()).expect("a pid")).expect("a pid");
+    kill_process_group(group, Signal::INT).expect("the group can be signalled");
+    let output = up.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stack.world.shown(&output));
     stack.assert_nothing_runs();
 }
 

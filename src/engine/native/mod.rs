@@ -271,6 +271,8 @@ impl NativeEngine {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file)
+            // A Ctrl-C at `up` is for `up`, from the first moment on.
+            .process_group(0)
             .spawn()
             .map_err(|error| failed(error.to_string()))?;
         let mut line = String::new();

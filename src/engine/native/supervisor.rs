@@ -86,6 +86,18 @@ pub(super) struct Supervisor {
     pub(super) hurry: CancellationToken,
 }
 
+/// Begins a session of its own: signals of the terminal that `up` runs on do not reach it, nor does the terminal's end.
+///
+/// It was started as a process group of its own, and the leader of a group cannot begin a session: so it joins the group of
+/// whoever started it for this one moment. What fails here had been done before.
+fn leave_terminal() {
+    let parents = rustix::process::getppid().and_then(|parent| rustix::process::getpgid(Some(parent)).ok());
+    if parents.is_some() {
+        let _ = rustix::process::setpgid(None, parents);
+    }
+    let _ = rustix::process::setsid();
+}
+
 /// Looks after the services of a project until it is told to end. Says by `announce` that it listens.
 ///
 /// # Errors
@@ -95,9 +107,7 @@ pub async fn supervise(
     announce: impl FnOnce() -> Result<()>,
     shutdown: &Shutdown,
 ) -> Result<()> {
-    // A session of its own: signals of the terminal that `up` runs on do not reach it. Fails only when it
-    // already leads one.
-    let _ = rustix::process::setsid();
+    leave_terminal();
     let own = ProcessId::of(std::process::id()).ok_or(SupervisorError::OwnProcess)?;
     let socket = folder.socket(CONTROL_SOCKET)?;
     remove_file(&socket)?;
