@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
+use assert_cmd::assert::OutputAssertExt;
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, eventually, signal};
+use support::{NativeStack, UP, eventually, signal};
 
 /// The home folder of host2.
 fn home(stack: &NativeStack) -> PathBuf {
@@ -186,6 +187,44 @@ fn the_demo() {
     );
     let (stdout, _) = narrow.split_once("----- stderr").expect("both outputs");
     assert!(stdout.lines().all(|line| line.chars().count() <= 40), "{narrow}");
+}
+
+#[test]
+fn the_demo_in_avro() {
+    let stack = NativeStack::new();
+    stack.succeed(&[UP.as_slice(), &["--format", "avro"]].concat());
+    let output = stack
+        .world
+        .output(&["--json", "scenario", "bigfile", "--size", "1M"]);
+    assert_passed(&stack, &report(&stack, &output), 1 << 20);
+
+    // The topics hold Avro, and are shown as JSON: what the hosts wrote, and what ksqlDB did.
+    let first = |arguments: &[&str]| {
+        let line = stack.succeed(&[&["--json", "tail", "--from-beginning", "-n", "1"], arguments].concat());
+        let record: Value = serde_json::from_str(&line).expect("a record");
+        record["value"].as_str().expect("a value").to_owned()
+    };
+    let value: Value = serde_json::from_str(&first(&["processes"])).expect("a line as JSON");
+    assert_eq!(value["name"], "processes");
+    assert!(value["columns"]["pid"].is_string(), "{value}");
+    let value: Value = serde_json::from_str(&first(&["PRECISE_PROC"])).expect("a row as JSON");
+    assert_eq!(
+        value["HOST_PID"],
+        format!(
+            "{}/{}",
+            value["HOST"].as_str().unwrap(),
+            value["PID"].as_str().unwrap()
+        )
+    );
+    assert!(!first(&["processes", "--raw"]).starts_with('{'));
+
+    // Topics hold one format.
+    let refused = stack.world.output(&["up", "--format", "json"]).assert().code(2);
+    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(
+        told.contains("the project's topics hold lines in the format `avro`, not `json`"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn the_layers_in_their_order() {
     osquery-sha256         -                                 default
     source                 installed                         default
     host-config            default                           default
+    format                 json                              default
     ports.broker           19092                             file
     ports.schema-registry  8081                              default
     ports.ksqldb-server    18088                             remembered

@@ -129,6 +129,7 @@ impl BenchStack {
         Ok(Endpoints {
             bootstrap_servers: address("broker")?,
             ksqldb_url: address("ksqldb-server")?,
+            registry_url: None,
         })
     }
 }

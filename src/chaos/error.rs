@@ -7,6 +7,7 @@ use super::fault::{FaultKind, Target};
 use crate::engine::EngineKind;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::host_config::LineFormat;
 use crate::near_names;
 use crate::stack::ServiceName;
 
@@ -46,6 +47,12 @@ pub enum ChaosError {
     UnknownTarget {
         /// What is not there.
         target: Target,
+    },
+    /// What the proof is made of cannot be read.
+    #[error("the proof reads lines in the format `json`, and the project's are in `{format}`")]
+    LineFormat {
+        /// That of the project.
+        format: LineFormat,
     },
     /// The list of faults cannot be kept.
     #[error("failed to write the list of faults `{}`: {source}", path.display())]
@@ -97,7 +104,8 @@ impl Diagnose for ChaosError {
             | Self::NoNetwork { .. }
             | Self::Rounds { .. }
             | Self::Replay { .. }
-            | Self::UnknownTarget { .. } => ExitCode::Usage,
+            | Self::UnknownTarget { .. }
+            | Self::LineFormat { .. } => ExitCode::Usage,
             Self::NotKept { .. } => ExitCode::Internal,
             Self::OutOfReach { .. } => ExitCode::Preflight,
             Self::Failed { is_late: true, .. } => ExitCode::ScenarioTimedOut,
@@ -130,6 +138,9 @@ impl Diagnose for ChaosError {
             }
             Self::Replay { .. } => {
                 vec!["a report of `osqdemo chaos --report json=FILE` is such a list".to_owned()]
+            }
+            Self::LineFormat { .. } => {
+                vec!["put another project under faults, with `--project NAME`".to_owned()]
             }
             Self::OutOfReach { .. } => {
                 vec![

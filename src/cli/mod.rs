@@ -236,6 +236,9 @@ pub struct TailArgs {
     /// The topic.
     #[arg(value_name = "TOPIC")]
     pub topic: String,
+    /// Show records as they are. Without it, those whose schema the stack's registry has are shown as JSON.
+    #[arg(long)]
+    pub raw: bool,
     /// Start with the oldest record instead of the next one.
     #[arg(long)]
     pub from_beginning: bool,

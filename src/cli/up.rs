@@ -28,6 +28,11 @@ pub struct RunArgs {
     /// packs that it names; `osqdemo host-config` prints the default one to begin with.
     #[arg(long, value_name = "default|FILE")]
     pub host_config: Option<PathBuf>,
+    /// In which format the hosts publish their lines: `json`, or `avro`, whose schemas the stack's registry holds; the
+    /// statements then read the topics without being told their columns. A project keeps its format until
+    /// `down --volumes`; `json` at first.
+    #[arg(long, value_name = "json|avro")]
+    pub format: Option<String>,
     /// Add a pack of osquery's to what the hosts monitor: its file, or a name, such as `incident-response`; may be given
     /// several times. `up` remembers it with the host configuration; `--host-config default` takes it back.
     #[arg(long = "pack", value_name = "FILE|NAME")]

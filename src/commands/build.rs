@@ -116,6 +116,7 @@ impl Build {
             images: images.iter().cloned().chain(programs).collect(),
             pull: PullSettings::usual(),
             host_config: None,
+            registry: None,
         };
         let engine: Arc<dyn Engine> = Arc::new(DockerEngine::with_setup(folder, connection.clone(), setup));
         let which = if wanted.force {

@@ -14,7 +14,7 @@ use crate::commands::project::{Project, ProjectHosts, Request};
 use crate::commands::{CommandError, Context, down, up};
 use crate::error::{Failure, Result};
 use crate::events::{Failed, Note, Warning};
-use crate::host_config;
+use crate::host_config::{self, LineFormat};
 use crate::report::chaos_text::chaos_text;
 use crate::report::report_file::ReportFile;
 use crate::report::table::output_width;
@@ -41,6 +41,10 @@ pub(super) async fn run(context: Context, arguments: ChaosArgs) -> Result<()> {
     check_roles(&stack.stack, &stack.choice.to_string())?;
     if let Some(given) = &settings.given {
         check_targets(&stack.stack, given)?;
+    }
+    let format = settings.run.format.value;
+    if format != LineFormat::Json {
+        return Err(ChaosError::LineFormat { format }.into());
     }
     let reports = settings
         .reports

@@ -37,7 +37,17 @@ impl Context {
         Ok(Endpoints {
             bootstrap_servers: bootstrap_servers(&project, &observed)?,
             ksqldb_url: ksqldb_url(&project, &observed)?,
+            registry_url: registry_url(&project, &observed).ok(),
         })
+    }
+
+    /// The base URL of the Schema Registry, such as `http://127.0.0.1:8081`.
+    ///
+    /// # Errors
+    /// When the stack has no registry, or it is not running.
+    pub async fn registry_url(&self) -> Result<String> {
+        let project = Project::open(self)?;
+        Ok(registry_url(&project, &project.engine.observe().await?)?)
     }
 }
 
@@ -61,6 +71,18 @@ pub(super) fn ksqldb_url(
     observed: &Observed,
 ) -> std::result::Result<String, CommandError> {
     let address = address(project, observed, Role::Ksqldb)?;
+    Ok(format!("http://{address}"))
+}
+
+/// Where the Schema Registry answers.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn registry_url(
+    project: &Project,
+    observed: &Observed,
+) -> std::result::Result<String, CommandError> {
+    let address = address(project, observed, Role::SchemaRegistry)?;
     Ok(format!("http://{address}"))
 }
 

@@ -255,7 +255,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Declares the stream of a topic, and says how it is called.
 async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
     let endpoints = context.endpoints().await?;
-    let declaration = declare::declaration(&endpoints.bootstrap_servers, topic).await?;
+    let format = Project::open(&context)?.remembered.line_format();
+    let declaration = declare::declaration(&endpoints.bootstrap_servers, topic, format).await?;
     let pieces = pieces_of(&declaration.statement)?;
     let mut runner = Runner::new(Client::new(&endpoints.ksqldb_url)?, context.reporter.clone());
     let stop = context.shutdown.token();

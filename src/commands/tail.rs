@@ -3,12 +3,18 @@
 use crate::cli::TailArgs;
 use crate::commands::Context;
 use crate::error::Result;
-use crate::kafka::{Record, Start, Tail, text_of_bytes};
+use crate::kafka::{Decoder, Record, Start, Tail, text_of_bytes};
 use crate::report::table::printable;
 
 /// Fails when the stack is not running, or the broker does not have the topic.
 pub(super) async fn run(context: Context, arguments: TailArgs) -> Result<()> {
     let broker = context.bootstrap_servers().await?;
+    // Without a registry, records are shown as they are.
+    let registry = context.registry_url().await.ok();
+    let decoder = registry
+        .as_deref()
+        .filter(|_| !arguments.raw)
+        .and_then(Decoder::new);
     let start = if arguments.from_beginning {
         Start::Beginning
     } else {
@@ -18,7 +24,7 @@ pub(super) async fn run(context: Context, arguments: TailArgs) -> Result<()> {
     let cancel = context.shutdown.token();
     let topics = [arguments.topic.as_str()];
     let tail = tokio::select! {
-        tail = Tail::open(&broker, &topics, start) => tail?,
+        tail = Tail::open(&broker, &topics, start) => tail?.decoded_by(decoder),
         () = cancel.cancelled() => return Ok(()),
     };
     let mut left = arguments.records.unwrap_or(u64::MAX);

@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod preparation;
+mod registered;
 mod result;
 mod statements;
 mod undoing;

@@ -5,6 +5,7 @@
 
 mod checks;
 mod document;
+mod format;
 mod packs;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
 pub use checks::{left_out, not_on_agent};
+pub use format::{LineFormat, UnknownFormat, identity};
 pub use packs::AddedPacks;
 
 /// The default: librdkafka's properties, the schedule, the topics' keys.
@@ -193,8 +195,9 @@ impl HostConfig {
     }
 }
 
-/// The text that a host gets: the user's configuration, else the default, with the broker's actual address.
-pub fn text_for(own: Option<&HostConfig>, servers: &str) -> String {
+/// The text that a host gets: the user's configuration, else the default, with the broker's actual address, and that of the
+/// registry where lines are to be Avro.
+pub fn text_for(own: Option<&HostConfig>, servers: &str, registry: Option<&str>) -> String {
     // The embedded file is valid, which a test holds; were it not, osqueryd would tell.
     let mut document = match own {
         Some(own) => own.document.clone(),
@@ -203,6 +206,9 @@ pub fn text_for(own: Option<&HostConfig>, servers: &str) -> String {
     if let Some(config) = document.get_mut("config").and_then(Value::as_object_mut) {
         config.shift_remove(SERVERS_ALIAS);
         config.insert(SERVERS.to_owned(), Value::from(servers));
+    }
+    if let Some(registry) = registry {
+        format::encode(&mut document, registry);
     }
     format!("{document:#}\n")
 }
@@ -251,7 +257,7 @@ mod tests {
     #[test]
     fn a_host_gets_the_address_of_the_broker() {
         let read = |own: Option<&HostConfig>| {
-            serde_json::from_str::<Value>(&text_for(own, "127.0.0.1:1234")).expect("valid JSON")
+            serde_json::from_str::<Value>(&text_for(own, "127.0.0.1:1234", None)).expect("valid JSON")
         };
         let default: Value = serde_json::from_str(DEFAULT).expect("valid JSON");
         assert_eq!(default["config"][SERVERS], BROKER_IN_CONTAINERS);

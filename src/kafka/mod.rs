@@ -3,6 +3,7 @@
 //! Nothing here joins a group or commits an offset, and only `publisher` produces, to a topic of our own. Must not know
 //! what the records mean.
 
+mod decoding;
 mod error;
 mod history;
 mod lag;
@@ -13,6 +14,7 @@ mod topics;
 
 use rdkafka::ClientConfig;
 
+pub use decoding::Decoder;
 pub use error::KafkaError;
 pub use history::{ends, read_all};
 pub use lag::{Committed, GroupLag, lags, positions};

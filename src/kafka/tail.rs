@@ -3,9 +3,10 @@
 use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::Mutex;
 
 use super::topics::{consumer, in_background, partitions, watermarks};
-use super::{KafkaError, Record};
+use super::{Decoder, KafkaError, Record};
 
 /// Where to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub enum Start {
 pub struct Tail {
     consumer: StreamConsumer,
     topics: String,
+    decoder: Option<Decoder>,
+    /// Was read and is being decoded: it is the next one also when nobody waits for it any more.
+    read: Mutex<Option<Record>>,
 }
 
 impl Tail {
@@ -37,6 +41,8 @@ impl Tail {
             let tail = Self {
                 consumer,
                 topics: quoted.join(", "),
+                decoder: None,
+                read: Mutex::default(),
             };
             tail.consumer
                 .assign(&assignment)
@@ -46,11 +52,32 @@ impl Tail {
         .await
     }
 
+    /// The same, with records as this one decodes them.
+    #[must_use]
+    pub fn decoded_by(mut self, decoder: Option<Decoder>) -> Self {
+        self.decoder = decoder;
+        self
+    }
+
     /// The next record. May wait for ever. Dropping the future loses nothing.
     ///
     /// # Errors
     /// When a topic can no longer be read, as after it was deleted. A broker that is away is waited for.
     pub async fn next(&self) -> Result<Record, KafkaError> {
+        let Some(decoder) = &self.decoder else {
+            return self.receive().await;
+        };
+        let mut read = self.read.lock().await;
+        let record = match &*read {
+            Some(record) => record,
+            None => read.insert(self.receive().await?),
+        };
+        let decoded = decoder.decoded(record).await;
+        *read = None;
+        Ok(decoded)
+    }
+
+    async fn receive(&self) -> Result<Record, KafkaError> {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => return Ok(Record::from(&message)),

@@ -15,6 +15,7 @@ use super::statement::{Position, Script, Statement, position_in_message, without
 use crate::error::Diagnose;
 use crate::events::{Doubtful, Ending, Event, Listener, Outcome, Place, Step, Warning};
 use crate::exit_code::ExitCode;
+use crate::host_config::LineFormat;
 use crate::waiting::{UNFELT, telling_when_felt};
 
 /// A file of statements.
@@ -26,10 +27,20 @@ pub struct StatementFile {
     pub source: String,
 }
 
-/// The statements that the pipeline needs, in order.
-pub fn pipeline() -> Vec<StatementFile> {
+/// The topics that the sources of the pipeline read.
+pub const SOURCE_TOPICS: [&str; 4] = ["processes", "open_files", "logged_in_users", "listening_ports"];
+
+/// The statements that the pipeline needs, in order, over lines in this format.
+pub fn pipeline(format: LineFormat) -> Vec<StatementFile> {
+    let sources = match format {
+        LineFormat::Json => ("01-sources.sql", include_str!("../../ksql/01-sources.sql")),
+        LineFormat::Avro => (
+            "avro/01-sources.sql",
+            include_str!("../../ksql/avro/01-sources.sql"),
+        ),
+    };
     [
-        ("01-sources.sql", include_str!("../../ksql/01-sources.sql")),
+        sources,
         ("02-streams.sql", include_str!("../../ksql/02-streams.sql")),
         ("03-precise.sql", include_str!("../../ksql/03-precise.sql")),
     ]
@@ -45,7 +56,8 @@ pub fn pipeline() -> Vec<StatementFile> {
 /// # Errors
 /// When the server does not answer.
 pub async fn stopped_queries(client: &Client) -> Result<Vec<Doubtful>, Error> {
-    let files = pipeline();
+    // The sources, in which alone the formats differ, have no queries.
+    let files = pipeline(LineFormat::Json);
     let statements: Vec<Statement> = files
         .iter()
         .flat_map(|file| Script::parse(&file.source).statements)
@@ -64,7 +76,8 @@ pub async fn missing(client: &Client) -> Result<Vec<String>, Error> {
         let entities = client.execute(statement, &Session::default()).await?;
         there.extend(entities.iter().flat_map(Entity::source_names));
     }
-    let files = pipeline();
+    // The formats differ in the text of the sources, not in what is made.
+    let files = pipeline(LineFormat::Json);
     let wanted = files
         .iter()
         .flat_map(|file| Script::parse(&file.source).statements)

@@ -59,10 +59,29 @@ fn report(error: DdlError) -> String {
     text
 }
 
+#[test]
+fn the_sources_are_the_same_in_each_format() {
+    let titles = |format| {
+        let files = pipeline(format);
+        let statements = files
+            .iter()
+            .flat_map(|file| Script::parse(&file.source).statements);
+        statements.map(|statement| statement.title()).collect::<Vec<_>>()
+    };
+    assert_eq!(titles(LineFormat::Json), titles(LineFormat::Avro));
+    for format in [LineFormat::Json, LineFormat::Avro] {
+        let sources = &pipeline(format)[0].source;
+        for topic in SOURCE_TOPICS {
+            assert!(sources.contains(&format!("KAFKA_TOPIC='{topic}'")), "{topic}");
+        }
+        assert_eq!(sources.matches("KAFKA_TOPIC").count(), SOURCE_TOPICS.len());
+    }
+}
+
 #[tokio::test]
 async fn the_shipped_statements_are_submitted_in_order_from_the_beginning_of_the_topics() {
     let server = CannedServer::start(|_, _| created()).await;
-    let submission = submit_to(&server, &pipeline()).await.unwrap();
+    let submission = submit_to(&server, &pipeline(LineFormat::Json)).await.unwrap();
     assert_eq!(submission.created.len(), 8);
     let requests = server.requests();
     let sent: Vec<(&str, bool)> = requests
@@ -196,7 +215,9 @@ async fn an_interruption_ends_the_submission() {
     let client = Client::new(&server.url).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let error = submit(&client, &pipeline(), &quiet(), &cancel).await.unwrap_err();
+    let error = submit(&client, &pipeline(LineFormat::Json), &quiet(), &cancel)
+        .await
+        .unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Interrupted);
     assert!(server.requests().is_empty());
 }

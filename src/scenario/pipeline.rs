@@ -16,7 +16,7 @@ use super::push_query::{PushQuery, QueryEvent};
 use super::steady_clock::SteadyClock;
 use crate::error::Result;
 use crate::events::{Doubtful, Listener, Warning};
-use crate::kafka::{KafkaError, Start, Tail};
+use crate::kafka::{Decoder, KafkaError, Start, Tail};
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
 use crate::ksqldb::{Client, Error, ddl};
@@ -68,8 +68,9 @@ impl Pipeline {
     ) -> Result<Self> {
         let client = Client::new(&endpoints.ksqldb_url)?;
         let topics = Source::ALL.map(|(topic, _)| topic);
+        let decoder = endpoints.registry_url.as_deref().and_then(Decoder::new);
         let tail = match Tail::open(&endpoints.bootstrap_servers, &topics, Start::End).await {
-            Ok(tail) => tail,
+            Ok(tail) => tail.decoded_by(decoder),
             Err(KafkaError::UnknownTopic { topic, .. }) => {
                 return Err(match stream_over(&client, &topic).await {
                     Some(stream) => ScenarioError::DeletedTopic { topic, stream },

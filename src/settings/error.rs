@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::host_config::{LineFormat, UnknownFormat};
 use crate::images::{InvalidPolicy, InvalidReference};
 use crate::settings::Source;
 use crate::stack::ServiceName;
@@ -45,6 +46,25 @@ pub enum SettingsError {
     /// Programs that are compiled for images, without images.
     #[error("`--source` is about images, and engine `native` has none")]
     SourceWithoutImages,
+    /// Not a format of lines.
+    #[error("{0}")]
+    LineFormat(UnknownFormat),
+    /// The project's topics hold lines in another format.
+    #[error("the project's topics hold lines in the format `{earlier}`, not `{wanted}`")]
+    OtherLineFormat {
+        /// What they hold.
+        earlier: LineFormat,
+        /// What is wanted.
+        wanted: LineFormat,
+        /// Who wants it.
+        from: Source,
+    },
+    /// The schemas of Avro have no place.
+    #[error("the format `avro` needs a schema registry, and the stack has none, or it is left out")]
+    AvroWithoutRegistry {
+        /// Who wants the format.
+        from: Source,
+    },
     /// Not `SERVICE=PORT`.
     #[error("`{text}` is not of the form `SERVICE=PORT`")]
     Port {
@@ -103,6 +123,18 @@ impl Diagnose for SettingsError {
                 from.chain(["use `--engine docker`".to_owned()]).collect()
             }
             Self::SourceWithoutImages => vec!["natively the installed programs run: `make build`".to_owned()],
+            Self::OtherLineFormat { wanted, from, .. } => {
+                let from = from.hint(&format!("format `{wanted}`")).into_iter();
+                let empty = "begin with empty topics: `osqdemo down --volumes`, or another project with `--project NAME`";
+                from.chain([empty.to_owned()]).collect()
+            }
+            Self::AvroWithoutRegistry { from } => {
+                let from = from.hint("format `avro`").into_iter();
+                from.chain([
+                    "`--without none` leaves nothing out, and `--format json` needs no registry".to_owned(),
+                ])
+                .collect()
+            }
             Self::Port { .. } => vec!["for example `--port broker=19092`, or `--port broker=0`".to_owned()],
             _ => Vec::new(),
         }

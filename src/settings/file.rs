@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::engine::{EngineKind, OsquerydChoice};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::host_config::LineFormat;
 use crate::images::{PullPolicy, RegistryPrefix};
 use crate::near_names;
 use crate::settings::key::{KEYS, Key};
@@ -39,6 +40,7 @@ pub struct SettingsFile {
     pub(super) osquery_sha256: Option<String>,
     pub(super) source: Option<ProgramSource>,
     pub(super) host_config: Option<HostConfigSource>,
+    pub(super) format: Option<LineFormat>,
     pub(super) pull: Option<PullPolicy>,
     pub(super) registry: Option<RegistryPrefix>,
     pub(super) pull_silence: Option<Duration>,

@@ -48,6 +48,8 @@ pub enum Id {
     Source,
     /// `host-config`.
     HostConfig,
+    /// `format`.
+    Format,
     /// `ports`.
     Ports,
     /// `images.pull`.
@@ -195,6 +197,12 @@ pub const KEYS: &[Key] = &[
         "host-config",
         Kind::WordOrPath(&["default"]),
         "What the hosts monitor: default, or an extension configuration of your own, relative to this file.",
+    ),
+    key(
+        Id::Format,
+        "format",
+        Kind::OneOf(&["json", "avro"]),
+        "In which format the hosts publish their lines, and the statements read them.",
     ),
     key(
         Id::Ports,

@@ -85,6 +85,7 @@ impl InForce<'_> {
             Id::Source => of(name(), &run.source),
             // Where it was: what it says may be secret.
             Id::HostConfig => of(name(), &run.host_config),
+            Id::Format => of(name(), &run.format),
             Id::Ports => return self.of_ports(),
             Id::Pull => of(name(), &images.policy),
             Id::Registry => if_given(name(), images.registry.as_ref()),
@@ -303,6 +304,14 @@ mod tests {
                 "/c.json",
             )),
             default: Some("default"),
+        },
+        Row {
+            setting: "format",
+            flag: ("--format avro", "avro"),
+            variable: None,
+            file: ("format = 'json'", "json"),
+            remembered: Some((|project| project.format = Some("avro".to_owned()), "avro")),
+            default: Some("json"),
         },
         Row {
             setting: "ports.broker",

@@ -10,12 +10,12 @@ use crate::cli::{OsqueryArgs, RunArgs, SourceArgs, TargetArgs};
 use crate::engine::docker::image::checksum_of;
 use crate::engine::{EngineKind, OsquerydChoice};
 use crate::error::Result;
-use crate::host_config;
+use crate::host_config::{self, LineFormat};
 use crate::settings::source::Layers;
 use crate::settings::{
     ImageSettings, Setting, Settings, SettingsError, StackOrigin, StackSettings, parse_duration,
 };
-use crate::stack::{ServiceName, Stack};
+use crate::stack::{Role, ServiceName, Stack};
 use crate::state::Remembered;
 
 /// How long all services of a stack that runs in containers only may take: Control Center alone takes minutes.
@@ -37,6 +37,8 @@ pub struct RunSettings {
     pub source: Setting<ProgramSource>,
     /// What the hosts monitor.
     pub host_config: Setting<HostConfigSource>,
+    /// In which format their lines are records.
+    pub format: Setting<LineFormat>,
     /// The packs to add to it: files, or names.
     pub packs: Vec<String>,
     /// Where names of packs are looked for first.
@@ -121,6 +123,12 @@ impl RunSettings {
             }
         }
         let earlier = remembered.host_config.as_ref();
+        let format = format(
+            arguments.format.as_deref(),
+            settings,
+            remembered,
+            &target.stack.stack,
+        )?;
         Ok(Self {
             images: ImageSettings::resolve(&arguments.pull, &arguments.lock, settings)?,
             osquery: OsquerySettings::resolve(&arguments.osquery, settings, remembered)?,
@@ -129,6 +137,7 @@ impl RunSettings {
                 .or_file(file, |file| file.host_config.clone())
                 .or_remembered(earlier.map(|own| HostConfigSource::File(own.path.clone())))
                 .or_default(HostConfigSource::Default),
+            format,
             packs: arguments.packs.clone(),
             pack_path: arguments.pack_path.clone(),
             statements: statements(arguments, settings, remembered)?,
@@ -217,6 +226,33 @@ impl OsquerySettings {
                 .or_remembered(remembered.osquery_sha256.clone())
                 .given(),
         })
+    }
+}
+
+/// In which format lines are records. The topics of a project hold one: what is in them cannot change.
+fn format(
+    typed: Option<&str>,
+    settings: &Settings,
+    remembered: &Remembered,
+    stack: &Stack,
+) -> Result<Setting<LineFormat>> {
+    let parsed = |text: &str| text.parse().map_err(SettingsError::LineFormat);
+    let earlier = remembered.engine.as_ref().map(|_| remembered.line_format());
+    let format = Layers::typed(typed, parsed)?
+        .or_file(settings.file.as_ref(), |file| file.format)
+        .or_remembered(earlier)
+        .or_default(LineFormat::Json);
+    match earlier {
+        Some(earlier) if earlier != format.value => Err(SettingsError::OtherLineFormat {
+            earlier,
+            wanted: format.value,
+            from: format.source,
+        }
+        .into()),
+        _ if format.value == LineFormat::Avro && stack.first(Role::SchemaRegistry).is_none() => {
+            Err(SettingsError::AvroWithoutRegistry { from: format.source }.into())
+        }
+        _ => Ok(format),
     }
 }
 

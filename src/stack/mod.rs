@@ -61,6 +61,9 @@ pub struct Endpoints {
     pub bootstrap_servers: String,
     /// The ksqlDB server's base URL, such as `http://127.0.0.1:8088`.
     pub ksqldb_url: String,
+    /// The Schema Registry's base URL, where the stack has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_url: Option<String>,
 }
 
 /// A named set of services, checked: every dependency exists and there is no cycle.

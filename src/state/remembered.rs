@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host_config::HostConfig;
+use crate::host_config::{HostConfig, LineFormat};
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, write_durably};
 
@@ -68,6 +68,9 @@ pub struct Remembered {
     /// The configuration of the user's that the hosts have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_config: Option<HostConfig>,
+    /// The format of the hosts' lines. What was up before there was a choice is in JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     /// The checksum of osquery's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osquery_sha256: Option<String>,
@@ -89,6 +92,12 @@ pub struct StackFile {
 }
 
 impl Remembered {
+    /// The format of the hosts' lines.
+    pub fn line_format(&self) -> LineFormat {
+        let format = self.format.as_deref();
+        format.and_then(|format| format.parse().ok()).unwrap_or_default()
+    }
+
     /// What the project remembers; nothing when it is new.
     ///
     /// # Errors

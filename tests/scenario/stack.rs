@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use osqdemo::engine::{ExecOutput, HostExec};
 use osqdemo::error::Result;
+use osqdemo::host_config::LineFormat;
 use osqdemo::ksqldb::{Client, ddl};
 use osqdemo::report::Reporter;
 use osqdemo::settings::{Colour, Format, OutputSettings, Verbosity};
@@ -72,7 +73,7 @@ impl TestStack {
         stack.until_healthy(&client).await;
         for _ in 0..2 {
             let cancel = CancellationToken::new();
-            ddl::submit(&client, &ddl::pipeline(), &quiet(), &cancel)
+            ddl::submit(&client, &ddl::pipeline(LineFormat::Json), &quiet(), &cancel)
                 .await
                 .expect("the statements are accepted, also the second time");
         }
@@ -87,6 +88,7 @@ impl TestStack {
         Endpoints {
             bootstrap_servers: address(&self.broker).to_string(),
             ksqldb_url: format!("http://{}", address(&self.ksqldb)),
+            registry_url: None,
         }
     }
 

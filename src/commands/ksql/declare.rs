@@ -1,6 +1,7 @@
 //! `osqdemo ksql --declare`: the source stream of a topic that a query of the hosts fills.
 
 use crate::commands::ksql::KsqlCommandError;
+use crate::host_config::LineFormat;
 use crate::kafka::{KafkaError, list_topics};
 use crate::ksqldb::ddl::StatementFile;
 
@@ -22,10 +23,11 @@ pub(super) struct Declaration {
     pub(super) statement: StatementFile,
 }
 
-/// The stream of a topic, once the broker has the topic.
+/// The stream of a topic with lines in this format, once the broker has the topic.
 pub(super) async fn declaration(
     bootstrap_servers: &str,
     topic: &str,
+    format: LineFormat,
 ) -> Result<Declaration, KsqlCommandError> {
     let topics = list_topics(bootstrap_servers)
         .await
@@ -37,13 +39,18 @@ pub(super) async fn declaration(
             known,
         })));
     }
-    Ok(of_topic(topic))
+    Ok(of_topic(topic, format))
 }
 
-fn of_topic(topic: &str) -> Declaration {
+fn of_topic(topic: &str, format: LineFormat) -> Declaration {
     let stream = stream_name(topic);
+    let (columns, format) = match format {
+        LineFormat::Json => (format!(" (\n{SHAPE}\n)"), "JSON"),
+        // The registry has the columns.
+        LineFormat::Avro => (String::new(), "AVRO"),
+    };
     let source = format!(
-        "CREATE STREAM IF NOT EXISTS {stream} (\n{SHAPE}\n) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');\n"
+        "CREATE STREAM IF NOT EXISTS {stream}{columns} WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='{format}');\n"
     );
     Declaration {
         stream,
@@ -88,7 +95,7 @@ mod tests {
         ] {
             assert_eq!(stream_name(topic), stream);
         }
-        let source = of_topic("a-b").statement.source;
+        let source = of_topic("a-b", LineFormat::Json).statement.source;
         assert!(
             source.starts_with("CREATE STREAM IF NOT EXISTS a_b (\n"),
             "{source}"
@@ -97,11 +104,15 @@ mod tests {
             source.ends_with(") WITH (KAFKA_TOPIC='a-b', VALUE_FORMAT='JSON');\n"),
             "{source}"
         );
+        assert_eq!(
+            of_topic("a-b", LineFormat::Avro).statement.source,
+            "CREATE STREAM IF NOT EXISTS a_b WITH (KAFKA_TOPIC='a-b', VALUE_FORMAT='AVRO');\n"
+        );
     }
 
     #[test]
     fn the_shape_is_that_of_the_pipelines_sources() {
-        let sources = &pipeline()[0].source;
+        let sources = &pipeline(LineFormat::Json)[0].source;
         assert_eq!(
             sources.matches(SHAPE).count(),
             sources.matches("CREATE STREAM").count()

@@ -18,7 +18,7 @@ use crate::engine::{Engine, EngineKind, OsquerydChoice};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::health::Prober;
-use crate::host_config::{self, HostConfig};
+use crate::host_config::{self, HostConfig, LineFormat};
 use crate::plan::{Choices, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
 use crate::settings::{Source, Statements};
@@ -210,6 +210,7 @@ impl Project {
             osqueryd,
             osqueryd_found,
             host_config: request.host_config.or(earlier.host_config.as_ref()),
+            format: Some(request.settings.format.value.to_string()),
             osquery_sha256,
             osquery_unavailable,
             source: request.settings.source.checkout(),
@@ -231,10 +232,26 @@ impl Project {
                 variables: resolution.variables,
                 image_content: resolution.image_content,
                 programs: resolution.programs,
-                host_config: remembered.host_config.as_ref().map(HostConfig::hash),
+                host_config: host_config::identity(
+                    remembered.host_config.as_ref(),
+                    self.registry_of_hosts(remembered, ports, resolution.reach)
+                        .as_deref(),
+                ),
                 reach: resolution.reach,
             },
         )
+    }
+
+    /// Where the hosts find the registry, where their lines are to be Avro.
+    fn registry_of_hosts(&self, remembered: &Remembered, ports: &Ports, reach: Reach) -> Option<String> {
+        if remembered.line_format() == LineFormat::Json {
+            return None;
+        }
+        let registry = self.stack.first(Role::SchemaRegistry)?;
+        Some(match reach {
+            Reach::Loopback => format!("http://127.0.0.1:{}", ports.all().get(&registry.name)?),
+            Reach::Network => format!("http://{}:{}", registry.name, registry.port?.target),
+        })
     }
 }
 

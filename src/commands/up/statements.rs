@@ -5,15 +5,43 @@ use std::time::Duration;
 use tokio::time::timeout_at;
 
 use super::Up;
+use super::registered::{Missing, until_registered};
 use crate::commands::project::{Means, Wanted};
 use crate::error::{Diagnose, Result};
 use crate::execute::{Execution, Waited};
 use crate::exit_code::ExitCode;
+use crate::host_config::LineFormat;
 use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::quantity::duration;
 use crate::settings::Statements;
 use crate::stack::Role;
+
+/// The hosts do not register their schemas in time.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the hosts' schemas were not registered within {}: {}",
+    duration(*limit),
+    missing.join(", ")
+)]
+struct NotRegistered {
+    limit: Duration,
+    /// The subjects, or why nobody knows.
+    missing: Vec<String>,
+}
+
+impl Diagnose for NotRegistered {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::NotHealthy
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "`osqdemo logs` of a host says what its extension waits for; a host configuration of your own has to have the queries of these subjects"
+                .to_owned(),
+        ]
+    }
+}
 
 /// The server does not answer in time.
 #[derive(Debug, thiserror::Error)]
@@ -54,10 +82,25 @@ impl Up<'_> {
         submitted
     }
 
+    async fn await_schemas(&self, execution: &Execution) -> Result<()> {
+        let Self { context, limit, .. } = *self;
+        let missing = Missing::default();
+        let url = context.registry_url().await?;
+        let registered = timeout_at(execution.deadline(), until_registered(&url, &missing));
+        tokio::select! {
+            registered = registered => registered.map_err(|_| NotRegistered { limit, missing: missing.last() }.into()),
+            () = context.shutdown.token().cancelled() => Err(context.shutdown.interrupted().into()),
+        }
+    }
+
     async fn submit(&self, execution: &Execution) -> Result<usize> {
         let Self { context, limit, .. } = *self;
         let client = Client::new(&context.ksqldb_url().await?)?;
-        let files = ddl::pipeline();
+        let format = self.request.settings.format.value;
+        let files = ddl::pipeline(format);
+        if format == LineFormat::Avro {
+            self.await_schemas(execution).await?;
+        }
         let submission = ddl::submit(&client, &files, &context.reporter, context.shutdown.token());
         match timeout_at(execution.deadline(), submission).await {
             Ok(submission) => Ok(submission?.created.len()),

@@ -73,6 +73,8 @@ pub struct Setup {
     /// The configuration of the user's that the hosts get. It may hold secrets, so it is given to containers and never
     /// put into an image.
     pub host_config: Option<HostConfig>,
+    /// Where the hosts find the registry, where their lines are to be Avro.
+    pub registry: Option<String>,
 }
 
 impl DockerEngine {
@@ -109,7 +111,8 @@ impl DockerEngine {
     async fn start_container(&self, connection: &Connection, spec: &ServiceSpec) -> Result<()> {
         let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
         let broker = spec.bootstrap_servers.as_deref();
-        let text = broker.map(|broker| host_config::text_for(own, broker));
+        let registry = self.setup.as_ref().and_then(|setup| setup.registry.as_deref());
+        let text = broker.map(|broker| host_config::text_for(own, broker, registry));
         Ok(containers::start(connection, &self.owner, &spec.name, text.as_deref()).await?)
     }
 

@@ -82,6 +82,8 @@ pub struct Setup {
     pub isolation: Isolation,
     /// The configuration of the user's that the hosts get.
     pub host_config: Option<HostConfig>,
+    /// Where the hosts find the registry, where their lines are to be Avro.
+    pub registry: Option<String>,
 }
 
 impl NativeEngine {
@@ -336,6 +338,7 @@ impl NativeEngine {
                     configuration: &host_config::text_for(
                         setup.host_config.as_ref(),
                         spec.bootstrap_servers.as_deref().unwrap_or_default(),
+                        setup.registry.as_deref(),
                     ),
                 })?;
                 match host.isolation {

@@ -132,6 +132,7 @@ impl Reader<'_> {
                     HostConfigSource::Default => HostConfigSource::Default,
                 });
             }
+            Id::Format => file.format = Some(word(key, text)?),
             Id::Pull => file.pull = Some(word(key, text)?),
             Id::Registry => file.registry = Some(parsed(text)?),
             Id::PullSilence => file.pull_silence = Some(told(parse_duration(text))?),

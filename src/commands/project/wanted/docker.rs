@@ -62,6 +62,7 @@ impl Project {
             images,
             pull: pull.clone(),
             host_config: remembered.host_config.clone(),
+            registry: self.registry_of_hosts(&remembered, &ports, Reach::Network),
         };
         Ok(Wanted {
             engine: Arc::new(DockerEngine::with_setup(

@@ -43,6 +43,7 @@ impl Project {
             programs,
             isolation: isolation.clone(),
             host_config: remembered.host_config.clone(),
+            registry: self.registry_of_hosts(&remembered, &ports, Reach::Loopback),
         };
         Ok(Wanted {
             engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),

@@ -1,0 +1,164 @@
+//! Records whose schema a registry has, as JSON. Whoever looks at what topics hold need not know in which format it is.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use osqdemo_avro::{Schema, decode, to_json};
+use osqdemo_registry_client::wire::{SchemaId, split};
+use osqdemo_registry_client::{Client, SchemaType, Settings};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::Record;
+
+/// How soon a registry is asked again for a schema that it did not have: somebody may register it.
+const UNKNOWN_PERIOD: Duration = Duration::from_secs(5);
+/// How many schemas are known at once.
+const MOST_KNOWN: usize = 1_000;
+/// How long one request may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Decodes records by a registry.
+#[derive(Clone)]
+pub struct Decoder {
+    client: Arc<Client>,
+    known: Arc<Mutex<HashMap<SchemaId, Known>>>,
+}
+
+/// What an id stands for.
+#[derive(Clone)]
+enum Known {
+    Avro(Arc<Schema>),
+    /// What stands behind the id is text.
+    Json,
+    /// Nothing that can be read here, as of then.
+    Nothing(Instant),
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Decoder").finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    /// One that asks the registry at this address; none, where it is no address.
+    pub fn new(url: &str) -> Option<Self> {
+        let settings = Settings {
+            timeout: LIMIT,
+            retries: 1,
+            ..Settings::new(url)
+        };
+        Some(Self {
+            client: Arc::new(Client::new(settings).ok()?),
+            known: Arc::default(),
+        })
+    }
+
+    /// The record with its key and value as JSON, each where it begins with the id of a schema; else as it is.
+    pub async fn decoded(&self, record: &Record) -> Record {
+        let mut decoded = record.clone();
+        for part in [&mut decoded.key, &mut decoded.value] {
+            if let Some(bytes) = part
+                && let Some(json) = self.json(bytes).await
+            {
+                *bytes = json;
+            }
+        }
+        decoded
+    }
+
+    async fn json(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let (id, data) = split(bytes).ok()?;
+        match self.schema(id).await {
+            Known::Avro(schema) => {
+                let value = decode(&schema, data).ok()?;
+                Some(to_json(&schema, &value).to_string().into_bytes())
+            }
+            Known::Json => Some(data.to_vec()),
+            Known::Nothing(_) => None,
+        }
+    }
+
+    async fn schema(&self, id: SchemaId) -> Known {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match lock().get(&id) {
+            Some(Known::Nothing(since)) if since.elapsed() >= UNKNOWN_PERIOD => {}
+            Some(known) => return known.clone(),
+            None => {}
+        }
+        let client = Arc::clone(&self.client);
+        let found = spawn_blocking(move || look_up(&client, id)).await;
+        let known = found
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Known::Nothing(Instant::now()));
+        let mut all = lock();
+        if all.len() >= MOST_KNOWN {
+            all.clear();
+        }
+        all.insert(id, known.clone());
+        known
+    }
+}
+
+fn look_up(client: &Client, id: SchemaId) -> Option<Known> {
+    match client.schema(id, None).ok()?.schema_type {
+        SchemaType::Avro => client.avro(id, None).ok().map(Known::Avro),
+        SchemaType::Json => Some(Known::Json),
+        SchemaType::Protobuf => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ksqldb::canned_server::{Answer, CannedServer};
+
+    fn record(value: &[u8]) -> Record {
+        Record {
+            topic: "t".to_owned(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: None,
+            key: Some(b"host1".to_vec()),
+            value: Some(value.to_vec()),
+            headers: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_begins_with_an_id_is_decoded_and_all_else_stays() {
+        let server = CannedServer::start(|path, _| match path {
+            "/schemas/ids/1" => Answer::ok(r#"{"schema":"\"string\""}"#),
+            "/schemas/ids/2" => Answer::ok(r#"{"schema":"{}","schemaType":"JSON"}"#),
+            "/schemas/ids/3" => Answer::ok(r#"{"schema":"","schemaType":"PROTOBUF"}"#),
+            _ => Answer::status(404, r#"{"error_code":40403,"message":"Schema not found"}"#),
+        })
+        .await;
+        let decoder = Decoder::new(&server.url).unwrap();
+        for (bytes, expected) in [
+            (b"\0\0\0\0\x01\x04hi".as_slice(), b"\"hi\"".as_slice()),
+            (b"\0\0\0\0\x02{\"a\":1}", b"{\"a\":1}"),
+            (b"\0\0\0\0\x03xx", b"\0\0\0\0\x03xx"),
+            (b"\0\0\0\0\x09xx", b"\0\0\0\0\x09xx"),
+            // Foreign bytes behind an id that is known, and what has none.
+            (b"\0\0\0\0\x01\x10hi", b"\0\0\0\0\x01\x10hi"),
+            (b"{\"a\":1}", b"{\"a\":1}"),
+            (b"\0\0", b"\0\0"),
+        ] {
+            let decoded = decoder.decoded(&record(bytes)).await;
+            assert_eq!(decoded.value.as_deref(), Some(expected));
+            assert_eq!(decoded.key.as_deref(), Some(b"host1".as_slice()));
+        }
+        let asked = server.requests().len();
+        decoder.decoded(&record(b"\0\0\0\0\x01\x04hi")).await;
+        assert_eq!(
+            server.requests().len(),
+            asked,
+            "what is known is not asked for again"
+        );
+    }
+}
