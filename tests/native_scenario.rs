@@ -11,7 +11,7 @@ use std::time::Duration;
 use assert_cmd::assert::OutputAssertExt;
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{NativeStack, UP, eventually, signal};
+use support::{NativeStack, UP, eventually, signal, two_free_ports};
 
 /// The home folder of host2.
 fn home(stack: &NativeStack) -> PathBuf {
@@ -110,6 +110,113 @@ fn assert_passed(stack: &NativeStack, report: &Value, size: u64) {
         ]
     );
     assert_eq!(files(stack), Vec::<String>::new(), "the file is removed");
+}
+
+/// A project whose only service is a broker: to another project, a Kafka that is already there.
+struct Theirs<'a> {
+    stack: &'a NativeStack,
+    address: String,
+}
+
+impl<'a> Theirs<'a> {
+    fn up(stack: &'a NativeStack) -> Self {
+        let lite = include_str!("../compose/lite.yaml");
+        let (broker, _) = lite
+            .split_once("\n  schema-registry:")
+            .expect("the broker is the first");
+        let file = stack.world.home().join("broker.yaml");
+        fs::write(&file, format!("{broker}\nvolumes:\n  broker-data:\n")).expect("a stack file");
+        let file = file.display().to_string();
+        let mut theirs = Self {
+            stack,
+            address: String::new(),
+        };
+        theirs.run(&["up", "--stack-file", &file, "--port", "broker=0"]);
+        let there: Value = serde_json::from_str(&theirs.run(&["--json", "ps"])).expect("a document");
+        let address = there["services"][0]["address"].as_str().expect("an address");
+        address.clone_into(&mut theirs.address);
+        theirs
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        self.stack
+            .succeed(&[&["--project", "theirs"], arguments].concat())
+    }
+
+    fn topics(&self) -> Vec<String> {
+        let document: Value = serde_json::from_str(&self.run(&["--json", "topics"])).expect("a document");
+        let topics = document["topics"].as_array().expect("a list").iter();
+        topics
+            .map(|topic| topic["name"].as_str().expect("a name").to_owned())
+            .collect()
+    }
+}
+
+impl Drop for Theirs<'_> {
+    fn drop(&mut self) {
+        let output = self
+            .stack
+            .world
+            .output(&["--project", "theirs", "down", "--volumes"]);
+        if !std::thread::panicking() {
+            assert!(output.status.success(), "{}", self.stack.world.shown(&output));
+        }
+    }
+}
+
+#[test]
+fn the_demo_on_a_kafka_that_is_already_there() {
+    let stack = NativeStack::new();
+    let on = |address: &str| {
+        let ports = ["ksqldb-server=0", "console=0", "schema-registry=0"];
+        let ports = ports.iter().flat_map(|port| ["--port", port]);
+        let arguments: Vec<&str> = ["up", "--kafka", address].into_iter().chain(ports).collect();
+        stack.world.output(&arguments)
+    };
+    let (nobody, _) = two_free_ports();
+    let silent = on(&format!("127.0.0.1:{nobody}"));
+    let told = stack.world.shown(&silent);
+    assert_eq!(silent.status.code(), Some(10), "{told}");
+    assert!(told.contains("cannot reach the broker at 127.0.0.1"), "{told}");
+    assert!(
+        told.contains("`--kafka none` is the stack's own broker"),
+        "{told}"
+    );
+    assert_eq!(stack.processes(), Vec::<String>::new(), "nothing was started");
+
+    let theirs = Theirs::up(&stack);
+    let up = on(&theirs.address);
+    assert!(up.status.success(), "{}", stack.world.shown(&up));
+    assert_eq!(stack.service("broker", "state"), "left_out");
+    assert_eq!(stack.ps()["kafka"], theirs.address.as_str());
+    let output = stack
+        .world
+        .output(&["--json", "scenario", "bigfile", "--size", "1M"]);
+    assert_passed(&stack, &report(&stack, &output), 1 << 20);
+
+    // It is remembered, and what osqdemo's own services keep there carries the project's name.
+    let again = stack.world.run(&["up"]);
+    assert!(again.contains("nothing to do: 5 services are healthy"), "{again}");
+    let there = theirs.topics();
+    for topic in ["processes", "PROC", "_schemas_osqdemo_osqdemo"] {
+        assert!(there.iter().any(|name| name == topic), "no {topic} in {there:?}");
+    }
+    assert!(
+        there
+            .iter()
+            .any(|name| name.starts_with("_confluent-ksql-osqdemo_osqdemo_")),
+        "{there:?}"
+    );
+    let of_others = |name: &String| name == "_schemas" || name.starts_with("_confluent-ksql-default_");
+    assert!(!there.iter().any(of_others), "{there:?}");
+
+    let down = stack.world.run(&["down", "--volumes"]);
+    assert!(down.contains("stay as they are"), "{down}");
+    let left = theirs.topics();
+    assert!(
+        there.iter().all(|topic| left.contains(topic)),
+        "{there:?} became {left:?}"
+    );
 }
 
 #[test]

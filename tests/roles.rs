@@ -183,11 +183,11 @@ fn a_stack_without_a_broker_comes_up_and_says_what_it_lacks() {
     ");
     assert_snapshot!(said(&world, &["topics"]), @r"
     16: error: stack `[HOME]/stack.yaml` has no broker
-    hint: stack `lite` has all that the demo takes
+    hint: name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`
     ");
     assert_snapshot!(said(&world, &["tail", "processes"]), @r"
     16: error: stack `[HOME]/stack.yaml` has no broker
-    hint: stack `lite` has all that the demo takes
+    hint: name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`
     ");
     assert!(world.output(&["down"]).status.success());
 }
@@ -200,7 +200,7 @@ fn hosts_without_a_broker_are_refused() {
     ----- stdout -----
     ----- stderr -----
     error: service `alpha` is a host, and the stack has no broker for what it sees
-    hint: add a service with the probe `kafka` to the stack file, or leave the hosts out
+    hint: add a service with the probe `kafka` to the stack file, leave the hosts out, or name a Kafka that is already there with `--kafka HOST:PORT`
     ");
 }
 

@@ -58,31 +58,32 @@ fn the_layers_in_their_order() {
     assert_snapshot!(world.run_in(folder.path(), &["config", "show", "--timeout", "7s"]), @"
     exit code: 0
     ----- stdout -----
-    SETTING                VALUE                             FROM
-    ─────────────────────  ──────────────────────  ──────────
-    project                osqdemo                           default
-    engine                 docker                            file
-    stack                  lite                              default
-    with                   -                                 default
-    without                -                                 default
-    statements             demo                              default
-    timeout                7s                                flag
-    osqueryd               bin/osqueryd                      file
-    osquery-sha256         -                                 default
-    source                 installed                         default
-    host-config            default                           default
-    format                 json                              default
-    ports.broker           19092                             file
-    ports.schema-registry  8081                              default
-    ports.ksqldb-server    18088                             remembered
-    ports.console          9021                              default
-    images.pull            missing                           default
-    images.registry        -                                 default
-    images.pull-silence    2m                                default
-    images.lock-file       [HOME]/images.lock        default
-    scenario.size          1G                                default
-    scenario.host          host2                             default
-    scenario.timeout       60s, and 120s of `osqdemo smoke`  default
+    SETTING                  VALUE                             FROM
+    ──────────────────────  ──────────────────────  ──────────
+    project                  osqdemo                           default
+    engine                   docker                            file
+    stack                    lite                              default
+    with                     -                                 default
+    without                  -                                 default
+    statements               demo                              default
+    timeout                  7s                                flag
+    osqueryd                 bin/osqueryd                      file
+    osquery-sha256           -                                 default
+    source                   installed                         default
+    host-config              default                           default
+    format                   json                              default
+    ports.broker             19092                             file
+    ports.schema-registry    8081                              default
+    ports.ksqldb-server      18088                             remembered
+    ports.console            9021                              default
+    kafka.bootstrap_servers  none                              default
+    images.pull              missing                           default
+    images.registry          -                                 default
+    images.pull-silence      2m                                default
+    images.lock-file         [HOME]/images.lock        default
+    scenario.size            1G                                default
+    scenario.host            host2                             default
+    scenario.timeout         60s, and 120s of `osqdemo smoke`  default
     ----- stderr -----
     settings file: `osqdemo.toml`
     ");

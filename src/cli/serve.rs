@@ -110,6 +110,9 @@ pub struct ServeKsqldbArgs {
     /// Declare the stream KSQL_PROCESSING_LOG, which tells what was wrong with single records.
     #[arg(long)]
     pub processing_log_stream: bool,
+    /// The name of the server among those on one Kafka: its topics and groups carry it.
+    #[arg(long, value_name = "ID", default_value = "default_")]
+    pub service_id: String,
     /// The Schema Registry of the formats AVRO and JSON_SR, where there is one.
     #[arg(long, value_name = "URL")]
     pub schema_registry: Option<String>,

@@ -85,6 +85,10 @@ pub struct StackArgs {
     /// may be given several times. `up` remembers it; `none` is without any.
     #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]
     pub with: Vec<String>,
+    /// Run on a Kafka that is already there, without TLS and passwords, in place of the stack's own broker: its
+    /// `HOST:PORT`, or several with commas between. `up` remembers it; `none` is the stack's own.
+    #[arg(long, value_name = "HOST:PORT|none", global = true)]
+    pub kafka: Option<String>,
     /// Leave a service out, such as `control-center`, to save memory; may be given several times. `up` remembers it;
     /// `none` leaves nothing out.
     #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]

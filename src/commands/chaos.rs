@@ -97,7 +97,8 @@ async fn before(project: &Project) -> Result<Before> {
 /// The work and the proof need lines, a broker and rows.
 fn check_roles(stack: &Stack, name: &str) -> std::result::Result<(), CommandError> {
     for role in [Role::Broker, Role::Ksqldb, Role::Host] {
-        if stack.first(role).is_none() {
+        let is_outside = role == Role::Broker && stack.kafka.is_some();
+        if stack.first(role).is_none() && !is_outside {
             return Err(CommandError::NoRole {
                 stack: name.to_owned(),
                 role,

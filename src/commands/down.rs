@@ -174,6 +174,9 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     if arguments.volumes {
         project.engine.remove_data().await?;
         folder.remove()?;
+        if let Some(kafka) = project.stack.kafka.clone() {
+            context.reporter.emit(Note::KafkaKept { kafka });
+        }
     }
     drop(lock);
     match observed.supervisor {

@@ -59,7 +59,10 @@ pub(super) fn bootstrap_servers(
     project: &Project,
     observed: &Observed,
 ) -> std::result::Result<String, CommandError> {
-    address(project, observed, Role::Broker)
+    match &project.stack.kafka {
+        Some(kafka) if observed.is_running() => Ok(kafka.to_string()),
+        _ => address(project, observed, Role::Broker),
+    }
 }
 
 /// Where the ksqlDB server answers.

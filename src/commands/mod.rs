@@ -105,6 +105,9 @@ impl Diagnose for CommandError {
             Self::NotRunning { .. } | Self::ServiceNotRunning { .. } => {
                 vec!["start it with `osqdemo up`".to_owned()]
             }
+            Self::NoRole {
+                role: Role::Broker, ..
+            } => vec!["name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`".to_owned()],
             Self::ServicePaused { .. } => vec!["`osqdemo up` lets it go on".to_owned()],
             Self::NoRole { .. } => vec!["stack `lite` has all that the demo takes".to_owned()],
             Self::Unavailable { .. } => Vec::new(),

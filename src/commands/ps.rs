@@ -19,7 +19,7 @@ use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::report::{duration, table};
 use crate::settings::Verbosity;
 use crate::stack::project::ProjectName;
-use crate::stack::{Role, Service};
+use crate::stack::{KafkaAddress, Role, Service};
 use crate::state::ProjectFolder;
 
 /// There is no such project.
@@ -156,6 +156,7 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
         },
         "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
         "host_config_findings": findings(project),
+        "kafka": project.stack.kafka,
         "services": services,
     })
 }
@@ -168,28 +169,29 @@ fn findings(project: &Project) -> &[Finding] {
 
 /// What it means that a service is not there.
 #[derive(Clone, Copy)]
-enum Absent {
+enum Absent<'a> {
     Stopped,
     LeftOut,
+    /// This Kafka takes its place.
+    OutsideKafka(&'a KafkaAddress),
 }
 
 /// The services to show, those that are left out at the end.
-fn shown(project: &Project) -> impl Iterator<Item = (&Service, Absent)> {
+fn shown(project: &Project) -> impl Iterator<Item = (&Service, Absent<'_>)> {
     let wanted = project
         .stack
         .services
         .iter()
         .map(|service| (service, Absent::Stopped));
-    wanted.chain(
-        project
-            .stack
-            .left_out
-            .iter()
-            .map(|service| (service, Absent::LeftOut)),
-    )
+    wanted.chain(project.stack.left_out.iter().map(|service| {
+        match project.stack.kafka_in_place_of(&service.name) {
+            Some(kafka) => (service, Absent::OutsideKafka(kafka)),
+            None => (service, Absent::LeftOut),
+        }
+    }))
 }
 
-fn as_row(service: &Service, absent: Absent, observed: &Observed) -> Vec<String> {
+fn as_row(service: &Service, absent: Absent<'_>, observed: &Observed) -> Vec<String> {
     let seen = observed.services.get(&service.name);
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     vec![
@@ -207,14 +209,14 @@ fn as_row(service: &Service, absent: Absent, observed: &Observed) -> Vec<String>
     ]
 }
 
-fn as_json(service: &Service, absent: Absent, observed: &Observed) -> Value {
+fn as_json(service: &Service, absent: Absent<'_>, observed: &Observed) -> Value {
     let seen = observed.services.get(&service.name);
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     json!({
         "service": service.name,
         "state": match (seen.map(|seen| &seen.state), absent) {
             (None, Absent::Stopped) => "stopped",
-            (None, Absent::LeftOut) => "left_out",
+            (None, Absent::LeftOut | Absent::OutsideKafka(_)) => "left_out",
             (Some(ServiceState::Running { .. }), _) => "running",
             (Some(ServiceState::Paused { .. }), _) => "paused",
             (Some(ServiceState::Restarting { .. }), _) => "restarting",
@@ -229,11 +231,12 @@ fn as_json(service: &Service, absent: Absent, observed: &Observed) -> Value {
     })
 }
 
-fn state(seen: Option<&ObservedService>, absent: Absent) -> String {
+fn state(seen: Option<&ObservedService>, absent: Absent<'_>) -> String {
     match seen.map(|seen| &seen.state) {
         None => match absent {
             Absent::Stopped => "stopped".to_owned(),
             Absent::LeftOut => "left out".to_owned(),
+            Absent::OutsideKafka(kafka) => format!("left out: Kafka at {kafka}"),
         },
         Some(ServiceState::Running { .. }) => "running".to_owned(),
         Some(ServiceState::Paused { .. }) => "paused".to_owned(),

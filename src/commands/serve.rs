@@ -81,6 +81,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             let mut config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
             config.allowed_hosts = arguments.allow_host;
             config.allowed_origins = arguments.allow_origin;
+            config.service_id = arguments.service_id;
             config.processing_log_stream = arguments.processing_log_stream;
             config.schema_registry = arguments.schema_registry.filter(|url| !url.is_empty());
             until_asked(&context, lifeline, |shutdown| async {

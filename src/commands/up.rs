@@ -1,6 +1,7 @@
 //! `osqdemo up`: observe, plan, check, execute, submit the statements.
 
 mod dry_run;
+mod outside_kafka;
 mod preparation;
 mod registered;
 mod result;

@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer};
 
 use super::{Failed, PortMoved, milliseconds};
 use crate::plan::{Exit, Operation};
-use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
+use crate::stack::{KafkaAddress, ServiceName};
 
 /// Something about the whole.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -90,6 +90,11 @@ pub enum Note {
         #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
         #[schemars(with = "u64")]
         elapsed: Duration,
+    },
+    /// `down --volumes` left the topics on a Kafka that is not the project's.
+    KafkaKept {
+        /// Where that is.
+        kafka: KafkaAddress,
     },
     /// `down --images` removed these.
     ImagesRemoved {

@@ -44,7 +44,7 @@ impl Target {
         Self {
             service: spec.name.clone(),
             probe: spec.probe,
-            address: format!("127.0.0.1:{}", spec.probe_port),
+            address: spec.probe_address.clone(),
             hostname: spec.hostname.clone(),
             started_at,
         }

@@ -21,7 +21,7 @@ pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use tail::{Start, Tail};
-pub use topics::{TopicSummary, list_topics};
+pub use topics::{TopicSummary, list_topics, reach};
 
 /// How long one request to the broker may take.
 const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);

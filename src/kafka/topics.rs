@@ -20,6 +20,15 @@ pub struct TopicSummary {
     pub end: u64,
 }
 
+/// Asks the broker whether it answers.
+///
+/// # Errors
+/// When it does not.
+pub async fn reach(bootstrap_servers: &str) -> Result<(), KafkaError> {
+    let bootstrap_servers = bootstrap_servers.to_owned();
+    in_background(move || partitions(&consumer(&bootstrap_servers)?, &bootstrap_servers).map(drop)).await
+}
+
 /// Asks the broker for its topics, sorted by name.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! operation with its cause. Knows nothing of how an operation is carried out.
 
 mod observed;
+mod own_names;
 mod planner;
 mod resolve;
 
@@ -12,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::plan::planner::{Planner, image_cause};
-use crate::stack::{ImageRef, ServiceName, Stack};
+use crate::stack::{ImageRef, KafkaAddress, ServiceName, Stack};
 
 pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
@@ -110,6 +111,11 @@ pub enum Cause {
     },
     /// It is there and optional, and not asked for any more.
     NotAskedFor,
+    /// It is there, and a Kafka outside of the stack takes its place.
+    OutsideKafka {
+        /// Where that is.
+        kafka: KafkaAddress,
+    },
     /// The user asked for it.
     Requested,
 }
@@ -154,6 +160,7 @@ impl fmt::Display for Cause {
             Self::LeftOut => formatter.write_str("left out by `without`"),
             Self::Replaced { by } => write!(formatter, "{by} takes its place"),
             Self::NotAskedFor => formatter.write_str("not asked for by `with`"),
+            Self::OutsideKafka { kafka } => write!(formatter, "the Kafka at {kafka} takes its place"),
             Self::Requested => formatter.write_str("requested"),
         }
     }

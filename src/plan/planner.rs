@@ -202,6 +202,7 @@ impl Planner<'_> {
                     Some(Absence::LeftOut) => Cause::LeftOut,
                     Some(Absence::Replaced { by }) => Cause::Replaced { by },
                     Some(Absence::NotAskedFor) => Cause::NotAskedFor,
+                    Some(Absence::OutsideKafka { kafka }) => Cause::OutsideKafka { kafka },
                     None => Cause::NotInStack,
                 },
                 (true, Some(cause)) => cause.clone(),

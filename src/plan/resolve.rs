@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::plan::own_names;
 use crate::quantity::parse_size;
 use crate::stack::{
     Confinement, Container, ImageRef, InitProcess, Probe, Recipe, Role, Service, ServiceName, Stack,
@@ -66,8 +67,8 @@ pub struct ServiceSpec {
     pub hostname: String,
     /// How its health is asked.
     pub probe: Probe,
-    /// The port on this machine where its health is asked: its own, or that of the broker that its lines go to.
-    pub probe_port: u16,
+    /// Where its health is asked from this machine: its own address, or that of the broker that its lines go to.
+    pub probe_address: String,
     /// The port for clients on this machine.
     pub port: Option<u16>,
     /// Where it finds its broker, where it is a host.
@@ -187,7 +188,8 @@ impl Diagnose for ResolveError {
         match self {
             Self::NoBroker { .. } => {
                 vec![
-                    "add a service with the probe `kafka` to the stack file, or leave the hosts out"
+                    "add a service with the probe `kafka` to the stack file, leave the hosts out, or name a Kafka that is \
+                     already there with `--kafka HOST:PORT`"
                         .to_owned(),
                 ]
             }
@@ -204,6 +206,10 @@ impl Diagnose for ResolveError {
                     .into_iter()
                     .collect()
             }
+            Self::UnknownPlaceholder { placeholder, .. } if placeholder == Role::Broker.as_str() => vec![
+                "the stack has no service `broker`: `--kafka HOST:PORT` names a Kafka that is already there"
+                    .to_owned(),
+            ],
             Self::UnknownPlaceholder { .. } | Self::MemoryLimit { .. } => Vec::new(),
         }
     }
@@ -227,17 +233,25 @@ fn resolve_service(
 ) -> Result<ServiceSpec, ResolveError> {
     let port = choices.ports.get(&service.name).copied();
     let broker = broker_of(service, stack)?;
-    let probe_port = probe_port(service, broker, choices)?;
-    let bootstrap_servers = broker.map(|broker| match choices.reach {
-        Reach::Loopback => format!("127.0.0.1:{probe_port}"),
-        Reach::Network => format!("{}:{PORT_BETWEEN_CONTAINERS}", broker.name),
-    });
-    let arguments = service
+    check_probe(service)?;
+    let kafka = stack.kafka.as_ref().filter(|_| service.role == Role::Host);
+    let probe_address = match kafka {
+        Some(kafka) => kafka.to_string(),
+        None => format!("127.0.0.1:{}", probe_port(service, broker, choices)?),
+    };
+    let bootstrap_servers = match (kafka, broker, choices.reach) {
+        (Some(kafka), ..) => Some(kafka.to_string()),
+        (None, Some(_), Reach::Loopback) => Some(probe_address.clone()),
+        (None, Some(broker), Reach::Network) => Some(format!("{}:{PORT_BETWEEN_CONTAINERS}", broker.name)),
+        (None, None, _) => None,
+    };
+    let mut arguments = service
         .native_command
         .iter()
         .flatten()
         .filter_map(|argument| fill_in(argument, service, stack, choices).transpose())
         .collect::<Result<Vec<_>, _>>()?;
+    own_names::add_arguments(&mut arguments, service, stack, choices);
     let identity = (choices.identity)(service.role);
     let container = service
         .container
@@ -267,7 +281,7 @@ fn resolve_service(
         role: service.role,
         hostname: service.machine_name(),
         probe: service.probe,
-        probe_port,
+        probe_address,
         port,
         bootstrap_servers,
         arguments,
@@ -282,7 +296,7 @@ fn resolve_service(
 
 /// The broker of a host; other services have their own ways to theirs.
 fn broker_of<'a>(service: &Service, stack: &'a Stack) -> Result<Option<&'a Service>, ResolveError> {
-    if service.role != Role::Host {
+    if service.role != Role::Host || stack.kafka.is_some() {
         return Ok(None);
     }
     match stack.broker_of(service) {
@@ -293,20 +307,25 @@ fn broker_of<'a>(service: &Service, stack: &'a Stack) -> Result<Option<&'a Servi
     }
 }
 
+/// A probe must tell of the role.
+fn check_probe(service: &Service) -> Result<(), ResolveError> {
+    let Service { role, probe, .. } = *service;
+    if probe.tells_of(role) {
+        return Ok(());
+    }
+    Err(ResolveError::Contradiction {
+        service: service.name.clone(),
+        role,
+        probe,
+    })
+}
+
 /// Where the health of a service is asked: a host's at its broker.
 fn probe_port(
     service: &Service,
     broker: Option<&Service>,
     choices: &Choices<'_>,
 ) -> Result<u16, ResolveError> {
-    let Service { role, probe, .. } = *service;
-    if !probe.tells_of(role) {
-        return Err(ResolveError::Contradiction {
-            service: service.name.clone(),
-            role,
-            probe,
-        });
-    }
     let asked = broker.unwrap_or(service);
     let chosen = choices.ports.get(&asked.name).copied();
     chosen
@@ -340,7 +359,7 @@ fn resolve_container(
     let fill = |templates: &[Template]| -> Vec<String> {
         templates
             .iter()
-            .map(|template| template.fill(&value_of))
+            .map(|template| with_kafka(template.fill(&value_of), stack))
             .collect()
     };
     let memory_limit = container.memory_limit.as_ref().map(|template| {
@@ -351,6 +370,21 @@ fn resolve_container(
             text,
         })
     });
+    let mut command = fill(&container.command);
+    own_names::add_arguments(&mut command, service, stack, choices);
+    let mut environment: Vec<(String, String)> = container
+        .environment
+        .iter()
+        // A variable with the address of a service that is not there is left out, as an argument is.
+        .filter(|(_, value)| {
+            let is_absent = value
+                .as_variable()
+                .is_some_and(|name| is_url_of_absent(name, stack));
+            !is_absent
+        })
+        .map(|(name, value)| (name.clone(), with_kafka(value.fill(&value_of), stack)))
+        .collect();
+    own_names::add_variables(&mut environment, &command, service, stack, choices);
     Ok(ContainerSpec {
         image: ImageRef::new(container.image.fill(&value_of)),
         recipe: container.recipe,
@@ -358,25 +392,25 @@ fn resolve_container(
         programs: container.recipe.and(choices.programs.cloned()),
         hostname: service.machine_name(),
         entrypoint: container.entrypoint.as_deref().map(fill),
-        command: fill(&container.command),
-        environment: container
-            .environment
-            .iter()
-            // A variable with the address of a service that is not there is left out, as an argument is.
-            .filter(|(_, value)| {
-                let is_absent = value
-                    .as_variable()
-                    .is_some_and(|name| is_url_of_absent(name, stack));
-                !is_absent
-            })
-            .map(|(name, value)| (name.clone(), value.fill(&value_of)))
-            .collect(),
+        command,
+        environment,
         target_port: service.port.map(|port| port.target),
         volumes: container.volumes.clone(),
         memory_limit: memory_limit.transpose()?,
         capabilities: container.capabilities.clone(),
         confinement: container.confinement.clone(),
         init: container.init,
+    })
+}
+
+/// A text of a container with the address of an outside Kafka where that of the stack's broker stood.
+fn with_kafka(text: String, stack: &Stack) -> String {
+    let Some(kafka) = &stack.kafka else {
+        return text;
+    };
+    stack.replaced_brokers().fold(text, |text, broker| {
+        let address = format!("{}:{PORT_BETWEEN_CONTAINERS}", broker.name);
+        text.replace(&address, kafka.as_str())
     })
 }
 
@@ -400,6 +434,11 @@ fn fill_in(
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
+        if let Some(kafka) = stack.kafka_for(placeholder) {
+            filled.push_str(kafka.as_str());
+            rest = after;
+            continue;
+        }
         if stack.absence(&ServiceName::new(placeholder)).is_some() {
             return Ok(None);
         }

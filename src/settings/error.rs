@@ -43,6 +43,14 @@ pub enum SettingsError {
         /// Who wants the engine.
         engine: Source,
     },
+    /// A container that is to reach a Kafka by its own loopback.
+    #[error("inside a container `{server}` is the container itself, not the Kafka on this machine")]
+    LoopbackInContainers {
+        /// The part of the address.
+        server: String,
+        /// Who says so.
+        kafka: Source,
+    },
     /// Programs that are compiled for images, without images.
     #[error("`--source` is about images, and engine `native` has none")]
     SourceWithoutImages,
@@ -121,6 +129,11 @@ impl Diagnose for SettingsError {
             Self::ContainersOnly { engine, .. } => {
                 let from = engine.hint("engine `native`").into_iter();
                 from.chain(["use `--engine docker`".to_owned()]).collect()
+            }
+            Self::LoopbackInContainers { kafka, .. } => {
+                let from = kafka.hint("the address").into_iter();
+                let other = "name a listener that containers reach and that advertises such an address, or use `--engine native`";
+                from.chain([other.to_owned()]).collect()
             }
             Self::SourceWithoutImages => vec!["natively the installed programs run: `make build`".to_owned()],
             Self::OtherLineFormat { wanted, from, .. } => {

@@ -52,6 +52,8 @@ pub enum Id {
     Format,
     /// `ports`.
     Ports,
+    /// `kafka.bootstrap_servers`.
+    Kafka,
     /// `images.pull`.
     Pull,
     /// `images.registry`.
@@ -91,6 +93,8 @@ pub enum Kind {
     Service,
     /// Several services.
     Services,
+    /// The address of a Kafka, or `none`.
+    Kafka,
     /// A table from services to ports.
     Ports,
 }
@@ -211,6 +215,18 @@ pub const KEYS: &[Key] = &[
         "The published port of each service; 0 picks a free one.",
     ),
     in_table(
+        "kafka",
+        Key {
+            option: "kafka",
+            ..key(
+                Id::Kafka,
+                "bootstrap_servers",
+                Kind::Kafka,
+                "The HOST:PORT of a Kafka that is already there, to run on in place of the stack's own broker; or none.",
+            )
+        },
+    ),
+    in_table(
         "images",
         key(
             Id::Pull,
@@ -307,6 +323,7 @@ impl Kind {
             Self::Registry => "a registry, such as \"mirror.example.org\"".to_owned(),
             Self::Service => "the name of a service".to_owned(),
             Self::Services => "an array of services, such as [\"control-center\"]".to_owned(),
+            Self::Kafka => "`none` or the address of a Kafka, such as \"kafka.example.org:9092\"".to_owned(),
             Self::Ports => "a table of services and their ports".to_owned(),
         }
     }

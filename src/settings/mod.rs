@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod file;
 mod images;
+mod kafka;
 pub mod key;
 mod output;
 mod scenario;
@@ -32,13 +33,14 @@ pub use environment::{Environment, Variable};
 pub use error::SettingsError;
 pub use file::{FileError, SettingsFile};
 pub use images::{ImageSettings, lock_file};
+pub use kafka::KafkaChoice;
 pub use output::{Colour, Format, OutputSettings, Verbosity};
 pub use scenario::{ReportFormat, ReportTarget, ScenarioSettings};
 pub use schema::schema_text;
 pub use serve::{Advertised, BrokerListeners, ListenerSettings};
 pub use shown::{Shown, in_force};
 pub use source::{Setting, Source};
-pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_stack};
+pub use stack::{StackChoice, StackName, StackOrigin, StackSettings, remembered_kafka, remembered_stack};
 pub use up::{
     HostConfigSource, OsquerySettings, ProgramSource, RunSettings, Statements, TargetSettings,
     remembered_engine,

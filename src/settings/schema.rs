@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::settings::KafkaChoice;
 use crate::settings::key::{KEYS, Key, Kind};
+use crate::stack::KafkaAddress;
 
 /// The schema, in the draft that editors of TOML understand.
 fn schema() -> Value {
@@ -57,6 +59,11 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Registry => {
             pattern("^(localhost|[A-Za-z0-9-]+[.:][A-Za-z0-9.:-]*)(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*/*$")
         }
+        Kind::Kafka => pattern(&format!(
+            "^({}|{1}(,{1})*)$",
+            KafkaChoice::NONE,
+            KafkaAddress::PATTERN
+        )),
         Kind::File | Kind::WordOrPath(_) | Kind::Service => json!({ "type": "string", "minLength": 1 }),
         Kind::Services => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Ports => json!({
@@ -252,6 +259,7 @@ mod tests {
             Kind::Registry => json!("127.0.0.1:5000/hub"),
             Kind::Service => json!("host1"),
             Kind::Services => json!(["control-center"]),
+            Kind::Kafka => json!("kafka.example.org:9092,[::1]:9093"),
             Kind::Ports => json!({ "broker": 0, "ksqldb-server": 65_535 }),
         };
         for key in KEYS {

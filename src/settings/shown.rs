@@ -87,6 +87,7 @@ impl InForce<'_> {
             Id::HostConfig => of(name(), &run.host_config),
             Id::Format => of(name(), &run.format),
             Id::Ports => return self.of_ports(),
+            Id::Kafka => of(name(), &target.stack.kafka),
             Id::Pull => of(name(), &images.policy),
             Id::Registry => if_given(name(), images.registry.as_ref()),
             Id::PullSilence => Shown::of(name(), typed_duration(*images.silence), &images.silence.source),
@@ -249,6 +250,14 @@ mod tests {
                 "console",
             )),
             default: None,
+        },
+        Row {
+            setting: "kafka.bootstrap_servers",
+            flag: ("--kafka none", "none"),
+            variable: None,
+            file: ("kafka = { bootstrap_servers = 'a:1,b:2' }", "a:1,b:2"),
+            remembered: Some((|project| project.kafka = Some("c:3".to_owned()), "c:3")),
+            default: Some("none"),
         },
         Row {
             setting: "timeout",

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use crate::cli::StackArgs;
 use crate::error::Result;
 use crate::settings::source::Layers;
-use crate::settings::{Setting, Settings, SettingsError};
-use crate::stack::{EmbeddedStack, ServiceName, Stack};
+use crate::settings::{KafkaChoice, Setting, Settings, SettingsError};
+use crate::stack::{EmbeddedStack, KafkaAddress, ServiceName, Stack};
 use crate::state::{Remembered, StackFile};
 
 /// A stack by its name or its file.
@@ -46,6 +46,8 @@ pub struct StackSettings {
     pub choice: Setting<StackChoice>,
     /// The optional services that are asked for.
     pub with: Setting<BTreeSet<ServiceName>>,
+    /// The Kafka that it runs on.
+    pub kafka: Setting<KafkaChoice>,
     /// The services that are left out of it.
     pub without: Setting<BTreeSet<ServiceName>>,
     /// Its services, those aside.
@@ -91,7 +93,11 @@ impl StackSettings {
             .or_file(file, |_| of_file)
             .or_remembered(earlier(&remembered.with))
             .or_default(BTreeSet::new());
-        let whole = whole.with(&with)?;
+        let kafka = Layers::typed(arguments.kafka.as_deref(), str::parse::<KafkaChoice>)?
+            .or_file(file, |file| file.kafka.clone())
+            .or_remembered(remembered_kafka(remembered)?.map(KafkaChoice::Outside))
+            .or_default(KafkaChoice::OfStack);
+        let whole = whole.with(&with)?.on_kafka(kafka.outside());
         let of_file = file
             .map(|file| file.without(&whole, origin))
             .transpose()?
@@ -104,6 +110,7 @@ impl StackSettings {
         Ok(Self {
             choice,
             with,
+            kafka,
             without,
             stack,
         })
@@ -171,6 +178,14 @@ pub fn remembered_stack(remembered: &Remembered) -> Result<Option<StackChoice>> 
         (None, Some(name)) => Some(StackChoice::Embedded(name.parse()?)),
         (None, None) => None,
     })
+}
+
+/// The Kafka that a project remembers to run on, in place of its stack's broker.
+///
+/// # Errors
+/// When it is not an address.
+pub fn remembered_kafka(remembered: &Remembered) -> Result<Option<KafkaAddress>> {
+    Ok(remembered.kafka.as_deref().map(str::parse).transpose()?)
 }
 
 /// The services of an option that takes several, as they were typed; none where nothing was.

@@ -15,7 +15,7 @@ use crate::settings::source::Layers;
 use crate::settings::{
     ImageSettings, Setting, Settings, SettingsError, StackOrigin, StackSettings, parse_duration,
 };
-use crate::stack::{Role, ServiceName, Stack};
+use crate::stack::{KafkaAddress, Role, ServiceName, Stack};
 use crate::state::Remembered;
 
 /// How long all services of a stack that runs in containers only may take: Control Center alone takes minutes.
@@ -180,6 +180,15 @@ impl TargetSettings {
             .or_file(file, |file| file.engine)
             .or_remembered(earlier)
             .or_default(usual);
+        if engine.value == EngineKind::Docker
+            && let Some(server) = stack.stack.kafka.as_ref().and_then(KafkaAddress::loopback)
+        {
+            return Err(SettingsError::LoopbackInContainers {
+                server: server.to_owned(),
+                kafka: stack.kafka.source.clone(),
+            }
+            .into());
+        }
         let mut of_file = match file {
             Some(file) => file.ports(&stack.stack, StackOrigin::of(&stack.choice))?,
             None => BTreeMap::new(),

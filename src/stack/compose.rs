@@ -117,6 +117,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
         services,
         left_out: Vec::new(),
         optional: Vec::new(),
+        kafka: None,
     };
     check_dependencies(file, &stack)?;
     check_volumes(file, &stack, &volumes)?;

@@ -6,6 +6,7 @@ mod embedded;
 mod heap;
 #[cfg(test)]
 mod image_environment;
+mod kafka;
 mod named;
 mod optional;
 pub mod project;
@@ -25,6 +26,7 @@ pub use container::{
 };
 pub use embedded::{EmbeddedStack, UnknownStack};
 pub use heap::Heap;
+pub use kafka::{InvalidKafkaAddress, KafkaAddress};
 pub use named::NoService;
 pub use optional::{Absence, Optional, WithError};
 pub use role::{Probe, Role};
@@ -75,6 +77,8 @@ pub struct Stack {
     pub left_out: Vec<Service>,
     /// The services of the file that nobody asked for, each with its place in the file.
     pub optional: Vec<(usize, Service)>,
+    /// The Kafka that it runs on in place of its own broker.
+    pub kafka: Option<KafkaAddress>,
     /// The names of all services, in the order of the file.
     order: Vec<ServiceName>,
 }

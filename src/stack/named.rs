@@ -3,7 +3,7 @@
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
-use crate::stack::{Absence, Role, Service, ServiceName, Stack};
+use crate::stack::{Absence, KafkaAddress, Role, Service, ServiceName, Stack};
 
 /// There is no such service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,14 @@ pub enum NoService {
         /// The other one.
         by: ServiceName,
     },
+    /// A Kafka outside of the stack does its work.
+    #[error("service `{service}` is left out: the stack runs on the Kafka at {kafka}")]
+    OutsideKafka {
+        /// The service.
+        service: ServiceName,
+        /// Where that Kafka is.
+        kafka: KafkaAddress,
+    },
     /// Nobody asked for it.
     #[error("service `{service}` is optional, and was not asked for")]
     NotAskedFor {
@@ -54,6 +62,7 @@ impl Diagnose for NoService {
             }
             Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
             Self::Replaced { .. } => vec!["`osqdemo up --with none` brings it back".to_owned()],
+            Self::OutsideKafka { .. } => vec!["`osqdemo up --kafka none` brings it back".to_owned()],
             Self::NotAskedFor { service } => vec![format!("`osqdemo up --with {service}` starts it")],
         }
     }
@@ -74,6 +83,7 @@ impl Stack {
         match self.absence(&service) {
             Some(Absence::LeftOut) => NoService::LeftOut { service },
             Some(Absence::Replaced { by }) => NoService::Replaced { service, by },
+            Some(Absence::OutsideKafka { kafka }) => NoService::OutsideKafka { service, kafka },
             Some(Absence::NotAskedFor) => NoService::NotAskedFor { service },
             None => NoService::Unknown {
                 name: name.to_owned(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
-use crate::stack::{Service, ServiceName, Stack};
+use crate::stack::{KafkaAddress, Service, ServiceName, Stack};
 
 /// What the file says of a service that starts only when it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +28,11 @@ pub enum Absence {
     },
     /// It is optional, and nobody asked for it.
     NotAskedFor,
+    /// It is part of what a Kafka outside of the stack does.
+    OutsideKafka {
+        /// Where that is.
+        kafka: KafkaAddress,
+    },
 }
 
 /// A service cannot be had in addition.
@@ -151,6 +156,10 @@ impl Stack {
 
     /// Why a service of the file is not there; none where it is there, or the file does not have it.
     pub fn absence(&self, name: &ServiceName) -> Option<Absence> {
+        if let Some(kafka) = self.kafka_in_place_of(name) {
+            let kafka = kafka.clone();
+            return Some(Absence::OutsideKafka { kafka });
+        }
         if self.left_out.iter().any(|service| service.name == *name) {
             return Some(match self.replaced_by(name) {
                 Some(by) => Absence::Replaced { by: by.clone() },

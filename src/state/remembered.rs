@@ -47,6 +47,9 @@ pub struct Remembered {
     /// The optional services that were asked for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub with: BTreeSet<ServiceName>,
+    /// The Kafka that it runs on in place of its stack's broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<String>,
     /// The services that are left out of it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<ServiceName>,

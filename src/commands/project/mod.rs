@@ -16,7 +16,9 @@ use crate::engine::{Engine, EngineKind};
 use crate::error::Result;
 use crate::plan::Observed;
 use crate::ports::{Listens, PortError, Ports, Publishers, Wishes};
-use crate::settings::{Source, StackChoice, StackSettings, remembered_engine, remembered_stack};
+use crate::settings::{
+    Source, StackChoice, StackSettings, remembered_engine, remembered_kafka, remembered_stack,
+};
 use crate::stack::{ServiceName, Stack};
 use crate::state::{ProjectFolder, Remembered};
 
@@ -68,8 +70,11 @@ impl Project {
         let kind = remembered_engine(&remembered)?.unwrap_or(EngineKind::Native);
         let engine = engine(kind, &folder);
         let whole = remembered_stack(&remembered)?.unwrap_or_default().services()?;
+        let whole = whole
+            .with(&remembered.with)?
+            .on_kafka(remembered_kafka(&remembered)?);
         Ok(Self {
-            stack: whole.with(&remembered.with)?.without(&remembered.without)?,
+            stack: whole.without(&remembered.without)?,
             folder,
             remembered,
             kind,
@@ -92,6 +97,7 @@ impl Project {
             }
         }
         remembered.with = settings.with.value.clone();
+        remembered.kafka = settings.kafka.outside().map(|kafka| kafka.to_string());
         remembered.without = settings.without.value.clone();
         self.stack = settings.stack.clone();
         self

@@ -201,6 +201,7 @@ impl Project {
             stack: earlier.stack.clone(),
             stack_file: earlier.stack_file.clone(),
             with: earlier.with.clone(),
+            kafka: earlier.kafka.clone(),
             without: earlier.without.clone(),
             statements: Some(request.settings.statements.value)
                 .filter(|statements| *statements == Statements::None)

@@ -18,6 +18,7 @@ const FINDINGS_SHOWN: usize = 10;
 
 impl Up<'_> {
     pub(super) async fn prepare(&self) -> Result<Prepared> {
+        self.check_outside_kafka().await?;
         let wanted = self.project.wanted(&self.request).await?;
         let plan = self.plan(&wanted).await?;
         preflight(&self.project.folder, &plan, &wanted.ports)?;

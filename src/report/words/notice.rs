@@ -37,7 +37,7 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         } => {
             let mut text = format!("the hosts have the configuration `{}`", file.display());
             if *broker_replaced {
-                text.push_str(", with the address of this project's broker as `bootstrap.servers`");
+                text.push_str(", with the address of this project's broker as `bootstrap.servers`; `up --kafka` is for another one");
             }
             text
         }
@@ -67,6 +67,9 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
             "project `{project}` is down and its data is removed ({})",
             duration(*elapsed)
         ),
+        Note::KafkaKept { kafka } => {
+            format!("the topics on the Kafka at {kafka} stay as they are: it is not this project's")
+        }
         Note::ImagesRemoved { images } => match images.as_slice() {
             [] => "no images of osqdemo are left to remove".to_owned(),
             images => format!("removed: {}", images.join(", ")),

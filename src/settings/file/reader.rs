@@ -133,6 +133,7 @@ impl Reader<'_> {
                 });
             }
             Id::Format => file.format = Some(word(key, text)?),
+            Id::Kafka => file.kafka = Some(parsed(text)?),
             Id::Pull => file.pull = Some(word(key, text)?),
             Id::Registry => file.registry = Some(parsed(text)?),
             Id::PullSilence => file.pull_silence = Some(told(parse_duration(text))?),
