@@ -151,20 +151,11 @@ LIMIT 5;",
         ),
         (
             "select * from s window hopping (size 2 days, advance by 1 day, retention 7 days, grace period 5 milliseconds) where x group by (a, b) having c > 1;",
-            "SELECT *
-FROM S S
-WINDOW HOPPING (SIZE 2 DAYS, ADVANCE BY 1 DAYS, RETENTION 7 DAYS, GRACE PERIOD 5 MILLISECONDS)
-WHERE X
-GROUP BY A, B
-HAVING (C > 1);",
+            "SELECT *\nFROM S S\nWINDOW HOPPING ( SIZE 2 DAYS , ADVANCE BY 1 DAYS , RETENTION 7 DAYS , GRACE PERIOD 5 MILLISECONDS ) \nWHERE X\nGROUP BY A, B\nHAVING (C > 1);",
         ),
         (
             "select * from s window session (1500 milliseconds) group by (a), (b) emit changes;",
-            "SELECT *
-FROM S S
-WINDOW SESSION (1500 MILLISECONDS)
-GROUP BY A, B
-EMIT CHANGES;",
+            "SELECT *\nFROM S S\nWINDOW SESSION ( 1500 MILLISECONDS ) \nGROUP BY A, B\nEMIT CHANGES;",
         ),
         (
             "select * from s partition by len(a), b;",
