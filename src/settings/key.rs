@@ -52,7 +52,7 @@ pub enum Id {
     Format,
     /// `ports`.
     Ports,
-    /// `kafka.bootstrap_servers`.
+    /// `kafka.bootstrap-servers`.
     Kafka,
     /// `images.pull`.
     Pull,
@@ -220,7 +220,7 @@ pub const KEYS: &[Key] = &[
             option: "kafka",
             ..key(
                 Id::Kafka,
-                "bootstrap_servers",
+                "bootstrap-servers",
                 Kind::Kafka,
                 "The HOST:PORT of a Kafka that is already there, to run on in place of the stack's own broker; or none.",
             )

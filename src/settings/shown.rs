@@ -252,10 +252,10 @@ mod tests {
             default: None,
         },
         Row {
-            setting: "kafka.bootstrap_servers",
+            setting: "kafka.bootstrap-servers",
             flag: ("--kafka none", "none"),
             variable: None,
-            file: ("kafka = { bootstrap_servers = 'a:1,b:2' }", "a:1,b:2"),
+            file: ("kafka = { bootstrap-servers = 'a:1,b:2' }", "a:1,b:2"),
             remembered: Some((|project| project.kafka = Some("c:3".to_owned()), "c:3")),
             default: Some("none"),
         },
@@ -318,8 +318,15 @@ mod tests {
             setting: "format",
             flag: ("--format avro", "avro"),
             variable: None,
-            file: ("format = 'json'", "json"),
-            remembered: Some((|project| project.format = Some("avro".to_owned()), "avro")),
+            file: ("format = 'avro'", "avro"),
+            // Of a project that was up: its topics hold one format, and another one would be refused.
+            remembered: Some((
+                |project| {
+                    project.engine = Some("native".to_owned());
+                    project.line_format = Some("avro".to_owned());
+                },
+                "avro",
+            )),
             default: Some("json"),
         },
         Row {

@@ -130,7 +130,9 @@ impl Executor {
         patience: &Patience,
     ) -> Result<Entity, Failure> {
         let refused = |message: String| Failure::generic(ErrorCode::AssertionFailed, message);
-        let timeout = assertion.timeout_ms.and_then(|ms| u64::try_from(ms).ok());
+        let timeout = assertion
+            .timeout
+            .and_then(|timeout| u64::try_from(timeout.milliseconds()).ok());
         let until = Instant::now() + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
         loop {
             let found = patience
