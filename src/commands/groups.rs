@@ -38,7 +38,14 @@ fn rows(group: &Group) -> Vec<Vec<String>> {
     let members = group.members.len().to_string();
     let head = |cells: [String; 3]| {
         let [topic, lag, behind] = cells;
-        vec![group.name.clone(), group.state.clone(), members.clone(), topic, lag, behind]
+        vec![
+            group.name.clone(),
+            group.state.clone(),
+            members.clone(),
+            topic,
+            lag,
+            behind,
+        ]
     };
     if topics.is_empty() {
         return vec![head([String::new(), String::new(), String::new()])];

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod down;
 mod endpoints;
 pub mod exec;
+pub mod groups;
 pub mod images;
 pub mod ksql;
 pub mod logs;

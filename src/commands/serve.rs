@@ -217,9 +217,9 @@ pub fn start_log() {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(false)
-        .event_format(Bounded::new(format()))
         // Where standard error cannot be written, on a full disk, the complaint about it could not be either,
         // and would panic.
         .log_internal_errors(false)
+        .event_format(Bounded::new(format()))
         .try_init();
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::kafka::{RECENT, TopicDetails, detail_topics, list_topics};
 use crate::report::table::{output_width, table};
-use crate::scenario::bytes;
+use crate::scenario::error::bytes;
 
 /// Fails when the stack is not running or the broker does not answer.
 pub(super) async fn run(context: Context, arguments: &TopicsArgs) -> Result<()> {
