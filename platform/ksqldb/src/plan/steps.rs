@@ -456,7 +456,7 @@ pub(super) fn windows_of(window: Option<SourceWindow>) -> Windows {
 fn key_encoder<'a>(format: Format, columns: impl Iterator<Item = &'a Column>) -> Encoder {
     let columns: Vec<&Column> = columns.collect();
     let format = match check_columns(format, &columns) {
-        Ok(()) if format.schema_type().is_none() => format,
+        Ok(()) if format.schema_type().is_none() && !matches!(format, Format::ProtobufNoSr { .. }) => format,
         _ => Format::Json,
     };
     Encoder::new(format, Wrapping::Unwrapped, columns.into_iter())
@@ -538,7 +538,7 @@ pub(super) fn wrappings(source: &Source) -> (Wrapping, Wrapping) {
     } else {
         Wrapping::Unwrapped
     };
-    (Wrapping::Unwrapped, value)
+    (source.key_format.key_wrapping(), value)
 }
 
 fn destination(sink: &Sink, windows: Windows) -> Result<Destination, PlanError> {
