@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
 use kafka_protocol::messages::consumer_group_describe_response::Assignment;
 use kafka_protocol::messages::describe_groups_request::DescribeGroupsRequest;
@@ -64,6 +65,7 @@ pub async fn groups(bootstrap: &str) -> io::Result<Vec<Group>> {
         let mut connection = Connection::open(&broker).await?;
         let version = connection.newest::<ListGroupsRequest>().await?;
         let listed = connection.call(version, &ListGroupsRequest::default()).await?;
+        unless_refused(listed.error_code)?;
         let (assigned, classic): (Vec<_>, Vec<_>) = listed
             .groups
             .into_iter()
@@ -75,7 +77,9 @@ pub async fn groups(bootstrap: &str) -> io::Result<Vec<Group>> {
         if !classic.is_empty() {
             let ask = DescribeGroupsRequest::default().with_groups(classic);
             let described = connection.call(DESCRIBE_GROUPS, &ask).await?;
-            found.extend(described.groups.into_iter().map(|group| {
+            // One that is gone since has an error.
+            let there = described.groups.into_iter().filter(|group| group.error_code == 0);
+            found.extend(there.map(|group| {
                 Group {
                     name: group.group_id.to_string(),
                     state: group.group_state.to_string(),
@@ -100,7 +104,9 @@ pub async fn groups(bootstrap: &str) -> io::Result<Vec<Group>> {
         if !assigned.is_empty() {
             let ask = ConsumerGroupDescribeRequest::default().with_group_ids(assigned);
             let described = connection.call(0, &ask).await?;
-            found.extend(described.groups.into_iter().map(|group| {
+            // One that is gone since has an error.
+            let there = described.groups.into_iter().filter(|group| group.error_code == 0);
+            found.extend(there.map(|group| {
                 Group {
                     name: group.group_id.to_string(),
                     state: group.group_state.to_string(),
@@ -133,6 +139,9 @@ pub async fn sizes(bootstrap: &str) -> io::Result<BTreeMap<String, u64>> {
         let mut connection = Connection::open(&broker).await?;
         let ask = DescribeLogDirsRequest::default().with_topics(None);
         let answer = connection.call(DESCRIBE_LOG_DIRS, &ask).await?;
+        for folder in &answer.results {
+            unless_refused(folder.error_code)?;
+        }
         for topic in answer.results.into_iter().flat_map(|folder| folder.topics) {
             for partition in topic.partitions {
                 let size = u64::try_from(partition.partition_size).unwrap_or(0);
@@ -172,6 +181,14 @@ async fn brokers(bootstrap: &str) -> io::Result<Vec<String>> {
         }
     }
     Err(last)
+}
+
+/// An answer with an error tells nothing: to show it as if there were nothing would be wrong.
+fn unless_refused(code: i16) -> io::Result<()> {
+    match ResponseError::try_from_code(code) {
+        None => Ok(()),
+        Some(error) => Err(io::Error::other(format!("the broker answers {error}"))),
+    }
 }
 
 /// Kafka writes addresses as `/127.0.0.1`.
