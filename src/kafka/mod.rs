@@ -5,22 +5,26 @@
 
 mod decoding;
 mod error;
+mod groups;
 mod history;
 mod lag;
 mod publisher;
 mod record;
 mod tail;
+mod topic_details;
 mod topics;
 
 use rdkafka::ClientConfig;
 
 pub use decoding::Decoder;
 pub use error::KafkaError;
+pub use groups::{Group, Member, Position, groups};
 pub use history::{ends, read_all};
 pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use tail::{Start, Tail};
+pub use topic_details::{RECENT, TopicDetails, detail_topics};
 pub use topics::{TopicSummary, list_topics, reach};
 
 /// How long one request to the broker may take.

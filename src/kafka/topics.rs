@@ -114,7 +114,11 @@ pub(super) fn watermarks(
         })
 }
 
-fn unreachable(bootstrap_servers: &str, purpose: String, error: &rdkafka::error::KafkaError) -> KafkaError {
+pub(super) fn unreachable(
+    bootstrap_servers: &str,
+    purpose: String,
+    error: &rdkafka::error::KafkaError,
+) -> KafkaError {
     KafkaError::Unreachable {
         bootstrap_servers: bootstrap_servers.to_owned(),
         purpose,
