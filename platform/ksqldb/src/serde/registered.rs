@@ -67,6 +67,8 @@ pub(crate) enum InferredType {
 /// How many types a schema may be made of, once each name is replaced by what it means: a short text can mean very
 /// many. A field's name counts as another one for each [`NAME`] of its bytes.
 const MOST_TYPES: usize = 20_000;
+/// How deep types may stand in one another: whatever looks into them calls itself for each.
+const DEEPEST_TYPE: usize = 100;
 /// The length of a usual name.
 const NAME: usize = 100;
 
@@ -75,8 +77,13 @@ const NAME: usize = 100;
 pub(super) struct TypeCount(usize);
 
 impl TypeCount {
-    /// One more, or too many.
-    pub(super) fn add_type(&mut self) -> Result<(), String> {
+    /// One more, that deep, or too many.
+    pub(super) fn add_type(&mut self, depth: usize) -> Result<(), String> {
+        if depth > DEEPEST_TYPE {
+            return Err(format!(
+                "the types of the schema stand more than {DEEPEST_TYPE} deep in one another"
+            ));
+        }
         self.add(1)
     }
 

@@ -42,7 +42,7 @@ struct Inference<'a> {
 impl Inference<'_> {
     /// The type; `None` where SQL has none.
     fn sql_type(&mut self, id: NodeId) -> Result<Option<SqlType>, String> {
-        self.types.add_type()?;
+        self.types.add_type(self.open.len())?;
         if self.open.contains(&id) {
             return Ok(None);
         }

@@ -59,7 +59,7 @@ struct Inference<'a> {
 impl<'a> Inference<'a> {
     /// The type; `None` where SQL has none.
     fn sql_type(&mut self, schema: &'a Json) -> Result<Option<SqlType>, String> {
-        self.types.add_type()?;
+        self.types.add_type(self.open.len())?;
         let Some(schema) = branch(self.root, schema) else {
             return Ok(None);
         };

@@ -146,6 +146,21 @@ fn a_short_schema_that_means_very_much_is_refused() {
 }
 
 #[test]
+fn a_schema_of_a_long_way_of_references_is_refused() {
+    let mut definitions = serde_json::Map::new();
+    definitions.insert("d0".to_owned(), json!({"type": "string"}));
+    for depth in 1..10_000 {
+        let inner = json!({"$ref": format!("#/$defs/d{}", depth - 1)});
+        definitions.insert(
+            format!("d{depth}"),
+            json!({"type": "object", "properties": {"a": inner}}),
+        );
+    }
+    let error = inferred(&json!({"$defs": definitions, "$ref": "#/$defs/d9999"})).unwrap_err();
+    assert!(error.contains("more than 100 deep in one another"), "{error}");
+}
+
+#[test]
 fn maps_are_read_as_objects_and_as_entries() {
     let column = DecoderColumn {
         name: "M".to_owned(),

@@ -83,8 +83,12 @@ impl Inference {
 
     /// The type; `None` where SQL has none.
     fn field(&mut self, field: &FieldDescriptor) -> Result<Option<SqlType>, String> {
-        self.types.add_type()?;
-        let shape = Shape::of(field, self.nulls);
+        self.types.add_type(self.open.len())?;
+        let shape = match Shape::of(field, self.nulls) {
+            // Kafka Connect sees no map in entries with lists.
+            Shape::Entry(_, value) if value.cardinality() == Cardinality::Repeated => Shape::Message,
+            shape => shape,
+        };
         let is_map = matches!(shape, Shape::Entry(..));
         let one = self.one(field, &shape)?;
         Ok(match one {

@@ -285,7 +285,11 @@ impl Compiler {
     }
 
     fn reader(&self, field: &FieldDescriptor, sql_type: &SqlType, path: &str) -> Reader {
-        let shape = Shape::of(field, self.nulls);
+        let shape = match (Shape::of(field, self.nulls), sql_type) {
+            // Entries are also what they look like.
+            (Shape::Entry(..), SqlType::Array(_)) => Shape::Message,
+            (shape, _) => shape,
+        };
         if let Shape::Entry(key, value) = shape {
             return match sql_type {
                 SqlType::Map(_, value_type) if matches!(key.kind(), Kind::String) => Reader::Entries {

@@ -258,7 +258,8 @@ fn columns_come_of_whatever_a_registry_holds() {
           enum Colour { RED = 0; GREEN = 1; }
           message Lock { bytes code = 1; }
         }
-        message Other { string name = 1; }"#;
+        message Other { string name = 1; repeated ListEntry lists = 2; }
+        message ListEntry { string key = 1; repeated int32 value = 2; }"#;
     let common = "KEY_0 STRUCT<`TEXT` STRING, `NUMBER` INTEGER>, NR BIGINT, WIDTH DOUBLE, COLOUR STRING, \
                   LOCKS ARRAY<STRUCT<`CODE` BYTES>>, COUNTS MAP<STRING, BIGINT>, OPEN BOOLEAN";
     assert_eq!(
@@ -271,7 +272,7 @@ fn columns_come_of_whatever_a_registry_holds() {
     );
     assert_eq!(
         inferred(text, Some("Other"), Nulls::Defaults),
-        Ok("NAME STRING".to_owned())
+        Ok("NAME STRING, LISTS ARRAY<STRUCT<`KEY` STRING, `VALUE` ARRAY<INTEGER>>>".to_owned())
     );
     assert!(inferred(text, Some("Nobody"), Nulls::Defaults).is_err());
     assert!(inferred("syntax = \"proto3\"; message Empty {}", None, Nulls::Defaults).is_err());
@@ -286,6 +287,12 @@ fn a_short_file_that_means_very_much_is_refused() {
     }
     let error = inferred(&text, Some("M39"), Nulls::Defaults).unwrap_err();
     assert!(error.contains("more than 20000 types"), "{error}");
+    let mut text = "syntax = \"proto3\"; message M0 { string a = 1; }".to_owned();
+    for depth in 1..10_000 {
+        text += &format!("message M{depth} {{ M{} a = 1; }}", depth - 1);
+    }
+    let error = inferred(&text, Some("M9999"), Nulls::Defaults).unwrap_err();
+    assert!(error.contains("more than 100 deep in one another"), "{error}");
 }
 
 const DOOR: &str = r#"syntax = "proto3";
