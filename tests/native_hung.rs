@@ -99,7 +99,18 @@ fn a_paused_broker_is_named_at_once_by_who_waits_for_what_stands_on_it() {
         restarted.contains("\nhost1: failed: broker is paused: "),
         "{restarted}"
     );
-    signal(broker, Signal::CONT);
+    let console = stack.pid("console");
+    signal(console, Signal::STOP);
+    assert_snapshot!(stack.world.run(&["open", "--print"]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: console is paused: somebody stopped it without ending it
+    hint: `osqdemo up` lets it go on
+    ");
+    for process in [broker, console] {
+        signal(process, Signal::CONT);
+    }
     stack.succeed(&["wait"]);
 }
 

@@ -335,7 +335,7 @@ pub struct BundleArgs {
 /// `osqdemo open`.
 #[derive(Debug, Args)]
 pub struct OpenArgs {
-    /// The service; Control Center by default.
+    /// The service; by default the console, or Control Center where the stack has that.
     #[arg(value_name = "SERVICE")]
     pub service: Option<String>,
     /// Only print the address.

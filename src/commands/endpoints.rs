@@ -6,7 +6,7 @@ use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::plan::{Observed, ServiceState};
-use crate::stack::{Endpoints, Role};
+use crate::stack::{Endpoints, Role, ServiceName};
 
 impl Context {
     /// The broker for clients on this machine, such as `127.0.0.1:9092`.
@@ -121,9 +121,17 @@ fn address(project: &Project, observed: &Observed, role: Role) -> std::result::R
         stack: project.stack_name(),
         role,
     })?;
-    let name = || service.name.clone();
+    address_of(observed, &service.name)
+}
+
+/// Where a service listens, while the engine keeps it running.
+pub(super) fn address_of(
+    observed: &Observed,
+    service: &ServiceName,
+) -> std::result::Result<String, CommandError> {
+    let name = || service.clone();
     let not_running = || CommandError::ServiceNotRunning { service: name() };
-    let seen = observed.services.get(&service.name).ok_or_else(not_running)?;
+    let seen = observed.services.get(service).ok_or_else(not_running)?;
     match seen.state {
         ServiceState::Running { .. } | ServiceState::Restarting { .. } => seen
             .port

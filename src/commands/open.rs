@@ -9,13 +9,12 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::cli::OpenArgs;
-use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::{Context, endpoints};
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{SCHEMA_VERSION, Warning};
 use crate::exit_code::ExitCode;
-use crate::plan::ServiceState;
-use crate::stack::{Service, ServiceName, Stack};
+use crate::stack::{Service, Stack};
 
 /// How long the program that opens a browser may take: it hands the address on and ends.
 const OPENER_LIMIT: Duration = Duration::from_secs(5);
@@ -27,16 +26,11 @@ enum OpenError {
     NoInterface,
     #[error("service `{service}` has no page to look at")]
     NoPage { service: String },
-    #[error("{service} is not running")]
-    NotRunning { service: ServiceName },
 }
 
 impl Diagnose for OpenError {
     fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::NoInterface | Self::NoPage { .. } => ExitCode::Usage,
-            Self::NotRunning { .. } => ExitCode::NotRunning,
-        }
+        ExitCode::Usage
     }
 
     fn hints(&self) -> Vec<String> {
@@ -45,7 +39,6 @@ impl Diagnose for OpenError {
                 "stack `lite` has a console, stack `confluent` Control Center; `osqdemo ksql` is a prompt for every stack".to_owned(),
             ],
             Self::NoPage { .. } => Vec::new(),
-            Self::NotRunning { .. } => vec!["start it with `osqdemo up`".to_owned()],
         }
     }
 }
@@ -55,15 +48,7 @@ pub(super) async fn run(context: Context, arguments: OpenArgs) -> Result<()> {
     let project = Project::open(&context)?;
     let service = interface(&project.stack, arguments.service.as_deref())?;
     let observed = project.engine.observe().await?;
-    let port = observed
-        .services
-        .get(&service.name)
-        .filter(|seen| matches!(seen.state, ServiceState::Running { .. }))
-        .and_then(|seen| seen.port)
-        .ok_or_else(|| OpenError::NotRunning {
-            service: service.name.clone(),
-        })?;
-    let url = format!("http://127.0.0.1:{port}/");
+    let url = format!("http://{}/", endpoints::address_of(&observed, &service.name)?);
     let document = json!({ "schema_version": SCHEMA_VERSION, "service": service.name, "url": url });
     context.reporter.data(&document, || url.clone())?;
     if !arguments.print

@@ -1,4 +1,5 @@
-//! What is worth telling besides the steps: notes, warnings, and details that only `--verbose` shows.
+//! What is worth telling besides the steps: notes, warnings, and details that only `--verbose` shows. Nothing but data, a
+//! variant for each: all of them in one place, so that a new one is not the second of its kind.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -11,11 +11,12 @@ use super::{BUILD_LIMIT, Begun, ExecuteError, GroundMade, Inner, Provided, UNFEL
 use crate::engine::News;
 use crate::error::{Failure, Result};
 use crate::events::{Doing, Ending, Event, Outcome, Step};
-use crate::health::Target;
-use crate::health::wait::{HealthError, HealthWait, exit_of, log_of};
+use crate::health::wait::{HealthWait, exit_of, log_of};
+use crate::health::{HealthError, Target};
 use crate::plan::{Action, Cause, ServiceSpec};
 use crate::stack::{ImageRef, Recipe, ServiceName};
 use crate::waiting::telling_when_felt;
+
 impl Inner {
     /// Waits for every task. The first failure stops the waiting of the others, but what they have begun they
     /// end: a half-started process would be nobody's.

@@ -2,6 +2,7 @@
 
 mod connect;
 mod control_center;
+mod error;
 mod host;
 mod http;
 mod kafka;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::plan::ServiceSpec;
 use crate::stack::{Probe, ServiceName};
 
+pub use error::HealthError;
 pub use log_excerpt::excerpt;
 
 /// How long a probe pauses between two attempts.

@@ -1,5 +1,6 @@
 //! From a stack and the user's choices to what is wanted: every service with its port, its arguments and the
-//! hash that tells one definition from another. Pure: free ports and program identities are handed in.
+//! hash that tells one definition from another. Pure: free ports and program identities are handed in. What goes into the
+//! hash stands beside what it is made of, so that nothing is forgotten there.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! All settings in force, each with where it comes from: what `config show` shows.
+//! All settings in force, each with where it comes from: what `config show` shows. Most of the file is the table of its
+//! test, which has a row for every setting there is.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

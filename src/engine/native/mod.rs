@@ -1,12 +1,15 @@
-//! The native engine: processes on this machine, looked after by a supervisor process per project.
+//! The native engine: processes on this machine, looked after by a supervisor process per project. Here is what an
+//! [`Engine`] is asked for; what there is is found in `observed`, and what runs is ended in `ending`.
 
 pub mod control;
+mod ending;
 mod error;
 pub mod exec;
 pub mod host_folder;
 pub mod host_init;
 pub mod isolation;
 mod log_rotation;
+mod observed;
 pub mod programs;
 mod supervised;
 pub mod supervisor;
@@ -25,19 +28,21 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::native::control::{Connection, Record, Records, Request, Response, ServiceProcess};
+use crate::engine::native::control::{Connection, Request, Response, ServiceProcess};
 use crate::engine::native::host_folder::HostSettings;
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs::Programs;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
-use crate::plan::{Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
-use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
+use crate::plan::{Observed, ObservedService, ServiceSpec};
+use crate::process::PROJECT_VARIABLE;
 use crate::stack::{ImageRef, Recipe, Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
 pub use error::{NativeError, Silence};
+pub use observed::Liveness;
+use observed::running_process;
 
 /// How long the supervisor may take until it listens.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -132,124 +137,6 @@ impl NativeEngine {
             }
             .into()),
             Response::Done | Response::Observed(_) => Ok(()),
-        }
-    }
-
-    /// What the supervisor says, or what it wrote down before it was lost; nothing when there never was one.
-    ///
-    /// # Errors
-    /// [`NativeError::Silent`] when it is there and does not answer.
-    pub async fn records(&self) -> Result<Option<(Liveness, Records)>> {
-        let Some(written) = self.written_records()? else {
-            return Ok(None);
-        };
-        let supervisor = written.supervisor;
-        // The records are written right after the socket is opened, and removed last.
-        if !supervisor.is_alive() {
-            return Ok(Some((Liveness::Lost, written)));
-        }
-        let silent = |reason| NativeError::Silent {
-            project: self.folder.project.clone(),
-            pid: supervisor.pid,
-            reason,
-        };
-        if supervisor.is_stopped() {
-            return Err(silent(Silence::Stopped).into());
-        }
-        match self.exchange(&Request::Observe, ANSWER_LIMIT).await? {
-            Ok(Response::Observed(records)) => Ok(Some((Liveness::Answers, records))),
-            Ok(_) => Ok(Some((Liveness::Lost, written))),
-            // It may be ending just now.
-            Err(error) => match self.written_records()? {
-                Some(records) if records.supervisor.ended(ENDING_LIMIT).await == Ending::StillThere => {
-                    Err(silent(Silence::Failed(error)).into())
-                }
-                written => Ok(written.map(|records| (Liveness::Lost, records))),
-            },
-        }
-    }
-
-    fn written_records(&self) -> Result<Option<Records>> {
-        let path = self.folder.services_file();
-        match fs::read(&path) {
-            Ok(text) => Ok(Some(
-                serde_json::from_slice(&text).map_err(|source| StateError::Damaged { path, source })?,
-            )),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StateError::io("read", &path, error).into()),
-        }
-    }
-
-    /// What there is; of the services only those that somebody wants to know of.
-    async fn observed(&self, is_wanted: impl Fn(&ServiceName) -> bool) -> Result<Observed> {
-        let Some((liveness, records)) = self.records().await? else {
-            return Ok(Observed {
-                supervisor: SupervisorState::Absent,
-                services: BTreeMap::new(),
-                images: BTreeMap::new(),
-            });
-        };
-        let pid = records.supervisor.pid;
-        match liveness {
-            Liveness::Answers => Ok(Observed {
-                supervisor: SupervisorState::Running { pid },
-                services: records
-                    .services
-                    .into_iter()
-                    .filter(|(name, _)| is_wanted(name))
-                    .map(|(name, record)| (name, as_it_is(record)))
-                    .collect(),
-                images: BTreeMap::new(),
-            }),
-            Liveness::Lost => {
-                let leftovers = records.services.into_iter().filter_map(|(name, record)| {
-                    let state = ServiceState::Leftover {
-                        pid: leftover_of(&record)?.pid,
-                    };
-                    Some((
-                        name,
-                        ObservedService {
-                            state,
-                            ..record.service
-                        },
-                    ))
-                });
-                Ok(Observed {
-                    supervisor: SupervisorState::Lost { pid },
-                    services: leftovers.collect(),
-                    images: BTreeMap::new(),
-                })
-            }
-        }
-    }
-
-    /// What there is, as far as it can be told without the supervisor.
-    fn last_known_records(&self) -> Observed {
-        let Ok(Some(records)) = self.written_records() else {
-            // Whatever they said: the processes that were started for the project carry its mark.
-            let marked =
-                process::with_environment(PROJECT_VARIABLE, &self.folder.root().display().to_string());
-            return match marked.first() {
-                Some(process) => Observed {
-                    supervisor: SupervisorState::Lost { pid: process.pid },
-                    ..Observed::nothing()
-                },
-                None => Observed::nothing(),
-            };
-        };
-        let pid = records.supervisor.pid;
-        let there = records.services.into_iter().filter_map(|(name, record)| {
-            leftover_of(&record)?;
-            Some((name, record.service))
-        });
-        Observed {
-            supervisor: if records.supervisor.is_alive() {
-                SupervisorState::Silent { pid }
-            } else {
-                SupervisorState::Lost { pid }
-            },
-            services: there.collect(),
-            images: BTreeMap::new(),
         }
     }
 
@@ -395,73 +282,6 @@ impl NativeEngine {
         };
         self.order("stop", service, &request, grace + STOP_MARGIN).await
     }
-
-    async fn end_left_over(&self, service: &ServiceName) -> Result<()> {
-        let Some(records) = self.written_records()? else {
-            return Ok(());
-        };
-        match records.services.get(service) {
-            Some(record) => end_recorded(service, record).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn end_leftovers(&self, records: &Records) -> Result<()> {
-        for (service, record) in &records.services {
-            end_recorded(service, record).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends everything, whether the supervisor helps or not: what it looks after ends with it.
-    async fn close_project(&self) -> Result<()> {
-        match self.records().await {
-            Ok(None) => {}
-            Ok(Some((Liveness::Answers, records))) => {
-                let grace: u64 = records.services.values().map(|record| record.stop_grace_ms).sum();
-                let limit = Duration::from_millis(grace) + STOP_MARGIN;
-                match self.ask(&Request::Close, limit).await {
-                    Ok(_) => {
-                        let _ = records.supervisor.ended(STOP_MARGIN).await;
-                    }
-                    Err(_) => {
-                        // It broke off because it ends, or it hangs by now.
-                        let _ = records.supervisor.ended(ENDING_LIMIT).await;
-                    }
-                }
-                self.end_without_supervisor(&records).await?;
-            }
-            Ok(Some((Liveness::Lost, records))) => self.end_without_supervisor(&records).await?,
-            Err(_) => {
-                if let Ok(Some(records)) = self.written_records() {
-                    self.end_without_supervisor(&records).await?;
-                }
-            }
-        }
-        // What no record knows, as of a record that a power cut has damaged.
-        process::kill_of_project(self.folder.root());
-        if self.folder.exists()? {
-            self.folder.remove_run_files()?;
-        }
-        Ok(())
-    }
-
-    async fn end_without_supervisor(&self, records: &Records) -> Result<()> {
-        if records.supervisor.is_alive() {
-            records.supervisor.signal(Signal::KILL);
-            let _ = records.supervisor.ended(ENDING_LIMIT).await;
-        }
-        self.end_leftovers(records).await
-    }
-}
-
-/// Whether the supervisor answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Liveness {
-    /// It does.
-    Answers,
-    /// It ended without being asked to.
-    Lost,
 }
 
 impl Engine for NativeEngine {
@@ -589,75 +409,5 @@ impl Engine for NativeEngine {
 
     fn run_on_host<'a>(&'a self, host: &'a ServiceName, argv: &'a [&'a str]) -> Answer<'a, ExecOutput> {
         Box::pin(exec::run(self, &self.folder, host, argv))
-    }
-}
-
-/// A service as its supervisor knows it, unless somebody stopped a process of it, as a host's osqueryd: that the
-/// supervisor does not see.
-fn as_it_is(record: Record) -> ObservedService {
-    let is_stopped = || {
-        record
-            .process
-            .is_some_and(|process| !process.stopped_below().is_empty())
-    };
-    match record.service.state {
-        ServiceState::Running { pid } if is_stopped() => ObservedService {
-            state: ServiceState::Paused { pid },
-            ..record.service
-        },
-        _ => record.service,
-    }
-}
-
-/// Ends the process of a service that nobody looks after.
-async fn end_recorded(service: &ServiceName, record: &Record) -> Result<()> {
-    if let Some(process) = record.process {
-        // Its lifeline is cut, so it is ending already; SIGTERM only helps.
-        let grace = Duration::from_millis(record.stop_grace_ms);
-        if process.end(grace).await == Ending::StillThere {
-            return Err(NativeError::Unkillable {
-                service: service.clone(),
-                pid: process.pid,
-            }
-            .into());
-        }
-    }
-    if let Some(folder) = &record.marked_host {
-        process::kill_marked(folder);
-    }
-    Ok(())
-}
-
-/// What is left of a service whose supervisor is gone: its process, or, of a host without namespaces, any that
-/// carries its mark.
-fn leftover_of(record: &Record) -> Option<ProcessId> {
-    record.process.filter(|process| process.is_alive()).or_else(|| {
-        let folder = record.marked_host.as_ref()?;
-        process::with_environment(HOST_VARIABLE, &folder.display().to_string()).pop()
-    })
-}
-
-/// The process of a service that runs.
-pub(super) fn running_process(
-    records: Option<(Liveness, Records)>,
-    service: &ServiceName,
-) -> std::result::Result<ProcessId, NativeError> {
-    let not_running = || NativeError::NotRunning {
-        service: service.clone(),
-    };
-    let records = match records {
-        Some((Liveness::Answers, records)) => records,
-        Some((Liveness::Lost, records)) => {
-            return Err(NativeError::Lost {
-                service: service.clone(),
-                pid: records.supervisor.pid,
-            });
-        }
-        None => return Err(not_running()),
-    };
-    let record = records.services.get(service).ok_or_else(not_running)?;
-    match (&record.service.state, record.process) {
-        (ServiceState::Running { .. }, Some(process)) => Ok(process),
-        _ => Err(not_running()),
     }
 }
