@@ -44,7 +44,7 @@ pub(super) async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
 /// As [`run`].
 pub(super) async fn examine(context: &Context, project: Project, settings: &DoctorSettings) -> Result<()> {
     let DoctorSettings { target, images } = settings;
-    let project = project.with_stack(&target.stack);
+    let project = project.with_stack(&target.stack)?;
     let observed = project.engine.observe().await;
     let pull = pull_settings(images)?;
     let checks = checks(

@@ -25,6 +25,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         image_content: &|_| "content 1".to_owned(),
         programs: None,
         host_config: None,
+        client: None,
         reach: Reach::Loopback,
     };
     resolve(stack, &choices).expect("a stack that resolves")
@@ -121,6 +122,7 @@ fn the_host_configuration_changed() {
             image_content: &|_| "content 1".to_owned(),
             programs: None,
             host_config: host_config.map(str::to_owned),
+            client: None,
             reach: Reach::Loopback,
         };
         resolve(&stack, &choices).expect("a stack that resolves")
@@ -567,6 +569,7 @@ fn of_file(services: &str, reach: Reach) -> Result<Vec<ServiceSpec>, ResolveErro
         image_content: &|_| String::new(),
         programs: None,
         host_config: None,
+        client: None,
         reach,
     };
     resolve(&stack, &choices)
@@ -625,6 +628,7 @@ fn on_kafka(stack: Stack, reach: Reach) -> Vec<ServiceSpec> {
         image_content: &|_| String::new(),
         programs: None,
         host_config: None,
+        client: None,
         reach,
     };
     resolve(&stack, &choices).expect("a stack that resolves")
@@ -701,6 +705,7 @@ fn compiled(content: &str) -> Vec<ServiceSpec> {
         image_content: &|recipe| format!("{recipe:?} with {content}"),
         programs: Some(&programs),
         host_config: None,
+        client: None,
         reach: Reach::Network,
     };
     resolve(&stack, &choices).expect("a stack that resolves")

@@ -52,8 +52,10 @@ pub enum Id {
     Format,
     /// `ports`.
     Ports,
-    /// `kafka.bootstrap_servers`.
+    /// `kafka.bootstrap-servers`.
     Kafka,
+    /// `kafka.config`.
+    KafkaConfig,
     /// `images.pull`.
     Pull,
     /// `images.registry`.
@@ -220,9 +222,21 @@ pub const KEYS: &[Key] = &[
             option: "kafka",
             ..key(
                 Id::Kafka,
-                "bootstrap_servers",
+                "bootstrap-servers",
                 Kind::Kafka,
                 "The HOST:PORT of a Kafka that is already there, to run on in place of the stack's own broker; or none.",
+            )
+        },
+    ),
+    in_table(
+        "kafka",
+        Key {
+            option: "kafka-config",
+            ..key(
+                Id::KafkaConfig,
+                "config",
+                Kind::WordOrPath(&["none"]),
+                "How that Kafka is reached: none, or a file of client properties for TLS and passwords, relative to this file.",
             )
         },
     ),

@@ -26,7 +26,7 @@ impl Up<'_> {
         } else {
             Note::Up { services, elapsed }
         });
-        if self.project.stack.first(Role::Ksqldb).is_none() {
+        if !self.project.has_ksqldb() {
             self.context.reporter.emit(Note::NothingSubmitted);
         } else if self.request.settings.statements.value == Statements::None {
             self.context.reporter.emit(Note::StatementsLeftOut);
@@ -50,9 +50,16 @@ impl Up<'_> {
             let lines = [
                 (
                     "Kafka",
-                    endpoints::bootstrap_servers(&self.project, &observed).ok(),
+                    endpoints::cluster(&self.project, &observed)
+                        .ok()
+                        .map(|kafka| kafka.to_string()),
                 ),
-                ("ksqlDB", endpoints::ksqldb_url(&self.project, &observed).ok()),
+                (
+                    "ksqlDB",
+                    endpoints::ksqldb(&self.project, &observed)
+                        .ok()
+                        .map(|ksqldb| ksqldb.url),
+                ),
                 ("console", endpoints::interface_url(&self.project, &observed)),
                 ("hosts", Some(hosts.join(", ")).filter(|_| !hosts.is_empty())),
             ];
