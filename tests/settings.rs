@@ -71,12 +71,12 @@ fn the_layers_in_their_order() {
     osquery-sha256           -                                 default
     source                   installed                         default
     host-config              default                           default
-    format                   json                              default
+    format                   json                              remembered
     ports.broker             19092                             file
     ports.schema-registry    8081                              default
     ports.ksqldb-server      18088                             remembered
     ports.console            9021                              default
-    kafka.bootstrap_servers  none                              default
+    kafka.bootstrap-servers  none                              default
     images.pull              missing                           default
     images.registry          -                                 default
     images.pull-silence      2m                                default

@@ -334,8 +334,15 @@ mod tests {
             setting: "format",
             flag: ("--format avro", "avro"),
             variable: None,
-            file: ("format = 'json'", "json"),
-            remembered: Some((|project| project.format = Some("avro".to_owned()), "avro")),
+            file: ("format = 'avro'", "avro"),
+            // Of a project that was up: its topics hold one format, and another one would be refused.
+            remembered: Some((
+                |project| {
+                    project.engine = Some("native".to_owned());
+                    project.line_format = Some("avro".to_owned());
+                },
+                "avro",
+            )),
             default: Some("json"),
         },
         Row {

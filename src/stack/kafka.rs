@@ -189,8 +189,6 @@ mod tests {
             }
             assert_eq!(whole.clone().on_kafka(None), whole);
         }
-        let kafka = Stack::kafka().expect("the embedded stack");
-        assert!(kafka.on_kafka(Some(address("k:1"))).is_native());
     }
 
     #[test]

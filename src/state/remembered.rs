@@ -76,7 +76,7 @@ pub struct Remembered {
     pub host_config: Option<HostConfig>,
     /// The format of the hosts' lines. What was up before there was a choice is in JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
+    pub line_format: Option<String>,
     /// The checksum of osquery's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osquery_sha256: Option<String>,
@@ -100,7 +100,7 @@ pub struct StackFile {
 impl Remembered {
     /// The format of the hosts' lines.
     pub fn line_format(&self) -> LineFormat {
-        let format = self.format.as_deref();
+        let format = self.line_format.as_deref();
         format.and_then(|format| format.parse().ok()).unwrap_or_default()
     }
 

@@ -212,7 +212,7 @@ impl Project {
             osqueryd,
             osqueryd_found,
             host_config: request.host_config.or(earlier.host_config.as_ref()),
-            format: Some(request.settings.format.value.to_string()),
+            line_format: Some(request.settings.format.value.to_string()),
             osquery_sha256,
             osquery_unavailable,
             source: request.settings.source.checkout(),
