@@ -13,7 +13,7 @@ use osqdemo::host_config::LineFormat;
 use osqdemo::ksqldb::{Client, ddl};
 use osqdemo::report::Reporter;
 use osqdemo::settings::{Colour, Format, OutputSettings, Verbosity};
-use osqdemo::stack::{Cluster, Endpoints, HttpService};
+use osqdemo::stack::{Cluster, Endpoints, HttpService, ServiceName};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
