@@ -312,9 +312,30 @@ fn the_hosts_here_on_a_kafka_that_wants_tls_and_a_password() {
     let told = stack.world.shown(&refused);
     assert_eq!(refused.status.code(), Some(10), "{told}");
     assert_eq!(stack.processes(), Vec::<String>::new(), "nothing was started");
+    let doctor = |password: &str| {
+        let mut command = stack
+            .world
+            .command(&["doctor", "--stack", "cloud", "--kafka-config", &properties]);
+        command.env("DEMO_PASSWORD", password).output().expect("it runs")
+    };
+    let examined = doctor("wrong");
+    let told = stack.world.shown(&examined);
+    assert_eq!(examined.status.code(), Some(10), "{told}");
+    assert!(
+        told.contains("FAIL  Kafka: TLS, and the login with SCRAM-SHA-512")
+            && told.contains("invalid credentials"),
+        "{told}"
+    );
 
     let up = up(PASSWORD);
     let mut told = stack.world.shown(&up);
+    let examined = doctor(PASSWORD);
+    told += &stack.world.shown(&examined);
+    assert!(
+        told.contains("pass  Kafka: the hosts' topics may be read"),
+        "{told}"
+    );
+    assert!(told.contains("pass  Kafka: topics may be made"), "{told}");
     assert!(up.status.success(), "{told}");
     let output = stack
         .world

@@ -357,7 +357,8 @@ mod tests {
             let error = resolved(text).expect_err(text);
             let told = error.to_string();
             assert!(told.contains(expected), "{text}: {told}");
-            assert!(!told.contains("secret"), "{told}");
+            assert!(!told.contains("secret@") && !told.contains("u:secret"), "{told}");
+            assert!(expected.contains("secret") || !told.contains("secret"), "{told}");
             assert_eq!(error.exit_code(), ExitCode::Usage);
         }
     }
@@ -365,9 +366,11 @@ mod tests {
     proptest! {
         #[test]
         fn any_value_survives_being_written(value in "\\PC*|[ \\\\\t\n\r${}:=#!]{0,12}") {
+            // Which is refused.
+            prop_assume!(!value.contains("${"));
             let properties = ClientProperties {
                 servers: None,
-                kafka: Properties(vec![("sasl.password".to_owned(), value.replace("${", "$"))]),
+                kafka: Properties(vec![("sasl.password".to_owned(), value)]),
                 registry: None,
                 ksqldb: None,
             };

@@ -9,6 +9,7 @@ mod history;
 mod lag;
 mod publisher;
 mod record;
+mod rights;
 mod tail;
 mod topics;
 
@@ -26,6 +27,7 @@ pub use history::{ends, read_all};
 pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
+pub use rights::{Refusal, may_make_topics, unreadable};
 pub use tail::{Start, Tail};
 pub use topics::{TopicSummary, list_topics, reach};
 

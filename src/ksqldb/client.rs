@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::time;
@@ -196,6 +197,22 @@ impl Client {
             version: version.to_owned(),
             status: info["serverStatus"].as_str().map(str::to_owned),
         })
+    }
+
+    /// The same, with the server's time, where it tells that (RFC 9110, `Date`).
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn info_and_time(&self) -> Result<(ServerInfo, Option<Timestamp>)> {
+        let info = self.info().await?;
+        let request = self
+            .http
+            .get(format!("{}/info", self.base_url))
+            .header(ACCEPT, MEDIA_TYPE);
+        let response = self.send(request).await?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        Ok((info, time.map(|time| time.timestamp())))
     }
 
     /// Asks whether the server and what it depends on are well.
