@@ -78,8 +78,6 @@ use std::env;
 
 use tokio::runtime;
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command, GlobalArgs, UsageError};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
@@ -97,7 +95,7 @@ pub fn main() -> std::process::ExitCode {
         Ok(false) => {}
         Err(error) => error.exit(),
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && cli::asks_for_json(env::args_os()) => {
             let json = GlobalArgs {

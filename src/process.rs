@@ -34,8 +34,9 @@ pub enum Ending {
 impl ProcessId {
     /// The process that has `pid` now.
     pub fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (state, start_time) = state_and_start_time(&stat)?;
+        let Stat {
+            state, start_time, ..
+        } = Stat::of(pid)?;
         (state != 'Z' && state != 'X').then_some(Self { pid, start_time })
     }
 
@@ -46,11 +47,32 @@ impl ProcessId {
 
     /// Whether it is there but does nothing, since somebody stopped it (SIGSTOP, a debugger).
     pub fn is_stopped(self) -> bool {
-        let state = || {
-            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-            state_and_start_time(&stat)
+        Stat::of(self.pid).is_some_and(|stat| stat.start_time == self.start_time && stat.is_stopped())
+    }
+
+    /// Those that are stopped, of this process and all below it that are of its session. Of another session is what
+    /// somebody began from a terminal and left behind. A system that does not tell who is below whom (a kernel without
+    /// `CONFIG_PROC_CHILDREN`) has only the process itself.
+    pub fn stopped_below(self) -> Vec<Self> {
+        let Some(own) = Stat::of(self.pid).filter(|stat| stat.start_time == self.start_time) else {
+            return Vec::new();
         };
-        state().is_some_and(|(state, start_time)| start_time == self.start_time && matches!(state, 'T' | 't'))
+        let session = own.session;
+        let mut stopped = Vec::new();
+        let mut to_see = vec![(self.pid, own)];
+        while let Some((pid, stat)) = to_see.pop() {
+            let start_time = stat.start_time;
+            if stat.is_stopped() {
+                stopped.push(Self { pid, start_time });
+            }
+            let below = children_by_thread(pid);
+            let below = below.into_iter().filter_map(|pid| Some((pid, Stat::of(pid)?)));
+            // A pid that was given anew meanwhile is no child, and nobody is older than who began it.
+            to_see.extend(below.filter(|(_, below)| {
+                below.session == session && below.parent == pid && below.start_time >= start_time
+            }));
+        }
+        stopped
     }
 
     /// Sends a signal to this process and never to another one: the handle is opened first, then checked.
@@ -96,18 +118,18 @@ pub fn all() -> impl Iterator<Item = u32> {
 /// The children of a process.
 pub fn children(parent: u32) -> Vec<u32> {
     all()
-        .filter(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/stat"))
-                .ok()
-                .and_then(|stat| {
-                    stat.rsplit_once(')')?
-                        .1
-                        .split_whitespace()
-                        .nth(1)?
-                        .parse::<u32>()
-                        .ok()
-                })
-                == Some(parent)
+        .filter(|pid| Stat::of(*pid).is_some_and(|stat| stat.parent == parent))
+        .collect()
+}
+
+/// The same, without a look at every process there is.
+fn children_by_thread(parent: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    children
+        .flat_map(|pids| {
+            let pids = pids.split_whitespace().filter_map(|pid| pid.parse().ok());
+            pids.collect::<Vec<u32>>()
         })
         .collect()
 }
@@ -159,14 +181,36 @@ fn kill_with(variable: &str, folder: &Path) {
     }
 }
 
-/// State and start time from the text of `/proc/PID/stat`; the command in parentheses may contain anything.
-fn state_and_start_time(stat: &str) -> Option<(char, u64)> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    // The state is field 3, the start time field 22.
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some((state, start_time))
+/// What `/proc/PID/stat` says of a process, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    state: char,
+    parent: u32,
+    session: u32,
+    start_time: u64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        Self::read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Reads the text of the file, in which the command in parentheses may contain anything.
+    fn read(stat: &str) -> Option<Self> {
+        let (_, fields) = stat.rsplit_once(')')?;
+        // The first of these is the file's third.
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        Some(Self {
+            state: fields.first()?.chars().next()?,
+            parent: fields.get(1)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
+            start_time: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    fn is_stopped(self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
 }
 
 #[cfg(test)]
@@ -188,14 +232,81 @@ mod tests {
 
     #[test]
     fn a_command_with_parentheses_does_not_confuse() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
-        assert_eq!(state_and_start_time(stat), Some(('S', 4242)));
+        let stat = "7 (a) b (c) S 1 7 6 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
+        let read = Stat {
+            state: 'S',
+            parent: 1,
+            session: 6,
+            start_time: 4242,
+        };
+        assert_eq!(Stat::read(stat), Some(read));
+    }
+
+    #[test]
+    fn who_is_stopped_below_is_found_and_a_session_of_its_own_is_not_looked_into() {
+        use std::io::{BufRead, BufReader};
+        use std::process::{Child, Command, Stdio};
+
+        /// Ends the processes, whatever became of them.
+        struct Shell(Child);
+        impl Drop for Shell {
+            fn drop(&mut self) {
+                // What is stopped ends too.
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+            }
+        }
+
+        // Each one tells its pid and waits until its standard input ends; `cat` in another session below too.
+        let script = "sh -c 'echo $$; setsid sh -c \"echo \\$\\$; cat\" & exec cat' & echo $$; exec cat";
+        let mut shell = Shell(
+            Command::new("sh")
+                .args(["-c", &format!("exec 3<&0; {}", script.replace("cat", "cat <&3"))])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("a shell"),
+        );
+        let mut lines = BufReader::new(shell.0.stdout.take().expect("its output")).lines();
+        let mut told: Vec<u32> = Vec::new();
+        while told.len() < 3 {
+            let line = lines.next().expect("a line").expect("it is read");
+            told.push(line.parse().expect("a pid"));
+        }
+        let own = ProcessId::of(shell.0.id()).expect("the shell");
+        assert_eq!(own.stopped_below(), Vec::new());
+        let stop = |pid: u32| {
+            let process = ProcessId::of(pid).expect("a process");
+            process.signal(Signal::STOP);
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            while !process.is_stopped() {
+                assert!(std::time::Instant::now() < deadline, "it stops");
+                std::thread::yield_now();
+            }
+            process
+        };
+        let is_of_session = |pid: &u32| {
+            let session = |pid| Stat::of(pid).expect("a process").session;
+            session(*pid) == session(own.pid)
+        };
+        let (same, other): (Vec<u32>, Vec<u32>) = told.into_iter().partition(is_of_session);
+        assert_eq!((same.len(), other.len()), (2, 1));
+        stop(other[0]);
+        assert_eq!(own.stopped_below(), Vec::new());
+        let below: Vec<ProcessId> = same.into_iter().filter(|pid| *pid != own.pid).map(stop).collect();
+        assert_eq!(own.stopped_below(), below);
+        for process in below
+            .into_iter()
+            .chain(other.into_iter().filter_map(ProcessId::of))
+        {
+            process.signal(Signal::KILL);
+        }
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
-            let _ = state_and_start_time(&text);
+            let _ = Stat::read(&text);
         }
     }
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use rustix::process::Signal;
@@ -68,6 +68,39 @@ fn a_paused_host_is_restarted_without_its_grace() {
     stack.succeed(&["restart", "host1"]);
     let log = fs::read_to_string(log).expect("the log");
     assert!(!log.contains("host1: killed"), "{log}");
+}
+
+#[test]
+fn a_paused_broker_is_named_at_once_by_who_waits_for_what_stands_on_it() {
+    let stack = NativeStack::up();
+    let broker = stack.pid("broker");
+    signal(broker, Signal::STOP);
+    let told = |arguments: &[&str]| {
+        let began = Instant::now();
+        let text = stack.world.run(arguments);
+        // Far less than a host has to be healthy.
+        assert!(began.elapsed() < Duration::from_secs(25), "{text}");
+        assert!(text.starts_with("exit code: 14\n"), "{text}");
+        assert!(
+            text.contains("\nerror: broker is paused: somebody stopped it without ending it\nhint: `osqdemo up` lets it go on\n"),
+            "{text}"
+        );
+        text
+    };
+    // What does not need it is as healthy as it was, and nothing is said to be given up.
+    let waited = told(&["wait"]);
+    assert!(waited.contains("\nconsole: healthy\n"), "{waited}");
+    assert!(
+        !waited.contains("given up") && !waited.contains("any longer"),
+        "{waited}"
+    );
+    let restarted = told(&["restart", "host1"]);
+    assert!(
+        restarted.contains("\nhost1: failed: broker is paused: "),
+        "{restarted}"
+    );
+    signal(broker, Signal::CONT);
+    stack.succeed(&["wait"]);
 }
 
 #[test]

@@ -65,6 +65,18 @@ fn writer(stack: &NativeStack) -> Option<u32> {
     None
 }
 
+/// The process of host2 that looks at it.
+fn osqueryd(stack: &NativeStack) -> u32 {
+    let is_osqueryd = |process: &&String| process.contains("--flagfile=") && process.contains("/host2/");
+    let processes = stack.processes();
+    let found = processes.iter().find(is_osqueryd).expect("an osqueryd");
+    found
+        .split(':')
+        .next()
+        .and_then(|pid| pid.parse().ok())
+        .expect("a pid")
+}
+
 /// What the scenario ended with: exit code and the lines about why.
 fn told(stack: &NativeStack, child: Child, since: Instant) -> (i32, String) {
     let output: Output = child.wait_with_output().expect("it ends");
@@ -129,6 +141,27 @@ fn down_and_restart_and_kills_each_have_their_words() {
                 .to_owned()
         )
     );
+
+    // What is paused in the midst of it; of the host, only its osqueryd is.
+    let services = ["broker", "ksqldb-server"].map(|service| (service, stack.pid(service)));
+    for (service, process) in services.into_iter().chain([("host2", osqueryd(&stack))]) {
+        let running = scenario(&stack);
+        let began = Instant::now();
+        signal(process, Signal::STOP);
+        let told = told(&stack, running, began);
+        signal(process, Signal::CONT);
+        assert_eq!(
+            told,
+            (
+                16,
+                format!(
+                    "error: {service} is paused: somebody stopped it without ending it\n\
+                     hint: `osqdemo up` lets it go on; then run the scenario again"
+                )
+            )
+        );
+    }
+    stack.succeed(&["wait"]);
 
     let running = scenario(&stack);
     let supervisor = stack.supervisor();

@@ -3,8 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
+use crate::cli::Cli;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
@@ -47,6 +49,31 @@ impl UsageError {
     }
 }
 
+impl Cli {
+    /// Reads the command line of this process.
+    ///
+    /// # Errors
+    /// What clap says when it is wrong, or asks for help only.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::try_parse().map_err(without_hidden)
+    }
+}
+
+/// The same error without the verbs that only osqdemo itself uses: nobody is to be led to them.
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    let root = Cli::command();
+    let is_hidden = |name: &String| root.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
+    for kind in [ContextKind::ValidSubcommand, ContextKind::SuggestedSubcommand] {
+        if let Some(ContextValue::Strings(mut names)) = error.remove(kind) {
+            names.retain(|name| !is_hidden(name));
+            if !names.is_empty() {
+                error.insert(kind, ContextValue::Strings(names));
+            }
+        }
+    }
+    error
+}
+
 fn one_line(paragraph: &str) -> String {
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -83,16 +110,34 @@ pub fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cli::Cli;
 
     fn told(line: &str) -> UsageError {
         let words = line.split(' ').map(str::to_owned);
         let error = Cli::try_parse_from(std::iter::once("osqdemo".to_owned()).chain(words));
-        UsageError::of(&error.expect_err("it is wrong"))
+        UsageError::of(&without_hidden(error.expect_err("it is wrong")))
+    }
+
+    #[test]
+    fn verbs_that_only_osqdemo_itself_uses_are_not_told() {
+        let missing = told("--project x").message;
+        assert!(
+            missing.contains("[subcommands: up, build, ") && missing.contains(" man, help]"),
+            "{missing}"
+        );
+        assert_eq!(
+            told("supervise-it").hints,
+            [
+                "some similar subcommands exist: 'up', 'serve'",
+                "`--help` tells more"
+            ]
+        );
+        assert_eq!(
+            told("prob").hints,
+            ["a similar subcommand exists: 'projects'", "`--help` tells more"]
+        );
     }
 
     #[test]

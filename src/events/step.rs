@@ -262,7 +262,7 @@ pub enum Ending {
     Removed,
     /// The process that nobody looked after is gone.
     LeftoverEnded,
-    /// Something else failed, or the user wants to end.
+    /// Something else failed, or the user wants to end: what became of it nobody knows.
     GivenUp,
     /// The image is made or got.
     Ready,

@@ -3,7 +3,7 @@
 
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ struct Inner {
     /// Cancelled for each service that is healthy.
     healthy: BTreeMap<ServiceName, CancellationToken>,
     begun: Mutex<Begun>,
+    /// What the plan starts or lets go on: nobody complains of it before it is its turn.
+    in_hand: Mutex<BTreeSet<ServiceName>>,
 }
 
 /// What came of making or getting an image.
@@ -123,6 +125,7 @@ impl Execution {
                 limit: settings.limit,
                 failed: CancellationToken::new(),
                 begun: Mutex::default(),
+                in_hand: Mutex::default(),
             }),
         }
     }
@@ -187,6 +190,7 @@ impl Execution {
     /// # Errors
     /// The first failure, or [`crate::shutdown::Interrupted`].
     pub async fn run(&self, plan: &Plan, also: &[ServiceName]) -> Result<()> {
+        self.inner.take_in_hand(plan.started());
         let done: Vec<CancellationToken> = plan.operations.iter().map(|_| CancellationToken::new()).collect();
         let mut tasks = JoinSet::new();
         for (index, operation) in plan.operations.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{BUILD_LIMIT, Begun, ExecuteError, GroundMade, Inner, Provided, UNFELT, Waited};
 use crate::engine::News;
@@ -41,6 +41,31 @@ impl Inner {
             () = self.failed.cancelled() => {}
             () = self.shutdown.token().cancelled() => {}
         }
+    }
+
+    /// The same, for what is only looked at: what is healthy in that moment is told so, although something else failed.
+    async fn given_up_for_good(&self) {
+        let failed = async {
+            self.failed.cancelled().await;
+            sleep_until(Instant::now() + UNFELT).await;
+        };
+        tokio::select! {
+            () = failed => {}
+            () = self.shutdown.token().cancelled() => {}
+        }
+    }
+
+    /// Notes which services the plan starts or lets go on.
+    pub(super) fn take_in_hand<'a>(&self, services: impl Iterator<Item = &'a ServiceName>) {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        in_hand.extend(services.cloned());
+    }
+
+    /// Those of the services that the plan leaves alone.
+    fn not_in_hand(&self, services: &[ServiceName]) -> Vec<ServiceName> {
+        let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let services = services.iter().filter(|service| !in_hand.contains(*service));
+        services.cloned().collect()
     }
 
     pub(super) async fn carry_out(
@@ -212,7 +237,7 @@ impl Inner {
         self.note(|begun| begun.services.push(spec.name.clone()));
         let started = async {
             work.await?;
-            self.wait_for(spec, restarts_before).await
+            self.wait_for(spec, restarts_before, self.given_up()).await
         };
         let result = started.await;
         self.tell_end(step, &result, Outcome::Done, began);
@@ -223,20 +248,28 @@ impl Inner {
     pub(super) async fn look_at(&self, spec: &ServiceSpec) -> Result<()> {
         let began = Instant::now();
         let step = Step::service(&spec.name);
+        let mut is_told = false;
         let tell = || {
+            is_told = true;
             self.events.emit(Event::StepStarted {
                 step: step.clone(),
                 doing: Doing::AwaitingHealth,
             });
         };
-        let result = telling_when_felt(UNFELT, tell, self.wait_for(spec, None)).await;
-        self.tell_end(step, &result, Outcome::Unchanged, began);
+        let waiting = self.wait_for(spec, None, self.given_up_for_good());
+        let result = telling_when_felt(UNFELT, tell, waiting).await;
+        // Nobody asks what became of it who was not told that it is waited for.
+        let is_asked = is_told || !matches!(result, Ok(Waited::Cancelled));
+        if is_asked {
+            self.tell_end(step, &result, Outcome::Unchanged, began);
+        }
         result.map(|_| ())
     }
 
     fn tell_end(&self, step: Step, result: &Result<Waited>, if_healthy: Outcome, began: Instant) {
         let (outcome, ending) = match result {
             Ok(Waited::Healthy) => (if_healthy, Ending::Healthy),
+            Ok(Waited::Cancelled) if if_healthy == Outcome::Unchanged => (if_healthy, Ending::GivenUp),
             Ok(Waited::Cancelled) => (Outcome::Failed, Ending::GivenUp),
             Err(failure) => (Outcome::Failed, Ending::failed(failure.diagnosis())),
         };
@@ -249,12 +282,18 @@ impl Inner {
     }
 
     /// Waits until the service is healthy and tells those who wait for that.
-    async fn wait_for(&self, spec: &ServiceSpec, restarts_before: Option<u32>) -> Result<Waited> {
+    async fn wait_for(
+        &self,
+        spec: &ServiceSpec,
+        restarts_before: Option<u32>,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<Waited> {
         let observed = self.engine.observe_service(&spec.name).await?;
         let started_at = observed.map_or(0, |service| service.started_at);
         let own_deadline = Instant::now() + spec.deadline;
         let common = self.deadline();
         let is_own = own_deadline < common;
+        let stands_on = self.not_in_hand(&spec.depends_on);
         let wait = HealthWait {
             engine: &*self.engine,
             prober: &*self.prober,
@@ -262,11 +301,12 @@ impl Inner {
             deadline: own_deadline.min(common),
             limit: if is_own { spec.deadline } else { self.limit },
             restarts_before,
+            stands_on: &stands_on,
         };
         let target = Target::of(spec, started_at);
         let waited = tokio::select! {
             waited = wait.until_healthy(&target) => waited.map(|()| Waited::Healthy),
-            () = self.given_up() => Ok(Waited::Cancelled),
+            () = given_up => Ok(Waited::Cancelled),
         };
         match waited {
             Ok(Waited::Healthy) => {

@@ -1,10 +1,11 @@
 //! Waits until a service is healthy, with a deadline and a reason: on failure it says what was asked, the last
 //! answer, how long it took, how the process ended and what it wrote.
 
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use crate::engine::Engine;
 use crate::error::{Diagnose, Result};
@@ -14,6 +15,9 @@ use crate::health::{Hopeless, LastAnswer, Prober, Target, excerpt};
 use crate::plan::{Exit, ObservedService, ServiceState};
 use crate::quantity::duration;
 use crate::stack::{Probe, ServiceName};
+
+/// How often it is looked whether what a service stands on is paused.
+const GROUND_PACE: Duration = Duration::from_millis(500);
 
 /// A service that is not healthy.
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +207,9 @@ pub struct HealthWait<'a> {
     /// How often the service had been started again before this wait, where that is known: 0 of one that was just
     /// made.
     pub restarts_before: Option<u32>,
+    /// The services that it stands on, and that nobody is about to start or to let go on: while one of them is paused,
+    /// waiting is of no use.
+    pub stands_on: &'a [ServiceName],
 }
 
 impl HealthWait<'_> {
@@ -223,6 +230,7 @@ impl HealthWait<'_> {
                 }
             },
             error = self.until_gone(target, &last, began, &crash) => Err(error?.into()),
+            service = self.until_ground_is_paused() => Err(HealthError::Paused { service }.into()),
             () = sleep_until(self.deadline) => {
                 let after = began.elapsed();
                 Err(HealthError::NotInTime {
@@ -256,6 +264,30 @@ impl HealthWait<'_> {
     fn tell_once(&self, crash: &Crash, warning: impl FnOnce() -> Warning) {
         if !crash.is_told.swap(true, Ordering::Relaxed) {
             self.listener.emit(warning());
+        }
+    }
+
+    /// Returns once one of those is paused that the service stands on, with its name.
+    async fn until_ground_is_paused(&self) -> ServiceName {
+        if self.stands_on.is_empty() {
+            return pending().await;
+        }
+        // What is healthy for all that has said so before the first look.
+        let mut watch = interval_at(Instant::now() + GROUND_PACE, GROUND_PACE);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            watch.tick().await;
+            // Why the engine cannot say so is told by who watches the service itself.
+            let Ok(observed) = self.engine.observe().await else {
+                continue;
+            };
+            let is_paused = |name: &&ServiceName| {
+                let service = observed.services.get(*name);
+                service.is_some_and(|service| matches!(service.state, ServiceState::Paused { .. }))
+            };
+            if let Some(paused) = self.stands_on.iter().find(is_paused) {
+                return paused.clone();
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! ksqlDB's answers as text: lists as tables, descriptions as blocks, messages as they are.
 //!
 //! Servers of different versions answer with different fields, so every field is optional here, and an answer
-//! of a shape that is not known is shown as JSON rather than hidden.
+//! of a shape that is not known is shown as JSON rather than hidden. One function a kind of answer.
 
 use serde_json::{Map, Value};
 
 use super::table::{printable, table};
+use super::wrapping::wrap;
 use crate::ksqldb::Entity;
 
 /// The answer as it is shown, without a line break at the end.
@@ -139,6 +140,9 @@ fn queries(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
     })
 }
 
+/// A value that is described has this many cells at least, however narrow the terminal is.
+const NARROWEST_VALUE: usize = 16;
+
 const QUERY_HEADERS: [&str; 5] = ["QUERY ID", "TYPE", "STATE", "SINK", "QUERY"];
 /// How much of a query's text a list shows; a description shows all of it.
 const QUERY_EXCERPT: usize = 48;
@@ -190,13 +194,22 @@ fn all(
     Some(descriptions.join("\n\n"))
 }
 
-/// `name  value` lines, without those that have no value.
-fn facts(facts: &[(&str, String)]) -> String {
+/// `name  value` lines, without those that have no value. A value that does not fit goes on below its beginning.
+fn facts(facts: &[(&str, String)], width: Option<usize>) -> String {
     let facts: Vec<&(&str, String)> = facts.iter().filter(|(_, value)| !value.is_empty()).collect();
     let longest = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let wrapped = |value: &str| match width {
+        Some(width) => {
+            let left = width.saturating_sub(longest + 2).max(NARROWEST_VALUE);
+            let lines = wrap(value, left, usize::MAX);
+            let lines = lines.iter().map(|line| line.trim_end_matches(' '));
+            lines.collect::<Vec<_>>().join(&format!("\n{:longest$}  ", ""))
+        }
+        None => value.to_owned(),
+    };
     facts
         .iter()
-        .map(|(name, value)| format!("{name:<longest$}  {}", printable(value)))
+        .map(|(name, value)| format!("{name:<longest$}  {}", wrapped(&printable(value))))
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -205,16 +218,19 @@ fn source_description(source: &Value, width: Option<usize>) -> String {
     let Some(source) = source.as_object() else {
         return source.to_string();
     };
-    let mut parts = vec![facts(&[
-        ("Name", field(source, "name")),
-        ("Type", field(source, "type")),
-        ("Topic", field(source, "topic")),
-        ("Window", field(source, "windowType")),
-        ("Timestamp", field(source, "timestamp")),
-        ("Key format", field(source, "keyFormat")),
-        ("Value format", field(source, "valueFormat")),
-        ("Statement", one_line(&field(source, "statement"))),
-    ])];
+    let mut parts = vec![facts(
+        &[
+            ("Name", field(source, "name")),
+            ("Type", field(source, "type")),
+            ("Topic", field(source, "topic")),
+            ("Window", field(source, "windowType")),
+            ("Timestamp", field(source, "timestamp")),
+            ("Key format", field(source, "keyFormat")),
+            ("Value format", field(source, "valueFormat")),
+            ("Statement", one_line(&field(source, "statement"))),
+        ],
+        width,
+    )];
     parts.extend(fields(source, width));
     for (title, name) in [
         ("Queries that read it", "readQueries"),
@@ -242,14 +258,17 @@ fn query_description(query: &Value, width: Option<usize>) -> String {
     let Some(query) = query.as_object() else {
         return query.to_string();
     };
-    let mut parts = vec![facts(&[
-        ("Query", field(query, "id")),
-        ("Type", field(query, "queryType")),
-        ("State", field(query, "state")),
-        ("Sources", field(query, "sources")),
-        ("Sinks", field(query, "sinks")),
-        ("Statement", one_line(&field(query, "statementText"))),
-    ])];
+    let mut parts = vec![facts(
+        &[
+            ("Query", field(query, "id")),
+            ("Type", field(query, "queryType")),
+            ("State", field(query, "state")),
+            ("Sources", field(query, "sources")),
+            ("Sinks", field(query, "sinks")),
+            ("Statement", one_line(&field(query, "statementText"))),
+        ],
+        width,
+    )];
     parts.extend(fields(query, width));
     for (title, name) in [("Execution plan", "executionPlan"), ("Topology", "topology")] {
         let text = field(query, name);
@@ -351,11 +370,14 @@ fn functions(body: &Map<String, Value>, width: Option<usize>) -> Option<String> 
 }
 
 fn describe_function(body: &Map<String, Value>, width: Option<usize>) -> String {
-    let mut parts = vec![facts(&[
-        ("Name", field(body, "name")),
-        ("Type", field(body, "type")),
-        ("Description", field(body, "description")),
-    ])];
+    let mut parts = vec![facts(
+        &[
+            ("Name", field(body, "name")),
+            ("Type", field(body, "type")),
+            ("Description", field(body, "description")),
+        ],
+        width,
+    )];
     let rows: Vec<Vec<String>> = objects(body, "functions")
         .into_iter()
         .flatten()
@@ -454,7 +476,7 @@ mod tests {
             ],
             "timestamp": "", "statistics": "", "errorStats": "", "keyFormat": "KAFKA", "valueFormat": "JSON", "statement": "CREATE STREAM PROC AS\n  SELECT 1;"
         }, "warnings": [{"message": "old,\nand tired"}]});
-        insta::assert_snapshot!(show(body, 80), @r"
+        insta::assert_snapshot!(show(body.clone(), 80), @r"
         Name          PROC
         Type          STREAM
         Topic         PROC
@@ -473,6 +495,11 @@ mod tests {
         CSAS_PROC_5  PERSISTENT  RUNNING:1  PROC  CREATE STREAM PROC AS SELECT 1;
         warning: old, and tired
         ");
+        let narrow = show(body, 30);
+        assert!(
+            narrow.contains("Statement     CREATE STREAM\n              PROC AS SELECT\n              1;\n"),
+            "{narrow}"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod smoke_junit;
 pub mod table;
 mod terminal;
 mod words;
+mod wrapping;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::events::{Event, Failed, Outcome, Step};
+use crate::events::{Ending, Event, Failed, Outcome, Step};
 use crate::report::words;
 
 /// One phase of a smoke test.
@@ -84,6 +84,12 @@ fn step(phase: &Phase, event: &Event) -> Option<TestCase> {
         return None;
     };
     let status = match outcome {
+        // What became of it nobody knows: something else failed.
+        _ if *ending == Ending::GivenUp => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(words::ending(ending));
+            status
+        }
         Outcome::Done | Outcome::Unchanged => TestCaseStatus::success(),
         Outcome::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -107,7 +113,7 @@ fn step(phase: &Phase, event: &Event) -> Option<TestCase> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{Ending, Note};
+    use crate::events::Note;
     use crate::stack::ServiceName;
 
     #[test]

@@ -11,6 +11,8 @@ use std::io::{IsTerminal, stdout};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::report::wrapping::{longest_word, wrap};
+
 /// Between two columns.
 const GAP: &str = "  ";
 /// A column that holds more than this many cells is not squeezed below it.
@@ -277,7 +279,7 @@ fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
         .zip(widths)
         .map(|(cell, width)| {
             if wraps {
-                wrap(cell, *width)
+                wrap(cell, *width, MOST_LINES)
             } else {
                 vec![cell.clone()]
             }
@@ -299,87 +301,6 @@ fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
         lines.push(line.trim_end().to_owned());
     }
     lines.join("\n")
-}
-
-/// Cuts text into lines of at most `width` cells, between words; a word that is longer than a line is broken, behind a
-/// sign where it has one. A character that is wider than a line gets one of its own.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while rest.width() > width {
-        if lines.len() + 1 == MOST_LINES {
-            lines.push(cut(rest, width));
-            return lines;
-        }
-        let end = line_end(rest, width);
-        lines.push(rest[..end].to_owned());
-        rest = &rest[end..];
-        if rest.is_empty() {
-            return lines;
-        }
-    }
-    lines.push(rest.to_owned());
-    lines
-}
-
-/// The beginning of `text` with a `…`, together at most `width` cells.
-fn cut(text: &str, width: usize) -> String {
-    let fitting = ends(text).take_while(|&end| text[..end].width() < width);
-    format!("{}…", &text[..fitting.last().unwrap_or(0)])
-}
-
-/// Where the first line of `text` ends: never at its beginning.
-fn line_end(text: &str, width: usize) -> usize {
-    let (mut end, mut word_end, mut sign_end) = (0, 0, 0);
-    let mut is_worth_a_line = false;
-    for next in ends(text) {
-        // The whole line is measured each time: some characters change their width with their neighbours. A space at
-        // its end is not seen.
-        if text[..next].trim_end_matches(' ').width() > width && end > 0 {
-            break;
-        }
-        let last = text[end..next].chars().next();
-        end = next;
-        is_worth_a_line |= last.is_some_and(char::is_alphanumeric);
-        if is_worth_a_line && is_between_words(&text[..end], &text[end..]) {
-            word_end = end;
-        } else if is_worth_a_line && last.is_some_and(|c| c.is_ascii_punctuation()) {
-            sign_end = end;
-        }
-    }
-    // The text that remains may fit as it is; then there is nothing to break at.
-    if end == text.len() {
-        end
-    } else {
-        [word_end, sign_end, end]
-            .into_iter()
-            .find(|end| *end > 0)
-            .unwrap_or(end)
-    }
-}
-
-/// Whether a line may end here: behind a space, and behind a `/` or a `,` that another of its kind does not follow.
-fn is_between_words(before: &str, after: &str) -> bool {
-    before.ends_with(' ') || before.ends_with(['/', ',']) && !after.starts_with(['/', ',', ' '])
-}
-
-/// The cells that the longest word takes: what stands between two places where a line may end.
-fn longest_word(text: &str) -> usize {
-    let (mut begin, mut longest) = (0, 0);
-    for end in ends(text) {
-        let word = &text[begin..end];
-        let is_whole = word.contains(char::is_alphanumeric) && is_between_words(&text[..end], &text[end..]);
-        if is_whole || end == text.len() {
-            longest = longest.max(word.trim_end_matches(' ').width());
-            begin = end;
-        }
-    }
-    longest
-}
-
-/// Behind each character of the text.
-fn ends(text: &str) -> impl Iterator<Item = usize> {
-    text.char_indices().map(|(at, c)| at + c.len_utf8())
 }
 
 /// A text that can do nothing to a terminal: control characters, and those that change the direction of
@@ -560,11 +481,6 @@ mod tests {
             for word in rows.iter().flatten().flat_map(|cell| cell.split([' ', '/'])) {
                 prop_assert!(shown.lines().any(|line| line == word), "{word} in {text}");
             }
-        }
-
-        #[test]
-        fn wrapping_loses_nothing(text in "\\PC{0,80}", width in 24_usize..100) {
-            prop_assert_eq!(wrap(&text, width).concat(), text);
         }
     }
 }

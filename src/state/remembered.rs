@@ -148,3 +148,46 @@ impl Remembered {
         write_durably(&path, &text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::project::ProjectName;
+
+    #[test]
+    fn all_that_is_remembered_is_read_again() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = ProjectFolder::new(home.path(), &ProjectName::default());
+        folder.create().expect("the folder of the project");
+        let broker = ServiceName::new("broker");
+        let text = |text: &str| Some(text.to_owned());
+        // Every field is named, so that a new one has to be named here too.
+        let remembered = Remembered {
+            engine: text("native"),
+            stack: text("lite"),
+            stack_file: Some(StackFile {
+                path: "/my/stack.yaml".into(),
+                text: "services: {}".to_owned(),
+            }),
+            with: [ServiceName::new("console")].into(),
+            kafka: text("kafka.example.org:9092"),
+            without: [broker.clone()].into(),
+            statements: text("none"),
+            ports: [(broker.clone(), 1)].into(),
+            picked_ports: [(broker, 2)].into(),
+            osqueryd: text("auto"),
+            osqueryd_found: text("builtin"),
+            host_config: Some(HostConfig {
+                path: "/my/hosts.json".into(),
+                document: serde_json::json!({ "topic": "t" }),
+                findings: Vec::new(),
+            }),
+            line_format: text("avro"),
+            osquery_sha256: text("ab"),
+            osquery_unavailable: text("no network"),
+            source: Some("/my/checkout".into()),
+        };
+        remembered.save(&folder).expect("the file is written");
+        assert_eq!(Remembered::load(&folder).expect("the file is read"), remembered);
+    }
+}

@@ -219,25 +219,35 @@ impl Client {
         if schema.schema_type != SchemaType::Avro {
             return Err(wrong(format!("it is of the type {:?}", schema.schema_type)));
         }
-        let mut texts = Vec::new();
-        let mut names = Vec::new();
-        self.collect(&schema.references, &mut names, &mut texts, 0)
-            .map_err(|error| match error {
-                ClientError::Schema { reason, .. } => wrong(reason),
-                error => error,
-            })?;
+        let used = self.referenced(id, &schema)?;
+        let texts: Vec<String> = used.into_iter().map(|(_, text)| text).collect();
         let parsed = Avro::parse_with(&schema.schema, &texts).map_err(|error| wrong(error.to_string()))?;
         let parsed = Arc::new(parsed);
         self.kept().avro.insert(id, Arc::clone(&parsed));
         Ok(parsed)
     }
 
-    /// The texts of references, each after those that it needs itself.
+    /// The texts of the schemas that one uses, by the names it has for them, each after those that it needs itself.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::Schema`] where there are too many.
+    pub fn referenced(&self, id: SchemaId, schema: &Schema) -> Result<Vec<(String, String)>, ClientError> {
+        let (mut names, mut found) = (Vec::new(), Vec::new());
+        match self.collect(&schema.references, &mut names, &mut found, 0) {
+            Ok(()) => Ok(found),
+            Err(ClientError::Schema { reason, .. }) => Err(ClientError::Schema {
+                id: shown(id),
+                reason,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
     fn collect(
         &self,
         references: &[Reference],
         names: &mut Vec<String>,
-        texts: &mut Vec<String>,
+        found: &mut Vec<(String, String)>,
         depth: usize,
     ) -> Result<(), ClientError> {
         for reference in references {
@@ -259,8 +269,8 @@ impl Client {
                 reference.version
             );
             let version = self.version_of(self.http.get(&path)?)?;
-            self.collect(&version.schema.references, names, texts, depth + 1)?;
-            texts.push(version.schema.schema);
+            self.collect(&version.schema.references, names, found, depth + 1)?;
+            found.push((reference.name.clone(), version.schema.schema));
         }
         Ok(())
     }

@@ -11,6 +11,9 @@ const ID: u8 = 0;
 /// What begins a record, or a header, with a GUID.
 const GUID: u8 = 1;
 
+/// How deep messages can be nested.
+const DEEPEST_MESSAGE: usize = 64;
+
 /// What a record says of its schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SchemaId {
@@ -29,6 +32,9 @@ pub enum WireError {
     /// They begin with something else.
     #[error("Unknown magic byte!")]
     UnknownMagicByte,
+    /// A Protobuf record does not say which message of the file it is.
+    #[error("the record does not say which message it is")]
+    MessageIndexes,
     /// A header is no GUID.
     #[error("the header `{0}` holds no GUID of a schema")]
     Header(&'static str),
@@ -85,6 +91,59 @@ pub fn split_with_header<'a>(
     }
 }
 
+/// Which message of its file a Protobuf record is, and the message: which one of the file, which one of those in it, and
+/// so on.
+///
+/// # Errors
+/// When that is cut off, or deeper than messages can be nested.
+pub fn split_message_indexes(data: &[u8]) -> Result<(Vec<usize>, &[u8]), WireError> {
+    let mut rest = data;
+    let count = zigzag(&mut rest).ok_or(WireError::MessageIndexes)?;
+    // The first message of a file is by far the most usual one.
+    if count == 0 {
+        return Ok((vec![0], rest));
+    }
+    let count = usize::try_from(count)
+        .ok()
+        .filter(|count| *count <= DEEPEST_MESSAGE)
+        .ok_or(WireError::MessageIndexes)?;
+    let indexes = (0..count).map(|_| usize::try_from(zigzag(&mut rest)?).ok());
+    let indexes: Option<Vec<usize>> = indexes.collect();
+    Ok((indexes.ok_or(WireError::MessageIndexes)?, rest))
+}
+
+/// Appends what says which message of its file follows.
+pub fn write_message_indexes(indexes: &[usize], out: &mut Vec<u8>) {
+    let mut write = |number: usize| {
+        // Zigzag, of a number that is not negative.
+        let mut number = (number as u64) << 1;
+        while number >= 0x80 {
+            out.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        out.push(number as u8);
+    };
+    if indexes == [0] {
+        return write(0);
+    }
+    write(indexes.len());
+    indexes.iter().for_each(|index| write(*index));
+}
+
+/// A number with its sign in the lowest bit, seven bits a byte.
+fn zigzag(bytes: &mut &[u8]) -> Option<i64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some((number >> 1) as i64 ^ -((number & 1) as i64));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -103,6 +162,32 @@ mod tests {
         assert_eq!(split(&[0, 0, 0, 1, 2]), Ok((SchemaId::Id(258), &[][..])));
     }
 
+    #[test]
+    fn the_first_message_is_a_single_zero() {
+        let written = |indexes: &[usize]| {
+            let mut out = Vec::new();
+            write_message_indexes(indexes, &mut out);
+            out
+        };
+        assert_eq!(written(&[0]), [0]);
+        assert_eq!(written(&[1, 0]), [4, 2, 0]);
+        assert_eq!(split_message_indexes(&[2, 0, 9]), Ok((vec![0], &[9][..])));
+        for cut in [
+            &[][..],
+            &[4, 2],
+            &[0x80],
+            &[1, 0],
+            &[2, 1],
+            &[0xfe, 0xff, 0xff, 0xff, 0x0f],
+        ] {
+            assert_eq!(
+                split_message_indexes(cut),
+                Err(WireError::MessageIndexes),
+                "{cut:?}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(id: u32, guid: [u8; 16], data: Vec<u8>) {
@@ -113,6 +198,24 @@ mod tests {
             let header = header_value(guid);
             let read = split_with_header(&data, Some(&header), VALUE_HEADER);
             prop_assert_eq!(read, Ok((SchemaId::Guid(guid), data.as_slice())));
+        }
+
+        #[test]
+        fn the_way_to_a_message_is_read_as_written(
+            indexes in proptest::collection::vec(0usize..70_000, 1..6),
+            data: Vec<u8>,
+        ) {
+            let mut bytes = Vec::new();
+            write_message_indexes(&indexes, &mut bytes);
+            bytes.extend_from_slice(&data);
+            prop_assert_eq!(split_message_indexes(&bytes), Ok((indexes, data.as_slice())));
+        }
+
+        #[test]
+        fn any_bytes_say_a_message_or_none(bytes: Vec<u8>) {
+            if let Ok((indexes, _)) = split_message_indexes(&bytes) {
+                prop_assert!(!indexes.is_empty() && indexes.len() <= DEEPEST_MESSAGE);
+            }
         }
 
         #[test]

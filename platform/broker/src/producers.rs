@@ -3,7 +3,7 @@
 //! For each producer id the last five batches are kept: a client has at most five requests in flight, so a repeated
 //! one is among them. The table is rebuilt from the log's own batch headers; a snapshot of it only saves the reading.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct ProducerTable {
-    producers: HashMap<i64, Producer>,
+    /// In order, so that a checkpoint of the same producers has the same bytes.
+    producers: BTreeMap<i64, Producer>,
 }
 
 /// One producer's state.

@@ -216,7 +216,7 @@ impl Run {
     }
 }
 
-fn run(seed: u64) -> u64 {
+fn run(seed: u64) -> Run {
     let mut run = Run::new(seed);
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for _ in 0..STEPS {
@@ -235,7 +235,18 @@ fn run(seed: u64) -> u64 {
             .unwrap_or_default();
         panic!("{text}\nagain with OSQDEMO_SIMULATION_SEED={seed}; before it:\n  {trace}");
     }
-    run.crashes
+    run
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in 0..40 {
+        let [first, second] = [run(seed), run(seed)];
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        // Whatever else was thrown for: they have come equally far.
+        let [first, second] = [first, second].map(|mut run| (run.dice.roll(), run.disk.roll()));
+        assert_eq!(first, second, "seed {seed}");
+    }
 }
 
 #[test]
@@ -260,7 +271,7 @@ fn nothing_is_lost_invented_or_hidden_whatever_the_disk_does() {
     };
     let (mut runs, mut crashes) = (0, 0);
     while soak.map_or(runs < RUNS, |soak| started.elapsed() < soak) {
-        crashes += run(first + runs);
+        crashes += run(first + runs).crashes;
         runs += 1;
     }
     assert!(crashes > runs, "a run without a crash shows little");

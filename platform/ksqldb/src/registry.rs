@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use osqdemo_protobuf::{File, FileError, Linked};
 use osqdemo_registry_client::wire::SchemaId;
 use osqdemo_registry_client::{Client, ClientError, Schema, SchemaType, Settings, SettingsError, Version};
 use tokio::time::sleep;
@@ -127,7 +128,7 @@ impl Registry {
         &self,
         id: u32,
         subject: Option<&str>,
-        schema: &Schema,
+        schema: &Arc<Schema>,
     ) -> Result<WriterSchema, RegistryError> {
         match schema.schema_type {
             SchemaType::Avro => {
@@ -141,10 +142,17 @@ impl Registry {
                     "the schema {id} is no JSON: {error}"
                 ))),
             },
-            SchemaType::Protobuf => Err(RegistryError::Unusable(format!(
-                "schemas of the type {} are not read here",
-                type_name(schema.schema_type)
-            ))),
+            SchemaType::Protobuf => {
+                let used = schema.clone();
+                let used = self
+                    .ask(move |client| client.referenced(SchemaId::Id(id), &used))
+                    .await?;
+                linked(&schema.schema, used)
+                    .map(WriterSchema::Protobuf)
+                    .map_err(|error| {
+                        RegistryError::Unusable(format!("the schema {id} is of no use: {error}"))
+                    })
+            }
         }
     }
 
@@ -196,6 +204,15 @@ impl Registry {
         found?;
         self.writer_schema(missing.id, &missing.subject, kind).await
     }
+}
+
+/// A file with those that it uses.
+fn linked(text: &str, used: Vec<(String, String)>) -> Result<Linked, FileError> {
+    let used = used
+        .into_iter()
+        .map(|(name, text)| Ok((name, File::parse(&text)?)));
+    let used: Vec<(String, File)> = used.collect::<Result<_, FileError>>()?;
+    File::parse(text)?.link(&used)
 }
 
 /// What a running query has to do with the registry.

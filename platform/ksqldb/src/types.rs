@@ -1,5 +1,6 @@
 //! SQL types and schemas, as ksqlDB has and prints them.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// The type of a column or an expression.
@@ -47,7 +48,35 @@ pub struct StructField {
     pub sql_type: SqlType,
 }
 
+/// Two fields of a `STRUCT` have one name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Duplicate field names found in STRUCT: '{first}' and '{second}'")]
+pub struct DuplicateField {
+    first: StructField,
+    second: StructField,
+}
+
+impl fmt::Display for StructField {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` {}", self.name, self.sql_type)
+    }
+}
+
 impl SqlType {
+    /// `STRUCT<…>` of fields that have names of their own.
+    pub fn structure(fields: Vec<StructField>) -> Result<Self, DuplicateField> {
+        let mut known: HashMap<&str, &StructField> = HashMap::with_capacity(fields.len());
+        for field in &fields {
+            if let Some(first) = known.insert(&field.name, field) {
+                return Err(DuplicateField {
+                    first: first.clone(),
+                    second: field.clone(),
+                });
+            }
+        }
+        Ok(Self::Struct(fields))
+    }
+
     /// How many types it is made of, itself among them, and how deep they stand in one another.
     pub fn extent(&self) -> (usize, usize) {
         let inner: Vec<&Self> = match self {
@@ -81,11 +110,12 @@ impl fmt::Display for SqlType {
             Self::Timestamp => formatter.write_str("TIMESTAMP"),
             Self::Array(element) => write!(formatter, "ARRAY<{element}>"),
             Self::Map(key, value) => write!(formatter, "MAP<{key}, {value}>"),
+            Self::Struct(fields) if fields.is_empty() => formatter.write_str("STRUCT< >"),
             Self::Struct(fields) => {
                 formatter.write_str("STRUCT<")?;
                 for (index, field) in fields.iter().enumerate() {
                     let separator = if index == 0 { "" } else { ", " };
-                    write!(formatter, "{separator}`{}` {}", field.name, field.sql_type)?;
+                    write!(formatter, "{separator}{field}")?;
                 }
                 formatter.write_str(">")
             }

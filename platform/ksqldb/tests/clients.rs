@@ -5,11 +5,16 @@ mod support;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use reqwest::Url;
 use serde_json::{Value, json};
-use support::{Broker, DEADLINE, Server};
+use support::{Broker, DEADLINE, Server, produce};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// The memory of this process, in KiB: the most it ever had.
 fn peak_memory() -> u64 {
@@ -205,4 +210,128 @@ async fn what_a_client_that_hangs_up_has_asked_for_is_left() {
     assert!(last < 1_000, "{last}");
     server.stop().await;
     broker.stop().await;
+}
+
+/// A WebSocket as the older command lines open it.
+async fn websocket(server: &Server, request: &Value) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+    let mut url = Url::parse(&server.url("/ws/query")).unwrap();
+    url.set_scheme("ws").unwrap();
+    url.query_pairs_mut()
+        .append_pair("version", "1")
+        .append_pair("request", &request.to_string());
+    let connected = timeout(DEADLINE, connect_async(url.as_str())).await.unwrap();
+    connected.unwrap().0
+}
+
+/// Its messages to the end, and what it is closed with.
+async fn messages(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> (Vec<Value>, u16, String) {
+    let mut messages = Vec::new();
+    loop {
+        let message = timeout(DEADLINE, socket.next()).await.unwrap().unwrap().unwrap();
+        match message {
+            Message::Text(text) => messages.push(serde_json::from_str(&text).unwrap()),
+            Message::Close(close) => {
+                let close = close.unwrap();
+                return (messages, close.code.into(), close.reason.to_string());
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_gets_columns_then_rows_then_why_it_ends() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    server
+        .ksql("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    produce(&broker.producer(), "s", Some("a"), r#"{"n": 7}"#).await;
+    let earliest = json!({"auto.offset.reset": "earliest"});
+    let columns = json!([
+        {"name": "K", "schema": {"type": "STRING", "fields": null, "memberSchema": null}},
+        {"name": "N", "schema": {"type": "INTEGER", "fields": null, "memberSchema": null}},
+    ]);
+    let row = json!({"row": {"columns": ["a", 7]}});
+    let done = json!({"error": "done"});
+    for sql in ["SELECT * FROM s EMIT CHANGES LIMIT 1;", "SELECT * FROM s;"] {
+        let mut socket = websocket(&server, &json!({"ksql": sql, "streamsProperties": earliest})).await;
+        let (got, code, reason) = messages(&mut socket).await;
+        assert_eq!(got[1..], [row.clone(), done.clone()], "{sql}");
+        assert_eq!(got[0][1], columns[1], "{sql}");
+        assert_eq!(got[0][0]["name"], "K");
+        assert_eq!((code, reason.as_str()), (1000, "done"));
+    }
+    let mut socket = websocket(&server, &json!({"ksql": "PRINT s FROM BEGINNING LIMIT 1;"})).await;
+    let (got, code, _) = messages(&mut socket).await;
+    assert!(
+        got.iter()
+            .any(|line| line.as_str().is_some_and(|line| line.contains("key: a"))),
+        "{got:?}"
+    );
+    assert_eq!(code, 1000);
+
+    // A client that goes away ends its query; the server that goes away ends the others in order.
+    let endless = json!({"ksql": "SELECT n FROM s EMIT CHANGES;", "streamsProperties": earliest});
+    let mut left = websocket(&server, &endless).await;
+    let mut stays = websocket(&server, &endless).await;
+    for socket in [&mut left, &mut stays] {
+        for _ in 0..2 {
+            timeout(DEADLINE, socket.next()).await.unwrap().unwrap().unwrap();
+        }
+    }
+    drop(left);
+    let begin = Instant::now();
+    loop {
+        let queries = server.ksql("SHOW QUERIES;").await;
+        if queries[0]["queries"].as_array().unwrap().len() == 1 {
+            break;
+        }
+        assert!(begin.elapsed() < DEADLINE, "{queries}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stopping = tokio::spawn(server.stop());
+    assert_eq!(messages(&mut stays).await, (vec![done], 1000, "done".to_owned()));
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_websocket_is_told_what_is_wrong_and_is_for_nobodys_page() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    for (sql, begin) in [
+        (
+            "SELECT * FROM nope EMIT CHANGES;",
+            "Exception while preparing statement: NOPE does not exist.",
+        ),
+        ("SHOW STREAMS;", "Unexpected statement type"),
+        ("SELEC 1;", "Error parsing query: line 1:1: Syntax Error"),
+        ("", "Error parsing request: \"ksql\" field"),
+        (
+            "SHOW STREAMS; SHOW TABLES;",
+            "Error parsing query: Expected exactly one KSQL statement; found 2 instead",
+        ),
+    ] {
+        let mut socket = websocket(&server, &json!({"ksql": sql})).await;
+        let (got, code, reason) = messages(&mut socket).await;
+        let [message] = got.as_slice() else {
+            panic!("{sql}: {got:?}");
+        };
+        let message = message["error"].as_str().unwrap();
+        assert!(message.starts_with(begin), "{sql}: {message}");
+        assert_eq!(code, 1003, "{sql}");
+        let told = reason.trim_end_matches("...");
+        assert!(
+            reason.len() <= 123 && message.starts_with(told),
+            "{sql}: {reason}"
+        );
+    }
+    let url = server.url("/ws/query?request=%7B%7D").replacen("http", "ws", 1);
+    let mut page = url.into_client_request().unwrap();
+    page.headers_mut()
+        .insert("origin", "http://evil.example".parse().unwrap());
+    let refused = connect_async(page).await.unwrap_err().to_string();
+    assert!(refused.contains("403"), "{refused}");
+    let (status, _) = server.get("/ws/query?request=%7B%7D").await;
+    assert_eq!(status, 400);
 }

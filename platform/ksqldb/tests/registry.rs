@@ -265,6 +265,144 @@ async fn json_stands_behind_the_id_of_its_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protobuf_messages_stand_behind_the_id_of_their_file() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    topic(&server, "doors").await;
+    let register = async |subject: &str, text: &str, references: Value| {
+        let body = json!({"schemaType": "PROTOBUF", "schema": text, "references": references});
+        let path = format!("/subjects/{subject}/versions");
+        let (status, answer) = registry.ask("POST", &path, Some(&body)).await;
+        assert_eq!(status, 200, "{answer}");
+        u32::try_from(answer["id"].as_u64().unwrap()).unwrap()
+    };
+    let latest = async |subject: &str| {
+        let path = format!("/subjects/{subject}/versions/latest");
+        let (_, answer) = registry.ask("GET", &path, None).await;
+        answer["schema"].as_str().unwrap_or_default().to_owned()
+    };
+    register(
+        "lock",
+        "syntax = \"proto3\"; message Lock { string maker = 1; }",
+        json!([]),
+    )
+    .await;
+    let id = register(
+        "doors-value",
+        "syntax = \"proto3\"; import \"lock.proto\"; \
+         message Door { int32 nr = 1; Lock lock = 2; map<string, int32> counts = 3; } message Other { int32 nr = 1; }",
+        json!([{"name": "lock.proto", "subject": "lock", "version": 1}]),
+    )
+    .await;
+    server
+        .ksql(
+            "CREATE STREAM doors WITH (kafka_topic='doors', value_format='PROTOBUF'); \
+             SET 'auto.offset.reset'='earliest'; \
+             CREATE STREAM told WITH (format='PROTOBUF') AS SELECT nr, lock->maker AS maker, counts FROM doors \
+             PARTITION BY nr; \
+             CREATE STREAM again WITH (value_format='JSON', key_format='KAFKA') AS SELECT * FROM told;",
+        )
+        .await;
+    let producer = broker.producer();
+    // No message, an id of nobody, a message that the file does not have, data that end too soon: the next line comes.
+    for bytes in [
+        &b"\0"[..],
+        &framed(id + 1000, b"\0"),
+        &framed(id, &[2, 8]),
+        &framed(id, &[0, 8]),
+    ] {
+        write(&producer, "doors", bytes).await;
+    }
+    write(
+        &producer,
+        "doors",
+        &framed(id, b"\0\x08\x07\x12\x03\x0a\x01m\x1a\x05\x0a\x01k\x10\x02"),
+    )
+    .await;
+    let record = next_record(&broker.reader("TOLD")).await;
+    assert_eq!(&record.key().unwrap()[5..], [0, 8, 7]);
+    assert_eq!(
+        &record.payload().unwrap()[5..],
+        b"\0\x0a\x01m\x12\x05\x0a\x01k\x10\x02"
+    );
+    assert_eq!(
+        latest("TOLD-key").await,
+        "syntax = \"proto3\";\n\nmessage ConnectDefault1 {\n  int32 NR = 1;\n}\n"
+    );
+    assert_eq!(
+        latest("TOLD-value").await,
+        "syntax = \"proto3\";\n\nmessage ConnectDefault1 {\n  string MAKER = 1;\n  repeated ConnectDefault2Entry COUNTS = \
+         2;\n\n  message ConnectDefault2Entry {\n    string key = 1;\n    int32 value = 2;\n  }\n}\n"
+    );
+    let again = next_record(&broker.reader("AGAIN")).await;
+    assert_eq!(again.key(), Some(&7_i32.to_be_bytes()[..]));
+    assert_eq!(value_of(&again), json!({"MAKER": "m", "COUNTS": {"k": 2}}));
+    let print = json!({"ksql": "PRINT 'TOLD' FROM BEGINNING LIMIT 1;"});
+    let (_, printed) = server.post("/query", &print).await;
+    assert!(
+        printed.contains("Key format: PROTOBUF\nValue format: PROTOBUF\n"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains(r#"key: NR: 7, value: MAKER: "m" COUNTS { key: "k" value: 2 }, partition: 0"#),
+        "{printed}"
+    );
+
+    // Null is told apart where the statement wants it, and a row of a lone key reads back without a registry.
+    server
+        .ksql(
+            "CREATE STREAM rows (k INT KEY, a INT, b STRING) WITH (kafka_topic='rows', key_format='PROTOBUF_NOSR', \
+             value_format='PROTOBUF', value_protobuf_nullable_representation='OPTIONAL', partitions=1); \
+             INSERT INTO rows (k, b) VALUES (3, '');",
+        )
+        .await;
+    let record = next_record(&broker.reader("rows")).await;
+    assert_eq!(record.key(), Some(&[8, 3][..]));
+    assert_eq!(&record.payload().unwrap()[5..], [0, 0x12, 0]);
+    assert_eq!(
+        latest("rows-value").await,
+        "syntax = \"proto3\";\n\nmessage ConnectDefault1 {\n  optional int32 A = 1;\n  optional string B = 2;\n}\n"
+    );
+    let mut rows = server
+        .push(
+            "SELECT * FROM rows EMIT CHANGES LIMIT 1;",
+            json!({"auto.offset.reset": "earliest"}),
+        )
+        .await;
+    assert_eq!(rows.row().await, json!([3, null, ""]));
+
+    for (statement, expected) in [
+        (
+            "CREATE STREAM x (a INT) WITH (kafka_topic='rows', value_format='PROTOBUF', wrap_single_value=false);",
+            "Format 'PROTOBUF' does not support 'WRAP_SINGLE_VALUE' set to 'false'.",
+        ),
+        (
+            "CREATE STREAM x (a INT) WITH (kafka_topic='rows', value_format='JSON', \
+             value_protobuf_nullable_representation='OPTIONAL');",
+            "Property VALUE_PROTOBUF_NULLABLE_REPRESENTATION can only be enabled with protobuf format",
+        ),
+        (
+            "CREATE STREAM x WITH (kafka_topic='doors', value_format='AVRO');",
+            "Value schema is not in the expected format. You may want to set VALUE_FORMAT to 'PROTOBUF'.\ntopic: \
+             doors\nexpected format: AVRO\nactual format from Schema Registry: PROTOBUF",
+        ),
+        (
+            "CREATE STREAM x WITH (kafka_topic='doors', value_format='PROTOBUF', value_schema_full_name='Nobody');",
+            "Unable to verify if the value schema for topic: doors is compatible with ksqlDB.\nReason: the schema has no \
+             message `Nobody`",
+        ),
+    ] {
+        let (status, error) = server.refused(statement).await;
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with(expected), "{status}: {message}");
+    }
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_waits_for_a_registry_that_is_away_and_loses_nothing() {
     let broker = Broker::start().await;
     let registry = Registry::start(&broker).await;

@@ -9,6 +9,7 @@ use crate::commands::project::Project;
 use crate::engine::loss::{Loss, Reliance};
 use crate::engine::{Engine, ExecOutput, HostExec, Lost};
 use crate::error::Result;
+use crate::host_config::LineFormat;
 use crate::stack::{Role, ServiceName};
 use crate::state::{AtWork, ProjectFolder};
 
@@ -26,8 +27,17 @@ pub struct ProjectHosts {
 impl ProjectHosts {
     /// Those of this project.
     pub fn of(project: &Project) -> Self {
-        let needed = project.stack.services.iter();
-        let needed = needed.filter(|service| matches!(service.role, Role::Broker | Role::Ksqldb));
+        let has_schemas = project.remembered.line_format() == LineFormat::Avro;
+        let needed = project
+            .stack
+            .services
+            .iter()
+            .filter(|service| match service.role {
+                Role::Broker | Role::Ksqldb => true,
+                // Nobody writes or reads Avro without its schema.
+                Role::SchemaRegistry => has_schemas,
+                _ => false,
+            });
         Self {
             engine: Arc::clone(&project.engine),
             folder: project.folder.clone(),

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, wait,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
@@ -108,6 +110,8 @@ pub async fn run(spec_file: &Path, shutdown: &Shutdown) -> Result<()> {
         }
     }
     let _ = kill_process(osqueryd, Signal::TERM);
+    // What somebody stopped sees the signal only once it goes on.
+    let _ = kill_process_group(osqueryd, Signal::CONT);
     let deadline = Instant::now() + Duration::from_millis(spec.stop_grace_ms);
     loop {
         if reap(osqueryd).is_some() {

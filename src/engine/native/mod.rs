@@ -182,7 +182,8 @@ impl NativeEngine {
         }
     }
 
-    async fn observed(&self) -> Result<Observed> {
+    /// What there is; of the services only those that somebody wants to know of.
+    async fn observed(&self, is_wanted: impl Fn(&ServiceName) -> bool) -> Result<Observed> {
         let Some((liveness, records)) = self.records().await? else {
             return Ok(Observed {
                 supervisor: SupervisorState::Absent,
@@ -197,6 +198,7 @@ impl NativeEngine {
                 services: records
                     .services
                     .into_iter()
+                    .filter(|(name, _)| is_wanted(name))
                     .map(|(name, record)| (name, as_it_is(record)))
                     .collect(),
                 images: BTreeMap::new(),
@@ -467,11 +469,12 @@ pub enum Liveness {
 
 impl Engine for NativeEngine {
     fn observe(&self) -> Answer<'_, Observed> {
-        Box::pin(self.observed())
+        Box::pin(self.observed(|_| true))
     }
 
     fn observe_service<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, Option<ObservedService>> {
-        Box::pin(async { Ok(self.observed().await?.services.remove(service)) })
+        let only = move |name: &ServiceName| name == service;
+        Box::pin(async move { Ok(self.observed(only).await?.services.remove(service)) })
     }
 
     fn last_known(&self) -> Option<Observed> {
@@ -514,7 +517,9 @@ impl Engine for NativeEngine {
             if let Some(records) = self.written_records()?
                 && let Some(process) = records.services.get(service).and_then(|record| record.process)
             {
-                process.signal(Signal::CONT);
+                for stopped in process.stopped_below() {
+                    stopped.signal(Signal::CONT);
+                }
             }
             Ok(())
         })
@@ -590,11 +595,16 @@ impl Engine for NativeEngine {
     }
 }
 
-/// A service as its supervisor knows it, unless somebody stopped its process: that the supervisor does not see.
+/// A service as its supervisor knows it, unless somebody stopped a process of it, as a host's osqueryd: that the
+/// supervisor does not see.
 fn as_it_is(record: Record) -> ObservedService {
-    let is_stopped = record.process.is_some_and(ProcessId::is_stopped);
+    let is_stopped = || {
+        record
+            .process
+            .is_some_and(|process| !process.stopped_below().is_empty())
+    };
     match record.service.state {
-        ServiceState::Running { pid } if is_stopped => ObservedService {
+        ServiceState::Running { pid } if is_stopped() => ObservedService {
             state: ServiceState::Paused { pid },
             ..record.service
         },

@@ -105,7 +105,7 @@ pub(in crate::report) fn ending(ending: &Ending) -> String {
         Ending::NotStopped => "not stopped".to_owned(),
         Ending::Removed => "removed".to_owned(),
         Ending::LeftoverEnded => "ended".to_owned(),
-        Ending::GivenUp => "given up".to_owned(),
+        Ending::GivenUp => "not waited for any longer".to_owned(),
         Ending::Ready => "ready".to_owned(),
         Ending::NotMade => "not made".to_owned(),
         Ending::OnThisMachine => "on this machine".to_owned(),

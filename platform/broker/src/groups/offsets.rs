@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -50,18 +50,18 @@ pub(crate) struct GroupOffsets {
     pub(crate) partitions: BTreeMap<TopicPartition, Committed>,
 }
 
-/// Every group's offsets.
+/// Every group's offsets. In order, so that whatever goes over all of them does so in the same order each time.
 #[derive(Debug)]
 pub(crate) struct OffsetStore {
-    groups: HashMap<StrBytes, GroupOffsets>,
+    groups: BTreeMap<StrBytes, GroupOffsets>,
     /// Groups with members, as they were last written down.
-    memberships: HashMap<StrBytes, GroupSnapshot>,
+    memberships: BTreeMap<StrBytes, GroupSnapshot>,
     /// Members of groups that the broker assigns.
-    consumers: HashMap<StrBytes, BTreeMap<StrBytes, MemberSnapshot>>,
+    consumers: BTreeMap<StrBytes, BTreeMap<StrBytes, MemberSnapshot>>,
     /// What was set for groups.
-    settings: HashMap<StrBytes, GroupSettings>,
+    settings: BTreeMap<StrBytes, GroupSettings>,
     /// By transactional id.
-    transactions: HashMap<StrBytes, Transaction>,
+    transactions: BTreeMap<StrBytes, Transaction>,
     /// Counts the entries that were written since the start, those a sync has begun to bring to the disk, and those that
     /// are there.
     written: u64,
@@ -134,11 +134,11 @@ impl OffsetStore {
             tracing::warn!(path = %path.display(), cut_bytes = replay.cut_bytes, "cut a half-written entry");
         }
         let mut store = Self {
-            groups: HashMap::new(),
-            memberships: HashMap::new(),
-            consumers: HashMap::new(),
-            settings: HashMap::new(),
-            transactions: HashMap::new(),
+            groups: BTreeMap::new(),
+            memberships: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            transactions: BTreeMap::new(),
             written: 0,
             syncing: 0,
             synced: 0,
@@ -178,7 +178,7 @@ impl OffsetStore {
     }
 
     /// Groups with settings of their own.
-    pub(crate) fn settings(&self) -> &HashMap<StrBytes, GroupSettings> {
+    pub(crate) fn settings(&self) -> &BTreeMap<StrBytes, GroupSettings> {
         &self.settings
     }
 

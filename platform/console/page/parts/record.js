@@ -6,6 +6,8 @@ import { get, path, post } from './server.js';
 import { field, form, show } from './dialog.js';
 
 const DEPTH = 64, ENTRIES = 500;
+/** How much text is laid out unasked: a browser takes long for a million characters without a blank. */
+const TEXT = 32768;
 
 /** How deep brackets nest, so that a million of them is never walked into. */
 function depth(text) {
@@ -26,11 +28,21 @@ export function parse(text) {
   try { return JSON.parse(text); } catch { return undefined; }
 }
 
+const cut = (text) => (text.length > TEXT ? `${text.slice(0, TEXT)}…` : text);
+
+/** Text as it is; of a long one the beginning, and the rest when asked for. */
+function block(text) {
+  const pre = h('pre', { class: 'block', dir: 'auto', text: visible(cut(text)) });
+  if (text.length <= TEXT) return pre;
+  const more = h('button', { type: 'button', text: `Show all ${bytes(text.length)}`, onclick: () => { pre.textContent = visible(text); more.remove(); } });
+  return [pre, more];
+}
+
 function tree(value, name, open) {
   const label = name === undefined ? [] : [h('span', { class: 'k', text: visible(String(name)) }), ': '];
   if (value === null || typeof value !== 'object') {
     const kind = typeof value === 'string' ? 's' : value === null ? 'z' : 'n';
-    return h('div', {}, label, h('span', { class: kind, dir: 'auto', text: visible(JSON.stringify(value)) }));
+    return h('div', {}, label, h('span', { class: kind, dir: 'auto', text: cut(visible(JSON.stringify(value))) }));
   }
   const entries = Object.entries(value);
   const summary = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
@@ -56,7 +68,7 @@ export function brief(part, length = 400) {
 function section(name, part, topic, at) {
   if (!part) return h('section', {}, h('h2', { text: name }), h('p', { class: 'soft', text: name === 'Value' ? 'null: a tombstone' : 'null' }));
   const parsed = parse(part.text);
-  const raw = h('pre', { class: 'block', dir: 'auto', text: visible(part.text) });
+  const raw = block(part.text);
   const notes = [bytes(part.size), part.is_binary && 'not UTF-8', part.is_cut && `the first ${bytes(part.text.length)} are shown`, part.schema_id !== undefined && `schema ${part.schema_id}`];
   const link = h('a', { href: `${path`api/topics/${topic}/records/${at.partition}/${at.offset}`}?raw=${name.toLowerCase()}`, download: '', text: 'the bytes' });
   return h('section', {}, h('div', { class: 'row' }, h('h2', { text: name }), h('span', { class: 'soft small', text: notes.filter(Boolean).join(' · ') }), link),

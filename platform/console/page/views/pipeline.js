@@ -1,7 +1,7 @@
 // The pipeline, from what is really there: hosts, topics, streams, queries, and the joined rows as they come.
 
 import { h, fill, eachFrame } from '../parts/dom.js';
-import { ago, compact, lag, rate, time, zone } from '../parts/format.js';
+import { compact, duration, lag, rate, time, zone } from '../parts/format.js';
 import { graph } from '../parts/graph.js';
 import { table } from '../parts/table.js';
 import { watch } from '../parts/server.js';
@@ -25,7 +25,7 @@ export function picture(overview, hosts) {
     const rateOf = (query) => hosts.rates[`${host.name}/${query.name}`] ?? 0;
     const total = host.queries.reduce((sum, query) => sum + rateOf(query), 0);
     const silent = Date.now() - host.last > 60000;
-    add({ id: `host:${host.name}`, kind: 'host', column: 0, title: host.name, state: silent ? 'behind' : '', sub: silent ? `silent, last line ${ago(host.last)}` : `${host.queries.length} queries · ${rate(total)}`, href: `#/host/${encodeURIComponent(host.name)}` });
+    add({ id: `host:${host.name}`, kind: 'host', column: 0, title: host.name, state: silent ? 'behind' : '', sub: silent ? `silent for ${duration(Date.now() - host.last)}` : `${host.queries.length} osquery queries · ${rate(total)}`, href: `#/host/${encodeURIComponent(host.name)}` });
     for (const query of host.queries) {
       const topic = topicNode(query.topic);
       const id = `${host.name} ${topic.id}`;
@@ -44,7 +44,7 @@ export function picture(overview, hosts) {
     if (!source) return null;
     const writer = sinks.get(name);
     const parent = writer ? queryNode(writer, seen) : topicNode(source.topic);
-    const node = add({ id: `source:${name}`, kind: 'stream', column: (parent?.column ?? 1) + 1, title: name, sub: writer ? `${source.type.toLowerCase()} · ${rate(rates.get(source.topic))}` : `${source.type.toLowerCase()} over ${source.topic}`, href: `#/topic/${encodeURIComponent(source.topic)}`, about: `${source.type.toLowerCase()} ${name} over topic ${source.topic}` });
+    const node = add({ id: `source:${name}`, kind: 'stream', column: (parent?.column ?? 1) + 1, title: name, sub: writer ? `${source.type.toLowerCase()} · ${rate(rates.get(source.topic))}` : `${source.type.toLowerCase()} over ${source.topic.toUpperCase() === name ? 'its topic' : source.topic}`, href: `#/topic/${encodeURIComponent(source.topic)}`, about: `${source.type.toLowerCase()} ${name} over topic ${source.topic}` });
     if (parent) edges.push({ from: parent.id, to: node.id, rate: rates.get(source.topic) ?? 0 });
     return node;
   };
@@ -57,8 +57,8 @@ export function picture(overview, hosts) {
     const isStopped = query.state && query.state !== 'RUNNING';
     const node = add({
       id: `query:${query.id}`, kind: isPush ? 'push' : 'query', column: Math.max(1, ...from.map((one) => one.column)) + 1,
-      title: isPush ? (from.length > 1 ? 'join, asked live' : 'push query') : query.id.replace(/_\d+$/, ''),
-      sub: isStopped ? query.state.toLowerCase() : isPush ? 'while somebody looks' : lag(query.lag),
+      title: isPush ? (from.length > 1 ? 'join' : 'push query') : query.id.replace(/_\d+$/, ''),
+      sub: isStopped ? query.state.toLowerCase() : isPush ? 'while a page shows it' : lag(query.lag),
       state: isStopped ? 'stopped' : isBehind ? 'behind' : '',
       href: `#/ksql?query=${encodeURIComponent(query.id)}`, about: query.sql,
     });
@@ -70,13 +70,19 @@ export function picture(overview, hosts) {
   };
   overview.sources.forEach((source) => sourceNode(source.name));
   overview.queries.forEach((query) => queryNode(query, new Set()));
-  const names = { host: 'HOSTS', topic: 'TOPICS', stream: 'STREAMS', query: 'QUERIES', push: 'JOINED ROWS' };
+  const names = { host: 'HOSTS', topic: 'TOPICS', stream: 'STREAMS', query: 'QUERIES', push: 'LIVE QUERIES' };
   const all = [...nodes.values()];
   const columns = Array.from({ length: Math.max(0, ...all.map((node) => node.column)) + 1 }, (_, column) => {
     const kinds = new Set(all.filter((node) => node.column === column).map((node) => names[node.kind]));
     return [...kinds].join(' · ');
   });
   return { nodes: all, edges, columns };
+}
+
+/** How many streams there are, and tables where there are any. */
+function counted(sources) {
+  const tables = sources.filter((source) => source.type === 'TABLE').length;
+  return [`${sources.length - tables} streams`, ...(tables ? [`${tables} tables`] : [])];
 }
 
 /** The statement of the live join, where its streams are there. */
@@ -113,7 +119,7 @@ export function show(root) {
     else fill(pipe, graph(nodes, edges, columns));
     if (focused) [...pipe.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
     const running = overview.queries.filter((query) => query.type === 'PERSISTENT');
-    summary.textContent = [`${hosts?.hosts.length ?? 0} hosts`, `${overview.topics.filter((topic) => !topic.is_internal).length} topics`, `${overview.sources.length} streams and tables`, `${running.filter((query) => query.state === 'RUNNING').length} of ${running.length} queries run`].join(' · ');
+    summary.textContent = [`${hosts?.hosts.length ?? 0} hosts`, `${overview.topics.filter((topic) => !topic.is_internal).length} topics`, ...counted(overview.sources), `${running.filter((query) => query.state === 'RUNNING').length} of ${running.length} queries run`].join(' · ');
   });
   const drawRows = eachFrame(() => { rows.rows = list; });
   const join = async () => {
@@ -122,7 +128,7 @@ export function show(root) {
     const statement = await joinStatement(overview.sources).catch(() => null);
     isAsking = false;
     if (!statement || root.dataset.view !== 'pipeline') return;
-    joinNote.textContent = `the ${statement.name} join, asked from now on`;
+    joinNote.textContent = `rows of the ${statement.name} join that come from now on`;
     stopJoin = watch({ kind: 'query', sql: statement.sql, properties: { 'auto.offset.reset': 'latest' } }, {
       rows: (body) => {
         left += body.left_out;

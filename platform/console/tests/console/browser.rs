@@ -68,6 +68,8 @@ impl Browser {
         let capabilities = json!({
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
+            // A page on a machine that is busy with other tests may be slow to answer a script.
+            "timeouts": {"script": DEADLINE.as_millis() * 3},
         });
         let page = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities.as_object().unwrap().clone())

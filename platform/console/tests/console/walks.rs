@@ -50,8 +50,10 @@ async fn the_pipeline_is_drawn_from_what_is_there_and_a_joined_row_appears() {
     ] {
         browser.sees(part).await;
     }
-    browser.sees("the precise join, asked from now on").await;
-    browser.sees("join, asked live").await;
+    browser
+        .sees("rows of the precise join that come from now on")
+        .await;
+    browser.sees("while a page shows it").await;
     // The file of a new process: its row comes by itself.
     let head = json!({"pid": "77", "name": "head", "path": "/usr/bin/head"});
     world

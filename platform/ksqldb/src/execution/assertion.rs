@@ -24,7 +24,9 @@ impl Executor {
         text: &str,
         patience: &Patience,
     ) -> Result<Entity, Failure> {
-        let timeout = assertion.timeout_ms.and_then(|ms| u64::try_from(ms).ok());
+        let timeout = assertion
+            .timeout
+            .and_then(|timeout| u64::try_from(timeout.milliseconds()).ok());
         let until = Instant::now() + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
         loop {
             let topics = patience.wait_for(self.topics(text)).await??;

@@ -11,7 +11,7 @@ use super::session::Session;
 use super::topics::check_copartitioned;
 use crate::plan::{self, HELP, PullSettings, Purpose, QueryPlan};
 use crate::runtime::{self, Extent};
-use crate::syntax::ast::{Emit, Print, Query, SourceKind, Statement};
+use crate::syntax::ast::{Emit, ParsedStatement, Print, Query, SourceKind, Statement};
 use crate::syntax::{self, SyntaxError};
 use crate::types::Schema;
 use crate::value::Row;
@@ -59,24 +59,7 @@ impl Executor {
     pub(crate) async fn client_query(&self, request: &Request) -> Result<ClientQuery, Failure> {
         self.catch_up(request.after).await?;
         let _room = self.room_for(&request.statements).await;
-        let mut session = session(request, &self.catalog())?;
-        let raw_statements = syntax::split(&request.statements).map_err(query_syntax_failure)?;
-        if raw_statements.len() > MOST_STATEMENTS {
-            return Err(not_one_statement(raw_statements.len()));
-        }
-        let mut found = None;
-        for raw in &raw_statements {
-            let parsed = session.parse(raw).map_err(query_syntax_failure)?;
-            match session.execute(&parsed.statement) {
-                Some(Ok(())) => {}
-                Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
-                None if found.is_none() => found = Some(parsed),
-                None => return Err(not_one_statement(raw_statements.len())),
-            }
-        }
-        let Some(parsed) = found else {
-            return Err(not_one_statement(0));
-        };
+        let (session, parsed) = self.client_statement(request)?;
         match parsed.statement {
             Statement::Query(mut query) => {
                 let catalog = self.catalog();
@@ -123,6 +106,37 @@ impl Executor {
             }
             Statement::Print(print) => Ok(ClientQuery::Print(print)),
             _ => Ok(ClientQuery::Neither { text: parsed.text }),
+        }
+    }
+}
+
+impl Executor {
+    /// Whether a request has one statement and no more, and whether it reads.
+    pub(crate) async fn check_client_statement(&self, request: &Request) -> Result<(), Failure> {
+        let _room = self.room_for(&request.statements).await;
+        self.client_statement(request).map(|_| ())
+    }
+
+    /// The one statement of a request, and what those before it have set.
+    fn client_statement(&self, request: &Request) -> Result<(Session, ParsedStatement), Failure> {
+        let mut session = session(request, &self.catalog())?;
+        let raw_statements = syntax::split(&request.statements).map_err(query_syntax_failure)?;
+        if raw_statements.len() > MOST_STATEMENTS {
+            return Err(not_one_statement(raw_statements.len()));
+        }
+        let mut found = None;
+        for raw in &raw_statements {
+            let parsed = session.parse(raw).map_err(query_syntax_failure)?;
+            match session.execute(&parsed.statement) {
+                Some(Ok(())) => {}
+                Some(Err(message)) => return Err(Failure::bad_statement(message, &parsed.text)),
+                None if found.is_none() => found = Some(parsed),
+                None => return Err(not_one_statement(raw_statements.len())),
+            }
+        }
+        match found {
+            Some(parsed) => Ok((session, parsed)),
+            None => Err(not_one_statement(0)),
         }
     }
 }

@@ -22,5 +22,6 @@ mod statuses;
 mod topics;
 
 pub(crate) use client_query::ClientQuery;
+pub(crate) use entity::FieldInfo;
 pub(crate) use executor::{Executor, Request};
 pub(crate) use failure::{ErrorCode, Failure};

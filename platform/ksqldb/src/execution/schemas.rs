@@ -16,7 +16,7 @@ use super::session::Session;
 use crate::metastore::Source;
 use crate::plan;
 use crate::registry::{Registry, RegistryError, type_name};
-use crate::serde::{Format, InferredType, Names, SinkSchema};
+use crate::serde::{Format, InferredType, Names, Nulls, Reading, SinkSchema, Wrapping};
 use crate::syntax::ast::{
     AssertSchema, ColumnConstraint, ColumnDefinition, CreateSource, Literal, ParsedStatement, Position,
     SourceKind, Statement,
@@ -35,6 +35,8 @@ struct Side<'a> {
     topic: &'a str,
     format: Format,
     id: Option<u32>,
+    /// Which of the schema's types it is, where the statement says so.
+    full_name: Option<&'a str>,
     /// Whether the columns have to come from the registry.
     infers: bool,
     /// Whether its only value stands by itself.
@@ -128,7 +130,9 @@ impl Executor {
         patience: &Patience,
     ) -> Result<Entity, Failure> {
         let refused = |message: String| Failure::generic(ErrorCode::AssertionFailed, message);
-        let timeout = assertion.timeout_ms.and_then(|ms| u64::try_from(ms).ok());
+        let timeout = assertion
+            .timeout
+            .and_then(|timeout| u64::try_from(timeout.milliseconds()).ok());
         let until = Instant::now() + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
         loop {
             let found = patience
@@ -198,7 +202,12 @@ impl<'a> Side<'a> {
         };
         let side = |namespace, word: &str| {
             let format = text(&format!("{word}_FORMAT")).or(text("FORMAT"))?;
-            let format = plan::format_named(format)?;
+            let nulls = match text(&format!("{word}_PROTOBUF_NULLABLE_REPRESENTATION")) {
+                Some("OPTIONAL") => Nulls::Optional,
+                Some("WRAPPER") => Nulls::Wrapper,
+                _ => Nulls::default(),
+            };
+            let format = plan::format_named(format)?.with_nulls(nulls);
             let id = declaration
                 .properties
                 .get(&format!("{word}_SCHEMA_ID"))
@@ -214,7 +223,11 @@ impl<'a> Side<'a> {
                 format,
                 id,
                 infers: !has_columns && format.schema_type().is_some(),
-                is_bare: namespace == Namespace::Key || unwraps,
+                full_name: text(&format!("{word}_SCHEMA_FULL_NAME")),
+                is_bare: match namespace {
+                    Namespace::Key => format.key_wrapping() == Wrapping::Unwrapped,
+                    Namespace::Value | Namespace::Headers => unwraps,
+                },
             })
         };
         [(Namespace::Key, "KEY"), (Namespace::Value, "VALUE")]
@@ -309,7 +322,12 @@ impl<'a> Side<'a> {
             Some(_) => Names::AsWritten,
             None => Names::UpperCase,
         };
-        let inferred = schema.infer(names).map_err(incompatible)?;
+        let reading = Reading {
+            names,
+            format: self.format,
+            full_name: self.full_name,
+        };
+        let inferred = schema.infer(reading).map_err(incompatible)?;
         let columns = match (inferred, self.is_bare) {
             (InferredType::Columns(fields), false) => fields
                 .into_iter()

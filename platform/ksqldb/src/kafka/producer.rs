@@ -17,9 +17,9 @@ use super::cluster::Cluster;
 use super::context::log;
 use super::returned::{Returned, ReturnedRecords, is_unknown_topic};
 
-/// How long one poll waits for something to happen. Events end it at once.
+/// How long the producer's threads wait for something to happen. What happens ends that at once.
 const POLL: Duration = Duration::from_secs(5);
-/// The same while records have come back.
+/// How long to wait where the topic of a record that came back is still unknown.
 const SEND_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where a record landed.
@@ -317,7 +317,8 @@ impl RecordProducer {
         Ok(())
     }
 
-    /// A producer and the thread that polls it, which ends soon after the producer is let go.
+    /// A producer, the thread that polls it and the one that sends again what came back. Both end soon after the
+    /// producer is let go.
     ///
     /// `rdkafka`'s own `ThreadedProducer` polls in steps of 100 ms and spins through the last part of a
     /// millisecond of each: half a percent of a core, for nothing.
@@ -331,21 +332,37 @@ impl RecordProducer {
             returned: Arc::clone(returned),
         };
         let producer = Arc::new(BaseProducer::from_config_and_context(config, context)?);
-        let (polled, returned, room) = (Arc::downgrade(&producer), Arc::clone(returned), Arc::clone(room));
-        let polling = move || {
+        let polled = Arc::downgrade(&producer);
+        spawn("producer-poll", move || {
             while let Some(producer) = polled.upgrade() {
-                producer.poll(if returned.is_empty() { POLL } else { SEND_AGAIN });
-                if returned.send_again(&producer) {
+                producer.poll(POLL);
+            }
+        })?;
+        let (sending, returned, room) = (Arc::downgrade(&producer), Arc::clone(returned), Arc::clone(room));
+        spawn("producer-again", move || {
+            loop {
+                let is_needed = returned.wait(POLL);
+                let Some(producer) = sending.upgrade() else {
+                    return;
+                };
+                if is_needed && returned.send_again(&producer) {
                     room.notify_waiters();
                 }
+                drop(producer);
+                if is_needed && !returned.is_empty() {
+                    std::thread::park_timeout(SEND_AGAIN);
+                }
             }
-        };
-        std::thread::Builder::new()
-            .name("producer-poll".to_owned())
-            .spawn(polling)
-            .map_err(|error| KafkaError::ClientCreation(format!("no thread to poll with: {error}")))?;
+        })?;
         Ok(producer)
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), KafkaError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned
+        .map(|_| ())
+        .map_err(|error| KafkaError::ClientCreation(format!("no thread `{name}`: {error}")))
 }
 
 #[cfg(test)]
@@ -420,5 +437,22 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(broker.values("late", 50).await, values);
+    }
+
+    /// Also by one that librdkafka refuses at once, of which the thread that polls hears nothing.
+    #[test]
+    fn who_sends_again_is_woken_by_what_is_put_there() {
+        let returned = Arc::new(ReturnedRecords::default());
+        let waited = Arc::clone(&returned);
+        let waiting = std::thread::spawn(move || waited.wait(DEADLINE));
+        let (sender, _receiver) = oneshot::channel();
+        let waiting_for = Waiting::Single(sender);
+        let receipt = Box::new(Receipt {
+            waiting: waiting_for,
+            number: 0,
+        });
+        returned.put(Returned::of(record("t"), receipt));
+        assert!(waiting.join().unwrap());
+        assert!(!ReturnedRecords::default().wait(Duration::ZERO));
     }
 }

@@ -5,7 +5,7 @@
 //! minute the answer is believed.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -91,11 +91,23 @@ impl Queue {
 #[derive(Default)]
 pub(super) struct ReturnedRecords {
     queue: Mutex<Queue>,
+    /// Told of each that is put there.
+    arrived: Condvar,
 }
 
 impl ReturnedRecords {
     pub(super) fn is_empty(&self) -> bool {
         self.queue().records.is_empty()
+    }
+
+    /// Waits, blocking, until there is a record or the time is over. Returns whether there is one.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
+        let queue = self.queue();
+        let waited = self
+            .arrived
+            .wait_timeout_while(queue, patience, |queue| queue.records.is_empty());
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !queue.records.is_empty()
     }
 
     /// Whether a record for that topic waits.
@@ -112,6 +124,7 @@ impl ReturnedRecords {
             .records
             .partition_point(|earlier| earlier.receipt.number < number);
         queue.records.insert(place, record);
+        self.arrived.notify_all();
     }
 
     /// Whether new records may be put behind the others.

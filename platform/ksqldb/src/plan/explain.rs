@@ -205,7 +205,7 @@ fn joined(inputs: &Inputs, index: usize, topology: &mut Topology) -> (Step, Vec<
             (left_node, left_rekeyed),
             (right_node, !right.is_keyed_by([&join.right])),
             join.kind,
-            within.grace_ms.is_some(),
+            within.grace.is_some(),
         ),
         JoinMethod::Lookup | JoinMethod::Tables | JoinMethod::ForeignKey => {
             topology.processor("Join", &[], &[left_node, right_node])

@@ -243,7 +243,8 @@ pub(crate) struct AggregateCall {
 /// The windows of an aggregation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Windowing {
-    pub(crate) kind: WindowKind,
+    /// Its lengths are milliseconds.
+    pub(crate) kind: WindowKind<i64>,
     pub(crate) grace_ms: i64,
     pub(crate) retention_ms: i64,
 }

@@ -2,7 +2,7 @@
 
 use super::{PlanError, Stage};
 use crate::metastore::{SchemaOptions, SourceWindow, TimestampColumn};
-use crate::serde::Format;
+use crate::serde::{Format, Nulls};
 use crate::syntax::ast::{Literal, Properties};
 use crate::types::{Schema, SqlType};
 
@@ -131,6 +131,7 @@ impl<'a> With<'a> {
         let has_choice = match format {
             format if format.unwraps() => true,
             Format::Kafka => !wanted,
+            Format::Protobuf { .. } => wanted,
             _ => false,
         };
         if !has_choice {
@@ -192,6 +193,7 @@ impl<'a> With<'a> {
             None => return Err(unknown_format(format)),
         };
         let side = name.trim_end_matches("_FORMAT");
+        let format = self.with_nulls(format, side)?;
         let mut unsupported = Vec::new();
         if delimiter.is_some() && !matches!(format, Format::Delimited { .. }) {
             unsupported.push("delimiter");
@@ -214,6 +216,27 @@ impl<'a> With<'a> {
             )));
         }
         Ok(Some(format))
+    }
+
+    /// The format with the way that the statement wants null to be said, which only some have.
+    pub(super) fn with_nulls(self, format: Format, side: &str) -> Result<Format, PlanError> {
+        let name = format!("{side}_PROTOBUF_NULLABLE_REPRESENTATION");
+        let nulls = match self.text(&name)? {
+            None => return Ok(format.with_nulls(Nulls::default())),
+            Some("OPTIONAL") => Nulls::Optional,
+            Some("WRAPPER") => Nulls::Wrapper,
+            Some(other) => {
+                return Err(reading(format!(
+                    "Invalid value {other} for property {name}: String must be one of: OPTIONAL, WRAPPER, null"
+                )));
+            }
+        };
+        if !matches!(format, Format::Protobuf { .. } | Format::ProtobufNoSr { .. }) {
+            return Err(PlanError::new(format!(
+                "Property {name} can only be enabled with protobuf format"
+            )));
+        }
+        Ok(format.with_nulls(nulls))
     }
 
     /// What the statement says of the schema of the keys (`KEY`) or the values (`VALUE`).
@@ -308,15 +331,8 @@ impl<'a> With<'a> {
     }
 }
 
-/// Says of which kind a format is that is none here.
 fn unknown_format(name: &str) -> PlanError {
-    let name = name.to_uppercase();
-    PlanError::new(match name.as_str() {
-        "PROTOBUF" | "PROTOBUF_NOSR" => {
-            format!("The format {name} is not supported by this server; AVRO and JSON_SR are")
-        }
-        _ => format!("Unknown format: {name}"),
-    })
+    PlanError::new(format!("Unknown format: {}", name.to_uppercase()))
 }
 
 /// The format of that name, with the defaults of its properties.
@@ -328,6 +344,12 @@ pub(crate) fn format_named(name: &str) -> Option<Format> {
         "AVRO" => Format::Avro,
         "JSON_SR" => Format::JsonSr,
         "DELIMITED" => Format::Delimited { delimiter: ',' },
+        "PROTOBUF" => Format::Protobuf {
+            nulls: Nulls::default(),
+        },
+        "PROTOBUF_NOSR" => Format::ProtobufNoSr {
+            nulls: Nulls::default(),
+        },
         _ => return None,
     })
 }

@@ -86,7 +86,12 @@ pub fn plan_query_with(
                 window,
                 window_retention_ms: windowing.map(|windowing| windowing.retention_ms),
             };
-            Some(new_sink(sink, &sources, &items, &key)?)
+            let sink = new_sink(sink, &sources, &items, &key)?;
+            // A table that has no windows of its own is to have those of its source, and an aggregate has none.
+            if aggregation.is_some() && windowing.is_none() && inputs.inputs[0].source.window.is_some() {
+                return Err(PlanError::new("Can't change windowing"));
+            }
+            Some(sink)
         }
         Purpose::InsertInto {
             target, properties, ..
@@ -162,8 +167,8 @@ pub fn plan_query_with(
 fn window_of(inputs: &Inputs, aggregation: Option<&Aggregation>) -> Option<SourceWindow> {
     match aggregation {
         Some(aggregation) => aggregation.windowing.map(|windowing| match windowing.kind {
-            WindowKind::Tumbling { size_ms } => SourceWindow::Tumbling { size_ms },
-            WindowKind::Hopping { size_ms, .. } => SourceWindow::Hopping { size_ms },
+            WindowKind::Tumbling { size: size_ms } => SourceWindow::Tumbling { size_ms },
+            WindowKind::Hopping { size: size_ms, .. } => SourceWindow::Hopping { size_ms },
             WindowKind::Session { .. } => SourceWindow::Session,
         }),
         None => inputs.inputs[0].source.window,

@@ -65,9 +65,12 @@ pub(super) fn new_sink(
         None if key.is_dropped => Format::None,
         // A source without keys says nothing about how to write them.
         None if left_most.key_format == Format::None && has_key => Format::Kafka,
-        None => left_most.key_format,
+        None => with.with_nulls(left_most.key_format, "KEY")?,
     };
-    let value_format = with.value_format()?.unwrap_or(left_most.value_format);
+    let value_format = match with.value_format()? {
+        Some(format) => format,
+        None => with.with_nulls(left_most.value_format, "VALUE")?,
+    };
     check_schema(&schema, key_format, value_format).map_err(|error| {
         // A key that its format cannot have is found when the query's topics are looked at.
         let of_key = !error.message.starts_with("Value");
@@ -76,6 +79,16 @@ pub(super) fn new_sink(
             ..error
         }
     })?;
+    let mut value_schema = with.schema_options("VALUE")?;
+    // The message of a Protobuf file has a name of its own, which goes with the format.
+    if value_schema.full_name.is_none()
+        && matches!(value_format, Format::Protobuf { .. })
+        && matches!(left_most.value_format, Format::Protobuf { .. })
+    {
+        value_schema
+            .full_name
+            .clone_from(&left_most.value_schema.full_name);
+    }
     let source = Source {
         name: name.to_owned(),
         kind,
@@ -83,7 +96,7 @@ pub(super) fn new_sink(
         key_format,
         value_format,
         key_schema: with.schema_options("KEY")?,
-        value_schema: with.schema_options("VALUE")?,
+        value_schema,
         wrap_single_value: with
             .wrapping(&schema, value_format)?
             .unwrap_or(wrap_single_values || !value_format.unwraps()),

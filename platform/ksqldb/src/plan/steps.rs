@@ -17,7 +17,7 @@ use super::timestamps::TimeReading;
 use crate::expression::{Descend, Expr};
 use crate::metastore::{Source, SourceWindow};
 use crate::serde::{DecoderColumn, Encoder, Format, Wrapping, check_columns};
-use crate::syntax::ast::SourceKind;
+use crate::syntax::ast::{Duration, SourceKind};
 use crate::types::{Column, Namespace, SqlType};
 
 /// A query whose expressions still name places of the scope.
@@ -250,9 +250,9 @@ impl Steps {
                     appends_key,
                     is_rekeyed: self.rekeyed(&join, index),
                     encoder: self.repartition_encoder(&join, index),
-                    before_ms: within.before_ms,
-                    after_ms: within.after_ms,
-                    grace_ms: within.grace_ms,
+                    before_ms: within.before.milliseconds(),
+                    after_ms: within.after.milliseconds(),
+                    grace_ms: within.grace.map(Duration::milliseconds),
                 })));
             } else {
                 let nested = "L_Join-".repeat(last - index);
@@ -456,7 +456,7 @@ pub(super) fn windows_of(window: Option<SourceWindow>) -> Windows {
 fn key_encoder<'a>(format: Format, columns: impl Iterator<Item = &'a Column>) -> Encoder {
     let columns: Vec<&Column> = columns.collect();
     let format = match check_columns(format, &columns) {
-        Ok(()) if format.schema_type().is_none() => format,
+        Ok(()) if format.schema_type().is_none() && !matches!(format, Format::ProtobufNoSr { .. }) => format,
         _ => Format::Json,
     };
     Encoder::new(format, Wrapping::Unwrapped, columns.into_iter())
@@ -538,7 +538,7 @@ pub(super) fn wrappings(source: &Source) -> (Wrapping, Wrapping) {
     } else {
         Wrapping::Unwrapped
     };
-    (Wrapping::Unwrapped, value)
+    (source.key_format.key_wrapping(), value)
 }
 
 fn destination(sink: &Sink, windows: Windows) -> Result<Destination, PlanError> {

@@ -2,7 +2,7 @@
 
 use super::pipeline::Windowing;
 use super::{PlanError, Stage};
-use crate::syntax::ast::{Window, WindowKind};
+use crate::syntax::ast::{Duration, Window, WindowKind};
 
 /// The grace period where a statement sets none reaches so far back with the window itself.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -12,39 +12,42 @@ const MOST_WINDOWS: i64 = 100_000;
 
 /// Sizes, grace and retention of a `WINDOW` clause.
 pub(super) fn windowing(window: Window) -> Result<Windowing, PlanError> {
-    let (size, what) = match window.kind {
-        WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => (size_ms, "size"),
-        WindowKind::Session { gap_ms } => (gap_ms, "gap"),
+    let kind = window.kind.map(Duration::milliseconds);
+    let (size, what) = match kind {
+        WindowKind::Tumbling { size } | WindowKind::Hopping { size, .. } => (size, "size"),
+        WindowKind::Session { gap } => (gap, "gap"),
     };
     if size <= 0 {
         return Err(PlanError::new("Size must be positive"));
     }
-    if let WindowKind::Hopping { size_ms, advance_ms } = window.kind
-        && !(1..=size_ms).contains(&advance_ms)
+    if let WindowKind::Hopping { size, advance } = kind
+        && !(1..=size).contains(&advance)
     {
         return Err(PlanError::in_stage(
             Stage::Server,
             format!(
                 "Window advancement interval should be more than zero and less than window duration which is \
-                 {size_ms} ms, but given advancement interval is: {advance_ms} ms"
+                 {size} ms, but given advancement interval is: {advance} ms"
             ),
         ));
     }
-    if let WindowKind::Hopping { size_ms, advance_ms } = window.kind
-        && size_ms / advance_ms > MOST_WINDOWS
+    if let WindowKind::Hopping { size, advance } = kind
+        && size / advance > MOST_WINDOWS
     {
         return Err(PlanError::in_stage(
             Stage::Server,
             format!(
-                "A row would lie in {} windows (SIZE of {size_ms} ms, ADVANCE BY {advance_ms} ms), which is more than \
+                "A row would lie in {} windows (SIZE of {size} ms, ADVANCE BY {advance} ms), which is more than \
                  {MOST_WINDOWS}; hint: a longer ADVANCE BY or a shorter SIZE",
-                size_ms / advance_ms
+                size / advance
             ),
         ));
     }
-    let grace_ms = window.grace_ms.unwrap_or_else(|| (DAY_MS - size).max(0));
+    let grace_ms = window
+        .grace
+        .map_or_else(|| (DAY_MS - size).max(0), Duration::milliseconds);
     let least = size.saturating_add(grace_ms);
-    let retention_ms = window.retention_ms.unwrap_or(least);
+    let retention_ms = window.retention.map_or(least, Duration::milliseconds);
     if retention_ms < least {
         let store = "Aggregate-Aggregate-Materialize";
         let rule = if what == "gap" {
@@ -64,7 +67,7 @@ pub(super) fn windowing(window: Window) -> Result<Windowing, PlanError> {
         ));
     }
     Ok(Windowing {
-        kind: window.kind,
+        kind,
         grace_ms,
         retention_ms,
     })

@@ -9,6 +9,7 @@ mod ksql;
 mod query;
 mod response;
 mod row;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +53,10 @@ pub(crate) fn router(shared: App, callers: Callers) -> Router {
             Arc::clone(&shared),
             require_readiness,
         ));
-    // It reads its body as it comes.
+    // What these take in comes as they go.
     let streaming = Router::new()
         .route("/inserts-stream", post(inserts::inserts_stream))
+        .route("/ws/query", get(websocket::query))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
             require_readiness,

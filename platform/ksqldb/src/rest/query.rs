@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::accept::{DELIMITED, JSON, KSQL_JSON, choose, choose_or};
 use super::ksql::KsqlRequest;
-use super::row::{write_row, write_text};
+use super::row::{write_row, write_streamed_row, write_text};
 use super::{App, response};
 use crate::execution::{ClientQuery, ErrorCode, Failure, Request};
 use crate::plan::schema_text;
@@ -84,13 +84,8 @@ impl RowFormat {
         {
             match self {
                 Self::Rows => {
-                    out.push_str("{\"row\":{\"columns\":");
-                    write_row(row, schema, &mut out);
-                    out.push_str(if *is_tombstone {
-                        ",\"tombstone\":true}},\n"
-                    } else {
-                        "}},\n"
-                    });
+                    write_streamed_row(row, *is_tombstone, schema, &mut out);
+                    out.push_str(",\n");
                 }
                 Self::Delimited => {
                     write_row(row, schema, &mut out);
@@ -345,7 +340,7 @@ async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool)
     }
 }
 
-fn push_failure(error: &crate::runtime::PushError, statement: &str) -> Failure {
+pub(super) fn push_failure(error: &crate::runtime::PushError, statement: &str) -> Failure {
     use crate::runtime::PushError;
     let code = match error {
         PushError::MissingTopic { .. } => ErrorCode::BadStatement,

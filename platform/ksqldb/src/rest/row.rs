@@ -19,6 +19,17 @@ pub(super) fn write_row(row: &Row, schema: &Schema, out: &mut String) {
     out.push(']');
 }
 
+/// Writes a row as `/query` and the WebSocket send it: `{"row":{"columns":[…]}}`.
+pub(super) fn write_streamed_row(row: &Row, is_tombstone: bool, schema: &Schema, out: &mut String) {
+    out.push_str("{\"row\":{\"columns\":");
+    write_row(row, schema, out);
+    out.push_str(if is_tombstone {
+        ",\"tombstone\":true}}"
+    } else {
+        "}}"
+    });
+}
+
 fn write_value(value: &Value, sql_type: &SqlType, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),

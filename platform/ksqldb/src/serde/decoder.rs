@@ -5,7 +5,7 @@ use std::sync::Arc;
 use osqdemo_registry_client::wire::split;
 
 use super::json::{Field, Maps, Members, decode_bare, decode_members};
-use super::{Demand, Format, Learned, SerdeError, Wrapping, WriterSchema, delimited, kafka};
+use super::{Demand, Format, Learned, SerdeError, Wrapping, WriterSchema, delimited, kafka, protobuf};
 use crate::types::SqlType;
 use crate::value::Value;
 
@@ -51,6 +51,8 @@ pub(crate) struct Decoder {
     bare: bool,
     /// Of a format whose schemas are in a registry.
     learned: Option<Arc<Learned>>,
+    /// Of `PROTOBUF_NOSR`, whose columns are its schema.
+    messages: Option<Result<Arc<protobuf::RecordReader>, String>>,
 }
 
 impl Decoder {
@@ -61,10 +63,19 @@ impl Decoder {
         columns: Vec<DecoderColumn>,
         subject: &str,
     ) -> Self {
+        let bare = columns.len() == 1 && wrapping == Wrapping::Unwrapped;
+        let is_learned = matches!(format, Format::Avro | Format::Protobuf { .. });
+        let messages = match format {
+            Format::ProtobufNoSr { nulls } if !columns.is_empty() => {
+                Some(protobuf::RecordReader::of_columns(&columns, bare, nulls).map(Arc::new))
+            }
+            _ => None,
+        };
         Self {
             format,
-            bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
-            learned: (format == Format::Avro).then(|| Arc::new(Learned::new(subject))),
+            bare,
+            learned: is_learned.then(|| Arc::new(Learned::new(subject))),
+            messages,
             columns,
         }
     }
@@ -86,7 +97,7 @@ impl Decoder {
     /// Takes a schema that was missing, or why there is none.
     pub(crate) fn learn_schema(&self, id: u32, schema: Result<&WriterSchema, String>) {
         if let Some(learned) = &self.learned {
-            learned.learn(id, schema, &self.columns, self.bare);
+            learned.learn(id, schema, self.format, &self.columns, self.bare);
         }
     }
 
@@ -116,7 +127,15 @@ impl Decoder {
             });
         }
         match self.format {
-            Format::None | Format::Avro => Ok(Presence::Present),
+            Format::None | Format::Avro | Format::Protobuf { .. } => Ok(Presence::Present),
+            Format::ProtobufNoSr { .. } => match &self.messages {
+                None => Ok(Presence::Present),
+                Some(Err(reason)) => Err(SerdeError::new(reason.as_str())),
+                Some(Ok(reader)) => {
+                    reader.read(bytes, row)?;
+                    Ok(Presence::Present)
+                }
+            },
             Format::Json | Format::JsonSr if self.bare => {
                 let column = &self.columns[0];
                 let (text, maps) = self.json(bytes)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Format, SerdeError, SinkSchema, Wrapping, avro, delimited, json, kafka};
+use super::{Format, SerdeError, SinkSchema, Wrapping, avro, delimited, json, kafka, protobuf};
 use crate::types::{Column, Namespace, SqlType};
 use crate::value::Value;
 
@@ -14,6 +14,8 @@ pub(crate) struct Encoder {
     bare: bool,
     /// Of a format whose schemas are in a registry.
     schema: Option<Arc<SinkSchema>>,
+    /// Of `PROTOBUF_NOSR`, whose columns are its schema.
+    messages: Option<Result<Arc<protobuf::RecordWriter>, String>>,
 }
 
 impl Encoder {
@@ -25,10 +27,18 @@ impl Encoder {
         let columns: Vec<_> = columns
             .map(|column| (column.name.clone(), column.sql_type.clone()))
             .collect();
+        let bare = columns.len() == 1 && wrapping == Wrapping::Unwrapped;
+        let messages = match format {
+            Format::ProtobufNoSr { nulls } if !columns.is_empty() => {
+                Some(protobuf::RecordWriter::of_columns(&columns, bare, nulls).map(Arc::new))
+            }
+            _ => None,
+        };
         Self {
             format,
-            bare: columns.len() == 1 && wrapping == Wrapping::Unwrapped,
+            bare,
             schema: None,
+            messages,
             columns,
         }
     }
@@ -72,7 +82,16 @@ impl Encoder {
             return schema.write(values).map(Some);
         }
         match self.format {
-            Format::None | Format::Avro | Format::JsonSr => Ok(None),
+            Format::None | Format::Avro | Format::JsonSr | Format::Protobuf { .. } => Ok(None),
+            Format::ProtobufNoSr { .. } => match &self.messages {
+                None => Ok(None),
+                Some(Err(reason)) => Err(SerdeError::new(reason.as_str())),
+                Some(Ok(writer)) => {
+                    let mut bytes = Vec::with_capacity(128);
+                    writer.write(values, &mut bytes)?;
+                    Ok(Some(bytes))
+                }
+            },
             Format::Json if self.bare => {
                 let mut bytes = Vec::new();
                 json::write_value(&values[0], &self.columns[0].1, &mut bytes);
@@ -132,6 +151,15 @@ pub(crate) fn check_columns(format: Format, columns: &[&Column]) -> Result<(), S
         Format::Delimited { .. } => check_each(format, columns, delimited::supports),
         Format::Avro => check_each(format, columns, avro::supports)
             .map_err(|_| SerdeError::new("Avro only supports MAPs with STRING keys")),
+        Format::Protobuf { nulls } | Format::ProtobufNoSr { nulls } => {
+            let columns: Vec<_> = columns
+                .iter()
+                .map(|column| (column.name.clone(), column.sql_type.clone()))
+                .collect();
+            // Names that differ only in `_` are written well, and are one and the same for its readers.
+            let linked = protobuf::linked(&columns, false, nulls);
+            linked.map(|_| ()).map_err(SerdeError::new)
+        }
         Format::Json | Format::JsonSr => check_each(format, columns, has_string_keys)
             .map_err(|_| SerdeError::new(format!("{format} only supports MAP types with STRING keys"))),
     }

@@ -11,6 +11,7 @@ pub(crate) mod json;
 mod json_sr;
 mod kafka;
 pub(crate) mod number;
+mod protobuf;
 mod registered;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 pub(crate) use decoder::{Decoder, DecoderColumn, Presence};
 pub(crate) use encoder::{Encoder, check_columns};
 use osqdemo_registry_client::SchemaType;
+pub use protobuf::Nulls;
 pub use registered::WriterSchema;
-pub(crate) use registered::{InferredType, Learned, Names, SinkSchema};
+pub(crate) use registered::{InferredType, Learned, Names, Reading, SinkSchema};
 
 /// How a record's key or value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +42,16 @@ pub enum Format {
     JsonSr,
     /// `AVRO`: Avro, with the id of its schema before it.
     Avro,
+    /// `PROTOBUF`: a Protobuf message, with the id of its schema before it.
+    Protobuf {
+        /// How values say that they are null.
+        nulls: Nulls,
+    },
+    /// `PROTOBUF_NOSR`: a Protobuf message by itself.
+    ProtobufNoSr {
+        /// How values say that they are null.
+        nulls: Nulls,
+    },
     /// `NONE`: nothing is read or written.
     None,
 }
@@ -47,7 +59,34 @@ pub enum Format {
 impl Format {
     /// Whether a single value may stand by itself or in a record, as a source chooses.
     pub(crate) fn unwraps(self) -> bool {
-        matches!(self, Self::Json | Self::JsonSr | Self::Avro)
+        matches!(
+            self,
+            Self::Json | Self::JsonSr | Self::Avro | Self::ProtobufNoSr { .. }
+        )
+    }
+
+    /// How a single key stands in a record.
+    pub(crate) fn key_wrapping(self) -> Wrapping {
+        match self {
+            Self::Protobuf { .. } => Wrapping::Wrapped,
+            _ => Wrapping::Unwrapped,
+        }
+    }
+
+    /// The format with another way to say null, where it has several.
+    pub(crate) fn with_nulls(self, nulls: Nulls) -> Self {
+        match self {
+            Self::Protobuf { .. } => Self::Protobuf { nulls },
+            Self::ProtobufNoSr { .. } => Self::ProtobufNoSr { nulls },
+            other => other,
+        }
+    }
+
+    fn nulls(self) -> Nulls {
+        match self {
+            Self::Protobuf { nulls } | Self::ProtobufNoSr { nulls } => nulls,
+            _ => Nulls::default(),
+        }
     }
 
     /// The language of its schemas, where they are in a registry.
@@ -57,7 +96,10 @@ impl Format {
         match self {
             Self::Avro => Some(SchemaType::Avro),
             Self::JsonSr => Some(SchemaType::Json),
-            Self::Json | Self::Kafka | Self::Delimited { .. } | Self::None => None,
+            Self::Protobuf { .. } => Some(SchemaType::Protobuf),
+            Self::Json | Self::Kafka | Self::Delimited { .. } | Self::ProtobufNoSr { .. } | Self::None => {
+                None
+            }
         }
     }
 }
@@ -71,6 +113,8 @@ impl fmt::Display for Format {
             Self::Delimited { .. } => "DELIMITED",
             Self::JsonSr => "JSON_SR",
             Self::Avro => "AVRO",
+            Self::Protobuf { .. } => "PROTOBUF",
+            Self::ProtobufNoSr { .. } => "PROTOBUF_NOSR",
             Self::None => "NONE",
         })
     }

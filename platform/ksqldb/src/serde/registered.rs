@@ -9,12 +9,13 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use osqdemo_avro::Schema as Avro;
+use osqdemo_protobuf::{File, Linked};
 use osqdemo_registry_client::wire::{SchemaId, split, write_id};
 use osqdemo_registry_client::{Schema as RegistrySchema, SchemaType};
 use serde_json::Value as Json;
 
 use super::{DecoderColumn, Format, SerdeError};
-use super::{avro, json_sr};
+use super::{avro, json_sr, protobuf};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
@@ -30,6 +31,19 @@ pub enum WriterSchema {
     Avro(Arc<Avro>),
     /// JSON Schema.
     Json(Arc<Json>),
+    /// Protocol Buffers: a file and what it imports.
+    Protobuf(Linked),
+}
+
+/// How a statement wants a schema to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// What becomes of its names.
+    pub(crate) names: Names,
+    /// The format of the records.
+    pub(crate) format: Format,
+    /// Which one of its types, where it has several.
+    pub(crate) full_name: Option<&'a str>,
 }
 
 /// What becomes of a schema's names.
@@ -103,12 +117,14 @@ enum Knowledge {
 #[derive(Debug)]
 enum PayloadReader {
     Avro(avro::RecordReader),
+    Protobuf(protobuf::RecordReader),
 }
 
 #[derive(Debug)]
 enum PayloadWriter {
     Avro(avro::RecordWriter),
     Json(json_sr::RecordWriter),
+    Protobuf(protobuf::RecordWriter),
 }
 
 /// The schema that the keys or values of a source are written with.
@@ -138,10 +154,12 @@ impl Names {
 
 impl WriterSchema {
     /// What it is in SQL, or why it is nothing there.
-    pub(crate) fn infer(&self, names: Names) -> Result<InferredType, String> {
+    pub(crate) fn infer(&self, reading: Reading<'_>) -> Result<InferredType, String> {
+        let names = reading.names;
         match self {
             Self::Avro(schema) => avro::infer(schema, names),
             Self::Json(schema) => json_sr::infer(schema, names),
+            Self::Protobuf(file) => protobuf::infer(file, reading.full_name, names, reading.format.nulls()),
         }
     }
 
@@ -154,6 +172,9 @@ impl WriterSchema {
                 .map(|name| name.full().to_owned()),
             // A title is a text for people.
             Self::Json(_) => None,
+            Self::Protobuf(file) => file
+                .message(None)
+                .map(|(_, message)| message.full_name().to_owned()),
         }
     }
 
@@ -162,6 +183,9 @@ impl WriterSchema {
         match self {
             Self::Avro(_) => Format::Avro,
             Self::Json(_) => Format::JsonSr,
+            Self::Protobuf(_) => Format::Protobuf {
+                nulls: protobuf::Nulls::default(),
+            },
         }
     }
 
@@ -169,6 +193,7 @@ impl WriterSchema {
     pub(crate) fn text(&self, data: &[u8]) -> Option<String> {
         match self {
             Self::Avro(schema) => avro::text(schema, data),
+            Self::Protobuf(file) => protobuf::text(file, data),
             Self::Json(_) => {
                 let text = str::from_utf8(data).ok()?;
                 serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
@@ -177,8 +202,17 @@ impl WriterSchema {
         }
     }
 
-    fn reader(&self, columns: &[DecoderColumn], is_bare: bool) -> Result<PayloadReader, String> {
+    fn reader(
+        &self,
+        format: Format,
+        columns: &[DecoderColumn],
+        is_bare: bool,
+    ) -> Result<PayloadReader, String> {
         match self {
+            Self::Protobuf(file) => {
+                let reader = protobuf::RecordReader::of_file(file.clone(), columns, format.nulls());
+                Ok(PayloadReader::Protobuf(reader))
+            }
             Self::Avro(schema) => {
                 let reader = avro::RecordReader::new(Arc::clone(schema), columns, is_bare);
                 Ok(PayloadReader::Avro(reader))
@@ -219,10 +253,11 @@ impl Learned {
         &self,
         id: u32,
         schema: Result<&WriterSchema, String>,
+        format: Format,
         columns: &[DecoderColumn],
         is_bare: bool,
     ) {
-        let reader = schema.and_then(|schema| schema.reader(columns, is_bare));
+        let reader = schema.and_then(|schema| schema.reader(format, columns, is_bare));
         let knowledge = match reader {
             Ok(reader) => Knowledge::Reader(Arc::new(reader)),
             Err(reason) => Knowledge::Refused(reason.into(), Instant::now()),
@@ -251,6 +286,7 @@ impl Learned {
         match knowledge {
             Some(Knowledge::Reader(reader)) => match &*reader {
                 PayloadReader::Avro(reader) => reader.read(data, row),
+                PayloadReader::Protobuf(reader) => reader.read(data, row),
             },
             Some(Knowledge::Refused(reason, _)) => Err(SerdeError::new(&*reason)),
             None => Err(SerdeError::new(format!("the schema {id} is not known yet"))),
@@ -290,6 +326,11 @@ impl SinkSchema {
                 schema_type: SchemaType::Json,
                 references: Vec::new(),
             }),
+            Format::Protobuf { nulls } => Ok(RegistrySchema {
+                schema: protobuf::declare(&self.columns, self.is_bare, nulls, self.full_name.as_deref())?,
+                schema_type: SchemaType::Protobuf,
+                references: Vec::new(),
+            }),
             other => Err(format!("the format {other} has no schemas in a registry")),
         }
     }
@@ -306,6 +347,10 @@ impl SinkSchema {
         match self.format {
             Format::Avro => match (Avro::parse(declared), Avro::parse(registered)) {
                 (Ok(declared), Ok(registered)) => declared.is_equivalent(&registered),
+                _ => declared == registered,
+            },
+            Format::Protobuf { .. } => match (File::parse(declared), File::parse(registered)) {
+                (Ok(declared), Ok(registered)) => declared.says_the_same(&registered),
                 _ => declared == registered,
             },
             _ => {
@@ -334,6 +379,12 @@ impl SinkSchema {
             WriterSchema::Json(schema) => {
                 PayloadWriter::Json(json_sr::RecordWriter::new(schema, &self.columns, self.is_bare))
             }
+            WriterSchema::Protobuf(file) => PayloadWriter::Protobuf(protobuf::RecordWriter::of_file(
+                file,
+                self.full_name.as_deref(),
+                &self.columns,
+                self.format.nulls(),
+            )?),
         };
         // Whoever was first has prepared the same.
         let _ = self.writer.set((id, writer));
@@ -352,6 +403,7 @@ impl SinkSchema {
         match writer {
             PayloadWriter::Avro(writer) => writer.write(values, &mut bytes)?,
             PayloadWriter::Json(writer) => writer.write(values, &mut bytes),
+            PayloadWriter::Protobuf(writer) => writer.write(values, &mut bytes)?,
         }
         Ok(bytes)
     }

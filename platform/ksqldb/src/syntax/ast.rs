@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+pub use super::duration::{Duration, TimeUnit};
 use crate::types::SqlType;
 
 /// A place in the text: the line counts from 1, the column from 1 (printed as ksqlDB prints it).
@@ -243,8 +244,8 @@ pub struct AssertTopic {
     pub exists: bool,
     /// How it must be.
     pub properties: Properties,
-    /// How long to wait for it, in milliseconds.
-    pub timeout_ms: Option<i64>,
+    /// How long to wait for it.
+    pub timeout: Option<Duration>,
 }
 
 /// What `ASSERT SCHEMA` says.
@@ -256,8 +257,8 @@ pub struct AssertSchema {
     pub id: Option<u32>,
     /// Whether it must be there (or must not).
     pub exists: bool,
-    /// How long to wait for it, in milliseconds.
-    pub timeout_ms: Option<i64>,
+    /// How long to wait for it.
+    pub timeout: Option<Duration>,
 }
 
 /// What `INSERT INTO … SELECT` says.
@@ -449,48 +450,62 @@ pub enum JoinKind {
     Full,
 }
 
-/// `WITHIN n unit` or `WITHIN (before unit, after unit)`, `[GRACE PERIOD n unit]`. Milliseconds.
+/// `WITHIN n unit` or `WITHIN (before unit, after unit)`, `[GRACE PERIOD n unit]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Within {
     /// How much earlier the right row may be.
-    pub before_ms: i64,
+    pub before: Duration,
     /// How much later the right row may be.
-    pub after_ms: i64,
+    pub after: Duration,
     /// `GRACE PERIOD`
-    pub grace_ms: Option<i64>,
+    pub grace: Option<Duration>,
 }
 
-/// `WINDOW …`. Milliseconds.
+/// `WINDOW …`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The kind, with its sizes.
-    pub kind: WindowKind,
+    pub kind: WindowKind<Duration>,
     /// `RETENTION`
-    pub retention_ms: Option<i64>,
+    pub retention: Option<Duration>,
     /// `GRACE PERIOD`
-    pub grace_ms: Option<i64>,
+    pub grace: Option<Duration>,
 }
 
-/// The kinds of window.
+/// The kinds of window, as long as `Length` says: a statement's durations, or a plan's milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WindowKind {
+pub enum WindowKind<Length> {
     /// `TUMBLING (SIZE n unit)`
     Tumbling {
         /// Its size.
-        size_ms: i64,
+        size: Length,
     },
     /// `HOPPING (SIZE n unit, ADVANCE BY n unit)`
     Hopping {
         /// Its size.
-        size_ms: i64,
+        size: Length,
         /// Its step.
-        advance_ms: i64,
+        advance: Length,
     },
     /// `SESSION (n unit)`
     Session {
         /// The gap that ends it.
-        gap_ms: i64,
+        gap: Length,
     },
+}
+
+impl<Length: Copy> WindowKind<Length> {
+    /// The same, each length told otherwise.
+    pub fn map<Other>(self, tell: impl Fn(Length) -> Other) -> WindowKind<Other> {
+        match self {
+            Self::Tumbling { size } => WindowKind::Tumbling { size: tell(size) },
+            Self::Hopping { size, advance } => WindowKind::Hopping {
+                size: tell(size),
+                advance: tell(advance),
+            },
+            Self::Session { gap } => WindowKind::Session { gap: tell(gap) },
+        }
+    }
 }
 
 /// An expression with the place where it begins.

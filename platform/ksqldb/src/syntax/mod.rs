@@ -7,6 +7,7 @@
 
 pub mod ast;
 mod children;
+mod duration;
 mod error;
 mod format;
 mod lexer;

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::ast::{
     AliasedSource, AssertSchema, AssertTopic, BinaryOperator, ColumnConstraint, ColumnDefinition,
-    CreateAsSelect, CreateSource, Emit, Explain, Expression, ExpressionKind, InsertInto, InsertValues, Join,
-    JoinKind, Literal, OnExisting, ParsedStatement, Position, Print, Properties, Query, QuerySelection,
-    SelectItem, SourceKind, Statement, UnaryOperator, Window, WindowKind, Within,
+    CreateAsSelect, CreateSource, Duration, Emit, Explain, Expression, ExpressionKind, InsertInto,
+    InsertValues, Join, JoinKind, Literal, OnExisting, ParsedStatement, Position, Print, Properties, Query,
+    QuerySelection, SelectItem, SourceKind, Statement, TimeUnit, UnaryOperator, Window, WindowKind, Within,
 };
 use super::token::Keyword;
 use super::{
@@ -199,24 +199,23 @@ fn source() -> BoxedStrategy<AliasedSource> {
         .boxed()
 }
 
-fn duration() -> BoxedStrategy<i64> {
-    prop_oneof![
-        0_i64..100_000,
-        (0_i64..50).prop_map(|minutes| minutes * 60_000),
-        (0_i64..50).prop_map(|days| days * 86_400_000)
-    ]
-    .boxed()
+fn duration() -> BoxedStrategy<Duration> {
+    const UNITS: &[TimeUnit] = &[
+        TimeUnit::Milliseconds,
+        TimeUnit::Seconds,
+        TimeUnit::Minutes,
+        TimeUnit::Hours,
+        TimeUnit::Days,
+    ];
+    (0_u64..100_000, proptest::sample::select(UNITS))
+        .prop_map(|(count, unit)| Duration::new(count, unit).unwrap())
+        .boxed()
 }
 
 fn join() -> BoxedStrategy<Join> {
     let kinds = &[JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full][..];
-    let within = (duration(), duration(), proptest::option::of(duration())).prop_map(
-        |(before_ms, after_ms, grace_ms)| Within {
-            before_ms,
-            after_ms,
-            grace_ms,
-        },
-    );
+    let within = (duration(), duration(), proptest::option::of(duration()))
+        .prop_map(|(before, after, grace)| Within { before, after, grace });
     (
         proptest::sample::select(kinds),
         source(),
@@ -234,20 +233,19 @@ fn join() -> BoxedStrategy<Join> {
 
 fn window() -> BoxedStrategy<Window> {
     let kind = prop_oneof![
-        duration().prop_map(|size_ms| WindowKind::Tumbling { size_ms }),
-        (duration(), duration())
-            .prop_map(|(size_ms, advance_ms)| WindowKind::Hopping { size_ms, advance_ms }),
-        duration().prop_map(|gap_ms| WindowKind::Session { gap_ms }),
+        duration().prop_map(|size| WindowKind::Tumbling { size }),
+        (duration(), duration()).prop_map(|(size, advance)| WindowKind::Hopping { size, advance }),
+        duration().prop_map(|gap| WindowKind::Session { gap }),
     ];
     (
         kind,
         proptest::option::of(duration()),
         proptest::option::of(duration()),
     )
-        .prop_map(|(kind, retention_ms, grace_ms)| Window {
+        .prop_map(|(kind, retention, grace)| Window {
             kind,
-            retention_ms,
-            grace_ms,
+            retention,
+            grace,
         })
         .boxed()
 }
@@ -438,28 +436,28 @@ fn statement() -> BoxedStrategy<Statement> {
             any::<String>(),
             any::<bool>(),
             properties(),
-            proptest::option::of(0_i64..100_000)
+            proptest::option::of(duration())
         )
-            .prop_map(|(topic, exists, properties, timeout_ms)| {
+            .prop_map(|(topic, exists, properties, timeout)| {
                 Statement::AssertTopic(AssertTopic {
                     topic,
                     exists,
                     properties,
-                    timeout_ms,
+                    timeout,
                 })
             }),
         (
             any::<bool>(),
             any::<String>(),
             proptest::option::of(any::<u32>()),
-            proptest::option::of(0_i64..100_000)
+            proptest::option::of(duration())
         )
-            .prop_map(|(exists, subject, id, timeout_ms)| {
+            .prop_map(|(exists, subject, id, timeout)| {
                 Statement::AssertSchema(AssertSchema {
                     subject: Some(subject),
                     id,
                     exists,
-                    timeout_ms,
+                    timeout,
                 })
             }),
     ];

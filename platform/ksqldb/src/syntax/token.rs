@@ -1,6 +1,6 @@
 //! The words and signs of the language, and which words may be names.
 
-use super::ast::Position;
+use super::ast::{Position, TimeUnit};
 
 /// A token with the text it was read from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -187,13 +187,13 @@ impl Keyword {
     }
 
     /// How many milliseconds the time unit has, or `None` where this is no unit of fixed length.
-    pub(super) fn unit_milliseconds(self) -> Option<i64> {
+    pub(super) fn time_unit(self) -> Option<TimeUnit> {
         match self {
-            Self::Millisecond | Self::Milliseconds => Some(1),
-            Self::Second | Self::Seconds => Some(1_000),
-            Self::Minute | Self::Minutes => Some(60_000),
-            Self::Hour | Self::Hours => Some(3_600_000),
-            Self::Day | Self::Days => Some(86_400_000),
+            Self::Millisecond | Self::Milliseconds => Some(TimeUnit::Milliseconds),
+            Self::Second | Self::Seconds => Some(TimeUnit::Seconds),
+            Self::Minute | Self::Minutes => Some(TimeUnit::Minutes),
+            Self::Hour | Self::Hours => Some(TimeUnit::Hours),
+            Self::Day | Self::Days => Some(TimeUnit::Days),
             _ => None,
         }
     }

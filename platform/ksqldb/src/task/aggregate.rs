@@ -56,10 +56,10 @@ impl Times {
         let closed = self.stream_time.saturating_sub(windowing.grace_ms);
         match windowing.kind {
             // The end is closed, too.
-            WindowKind::Tumbling { size_ms } | WindowKind::Hopping { size_ms, .. } => {
+            WindowKind::Tumbling { size: size_ms } | WindowKind::Hopping { size: size_ms, .. } => {
                 closed.saturating_sub(size_ms).saturating_add(1)
             }
-            WindowKind::Session { gap_ms } => closed.saturating_sub(gap_ms),
+            WindowKind::Session { gap: gap_ms } => closed.saturating_sub(gap_ms),
         }
     }
 }
@@ -293,13 +293,16 @@ impl Aggregation {
             times.stream_time = timestamp;
         }
         match windowing.kind {
-            WindowKind::Tumbling { size_ms } => {
+            WindowKind::Tumbling { size: size_ms } => {
                 self.take_into_windows(&group, row, timestamp, (size_ms, size_ms), windowing, to);
             }
-            WindowKind::Hopping { size_ms, advance_ms } => {
+            WindowKind::Hopping {
+                size: size_ms,
+                advance: advance_ms,
+            } => {
                 self.take_into_windows(&group, row, timestamp, (size_ms, advance_ms), windowing, to);
             }
-            WindowKind::Session { gap_ms } => {
+            WindowKind::Session { gap: gap_ms } => {
                 self.take_into_session(&group, row, timestamp, gap_ms, windowing, to);
             }
         }
@@ -420,7 +423,9 @@ impl Aggregation {
             return;
         };
         let times = self.times_of(group.partition);
-        times.newest_window = times.newest_window.max(merged.end);
+        // A row that comes again after a crash may meet a session that ends later than anything did then: that lets
+        // no other session go.
+        times.newest_window = times.newest_window.max(merged.end.min(times.stream_time));
         let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged))
             .in_partition(group.partition);
         self.keep(&group.values, &states, key.clone(), merged.end, to.context);
@@ -586,8 +591,10 @@ impl Operator for Aggregation {
 /// The greatest time that a window of rows up to a time is ordered by.
 fn newest_window(stream_time: i64, windowing: Windowing) -> i64 {
     let step = match windowing.kind {
-        WindowKind::Tumbling { size_ms } => size_ms,
-        WindowKind::Hopping { advance_ms, .. } => advance_ms,
+        WindowKind::Tumbling { size: size_ms } => size_ms,
+        WindowKind::Hopping {
+            advance: advance_ms, ..
+        } => advance_ms,
         WindowKind::Session { .. } => 1,
     };
     stream_time / step * step

@@ -203,8 +203,8 @@ fn declarations_that_cannot_be_made() {
             "Invalid config variable(s) in the WITH clause: KEY",
         ),
         (
-            "create stream x (a int) with (kafka_topic='x', value_format='protobuf');",
-            "The format PROTOBUF is not supported by this server",
+            "create stream x (a array<array<int>>) with (kafka_topic='x', value_format='protobuf');",
+            "Array cannot be nested",
         ),
         (
             "create stream x (a int, a int) with (kafka_topic='x', value_format='json');",

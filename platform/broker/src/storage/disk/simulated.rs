@@ -69,6 +69,11 @@ impl SimulatedDisk {
         self.state().is_off
     }
 
+    /// What it throws next: two disks that have been through the same throw the same.
+    pub(crate) fn roll(&self) -> u64 {
+        self.state().dice.roll()
+    }
+
     /// Makes an operation fail, after so many others of its kind.
     pub(crate) fn fail(&self, operation: Operation, after: u64) {
         self.state().fails = Some((operation, after));

@@ -258,7 +258,9 @@ impl Compiler<'_> {
                     });
                     items.push(item.expr);
                 }
-                typed(Expr::Struct(items), SqlType::Struct(types))
+                let sql_type =
+                    SqlType::structure(types).map_err(|twice| PlanError::new(twice.to_string()))?;
+                typed(Expr::Struct(items), sql_type)
             }
         }
     }

@@ -509,7 +509,10 @@ impl Reader {
 
 /// For each written name the column that it belongs to: the one of exactly that name, else of its upper-cased name.
 /// Of several that belong to one column, the exact one does.
-fn owners<'a>(written: impl Iterator<Item = &'a str>, columns: &[&str]) -> Vec<Option<usize>> {
+pub(in super::super) fn owners<'a>(
+    written: impl Iterator<Item = &'a str>,
+    columns: &[&str],
+) -> Vec<Option<usize>> {
     let exact = |name: &str| columns.iter().position(|column| *column == name);
     let written: Vec<&str> = written.collect();
     let taken: Vec<usize> = written.iter().filter_map(|name| exact(name)).collect();
@@ -522,7 +525,7 @@ fn owners<'a>(written: impl Iterator<Item = &'a str>, columns: &[&str]) -> Vec<O
 }
 
 /// A type's name in Connect's messages.
-fn connect_name(sql_type: &SqlType) -> &'static str {
+pub(in super::super) fn connect_name(sql_type: &SqlType) -> &'static str {
     match sql_type {
         SqlType::Boolean => "boolean",
         SqlType::Integer | SqlType::Date | SqlType::Time => "int32",
@@ -544,7 +547,7 @@ fn bytes<'a>(fixed: Option<usize>, cursor: &mut Cursor<'a>) -> Result<&'a [u8], 
 }
 
 /// A float as Java prints it: the digits that tell it from others of its kind.
-fn float_text(number: f32) -> String {
+pub(in super::super) fn float_text(number: f32) -> String {
     number
         .to_string()
         .parse()

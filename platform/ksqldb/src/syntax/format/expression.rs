@@ -91,8 +91,9 @@ impl Display for Sql<'_, Expression> {
 fn write_call(out: &mut fmt::Formatter<'_>, function: &str, arguments: &[Expression]) -> fmt::Result {
     write!(out, "{}(", Name(function))?;
     let unit = arguments.first().and_then(|first| match &first.kind {
-        ExpressionKind::Literal(Literal::String(unit)) if takes_unit_first(function) => Keyword::of(unit)
-            .filter(|keyword| keyword.unit_milliseconds().is_some() && keyword.text() == unit),
+        ExpressionKind::Literal(Literal::String(unit)) if takes_unit_first(function) => {
+            Keyword::of(unit).filter(|keyword| keyword.time_unit().is_some() && keyword.text() == unit)
+        }
         _ => None,
     });
     match unit {

@@ -3,7 +3,6 @@
 use std::fmt::{self, Display, Write};
 
 use super::super::ast::{AliasedSource, Emit, Join, JoinKind, Query, SelectItem, Window, WindowKind, Within};
-use super::super::token::Keyword;
 use super::{List, Name, Sql};
 
 impl Display for Sql<'_, Query> {
@@ -91,51 +90,32 @@ impl Display for Sql<'_, Join> {
 
 impl Display for Sql<'_, Within> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Within {
-            before_ms,
-            after_ms,
-            grace_ms,
-        } = *self.0;
-        if before_ms == after_ms {
-            Duration(before_ms).fmt(out)?;
+        let Within { before, after, grace } = *self.0;
+        if before == after {
+            before.fmt(out)?;
         } else {
-            write!(out, "({}, {})", Duration(before_ms), Duration(after_ms))?;
+            write!(out, "({before}, {after})")?;
         }
-        grace_ms.map_or(Ok(()), |grace| write!(out, " GRACE PERIOD {}", Duration(grace)))
+        grace.map_or(Ok(()), |grace| write!(out, " GRACE PERIOD {grace}"))
     }
 }
 
+/// With the blanks that ksqlDB has there, the last one too.
 impl Display for Sql<'_, Window> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind {
-            WindowKind::Tumbling { size_ms } => write!(out, "TUMBLING (SIZE {}", Duration(size_ms))?,
-            WindowKind::Hopping { size_ms, advance_ms } => {
-                let (size, advance) = (Duration(size_ms), Duration(advance_ms));
-                write!(out, "HOPPING (SIZE {size}, ADVANCE BY {advance}")?;
+            WindowKind::Tumbling { size } => write!(out, "TUMBLING ( SIZE {size}")?,
+            WindowKind::Hopping { size, advance } => {
+                write!(out, "HOPPING ( SIZE {size} , ADVANCE BY {advance}")?;
             }
-            WindowKind::Session { gap_ms } => write!(out, "SESSION ({}", Duration(gap_ms))?,
+            WindowKind::Session { gap } => write!(out, "SESSION ( {gap}")?,
         }
-        if let Some(retention) = self.0.retention_ms {
-            write!(out, ", RETENTION {}", Duration(retention))?;
+        if let Some(retention) = self.0.retention {
+            write!(out, " , RETENTION {retention}")?;
         }
-        if let Some(grace) = self.0.grace_ms {
-            write!(out, ", GRACE PERIOD {}", Duration(grace))?;
+        if let Some(grace) = self.0.grace {
+            write!(out, " , GRACE PERIOD {grace}")?;
         }
-        out.write_char(')')
-    }
-}
-
-/// Milliseconds, in the largest unit that says them exactly.
-struct Duration(i64);
-
-impl Display for Duration {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [Keyword::Days, Keyword::Hours, Keyword::Minutes, Keyword::Seconds];
-        let exact = units.iter().find_map(|unit| {
-            let size = unit.unit_milliseconds()?;
-            (self.0 != 0 && self.0 % size == 0).then(|| (self.0 / size, *unit))
-        });
-        let (count, unit) = exact.unwrap_or((self.0, Keyword::Milliseconds));
-        write!(out, "{count} {}", unit.text())
+        out.write_str(" ) ")
     }
 }

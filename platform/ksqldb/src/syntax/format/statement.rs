@@ -171,8 +171,8 @@ impl Display for Sql<'_, AssertTopic> {
             Quoted(&assertion.topic),
             Sql(&assertion.properties)
         )?;
-        let timeout = assertion.timeout_ms;
-        timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout} MILLISECONDS"))
+        let timeout = assertion.timeout;
+        timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout}"))
     }
 }
 
@@ -187,8 +187,8 @@ impl Display for Sql<'_, AssertSchema> {
         if let Some(id) = assertion.id {
             write!(out, " ID {id}")?;
         }
-        let timeout = assertion.timeout_ms;
-        timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout} MILLISECONDS"))
+        let timeout = assertion.timeout;
+        timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout}"))
     }
 }
 

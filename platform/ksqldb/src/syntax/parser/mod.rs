@@ -12,7 +12,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
-use super::ast::{Expression, ParsedStatement, Position, Properties, Statement};
+use super::ast::{Duration, Expression, ParsedStatement, Position, Properties, Statement};
 use super::lexer::{is_word_part, tokenize};
 use super::token::{Keyword, Token, TokenKind};
 use super::{SyntaxError, SyntaxFault};
@@ -404,17 +404,14 @@ impl<'text> Parser<'text> {
         self.count()
     }
 
-    /// `n unit`, in milliseconds.
-    fn duration(&mut self) -> Result<i64> {
+    /// `n unit`
+    fn duration(&mut self) -> Result<Duration> {
         let position = self.peek().position;
         let count = self.count()?;
-        let unit = self.keyword_after(0).and_then(Keyword::unit_milliseconds);
+        let unit = self.keyword_after(0).and_then(Keyword::time_unit);
         let unit = unit.ok_or_else(|| self.mismatch(Expected::Several))?;
         self.advance();
-        let milliseconds = i64::try_from(count)
-            .ok()
-            .and_then(|count| count.checked_mul(unit));
-        milliseconds.ok_or_else(|| self.error_at(position, "the duration is too long"))
+        Duration::new(count, unit).ok_or_else(|| self.error_at(position, "the duration is too long"))
     }
 
     /// `[WITH (name=literal, …)]`

@@ -160,7 +160,7 @@ impl Parser<'_> {
                 if unit.is_some_and(Keyword::is_calendar_unit) {
                     return Err(parser.mismatch(Expected::Several));
                 }
-                if unit.is_some_and(|unit| unit.unit_milliseconds().is_some()) {
+                if unit.is_some_and(|unit| unit.time_unit().is_some()) {
                     let token = *parser.advance();
                     let kind = ExpressionKind::Literal(Literal::String(token.text.to_ascii_uppercase()));
                     return Ok(Expression {

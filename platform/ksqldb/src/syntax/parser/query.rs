@@ -139,7 +139,7 @@ impl Parser<'_> {
     }
 
     fn within(&mut self) -> Result<Within> {
-        let (before_ms, after_ms) = if self.accept(TokenKind::LeftParenthesis) {
+        let (before, after) = if self.accept(TokenKind::LeftParenthesis) {
             let before = self.duration()?;
             self.expect(TokenKind::Comma, "','")?;
             let after = self.duration()?;
@@ -149,16 +149,12 @@ impl Parser<'_> {
             let both = self.duration()?;
             (both, both)
         };
-        let grace_ms = if self.accept_keywords(&[Keyword::Grace, Keyword::Period]) {
+        let grace = if self.accept_keywords(&[Keyword::Grace, Keyword::Period]) {
             Some(self.duration()?)
         } else {
             None
         };
-        Ok(Within {
-            before_ms,
-            after_ms,
-            grace_ms,
-        })
+        Ok(Within { before, after, grace })
     }
 
     fn window(&mut self) -> Result<Window> {
@@ -180,28 +176,27 @@ impl Parser<'_> {
         let kind = if tumbling {
             self.expect_keyword(Keyword::Size)?;
             WindowKind::Tumbling {
-                size_ms: self.duration()?,
+                size: self.duration()?,
             }
         } else if hopping {
             self.expect_keyword(Keyword::Size)?;
-            let size_ms = self.duration()?;
+            let size = self.duration()?;
             self.expect(TokenKind::Comma, "','")?;
             self.expect_keyword(Keyword::Advance)?;
             self.expect_keyword(Keyword::By)?;
-            let advance_ms = self.duration()?;
-            WindowKind::Hopping { size_ms, advance_ms }
+            let advance = self.duration()?;
+            WindowKind::Hopping { size, advance }
         } else {
             WindowKind::Session {
-                gap_ms: self.duration()?,
+                gap: self.duration()?,
             }
         };
-        let (mut retention_ms, mut grace_ms) = (None, None);
+        let (mut retention, mut grace) = (None, None);
         while self.accept(TokenKind::Comma) {
-            if grace_ms.is_none() && self.accept_keywords(&[Keyword::Grace, Keyword::Period]) {
-                grace_ms = Some(self.duration()?);
-            } else if retention_ms.is_none() && grace_ms.is_none() && self.accept_keyword(Keyword::Retention)
-            {
-                retention_ms = Some(self.duration()?);
+            if grace.is_none() && self.accept_keywords(&[Keyword::Grace, Keyword::Period]) {
+                grace = Some(self.duration()?);
+            } else if retention.is_none() && grace.is_none() && self.accept_keyword(Keyword::Retention) {
+                retention = Some(self.duration()?);
             } else {
                 return Err(self.mismatch(Expected::Several));
             }
@@ -209,8 +204,8 @@ impl Parser<'_> {
         self.expect(TokenKind::RightParenthesis, "')'")?;
         Ok(Window {
             kind,
-            retention_ms,
-            grace_ms,
+            retention,
+            grace,
         })
     }
 

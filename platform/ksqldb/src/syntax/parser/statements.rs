@@ -148,7 +148,7 @@ impl Parser<'_> {
                 Some(id.ok_or_else(|| self.error_at(position, "the id of a schema is too large"))?)
             }
         };
-        let timeout_ms = if self.accept_keyword(Keyword::Timeout) {
+        let timeout = if self.accept_keyword(Keyword::Timeout) {
             Some(self.duration()?)
         } else {
             None
@@ -157,7 +157,7 @@ impl Parser<'_> {
             subject,
             id,
             exists,
-            timeout_ms,
+            timeout,
         }))
     }
 
@@ -182,7 +182,7 @@ impl Parser<'_> {
             self.identifier_as_written()?
         };
         let properties = self.optional_properties()?;
-        let timeout_ms = if self.accept_keyword(Keyword::Timeout) {
+        let timeout = if self.accept_keyword(Keyword::Timeout) {
             Some(self.duration()?)
         } else {
             None
@@ -191,7 +191,7 @@ impl Parser<'_> {
             topic,
             exists,
             properties,
-            timeout_ms,
+            timeout,
         }))
     }
 

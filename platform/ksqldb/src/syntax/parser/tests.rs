@@ -1,7 +1,8 @@
 //! What reads as what, and what is refused how.
 
 use super::super::ast::{
-    ColumnConstraint, ExpressionKind, JoinKind, Listing, Literal, SelectItem, Statement, Within,
+    ColumnConstraint, Duration, ExpressionKind, JoinKind, Listing, Literal, SelectItem, Statement, TimeUnit,
+    Within,
 };
 use super::super::{format_expression, format_statement, parse, parse_expression};
 
@@ -74,6 +75,18 @@ fn statements_print_canonically() {
         ),
         ("create stream if not exists s;", "CREATE STREAM IF NOT EXISTS S;"),
         (
+            "select * from a join b within 60 seconds grace period 1 day on a.x=b.x emit changes;",
+            "SELECT *\nFROM A A\nINNER JOIN B B WITHIN 60 SECONDS GRACE PERIOD 1 DAYS ON ((A.X = B.X))\nEMIT CHANGES;",
+        ),
+        (
+            "select * from a join b within (1 minute, 60 seconds) on a.x=b.x emit changes;",
+            "SELECT *\nFROM A A\nINNER JOIN B B WITHIN (1 MINUTES, 60 SECONDS) ON ((A.X = B.X))\nEMIT CHANGES;",
+        ),
+        (
+            "select g, count(*) from a window hopping (size 60 minutes, advance by 120 second, retention 48 hours, grace period 0 days) group by g emit changes;",
+            "SELECT\n  G,\n  COUNT(*)\nFROM A A\nWINDOW HOPPING ( SIZE 60 MINUTES , ADVANCE BY 120 SECONDS , RETENTION 48 HOURS , GRACE PERIOD 0 DAYS ) \nGROUP BY G\nEMIT CHANGES;",
+        ),
+        (
             "insert into s with (query_id='q') select * from t;",
             "INSERT INTO S WITH (QUERY_ID='q') SELECT *\nFROM T T;",
         ),
@@ -131,27 +144,18 @@ fn queries_print_canonically() {
   B.X Y,
   COUNT(*)
 FROM A A
-LEFT OUTER JOIN B B2 WITHIN (1 HOURS, 90 SECONDS) GRACE PERIOD 0 MILLISECONDS ON ((A.ID = B2.ID))
+LEFT OUTER JOIN B B2 WITHIN (1 HOURS, 90 SECONDS) GRACE PERIOD 0 DAYS ON ((A.ID = B2.ID))
 FULL OUTER JOIN C C ON ((A.ID = C.ID))
 EMIT FINAL
 LIMIT 5;",
         ),
         (
             "select * from s window hopping (size 2 days, advance by 1 day, retention 7 days, grace period 5 milliseconds) where x group by (a, b) having c > 1;",
-            "SELECT *
-FROM S S
-WINDOW HOPPING (SIZE 2 DAYS, ADVANCE BY 1 DAYS, RETENTION 7 DAYS, GRACE PERIOD 5 MILLISECONDS)
-WHERE X
-GROUP BY A, B
-HAVING (C > 1);",
+            "SELECT *\nFROM S S\nWINDOW HOPPING ( SIZE 2 DAYS , ADVANCE BY 1 DAYS , RETENTION 7 DAYS , GRACE PERIOD 5 MILLISECONDS ) \nWHERE X\nGROUP BY A, B\nHAVING (C > 1);",
         ),
         (
             "select * from s window session (1500 milliseconds) group by (a), (b) emit changes;",
-            "SELECT *
-FROM S S
-WINDOW SESSION (1500 MILLISECONDS)
-GROUP BY A, B
-EMIT CHANGES;",
+            "SELECT *\nFROM S S\nWINDOW SESSION ( 1500 MILLISECONDS ) \nGROUP BY A, B\nEMIT CHANGES;",
         ),
         (
             "select * from s partition by len(a), b;",
@@ -163,16 +167,16 @@ EMIT CHANGES;",
 }
 
 #[test]
-fn a_window_both_ways_reads_as_milliseconds() {
+fn a_window_may_differ_both_ways() {
     let parsed = parse("select * from a join b within (1 minute, 2 minutes) on a.x=b.x;").unwrap();
     let Statement::Query(query) = &parsed[0].statement else {
         panic!("not a query");
     };
     assert_eq!(query.joins[0].kind, JoinKind::Inner);
     let expected = Within {
-        before_ms: 60_000,
-        after_ms: 120_000,
-        grace_ms: None,
+        before: Duration::new(1, TimeUnit::Minutes).unwrap(),
+        after: Duration::new(2, TimeUnit::Minutes).unwrap(),
+        grace: None,
     };
     assert_eq!(query.joins[0].within, Some(expected));
 }

@@ -54,7 +54,9 @@ impl Parser<'_> {
                     if parser.at(TokenKind::Greater) {
                         return Ok(SqlType::Struct(Vec::new()));
                     }
-                    parser.comma_separated(Self::struct_field).map(SqlType::Struct)
+                    let fields = parser.comma_separated(Self::struct_field)?;
+                    SqlType::structure(fields)
+                        .map_err(|twice| parser.meaningless(token.position, twice.to_string()))
                 });
             }
             _ => {}
@@ -119,18 +121,20 @@ impl Parser<'_> {
         self.expect(TokenKind::Comma, "','")?;
         let scale = self.count()?;
         self.expect(TokenKind::RightParenthesis, "')'")?;
+        let wrong = |rule: &str| {
+            self.meaningless(
+                position,
+                format!("DECIMAL precision must be >= {rule}: DECIMAL({precision},{scale})"),
+            )
+        };
         match (u32::try_from(precision), u32::try_from(scale)) {
             (Ok(precision), _) if precision > MOST_DIGITS => Err(self.meaningless(
                 position,
                 format!("DECIMAL has at most {MOST_DIGITS} digits, not {precision}"),
             )),
-            (Ok(precision), Ok(scale)) if precision >= 1 && scale <= precision => {
-                Ok(SqlType::Decimal { precision, scale })
-            }
-            _ => Err(self.meaningless(
-                position,
-                format!("DECIMAL needs precision >= 1 and scale <= precision, not ({precision}, {scale})"),
-            )),
+            (Ok(0), _) => Err(wrong("1")),
+            (Ok(precision), Ok(scale)) if scale <= precision => Ok(SqlType::Decimal { precision, scale }),
+            _ => Err(wrong("scale")),
         }
     }
 }
@@ -153,6 +157,7 @@ mod tests {
                 "struct<host string, `pid` bigint, date date>",
                 "STRUCT<HOST STRING, `pid` BIGINT, DATE DATE>",
             ),
+            ("struct<f0 int, `f0` int>", "STRUCT<F0 INTEGER, `f0` INTEGER>"),
             ("STRUCT<>", "STRUCT<>"),
             ("STRUCT< >", "STRUCT<>"),
             ("varchar(255)", "STRING"),
@@ -169,12 +174,16 @@ mod tests {
                 "strng",
                 "Failed to prepare statement: Cannot resolve unknown type: STRNG",
             ),
+            (
+                "struct<f0 boolean, F0 int>",
+                "Failed to prepare statement: Duplicate field names found in STRUCT: '`F0` BOOLEAN' and '`F0` INTEGER'",
+            ),
             ("array<int", "line 1:10: Syntax Error\nExpecting '>'"),
             ("array<>", "line 1:6: Syntax Error\nExpecting '<'"),
             ("decimal", "line 1:8: Syntax Error\nExpecting '('"),
             (
                 "decimal(2, 3)",
-                "Failed to prepare statement: DECIMAL needs precision >= 1 and scale <= precision, not (2, 3)",
+                "Failed to prepare statement: DECIMAL precision must be >= scale: DECIMAL(2,3)",
             ),
         ] {
             assert_eq!(parse_type(text).unwrap_err().to_string(), message);

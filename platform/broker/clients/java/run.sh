@@ -1,0 +1,14 @@
+# Apache Kafka's own clients, which scripts/kafka.sh fetches. Read by scripts/clients.sh.
+
+java_install() {
+  scripts/kafka.sh fetch "$java_version"
+  mkdir -p "$installed/java/$java_version"
+  javac -nowarn -d "$installed/java/$java_version" -cp "$kafka/*" "$sources/java/Checks.java"
+}
+
+for java_version in 3.9.2 4.2.0; do
+  kafka=$PWD/target/test-tools/kafka-$java_version/libs
+  client "java/$java_version" "kafka-clients $java_version" java_install \
+    java -Xmx256m -XX:+UseSerialGC -Dkafka.log.level=WARN "-Dlog4j.configuration=file:$kafka/../log4j.properties" \
+    "-Dlog4j2.configurationFile=$kafka/../log4j2.properties" -cp "$kafka/*:$installed/java/$java_version" Checks
+done

@@ -1,0 +1,23 @@
+# Clients in Python, each with an environment of its own. Read by scripts/clients.sh.
+
+python_packages=()
+python_install() {
+  local place=$installed/python/$python_place
+  "$place/bin/python" -c '' 2>/dev/null && [ -e "$place/complete" ] && return
+  rm -rf "$place"
+  mkdir -p "$installed/python"
+  python3 -m venv "$place" && "$place/bin/pip" install --quiet "${python_packages[@]}" && touch "$place/complete"
+}
+
+python_client() {
+  python_place=$1 python_packages=("${@:4}")
+  client "python/$1" "$2" python_install "$installed/python/$1/bin/python" -W ignore "$sources/python/$3"
+}
+
+codecs=(lz4 python-snappy zstandard cramjam)
+python_client confluent "confluent-kafka" confluent.py confluent-kafka
+python_client confluent-2.0 "confluent-kafka 2.0" confluent.py "confluent-kafka==2.0.2"
+python_client kafka-python "kafka-python" kafka_python.py kafka-python "${codecs[@]}"
+python_client kafka-python-2.3 "kafka-python 2.3" kafka_python.py "kafka-python==2.3.*" "${codecs[@]}"
+python_client kafka-python-1.4 "kafka-python 1.4" kafka_python.py "kafka-python==1.4.7" "${codecs[@]}"
+python_client aiokafka "aiokafka" aiokafka_client.py aiokafka "${codecs[@]}"

@@ -1,0 +1,60 @@
+"""Writes the table of `docs/clients.md` from what the clients printed: `table.py CHECKS.TXT FOLDER`."""
+
+import pathlib
+import sys
+
+HEAD = """# Kafka clients on the embedded broker
+
+Each client runs the same checks against `osqdemo serve broker`; `scripts/clients.sh --write` installs and runs them and
+writes this page. **ok**: it works. **–**: the client does not have it. **FAILED**: see below the table. A client that could not be
+installed where this was made is "not run", with the reason.
+"""
+
+
+def main():
+    listed, folder = sys.argv[1:3]
+    checks = [line.split("\t") for line in pathlib.Path(listed).read_text().splitlines()]
+    parts = {}
+    absent, failed, missing = [], [], []
+    for path in sorted(pathlib.Path(folder).glob("*.tsv")):
+        lines = [line.split("\t") for line in path.read_text().splitlines()]
+        head = lines[0] if lines and lines[0][0] == "client" else ["client", path.stem, "not run: it ended at once"]
+        name, version = head[1], head[2]
+        if version.startswith("not run: "):
+            missing.append(f"- {name}: {version.removeprefix('not run: ')}")
+            continue
+        found = {line[0]: line[1:] for line in lines[1:]}
+        parts.setdefault(path.stem.split("-")[0], []).append((f"{name} {version}", found))
+        for check, (result, reason) in found.items():
+            if result == "absent":
+                absent.append((reason, check))
+            elif result == "failed":
+                failed.append(f"- {name} {version}, {check}: {reason}")
+    print(HEAD)
+    for part, title in (("python", "Python"), ("node", "Node"), ("go", "Go"), ("java", "Java"), ("c", "C")):
+        clients = parts.get(part)
+        if not clients:
+            continue
+        print(f"## {title}\n")
+        print("| |", " | ".join(name for name, _ in clients), "|")
+        print("|---|" + "---|" * len(clients))
+        for check, *_ in checks:
+            if any(check in found for _, found in clients):
+                words = {"ok": "ok", "absent": "–", "failed": "**FAILED**"}
+                cells = [words[found[check][0]] if check in found else "" for _, found in clients]
+                print(f"| {check} |", " | ".join(cells), "|")
+        print()
+    for title, lines in (("What failed", failed), ("Not run", missing)):
+        if lines:
+            print(f"## {title}\n")
+            print("\n".join(lines), end="\n\n")
+    reasons = sorted({reason for reason, _ in absent})
+    if reasons:
+        print("## What clients do not have\n")
+        print("\n".join(f"- {reason}" for reason in reasons), end="\n\n")
+    notes = [f"- {check[0]}: {check[1]}" for check in checks if len(check) > 1]
+    print("## What the checks are\n")
+    print("\n".join(notes))
+
+
+main()
