@@ -171,6 +171,7 @@ mod tests {
             }),
             with: [ServiceName::new("console")].into(),
             kafka: text("kafka.example.org:9092"),
+            kafka_config: Some("/my/client.properties".into()),
             without: [broker.clone()].into(),
             statements: text("none"),
             ports: [(broker.clone(), 1)].into(),
