@@ -37,6 +37,7 @@ fn help() {
       wait         Wait until the services are healthy
       ksql         Run ksqlDB statements; an interactive prompt when none is given
       topics       List the topics of the broker
+      groups       List the groups of consumers, who is in them, and how far behind they are
       top          Watch services, topics, queries and joined rows live, until Ctrl-C
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result

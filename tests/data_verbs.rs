@@ -18,6 +18,7 @@ fn without_a_stack_the_verbs_say_so() {
     for arguments in [
         ["ksql", "LIST STREAMS"].as_slice(),
         &["topics"],
+        &["groups"],
         &["tail", "processes"],
         &["scenario", "bigfile"],
     ] {

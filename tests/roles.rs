@@ -185,6 +185,10 @@ fn a_stack_without_a_broker_comes_up_and_says_what_it_lacks() {
     16: error: stack `[HOME]/stack.yaml` has no broker
     hint: name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`
     ");
+    assert_snapshot!(said(&world, &["groups"]), @r"
+    16: error: stack `[HOME]/stack.yaml` has no broker
+    hint: name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`
+    ");
     assert_snapshot!(said(&world, &["tail", "processes"]), @r"
     16: error: stack `[HOME]/stack.yaml` has no broker
     hint: name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`

@@ -69,7 +69,13 @@ Examples:
 
 pub(super) const TOPICS: &str = "\
 Examples:
-  osqdemo topics";
+  osqdemo topics
+  osqdemo topics --details                     with sizes and rates";
+
+pub(super) const GROUPS: &str = "\
+Examples:
+  osqdemo groups
+  osqdemo --json groups                        with every member and partition";
 
 pub(super) const TOP: &str = "\
 Examples:

@@ -130,6 +130,9 @@ pub enum Command {
     /// List the topics of the broker.
     #[command(after_long_help = examples::TOPICS)]
     Topics(TopicsArgs),
+    /// List the groups of consumers, who is in them, and how far behind they are.
+    #[command(after_long_help = examples::GROUPS)]
+    Groups(GroupsArgs),
     /// Watch services, topics, queries and joined rows live, until Ctrl-C.
     #[command(after_long_help = examples::TOP)]
     Top(TopArgs),
@@ -228,7 +231,15 @@ pub struct TopArgs {
 
 /// `osqdemo topics`.
 #[derive(Debug, Args)]
-pub struct TopicsArgs {}
+pub struct TopicsArgs {
+    /// Also tell how large each topic is, and how much was written within the last minute
+    #[arg(long)]
+    pub details: bool,
+}
+
+/// `osqdemo groups`.
+#[derive(Debug, Args)]
+pub struct GroupsArgs {}
 
 /// `osqdemo tail`.
 #[derive(Debug, Args)]

@@ -64,6 +64,10 @@ pub struct ServeBrokerArgs {
     /// Bytes of a segment, the unit in which records are given up, unless the topic says otherwise.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(14..))]
     pub segment_bytes: u64,
+    /// Tell metrics to Prometheus at this address, under `/metrics`, by the names that Kafka's have there; without an address at
+    /// 127.0.0.1:9404.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9404")]
+    pub metrics: Option<std::net::SocketAddr>,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,

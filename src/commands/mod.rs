@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod down;
 mod endpoints;
 pub mod exec;
+pub mod groups;
 pub mod images;
 pub mod ksql;
 pub mod logs;
@@ -154,7 +155,8 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Wait(arguments) => wait::run(context, arguments).await,
         Command::Ksql(arguments) => ksql::run(context, arguments).await,
         Command::Top(arguments) => Box::pin(top::run(context, arguments)).await,
-        Command::Topics(_) => topics::run(context).await,
+        Command::Topics(arguments) => topics::run(context, &arguments).await,
+        Command::Groups(_) => groups::run(context).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Chaos(arguments) => Box::pin(chaos::run(context, arguments)).await,

@@ -1,6 +1,8 @@
 //! `osqdemo serve`: one service of the platform in the foreground. What the native engine starts as processes,
 //! and what containers run.
 
+mod log_lines;
+
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -9,7 +11,9 @@ use osqdemo_broker::{ConfigFile, ConfigFileError, FlushPolicy, HostPort};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format;
 
+use self::log_lines::Bounded;
 use crate::cli::{Flush, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeSchemaRegistryArgs};
 use crate::client_properties::ClientFile;
 use crate::commands::Context;
@@ -124,6 +128,7 @@ fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> Resu
     config.auto_create_topics = arguments.auto_create_topics;
     config.retention.bytes = arguments.retention_bytes;
     config.retention.segment_bytes = arguments.segment_bytes;
+    config.metrics = arguments.metrics;
     let BrokerListeners { first, internal } = listeners;
     if let Some(usual) = config.listeners.first_mut() {
         *usual = listener(usual.name.clone(), first);
@@ -231,5 +236,6 @@ pub fn start_log() {
         // Where standard error cannot be written, on a full disk, the complaint about it could not be either,
         // and would panic.
         .log_internal_errors(false)
+        .event_format(Bounded::new(format()))
         .try_init();
 }

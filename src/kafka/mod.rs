@@ -5,12 +5,14 @@
 
 mod decoding;
 mod error;
+mod groups;
 mod history;
 mod lag;
 mod publisher;
 mod record;
 mod rights;
 mod tail;
+mod topic_details;
 mod topics;
 
 use std::path::Path;
@@ -23,12 +25,14 @@ use crate::stack::{Cluster, Properties};
 
 pub use decoding::{Decoder, registry_settings};
 pub use error::KafkaError;
+pub use groups::{Group, Member, Position, groups};
 pub use history::{ends, read_all};
 pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use rights::{Refusal, may_make_topics, unreadable};
 pub use tail::{Start, Tail};
+pub use topic_details::{RECENT, TopicDetails, detail_topics};
 pub use topics::{TopicSummary, list_topics, reach};
 
 /// How long one request to the broker may take.

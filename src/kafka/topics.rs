@@ -113,7 +113,11 @@ pub(super) fn watermarks(
         })
 }
 
-fn unreachable(cluster: &Cluster, purpose: String, error: &rdkafka::error::KafkaError) -> KafkaError {
+pub(super) fn unreachable(
+    cluster: &Cluster,
+    purpose: String,
+    error: &rdkafka::error::KafkaError,
+) -> KafkaError {
     KafkaError::Unreachable {
         bootstrap_servers: cluster.to_string(),
         purpose,

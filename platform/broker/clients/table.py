@@ -18,7 +18,7 @@ def main():
     absent, failed, missing = [], [], []
     for path in sorted(pathlib.Path(folder).glob("*.tsv")):
         lines = [line.split("\t") for line in path.read_text().splitlines()]
-        head = lines[0] if lines and lines[0][0] == "client" else ["client", path.stem, "not run: it ended at once"]
+        head = lines[0] if lines and len(lines[0]) == 3 else ["client", path.stem, "not run: it ended at once"]
         name, version = head[1], head[2]
         if version.startswith("not run: "):
             missing.append(f"- {name}: {version.removeprefix('not run: ')}")
@@ -38,7 +38,9 @@ def main():
         print(f"## {title}\n")
         print("| |", " | ".join(name for name, _ in clients), "|")
         print("|---|" + "---|" * len(clients))
-        for check, *_ in checks:
+        names = [check for check, *_ in checks]
+        names += sorted({check for _, found in clients for check in found} - set(names))
+        for check in names:
             if any(check in found for _, found in clients):
                 words = {"ok": "ok", "absent": "–", "failed": "**FAILED**"}
                 cells = [words[found[check][0]] if check in found else "" for _, found in clients]
@@ -54,6 +56,10 @@ def main():
         print("\n".join(f"- {reason}" for reason in reasons), end="\n\n")
     notes = [f"- {check[0]}: {check[1]}" for check in checks if len(check) > 1]
     print("## What the checks are\n")
+    notes += [
+        "- streams exactly_once_v2: counts by a new key, is closed in the middle of its work; read_committed sees each count once",
+        "- streams changelog restore: the same with its state deleted",
+    ]
     print("\n".join(notes))
 
 

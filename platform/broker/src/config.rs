@@ -38,6 +38,10 @@ pub struct Config {
     pub groups: GroupTimings,
     /// Who may come in where a listener asks for it, and what they may do.
     pub security: Security,
+    /// Where Prometheus may ask for the metrics, when it may: `/metrics` over HTTP, for anybody who reaches the address.
+    pub metrics: Option<SocketAddr>,
+    /// Names under which it may ask, besides loopback's and `broker`.
+    pub metrics_hosts: Vec<String>,
 }
 
 impl Config {
@@ -57,6 +61,8 @@ impl Config {
             limits: Limits::default(),
             groups: GroupTimings::default(),
             security: Security::default(),
+            metrics: None,
+            metrics_hosts: Vec::new(),
         }
     }
 }

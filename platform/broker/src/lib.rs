@@ -16,6 +16,7 @@
 //! - nothing here knows osquery, ksqlDB or the command line.
 
 mod api;
+pub mod asking;
 mod commit;
 mod config;
 mod error;
@@ -25,6 +26,7 @@ pub mod fuzzing;
 mod groups;
 mod identity;
 mod maintenance;
+mod metrics;
 mod node;
 mod producers;
 mod security;
@@ -48,6 +50,7 @@ pub use self::config::{
 };
 pub use self::error::Error;
 use self::maintenance::flush_all;
+use self::metrics::endpoint::Endpoint;
 use self::node::{MEMORY_UNIT, Node};
 use self::server::listener::BoundListener;
 use self::storage::log::CheckpointWhen;
@@ -60,6 +63,7 @@ const LAST_TASKS: Duration = Duration::from_secs(5);
 pub struct Broker {
     node: Arc<Node>,
     listeners: Vec<BoundListener>,
+    metrics: Option<Endpoint>,
 }
 
 /// Where one listener can be reached.
@@ -79,7 +83,7 @@ pub struct ListenerAddress {
 /// When the folder is unusable, locked by another broker or damaged, or an address cannot be bound.
 pub async fn bind(config: Config) -> Result<Broker, Error> {
     check(&config)?;
-    let listeners = config.listeners.clone();
+    let (listeners, metrics) = (config.listeners.clone(), config.metrics);
     let node = tokio::task::spawn_blocking(move || Node::open(config))
         .await
         .map_err(|source| Error::Task {
@@ -90,9 +94,14 @@ pub async fn bind(config: Config) -> Result<Broker, Error> {
     for listener in listeners {
         bound.push(BoundListener::bind(listener).await?);
     }
+    let metrics = match metrics {
+        Some(address) => Some(Endpoint::bind(address).await?),
+        None => None,
+    };
     Ok(Broker {
         node: Arc::new(node),
         listeners: bound,
+        metrics,
     })
 }
 
@@ -118,6 +127,12 @@ impl Broker {
             .collect()
     }
 
+    /// Where the metrics are told, when they are.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(Endpoint::address)
+    }
+
     /// Serves clients until `shutdown` is cancelled, then ends every task and brings everything to the disk.
     ///
     /// # Errors
@@ -129,6 +144,9 @@ impl Broker {
             let protocol = listener.listener.protocol();
             tracing::info!(listener = %listener.listener.name, protocol, address = %listener.local, advertised = %listener.advertised(), "listening");
             tasks.spawn(listener.run(Arc::clone(&node), tasks.clone()));
+        }
+        if let Some(endpoint) = self.metrics {
+            tasks.spawn(endpoint.run(Arc::clone(&node), tasks.clone()));
         }
         tasks.spawn(maintenance::flush_as_written(Arc::clone(&node)));
         tasks.spawn(commit::sync_as_asked(Arc::clone(&node)));

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::groups::Coordinator;
 use crate::maintenance::milliseconds;
+use crate::metrics::Requests;
 use crate::security::store::SecurityStore;
 use crate::server::complaints::Complaints;
 use crate::storage::directory::{DataDir, Durability, Replaced, replace_file};
@@ -59,6 +60,8 @@ pub(crate) struct Node {
     pub(crate) answer_memory: Arc<Semaphore>,
     /// Units of memory left for large requests.
     pub(crate) request_memory: Arc<Semaphore>,
+    /// Requests that were answered.
+    pub(crate) requests: Requests,
     /// What was wrong with connections, told now and then.
     pub(crate) complaints: Complaints,
     /// Called when something was written that is not yet on the disk itself.
@@ -102,6 +105,7 @@ impl Node {
             password_work: Semaphore::new(std::thread::available_parallelism().map_or(1, Into::into)),
             answer_memory: semaphore(config.limits.answer_bytes / MEMORY_UNIT),
             request_memory: semaphore(config.limits.request_bytes / MEMORY_UNIT),
+            requests: Requests::default(),
             complaints: Complaints::default(),
             was_killed,
             written: Notify::new(),

@@ -29,6 +29,8 @@ pub struct Config {
     pub past_commands: usize,
     /// How long a client may take to send a request.
     pub request_deadline: Duration,
+    /// How many WebSockets may be open at a time.
+    pub most_websockets: usize,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             schema_registry: None,
             past_commands: 1_000,
             request_deadline: Duration::from_secs(30),
+            most_websockets: 200,
         }
     }
 

@@ -335,3 +335,25 @@ async fn a_websocket_is_told_what_is_wrong_and_is_for_nobodys_page() {
     let (status, _) = server.get("/ws/query?request=%7B%7D").await;
     assert_eq!(status, 400);
 }
+
+#[tokio::test]
+async fn so_many_websockets_and_no_more() {
+    let broker = Broker::start().await;
+    let server = Server::start_with(broker.address, |config| config.most_websockets = 1).await;
+    server.ready().await;
+    server
+        .ksql("CREATE STREAM s (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);")
+        .await;
+    let endless = json!({"ksql": "SELECT n FROM s EMIT CHANGES;"});
+    let mut first = websocket(&server, &endless).await;
+    timeout(DEADLINE, first.next()).await.unwrap().unwrap().unwrap();
+    let url = server.url("/ws/query?request=%7B%7D").replacen("http", "ws", 1);
+    let refused = connect_async(url.as_str()).await.unwrap_err().to_string();
+    assert!(refused.contains("429"), "{refused}");
+    first.close(None).await.unwrap();
+    let begin = Instant::now();
+    while let Err(error) = connect_async(url.as_str()).await {
+        assert!(begin.elapsed() < DEADLINE, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

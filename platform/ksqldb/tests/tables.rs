@@ -5,6 +5,7 @@ mod support;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use support::gate::Gate;
 use support::{Broker, DEADLINE, Server, next_record, produce_at, value_of};
 
 const RECORDED: &str = include_str!("recorded/tables.jsonl");
@@ -98,6 +99,52 @@ async fn an_aggregate_goes_on_where_it_stopped() {
     assert_eq!(status, 400);
     server.stop().await;
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_being_restored_are_waited_for_and_then_told_to_be_so() {
+    let gate = Gate::before_topics("-changelog").await;
+    let server = Server::start_for(gate.address).await;
+    server.ready().await;
+    server
+        .ksql(
+            "SET 'auto.offset.reset'='earliest';
+             CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);
+             CREATE TABLE o AS SELECT k, SUM(v) AS n FROM s GROUP BY k;",
+        )
+        .await;
+    produce_at(&gate.broker.producer(), "s", Some("a"), r#"{"V": 7}"#, Some(1)).await;
+    let (sql, expected) = ("SELECT * FROM o WHERE k = 'a';", [json!(["a", 7])]);
+    eventually(&server, sql, &expected).await;
+    server.stop().await;
+
+    gate.close();
+    let server = Server::start_for(gate.address).await;
+    server.ready().await;
+    // On a slow machine, the query has not come so far at first.
+    let deadline = Instant::now() + DEADLINE;
+    let told: Value = loop {
+        let (status, body) = pull(&server, sql).await;
+        if status == 503 {
+            break serde_json::from_str(&body).unwrap();
+        }
+        assert!(status != 200 && Instant::now() < deadline, "{status}: {body}");
+    };
+    assert_eq!(told["error_code"], 50302);
+    assert_eq!(
+        told["message"],
+        "The rows of `O` are being restored: 0 % are there. hint: try again later"
+    );
+    gate.open();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let (status, body) = pull(&server, sql).await;
+        if status == 200 && body.contains(r#"["a",7]"#) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{status}: {body}");
+    }
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-# Apache Kafka's own clients, which scripts/kafka.sh fetches. Read by scripts/clients.sh.
+# Apache Kafka's own clients, which scripts/kafka.sh fetches, and Kafka Streams. Read by scripts/clients.sh.
 
 java_install() {
   scripts/kafka.sh fetch "$java_version"
@@ -12,3 +12,16 @@ for java_version in 3.9.2 4.2.0; do
     java -Xmx256m -XX:+UseSerialGC -Dkafka.log.level=WARN "-Dlog4j.configuration=file:$kafka/../log4j.properties" \
     "-Dlog4j2.configurationFile=$kafka/../log4j2.properties" -cp "$kafka/*:$installed/java/$java_version" Checks
 done
+
+streams=$installed/java/streams
+streams_install() {
+  [ -e "$streams/complete" ] || {
+    mkdir -p "$streams"
+    cp "$sources/java/streams-pom.xml" "$streams/pom.xml"
+    mvn -B -q -f "$streams/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$streams/libs" \
+      -DincludeScope=runtime && touch "$streams/complete"
+  } || return
+  javac -nowarn -d "$streams/classes" -cp "$streams/libs/*" "$sources/java/Streams.java"
+}
+client java/streams kafka-streams streams_install \
+  java -Xmx384m -XX:+UseSerialGC -cp "$streams/libs/*:$streams/classes" Streams

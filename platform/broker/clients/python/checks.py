@@ -241,6 +241,9 @@ class Checks:
                 result, reason = "ok", f"{time.monotonic() - started:.1f} s"
             except Absent as absent:
                 result, reason = "absent", str(absent)
+            except AttributeError as missing:
+                # Older versions lack what newer ones have.
+                result, reason = "absent", f"{self.client.name} {self.client.version}: {missing}"
             except BaseException as failure:  # whatever a client raises
                 good = False
                 result, reason = "failed", f"{type(failure).__name__}: {failure}".replace("\n", " ")[:300]

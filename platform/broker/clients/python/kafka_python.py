@@ -15,6 +15,8 @@ try:
 except ImportError:
     StickyPartitionAssignor = None
 
+# Version 3 has named and shaped its administration anew.
+IS_NEW = hasattr(KafkaAdminClient, "list_groups")
 ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor, "sticky": StickyPartitionAssignor}
 
 
@@ -44,7 +46,10 @@ class Client:
             settings["enable_idempotence"] = idempotent
         elif idempotent:
             raise Absent("this version has no idempotent producer")
-        producer = KafkaProducer(**self.base, **settings)
+        try:
+            producer = KafkaProducer(**self.base, **settings)
+        except ValueError as error:
+            raise Absent(f"kafka-python {self.version}: {error}") from error
         self._send(producer, topic, values, partition)
         producer.close()
 
@@ -163,12 +168,20 @@ class Client:
         kind = administration.ConfigResourceType
         changed = administration.ConfigResource(kind.TOPIC, topic, {"retention.ms": "1234567"})
         self.admin.alter_configs([changed])
-        answers = self.admin.describe_configs([administration.ConfigResource(kind.TOPIC, topic)])
-        found = {entry[0]: entry[1] for entry in answers[0].resources[0][4]}
+        found = self._settings(administration.ConfigResource(kind.TOPIC, topic))
         expect(found["retention.ms"], "1234567", "retention.ms")
-        answers = self.admin.describe_configs([administration.ConfigResource(kind.BROKER, "1")])
-        names = [entry[0] for entry in answers[0].resources[0][4]]
-        expect("log.retention.ms" in names, True, "broker's settings")
+        found = self._settings(administration.ConfigResource(kind.BROKER, "1"))
+        expect("log.retention.ms" in found, True, "broker's settings")
+
+    def _settings(self, resource):
+        if IS_NEW:
+            answers = self.admin.describe_configs([resource], config_filter="all")
+            settings = answers[resource.resource_type.name.lower()][resource.name]
+            return {name: setting["value"] for name, setting in settings.items()}
+        answers = self.admin.describe_configs([resource])
+        # Version 1.4 answers with one, later ones with a list.
+        answer = answers[0] if isinstance(answers, list) else answers
+        return {entry[0]: entry[1] for entry in answer.resources[0][4]}
 
     def admin_records(self):
         if not hasattr(self.admin, "delete_records"):
@@ -186,12 +199,19 @@ class Client:
         member = checks.Reader(self, group, topic)
         until("a record", lambda: member.check() or member.values)
         member.commit()
-        expect(group in [found[0] for found in self.admin.list_consumer_groups()], True, "listed")
-        expect(len(self.admin.describe_consumer_groups([group])[0].members), 1, "members")
-        member.close()
-        offsets = self.admin.list_consumer_group_offsets(group)
+        if IS_NEW:
+            expect(group in [found["group_id"] for found in self.admin.list_groups()], True, "listed")
+            expect(len(self.admin.describe_groups([group])[group]["members"]), 1, "members")
+            member.close()
+            offsets = self.admin.list_group_offsets(group)[group]
+        else:
+            expect(group in [found[0] for found in self.admin.list_consumer_groups()], True, "listed")
+            expect(len(self.admin.describe_consumer_groups([group])[0].members), 1, "members")
+            member.close()
+            offsets = self.admin.list_consumer_group_offsets(group)
         expect(offsets[TopicPartition(topic, 0)].offset, 1, "offset")
-        self.admin.delete_consumer_groups([group])
+        delete = self.admin.delete_groups if IS_NEW else self.admin.delete_consumer_groups
+        delete([group])
 
     def admin_cluster(self):
         expect(len(self.admin.describe_cluster()["brokers"]), 1, "brokers")
@@ -209,7 +229,13 @@ class Client:
         expect(len(self.admin.describe_acls(filter)[0]), 0, "rules left")
 
     def admin_users(self):
-        raise Absent("kafka-python cannot make users")
+        if not hasattr(self.admin, "alter_user_scram_credentials"):
+            raise Absent("kafka-python makes users from 3.0 on")
+        name = unique("user")
+        user = administration.UserScramCredentialUpsertion(name, "SCRAM-SHA-512", "secret", iterations=8192)
+        expect(self.admin.alter_user_scram_credentials([user]), {name: None}, "answer")
+        found = self.admin.describe_user_scram_credentials([name])[name]["credential_infos"]
+        expect([info["iterations"] for info in found], [8192], "rounds")
 
 
 if __name__ == "__main__":

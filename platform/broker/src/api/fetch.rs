@@ -266,6 +266,7 @@ async fn read_partition(
     } else {
         records
     };
+    partition.traffic.went(records.len());
     let aborted = kinds.only_committed.then(|| {
         let to = last_batch(&records).map_or(wanted.fetch_offset, |last| last.next_offset());
         let among_them = aborted.into_iter().filter(|aborted| aborted.first_offset < to);

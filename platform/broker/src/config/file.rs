@@ -26,6 +26,8 @@ pub struct ConfigFile {
     pub listeners: Vec<Listener>,
     /// Users, tokens, super users.
     pub security: Security,
+    /// Where Prometheus may ask, and by which names.
+    pub metrics: Option<(SocketAddr, Vec<String>)>,
 }
 
 /// Why a configuration file cannot be followed. No password is in it.
@@ -65,7 +67,7 @@ impl ConfigFileError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => Some(
-                "the tables are `[[listener]]`, `[[user]]`, `[tokens]` and `[acls]`; docs/broker.md shows an example"
+                "the tables are `[[listener]]`, `[[user]]`, `[tokens]`, `[acls]` and `[metrics]`; docs/broker.md shows an example"
                     .to_owned(),
             ),
             _ => None,
@@ -119,6 +121,10 @@ impl ConfigFile {
             }
         }
         config.security = self.security;
+        if let Some((address, hosts)) = self.metrics {
+            config.metrics = Some(address);
+            config.metrics_hosts = hosts;
+        }
     }
 }
 
@@ -132,6 +138,21 @@ struct Typed {
     tokens: Option<TypedTokens>,
     #[serde(default)]
     acls: TypedAcls,
+    metrics: Option<TypedMetrics>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct TypedMetrics {
+    #[serde(default = "exporter")]
+    bind: String,
+    #[serde(default)]
+    allow_hosts: Vec<String>,
+}
+
+/// Where the JMX exporter usually is.
+fn exporter() -> String {
+    "127.0.0.1:9404".to_owned()
 }
 
 #[derive(Deserialize)]
@@ -236,8 +257,17 @@ impl Reader<'_> {
                 ));
             }
         }
+        let metrics = typed.metrics.map(|metrics| {
+            let TypedMetrics { bind, allow_hosts } = metrics;
+            let address = bind.parse().map_err(|_| {
+                let reason = format!("`{bind}` is no address with a port, such as 127.0.0.1:9404");
+                self.wrong("metrics", &reason)
+            });
+            Ok((address?, allow_hosts))
+        });
         Ok(ConfigFile {
             listeners,
+            metrics: metrics.transpose()?,
             security: Security {
                 users: self.users(typed.user)?,
                 tokens,

@@ -162,6 +162,7 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
     if !session.authentication.permits(incoming.key) {
         return Err(FrameError::Unauthenticated(incoming.key));
     }
+    session.node.requests.count(incoming.key);
     if incoming.key == ApiKey::ListOffsets && incoming.call.version == 0 {
         let answered = api::list_offsets::answer_oldest(session, incoming.body).await;
         let body = answered.map_err(|error| FrameError::Malformed {

@@ -197,6 +197,11 @@ impl Log {
         self.segments.iter().map(Segment::size).sum()
     }
 
+    /// How many segments there are.
+    pub(crate) fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
     /// The idempotent producers known here.
     pub(crate) fn producers(&self) -> &ProducerTable {
         &self.producers

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::metrics::Traffic;
 use crate::storage::batch::acceptance::accept;
 use crate::storage::batch::marker::Outcome;
 use crate::storage::disk::SharedDisk;
@@ -35,6 +36,8 @@ pub(crate) struct Partition {
     written: AtomicU64,
     /// The damaged offset that was told last, so that a consumer that asks again does not fill the log.
     damage_told: AtomicI64,
+    /// What has gone in and out.
+    pub(crate) traffic: Traffic,
 }
 
 /// Where a batch was appended.
@@ -101,6 +104,7 @@ impl Partition {
             failing: AtomicBool::new(false),
             written: AtomicU64::new(0),
             damage_told: AtomicI64::new(-1),
+            traffic: Traffic::default(),
         })
     }
 
@@ -127,6 +131,8 @@ impl Partition {
         if !duplicate {
             self.written
                 .fetch_add(accepted.bytes.len() as u64, Ordering::Release);
+            let records = u64::try_from(accepted.header.record_count).unwrap_or(0);
+            self.traffic.came(records, accepted.bytes.len());
             self.wake();
         }
         Ok(Written {

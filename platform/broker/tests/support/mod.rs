@@ -32,6 +32,8 @@ pub(crate) struct TestBroker {
     pub(crate) folder: TempDir,
     pub(crate) bootstrap: String,
     pub(crate) addresses: Vec<ListenerAddress>,
+    /// Where the metrics are, when they are told.
+    pub(crate) metrics: Option<SocketAddr>,
     configure: Arc<dyn Fn(&mut Config) + Send + Sync>,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Error>>,
@@ -74,7 +76,7 @@ impl TestBroker {
         config.listeners[0].bind = address;
         configure(&mut config);
         let broker = osqdemo_broker::bind(config).await.unwrap();
-        let addresses = broker.addresses();
+        let (addresses, metrics) = (broker.addresses(), broker.metrics_address());
         let bootstrap = addresses[0].local.to_string();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(broker.run(shutdown.clone()));
@@ -82,6 +84,7 @@ impl TestBroker {
             folder,
             bootstrap,
             addresses,
+            metrics,
             configure,
             shutdown,
             running,

@@ -162,15 +162,22 @@ impl<'a> With<'a> {
         self.integer("RETENTION_MS", -1, i64::MAX)
     }
 
-    pub(super) fn key_format(self) -> Result<Option<Format>, PlanError> {
-        self.format("KEY_FORMAT", "KEY_DELIMITER")
+    /// The format of keys; what is not said of it is as in `inherited`.
+    pub(super) fn key_format(self, inherited: Format) -> Result<Option<Format>, PlanError> {
+        self.format("KEY_FORMAT", "KEY_DELIMITER", Some(inherited))
     }
 
-    pub(super) fn value_format(self) -> Result<Option<Format>, PlanError> {
-        self.format("VALUE_FORMAT", "VALUE_DELIMITER")
+    /// The format of values; what is not said of it is as in `inherited`.
+    pub(super) fn value_format(self, inherited: Option<Format>) -> Result<Option<Format>, PlanError> {
+        self.format("VALUE_FORMAT", "VALUE_DELIMITER", inherited)
     }
 
-    fn format(self, name: &str, delimiter_name: &str) -> Result<Option<Format>, PlanError> {
+    fn format(
+        self,
+        name: &str,
+        delimiter_name: &str,
+        inherited: Option<Format>,
+    ) -> Result<Option<Format>, PlanError> {
         let own = self.text(name)?;
         let both = self.text("FORMAT")?;
         if own.is_some() && both.is_some() {
@@ -180,14 +187,21 @@ impl<'a> With<'a> {
         }
         let delimiter = self.text(delimiter_name)?;
         let Some(format) = own.or(both) else {
-            return match delimiter {
-                None => Ok(None),
-                Some(_) => Err(PlanError::new("Delimiter only supported with DELIMITED format")),
+            return match (delimiter, inherited) {
+                (None, _) | (_, None) => Ok(None),
+                (Some(delimiter), Some(Format::Delimited { .. })) => Ok(Some(Format::Delimited {
+                    delimiter: parse_delimiter(delimiter)?,
+                })),
+                (Some(_), Some(other)) => Err(unsupported_properties(other, &["delimiter"])),
             };
         };
         let format = match format_named(format) {
             Some(Format::Delimited { .. }) => Format::Delimited {
-                delimiter: delimiter.map_or(Ok(','), parse_delimiter)?,
+                delimiter: match (delimiter, inherited) {
+                    (Some(delimiter), _) => parse_delimiter(delimiter)?,
+                    (None, Some(Format::Delimited { delimiter })) => delimiter,
+                    (None, _) => ',',
+                },
             },
             Some(format) => format,
             None => return Err(unknown_format(format)),
@@ -210,10 +224,7 @@ impl<'a> With<'a> {
             }
         }
         if !unsupported.is_empty() {
-            return Err(PlanError::new(format!(
-                "{format} does not support the following configs: [{}]",
-                unsupported.join(", ")
-            )));
+            return Err(unsupported_properties(format, &unsupported));
         }
         Ok(Some(format))
     }
@@ -354,6 +365,13 @@ pub(crate) fn format_named(name: &str) -> Option<Format> {
     })
 }
 
+fn unsupported_properties(format: Format, names: &[&str]) -> PlanError {
+    PlanError::new(format!(
+        "{format} does not support the following configs: [{}]",
+        names.join(", ")
+    ))
+}
+
 fn parse_delimiter(text: &str) -> Result<char, PlanError> {
     let mut characters = text.chars();
     match (text, characters.next(), characters.next()) {
@@ -455,7 +473,7 @@ mod tests {
     fn formats() {
         let value_format = |properties: &[(&str, &str)]| {
             let properties = with(properties);
-            With::new(&properties, OF_SOURCES).and_then(With::value_format)
+            With::new(&properties, OF_SOURCES).and_then(|with| with.value_format(None))
         };
         assert_eq!(value_format(&[("FORMAT", "json")]), Ok(Some(Format::Json)));
         assert_eq!(

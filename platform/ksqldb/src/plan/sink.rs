@@ -55,7 +55,7 @@ pub(super) fn new_sink(
     let (schema, order) = output_schema(name, items, key)?;
     let left_most = &inputs[0];
     let has_key = schema.key().next().is_some();
-    let key_format = match with.key_format()? {
+    let key_format = match with.key_format(left_most.key_format)? {
         Some(format) if key.is_dropped && format != Format::None => {
             return Err(PlanError::new(
                 "Key format specified for stream without key columns.",
@@ -67,7 +67,7 @@ pub(super) fn new_sink(
         None if left_most.key_format == Format::None && has_key => Format::Kafka,
         None => with.with_nulls(left_most.key_format, "KEY")?,
     };
-    let value_format = match with.value_format()? {
+    let value_format = match with.value_format(Some(left_most.value_format))? {
         Some(format) => format,
         None => with.with_nulls(left_most.value_format, "VALUE")?,
     };

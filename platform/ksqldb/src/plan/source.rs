@@ -23,12 +23,12 @@ pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source
             "Missing required property \"KAFKA_TOPIC\" which has no default value.",
         ));
     };
-    let Some(value_format) = with.value_format()? else {
+    let Some(value_format) = with.value_format(None)? else {
         return Err(PlanError::new(
             "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default via the 'ksql.persistence.default.format.value' config.",
         ));
     };
-    let key_format = with.key_format()?.unwrap_or(Format::Kafka);
+    let key_format = with.key_format(Format::Kafka)?.unwrap_or(Format::Kafka);
     let window = with.window()?;
     if declaration.columns.is_empty() {
         return Err(PlanError::new("No columns supplied."));

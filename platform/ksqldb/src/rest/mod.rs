@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 
 use crate::execution::{ErrorCode, Failure};
 use osqdemo_callers::Callers;
@@ -57,6 +58,9 @@ pub(crate) fn router(shared: App, callers: Callers) -> Router {
     let streaming = Router::new()
         .route("/inserts-stream", post(inserts::inserts_stream))
         .route("/ws/query", get(websocket::query))
+        .layer(Extension(Arc::new(Semaphore::new(
+            shared.config().most_websockets,
+        ))))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
             require_readiness,

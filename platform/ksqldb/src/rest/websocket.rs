@@ -4,21 +4,22 @@
 //! row; the last one is `{"error":"done"}`, or says what was wrong, and so does the reason that the socket is closed
 //! with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::App;
 use super::ksql::KsqlRequest;
 use super::query::push_failure;
 use super::row::write_streamed_row;
-use crate::execution::{ClientQuery, FieldInfo, Request};
+use super::{App, response};
+use crate::execution::{ClientQuery, ErrorCode, Failure, FieldInfo, Request};
 use crate::runtime::PushEvent;
 use crate::task::OutputRow;
 use crate::types::Schema;
@@ -38,17 +39,28 @@ pub(super) struct Parameters {
     request: Option<String>,
 }
 
-/// `GET /ws/query`
+/// `GET /ws/query`. A socket is no longer among the server's connections; it has a place of its own.
 pub(super) async fn query(
     State(shared): State<App>,
+    Extension(places): Extension<Arc<Semaphore>>,
     Query(parameters): Query<Parameters>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let Ok(place) = places.try_acquire_owned() else {
+        let most = shared.config().most_websockets;
+        return response::failure(&Failure::generic(
+            ErrorCode::TooManyRequests,
+            format!("{most} WebSockets are open, and no more may be. hint: close one, or use /query"),
+        ));
+    };
     upgrade
         .max_message_size(LARGEST_MESSAGE)
         .max_frame_size(LARGEST_MESSAGE)
         // It ends with its client, or with its query.
-        .on_upgrade(|socket| serve(shared, parameters, socket))
+        .on_upgrade(async move |socket| {
+            let _place = place;
+            serve(shared, parameters, socket).await;
+        })
 }
 
 /// Why a socket is closed.

@@ -201,6 +201,27 @@ fn delimited_lines() {
     );
 }
 
+/// What a statement does not say of a format, it takes from the source's where that is the same.
+#[test]
+fn a_sink_has_its_sources_delimiter() {
+    let bars = "create stream s (a int, b varchar) with (kafka_topic='s', value_format='delimited', value_delimiter='|');";
+    for (with, line) in [
+        ("", "1|x"),
+        ("with (value_format='delimited')", "1|x"),
+        ("with (value_delimiter='TAB')", "1\tx"),
+    ] {
+        let mut world = World::of(&format!("{bars}create stream o {with} as select * from s;"));
+        world.send_all("s", &["1|x"]);
+        assert_eq!(world.written_to("O"), [format!("null|{line}@0")], "{with}");
+    }
+    let json = "create stream s (a int, b varchar) with (kafka_topic='s', value_format='json');";
+    let error = World::of(json).error("create stream o with (value_delimiter='|') as select * from s;");
+    assert!(
+        error.ends_with("JSON does not support the following configs: [delimiter]"),
+        "{error}"
+    );
+}
+
 #[test]
 fn kafka_primitives() {
     let mut world = World::of(

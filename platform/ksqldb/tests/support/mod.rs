@@ -8,6 +8,8 @@
     reason = "a server in a process of its own tells its address on standard output"
 )]
 
+pub(crate) mod gate;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
@@ -105,9 +107,20 @@ impl Broker {
     }
 
     pub(crate) async fn start_in(folder: TempDir, bind: SocketAddr) -> Self {
-        let broker = osqdemo_broker::bind(broker_config(folder.path(), bind))
-            .await
-            .unwrap();
+        let config = broker_config(folder.path(), bind);
+        Self::start_with(folder, config).await
+    }
+
+    /// Starts a broker that tells its clients another address than its own.
+    pub(crate) async fn start_advertised(address: osqdemo_broker::HostPort) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = broker_config(folder.path(), any_port());
+        config.listeners[0].advertised = Some(address);
+        Self::start_with(folder, config).await
+    }
+
+    async fn start_with(folder: TempDir, config: osqdemo_broker::Config) -> Self {
+        let broker = osqdemo_broker::bind(config).await.unwrap();
         let address = broker.addresses()[0].local;
         let shutdown = CancellationToken::new();
         let running = Running::Here(shutdown.clone(), tokio::spawn(broker.run(shutdown)));

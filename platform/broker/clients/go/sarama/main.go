@@ -153,6 +153,7 @@ type member struct {
 	ended   chan struct{}
 	lock    sync.Mutex
 	session sarama.ConsumerGroupSession
+	held    map[int]bool
 }
 
 func (its client) Member(group, topic, assignor, instance, protocol string) (checks.Member, error) {
@@ -194,22 +195,31 @@ func (its *member) Setup(session sarama.ConsumerGroupSession) error {
 	its.lock.Lock()
 	defer its.lock.Unlock()
 	its.session = session
+	return nil
+}
+
+func (its *member) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+// A claim begins or ends; in cooperative groups the others go on meanwhile.
+func (its *member) claims(partition int32, begins bool) {
+	its.lock.Lock()
+	defer its.lock.Unlock()
+	if its.held == nil {
+		its.held = map[int]bool{}
+	}
+	its.held[int(partition)] = begins
 	var partitions []int
-	for _, of := range session.Claims() {
-		for _, partition := range of {
-			partitions = append(partitions, int(partition))
+	for partition, held := range its.held {
+		if held {
+			partitions = append(partitions, partition)
 		}
 	}
 	its.Assign(partitions)
-	return nil
-}
-
-func (its *member) Cleanup(sarama.ConsumerGroupSession) error {
-	its.Assign(nil)
-	return nil
 }
 
 func (its *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	its.claims(claim.Partition(), true)
+	defer its.claims(claim.Partition(), false)
 	for {
 		select {
 		case message, open := <-claim.Messages():
