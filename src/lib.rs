@@ -27,6 +27,7 @@
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`quantity`], [`waiting`], [`process`] | durations and sizes as people write and read them; the one place that lets time pass; processes of this machine |
 //! | [`bundle`], [`tar`] | everything for a report of a failure, without secrets |
+//! | [`client_properties`] | how a Kafka that wants TLS and a password is reached |
 //! | [`host_config`] | what the hosts monitor: the default, or the user's own |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
 //! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
@@ -45,6 +46,7 @@
 pub mod bundle;
 pub mod chaos;
 pub mod cli;
+pub mod client_properties;
 pub mod commands;
 pub mod doctor;
 pub mod engine;

@@ -380,7 +380,7 @@ fn what_this_version_does_not_have() {
     ----- stdout -----
     ----- stderr -----
     error: stack `cloudy` is not available in this version
-    hint: use `--stack lite`, `--stack kafka`, `--stack confluent`, `--stack confluent-8`, or a file with `--stack-file`
+    hint: use `--stack lite`, `--stack kafka`, `--stack cloud`, `--stack confluent`, `--stack confluent-8`, or a file with `--stack-file`
     ");
 }
 

@@ -219,6 +219,148 @@ fn the_demo_on_a_kafka_that_is_already_there() {
     );
 }
 
+/// A broker with TLS and SASL of its own, and the files of its clients.
+struct SecuredKafka {
+    folder: tempfile::TempDir,
+    broker: Child,
+}
+
+/// The password of its user.
+const PASSWORD: &str = "top-$ecret 77";
+
+impl SecuredKafka {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let (plain, secured) = two_free_ports();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
+        write("ca.pem", &issued.cert.pem());
+        write("broker.key", &issued.signing_key.serialize_pem());
+        write(
+            "broker.toml",
+            &format!(
+                "[[listener]]\nname = \"outside\"\nbind = \"127.0.0.1:{secured}\"\nadvertise = \"localhost:{secured}\"\n\
+                 sasl = [\"SCRAM-SHA-512\"]\ntls = {{ certificate = \"ca.pem\", key = \"broker.key\" }}\n\n\
+                 [[user]]\nname = \"jay\"\npassword = \"{PASSWORD}\"\n"
+            ),
+        );
+        write(
+            "client.properties",
+            &format!(
+                "bootstrap.servers=localhost:{secured}\nsecurity.protocol=SASL_SSL\nsasl.mechanisms=SCRAM-SHA-512\n\
+                 sasl.username=jay\nsasl.password=${{env:DEMO_PASSWORD}}\nssl.ca.location=ca.pem\n"
+            ),
+        );
+        let broker = std::process::Command::new(env!("CARGO_BIN_EXE_osqdemo"))
+            .args([
+                "serve",
+                "broker",
+                "--data-dir",
+                "data",
+                "--broker-config",
+                "broker.toml",
+            ])
+            .args(["--listen", &format!("127.0.0.1:{plain}")])
+            .current_dir(folder.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the broker starts");
+        eventually("the broker listens", Duration::from_secs(30), || {
+            std::net::TcpStream::connect(("127.0.0.1", secured)).is_ok()
+        });
+        Self { folder, broker }
+    }
+
+    fn client_properties(&self) -> String {
+        self.folder.path().join("client.properties").display().to_string()
+    }
+}
+
+impl Drop for SecuredKafka {
+    fn drop(&mut self) {
+        let _ = self.broker.kill();
+        let _ = self.broker.wait();
+    }
+}
+
+#[test]
+fn the_hosts_here_on_a_kafka_that_wants_tls_and_a_password() {
+    let stack = NativeStack::new();
+    let theirs = SecuredKafka::start();
+    let properties = theirs.client_properties();
+    let up = |password: &str| {
+        stack
+            .world
+            .command(&[
+                "up",
+                "--stack",
+                "cloud",
+                "--with",
+                "ksqldb-server,schema-registry",
+                "--port",
+                "ksqldb-server=0",
+                "--port",
+                "schema-registry=0",
+                "--kafka-config",
+                &properties,
+            ])
+            .env("DEMO_PASSWORD", password)
+            .output()
+            .expect("it runs")
+    };
+    let refused = up("wrong");
+    let told = stack.world.shown(&refused);
+    assert_eq!(refused.status.code(), Some(10), "{told}");
+    assert_eq!(stack.processes(), Vec::<String>::new(), "nothing was started");
+    let doctor = |password: &str| {
+        let mut command = stack
+            .world
+            .command(&["doctor", "--stack", "cloud", "--kafka-config", &properties]);
+        command.env("DEMO_PASSWORD", password).output().expect("it runs")
+    };
+    let examined = doctor("wrong");
+    let told = stack.world.shown(&examined);
+    assert_eq!(examined.status.code(), Some(10), "{told}");
+    assert!(
+        told.contains("FAIL  Kafka: TLS, and the login with SCRAM-SHA-512")
+            && told.contains("invalid credentials"),
+        "{told}"
+    );
+
+    let up = up(PASSWORD);
+    let mut told = stack.world.shown(&up);
+    let examined = doctor(PASSWORD);
+    told += &stack.world.shown(&examined);
+    assert!(
+        told.contains("pass  Kafka: the hosts' topics may be read"),
+        "{told}"
+    );
+    assert!(told.contains("pass  Kafka: topics may be made"), "{told}");
+    assert!(up.status.success(), "{told}");
+    let output = stack
+        .world
+        .output(&["--json", "scenario", "bigfile", "--size", "1M"]);
+    told += &stack.world.shown(&output);
+    assert_passed(&stack, &report(&stack, &output), 1 << 20);
+    // What was looked up is remembered, the variable is not needed any more.
+    for verb in [&["up"][..], &["topics"], &["config", "show"], &["--json", "ps"]] {
+        told += &stack.succeed(verb);
+    }
+    let archive = stack.world.home().join("report.tar");
+    stack.succeed(&["bundle", "--output", &archive.display().to_string()]);
+    told += &String::from_utf8_lossy(&fs::read(archive).expect("the bundle"));
+    for process in fs::read_dir("/proc").expect("the processes").flatten() {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        told += &String::from_utf8_lossy(&line);
+    }
+    for log in fs::read_dir(stack.world.project().join("logs")).expect("the logs") {
+        told += &fs::read_to_string(log.expect("a log").path()).expect("a log");
+    }
+    assert!(!told.contains(PASSWORD), "the password is told");
+    stack.succeed(&["down", "--volumes"]);
+    assert!(!stack.world.project().join("client.properties").exists());
+}
+
 #[test]
 fn the_demo() {
     let stack = NativeStack::up();

@@ -173,7 +173,7 @@ async fn a_topic_that_was_deleted_under_its_stream_is_told_before_anything_is_wr
     let stack = TestStack::start().await;
     let host = LocalHost::new();
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", stack.endpoints().bootstrap_servers)
+        .set("bootstrap.servers", stack.endpoints().kafka.bootstrap_servers)
         .create()
         .expect("a client");
     let deleted = admin.delete_topics(&["open_files"], &AdminOptions::new()).await;
@@ -189,7 +189,7 @@ async fn a_topic_that_was_deleted_under_its_stream_is_told_before_anything_is_wr
     // What the hint says helps.
     let hint = failure.diagnosis().hints().concat();
     let again = hint.split('"').nth(1).expect("statements");
-    let client = Client::new(&stack.endpoints().ksqldb_url).expect("a URL");
+    let client = Client::of(&stack.endpoints().ksqldb).expect("a URL");
     for statement in Script::parse(again).statements {
         let done = client.execute(&statement, &Session::default()).await;
         done.expect("it is accepted");

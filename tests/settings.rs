@@ -77,6 +77,7 @@ fn the_layers_in_their_order() {
     ports.ksqldb-server      18088                             remembered
     ports.console            9021                              default
     kafka.bootstrap-servers  none                              default
+    kafka.config             none                              default
     images.pull              missing                           default
     images.registry          -                                 default
     images.pull-silence      2m                                default

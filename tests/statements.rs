@@ -34,7 +34,7 @@ impl Hosts {
     async fn start() -> Self {
         let stack = TestStack::start().await;
         let producer = ClientConfig::new()
-            .set("bootstrap.servers", stack.endpoints().bootstrap_servers)
+            .set("bootstrap.servers", stack.endpoints().kafka.bootstrap_servers)
             .create()
             .expect("a producer");
         Self { stack, producer }
@@ -77,7 +77,7 @@ impl Hosts {
     }
 
     async fn rows_of(&self, query: &Statement) -> BTreeSet<String> {
-        let client = Client::new(&self.stack.endpoints().ksqldb_url).expect("a URL");
+        let client = Client::of(&self.stack.endpoints().ksqldb).expect("a URL");
         let mut stream = client
             .query(query, &Session::from_earliest())
             .await

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use osqdemo::stack::Endpoints;
+use osqdemo::stack::{Cluster, Endpoints, HttpService};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -127,9 +127,9 @@ impl BenchStack {
                 .with_context(|| format!("`ps` tells no address of {name}"))
         };
         Ok(Endpoints {
-            bootstrap_servers: address("broker")?,
-            ksqldb_url: address("ksqldb-server")?,
-            registry_url: None,
+            kafka: Cluster::plain(address("broker")?),
+            ksqldb: HttpService::open(address("ksqldb-server")?),
+            registry: None,
         })
     }
 }

@@ -108,7 +108,7 @@ pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result
     remove_leftovers(ground).await?;
     submit(ground, &query.create()).await?;
     let topics = [sinks(), sources(ground)].concat();
-    let starts = kafka::ends(&ground.endpoints.bootstrap_servers, &topics).await?;
+    let starts = kafka::ends(&ground.endpoints.kafka, &topics).await?;
     let began = Instant::now();
     let ran = Run {
         ground,
@@ -150,7 +150,7 @@ fn unwell(what: &str) -> Finding {
 
 /// Takes away what runs that were killed have left: nobody else makes one now.
 async fn remove_leftovers<E: HostExec>(ground: &Ground<'_, E>) -> Result<()> {
-    let client = Client::new(&ground.endpoints.ksqldb_url)?;
+    let client = Client::of(&ground.endpoints.ksqldb)?;
     for statement in Script::parse("LIST STREAMS;").statements {
         for entity in client.execute(&statement, &Session::from_earliest()).await? {
             let streams = entity.body().get("streams").and_then(Value::as_array);
@@ -176,7 +176,7 @@ async fn remove_leftovers<E: HostExec>(ground: &Ground<'_, E>) -> Result<()> {
 }
 
 async fn submit<E>(ground: &Ground<'_, E>, text: &str) -> Result<()> {
-    let client = Client::new(&ground.endpoints.ksqldb_url)?;
+    let client = Client::of(&ground.endpoints.ksqldb)?;
     for statement in Script::parse(text).statements {
         client.execute(&statement, &Session::from_earliest()).await?;
     }
@@ -221,12 +221,7 @@ struct Inflicted {
 
 impl<E: HostExec> Run<'_, E> {
     async fn prove(&self) -> Result<ChaosReport> {
-        let tail = Tail::open(
-            &self.ground.endpoints.bootstrap_servers,
-            &self.ledger.topics(),
-            Start::End,
-        )
-        .await?;
+        let tail = Tail::open(&self.ground.endpoints.kafka, &self.ledger.topics(), Start::End).await?;
         let (mut inflicted, work, last) = tokio::select! {
             broken = self.ledger.follow(&tail) => return Err(broken.err().map_or_else(
                 || self.ground.shutdown.interrupted().into(),
@@ -334,7 +329,7 @@ impl<E: HostExec> Run<'_, E> {
     /// Positions only grow, and those of persistent queries stay. A broker that does not answer just now is asked again
     /// after the next fault. Says whether it answered.
     async fn compare_positions(&self, inflicted: &mut Inflicted) -> bool {
-        let Ok(positions) = kafka::positions(&self.ground.endpoints.bootstrap_servers).await else {
+        let Ok(positions) = kafka::positions(&self.ground.endpoints.kafka).await else {
             return false;
         };
         let round = inflicted.rounds.last().map(|round| round.number);
@@ -413,7 +408,7 @@ impl<E: HostExec> Run<'_, E> {
     }
 
     async fn read(&self, evidence: &mut Evidence) -> Result<()> {
-        let servers = &self.ground.endpoints.bootstrap_servers;
+        let servers = &self.ground.endpoints.kafka;
         evidence.lines.clear();
         evidence.rows.clear();
         // Rows first: whatever made them is in the lines that are read after them.

@@ -82,6 +82,9 @@ pub struct ServeSchemaRegistryArgs {
     /// The broker that keeps the schemas.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub bootstrap_servers: String,
+    /// A file of client properties, for a broker that wants TLS and a password.
+    #[arg(long, value_name = "FILE")]
+    pub kafka_config: Option<PathBuf>,
     /// The topic that keeps them.
     #[arg(long, value_name = "TOPIC", default_value = "_schemas")]
     pub topic: String,
@@ -105,6 +108,9 @@ pub struct ServeKsqldbArgs {
     /// The broker.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub bootstrap_servers: String,
+    /// A file of client properties, for a broker that wants TLS and a password.
+    #[arg(long, value_name = "FILE")]
+    pub kafka_config: Option<PathBuf>,
     /// A name under which clients reach it, besides loopback's and `ksqldb-server`.
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
@@ -134,6 +140,9 @@ pub struct ServeConsoleArgs {
     /// The broker.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
     pub bootstrap_servers: String,
+    /// A file of client properties, for a broker that wants TLS and a password.
+    #[arg(long, value_name = "FILE")]
+    pub kafka_config: Option<PathBuf>,
     /// The ksqlDB server, where there is one.
     #[arg(long, value_name = "URL")]
     pub ksqldb: Option<String>,

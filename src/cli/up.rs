@@ -73,9 +73,9 @@ pub struct TargetArgs {
 /// Which stack a verb is about.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StackArgs {
-    /// Which services: `lite`, built from this repository; `kafka`, the same with Apache Kafka's broker; `confluent`,
-    /// Confluent Platform 7.9 with ZooKeeper; or `confluent-8`, Confluent Platform as it is today. `up` remembers it;
-    /// `lite` at first.
+    /// Which services: `lite`, built from this repository; `kafka`, the same with Apache Kafka's broker; `cloud`,
+    /// the hosts alone, on a Kafka elsewhere; `confluent`, Confluent Platform 7.9 with ZooKeeper; or `confluent-8`,
+    /// Confluent Platform as it is today. `up` remembers it; `lite` at first.
     #[arg(long, value_name = "STACK", global = true, conflicts_with = "stack_file")]
     pub stack: Option<String>,
     /// A stack of your own: a Compose file of the subset that `compose/lite.yaml` describes.
@@ -85,10 +85,15 @@ pub struct StackArgs {
     /// may be given several times. `up` remembers it; `none` is without any.
     #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]
     pub with: Vec<String>,
-    /// Run on a Kafka that is already there, without TLS and passwords, in place of the stack's own broker: its
-    /// `HOST:PORT`, or several with commas between. `up` remembers it; `none` is the stack's own.
+    /// Run on a Kafka that is already there, in place of the stack's own broker: its `HOST:PORT`, or several with commas
+    /// between. `up` remembers it; `none` is the stack's own.
     #[arg(long, value_name = "HOST:PORT|none", global = true)]
     pub kafka: Option<String>,
+    /// How that Kafka is reached, and a Schema Registry and a ksqlDB server beside it: a file of client properties with
+    /// TLS and passwords, which may name its secrets as `${env:NAME}` or `${file:PATH}`. `up` remembers what it says;
+    /// `none` is without.
+    #[arg(long, value_name = "FILE|none", global = true)]
+    pub kafka_config: Option<PathBuf>,
     /// Leave a service out, such as `control-center`, to save memory; may be given several times. `up` remembers it;
     /// `none` leaves nothing out.
     #[arg(long, value_name = "SERVICE", global = true, value_delimiter = ',')]

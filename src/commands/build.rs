@@ -98,6 +98,7 @@ impl Build {
         let desired = resolve(
             &stack,
             &Choices {
+                client: None,
                 ports: &ports,
                 folder: folder.root(),
                 identity: &|_| String::new(),
@@ -137,7 +138,7 @@ impl Build {
     fn execution(&self, context: &Context) -> Execution {
         Execution::new(ExecutionSettings {
             engine: Arc::clone(&self.engine),
-            prober: Arc::new(ProtocolProber),
+            prober: Arc::new(ProtocolProber::default()),
             events: Arc::new(context.reporter.clone()),
             shutdown: context.shutdown.clone(),
             desired: self.desired.clone(),

@@ -163,7 +163,7 @@ fn topics() -> Vec<String> {
     let asking = async {
         let project = project()?;
         let observed = project.engine.observe().await.ok()?;
-        let broker = endpoints::bootstrap_servers(&project, &observed).ok()?;
+        let broker = endpoints::cluster(&project, &observed).ok()?;
         let topics = list_topics(&broker).await.ok()?;
         Some(topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>())
     };

@@ -8,12 +8,14 @@ use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::commands::images::pull_settings;
 use crate::commands::project::{DaemonPublishers, Project};
-use crate::doctor::{self, Check, Status};
+use crate::doctor::{self, Check, Outside, Status};
 use crate::engine::EngineKind;
 use crate::engine::docker::{Connection, PullSettings};
+use crate::engine::native::programs;
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
+use crate::host_config;
 use crate::plan::Observed;
 use crate::ports::{NoPublishers, Publishers};
 use crate::settings::DoctorSettings;
@@ -44,10 +46,10 @@ pub(super) async fn run(context: Context, arguments: DoctorArgs) -> Result<()> {
 /// As [`run`].
 pub(super) async fn examine(context: &Context, project: Project, settings: &DoctorSettings) -> Result<()> {
     let DoctorSettings { target, images } = settings;
-    let project = project.with_stack(&target.stack);
+    let project = project.with_stack(&target.stack)?;
     let observed = project.engine.observe().await;
     let pull = pull_settings(images)?;
-    let checks = checks(
+    let mut checks = checks(
         &project,
         target.engine.value,
         &target.asked_ports(),
@@ -55,6 +57,7 @@ pub(super) async fn examine(context: &Context, project: Project, settings: &Doct
         &pull,
     )
     .await?;
+    checks.extend(outside(&project).await?);
     let document = json!({ "schema_version": SCHEMA_VERSION, "checks": checks });
     context.reporter.data(&document, || {
         let mut text = String::new();
@@ -75,6 +78,24 @@ pub(super) async fn examine(context: &Context, project: Project, settings: &Doct
         0 => Ok(()),
         failed => Err(ChecksFailed { failed }.into()),
     }
+}
+
+/// The checks of what is outside of the stack.
+async fn outside(project: &Project) -> Result<Vec<Check>> {
+    let Some(kafka) = &project.stack.kafka else {
+        return Ok(Vec::new());
+    };
+    let extension = programs::find_extension(&programs::own_path()?)?;
+    let own = project.remembered.host_config.as_ref();
+    let outside = Outside {
+        kafka: project.cluster_at(kafka),
+        host_configuration: host_config::text_for(own, kafka.as_str(), &project.kafka_properties(), None),
+        topics: host_config::topics(own),
+        ksqldb: project.remote_ksqldb(),
+        registry: project.remote_registry(),
+        extension: &extension,
+    };
+    Ok(outside.check().await)
 }
 
 /// The checks for an engine, with these ports as asked for.

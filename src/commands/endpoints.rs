@@ -6,48 +6,48 @@ use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::plan::{Observed, ServiceState};
-use crate::stack::{Endpoints, Role, ServiceName};
+use crate::stack::{Cluster, Endpoints, HttpService, Role, ServiceName};
 
 impl Context {
     /// The broker for clients on this machine, such as `127.0.0.1:9092`.
     ///
     /// # Errors
     /// When the stack has no broker, or it is not running.
-    pub async fn bootstrap_servers(&self) -> Result<String> {
+    pub async fn cluster(&self) -> Result<Cluster> {
         let project = Project::open(self)?;
-        Ok(bootstrap_servers(&project, &project.engine.observe().await?)?)
+        Ok(cluster(&project, &project.engine.observe().await?)?)
     }
 
-    /// The base URL of the ksqlDB server, such as `http://127.0.0.1:8088`.
+    /// The ksqlDB server, such as `http://127.0.0.1:8088`.
     ///
     /// # Errors
     /// When the stack has no ksqlDB server, or it is not running.
-    pub async fn ksqldb_url(&self) -> Result<String> {
+    pub async fn ksqldb(&self) -> Result<HttpService> {
         let project = Project::open(self)?;
-        Ok(ksqldb_url(&project, &project.engine.observe().await?)?)
+        Ok(ksqldb(&project, &project.engine.observe().await?)?)
     }
 
-    /// Both of them.
+    /// All of them.
     ///
     /// # Errors
-    /// When the stack does not have one of the two, or it is not running.
+    /// When the stack does not have broker and ksqlDB server, or one is not running.
     pub async fn endpoints(&self) -> Result<Endpoints> {
         let project = Project::open(self)?;
         let observed = project.engine.observe().await?;
         Ok(Endpoints {
-            bootstrap_servers: bootstrap_servers(&project, &observed)?,
-            ksqldb_url: ksqldb_url(&project, &observed)?,
-            registry_url: registry_url(&project, &observed).ok(),
+            kafka: cluster(&project, &observed)?,
+            ksqldb: ksqldb(&project, &observed)?,
+            registry: registry(&project, &observed).ok(),
         })
     }
 
-    /// The base URL of the Schema Registry, such as `http://127.0.0.1:8081`.
+    /// The Schema Registry, such as `http://127.0.0.1:8081`.
     ///
     /// # Errors
     /// When the stack has no registry, or it is not running.
-    pub async fn registry_url(&self) -> Result<String> {
+    pub async fn registry(&self) -> Result<HttpService> {
         let project = Project::open(self)?;
-        Ok(registry_url(&project, &project.engine.observe().await?)?)
+        Ok(registry(&project, &project.engine.observe().await?)?)
     }
 }
 
@@ -55,13 +55,10 @@ impl Context {
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn bootstrap_servers(
-    project: &Project,
-    observed: &Observed,
-) -> std::result::Result<String, CommandError> {
+pub(super) fn cluster(project: &Project, observed: &Observed) -> std::result::Result<Cluster, CommandError> {
     match &project.stack.kafka {
-        Some(kafka) if observed.is_running() => Ok(kafka.to_string()),
-        _ => address(project, observed, Role::Broker),
+        Some(kafka) if observed.is_running() => Ok(project.cluster_at(kafka)),
+        _ => address(project, observed, Role::Broker).map(Cluster::plain),
     }
 }
 
@@ -69,24 +66,37 @@ pub(super) fn bootstrap_servers(
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn ksqldb_url(
+pub(super) fn ksqldb(
     project: &Project,
     observed: &Observed,
-) -> std::result::Result<String, CommandError> {
-    let address = address(project, observed, Role::Ksqldb)?;
-    Ok(format!("http://{address}"))
+) -> std::result::Result<HttpService, CommandError> {
+    service(project, observed, project.remote_ksqldb(), Role::Ksqldb)
 }
 
 /// Where the Schema Registry answers.
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn registry_url(
+pub(super) fn registry(
     project: &Project,
     observed: &Observed,
-) -> std::result::Result<String, CommandError> {
-    let address = address(project, observed, Role::SchemaRegistry)?;
-    Ok(format!("http://{address}"))
+) -> std::result::Result<HttpService, CommandError> {
+    service(project, observed, project.remote_registry(), Role::SchemaRegistry)
+}
+
+fn service(
+    project: &Project,
+    observed: &Observed,
+    remote: Option<&HttpService>,
+    role: Role,
+) -> std::result::Result<HttpService, CommandError> {
+    match remote {
+        Some(remote) if observed.is_running() => Ok(remote.clone()),
+        _ => {
+            let address = address(project, observed, role)?;
+            Ok(HttpService::open(format!("http://{address}")))
+        }
+    }
 }
 
 /// Where the user interface is, of a stack that has one that runs.
@@ -104,8 +114,8 @@ pub(super) fn interface_url(project: &Project, observed: &Observed) -> Option<St
 /// The addresses as data: null where there is none.
 pub(super) fn as_json(project: &Project, observed: &Observed) -> Value {
     json!({
-        "bootstrap_servers": bootstrap_servers(project, observed).ok(),
-        "ksqldb_url": ksqldb_url(project, observed).ok(),
+        "bootstrap_servers": cluster(project, observed).ok().map(|kafka| kafka.bootstrap_servers),
+        "ksqldb_url": ksqldb(project, observed).ok().map(|ksqldb| ksqldb.url),
         "interface_url": interface_url(project, observed),
     })
 }

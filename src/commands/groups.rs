@@ -14,7 +14,7 @@ use crate::report::table::{output_width, table};
 
 /// Fails when the stack is not running or the broker does not answer.
 pub(super) async fn run(context: Context) -> Result<()> {
-    let broker = context.bootstrap_servers().await?;
+    let broker = context.cluster().await?;
     let groups = tokio::select! {
         groups = groups(&broker) => groups?,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),

@@ -183,7 +183,7 @@ pub(super) async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Fai
         Some(file) => Some((pieces_of(&file)?, file)),
         None => None,
     };
-    let client = Client::new(&context.ksqldb_url().await?)?;
+    let client = Client::of(&context.ksqldb().await?)?;
     match script {
         Some((pieces, file)) => {
             let watch = ServerWatch::begin(&context).await?;
@@ -256,9 +256,9 @@ const LOOK: Duration = Duration::from_millis(50);
 async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
     let endpoints = context.endpoints().await?;
     let format = Project::open(&context)?.remembered.line_format();
-    let declaration = declare::declaration(&endpoints.bootstrap_servers, topic, format).await?;
+    let declaration = declare::declaration(&endpoints.kafka, topic, format).await?;
     let pieces = pieces_of(&declaration.statement)?;
-    let mut runner = Runner::new(Client::new(&endpoints.ksqldb_url)?, context.reporter.clone());
+    let mut runner = Runner::new(Client::of(&endpoints.ksqldb)?, context.reporter.clone());
     let stop = context.shutdown.token();
     runner.run_all(&declaration.statement, &pieces, stop).await?;
     let stream = &declaration.stream;

@@ -37,7 +37,7 @@ pub(super) async fn run(settings: ProbeSettings) -> Result<()> {
         started_at: 0,
     };
     let last = LastAnswer::default();
-    let last_answer = match timeout(LIMIT, ProtocolProber.until_healthy(&target, &last)).await {
+    let last_answer = match timeout(LIMIT, ProtocolProber::default().until_healthy(&target, &last)).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(hopeless)) => hopeless.answer,
         Err(_) => last.get(),

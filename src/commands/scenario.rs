@@ -157,7 +157,7 @@ fn has_own_broker(stack: &Stack) -> bool {
 fn publisher(context: &Context, endpoints: &Endpoints) -> Result<Publisher> {
     let run = format!("{}-{}", Timestamp::now().as_millisecond(), std::process::id());
     let events = context.reporter.follow();
-    Ok(Publisher::start(&endpoints.bootstrap_servers, run, events)?)
+    Ok(Publisher::start(&endpoints.kafka, run, events)?)
 }
 
 /// What the settings mean on a stack, checked before anything runs.

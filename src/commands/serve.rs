@@ -5,6 +5,7 @@ mod log_lines;
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 
 use osqdemo_broker::{ConfigFile, ConfigFileError, FlushPolicy, HostPort};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -14,9 +15,11 @@ use tracing_subscriber::fmt::format;
 
 use self::log_lines::Bounded;
 use crate::cli::{Flush, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeSchemaRegistryArgs};
+use crate::client_properties::ClientFile;
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::kafka;
 use crate::lifeline;
 use crate::settings::{Advertised, BrokerListeners, ListenerSettings};
 
@@ -85,6 +88,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             let mut config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
             config.allowed_hosts = arguments.allow_host;
             config.allowed_origins = arguments.allow_origin;
+            config.kafka_properties = connection(arguments.kafka_config.as_deref())?;
             config.service_id = arguments.service_id;
             config.processing_log_stream = arguments.processing_log_stream;
             config.schema_registry = arguments.schema_registry.filter(|url| !url.is_empty());
@@ -96,7 +100,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
         }
         ServeCommand::SchemaRegistry(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
-            let config = schema_registry_config(arguments);
+            let config = schema_registry_config(arguments)?;
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_schema_registry::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::SchemaRegistry { source })?)
@@ -105,7 +109,7 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
         }
         ServeCommand::Console(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
-            let config = console_config(arguments);
+            let config = console_config(arguments)?;
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_console::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Console { source })?)
@@ -138,21 +142,33 @@ fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> Resu
     Ok(config)
 }
 
-fn schema_registry_config(arguments: ServeSchemaRegistryArgs) -> osqdemo_schema_registry::Config {
+fn schema_registry_config(arguments: ServeSchemaRegistryArgs) -> Result<osqdemo_schema_registry::Config> {
     let mut config = osqdemo_schema_registry::Config::new(arguments.listen, arguments.bootstrap_servers);
+    config.kafka_properties = connection(arguments.kafka_config.as_deref())?;
     config.topic = arguments.topic;
     config.allowed_hosts = arguments.allow_host;
     config.allowed_origins = arguments.allow_origin;
-    config
+    Ok(config)
 }
 
-fn console_config(arguments: ServeConsoleArgs) -> osqdemo_console::Config {
+fn console_config(arguments: ServeConsoleArgs) -> Result<osqdemo_console::Config> {
     let mut config = osqdemo_console::Config::new(arguments.listen, arguments.bootstrap_servers);
+    config.kafka_properties = connection(arguments.kafka_config.as_deref())?;
     config.ksqldb_url = arguments.ksqldb;
     config.registry_url = arguments.schema_registry.filter(|url| !url.is_empty());
     config.allowed_hosts = arguments.allow_host;
     config.allowed_origins = arguments.allow_origin;
-    config
+    Ok(config)
+}
+
+/// What a connection to the broker takes.
+fn connection(file: Option<&Path>) -> Result<Vec<(String, String)>> {
+    let Some(path) = file else {
+        return Ok(Vec::new());
+    };
+    let client = ClientFile::read(path)?.resolve(|name| std::env::var(name).ok())?;
+    kafka::check_properties(path, &client.kafka)?;
+    Ok(client.kafka.0)
 }
 
 fn listener(name: String, settings: ListenerSettings) -> osqdemo_broker::Listener {

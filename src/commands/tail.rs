@@ -8,11 +8,11 @@ use crate::report::table::printable;
 
 /// Fails when the stack is not running, or the broker does not have the topic.
 pub(super) async fn run(context: Context, arguments: TailArgs) -> Result<()> {
-    let broker = context.bootstrap_servers().await?;
+    let broker = context.cluster().await?;
     // Without a registry, records are shown as they are.
-    let registry = context.registry_url().await.ok();
+    let registry = context.registry().await.ok();
     let decoder = registry
-        .as_deref()
+        .as_ref()
         .filter(|_| !arguments.raw)
         .and_then(Decoder::new);
     let start = if arguments.from_beginning {

@@ -84,8 +84,8 @@ pub async fn run(context: Context, arguments: TopArgs) -> Result<()> {
     }
     let (rows, mut arriving) = mpsc::channel(WAITING);
     let mut tasks = JoinSet::new();
-    if let Ok(url) = context.ksqldb_url().await {
-        tasks.spawn(follow_rows(Client::new(&url)?, rows));
+    if let Ok(ksqldb) = context.ksqldb().await {
+        tasks.spawn(follow_rows(Client::of(&ksqldb)?, rows));
     }
     let mut watch = Watch::new(project);
     let screen = Screen::open(&context.reporter)?;
@@ -167,7 +167,7 @@ impl Watch {
             }
         };
         let (mut topics, mut behind) = (Vec::new(), Vec::new());
-        match endpoints::bootstrap_servers(&self.project, &observed) {
+        match endpoints::cluster(&self.project, &observed) {
             Ok(broker) => {
                 match list_topics(&broker).await {
                     Ok(found) => topics = self.rates(found.into_iter().map(|topic| (topic.name, topic.end))),

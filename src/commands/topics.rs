@@ -15,7 +15,7 @@ pub(super) async fn run(context: Context, arguments: &TopicsArgs) -> Result<()> 
     if arguments.details {
         return details(context).await;
     }
-    let broker = context.bootstrap_servers().await?;
+    let broker = context.cluster().await?;
     let topics = tokio::select! {
         topics = list_topics(&broker) => topics?,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),
@@ -37,7 +37,7 @@ pub(super) async fn run(context: Context, arguments: &TopicsArgs) -> Result<()> 
 }
 
 async fn details(context: Context) -> Result<()> {
-    let broker = context.bootstrap_servers().await?;
+    let broker = context.cluster().await?;
     let topics = tokio::select! {
         topics = detail_topics(&broker) => topics?,
         () = context.shutdown.token().cancelled() => return Err(context.shutdown.interrupted().into()),

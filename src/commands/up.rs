@@ -114,7 +114,7 @@ impl<'a> Up<'a> {
         Ok(Self {
             limit: settings.run.timeout.value,
             on_failure: settings.on_failure,
-            project: project.with_stack(&settings.run.target.stack),
+            project: project.with_stack(&settings.run.target.stack)?,
             request: Request::of(settings.run, host_config)?,
             context,
         })

@@ -5,6 +5,7 @@ mod docker;
 mod images;
 mod isolation;
 mod machine;
+mod outside;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use crate::plan::{Observed, Plan};
 use crate::ports::{PortTaken, Ports, is_ours};
 use crate::stack::{ServiceName, Stack};
 use crate::state::ProjectFolder;
+
+pub use outside::Outside;
 
 /// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,7 +52,7 @@ impl Status {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What it is about: `ports`, `machine`, `hosts`, `programs`, `docker`.
+    /// What it is about: `ports`, `machine`, `hosts`, `programs`, `docker`, `outside`.
     pub category: &'static str,
     /// What was looked at.
     pub name: String,

@@ -12,6 +12,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use crate::health::{LastAnswer, POLL, Target, kafka};
+use crate::kafka::set_properties;
+use crate::stack::Properties;
 use crate::waiting::poll_blocking;
 
 /// The topic that every host writes to.
@@ -24,14 +26,14 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 const RECORD_LIMIT: Duration = Duration::from_millis(100);
 
 /// Returns once the host is healthy.
-pub(super) async fn until_healthy(target: &Target, last: &LastAnswer) {
+pub(super) async fn until_healthy(target: &Target, properties: &Properties, last: &LastAnswer) {
     let wanted = Wanted(Arc::new(AtomicBool::new(true)));
     let is_wanted = Arc::clone(&wanted.0);
-    let (target, last) = (target.clone(), last.clone());
+    let (target, properties, last) = (target.clone(), properties.clone(), last.clone());
     let search = spawn_blocking(move || {
         let is_wanted = || is_wanted.load(Ordering::Relaxed);
         poll_blocking(POLL, is_wanted, || {
-            let found = search(&target, &is_wanted, &last);
+            let found = search(&target, &properties, &is_wanted, &last);
             last.heard(found.map_err(|error| error.to_string()))?
         })
     });
@@ -56,14 +58,17 @@ struct Found;
 /// Searches until the line is found; without one when nobody wants to know any more.
 fn search(
     target: &Target,
+    properties: &Properties,
     is_wanted: &dyn Fn() -> bool,
     last: &LastAnswer,
 ) -> Result<Option<Found>, KafkaError> {
-    let consumer: BaseConsumer = kafka::client(&target.address)
+    let mut config = kafka::client(&target.address);
+    config
         .set("group.id", "osqdemo-health")
         .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "100")
-        .create()?;
+        .set("fetch.wait.max.ms", "100");
+    set_properties(&mut config, properties);
+    let consumer: BaseConsumer = config.create()?;
     let partitions = poll_blocking(POLL, is_wanted, || match partitions(&consumer) {
         Ok(partitions) if partitions.is_empty() => {
             last.set(format!("there is no topic `{TOPIC}` yet"));

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::plan::ServiceSpec;
-use crate::stack::{Probe, ServiceName};
+use crate::stack::{Probe, Properties, ServiceName};
 
 pub use error::HealthError;
 pub use log_excerpt::excerpt;
@@ -94,7 +94,11 @@ pub trait Prober: Send + Sync {
 }
 
 /// Asks the services themselves.
-pub struct ProtocolProber;
+#[derive(Debug, Default)]
+pub struct ProtocolProber {
+    /// What a connection to a Kafka outside of the stack takes.
+    pub kafka: Properties,
+}
 
 impl Prober for ProtocolProber {
     fn until_healthy<'a>(&'a self, target: &'a Target, last: &'a LastAnswer) -> Probing<'a> {
@@ -107,7 +111,7 @@ impl Prober for ProtocolProber {
                 Probe::SchemaRegistry => schema_registry::until_healthy(address, last).await,
                 Probe::ControlCenter => control_center::until_healthy(address, last).await,
                 Probe::Connect => connect::until_healthy(address, last).await,
-                Probe::Host => host::until_healthy(target, last).await,
+                Probe::Host => host::until_healthy(target, &self.kafka, last).await,
             }
             Ok(())
         })

@@ -70,10 +70,16 @@ pub(super) fn encode(document: &mut Value, registry: &str) {
 mod tests {
     use super::*;
     use crate::host_config::text_for;
+    use crate::stack::Properties;
 
     #[test]
     fn the_default_configuration_becomes_avro() {
-        let text = text_for(None, "127.0.0.1:1", Some("http://127.0.0.1:2"));
+        let text = text_for(
+            None,
+            "127.0.0.1:1",
+            &Properties::default(),
+            Some("http://127.0.0.1:2"),
+        );
         let document: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(document["topics"], json!({ "format": "avro" }));
         assert_eq!(
@@ -81,7 +87,7 @@ mod tests {
             json!({ "url": "http://127.0.0.1:2" })
         );
         assert_eq!(document["config"]["bootstrap.servers"], "127.0.0.1:1");
-        assert!(!text_for(None, "127.0.0.1:1", None).contains("avro"));
+        assert!(!text_for(None, "127.0.0.1:1", &Properties::default(), None).contains("avro"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::stack::Properties;
 
 pub use checks::{left_out, not_on_agent};
 pub use format::{LineFormat, UnknownFormat, identity};
@@ -195,9 +196,14 @@ impl HostConfig {
     }
 }
 
-/// The text that a host gets: the user's configuration, else the default, with the broker's actual address, and that of the
-/// registry where lines are to be Avro.
-pub fn text_for(own: Option<&HostConfig>, servers: &str, registry: Option<&str>) -> String {
+/// The text that a host gets: the user's configuration, else the default, with the broker's actual address and what a
+/// connection to it takes, and the address of the registry where lines are to be Avro.
+pub fn text_for(
+    own: Option<&HostConfig>,
+    servers: &str,
+    connection: &Properties,
+    registry: Option<&str>,
+) -> String {
     // The embedded file is valid, which a test holds; were it not, osqueryd would tell.
     let mut document = match own {
         Some(own) => own.document.clone(),
@@ -206,6 +212,9 @@ pub fn text_for(own: Option<&HostConfig>, servers: &str, registry: Option<&str>)
     if let Some(config) = document.get_mut("config").and_then(Value::as_object_mut) {
         config.shift_remove(SERVERS_ALIAS);
         config.insert(SERVERS.to_owned(), Value::from(servers));
+        for (name, value) in &connection.0 {
+            config.insert(name.clone(), Value::from(value.as_str()));
+        }
     }
     if let Some(registry) = registry {
         format::encode(&mut document, registry);
@@ -257,7 +266,8 @@ mod tests {
     #[test]
     fn a_host_gets_the_address_of_the_broker() {
         let read = |own: Option<&HostConfig>| {
-            serde_json::from_str::<Value>(&text_for(own, "127.0.0.1:1234", None)).expect("valid JSON")
+            serde_json::from_str::<Value>(&text_for(own, "127.0.0.1:1234", &Properties::default(), None))
+                .expect("valid JSON")
         };
         let default: Value = serde_json::from_str(DEFAULT).expect("valid JSON");
         assert_eq!(default["config"][SERVERS], BROKER_IN_CONTAINERS);

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use osqdemo_avro::{Schema, decode, to_json};
 use osqdemo_registry_client::wire::{SchemaId, split};
-use osqdemo_registry_client::{Client, SchemaType, Settings};
+use osqdemo_registry_client::{Client, Credentials, SchemaType, Settings};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::Record;
+use crate::stack::HttpService;
 
 /// How soon a registry is asked again for a schema that it did not have: somebody may register it.
 const UNKNOWN_PERIOD: Duration = Duration::from_secs(5);
@@ -44,12 +45,12 @@ impl fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// One that asks the registry at this address; none, where it is no address.
-    pub fn new(url: &str) -> Option<Self> {
+    /// One that asks that registry; none, where it has no address.
+    pub fn new(registry: &HttpService) -> Option<Self> {
         let settings = Settings {
             timeout: LIMIT,
             retries: 1,
-            ..Settings::new(url)
+            ..registry_settings(registry)
         };
         Some(Self {
             client: Arc::new(Client::new(settings).ok()?),
@@ -104,6 +105,22 @@ impl Decoder {
     }
 }
 
+/// How a registry is reached.
+pub fn registry_settings(registry: &HttpService) -> Settings {
+    let credentials = registry.credentials.as_ref();
+    Settings {
+        credentials: credentials.map(|known| Credentials::Basic {
+            user: known.user.clone(),
+            password: known.password.clone(),
+        }),
+        certificates: registry
+            .certificates
+            .as_ref()
+            .map(|file| file.display().to_string()),
+        ..Settings::new(&registry.url)
+    }
+}
+
 fn look_up(client: &Client, id: SchemaId) -> Option<Known> {
     match client.schema(id, None).ok()?.schema_type {
         SchemaType::Avro => client.avro(id, None).ok().map(Known::Avro),
@@ -138,7 +155,7 @@ mod tests {
             _ => Answer::status(404, r#"{"error_code":40403,"message":"Schema not found"}"#),
         })
         .await;
-        let decoder = Decoder::new(&server.url).unwrap();
+        let decoder = Decoder::new(&HttpService::open(&server.url)).unwrap();
         for (bytes, expected) in [
             (b"\0\0\0\0\x01\x04hi".as_slice(), b"\"hi\"".as_slice()),
             (b"\0\0\0\0\x02{\"a\":1}", b"{\"a\":1}"),

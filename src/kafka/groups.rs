@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::lag::positions;
 use super::topics::{consumer, in_background, watermarks};
 use super::{Committed, KafkaError, REQUEST_TIMEOUT};
+use crate::stack::Cluster;
 
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,14 +62,14 @@ pub struct Position {
 ///
 /// # Errors
 /// When the broker does not answer.
-pub async fn groups(bootstrap_servers: &str) -> Result<Vec<Group>, KafkaError> {
-    let known = asking::groups(bootstrap_servers).await;
+pub async fn groups(cluster: &Cluster) -> Result<Vec<Group>, KafkaError> {
+    let known = asking::groups(&cluster.bootstrap_servers).await;
     let known = known.map_err(|error| KafkaError::Unreachable {
-        bootstrap_servers: bootstrap_servers.to_owned(),
+        bootstrap_servers: cluster.to_string(),
         purpose: "ask for the groups".to_owned(),
         reason: error.to_string(),
     })?;
-    let mut positions = of_groups(bootstrap_servers, positions(bootstrap_servers).await?).await?;
+    let mut positions = of_groups(cluster, positions(cluster).await?).await?;
     Ok(known
         .into_iter()
         .map(|group| Group {
@@ -95,12 +96,12 @@ pub async fn groups(bootstrap_servers: &str) -> Result<Vec<Group>, KafkaError> {
 
 /// Positions by group, with the lag of each.
 async fn of_groups(
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     committed: Vec<Committed>,
 ) -> Result<BTreeMap<String, Vec<Position>>, KafkaError> {
-    let bootstrap_servers = bootstrap_servers.to_owned();
+    let cluster = cluster.clone();
     in_background(move || {
-        let asking: BaseConsumer = consumer(&bootstrap_servers)?;
+        let asking: BaseConsumer = consumer(&cluster)?;
         let mut ends = BTreeMap::new();
         let mut groups: BTreeMap<String, Vec<Position>> = BTreeMap::new();
         for Committed {
@@ -113,11 +114,9 @@ async fn of_groups(
             let place = (topic.clone(), partition);
             let (start, end) = match ends.get(&place) {
                 Some(known) => *known,
-                None => {
-                    *ends
-                        .entry(place)
-                        .or_insert(watermarks(&asking, &bootstrap_servers, &topic, partition)?)
-                }
+                None => *ends
+                    .entry(place)
+                    .or_insert(watermarks(&asking, &cluster, &topic, partition)?),
             };
             // What was deleted meanwhile it will not read any more.
             let lag = u64::try_from(end - offset.max(start)).unwrap_or(0);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::topics::{consumer, in_background, partitions, watermarks};
 use super::{KafkaError, Record};
+use crate::stack::Cluster;
 
 /// How long to wait for one record before the positions are looked at.
 const RECORD_LIMIT: Duration = Duration::from_millis(100);
@@ -20,17 +21,14 @@ const SILENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When the broker does not answer.
-pub async fn ends(
-    bootstrap_servers: &str,
-    topics: &[String],
-) -> Result<BTreeMap<(String, i32), i64>, KafkaError> {
-    let (bootstrap_servers, topics) = (bootstrap_servers.to_owned(), topics.to_vec());
+pub async fn ends(cluster: &Cluster, topics: &[String]) -> Result<BTreeMap<(String, i32), i64>, KafkaError> {
+    let (cluster, topics) = (cluster.clone(), topics.to_vec());
     in_background(move || {
-        let consumer: BaseConsumer = consumer(&bootstrap_servers)?;
+        let consumer: BaseConsumer = consumer(&cluster)?;
         let mut ends = BTreeMap::new();
-        for (topic, partitions) in partitions(&consumer, &bootstrap_servers)? {
+        for (topic, partitions) in partitions(&consumer, &cluster)? {
             for partition in partitions.into_iter().filter(|_| topics.contains(&topic)) {
-                let (_, end) = watermarks(&consumer, &bootstrap_servers, &topic, partition)?;
+                let (_, end) = watermarks(&consumer, &cluster, &topic, partition)?;
                 ends.insert((topic.clone(), partition), end);
             }
         }
@@ -45,25 +43,25 @@ pub async fn ends(
 /// # Errors
 /// When the broker does not answer, or a topic cannot be read.
 pub async fn read_all<T: Send + 'static>(
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     topics: &[String],
     mut keep: impl FnMut(&Record) -> T + Send + 'static,
 ) -> Result<Vec<T>, KafkaError> {
-    let (bootstrap_servers, topics) = (bootstrap_servers.to_owned(), topics.to_vec());
+    let (cluster, topics) = (cluster.clone(), topics.to_vec());
     in_background(move || {
-        let consumer: BaseConsumer = consumer(&bootstrap_servers)?;
+        let consumer: BaseConsumer = consumer(&cluster)?;
         let failed = |reason: String| KafkaError::Read {
             topics: format!("`{}`", topics.join("`, `")),
             reason,
         };
         let mut ends = Vec::new();
         let mut assignment = TopicPartitionList::new();
-        for (topic, partitions) in partitions(&consumer, &bootstrap_servers)? {
+        for (topic, partitions) in partitions(&consumer, &cluster)? {
             if !topics.contains(&topic) {
                 continue;
             }
             for partition in partitions {
-                let (low, high) = watermarks(&consumer, &bootstrap_servers, &topic, partition)?;
+                let (low, high) = watermarks(&consumer, &cluster, &topic, partition)?;
                 if low == high {
                     continue;
                 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::topics::{consumer, in_background, partitions, watermarks};
 use super::{KafkaError, REQUEST_TIMEOUT, client_config};
+use crate::stack::Cluster;
 
 /// A group and a topic that it reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,13 +38,13 @@ pub struct Committed {
 ///
 /// # Errors
 /// When the broker does not answer.
-pub async fn lags(bootstrap_servers: &str) -> Result<Vec<GroupLag>, KafkaError> {
-    let bootstrap_servers = bootstrap_servers.to_owned();
+pub async fn lags(cluster: &Cluster) -> Result<Vec<GroupLag>, KafkaError> {
+    let cluster = cluster.clone();
     in_background(move || {
-        let asking: BaseConsumer = consumer(&bootstrap_servers)?;
+        let asking: BaseConsumer = consumer(&cluster)?;
         let mut lags: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for position in committed(&asking, &bootstrap_servers)? {
-            let (_, end) = watermarks(&asking, &bootstrap_servers, &position.topic, position.partition)?;
+        for position in committed(&asking, &cluster)? {
+            let (_, end) = watermarks(&asking, &cluster, &position.topic, position.partition)?;
             *lags.entry((position.group, position.topic)).or_default() +=
                 u64::try_from(end - position.offset).unwrap_or(0);
         }
@@ -59,27 +60,27 @@ pub async fn lags(bootstrap_servers: &str) -> Result<Vec<GroupLag>, KafkaError> 
 ///
 /// # Errors
 /// When the broker does not answer.
-pub async fn positions(bootstrap_servers: &str) -> Result<Vec<Committed>, KafkaError> {
-    let bootstrap_servers = bootstrap_servers.to_owned();
-    in_background(move || committed(&consumer(&bootstrap_servers)?, &bootstrap_servers)).await
+pub async fn positions(cluster: &Cluster) -> Result<Vec<Committed>, KafkaError> {
+    let cluster = cluster.clone();
+    in_background(move || committed(&consumer(&cluster)?, &cluster)).await
 }
 
-fn committed(asking: &BaseConsumer, bootstrap_servers: &str) -> Result<Vec<Committed>, KafkaError> {
+fn committed(asking: &BaseConsumer, cluster: &Cluster) -> Result<Vec<Committed>, KafkaError> {
     let refused = |error: rdkafka::error::KafkaError| KafkaError::Unreachable {
-        bootstrap_servers: bootstrap_servers.to_owned(),
+        bootstrap_servers: cluster.to_string(),
         purpose: "ask for the groups".to_owned(),
         reason: error.to_string(),
     };
     let groups = asking.fetch_group_list(None, REQUEST_TIMEOUT).map_err(refused)?;
     let mut all = TopicPartitionList::new();
-    for (topic, partitions) in partitions(asking, bootstrap_servers)? {
+    for (topic, partitions) in partitions(asking, cluster)? {
         for partition in partitions {
             all.add_partition(&topic, partition);
         }
     }
     let mut found = Vec::new();
     for group in groups.groups() {
-        let of_group: BaseConsumer = client_config(bootstrap_servers)
+        let of_group: BaseConsumer = client_config(cluster)
             .set("group.id", group.name())
             .create()
             .map_err(refused)?;

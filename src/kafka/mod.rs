@@ -10,19 +10,27 @@ mod history;
 mod lag;
 mod publisher;
 mod record;
+mod rights;
 mod tail;
 mod topic_details;
 mod topics;
 
-use rdkafka::ClientConfig;
+use std::path::Path;
 
-pub use decoding::Decoder;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+
+use crate::client_properties::ClientPropertiesError;
+use crate::stack::{Cluster, Properties};
+
+pub use decoding::{Decoder, registry_settings};
 pub use error::KafkaError;
 pub use groups::{Group, Member, Position, groups};
 pub use history::{ends, read_all};
 pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
+pub use rights::{Refusal, may_make_topics, unreadable};
 pub use tail::{Start, Tail};
 pub use topic_details::{RECENT, TopicDetails, detail_topics};
 pub use topics::{TopicSummary, list_topics, reach};
@@ -31,10 +39,10 @@ pub use topics::{TopicSummary, list_topics, reach};
 const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What all our clients have in common.
-fn client_config(bootstrap_servers: &str) -> ClientConfig {
+fn client_config(cluster: &Cluster) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", bootstrap_servers)
+        .set("bootstrap.servers", &cluster.bootstrap_servers)
         .set("client.id", "osqdemo")
         // librdkafka asks for a group even where partitions are assigned by hand; it is never joined.
         .set("group.id", "osqdemo-reader")
@@ -50,5 +58,46 @@ fn client_config(bootstrap_servers: &str) -> ClientConfig {
         .set("fetch.wait.max.ms", "100")
         // Far more than the demo's topics hold in flight, far less than the default of 64 MB a partition.
         .set("queued.max.messages.kbytes", "16384");
+    set_properties(&mut config, &cluster.properties);
     config
 }
+
+/// Adds what a connection takes.
+pub(crate) fn set_properties(config: &mut ClientConfig, properties: &Properties) {
+    for (name, value) in &properties.0 {
+        config.set(name, value);
+    }
+}
+
+/// Whether librdkafka takes these properties, of the file at that path.
+///
+/// # Errors
+/// When it does not; nothing of a value that may be secret is told.
+pub fn check_properties(path: &Path, properties: &Properties) -> Result<(), ClientPropertiesError> {
+    let mut config = ClientConfig::new();
+    set_properties(&mut config, properties);
+    let Err(error) = config.create::<BaseConsumer>() else {
+        return Ok(());
+    };
+    let (name, reason) = match error {
+        rdkafka::error::KafkaError::ClientConfig(_, reason, name, _) => {
+            let is_secret = SECRETS.iter().any(|part| name.contains(part));
+            let reason = if is_secret {
+                "librdkafka refuses its value".to_owned()
+            } else {
+                reason
+            };
+            (name, reason)
+        }
+        // What does not go together, such as a file of certificates that is none: a path, never what stands in it.
+        error => ("ssl".to_owned(), error.to_string()),
+    };
+    Err(ClientPropertiesError::Refused {
+        path: path.to_owned(),
+        name,
+        reason,
+    })
+}
+
+/// Parts of the names of properties whose values are secret.
+const SECRETS: [&str; 5] = ["password", "secret", "key", "pem", "oauthbearer.config"];

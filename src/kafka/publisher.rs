@@ -11,7 +11,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::KafkaError;
+use super::{KafkaError, set_properties};
+use crate::stack::Cluster;
 
 /// The topic of runs.
 const RUNS_TOPIC: &str = "osqdemo-runs";
@@ -31,19 +32,20 @@ impl Publisher {
     /// # Errors
     /// When the addresses of the brokers are none.
     pub fn start<T: Serialize + Send + Sync + 'static>(
-        bootstrap_servers: &str,
+        cluster: &Cluster,
         run: String,
         mut events: Receiver<T>,
     ) -> Result<Self, KafkaError> {
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &cluster.bootstrap_servers)
             .set("client.id", "osqdemo")
-            .set("message.timeout.ms", "10000")
-            .create()
-            .map_err(|error| KafkaError::Client {
-                bootstrap_servers: bootstrap_servers.to_owned(),
-                reason: error.to_string(),
-            })?;
+            .set("message.timeout.ms", "10000");
+        set_properties(&mut config, &cluster.properties);
+        let producer: FutureProducer = config.create().map_err(|error| KafkaError::Client {
+            bootstrap_servers: cluster.to_string(),
+            reason: error.to_string(),
+        })?;
         let (sending, key) = (producer.clone(), run.clone());
         let events = tokio::spawn(async move {
             while let Some(event) = events.recv().await {

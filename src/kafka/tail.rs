@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::topics::{consumer, in_background, partitions, watermarks};
 use super::{Decoder, KafkaError, Record};
+use crate::stack::Cluster;
 
 /// Where to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +32,12 @@ impl Tail {
     ///
     /// # Errors
     /// When the broker does not answer, or does not have one of the topics.
-    pub async fn open(bootstrap_servers: &str, topics: &[&str], start: Start) -> Result<Self, KafkaError> {
+    pub async fn open(cluster: &Cluster, topics: &[&str], start: Start) -> Result<Self, KafkaError> {
         let names: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let bootstrap_servers = bootstrap_servers.to_owned();
+        let cluster = cluster.clone();
         in_background(move || {
-            let assignment = assignment(&bootstrap_servers, &names, start)?;
-            let consumer: StreamConsumer = consumer(&bootstrap_servers)?;
+            let assignment = assignment(&cluster, &names, start)?;
+            let consumer: StreamConsumer = consumer(&cluster)?;
             let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             let tail = Self {
                 consumer,
@@ -114,13 +115,9 @@ fn is_passing(error: &RdKafkaError) -> bool {
 
 /// Where each partition is read from. The end is a number from here on: a record that arrives between this
 /// and the first fetch is not missed, and a restart of the broker changes nothing.
-fn assignment(
-    bootstrap_servers: &str,
-    names: &[String],
-    start: Start,
-) -> Result<TopicPartitionList, KafkaError> {
-    let asking: BaseConsumer = consumer(bootstrap_servers)?;
-    let existing = partitions(&asking, bootstrap_servers)?;
+fn assignment(cluster: &Cluster, names: &[String], start: Start) -> Result<TopicPartitionList, KafkaError> {
+    let asking: BaseConsumer = consumer(cluster)?;
+    let existing = partitions(&asking, cluster)?;
     let mut assignment = TopicPartitionList::new();
     for name in names {
         let Some((_, partitions)) = existing.iter().find(|(existing, _)| existing == name) else {
@@ -133,7 +130,7 @@ fn assignment(
             let offset = match start {
                 Start::Beginning => Offset::Beginning,
                 Start::End => {
-                    let (_, high) = watermarks(&asking, bootstrap_servers, name, partition)?;
+                    let (_, high) = watermarks(&asking, cluster, name, partition)?;
                     Offset::Offset(high)
                 }
             };

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::topics::{consumer, in_background, list_topics, partitions, unreachable, watermarks};
 use super::{KafkaError, REQUEST_TIMEOUT, TopicSummary};
+use crate::stack::Cluster;
 
 /// What counts as of late.
 pub const RECENT: Duration = Duration::from_secs(60);
@@ -29,21 +30,21 @@ pub struct TopicDetails {
 ///
 /// # Errors
 /// When the broker does not answer.
-pub async fn detail_topics(bootstrap_servers: &str) -> Result<Vec<TopicDetails>, KafkaError> {
-    let topics = list_topics(bootstrap_servers).await?;
-    let sizes = asking::sizes(bootstrap_servers).await;
+pub async fn detail_topics(cluster: &Cluster) -> Result<Vec<TopicDetails>, KafkaError> {
+    let topics = list_topics(cluster).await?;
+    let sizes = asking::sizes(&cluster.bootstrap_servers).await;
     let mut sizes = sizes.map_err(|error| KafkaError::Unreachable {
-        bootstrap_servers: bootstrap_servers.to_owned(),
+        bootstrap_servers: cluster.to_string(),
         purpose: "ask for the sizes of the topics".to_owned(),
         reason: error.to_string(),
     })?;
-    let bootstrap_servers = bootstrap_servers.to_owned();
+    let cluster = cluster.clone();
     in_background(move || {
-        let asking: BaseConsumer = consumer(&bootstrap_servers)?;
+        let asking: BaseConsumer = consumer(&cluster)?;
         let since = SystemTime::now() - RECENT;
         let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let since = Offset::Offset(i64::try_from(since).unwrap_or(i64::MAX));
-        let known = partitions(&asking, &bootstrap_servers)?;
+        let known = partitions(&asking, &cluster)?;
         let mut details = Vec::new();
         for summary in topics {
             let mut recent = 0;
@@ -51,15 +52,15 @@ pub async fn detail_topics(bootstrap_servers: &str) -> Result<Vec<TopicDetails>,
             let mut times = TopicPartitionList::new();
             for partition in of_topic.map_or(&[][..], |(_, partitions)| partitions) {
                 let added = times.add_partition_offset(&summary.name, *partition, since);
-                added.map_err(|error| refused(&bootstrap_servers, &summary.name, &error))?;
+                added.map_err(|error| refused(&cluster, &summary.name, &error))?;
             }
             let firsts = asking
                 .offsets_for_times(times, REQUEST_TIMEOUT)
-                .map_err(|error| refused(&bootstrap_servers, &summary.name, &error))?;
+                .map_err(|error| refused(&cluster, &summary.name, &error))?;
             for first in firsts.elements() {
                 // Where nothing is as young, it answers with the end.
                 if let Offset::Offset(offset) = first.offset() {
-                    let (_, end) = watermarks(&asking, &bootstrap_servers, &summary.name, first.partition())?;
+                    let (_, end) = watermarks(&asking, &cluster, &summary.name, first.partition())?;
                     recent += u64::try_from(end - offset).unwrap_or(0);
                 }
             }
@@ -74,7 +75,7 @@ pub async fn detail_topics(bootstrap_servers: &str) -> Result<Vec<TopicDetails>,
     .await
 }
 
-fn refused(bootstrap_servers: &str, topic: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
+fn refused(cluster: &Cluster, topic: &str, error: &rdkafka::error::KafkaError) -> KafkaError {
     let purpose = format!("ask what was written to `{topic}` of late");
-    unreachable(bootstrap_servers, purpose, error)
+    unreachable(cluster, purpose, error)
 }

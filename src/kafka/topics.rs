@@ -5,6 +5,7 @@ use serde::Serialize;
 use tokio::task;
 
 use super::{KafkaError, REQUEST_TIMEOUT, client_config};
+use crate::stack::Cluster;
 
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,24 +25,24 @@ pub struct TopicSummary {
 ///
 /// # Errors
 /// When it does not.
-pub async fn reach(bootstrap_servers: &str) -> Result<(), KafkaError> {
-    let bootstrap_servers = bootstrap_servers.to_owned();
-    in_background(move || partitions(&consumer(&bootstrap_servers)?, &bootstrap_servers).map(drop)).await
+pub async fn reach(cluster: &Cluster) -> Result<(), KafkaError> {
+    let cluster = cluster.clone();
+    in_background(move || partitions(&consumer(&cluster)?, &cluster).map(drop)).await
 }
 
 /// Asks the broker for its topics, sorted by name.
 ///
 /// # Errors
 /// When the broker does not answer.
-pub async fn list_topics(bootstrap_servers: &str) -> Result<Vec<TopicSummary>, KafkaError> {
-    let bootstrap_servers = bootstrap_servers.to_owned();
+pub async fn list_topics(cluster: &Cluster) -> Result<Vec<TopicSummary>, KafkaError> {
+    let cluster = cluster.clone();
     in_background(move || {
-        let consumer = consumer(&bootstrap_servers)?;
+        let consumer = consumer(&cluster)?;
         let mut topics = Vec::new();
-        for (name, partitions) in partitions(&consumer, &bootstrap_servers)? {
+        for (name, partitions) in partitions(&consumer, &cluster)? {
             let (mut records, mut end) = (0, 0);
             for &partition in &partitions {
-                let (low, high) = watermarks(&consumer, &bootstrap_servers, &name, partition)?;
+                let (low, high) = watermarks(&consumer, &cluster, &name, partition)?;
                 records += u64::try_from(high - low).unwrap_or(0);
                 end += u64::try_from(high).unwrap_or(0);
             }
@@ -67,13 +68,11 @@ pub(super) async fn in_background<T: Send + 'static>(
     }
 }
 
-pub(super) fn consumer<C: rdkafka::config::FromClientConfig>(
-    bootstrap_servers: &str,
-) -> Result<C, KafkaError> {
-    client_config(bootstrap_servers)
+pub(super) fn consumer<C: rdkafka::config::FromClientConfig>(cluster: &Cluster) -> Result<C, KafkaError> {
+    client_config(cluster)
         .create()
         .map_err(|error| KafkaError::Client {
-            bootstrap_servers: bootstrap_servers.to_owned(),
+            bootstrap_servers: cluster.to_string(),
             reason: error.to_string(),
         })
 }
@@ -81,11 +80,11 @@ pub(super) fn consumer<C: rdkafka::config::FromClientConfig>(
 /// Every topic with its partitions, sorted by name.
 pub(super) fn partitions(
     consumer: &BaseConsumer,
-    bootstrap_servers: &str,
+    cluster: &Cluster,
 ) -> Result<Vec<(String, Vec<i32>)>, KafkaError> {
     let metadata = consumer
         .fetch_metadata(None, REQUEST_TIMEOUT)
-        .map_err(|error| unreachable(bootstrap_servers, "list the topics".to_owned(), &error))?;
+        .map_err(|error| unreachable(cluster, "list the topics".to_owned(), &error))?;
     let mut topics: Vec<(String, Vec<i32>)> = metadata
         .topics()
         .iter()
@@ -102,7 +101,7 @@ pub(super) fn partitions(
 /// The offsets of the oldest and of the next record.
 pub(super) fn watermarks(
     consumer: &BaseConsumer,
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), KafkaError> {
@@ -110,17 +109,17 @@ pub(super) fn watermarks(
         .fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
         .map_err(|error| {
             let purpose = format!("ask for the offsets of `{topic}`");
-            unreachable(bootstrap_servers, purpose, &error)
+            unreachable(cluster, purpose, &error)
         })
 }
 
 pub(super) fn unreachable(
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     purpose: String,
     error: &rdkafka::error::KafkaError,
 ) -> KafkaError {
     KafkaError::Unreachable {
-        bootstrap_servers: bootstrap_servers.to_owned(),
+        bootstrap_servers: cluster.to_string(),
         purpose,
         reason: match error.rdkafka_error_code() {
             Some(code) => code.to_string(),

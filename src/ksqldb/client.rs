@@ -4,10 +4,15 @@
 //! HTTP/1.1. Knows nothing of files, terminals or stacks.
 
 use std::error::Error as StdError;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::ACCEPT;
-use reqwest::{Response, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::time;
 
@@ -16,6 +21,7 @@ use super::rows::{Decoder, Header, Item, Malformed};
 use super::session::Session;
 use super::statement::{Kind, Statement};
 use crate::events::Doing;
+use crate::stack::{Credentials, HttpService};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A `CREATE STREAM AS SELECT` waits for the command topic and for the query to start.
@@ -131,19 +137,37 @@ impl Client {
     /// # Errors
     /// When the URL is not one that HTTP has.
     pub fn new(url: &str) -> Result<Self> {
+        Self::of(&HttpService::open(url))
+    }
+
+    /// A client of that server, which may want to know who asks.
+    ///
+    /// # Errors
+    /// When its URL is not one that HTTP has, or the certificates to trust cannot be read.
+    pub fn of(service: &HttpService) -> Result<Self> {
+        let url = service.url.as_str();
         let invalid = || Error::InvalidUrl { url: url.to_owned() };
         let base_url = url.trim_end_matches('/').to_owned();
         let parsed = reqwest::Url::parse(&base_url).map_err(|_| invalid())?;
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
             return Err(invalid());
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             // The server is one of ours: a proxy meant for the web does not reach it.
             .no_proxy()
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|_| invalid())?;
+            .tcp_nodelay(true);
+        // Reading the system's certificates takes longer than most requests.
+        if parsed.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
+        }
+        if let Some(file) = &service.certificates {
+            builder = builder.tls_certs_only(trusted(file)?);
+        }
+        if let Some(credentials) = &service.credentials {
+            builder = builder.default_headers(authorization(credentials));
+        }
+        let http = builder.build().map_err(|_| invalid())?;
         Ok(Self { http, base_url })
     }
 
@@ -173,6 +197,22 @@ impl Client {
             version: version.to_owned(),
             status: info["serverStatus"].as_str().map(str::to_owned),
         })
+    }
+
+    /// The same, with the server's time, where it tells that (RFC 9110, `Date`).
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn info_and_time(&self) -> Result<(ServerInfo, Option<Timestamp>)> {
+        let info = self.info().await?;
+        let request = self
+            .http
+            .get(format!("{}/info", self.base_url))
+            .header(ACCEPT, MEDIA_TYPE);
+        let response = self.send(request).await?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        Ok((info, time.map(|time| time.timestamp())))
     }
 
     /// Asks whether the server and what it depends on are well.
@@ -304,6 +344,11 @@ impl Client {
             .ok()
             .and_then(|body: Value| ServerError::from_json(&body));
         Err(match error {
+            error if is_about_the_client(status, error.is_some()) => Error::Refused {
+                url: self.base_url.clone(),
+                status: status.as_u16(),
+                reason: error.map(|error| error.message).unwrap_or_default(),
+            },
             Some(error) => Error::Rejected(error),
             None => self.unexpected(path, format_args!("HTTP status {status}")),
         })
@@ -401,6 +446,37 @@ impl RowStream {
             problem: problem.to_string(),
         }
     }
+}
+
+/// Whether an answer is about who asks. Why a statement is forbidden, ksqlDB says itself.
+fn is_about_the_client(status: StatusCode, says_why: bool) -> bool {
+    status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && !says_why)
+}
+
+/// The certificates of a file.
+fn trusted(file: &Path) -> Result<Vec<Certificate>> {
+    let unusable = |reason: String| Error::Certificates {
+        file: file.to_owned(),
+        reason,
+    };
+    let text = fs::read(file).map_err(|error| unusable(error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&text).map_err(|error| unusable(innermost(&error)))?;
+    if certificates.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// HTTP's basic authentication.
+fn authorization(Credentials { user, password }: &Credentials) -> HeaderMap {
+    let encoded = STANDARD.encode(format!("{user}:{password}"));
+    let mut headers = HeaderMap::new();
+    // Base64 is always a value that a header may have.
+    if let Ok(mut value) = HeaderValue::try_from(format!("Basic {encoded}")) {
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    headers
 }
 
 /// The cause at the bottom of an HTTP error: `Connection refused (os error 111)`, not `error sending request`.

@@ -1,4 +1,8 @@
+use std::sync::Arc;
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::super::canned_server::{Answer, CannedServer};
 use super::super::statement::Script;
@@ -235,4 +239,95 @@ fn an_address_must_be_a_url() {
         );
     }
     assert_eq!(Client::new("http://x:1/").unwrap().url(), "http://x:1");
+}
+
+/// Answers each request over TLS with the status that its credentials earn; none of it is secret from who trusts the
+/// certificate.
+async fn tls_server(folder: &Path) -> String {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(folder.join("ca.pem"), issued.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust the certificate ends the connection.
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut request = Vec::new();
+                while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.unwrap() == 0 {
+                        return;
+                    }
+                }
+                let head = String::from_utf8(request).unwrap();
+                // `jay:pass word`
+                let (status, body) = if head.contains("authorization: Basic amF5OnBhc3Mgd29yZA==") {
+                    ("200 OK", r#"{"KsqlServerInfo":{"version":"0.29.0"}}"#)
+                } else {
+                    (
+                        "401 Unauthorized",
+                        r#"{"error_code":40100,"message":"Unauthorized"}"#,
+                    )
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    format!("https://localhost:{port}")
+}
+
+#[tokio::test]
+async fn a_server_may_want_tls_and_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = tls_server(folder.path()).await;
+    let asked = async |password: Option<&str>, certificates: Option<&str>| {
+        let service = HttpService {
+            url: url.clone(),
+            credentials: password.map(|password| Credentials {
+                user: "jay".to_owned(),
+                password: password.to_owned(),
+            }),
+            certificates: certificates.map(|name| folder.path().join(name)),
+        };
+        Client::of(&service)?.info().await
+    };
+    let info = asked(Some("pass word"), Some("ca.pem")).await.unwrap();
+    assert_eq!(info.version, "0.29.0");
+    for password in [None, Some("secret")] {
+        let error = asked(password, Some("ca.pem")).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("does not let this client in (HTTP 401): Unauthorized"),
+            "{error}"
+        );
+        assert!(!format!("{error:?}").contains("secret"));
+        assert_eq!(error.exit_code(), ExitCode::Preflight);
+    }
+    let untrusted = asked(Some("pass word"), None).await.unwrap_err();
+    assert!(matches!(untrusted, Error::Unreachable { .. }), "{untrusted}");
+    assert!(untrusted.to_string().contains("certificate"), "{untrusted}");
+    let missing = asked(None, Some("none.pem")).await.unwrap_err();
+    assert_eq!(missing.exit_code(), ExitCode::Usage);
+    fs::write(folder.path().join("empty.pem"), "").unwrap();
+    let empty = asked(None, Some("empty.pem")).await.unwrap_err();
+    assert!(empty.to_string().contains("holds no certificate"), "{empty}");
 }

@@ -5,6 +5,7 @@
 //! exit codes.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -113,6 +114,24 @@ pub enum Error {
     /// The server refused, in its own words.
     #[error("ksqlDB: {0}")]
     Rejected(ServerError),
+    /// The server does not let this client in.
+    #[error("ksqlDB at {url} does not let this client in (HTTP {status}){}{reason}", if reason.is_empty() { "" } else { ": " })]
+    Refused {
+        /// The server.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says, if anything.
+        reason: String,
+    },
+    /// The certificates to trust cannot be used.
+    #[error("cannot use the certificates of `{}`: {reason}", file.display())]
+    Certificates {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Something answered that does not speak ksqlDB's protocol.
     #[error("{url} does not answer like ksqlDB: {problem}")]
     UnexpectedAnswer {
@@ -129,7 +148,10 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } => true,
             Self::Rejected(error) => error.code / 100 == 503,
-            Self::InvalidUrl { .. } | Self::UnexpectedAnswer { .. } => false,
+            Self::InvalidUrl { .. }
+            | Self::Refused { .. }
+            | Self::Certificates { .. }
+            | Self::UnexpectedAnswer { .. } => false,
         }
     }
 }
@@ -137,7 +159,8 @@ impl Error {
 impl Diagnose for Error {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::InvalidUrl { .. } => ExitCode::Usage,
+            Self::InvalidUrl { .. } | Self::Certificates { .. } => ExitCode::Usage,
+            Self::Refused { .. } => ExitCode::Preflight,
             Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } => ExitCode::NotRunning,
             Self::Rejected(error) if error.code / 100 == 503 => ExitCode::NotRunning,
             Self::Rejected(_) => ExitCode::StatementRejected,
@@ -149,6 +172,9 @@ impl Diagnose for Error {
         match self {
             Self::Unreachable { .. } => {
                 vec!["start the stack with `osqdemo up`, or see `osqdemo ps`".to_owned()]
+            }
+            Self::Refused { .. } => {
+                vec!["`ksqldb.basic.auth.user.info=USER:PASSWORD` in the file of `--kafka-config` says who asks".to_owned()]
             }
             Self::Lost { .. } => {
                 vec!["see what the server wrote with `osqdemo logs ksqldb-server`".to_owned()]

@@ -19,7 +19,9 @@ pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
     Publisher, ServiceState, SupervisorState,
 };
-pub use resolve::{Choices, ContainerSpec, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
+pub use resolve::{
+    Choices, ClientCopy, ContainerSpec, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve,
+};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -64,6 +64,17 @@ pub(super) fn add_arguments(
     }
 }
 
+/// Adds the project's copy of the client properties to the arguments of our program, where it is a client of Kafka.
+pub(super) fn add_client_properties(arguments: &mut Vec<String>, service: &Service, choices: &Choices<'_>) {
+    let Some(client) = &choices.client else {
+        return;
+    };
+    let is_client = matches!(service.role, Role::Ksqldb | Role::SchemaRegistry | Role::Console);
+    if is_client && arguments.first().is_some_and(|first| first == "serve") {
+        arguments.push(format!("--kafka-config={}", client.file.display()));
+    }
+}
+
 /// Adds them to the variables of an image that our program does not run in.
 pub(super) fn add_variables(
     environment: &mut Vec<(String, String)>,

@@ -2,8 +2,8 @@
 //! hash that tells one definition from another. Pure: free ports and program identities are handed in. What goes into the
 //! hash stands beside what it is made of, so that nothing is forgotten there.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -35,8 +35,19 @@ pub struct Choices<'a> {
     pub programs: Option<&'a ProgramsImage>,
     /// What identifies the configuration of the user's that the hosts get; none with the default one.
     pub host_config: Option<String>,
+    /// How a Kafka outside of the stack is reached, where that takes more than its address.
+    pub client: Option<ClientCopy>,
     /// From where the hosts reach the broker.
     pub reach: Reach,
+}
+
+/// The project's own copy of client properties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCopy {
+    /// Where it is.
+    pub file: PathBuf,
+    /// What identifies what it says: part of the hash.
+    pub identity: String,
 }
 
 /// An image that holds compiled programs, which other images take from it: it has to be there before they are made.
@@ -189,8 +200,8 @@ impl Diagnose for ResolveError {
         match self {
             Self::NoBroker { .. } => {
                 vec![
-                    "add a service with the probe `kafka` to the stack file, leave the hosts out, or name a Kafka that is \
-                     already there with `--kafka HOST:PORT`"
+                    "name a Kafka that is already there with `--kafka HOST:PORT` or `--kafka-config FILE`; or add a service \
+                     with the probe `kafka` to the stack file, or leave the hosts out"
                         .to_owned(),
                 ]
             }
@@ -253,13 +264,14 @@ fn resolve_service(
         .filter_map(|argument| fill_in(argument, service, stack, choices).transpose())
         .collect::<Result<Vec<_>, _>>()?;
     own_names::add_arguments(&mut arguments, service, stack, choices);
+    own_names::add_client_properties(&mut arguments, service, choices);
     let identity = (choices.identity)(service.role);
     let container = service
         .container
         .as_ref()
         .map(|container| resolve_container(container, service, stack, choices))
         .transpose()?;
-    let definition = json!({
+    let mut definition = json!({
         "service": service,
         "port": port,
         "arguments": arguments,
@@ -273,6 +285,10 @@ fn resolve_service(
             .map(|dependency| (dependency.as_str(), choices.ports.get(dependency)))
             .collect::<Vec<_>>(),
     });
+    // Not where there is none: what was up before there was this choice is as it should be.
+    if let Some(client) = &choices.client {
+        definition["client"] = json!(client.identity);
+    }
     let config_hash = Sha256::digest(definition.to_string())
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -409,8 +425,13 @@ fn with_kafka(text: String, stack: &Stack) -> String {
     let Some(kafka) = &stack.kafka else {
         return text;
     };
-    stack.replaced_brokers().fold(text, |text, broker| {
-        let address = format!("{}:{PORT_BETWEEN_CONTAINERS}", broker.name);
+    let replaced = stack.replaced_brokers().map(|broker| broker.name.as_str());
+    // A file without a broker names it as the others do.
+    let usual = Role::Broker.as_str();
+    let missing = stack.kafka_for(usual).map(|_| usual);
+    let names: BTreeSet<&str> = replaced.chain(missing).collect();
+    names.into_iter().fold(text, |text, broker| {
+        let address = format!("{broker}:{PORT_BETWEEN_CONTAINERS}");
         text.replace(&address, kafka.as_str())
     })
 }

@@ -25,6 +25,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         image_content: &|_| "content 1".to_owned(),
         programs: None,
         host_config: None,
+        client: None,
         reach: Reach::Loopback,
     };
     resolve(stack, &choices).expect("a stack that resolves")
@@ -121,6 +122,7 @@ fn the_host_configuration_changed() {
             image_content: &|_| "content 1".to_owned(),
             programs: None,
             host_config: host_config.map(str::to_owned),
+            client: None,
             reach: Reach::Loopback,
         };
         resolve(&stack, &choices).expect("a stack that resolves")
@@ -567,6 +569,7 @@ fn of_file(services: &str, reach: Reach) -> Result<Vec<ServiceSpec>, ResolveErro
         image_content: &|_| String::new(),
         programs: None,
         host_config: None,
+        client: None,
         reach,
     };
     resolve(&stack, &choices)
@@ -606,7 +609,7 @@ fn a_stack_that_nobody_could_ask_is_refused() {
         let error = of_file(file, Reach::Loopback).expect_err("a wrong stack");
         format!("{error}; {}", error.hints().join("; "))
     };
-    assert_snapshot!(error(&service("h", "probe: host", "")), @"service `h` is a host, and the stack has no broker for what it sees; add a service with the probe `kafka` to the stack file, leave the hosts out, or name a Kafka that is already there with `--kafka HOST:PORT`");
+    assert_snapshot!(error(&service("h", "probe: host", "")), @"service `h` is a host, and the stack has no broker for what it sees; name a Kafka that is already there with `--kafka HOST:PORT` or `--kafka-config FILE`; or add a service with the probe `kafka` to the stack file, or leave the hosts out");
     assert_snapshot!(error(&service("k", "probe: kafka", "")), @r#"the health of service `k` cannot be asked: service `k` publishes no port; give `k` a line such as `ports: ["127.0.0.1:9092:9092"]` in the stack file"#);
     assert_snapshot!(error(&service("k", "role: broker, probe: ksqldb", "\"127.0.0.1:1:1\"")), @"service `k` has the role `broker`, and the probe `ksqldb` tells nothing of that; a service with that role has the probe `kafka`");
 }
@@ -625,6 +628,7 @@ fn on_kafka(stack: Stack, reach: Reach) -> Vec<ServiceSpec> {
         image_content: &|_| String::new(),
         programs: None,
         host_config: None,
+        client: None,
         reach,
     };
     resolve(&stack, &choices).expect("a stack that resolves")
@@ -701,6 +705,7 @@ fn compiled(content: &str) -> Vec<ServiceSpec> {
         image_content: &|recipe| format!("{recipe:?} with {content}"),
         programs: Some(&programs),
         host_config: None,
+        client: None,
         reach: Reach::Network,
     };
     resolve(&stack, &choices).expect("a stack that resolves")

@@ -66,10 +66,10 @@ impl Pipeline {
         clock: &SteadyClock,
         listener: &dyn Listener,
     ) -> Result<Self> {
-        let client = Client::new(&endpoints.ksqldb_url)?;
+        let client = Client::of(&endpoints.ksqldb)?;
         let topics = Source::ALL.map(|(topic, _)| topic);
-        let decoder = endpoints.registry_url.as_deref().and_then(Decoder::new);
-        let tail = match Tail::open(&endpoints.bootstrap_servers, &topics, Start::End).await {
+        let decoder = endpoints.registry.as_ref().and_then(Decoder::new);
+        let tail = match Tail::open(&endpoints.kafka, &topics, Start::End).await {
             Ok(tail) => tail.decoded_by(decoder),
             Err(KafkaError::UnknownTopic { topic, .. }) => {
                 return Err(match stream_over(&client, &topic).await {

@@ -43,6 +43,18 @@ pub enum SettingsError {
         /// Who wants the engine.
         engine: Source,
     },
+    /// A way to a Kafka, but not where it is.
+    #[error("`{}` does not say where Kafka is: it has no `bootstrap.servers`", path.display())]
+    NoServers {
+        /// The file of client properties.
+        path: PathBuf,
+    },
+    /// Containers do not get the client properties.
+    #[error("a Kafka that wants TLS or a password is reached by engine `native` alone")]
+    KafkaConfigInContainers {
+        /// Who says so.
+        config: Source,
+    },
     /// A container that is to reach a Kafka by its own loopback.
     #[error("inside a container `{server}` is the container itself, not the Kafka on this machine")]
     LoopbackInContainers {
@@ -129,6 +141,12 @@ impl Diagnose for SettingsError {
             Self::ContainersOnly { engine, .. } => {
                 let from = engine.hint("engine `native`").into_iter();
                 from.chain(["use `--engine docker`".to_owned()]).collect()
+            }
+            Self::NoServers { .. } => vec!["add it, or name the address with `--kafka HOST:PORT`".to_owned()],
+            Self::KafkaConfigInContainers { config } => {
+                let from = config.hint("the file of client properties").into_iter();
+                from.chain(["use `--engine native`, or `--kafka-config none`".to_owned()])
+                    .collect()
             }
             Self::LoopbackInContainers { kafka, .. } => {
                 let from = kafka.hint("the address").into_iter();

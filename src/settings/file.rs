@@ -19,7 +19,9 @@ use crate::host_config::LineFormat;
 use crate::images::{PullPolicy, RegistryPrefix};
 use crate::near_names;
 use crate::settings::key::{KEYS, Key};
-use crate::settings::{HostConfigSource, KafkaChoice, ProgramSource, StackName, StackOrigin, Statements};
+use crate::settings::{
+    HostConfigSource, KafkaChoice, KafkaConfigChoice, ProgramSource, StackName, StackOrigin, Statements,
+};
 use crate::stack::project::ProjectName;
 use crate::stack::{ServiceName, Stack};
 
@@ -42,6 +44,7 @@ pub struct SettingsFile {
     pub(super) host_config: Option<HostConfigSource>,
     pub(super) format: Option<LineFormat>,
     pub(super) kafka: Option<KafkaChoice>,
+    pub(super) kafka_config: Option<KafkaConfigChoice>,
     pub(super) pull: Option<PullPolicy>,
     pub(super) registry: Option<RegistryPrefix>,
     pub(super) pull_silence: Option<Duration>,

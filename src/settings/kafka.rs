@@ -1,6 +1,7 @@
 //! Which Kafka a stack runs on.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::stack::{InvalidKafkaAddress, KafkaAddress};
@@ -24,6 +25,36 @@ impl KafkaChoice {
         match self {
             Self::OfStack => None,
             Self::Outside(address) => Some(address.clone()),
+        }
+    }
+}
+
+/// How the Kafka outside of the stack is reached, beside its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum KafkaConfigChoice {
+    /// Without TLS and passwords.
+    #[default]
+    Plain,
+    /// As that file says.
+    File(PathBuf),
+}
+
+impl KafkaConfigChoice {
+    /// What was typed, or stands in a file.
+    pub fn of(path: &Path) -> Self {
+        if path.as_os_str() == KafkaChoice::NONE {
+            Self::Plain
+        } else {
+            Self::File(path.to_owned())
+        }
+    }
+}
+
+impl fmt::Display for KafkaConfigChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => formatter.write_str(KafkaChoice::NONE),
+            Self::File(path) => path.display().fmt(formatter),
         }
     }
 }

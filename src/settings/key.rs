@@ -54,6 +54,8 @@ pub enum Id {
     Ports,
     /// `kafka.bootstrap-servers`.
     Kafka,
+    /// `kafka.config`.
+    KafkaConfig,
     /// `images.pull`.
     Pull,
     /// `images.registry`.
@@ -223,6 +225,18 @@ pub const KEYS: &[Key] = &[
                 "bootstrap-servers",
                 Kind::Kafka,
                 "The HOST:PORT of a Kafka that is already there, to run on in place of the stack's own broker; or none.",
+            )
+        },
+    ),
+    in_table(
+        "kafka",
+        Key {
+            option: "kafka-config",
+            ..key(
+                Id::KafkaConfig,
+                "config",
+                Kind::WordOrPath(&["none"]),
+                "How that Kafka is reached: none, or a file of client properties for TLS and passwords, relative to this file.",
             )
         },
     ),

@@ -33,7 +33,7 @@ pub use environment::{Environment, Variable};
 pub use error::SettingsError;
 pub use file::{FileError, SettingsFile};
 pub use images::{ImageSettings, lock_file};
-pub use kafka::KafkaChoice;
+pub use kafka::{KafkaChoice, KafkaConfigChoice};
 pub use output::{Colour, Format, OutputSettings, Verbosity};
 pub use scenario::{ReportFormat, ReportTarget, ScenarioSettings};
 pub use schema::schema_text;

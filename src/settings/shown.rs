@@ -89,6 +89,8 @@ impl InForce<'_> {
             Id::Format => of(name(), &run.format),
             Id::Ports => return self.of_ports(),
             Id::Kafka => of(name(), &target.stack.kafka),
+            // Where it is: what it says may be secret.
+            Id::KafkaConfig => of(name(), &target.stack.kafka_config),
             Id::Pull => of(name(), &images.policy),
             Id::Registry => if_given(name(), images.registry.as_ref()),
             Id::PullSilence => Shown::of(name(), typed_duration(*images.silence), &images.silence.source),
@@ -258,6 +260,20 @@ mod tests {
             variable: None,
             file: ("kafka = { bootstrap-servers = 'a:1,b:2' }", "a:1,b:2"),
             remembered: Some((|project| project.kafka = Some("c:3".to_owned()), "c:3")),
+            default: Some("none"),
+        },
+        Row {
+            setting: "kafka.config",
+            flag: ("--kafka-config none", "none"),
+            variable: None,
+            file: ("kafka = { config = 'none' }", "none"),
+            remembered: Some((
+                |project| {
+                    project.kafka = Some("c:3".to_owned());
+                    project.kafka_config = Some("/c.properties".into());
+                },
+                "/c.properties",
+            )),
             default: Some("none"),
         },
         Row {

@@ -136,6 +136,11 @@ impl<T> Layers<T> {
         }
     }
 
+    /// What another setting, which is from there, says of this one.
+    pub(super) fn or_from(self, source: Source, value: Option<T>) -> Self {
+        self.or_sound(source, || value)
+    }
+
     /// What the project remembers.
     pub(super) fn or_remembered(self, value: Option<T>) -> Self {
         self.or_sound(Source::Remembered, || value)

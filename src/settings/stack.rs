@@ -6,9 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::cli::StackArgs;
+use crate::client_properties::ClientFile;
 use crate::error::Result;
 use crate::settings::source::Layers;
-use crate::settings::{KafkaChoice, Setting, Settings, SettingsError};
+use crate::settings::{KafkaChoice, KafkaConfigChoice, Setting, Settings, SettingsError, Source};
 use crate::stack::{EmbeddedStack, KafkaAddress, ServiceName, Stack};
 use crate::state::{Remembered, StackFile};
 
@@ -48,6 +49,10 @@ pub struct StackSettings {
     pub with: Setting<BTreeSet<ServiceName>>,
     /// The Kafka that it runs on.
     pub kafka: Setting<KafkaChoice>,
+    /// How that is reached.
+    pub kafka_config: Setting<KafkaConfigChoice>,
+    /// The same as it was read, unless it is remembered.
+    pub client_file: Option<ClientFile>,
     /// The services that are left out of it.
     pub without: Setting<BTreeSet<ServiceName>>,
     /// Its services, those aside.
@@ -93,10 +98,29 @@ impl StackSettings {
             .or_file(file, |_| of_file)
             .or_remembered(earlier(&remembered.with))
             .or_default(BTreeSet::new());
+        let mut kafka_config = Layers::flag(arguments.kafka_config.as_deref().map(KafkaConfigChoice::of))
+            .or_file(file, |file| file.kafka_config.clone())
+            .or_remembered(remembered.kafka_config.clone().map(KafkaConfigChoice::File))
+            .or_default(KafkaConfigChoice::Plain);
+        let mut client_file = read_client_file(&kafka_config)?;
+        let of_client_file = client_file.as_ref().and_then(|file| file.servers().cloned());
         let kafka = Layers::typed(arguments.kafka.as_deref(), str::parse::<KafkaChoice>)?
             .or_file(file, |file| file.kafka.clone())
+            .or_from(
+                kafka_config.source.clone(),
+                of_client_file.map(KafkaChoice::Outside),
+            )
             .or_remembered(remembered_kafka(remembered)?.map(KafkaChoice::Outside))
             .or_default(KafkaChoice::OfStack);
+        if kafka.outside().is_none() {
+            if let (Source::Default, Some(file)) = (&kafka.source, &client_file) {
+                let path = file.path().to_owned();
+                return Err(SettingsError::NoServers { path }.into());
+            }
+            // It is about a Kafka that nobody wants any more.
+            kafka_config.value = KafkaConfigChoice::Plain;
+            client_file = None;
+        }
         let whole = whole.with(&with)?.on_kafka(kafka.outside());
         let of_file = file
             .map(|file| file.without(&whole, origin))
@@ -111,6 +135,8 @@ impl StackSettings {
             choice,
             with,
             kafka,
+            kafka_config,
+            client_file,
             without,
             stack,
         })
@@ -177,6 +203,14 @@ pub fn remembered_stack(remembered: &Remembered) -> Result<Option<StackChoice>> 
         (Some(file), _) => Some(StackChoice::File(file.clone())),
         (None, Some(name)) => Some(StackChoice::Embedded(name.parse()?)),
         (None, None) => None,
+    })
+}
+
+/// What is remembered is what was read then.
+fn read_client_file(choice: &Setting<KafkaConfigChoice>) -> Result<Option<ClientFile>> {
+    Ok(match (&choice.value, &choice.source) {
+        (KafkaConfigChoice::Plain, _) | (_, Source::Remembered) => None,
+        (KafkaConfigChoice::File(path), _) => Some(ClientFile::read(path)?),
     })
 }
 

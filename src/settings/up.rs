@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::host_config::{self, LineFormat};
 use crate::settings::source::Layers;
 use crate::settings::{
-    ImageSettings, Setting, Settings, SettingsError, StackOrigin, StackSettings, parse_duration,
+    ImageSettings, KafkaConfigChoice, Setting, Settings, SettingsError, StackOrigin, StackSettings,
+    parse_duration,
 };
 use crate::stack::{KafkaAddress, Role, ServiceName, Stack};
 use crate::state::Remembered;
@@ -188,6 +189,10 @@ impl TargetSettings {
                 kafka: stack.kafka.source.clone(),
             }
             .into());
+        }
+        if engine.value == EngineKind::Docker && stack.kafka_config.value != KafkaConfigChoice::Plain {
+            let config = stack.kafka_config.source.clone();
+            return Err(SettingsError::KafkaConfigInContainers { config }.into());
         }
         let mut of_file = match file {
             Some(file) => file.ports(&stack.stack, StackOrigin::of(&stack.choice))?,

@@ -19,6 +19,8 @@ pub enum EmbeddedStack {
     Confluent8,
     /// Apache Kafka's broker, and the rest built from this repository.
     Kafka,
+    /// The hosts alone: the rest runs elsewhere.
+    Cloud,
 }
 
 /// A stack that this version does not have.
@@ -42,7 +44,13 @@ impl Diagnose for UnknownStack {
 
 impl EmbeddedStack {
     /// Every stack, in the order in which they are told.
-    pub const ALL: [Self; 4] = [Self::Lite, Self::Kafka, Self::Confluent, Self::Confluent8];
+    pub const ALL: [Self; 5] = [
+        Self::Lite,
+        Self::Kafka,
+        Self::Cloud,
+        Self::Confluent,
+        Self::Confluent8,
+    ];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -51,6 +59,7 @@ impl EmbeddedStack {
             Self::Confluent => "confluent",
             Self::Confluent8 => "confluent-8",
             Self::Kafka => "kafka",
+            Self::Cloud => "cloud",
         }
     }
 
@@ -64,6 +73,7 @@ impl EmbeddedStack {
             Self::Confluent => Stack::confluent(),
             Self::Confluent8 => Stack::confluent_8(),
             Self::Kafka => Stack::kafka(),
+            Self::Cloud => Stack::cloud(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which services there are: names, ports, probes, order. Pure data; knows nothing of where they run.
 
+mod cluster;
 mod compose;
 pub mod container;
 mod embedded;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use cluster::{Cluster, Credentials, HttpService, Properties};
 pub use compose::StackError;
 pub use container::{
     Confinement, Container, ImageRef, InitProcess, Privileges, Recipe, RootFolder, VolumeMount,
@@ -57,15 +59,14 @@ impl fmt::Display for ServiceName {
 }
 
 /// Where the clients on this machine find a running stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
     /// The broker for clients on this machine, such as `127.0.0.1:9092`.
-    pub bootstrap_servers: String,
-    /// The ksqlDB server's base URL, such as `http://127.0.0.1:8088`.
-    pub ksqldb_url: String,
-    /// The Schema Registry's base URL, where the stack has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry_url: Option<String>,
+    pub kafka: Cluster,
+    /// The ksqlDB server, such as `http://127.0.0.1:8088`.
+    pub ksqldb: HttpService,
+    /// The Schema Registry, where there is one.
+    pub registry: Option<HttpService>,
 }
 
 /// A named set of services, checked: every dependency exists and there is no cycle.
@@ -171,6 +172,14 @@ impl Stack {
     /// When the embedded file is wrong, which a test rules out.
     pub fn kafka() -> Result<Self, StackError> {
         compose::parse("compose/kafka.yaml", include_str!("../../compose/kafka.yaml"))
+    }
+
+    /// The embedded stack `cloud`.
+    ///
+    /// # Errors
+    /// When the embedded file is wrong, which a test rules out.
+    pub fn cloud() -> Result<Self, StackError> {
+        compose::parse("compose/cloud.yaml", include_str!("../../compose/cloud.yaml"))
     }
 
     /// Whether every service can run as a process.

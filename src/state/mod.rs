@@ -262,7 +262,13 @@ impl ProjectFolder {
     /// before it is whole, are ours: another command is just making the project, or was killed when it did.
     fn check_is_ours(&self) -> Result<(), StateError> {
         let entries = fs::read_dir(&self.root).map_err(|error| StateError::io("read", &self.root, error))?;
-        let beginning = [self.lock_file(), durable::unfinished(&self.remembered_file())];
+        let client = self.client_properties_file();
+        let beginning = [
+            self.lock_file(),
+            durable::unfinished(&self.remembered_file()),
+            durable::unfinished(&client),
+            client,
+        ];
         let mut others = entries
             .flatten()
             .filter(|entry| !beginning.contains(&entry.path()));
@@ -283,6 +289,11 @@ impl ProjectFolder {
     /// What the project remembers between runs.
     pub fn remembered_file(&self) -> PathBuf {
         self.root.join("project.json")
+    }
+
+    /// How a Kafka outside of the stack, and what is beside it, is reached: with its secrets, for its owner alone.
+    pub fn client_properties_file(&self) -> PathBuf {
+        self.root.join("client.properties")
     }
 
     /// What the supervisor writes about itself and its services.

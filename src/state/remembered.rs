@@ -50,6 +50,9 @@ pub struct Remembered {
     /// The Kafka that it runs on in place of its stack's broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka: Option<String>,
+    /// The file that said how that is reached; what it said stands in a file of the project's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka_config: Option<PathBuf>,
     /// The services that are left out of it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<ServiceName>,
@@ -168,6 +171,7 @@ mod tests {
             }),
             with: [ServiceName::new("console")].into(),
             kafka: text("kafka.example.org:9092"),
+            kafka_config: Some("/my/client.properties".into()),
             without: [broker.clone()].into(),
             statements: text("none"),
             ports: [(broker.clone(), 1)].into(),

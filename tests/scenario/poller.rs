@@ -35,7 +35,7 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn start(stack: &TestStack, host: &LocalHost) -> PollerSettings {
         PollerSettings {
-            bootstrap_servers: stack.endpoints().bootstrap_servers,
+            bootstrap_servers: stack.endpoints().kafka.bootstrap_servers,
             home: host.home(),
             interval: Duration::from_millis(100),
             twin: None,

@@ -13,7 +13,7 @@ use osqdemo::host_config::LineFormat;
 use osqdemo::ksqldb::{Client, ddl};
 use osqdemo::report::Reporter;
 use osqdemo::settings::{Colour, Format, OutputSettings, Verbosity};
-use osqdemo::stack::{Endpoints, ServiceName};
+use osqdemo::stack::{Cluster, Endpoints, HttpService, ServiceName};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -69,7 +69,7 @@ impl TestStack {
             broker: Some(broker),
             ksqldb: Some(ksqldb),
         };
-        let client = Client::new(&stack.endpoints().ksqldb_url).expect("a URL");
+        let client = Client::of(&stack.endpoints().ksqldb).expect("a URL");
         stack.until_healthy(&client).await;
         for _ in 0..2 {
             let cancel = CancellationToken::new();
@@ -86,9 +86,9 @@ impl TestStack {
             None => unreachable!("services are only gone while they are restarted"),
         };
         Endpoints {
-            bootstrap_servers: address(&self.broker).to_string(),
-            ksqldb_url: format!("http://{}", address(&self.ksqldb)),
-            registry_url: None,
+            kafka: Cluster::plain(address(&self.broker).to_string()),
+            ksqldb: HttpService::open(format!("http://{}", address(&self.ksqldb))),
+            registry: None,
         }
     }
 

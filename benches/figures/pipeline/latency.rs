@@ -31,8 +31,11 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     let endpoints = stack.endpoints()?;
     let folder = tempfile::tempdir()?;
     let osqueryd = FakeOsqueryd::start(&folder.path().join("osquery.em"))?;
-    let _extension_process =
-        Extension::start(folder.path(), osqueryd.socket(), &endpoints.bootstrap_servers)?;
+    let _extension_process = Extension::start(
+        folder.path(),
+        osqueryd.socket(),
+        &endpoints.kafka.bootstrap_servers,
+    )?;
     let extension = osqueryd
         .wait_for_extension("confluent", PATIENCE)
         .context("the extension did not register")?;
@@ -42,7 +45,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
         .build()?;
     let (mut medians, mut tails) = (Vec::new(), Vec::new());
     runtime.block_on(async {
-        let client = Client::new(&endpoints.ksqldb_url).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let client = Client::of(&endpoints.ksqldb).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut rows = client
             .query(&ddl::precise_query(), &Session::default())
             .await

@@ -10,6 +10,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Kafka's brokers, `host:port[,host:port…]`.
     pub bootstrap_servers: String,
+    /// librdkafka properties beyond the brokers, for a cluster that wants TLS and SASL.
+    pub kafka_properties: Vec<(String, String)>,
     /// Names the server's own topics and consumer groups, so that two servers can share a broker.
     pub service_id: String,
     /// Where queries begin unless a request sets `auto.offset.reset`.
@@ -38,6 +40,7 @@ impl Config {
         Self {
             listen,
             bootstrap_servers: bootstrap_servers.into(),
+            kafka_properties: Vec::new(),
             service_id: "default_".to_owned(),
             offset_reset: OffsetReset::Latest,
             allowed_hosts: Vec::new(),

@@ -19,6 +19,7 @@ use crate::ksqldb::client::Client;
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
 use crate::plan::Observed;
+use crate::stack::Cluster;
 use crate::stack::ServiceName;
 
 /// How much of the end of a log is kept, in bytes.
@@ -101,18 +102,18 @@ pub(super) async fn add_platform(bundle: &mut Bundle, project: &Project, observe
         "where the clients on this machine find the platform",
         endpoints::as_json(project, observed),
     );
-    match endpoints::bootstrap_servers(project, observed) {
+    match endpoints::cluster(project, observed) {
         Ok(broker) => add_topics(bundle, &broker).await,
         Err(error) => bundle.miss("topics.json", &error.to_string()),
     }
-    match endpoints::ksqldb_url(project, observed).map(|url| Client::new(&url)) {
+    match endpoints::ksqldb(project, observed).map(|ksqldb| Client::of(&ksqldb)) {
         Ok(Ok(client)) => add_ksqldb(bundle, &client).await,
         Ok(Err(error)) => bundle.miss("ksqldb", &error.to_string()),
         Err(error) => bundle.miss("ksqldb", &error.to_string()),
     }
 }
 
-async fn add_topics(bundle: &mut Bundle, broker: &str) {
+async fn add_topics(bundle: &mut Bundle, broker: &Cluster) {
     match within(KAFKA_LIMIT, list_topics(broker)).await {
         Ok(topics) => bundle.add_json(
             "topics.json",

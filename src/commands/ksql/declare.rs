@@ -4,6 +4,7 @@ use crate::commands::ksql::KsqlCommandError;
 use crate::host_config::LineFormat;
 use crate::kafka::{KafkaError, list_topics};
 use crate::ksqldb::ddl::StatementFile;
+use crate::stack::Cluster;
 
 /// What every line of osquery has, as the pipeline's own sources declare it.
 const SHAPE: &str = "\
@@ -25,11 +26,11 @@ pub(super) struct Declaration {
 
 /// The stream of a topic with lines in this format, once the broker has the topic.
 pub(super) async fn declaration(
-    bootstrap_servers: &str,
+    cluster: &Cluster,
     topic: &str,
     format: LineFormat,
 ) -> Result<Declaration, KsqlCommandError> {
-    let topics = list_topics(bootstrap_servers)
+    let topics = list_topics(cluster)
         .await
         .map_err(|error| KsqlCommandError::Topics(Box::new(error)))?;
     let known: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();

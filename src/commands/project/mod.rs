@@ -8,19 +8,22 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::client_properties::{ClientFile, ClientProperties};
 use crate::commands::Context;
 use crate::engine::docker::DockerEngine;
 use crate::engine::fake::FakeEngine;
 use crate::engine::native::NativeEngine;
 use crate::engine::{Engine, EngineKind};
 use crate::error::Result;
+use crate::kafka;
 use crate::plan::Observed;
 use crate::ports::{Listens, PortError, Ports, Publishers, Wishes};
 use crate::settings::{
-    Source, StackChoice, StackSettings, remembered_engine, remembered_kafka, remembered_stack,
+    KafkaConfigChoice, Source, StackChoice, StackSettings, remembered_engine, remembered_kafka,
+    remembered_stack,
 };
-use crate::stack::{ServiceName, Stack};
-use crate::state::{ProjectFolder, Remembered};
+use crate::stack::{Cluster, HttpService, KafkaAddress, Properties, Role, ServiceName, Stack};
+use crate::state::{ProjectFolder, Remembered, remove_file, write_durably};
 
 pub use hosts::ProjectHosts;
 pub use publishers::DaemonPublishers;
@@ -39,6 +42,8 @@ pub struct Project {
     pub engine: Arc<dyn Engine>,
     /// The services it has.
     pub stack: Stack,
+    /// How what is outside of the stack is reached.
+    pub client: Option<ClientProperties>,
 }
 
 impl Project {
@@ -73,8 +78,14 @@ impl Project {
         let whole = whole
             .with(&remembered.with)?
             .on_kafka(remembered_kafka(&remembered)?);
+        let file = folder.client_properties_file();
+        let client = match remembered.kafka_config {
+            Some(_) if file.exists() => Some(ClientFile::read(&file)?.resolve(|_| None)?),
+            _ => None,
+        };
         Ok(Self {
             stack: whole.without(&remembered.without)?,
+            client,
             folder,
             remembered,
             kind,
@@ -83,8 +94,10 @@ impl Project {
     }
 
     /// The same project with this stack.
-    #[must_use]
-    pub fn with_stack(mut self, settings: &StackSettings) -> Self {
+    ///
+    /// # Errors
+    /// When a secret that the client properties name is not there.
+    pub fn with_stack(mut self, settings: &StackSettings) -> Result<Self> {
         let remembered = &mut self.remembered;
         match (&settings.choice.value, &settings.choice.source) {
             // What nobody has chosen is not remembered as if somebody had.
@@ -99,8 +112,67 @@ impl Project {
         remembered.with = settings.with.value.clone();
         remembered.kafka = settings.kafka.outside().map(|kafka| kafka.to_string());
         remembered.without = settings.without.value.clone();
+        match (&settings.kafka_config.value, &settings.client_file) {
+            (KafkaConfigChoice::Plain, _) => (self.client, remembered.kafka_config) = (None, None),
+            (KafkaConfigChoice::File(_), Some(file)) => {
+                let client = file.resolve(|name| std::env::var(name).ok())?;
+                kafka::check_properties(file.path(), &client.kafka)?;
+                remembered.kafka_config = Some(file.path().to_owned());
+                self.client = Some(client);
+            }
+            (KafkaConfigChoice::File(path), None) if self.client.is_none() => {
+                // The copy of what is remembered is gone.
+                self.client = Some(ClientFile::read(path)?.resolve(|name| std::env::var(name).ok())?);
+            }
+            (KafkaConfigChoice::File(_), None) => {}
+        }
         self.stack = settings.stack.clone();
-        self
+        Ok(self)
+    }
+
+    /// Keeps how what is outside of the stack is reached, for the services and later runs; what is not needed any more
+    /// goes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_client(&self) -> Result<()> {
+        let file = self.folder.client_properties_file();
+        match &self.client {
+            Some(client) => write_durably(&file, client.to_text().as_bytes())?,
+            None => remove_file(&file)?,
+        }
+        Ok(())
+    }
+
+    /// What a connection to the Kafka outside of the stack takes.
+    pub fn kafka_properties(&self) -> Properties {
+        let client = self.client.as_ref();
+        client.map(|client| client.kafka.clone()).unwrap_or_default()
+    }
+
+    /// The Kafka outside of the stack at that address.
+    pub fn cluster_at(&self, kafka: &KafkaAddress) -> Cluster {
+        Cluster {
+            bootstrap_servers: kafka.to_string(),
+            properties: self.kafka_properties(),
+        }
+    }
+
+    /// The ksqlDB server outside of the stack, where the stack has none.
+    pub fn remote_ksqldb(&self) -> Option<&HttpService> {
+        let remote = self.client.as_ref()?.ksqldb.as_ref();
+        remote.filter(|_| self.stack.first(Role::Ksqldb).is_none())
+    }
+
+    /// The Schema Registry outside of the stack, where the stack has none.
+    pub fn remote_registry(&self) -> Option<&HttpService> {
+        let remote = self.client.as_ref()?.registry.as_ref();
+        remote.filter(|_| self.stack.first(Role::SchemaRegistry).is_none())
+    }
+
+    /// Whether there is a ksqlDB server, here or elsewhere.
+    pub fn has_ksqldb(&self) -> bool {
+        self.stack.first(Role::Ksqldb).is_some() || self.remote_ksqldb().is_some()
     }
 
     /// What the stack is called.

@@ -19,7 +19,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::health::Prober;
 use crate::host_config::{self, HostConfig, LineFormat};
-use crate::plan::{Choices, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
+use crate::plan::{Choices, ClientCopy, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
 use crate::settings::{Source, Statements};
 use crate::stack::{Recipe, Role};
@@ -202,6 +202,7 @@ impl Project {
             stack_file: earlier.stack_file.clone(),
             with: earlier.with.clone(),
             kafka: earlier.kafka.clone(),
+            kafka_config: earlier.kafka_config.clone(),
             without: earlier.without.clone(),
             statements: Some(request.settings.statements.value)
                 .filter(|statements| *statements == Statements::None)
@@ -238,6 +239,10 @@ impl Project {
                     self.registry_of_hosts(remembered, ports, resolution.reach)
                         .as_deref(),
                 ),
+                client: self.client.as_ref().map(|client| ClientCopy {
+                    file: self.folder.client_properties_file(),
+                    identity: client.identity(),
+                }),
                 reach: resolution.reach,
             },
         )

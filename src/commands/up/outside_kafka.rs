@@ -40,7 +40,8 @@ impl Diagnose for OutsideKafkaError {
         match self {
             Self::Silent { from, .. } => {
                 let from = from.hint("the address").into_iter();
-                let plain = "a Kafka must listen there, without TLS and passwords".to_owned();
+                let plain = "a Kafka must listen there; `osqdemo doctor` tries it step by step, and TLS and passwords are `--kafka-config FILE`"
+                    .to_owned();
                 from.chain([plain, own]).collect()
             }
             Self::Own { .. } => vec![own],
@@ -68,9 +69,11 @@ impl Up<'_> {
             .into());
         }
         let from = &self.request.settings.target.stack.kafka.source;
-        kafka::reach(kafka.as_str()).await.map_err(|answer| {
-            let from = from.clone();
-            OutsideKafkaError::Silent { answer, from }.into()
-        })
+        kafka::reach(&self.project.cluster_at(kafka))
+            .await
+            .map_err(|answer| {
+                let from = from.clone();
+                OutsideKafkaError::Silent { answer, from }.into()
+            })
     }
 }

@@ -24,6 +24,7 @@ impl Up<'_> {
         preflight(&self.project.folder, &plan, &wanted.ports)?;
         self.check_memory(&wanted, &plan)?;
         // From here on there is a project, and what becomes of it can be looked into.
+        self.project.keep_client()?;
         wanted.remembered.save(&self.project.folder)?;
         self.tell_ports(&wanted);
         let plan = match images::provide_before_plan(self.context, &wanted).await? {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use osqdemo_registry_client::{Client, Part, Settings, SubjectNames};
 use tokio::task::spawn_blocking;
 
+use crate::kafka::registry_settings;
 use crate::ksqldb::ddl::SOURCE_TOPICS;
+use crate::stack::HttpService;
 use crate::waiting::poll;
 
 /// How often the registry is asked.
@@ -29,12 +31,12 @@ impl Missing {
     }
 }
 
-/// Returns once the registry at this address has a schema for the lines of each source.
-pub(super) async fn until_registered(url: &str, missing: &Missing) {
+/// Returns once the registry has a schema for the lines of each source.
+pub(super) async fn until_registered(registry: &HttpService, missing: &Missing) {
     let settings = Settings {
         timeout: LIMIT,
         retries: 0,
-        ..Settings::new(url)
+        ..registry_settings(registry)
     };
     let wanted = SOURCE_TOPICS.map(|topic| SubjectNames::Topic.subject(topic, Part::Value, None));
     let client = match Client::new(settings) {

@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::{Prepared, Up};
 use crate::commands::endpoints;
+use crate::commands::project::Project;
 use crate::error::Result;
 use crate::events::{Look, Note, SCHEMA_VERSION};
 use crate::scenario::observation::PROCESSES;
 use crate::settings::Statements;
-use crate::stack::{Role, Service, Stack};
+use crate::stack::{Role, Service};
 
 impl Up<'_> {
     pub(super) async fn tell_result(
@@ -26,7 +27,7 @@ impl Up<'_> {
         } else {
             Note::Up { services, elapsed }
         });
-        if self.project.stack.first(Role::Ksqldb).is_none() {
+        if !self.project.has_ksqldb() {
             self.context.reporter.emit(Note::NothingSubmitted);
         } else if self.request.settings.statements.value == Statements::None {
             self.context.reporter.emit(Note::StatementsLeftOut);
@@ -50,9 +51,16 @@ impl Up<'_> {
             let lines = [
                 (
                     "Kafka",
-                    endpoints::bootstrap_servers(&self.project, &observed).ok(),
+                    endpoints::cluster(&self.project, &observed)
+                        .ok()
+                        .map(|kafka| kafka.to_string()),
                 ),
-                ("ksqlDB", endpoints::ksqldb_url(&self.project, &observed).ok()),
+                (
+                    "ksqlDB",
+                    endpoints::ksqldb(&self.project, &observed)
+                        .ok()
+                        .map(|ksqldb| ksqldb.url),
+                ),
                 ("console", endpoints::interface_url(&self.project, &observed)),
                 ("hosts", Some(hosts.join(", ")).filter(|_| !hosts.is_empty())),
             ];
@@ -61,7 +69,7 @@ impl Up<'_> {
                 .filter_map(|(name, value)| Some(format!("{name:<8}{}\n", value?)));
             lines.collect()
         })?;
-        let mut commands = looks(&self.project.stack);
+        let mut commands = looks(&self.project);
         if self.request.settings.statements.value == Statements::None {
             commands.retain(|look| !matches!(look, Look::Scenario));
         }
@@ -71,10 +79,10 @@ impl Up<'_> {
 }
 
 /// What there is to look at in a stack: what it has.
-fn looks(stack: &Stack) -> Vec<Look> {
+fn looks(project: &Project) -> Vec<Look> {
+    let stack = &project.stack;
     let host = stack.usual_host().map(|host| &host.name);
-    let has = |role| stack.first(role).is_some();
-    let is_pipeline = host.is_some() && has(Role::Ksqldb);
+    let is_pipeline = host.is_some() && project.has_ksqldb();
     let mut services = stack.services.iter();
     let has_interface = services.any(|service| service.role.is_interface());
     let mut looks = Vec::new();
@@ -82,7 +90,7 @@ fn looks(stack: &Stack) -> Vec<Look> {
     looks.extend(host.map(|_| Look::Lines {
         topic: PROCESSES.to_owned(),
     }));
-    looks.extend(has(Role::Ksqldb).then_some(Look::Statements));
+    looks.extend(project.has_ksqldb().then_some(Look::Statements));
     looks.extend(has_interface.then_some(Look::Interface));
     looks.extend(host.map(|host| Look::Shell { host: host.clone() }));
     looks.extend(host.map(|host| Look::HostLog { host: host.clone() }));

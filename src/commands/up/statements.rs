@@ -15,7 +15,7 @@ use crate::ksqldb::client::Client;
 use crate::ksqldb::ddl;
 use crate::quantity::duration;
 use crate::settings::Statements;
-use crate::stack::Role;
+use crate::stack::{HttpService, Role};
 
 /// The hosts do not register their schemas in time.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +60,15 @@ impl Up<'_> {
     /// Submits the statements once the server is healthy, and returns how many of them made something new. A stack
     /// without a server has none to submit, and the user may want none.
     pub(super) async fn submit_when_healthy(&self, execution: &Execution, wanted: &Wanted) -> Result<usize> {
-        let Some(ksqldb) = self.project.stack.first(Role::Ksqldb) else {
-            return Ok(0);
-        };
         if self.request.settings.statements.value == Statements::None {
             return Ok(0);
         }
+        let Some(ksqldb) = self.project.stack.first(Role::Ksqldb) else {
+            return match (self.project.remote_ksqldb(), &wanted.means) {
+                (None, _) | (_, Means::Nothing) => Ok(0),
+                (Some(remote), _) => self.submit_or_give_up(execution, remote).await,
+            };
+        };
         match (execution.healthy(&ksqldb.name).await, &wanted.means) {
             (Waited::Healthy, Means::Nothing) => return Ok(0),
             (Waited::Healthy, _) => {}
@@ -75,7 +78,12 @@ impl Up<'_> {
             // Why is told by the service that failed.
             (Waited::Cancelled, _) => return Ok(0),
         }
-        let submitted = self.submit(execution).await;
+        self.submit_or_give_up(execution, &self.context.ksqldb().await?)
+            .await
+    }
+
+    async fn submit_or_give_up(&self, execution: &Execution, ksqldb: &HttpService) -> Result<usize> {
+        let submitted = self.submit(execution, ksqldb).await;
         if submitted.is_err() {
             execution.give_up();
         }
@@ -85,17 +93,20 @@ impl Up<'_> {
     async fn await_schemas(&self, execution: &Execution) -> Result<()> {
         let Self { context, limit, .. } = *self;
         let missing = Missing::default();
-        let url = context.registry_url().await?;
-        let registered = timeout_at(execution.deadline(), until_registered(&url, &missing));
+        let registry = match self.project.remote_registry() {
+            Some(remote) => remote.clone(),
+            None => context.registry().await?,
+        };
+        let registered = timeout_at(execution.deadline(), until_registered(&registry, &missing));
         tokio::select! {
             registered = registered => registered.map_err(|_| NotRegistered { limit, missing: missing.last() }.into()),
             () = context.shutdown.token().cancelled() => Err(context.shutdown.interrupted().into()),
         }
     }
 
-    async fn submit(&self, execution: &Execution) -> Result<usize> {
+    async fn submit(&self, execution: &Execution, ksqldb: &HttpService) -> Result<usize> {
         let Self { context, limit, .. } = *self;
-        let client = Client::new(&context.ksqldb_url().await?)?;
+        let client = Client::of(ksqldb)?;
         let format = self.request.settings.format.value;
         let files = ddl::pipeline(format);
         if format == LineFormat::Avro {

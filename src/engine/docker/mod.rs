@@ -35,7 +35,7 @@ use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, 
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Observed, ObservedService, ServiceSpec};
-use crate::stack::{ImageRef, Recipe, ServiceName};
+use crate::stack::{ImageRef, Properties, Recipe, ServiceName};
 use crate::state::ProjectFolder;
 
 pub use archive::ArchiveError;
@@ -112,7 +112,7 @@ impl DockerEngine {
         let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
         let broker = spec.bootstrap_servers.as_deref();
         let registry = self.setup.as_ref().and_then(|setup| setup.registry.as_deref());
-        let text = broker.map(|broker| host_config::text_for(own, broker, registry));
+        let text = broker.map(|broker| host_config::text_for(own, broker, &Properties::default(), registry));
         Ok(containers::start(connection, &self.owner, &spec.name, text.as_deref()).await?)
     }
 

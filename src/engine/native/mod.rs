@@ -37,7 +37,7 @@ use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Observed, ObservedService, ServiceSpec};
 use crate::process::PROJECT_VARIABLE;
-use crate::stack::{ImageRef, Recipe, Role, ServiceName};
+use crate::stack::{ImageRef, Properties, Recipe, Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
 pub use error::{NativeError, Silence};
@@ -89,6 +89,8 @@ pub struct Setup {
     pub host_config: Option<HostConfig>,
     /// Where the hosts find the registry, where their lines are to be Avro.
     pub registry: Option<String>,
+    /// What a connection to a Kafka outside of the stack takes.
+    pub kafka: Properties,
 }
 
 impl NativeEngine {
@@ -227,6 +229,7 @@ impl NativeEngine {
                     configuration: &host_config::text_for(
                         setup.host_config.as_ref(),
                         spec.bootstrap_servers.as_deref().unwrap_or_default(),
+                        &setup.kafka,
                         setup.registry.as_deref(),
                     ),
                 })?;

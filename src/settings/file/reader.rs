@@ -10,7 +10,9 @@ use toml_edit::{Document, Item, TableLike};
 use super::{Entry, FileError, Mistake, Position, SettingsFile};
 use crate::engine::OsquerydChoice;
 use crate::settings::key::{Id, KEYS, Key, Kind};
-use crate::settings::{HostConfigSource, ProgramSource, StackName, parse_duration, parse_size};
+use crate::settings::{
+    HostConfigSource, KafkaConfigChoice, ProgramSource, StackName, parse_duration, parse_size,
+};
 use crate::stack::ServiceName;
 
 /// Reads the text of a file at that path.
@@ -134,6 +136,12 @@ impl Reader<'_> {
             }
             Id::Format => file.format = Some(word(key, text)?),
             Id::Kafka => file.kafka = Some(parsed(text)?),
+            Id::KafkaConfig => {
+                file.kafka_config = Some(match KafkaConfigChoice::of(Path::new(text)) {
+                    KafkaConfigChoice::File(_) => KafkaConfigChoice::File(file.beside(key, text)?),
+                    KafkaConfigChoice::Plain => KafkaConfigChoice::Plain,
+                });
+            }
             Id::Pull => file.pull = Some(word(key, text)?),
             Id::Registry => file.registry = Some(parsed(text)?),
             Id::PullSilence => file.pull_silence = Some(told(parse_duration(text))?),

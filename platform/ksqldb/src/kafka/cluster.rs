@@ -73,14 +73,21 @@ pub(crate) type ReplicaCounts = Vec<usize>;
 
 /// A handle on the cluster. Making one asks nothing of it.
 pub(crate) struct Cluster {
-    bootstrap_servers: String,
+    /// What every client of it shares.
+    config: ClientConfig,
     admin: Arc<ClosedElsewhere<AdminClient<Context>>>,
 }
 
 impl Cluster {
-    pub(crate) fn new(bootstrap_servers: &str) -> Result<Self, ClusterError> {
-        let mut config = client_config(bootstrap_servers, "ksqldb-admin");
-        config.set("queue.buffering.max.kbytes", "1024");
+    pub(crate) fn new(
+        bootstrap_servers: &str,
+        properties: &[(String, String)],
+    ) -> Result<Self, ClusterError> {
+        let shared = client_config(bootstrap_servers, properties);
+        let mut config = shared.clone();
+        config
+            .set("client.id", "ksqldb-admin")
+            .set("queue.buffering.max.kbytes", "1024");
         let admin = AdminClient::from_config_and_context(&config, Context).map_err(|source| {
             ClusterError::Client {
                 bootstrap_servers: bootstrap_servers.to_owned(),
@@ -88,14 +95,16 @@ impl Cluster {
             }
         })?;
         Ok(Self {
-            bootstrap_servers: bootstrap_servers.to_owned(),
+            config: shared,
             admin: Arc::new(ClosedElsewhere::new(admin)),
         })
     }
 
     /// The settings every client of this cluster shares.
     pub(crate) fn client_config(&self, client_id: &str) -> ClientConfig {
-        client_config(&self.bootstrap_servers, client_id)
+        let mut config = self.config.clone();
+        config.set("client.id", client_id);
+        config
     }
 
     /// The topics there are. Asking for all of them never makes one.
@@ -338,11 +347,10 @@ impl Cluster {
     }
 }
 
-fn client_config(bootstrap_servers: &str, client_id: &str) -> ClientConfig {
+fn client_config(bootstrap_servers: &str, properties: &[(String, String)]) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", bootstrap_servers)
-        .set("client.id", client_id)
         // A restarted broker is found again within a second; one that is away costs little.
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
@@ -356,5 +364,8 @@ fn client_config(bootstrap_servers: &str, client_id: &str) -> ClientConfig {
         // Client metrics (KIP-714) cost a request each and nobody reads them.
         .set("enable.metrics.push", "false")
         .set("log.connection.close", "false");
+    for (name, value) in properties {
+        config.set(name, value);
+    }
     config
 }

@@ -34,7 +34,7 @@ impl TestBroker {
         let address = broker.addresses()[0].local.to_string();
         let running = CancellationToken::new();
         tokio::spawn(broker.run(running.clone()));
-        let cluster = Arc::new(Cluster::new(&address).unwrap());
+        let cluster = Arc::new(Cluster::new(&address, &[]).unwrap());
         let broker = Self {
             producer: cluster.client_config("test").create().unwrap(),
             cluster,

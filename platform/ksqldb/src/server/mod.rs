@@ -161,7 +161,7 @@ impl Server {
             bootstrap_servers: self.config.bootstrap_servers.clone(),
             reason,
         };
-        let cluster = Cluster::new(&self.config.bootstrap_servers)
+        let cluster = Cluster::new(&self.config.bootstrap_servers, &self.config.kafka_properties)
             .map_err(|error: ClusterError| kafka_error(error.to_string()))?;
         let cluster = Arc::new(cluster);
         let producer = RecordProducer::new(&cluster).map_err(|error| kafka_error(error.to_string()))?;

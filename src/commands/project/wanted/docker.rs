@@ -70,7 +70,7 @@ impl Project {
                 connection.clone(),
                 setup,
             )),
-            prober: Arc::new(ProtocolProber),
+            prober: Arc::new(ProtocolProber::default()),
             desired,
             ports,
             remembered,

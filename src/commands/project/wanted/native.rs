@@ -44,10 +44,13 @@ impl Project {
             isolation: isolation.clone(),
             host_config: remembered.host_config.clone(),
             registry: self.registry_of_hosts(&remembered, &ports, Reach::Loopback),
+            kafka: self.kafka_properties(),
         };
         Ok(Wanted {
             engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
-            prober: Arc::new(ProtocolProber),
+            prober: Arc::new(ProtocolProber {
+                kafka: self.kafka_properties(),
+            }),
             desired,
             ports,
             remembered,
