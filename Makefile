@@ -54,7 +54,7 @@ lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, agent, broker, ksqldb
+bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, agent, broker, ksqldb, registry
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
 	$(CARGO) build --release --package osquery-confluent --example line_throughput

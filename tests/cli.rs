@@ -38,6 +38,7 @@ fn help() {
       ksql         Run ksqlDB statements; an interactive prompt when none is given
       topics       List the topics of the broker
       groups       List the groups of consumers, who is in them, and how far behind they are
+      schemas      List, show and check the schemas of the Schema Registry
       top          Watch services, topics, queries and joined rows live, until Ctrl-C
       tail         Print the records of a topic as they arrive
       scenario     Run a scenario and verify its result

@@ -19,6 +19,9 @@ fn without_a_stack_the_verbs_say_so() {
         ["ksql", "LIST STREAMS"].as_slice(),
         &["topics"],
         &["groups"],
+        &["schemas"],
+        &["schemas", "show", "processes-value", "--version", "1"],
+        &["schemas", "check", "/dev/null", "--subject", "s"],
         &["tail", "processes"],
         &["scenario", "bigfile"],
     ] {
@@ -41,6 +44,12 @@ fn what_cannot_be_read_is_told_before_anything_else() {
     ----- stdout -----
     ----- stderr -----
     error: failed to read the statements from `/nowhere.sql`: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(run(&["schemas", "check", "/nowhere.avsc", "--subject", "s"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: failed to read the schema from `/nowhere.avsc`: No such file or directory (os error 2)
     ");
     insta::assert_snapshot!(run(&["ksql", "SELECT 'open"]), @r"
     exit code: 2

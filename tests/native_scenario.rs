@@ -466,6 +466,7 @@ fn the_demo_in_avro() {
         )
     );
     assert!(!first(&["processes", "--raw"]).starts_with('{'));
+    schemas_are_looked_at(&stack);
 
     // Topics hold one format.
     let refused = stack.world.output(&["up", "--format", "json"]).assert().code(2);
@@ -474,6 +475,55 @@ fn the_demo_in_avro() {
         told.contains("the project's topics hold lines in the format `avro`, not `json`"),
         "{told}"
     );
+}
+
+/// `osqdemo schemas`, where there are some.
+fn schemas_are_looked_at(stack: &NativeStack) {
+    let listed: Value = serde_json::from_str(&stack.succeed(&["--json", "schemas"])).expect("JSON");
+    let subjects = listed["subjects"].as_array().expect("subjects");
+    let lines = subjects
+        .iter()
+        .find(|one| one["subject"] == "processes-value")
+        .expect("the subject of the hosts' lines");
+    assert_eq!(lines["versions"], serde_json::json!([1]));
+    assert_eq!(
+        (&lines["type"], &lines["compatibility"]),
+        (&"AVRO".into(), &"BACKWARD".into())
+    );
+    let table = stack.succeed(&["schemas"]);
+    assert!(table.starts_with("SUBJECT"), "{table}");
+    let shown = stack.succeed(&["schemas", "show", "processes-value"]);
+    assert!(shown.contains("\"name\": \"Result\""), "{shown}");
+    let missing = ["schemas", "show", "processes-value", "--version", "9"];
+    let refused = |arguments: &[&str]| {
+        let output = stack.world.output(arguments).assert().code(2);
+        String::from_utf8_lossy(&output.get_output().stderr).into_owned()
+    };
+    let told = refused(&missing);
+    assert!(
+        told.contains("error: the registry has no version 9 of the subject `processes-value`\nhint: "),
+        "{told}"
+    );
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("new.avsc");
+    let file = file.to_str().expect("a text");
+    let checks = |schema: &str| {
+        std::fs::write(file, schema).expect("a file");
+        ["schemas", "check", file, "--subject", "processes-value"]
+    };
+    let schema = stack.succeed(&["--json", "schemas", "show", "processes-value"]);
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let taken = stack.succeed(&checks(schema["schema"].as_str().expect("a schema")));
+    assert_eq!(taken.trim_end(), "processes-value: it could be registered");
+    let told = refused(&checks(r#"{"type":"record","name":"Other","fields":[]}"#));
+    assert!(
+        told.starts_with("error: the schema cannot be registered under `processes-value`\n"),
+        "{told}"
+    );
+    assert!(told.contains("NAME_MISMATCH"), "{told}");
+    let told = refused(&checks("{"));
+    assert!(told.contains("42201"), "{told}");
 }
 
 #[test]

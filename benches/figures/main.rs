@@ -16,6 +16,7 @@ mod machine;
 mod orchestration;
 mod peers;
 mod pipeline;
+mod registry;
 mod sections;
 mod stack;
 mod waiting;
@@ -35,13 +36,14 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures.md");
 type Measurement = fn(usize, &mut Report) -> Result<()>;
 
 /// Every part, in the order of the document.
-const PARTS: [(&str, Measurement); 6] = [
+const PARTS: [(&str, Measurement); 7] = [
     ("pipeline", pipeline::measure),
     ("docker", docker::measure),
     ("extension", extension::measure),
     ("agent", agent::measure),
     ("broker", broker::measure),
     ("ksqldb", ksqldb::measure),
+    ("registry", registry::measure),
 ];
 
 fn main() -> ExitCode {

@@ -77,6 +77,14 @@ Examples:
   osqdemo groups
   osqdemo --json groups                        with every member and partition";
 
+pub(super) const SCHEMAS: &str = "\
+Examples:
+  osqdemo schemas
+  osqdemo schemas show processes-value
+  osqdemo schemas check new.avsc --subject processes-value
+
+What it exits with: 2 when the schema could not be registered, 16 on a stack without a registry.";
+
 pub(super) const TOP: &str = "\
 Examples:
   osqdemo top

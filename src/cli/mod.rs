@@ -5,6 +5,7 @@ mod config;
 mod examples;
 mod images;
 mod scenario;
+mod schemas;
 mod serve;
 mod up;
 mod usage;
@@ -22,6 +23,7 @@ pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 pub use scenario::{BigfileArgs, ScenarioCommand};
+pub use schemas::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, ShowSchemaArgs};
 pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
     ServeSchemaRegistryArgs, SuperviseArgs,
@@ -133,6 +135,9 @@ pub enum Command {
     /// List the groups of consumers, who is in them, and how far behind they are.
     #[command(after_long_help = examples::GROUPS)]
     Groups(GroupsArgs),
+    /// List, show and check the schemas of the Schema Registry.
+    #[command(after_long_help = examples::SCHEMAS)]
+    Schemas(SchemasArgs),
     /// Watch services, topics, queries and joined rows live, until Ctrl-C.
     #[command(after_long_help = examples::TOP)]
     Top(TopArgs),

@@ -10,7 +10,9 @@ use clap::CommandFactory;
 use clap::builder::ArgExt;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
+use osqdemo_registry_client as registry_client;
 use tokio::runtime;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::cli::{Cli, CompletionsArgs, GlobalArgs};
@@ -26,7 +28,7 @@ use crate::state::ProjectFolder;
 /// The variable that tells osqdemo that a shell asks.
 const VARIABLE: &str = "COMPLETE";
 
-/// How long a broker may take for its topics: whoever pressed a key waits for them.
+/// How long a broker may take for its topics, or a registry for its subjects: whoever pressed a key waits for them.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// There is no script for this shell.
@@ -104,6 +106,7 @@ fn candidates(verb: &str, argument: &str) -> Option<Candidates> {
         ("wait", "services") | ("restart" | "open", "service") => Some(services),
         (_, "host") => Some(hosts),
         ("tail", "topic") | ("ksql", "declare") => Some(topics),
+        ("show" | "check", "subject") => Some(subjects),
         _ => None,
     }
 }
@@ -160,18 +163,38 @@ fn hosts() -> Vec<String> {
 
 /// The topics of the broker that runs, if it answers at once.
 fn topics() -> Vec<String> {
-    let asking = async {
+    at_once(async {
         let project = project()?;
         let observed = project.engine.observe().await.ok()?;
         let broker = endpoints::cluster(&project, &observed).ok()?;
         let topics = list_topics(&broker).await.ok()?;
-        Some(topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>())
-    };
+        Some(topics.into_iter().map(|topic| topic.name).collect())
+    })
+}
+
+/// The subjects of the registry that runs, if it answers at once.
+fn subjects() -> Vec<String> {
+    at_once(async {
+        let project = project()?;
+        let observed = project.engine.observe().await.ok()?;
+        let url = endpoints::registry_url(&project, &observed).ok()?;
+        let settings = registry_client::Settings {
+            timeout: ANSWER_WITHIN,
+            retries: 0,
+            ..registry_client::Settings::new(&url)
+        };
+        let client = registry_client::Client::new(settings).ok()?;
+        spawn_blocking(move || client.subjects().ok()).await.ok()?
+    })
+}
+
+/// What is found out before whoever pressed a key has waited too long.
+fn at_once(asking: impl Future<Output = Option<Vec<String>>>) -> Vec<String> {
     let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
-    let topics = runtime.block_on(async { timeout(ANSWER_WITHIN, asking).await });
+    let found = runtime.block_on(async { timeout(ANSWER_WITHIN, asking).await });
     // What blocks in a library call is not waited for.
     runtime.shutdown_background();
-    topics.ok().flatten().unwrap_or_default()
+    found.ok().flatten().unwrap_or_default()
 }

@@ -22,6 +22,7 @@ pub mod projects;
 pub mod ps;
 pub mod restart;
 pub mod scenario;
+pub mod schemas;
 pub mod serve;
 pub mod smoke;
 pub mod tail;
@@ -157,6 +158,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Top(arguments) => Box::pin(top::run(context, arguments)).await,
         Command::Topics(arguments) => topics::run(context, &arguments).await,
         Command::Groups(_) => groups::run(context).await,
+        Command::Schemas(arguments) => schemas::run(context, arguments).await,
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Chaos(arguments) => Box::pin(chaos::run(context, arguments)).await,

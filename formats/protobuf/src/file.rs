@@ -6,6 +6,7 @@ use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
 
+use crate::compatibility::{Difference, differences};
 use crate::known::{self, META};
 use crate::linked::Linked;
 
@@ -64,6 +65,11 @@ impl File {
     /// Whether both files say the same: blanks, comments and the form aside.
     pub fn says_the_same(&self, other: &Self) -> bool {
         plain(self.descriptor.clone()) == plain(other.descriptor.clone())
+    }
+
+    /// What keeps readers of this file from what was written with the old one.
+    pub fn differences_from(&self, old: &Self) -> Vec<Difference> {
+        differences(&old.descriptor, &self.descriptor)
     }
 
     /// Finds what every name in it means, in it and in what it imports: `imports` by the names that they are imported

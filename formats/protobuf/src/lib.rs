@@ -5,10 +5,12 @@
 //! Confluent adds: files as descriptors in base64, the imports that nobody has to bring along, and what a field says of
 //! itself in `confluent.field_meta`. Knows no registry and no engine.
 
+mod compatibility;
 mod file;
 mod known;
 mod linked;
 
+pub use compatibility::Difference;
 pub use file::{File, FileError};
 pub use linked::{Linked, field_parameter};
 pub use prost_reflect::{

@@ -114,6 +114,11 @@ pub fn line(bytes: &[u8]) {
     }
 }
 
+/// A line as a record of Avro and of JSON Schema.
+pub fn encoding(line: &[u8]) {
+    crate::encoding::fuzzing::check(line);
+}
+
 /// Whether the line has a name, as serde_json sees it; the scanner's own answer where a member is repeated.
 fn first_is_not_null(whole: &Value, line: &[u8]) -> bool {
     let members = json::members(line).map_or(0, |members| members.flatten().count());
@@ -130,9 +135,22 @@ mod tests {
 
     proptest! {
         #[test]
+        fn they_hold_for_lines(members in proptest::collection::vec(
+            (
+                r#"name|hostIdentifier|calendarTime|unixTime|epoch|counter|numerics|columns|decorations|action|snapshot|diffResults"#,
+                r#"null|true|-?[0-9]{1,20}|[0-9]\.[0-9]|"[a-zé ]{0,3}"|"\\u[0-9a-f]{4}"|\{("[a-z.-]{0,3}":("[a-zé ]{0,3}"|[0-9]{1,3}|null|\[\])(,"z":1)?)?\}|\[\{"a":"b"\}\]|\{"added":\[\{"a":"1"\}\],"removed":""\}"#,
+            ),
+            0..9,
+        )) {
+            let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            encoding(format!("{{{}}}", members.join(",")).as_bytes());
+        }
+
+        #[test]
         fn they_hold_for_random_text(text in r#"(\{|"|\[|:|,|name|null|packs|'|\n|[^a]){0,24}"#) {
             configuration(text.as_bytes());
             line(text.as_bytes());
+            encoding(text.as_bytes());
             spool(tempfile::tempdir().unwrap().path(), text.as_bytes());
         }
     }

@@ -22,6 +22,8 @@ use crate::spool::frame::Record;
 
 mod envelope;
 pub(crate) mod formats;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod json_schema;
 mod line;
 mod query_record;

@@ -91,7 +91,11 @@ impl ParsedSchema {
         match (new, self) {
             (Self::Avro(new), Self::Avro(old)) => check_against(level, new, old),
             (Self::Json(new), Self::Json(old)) if json::accept_the_same(new, old) => Default::default(),
-            (Self::Protobuf(new), Self::Protobuf(old)) if new.says_the_same(old) => Default::default(),
+            (Self::Protobuf(new), Self::Protobuf(old)) => {
+                let forward = level.is_forward().then(|| old.differences_from(new));
+                let backward = level.is_backward().then(|| new.differences_from(old));
+                (forward.unwrap_or_default(), backward.unwrap_or_default())
+            }
             (new, _) => {
                 let message = format!(
                     "{{errorType:'NOT_COMPARED', description:'Changes of {} schemas are not compared here: the new \

@@ -25,4 +25,10 @@ impl Protobuf {
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         self.file.says_the_same(&other.file)
     }
+
+    /// What keeps readers of this file from what was written with the old one.
+    pub(super) fn differences_from(&self, old: &Self) -> Vec<String> {
+        let found = self.file.differences_from(&old.file);
+        found.iter().map(ToString::to_string).collect()
+    }
 }

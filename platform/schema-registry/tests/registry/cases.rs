@@ -545,10 +545,16 @@ async fn json_schema_and_protobuf_are_kept_and_found() {
         registry.post("/subjects/pb/versions", &same).await,
         (200, json!({"id": 3}))
     );
-    let changed = json!({"schema": proto.replace("= 1", "= 2"), "schemaType": "PROTOBUF"});
+    let changed = json!({"schema": proto.replace("int32", "string"), "schemaType": "PROTOBUF"});
+    let (status, refusal) = registry.post("/subjects/pb/versions", &changed).await;
+    let message = refusal["message"].as_str().unwrap();
+    assert_eq!((status, &refusal["error_code"]), (409, &json!(409)), "{message}");
+    assert!(message.contains("FIELD_SCALAR_KIND_CHANGED"), "{message}");
+    let grown = proto.replace("nr = 1;", "nr = 1;\n  string name = 2;");
+    let grown = json!({"schema": grown, "schemaType": "PROTOBUF"});
     assert_eq!(
-        code(&registry.post("/subjects/pb/versions", &changed).await),
-        (409, 409)
+        registry.post("/subjects/pb/versions", &grown).await,
+        (200, json!({"id": 4}))
     );
     let broken = json!({"schema": "message {", "schemaType": "PROTOBUF"});
     assert_eq!(
