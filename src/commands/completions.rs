@@ -20,7 +20,7 @@ use crate::commands::project::Project;
 use crate::commands::{Context, endpoints};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::kafka::list_topics;
+use crate::kafka::{list_topics, registry_settings};
 use crate::settings::{Follows, Settings};
 use crate::stack::{EmbeddedStack, Role, Service};
 use crate::state::ProjectFolder;
@@ -177,11 +177,11 @@ fn subjects() -> Vec<String> {
     at_once(async {
         let project = project()?;
         let observed = project.engine.observe().await.ok()?;
-        let url = endpoints::registry_url(&project, &observed).ok()?;
+        let registry = endpoints::registry(&project, &observed).ok()?;
         let settings = registry_client::Settings {
             timeout: ANSWER_WITHIN,
             retries: 0,
-            ..registry_client::Settings::new(&url)
+            ..registry_settings(&registry)
         };
         let client = registry_client::Client::new(settings).ok()?;
         spawn_blocking(move || client.subjects().ok()).await.ok()?

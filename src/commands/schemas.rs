@@ -16,6 +16,7 @@ use crate::cli::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, S
 use crate::commands::Context;
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
+use crate::kafka::registry_settings;
 use crate::report::table::{output_width, printable, table};
 use error::SchemasError;
 
@@ -84,11 +85,11 @@ async fn ask<T: Send + 'static>(
     context: &Context,
     question: impl FnOnce(&Client) -> std::result::Result<T, ClientError> + Send + 'static,
 ) -> Result<std::result::Result<T, SchemasError>> {
-    let url = context.registry_url().await?;
+    let registry = context.registry().await?;
     let settings = Settings {
         timeout: LIMIT,
         retries: 1,
-        ..Settings::new(&url)
+        ..registry_settings(&registry)
     };
     let client = Arc::new(Client::new(settings).map_err(SchemasError::Settings)?);
     tokio::select! {

@@ -189,7 +189,7 @@ mod tests {
     use crate::kafka::{client_config, detail_topics};
 
     /// Writes records of ten seconds ago, commits the first two for one group, and all for another.
-    fn write_and_commit(broker: &str) {
+    fn write_and_commit(broker: &Cluster) {
         let producer: BaseProducer = client_config(broker)
             .set("allow.auto.create.topics", "true")
             .create()
@@ -227,7 +227,7 @@ mod tests {
             "127.0.0.1:0".parse().expect("an address"),
         )];
         let broker = osqdemo_broker::bind(config).await.expect("a broker");
-        let address = broker.addresses()[0].local.to_string();
+        let address = Cluster::plain(broker.addresses()[0].local.to_string());
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(broker.run(shutdown.clone()));
 

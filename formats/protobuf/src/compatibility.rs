@@ -145,11 +145,10 @@ impl<'a> Comparison<'a> {
 
     fn kinds(&mut self, path: &str, old: &Kind<'_>, new: &Kind<'_>) {
         match (old, new) {
+            (Kind::Message(old), Kind::Message(new)) if is_same_name(old, new) => {}
             (Kind::Message(old), Kind::Message(new)) => {
-                if !is_same_name(old, new) {
-                    let what = format!("a field of the type `{old}` has the type `{new}`");
-                    self.tell("FIELD_NAMED_TYPE_CHANGED", path, what);
-                }
+                let what = format!("a field of the type `{old}` has the type `{new}`");
+                self.tell("FIELD_NAMED_TYPE_CHANGED", path, what);
             }
             (Kind::Map(old_key, old_value), Kind::Map(new_key, new_value)) => {
                 self.kinds(path, old_key, new_key);
