@@ -112,7 +112,8 @@ impl Reader {
         }
         self.seq += 1;
         let Some(active) = spool.active() else { return };
-        if self.segment == active.first() && self.generation == active.generation {
+        // A reader that has left one segment names the next before that has begun, and is at no place in it yet.
+        if self.segment == active.first() && self.generation == active.generation && self.offset > 0 {
             self.offset += frame_length;
         } else {
             self.segment = active.first();
@@ -120,6 +121,12 @@ impl Reader {
             self.offset = active.length;
             self.buffer.clear();
         }
+    }
+
+    /// The place in the segment.
+    #[cfg(test)]
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Lines that were looked for and are not in the files, since the last time.

@@ -69,6 +69,22 @@ fn lines_come_back_in_their_order_until_they_are_done() {
 }
 
 #[test]
+fn a_reader_that_read_everything_stands_where_the_next_line_ends() {
+    let disk = SimulatedDisk::default();
+    filled(&disk, 3);
+    let mut spool = open(&disk);
+    let mut reader = Reader::at(1);
+    while reader.peek(&spool).unwrap().is_some() {
+        reader.advance();
+    }
+    for value in ["in a segment of its own", "behind it"] {
+        let appended = append(&mut spool, value).unwrap();
+        reader.pass(&spool, appended.seq, appended.bytes);
+        assert_eq!(reader.offset(), spool.active().unwrap().length, "{value}");
+    }
+}
+
+#[test]
 fn numbers_are_not_used_again_when_everything_is_gone() {
     let disk = SimulatedDisk::default();
     let mut spool = filled(&disk, 5);
