@@ -371,6 +371,11 @@ mod tests {
     use crate::settings::key::{KEYS, Kind};
 
     #[test]
+    fn no_two_options_of_a_verb_are_one() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
     fn every_setting_has_its_option() {
         let command = Cli::command();
         let show = command

@@ -18,6 +18,8 @@ pub enum SchemasCommand {
     /// List the subjects: their versions, and what may change in them.
     List,
     /// Print the schema of a subject.
+    // `--version` is that of the schema.
+    #[command(disable_version_flag = true)]
     Show(ShowSchemaArgs),
     /// Check whether a schema could be registered. Registers nothing.
     Check(CheckSchemaArgs),
