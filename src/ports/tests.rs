@@ -16,14 +16,22 @@ fn folder(project: &str) -> ProjectFolder {
 
 /// Stack `lite` with this published port of the broker.
 fn stack(broker: &str) -> Stack {
-    let (_, ksqldb) = a_listener();
     let text = include_str!("../../compose/lite.yaml");
-    let text = text
-        .replace(
-            "127.0.0.1:${BROKER_PORT:-9092}:9092",
-            &format!("127.0.0.1:{broker}:9092"),
-        )
-        .replace("${KSQLDB_PORT:-8088}", &format!("${{KSQLDB_PORT:-{ksqldb}}}"));
+    let mut text = text.replace(
+        "127.0.0.1:${BROKER_PORT:-9092}:9092",
+        &format!("127.0.0.1:{broker}:9092"),
+    );
+    // Somebody may have the other services' usual ports.
+    for (variable, usual) in [
+        ("KSQLDB_PORT", 8088),
+        ("SCHEMA_REGISTRY_PORT", 8081),
+        ("CONSOLE_PORT", 9021),
+    ] {
+        let (_, free) = a_listener();
+        let with = |port| format!("${{{variable}:-{port}}}");
+        assert!(text.contains(&with(usual)), "{variable}");
+        text = text.replace(&with(usual), &with(free));
+    }
     Stack::parse("lite.yaml", &text).expect("a stack")
 }
 
