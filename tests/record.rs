@@ -208,10 +208,11 @@ fn a_host_that_crashed_once_and_then_became_healthy_is_healthy() {
     let events = events(&stack.world.project());
     let warning = events.iter().find(|event| event["event"] == "warning");
     let warning = warning.expect("it is told");
-    assert_eq!(
-        (&warning["warning"], &warning["exit"]),
-        (&json!("crashed"), &json!({ "code": 13 }))
-    );
+    // As what, depends on whether somebody looked while it was down.
+    let is_one = ["crashed", "restarted"]
+        .map(|kind| warning["warning"] == kind)
+        .contains(&true);
+    assert!(is_one && warning["exit"] == json!({ "code": 13 }), "{warning}");
     stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
     // What was stopped can be read.
     stack.succeed(&["down"]);

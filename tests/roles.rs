@@ -204,7 +204,7 @@ fn hosts_without_a_broker_are_refused() {
     ----- stdout -----
     ----- stderr -----
     error: service `alpha` is a host, and the stack has no broker for what it sees
-    hint: add a service with the probe `kafka` to the stack file, leave the hosts out, or name a Kafka that is already there with `--kafka HOST:PORT`
+    hint: name a Kafka that is already there with `--kafka HOST:PORT` or `--kafka-config FILE`; or add a service with the probe `kafka` to the stack file, or leave the hosts out
     ");
 }
 
