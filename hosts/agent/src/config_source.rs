@@ -1,10 +1,9 @@
 //! Where the configuration comes from: the file of the plugin `filesystem`, or an extension's plugin.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use osquery_configuration::{Findings, PackFiles, PackText};
+use osquery_configuration::{Findings, PackFiles, PackText, regular_file};
 
 /// A configuration that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,7 @@ impl ConfigSource for ConfigFile {
         folder.push(".d");
         let more = files_of(Path::new(&folder), "conf");
         for path in std::iter::once(self.path.clone()).chain(more) {
-            let text = fs::read_to_string(&path).map_err(|source| SourceError::File {
+            let text = regular_file::read_to_string(&path).map_err(|source| SourceError::File {
                 path: path.clone(),
                 source,
             })?;
@@ -71,6 +70,8 @@ fn files_of(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

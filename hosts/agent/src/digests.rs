@@ -1,9 +1,9 @@
 //! Digests of files.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use osquery_configuration::regular_file;
 use sha2::Digest as _;
 
 const BLOCK: usize = 64 * 1024;
@@ -18,7 +18,7 @@ pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
     let mut sha1 = sha1.then(sha1::Sha1::new);
     let mut sha256 = sha256.then(sha2::Sha256::new);
     if wanted.contains(&true) {
-        let mut file = File::open(path).ok()?;
+        let mut file = regular_file::open(path).ok()?;
         let mut block = vec![0; BLOCK];
         loop {
             let length = file.read(&mut block).ok()?;

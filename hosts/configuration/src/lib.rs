@@ -11,6 +11,7 @@ mod pack;
 mod pack_text;
 pub mod path_pattern;
 mod query;
+pub mod regular_file;
 mod value;
 
 use std::collections::BTreeMap;

@@ -1,14 +1,13 @@
 //! Packs that are named in a configuration and kept in files, as osquery's configuration plugin `filesystem` reads them.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::finding::{Finding, Findings, member};
-use crate::{json_text, path_pattern};
+use crate::{json_text, path_pattern, regular_file};
 
 /// Several packs, each named after its file.
 pub type NamedPacks = Map<String, Value>;
@@ -90,11 +89,13 @@ impl PackText for PackFiles {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| error.to_string())
+    regular_file::read_to_string(path).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

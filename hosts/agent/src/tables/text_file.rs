@@ -1,24 +1,10 @@
 //! Text files of the machine: read with a bound, and taken apart into lines and words.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// What is larger is no file of settings; osquery reads no more of a file either (`--read_max`).
-const LARGEST: u64 = 50 << 20;
+use osquery_configuration::regular_file;
 
-/// The content of a regular file; one that is too large is an error, as one that is not there.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err(io::Error::other("it is no regular file of at most 50 MiB"));
-    }
-    let mut content = Vec::new();
-    // Files of `/proc` and `/sys` say that they are empty.
-    file.take(LARGEST).read_to_end(&mut content)?;
-    Ok(content)
-}
+pub(super) use regular_file::read;
 
 /// The content as text, or nothing where there is no such file: a machine without it has none of its rows.
 pub(super) fn text(path: &Path) -> String {
@@ -92,11 +78,6 @@ mod tests {
         assert_eq!(stanzas.len(), 2);
         assert_eq!(field(&stanzas[0], "b"), "two\nthree");
         assert_eq!((field(&stanzas[1], "A"), field(&stanzas[1], "B")), ("4", ""));
-    }
-
-    #[test]
-    fn a_device_is_no_file() {
-        assert!(read(Path::new("/dev/zero")).is_err());
     }
 
     proptest! {
