@@ -114,7 +114,16 @@ pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) 
     let host = if flags.disable_extensions {
         None
     } else {
-        Some(ExtensionHost::start(&flags, &database, &shutdown, &machine)?)
+        match ExtensionHost::start(&flags, &database, &shutdown, &machine) {
+            // A look at a file takes no extension.
+            Err(error @ ExtensionHostError::Serve { .. })
+                if only_looks(&flags) && flags.config_plugin == "filesystem" =>
+            {
+                machine.status.warning(&error.to_string());
+                None
+            }
+            started => Some(started?),
+        }
     };
     let outcome = supervise(host.as_ref(), &shutdown, || {
         let activated = activate(
