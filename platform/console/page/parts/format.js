@@ -36,7 +36,7 @@ export function lag(value) {
   if (!value) return 'position unknown';
   if (!value.records) return 'up to date';
   const since = value.milliseconds === null ? '' : `, ${value.is_at_least ? 'over ' : ''}${duration(value.milliseconds)}`;
-  return `${compact(value.records)} records behind${since}`;
+  return `${compact(value.records)} ${value.records === 1 ? 'record' : 'records'} behind${since}`;
 }
 
 /** What makes hidden characters visible: controls and marks that turn the direction of text. */
