@@ -21,22 +21,12 @@ sources=$PWD/platform/broker/clients
 installed=$PWD/target/clients
 results=$installed/results
 mkdir -p "$results"
-folder=$(mktemp -d)
-broker_process=
-finish() {
-  [ -z "$broker_process" ] || kill "$broker_process" 2>/dev/null || true
-  wait
-  rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=scripts/servers.sh
+. scripts/servers.sh
 
-broker=127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$program" serve broker --data-dir "$folder/broker" --listen "$broker" 2>"$folder/broker.log" &
-broker_process=$!
-deadline=$((SECONDS + 60))
-until "$program" probe kafka "$broker" >/dev/null 2>&1; do
-  ((SECONDS < deadline)) || { cat "$folder/broker.log" >&2; echo "clients: the broker does not answer" >&2; exit 1; }
-done
+broker=127.0.0.1:$(free_port)
+serve broker broker --data-dir "$folder/broker" --listen "$broker"
+until_healthy kafka "$broker"
 
 failed=0
 # One client: its place in the table, its name, what installs it (a function), and the command that runs it.

@@ -4,26 +4,14 @@
 set -euo pipefail
 program=$(realpath "${1:-target/release/osqdemo}")
 cd "$(dirname "$0")/.."
-folder=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
-  rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=scripts/servers.sh
+. scripts/servers.sh
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 broker=127.0.0.1:$(free_port)
 server=127.0.0.1:$(free_port)
-"$program" serve broker --data-dir "$folder/broker" --listen "$broker" 2>"$folder/broker.log" &
-pids+=($!)
-"$program" serve ksqldb --listen "$server" --bootstrap-servers "$broker" 2>"$folder/ksqldb.log" &
-pids+=($!)
-deadline=$((SECONDS + 60))
-until "$program" probe ksqldb "$server" >/dev/null 2>&1; do
-  ((SECONDS < deadline)) || { cat "$folder"/*.log >&2; echo "ksql-clients: the server does not answer" >&2; exit 1; }
-done
+serve broker broker --data-dir "$folder/broker" --listen "$broker"
+serve ksqldb ksqldb --listen "$server" --bootstrap-servers "$broker"
+until_healthy ksqldb "$server"
 
 for client in ksql-python-ng ksqldb jetblack-ksql-dbapi; do
   python=python3

@@ -5,26 +5,14 @@
 set -euo pipefail
 program=$(realpath "${1:-target/release/osqdemo}")
 cd "$(dirname "$0")/.."
-folder=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
-  rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=scripts/servers.sh
+. scripts/servers.sh
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 broker=127.0.0.1:$(free_port)
 registry=127.0.0.1:$(free_port)
-"$program" serve broker --data-dir "$folder/broker" --listen "$broker" 2>"$folder/broker.log" &
-pids+=($!)
-"$program" serve schema-registry --listen "$registry" --bootstrap-servers "$broker" 2>"$folder/registry.log" &
-pids+=($!)
-deadline=$((SECONDS + 60))
-until "$program" probe schema-registry "$registry" >/dev/null 2>&1; do
-  ((SECONDS < deadline)) || { cat "$folder"/*.log >&2; echo "registry-clients: the registry does not answer" >&2; exit 1; }
-done
+serve broker broker --data-dir "$folder/broker" --listen "$broker"
+serve registry schema-registry --listen "$registry" --bootstrap-servers "$broker"
+until_healthy schema-registry "$registry"
 
 for client in newest 2.5; do
   case $client in
