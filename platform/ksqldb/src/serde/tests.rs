@@ -6,6 +6,7 @@ use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use proptest::prelude::*;
 
+use super::registered::InferredType;
 use super::{Decoder, DecoderColumn, Demand, Encoder, Format, Presence, Wrapping};
 use crate::types::{Column, Namespace, SqlType, StructField};
 use crate::value::{Row, Value};
@@ -48,6 +49,39 @@ pub(super) fn any_type() -> impl Strategy<Value = SqlType> {
             )),
         ]
     })
+}
+
+/// Columns `C0`, `C1` … of these types.
+pub(super) fn named(types: &[SqlType]) -> Vec<(String, SqlType)> {
+    let types = types.iter().enumerate();
+    types
+        .map(|(place, sql_type)| (format!("C{place}"), sql_type.clone()))
+        .collect()
+}
+
+/// All of these columns, each in its place.
+pub(super) fn wanted(columns: &[(String, SqlType)]) -> Vec<DecoderColumn> {
+    let columns = columns.iter().enumerate();
+    columns
+        .map(|(place, (name, sql_type))| DecoderColumn {
+            name: name.clone(),
+            sql_type: sql_type.clone(),
+            target: Some((place, Demand::Whole)),
+        })
+        .collect()
+}
+
+/// What was inferred, as a statement would have it.
+pub(super) fn columns_of(inferred: InferredType) -> String {
+    match inferred {
+        InferredType::Columns(fields) => {
+            let fields = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name, field.sql_type));
+            fields.collect::<Vec<_>>().join(", ")
+        }
+        InferredType::Anonymous(sql_type) => sql_type.to_string(),
+    }
 }
 
 fn value_of(sql_type: &SqlType) -> BoxedStrategy<Value> {

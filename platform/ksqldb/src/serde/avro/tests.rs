@@ -6,44 +6,16 @@ use osqdemo_avro::Schema;
 use proptest::prelude::*;
 
 use super::super::registered::{InferredType, Names};
-use super::super::tests::{any_type, rows};
-use super::super::{DecoderColumn, Demand};
+use super::super::tests::{any_type, columns_of, named, rows, wanted};
 use super::{RecordReader, RecordWriter, declare, infer};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
 const NAME: &str = "io.confluent.ksql.avro_schemas.KsqlDataSourceSchema";
 
-fn named(types: &[SqlType]) -> Vec<(String, SqlType)> {
-    let types = types.iter().enumerate();
-    types
-        .map(|(place, sql_type)| (format!("C{place}"), sql_type.clone()))
-        .collect()
-}
-
-fn wanted(columns: &[(String, SqlType)]) -> Vec<DecoderColumn> {
-    let columns = columns.iter().enumerate();
-    columns
-        .map(|(place, (name, sql_type))| DecoderColumn {
-            name: name.clone(),
-            sql_type: sql_type.clone(),
-            target: Some((place, Demand::Whole)),
-        })
-        .collect()
-}
-
 /// The columns of a schema, as a statement would have them.
 fn inferred(schema: &str) -> Result<String, String> {
-    let schema = Schema::parse(schema).unwrap();
-    Ok(match infer(&schema, Names::UpperCase)? {
-        InferredType::Columns(fields) => {
-            let fields = fields
-                .iter()
-                .map(|field| format!("{} {}", field.name, field.sql_type));
-            fields.collect::<Vec<_>>().join(", ")
-        }
-        InferredType::Anonymous(sql_type) => sql_type.to_string(),
-    })
+    infer(&Schema::parse(schema).unwrap(), Names::UpperCase).map(columns_of)
 }
 
 /// Reads a record of one schema into columns.

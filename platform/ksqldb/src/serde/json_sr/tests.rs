@@ -5,41 +5,15 @@ use serde_json::{Value as Json, json};
 
 use super::super::json::{Maps, Members, decode_bare, decode_members};
 use super::super::registered::{InferredType, Names};
-use super::super::tests::{any_type, rows};
+use super::super::tests::{any_type, columns_of, named, rows, wanted};
 use super::super::{DecoderColumn, Demand};
 use super::{RecordWriter, declare, infer};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
-fn named(types: &[SqlType]) -> Vec<(String, SqlType)> {
-    let types = types.iter().enumerate();
-    types
-        .map(|(place, sql_type)| (format!("C{place}"), sql_type.clone()))
-        .collect()
-}
-
-fn wanted(columns: &[(String, SqlType)]) -> Vec<DecoderColumn> {
-    let columns = columns.iter().enumerate();
-    columns
-        .map(|(place, (name, sql_type))| DecoderColumn {
-            name: name.clone(),
-            sql_type: sql_type.clone(),
-            target: Some((place, Demand::Whole)),
-        })
-        .collect()
-}
-
 /// The columns of a schema, as a statement would have them.
 fn inferred(schema: &Json) -> Result<String, String> {
-    Ok(match infer(schema, Names::UpperCase)? {
-        InferredType::Columns(fields) => {
-            let fields = fields
-                .iter()
-                .map(|field| format!("{} {}", field.name, field.sql_type));
-            fields.collect::<Vec<_>>().join(", ")
-        }
-        InferredType::Anonymous(sql_type) => sql_type.to_string(),
-    })
+    infer(schema, Names::UpperCase).map(columns_of)
 }
 
 proptest! {

@@ -4,8 +4,7 @@ use osqdemo_protobuf::{File, Linked};
 use proptest::prelude::*;
 
 use super::super::registered::{InferredType, Names};
-use super::super::tests::{any_type, rows};
-use super::super::{DecoderColumn, Demand};
+use super::super::tests::{any_type, columns_of, named, rows, wanted};
 use super::{Nulls, RecordReader, RecordWriter, declare, infer, text};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
@@ -14,34 +13,8 @@ fn file(text: &str) -> Linked {
     File::parse(text).unwrap().link(&[]).unwrap()
 }
 
-fn named(types: &[SqlType]) -> Vec<(String, SqlType)> {
-    let types = types.iter().enumerate();
-    types
-        .map(|(place, sql_type)| (format!("C{place}"), sql_type.clone()))
-        .collect()
-}
-
-fn wanted(columns: &[(String, SqlType)]) -> Vec<DecoderColumn> {
-    let columns = columns.iter().enumerate();
-    columns
-        .map(|(place, (name, sql_type))| DecoderColumn {
-            name: name.clone(),
-            sql_type: sql_type.clone(),
-            target: Some((place, Demand::Whole)),
-        })
-        .collect()
-}
-
 fn inferred(text: &str, full_name: Option<&str>, nulls: Nulls) -> Result<String, String> {
-    match infer(&file(text), full_name, Names::UpperCase, nulls)? {
-        InferredType::Columns(fields) => {
-            let fields = fields
-                .iter()
-                .map(|field| format!("{} {}", field.name, field.sql_type));
-            Ok(fields.collect::<Vec<_>>().join(", "))
-        }
-        InferredType::Anonymous(sql_type) => Ok(sql_type.to_string()),
-    }
+    infer(&file(text), full_name, Names::UpperCase, nulls).map(columns_of)
 }
 
 /// Reads one column of the file's record.
