@@ -120,9 +120,33 @@ async fn ask(program: &Path, command: &mut Command, input: &str) -> Result<Answe
         .await
         .map_err(|_| unchecked(format!("it did not end within {} s", LIMIT.as_secs())))?
         .map_err(|error| unchecked(error.to_string()))?;
-    serde_json::from_slice(&output.stdout).map_err(|_| unchecked(said(output.status, &output.stderr)))
+    let answer: Option<Answer> = serde_json::from_slice(&output.stdout).ok();
+    // Who fails without a reason has not looked, whatever it found.
+    answer
+        .filter(|answer| output.status.success() || answer.error.is_some())
+        .ok_or_else(|| unchecked(said(output.status, &output.stderr)))
 }
 
 fn said(status: ExitStatus, stderr: &[u8]) -> String {
     format!("{status}: {}", String::from_utf8_lossy(stderr).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn asked(script: &str) -> Result<Answer, HostConfigError> {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        ask(Path::new("sh"), &mut command, "").await
+    }
+
+    #[tokio::test]
+    async fn who_fails_without_a_reason_has_not_looked() {
+        let refused = asked("echo '{\"findings\": []}'; echo no such file >&2; exit 1").await;
+        let message = refused.expect_err("it failed").to_string();
+        assert!(message.contains("no such file"), "{message}");
+        let said = asked("echo '{\"error\": {\"message\": \"no Kafka\"}}'; exit 2").await;
+        assert_eq!(said.expect("a reason").error.expect("one").message, "no Kafka");
+    }
 }

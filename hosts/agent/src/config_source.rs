@@ -1,6 +1,8 @@
 //! Where the configuration comes from: the file of the plugin `filesystem`, or an extension's plugin.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use osquery_configuration::{Findings, PackFiles, PackText, regular_file};
@@ -9,7 +11,7 @@ use osquery_configuration::{Findings, PackFiles, PackText, regular_file};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
     #[error("cannot read the configuration `{}`: {source}", path.display())]
-    File { path: PathBuf, source: std::io::Error },
+    File { path: PathBuf, source: io::Error },
     #[error("the configuration plugin `{plugin}` failed: {reason}")]
     Plugin { plugin: String, reason: String },
 }
@@ -39,7 +41,7 @@ impl ConfigSource for ConfigFile {
         folder.push(".d");
         let more = files_of(Path::new(&folder), "conf");
         for path in std::iter::once(self.path.clone()).chain(more) {
-            let text = regular_file::read_to_string(&path).map_err(|source| SourceError::File {
+            let text = text_of(&path).map_err(|source| SourceError::File {
                 path: path.clone(),
                 source,
             })?;
@@ -52,6 +54,15 @@ impl ConfigSource for ConfigFile {
 impl PackText for ConfigFile {
     fn pack_text(&self, name: &str, value: &str, findings: &mut Findings) -> Result<String, String> {
         PackFiles::beside("").pack_text(name, value, findings)
+    }
+}
+
+/// A file is a regular one, except that who starts the agent may hand over an open file of any kind.
+fn text_of(path: &Path) -> io::Result<String> {
+    if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
+        regular_file::up_to_its_bound(File::open(path)?).and_then(regular_file::as_text)
+    } else {
+        regular_file::read_to_string(path)
     }
 }
 

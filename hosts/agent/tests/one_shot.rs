@@ -1,7 +1,8 @@
 //! The real binary without an extension: one-shot queries, flags, and what is said about each mistake.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 /// Exit code, stdout, stderr.
 fn agent(arguments: &[&str]) -> (i32, String, String) {
@@ -220,4 +221,26 @@ fn a_configuration_is_checked_against_the_tables_there_are() {
         message.starts_with("no such table: process_events (it holds events of the kernel's audit"),
         "{message}"
     );
+}
+
+/// Who checks a configuration that may hold a secret hands it over where nobody can read it along.
+#[test]
+fn a_configuration_can_come_through_a_pipe() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_osqdemo-agent"))
+        .args([
+            "--config_check",
+            "--json",
+            "--config_path=/dev/stdin",
+            "--disable_extensions",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = r#"{ "schedule": { "odd": { "query": "selec", "interval": 5 } } }"#;
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["not_runnable"][0]["place"], "odd");
 }

@@ -31,7 +31,14 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When it is none, is larger than [`LARGEST`], or cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
+    up_to_its_bound(open(path)?)
+}
+
+/// What is left to read of a file; one that is too large is an error.
+///
+/// # Errors
+/// When more is left than [`LARGEST`], or it cannot be read.
+pub fn up_to_its_bound(file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     // Files of `/proc` and `/sys` say that they are empty, so that what is read counts and not what they say.
     file.take(LARGEST + 1).read_to_end(&mut content)?;
@@ -46,7 +53,15 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As those of [`read`], and when it is no UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
-    String::from_utf8(read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    as_text(read(path)?)
+}
+
+/// A content as text.
+///
+/// # Errors
+/// When it is no UTF-8.
+pub fn as_text(content: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(content).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]
