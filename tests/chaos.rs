@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use assert_cmd::assert::OutputAssertExt;
 use docker_support::{DockerStack, docker};
 use serde_json::{Value, json};
 use support::{NativeStack, Written, eventually};
@@ -97,16 +98,31 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         ("kill", "host1/extension", 0),
         ("kill", "host2/osqueryd", 0),
         ("restart", "ksqldb-server", 0),
+        ("supervisor", "supervisor", 0),
+        ("upgrade", "broker", 0),
+        ("upgrade", "host1", 0),
+        ("kill", "broker", 0),
     ];
+    // Another build of osqdemo, as far as anybody can tell: it lies elsewhere.
+    let other = home.join("osqdemo-other");
+    fs::copy(env!("CARGO_BIN_EXE_osqdemo"), &other).expect("a copy");
     let told = stack.succeed(&[
         "chaos",
+        "--to",
+        other.to_str().expect("a path"),
         "--replay",
         &list(home, &faults),
         "--report",
         &format!("json={}", report.display()),
     ]);
-    assert!(told.contains("passed: after 6 faults in "), "{told}");
-    assert_compared(&report, 6);
+    assert!(told.contains("passed: after 10 faults in "), "{told}");
+    assert_compared(&report, 10);
+    // It is run by the installed build again.
+    let programs = stack.ps().to_string();
+    assert!(!programs.contains("osqdemo-other"), "{programs}");
+    let up = stack.world.output(&["up"]).assert().success();
+    let up = String::from_utf8_lossy(&up.get_output().stderr).into_owned();
+    assert!(up.contains("nothing to do"), "{up}");
     // The project ran before, so it runs on; what the run made is gone.
     let streams = stack
         .succeed(&["ksql", "LIST STREAMS; LIST TOPICS;"])

@@ -37,7 +37,7 @@ impl Mark {
 pub fn of_part(root: u32, part: Part) -> Vec<ProcessId> {
     let tree = tree(root);
     match part {
-        Part::Whole => tree,
+        Part::Whole | Part::Supervisor => tree,
         Part::Extension => named(tree, &["confluent.ext"]),
         Part::Osqueryd => named(tree, &["osqueryd", "osqdemo-agent"]),
     }
