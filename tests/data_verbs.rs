@@ -19,6 +19,7 @@ fn without_a_stack_the_verbs_say_so() {
         ["ksql", "LIST STREAMS"].as_slice(),
         &["topics"],
         &["groups"],
+        &["attach"],
         &["schemas"],
         &["schemas", "show", "processes-value", "--version", "1"],
         &["schemas", "check", "/dev/null", "--subject", "s"],

@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::time::{Instant, interval};
 
 use crate::cli::DownArgs;
-use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::{Context, attach};
 use crate::engine::EngineKind;
 use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
@@ -173,6 +173,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     close(context, &project, &observed, began).await?;
     if arguments.volumes {
         project.engine.remove_data().await?;
+        attach::end_at_once(&folder);
         folder.remove()?;
         if let Some(kafka) = project.stack.kafka.clone() {
             context.reporter.emit(Note::KafkaKept { kafka });

@@ -1,7 +1,9 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
+pub mod attach;
 pub mod build;
 pub mod bundle;
+pub mod certs;
 pub mod chaos;
 pub mod completions;
 pub mod config;
@@ -10,6 +12,7 @@ pub mod down;
 mod endpoints;
 pub mod exec;
 pub mod groups;
+pub mod host_package;
 pub mod images;
 pub mod ksql;
 pub mod logs;
@@ -29,6 +32,7 @@ pub mod tail;
 pub mod top;
 pub mod topics;
 pub mod up;
+pub mod users;
 pub mod wait;
 
 use crate::cli::{Command, ImagesCommand, ScenarioCommand};
@@ -152,6 +156,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,
+        Command::Attach(arguments) => Box::pin(attach::run(context, arguments)).await,
         Command::Restart(arguments) => restart::run(context, arguments).await,
         Command::Wait(arguments) => wait::run(context, arguments).await,
         Command::Ksql(arguments) => ksql::run(context, arguments).await,
@@ -169,6 +174,9 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Config(command) => config::run(&context, &command),
         Command::Serve(command) => serve::run(context, command).await,
         Command::HostConfig(_) => context.reporter.text(host_config::DEFAULT),
+        Command::Users(arguments) => users::run(context, arguments).await,
+        Command::Certs(command) => certs::run(&context, command),
+        Command::HostPackage(arguments) => host_package::run(context, arguments).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Probe(arguments) => probe::run(ProbeSettings::resolve(&arguments)?).await,

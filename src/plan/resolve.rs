@@ -37,11 +37,13 @@ pub struct Choices<'a> {
     pub host_config: Option<String>,
     /// How a Kafka outside of the stack is reached, where that takes more than its address.
     pub client: Option<ClientCopy>,
+    /// What our own broker is told of a listener for other machines.
+    pub listener: Option<ClientCopy>,
     /// From where the hosts reach the broker.
     pub reach: Reach,
 }
 
-/// The project's own copy of client properties.
+/// The project's own copy of client properties, or of its broker's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCopy {
     /// Where it is.
@@ -265,6 +267,7 @@ fn resolve_service(
         .collect::<Result<Vec<_>, _>>()?;
     own_names::add_arguments(&mut arguments, service, stack, choices);
     own_names::add_client_properties(&mut arguments, service, choices);
+    let listener = own_names::add_broker_config(&mut arguments, service, choices);
     let identity = (choices.identity)(service.role);
     let container = service
         .container
@@ -288,6 +291,9 @@ fn resolve_service(
     // Not where there is none: what was up before there was this choice is as it should be.
     if let Some(client) = &choices.client {
         definition["client"] = json!(client.identity);
+    }
+    if let Some(listener) = listener {
+        definition["listener"] = json!(listener.identity);
     }
     let config_hash = Sha256::digest(definition.to_string())
         .iter()

@@ -26,6 +26,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         programs: None,
         host_config: None,
         client: None,
+        listener: None,
         reach: Reach::Loopback,
     };
     resolve(stack, &choices).expect("a stack that resolves")
@@ -123,6 +124,7 @@ fn the_host_configuration_changed() {
             programs: None,
             host_config: host_config.map(str::to_owned),
             client: None,
+            listener: None,
             reach: Reach::Loopback,
         };
         resolve(&stack, &choices).expect("a stack that resolves")
@@ -570,6 +572,7 @@ fn of_file(services: &str, reach: Reach) -> Result<Vec<ServiceSpec>, ResolveErro
         programs: None,
         host_config: None,
         client: None,
+        listener: None,
         reach,
     };
     resolve(&stack, &choices)
@@ -629,6 +632,7 @@ fn on_kafka(stack: Stack, reach: Reach) -> Vec<ServiceSpec> {
         programs: None,
         host_config: None,
         client: None,
+        listener: None,
         reach,
     };
     resolve(&stack, &choices).expect("a stack that resolves")
@@ -706,6 +710,7 @@ fn compiled(content: &str) -> Vec<ServiceSpec> {
         programs: Some(&programs),
         host_config: None,
         client: None,
+        listener: None,
         reach: Reach::Network,
     };
     resolve(&stack, &choices).expect("a stack that resolves")

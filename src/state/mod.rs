@@ -268,6 +268,8 @@ impl ProjectFolder {
             durable::unfinished(&self.remembered_file()),
             durable::unfinished(&client),
             client,
+            // Certificates are made before the first `up`.
+            self.listener(),
         ];
         let mut others = entries
             .flatten()
@@ -294,6 +296,11 @@ impl ProjectFolder {
     /// How a Kafka outside of the stack, and what is beside it, is reached: with its secrets, for its owner alone.
     pub fn client_properties_file(&self) -> PathBuf {
         self.root.join("client.properties")
+    }
+
+    /// What the broker's listener for other machines takes: certificates, with their keys, and the names of users.
+    pub fn listener(&self) -> PathBuf {
+        self.root.join("listener")
     }
 
     /// What the supervisor writes about itself and its services.
