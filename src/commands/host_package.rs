@@ -21,7 +21,7 @@ use crate::engine::native::programs::{find_extension, own_path};
 use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
 use crate::listener::{ListenerFolder, MECHANISM, Users};
-use crate::stack::Properties;
+use crate::stack::{KafkaAddress, Properties};
 
 /// Fails when the folder cannot be written, or nobody knows where Kafka is.
 pub(super) async fn run(context: Context, arguments: HostPackageArgs) -> Result<()> {
@@ -119,8 +119,14 @@ async fn servers(
     advertised: Option<String>,
     listening: Option<&Listening>,
 ) -> Result<String> {
-    if let Some(known) = advertised.or_else(|| listening.map(|listening| listening.address.clone())) {
-        return Ok(known);
+    if let Some(text) = advertised {
+        let address: std::result::Result<KafkaAddress, _> = text.parse();
+        return Ok(address
+            .map_err(|_| HostPackageError::Address { text })?
+            .to_string());
+    }
+    if let Some(listening) = listening {
+        return Ok(listening.address.clone());
     }
     if let Some(kafka) = &project.stack.kafka {
         return Ok(kafka.to_string());

@@ -82,11 +82,15 @@ pub(super) fn add_client_properties(arguments: &mut Vec<String>, service: &Servi
 pub(super) fn add_broker_config<'a>(
     arguments: &mut Vec<String>,
     service: &Service,
+    stack: &Stack,
     choices: &'a Choices<'_>,
 ) -> Option<&'a ClientCopy> {
     let listener = choices.listener.as_ref()?;
+    let is_first = stack
+        .first(Role::Broker)
+        .is_some_and(|first| first.name == service.name);
     let is_said = arguments.iter().any(|said| said.starts_with("--broker-config"));
-    if service.role != Role::Broker || !arguments.starts_with(&BROKER.map(str::to_owned)) || is_said {
+    if !is_first || !arguments.starts_with(&BROKER.map(str::to_owned)) || is_said {
         return None;
     }
     arguments.push(format!("--broker-config={}", listener.file.display()));

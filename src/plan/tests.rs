@@ -812,3 +812,44 @@ fn what_is_left_of_a_plan_keeps_its_order() {
         assert_eq!(named(&left, after), expected, "{}", operation.action);
     }
 }
+
+#[test]
+fn only_the_broker_is_told_of_a_listener_for_other_machines() {
+    let resolved = |identity: Option<&str>| {
+        let choices = Choices {
+            ports: &[
+                ("broker", 9092),
+                ("schema-registry", 8081),
+                ("ksqldb-server", 8088),
+                ("console", 9021),
+            ]
+            .map(|(name, port)| (ServiceName::new(name), port))
+            .into(),
+            folder: Path::new("/state/demo"),
+            identity: &|_| String::new(),
+            variables: &BTreeMap::new(),
+            image_content: &|_| String::new(),
+            programs: None,
+            host_config: None,
+            client: None,
+            listener: identity.map(|identity| ClientCopy {
+                file: "/state/demo/listener/broker.toml".into(),
+                identity: identity.to_owned(),
+            }),
+            reach: Reach::Loopback,
+        };
+        resolve(&Stack::lite().expect("the embedded stack"), &choices).expect("a stack that resolves")
+    };
+    let (without, one, other) = (resolved(None), resolved(Some("1")), resolved(Some("2")));
+    for ((without, one), other) in without.iter().zip(&one).zip(&other) {
+        if one.role == Role::Broker {
+            let told = "--broker-config=/state/demo/listener/broker.toml";
+            assert_eq!(one.arguments.last().map(String::as_str), Some(told));
+            assert!(!without.arguments.iter().any(|argument| argument == told));
+            // A new certificate starts it anew.
+            assert!(one.config_hash != without.config_hash && one.config_hash != other.config_hash);
+        } else {
+            assert_eq!((one, one), (without, other), "{}", one.name);
+        }
+    }
+}

@@ -14,6 +14,9 @@ pub(super) enum HostPackageError {
     /// A file cannot be written, or one that goes into it cannot be read.
     #[error("failed to write `{}`: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    /// Nobody finds anything there.
+    #[error("`{text}` is not of the form `HOST:PORT` or `HOST:PORT,HOST:PORT`")]
+    Address { text: String },
     /// Nobody has said where Kafka is.
     #[error("it is not known where the machines find Kafka")]
     NoAddress,
@@ -25,7 +28,9 @@ pub(super) enum HostPackageError {
 impl Diagnose for HostPackageError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NotEmpty { .. } | Self::Write { .. } | Self::NoAddress => ExitCode::Usage,
+            Self::NotEmpty { .. } | Self::Write { .. } | Self::Address { .. } | Self::NoAddress => {
+                ExitCode::Usage
+            }
             Self::Package { .. } => ExitCode::Internal,
         }
     }
@@ -36,6 +41,7 @@ impl Diagnose for HostPackageError {
             Self::NoAddress => vec![
                 "name it with `--advertised HOST:PORT`, or start the project with `osqdemo up`".to_owned(),
             ],
+            Self::Address { .. } => vec!["such as `--advertised kafka.example.org:9093`".to_owned()],
             Self::Write { .. } | Self::Package { .. } => Vec::new(),
         }
     }

@@ -55,7 +55,7 @@ fn resolve_service(
         .collect::<Result<Vec<_>, _>>()?;
     own_names::add_arguments(&mut arguments, service, stack, choices);
     own_names::add_client_properties(&mut arguments, service, choices);
-    let listener = own_names::add_broker_config(&mut arguments, service, choices);
+    let listener = own_names::add_broker_config(&mut arguments, service, stack, choices);
     let identity = (choices.identity)(service.role);
     let container = service
         .container
