@@ -80,6 +80,58 @@ fn faults_of_containers_are_stood() {
     }
 }
 
+/// `osqdemo fault`, and what is not one.
+fn faults_are_done_by_hand(stack: &NativeStack) {
+    let state = || stack.service("broker", "state");
+    let extension = "host1/extension";
+    stack.succeed(&["fault", "set", "stop", "broker"]);
+    stack.succeed(&["fault", "set", "stop", extension]);
+    assert_eq!(state(), "paused");
+    assert_eq!(
+        stack.succeed(&["fault"]),
+        format!("stop broker\nstop {extension}\n")
+    );
+    stack.succeed(&["fault", "clear", "broker"]);
+    assert_eq!(stack.succeed(&["fault"]), format!("stop {extension}\n"));
+    let refused = |arguments: &[&str]| {
+        let output = stack
+            .world
+            .output(&[&["fault"], arguments].concat())
+            .assert()
+            .code(2);
+        String::from_utf8_lossy(&output.get_output().stderr).into_owned()
+    };
+    for (arguments, told) in [
+        (&["clear", "broker"][..], "error: no fault is set on `broker`"),
+        (
+            &["set", "stop", "brokr"],
+            "error: the stack has no `brokr`\nhint: did you mean `broker`?",
+        ),
+        (
+            &["set", "burn", "broker"],
+            "error: `burn` is no fault that is set by hand",
+        ),
+        (
+            &["set", "partition", "broker"],
+            "error: the fault `partition` is not possible on the native engine",
+        ),
+    ] {
+        let said = refused(arguments);
+        assert!(said.contains(told), "{said}");
+    }
+    stack.succeed(&["fault", "clear"]);
+    assert_eq!(stack.succeed(&["fault"]), "");
+    let broker = stack.pid("broker");
+    stack.succeed(&["fault", "set", "kill", "broker"]);
+    eventually("it is started again", Duration::from_secs(60), || {
+        stack
+            .service("broker", "pid")
+            .as_u64()
+            .is_some_and(|pid| pid != u64::from(broker))
+    });
+    stack.succeed(&["wait"]);
+}
+
 #[test]
 fn faults_are_stood_and_what_is_wrong_is_found() {
     let stack = NativeStack::up();
@@ -129,6 +181,8 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         .to_lowercase();
     assert!(!streams.contains("chaos"), "{streams}");
     assert_eq!(files(&stack), Vec::<String>::new());
+
+    faults_are_done_by_hand(&stack);
 
     // A row that no line of a host explains.
     let faults = list(home, &[("restart", "console", 0), ("restart", "console", 0)]);

@@ -44,6 +44,7 @@ fn help() {
       tail          Print the records of a topic as they arrive
       scenario      Run a scenario and verify its result
       chaos         Do faults to the pipeline while its hosts work, and prove that nothing is lost
+      fault         Do a fault by hand and end it again, to see what becomes of the pipeline
       doctor        Check whether this machine can run the stack
       smoke         Check, start, verify and stop the whole stack in one run, for CI
       bundle        Write everything that a report of a failure needs into one file, without secrets
@@ -53,7 +54,7 @@ fn help() {
       host-config   Print the default configuration of the hosts, to begin one of your own with
       users         List, make and forget those whom the broker lets in from other machines
       certs         Make certificates for the broker's listener for other machines
-      host-package  Write what a machine of a real fleet needs to send its lines here: a folder, a Debian package, a guide
+      host-package  Write what a machine of a real fleet needs to send its lines here: a package with a guide
       completions   Print the completion script of a shell
       man           Write the manual, a page for every verb
       help          Print this message or the help of the given subcommand(s)

@@ -20,6 +20,7 @@ fn without_a_stack_the_verbs_say_so() {
         &["topics"],
         &["groups"],
         &["attach"],
+        &["fault"],
         &["schemas"],
         &["schemas", "show", "processes-value", "--version", "1"],
         &["schemas", "check", "/dev/null", "--subject", "s"],

@@ -122,6 +122,13 @@ Examples:
 What it exits with: 0 when nothing is lost, 20 when something must not be as it is, 21 when something did not come in
 time, 16 on a stack without a broker, a ksqlDB server and a host.";
 
+pub(super) const FAULT: &str = "\
+Examples:
+  osqdemo fault set stop broker                the lines of the hosts wait in their spools
+  osqdemo fault                                what is set
+  osqdemo fault clear                          and they arrive
+  osqdemo fault set kill host1/extension       osqueryd starts it again";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   osqdemo doctor

@@ -4,6 +4,7 @@ mod attach;
 mod chaos;
 mod config;
 mod examples;
+mod fault;
 mod host_package;
 mod images;
 mod scenario;
@@ -25,6 +26,7 @@ use crate::quantity::parse_duration;
 pub use attach::AttachArgs;
 pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
+pub use fault::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
 pub use host_package::HostPackageArgs;
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 pub use scenario::{BigfileArgs, ScenarioCommand};
@@ -159,6 +161,9 @@ pub enum Command {
     /// Do faults to the pipeline while its hosts work, and prove that nothing is lost.
     #[command(after_long_help = examples::CHAOS)]
     Chaos(ChaosArgs),
+    /// Do a fault by hand and end it again, to see what becomes of the pipeline.
+    #[command(after_long_help = examples::FAULT)]
+    Fault(FaultArgs),
     /// Check whether this machine can run the stack.
     #[command(after_long_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
@@ -186,7 +191,7 @@ pub enum Command {
     /// Make certificates for the broker's listener for other machines.
     #[command(subcommand)]
     Certs(CertsCommand),
-    /// Write what a machine of a real fleet needs to send its lines here: a folder, a Debian package, a guide.
+    /// Write what a machine of a real fleet needs to send its lines here: a package with a guide.
     #[command(after_long_help = examples::HOST_PACKAGE)]
     HostPackage(HostPackageArgs),
     /// Print the completion script of a shell.

@@ -15,6 +15,7 @@ use tokio::runtime;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::chaos::fault;
 use crate::cli::{Cli, CompletionsArgs, GlobalArgs};
 use crate::commands::project::Project;
 use crate::commands::{Context, endpoints};
@@ -108,6 +109,7 @@ fn candidates(verb: &str, argument: &str) -> Option<Candidates> {
         (_, "host") => Some(hosts),
         ("tail", "topic") | ("ksql", "declare") => Some(topics),
         ("remove", "name") => Some(users),
+        ("set" | "clear", "target") => Some(fault_targets),
         ("show" | "check", "subject") => Some(subjects),
         _ => None,
     }
@@ -188,6 +190,17 @@ fn subjects() -> Vec<String> {
         let client = registry_client::Client::new(settings).ok()?;
         spawn_blocking(move || client.subjects().ok()).await.ok()?
     })
+}
+
+/// What there is to do a fault to.
+fn fault_targets() -> Vec<String> {
+    let targets = project()
+        .map(|project| fault::targets(&project.stack))
+        .unwrap_or_default();
+    let by_hand = targets
+        .iter()
+        .filter(|target| target.part != fault::Part::Supervisor);
+    by_hand.map(ToString::to_string).collect()
 }
 
 /// The users that the project has made.

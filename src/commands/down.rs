@@ -18,7 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::plan::{Observed, SupervisorState};
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
-use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError};
+use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError, remove_file};
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -171,6 +171,8 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         });
     }
     close(context, &project, &observed, began).await?;
+    // What was done to processes has ended with them.
+    remove_file(&folder.faults_file())?;
     if arguments.volumes {
         project.engine.remove_data().await?;
         attach::end_at_once(&folder);

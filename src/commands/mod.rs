@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod down;
 mod endpoints;
 pub mod exec;
+pub mod fault;
 pub mod groups;
 pub mod host_package;
 pub mod images;
@@ -35,7 +36,7 @@ pub mod up;
 pub mod users;
 pub mod wait;
 
-use crate::cli::{Command, ImagesCommand, ScenarioCommand};
+use crate::cli::{Command, FaultArgs, FaultCommand, ImagesCommand, ScenarioCommand};
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -130,6 +131,9 @@ pub fn journalled(command: &Command) -> Option<&'static str> {
         Command::Restart(_) => Some("restart"),
         Command::Scenario(ScenarioCommand::Bigfile(_)) => Some("scenario"),
         Command::Chaos(_) => Some("chaos"),
+        Command::Fault(FaultArgs {
+            command: Some(FaultCommand::Set(_) | FaultCommand::Clear(_)),
+        }) => Some("fault"),
         Command::Smoke(_) => Some("smoke"),
         Command::Build(_) => Some("build"),
         Command::Images(arguments) => match arguments.command {
@@ -167,6 +171,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Chaos(arguments) => Box::pin(chaos::run(context, arguments)).await,
+        Command::Fault(arguments) => Box::pin(fault::run(context, arguments)).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
         Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
         Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,

@@ -143,6 +143,18 @@ pub enum Note {
         #[schemars(with = "u64")]
         took: Duration,
     },
+    /// A fault was done by hand.
+    FaultSet {
+        /// What was done, such as `stop broker`.
+        fault: String,
+        /// What it lasts on; none of what is over at once.
+        target: Option<String>,
+    },
+    /// Faults that were done by hand are ended.
+    FaultsCleared {
+        /// What had been done.
+        faults: Vec<String>,
+    },
     /// After faults that were not stood: what runs is left as it is.
     LeftForALook,
     /// The first line of this machine's own osqueryd is in Kafka.

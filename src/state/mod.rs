@@ -318,6 +318,11 @@ impl ProjectFolder {
         self.root.join("events.jsonl.1")
     }
 
+    /// The faults that are set by hand.
+    pub fn faults_file(&self) -> PathBuf {
+        self.root.join("faults.json")
+    }
+
     /// The log of the supervisor itself.
     pub fn supervisor_log(&self) -> PathBuf {
         self.root.join("logs").join("supervisor.log")

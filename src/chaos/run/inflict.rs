@@ -16,7 +16,7 @@ use crate::engine::{Engine, HostExec};
 use crate::error::Result;
 use crate::events::Note;
 use crate::health::{self, LastAnswer};
-use crate::plan::{ObservedService, Plan, ServiceSpec, ServiceState, SupervisorState};
+use crate::plan::{Plan, ServiceSpec, ServiceState, SupervisorState};
 use crate::process::ProcessId;
 use crate::stack::ServiceName;
 use crate::waiting::{before_next_try, poll_within};
@@ -232,7 +232,7 @@ impl<E: HostExec> Run<'_, E> {
             let ServiceState::Running { pid } = seen.state else {
                 return None;
             };
-            if !self.mark(&seen).is_on(pid) {
+            if !Mark::of(&seen, self.ground.folder.root()).is_on(pid) {
                 // It may have ended since.
                 return ProcessId::of(pid).map(|_| None);
             }
@@ -246,13 +246,6 @@ impl<E: HostExec> Run<'_, E> {
             }
             .into()),
             None => Ok(None),
-        }
-    }
-
-    fn mark(&self, seen: &ObservedService) -> Mark {
-        match &seen.container {
-            Some(container) => Mark::Container(container.id.clone()),
-            None => Mark::Folder(self.ground.folder.root().to_owned()),
         }
     }
 

@@ -91,6 +91,15 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         Note::FaultRecovered { number, fault, took } => {
             format!("{number}. {fault}: well again ({})", duration(*took))
         }
+        Note::FaultSet {
+            fault,
+            target: Some(target),
+        } => format!("{fault}: done; `osqdemo fault clear {target}` ends it"),
+        Note::FaultSet { fault, target: None } => format!("{fault}: done"),
+        Note::FaultsCleared { faults } => match faults.as_slice() {
+            [] => "no fault is set".to_owned(),
+            faults => format!("ended: {}", faults.join(", ")),
+        },
         Note::LeftForALook => "left as it is, for a look; `osqdemo down --volumes` removes it".to_owned(),
         Note::Attached {
             name,
