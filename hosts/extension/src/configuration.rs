@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use osquery_configuration::{
-    Config, Finding, Findings, MachineFacts, PackFiles, PackText as _, member, parse_json_bytes,
+    Config, Finding, Findings, MachineFacts, PackFiles, PackText as _, member, parse_json_bytes, regular_file,
 };
 use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
@@ -148,7 +148,7 @@ impl Configuration {
 
     /// Reads the file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigurationError> {
-        let bytes = std::fs::read(path).map_err(|source| ConfigurationError::Unreadable {
+        let bytes = regular_file::read_given(path).map_err(|source| ConfigurationError::Unreadable {
             path: path.to_path_buf(),
             source,
         })?;
@@ -287,7 +287,7 @@ impl Configuration {
             path: path.clone(),
             source,
         };
-        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        let bytes = regular_file::read(&path).map_err(unreadable)?;
         let reader = Reader { path: &path };
         let pack = reader.json(&bytes)?;
         reader.object(&pack, "the file")?;

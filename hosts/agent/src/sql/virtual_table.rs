@@ -143,7 +143,7 @@ struct Cursor {
 unsafe impl VTabCursor for Cursor {
     fn filter(&mut self, _number: c_int, plan: Option<&str>, arguments: &Filters<'_>) -> Result<()> {
         let scan = scan(plan.unwrap_or_default(), arguments);
-        self.rows.clear();
+        self.rows.begin(&scan);
         self.row = 0;
         let table = &self.registered.table;
         let columns = table.columns();
@@ -163,7 +163,15 @@ unsafe impl VTabCursor for Cursor {
         }
         table
             .rows(&scan, &mut self.rows)
-            .map_err(|error| Error::ModuleError(error.to_string()))
+            .map_err(|error| Error::ModuleError(error.to_string()))?;
+        if self.rows.is_cut() {
+            let message = format!(
+                "the table {} gives too much at once: ask for a part of it",
+                table.name()
+            );
+            return Err(Error::ModuleError(message));
+        }
+        Ok(())
     }
 
     fn next(&mut self) -> Result<()> {

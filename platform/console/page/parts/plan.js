@@ -72,5 +72,6 @@ export function plan(text, about) {
       about: steps.map(({ name, of }) => [name, ...of].join(', ')).join('\n'),
     };
   });
-  return graph(drawn, edges, Array.from({ length: Math.max(...column.values()) + 1 }, () => ''), about);
+  const columns = Array.from({ length: Math.max(...column.values()) + 1 }, () => '');
+  return graph(drawn, edges, { columns, about, width: columns.length * 216 });
 }
