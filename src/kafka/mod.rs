@@ -83,8 +83,7 @@ pub fn check_properties(path: &Path, properties: &Properties) -> Result<(), Clie
     };
     let (name, reason) = match error {
         rdkafka::error::KafkaError::ClientConfig(_, reason, name, _) => {
-            let is_secret = SECRETS.iter().any(|part| name.contains(part));
-            let reason = if is_secret {
+            let reason = if is_secret(&name) {
                 "librdkafka refuses its value".to_owned()
             } else {
                 reason
@@ -99,6 +98,11 @@ pub fn check_properties(path: &Path, properties: &Properties) -> Result<(), Clie
         name,
         reason,
     })
+}
+
+/// Whether a property's name says that its value is for nobody else's eyes.
+pub(crate) fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|part| name.contains(part))
 }
 
 /// Parts of the names of properties whose values are secret.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::native::host_folder::{FLAGS, with_flags};
 use crate::host_config::{self, HostConfig};
+use crate::kafka::is_secret;
 use crate::stack::Properties;
 
 /// The name of the package.
@@ -40,7 +41,7 @@ impl Connection {
     pub(super) fn elsewhere(here: &Properties) -> Self {
         let mut elsewhere = Self::default();
         for (name, value) in &here.0 {
-            let value = if is_secret(name) {
+            let value = if is_secret(name) && !name.ends_with(".location") {
                 let file = name.replace('.', "-");
                 let place = format!("${{file:{SETTINGS}/{file}}}");
                 let whose = here
@@ -73,13 +74,6 @@ impl Connection {
         }
         elsewhere
     }
-}
-
-/// Whether the value of a property is for nobody else's eyes.
-fn is_secret(name: &str) -> bool {
-    ["password", "secret", "key.pem"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
 }
 
 /// The hosts' configuration, for a machine that finds Kafka there.
@@ -201,6 +195,7 @@ mod tests {
                 ("sasl.username", "jay"),
                 ("sasl.password", "hush"),
                 ("ssl.key.password", "hush"),
+                ("sasl.oauthbearer.config", "hush"),
                 ("ssl.ca.location", "/home/jay/ca.pem"),
                 ("ssl.key.location", "/home/jay/own.key"),
             ]
@@ -224,7 +219,12 @@ mod tests {
             connection.copied,
             [("/home/jay/ca.pem".into(), "ca.pem".to_owned())]
         );
-        for file in ["sasl-password", "ssl-key-password", "own.key"] {
+        for file in [
+            "sasl-password",
+            "ssl-key-password",
+            "sasl-oauthbearer-config",
+            "own.key",
+        ] {
             assert!(
                 guide.contains(&format!("`/etc/osquery/confluent/{file}`")),
                 "{file}"
