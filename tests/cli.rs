@@ -54,7 +54,7 @@ fn help() {
       host-config   Print the default configuration of the hosts, to begin one of your own with
       users         List, make and forget those whom the broker lets in from other machines
       certs         Make certificates for the broker's listener for other machines
-      host-package  Write what a machine of a real fleet needs to send its lines here: a package with a guide
+      host-package  Write what another machine needs to send its lines here: a package with a guide
       completions   Print the completion script of a shell
       man           Write the manual, a page for every verb
       help          Print this message or the help of the given subcommand(s)

@@ -191,7 +191,7 @@ pub enum Command {
     /// Make certificates for the broker's listener for other machines.
     #[command(subcommand)]
     Certs(CertsCommand),
-    /// Write what a machine of a real fleet needs to send its lines here: a package with a guide.
+    /// Write what another machine needs to send its lines here: a package with a guide.
     #[command(after_long_help = examples::HOST_PACKAGE)]
     HostPackage(HostPackageArgs),
     /// Print the completion script of a shell.
