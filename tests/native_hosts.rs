@@ -223,3 +223,36 @@ fn an_unknown_way_to_keep_the_hosts_apart_is_refused() {
         }
     }
 }
+
+#[test]
+fn an_osqueryd_that_was_found_and_is_gone_is_told() {
+    let stack = NativeStack::new();
+    let bin = tempfile::tempdir().expect("a folder");
+    let osqueryd = bin.path().join("osqueryd");
+    let agent = assert_cmd::cargo::cargo_bin!("osqdemo").with_file_name("osqdemo-agent");
+    std::os::unix::fs::symlink(agent, &osqueryd).expect("a link");
+    let path = format!(
+        "{}:{}",
+        bin.path().display(),
+        std::env::var("PATH").expect("a PATH")
+    );
+    let run = |arguments: &[&str]| stack.world.run_with(("PATH", &path), arguments);
+    let gone = format!(
+        "`{}`, which the hosts ran, is no program any more",
+        osqueryd.display()
+    );
+    let up = run(&UP);
+    assert!(up.starts_with("exit code: 0") && !up.contains(&gone), "{up}");
+
+    // A restart tells it each time; `up` replaces the hosts, and it is no news any more.
+    fs::remove_file(&osqueryd).expect("the link");
+    for (verb, is_told) in [
+        (&["restart", "host1"][..], true),
+        (&["up"], true),
+        (&["up"], false),
+    ] {
+        let told = run(verb);
+        assert!(told.starts_with("exit code: 0"), "{told}");
+        assert_eq!(told.contains(&gone), is_told, "{verb:?}: {told}");
+    }
+}

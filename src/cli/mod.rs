@@ -213,7 +213,7 @@ pub struct KsqlArgs {
     /// A file with statements; `-` reads standard input.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Declare the stream of a topic that a query of the hosts fills, such as `pack_incident-response_open_files`: with
+    /// Declare the stream of a topic that a query of the hosts fills, such as `pack_incident-response_remote_connections`: with
     /// the shape of the pipeline's own sources, under the topic's name with `_` for every other character.
     #[arg(long, value_name = "TOPIC", conflicts_with_all = ["statement", "file"])]
     pub declare: Option<String>,

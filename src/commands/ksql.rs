@@ -3,6 +3,7 @@
 mod completion;
 mod declare;
 mod output;
+mod own_commands;
 mod pieces;
 mod prompt;
 mod runner;

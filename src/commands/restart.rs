@@ -30,6 +30,9 @@ pub(super) async fn run(context: Context, arguments: RestartArgs) -> Result<()> 
         return Err(not_running().into());
     }
     let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
+    if let Some(gone) = wanted.osqueryd_gone {
+        context.reporter.emit(gone);
+    }
     // What is seen with what starting takes: images too.
     let observed = wanted.engine.observe().await?;
     let plan = Plan::restart(&wanted.desired, &observed, &service);

@@ -306,6 +306,13 @@ pub enum Warning {
     },
     /// The hosts run the built-in agent, because osquery cannot be had.
     Hosts(Hosts),
+    /// The osqueryd that `auto` found once is gone, and the hosts run something else from now on.
+    OsquerydGone {
+        /// Where it was.
+        path: String,
+        /// What they run: the path of another one, or `builtin`.
+        instead: String,
+    },
     /// A part of the hosts' configuration counts for nothing.
     HostConfigFinding {
         /// The path in the document, or the query's name.

@@ -13,11 +13,13 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Response, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time;
 
+use super::entity::Entity;
 use super::error::{Error, ServerError};
-use super::rows::{Decoder, Header, Item, Malformed};
+use super::row_stream::RowStream;
+use super::rows::Decoder;
 use super::session::Session;
 use super::statement::{Kind, Statement};
 use crate::events::Doing;
@@ -28,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const MEDIA_TYPE: &str = "application/vnd.ksql.v1+json";
 
-type Result<T> = std::result::Result<T, Error>;
+pub(super) type Result<T> = std::result::Result<T, Error>;
 
 /// A client of one server. A cheap clone; connections are kept and shared.
 #[derive(Debug, Clone)]
@@ -45,90 +47,6 @@ pub struct ServerInfo {
     pub version: String,
     /// `RUNNING` when statements are accepted; servers before 0.10 do not say.
     pub status: Option<String>,
-}
-
-/// One result of `/ksql`: an object whose `@type` tells its shape.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entity {
-    body: Map<String, Value>,
-}
-
-impl Entity {
-    /// The shape, such as `currentStatus` or `streams`.
-    pub fn kind(&self) -> &str {
-        self.text("@type").unwrap_or_default()
-    }
-
-    /// The object itself.
-    pub fn body(&self) -> &Map<String, Value> {
-        &self.body
-    }
-
-    /// A field that is text.
-    pub fn text(&self, field: &str) -> Option<&str> {
-        self.body.get(field)?.as_str()
-    }
-
-    /// The message of a created, dropped or terminated thing, or of a warning.
-    pub fn message(&self) -> Option<&str> {
-        match self.body.get("commandStatus") {
-            Some(status) => status.get("message")?.as_str(),
-            None => self.text("message"),
-        }
-    }
-
-    /// The names of the streams or tables that it lists.
-    pub fn source_names(&self) -> Vec<String> {
-        let listed = ["streams", "tables"].into_iter();
-        let listed = listed
-            .filter_map(|field| self.body.get(field)?.as_array())
-            .flatten();
-        listed
-            .filter_map(|source| Some(source.get("name")?.as_str()?.to_owned()))
-            .collect()
-    }
-
-    /// The persistent query that a statement started.
-    pub fn query_id(&self) -> Option<&str> {
-        let id = self.body.get("commandStatus")?.get("queryId")?.as_str()?;
-        Some(id).filter(|id| !id.is_empty())
-    }
-
-    /// Whether the server says that what was to be created is there already.
-    pub fn is_already_exists(&self) -> bool {
-        self.kind() == "warning_entity" && self.message().is_some_and(super::error::says_already_exists)
-    }
-
-    /// What ksqlDB warns of, such as a join without a grace period.
-    pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        self.body
-            .get("warnings")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|warning| warning.get("message")?.as_str())
-    }
-
-    /// The error of a command that was accepted and then failed.
-    fn failure(&self) -> Option<ServerError> {
-        let status = self.body.get("commandStatus")?;
-        (status.get("status")?.as_str()? == "ERROR").then(|| ServerError {
-            code: super::error::BAD_STATEMENT,
-            message: self.message().unwrap_or_default().to_owned(),
-            statement: self.text("statementText").map(str::to_owned),
-        })
-    }
-}
-
-impl TryFrom<Value> for Entity {
-    type Error = ();
-
-    fn try_from(value: Value) -> std::result::Result<Self, ()> {
-        match value {
-            Value::Object(body) => Ok(Self { body }),
-            _ => Err(()),
-        }
-    }
 }
 
 impl Client {
@@ -270,15 +188,11 @@ impl Client {
         let request = self.request("/query", statement, session);
         let response = self.send(request).await?;
         let response = self.accepted(response, "/query").await?;
-        Ok(RowStream {
-            response,
-            decoder: match statement.kind() {
-                Kind::Print => Decoder::lines(),
-                Kind::Query | Kind::Command => Decoder::rows(),
-            },
-            url: self.base_url.clone(),
-            is_over: false,
-        })
+        let decoder = match statement.kind() {
+            Kind::Print => Decoder::lines(),
+            Kind::Query | Kind::Command => Decoder::rows(),
+        };
+        Ok(RowStream::new(response, decoder, self.base_url.clone()))
     }
 
     fn request(&self, path: &str, statement: &Statement, session: &Session) -> reqwest::RequestBuilder {
@@ -376,78 +290,6 @@ impl Client {
     }
 }
 
-/// The rows of a running query.
-#[derive(Debug)]
-pub struct RowStream {
-    response: Response,
-    decoder: Decoder,
-    url: String,
-    is_over: bool,
-}
-
-impl RowStream {
-    /// The next item; `None` when the query has ended. May wait for ever: a push query has no end.
-    /// Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// [`Error::Lost`] when the connection ends before the answer does, [`Error::Rejected`] when the query
-    /// fails after it has started.
-    pub async fn next(&mut self) -> Result<Option<Item>> {
-        loop {
-            match self.decoder.next_item() {
-                Some(Item::Failed(error)) => return Err(Error::Rejected(error)),
-                Some(item) => return Ok(Some(item)),
-                None if self.is_over => return Ok(None),
-                None => {}
-            }
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => self.feed(&chunk)?,
-                Ok(None) => {
-                    self.is_over = true;
-                    if !self.decoder.finish() {
-                        return Err(Error::Lost {
-                            url: self.url.clone(),
-                            reason: "the rows stopped without an end".to_owned(),
-                        });
-                    }
-                }
-                Err(error) => {
-                    self.is_over = true;
-                    return Err(Error::Lost {
-                        url: self.url.clone(),
-                        reason: innermost(&error),
-                    });
-                }
-            }
-        }
-    }
-
-    /// Waits for the header, which says that the query runs.
-    ///
-    /// # Errors
-    /// As [`RowStream::next`]; [`Error::UnexpectedAnswer`] when something else comes first.
-    pub async fn header(&mut self) -> Result<Header> {
-        match self.next().await? {
-            Some(Item::Header(header)) => Ok(header),
-            _ => Err(self.unexpected("rows without a header")),
-        }
-    }
-
-    fn feed(&mut self, chunk: &[u8]) -> Result<()> {
-        self.decoder.feed(chunk).map_err(|error: Malformed| {
-            self.is_over = true;
-            self.unexpected(error)
-        })
-    }
-
-    fn unexpected(&self, problem: impl std::fmt::Display) -> Error {
-        Error::UnexpectedAnswer {
-            url: format!("{}/query", self.url),
-            problem: problem.to_string(),
-        }
-    }
-}
-
 /// Whether an answer is about who asks. Why a statement is forbidden, ksqlDB says itself.
 fn is_about_the_client(status: StatusCode, says_why: bool) -> bool {
     status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && !says_why)
@@ -480,7 +322,7 @@ fn authorization(Credentials { user, password }: &Credentials) -> HeaderMap {
 }
 
 /// The cause at the bottom of an HTTP error: `Connection refused (os error 111)`, not `error sending request`.
-fn innermost(error: &reqwest::Error) -> String {
+pub(super) fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn StdError = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -9,6 +9,7 @@ use super::super::statement::Script;
 use super::*;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::ksqldb::rows::Item;
 
 fn statement(source: &str) -> Statement {
     Script::parse(source).statements.remove(0)

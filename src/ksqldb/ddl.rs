@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, Entity};
+use super::client::Client;
+use super::entity::Entity;
 use super::error::{Error, ServerError};
 use super::existing;
 use super::session::{Directive, Session, SessionError};

@@ -9,12 +9,16 @@ pub(crate) mod canned_server;
 pub mod cell;
 pub mod client;
 pub mod ddl;
+mod entity;
 pub mod error;
 mod existing;
+mod row_stream;
 pub mod rows;
 pub mod schema;
 pub mod session;
 pub mod statement;
 
-pub use client::{Client, Entity, RowStream, ServerInfo};
+pub use client::{Client, ServerInfo};
+pub use entity::Entity;
 pub use error::{Error, ServerError};
+pub use row_stream::RowStream;

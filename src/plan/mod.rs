@@ -5,6 +5,7 @@ mod observed;
 mod own_names;
 mod planner;
 mod resolve;
+mod spec;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,9 +20,8 @@ pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
     Publisher, ServiceState, SupervisorState,
 };
-pub use resolve::{
-    Choices, ClientCopy, ContainerSpec, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve,
-};
+pub use resolve::{ResolveError, resolve};
+pub use spec::{Choices, ClientCopy, ContainerSpec, ProgramsImage, Reach, ServiceSpec};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,6 +1,7 @@
 //! The life of the agent, in osqueryd's order: state, extensions, configuration, loggers, schedule, farewell.
 
 use std::io::Write as _;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -152,40 +153,34 @@ fn keeps_state(flags: &Flags) -> bool {
     !flags.ephemeral && !flags.disable_database && !only_looks(flags)
 }
 
-/// Runs the work on a thread of its own, and ends the extensions when it is done or the agent is asked to end.
+/// Runs the work, and ends the extensions when it is done or the agent is asked to end.
 ///
 /// The work may hang in the call of an extension that does not answer. It gets a moment for its last lines; after that the
-/// extensions are ended, and killed if need be, which ends such a call.
+/// extensions are ended, and killed if need be, which ends such a call. The work has the first thread, because the
+/// allocator keeps memory for each one that allocates much.
 fn supervise(
     host: Option<&ExtensionHost>,
     shutdown: &Shutdown,
-    work: impl FnOnce() -> Result<(), AgentError> + Send,
+    work: impl FnOnce() -> Result<(), AgentError>,
 ) -> Result<(), AgentError> {
-    /// Tells the supervisor that the work is over, however it ended.
-    struct Over<'shutdown>(&'shutdown Shutdown);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.request();
-        }
-    }
     thread::scope(|scope| {
-        let (done, ended) = mpsc::channel();
-        let worker = thread::Builder::new()
-            .name("scheduler".to_owned())
-            .spawn_scoped(scope, move || {
-                let over = Over(shutdown);
-                let outcome = work();
-                drop((done, over));
-                outcome
-            });
-        let worker = worker.map_err(AgentError::Thread)?;
-        while !shutdown.wait(LONG) {}
-        // Nothing is ever sent: the wait ends with the worker, or with its time.
-        let _: Result<(), _> = ended.recv_timeout(LAST_LINES);
-        if let Some(host) = host {
-            host.stop();
-        }
-        worker.join().unwrap_or(Err(AgentError::Unexpected))
+        let (done, ended) = mpsc::channel::<()>();
+        let supervisor =
+            thread::Builder::new()
+                .name("supervisor".to_owned())
+                .spawn_scoped(scope, move || {
+                    while !shutdown.wait(LONG) {}
+                    // Nothing is ever sent: the wait ends with the work, or with its time.
+                    let _: Result<(), _> = ended.recv_timeout(LAST_LINES);
+                    if let Some(host) = host {
+                        host.stop();
+                    }
+                });
+        supervisor.map_err(AgentError::Thread)?;
+        let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+        drop(done);
+        shutdown.request();
+        outcome.unwrap_or(Err(AgentError::Unexpected))
     })
 }
 

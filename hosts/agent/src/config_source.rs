@@ -1,7 +1,6 @@
 //! Where the configuration comes from: the file of the plugin `filesystem`, or an extension's plugin.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -57,13 +56,8 @@ impl PackText for ConfigFile {
     }
 }
 
-/// A file is a regular one, except that who starts the agent may hand over an open file of any kind.
 fn text_of(path: &Path) -> io::Result<String> {
-    if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
-        regular_file::up_to_its_bound(File::open(path)?).and_then(regular_file::as_text)
-    } else {
-        regular_file::read_to_string(path)
-    }
+    regular_file::read_given(path).and_then(regular_file::as_text)
 }
 
 fn files_of(folder: &Path, extension: &str) -> Vec<PathBuf> {

@@ -53,6 +53,7 @@ pub(crate) enum Beginning {
 /// The outcome of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
+    /// How many runs with a difference there were since the first one, as osquery counts them.
     pub(crate) counter: u64,
     pub(crate) beginning: Option<Beginning>,
     /// In the order of their text.
@@ -137,18 +138,15 @@ impl Differential {
             Some(stored) if stored.sql != run.sql => Some(Beginning::Sql),
             Some(_) => None,
         };
-        let counter = match (&known.stored, beginning) {
-            (Some(stored), None | Some(Beginning::Sql)) => stored.counter + 1,
-            _ => 0,
-        };
         if matches!(beginning, Some(Beginning::New | Beginning::Epoch)) {
             return Ok(Difference {
-                counter,
+                counter: 0,
                 beginning,
                 removed: Vec::new(),
                 added: rows,
             });
         }
+        let counter = known.stored.as_ref().map_or(0, |stored| stored.counter);
         let mut added = Vec::new();
         for row in rows {
             match known.rows.get_mut(&row) {
@@ -162,21 +160,42 @@ impl Differential {
             copies.now = 0;
         }
         removed.sort_unstable();
+        let is_nothing = removed.is_empty() && added.is_empty();
         Ok(Difference {
-            counter,
+            counter: if is_nothing { counter } else { counter + 1 },
             beginning,
             removed,
             added,
         })
     }
 
-    /// Remembers a run as far as it was acknowledged.
+    /// What a run of a query on events gives: all of its rows, which were never there before and are not remembered. Its
+    /// counter begins with 1, because 0 says that these are all rows there are.
+    pub(crate) fn events(
+        &mut self,
+        run: RunIdentity<'_>,
+        rows: Vec<EncodedRow>,
+    ) -> Result<Difference, StoreError> {
+        let stored = self.known(run.name)?.stored.as_ref();
+        let before = stored.filter(|stored| stored.epoch == run.epoch);
+        Ok(Difference {
+            counter: before.map_or(0, |stored| stored.counter) + 1,
+            beginning: before.is_none().then_some(Beginning::New),
+            removed: Vec::new(),
+            added: rows,
+        })
+    }
+
+    /// Remembers a run as far as it was acknowledged. One without a difference changes nothing on disk.
     pub(crate) fn commit(
         &mut self,
         run: RunIdentity<'_>,
         difference: &Difference,
         acknowledged: Acknowledged,
     ) -> Result<(), StoreError> {
+        if difference.beginning.is_none() && difference.whole() == Acknowledged::default() {
+            return Ok(());
+        }
         let forget = matches!(difference.beginning, Some(Beginning::New | Beginning::Epoch));
         let known = self.known(run.name)?;
         if forget {
@@ -282,7 +301,11 @@ mod tests {
         let second = run(&mut engine, RUN, &[2, 3]);
         assert_eq!((second.counter, second.beginning), (1, None));
         assert_eq!((second.removed, second.added), (rows(&[1]), rows(&[3])));
-        assert_eq!(run(&mut engine, RUN, &[2, 3]).counter, 2);
+        // A run without a difference does not count.
+        for _ in 0..3 {
+            assert_eq!(run(&mut engine, RUN, &[2, 3]).counter, 1);
+        }
+        assert_eq!(run(&mut engine, RUN, &[3]).counter, 2);
         let epoch = run(&mut engine, RunIdentity { epoch: 9, ..RUN }, &[2, 3]);
         assert_eq!((epoch.counter, epoch.beginning), (0, Some(Beginning::Epoch)));
         assert_eq!((epoch.removed.len(), epoch.added.len()), (0, 2));
@@ -294,7 +317,32 @@ mod tests {
         let changed = run(&mut engine, sql, &[3, 4]);
         assert_eq!((changed.counter, changed.beginning), (1, Some(Beginning::Sql)));
         assert_eq!((changed.removed, changed.added), (rows(&[2]), rows(&[4])));
-        assert_eq!(run(&mut engine, sql, &[3, 4]).counter, 2);
+        // The SQL is another one without a difference: that is remembered, and told once.
+        let again = RunIdentity {
+            sql: "select 3",
+            ..sql
+        };
+        let told = run(&mut engine, again, &[3, 4]);
+        assert_eq!((told.counter, told.beginning), (1, Some(Beginning::Sql)));
+        assert_eq!(run(&mut engine, again, &[3, 4]).beginning, None);
+    }
+
+    #[test]
+    fn events_are_counted_from_1_also_by_the_next_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Differential::new(ResultStore::open(folder.path()).unwrap());
+        let log = |engine: &mut Differential, epoch: u64| {
+            let identity = RunIdentity { epoch, ..RUN };
+            let events = engine.events(identity, rows(&[1, 1])).unwrap();
+            assert_eq!((events.added.len(), events.removed.len()), (2, 0));
+            engine.commit(identity, &events, Acknowledged::default()).unwrap();
+            events.counter
+        };
+        let mut engine = open();
+        assert_eq!((log(&mut engine, 0), log(&mut engine, 0)), (1, 2));
+        drop(engine);
+        let mut engine = open();
+        assert_eq!((log(&mut engine, 0), log(&mut engine, 9)), (3, 1));
     }
 
     #[test]
@@ -367,7 +415,7 @@ mod tests {
                 }
                 let nothing = engine.compare(identity, rows(&new)).unwrap();
                 prop_assert!(nothing.removed.is_empty() && nothing.added.is_empty());
-                prop_assert_eq!(nothing.counter, counter + 1);
+                prop_assert_eq!(nothing.counter, counter);
             }
         }
 

@@ -6,7 +6,7 @@
 
 mod watches;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -75,13 +75,26 @@ pub(crate) struct FileEvents(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     watched: Option<Watched>,
-    events: VecDeque<FileEvent>,
-    last_id: u64,
-    dropped: u64,
+    journal: Journal,
     /// The last event that each scheduled query has had.
     had: HashMap<String, u64>,
     /// The query that runs, and the last event that it was given.
     running: Option<(String, Option<u64>)>,
+}
+
+/// The latest events.
+#[derive(Debug, Default)]
+struct Journal {
+    events: VecDeque<FileEvent>,
+    last_id: u64,
+    dropped: u64,
+}
+
+/// One reading of what the kernel has to tell.
+struct Look {
+    time: i64,
+    /// Each file is looked at once, however often it changed within a second.
+    files: HashMap<PathBuf, Option<FileState>>,
 }
 
 /// Whether files are watched, how many patterns of them, and how many events there were.
@@ -97,6 +110,9 @@ struct Watched {
     inotify: OwnedFd,
     watches: Watches,
     file_paths: FilePaths,
+    /// What was told because it was found in a new folder. The kernel may tell it as well, in this look or the next.
+    told: HashSet<PathBuf>,
+    told_before: HashSet<PathBuf>,
 }
 
 impl FileEvents {
@@ -106,26 +122,11 @@ impl FileEvents {
         if state.watched.as_ref().map(|watched| &watched.file_paths) == Some(file_paths) {
             return;
         }
-        state.watched = None;
-        if file_paths.watched.is_empty() {
-            return;
-        }
-        let inotify = match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
-            Ok(inotify) => inotify,
-            Err(error) => {
-                status.error(&format!("Files cannot be watched: {error}"));
-                return;
-            }
+        state.watched = if file_paths.watched.is_empty() {
+            None
+        } else {
+            Watched::begin(file_paths, status)
         };
-        let mut watches = Watches::new(file_paths);
-        for problem in watches.add_all(&inotify) {
-            status.warning(&problem);
-        }
-        state.watched = Some(Watched {
-            inotify,
-            watches,
-            file_paths: file_paths.clone(),
-        });
     }
 
     /// Reads what the kernel has to tell.
@@ -134,55 +135,17 @@ impl FileEvents {
         let Some(watched) = &mut state.watched else {
             return;
         };
-        let now = Timestamp::now().as_second();
-        let mut states: HashMap<PathBuf, Option<FileState>> = HashMap::new();
-        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
-        let mut reader = Reader::new(&watched.inotify, &mut buffer);
-        let dropped = state.dropped;
-        while let Ok(event) = reader.next() {
-            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                status.warning("The kernel has dropped events of files: there were too many at once");
-                continue;
-            }
-            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            let Some(name) = name else { continue };
-            let Some(action) = ACTIONS.iter().find(|(flag, _)| event.events().contains(*flag)) else {
-                continue;
-            };
-            let Some(path) = watched.watches.path_of(event.wd(), name) else {
-                continue;
-            };
-            let is_folder = event.events().contains(ReadFlags::ISDIR);
-            if is_folder && matches!(action.1, "CREATED" | "MOVED_TO") {
-                for problem in watched.watches.add_below(&watched.inotify, event.wd(), &path) {
-                    status.warning(&problem);
-                }
-            }
-            for category in watched.watches.categories(event.wd(), name) {
-                state.last_id += 1;
-                if state.events.len() == MOST_EVENTS {
-                    state.events.pop_front();
-                    state.dropped += 1;
-                }
-                state.events.push_back(FileEvent {
-                    id: state.last_id,
-                    // Each file is looked at once, however often it changed within a second.
-                    file: states
-                        .entry(path.clone())
-                        .or_insert_with(|| FileState::read(&path))
-                        .clone(),
-                    path: path.clone(),
-                    category,
-                    action: action.1,
-                    transaction_id: event.cookie(),
-                    time: now,
-                });
-            }
+        let dropped = state.journal.dropped;
+        if let Told::NotAll = watched.read(&mut state.journal, status) {
+            status.warning("The kernel has dropped events of files: there were too many at once");
+            // Folders may have come and gone among them.
+            let file_paths = watched.file_paths.clone();
+            state.watched = Watched::begin(&file_paths, status);
         }
-        if state.dropped > dropped {
+        let dropped = state.journal.dropped - dropped;
+        if dropped > 0 {
             status.warning(&format!(
-                "{} events of files were dropped: more than {MOST_EVENTS} waited for a query",
-                state.dropped - dropped
+                "{dropped} events of files were dropped: more than {MOST_EVENTS} waited for a query"
             ));
         }
     }
@@ -193,7 +156,7 @@ impl FileEvents {
         let watched = state.watched.as_ref();
         Activity {
             subscriptions: watched.map_or(0, |watched| watched.file_paths.watched.len() as u64),
-            events: state.last_id,
+            events: state.journal.last_id,
             is_active: watched.is_some(),
         }
     }
@@ -216,7 +179,7 @@ impl FileEvents {
     /// The events for whoever asks: those that the running scheduled query has not had, else all that are kept.
     pub(crate) fn read(&self) -> Vec<FileEvent> {
         let state = &mut *self.lock();
-        let last_id = state.last_id;
+        let last_id = state.journal.last_id;
         let after = match &mut state.running {
             Some((query, given)) => {
                 *given = Some(last_id);
@@ -224,12 +187,151 @@ impl FileEvents {
             }
             None => 0,
         };
-        let events = state.events.iter();
+        let events = state.journal.events.iter();
         events.filter(|event| event.id > after).cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the kernel told all there was.
+enum Told {
+    All,
+    NotAll,
+}
+
+impl Watched {
+    fn begin(file_paths: &FilePaths, status: &StatusLog) -> Option<Self> {
+        let inotify = match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
+            Ok(inotify) => inotify,
+            Err(error) => {
+                status.error(&format!("Files cannot be watched: {error}"));
+                return None;
+            }
+        };
+        let mut watches = Watches::new(file_paths);
+        warn(&watches.add_all(&inotify), status);
+        Some(Self {
+            inotify,
+            watches,
+            file_paths: file_paths.clone(),
+            told: HashSet::new(),
+            told_before: HashSet::new(),
+        })
+    }
+
+    /// Notes what happened since the last look. What a folder that came up has in it by now is noted as made: the kernel
+    /// tells only what happens after it was asked.
+    fn read(&mut self, journal: &mut Journal, status: &StatusLog) -> Told {
+        let Self {
+            inotify,
+            watches,
+            told,
+            told_before,
+            ..
+        } = self;
+        *told_before = std::mem::take(told);
+        let mut look = Look {
+            time: Timestamp::now().as_second(),
+            files: HashMap::new(),
+        };
+        let mut problems = Vec::new();
+        let mut all = Told::All;
+        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+        let mut reader = Reader::new(&*inotify, &mut buffer);
+        while let Ok(event) = reader.next() {
+            let (number, flags) = (event.wd(), event.events());
+            if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+                all = Told::NotAll;
+                continue;
+            }
+            if flags.contains(ReadFlags::IGNORED) {
+                watches.forget(number);
+                continue;
+            }
+            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+            let Some(name) = name else { continue };
+            let Some((_, action)) = ACTIONS.iter().find(|(flag, _)| flags.contains(*flag)) else {
+                continue;
+            };
+            let Some(path) = watches.path_of(number, name) else {
+                continue;
+            };
+            let was_told = match *action {
+                "CREATED" | "DELETED" | "MOVED_FROM" => told.remove(&path) | told_before.remove(&path),
+                _ => false,
+            };
+            if was_told && *action == "CREATED" {
+                continue;
+            }
+            let is_folder = flags.contains(ReadFlags::ISDIR);
+            if is_folder && *action == "MOVED_FROM" {
+                watches.depart(&path);
+            }
+            let is_access = matches!(*action, "OPENED" | "ACCESSED");
+            let categories = watches.categories(number, name, is_access);
+            journal.note(&mut look, &path, categories, action, event.cookie());
+            if !is_folder || !matches!(*action, "CREATED" | "MOVED_TO") {
+                continue;
+            }
+            let room = MOST_EVENTS.saturating_sub(told.len());
+            let added = watches.add_below(inotify, number, &path, room);
+            problems.extend(added.problems);
+            for (number, name) in added.found {
+                let Some(path) = watches.path_of(number, &name) else {
+                    continue;
+                };
+                let categories = watches.categories(number, &name, false);
+                journal.note(&mut look, &path, categories, "CREATED", 0);
+                told.insert(path);
+            }
+        }
+        watches.drop_departed(inotify);
+        warn(&problems, status);
+        all
+    }
+}
+
+impl Journal {
+    /// Notes what happened to a file, once for each category that it is meant by.
+    fn note(
+        &mut self,
+        look: &mut Look,
+        path: &Path,
+        categories: Vec<String>,
+        action: &'static str,
+        transaction_id: u32,
+    ) {
+        for category in categories {
+            self.last_id += 1;
+            if self.events.len() == MOST_EVENTS {
+                self.events.pop_front();
+                self.dropped += 1;
+            }
+            let file = look.files.entry(path.to_owned());
+            self.events.push_back(FileEvent {
+                id: self.last_id,
+                file: file.or_insert_with(|| FileState::read(path)).clone(),
+                path: path.to_owned(),
+                category,
+                action,
+                transaction_id,
+                time: look.time,
+            });
+        }
+    }
+}
+
+/// Says what cannot be watched; a folder with thousands of such is told in a few lines.
+fn warn(problems: &[String], status: &StatusLog) {
+    const MOST_TOLD: usize = 10;
+    for problem in problems.iter().take(MOST_TOLD) {
+        status.warning(problem);
+    }
+    if let more @ 1.. = problems.len().saturating_sub(MOST_TOLD) {
+        status.warning(&format!("{more} more folders are not watched as wanted"));
     }
 }
 

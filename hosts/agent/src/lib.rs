@@ -132,8 +132,9 @@ fn open_machine(flags: &Flags) -> Result<(Arc<Machine>, Database), MachineError>
         agent,
         status: status.clone(),
     });
-    let database =
+    let mut database =
         Database::open(tables::all(&machine), &status).map_err(|source| MachineError::Tables { source })?;
+    database.explain_absent(tables::absent::why);
     database.limit_time(Duration::from_secs(flags.query_time_limit));
     Ok((machine, database))
 }

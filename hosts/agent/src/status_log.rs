@@ -33,6 +33,14 @@ pub(crate) struct StatusLine {
     pub(crate) unix_time: i64,
 }
 
+impl StatusLine {
+    /// The line as it stands in a log of glog's, with its end.
+    pub(crate) fn glog(&self) -> String {
+        let time = Timestamp::from_second(self.unix_time).unwrap_or_default();
+        glog_line(self.severity, time, &self.file, self.line, &self.message)
+    }
+}
+
 /// A handle to the one log of the process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StatusLog(Arc<Inner>);

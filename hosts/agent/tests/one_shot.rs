@@ -85,6 +85,9 @@ fn each_mistake_has_its_text_and_its_code() {
         said(&["--query", "select * from nothing_here"]),
         expect(1, "error: no such table: nothing_here\n")
     );
+    let (code, text) = said(&["--query", "select * from yara"]);
+    let why = "error: no such table: yara (this agent has no YARA rules";
+    assert!(code == 1 && text.starts_with(why), "{text}");
     assert_eq!(
         said(&["--query", "select"]),
         expect(1, "error: incomplete input\n")

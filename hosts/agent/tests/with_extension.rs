@@ -93,10 +93,33 @@ fn a_table_of_an_extension_is_queried_through_it() {
     let setup = AgentSetup::new();
     let query = "select number, fraction, context, (select count(*) from osquery_registry where name = 'echo_table' and \
                  owner_uuid > 0) as known from echo_table join (select 'a' as a) on wanted = a";
-    setup.configure(&json!({"schedule": {"echo": {"query": query, "interval": 1, "snapshot": true}}}));
+    let compared = "select context from echo_table where number > 1 and number <= 100 and wanted like 'a%' and \
+                    wanted glob 'a*' and wanted > '' and wanted != 'z'";
+    setup.configure(&json!({"schedule": {
+        "echo": {"query": query, "interval": 1, "snapshot": true},
+        "compared": {"query": compared, "interval": 1, "snapshot": true},
+    }}));
     let agent = setup.start(&[]);
-    let calls = setup.wait_for_calls("two runs", |calls| lines_of(calls, "echo").len() >= 2);
+    let calls = setup.wait_for_calls("two runs", |calls| {
+        ["echo", "compared"]
+            .iter()
+            .all(|query| lines_of(calls, query).len() >= 2)
+    });
     agent.end();
+    for line in lines_of(&calls, "compared") {
+        let context: Value = serde_json::from_str(line["snapshot"][0]["context"].as_str().unwrap()).unwrap();
+        let told = |place: usize| {
+            let told = context["constraints"][place]["list"].as_array().unwrap().iter();
+            let mut told: Vec<String> = told
+                .map(|told| format!("{} {}", told["op"], told["expr"].as_str().unwrap()))
+                .collect();
+            told.sort();
+            told
+        };
+        assert_eq!(told(0), ["4 1", "8 100"]);
+        // Which of two texts is larger is not told, as with osqueryd; nor is `!=`.
+        assert_eq!(told(1), ["65 a%", "66 a*"]);
+    }
     for line in lines_of(&calls, "echo") {
         let rows = line["snapshot"].as_array().unwrap();
         assert_eq!(rows.len(), 2, "{rows:?}");

@@ -56,6 +56,24 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     as_text(read(path)?)
 }
 
+/// The content of a file that whoever starts the program names: a regular one, or an open one of any kind that is handed
+/// over, such as a pipe. Nothing is waited for that nobody has handed over.
+///
+/// # Errors
+/// As those of [`read`].
+pub fn read_given(path: &Path) -> io::Result<Vec<u8>> {
+    if is_handed_over(path) || path == Path::new("/dev/null") {
+        up_to_its_bound(File::open(path)?)
+    } else {
+        read(path)
+    }
+}
+
+/// Whether a path names an open file of this process, which may be there to be read only once.
+pub fn is_handed_over(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
 /// A content as text.
 ///
 /// # Errors
@@ -78,6 +96,25 @@ mod tests {
         for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
             assert!(read(path).is_err(), "{}", path.display());
         }
+    }
+
+    #[test]
+    fn what_is_handed_over_may_be_a_pipe() {
+        use std::io::Write as _;
+        use std::os::fd::AsRawFd as _;
+
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        writer.write_all(b"{}").expect("it takes that");
+        drop(writer);
+        for folder in ["/dev/fd", "/proc/self/fd"] {
+            let path = Path::new(folder).join(reader.as_raw_fd().to_string());
+            assert!(is_handed_over(&path));
+            // The second one finds what the first one left.
+            let expected: &[u8] = if folder == "/dev/fd" { b"{}" } else { b"" };
+            assert_eq!(read_given(&path).expect("its content"), expected);
+        }
+        assert_eq!(read_given(Path::new("/dev/null")).expect("nothing"), b"");
+        assert!(read_given(Path::new("/dev/zero")).is_err());
     }
 
     #[test]

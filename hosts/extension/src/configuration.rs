@@ -10,27 +10,27 @@
 //! nothing else of the file is. `topic` is for lines without a query name. `key` at the top is for queries
 //! that have none of their own.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+mod reader;
+
+use std::collections::BTreeMap;
 use std::env;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use osquery_configuration::{
-    Config, Finding, Findings, MachineFacts, PackFiles, PackText as _, member, parse_json_bytes,
-};
+use osquery_configuration::{Config, Finding, Findings, MachineFacts, PackFiles, regular_file};
 use osquery_protocol::result_log::is_topic_name;
 use serde_json::{Map, Value};
 
-use crate::encoding::formats::{Formats, FormatsError};
-use crate::key_expression::{KeyExpression, KeyExpressionError};
+use crate::encoding::formats::Formats;
+use crate::key_expression::KeyExpressionError;
 use crate::line_facts::LineFacts;
 use crate::options::{Misshapen, Options};
-use crate::placeholders::{PlaceholderError, resolve};
+use crate::placeholders::PlaceholderError;
 use crate::route::Routing;
 use crate::secrets::{Secrets, is_secret};
 use crate::topic_template::TopicTemplate;
+use reader::Reader;
 
 /// The environment variables that name the file: the right spelling, the one the original had, and
 /// the one of the article about it.
@@ -148,7 +148,7 @@ impl Configuration {
 
     /// Reads the file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigurationError> {
-        let bytes = std::fs::read(path).map_err(|source| ConfigurationError::Unreadable {
+        let bytes = regular_file::read_given(path).map_err(|source| ConfigurationError::Unreadable {
             path: path.to_path_buf(),
             source,
         })?;
@@ -287,7 +287,7 @@ impl Configuration {
             path: path.clone(),
             source,
         };
-        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        let bytes = regular_file::read(&path).map_err(unreadable)?;
         let reader = Reader { path: &path };
         let pack = reader.json(&bytes)?;
         reader.object(&pack, "the file")?;
@@ -335,377 +335,5 @@ fn read_source(path: &Path, source: &Value) -> Config {
     Config::parse(&sources, &MachineFacts::of_host(""), &files(path)).unwrap_or_default()
 }
 
-/// Reads parts of the file that is named in errors.
-struct Reader<'p> {
-    path: &'p Path,
-}
-
-impl Reader<'_> {
-    fn json(&self, bytes: &[u8]) -> Result<Value, ConfigurationError> {
-        parse_json_bytes(bytes).map_err(|error| ConfigurationError::NotJson {
-            path: self.path.to_path_buf(),
-            line: error.line,
-            column: error.column,
-            reason: error.reason,
-        })
-    }
-
-    fn object<'v>(
-        &self,
-        value: &'v Value,
-        member: &str,
-    ) -> Result<&'v Map<String, Value>, ConfigurationError> {
-        value.as_object().ok_or_else(|| self.shape(member, "an object"))
-    }
-
-    /// The formats; the secrets among what they name are added to `secrets`.
-    fn formats(
-        &self,
-        root: &Map<String, Value>,
-        secrets: &mut Vec<String>,
-    ) -> Result<Formats, ConfigurationError> {
-        let found = RefCell::new(Vec::new());
-        let resolved = |member: &str, text: &str| {
-            let resolved = resolve(text, |name| env::var(name).ok());
-            let resolved = resolved.map_err(|source| ConfigurationError::Placeholder {
-                path: self.path.to_path_buf(),
-                member: member.to_owned(),
-                source,
-            })?;
-            let mut found = found.borrow_mut();
-            found.extend(resolved.secrets);
-            match member.rsplit('.').next() {
-                Some("token") => found.push(resolved.text.clone()),
-                Some("info") => found.extend(resolved.text.split(':').skip(1).map(str::to_owned)),
-                _ => {}
-            }
-            Ok(resolved.text)
-        };
-        let unknown = |text| tracing::warn!(path = %self.path.display(), "{text}");
-        let formats = Formats::read(root, resolved, unknown).map_err(|error| match error {
-            FormatsError::Misshapen(Misshapen { member, expected }) => self.shape(&member, expected),
-            FormatsError::Configuration(error) => error,
-        });
-        secrets.extend(found.into_inner());
-        formats
-    }
-
-    fn properties(
-        &self,
-        config: &Value,
-    ) -> Result<(BTreeMap<String, String>, Vec<String>), ConfigurationError> {
-        let mut properties = BTreeMap::new();
-        let mut secrets = Vec::new();
-        for (name, value) in self.object(config, "config")? {
-            let value = match value {
-                Value::String(text) => {
-                    let resolved = resolve(text, |name| env::var(name).ok());
-                    let resolved = resolved.map_err(|source| ConfigurationError::Placeholder {
-                        path: self.path.to_path_buf(),
-                        member: format!("config.{name}"),
-                        source,
-                    })?;
-                    secrets.extend(resolved.secrets);
-                    resolved.text
-                }
-                Value::Number(_) | Value::Bool(_) => value.to_string(),
-                _ => return Err(self.shape(&format!("config.{name}"), "a string, a number, true or false")),
-            };
-            properties.insert(name.clone(), value);
-        }
-        if !["bootstrap.servers", "metadata.broker.list"].iter().any(|name| {
-            properties
-                .get(*name)
-                .is_some_and(|servers| !servers.trim().is_empty())
-        }) {
-            return Err(self.shape("config.bootstrap.servers", "there, such as `broker:9092`"));
-        }
-        refuse_kerberos(&properties)?;
-        Ok((properties, secrets))
-    }
-
-    /// Collects the key expressions of the schedule and of the packs, under the names their lines carry. One that is
-    /// none does not count, as if it were not there.
-    fn keys(
-        &self,
-        source: &Map<String, Value>,
-        keys: &mut HashMap<String, KeyExpression>,
-        findings: &mut Findings,
-    ) {
-        let schedule = (source.get("schedule"), "source.schedule");
-        self.query_keys(schedule, |name| vec![name.to_owned()], keys, findings);
-        let delimiter = source
-            .get("options")
-            .and_then(|options| options["pack_delimiter"].as_str());
-        let delimiters: Vec<&str> = PACK_DELIMITERS.into_iter().chain(delimiter).collect();
-        for (pack, value) in source
-            .get("packs")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            // Packs that cannot be read are found by who reads them for osquery.
-            let packs = match value {
-                Value::String(file) => {
-                    let text = files(self.path).pack_text(pack, file, &mut Findings::new());
-                    let read = text.ok().and_then(|text| parse_json_bytes(text.as_bytes()).ok());
-                    match read {
-                        Some(Value::Object(several)) if pack == "*" => several,
-                        Some(one) => Map::from_iter([(pack.clone(), one)]),
-                        None => continue,
-                    }
-                }
-                _ => Map::from_iter([(pack.clone(), value.clone())]),
-            };
-            for (pack, value) in &packs {
-                let name = |query: &str| -> Vec<String> {
-                    delimiters
-                        .iter()
-                        .map(|delimiter| ["pack", pack, query].join(delimiter))
-                        .collect()
-                };
-                let place = member(&member("source.packs", pack), "queries");
-                self.query_keys((value.get("queries"), &place), name, keys, findings);
-            }
-        }
-    }
-
-    fn query_keys(
-        &self,
-        (queries, place): (Option<&Value>, &str),
-        names: impl Fn(&str) -> Vec<String>,
-        keys: &mut HashMap<String, KeyExpression>,
-        findings: &mut Findings,
-    ) {
-        for (query, value) in queries.and_then(Value::as_object).into_iter().flatten() {
-            let Some(key) = value.get("key") else { continue };
-            match self.key(key, &format!("the query `{query}`")) {
-                Ok(key) => keys.extend(names(query).into_iter().map(|name| (name, key.clone()))),
-                Err(error) => {
-                    let reason = match error {
-                        ConfigurationError::Key {
-                            expression, source, ..
-                        } => {
-                            format!("`{expression}`: {source}")
-                        }
-                        _ => "it is no text".to_owned(),
-                    };
-                    findings.push(Finding::new(
-                        member(&member(place, query), "key"),
-                        format!("The query {query} has no usable key expression, so the file's own counts: {reason}"),
-                    ));
-                }
-            }
-        }
-    }
-
-    fn key(&self, value: &Value, owner: &str) -> Result<KeyExpression, ConfigurationError> {
-        let expression = value
-            .as_str()
-            .ok_or_else(|| self.shape("key", "a key expression in quotes"))?;
-        KeyExpression::parse(expression).map_err(|source| ConfigurationError::Key {
-            path: self.path.to_path_buf(),
-            owner: owner.to_owned(),
-            expression: expression.to_owned(),
-            source,
-        })
-    }
-
-    fn shape(&self, member: &str, expected: &'static str) -> ConfigurationError {
-        ConfigurationError::Shape {
-            path: self.path.to_path_buf(),
-            member: member.to_owned(),
-            expected,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
-        Configuration::parse(Path::new("/etc/osquery/c.json"), text.as_bytes())
-    }
-
-    #[test]
-    fn the_originals_file_is_understood() {
-        let configuration = parse(
-            r#"{"config": {"bootstrap.servers": "broker:29092", "linger.ms": 5, "api.version.request": true},
-                "source": {"schedule": {"processes": {"query": "select 1", "interval": 5, "key": "['hostIdentifier']"}},
-                           "options": {"pack_delimiter": "."},
-                           "packs": {"ir": {"queries": {"open files": {"query": "select 2", "key": "['columns']['path']"}}}}},
-                "topic": "osquery-default-topic"}"#,
-        )
-        .unwrap();
-        assert_eq!(configuration.properties["linger.ms"], "5");
-        assert_eq!(configuration.properties["api.version.request"], "true");
-        let source = configuration.source.unwrap();
-        assert!(
-            source.starts_with(r#"{"schedule":{"processes":{"query":"select 1""#),
-            "{source}"
-        );
-        assert!(!source.contains("bootstrap"), "{source}");
-        let routing = configuration.routing;
-        assert_eq!(routing.fallback_topic.as_deref(), Some("osquery-default-topic"));
-        let mut names: Vec<_> = routing.keys.into_keys().collect();
-        names.sort();
-        assert_eq!(
-            names,
-            [
-                "pack.ir.open files",
-                "pack/ir/open files",
-                "pack_ir_open files",
-                "processes"
-            ]
-        );
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (text, expected) in [
-            (
-                "{\n  \"config\": {},\n}",
-                "/etc/osquery/c.json:3:1: trailing comma",
-            ),
-            ("", "/etc/osquery/c.json:1:0: EOF"),
-            ("[]", "`the file` must be an object"),
-            ("{}", "`config` must be there"),
-            (r#"{"config": {}}"#, "`config.bootstrap.servers` must be there"),
-            (
-                r#"{"config": {"bootstrap.servers": []}}"#,
-                "`config.bootstrap.servers` must be a string",
-            ),
-            (
-                r#"{"config": {"bootstrap.servers": "b"}, "topic": "a b"}"#,
-                "`topic` must be the name",
-            ),
-            (
-                r#"{"config": {"bootstrap.servers": "b"}, "source": 1}"#,
-                "`source` must be an object",
-            ),
-            (
-                r#"{"config": {"bootstrap.servers": "b"}, "key": 1}"#,
-                "`key` must be a key expression",
-            ),
-            (
-                r#"{"config": {"bootstrap.servers": " "}}"#,
-                "`config.bootstrap.servers` must be there",
-            ),
-            (
-                r#"{"config": {"bootstrap.servers": "b"}, "key": "host"}"#,
-                "the key expression `host` of the file: expected `[` at column 1",
-            ),
-        ] {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_osquery_would_leave_out_costs_only_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("packs")).unwrap();
-        for (name, text) in [
-            (
-                "good.conf",
-                r#"{"queries": {"up": {"query": "select 1", "interval": 5, "key": "['x']"}}}"#,
-            ),
-            ("bad.conf", "{"),
-        ] {
-            std::fs::write(folder.path().join("packs").join(name), text).unwrap();
-        }
-        let text = r#"# osquery's own JSON
-            {"config": {"bootstrap.servers": "b"}, "source": {
-              "schedule": { "q": {"query": "select \
- 1", "interval": 5, "key": "host"}, "no": {"query": "select 1", "interval": 0}, "hourly": {"query": "select 1"} },
-              "packs": {
-                "win": {"platform": "windows", "queries": {"reg": {"query": "select 1", "interval": 0}}},
-                "*": "packs/*.conf",
-                "gone": "gone.conf" } } }"#;
-        let configuration = Configuration::parse(&folder.path().join("c.json"), text.as_bytes()).unwrap();
-        let names = configuration.queries().into_iter().map(|query| query.name);
-        assert_eq!(names.collect::<Vec<_>>(), ["hourly", "q", "pack_good_up"]);
-        let places: Vec<_> = configuration
-            .findings
-            .iter()
-            .map(|finding| finding.place.as_str())
-            .collect();
-        assert_eq!(
-            places,
-            [
-                "source.schedule.q.key",
-                "source.schedule.no.interval",
-                "source.packs['*']",
-                "source.packs.gone",
-            ],
-            "{:?}",
-            configuration.findings
-        );
-        assert!(configuration.routing.keys.contains_key("pack_good_up"));
-        let packs = configuration.pack("*", "packs/*.conf").unwrap();
-        assert!(packs.starts_with(r#"{"good":{"queries""#), "{packs}");
-    }
-
-    #[test]
-    fn packs_in_files_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let pack = r#"{"queries": {"q": {"query": "select 1", "interval": 1, "key": "['name']"}}}"#;
-        std::fs::write(folder.path().join("ir.conf"), pack).unwrap();
-        let text = r#"{"config": {"bootstrap.servers": "b"}, "source": {"packs": {"ir": "ir.conf", "gone": "gone.conf"}}}"#;
-        let configuration = Configuration::parse(&folder.path().join("c.json"), text.as_bytes()).unwrap();
-        assert!(configuration.routing.keys.contains_key("pack_ir_q"));
-        assert_eq!(
-            configuration.pack("ir", "ir.conf").unwrap(),
-            pack.replace(": ", ":").replace(", ", ",")
-        );
-        let error = configuration.pack("gone", "gone.conf").unwrap_err().to_string();
-        assert!(error.contains("gone.conf"), "{error}");
-    }
-
-    const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../image");
-
-    fn shipped(name: &str) -> (Configuration, Value) {
-        let configuration = Configuration::load(&Path::new(IMAGE).join(name)).unwrap();
-        let source = serde_json::from_str(configuration.source.as_deref().unwrap()).unwrap();
-        (configuration, source)
-    }
-
-    #[test]
-    fn the_shipped_configurations_are_usable_and_differ_in_three_queries() {
-        let (_, original) = shipped("confluent-platform.json");
-        let (configuration, mut ours) = shipped("osqdemo.json");
-        assert_eq!(configuration.routing.keys.len(), 9);
-        for query in ["processes", "open_files"] {
-            assert_eq!(ours["schedule"][query]["interval"], 1);
-            ours["schedule"][query]["interval"] = 5.into();
-        }
-        // On a busy machine the original's query makes hundreds of records a second of connections to the machine itself.
-        let sockets = &mut ours["schedule"]["open_sockets"];
-        assert_eq!(sockets["interval"], 60);
-        assert!(sockets["query"].as_str().unwrap().contains("'127.0.0.1'"));
-        *sockets = original["schedule"]["open_sockets"].clone();
-        assert_eq!(ours, original);
-        let (cloud, _) = shipped("cloud.example.json");
-        assert!(cloud.routing.default_key.is_some());
-    }
-
-    #[test]
-    fn the_shipped_packs_have_usable_keys() {
-        for name in ["incident-response", "host-inventory"] {
-            let path = format!("packs/{name}.json");
-            let root = serde_json::json!({
-                "config": {"bootstrap.servers": "b"},
-                "source": {"packs": {name: path}},
-            });
-            let configuration = Path::new(IMAGE).join("configuration.json");
-            let configuration = Configuration::parse(&configuration, root.to_string().as_bytes()).unwrap();
-            let pack: Value = serde_json::from_str(&configuration.pack(name, &path).unwrap()).unwrap();
-            let queries = pack["queries"].as_object().unwrap();
-            assert_eq!(
-                configuration.routing.keys.len(),
-                queries.len() * PACK_DELIMITERS.len()
-            );
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
 use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslVerifyMode};
 use openssl::x509::{X509, X509VerifyResult};
+use osquery_configuration::regular_file;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -244,7 +245,7 @@ fn connector<'p>(get: &impl Fn(&str) -> Option<&'p str>) -> Result<SslConnector,
     }
     if let Some(path) = get("ssl.key.location") {
         let password = get("ssl.key.password").unwrap_or_default();
-        let key = std::fs::read(path).unwrap_or_default();
+        let key = regular_file::read(Path::new(path)).unwrap_or_default();
         let key = PKey::private_key_from_pem_passphrase(&key, password.as_bytes());
         let set = key.and_then(|key| builder.set_private_key(&key));
         set.map_err(|error| ("ssl.key.location", error))?;

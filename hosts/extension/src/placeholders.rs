@@ -1,6 +1,9 @@
 //! Secrets that a configuration names instead of having them: `${env:NAME}` and `${file:PATH}`.
 
 use std::io::Read as _;
+use std::path::Path;
+
+use osquery_configuration::regular_file;
 
 /// Why a placeholder has no value. Nothing of a value is in it.
 #[derive(Debug, thiserror::Error)]
@@ -66,12 +69,9 @@ fn read(path: &str) -> Result<String, PlaceholderError> {
         path: path.to_owned(),
         source,
     };
-    // A pipe or a device may have no end, and no beginning either.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(unreadable(std::io::Error::other("it is not a regular file")));
-    }
+    // Neither is a pipe read: it could be read only once, and a changed configuration reads its secrets anew.
+    let file = regular_file::open(Path::new(path)).map_err(unreadable)?;
     let mut value = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(FILE_LIMIT + 1)
         .read_to_string(&mut value)
         .map_err(unreadable)?;
@@ -98,6 +98,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "from file\n").unwrap();
+        // As secrets are mounted: behind links.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let path = link;
         let variable = |name: &str| (name == "KEY").then(|| "from env".to_owned());
         let text = format!("a ${{env:KEY}} b ${{file:{}}} $c", path.display());
         let resolved = resolve(&text, variable).unwrap();
@@ -112,7 +116,7 @@ mod tests {
             ("${file:/nonexistent/s}", "cannot read the file `/nonexistent/s`"),
             (
                 "${file:/dev/zero}",
-                "cannot read the file `/dev/zero`: it is not a regular file",
+                "cannot read the file `/dev/zero`: it is no regular file",
             ),
             ("${secret}", "`${secret` is no placeholder"),
             ("${env:KEY", "`${env:KEY` is no placeholder"),

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use osquery_configuration::regular_file;
 use osquery_protocol::plugin::{
     CONFIG_REGISTRY, ConfigRequest, LOGGER_FEATURE_STATUS, LOGGER_REGISTRY, LoggerRequest, TABLE_REGISTRY,
 };
@@ -214,6 +215,10 @@ impl Plugins {
     }
 
     fn reload(&self) -> Result<(), CourierError> {
+        // What was handed over is read by now, and cannot change.
+        if regular_file::is_handed_over(&self.configuration_path) {
+            return Ok(());
+        }
         // Before it is read: what is written meanwhile is a change.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = file_state(&self.configuration_path);
         let fresh = Configuration::load(&self.configuration_path)?;

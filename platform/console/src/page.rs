@@ -42,6 +42,7 @@ const ASSETS: &[Asset] = assets! {
     "parts/editor.js" => "text/javascript; charset=utf-8",
     "parts/format.js" => "text/javascript; charset=utf-8",
     "parts/graph.js" => "text/javascript; charset=utf-8",
+    "parts/plan.js" => "text/javascript; charset=utf-8",
     "parts/record.js" => "text/javascript; charset=utf-8",
     "parts/server.js" => "text/javascript; charset=utf-8",
     "parts/stream_form.js" => "text/javascript; charset=utf-8",

@@ -88,8 +88,8 @@ mod tests {
     fn the_stream_is_named_after_the_topic() {
         for (topic, stream) in [
             (
-                "pack_incident-response_open_files",
-                "pack_incident_response_open_files",
+                "pack_incident-response_remote_connections",
+                "pack_incident_response_remote_connections",
             ),
             ("a.b", "a_b"),
             ("7days", "_7days"),

@@ -15,8 +15,9 @@ use rustyline::{CompletionType, Editor};
 use tokio::sync::oneshot;
 
 use super::completion::{StatementHelper, is_finished};
+use super::own_commands::HELP;
 use super::pieces::{AT_ANY_TIME, Command};
-use super::runner::{Flow, HELP, Runner};
+use super::runner::{Flow, Runner};
 use super::{KsqlCommandError, pieces_of};
 use crate::commands::Context;
 use crate::error::Result;

@@ -1,26 +1,25 @@
 //! Runs statements one after the other and shows what they answer.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::KsqlCommandError;
 use super::output::Output;
-use super::pieces::{Command, Piece};
-use super::{KsqlCommandError, named, pieces_of};
+use super::pieces::Piece;
 use crate::error::Result;
 use crate::events::{Ending, Event, Note, Outcome, RowsFrom, Step};
 use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
 use crate::ksqldb::session::{Directive, Session};
-use crate::ksqldb::statement::{Kind, Position, Statement};
+use crate::ksqldb::statement::{Kind, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::table::{Layout, output_is_terminal, output_width, printable, table};
+use crate::report::table::{Layout, output_width, printable, table};
 use crate::settings::Format;
 use crate::waiting::{UNFELT, telling_when_felt};
 
@@ -29,31 +28,6 @@ const NAMES_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a query may be silent before it is told what it waits for.
 const SILENT: Duration = Duration::from_secs(2);
-
-/// How deep scripts may run each other.
-const DEEPEST: usize = 8;
-
-/// What the prompt says to `help`.
-pub(super) const HELP: &str = "\
-Statements end with `;` and may span several lines. Ctrl-C ends a running query, Ctrl-D or `exit` the prompt.
-
-  LIST STREAMS;  LIST TOPICS;  LIST QUERIES;     what there is
-  DESCRIBE proc;                                 the columns of a stream
-  PRINT 'processes' FROM BEGINNING LIMIT 3;      the records of a topic
-  SELECT * FROM proc EMIT CHANGES;               rows as they come
-  SET 'auto.offset.reset'='earliest';            start with the oldest rows
-  DEFINE name = 'value';                         a variable, used as ${name}
-
-On a line of their own, with or without `;`:
-
-  exit  quit  help  history                      at any time, also in the midst of a statement
-  RUN SCRIPT 'file.sql'                          the statements of a file
-  SPOOL 'file'   SPOOL OFF                       what is shown goes into a file as well
-  OUTPUT JSON    OUTPUT TABULAR                  how results are shown
-  SET CLI COLUMN-WIDTH 20                        every column this wide; 0: as the terminal has room
-  SET CLI WRAP OFF                               what is too wide is cut
-  SERVER   SERVER http://host:8088   VERSION     which server; another one; what it is
-  CLEAR                                          an empty screen";
 
 /// What comes after a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +49,9 @@ pub(super) enum Ended {
 
 /// Runs statements in one session.
 pub(super) struct Runner {
-    client: Client,
+    pub(super) client: Client,
     session: Session,
-    output: Output,
+    pub(super) output: Output,
 }
 
 impl Runner {
@@ -99,7 +73,7 @@ impl Runner {
         self.run_nested(file, pieces, cancel, 0).await
     }
 
-    async fn run_nested(
+    pub(super) async fn run_nested(
         &mut self,
         file: &StatementFile,
         pieces: &[Piece],
@@ -139,63 +113,6 @@ impl Runner {
                 Err(RunError::Other(failure)) => return Err(failure),
             }
         }
-        Ok(Flow::GoesOn)
-    }
-
-    /// Carries out what is for us and not for the server.
-    async fn command(
-        &mut self,
-        command: &Command,
-        (file, position): (&StatementFile, Position),
-        cancel: &CancellationToken,
-        depth: usize,
-    ) -> Result<Flow> {
-        let wrong = |reason| KsqlCommandError::Command {
-            file: file.name.clone(),
-            position,
-            reason,
-        };
-        let told = match command {
-            Command::Exit => return Ok(Flow::Leaves),
-            Command::Help => HELP.to_owned(),
-            // Only a prompt has one, and shows it itself.
-            Command::History => String::new(),
-            Command::Clear if output_is_terminal() => {
-                self.output.reporter.text("\u{1b}[2J\u{1b}[H")?;
-                String::new()
-            }
-            Command::Clear => String::new(),
-            Command::Version => {
-                let info = self.client.info().await?;
-                format!("osqdemo {}, ksqlDB {}", env!("CARGO_PKG_VERSION"), info.version)
-            }
-            Command::Server(None) => self.client.url().to_owned(),
-            Command::Server(Some(url)) => {
-                let client = Client::new(url)?;
-                let info = client.info().await?;
-                self.client = client;
-                format!("ksqlDB {} at {}", info.version, self.client.url())
-            }
-            Command::Output(choice) => self.output.choose_format(choice.as_deref()).map_err(wrong)?,
-            Command::SetCli { name, value } => self.output.set(name, value).map_err(wrong)?,
-            Command::Spool(path) => self.output.spool_into(path.as_deref())?,
-            Command::RunScript(_) if depth >= DEEPEST => {
-                return Err(KsqlCommandError::TooDeep {
-                    file: file.name.clone(),
-                    position,
-                    most: DEEPEST,
-                }
-                .into());
-            }
-            Command::RunScript(path) => {
-                let script = named(&path.display().to_string(), path, fs::read_to_string(path))?;
-                let pieces = pieces_of(&script)?;
-                // `exit` in it ends that script, not this one.
-                self.run_nested(&script, &pieces, cancel, depth + 1).await?;
-                String::new()
-            }
-        };
-        self.output.text(&told)?;
         Ok(Flow::GoesOn)
     }
 

@@ -1,4 +1,7 @@
+use std::fs;
+
 use super::*;
+use crate::commands::ksql::pieces_of;
 use crate::exit_code::ExitCode;
 use crate::ksqldb::canned_server::{Answer, CannedServer};
 use crate::settings::{Colour, OutputSettings, Verbosity};

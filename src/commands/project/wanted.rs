@@ -16,6 +16,7 @@ use crate::engine::native::isolation::Isolation;
 use crate::engine::native::programs;
 use crate::engine::{Engine, EngineKind, OsquerydChoice};
 use crate::error::{Diagnose, Result};
+use crate::events::Warning;
 use crate::exit_code::ExitCode;
 use crate::health::Prober;
 use crate::host_config::{self, HostConfig, LineFormat};
@@ -39,6 +40,8 @@ pub struct Wanted {
     pub remembered: Remembered,
     /// What the engine has to run them by.
     pub means: Means,
+    /// The osqueryd that the hosts ran is gone.
+    pub osqueryd_gone: Option<Warning>,
 }
 
 /// The project runs on another engine.
@@ -140,6 +143,14 @@ impl Project {
             }
             EngineKind::Fake => self.wanted_of_fake(remembered, ports),
         }
+    }
+
+    /// What `auto` found once, when it is gone and something else is found now.
+    fn osqueryd_gone(&self, remembered: &Remembered) -> Option<Warning> {
+        let path = self.remembered.osqueryd_found.clone()?;
+        let instead = remembered.osqueryd_found.clone()?;
+        let is_gone = path != instead && !programs::is_still_there(&path);
+        is_gone.then_some(Warning::OsquerydGone { path, instead })
     }
 
     /// A project runs on one engine at a time.

@@ -10,6 +10,7 @@ impl Up<'_> {
     pub(super) async fn dry_run(&self) -> Result<()> {
         let wanted = self.project.wanted(&self.request).await?;
         self.tell_ports(&wanted);
+        self.tell_gone(&wanted);
         let plan = self.plan(&wanted).await?;
         let operations: Vec<_> = plan
             .operations

@@ -27,6 +27,7 @@ impl Up<'_> {
         self.project.keep_client()?;
         wanted.remembered.save(&self.project.folder)?;
         self.tell_ports(&wanted);
+        self.tell_gone(&wanted);
         let plan = match images::provide_before_plan(self.context, &wanted).await? {
             ImagesChanged::Yes => self.plan(&wanted).await?,
             ImagesChanged::No => plan,
@@ -88,6 +89,13 @@ impl Up<'_> {
     pub(super) fn tell_ports(&self, wanted: &Wanted) {
         for moved in wanted.ports.moved() {
             self.context.reporter.emit(Warning::PortMoved(moved.told()));
+        }
+    }
+
+    /// That what `auto` found once is gone.
+    pub(super) fn tell_gone(&self, wanted: &Wanted) {
+        if let Some(gone) = wanted.osqueryd_gone.clone() {
+            self.context.reporter.emit(gone);
         }
     }
 

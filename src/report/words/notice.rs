@@ -1,6 +1,7 @@
 //! The sentences about what is worth telling besides the steps.
 
 use super::addressed;
+use crate::engine::OsquerydChoice;
 use crate::events::{
     Detail, Doubt, Doubtful, Hosts, Look, Note, PortMoved, PortObstacle, RowsFrom, SessionChange, Warning,
 };
@@ -159,6 +160,17 @@ fn hosts(hosts: &Hosts) -> String {
     }
 }
 
+fn osqueryd_gone(path: &str, instead: &str) -> String {
+    let instead = match OsquerydChoice::parse(instead) {
+        OsquerydChoice::Path(other) => format!("`{}`", other.display()),
+        _ => "the built-in agent".to_owned(),
+    };
+    format!(
+        "`{path}`, which the hosts ran, is no program any more: they run {instead} from now on; `osqdemo up --osqueryd PATH` \
+         insists on one"
+    )
+}
+
 fn session(change: &SessionChange) -> String {
     match change {
         SessionChange::PropertySet {
@@ -189,6 +201,7 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
             "the hosts share this machine's namespaces ({reason}); the agent shows each its own processes"
         ),
         Warning::Hosts(run) => hosts(run),
+        Warning::OsquerydGone { path, instead } => osqueryd_gone(path, instead),
         Warning::HostConfigFinding { place, message } => host_config_finding(place, message),
         Warning::MoreHostConfigFindings { count } => {
             format!("the hosts' configuration: {count} more like that; `osqdemo ps -v` shows all")
@@ -357,6 +370,16 @@ mod tests {
             query_id: "CSAS_PROC_4".to_owned(),
         };
         insta::assert_snapshot!(told(paused), @"demo.sql:3:1: `proc` is there, but its query is paused; `osqdemo ksql 'RESUME CSAS_PROC_4;'` lets it go on");
+    }
+
+    #[test]
+    fn an_osqueryd_that_is_gone_is_told_with_what_runs_instead() {
+        let told = |instead: &str| {
+            let (path, instead) = ("/opt/osqueryd".to_owned(), instead.to_owned());
+            warning(&Warning::OsquerydGone { path, instead }, None)
+        };
+        insta::assert_snapshot!(told("builtin"), @"`/opt/osqueryd`, which the hosts ran, is no program any more: they run the built-in agent from now on; `osqdemo up --osqueryd PATH` insists on one");
+        insta::assert_snapshot!(told("/usr/bin/osqueryd"), @"`/opt/osqueryd`, which the hosts ran, is no program any more: they run `/usr/bin/osqueryd` from now on; `osqdemo up --osqueryd PATH` insists on one");
     }
 
     #[test]

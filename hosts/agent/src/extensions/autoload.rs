@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use osquery_configuration::regular_file;
+
 use crate::flags::Flags;
 use crate::status_log::StatusLog;
 
@@ -48,7 +50,7 @@ pub(super) fn discover(flags: &Flags, status: &StatusLog) -> Vec<PathBuf> {
         let checked = check(&path, flags.allow_unsafe);
         consider(path, checked);
     }
-    match fs::read_to_string(&flags.extensions_autoload) {
+    match regular_file::read_given(Path::new(&flags.extensions_autoload)).and_then(regular_file::as_text) {
         Ok(content) => {
             for path in listed(&content) {
                 let has_suffix = path.extension().is_some_and(|extension| extension == SUFFIX);

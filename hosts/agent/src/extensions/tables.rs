@@ -15,9 +15,6 @@ use crate::sql::{Column, ColumnType, ForeignTables, Operator, RowBuffer, Scan, T
 
 /// How many tables with different columns are known in the life of an agent. Their names and columns stay in memory.
 const MOST_TABLES: usize = 1000;
-/// osquery's numbers for the comparisons that are handed down.
-const EQUALS: u8 = 2;
-const LIKE: u8 = 65;
 /// osquery's bits of a column's options.
 const INDEX: u8 = 1;
 const REQUIRED: u8 = 2;
@@ -98,6 +95,11 @@ impl Table for ExtensionTable {
         &self.described.columns
     }
 
+    /// As osquery hands them down: which of two texts is larger tells a plugin nothing.
+    fn takes(&self, column: &Column, operator: Operator) -> bool {
+        column.takes_constraints() && !(operator.is_order() && column.kind == ColumnType::Text)
+    }
+
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
         let context = context(self.columns(), scan);
         let request = PluginRequest::from([
@@ -173,12 +175,10 @@ fn column(name: &'static str, kind: ColumnType, options: u8) -> Column {
 
 fn context(columns: &[Column], scan: &Scan) -> Value {
     let constraints = columns.iter().enumerate().map(|(place, column)| {
-        let of = |operator, code: u8| {
-            let values = scan.values(place, operator);
-            values.map(move |value| json!({ "op": code, "expr": String::from_utf8_lossy(value) }))
-        };
-        let list: Vec<Value> = of(Operator::Equals, EQUALS)
-            .chain(of(Operator::Like, LIKE))
+        // As osquery, a comparison with nothing is not told.
+        let comparisons = scan.comparisons(place).filter(|(_, value)| !value.is_empty());
+        let list: Vec<Value> = comparisons
+            .map(|(operator, value)| json!({ "op": code(operator), "expr": String::from_utf8_lossy(value) }))
             .collect();
         json!({ "name": column.name, "list": list, "affinity": column.kind.sql() })
     });
@@ -187,6 +187,21 @@ fn context(columns: &[Column], scan: &Scan) -> Value {
         "constraints": constraints.collect::<Vec<_>>(),
         "colsUsed": used.map(|(_, column)| column.name).collect::<Vec<_>>(),
     })
+}
+
+/// osquery's number for a comparison, which is SQLite's.
+fn code(operator: Operator) -> u8 {
+    match operator {
+        Operator::Equals => 2,
+        Operator::Greater => 4,
+        Operator::LessOrEqual => 8,
+        Operator::Less => 16,
+        Operator::GreaterOrEqual => 32,
+        Operator::Match => 64,
+        Operator::Like => 65,
+        Operator::Glob => 66,
+        Operator::Regexp => 67,
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use definitions::{Flags, help};
 use definitions::{Kind, Slot};
+use osquery_configuration::regular_file;
 
 /// How deep flag files may name further flag files.
 const NESTED_FLAG_FILES: usize = 8;
@@ -166,7 +167,8 @@ impl CommandLine {
                 "it is named by a flag file that is named by a flag file, and so on".into(),
             ));
         }
-        let content = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let content = regular_file::read_given(path).and_then(regular_file::as_text);
+        let content = content.map_err(|error| failed(error.to_string()))?;
         for (number, line) in content.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {

@@ -1,14 +1,29 @@
-//! osquery's logger plugin `filesystem`: two files that lines are appended to.
+//! osquery's logger plugin `filesystem`: two files that lines are appended to, and three with the agent's own lines.
+//!
+//! osqueryd has glog write its own lines: a file for each severity, with the lines of that one and of worse ones, named
+//! after the time of the start and linked to from `osqueryd.INFO`. Here those are the files themselves, and each is bounded.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::ResultLine;
+use crate::status_log::{Severity, StatusLine};
 
 const RESULTS: &str = "osqueryd.results.log";
 const SNAPSHOTS: &str = "osqueryd.snapshots.log";
+/// The files of the agent's own lines, from the one that has them all.
+const STATUS: [(Severity, &str); 3] = [
+    (Severity::Info, "osqueryd.INFO"),
+    (Severity::Warning, "osqueryd.WARNING"),
+    (Severity::Error, "osqueryd.ERROR"),
+];
+/// A file of status lines that is larger makes place for another, and is kept beside it under this suffix.
+const LARGEST_STATUS: u64 = 4 << 20;
+const EARLIER: &str = ".1";
 
 /// The folder of the files. They are opened anew for each line, so that they can be rotated.
 #[derive(Debug)]
@@ -50,6 +65,39 @@ impl FileLogger {
             .and_then(|file| append_line(&file, line))
             .map_err(|source| FileLoggerError { path, source })
     }
+
+    /// Appends the agent's own lines. As osqueryd, nobody is told of one that cannot be written: that would be another.
+    pub(super) fn write_status(&self, lines: &[StatusLine]) {
+        for (severity, name) in STATUS {
+            let lines = lines.iter().filter(|line| line.severity >= severity);
+            let text: Vec<u8> = lines.flat_map(|line| line.glog().into_bytes()).collect();
+            if !text.is_empty() {
+                let _ = append_status(&self.folder.join(name), &text);
+            }
+        }
+    }
+}
+
+fn append_status(path: &Path, text: &[u8]) -> io::Result<()> {
+    // Whoever may write into the folder must not have the agent write elsewhere, or wait for a reader of a pipe.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    file.write_all(text)?;
+    if metadata.len() + text.len() as u64 > LARGEST_STATUS {
+        let mut earlier = path.as_os_str().to_owned();
+        earlier.push(EARLIER);
+        fs::rename(path, earlier)?;
+    }
+    Ok(())
 }
 
 /// Appends a whole line, or nothing: what a full disk left of it is taken back, so that the line that is tried again does
@@ -91,6 +139,42 @@ mod tests {
             fs::read(folder.path().join("log").join(SNAPSHOTS)).unwrap(),
             b"\xff\n"
         );
+    }
+
+    #[test]
+    fn status_lines_go_to_the_file_of_their_severity_and_of_milder_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let logger = FileLogger::open(folder.path()).unwrap();
+        let line = |severity, message: &str| StatusLine {
+            severity,
+            file: "mod.rs".to_owned(),
+            line: 7,
+            message: message.to_owned(),
+            unix_time: 1_795_495_589,
+        };
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        logger.write_status(&[line(Severity::Info, "begins"), line(Severity::Warning, "is slow")]);
+        assert_eq!(read("osqueryd.INFO").lines().count(), 2);
+        let warnings = read("osqueryd.WARNING");
+        assert!(
+            warnings.starts_with('W') && warnings.ends_with(" mod.rs:7] is slow\n"),
+            "{warnings}"
+        );
+        assert!(!folder.path().join("osqueryd.ERROR").exists());
+        // A file that has grown large makes place, and there are never more than two.
+        let long = "x".repeat(1 << 20);
+        for _ in 0..11 {
+            logger.write_status(&[line(Severity::Info, &long)]);
+        }
+        let size = |name: &str| fs::metadata(folder.path().join(name)).map_or(0, |file| file.len());
+        let sizes = size("osqueryd.INFO") + size("osqueryd.INFO.1");
+        assert!(sizes <= 2 * (LARGEST_STATUS + (2 << 20)), "{sizes}");
+        // What stands in its place is not written to.
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("osqueryd.ERROR")).unwrap();
+        logger.write_status(&[line(Severity::Error, "is wrong")]);
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"");
     }
 
     #[test]

@@ -151,23 +151,27 @@ impl Loggers {
 
     /// Hands the agent's own lines to the loggers that want them. As with osqueryd, nobody looks whether they arrive.
     pub(crate) fn relay_status(&self, host_identifier: &str) {
-        let wanting = self.loggers.iter().filter_map(|logger| match logger {
-            Logger::Extension {
-                name,
-                wants_status: true,
-            } => Some(name),
-            _ => None,
-        });
-        let mut lines = None;
-        for name in wanting {
-            let text = lines.get_or_insert_with(|| status_text(&self.status.drain(), host_identifier));
-            if let (Some(text), Some(plugins)) = (text, &self.plugins) {
-                // A failure is not logged: that would be another line to relay.
-                let _ = plugins.ask(
-                    "logger",
-                    name,
-                    LoggerRequest::Status(text.as_str().into()).into_request(),
-                );
+        let lines = self.status.drain();
+        if lines.is_empty() {
+            return;
+        }
+        let mut text = None;
+        for logger in &self.loggers {
+            match (logger, &self.plugins) {
+                (Logger::File(file), _) => file.write_status(&lines),
+                (
+                    Logger::Extension {
+                        name,
+                        wants_status: true,
+                    },
+                    Some(plugins),
+                ) => {
+                    let text = text.get_or_insert_with(|| status_text(&lines, host_identifier));
+                    let request = LoggerRequest::Status(text.as_str().into());
+                    // A failure is not logged: that would be another line to relay.
+                    let _ = plugins.ask("logger", name, request.into_request());
+                }
+                (Logger::Extension { .. }, _) => {}
             }
         }
     }
@@ -176,6 +180,7 @@ impl Loggers {
     fn initialise(&mut self) {
         let mut any_wants_status = false;
         for logger in &mut self.loggers {
+            any_wants_status |= matches!(logger, Logger::File(_));
             let (Logger::Extension { name, wants_status }, Some(plugins)) = (logger, &self.plugins) else {
                 continue;
             };
@@ -289,10 +294,7 @@ impl Logger {
 }
 
 /// The array osqueryd sends: severity, file, line, message, host, and the time twice.
-fn status_text(lines: &[StatusLine], host_identifier: &str) -> Option<String> {
-    if lines.is_empty() {
-        return None;
-    }
+fn status_text(lines: &[StatusLine], host_identifier: &str) -> String {
     let lines: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -307,7 +309,7 @@ fn status_text(lines: &[StatusLine], host_identifier: &str) -> Option<String> {
             })
         })
         .collect();
-    Some(serde_json::Value::Array(lines).to_string())
+    serde_json::Value::Array(lines).to_string()
 }
 
 #[cfg(test)]
@@ -325,10 +327,9 @@ mod tests {
             unix_time: 1_795_495_589,
         };
         assert_eq!(
-            status_text(&[line], "vm").unwrap(),
+            status_text(&[line], "vm"),
             r#"[{"s":0,"f":"interface.cpp","i":137,"m":"Registering extension (rec, 22716)","h":"vm","c":"Tue Nov 24 04:46:29 2026 UTC","u":1795495589}]"#
         );
-        assert_eq!(status_text(&[], "vm"), None);
     }
 
     #[test]

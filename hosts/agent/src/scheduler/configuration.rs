@@ -6,7 +6,7 @@ use osquery_configuration::{Config, FilePaths, Finding, MachineFacts};
 
 use serde_json::{Value, json};
 
-use super::{Scheduler, hint_about, lock, unix_time};
+use super::{Scheduler, lock, unix_time};
 use crate::decorations::Decorations;
 use crate::schedule::Schedule;
 use crate::splay::splay;
@@ -43,9 +43,7 @@ impl Scheduler {
         let database = lock(&self.database);
         for query in self.schedule.queries() {
             if let Err(error) = database.columns(&query.sql) {
-                let message = error.to_string();
-                let hint = hint_about(&message).unwrap_or_default();
-                not_runnable.push(as_json(&query.name, &format!("{message}{hint}")));
+                not_runnable.push(as_json(&query.name, &error.to_string()));
             }
         }
         json!({ "findings": findings, "not_runnable": not_runnable })

@@ -31,20 +31,6 @@ use crate::underway::{DENIED_FOR, Underway};
 
 /// How often the agent's own lines are handed to the loggers that want them.
 const RELAY_STATUS: u64 = 3;
-/// Tables that osqueryd has or had and the agent has not, and what is to be said about each.
-const ABSENT: [(&str, &str); 8] = [
-    ("syslog", "osquery 5 calls this table `syslog_events`"),
-    ("process_events", AUDITED),
-    ("socket_events", AUDITED),
-    ("user_events", AUDITED),
-    ("process_file_events", AUDITED),
-    ("bpf_process_events", AUDITED),
-    ("yara", YARA),
-    ("yara_events", YARA),
-];
-const AUDITED: &str = "it holds events of the kernel's audit or BPF, which this agent does not collect";
-const YARA: &str = "this agent has no YARA rules; a genuine osqueryd has";
-
 /// The schedule and everything it needs.
 pub(crate) struct Scheduler {
     pub(crate) line: CommandLine,
@@ -292,7 +278,7 @@ impl Scheduler {
             return self.log_snapshot(query, &rows, loggers);
         }
         if let Some(last) = events {
-            return self.log_events(query, &rows, last, loggers);
+            return self.log_events(query, rows, last, loggers);
         }
         self.log_difference(query, rows, loggers)
     }
@@ -339,23 +325,12 @@ impl Scheduler {
     /// A query that cannot run is an error once, in osqueryd's words, and the schedule goes on.
     fn report(&mut self, query: &str, error: &QueryError) {
         let message = error.to_string();
-        let hint = hint_about(&message);
         if self.reported.insert((query.to_owned(), message.clone())) {
-            let hint = hint.unwrap_or_default();
-            self.machine.status.error(&format!(
-                "Error executing scheduled query {query}: {message}{hint}"
-            ));
+            self.machine
+                .status
+                .error(&format!("Error executing scheduled query {query}: {message}"));
         }
     }
-}
-
-/// What is known about a table that is not there.
-fn hint_about(message: &str) -> Option<String> {
-    let table = message.strip_prefix("no such table: ")?;
-    let known = ABSENT
-        .iter()
-        .find(|(absent, _)| table.eq_ignore_ascii_case(absent));
-    known.map(|(_, hint)| format!(" ({hint})"))
 }
 
 /// Under which a denied query is kept, with the second from which it may run again.

@@ -34,22 +34,26 @@ impl Scheduler {
 
     /// Rows of events are new each time, and each is logged once: nothing is compared and nothing is ever removed.
     pub(super) fn log_events(
-        &self,
+        &mut self,
         query: &ScheduledQuery,
-        rows: &[EncodedRow],
+        rows: Vec<EncodedRow>,
         last: u64,
         loggers: &Loggers,
     ) -> Result<(), SchedulerError> {
-        let run = self.query_run(&query.name, query.performance.executions.saturating_sub(1));
-        let all = Difference {
-            counter: run.counter,
-            beginning: None,
-            removed: Vec::new(),
-            added: rows.to_vec(),
-        };
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let identity = self.run_identity(query);
+        let all = self.differential.events(identity, rows)?;
+        let run = self.query_run(&query.name, all.counter);
         let (acknowledged, outcome) = self.log_part(query, &run, &all, loggers);
         if acknowledged == all.whole() {
             self.machine.file_events.acknowledge(&query.name, last);
+        }
+        if acknowledged != Acknowledged::default() {
+            // Only the counter: the rows are never compared with any.
+            self.differential
+                .commit(identity, &all, Acknowledged::default())?;
         }
         outcome
     }
@@ -60,11 +64,7 @@ impl Scheduler {
         rows: Vec<EncodedRow>,
         loggers: &Loggers,
     ) -> Result<(), SchedulerError> {
-        let identity = RunIdentity {
-            name: &query.name,
-            sql: &query.sql,
-            epoch: self.flags().schedule_epoch,
-        };
+        let identity = self.run_identity(query);
         let difference = self.differential.compare(identity, rows)?;
         if let Some(beginning) = difference.beginning {
             let name = &query.name;
@@ -157,6 +157,14 @@ impl Scheduler {
                 query: query.name.clone(),
                 reason,
             }),
+        }
+    }
+
+    fn run_identity<'query>(&self, query: &'query ScheduledQuery) -> RunIdentity<'query> {
+        RunIdentity {
+            name: &query.name,
+            sql: &query.sql,
+            epoch: self.flags().schedule_epoch,
         }
     }
 

@@ -1,13 +1,14 @@
 //! The connection the agent's queries run on.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, Row, Statement};
 
+use super::calculated_types;
 use super::column::Column;
 use super::functions;
 use super::table::{ForeignTables, Table};
@@ -20,6 +21,8 @@ use crate::status_log::StatusLog;
 pub(crate) enum QueryError {
     #[error("{message}")]
     Sql { message: String },
+    #[error("{message} ({why})")]
+    NoSuchTable { message: String, why: &'static str },
     #[error("the statement changes data; osquery's tables are read-only")]
     NotReadOnly,
     #[error("given up after {} s (`--query_time_limit`)", limit.as_secs())]
@@ -42,6 +45,8 @@ pub(crate) struct Database {
     connection: Connection,
     time_limit: TimeLimit,
     status: StatusLog,
+    /// Why a table is not there, where that is known.
+    why_absent: fn(&str) -> Option<&'static str>,
     foreign: Option<Arc<dyn ForeignTables>>,
     /// The foreign tables that SQLite knows, each with its columns as they were then.
     known: RefCell<HashMap<String, &'static [Column]>>,
@@ -82,6 +87,7 @@ impl Database {
             connection,
             time_limit,
             status: status.clone(),
+            why_absent: |_| None,
             foreign: None,
             known: RefCell::default(),
         })
@@ -90,6 +96,11 @@ impl Database {
     /// From now on a table that is not there is looked for among these, each time that a statement names it.
     pub(crate) fn use_foreign(&mut self, tables: Arc<dyn ForeignTables>) {
         self.foreign = Some(tables);
+    }
+
+    /// From now on a statement on a table that is not there is told this about it.
+    pub(crate) fn explain_absent(&mut self, why: fn(&str) -> Option<&'static str>) {
+        self.why_absent = why;
     }
 
     /// From now on a statement is given up when it has run for so long; zero is never.
@@ -110,20 +121,37 @@ impl Database {
         })
     }
 
-    /// The names of a statement's columns, each with the type of the table's column that it is, if it is one.
+    /// The names of a statement's columns, each with its type, as far as osquery tells it: that of the table's column, or
+    /// what the compiled statement says of a calculated one.
     pub(crate) fn columns(&self, sql: &str) -> Result<Vec<(String, String)>, QueryError> {
         let statement = self.prepare(sql)?;
-        let columns = statement.columns();
+        let declared: Vec<(String, Option<String>)> = statement
+            .columns()
+            .map(|column| (column.name().to_owned(), column.decl_type().map(str::to_owned)))
+            .collect();
+        drop(statement);
+        let is_known = declared.iter().all(|(_, kind)| kind.is_some());
+        let calculated = match self.prepare(&format!("EXPLAIN {sql}")) {
+            Ok(mut explained) if !is_known => calculated_types::of(&mut explained)?,
+            _ => BTreeMap::new(),
+        };
+        let columns = declared.into_iter().enumerate();
         Ok(columns
-            .map(|column| {
-                let kind = column.decl_type().unwrap_or("UNKNOWN");
-                (column.name().to_owned(), kind.to_owned())
+            .map(|(place, (name, declared))| {
+                let kind = calculated.get(&place).map(|&kind| kind.to_owned()).or(declared);
+                (name, kind.unwrap_or_else(|| "UNKNOWN".to_owned()))
             })
             .collect())
     }
 
     fn prepare(&self, sql: &str) -> Result<Statement<'_>, QueryError> {
-        let statement = self.prepare_with_foreign(sql)?;
+        let statement = self.prepare_with_foreign(sql).map_err(|error| {
+            let why = missing_table(&error).and_then(self.why_absent);
+            match (QueryError::from(error), why) {
+                (QueryError::Sql { message }, Some(why)) => QueryError::NoSuchTable { message, why },
+                (error, _) => error,
+            }
+        })?;
         if statement.readonly() {
             Ok(statement)
         } else {
@@ -200,6 +228,55 @@ mod tests {
 
     use super::*;
     use crate::sql::TextRows;
+
+    #[test]
+    fn calculated_columns_have_the_types_that_osquery_tells() {
+        let database = Database::open([], &StatusLog::default()).unwrap();
+        let declared = "with t(name, pid) as (select cast('x' as text), 7)";
+        let kinds = |columns: &str| {
+            let columns = database
+                .columns(&format!("{declared} select {columns} from t"))
+                .unwrap();
+            let kinds: Vec<String> = columns.into_iter().map(|(_, kind)| kind).collect();
+            kinds.join(" ")
+        };
+        for (columns, expected) in [
+            ("count(*) as number", "BIGINT"),
+            ("sum(pid), max(pid)", "BIGINT BIGINT"),
+            (
+                "pid + 1, pid * 2, pid % 2, pid & 1",
+                "BIGINT BIGINT BIGINT BIGINT",
+            ),
+            ("name || '!', 'text'", "TEXT TEXT"),
+            ("1, 10000000000", "INTEGER BIGINT"),
+            ("not pid, pid and name", "INTEGER INTEGER"),
+            (
+                "cast(pid as text), cast(pid as real), cast(name as integer), cast(name as blob)",
+                "TEXT DOUBLE BIGINT BLOB",
+            ),
+            ("upper(name)", "UNKNOWN"),
+        ] {
+            assert_eq!(kinds(columns), expected, "{columns}");
+        }
+        // What cannot be explained once more has columns all the same.
+        assert_eq!(database.columns("explain select 1").unwrap().len(), 8);
+    }
+
+    #[test]
+    fn a_table_that_is_known_to_be_absent_is_told_with_the_reason() {
+        let mut database = Database::open([], &StatusLog::default()).unwrap();
+        database.explain_absent(|table| (table == "yara").then_some("no rules"));
+        let error = |sql| {
+            database
+                .query(sql, &mut TextRows::default())
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(error("select * from yara"), "no such table: yara (no rules)");
+        assert_eq!(error("select * from other"), "no such table: other");
+        let error = database.columns("select * from yara").unwrap_err().to_string();
+        assert_eq!(error, "no such table: yara (no rules)");
+    }
 
     #[test]
     fn a_statement_that_runs_too_long_is_given_up_and_the_next_one_runs() {

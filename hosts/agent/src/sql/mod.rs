@@ -3,6 +3,7 @@
 //! [`Table`] is all that a table has to know; it sees neither SQLite nor the scheduler. The glue to SQLite's C interface is
 //! in one module, the only one of this crate that is allowed `unsafe`.
 
+mod calculated_types;
 mod column;
 mod database;
 mod double_text;

@@ -11,6 +11,15 @@ pub(crate) trait Table: Send + Sync {
 
     fn columns(&self) -> &'static [Column];
 
+    /// Whether comparisons of this kind with a column are handed to the table.
+    fn takes(&self, column: &Column, operator: Operator) -> bool {
+        match operator {
+            Operator::Equals => column.takes_constraints(),
+            Operator::Like => column.required,
+            _ => false,
+        }
+    }
+
     /// Appends the rows of one scan. Constraints are hints: SQLite checks every row again, so giving too many rows is
     /// slow but never wrong. What vanishes while it is read is left out and is not an error.
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError>;
@@ -41,10 +50,27 @@ impl TableError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     Equals,
+    Greater,
+    LessOrEqual,
+    Less,
+    GreaterOrEqual,
+    Match,
     Like,
+    Glob,
+    Regexp,
 }
 
-/// `column = value` or `column LIKE value`.
+impl Operator {
+    /// Whether it is about which of two is larger.
+    pub(crate) fn is_order(self) -> bool {
+        matches!(
+            self,
+            Self::Greater | Self::LessOrEqual | Self::Less | Self::GreaterOrEqual
+        )
+    }
+}
+
+/// A comparison of a column with a value, such as `column = value`.
 #[derive(Debug, Clone)]
 pub(crate) struct Constraint {
     pub(crate) column: usize,
@@ -78,6 +104,14 @@ impl Scan {
             .iter()
             .filter(move |constraint| constraint.column == column && constraint.operator == operator)
             .map(|constraint| constraint.value.as_slice())
+    }
+
+    /// All comparisons with a column, in the statement's order.
+    pub(crate) fn comparisons(&self, column: usize) -> impl Iterator<Item = (Operator, &[u8])> {
+        let constraints = self.constraints.iter();
+        constraints
+            .filter(move |constraint| constraint.column == column)
+            .map(|constraint| (constraint.operator, constraint.value.as_slice()))
     }
 
     pub(crate) fn constrains(&self, column: usize) -> bool {

@@ -1,7 +1,7 @@
 //! The glue between [`Table`] and SQLite's virtual-table interface.
 //!
-//! Planning: equalities on a table's index, required and additional columns (and LIKE on required ones) are handed down,
-//! with the set of used columns, through SQLite's index string. SQLite keeps checking every constraint itself.
+//! Planning: the comparisons that a table takes are handed down, with the set of used columns, through SQLite's index
+//! string. SQLite keeps checking every constraint itself.
 
 #![expect(
     unsafe_code,
@@ -85,12 +85,10 @@ unsafe impl<'vtab> VTab<'vtab> for VirtualTable {
             let Some((place, column)) = column_at(columns, constraint.column()) else {
                 continue;
             };
-            let operator = match constraint.operator() {
-                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Operator::Equals,
-                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIKE if column.required => Operator::Like,
-                _ => continue,
+            let Some(operator) = operator(&constraint.operator()) else {
+                continue;
             };
-            if !column.takes_constraints() {
+            if !self.registered.table.takes(column, operator) {
                 continue;
             }
             if !constraint.is_usable() {
@@ -106,8 +104,7 @@ unsafe impl<'vtab> VTab<'vtab> for VirtualTable {
                     1000.0
                 },
             );
-            let sign = if operator == Operator::Equals { '=' } else { '~' };
-            let _ = write!(plan, "{sign}{place},");
+            let _ = write!(plan, "{}{place},", sign(operator));
             chosen.push(position);
         }
         if required && !satisfied && unusable {
@@ -146,7 +143,7 @@ struct Cursor {
 unsafe impl VTabCursor for Cursor {
     fn filter(&mut self, _number: c_int, plan: Option<&str>, arguments: &Filters<'_>) -> Result<()> {
         let scan = scan(plan.unwrap_or_default(), arguments);
-        self.rows.clear();
+        self.rows.begin(&scan);
         self.row = 0;
         let table = &self.registered.table;
         let columns = table.columns();
@@ -166,7 +163,15 @@ unsafe impl VTabCursor for Cursor {
         }
         table
             .rows(&scan, &mut self.rows)
-            .map_err(|error| Error::ModuleError(error.to_string()))
+            .map_err(|error| Error::ModuleError(error.to_string()))?;
+        if self.rows.is_cut() {
+            let message = format!(
+                "the table {} gives too much at once: ask for a part of it",
+                table.name()
+            );
+            return Err(Error::ModuleError(message));
+        }
+        Ok(())
     }
 
     fn next(&mut self) -> Result<()> {
@@ -215,7 +220,40 @@ fn declaration(columns: &[Column]) -> String {
     sql
 }
 
-/// Reads back the plan `best_index` wrote: the used columns in hexadecimal, a bar, then one `=place,` or `~place,` for
+/// The comparisons that can be handed down, each with its letter in a plan.
+const SIGNS: [(Operator, char); 9] = [
+    (Operator::Equals, '='),
+    (Operator::Greater, '>'),
+    (Operator::LessOrEqual, 'l'),
+    (Operator::Less, '<'),
+    (Operator::GreaterOrEqual, 'g'),
+    (Operator::Match, 'm'),
+    (Operator::Like, '~'),
+    (Operator::Glob, '*'),
+    (Operator::Regexp, 'r'),
+];
+
+fn sign(operator: Operator) -> char {
+    let known = SIGNS.iter().find(|(known, _)| *known == operator);
+    known.map_or('?', |(_, sign)| *sign)
+}
+
+fn operator(constraint: &IndexConstraintOp) -> Option<Operator> {
+    Some(match constraint {
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => Operator::Equals,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT => Operator::Greater,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => Operator::LessOrEqual,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT => Operator::Less,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => Operator::GreaterOrEqual,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_MATCH => Operator::Match,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIKE => Operator::Like,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GLOB => Operator::Glob,
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_REGEXP => Operator::Regexp,
+        _ => return None,
+    })
+}
+
+/// Reads back the plan `best_index` wrote: the used columns in hexadecimal, a bar, then a sign, a place and a comma for
 /// each argument.
 fn scan(plan: &str, arguments: &Filters<'_>) -> Scan {
     let (used, constraints) = plan.split_once('|').unwrap_or((plan, ""));
@@ -224,10 +262,9 @@ fn scan(plan: &str, arguments: &Filters<'_>) -> Scan {
         .split_terminator(',')
         .zip(arguments.iter())
         .filter_map(|(constraint, value)| {
-            let (operator, place) = match constraint.strip_prefix('=') {
-                Some(place) => (Operator::Equals, place),
-                None => (Operator::Like, constraint.strip_prefix('~')?),
-            };
+            let (operator, place) = SIGNS
+                .iter()
+                .find_map(|(operator, sign)| Some((*operator, constraint.strip_prefix(*sign)?)))?;
             let value = match value {
                 ValueRef::Integer(value) => value.to_string().into_bytes(),
                 ValueRef::Real(value) => value.to_string().into_bytes(),

@@ -142,4 +142,131 @@ mod tests {
         machine.file_events.end();
         assert_eq!(seen, ["all|DELETED|deep/new/file|||0"]);
     }
+
+    /// A folder whose `%%` is watched, and what was told of it since it was asked last.
+    struct Deep {
+        folder: tempfile::TempDir,
+        database: TestDatabase,
+    }
+
+    impl Deep {
+        fn watched() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().canonicalize().unwrap();
+            fs::create_dir(root.join("in")).unwrap();
+            fs::create_dir(root.join("out")).unwrap();
+            let database = TestDatabase::open();
+            let machine = database.machine();
+            let file_paths = FilePaths {
+                watched: BTreeMap::from([("all".to_owned(), vec![root.join("in/%%").display().to_string()])]),
+                ..FilePaths::default()
+            };
+            machine.file_events.watch(&file_paths, &machine.status);
+            Self { folder, database }
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.folder.path().canonicalize().unwrap().join(name)
+        }
+
+        fn write(&self, name: &str) {
+            let path = self.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+
+        /// Actions and paths, without what merely changes.
+        fn told(&self) -> Vec<String> {
+            let events = &self.database.machine().file_events;
+            events.begin("told");
+            let rows = self.database.values("action,target_path", "file_events");
+            events.acknowledge("told", events.end().unwrap());
+            let root = self.path("");
+            let rows = rows
+                .into_iter()
+                .map(|row| row.replace(root.to_str().unwrap(), ""));
+            rows.filter(|row| !row.starts_with("UPDATED") && !row.starts_with("ATTRIBUTES"))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn what_a_new_folder_has_in_it_is_told_once() {
+        let deep = Deep::watched();
+        deep.write("in/first");
+        deep.write("in/a/b/c/file");
+        deep.write("in/a/other");
+        let mut told = deep.told();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "CREATED|in/a",
+                "CREATED|in/a/b",
+                "CREATED|in/a/b/c",
+                "CREATED|in/a/b/c/file",
+                "CREATED|in/a/other",
+                "CREATED|in/first"
+            ]
+        );
+        // It is watched from then on; what is gone and comes back is told again.
+        deep.write("in/a/b/c/later");
+        fs::remove_file(deep.path("in/a/other")).unwrap();
+        deep.write("in/a/other");
+        assert_eq!(
+            deep.told(),
+            [
+                "CREATED|in/a/b/c/later",
+                "DELETED|in/a/other",
+                "CREATED|in/a/other"
+            ]
+        );
+        // A folder that was there for a moment, and one in its place.
+        deep.write("in/moment/file");
+        fs::remove_dir_all(deep.path("in/moment")).unwrap();
+        deep.write("in/moment/file");
+        let told = deep.told();
+        let files = told.iter().filter(|row| row.ends_with("CREATED|in/moment/file"));
+        assert_eq!(files.count(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn events_of_a_folder_that_was_renamed_bear_its_new_name() {
+        let deep = Deep::watched();
+        deep.write("in/old/below/file");
+        deep.told();
+        fs::rename(deep.path("in/old"), deep.path("in/new")).unwrap();
+        deep.write("in/new/below/other");
+        assert_eq!(
+            deep.told(),
+            [
+                "MOVED_FROM|in/old",
+                "MOVED_TO|in/new",
+                "CREATED|in/new/below/other"
+            ]
+        );
+        deep.write("in/new/third");
+        assert_eq!(deep.told(), ["CREATED|in/new/third"]);
+        // One in the place of the old one is another one.
+        deep.write("in/old/file");
+        assert_eq!(deep.told(), ["CREATED|in/old", "CREATED|in/old/file"]);
+
+        // What is moved away is no longer watched, and what is moved here is told with what is in it.
+        fs::rename(deep.path("in/new"), deep.path("out/new")).unwrap();
+        assert_eq!(deep.told(), ["MOVED_FROM|in/new"]);
+        deep.write("out/new/below/unseen");
+        assert_eq!(deep.told(), [""; 0]);
+        fs::rename(deep.path("out/new/below"), deep.path("in/back")).unwrap();
+        let mut told = deep.told();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "CREATED|in/back/file",
+                "CREATED|in/back/other",
+                "CREATED|in/back/unseen",
+                "MOVED_TO|in/back"
+            ]
+        );
+    }
 }

@@ -2,6 +2,10 @@
 
 use std::io::ErrorKind;
 
+use std::path::Path;
+
+use osquery_configuration::regular_file;
+
 use super::login_records::{Record, records};
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
@@ -40,7 +44,7 @@ impl Table for LoggedInUsers {
     }
 
     fn rows(&self, _: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
-        let content = match std::fs::read(UTMP) {
+        let content = match regular_file::read(Path::new(UTMP)) {
             Ok(content) => content,
             // A machine nobody logs in to, a container for one, keeps no such file.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {

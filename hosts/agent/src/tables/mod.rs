@@ -2,6 +2,7 @@
 //!
 //! A table knows the machine and nothing of SQLite, schedules or loggers.
 
+pub(crate) mod absent;
 mod accounts;
 mod acpi_tables;
 mod apparmor_profiles;

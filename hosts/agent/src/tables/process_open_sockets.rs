@@ -94,4 +94,30 @@ mod tests {
         assert_eq!(row["local_port"], client.local_addr().unwrap().port().to_string());
         assert!(row["net_namespace"].parse::<u64>().unwrap() > 0);
     }
+
+    #[test]
+    fn the_hosts_configuration_leaves_out_what_stays_within_the_machine() {
+        let configuration = concat!(env!("CARGO_MANIFEST_DIR"), "/../image/osqdemo.json");
+        let configuration: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(configuration).unwrap()).unwrap();
+        let sql = configuration["source"]["schedule"]["open_sockets"]["query"]
+            .as_str()
+            .unwrap();
+        // A socket of both families shows its IPv4 peers as `::ffff:127.0.0.1`.
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        assert_eq!(server.peer_addr().unwrap().ip().to_string(), "::ffff:127.0.0.1");
+        let database = TestDatabase::open();
+        let told = database.rows(sql);
+        let of_these = [client.as_raw_fd(), server.as_raw_fd()].map(|fd| fd.to_string());
+        let pid = std::process::id().to_string();
+        let is_ours = |row: &&std::collections::BTreeMap<String, String>| {
+            row["pid"] == pid && of_these.contains(&row["fd"]) && row["family"] != "1"
+        };
+        assert_eq!(told.iter().filter(is_ours).count(), 0, "{told:?}");
+        let all = database.rows("select * from process_open_sockets");
+        assert_eq!(all.iter().filter(is_ours).count(), 2);
+    }
 }

@@ -2,8 +2,11 @@
 //!
 //! As in osquery, a query without a user is about the user the agent runs as; joining `users` asks for the others.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use osquery_configuration::regular_file;
 
 use super::Machine;
 use super::accounts::{Account, accounts};
@@ -23,8 +26,6 @@ const HISTORY_FILES: [&str; 5] = [
     ".history",
     ".sh_history",
 ];
-/// A history larger than this is no history; osquery has a limit for files it reads as well (50 MiB).
-const LARGEST_FILE: u64 = 50 << 20;
 
 pub(crate) struct ShellHistory {
     machine: Arc<Machine>,
@@ -73,10 +74,8 @@ fn history_of(account: &Account<'_>, rows: &mut RowBuffer) {
     };
     for name in HISTORY_FILES {
         let path = format!("{}/{name}", directory.trim_end_matches('/'));
-        let is_history =
-            std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST_FILE);
         // Other users' files are often not readable; that is not an error of the query.
-        if let Some(content) = is_history.then(|| std::fs::read(&path).ok()).flatten() {
+        if let Ok(content) = regular_file::read(Path::new(&path)) {
             fill(&content, i64::from(account.uid), &path, rows);
         }
     }

@@ -130,7 +130,7 @@ fn columns() -> Vec<PluginRequest> {
         PluginRequest::from(pairs.map(|(key, value)| (key.into(), value.into())))
     };
     vec![
-        column("number", "BIGINT", "0"),
+        column("number", "BIGINT", "1"),
         column("wanted", "TEXT", "4"),
         column("fraction", "DOUBLE", "0"),
         column("context", "TEXT", "0"),

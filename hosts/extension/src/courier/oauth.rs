@@ -4,10 +4,12 @@
 //! librdkafka can ask an endpoint itself only with libcurl, which is not compiled in; its properties mean the same here.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use osquery_configuration::regular_file;
 use rdkafka::client::OAuthToken;
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -167,7 +169,7 @@ impl TokenEndpoint {
             .find(|path| std::path::Path::new(path).exists());
         if let Some(path) = self.ca.as_deref().or(found) {
             let unreadable = |reason: String| TokenError::Certificates { reason };
-            let pem = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+            let pem = regular_file::read(Path::new(path)).map_err(|error| unreadable(error.to_string()))?;
             let certificates =
                 openssl::x509::X509::stack_from_pem(&pem).map_err(|error| unreadable(error.to_string()))?;
             let certificates: Vec<Certificate<'static>> = certificates

@@ -3,16 +3,16 @@
 import { h } from './dom.js';
 import { rate } from './format.js';
 
-const WIDTH = 1240, NODE_HEIGHT = 40, GAP = 10, TOP = 34;
+const NODE_HEIGHT = 40, GAP = 10, TOP = 34;
 
 /**
  * `nodes`: {id, kind, title, sub, href, state?, about}. `edges`: {from, to, rate}. `columns`: their names, left to right.
- * Every node has a `column`.
+ * Every node has a `column`; `about` says what the whole is, `width` how wide it is drawn.
  */
-export function graph(nodes, edges, columns) {
+export function graph(nodes, edges, { columns, about, width: whole = 1240 }) {
   const byColumn = columns.map((_, column) => nodes.filter((node) => node.column === column));
   const used = byColumn.map((list, column) => ({ list, name: columns[column] })).filter(({ list }) => list.length);
-  const step = WIDTH / Math.max(used.length, 1);
+  const step = whole / Math.max(used.length, 1);
   const width = Math.min(step - 46, 220);
   const tallest = Math.max(...used.map(({ list }) => list.length), 1);
   const height = TOP + tallest * (NODE_HEIGHT + GAP) + GAP;
@@ -57,7 +57,7 @@ export function graph(nodes, edges, columns) {
     return node.href ? h2a(node.href, `${node.kind} ${node.title}, ${node.sub ?? ''}`, box) : box;
   });
   const names = used.map(({ name }, column) => h('text', { class: 'col', x: column * step + (step - width) / 2, y: 18, text: name }));
-  return h('svg', { viewBox: `0 0 ${WIDTH} ${height}`, role: 'group', 'aria-label': 'The pipeline, from hosts to joined rows' }, names, lines, boxes);
+  return h('svg', { width: whole, height, viewBox: `0 0 ${whole} ${height}`, role: 'group', 'aria-label': about }, names, lines, boxes);
 }
 
 const cut = (text, length) => (text.length > length ? `${text.slice(0, Math.floor(length) - 1)}…` : text);

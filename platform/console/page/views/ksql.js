@@ -7,6 +7,7 @@ import { confirm, show as dialog } from '../parts/dialog.js';
 import { editor } from '../parts/editor.js';
 import { json } from '../parts/record.js';
 import { bars, line } from '../parts/chart.js';
+import { plan } from '../parts/plan.js';
 import { table } from '../parts/table.js';
 
 export const title = 'ksqlDB';
@@ -70,9 +71,18 @@ function queries(asked) {
     if (verb === 'TERMINATE' && !(await confirm(`Terminate ${query.id}?`, 'The query ends and its position is lost; its stream and topic stay.', 'Terminate'))) return;
     await post('api/ksql', { ksql: `${verb} ${query.id};` }).catch((error) => dialog('ksqlDB refused', h('p', { class: 'error', text: error.message })));
   };
-  const plan = (query) => dialog(query.id, h('div', { class: 'side' }, h('pre', { class: 'block', text: query.sql }), h('p', {}, h('b', { text: 'Sources ' }), (query.sources ?? []).join(', ') || '–', h('b', { text: '  Sinks ' }), (query.sinks ?? []).join(', ') || '–'), query.errors?.length ? h('div', { class: 'error' }, json(query.errors)) : null));
+  const open = async (query) => {
+    const place = h('div', { class: 'pipe' });
+    const explain = async () => {
+      const { results: [{ queryDescription }] } = await post('api/ksql', { ksql: `EXPLAIN ${query.id};` });
+      fill(place, plan(queryDescription.topology ?? '', `The plan of ${query.id}`));
+    };
+    // A push query that began on another connection may be gone by now; its statement is here.
+    explain().catch((error) => fill(place, h('p', { class: 'soft', text: `No plan: ${error.message}` })));
+    await dialog(query.id, h('div', { class: 'side' }, h('pre', { class: 'block', text: query.sql }), place, h('p', {}, h('b', { text: 'Sources ' }), (query.sources ?? []).join(', ') || '–', h('b', { text: '  Sinks ' }), (query.sinks ?? []).join(', ') || '–'), query.errors?.length ? h('div', { class: 'error' }, json(query.errors)) : null));
+  };
   const list = table([
-    { name: 'Query', cell: (query) => h('button', { type: 'button', class: 'quiet mono', text: query.id, onclick: () => plan(query) }), sort: (query) => query.id },
+    { name: 'Query', cell: (query) => h('button', { type: 'button', class: 'quiet mono', text: query.id, onclick: () => open(query) }), sort: (query) => query.id },
     { name: 'State', cell: (query) => h('span', { class: `dot ${query.state === 'RUNNING' ? 'good' : 'bad'}`, text: (query.state ?? 'running').toLowerCase() }) },
     { name: 'Position', cell: (query) => (query.type === 'PERSISTENT' ? h('span', { class: query.lag?.records > 1000 ? 'warn' : 'soft', text: lag(query.lag) }) : h('span', { class: 'tag flow', text: 'push' })) },
     { name: '', cell: (query) => (query.type !== 'PERSISTENT' ? '' : h('span', { class: 'row' }, query.state === 'PAUSED' ? h('button', { type: 'button', text: 'Resume', onclick: act('RESUME', query) }) : h('button', { type: 'button', text: 'Pause', onclick: act('PAUSE', query) }), h('button', { type: 'button', class: 'danger', text: 'Terminate…', onclick: act('TERMINATE', query) }))) },
@@ -83,7 +93,7 @@ function queries(asked) {
   const stop = watch({ kind: 'overview' }, { overview: (body) => {
     list.rows = body.queries;
     const query = !opened && body.queries.find((one) => one.id === asked);
-    if (query) { opened = true; plan(query); }
+    if (query) { opened = true; open(query); }
   } });
   return { element, stop };
 }

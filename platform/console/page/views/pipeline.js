@@ -96,7 +96,7 @@ async function joinStatement(sources) {
 }
 
 export function show(root) {
-  const pipe = h('div', { class: 'pipe', 'aria-live': 'off' }, h('p', { class: 'empty', text: 'Looking at what is there…' }));
+  const pipe = h('div', { class: 'pipe whole', 'aria-live': 'off' }, h('p', { class: 'empty', text: 'Looking at what is there…' }));
   const summary = h('span', { class: 'soft' });
   const joinNote = h('p', { class: 'soft' }, 'Waiting for the streams of the join.');
   const rows = table([
@@ -116,7 +116,7 @@ export function show(root) {
     const { nodes, edges, columns } = picture(overview, hosts);
     const focused = document.activeElement?.closest?.('.pipe a')?.getAttribute('href');
     if (!nodes.some((node) => node.kind !== 'host')) fill(pipe, h('p', { class: 'empty', text: overview.services.kafka?.is_up ? 'There is no topic yet.' : 'Kafka does not answer.' }));
-    else fill(pipe, graph(nodes, edges, columns));
+    else fill(pipe, graph(nodes, edges, { columns, about: 'The pipeline, from hosts to joined rows' }));
     if (focused) [...pipe.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
     const running = overview.queries.filter((query) => query.type === 'PERSISTENT');
     summary.textContent = [`${hosts?.hosts.length ?? 0} hosts`, `${overview.topics.filter((topic) => !topic.is_internal).length} topics`, ...counted(overview.sources), `${running.filter((query) => query.state === 'RUNNING').length} of ${running.length} queries run`].join(' · ');

@@ -225,6 +225,24 @@ async fn every_view_opens_and_a_console_that_goes_is_told() {
         browser.sees(text).await;
         assert_eq!(browser.complaints().await, json!([]), "{view}");
     }
+    // What a query does is a picture, from the topic it reads to the one it writes.
+    browser.page.goto(&world.url("/#/ksql")).await.unwrap();
+    browser
+        .until(
+            "a query is opened",
+            "const query = [...document.querySelectorAll('button')].find((one) => \
+             one.textContent.startsWith('CSAS_PRECISE_PROC')); query?.click(); return query !== undefined",
+        )
+        .await;
+    browser
+        .until(
+            "its plan is drawn",
+            "const boxes = [...document.querySelectorAll('dialog [aria-label^=\"The plan of\"] .node title')]; \
+             const told = boxes.map((box) => box.textContent).join(); \
+             return told.includes('processes') && told.includes('PRECISE_PROC')",
+        )
+        .await;
+    assert_eq!(browser.complaints().await, json!([]), "the plan");
     world.stop().await;
     browser.sees("The console does not answer").await;
     browser.stop().await;

@@ -21,6 +21,7 @@ use super::replay::{Step, effects, replay, success};
 use super::session::Session;
 use super::statuses::Statuses;
 use super::topics::{self, Retention, Topic, Topics};
+use super::unsupported;
 use crate::command_log::{Command, CommandLog, CommandLogError};
 use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
@@ -239,11 +240,7 @@ impl Executor {
                 Statement::Query(_) | Statement::Print(_) => {
                     return Err(Failure::query_endpoint(&parsed.text));
                 }
-                Statement::Unsupported { what } => {
-                    let position = parsed.position;
-                    let message = format!("line {position}: {what} is not supported by this server");
-                    return Err(bad(message.into()));
-                }
+                Statement::Unsupported { what } => return Err(unsupported::refusal(what, parsed).await),
                 Statement::InsertValues(insertion) => {
                     let masked = |refusal: Refusal| refusal.failure(&without_values(insertion));
                     let (_, values) = values_of(&catalog, insertion).map_err(masked)?;

@@ -20,6 +20,7 @@ mod schemas;
 mod session;
 mod statuses;
 mod topics;
+mod unsupported;
 
 pub(crate) use client_query::ClientQuery;
 pub(crate) use entity::FieldInfo;

@@ -75,6 +75,9 @@ pub(super) struct JoinCriteria {
     pub(super) key_type: SqlType,
     /// The sides that are plain columns, as they are written.
     pub(super) columns: Vec<(Expr, String)>,
+    /// What the joins before make equal to its left side, plain columns first: they have the key of what is joined
+    /// so far where the left side is of an input that has no row.
+    pub(super) equals: Vec<Expr>,
 }
 
 /// What is joined with what.
@@ -202,6 +205,53 @@ impl Inputs {
             .collect()
     }
 
+    /// The columns that the key of the last join may be named after, with their texts: those that it compares, and
+    /// what an earlier join made equal to one of them.
+    pub(super) fn join_keys(&self) -> Vec<(Expr, String)> {
+        let mut joins = self.joins.iter().rev();
+        let mut keys = joins.next().map_or_else(Vec::new, |last| last.columns.clone());
+        for earlier in joins {
+            let is_known = |(expr, _): &&(Expr, String)| {
+                let fingerprint = expr.fingerprint();
+                keys.iter().any(|(key, _)| key.fingerprint() == fingerprint)
+            };
+            if earlier.kind != JoinKind::Full && earlier.columns.iter().any(|column| is_known(&column)) {
+                let new: Vec<_> = earlier
+                    .columns
+                    .iter()
+                    .filter(|column| !is_known(column))
+                    .cloned()
+                    .collect();
+                keys.extend(new);
+            }
+        }
+        keys
+    }
+
+    /// The column that stands for the key of the last join: the first that may, of those that are projected, or else
+    /// of all.
+    pub(super) fn join_key<'a>(&self, mut projected: impl Iterator<Item = &'a Expr>) -> Option<usize> {
+        let last = self.joins.last()?;
+        if last.kind == JoinKind::Full || last.method == JoinMethod::ForeignKey {
+            return None;
+        }
+        let keys = self.join_keys();
+        let place = |key: &(Expr, String)| match key.0 {
+            Expr::Column(place) => Some(place),
+            _ => None,
+        };
+        let keys: Vec<usize> = keys.iter().filter_map(place).collect();
+        let is_projected: Vec<usize> = projected
+            .by_ref()
+            .filter_map(|expr| match expr {
+                Expr::Column(place) => Some(*place),
+                _ => None,
+            })
+            .collect();
+        let chosen = keys.iter().find(|key| is_projected.contains(key));
+        chosen.or(keys.first()).copied()
+    }
+
     fn push(&mut self, from: &AliasedSource, source: &Arc<Source>) {
         let first = self.scope.columns.len();
         let declared = source.schema.columns.iter();
@@ -311,6 +361,7 @@ impl Inputs {
             .map(|(expr, side)| (expr.clone(), text(side)))
             .collect();
         Ok(JoinCriteria {
+            equals: self.equal_to(&left_side.expr),
             kind: join.kind,
             method,
             key_type,
@@ -342,7 +393,7 @@ impl Inputs {
         }
     }
 
-    fn unused_key_name(&self) -> String {
+    pub(super) fn unused_key_name(&self) -> String {
         let is_used = |name: &str| self.scope.columns.iter().any(|column| column.name == name);
         if !is_used("ROWKEY") {
             return "ROWKEY".to_owned();

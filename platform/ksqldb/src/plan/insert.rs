@@ -7,6 +7,7 @@ use super::timestamps::TimeReading;
 use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
 use crate::metastore::Source;
+use crate::serde::base64;
 use crate::serde::number::fit_exactly;
 use crate::serde::{
     Decoder, DecoderColumn, Demand, Encoder, Format, Presence, SerdeError, SinkSchema, Wrapping,
@@ -258,8 +259,8 @@ fn value_of(expression: &crate::syntax::ast::Expression, column: &Column) -> Res
     })
 }
 
-/// A value as one of a column's type, where nothing of it is lost: numbers widen, texts become dates and times,
-/// and the parts of arrays, maps and structs likewise. Of a struct, fields that the column does not have are
+/// A value as one of a column's type, where nothing of it is lost: numbers widen, texts become dates, times and (as
+/// base64) bytes, and the parts of arrays, maps and structs likewise. Of a struct, fields that the column does not have are
 /// dropped, and those that are missing are `NULL`.
 pub(super) fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
     match (value, from, to) {
@@ -274,6 +275,9 @@ pub(super) fn coerced(value: &Value, from: &SqlType, to: &SqlType) -> Option<Val
         | (_, SqlType::Bigint | SqlType::Decimal { .. }, SqlType::Double)
         | (_, SqlType::String, SqlType::Date | SqlType::Time | SqlType::Timestamp) => {
             cast_between(from, to)?.apply(value).ok()
+        }
+        (Value::String(text), SqlType::String, SqlType::Bytes) => {
+            base64::decode(text).map(|bytes| Value::Bytes(bytes.into()))
         }
         (Value::Array(elements), SqlType::Array(from), SqlType::Array(to)) => {
             let elements = elements.iter().map(|element| coerced(element, from, to));

@@ -79,13 +79,12 @@ impl Inputs {
                     ));
                 }
                 if self.is_left_key(left_expr) {
-                    if self.may_lack(left_expr) {
+                    if self.joins.last().is_some_and(|last| last.kind == JoinKind::Full) {
                         return refuse(format!(
-                            "Invalid join condition: {} is NULL where an outer join before has no row for it, and such a \
-                             row would be lost. {} hint: compare a column of a side that every row has; after a FULL \
-                             OUTER JOIN, write that join into a table of its own first",
-                            text(left),
-                            compared()
+                            "Cannot repartition a TABLE source. If this is a join, make sure that the criteria uses the \
+                             TABLE's key column {} instead of [{}]",
+                            self.unused_key_name(),
+                            text(left).replacen('.', "_", 1)
                         ));
                     }
                     return Ok(JoinMethod::Tables);
@@ -133,26 +132,39 @@ impl Inputs {
         }
     }
 
-    /// Whether a column that the joins of tables compare may be `NULL` in a row that they make.
-    fn may_lack(&self, expr: &Expr) -> bool {
-        let mut always: Vec<String> = Vec::new();
-        for (index, join) in self.joins.iter().enumerate() {
-            if join.method != JoinMethod::Tables {
-                return false;
-            }
-            let (left, right) = (join.left.fingerprint(), join.right.fingerprint());
-            if index == 0 {
-                always.push(left.clone());
-            }
-            match join.kind {
-                JoinKind::Inner => always.push(right),
-                JoinKind::Left => {}
-                // The column on its left has the key all the same.
-                JoinKind::Right => always = vec![left, right],
-                JoinKind::Full => always.clear(),
-            }
+    /// What the joins so far make equal to an expression, if it is among what they compare, plain columns first. After
+    /// a `FULL OUTER JOIN` nothing is: either side may be missing.
+    pub(super) fn equal_to(&self, expr: &Expr) -> Vec<Expr> {
+        let fingerprint = expr.fingerprint();
+        let equal = self.equivalent();
+        if !equal.iter().any(|other| other.fingerprint() == fingerprint) {
+            return Vec::new();
         }
-        !self.joins.is_empty() && !always.contains(&expr.fingerprint())
+        let (columns, others): (Vec<Expr>, Vec<Expr>) = equal
+            .into_iter()
+            .filter(|other| other.fingerprint() != fingerprint)
+            .partition(|other| matches!(other, Expr::Column(_)));
+        [columns, others].concat()
+    }
+
+    /// The expressions that have the key of what is joined so far.
+    fn equivalent(&self) -> Vec<Expr> {
+        self.joins.iter().fold(Vec::new(), |mut equal, join| {
+            if join.kind == JoinKind::Full {
+                return Vec::new();
+            }
+            let compared = [join.left.clone(), join.right.clone()];
+            let known: Vec<String> = equal.iter().map(Expr::fingerprint).collect();
+            if !compared.iter().any(|side| known.contains(&side.fingerprint())) {
+                return compared.to_vec();
+            }
+            equal.extend(
+                compared
+                    .into_iter()
+                    .filter(|side| !known.contains(&side.fingerprint())),
+            );
+            equal
+        })
     }
 
     /// Windowed sources are joined window by window: their windows have to be declared alike.

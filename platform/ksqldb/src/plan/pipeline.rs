@@ -107,6 +107,8 @@ pub(crate) struct JoinStep {
     pub(crate) right_width: usize,
     /// Whether the join's key is appended to the row.
     pub(crate) appends_key: bool,
+    /// The column that stands for the join's key: it has the key where its own input has no row.
+    pub(crate) key_place: Option<usize>,
     /// Whether the rows of either side are joined by something else than the key of their records.
     pub(crate) is_rekeyed: [bool; 2],
     /// Writes what they are joined by.
@@ -145,6 +147,8 @@ pub(crate) struct TableJoinStep {
     pub(crate) primary_encoder: Encoder,
     /// Whether the join's key is appended to the row.
     pub(crate) appends_key: bool,
+    /// The column that stands for the join's key: it has the key where its own input has no row.
+    pub(crate) key_place: Option<usize>,
 }
 
 /// A side of a join with a table.

@@ -5,7 +5,7 @@ use super::inputs::{Input, Inputs, JoinMethod};
 use super::qualify::qualified;
 use super::{PlanError, Purpose, Stage};
 use crate::expression::{Expr, Typed, base_name, compile, text, untyped_null};
-use crate::syntax::ast::{Expression, ExpressionKind, JoinKind, Literal, Query, SelectItem};
+use crate::syntax::ast::{Expression, ExpressionKind, Literal, Query, SelectItem};
 use crate::types::{Column, Namespace, SqlType};
 
 /// What ksqlDB says to a key that is projected twice.
@@ -149,30 +149,17 @@ pub(super) fn required_key(
     {
         required.of_left = Some(inputs.inputs[0].alias.clone());
         required.candidates = source_key(&inputs.inputs[0]);
-    } else if let Some(join) = inputs.joins.last() {
+    } else if !inputs.joins.is_empty() {
         required.what = "join expression";
         required.all = false;
-        let candidate = |(expr, text): &(Expr, String)| Candidate {
-            expr: expr.clone(),
-            text: text.clone(),
-            of_star: None,
-        };
-        required.candidates = join.columns.iter().map(candidate).collect();
-        // What an earlier join made equal to one of them is as good.
-        for earlier in inputs.joins.iter().rev().skip(1) {
-            let columns: Vec<_> = earlier.columns.iter().map(candidate).collect();
-            let known = |column: &Candidate| {
-                let fingerprint = column.expr.fingerprint();
-                required
-                    .candidates
-                    .iter()
-                    .any(|other| other.expr.fingerprint() == fingerprint)
-            };
-            if earlier.kind != JoinKind::Full && columns.iter().any(known) {
-                let new: Vec<_> = columns.into_iter().filter(|column| !known(column)).collect();
-                required.candidates.extend(new);
-            }
-        }
+        let candidates = inputs.join_keys().into_iter();
+        required.candidates = candidates
+            .map(|(expr, text)| Candidate {
+                expr,
+                text,
+                of_star: None,
+            })
+            .collect();
     } else {
         required.candidates = source_key(&inputs.inputs[0]);
     }

@@ -185,6 +185,9 @@ impl Steps {
         for join in &mut self.inputs.joins {
             demands.add(&mut join.left);
             demands.add(&mut join.right);
+            for equal in &mut join.equals {
+                demands.add(equal);
+            }
         }
         if let Some((filter, _)) = &mut self.filter {
             demands.add(filter);
@@ -230,16 +233,23 @@ impl Steps {
             .inputs
             .synthetic_key
             .is_some_and(|place| layout.place(place).is_some());
+        let projected = match &self.aggregation {
+            Some(aggregation) => aggregation.groups.iter().map(|group| &group.expr).collect(),
+            None => self.items.iter().map(|item| &item.expr).collect::<Vec<_>>(),
+        };
+        let join_key = self.inputs.join_key(projected.into_iter());
+        let join_key = join_key.and_then(|place| layout.place(place));
         let joins = std::mem::take(&mut self.inputs.joins);
         let last = joins.len().saturating_sub(1);
         let mut steps = Vec::new();
         let mut left_width = scans[0].width;
         for (index, join) in joins.into_iter().enumerate() {
-            let (mut left_key, mut right_key) = (join.left.clone(), join.right.clone());
+            let (mut left_key, mut right_key) = (first_of(&join), join.right.clone());
             layout.rewrite(&mut left_key, 0);
             layout.rewrite(&mut right_key, layout.first(index + 1));
             let right_width = scans[index + 1].width;
             let appends_key = keeps_join_key && index == last;
+            let key_place = join_key.filter(|_| index == last);
             if let JoinMethod::Streams(within) = join.method {
                 steps.push(Step::StreamJoin(Arc::new(JoinStep {
                     kind: join.kind,
@@ -248,6 +258,7 @@ impl Steps {
                     left_width,
                     right_width,
                     appends_key,
+                    key_place,
                     is_rekeyed: self.rekeyed(&join, index),
                     encoder: self.repartition_encoder(&join, index),
                     before_ms: within.before.milliseconds(),
@@ -272,6 +283,7 @@ impl Steps {
                         key_encoder(left.key_format, left.schema.key())
                     },
                     appends_key,
+                    key_place,
                 });
                 steps.push(match join.method {
                     JoinMethod::Lookup => Step::Lookup(step),
@@ -406,6 +418,16 @@ impl Steps {
             retention_ms,
         }
     }
+}
+
+/// The left side of a join's condition, or, where that is `NULL`, the first of what is equal to it.
+fn first_of(join: &JoinCriteria) -> Expr {
+    let sides = std::iter::once(&join.left).chain(&join.equals).cloned();
+    let first = sides.rev().reduce(|otherwise, side| {
+        let is_there = Expr::Not(Box::new(Expr::IsNull(Box::new(side.clone()))));
+        Expr::Case(vec![(is_there, side)], Box::new(otherwise))
+    });
+    first.unwrap_or_else(|| join.left.clone())
 }
 
 /// A number that is the same for the same text, whichever version of the server asks (FNV-1a).

@@ -13,7 +13,6 @@ use super::operator::{Downstream, Operator};
 use super::partitions::partition_of;
 use super::stored_row::StoredRow;
 use super::window_store::{JoinKey, WindowStore};
-use crate::expression::Expr;
 use crate::plan::{JoinStep, Side};
 use crate::syntax::ast::JoinKind;
 use crate::value::{Row, Value};
@@ -96,7 +95,7 @@ impl Operator for StreamJoin {
             window: change.window,
         };
         let partition = self.partition(side, &key.value, change.partition);
-        let appends_key = self.step.appends_key;
+        let (appends_key, key_place) = (self.step.appends_key, self.step.key_place);
         let state = self
             .states
             .entry(partition)
@@ -114,6 +113,11 @@ impl Operator for StreamJoin {
                     timestamp,
                     key,
                 } = joined;
+                if let Some(place) = key_place
+                    && row[place].is_null()
+                {
+                    row[place] = key.value.clone();
+                }
                 if appends_key {
                     row.push(key.value.clone());
                 }
@@ -260,7 +264,7 @@ impl JoinState {
         let Some(join_key) = JoinKey::of(&key.value, key.window) else {
             if keeps_lonely {
                 emit(Joined {
-                    row: lonely(join, side, &row, &key.value),
+                    row: lonely(join, side, &row),
                     timestamp,
                     key: &key,
                 });
@@ -303,7 +307,7 @@ impl JoinState {
                     .push(waiting);
             } else {
                 emit(Joined {
-                    row: lonely(join, side, &row, &key.value),
+                    row: lonely(join, side, &row),
                     timestamp,
                     key: &key,
                 });
@@ -339,7 +343,7 @@ impl JoinState {
                 let mut row = Row::new();
                 waiting.row.unpack(&mut row);
                 emit(Joined {
-                    row: lonely(join, side, &row, &waiting.key.value),
+                    row: lonely(join, side, &row),
                     timestamp,
                     key: &waiting.key,
                 });
@@ -392,14 +396,11 @@ fn combine(join: &JoinStep, side: Side, own: &[Value], other: &StoredRow) -> Row
     row
 }
 
-/// A row without a partner. The left column that is the key of a `RIGHT JOIN` has the key all the same.
-fn lonely(join: &JoinStep, side: Side, own: &[Value], key: &Value) -> Row {
+/// A row without a partner.
+fn lonely(join: &JoinStep, side: Side, own: &[Value]) -> Row {
     let mut row = empty_row(join);
     if side == Side::Right {
         row.resize(join.left_width, Value::Null);
-        if let (JoinKind::Right, Expr::Column(place)) = (join.kind, &join.left_key) {
-            row[*place] = key.clone();
-        }
     }
     row.extend_from_slice(own);
     row.resize(join.left_width + join.right_width, Value::Null);

@@ -99,8 +99,8 @@ pub(super) fn encoded(step: &TableJoinStep, key: &Value, context: &mut Context<'
     }
 }
 
-/// The row of both sides, with nulls for one that is not there, and the join's key where that is kept. The left
-/// column that is the key of a `RIGHT JOIN` has the key all the same.
+/// The row of both sides, with nulls for one that is not there, and the join's key where that is kept. The column that
+/// stands for the key has it all the same.
 pub(super) fn joined(
     step: &TableJoinStep,
     left: Option<&[Value]>,
@@ -110,11 +110,13 @@ pub(super) fn joined(
     let mut row = Row::with_capacity(step.left.width + step.right.width + 1);
     row.extend_from_slice(left.unwrap_or_default());
     row.resize(step.left.width, Value::Null);
-    if let (None, JoinKind::Right, Expr::Column(place)) = (left, step.kind, &step.left.key) {
-        row[*place] = key.clone();
-    }
     row.extend_from_slice(right.unwrap_or_default());
     row.resize(step.left.width + step.right.width, Value::Null);
+    if let Some(place) = step.key_place
+        && row[place].is_null()
+    {
+        row[place] = key.clone();
+    }
     if step.appends_key {
         row.push(key.clone());
     }

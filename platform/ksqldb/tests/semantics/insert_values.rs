@@ -69,3 +69,20 @@ fn what_does_not_fit_is_refused() {
             .contains("read-only")
     );
 }
+
+#[test]
+fn text_is_read_as_the_base64_of_bytes() {
+    let source = "create stream b (k varchar key, b bytes, l array<bytes>) with (kafka_topic='b', value_format='json');";
+    let mut world = World::of(&format!("{source} create stream o as select * from b;"));
+    world
+        .execute("insert into b (b, l) values ('AQID', array['IQ==', null]);")
+        .unwrap();
+    let written = world.written_to("O");
+    let (_, value) = written[0].split_once('|').unwrap();
+    assert!(value.starts_with(r#"{"B":"AQID","L":["IQ==",null]}@"#), "{value}");
+    let error = world.error("insert into b (b) values ('?');");
+    assert!(
+        error.ends_with("Expected type BYTES for field `B` but got STRING(?)"),
+        "{error}"
+    );
+}

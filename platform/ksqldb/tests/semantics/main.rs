@@ -11,6 +11,7 @@ mod insert_values;
 mod joins;
 mod keys;
 mod laws;
+mod many_joins;
 mod nulls;
 mod original;
 mod partitions;

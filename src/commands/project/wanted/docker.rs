@@ -73,6 +73,7 @@ impl Project {
             prober: Arc::new(ProtocolProber::default()),
             desired,
             ports,
+            osqueryd_gone: None,
             remembered,
             means: Means::Containers(Box::new(Daemon {
                 connection,

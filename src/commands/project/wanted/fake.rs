@@ -43,6 +43,7 @@ impl Project {
             prober: Arc::new(FakeProber),
             desired: self.resolved(&remembered, &ports, &resolution)?,
             ports,
+            osqueryd_gone: None,
             remembered,
             means: Means::Nothing,
         })

@@ -53,6 +53,7 @@ impl Project {
             }),
             desired,
             ports,
+            osqueryd_gone: self.osqueryd_gone(&remembered),
             remembered,
             means: Means::Processes { isolation },
         })

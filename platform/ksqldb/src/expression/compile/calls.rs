@@ -8,6 +8,7 @@ use crate::functions::{self, ScalarFunction, Widening};
 use crate::plan::{PlanError, Stage};
 use crate::syntax::ast::{self, ExpressionKind};
 use crate::types::SqlType;
+use crate::value::Value;
 
 impl Compiler<'_> {
     pub(super) fn call(&mut self, name: &str, arguments: &[ast::Expression]) -> Result<Typed, PlanError> {
@@ -55,13 +56,17 @@ impl Compiler<'_> {
             None => read_texts(function, listed, arguments, types)?,
         };
         let result = (function.return_type)(&types).ok_or_else(|| does_not_fit(listed, &types))?;
-        let arguments: Vec<_> = arguments
+        let mut arguments: Vec<_> = arguments
             .into_iter()
             .map(|argument| match function.widening {
                 Widening::ToResult => widen(argument, Some(&result)),
                 Widening::None => argument.expr,
             })
             .collect();
+        if name == "CONCAT" && result == SqlType::Bytes {
+            // Of nothing but nulls the function cannot tell that it joins bytes.
+            arguments.push(Expr::Constant(Value::Bytes([].into())));
+        }
         let expr = match (name, <[Expr; 1]>::try_from(arguments), types.as_slice()) {
             ("TO_JSON_STRING", Ok([argument]), [Some(sql_type)]) => {
                 Expr::Json(Box::new(sql_type.clone()), Box::new(argument))

@@ -115,6 +115,14 @@ impl Parser<'_> {
 
     fn alter(&mut self) -> Result<Statement> {
         self.expect_keyword(Keyword::Alter)?;
+        if self.accept_keyword(Keyword::System) {
+            self.string()?;
+            self.expect(TokenKind::Equal, "'='")?;
+            self.string()?;
+            return Ok(Statement::Unsupported {
+                what: "ALTER SYSTEM".to_owned(),
+            });
+        }
         let kind = self.source_kind()?;
         let name = self.source_name()?;
         let columns = self.comma_separated(|parser| {

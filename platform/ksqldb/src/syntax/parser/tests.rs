@@ -488,6 +488,7 @@ fn what_this_server_lacks_still_parses() {
         ("SHOW SOURCE CONNECTORS;", "LIST CONNECTORS"),
         ("LIST CONNECTOR PLUGINS;", "LIST CONNECTORS"),
         ("RUN SCRIPT 'x.sql';", "RUN SCRIPT"),
+        ("alter system 'a' = 'b';", "ALTER SYSTEM"),
     ] {
         let parsed = parse(&format!("{text} LIST TYPES;")).unwrap();
         assert_eq!(

@@ -5,6 +5,8 @@
 //! is gone before osquery has looked, the file is written again by a process that is held open. The file is
 //! removed in every case.
 
+mod told;
+
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -13,17 +15,13 @@ use tokio::time::{self, Instant};
 
 use super::error::ScenarioError;
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime, NONCE_DIGITS};
-use super::observation::Join;
-use super::outcome::{ScenarioReport, Verdict};
+use super::outcome::ScenarioReport;
 use super::pipeline::{Pipeline, Seen};
 use super::progress::{Expectation, Progress, Standing};
 use super::steady_clock::SteadyClock;
 use crate::engine::HostExec;
 use crate::error::{Failure, Result};
-use crate::events::{
-    Detail, Doing, Ending, Event, Evidence, Listener, Outcome, SCHEMA_VERSION, SourceCount, Stage, Step,
-    Warning,
-};
+use crate::events::{Detail, Listener, Stage, Warning};
 use crate::exit_code::ExitCode;
 use crate::shutdown::Shutdown;
 use crate::stack::{Endpoints, ServiceName};
@@ -329,35 +327,6 @@ impl<E: HostExec> Run<'_, E> {
         self.show_progress();
     }
 
-    /// Shows the stages that are complete, in their order: a row may be here before the record that made it.
-    fn show_progress(&mut self) {
-        let Some(progress) = &self.progress else {
-            return;
-        };
-        for stage in progress.stages() {
-            if stage.at.is_none() {
-                if self.waiting.is_none_or(|(waiting, _)| waiting != stage.name) {
-                    self.waiting = Some((stage.name, Instant::now()));
-                    self.events.emit(Event::StepStarted {
-                        step: Step::Stage(stage.name),
-                        doing: Doing::AwaitingStage,
-                    });
-                }
-                return;
-            }
-            if self.shown.insert(stage.name) {
-                let latency = stage.latency_ms.unwrap_or(0).max(0).unsigned_abs();
-                self.events.emit(Event::StepFinished {
-                    step: Step::Stage(stage.name),
-                    outcome: Outcome::Done,
-                    ending: reached(progress, stage.name, self.bigfile),
-                    elapsed: Duration::from_millis(latency),
-                });
-            }
-        }
-        self.waiting = None;
-    }
-
     /// Runs a step of the scenario within its deadline, unless the user ends it.
     async fn bounded<T>(&self, before: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
@@ -401,73 +370,6 @@ impl<E: HostExec> Run<'_, E> {
             reason,
         });
     }
-
-    fn finish(self, result: Result<()>) -> Finished {
-        let failure = result.err();
-        let exit_code = failure
-            .as_ref()
-            .map_or(ExitCode::Ok, |failure| failure.diagnosis().exit_code());
-        let verdict = match exit_code {
-            ExitCode::Ok => Verdict::Passed,
-            ExitCode::ScenarioTimedOut => Verdict::TimedOut,
-            ExitCode::Interrupted | ExitCode::Terminated => Verdict::Interrupted,
-            _ => Verdict::Failed,
-        };
-        let (file, rows, misattributed_rows, stages, problem) = match &self.progress {
-            Some(progress) => (
-                progress.expectation().file.clone(),
-                progress.rows(),
-                progress.misattributed_rows(),
-                progress.stages(),
-                match progress.standing() {
-                    Standing::Failed(problem) => Some(problem.stage),
-                    Standing::Passed | Standing::Pending => None,
-                },
-            ),
-            None => {
-                let unseen = Progress::new(Expectation {
-                    host: self.bigfile.host_identifier.clone(),
-                    file: String::new(),
-                    size: self.bigfile.size,
-                });
-                (
-                    format!("myfile-{}", self.nonce),
-                    Vec::new(),
-                    0,
-                    unseen.stages(),
-                    None,
-                )
-            }
-        };
-        let mut report = ScenarioReport {
-            schema_version: SCHEMA_VERSION,
-            scenario: NAME,
-            verdict,
-            host: self.bigfile.host_identifier.clone(),
-            file,
-            size_bytes: self.bigfile.size,
-            attempts: u32::try_from(self.plans.len()).unwrap_or(u32::MAX),
-            rows,
-            misattributed_rows,
-            stages,
-            error: failure.as_ref().map(ToString::to_string),
-            failed_stage: None,
-        };
-        if failure.is_some() {
-            report.failed_stage = problem.or_else(|| report.first_missing_stage());
-        }
-        if let Some((stage, since)) = self.waiting
-            && let Some(failure) = &failure
-        {
-            self.events.emit(Event::StepFinished {
-                step: Step::Stage(stage),
-                outcome: Outcome::Failed,
-                ending: Ending::failed(failure.diagnosis()),
-                elapsed: since.elapsed(),
-            });
-        }
-        Finished { report, failure }
-    }
 }
 
 /// How an attempt ended that did not fail.
@@ -483,43 +385,6 @@ async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => time::sleep_until(instant).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What was seen of a stage that is complete.
-fn reached(progress: &Progress, stage: Stage, bigfile: &Bigfile) -> Ending {
-    let seen = progress.stage(stage);
-    let row = |join| match progress.matching_row(join) {
-        Some(row) => Evidence::Row {
-            host: row.host.clone(),
-            proc: row.proc.clone(),
-            file: row.file.clone(),
-        },
-        None => Evidence::Records { sources: Vec::new() },
-    };
-    let evidence = match stage {
-        Stage::WriteStarted => Evidence::Write {
-            host: bigfile.host.clone(),
-            file: progress.expectation().file.clone().into(),
-            bytes: bigfile.size,
-        },
-        Stage::FileSize => Evidence::File { bytes: bigfile.size },
-        Stage::JoinedRow => row(Join::Original),
-        Stage::PreciseRow => row(Join::Precise),
-        Stage::OsqueryLine | Stage::Topic | Stage::Stream => Evidence::Records {
-            sources: seen
-                .parts
-                .iter()
-                .map(|(source, count)| SourceCount {
-                    source: (*source).to_owned(),
-                    count: *count,
-                })
-                .collect(),
-        },
-    };
-    Ending::Reached {
-        count: seen.count,
-        evidence,
     }
 }
 
