@@ -10,6 +10,7 @@ mod reader;
 mod returned;
 #[cfg(test)]
 mod test_broker;
+mod time_zero;
 mod transaction;
 mod writers;
 
@@ -39,4 +40,12 @@ pub(crate) struct Record {
     pub(crate) value: Option<Vec<u8>>,
     /// The headers, in order.
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Record {
+    /// How large its key and value are.
+    fn bytes(&self) -> usize {
+        let parts = [&self.key, &self.value].into_iter().flatten();
+        parts.map(Vec::len).sum()
+    }
 }

@@ -1,7 +1,8 @@
 //! The shared producer: every record any query writes, in order, acknowledged by all replicas.
 
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -11,11 +12,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::util::IntoOpaque;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
 use super::cluster::Cluster;
 use super::context::log;
 use super::returned::{Returned, ReturnedRecords, is_unknown_topic};
+use super::time_zero::TimeZero;
 
 /// How long the producer's threads wait for something to happen. What happens ends that at once.
 const POLL: Duration = Duration::from_secs(5);
@@ -32,6 +35,8 @@ pub(crate) struct Landing {
 /// The deliveries of one query's records: how many are under way, and whether one failed.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
+    /// Those that were counted before, which a commit waits for.
+    before: Mutex<Option<Arc<Deliveries>>>,
     outstanding: AtomicUsize,
     failure: Mutex<Option<String>>,
     changed: Notify,
@@ -58,6 +63,27 @@ impl Deliveries {
             }
             changed.await;
         }
+    }
+
+    /// Those of further records. Of what was before these, everything is acknowledged by then.
+    pub(crate) fn further(self: &Arc<Self>) -> Arc<Self> {
+        self.before().take();
+        let further = Self::default();
+        further.before().replace(Arc::clone(self));
+        Arc::new(further)
+    }
+
+    /// Waits until no record is under way, whichever was counted where.
+    async fn settle_all(&self) -> Result<(), String> {
+        let before = self.before().clone();
+        if let Some(before) = before {
+            before.settle(0).await?;
+        }
+        self.settle(0).await
+    }
+
+    fn before(&self) -> MutexGuard<'_, Option<Arc<Self>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failure(&self) -> Option<String> {
@@ -146,6 +172,7 @@ pub(crate) struct RecordProducer {
     config: ClientConfig,
     room: Arc<Notify>,
     returned: Arc<ReturnedRecords>,
+    time_zero: TimeZero,
     /// How many records there were.
     records: AtomicU64,
     current: RwLock<Arc<BaseProducer<DeliveryContext>>>,
@@ -174,7 +201,8 @@ impl<'a> OutgoingRecord<'a> {
 
     /// The same with whatever goes along.
     pub(super) fn with<T: IntoOpaque>(self, opaque: T) -> BaseRecord<'a, [u8], [u8], T> {
-        // librdkafka takes a time of 0 for none and writes that of now; a millisecond later is nearer.
+        // librdkafka takes a time of 0 for none and writes that of now; where `TimeZero` does not help, a millisecond
+        // later is nearer.
         let timestamp = if self.timestamp == 0 { 1 } else { self.timestamp };
         let mut record = BaseRecord::with_opaque_to(self.topic, opaque).timestamp(timestamp);
         if let Some(key) = self.key {
@@ -222,6 +250,7 @@ impl RecordProducer {
         let returned = Arc::default();
         let producer = Self::connect(&config, &room, &returned)?;
         Ok(Self {
+            time_zero: TimeZero::new(&config),
             config,
             room,
             returned,
@@ -236,6 +265,17 @@ impl RecordProducer {
         record: OutgoingRecord<'_>,
         deliveries: &Arc<Deliveries>,
     ) -> Result<(), KafkaError> {
+        if self.time_zero.takes(&record) {
+            // In order: behind what is under way.
+            let written = match deliveries.settle_all().await {
+                Ok(()) => self.time_zero.write(record, &self.current()).await,
+                Err(reason) => Err(reason),
+            };
+            return written.map(|_| ()).map_err(|reason| {
+                tracing::warn!("{reason}");
+                KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut)
+            });
+        }
         deliveries.outstanding.fetch_add(1, Ordering::AcqRel);
         let sent = self
             .enqueue(record, Waiting::Counted(Arc::clone(deliveries)))
@@ -248,6 +288,9 @@ impl RecordProducer {
 
     /// Writes one record and waits until it is acknowledged.
     pub(crate) async fn send_and_wait(&self, record: OutgoingRecord<'_>) -> Result<Landing, String> {
+        if self.time_zero.takes(&record) {
+            return self.time_zero.write(record, &self.current()).await;
+        }
         let (sender, receiver) = oneshot::channel();
         self.enqueue(record, Waiting::Single(sender))
             .await
@@ -265,17 +308,15 @@ impl RecordProducer {
     async fn enqueue(&self, record: OutgoingRecord<'_>, waiting: Waiting) -> Result<(), KafkaError> {
         let number = self.records.fetch_add(1, Ordering::Relaxed);
         let mut receipt = Box::new(Receipt { waiting, number });
+        let mut room = pin!(None);
         loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
             if self.returned.has(record.topic) {
                 // In order: behind those that came back.
                 if self.returned.has_room() {
                     self.returned.put(Returned::of(record, receipt));
                     return Ok(());
                 }
-                room.await;
+                self.wait(room.as_mut()).await;
                 continue;
             }
             let producer = self.current();
@@ -283,7 +324,7 @@ impl RecordProducer {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     receipt = refused.delivery_opaque;
-                    room.await;
+                    self.wait(room.as_mut()).await;
                 }
                 Err((error, refused)) if is_unknown_topic(&error) => {
                     self.returned.put(Returned::of(record, refused.delivery_opaque));
@@ -296,6 +337,23 @@ impl RecordProducer {
                     // An idempotent producer that lost its place with the broker is of no more use.
                     self.replace(&producer)?;
                     receipt = refused.delivery_opaque;
+                }
+            }
+        }
+    }
+
+    /// Waits for room. The first time it only begins to listen, so that no room that is made before it looks again is
+    /// missed: most records find room at once, and listening is not for nothing.
+    async fn wait<'a>(&'a self, mut room: Pin<&mut Option<Notified<'a>>>) {
+        match room.as_mut().as_pin_mut() {
+            Some(listening) => {
+                listening.await;
+                room.set(None);
+            }
+            None => {
+                room.set(Some(self.room.notified()));
+                if let Some(listening) = room.as_pin_mut() {
+                    listening.enable();
                 }
             }
         }
@@ -437,6 +495,48 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(broker.values("late", 50).await, values);
+    }
+
+    /// In the order in which they were handed over, also among those that librdkafka writes.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_record_of_time_0_keeps_its_time_and_its_place() {
+        let broker = TestBroker::with(&["t"]).await;
+        let producer = RecordProducer::new(&broker.cluster).unwrap();
+        let mut deliveries: Arc<Deliveries> = Arc::default();
+        let times = [5, 0, 7, 0, 0, 3];
+        for (n, timestamp) in times.into_iter().enumerate() {
+            if n == 3 {
+                // As when a commit begins.
+                deliveries = deliveries.further();
+            }
+            let value = n.to_string();
+            let record = OutgoingRecord {
+                value: Some(value.as_bytes()),
+                key: Some(b"k"),
+                timestamp,
+                headers: &[("h".to_owned(), Some(b"x".to_vec()))],
+                ..record("t")
+            };
+            producer.send(record, &deliveries).await.unwrap();
+        }
+        let landing = producer.send_and_wait(OutgoingRecord {
+            timestamp: 0,
+            value: None,
+            ..record("t")
+        });
+        tokio::time::timeout(DEADLINE, deliveries.settle(0))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(landing.await.unwrap(), Landing { offset: 6 });
+        let records = broker.records("t", 7).await;
+        let read: Vec<_> = records.iter().map(|record| record.timestamp).collect();
+        assert_eq!(read, [5, 0, 7, 0, 0, 3, 0]);
+        let values: Vec<_> = records.iter().map(|record| record.value.clone()).collect();
+        let expected = (0..6).map(|n| Some(n.to_string().into_bytes()));
+        assert_eq!(values, expected.chain([None]).collect::<Vec<_>>());
+        assert_eq!(records[1].key.as_deref(), Some(&b"k"[..]));
+        assert_eq!(records[1].headers, [("h".to_owned(), Some(b"x".to_vec()))]);
     }
 
     /// Also by one that librdkafka refuses at once, of which the thread that polls hears nothing.

@@ -4,7 +4,7 @@
 //! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it, unless a
 //! query of this server fills its topic and is catching up itself: a record is handed out the moment it arrives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -31,6 +31,10 @@ use super::{GroupConsumer, Offsets, Record, Writers};
 const MOST_DOUBT: Duration = Duration::from_secs(30);
 /// How often to look meanwhile whether the topic is listed, and how many looks without it settle the matter.
 const LOOK: (Duration, u32) = (Duration::from_secs(1), 2);
+
+/// How many records of a partition are taken from the client at a time, and about how many bytes: to ask it for each
+/// costs more than the record.
+const AT_A_TIME: (usize, usize) = (64, 256 * 1024);
 
 /// How often to look whether a query that fills a topic has come far enough.
 const STEP: Duration = Duration::from_millis(20);
@@ -84,8 +88,10 @@ struct Lane {
     topic: Arc<str>,
     partition: i32,
     queue: StreamPartitionQueue<Context>,
-    /// The next record to hand out.
-    head: Option<Record>,
+    /// The next records to hand out.
+    ahead: VecDeque<Record>,
+    /// Whether the partition ends behind them.
+    has_ended: bool,
     /// The offset after the last record handed out.
     position: i64,
     /// Records before it are replayed.
@@ -101,6 +107,26 @@ struct Lane {
 }
 
 impl Lane {
+    /// Takes the records that are there, up to an event that is none.
+    fn fill(&mut self) -> KafkaResult<Event<Record>> {
+        let mut task = TaskContext::from_waker(Waker::noop());
+        let mut stream = pin!(self.queue.stream());
+        let mut bytes = 0;
+        while self.ahead.len() < AT_A_TIME.0 && bytes < AT_A_TIME.1 {
+            let Poll::Ready(Some(message)) = stream.as_mut().poll_next(&mut task) else {
+                break;
+            };
+            match sort_out(message.map(|message| detach(&message, &self.topic)))? {
+                Event::Item(record) => {
+                    bytes += record.bytes();
+                    self.ahead.push_back(record);
+                }
+                event => return Ok(event),
+            }
+        }
+        Ok(Event::Nothing)
+    }
+
     fn is_replaying(&self) -> bool {
         self.position < self.new_from
     }
@@ -110,8 +136,13 @@ impl Lane {
         self.position < if replaying { self.new_from } else { self.end }
     }
 
-    /// Notes that the partition ends where it has been read to: its old records are all there.
+    /// Notes that the partition ends behind what was fetched: its old records are all there. That holds once they are
+    /// handed out.
     fn end_here(&mut self) {
+        self.has_ended = !self.ahead.is_empty();
+        if self.has_ended {
+            return;
+        }
         self.new_from = self.new_from.min(self.position);
         self.end = self.end.min(self.position);
     }
@@ -193,7 +224,8 @@ impl Reader {
                     topic: Arc::clone(&start.topic),
                     partition: start.partition,
                     queue,
-                    head: None,
+                    ahead: VecDeque::new(),
+                    has_ended: false,
                     position: start.from,
                     replay_until: start.new_from,
                     new_from: start.new_from,
@@ -244,13 +276,24 @@ impl Reader {
         self.time
     }
 
-    /// The next record. Nothing is lost when the future is dropped before it is ready.
+    /// The next record, as soon as it is there. Nothing is lost when the future is dropped before it is ready.
     pub(crate) async fn next(&mut self) -> KafkaResult<Arrival> {
         loop {
             if let Some(arrival) = self.advance().await? {
                 return Ok(arrival);
             }
         }
+    }
+
+    /// The next record, if it is there without waiting.
+    pub(crate) fn next_at_hand(&mut self) -> KafkaResult<Option<Arrival>> {
+        self.take_what_is_there()?;
+        let replaying = self.lanes.iter().any(Lane::is_replaying);
+        if self.is_awaited(replaying) || self.is_held(replaying) {
+            return Ok(None);
+        }
+        self.held_since = None;
+        Ok(self.hand_out(replaying))
     }
 
     /// The next of the records that were there when reading began; `None` after the last.
@@ -273,10 +316,7 @@ impl Reader {
     async fn advance(&mut self) -> KafkaResult<Option<Arrival>> {
         self.take_what_is_there()?;
         let replaying = self.lanes.iter().any(Lane::is_replaying);
-        let awaited = self
-            .lanes
-            .iter()
-            .any(|lane| lane.head.is_none() && lane.is_awaited(replaying));
+        let awaited = self.is_awaited(replaying);
         if !awaited && self.is_held(replaying) {
             // What comes meanwhile is taken; that nothing comes is no news.
             if let Ok(waited) = timeout(STEP, self.wait()).await {
@@ -419,22 +459,21 @@ impl Reader {
         }
     }
 
-    /// Takes the next record of every lane that has one ready.
+    /// Takes the next records of every lane that has none, where they are there.
     fn take_what_is_there(&mut self) -> KafkaResult<()> {
-        let mut task = TaskContext::from_waker(Waker::noop());
         for index in 0..self.lanes.len() {
-            let lane = &self.lanes[index];
-            if lane.head.is_some() {
-                continue;
+            if self.lanes[index].ahead.is_empty() {
+                let event = self.lanes[index].fill()?;
+                self.note(index, event);
             }
-            let polled = pin!(lane.queue.stream()).poll_next(&mut task);
-            let Poll::Ready(Some(message)) = polled else {
-                continue;
-            };
-            let event = sort_out(message.map(|message| detach(&message, &lane.topic)))?;
-            self.note(index, event);
         }
         Ok(())
+    }
+
+    /// Whether the others wait for a lane that has nothing yet.
+    fn is_awaited(&self, replaying: bool) -> bool {
+        let mut lanes = self.lanes.iter();
+        lanes.any(|lane| lane.ahead.is_empty() && lane.is_awaited(replaying))
     }
 
     /// Waits until an empty lane has a record or has ended, or a topic seems to be gone.
@@ -445,7 +484,7 @@ impl Reader {
                 .lanes
                 .iter()
                 .enumerate()
-                .filter(|(_, lane)| lane.head.is_none())
+                .filter(|(_, lane)| lane.ahead.is_empty())
                 .map(|(index, lane)| (index, &lane.topic, lane.queue.stream()))
                 .collect();
             poll_fn(|task| {
@@ -476,7 +515,7 @@ impl Reader {
 
     fn note(&mut self, index: usize, event: Event<Record>) {
         match event {
-            Event::Item(record) => self.lanes[index].head = Some(record),
+            Event::Item(record) => self.lanes[index].ahead.push_back(record),
             Event::End => self.lanes[index].end_here(),
             Event::Doubt(error) => self.doubt(error),
             Event::Nothing => {}
@@ -488,13 +527,13 @@ impl Reader {
         let Some(writers) = self.writers.as_ref().filter(|_| !replaying) else {
             return false;
         };
-        let heads = self.lanes.iter().filter_map(|lane| lane.head.as_ref());
+        let heads = self.lanes.iter().filter_map(|lane| lane.ahead.front());
         let Some(time) = heads.map(|head| head.timestamp).min() else {
             return false;
         };
         let may_come = |lane: &Lane| {
             let partition = (&*lane.topic, lane.partition);
-            lane.head.is_none() && writers.may_write(self.sink.as_deref(), partition, lane.position, time)
+            lane.ahead.is_empty() && writers.may_write(self.sink.as_deref(), partition, lane.position, time)
         };
         if !self.lanes.iter().any(may_come) {
             return false;
@@ -516,11 +555,14 @@ impl Reader {
             .lanes
             .iter_mut()
             .filter(|lane| !replaying || lane.is_replaying())
-            .filter_map(|lane| Some(((lane.head.as_ref()?.timestamp, !lane.is_table), lane)))
+            .filter_map(|lane| Some(((lane.ahead.front()?.timestamp, !lane.is_table), lane)))
             .min_by_key(|(order, _)| *order)?
             .1;
-        let record = lane.head.take()?;
+        let record = lane.ahead.pop_front()?;
         lane.position = record.offset + 1;
+        if lane.has_ended && lane.ahead.is_empty() {
+            lane.end_here();
+        }
         lane.newest_before = lane.newest_timestamp;
         lane.newest_timestamp = lane.newest_timestamp.max(Some(record.timestamp));
         self.time = self.time.max(Some(record.timestamp));

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Arrival, Cluster, Reader, StartingPoint, TopicOptions};
+use super::{Arrival, Cluster, Reader, Record, StartingPoint, TopicOptions};
 
 /// No single step of a test takes longer, unless something is wrong.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
@@ -58,6 +58,14 @@ impl TestBroker {
 
     /// The first values of a topic.
     pub(super) async fn values(&self, topic: &str, count: usize) -> Vec<String> {
+        let records = self.records(topic, count).await.into_iter();
+        records
+            .map(|record| String::from_utf8(record.value.unwrap()).unwrap())
+            .collect()
+    }
+
+    /// The first records of a topic.
+    pub(super) async fn records(&self, topic: &str, count: usize) -> Vec<Record> {
         let start = StartingPoint {
             topic: topic.into(),
             partition: 0,
@@ -69,13 +77,13 @@ impl TestBroker {
         };
         let consumer = Reader::consumer(&self.cluster, "values").unwrap();
         let mut reader = Reader::open(&self.cluster, consumer, &[start]).await.unwrap();
-        let mut values = Vec::new();
-        while values.len() < count {
+        let mut records = Vec::new();
+        while records.len() < count {
             let arrival = timeout(DEADLINE, reader.next()).await.expect("no record in time");
             let (Arrival::New(record) | Arrival::Replayed(record)) = arrival.unwrap();
-            values.push(String::from_utf8(record.value.unwrap()).unwrap());
+            records.push(record);
         }
-        values
+        records
     }
 
     pub(super) async fn write(&self, topic: &str, value: &str, timestamp: i64) {

@@ -49,7 +49,10 @@ impl Outlet {
     /// The deliveries up to now; further ones are counted apart.
     pub(super) fn take_deliveries(&mut self) -> Arc<Deliveries> {
         match self {
-            Self::Shared { deliveries, .. } => std::mem::take(deliveries),
+            Self::Shared { deliveries, .. } => {
+                let further = deliveries.further();
+                std::mem::replace(deliveries, further)
+            }
             Self::Transactions(_) => Arc::default(),
         }
     }

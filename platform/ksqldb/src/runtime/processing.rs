@@ -33,6 +33,8 @@ const TRANSACTION_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) const STOP_DEADLINE: Duration = Duration::from_secs(3);
 /// How often a query that catches up looks whether it has.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// How many records are taken at a time, where they are there.
+const AT_A_TIME: usize = 64;
 /// How many windows may wait for a commit before the changelogs are told that they are too old.
 const MOST_EXPIRED: usize = 200_000;
 
@@ -119,7 +121,6 @@ impl<'a> Processing<'a> {
         reader: &mut Reader,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
-        let mut records = 0_u64;
         let mut catches_up = self.worker.progress.is_some();
         loop {
             if catches_up && reader.is_caught_up() {
@@ -153,37 +154,72 @@ impl<'a> Processing<'a> {
                 }
                 // Where a commit is due while another waits for its records, so do further ones.
                 arrival = reader.next(), if !is_due => {
-                    let arrival = arrival.map_err(Failure::Read)?;
-                    let (Arrival::Replayed(record) | Arrival::New(record)) = &arrival;
-                    if !self.worker.learn(record, stop).await {
-                        // The record is not processed: the next attempt begins with it.
-                        self.unfinished = true;
-                        if let Arrival::New(record) = &arrival {
-                            self.commit_before(record, reader).await;
-                        }
+                    if !self.take_several(arrival.map_err(Failure::Read)?, reader, stop).await? {
                         return Ok(());
-                    }
-                    match arrival {
-                        Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
-                        Arrival::New(record) => match self.process(&record).await {
-                            Ok(()) => {}
-                            Err(failure @ Failure::State(_)) => {
-                                self.commit_before(&record, reader).await;
-                                return Err(failure);
-                            }
-                            Err(failure) => return Err(failure),
-                        },
-                    }
-                    if let Some(reason) = self.task.failure() {
-                        return Err(Failure::State(reason));
-                    }
-                    records += 1;
-                    if records.is_multiple_of(64) {
-                        // Old records are there without waiting; others want to run too.
-                        tokio::task::yield_now().await;
                     }
                 }
             }
+        }
+    }
+
+    /// Takes a record, and those that are there without waiting: to look after everything else between any two of them
+    /// costs more than they do. `false`: it is to stop.
+    async fn take_several(
+        &mut self,
+        first: Arrival,
+        reader: &mut Reader,
+        stop: &CancellationToken,
+    ) -> Result<bool, Failure> {
+        let mut arrival = first;
+        for _ in 0..AT_A_TIME {
+            if !self.take(arrival, reader, stop).await? {
+                return Ok(false);
+            }
+            let is_due = self.closing.is_none() && Instant::now() >= self.commit_at;
+            if is_due || self.ledger.records() >= COMMIT_RECORDS || stop.is_cancelled() {
+                return Ok(true);
+            }
+            match reader.next_at_hand().map_err(Failure::Read)? {
+                Some(next) => arrival = next,
+                None => return Ok(true),
+            }
+        }
+        let goes_on = self.take(arrival, reader, stop).await?;
+        // Old records are there without waiting; others want to run too.
+        tokio::task::yield_now().await;
+        Ok(goes_on)
+    }
+
+    /// Takes a record. `false`: it is to stop.
+    async fn take(
+        &mut self,
+        arrival: Arrival,
+        reader: &Reader,
+        stop: &CancellationToken,
+    ) -> Result<bool, Failure> {
+        let (Arrival::Replayed(record) | Arrival::New(record)) = &arrival;
+        if !self.worker.learn(record, stop).await {
+            // The record is not processed: the next attempt begins with it.
+            self.unfinished = true;
+            if let Arrival::New(record) = &arrival {
+                self.commit_before(record, reader).await;
+            }
+            return Ok(false);
+        }
+        match arrival {
+            Arrival::Replayed(record) => with_input(&record, |input| self.task.restore(input)),
+            Arrival::New(record) => match self.process(&record).await {
+                Ok(()) => {}
+                Err(failure @ Failure::State(_)) => {
+                    self.commit_before(&record, reader).await;
+                    return Err(failure);
+                }
+                Err(failure) => return Err(failure),
+            },
+        }
+        match self.task.failure() {
+            Some(reason) => Err(Failure::State(reason)),
+            None => Ok(true),
         }
     }
 

@@ -34,6 +34,7 @@ pub(crate) use change::Bounds;
 pub use ledger::Ledger;
 pub(crate) use materialized::{Materialized, TableRow};
 pub use partitions::StreamTimes;
+pub(crate) use partitions::partition_of;
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
 pub use store::StoreChange;
 pub(crate) use store::StoreKey;

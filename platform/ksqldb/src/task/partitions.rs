@@ -10,7 +10,7 @@
 pub type StreamTimes = Vec<(i32, i64)>;
 
 /// The partition in which Java's default partitioner puts a key.
-pub(super) fn partition_of(key: &[u8], partitions: i32) -> i32 {
+pub(crate) fn partition_of(key: &[u8], partitions: i32) -> i32 {
     if partitions <= 1 {
         return 0;
     }

@@ -36,6 +36,36 @@ impl Kind {
     }
 }
 
+/// Where a run of ordinary characters ends that begins at `from`: before a quote, a backslash or a control character, or
+/// with the text.
+pub(super) fn end_of_run(text: &[u8], from: usize) -> usize {
+    let (eights, rest) = text[from..].as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
+        if let Some(place) = first_special(u64::from_le_bytes(*eight)) {
+            return from + 8 * index + place;
+        }
+    }
+    let place = rest.iter().position(|byte| is_special(*byte));
+    text.len() - rest.len() + place.unwrap_or(rest.len())
+}
+
+/// What ends a run of ordinary characters in a string.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
+}
+
+/// The place of the first such byte among eight, of which the first is the lowest: strings are most of a record, and
+/// one byte at a time is slow. A borrow may make a later byte look like one, but never an earlier.
+fn first_special(eight: u64) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes & HIGHS;
+    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    let special = below(eight, 0x20) | equal(b'"') | equal(b'\\');
+    // Eight bits a byte.
+    (special != 0).then(|| usize::try_from(special.trailing_zeros() / 8).unwrap_or(0))
+}
+
 /// The text and how far it was read.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
@@ -159,19 +189,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Where the run of ordinary characters ends: a quote, a backslash or a control character.
-    fn end_of_run(&self, from: usize) -> usize {
-        self.text.as_bytes()[from..]
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-            .map_or(self.text.len(), |length| from + length)
-    }
-
     /// Reads a string.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, SerdeError> {
         self.expect(b'"', "a string")?;
         let start = self.at;
-        self.at = self.end_of_run(start);
+        self.at = end_of_run(self.text.as_bytes(), start);
         if self.byte() == Some(b'"') {
             self.at += 1;
             return Ok(Cow::Borrowed(&self.text[start..self.at - 1]));
@@ -190,7 +212,7 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.error("a closing quote")),
             }
             let run = self.at;
-            self.at = self.end_of_run(run);
+            self.at = end_of_run(self.text.as_bytes(), run);
             owned.push_str(&self.text[run..self.at]);
         }
     }
@@ -315,7 +337,7 @@ impl<'a> Reader<'a> {
     fn skip_string(&mut self) -> Result<(), SerdeError> {
         self.expect(b'"', "a string")?;
         loop {
-            self.at = self.end_of_run(self.at);
+            self.at = end_of_run(self.text.as_bytes(), self.at);
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;
@@ -340,6 +362,34 @@ impl<'a> Reader<'a> {
             Kind::True => self.word("true"),
             Kind::False => self.word("false"),
             Kind::Null => self.word("null"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_of_eight_is_found(bytes in prop::array::uniform8(prop_oneof![
+            any::<u8>(),
+            prop::sample::select(&b"\"\\ !#[]\x1f\x20\x7f\x80\xff"[..]),
+        ])) {
+            let naive = bytes.iter().position(|byte| is_special(*byte));
+            prop_assert_eq!(first_special(u64::from_le_bytes(bytes)), naive);
+        }
+    }
+
+    #[test]
+    fn a_run_ends_at_a_quote_wherever_it_is() {
+        for length in 0..40 {
+            let text = format!("\"{}\"x", "ä".repeat(length));
+            let mut reader = Reader::new(&text);
+            assert_eq!(reader.string().unwrap(), "ä".repeat(length));
+            assert!(Reader::new(&text[..text.len() - 2]).string().is_err());
         }
     }
 }

@@ -2,33 +2,31 @@
 
 use super::super::SerdeError;
 use super::super::number::{decimal_text, parse_decimal};
-use super::reader::{Kind, Reader};
+use super::reader::{Kind, Reader, end_of_run};
 
 /// Appends a string in quotes.
 pub(crate) fn write_string(text: &str, output: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
     output.push(b'"');
-    let mut written = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0x08 => b"\\b",
-            0x0c => b"\\f",
-            0..=0x1f => b"",
-            _ => continue,
+    let mut at = 0;
+    loop {
+        let end = end_of_run(bytes, at);
+        output.extend_from_slice(&bytes[at..end]);
+        let Some(byte) = bytes.get(end) else {
+            break;
         };
-        output.extend_from_slice(&text.as_bytes()[written..index]);
-        if escape.is_empty() {
-            output.extend_from_slice(format!("\\u{byte:04X}").as_bytes());
-        } else {
-            output.extend_from_slice(escape);
+        match byte {
+            b'"' => output.extend_from_slice(b"\\\""),
+            b'\\' => output.extend_from_slice(b"\\\\"),
+            b'\n' => output.extend_from_slice(b"\\n"),
+            b'\r' => output.extend_from_slice(b"\\r"),
+            b'\t' => output.extend_from_slice(b"\\t"),
+            0x08 => output.extend_from_slice(b"\\b"),
+            0x0c => output.extend_from_slice(b"\\f"),
+            control => output.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
         }
-        written = index + 1;
+        at = end + 1;
     }
-    output.extend_from_slice(&text.as_bytes()[written..]);
     output.push(b'"');
 }
 
