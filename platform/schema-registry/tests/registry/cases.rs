@@ -519,7 +519,10 @@ async fn json_schema_and_protobuf_are_kept_and_found() {
     let (status, refusal) = registry.post("/subjects/js/versions", &changed).await;
     let message = refusal["message"].as_str().unwrap();
     assert_eq!((status, &refusal["error_code"]), (409, &json!(409)), "{message}");
-    assert!(message.contains("PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"), "{message}");
+    assert!(
+        message.contains("PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"),
+        "{message}"
+    );
     assert!(message.contains("#/properties/b"), "{message}");
     // The other way round it may go.
     let smaller = json!({"schema": r#"{"type":"object"}"#, "schemaType": "JSON"});
