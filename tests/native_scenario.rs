@@ -346,6 +346,12 @@ fn the_hosts_here_on_a_kafka_that_wants_tls_and_a_password() {
     for verb in [&["up"][..], &["topics"], &["config", "show"], &["--json", "ps"]] {
         told += &stack.succeed(verb);
     }
+    let groups = stack.succeed(&["--json", "groups"]);
+    assert!(groups.contains(r#""protocol":"classic""#), "{groups}");
+    let details = stack.succeed(&["--json", "topics", "--details"]);
+    assert!(details.contains(r#""size_bytes":"#), "{details}");
+    told += &groups;
+    told += &details;
     let archive = stack.world.home().join("report.tar");
     stack.succeed(&["bundle", "--output", &archive.display().to_string()]);
     told += &String::from_utf8_lossy(&fs::read(archive).expect("the bundle"));

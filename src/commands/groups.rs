@@ -40,7 +40,7 @@ fn rows(group: &Group) -> Vec<Vec<String>> {
         let [topic, lag, behind] = cells;
         vec![
             group.name.clone(),
-            group.state.clone(),
+            group.refusal.as_ref().unwrap_or(&group.state).clone(),
             members.clone(),
             topic,
             lag,
@@ -84,7 +84,8 @@ mod tests {
         let group = Group {
             name: "readers".to_owned(),
             state: "Stable".to_owned(),
-            protocol: "classic",
+            protocol: "classic".to_owned(),
+            refusal: None,
             members: Vec::new(),
             positions: vec![
                 position("lines", 0, 3, Some(1_500)),
@@ -110,7 +111,8 @@ mod tests {
         let group = Group {
             name: "new".to_owned(),
             state: "Empty".to_owned(),
-            protocol: "consumer",
+            protocol: "consumer".to_owned(),
+            refusal: None,
             members: Vec::new(),
             positions: Vec::new(),
         };

@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::access::access;
 use super::lag::positions;
 use super::topics::{consumer, in_background, watermarks};
 use super::{Committed, KafkaError, REQUEST_TIMEOUT};
@@ -20,12 +21,15 @@ pub struct Group {
     pub name: String,
     /// What it is doing, in Kafka's words.
     pub state: String,
-    /// `classic`, or `consumer` where the broker assigns the partitions.
-    pub protocol: &'static str,
+    /// `classic`, `consumer` where the broker assigns the partitions, `share` or `streams`.
+    pub protocol: String,
     /// Who is in it.
     pub members: Vec<Member>,
     /// How far it has come in each partition that it has committed something of.
     pub positions: Vec<Position>,
+    /// Why the broker tells no more of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 
 /// One of a group.
@@ -63,7 +67,10 @@ pub struct Position {
 /// # Errors
 /// When the broker does not answer.
 pub async fn groups(cluster: &Cluster) -> Result<Vec<Group>, KafkaError> {
-    let known = asking::groups(&cluster.bootstrap_servers).await;
+    let known = match access(cluster) {
+        Ok(access) => asking::groups(&access).await,
+        Err(error) => Err(error),
+    };
     let known = known.map_err(|error| KafkaError::Unreachable {
         bootstrap_servers: cluster.to_string(),
         purpose: "ask for the groups".to_owned(),
@@ -76,10 +83,8 @@ pub async fn groups(cluster: &Cluster) -> Result<Vec<Group>, KafkaError> {
             positions: positions.remove(&group.name).unwrap_or_default(),
             name: group.name,
             state: group.state,
-            protocol: match group.is_assigned_by_broker {
-                true => "consumer",
-                false => "classic",
-            },
+            protocol: group.protocol,
+            refusal: group.refusal,
             members: group
                 .members
                 .into_iter()

@@ -3,6 +3,7 @@
 //! Nothing here joins a group or commits an offset, and only `publisher` produces, to a topic of our own. Must not know
 //! what the records mean.
 
+mod access;
 mod decoding;
 mod error;
 mod groups;

@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::access::access;
 use super::topics::{consumer, in_background, list_topics, partitions, unreachable, watermarks};
 use super::{KafkaError, REQUEST_TIMEOUT, TopicSummary};
 use crate::stack::Cluster;
@@ -32,7 +33,10 @@ pub struct TopicDetails {
 /// When the broker does not answer.
 pub async fn detail_topics(cluster: &Cluster) -> Result<Vec<TopicDetails>, KafkaError> {
     let topics = list_topics(cluster).await?;
-    let sizes = asking::sizes(&cluster.bootstrap_servers).await;
+    let sizes = match access(cluster) {
+        Ok(access) => asking::sizes(&access).await,
+        Err(error) => Err(error),
+    };
     let mut sizes = sizes.map_err(|error| KafkaError::Unreachable {
         bootstrap_servers: cluster.to_string(),
         purpose: "ask for the sizes of the topics".to_owned(),

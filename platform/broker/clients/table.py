@@ -59,6 +59,13 @@ def main():
     notes += [
         "- streams exactly_once_v2: counts by a new key, is closed in the middle of its work; read_committed sees each count once",
         "- streams changelog restore: the same with its state deleted",
+        "- kafka-…: each of a tool's commands ends with the exit code that it has on a real Kafka of its version, and, where"
+        " that is 0, prints the same lines, but for addresses, ids and times (`platform/broker/clients/java/tools.txt`)",
+        "- connect distributed: a file's lines into a topic, exactly once, and out of it into another file; the worker is"
+        " stopped in the middle and another goes on",
+        "- mirrormaker 2: a topic's records and settings and a group's position, copied to a second broker",
+        "- …, killed: the program is killed in the middle of its work and started anew; nothing is missing, and exactly once"
+        " nothing is there twice",
     ]
     print("\n".join(notes))
 

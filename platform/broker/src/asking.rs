@@ -1,45 +1,53 @@
 //! Asks a broker, this one or any other, what librdkafka has no call for: how large topics are on its disks, and who is in
 //! its groups, those that the broker assigns among them.
 //!
-//! A connection for each answer: these are questions of people, not of programs. Speaks without TLS and SASL.
+//! A connection for each answer: these are questions of people, not of programs. Must not know where a cluster's properties
+//! come from, nor what TLS takes: who asks brings that along.
+
+mod connection;
+mod login;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
-use kafka_protocol::messages::consumer_group_describe_response::Assignment;
+use kafka_protocol::messages::consumer_group_describe_response::{self as of_consumer, Assignment};
 use kafka_protocol::messages::describe_groups_request::DescribeGroupsRequest;
+use kafka_protocol::messages::describe_groups_response as of_classic;
 use kafka_protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use kafka_protocol::messages::list_groups_request::ListGroupsRequest;
-use kafka_protocol::messages::{
-    ApiVersionsRequest, ConsumerProtocolAssignment, MetadataRequest, RequestHeader, ResponseHeader,
-};
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use kafka_protocol::messages::list_groups_response::ListedGroup;
+use kafka_protocol::messages::{ConsumerProtocolAssignment, GroupId};
+use kafka_protocol::protocol::{Decodable, Message};
 
-/// A broker that takes longer is not waited for.
-const LIMIT: Duration = Duration::from_secs(5);
-/// An answer that is larger is not read.
-const MAX_ANSWER: u32 = 64 * 1024 * 1024;
+pub use self::connection::{Cluster, Secured, Securing, Stream};
+use self::connection::{Connection, brokers};
+pub use self::login::Login;
+
 /// What describes groups since Kafka 2.4, and topics' sizes since 2.0.
 const DESCRIBE_GROUPS: i16 = 5;
 const DESCRIBE_LOG_DIRS: i16 = 1;
+const CONSUMER_GROUP_DESCRIBE: i16 = 0;
+
+/// How a group that is gone is described before version 6 of the request, without an error.
+const DEAD: &str = "Dead";
 
 /// A group of consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// Its name.
     pub name: String,
-    /// What it is doing, in Kafka's words: `Stable`, `Empty`, `PreparingRebalance` …
+    /// What it is doing, in Kafka's words: `Stable`, `Empty`, `PreparingRebalance` … Empty where nobody says.
     pub state: String,
-    /// Whether the broker assigns its partitions (KIP-848).
-    pub is_assigned_by_broker: bool,
-    /// Who is in it.
+    /// What it speaks, in Kafka's words: `classic`, `consumer` where the broker assigns the partitions (KIP-848), `share`,
+    /// `streams`.
+    pub protocol: String,
+    /// Who is in it; nobody where that is not asked for, as of the kinds `share` and `streams`.
     pub members: Vec<Member>,
+    /// Why the broker tells no more of it than its name.
+    pub refusal: Option<String>,
 }
 
 /// One of a group.
@@ -55,88 +63,127 @@ pub struct Member {
     pub assigned: BTreeMap<String, Vec<i32>>,
 }
 
-/// The groups of all brokers that `bootstrap` knows, by name.
+/// The groups of all brokers of a cluster, by name.
 ///
 /// # Errors
-/// When one of them does not answer, or not in Kafka's protocol.
-pub async fn groups(bootstrap: &str) -> io::Result<Vec<Group>> {
+/// When one of them does not answer, not in Kafka's protocol, or does not let the one in who asks.
+pub async fn groups(cluster: &Cluster) -> io::Result<Vec<Group>> {
     let mut found = Vec::new();
-    for broker in brokers(bootstrap).await? {
-        let mut connection = Connection::open(&broker).await?;
+    for broker in brokers(cluster).await? {
+        let mut connection = Connection::open(&broker, cluster).await?;
         let version = connection.newest::<ListGroupsRequest>().await?;
         let listed = connection.call(version, &ListGroupsRequest::default()).await?;
         unless_refused(listed.error_code)?;
-        let (assigned, classic): (Vec<_>, Vec<_>) = listed
-            .groups
-            .into_iter()
-            .partition(|group| group.group_type.eq_ignore_ascii_case("consumer"));
-        let classic = classic
-            .into_iter()
-            .map(|group| group.group_id)
-            .collect::<Vec<_>>();
-        if !classic.is_empty() {
-            let ask = DescribeGroupsRequest::default().with_groups(classic);
-            let described = connection.call(DESCRIBE_GROUPS, &ask).await?;
-            // One that is gone since has an error.
-            let there = described.groups.into_iter().filter(|group| group.error_code == 0);
-            found.extend(there.map(|group| {
-                Group {
-                    name: group.group_id.to_string(),
-                    state: group.group_state.to_string(),
-                    is_assigned_by_broker: false,
-                    members: group
-                        .members
-                        .into_iter()
-                        .map(|member| Member {
-                            id: member.member_id.to_string(),
-                            client_id: member.client_id.to_string(),
-                            host: host(&member.client_host),
-                            assigned: classic_assignment(member.member_assignment),
-                        })
-                        .collect(),
-                }
-            }));
+        let (mut classic, mut assigned) = (Vec::new(), Vec::new());
+        for group in listed.groups {
+            match group.group_type.to_ascii_lowercase().as_str() {
+                // Older brokers have no other kind, and say nothing of it.
+                "" | "classic" => classic.push(group.group_id),
+                "consumer" => assigned.push(group.group_id),
+                other => found.push(Group::listed(other, &group)),
+            }
         }
-        let assigned = assigned
-            .into_iter()
-            .map(|group| group.group_id)
-            .collect::<Vec<_>>();
-        if !assigned.is_empty() {
-            let ask = ConsumerGroupDescribeRequest::default().with_group_ids(assigned);
-            let described = connection.call(0, &ask).await?;
-            // One that is gone since has an error.
-            let there = described.groups.into_iter().filter(|group| group.error_code == 0);
-            found.extend(there.map(|group| {
-                Group {
-                    name: group.group_id.to_string(),
-                    state: group.group_state.to_string(),
-                    is_assigned_by_broker: true,
-                    members: group
-                        .members
-                        .into_iter()
-                        .map(|member| Member {
-                            id: member.member_id.to_string(),
-                            client_id: member.client_id.to_string(),
-                            host: host(&member.client_host),
-                            assigned: assignment(member.assignment),
-                        })
-                        .collect(),
-                }
-            }));
-        }
+        found.extend(describe_classic(&mut connection, classic).await?);
+        found.extend(describe_assigned(&mut connection, assigned).await?);
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
 }
 
+/// Those of the elder protocol; who leads them has assigned their partitions.
+async fn describe_classic(connection: &mut Connection, groups: Vec<GroupId>) -> io::Result<Vec<Group>> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = DescribeGroupsRequest::default().with_groups(groups);
+    let described = connection.call(DESCRIBE_GROUPS, &ask).await?.groups;
+    Ok(described
+        .into_iter()
+        .filter_map(|group| {
+            let members = group.members.into_iter().map(of_classic_member);
+            let state = group.group_state.to_string();
+            Group::described("classic", &group.group_id, group.error_code, state, members)
+        })
+        .collect())
+}
+
+/// Those whose partitions the broker assigns.
+async fn describe_assigned(connection: &mut Connection, groups: Vec<GroupId>) -> io::Result<Vec<Group>> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = ConsumerGroupDescribeRequest::default().with_group_ids(groups);
+    let described = connection.call(CONSUMER_GROUP_DESCRIBE, &ask).await?.groups;
+    Ok(described
+        .into_iter()
+        .filter_map(|group| {
+            let members = group.members.into_iter().map(of_assigned_member);
+            let state = group.group_state.to_string();
+            Group::described("consumer", &group.group_id, group.error_code, state, members)
+        })
+        .collect())
+}
+
+impl Group {
+    /// One that is known from the list alone.
+    fn listed(protocol: &str, group: &ListedGroup) -> Self {
+        Self {
+            name: group.group_id.to_string(),
+            state: group.group_state.to_string(),
+            protocol: protocol.to_owned(),
+            members: Vec::new(),
+            refusal: None,
+        }
+    }
+
+    /// One as its broker describes it; nothing of one that is gone since it was listed.
+    fn described(
+        protocol: &str,
+        name: &GroupId,
+        error_code: i16,
+        state: String,
+        members: impl Iterator<Item = Member>,
+    ) -> Option<Self> {
+        let error = ResponseError::try_from_code(error_code);
+        if error == Some(ResponseError::GroupIdNotFound) || state == DEAD {
+            return None;
+        }
+        Some(Self {
+            name: name.to_string(),
+            state,
+            protocol: protocol.to_owned(),
+            members: members.collect(),
+            refusal: error.map(|error| error.to_string()),
+        })
+    }
+}
+
+fn of_classic_member(member: of_classic::DescribedGroupMember) -> Member {
+    Member {
+        id: member.member_id.to_string(),
+        client_id: member.client_id.to_string(),
+        host: host(&member.client_host),
+        assigned: classic_assignment(member.member_assignment),
+    }
+}
+
+fn of_assigned_member(member: of_consumer::Member) -> Member {
+    Member {
+        id: member.member_id.to_string(),
+        client_id: member.client_id.to_string(),
+        host: host(&member.client_host),
+        assigned: assignment(member.assignment),
+    }
+}
+
 /// How many bytes each topic takes on disk, once, however many copies there are.
 ///
 /// # Errors
-/// When a broker does not answer, or not in Kafka's protocol.
-pub async fn sizes(bootstrap: &str) -> io::Result<BTreeMap<String, u64>> {
+/// As [`groups`].
+pub async fn sizes(cluster: &Cluster) -> io::Result<BTreeMap<String, u64>> {
     let mut largest: BTreeMap<(String, i32), u64> = BTreeMap::new();
-    for broker in brokers(bootstrap).await? {
-        let mut connection = Connection::open(&broker).await?;
+    for broker in brokers(cluster).await? {
+        let mut connection = Connection::open(&broker, cluster).await?;
         let ask = DescribeLogDirsRequest::default().with_topics(None);
         let answer = connection.call(DESCRIBE_LOG_DIRS, &ask).await?;
         for folder in &answer.results {
@@ -158,31 +205,6 @@ pub async fn sizes(bootstrap: &str) -> io::Result<BTreeMap<String, u64>> {
     Ok(sizes)
 }
 
-/// Every broker of the cluster.
-async fn brokers(bootstrap: &str) -> io::Result<Vec<String>> {
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "there is no address");
-    for address in bootstrap.split(',').map(str::trim) {
-        let answer = async {
-            let mut connection = Connection::open(address).await?;
-            let ask = MetadataRequest::default().with_topics(Some(Vec::new()));
-            connection.call(4, &ask).await
-        };
-        match answer.await {
-            Ok(metadata) => {
-                let brokers = metadata.brokers.iter();
-                return Ok(brokers
-                    .map(|broker| match broker.host.contains(':') {
-                        true => format!("[{}]:{}", broker.host, broker.port),
-                        false => format!("{}:{}", broker.host, broker.port),
-                    })
-                    .collect());
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 /// An answer with an error tells nothing: to show it as if there were nothing would be wrong.
 fn unless_refused(code: i16) -> io::Result<()> {
     match ResponseError::try_from_code(code) {
@@ -198,7 +220,6 @@ fn host(written: &str) -> String {
 
 /// What the leader of a group has written for a member. Other kinds of groups write other things: of those nothing is told.
 fn classic_assignment(mut bytes: Bytes) -> BTreeMap<String, Vec<i32>> {
-    use bytes::Buf;
     if bytes.remaining() < 2 {
         return BTreeMap::new();
     }
@@ -219,66 +240,5 @@ fn assignment(assignment: Assignment) -> BTreeMap<String, Vec<i32>> {
         .collect()
 }
 
-struct Connection {
-    stream: TcpStream,
-}
-
-impl Connection {
-    async fn open(address: &str) -> io::Result<Self> {
-        let stream = within(TcpStream::connect(address)).await?;
-        Ok(Self { stream })
-    }
-
-    /// The newest version of a request that both sides know.
-    async fn newest<Q: Request>(&mut self) -> io::Result<i16> {
-        let answer = self.call(0, &ApiVersionsRequest::default()).await?;
-        let found = answer.api_keys.iter().find(|api| api.api_key == Q::KEY);
-        let newest = found.map_or(Q::VERSIONS.min, |api| api.max_version);
-        Ok(newest.min(Q::VERSIONS.max))
-    }
-
-    async fn call<Q: Request>(&mut self, version: i16, request: &Q) -> io::Result<Q::Response> {
-        within(self.call_for_long(version, request)).await
-    }
-
-    async fn call_for_long<Q: Request>(&mut self, version: i16, request: &Q) -> io::Result<Q::Response> {
-        let mut body = BytesMut::new();
-        RequestHeader::default()
-            .with_request_api_key(Q::KEY)
-            .with_request_api_version(version)
-            .with_client_id(Some(StrBytes::from_static_str("osqdemo")))
-            .encode(&mut body, Q::header_version(version))
-            .map_err(io::Error::other)?;
-        request.encode(&mut body, version).map_err(io::Error::other)?;
-        let mut frame = BytesMut::with_capacity(body.len() + 4);
-        frame.put_u32(u32::try_from(body.len()).map_err(io::Error::other)?);
-        frame.put_slice(&body);
-        self.stream.write_all(&frame).await?;
-        let length = self.stream.read_u32().await?;
-        if length > MAX_ANSWER {
-            let told = format!(
-                "an answer of {length} bytes: this is no Kafka broker, or it has far too many groups"
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidData, told));
-        }
-        let mut answer = Vec::new();
-        let read = (&mut self.stream)
-            .take(length.into())
-            .read_to_end(&mut answer)
-            .await?;
-        if read < length as usize {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut answer = Bytes::from(answer);
-        ResponseHeader::decode(&mut answer, Q::Response::header_version(version))
-            .map_err(io::Error::other)?;
-        Q::Response::decode(&mut answer, version).map_err(io::Error::other)
-    }
-}
-
-async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match tokio::time::timeout(LIMIT, work).await {
-        Ok(done) => done,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
-    }
-}
+#[cfg(test)]
+mod tests;

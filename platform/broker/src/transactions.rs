@@ -114,17 +114,15 @@ impl Transactions {
         if id.len() > MAX_NAME_BYTES {
             return Err(ResponseError::InvalidRequest);
         }
-        if current.is_some() {
-            // Whoever goes on was here before.
-            self.gate_of(stores, id)?;
-        }
         let gate = self.gate(id);
         let mut gate = lock(&gate);
         self.finish(stores, id, &mut gate, now_ms)?;
         let mut outcome = None;
+        let mut previous = current.map(|(_, epoch)| epoch);
         let producer = match stores.groups.transaction(id) {
-            None if current.is_some() => return Err(ResponseError::InvalidProducerIdMapping),
+            // Whatever it says it goes on with, as Kafka has it: its id was forgotten, or it never had one.
             None => {
+                previous = None;
                 self.make_room(stores)?;
                 (new_producer_id(stores)?, 0)
             }
@@ -153,7 +151,7 @@ impl Transactions {
         let change = Change::Init {
             producer_id: producer.0,
             epoch: producer.1,
-            previous: current.map(|(_, epoch)| epoch),
+            previous,
             timeout_ms,
             outcome,
             at: now_ms,

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use osqdemo_broker::asking;
+use osqdemo_broker::asking::{self, Cluster};
 use rdkafka::consumer::{CommitMode, Consumer};
 use support::{TestBroker, receive, send, subscribed};
 
@@ -29,11 +29,11 @@ async fn groups_of_either_protocol_and_sizes_are_told() {
     let newer = subscribed(newer, "lines");
     receive(&newer, 10).await;
 
-    let groups = asking::groups(&broker.bootstrap).await.unwrap();
+    let groups = asking::groups(&Cluster::plain(&broker.bootstrap)).await.unwrap();
     let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
     assert_eq!(names, ["classic", "newer"]);
-    for (group, is_assigned_by_broker) in groups.iter().zip([false, true]) {
-        assert_eq!(group.is_assigned_by_broker, is_assigned_by_broker, "{group:?}");
+    for (group, protocol) in groups.iter().zip(["classic", "consumer"]) {
+        assert_eq!(group.protocol, protocol, "{group:?}");
         assert_eq!(group.state, "Stable");
         assert_eq!(group.members.len(), 1, "{group:?}");
         let expected = BTreeMap::from([("lines".to_owned(), vec![0])]);
@@ -42,7 +42,7 @@ async fn groups_of_either_protocol_and_sizes_are_told() {
     }
     assert_eq!(groups[1].members[0].client_id, "newer");
 
-    let sizes = asking::sizes(&broker.bootstrap).await.unwrap();
+    let sizes = asking::sizes(&Cluster::plain(&broker.bootstrap)).await.unwrap();
     assert!((1_000..10_000).contains(&sizes["lines"]), "{sizes:?}");
     drop((classic, newer));
     broker.stop().await;
@@ -59,7 +59,7 @@ async fn who_is_no_broker_is_told() {
             .unwrap();
         stream
     });
-    let error = asking::groups(&address).await.unwrap_err();
+    let error = asking::groups(&Cluster::plain(address)).await.unwrap_err();
     assert!(error.to_string().contains("this is no Kafka broker"), "{error}");
     drop(answering);
 }

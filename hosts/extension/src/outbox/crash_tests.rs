@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use super::kafka::{Message, SendError};
 use super::*;
 use crate::spool::simulated_disk::SimulatedDisk;
 use crate::spool::{Identity, Limits};

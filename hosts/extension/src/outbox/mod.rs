@@ -6,15 +6,13 @@
 //! into the queue, in its place among the lines of its topic; the other topics go on.
 //!
 //! The outbox is a state machine. It is given its disk, the time and Kafka, waits for nothing and starts nothing;
-//! `courier` is what drives it. It must not know osquery's API, configuration files or librdkafka.
+//! `courier` is what drives it. It must not know osquery's API, configuration files or librdkafka. Taking a line and
+//! settling what became of it stand together here, because they are two ends of the same state.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::line_facts::LineFacts;
-use crate::route::split_rows;
 use crate::spool::disk::Disk;
 use crate::spool::frame::{Id, Record};
 use crate::spool::reader::Reader;
@@ -23,8 +21,10 @@ use crate::throttle::Throttle;
 
 pub(crate) mod books;
 mod dead_letters;
+mod handing_over;
 pub(crate) mod kafka;
 pub(crate) mod memory;
+mod refusals;
 mod topics;
 
 #[cfg(test)]
@@ -33,10 +33,10 @@ mod crash_tests;
 mod tests;
 
 use books::Books;
-use dead_letters::{DeadLetterFile, Obituary};
-use kafka::{Failure, Header, Kafka, LineId, Message, Outcome, SendError};
+use dead_letters::DeadLetterFile;
+use kafka::{Failure, Kafka, LineId, Outcome};
 use memory::{Memory, OwnedRecord};
-use topics::{Admission, Topics, Turn};
+use topics::Topics;
 
 /// How often the same kind of trouble is said.
 pub(crate) const TROUBLE_PERIOD: Duration = Duration::from_secs(10);
@@ -46,8 +46,6 @@ pub(crate) const DEAD_LETTER_TOPIC: &str = "osqdemo-dead-letters";
 /// Which part of the window a topic gets before the first of its lines has arrived. librdkafka takes half a minute to
 /// say that a topic is not there, and meanwhile its lines are in the way of the others'.
 const UNPROVEN_SHARE: usize = 10;
-/// How many lines are handed over before somebody else may have the outbox.
-const BATCH: usize = 256;
 /// How long a disk that failed is left alone.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// The most that both files of dead letters take.
@@ -160,13 +158,6 @@ pub(crate) enum Taken {
 pub(crate) enum Progress {
     More,
     Done,
-}
-
-enum Offer {
-    /// It is under way, or waits elsewhere; the next one may be offered.
-    Taken,
-    /// Nothing can be taken now.
-    NoRoom,
 }
 
 impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
@@ -297,28 +288,6 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         }
     }
 
-    /// Hands over what waits, as far as there is room; not too much at once.
-    pub(crate) fn pump(&mut self, now: Now) -> Progress {
-        if self.redelivery.is_none()
-            && let Some(from) = self.topics.begin_redelivery(now.elapsed)
-        {
-            self.redelivery = Some(Reader::at(from.min(self.main.seq())));
-        }
-        if let Some(mut reader) = self.redelivery.take() {
-            let (ended, progress) = self.redeliver(now, &mut reader);
-            if !ended {
-                self.redelivery = Some(reader);
-                return progress;
-            }
-            self.topics.end_redelivery();
-            self.memory.next = 0;
-        }
-        let mut main = std::mem::take(&mut self.main);
-        let progress = self.deliver(now, &mut main);
-        self.main = main;
-        progress
-    }
-
     /// What is to be done now and then: writes down what is done, and gives back room on the disk.
     pub(crate) fn tidy(&mut self) {
         let read = self.main.seq();
@@ -408,301 +377,6 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         number.map(LineId::Memory).ok_or(Full)
     }
 
-    /// Whether everything that came before the line was handed over.
-    fn is_next(&self, id: LineId) -> bool {
-        match id {
-            LineId::Spooled(seq) => seq == self.main.seq() && self.memory.peek().is_none(),
-            LineId::Memory(number) => {
-                let spooled = self.spool.as_ref().map_or(0, Spool::next);
-                self.main.seq() >= spooled && self.memory.peek().is_some_and(|(next, _)| next == number)
-            }
-        }
-    }
-
-    /// Hands over a line that just came, without reading it again.
-    fn offer_new(&mut self, now: Now, id: LineId, record: &Record<'_>) {
-        if let Offer::NoRoom = self.offer(now, id, record, Turn::InOrder) {
-            return;
-        }
-        match (id, &self.spool) {
-            (LineId::Spooled(seq), Some(spool)) => {
-                let length = record.frame_length().unwrap_or_default() as u64;
-                self.main.pass(spool, seq, length);
-            }
-            (LineId::Memory(number), _) => self.memory.next = number + 1,
-            (LineId::Spooled(_), None) => {}
-        }
-    }
-
-    /// Hands over lines that were never handed over.
-    fn deliver(&mut self, now: Now, main: &mut Reader) -> Progress {
-        for _ in 0..BATCH {
-            if let Some((number, line)) = self.memory.peek()
-                && line.after <= main.seq()
-            {
-                let id = LineId::Memory(number);
-                let under_way = self.in_flight.contains_key(&id);
-                if !under_way && let Offer::NoRoom = self.offer(now, id, &line.record(), Turn::InOrder) {
-                    return Progress::Done;
-                }
-                self.memory.next = number + 1;
-                continue;
-            }
-            let Some(spool) = self.spool.take() else {
-                return Progress::Done;
-            };
-            let found = main.peek(&spool);
-            self.spool = Some(spool);
-            let offer = match found {
-                Ok(Some(line)) if self.is_done(line.seq) => Offer::Taken,
-                Ok(Some(line)) => self.offer(now, LineId::Spooled(line.seq), &line.record, Turn::InOrder),
-                Ok(None) => {
-                    self.count_missing(main);
-                    return Progress::Done;
-                }
-                Err(error) => {
-                    self.tell_unreadable(&error);
-                    return Progress::Done;
-                }
-            };
-            self.count_missing(main);
-            match offer {
-                Offer::Taken => main.advance(),
-                Offer::NoRoom => return Progress::Done,
-            }
-        }
-        Progress::More
-    }
-
-    /// Hands over lines that waited. Whether there are no more of them, and whether to go on at once.
-    fn redeliver(&mut self, now: Now, reader: &mut Reader) -> (bool, Progress) {
-        for _ in 0..BATCH {
-            if reader.seq() >= self.main.seq() {
-                return (true, Progress::More);
-            }
-            let Some(spool) = self.spool.take() else {
-                return (true, Progress::More);
-            };
-            let found = reader.peek(&spool);
-            self.spool = Some(spool);
-            let offer = match found {
-                Ok(Some(line)) if line.seq >= self.main.seq() => return (true, Progress::More),
-                Ok(Some(line)) => {
-                    let id = LineId::Spooled(line.seq);
-                    match self.is_done(line.seq) || self.in_flight.contains_key(&id) {
-                        true => Offer::Taken,
-                        false => self.offer(now, id, &line.record, Turn::Redelivery),
-                    }
-                }
-                Ok(None) => return (true, Progress::More),
-                Err(error) => {
-                    self.tell_unreadable(&error);
-                    return (false, Progress::Done);
-                }
-            };
-            self.count_missing(reader);
-            match offer {
-                Offer::Taken => reader.advance(),
-                Offer::NoRoom => return (false, Progress::Done),
-            }
-        }
-        (false, Progress::More)
-    }
-
-    fn offer(&mut self, now: Now, id: LineId, record: &Record<'_>, turn: Turn) -> Offer {
-        if !self.has_room(record) {
-            return Offer::NoRoom;
-        }
-        match self.topics.admit(record.topic, turn, spooled(id)) {
-            Admission::Admitted => {}
-            Admission::Held => return Offer::Taken,
-            Admission::Busy => return Offer::NoRoom,
-        }
-        let headers = self.headers(id, record);
-        match self.kafka.send(
-            id,
-            &Message {
-                record: *record,
-                headers: &headers,
-            },
-        ) {
-            Ok(()) => {
-                let topic = self.topics.sent(record.topic);
-                self.depart(now, id, topic, record, None);
-                Offer::Taken
-            }
-            Err(SendError::Full) => Offer::NoRoom,
-            Err(SendError::NotYet) => {
-                self.topics.failed(record.topic, now.elapsed, spooled(id));
-                self.rewind_memory(id);
-                Offer::Taken
-            }
-            Err(SendError::Unfit(reason)) => self.offer_dead(now, id, record, &reason),
-            Err(SendError::Failed(Failure::Passing(reason))) => {
-                self.wait(now, id, record.topic, &reason);
-                Offer::Taken
-            }
-            Err(SendError::Failed(Failure::TooLarge(reason) | Failure::Final(reason))) => {
-                self.tell_dead(record, &reason);
-                self.offer_dead(now, id, record, &reason)
-            }
-        }
-    }
-
-    /// Sends a line that can wait to the topic for dead letters.
-    fn offer_dead(&mut self, now: Now, id: LineId, record: &Record<'_>, reason: &str) -> Offer {
-        match self.send_to_dead_letters(now, id, record, reason) {
-            Err(SendError::Full) => return Offer::NoRoom,
-            Err(_) => self.bury(id, record, reason),
-            Ok(()) => {}
-        }
-        Offer::Taken
-    }
-
-    fn has_room(&self, record: &Record<'_>) -> bool {
-        let Window { bytes, lines } = self.choices.window;
-        let fits = self.in_flight_bytes + record.value.len() <= bytes && self.in_flight.len() < lines;
-        fits || self.in_flight.is_empty()
-    }
-
-    fn depart(
-        &mut self,
-        now: Now,
-        id: LineId,
-        (topic, alone): (Arc<str>, bool),
-        record: &Record<'_>,
-        dead: Option<String>,
-    ) {
-        let bytes = record.value.len();
-        self.in_flight_bytes += bytes;
-        let flight = InFlight {
-            topic,
-            bytes,
-            // The wall clock may have jumped since; then this is wrong by as much, and nothing else is.
-            since: now.elapsed.saturating_sub(Duration::from_millis(
-                u64::try_from(now.unix_ms.saturating_sub(record.unix_ms)).unwrap_or_default(),
-            )),
-            alone,
-            dead,
-        };
-        self.in_flight.insert(id, flight);
-    }
-
-    /// The line is sent again later.
-    fn wait(&mut self, now: Now, id: LineId, topic: &str, reason: &str) {
-        self.topics.failed(topic, now.elapsed, spooled(id));
-        self.rewind_memory(id);
-        if let Some(times) = self.trouble.waiting.pass() {
-            tracing::warn!(topic, times, "lines wait and are sent again: {reason}");
-        }
-    }
-
-    fn rewind_memory(&mut self, id: LineId) {
-        if let LineId::Memory(number) = id {
-            self.memory.next = self.memory.next.min(number);
-        }
-    }
-
-    /// A line that came back will never be taken as it is: its rows are sent, or it is a dead letter.
-    fn refuse(&mut self, now: Now, id: LineId, reason: &str) {
-        let Some(line) = self.read(id) else {
-            self.books.damaged.add(1);
-            self.finish(id);
-            return;
-        };
-        let record = line.record();
-        // Only what is too large comes with rows that may be small enough.
-        let rows = split_rows(record.value)
-            .filter(|rows| rows.len() > 1)
-            .unwrap_or_default();
-        if rows.is_empty() {
-            self.tell_dead(&record, reason);
-            return self.send_dead(now, id, &record, reason);
-        }
-        self.books.rows.add(rows.len() as u64 - 1);
-        tracing::warn!(
-            topic = record.topic,
-            bytes = record.value.len(),
-            rows = rows.len(),
-            "a line that Kafka refused is sent row by row: {reason}"
-        );
-        for row in &rows {
-            let row = Record { value: row, ..record };
-            match self.store(now, &row) {
-                Ok(_) => self.books.accepted.add(1),
-                Err(Full) => self.bury(id, &row, reason),
-            }
-        }
-        self.finish(id);
-    }
-
-    fn tell_dead(&mut self, record: &Record<'_>, reason: &str) {
-        let facts = LineFacts::of(record.value);
-        let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
-        let (topic, bytes) = (record.topic, record.value.len());
-        if let Some(times) = self.trouble.dead.pass() {
-            tracing::error!(%query, topic, bytes, times, "Kafka will never take a line; it is kept as a dead letter: {reason}");
-        }
-    }
-
-    /// Sends a line to the topic for dead letters, or into their file.
-    fn send_dead(&mut self, now: Now, id: LineId, record: &Record<'_>, reason: &str) {
-        if self.send_to_dead_letters(now, id, record, reason).is_err() {
-            self.bury(id, record, reason);
-        }
-    }
-
-    fn send_to_dead_letters(
-        &mut self,
-        now: Now,
-        id: LineId,
-        record: &Record<'_>,
-        reason: &str,
-    ) -> Result<(), SendError> {
-        let (topic, bytes) = (record.topic, record.value.len());
-        let mut headers = self.headers(id, record);
-        headers.push(("osqdemo-reason", Cow::Owned(reason.as_bytes().to_vec())));
-        headers.push(("osqdemo-topic", Cow::Borrowed(topic.as_bytes())));
-        headers.push(("osqdemo-size", Cow::Owned(bytes.to_string().into_bytes())));
-        let message = Message {
-            record: Record {
-                topic: DEAD_LETTER_TOPIC,
-                ..*record
-            },
-            headers: &headers,
-        };
-        self.kafka.send(id, &message)?;
-        let topic = self.topics.sent(DEAD_LETTER_TOPIC);
-        self.depart(now, id, topic, record, Some(reason.to_owned()));
-        Ok(())
-    }
-
-    /// Writes a line to the file for dead letters.
-    fn bury(&mut self, id: LineId, record: &Record<'_>, reason: &str) {
-        let facts = LineFacts::of(record.value);
-        let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
-        let obituary = Obituary {
-            reason,
-            query: &query,
-            spool: &to_hex(&self.name_of(id)),
-            seq: id.number(),
-        };
-        let kept = match &mut self.dead_letters {
-            Some(file) => file.append(record, &obituary).map_err(|error| error.to_string()),
-            None => Err("there is no spool".to_owned()),
-        };
-        match kept {
-            Ok(true) => self.books.dead_lettered.add(1),
-            other => {
-                self.books.lost.add(1);
-                let error = other.err().unwrap_or_else(|| "it is too large".to_owned());
-                let (topic, bytes) = (record.topic, record.value.len());
-                tracing::error!(%query, topic, bytes, "a dead letter could not be kept and is lost: {error}");
-            }
-        }
-        self.finish(id);
-    }
-
     /// The line needs nothing any more.
     fn finish(&mut self, id: LineId) {
         match id {
@@ -753,24 +427,6 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             (LineId::Spooled(seq), Some(spool)) => spool.name_of(seq),
             _ => self.memory_name,
         }
-    }
-
-    fn headers<'r>(&self, id: LineId, record: &Record<'r>) -> Vec<Header<'r>> {
-        if !self.choices.headers {
-            return Vec::new();
-        }
-        let facts = LineFacts::of(record.value);
-        let parts = [
-            ("osqdemo-host", facts.host),
-            ("osqdemo-query", facts.query),
-            ("osqdemo-epoch", facts.epoch),
-            ("osqdemo-counter", facts.counter),
-        ];
-        let mut headers = Vec::with_capacity(6);
-        headers.push(("osqdemo-spool", to_hex(&self.name_of(id)).into_bytes().into()));
-        headers.push(("osqdemo-seq", id.number().to_string().into_bytes().into()));
-        headers.extend(parts.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        headers
     }
 }
 

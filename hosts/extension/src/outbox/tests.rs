@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::kafka::{Message, SendError};
 use super::*;
 use crate::spool::simulated_disk::SimulatedDisk;
 use crate::spool::{Identity, Limits};

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::segment::first_of_name;
 use super::simulated_disk::SimulatedDisk;
 use super::*;
 

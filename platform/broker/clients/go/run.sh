@@ -5,6 +5,6 @@ go_install() {
   (cd "$sources/go" && go build -o "$installed/go/" "./$go_program")
 }
 
-for go_program in franz sarama kafkago; do
+for go_program in franz sarama kafkago confluent; do
   client "go/$go_program" "$go_program" go_install "$installed/go/$go_program"
 done

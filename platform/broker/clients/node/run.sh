@@ -16,3 +16,4 @@ node_client() {
 }
 
 node_client kafkajs kafkajs kafkajs kafkajs-snappy
+node_client platformatic @platformatic/kafka @platformatic/kafka

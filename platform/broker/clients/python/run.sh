@@ -21,3 +21,12 @@ python_client kafka-python "kafka-python" kafka_python.py kafka-python "${codecs
 python_client kafka-python-2.3 "kafka-python 2.3" kafka_python.py "kafka-python==2.3.*" "${codecs[@]}"
 python_client kafka-python-1.4 "kafka-python 1.4" kafka_python.py "kafka-python==1.4.7" "${codecs[@]}"
 python_client aiokafka "aiokafka" aiokafka_client.py aiokafka "${codecs[@]}"
+
+# Frameworks, each with what its check sends and reads with.
+python_framework() {
+  python_place=$1 python_packages=("${@:2}")
+  client "python/$1" "$1" python_install "$installed/python/$1/bin/python" -W ignore "$sources/python/frameworks.py" "$1"
+}
+python_framework faust faust-streaming
+python_framework quixstreams quixstreams
+python_framework faststream "faststream[kafka]"

@@ -143,7 +143,8 @@ impl Credential {
     }
 }
 
-fn salt_password(hash: Hash, password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Vec<u8> {
+/// What PBKDF2 makes of a password: what SCRAM calls the salted one.
+pub(crate) fn salt_password(hash: Hash, password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Vec<u8> {
     let mut salted = vec![0; hash.length()];
     pbkdf2::derive(hash.pbkdf2(), iterations, salt, password, &mut salted);
     salted

@@ -185,7 +185,6 @@ fn ids_that_nobody_knows_or_that_are_too_long_leave_nothing_behind() {
     let done = transactions.commit_offsets(stores, (&id, nobody), &name("readers"), &[], NOW);
     assert_eq!(done, unknown);
     assert_eq!(broker.end(&id, nobody, Outcome::Commit), unknown);
-    assert!(transactions.init(stores, &id, 1_000, Some(nobody), NOW).is_err());
     let long = StrBytes::from_string("x".repeat(MAX_NAME_BYTES + 1));
     let refused = transactions.init(stores, &long, 1_000, None, NOW);
     assert_eq!(refused, Err(ResponseError::InvalidRequest));
@@ -195,6 +194,23 @@ fn ids_that_nobody_knows_or_that_are_too_long_leave_nothing_behind() {
     let refused = transactions.add(stores, (&id, producer), &[], &[long], NOW);
     assert_eq!(refused, Err(ResponseError::InvalidGroupId));
     assert_eq!(transactions.gates().len(), 1);
+}
+
+/// As a client begins that says 0 where it means none, and one whose id was forgotten.
+#[test]
+fn who_goes_on_with_an_id_that_nobody_knows_begins_anew() {
+    let broker = Broker::new();
+    let id = name("copies");
+    let init = |current| {
+        let stores = broker.stores();
+        broker.transactions.init(stores, &id, 1_000, current, NOW)
+    };
+    let first = init(Some((0, 0))).unwrap();
+    assert_eq!(first.1, 0);
+    // From then on it is known, and another one is fenced.
+    assert_eq!(init(Some((first.0 + 1, 0))), Err(ResponseError::ProducerFenced));
+    assert_eq!(init(Some(first)), Ok((first.0, 1)));
+    assert_eq!(init(Some(first)), Ok((first.0, 1)), "it did not get the answer");
 }
 
 #[test]

@@ -37,6 +37,8 @@ const MOST_TIME: Duration = Duration::from_secs(20);
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// The last version of the request that every broker since 2018 has.
 const VERSION: i16 = 7;
+/// Of how many topics it is remembered who leads them.
+const MOST_TOPICS: usize = 1_000;
 /// An answer is about one record, and small.
 const MOST_ANSWER: u32 = 1024 * 1024;
 
@@ -54,12 +56,15 @@ pub(super) struct TimeZero {
     state: Mutex<State>,
 }
 
-/// What is known of the brokers: at most an entry a topic, and a connection a broker.
+/// Where a broker listens.
+type Address = (String, u16);
+
+/// What is known of the brokers, and a connection to each.
 #[derive(Default)]
 struct State {
     /// The addresses of those that lead a topic's partitions.
-    leaders: HashMap<String, Vec<String>>,
-    connections: HashMap<String, TcpStream>,
+    leaders: HashMap<String, Vec<Address>>,
+    connections: HashMap<Address, TcpStream>,
     /// How many records were written: the next one without a key goes to the next partition.
     written: i32,
 }
@@ -117,6 +122,10 @@ impl State {
     ) -> Result<Landing, Unwritten> {
         if !self.leaders.contains_key(record.topic) {
             let leaders = leaders(producer, record.topic).await.map_err(Unwritten::ForNow)?;
+            if self.leaders.len() >= MOST_TOPICS {
+                // Most of them are of topics that are long gone.
+                self.leaders.clear();
+            }
             self.leaders.insert(record.topic.to_owned(), leaders);
         }
         let leaders = &self.leaders[record.topic];
@@ -131,11 +140,12 @@ impl State {
         let Some(leader) = leader.cloned() else {
             return Err(Unwritten::ForNow("its topic has no such partition".to_owned()));
         };
-        let failed = |error: std::io::Error| Unwritten::ForNow(format!("{leader}: {error}"));
+        let (host, port) = &leader;
+        let failed = |error: std::io::Error| Unwritten::ForNow(format!("{host}:{port}: {error}"));
         // One whose answer was not read to its end is of no more use: it goes back only after that.
         let mut connection = match self.connections.remove(&leader) {
             Some(connection) => connection,
-            None => TcpStream::connect(&leader).await.map_err(failed)?,
+            None => TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?,
         };
         let request = request(record.topic, partition, batch, self.written).map_err(Unwritten::ForGood)?;
         let answer = ask(&mut connection, &request).await.map_err(failed)?;
@@ -151,14 +161,14 @@ fn unacknowledged(topic: &str, reason: &str) -> String {
 }
 
 /// The addresses of the brokers that lead a topic's partitions, in order.
-async fn leaders(producer: &Arc<BaseProducer<DeliveryContext>>, topic: &str) -> Result<Vec<String>, String> {
+async fn leaders(producer: &Arc<BaseProducer<DeliveryContext>>, topic: &str) -> Result<Vec<Address>, String> {
     let (asked, topic) = (Arc::clone(producer), topic.to_owned());
     let asking = move || {
         let told = asked.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
         let told = told.map_err(|error| error.to_string())?;
         let address = |id: i32| {
             let broker = told.brokers().iter().find(|broker| broker.id() == id)?;
-            Some(format!("{}:{}", broker.host(), broker.port()))
+            Some((broker.host().to_owned(), u16::try_from(broker.port()).ok()?))
         };
         let mut partitions: Vec<_> = told
             .topics()
@@ -167,7 +177,7 @@ async fn leaders(producer: &Arc<BaseProducer<DeliveryContext>>, topic: &str) -> 
             .map(|partition| (partition.id(), partition.leader()))
             .collect();
         partitions.sort_unstable();
-        let addresses: Option<Vec<String>> = partitions
+        let addresses: Option<Vec<Address>> = partitions
             .into_iter()
             .map(|(_, leader)| address(leader))
             .collect();

@@ -109,6 +109,10 @@ impl Change {
                 .map(Self::Whole),
             Self::Parts(changes) => changes
                 .into_iter()
+                // What cannot be set is not set: Kafka's tools take throttles back that they never asked for.
+                .filter(|change| {
+                    change.config_operation != DELETE || Definition::of_broker(&change.name).is_some()
+                })
                 .map(|change| {
                     let known = name(&change.name)?;
                     Ok(change.with_name(StrBytes::from_static_str(known)))
@@ -269,6 +273,27 @@ mod tests {
             .with_value(Some(StrBytes::from_string(value.to_owned())));
         apply(&change, &mut overrides, &Defaults::default()).unwrap();
         overrides.remove("cleanup.policy")
+    }
+
+    #[test]
+    fn what_cannot_be_set_for_the_broker_can_be_taken_back() {
+        let change = |operation| {
+            let throttle = AlterableConfig::default()
+                .with_name(StrBytes::from_static_str("leader.replication.throttled.rate"))
+                .with_config_operation(operation)
+                .with_value(Some(StrBytes::from_static_str("1")));
+            let known = throttle
+                .clone()
+                .with_name(StrBytes::from_static_str("log.retention.ms"));
+            match Change::Parts(vec![throttle, known]).by_topics_names() {
+                Ok(Change::Parts(changes)) => Ok(changes.len()),
+                Ok(Change::Whole(_)) => Err("these are parts".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        assert_eq!(change(DELETE), Ok(1));
+        let refused = change(SET).unwrap_err();
+        assert!(refused.contains("leader.replication.throttled.rate"), "{refused}");
     }
 
     #[test]
