@@ -11,7 +11,8 @@ const BLOCK: usize = 64 * 1024;
 /// MD5, SHA-1 and SHA-256, each as far as it was wanted.
 pub(crate) type Digests = [Option<String>; 3];
 
-/// MD5, SHA-1 and SHA-256 of a file in one pass, each only when wanted; `None` when the file cannot be read.
+/// MD5, SHA-1 and SHA-256 of a file in one pass, each only when wanted; `None` when the file cannot be read, or is larger
+/// than osquery reads one (`--read_max`): whoever may make files could have the agent read for hours.
 pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
     let [md5, sha1, sha256] = wanted;
     let mut md5 = md5.then(md5::Md5::new);
@@ -19,11 +20,20 @@ pub(crate) fn digests(path: &Path, wanted: [bool; 3]) -> Option<Digests> {
     let mut sha256 = sha256.then(sha2::Sha256::new);
     if wanted.contains(&true) {
         let mut file = regular_file::open(path).ok()?;
+        if file.metadata().ok()?.len() > regular_file::LARGEST {
+            return None;
+        }
         let mut block = vec![0; BLOCK];
+        let mut read = 0;
         loop {
             let length = file.read(&mut block).ok()?;
             if length == 0 {
                 break;
+            }
+            // It may grow, or be one of those that say that they are empty.
+            read += length as u64;
+            if read > regular_file::LARGEST {
+                return None;
             }
             let bytes = &block[..length];
             if let Some(digest) = &mut md5 {

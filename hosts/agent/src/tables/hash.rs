@@ -85,6 +85,12 @@ mod tests {
                 .rows("select * from hash where path = '/dev/zero'")
                 .is_empty()
         );
+        // A file that is larger than the agent reads one is not hashed.
+        let large = folder.path().join("large");
+        let file = std::fs::File::create(&large).unwrap();
+        file.set_len((50 << 20) + 1).unwrap();
+        let rows = database.rows(&format!("select * from hash where path = '{}'", large.display()));
+        assert!(rows.is_empty(), "{rows:?}");
         assert_eq!(
             database.rows(&format!("select md5 from hash where path = '{}'", path.display()))[0].len(),
             1
