@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use assert_cmd::assert::OutputAssertExt;
 use docker_support::{DockerStack, docker};
 use serde_json::{Value, json};
 use support::{NativeStack, Written, eventually};
@@ -79,6 +80,58 @@ fn faults_of_containers_are_stood() {
     }
 }
 
+/// `osqdemo fault`, and what is not one.
+fn faults_are_done_by_hand(stack: &NativeStack) {
+    let state = || stack.service("broker", "state");
+    let extension = "host1/extension";
+    stack.succeed(&["fault", "set", "stop", "broker"]);
+    stack.succeed(&["fault", "set", "stop", extension]);
+    assert_eq!(state(), "paused");
+    assert_eq!(
+        stack.succeed(&["fault"]),
+        format!("stop broker\nstop {extension}\n")
+    );
+    stack.succeed(&["fault", "clear", "broker"]);
+    assert_eq!(stack.succeed(&["fault"]), format!("stop {extension}\n"));
+    let refused = |arguments: &[&str]| {
+        let output = stack
+            .world
+            .output(&[&["fault"], arguments].concat())
+            .assert()
+            .code(2);
+        String::from_utf8_lossy(&output.get_output().stderr).into_owned()
+    };
+    for (arguments, told) in [
+        (&["clear", "broker"][..], "error: no fault is set on `broker`"),
+        (
+            &["set", "stop", "brokr"],
+            "error: the stack has no `brokr`\nhint: did you mean `broker`?",
+        ),
+        (
+            &["set", "burn", "broker"],
+            "error: `burn` is no fault that is set by hand",
+        ),
+        (
+            &["set", "partition", "broker"],
+            "error: the fault `partition` is not possible on the native engine",
+        ),
+    ] {
+        let said = refused(arguments);
+        assert!(said.contains(told), "{said}");
+    }
+    stack.succeed(&["fault", "clear"]);
+    assert_eq!(stack.succeed(&["fault"]), "");
+    let broker = stack.pid("broker");
+    stack.succeed(&["fault", "set", "kill", "broker"]);
+    eventually("it is started again", Duration::from_secs(60), || {
+        stack
+            .service("broker", "pid")
+            .as_u64()
+            .is_some_and(|pid| pid != u64::from(broker))
+    });
+    stack.succeed(&["wait"]);
+}
+
 #[test]
 fn faults_are_stood_and_what_is_wrong_is_found() {
     let stack = NativeStack::up();
@@ -97,22 +150,39 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         ("kill", "host1/extension", 0),
         ("kill", "host2/osqueryd", 0),
         ("restart", "ksqldb-server", 0),
+        ("supervisor", "supervisor", 0),
+        ("upgrade", "broker", 0),
+        ("upgrade", "host1", 0),
+        ("kill", "broker", 0),
     ];
+    // Another build of osqdemo, as far as anybody can tell: it lies elsewhere.
+    let other = home.join("osqdemo-other");
+    fs::copy(env!("CARGO_BIN_EXE_osqdemo"), &other).expect("a copy");
     let told = stack.succeed(&[
         "chaos",
+        "--to",
+        other.to_str().expect("a path"),
         "--replay",
         &list(home, &faults),
         "--report",
         &format!("json={}", report.display()),
     ]);
-    assert!(told.contains("passed: after 6 faults in "), "{told}");
-    assert_compared(&report, 6);
+    assert!(told.contains("passed: after 10 faults in "), "{told}");
+    assert_compared(&report, 10);
+    // It is run by the installed build again.
+    let programs = stack.ps().to_string();
+    assert!(!programs.contains("osqdemo-other"), "{programs}");
+    let up = stack.world.output(&["up"]).assert().success();
+    let up = String::from_utf8_lossy(&up.get_output().stderr).into_owned();
+    assert!(up.contains("nothing to do"), "{up}");
     // The project ran before, so it runs on; what the run made is gone.
     let streams = stack
         .succeed(&["ksql", "LIST STREAMS; LIST TOPICS;"])
         .to_lowercase();
     assert!(!streams.contains("chaos"), "{streams}");
     assert_eq!(files(&stack), Vec::<String>::new());
+
+    faults_are_done_by_hand(&stack);
 
     // A row that no line of a host explains.
     let faults = list(home, &[("restart", "console", 0), ("restart", "console", 0)]);

@@ -25,34 +25,39 @@ fn help() {
     Usage: osqdemo [OPTIONS] <COMMAND>
 
     Commands:
-      up           Start what is missing, wait until everything is healthy, submit the statements
-      build        Build the images of the stack
-      images       List, pull, lock, save and load the images of the stack
-      down         Stop everything that `up` started and leave nothing behind
-      projects     List every project of this user: its state, engine, stack and ports
-      ps           List the services, their state and their addresses
-      logs         Show what the services wrote
-      exec         Run a command on a host; a shell when none is given
-      restart      Stop a service and start it again
-      wait         Wait until the services are healthy
-      ksql         Run ksqlDB statements; an interactive prompt when none is given
-      topics       List the topics of the broker
-      groups       List the groups of consumers, who is in them, and how far behind they are
-      schemas      List, show and check the schemas of the Schema Registry
-      top          Watch services, topics, queries and joined rows live, until Ctrl-C
-      tail         Print the records of a topic as they arrive
-      scenario     Run a scenario and verify its result
-      chaos        Do faults to the pipeline while its hosts work, and prove that nothing is lost
-      doctor       Check whether this machine can run the stack
-      smoke        Check, start, verify and stop the whole stack in one run, for CI
-      bundle       Write everything that a report of a failure needs into one file, without secrets
-      open         Print the address of the user interface and open it in a browser
-      config       Show the settings in force, or the schema of the settings file
-      serve        Run one service of the platform in the foreground
-      host-config  Print the default configuration of the hosts, to begin one of your own with
-      completions  Print the completion script of a shell
-      man          Write the manual, a page for every verb
-      help         Print this message or the help of the given subcommand(s)
+      up            Start what is missing, wait until everything is healthy, submit the statements
+      build         Build the images of the stack
+      images        List, pull, lock, save and load the images of the stack
+      down          Stop everything that `up` started and leave nothing behind
+      projects      List every project of this user: its state, engine, stack and ports
+      ps            List the services, their state and their addresses
+      logs          Show what the services wrote
+      exec          Run a command on a host; a shell when none is given
+      attach        Run this machine's own osqueryd beside the hosts, until Ctrl-C
+      restart       Stop a service and start it again
+      wait          Wait until the services are healthy
+      ksql          Run ksqlDB statements; an interactive prompt when none is given
+      topics        List the topics of the broker
+      groups        List the groups of consumers, who is in them, and how far behind they are
+      schemas       List, show and check the schemas of the Schema Registry
+      top           Watch services, topics, queries and joined rows live, until Ctrl-C
+      tail          Print the records of a topic as they arrive
+      scenario      Run a scenario and verify its result
+      chaos         Do faults to the pipeline while its hosts work, and prove that nothing is lost
+      fault         Do a fault by hand and end it again, to see what becomes of the pipeline
+      doctor        Check whether this machine can run the stack
+      smoke         Check, start, verify and stop the whole stack in one run, for CI
+      bundle        Write everything that a report of a failure needs into one file, without secrets
+      open          Print the address of the user interface and open it in a browser
+      config        Show the settings in force, or the schema of the settings file
+      serve         Run one service of the platform in the foreground
+      host-config   Print the default configuration of the hosts, to begin one of your own with
+      users         List, make and forget those whom the broker lets in from other machines
+      certs         Make certificates for the broker's listener for other machines
+      host-package  Write what another machine needs to send its lines here: a package with a guide
+      completions   Print the completion script of a shell
+      man           Write the manual, a page for every verb
+      help          Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help

@@ -19,6 +19,8 @@ fn without_a_stack_the_verbs_say_so() {
         ["ksql", "LIST STREAMS"].as_slice(),
         &["topics"],
         &["groups"],
+        &["attach"],
+        &["fault"],
         &["schemas"],
         &["schemas", "show", "processes-value", "--version", "1"],
         &["schemas", "check", "/dev/null", "--subject", "s"],

@@ -76,6 +76,7 @@ fn the_layers_in_their_order() {
     ports.schema-registry    8081                              default
     ports.ksqldb-server      18088                             remembered
     ports.console            9021                              default
+    listen                   none                              default
     kafka.bootstrap-servers  none                              default
     kafka.config             none                              default
     images.pull              missing                           default

@@ -20,13 +20,24 @@ pub enum ChaosError {
         /// What was given.
         text: String,
     },
-    /// There is no network to cut.
-    #[error(
-        "the fault `partition` is not possible on the {engine} engine: its services share one network interface"
-    )]
-    NoNetwork {
+    /// The engine does not have what it is done to.
+    #[error("the fault `{kind}` is not possible on the {engine} engine: {}", lacks(*kind))]
+    NotOn {
+        /// The fault.
+        kind: FaultKind,
         /// The engine.
         engine: EngineKind,
+    },
+    /// Nobody said which build.
+    #[error("the fault `upgrade` takes another build of osqdemo")]
+    NoOtherBuild,
+    /// What was said is none.
+    #[error("`{}` is not a build of osqdemo: {reason}", path.display())]
+    NotABuild {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// Nothing to do.
     #[error("`--rounds` must be from 1 to {most}")]
@@ -90,6 +101,16 @@ pub enum ChaosError {
     },
 }
 
+/// What an engine does not have for a fault.
+fn lacks(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Partition => "its services share one network interface",
+        FaultKind::Supervisor => "the daemon looks after its services, and is not the project's",
+        FaultKind::Upgrade => "its images hold the programs of this build",
+        FaultKind::Kill | FaultKind::Stop | FaultKind::Restart => "nothing is known of it",
+    }
+}
+
 fn and_more(findings: u64) -> String {
     match findings.saturating_sub(1) {
         0 => String::new(),
@@ -101,7 +122,9 @@ impl Diagnose for ChaosError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::UnknownFault { .. }
-            | Self::NoNetwork { .. }
+            | Self::NotOn { .. }
+            | Self::NoOtherBuild
+            | Self::NotABuild { .. }
             | Self::Rounds { .. }
             | Self::Replay { .. }
             | Self::UnknownTarget { .. }
@@ -133,9 +156,14 @@ impl Diagnose for ChaosError {
                 let known: Vec<String> = FaultKind::ALL.iter().map(FaultKind::to_string).collect();
                 near_names::hint("faults", text, &known)
             }
-            Self::NoNetwork { .. } => {
-                vec!["run it with `--engine docker`, or without this fault".to_owned()]
+            Self::NotOn { engine, .. } => {
+                let other = match engine {
+                    EngineKind::Docker => EngineKind::Native,
+                    EngineKind::Native | EngineKind::Fake => EngineKind::Docker,
+                };
+                vec![format!("run it with `--engine {other}`, or without this fault")]
             }
+            Self::NoOtherBuild => vec!["name its program with `--to PATH`".to_owned()],
             Self::Replay { .. } => {
                 vec!["a report of `osqdemo chaos --report json=FILE` is such a list".to_owned()]
             }

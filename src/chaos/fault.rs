@@ -1,6 +1,7 @@
 //! The faults, and the list of them that a seed stands for. Pure: nothing is done here.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ const LONGEST_BREAK_MS: u64 = 2_000;
 /// The shortest and the longest time that a process is stopped, or a service cut off, for, in milliseconds.
 const HOLD_MS: std::ops::RangeInclusive<u64> = 200..=4_000;
 
+/// What the supervisor is called in a list.
+const SUPERVISOR: &str = "supervisor";
+
 /// A sort of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,23 +30,45 @@ pub enum FaultKind {
     Restart,
     /// A service is cut off from the network for a while.
     Partition,
+    /// Who looks after the services is killed, and all of them end with it; then they are brought up again, as `osqdemo up`
+    /// does.
+    Supervisor,
+    /// A service is stopped in order and started again with another build of osqdemo.
+    Upgrade,
 }
 
 impl FaultKind {
     /// Every sort.
-    pub const ALL: [Self; 4] = [Self::Kill, Self::Stop, Self::Restart, Self::Partition];
+    pub const ALL: [Self; 6] = [
+        Self::Kill,
+        Self::Stop,
+        Self::Restart,
+        Self::Partition,
+        Self::Supervisor,
+        Self::Upgrade,
+    ];
 
-    /// Those that can be done on this engine.
-    pub fn on(engine: EngineKind) -> Vec<Self> {
+    /// Those that can be done on this engine, with another build of osqdemo where there is one.
+    pub fn on(engine: EngineKind, other_build: Option<&Path>) -> Vec<Self> {
         let mut kinds = Self::ALL.to_vec();
-        // Processes that share the loopback interface have no network between them.
-        kinds.retain(|kind| *kind != Self::Partition || engine == EngineKind::Docker);
+        kinds.retain(|kind| match kind {
+            Self::Kill | Self::Stop | Self::Restart => true,
+            // Processes that share the loopback interface have no network between them.
+            Self::Partition => engine == EngineKind::Docker,
+            // A daemon is not the project's to kill, and an image holds the programs of this build.
+            Self::Supervisor => engine == EngineKind::Native,
+            Self::Upgrade => engine == EngineKind::Native && other_build.is_some(),
+        });
         kinds
     }
 
-    /// Whether it is done to a part of a service, or only to all of it.
+    /// Whether it is done to such a part.
     fn is_for(self, part: Part) -> bool {
-        part == Part::Whole || matches!(self, Self::Kill | Self::Stop)
+        match part {
+            Part::Whole => self != Self::Supervisor,
+            Part::Extension | Part::Osqueryd => matches!(self, Self::Kill | Self::Stop),
+            Part::Supervisor => self == Self::Supervisor,
+        }
     }
 }
 
@@ -53,6 +79,8 @@ impl fmt::Display for FaultKind {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Partition => "partition",
+            Self::Supervisor => "supervisor",
+            Self::Upgrade => "upgrade",
         })
     }
 }
@@ -77,6 +105,8 @@ pub enum Part {
     Extension,
     /// The osqueryd of a host, or the built-in agent.
     Osqueryd,
+    /// Of none: the process that looks after all of them.
+    Supervisor,
 }
 
 /// What a fault is done to: `broker`, `host1`, `host1/extension`, `host2/osqueryd`.
@@ -97,6 +127,14 @@ impl Target {
             part: Part::Whole,
         }
     }
+
+    /// Who looks after the services.
+    pub fn supervisor() -> Self {
+        Self {
+            service: ServiceName::new(SUPERVISOR),
+            part: Part::Supervisor,
+        }
+    }
 }
 
 impl fmt::Display for Target {
@@ -105,6 +143,7 @@ impl fmt::Display for Target {
             Part::Whole => write!(formatter, "{}", self.service),
             Part::Extension => write!(formatter, "{}/extension", self.service),
             Part::Osqueryd => write!(formatter, "{}/osqueryd", self.service),
+            Part::Supervisor => formatter.write_str(SUPERVISOR),
         }
     }
 }
@@ -120,6 +159,7 @@ impl TryFrom<String> for Target {
 
     fn try_from(text: String) -> Result<Self, String> {
         let (service, part) = match text.split_once('/') {
+            None if text == SUPERVISOR => return Ok(Self::supervisor()),
             None => (text.as_str(), Part::Whole),
             Some((service, "extension")) => (service, Part::Extension),
             Some((service, "osqueryd")) => (service, Part::Osqueryd),
@@ -149,6 +189,9 @@ pub struct Round {
 
 impl fmt::Display for Round {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == FaultKind::Supervisor {
+            return formatter.write_str("kill the supervisor");
+        }
         write!(formatter, "{} {}", self.kind, self.target)?;
         match self.hold_ms {
             0 => Ok(()),
@@ -200,15 +243,15 @@ impl Iterator for Draw {
             target,
             hold_ms: match kind {
                 FaultKind::Stop | FaultKind::Partition => self.random.u64(HOLD_MS),
-                FaultKind::Kill | FaultKind::Restart => 0,
+                FaultKind::Kill | FaultKind::Restart | FaultKind::Supervisor | FaultKind::Upgrade => 0,
             },
         })
     }
 }
 
-/// What there is to do a fault to: every service, and of a host also its parts.
+/// What there is to do a fault to: every service, of a host also its parts, and who looks after all of them.
 pub fn targets(stack: &Stack) -> Vec<Target> {
-    let mut targets = Vec::new();
+    let mut targets = vec![Target::supervisor()];
     for service in &stack.services {
         targets.push(Target::whole(&service.name));
         if service.role == Role::Host {
@@ -235,7 +278,8 @@ mod tests {
         let list = |seed, kinds: &[FaultKind], length| -> Vec<Round> {
             Draw::new(seed, kinds, &stack).take(length).collect()
         };
-        let native = FaultKind::on(EngineKind::Native);
+        let [kill, stop, restart, ..] = FaultKind::ALL;
+        let native = [kill, stop, restart];
         let long = list(7, &native, 50);
         assert_eq!(
             list(7, &native, 20),
@@ -244,7 +288,6 @@ mod tests {
         );
         assert_ne!(list(8, &native, 50), long);
         assert_ne!(list(7, &FaultKind::ALL, 50), long);
-        let [kill, stop, restart, _] = FaultKind::ALL;
         assert_eq!(
             list(7, &[restart, stop, kill, kill], 50),
             long,
@@ -270,8 +313,33 @@ mod tests {
             .take(2_000)
             .map(|round| (round.kind, round.target))
             .collect();
-        // Six services and two parts of each of the two hosts; a part is not restarted or cut off by itself.
-        assert_eq!(drawn.len(), 10 + 10 + 6 + 6);
+        // Six services and two parts of each of the two hosts; a part is not restarted, cut off or upgraded by itself.
+        assert_eq!(drawn.len(), 10 + 10 + 6 + 6 + 1 + 6);
+        let supervisor: Vec<String> = drawn
+            .iter()
+            .filter(|(kind, _)| *kind == FaultKind::Supervisor)
+            .map(|(_, target)| target.to_string())
+            .collect();
+        assert_eq!(supervisor, ["supervisor"]);
+    }
+
+    #[test]
+    fn an_engine_has_its_own_faults() {
+        let words = |engine, other| {
+            let kinds = FaultKind::on(engine, other);
+            kinds
+                .iter()
+                .map(FaultKind::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let other = Some(Path::new("/other/osqdemo"));
+        assert_eq!(words(EngineKind::Native, None), "kill stop restart supervisor");
+        assert_eq!(
+            words(EngineKind::Native, other),
+            "kill stop restart supervisor upgrade"
+        );
+        assert_eq!(words(EngineKind::Docker, other), "kill stop restart partition");
     }
 
     proptest! {

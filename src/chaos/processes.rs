@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use super::fault::Part;
+use crate::plan::ObservedService;
 use crate::process::{self, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 
 /// By what a process is known to be the project's.
@@ -19,6 +20,14 @@ pub enum Mark {
 }
 
 impl Mark {
+    /// That of a service of the project with this folder.
+    pub fn of(seen: &ObservedService, folder: &Path) -> Self {
+        match &seen.container {
+            Some(container) => Self::Container(container.id.clone()),
+            None => Self::Folder(folder.to_owned()),
+        }
+    }
+
     /// Whether the process carries the mark.
     pub fn is_on(&self, pid: u32) -> bool {
         match self {
@@ -37,7 +46,7 @@ impl Mark {
 pub fn of_part(root: u32, part: Part) -> Vec<ProcessId> {
     let tree = tree(root);
     match part {
-        Part::Whole => tree,
+        Part::Whole | Part::Supervisor => tree,
         Part::Extension => named(tree, &["confluent.ext"]),
         Part::Osqueryd => named(tree, &["osqueryd", "osqdemo-agent"]),
     }

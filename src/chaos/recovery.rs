@@ -62,6 +62,7 @@ fn part(stack: &Stack, target: &Target) -> String {
     match target.part {
         Part::Extension => "extension".to_owned(),
         Part::Osqueryd => "osqueryd".to_owned(),
+        Part::Supervisor => "supervisor".to_owned(),
         Part::Whole => match stack.service(target.service.as_str()) {
             Some(service) if service.role == Role::Host => "host".to_owned(),
             _ => target.service.to_string(),

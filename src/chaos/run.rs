@@ -73,12 +73,22 @@ pub struct Ground<'a, E> {
     pub workers: Vec<Worker>,
     /// The topics that the hosts write to.
     pub topics: Vec<String>,
+    /// How they are run by another build of osqdemo, where there is one.
+    pub upgraded: Option<Upgraded>,
     /// The project's folder.
     pub folder: ProjectFolder,
     /// Is told what happens.
     pub events: &'a dyn Listener,
     /// Ends the run.
     pub shutdown: &'a Shutdown,
+}
+
+/// How services are run by another build of osqdemo.
+pub struct Upgraded {
+    /// Runs them.
+    pub engine: Arc<dyn Engine>,
+    /// The services as they should be then.
+    pub desired: Vec<ServiceSpec>,
 }
 
 /// Which faults, and how many.
@@ -310,12 +320,16 @@ impl<E: HostExec> Run<'_, E> {
     }
 
     fn execution(&self) -> Execution {
+        self.execution_by(&self.ground.engine, &self.ground.desired)
+    }
+
+    fn execution_by(&self, engine: &Arc<dyn Engine>, desired: &[ServiceSpec]) -> Execution {
         Execution::new(ExecutionSettings {
-            engine: Arc::clone(&self.ground.engine),
+            engine: Arc::clone(engine),
             prober: Arc::clone(&self.ground.prober),
             events: Arc::new(Unheard),
             shutdown: self.ground.shutdown.clone(),
-            desired: self.ground.desired.clone(),
+            desired: desired.to_vec(),
             limit: RECOVERED_WITHIN,
         })
     }
@@ -368,6 +382,14 @@ impl<E: HostExec> Run<'_, E> {
     fn repeats(&self, rounds: &[Round]) -> Repeats {
         let mut repeats = Repeats::default();
         for round in rounds {
+            if round.kind == FaultKind::Supervisor {
+                // All services were killed.
+                (repeats.lines, repeats.rows) = (true, true);
+                let workers = self.ground.workers.iter();
+                repeats
+                    .hosts
+                    .extend(workers.map(|worker| worker.identifier.clone()));
+            }
             let service = &round.target.service;
             match self
                 .ground
@@ -475,6 +497,11 @@ impl<E: HostExec> Run<'_, E> {
     async fn tidy(&self) -> Vec<String> {
         let Self { ground, marker, .. } = *self;
         let mut left = Vec::new();
+        if ground.upgraded.is_some()
+            && let Err(failure) = self.bring_up().await
+        {
+            left.push(format!("services that another build runs: {failure}"));
+        }
         if let Err(failure) = self.rejoin().await {
             left.push(format!("a service that is cut off: {failure}"));
         }

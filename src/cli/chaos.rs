@@ -18,10 +18,14 @@ pub struct ChaosArgs {
     /// What the faults are drawn from: the same seed is the same list. By default another one each time.
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     pub seed: Option<u64>,
-    /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart`, and on the
-    /// Docker engine `partition` (no network for a while) [default: all]
+    /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart`; on the Docker engine `partition` (no
+    /// network for a while); natively `supervisor` (everything is killed and brought up again) and, with `--to`, `upgrade`
+    /// [default: all]
     #[arg(long, value_name = "FAULT", value_delimiter = ',', conflicts_with = "replay")]
     pub faults: Vec<String>,
+    /// Another build of osqdemo: the fault `upgrade` restarts a service with it.
+    #[arg(long, value_name = "PATH")]
+    pub to: Option<PathBuf>,
     /// Do the faults of an earlier run again: its report (`json=FILE`), or the list that a failure names. With `--rounds`
     /// only the first ones.
     #[arg(long, value_name = "FILE")]

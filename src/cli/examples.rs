@@ -50,6 +50,15 @@ Examples:
   osqdemo exec host2 -- head -c 1G /dev/urandom
   osqdemo exec host1 -- sh -c 'sleep 60 > myfile'";
 
+pub(super) const ATTACH: &str = "\
+Examples:
+  osqdemo attach                               the osqueryd on the PATH, else the built-in agent
+  osqdemo attach --osqueryd builtin --name laptop
+  osqdemo attach --query \"mounts=select device, path from mounts\" --interval 60
+
+Its lines go where those of the hosts go, under this machine's name. When it ends, nothing of it is left, unless lines
+wait for a broker that is away: those are kept, and the next `osqdemo attach` delivers them.";
+
 pub(super) const RESTART: &str = "\
 Examples:
   osqdemo restart ksqldb-server";
@@ -113,6 +122,13 @@ Examples:
 What it exits with: 0 when nothing is lost, 20 when something must not be as it is, 21 when something did not come in
 time, 16 on a stack without a broker, a ksqlDB server and a host.";
 
+pub(super) const FAULT: &str = "\
+Examples:
+  osqdemo fault set stop broker                the lines of the hosts wait in their spools
+  osqdemo fault                                what is set
+  osqdemo fault clear                          and they arrive
+  osqdemo fault set kill host1/extension       osqueryd starts it again";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   osqdemo doctor
@@ -137,6 +153,23 @@ pub(super) const HOST_CONFIG: &str = "\
 Examples:
   osqdemo host-config > my.json
   osqdemo up --host-config my.json";
+
+pub(super) const USERS: &str = "\
+Examples:
+  osqdemo users add laptop                     asks for its password, twice, and does not show it
+  osqdemo users add laptop --password-file FILE
+  osqdemo users
+  osqdemo users remove laptop";
+
+pub(super) const CERTS: &str = "\
+Examples:
+  osqdemo certs make --host 192.168.1.5
+  osqdemo up --listen 192.168.1.5:9093         with somebody made by `osqdemo users add`";
+
+pub(super) const HOST_PACKAGE: &str = "\
+Examples:
+  osqdemo host-package --advertised kafka.example.org:9093
+  osqdemo host-package --output /tmp/host      then read /tmp/host/README.md";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

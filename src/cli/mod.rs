@@ -1,14 +1,18 @@
 //! What can be typed: clap structs without I/O. What it means is resolved in [`crate::settings`].
 
+mod attach;
 mod chaos;
 mod config;
 mod examples;
+mod fault;
+mod host_package;
 mod images;
 mod scenario;
 mod schemas;
 mod serve;
 mod up;
 mod usage;
+mod users;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,8 +23,11 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit_code::ExitCode;
 use crate::quantity::parse_duration;
 
+pub use attach::AttachArgs;
 pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
+pub use fault::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
+pub use host_package::HostPackageArgs;
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use schemas::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, ShowSchemaArgs};
@@ -32,6 +39,7 @@ pub use up::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
 };
 pub use usage::{UsageError, asks_for_json};
+pub use users::{AddUserArgs, CertsCommand, MakeCertsArgs, RemoveUserArgs, UsersArgs, UsersCommand};
 
 /// Stand up, run and verify an osquery, Kafka and ksqlDB pipeline end to end.
 #[derive(Debug, Parser)]
@@ -120,6 +128,9 @@ pub enum Command {
     /// Run a command on a host; a shell when none is given.
     #[command(after_long_help = examples::EXEC)]
     Exec(ExecArgs),
+    /// Run this machine's own osqueryd beside the hosts, until Ctrl-C.
+    #[command(after_long_help = examples::ATTACH)]
+    Attach(AttachArgs),
     /// Stop a service and start it again.
     #[command(after_long_help = examples::RESTART)]
     Restart(RestartArgs),
@@ -150,6 +161,9 @@ pub enum Command {
     /// Do faults to the pipeline while its hosts work, and prove that nothing is lost.
     #[command(after_long_help = examples::CHAOS)]
     Chaos(ChaosArgs),
+    /// Do a fault by hand and end it again, to see what becomes of the pipeline.
+    #[command(after_long_help = examples::FAULT)]
+    Fault(FaultArgs),
     /// Check whether this machine can run the stack.
     #[command(after_long_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
@@ -171,6 +185,15 @@ pub enum Command {
     /// Print the default configuration of the hosts, to begin one of your own with.
     #[command(after_long_help = examples::HOST_CONFIG)]
     HostConfig(HostConfigArgs),
+    /// List, make and forget those whom the broker lets in from other machines.
+    #[command(after_long_help = examples::USERS)]
+    Users(UsersArgs),
+    /// Make certificates for the broker's listener for other machines.
+    #[command(subcommand)]
+    Certs(CertsCommand),
+    /// Write what another machine needs to send its lines here: a package with a guide.
+    #[command(after_long_help = examples::HOST_PACKAGE)]
+    HostPackage(HostPackageArgs),
     /// Print the completion script of a shell.
     #[command(after_long_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),

@@ -41,6 +41,11 @@ pub struct RunArgs {
     /// installed osquery, then osqdemo's own.
     #[arg(long, value_name = "FOLDER", requires = "packs")]
     pub pack_path: Option<PathBuf>,
+    /// Let other machines in, too: the stack's own broker also listens at this address, with TLS and passwords, and tells
+    /// it to its clients. It takes certificates (`osqdemo certs make`) and users (`osqdemo users add`). `up` remembers it;
+    /// `none` takes it back.
+    #[arg(long, value_name = "HOST:PORT|none")]
+    pub listen: Option<String>,
     /// Which statements ksqlDB gets: `demo`, those of the pipeline, or `none`: then the streams can be made by hand.
     /// `up` remembers it; `demo` at first.
     #[arg(long, value_name = "demo|none")]

@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(
             told("supervise-it").hints,
             [
-                "some similar subcommands exist: 'up', 'serve'",
+                "some similar subcommands exist: 'up', 'users', 'serve'",
                 "`--help` tells more"
             ]
         );

@@ -99,6 +99,7 @@ impl Build {
             &stack,
             &Choices {
                 client: None,
+                listener: None,
                 ports: &ports,
                 folder: folder.root(),
                 identity: &|_| String::new(),

@@ -2,12 +2,17 @@
 //! is lost. A stack that it brought up it takes down again, unless there is something to look at.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::chaos::error::ChaosError;
 use crate::chaos::fault::{self, Round};
 use crate::chaos::report::{ChaosReport, Verdict};
-use crate::chaos::run::{self, Course, Ground};
+use crate::chaos::run::{self, Course, Ground, Upgraded};
 use crate::chaos::work::Worker;
 use crate::cli::{ChaosArgs, DownArgs};
 use crate::commands::project::{Project, ProjectHosts, Request};
@@ -21,6 +26,9 @@ use crate::report::table::output_width;
 use crate::settings::{ChaosSettings, OnFailure, UpSettings};
 use crate::stack::{Role, Stack};
 use crate::state::{ProjectFolder, ProjectLock, write_atomically};
+
+/// How long another build may take to say its version.
+const VERSION_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a project was before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +49,9 @@ pub(super) async fn run(context: Context, arguments: ChaosArgs) -> Result<()> {
     check_roles(&stack.stack, &stack.choice.to_string())?;
     if let Some(given) = &settings.given {
         check_targets(&stack.stack, given)?;
+    }
+    if let Some(build) = &settings.to {
+        check_build(build).await?;
     }
     let format = settings.run.format.value;
     if format != LineFormat::Json {
@@ -121,6 +132,10 @@ fn check_targets(stack: &Stack, rounds: &[Round]) -> std::result::Result<(), Cha
 async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<ChaosReport> {
     let project = Project::open(context)?;
     let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
+    let upgraded = match &settings.to {
+        Some(build) => Some(upgraded(context, build).await?),
+        None => None,
+    };
     let hosts = ProjectHosts::of(&project);
     let workers = project.stack.with_role(Role::Host).map(|host| Worker {
         service: host.name.clone(),
@@ -136,6 +151,7 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
         hosts: &hosts,
         workers: workers.collect(),
         topics: host_config::topics(project.remembered.host_config.as_ref()),
+        upgraded,
         folder: project.folder.clone(),
         events: &context.reporter,
         shutdown: &context.shutdown,
@@ -148,6 +164,40 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
         lasting: settings.lasting,
     };
     run::run(&ground, &course).await
+}
+
+/// How the services are run by another build of osqdemo.
+async fn upgraded(context: &Context, build: &Path) -> Result<Upgraded> {
+    let build = std::path::absolute(build).unwrap_or_else(|_| build.to_owned());
+    let mut project = Project::open(context)?;
+    project.other_build = Some(build);
+    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
+    Ok(Upgraded {
+        engine: wanted.engine,
+        desired: wanted.desired,
+    })
+}
+
+/// Whether it is one.
+async fn check_build(build: &Path) -> std::result::Result<(), ChaosError> {
+    let failed = |reason: String| ChaosError::NotABuild {
+        path: build.to_owned(),
+        reason,
+    };
+    let asking = Command::new(std::path::absolute(build).unwrap_or_else(|_| build.to_owned()))
+        .arg("--version")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let answer = timeout(VERSION_WITHIN, asking)
+        .await
+        .map_err(|_| failed("it does not say its version".to_owned()))?
+        .map_err(|error| failed(error.to_string()))?;
+    if answer.status.success() && answer.stdout.starts_with(b"osqdemo ") {
+        Ok(())
+    } else {
+        Err(failed("it does not say its version".to_owned()))
+    }
 }
 
 /// Shows and writes the report; an error where the faults were not stood.

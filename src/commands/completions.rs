@@ -15,12 +15,14 @@ use tokio::runtime;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::chaos::fault;
 use crate::cli::{Cli, CompletionsArgs, GlobalArgs};
 use crate::commands::project::Project;
 use crate::commands::{Context, endpoints};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::kafka::{list_topics, registry_settings};
+use crate::listener::{ListenerFolder, Users};
 use crate::settings::{Follows, Settings};
 use crate::stack::{EmbeddedStack, Role, Service};
 use crate::state::ProjectFolder;
@@ -106,6 +108,8 @@ fn candidates(verb: &str, argument: &str) -> Option<Candidates> {
         ("wait", "services") | ("restart" | "open", "service") => Some(services),
         (_, "host") => Some(hosts),
         ("tail", "topic") | ("ksql", "declare") => Some(topics),
+        ("remove", "name") => Some(users),
+        ("set" | "clear", "target") => Some(fault_targets),
         ("show" | "check", "subject") => Some(subjects),
         _ => None,
     }
@@ -186,6 +190,23 @@ fn subjects() -> Vec<String> {
         let client = registry_client::Client::new(settings).ok()?;
         spawn_blocking(move || client.subjects().ok()).await.ok()?
     })
+}
+
+/// What there is to do a fault to.
+fn fault_targets() -> Vec<String> {
+    let targets = project()
+        .map(|project| fault::targets(&project.stack))
+        .unwrap_or_default();
+    let by_hand = targets
+        .iter()
+        .filter(|target| target.part != fault::Part::Supervisor);
+    by_hand.map(ToString::to_string).collect()
+}
+
+/// The users that the project has made.
+fn users() -> Vec<String> {
+    let users = project().and_then(|project| Users::read(&ListenerFolder::of(&project.folder)).ok());
+    users.unwrap_or_default().names().map(str::to_owned).collect()
 }
 
 /// What is found out before whoever pressed a key has waited too long.

@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::time::{Instant, interval};
 
 use crate::cli::DownArgs;
-use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::{Context, attach};
 use crate::engine::EngineKind;
 use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
@@ -18,7 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::plan::{Observed, SupervisorState};
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
-use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError};
+use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError, remove_file};
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -171,8 +171,11 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         });
     }
     close(context, &project, &observed, began).await?;
+    // What was done to processes has ended with them.
+    remove_file(&folder.faults_file())?;
     if arguments.volumes {
         project.engine.remove_data().await?;
+        attach::end_at_once(&folder);
         folder.remove()?;
         if let Some(kafka) = project.stack.kafka.clone() {
             context.reporter.emit(Note::KafkaKept { kafka });

@@ -1,7 +1,9 @@
 //! The verbs, one file each. What they share is a [`Context`].
 
+pub mod attach;
 pub mod build;
 pub mod bundle;
+pub mod certs;
 pub mod chaos;
 pub mod completions;
 pub mod config;
@@ -9,7 +11,9 @@ pub mod doctor;
 pub mod down;
 mod endpoints;
 pub mod exec;
+pub mod fault;
 pub mod groups;
+pub mod host_package;
 pub mod images;
 pub mod ksql;
 pub mod logs;
@@ -29,9 +33,10 @@ pub mod tail;
 pub mod top;
 pub mod topics;
 pub mod up;
+pub mod users;
 pub mod wait;
 
-use crate::cli::{Command, ImagesCommand, ScenarioCommand};
+use crate::cli::{Command, FaultArgs, FaultCommand, ImagesCommand, ScenarioCommand};
 use crate::engine::native::{host_init, supervisor};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -126,6 +131,9 @@ pub fn journalled(command: &Command) -> Option<&'static str> {
         Command::Restart(_) => Some("restart"),
         Command::Scenario(ScenarioCommand::Bigfile(_)) => Some("scenario"),
         Command::Chaos(_) => Some("chaos"),
+        Command::Fault(FaultArgs {
+            command: Some(FaultCommand::Set(_) | FaultCommand::Clear(_)),
+        }) => Some("fault"),
         Command::Smoke(_) => Some("smoke"),
         Command::Build(_) => Some("build"),
         Command::Images(arguments) => match arguments.command {
@@ -152,6 +160,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Ps(_) => ps::run(context).await,
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Exec(arguments) => exec::run(context, arguments).await,
+        Command::Attach(arguments) => Box::pin(attach::run(context, arguments)).await,
         Command::Restart(arguments) => restart::run(context, arguments).await,
         Command::Wait(arguments) => wait::run(context, arguments).await,
         Command::Ksql(arguments) => ksql::run(context, arguments).await,
@@ -162,6 +171,7 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Tail(arguments) => tail::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command).await,
         Command::Chaos(arguments) => Box::pin(chaos::run(context, arguments)).await,
+        Command::Fault(arguments) => Box::pin(fault::run(context, arguments)).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(context, arguments)).await,
         Command::Smoke(arguments) => Box::pin(smoke::run(context, arguments)).await,
         Command::Bundle(arguments) => Box::pin(bundle::run(context, arguments)).await,
@@ -169,6 +179,9 @@ pub async fn run(context: Context, command: Command) -> Result<()> {
         Command::Config(command) => config::run(&context, &command),
         Command::Serve(command) => serve::run(context, command).await,
         Command::HostConfig(_) => context.reporter.text(host_config::DEFAULT),
+        Command::Users(arguments) => users::run(context, arguments).await,
+        Command::Certs(command) => certs::run(&context, command),
+        Command::HostPackage(arguments) => host_package::run(context, arguments).await,
         Command::Completions(arguments) => completions::run(&context, &arguments),
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Probe(arguments) => probe::run(ProbeSettings::resolve(&arguments)?).await,

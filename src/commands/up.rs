@@ -20,6 +20,7 @@ use crate::engine::OsquerydChoice;
 use crate::error::Result;
 use crate::events::Warning;
 use crate::execute::{Execution, ExecutionSettings};
+use crate::listener::ListenerFolder;
 use crate::plan::Plan;
 use crate::settings::{OnFailure, ProgramSource, RunSettings, Setting, Source, UpSettings};
 use crate::state::{ProjectFolder, ProjectLock};
@@ -111,6 +112,9 @@ impl<'a> Up<'a> {
     fn new(context: &'a Context, project: Project, settings: UpSettings) -> Result<Self> {
         tell_programs(context, &settings.run);
         let host_config = HostConfigChoice::read(&settings.run)?;
+        if let Some(address) = settings.run.listen.value.address() {
+            ListenerFolder::of(&project.folder).check(address)?;
+        }
         Ok(Self {
             limit: settings.run.timeout.value,
             on_failure: settings.on_failure,

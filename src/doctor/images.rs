@@ -9,7 +9,7 @@ use crate::doctor::docker::{failed, pass, warn};
 use crate::doctor::{Check, Status};
 use crate::engine::docker::{Connection, LocalImage, PullSettings};
 use crate::error::Diagnose;
-use crate::images::{ImageError, PullPolicy};
+use crate::images::{ImageError, PullPolicy, end_of_life};
 use crate::stack::{ImageRef, Stack};
 
 /// How long a registry may take to say what it publishes: a doctor is not to keep anybody waiting.
@@ -31,7 +31,16 @@ pub(super) async fn check(connection: &Connection, stack: &Stack, settings: &Pul
     let checks = images
         .iter()
         .map(|image| check_image(connection, image, &wanted, settings));
-    join_all(checks).await
+    let mut checks = join_all(checks).await;
+    if images.iter().any(end_of_life::goes_away) {
+        checks.push(warn(
+            "Confluent Platform 7.9",
+            "is the last line with ZooKeeper; Confluent takes its images away when its support ends"
+                .to_owned(),
+            Some(end_of_life::WAY_OUT.to_owned()),
+        ));
+    }
+    checks
 }
 
 async fn check_image(

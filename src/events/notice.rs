@@ -143,8 +143,73 @@ pub enum Note {
         #[schemars(with = "u64")]
         took: Duration,
     },
+    /// A fault was done by hand.
+    FaultSet {
+        /// What was done, such as `stop broker`.
+        fault: String,
+        /// What it lasts on; none of what is over at once.
+        target: Option<String>,
+    },
+    /// Faults that were done by hand are ended.
+    FaultsCleared {
+        /// What had been done.
+        faults: Vec<String>,
+    },
     /// After faults that were not stood: what runs is left as it is.
     LeftForALook,
+    /// The first line of this machine's own osqueryd is in Kafka.
+    Attached {
+        /// The name that its lines carry.
+        name: String,
+        /// What runs.
+        program: PathBuf,
+        /// Whether that is the built-in agent.
+        is_builtin: bool,
+        /// Where the lines go.
+        kafka: String,
+    },
+    /// It has ended, and nothing of it is left.
+    Detached {
+        /// The name that its lines carry.
+        name: String,
+        /// How many of them have arrived.
+        delivered: u64,
+    },
+    /// The broker listens for other machines.
+    ListensOutside {
+        /// Where.
+        address: String,
+        /// The certificate by which they know it.
+        authority: PathBuf,
+    },
+    /// The broker has a certificate.
+    CertificatesMade {
+        /// The names that it is for.
+        names: Vec<String>,
+        /// The last day on which it holds.
+        until: String,
+        /// The certificate of who signed it.
+        authority: PathBuf,
+    },
+    /// Somebody may come in over the broker's listener for other machines.
+    UserAdded {
+        /// Who.
+        name: String,
+    },
+    /// Somebody may not come in any more.
+    UserRemoved {
+        /// Who.
+        name: String,
+    },
+    /// What another machine needs is written.
+    HostPackageWritten {
+        /// The folder.
+        folder: PathBuf,
+        /// The Debian package in it, where one could be made.
+        package: Option<PathBuf>,
+        /// Where the machine will find Kafka.
+        kafka: String,
+    },
     /// Everything for a report of a failure is written.
     BundleWritten {
         /// The file.
@@ -324,6 +389,13 @@ pub enum Warning {
     MoreHostConfigFindings {
         /// How many.
         count: usize,
+    },
+    /// Not every line of this machine's own osqueryd has arrived.
+    LinesKept {
+        /// The name that they carry.
+        name: String,
+        /// Where they are.
+        folder: PathBuf,
     },
     /// The stack may be too large for the machine.
     TightMemory(TightMemory),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::images::{CredentialError, InvalidReference, PullFault};
+use crate::images::{CredentialError, InvalidReference, PullFault, end_of_life};
 use crate::quantity::duration;
 use crate::stack::ImageRef;
 
@@ -133,8 +133,13 @@ impl Diagnose for ImageError {
             ],
             Self::Pull {
                 fault: PullFault::NotFound,
+                image,
                 ..
-            } => vec!["check the name and the tag, and `--registry` where one is given".to_owned()],
+            } => {
+                let lives_on = end_of_life::goes_away(image).then(|| end_of_life::WAY_OUT.to_owned());
+                let check = "check the name and the tag, and `--registry` where one is given".to_owned();
+                lives_on.into_iter().chain([check]).collect()
+            }
             Self::Pull { .. } | Self::Silent { .. } => vec![mirror.to_owned()],
             Self::NotThere { .. } => vec![
                 "`osqdemo images pull` gets it; `osqdemo images load FILE` takes it from a file".to_owned(),

@@ -3,6 +3,7 @@
 
 mod answer;
 mod credentials;
+pub mod end_of_life;
 mod error;
 mod fault;
 mod lock;

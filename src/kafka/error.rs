@@ -41,6 +41,14 @@ pub enum KafkaError {
         /// What librdkafka says.
         reason: String,
     },
+    /// Users cannot be changed or listed.
+    #[error("failed to {action}: {reason}")]
+    Users {
+        /// What was to be done.
+        action: &'static str,
+        /// What the broker says.
+        reason: String,
+    },
     /// A topic cannot be written.
     #[error("failed to write topic `{topic}`: {reason}")]
     Write {
@@ -54,7 +62,9 @@ pub enum KafkaError {
 impl Diagnose for KafkaError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Client { .. } | Self::Read { .. } | Self::Write { .. } => ExitCode::Internal,
+            Self::Client { .. } | Self::Read { .. } | Self::Write { .. } | Self::Users { .. } => {
+                ExitCode::Internal
+            }
             Self::Unreachable { .. } => ExitCode::NotRunning,
             Self::UnknownTopic { .. } => ExitCode::Usage,
         }
@@ -74,7 +84,7 @@ impl Diagnose for KafkaError {
                     .collect();
                 near_names::hint("topics", topic, &known)
             }
-            Self::Client { .. } | Self::Read { .. } | Self::Write { .. } => Vec::new(),
+            Self::Client { .. } | Self::Read { .. } | Self::Write { .. } | Self::Users { .. } => Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod lag;
 mod publisher;
 mod record;
 mod rights;
+mod scram_users;
 mod tail;
 mod topic_details;
 mod topics;
@@ -32,6 +33,7 @@ pub use lag::{Committed, GroupLag, lags, positions};
 pub use publisher::Publisher;
 pub use record::{Record, text_of_bytes};
 pub use rights::{Refusal, may_make_topics, unreadable};
+pub use scram_users::{forget_scram_user, put_scram_user, scram_users};
 pub use tail::{Start, Tail};
 pub use topic_details::{RECENT, TopicDetails, detail_topics};
 pub use topics::{TopicSummary, list_topics, reach};
@@ -82,8 +84,7 @@ pub fn check_properties(path: &Path, properties: &Properties) -> Result<(), Clie
     };
     let (name, reason) = match error {
         rdkafka::error::KafkaError::ClientConfig(_, reason, name, _) => {
-            let is_secret = SECRETS.iter().any(|part| name.contains(part));
-            let reason = if is_secret {
+            let reason = if is_secret(&name) {
                 "librdkafka refuses its value".to_owned()
             } else {
                 reason
@@ -98,6 +99,11 @@ pub fn check_properties(path: &Path, properties: &Properties) -> Result<(), Clie
         name,
         reason,
     })
+}
+
+/// Whether a property's name says that its value is for nobody else's eyes.
+pub(crate) fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|part| name.contains(part))
 }
 
 /// Parts of the names of properties whose values are secret.

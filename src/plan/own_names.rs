@@ -1,8 +1,11 @@
 //! Names of the project's own on a Kafka outside of the stack: what keeps the ksqlDB server and the Schema Registry apart
 //! from those that others run there, whose command topic and schemas they would take for theirs.
 
-use crate::plan::Choices;
+use crate::plan::{Choices, ClientCopy};
 use crate::stack::{Role, Service, Stack};
+
+/// How the arguments of our broker begin.
+const BROKER: [&str; 2] = ["serve", "broker"];
 
 /// How the arguments of our ksqlDB server begin.
 const KSQLDB: [&str; 2] = ["serve", "ksqldb"];
@@ -73,6 +76,25 @@ pub(super) fn add_client_properties(arguments: &mut Vec<String>, service: &Servi
     if is_client && arguments.first().is_some_and(|first| first == "serve") {
         arguments.push(format!("--kafka-config={}", client.file.display()));
     }
+}
+
+/// Adds what our own broker is told of a listener for other machines; the first broker has it.
+pub(super) fn add_broker_config<'a>(
+    arguments: &mut Vec<String>,
+    service: &Service,
+    stack: &Stack,
+    choices: &'a Choices<'_>,
+) -> Option<&'a ClientCopy> {
+    let listener = choices.listener.as_ref()?;
+    let is_first = stack
+        .first(Role::Broker)
+        .is_some_and(|first| first.name == service.name);
+    let is_said = arguments.iter().any(|said| said.starts_with("--broker-config"));
+    if !is_first || !arguments.starts_with(&BROKER.map(str::to_owned)) || is_said {
+        return None;
+    }
+    arguments.push(format!("--broker-config={}", listener.file.display()));
+    Some(listener)
 }
 
 /// Adds them to the variables of an image that our program does not run in.

@@ -26,11 +26,13 @@ pub struct Choices<'a> {
     pub host_config: Option<String>,
     /// How a Kafka outside of the stack is reached, where that takes more than its address.
     pub client: Option<ClientCopy>,
+    /// What our own broker is told of a listener for other machines.
+    pub listener: Option<ClientCopy>,
     /// From where the hosts reach the broker.
     pub reach: Reach,
 }
 
-/// The project's own copy of client properties.
+/// The project's own copy of client properties, or of its broker's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCopy {
     /// Where it is.

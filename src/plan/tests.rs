@@ -26,6 +26,7 @@ fn of_stack(stack: &Stack, ports: &[(&str, u16)], identity: &str) -> Vec<Service
         programs: None,
         host_config: None,
         client: None,
+        listener: None,
         reach: Reach::Loopback,
     };
     resolve(stack, &choices).expect("a stack that resolves")
@@ -123,6 +124,7 @@ fn the_host_configuration_changed() {
             programs: None,
             host_config: host_config.map(str::to_owned),
             client: None,
+            listener: None,
             reach: Reach::Loopback,
         };
         resolve(&stack, &choices).expect("a stack that resolves")
@@ -570,6 +572,7 @@ fn of_file(services: &str, reach: Reach) -> Result<Vec<ServiceSpec>, ResolveErro
         programs: None,
         host_config: None,
         client: None,
+        listener: None,
         reach,
     };
     resolve(&stack, &choices)
@@ -629,6 +632,7 @@ fn on_kafka(stack: Stack, reach: Reach) -> Vec<ServiceSpec> {
         programs: None,
         host_config: None,
         client: None,
+        listener: None,
         reach,
     };
     resolve(&stack, &choices).expect("a stack that resolves")
@@ -706,6 +710,7 @@ fn compiled(content: &str) -> Vec<ServiceSpec> {
         programs: Some(&programs),
         host_config: None,
         client: None,
+        listener: None,
         reach: Reach::Network,
     };
     resolve(&stack, &choices).expect("a stack that resolves")
@@ -805,5 +810,46 @@ fn what_is_left_of_a_plan_keeps_its_order() {
         let is_left = |action: &Action| left.operations.iter().any(|left| left.action == *action);
         let expected: Vec<Action> = named(&plan, &before.after).into_iter().filter(is_left).collect();
         assert_eq!(named(&left, after), expected, "{}", operation.action);
+    }
+}
+
+#[test]
+fn only_the_broker_is_told_of_a_listener_for_other_machines() {
+    let resolved = |identity: Option<&str>| {
+        let choices = Choices {
+            ports: &[
+                ("broker", 9092),
+                ("schema-registry", 8081),
+                ("ksqldb-server", 8088),
+                ("console", 9021),
+            ]
+            .map(|(name, port)| (ServiceName::new(name), port))
+            .into(),
+            folder: Path::new("/state/demo"),
+            identity: &|_| String::new(),
+            variables: &BTreeMap::new(),
+            image_content: &|_| String::new(),
+            programs: None,
+            host_config: None,
+            client: None,
+            listener: identity.map(|identity| ClientCopy {
+                file: "/state/demo/listener/broker.toml".into(),
+                identity: identity.to_owned(),
+            }),
+            reach: Reach::Loopback,
+        };
+        resolve(&Stack::lite().expect("the embedded stack"), &choices).expect("a stack that resolves")
+    };
+    let (without, one, other) = (resolved(None), resolved(Some("1")), resolved(Some("2")));
+    for ((without, one), other) in without.iter().zip(&one).zip(&other) {
+        if one.role == Role::Broker {
+            let told = "--broker-config=/state/demo/listener/broker.toml";
+            assert_eq!(one.arguments.last().map(String::as_str), Some(told));
+            assert!(!without.arguments.iter().any(|argument| argument == told));
+            // A new certificate starts it anew.
+            assert!(one.config_hash != without.config_hash && one.config_hash != other.config_hash);
+        } else {
+            assert_eq!((one, one), (without, other), "{}", one.name);
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What `osqdemo chaos` is told.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::chaos::error::ChaosError;
 use crate::chaos::fault::{FaultKind, Round};
 use crate::chaos::report::Replay;
 use crate::cli::ChaosArgs;
+use crate::engine::EngineKind;
 use crate::error::Result;
 use crate::settings::{ReportTarget, RunSettings, Settings, parse_duration};
 use crate::state::Remembered;
@@ -28,6 +30,8 @@ pub struct ChaosSettings {
     pub kinds: Vec<FaultKind>,
     /// The list, where there is one already.
     pub given: Option<Vec<Round>>,
+    /// Another build of osqdemo, which services are upgraded to.
+    pub to: Option<PathBuf>,
     /// How many at most.
     pub most: u32,
     /// For how long.
@@ -65,10 +69,14 @@ impl ChaosSettings {
         };
         let run = RunSettings::resolve(&arguments.run, settings, remembered)?;
         let engine = run.target.engine.value;
-        let possible = FaultKind::on(engine);
+        let possible = FaultKind::on(engine, arguments.to.as_deref());
         let mut kinds = if kinds.is_empty() { possible.clone() } else { kinds };
-        if kinds.iter().any(|kind| !possible.contains(kind)) {
-            return Err(ChaosError::NoNetwork { engine }.into());
+        if let Some(&kind) = kinds.iter().find(|kind| !possible.contains(kind)) {
+            return Err(match (kind, engine) {
+                (FaultKind::Upgrade, EngineKind::Native) => ChaosError::NoOtherBuild,
+                _ => ChaosError::NotOn { kind, engine },
+            }
+            .into());
         }
         kinds.sort_unstable();
         kinds.dedup();
@@ -81,6 +89,7 @@ impl ChaosSettings {
             },
             kinds,
             given: replay.map(|replay| replay.rounds),
+            to: arguments.to.clone(),
             most,
             lasting,
             reports: arguments
@@ -113,7 +122,6 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::engine::EngineKind;
 
     fn resolved(line: &[&str]) -> Result<ChaosSettings> {
         let words = ["osqdemo", "chaos"].iter().chain(line);
@@ -139,14 +147,16 @@ mod tests {
         let usual = resolved(&[]).unwrap();
         assert_eq!(
             (usual.most, usual.lasting, usual.kinds),
-            (20, None, FaultKind::on(EngineKind::Native))
+            (20, None, FaultKind::on(EngineKind::Native, None))
         );
         let long = resolved(&["--for", "10m", "--faults", "stop,kill,stop", "--seed", "7"]).unwrap();
         assert_eq!((long.most, long.seed), (MOST_ROUNDS, 7));
         assert_eq!(long.kinds, [FaultKind::Kill, FaultKind::Stop]);
         assert_eq!(long.lasting, Some(Duration::from_secs(600)));
         let docker = resolved(&["--engine", "docker"]).unwrap();
-        assert_eq!(docker.kinds, FaultKind::ALL);
+        assert_eq!(docker.kinds, FaultKind::on(EngineKind::Docker, None));
+        let upgrade = resolved(&["--to", "/other/osqdemo", "--faults", "upgrade,supervisor"]).unwrap();
+        assert_eq!(upgrade.kinds, [FaultKind::Supervisor, FaultKind::Upgrade]);
     }
 
     #[test]
@@ -154,6 +164,8 @@ mod tests {
         insta::assert_snapshot!(error(&["--rounds", "0"]), @"`--rounds` must be from 1 to 100000 [] exit 2");
         insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
         insta::assert_snapshot!(error(&["--faults", "partition,kill"]), @"the fault `partition` is not possible on the native engine: its services share one network interface [run it with `--engine docker`, or without this fault] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "upgrade"]), @"the fault `upgrade` takes another build of osqdemo [name its program with `--to PATH`] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "supervisor", "--engine", "docker"]), @"the fault `supervisor` is not possible on the docker engine: the daemon looks after its services, and is not the project's [run it with `--engine native`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--for", "soon"]), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
         insta::assert_snapshot!(error(&["--replay", "/nowhere"]), @"failed to read the list of faults `/nowhere`: No such file or directory (os error 2) [a report of `osqdemo chaos --report json=FILE` is such a list] exit 2");
     }

@@ -55,6 +55,20 @@ pub enum SettingsError {
         /// Who says so.
         config: Source,
     },
+    /// A listener for other machines on an engine that has none.
+    #[error(
+        "engine `docker` publishes the broker's port on this machine alone, so that `--listen` is not possible"
+    )]
+    ListenInContainers {
+        /// Who says so.
+        listen: Source,
+    },
+    /// A listener for other machines of a broker that is not there.
+    #[error("the stack has no broker of its own that could listen for other machines")]
+    ListenWithoutBroker {
+        /// Who says so.
+        listen: Source,
+    },
     /// A container that is to reach a Kafka by its own loopback.
     #[error("inside a container `{server}` is the container itself, not the Kafka on this machine")]
     LoopbackInContainers {
@@ -147,6 +161,16 @@ impl Diagnose for SettingsError {
                 let from = config.hint("the file of client properties").into_iter();
                 from.chain(["use `--engine native`, or `--kafka-config none`".to_owned()])
                     .collect()
+            }
+            Self::ListenInContainers { listen } => {
+                let from = listen.hint("the address").into_iter();
+                from.chain(["use `--engine native`, or `--listen none`".to_owned()])
+                    .collect()
+            }
+            Self::ListenWithoutBroker { listen } => {
+                let from = listen.hint("the address").into_iter();
+                let other = "leave it out with `--listen none`: the other Kafka has listeners of its own";
+                from.chain([other.to_owned()]).collect()
             }
             Self::LoopbackInContainers { kafka, .. } => {
                 let from = kafka.hint("the address").into_iter();

@@ -17,6 +17,7 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::host_config::LineFormat;
 use crate::images::{PullPolicy, RegistryPrefix};
+use crate::listener::ListenChoice;
 use crate::near_names;
 use crate::settings::key::{KEYS, Key};
 use crate::settings::{
@@ -43,6 +44,7 @@ pub struct SettingsFile {
     pub(super) source: Option<ProgramSource>,
     pub(super) host_config: Option<HostConfigSource>,
     pub(super) format: Option<LineFormat>,
+    pub(super) listen: Option<ListenChoice>,
     pub(super) kafka: Option<KafkaChoice>,
     pub(super) kafka_config: Option<KafkaConfigChoice>,
     pub(super) pull: Option<PullPolicy>,

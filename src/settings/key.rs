@@ -52,6 +52,8 @@ pub enum Id {
     Format,
     /// `ports`.
     Ports,
+    /// `listen`.
+    Listen,
     /// `kafka.bootstrap-servers`.
     Kafka,
     /// `kafka.config`.
@@ -97,6 +99,8 @@ pub enum Kind {
     Services,
     /// The address of a Kafka, or `none`.
     Kafka,
+    /// An address to listen at, or `none`.
+    Listen,
     /// A table from services to ports.
     Ports,
 }
@@ -215,6 +219,12 @@ pub const KEYS: &[Key] = &[
         "ports",
         Kind::Ports,
         "The published port of each service; 0 picks a free one.",
+    ),
+    key(
+        Id::Listen,
+        "listen",
+        Kind::Listen,
+        "The HOST:PORT at which the stack's own broker also listens for other machines, with TLS and passwords; or none.",
     ),
     in_table(
         "kafka",
@@ -338,6 +348,7 @@ impl Kind {
             Self::Service => "the name of a service".to_owned(),
             Self::Services => "an array of services, such as [\"control-center\"]".to_owned(),
             Self::Kafka => "`none` or the address of a Kafka, such as \"kafka.example.org:9092\"".to_owned(),
+            Self::Listen => "`none` or an address of this machine, such as \"192.168.1.5:9093\"".to_owned(),
             Self::Ports => "a table of services and their ports".to_owned(),
         }
     }

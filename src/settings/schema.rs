@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::listener::ListenChoice;
 use crate::settings::KafkaChoice;
 use crate::settings::key::{KEYS, Key, Kind};
 use crate::stack::KafkaAddress;
@@ -64,6 +65,7 @@ fn of_kind(kind: Kind) -> Value {
             KafkaChoice::NONE,
             KafkaAddress::PATTERN
         )),
+        Kind::Listen => pattern(&format!("^({}|{})$", ListenChoice::NONE, KafkaAddress::PATTERN)),
         Kind::File | Kind::WordOrPath(_) | Kind::Service => json!({ "type": "string", "minLength": 1 }),
         Kind::Services => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Ports => json!({
@@ -260,6 +262,7 @@ mod tests {
             Kind::Service => json!("host1"),
             Kind::Services => json!(["control-center"]),
             Kind::Kafka => json!("kafka.example.org:9092,[::1]:9093"),
+            Kind::Listen => json!("192.168.1.5:9093"),
             Kind::Ports => json!({ "broker": 0, "ksqldb-server": 65_535 }),
         };
         for key in KEYS {

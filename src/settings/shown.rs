@@ -88,6 +88,7 @@ impl InForce<'_> {
             Id::HostConfig => of(name(), &run.host_config),
             Id::Format => of(name(), &run.format),
             Id::Ports => return self.of_ports(),
+            Id::Listen => of(name(), &run.listen),
             Id::Kafka => of(name(), &target.stack.kafka),
             // Where it is: what it says may be secret.
             Id::KafkaConfig => of(name(), &target.stack.kafka_config),
@@ -273,6 +274,17 @@ mod tests {
                     project.kafka_config = Some("/c.properties".into());
                 },
                 "/c.properties",
+            )),
+            default: Some("none"),
+        },
+        Row {
+            setting: "listen",
+            flag: ("--listen 10.0.0.1:1", "10.0.0.1:1"),
+            variable: None,
+            file: ("listen = '10.0.0.1:2'", "10.0.0.1:2"),
+            remembered: Some((
+                |project| project.listen = Some("10.0.0.1:3".to_owned()),
+                "10.0.0.1:3",
             )),
             default: Some("none"),
         },

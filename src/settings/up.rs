@@ -11,6 +11,7 @@ use crate::engine::docker::image::checksum_of;
 use crate::engine::{EngineKind, OsquerydChoice};
 use crate::error::Result;
 use crate::host_config::{self, LineFormat};
+use crate::listener::{InvalidListenAddress, ListenChoice};
 use crate::settings::source::Layers;
 use crate::settings::{
     ImageSettings, KafkaConfigChoice, Setting, Settings, SettingsError, StackOrigin, StackSettings,
@@ -40,6 +41,8 @@ pub struct RunSettings {
     pub host_config: Setting<HostConfigSource>,
     /// In which format their lines are records.
     pub format: Setting<LineFormat>,
+    /// Where the broker listens for other machines.
+    pub listen: Setting<ListenChoice>,
     /// The packs to add to it: files, or names.
     pub packs: Vec<String>,
     /// Where names of packs are looked for first.
@@ -139,6 +142,7 @@ impl RunSettings {
                 .or_remembered(earlier.map(|own| HostConfigSource::File(own.path.clone())))
                 .or_default(HostConfigSource::Default),
             format,
+            listen: listen(arguments.listen.as_deref(), settings, remembered, &target)?,
             packs: arguments.packs.clone(),
             pack_path: arguments.pack_path.clone(),
             statements: statements(arguments, settings, remembered)?,
@@ -268,6 +272,32 @@ fn format(
         }
         _ => Ok(format),
     }
+}
+
+/// Where the broker listens for other machines: our own broker, as a process.
+fn listen(
+    typed: Option<&str>,
+    settings: &Settings,
+    remembered: &Remembered,
+    target: &TargetSettings,
+) -> Result<Setting<ListenChoice>> {
+    let parsed = |text: &str| -> std::result::Result<ListenChoice, InvalidListenAddress> { text.parse() };
+    let earlier = remembered.listen.as_deref().map(parsed).transpose()?;
+    let listen = Layers::typed(typed, parsed)?
+        .or_file(settings.file.as_ref(), |file| file.listen.clone())
+        .or_remembered(earlier)
+        .or_default(ListenChoice::ThisMachine);
+    let refused = match (&listen.value, target.engine.value) {
+        (ListenChoice::ThisMachine, _) => return Ok(listen),
+        (_, EngineKind::Docker) => SettingsError::ListenInContainers {
+            listen: listen.source,
+        },
+        _ if target.stack.stack.first(Role::Broker).is_none() => SettingsError::ListenWithoutBroker {
+            listen: listen.source,
+        },
+        _ => return Ok(listen),
+    };
+    Err(refused.into())
 }
 
 fn statements(

@@ -268,6 +268,8 @@ impl ProjectFolder {
             durable::unfinished(&self.remembered_file()),
             durable::unfinished(&client),
             client,
+            // Certificates are made before the first `up`.
+            self.listener(),
         ];
         let mut others = entries
             .flatten()
@@ -296,6 +298,11 @@ impl ProjectFolder {
         self.root.join("client.properties")
     }
 
+    /// What the broker's listener for other machines takes: certificates, with their keys, and the names of users.
+    pub fn listener(&self) -> PathBuf {
+        self.root.join("listener")
+    }
+
     /// What the supervisor writes about itself and its services.
     pub fn services_file(&self) -> PathBuf {
         self.root.join("services.json")
@@ -309,6 +316,11 @@ impl ProjectFolder {
     /// The same of earlier runs, once it had become too large.
     pub fn earlier_events_file(&self) -> PathBuf {
         self.root.join("events.jsonl.1")
+    }
+
+    /// The faults that are set by hand.
+    pub fn faults_file(&self) -> PathBuf {
+        self.root.join("faults.json")
     }
 
     /// The log of the supervisor itself.

@@ -53,6 +53,9 @@ pub struct Remembered {
     /// The file that said how that is reached; what it said stands in a file of the project's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka_config: Option<PathBuf>,
+    /// Where its broker listens for other machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
     /// The services that are left out of it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<ServiceName>,
@@ -172,6 +175,7 @@ mod tests {
             with: [ServiceName::new("console")].into(),
             kafka: text("kafka.example.org:9092"),
             kafka_config: Some("/my/client.properties".into()),
+            listen: text("192.168.1.5:9093"),
             without: [broker.clone()].into(),
             statements: text("none"),
             ports: [(broker.clone(), 1)].into(),

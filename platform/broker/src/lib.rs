@@ -36,6 +36,7 @@ mod simulation;
 mod storage;
 mod topics;
 mod transactions;
+pub mod user_requests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,22 +1,22 @@
 //! Doing the faults: one after the other, each until what it hit is well again.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::Signal;
 use tokio::time::{Instant, timeout};
 
-use super::{Course, Inflicted, RECOVERED_WITHIN, Run};
+use super::{Course, Ground, Inflicted, RECOVERED_WITHIN, Run, Upgraded};
 use crate::chaos::check::{Finding, FindingKind};
 use crate::chaos::error::ChaosError;
 use crate::chaos::fault::{Draw, FaultKind, Round, Target};
 use crate::chaos::processes::{self, Mark};
-use crate::engine::HostExec;
+use crate::engine::{Engine, HostExec};
 use crate::error::Result;
 use crate::events::Note;
 use crate::health::{self, LastAnswer};
-use crate::plan::{ObservedService, Plan, ServiceState};
+use crate::plan::{Plan, ServiceSpec, ServiceState, SupervisorState};
 use crate::process::ProcessId;
 use crate::stack::ServiceName;
 use crate::waiting::{before_next_try, poll_within};
@@ -86,14 +86,20 @@ impl<E: HostExec> Run<'_, E> {
             hold_ms,
             ..
         } = round;
-        if *kind == FaultKind::Restart {
-            let began = Instant::now();
-            let restarting = async {
-                let observed = self.ground.engine.observe().await?;
-                let plan = Plan::restart(&self.ground.desired, &observed, &target.service);
-                self.execution().run(&plan, &[]).await
-            };
-            return Ok(restarting.await.ok().map(|()| began.elapsed()));
+        let Ground {
+            engine,
+            desired,
+            upgraded,
+            ..
+        } = self.ground;
+        match (kind, upgraded) {
+            (FaultKind::Supervisor, _) => return self.lose_supervisor().await,
+            (FaultKind::Restart, _) => return Ok(self.restart(&target.service, engine, desired).await),
+            (FaultKind::Upgrade, Some(Upgraded { engine, desired })) => {
+                return Ok(self.restart(&target.service, engine, desired).await);
+            }
+            (FaultKind::Upgrade, None) => return Err(ChaosError::NoOtherBuild.into()),
+            (FaultKind::Kill | FaultKind::Stop | FaultKind::Partition, _) => {}
         }
         if *kind == FaultKind::Partition {
             self.cut_off_for(&target.service, Duration::from_millis(*hold_ms))
@@ -126,11 +132,66 @@ impl<E: HostExec> Run<'_, E> {
         }
     }
 
+    /// Stops a service in order and starts it as it is desired; how long that took. Nothing when it was not well in time.
+    async fn restart(
+        &self,
+        service: &ServiceName,
+        engine: &Arc<dyn Engine>,
+        desired: &[ServiceSpec],
+    ) -> Option<Duration> {
+        let began = Instant::now();
+        let observed = engine.observe().await.ok()?;
+        let plan = Plan::restart(desired, &observed, service);
+        let done = self.execution_by(engine, desired).run(&plan, &[]).await;
+        done.ok().map(|()| began.elapsed())
+    }
+
+    /// Kills who looks after the services, with which all of them end, and brings everything up again.
+    async fn lose_supervisor(&self) -> Result<Option<Duration>> {
+        let observed = self.ground.engine.observe().await?;
+        let SupervisorState::Running { pid } = observed.supervisor else {
+            return Ok(None);
+        };
+        let mark = Mark::Folder(self.ground.folder.root().to_owned());
+        let process = ProcessId::of(pid).filter(|_| mark.is_on(pid));
+        let process = process.ok_or_else(|| ChaosError::OutOfReach {
+            service: Target::supervisor().service,
+        })?;
+        process.signal(Signal::KILL);
+        let began = Instant::now();
+        let recovering = async {
+            process.ended(RECOVERED_WITHIN).await;
+            // What is on its way to its end may still be in the way.
+            while self.bring_up().await.is_err() {
+                before_next_try(self.ground.engine.pace()).await;
+            }
+        };
+        let cancelled = self.ground.shutdown.token().cancelled();
+        tokio::select! {
+            () = cancelled => Ok(None),
+            recovered = timeout(RECOVERED_WITHIN, recovering) => Ok(recovered.ok().map(|()| began.elapsed())),
+        }
+    }
+
+    /// Brings up what is not as it should be, as `osqdemo up` does.
+    pub(super) async fn bring_up(&self) -> Result<()> {
+        let Ground {
+            stack,
+            engine,
+            desired,
+            ..
+        } = self.ground;
+        let observed = engine.observe().await?;
+        let plan = Plan::make_of(stack, desired, &observed);
+        self.execution().run(&plan, &plan.unchanged(desired)).await
+    }
+
     /// Cuts a service off from the network, and lets it in again even when the run is interrupted.
     async fn cut_off_for(&self, service: &ServiceName, hold: Duration) -> Result<()> {
         let Some(network) = self.ground.engine.network() else {
             let engine = self.ground.kind;
-            return Err(ChaosError::NoNetwork { engine }.into());
+            let kind = FaultKind::Partition;
+            return Err(ChaosError::NotOn { kind, engine }.into());
         };
         network.cut_off(service).await?;
         *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = Some(service.clone());
@@ -171,7 +232,7 @@ impl<E: HostExec> Run<'_, E> {
             let ServiceState::Running { pid } = seen.state else {
                 return None;
             };
-            if !self.mark(&seen).is_on(pid) {
+            if !Mark::of(&seen, self.ground.folder.root()).is_on(pid) {
                 // It may have ended since.
                 return ProcessId::of(pid).map(|_| None);
             }
@@ -185,13 +246,6 @@ impl<E: HostExec> Run<'_, E> {
             }
             .into()),
             None => Ok(None),
-        }
-    }
-
-    fn mark(&self, seen: &ObservedService) -> Mark {
-        match &seen.container {
-            Some(container) => Mark::Container(container.id.clone()),
-            None => Mark::Folder(self.ground.folder.root().to_owned()),
         }
     }
 

@@ -6,6 +6,7 @@ mod request;
 mod wanted;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::client_properties::{ClientFile, ClientProperties};
@@ -44,6 +45,8 @@ pub struct Project {
     pub stack: Stack,
     /// How what is outside of the stack is reached.
     pub client: Option<ClientProperties>,
+    /// The build of osqdemo that runs its services as processes, where that is not this one.
+    pub other_build: Option<PathBuf>,
 }
 
 impl Project {
@@ -86,6 +89,7 @@ impl Project {
         Ok(Self {
             stack: whole.without(&remembered.without)?,
             client,
+            other_build: None,
             folder,
             remembered,
             kind,

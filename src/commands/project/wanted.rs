@@ -20,6 +20,7 @@ use crate::events::Warning;
 use crate::exit_code::ExitCode;
 use crate::health::Prober;
 use crate::host_config::{self, HostConfig, LineFormat};
+use crate::listener::{ListenAddress, ListenerFolder};
 use crate::plan::{Choices, ClientCopy, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
 use crate::settings::{Source, Statements};
@@ -214,6 +215,7 @@ impl Project {
             with: earlier.with.clone(),
             kafka: earlier.kafka.clone(),
             kafka_config: earlier.kafka_config.clone(),
+            listen: request.settings.listen.value.address().map(ToString::to_string),
             without: earlier.without.clone(),
             statements: Some(request.settings.statements.value)
                 .filter(|statements| *statements == Statements::None)
@@ -254,9 +256,21 @@ impl Project {
                     file: self.folder.client_properties_file(),
                     identity: client.identity(),
                 }),
+                listener: self.listener_of(remembered),
                 reach: resolution.reach,
             },
         )
+    }
+
+    /// What the broker is told of its listener for other machines. Whether everything is there that it takes is checked by
+    /// who asks for it.
+    fn listener_of(&self, remembered: &Remembered) -> Option<ClientCopy> {
+        let address: ListenAddress = remembered.listen.as_deref()?.parse().ok()?;
+        let folder = ListenerFolder::of(&self.folder);
+        Some(ClientCopy {
+            file: folder.broker_config(),
+            identity: folder.identity(&address).unwrap_or_default(),
+        })
     }
 
     /// Where the hosts find the registry, where their lines are to be Avro.

@@ -11,6 +11,7 @@ use crate::engine::native::isolation::Isolation;
 use crate::error::Result;
 use crate::events::{Detail, Note, Warning};
 use crate::host_config::{self, Finding};
+use crate::listener::ListenerFolder;
 use crate::plan::Plan;
 
 /// How many parts of the hosts' configuration that count for nothing are named at `up`.
@@ -25,6 +26,9 @@ impl Up<'_> {
         self.check_memory(&wanted, &plan)?;
         // From here on there is a project, and what becomes of it can be looked into.
         self.project.keep_client()?;
+        if let Some(address) = self.request.settings.listen.value.address() {
+            ListenerFolder::of(&self.project.folder).write_broker_config(address)?;
+        }
         wanted.remembered.save(&self.project.folder)?;
         self.tell_ports(&wanted);
         self.tell_gone(&wanted);

@@ -9,6 +9,7 @@ use crate::commands::endpoints;
 use crate::commands::project::Project;
 use crate::error::Result;
 use crate::events::{Look, Note, SCHEMA_VERSION};
+use crate::listener::ListenerFolder;
 use crate::scenario::observation::PROCESSES;
 use crate::settings::Statements;
 use crate::stack::{Role, Service};
@@ -69,6 +70,12 @@ impl Up<'_> {
                 .filter_map(|(name, value)| Some(format!("{name:<8}{}\n", value?)));
             lines.collect()
         })?;
+        if let Some(address) = self.request.settings.listen.value.address() {
+            self.context.reporter.emit(Note::ListensOutside {
+                address: address.to_string(),
+                authority: ListenerFolder::of(&self.project.folder).authority(),
+            });
+        }
         let mut commands = looks(&self.project);
         if self.request.settings.statements.value == Statements::None {
             commands.retain(|look| !matches!(look, Look::Scenario));

@@ -148,17 +148,24 @@ pub fn prepare(settings: &HostSettings<'_>) -> Result<HostSpec, StateError> {
         stop_grace_ms: AGENT_GRACE_MS,
         folder,
     };
-    let path = spec_file(settings.folder, settings.host);
-    let text = serde_json::to_vec_pretty(&spec).map_err(|source| StateError::Damaged {
-        path: path.clone(),
-        source,
-    })?;
-    write_atomically(&path, &text)?;
+    write_spec(&spec_file(settings.folder, settings.host), &spec)?;
     Ok(spec)
 }
 
+/// Writes what the first process of a host is told.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_spec(path: &Path, spec: &HostSpec) -> Result<(), StateError> {
+    let text = serde_json::to_vec_pretty(spec).map_err(|source| StateError::Damaged {
+        path: path.to_owned(),
+        source,
+    })?;
+    write_atomically(path, &text)
+}
+
 /// A flag file with these flags set, in the place of the values they have in it or at its end.
-fn with_flags(text: &str, values: &[(&str, String)]) -> String {
+pub fn with_flags(text: &str, values: &[(&str, String)]) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for (name, value) in values {
         let flag = format!("--{name}={value}");
@@ -241,7 +248,10 @@ fn group(original: &str) -> String {
 
 /// Puts the extension where osqueryd accepts it: suffix `.ext`, ours, executable, not writable by others.
 /// Linked where possible, so that every host does not need a copy of it.
-fn install(program: &Path, place: &Path) -> Result<(), StateError> {
+///
+/// # Errors
+/// When it cannot be put there.
+pub fn install(program: &Path, place: &Path) -> Result<(), StateError> {
     let metadata = fs::metadata(program).map_err(|error| StateError::io("read", program, error))?;
     if fs::metadata(place).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
         return Ok(());

@@ -55,6 +55,7 @@ fn resolve_service(
         .collect::<Result<Vec<_>, _>>()?;
     own_names::add_arguments(&mut arguments, service, stack, choices);
     own_names::add_client_properties(&mut arguments, service, choices);
+    let listener = own_names::add_broker_config(&mut arguments, service, stack, choices);
     let identity = (choices.identity)(service.role);
     let container = service
         .container
@@ -78,6 +79,9 @@ fn resolve_service(
     // Not where there is none: what was up before there was this choice is as it should be.
     if let Some(client) = &choices.client {
         definition["client"] = json!(client.identity);
+    }
+    if let Some(listener) = listener {
+        definition["listener"] = json!(listener.identity);
     }
     let config_hash = Sha256::digest(definition.to_string())
         .iter()

@@ -91,7 +91,67 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         Note::FaultRecovered { number, fault, took } => {
             format!("{number}. {fault}: well again ({})", duration(*took))
         }
+        Note::FaultSet {
+            fault,
+            target: Some(target),
+        } => format!("{fault}: done; `osqdemo fault clear {target}` ends it"),
+        Note::FaultSet { fault, target: None } => format!("{fault}: done"),
+        Note::FaultsCleared { faults } => match faults.as_slice() {
+            [] => "no fault is set".to_owned(),
+            faults => format!("ended: {}", faults.join(", ")),
+        },
         Note::LeftForALook => "left as it is, for a look; `osqdemo down --volumes` removes it".to_owned(),
+        Note::Attached {
+            name,
+            program,
+            is_builtin,
+            kafka,
+        } => {
+            let what = if *is_builtin {
+                "the built-in agent".to_owned()
+            } else {
+                format!("`{}`", program.display())
+            };
+            format!("attached: the lines of {name} ({what}) arrive at {kafka}; Ctrl-C ends it")
+        }
+        Note::Detached { name, delivered } => {
+            format!("detached: {delivered} lines of {name} have arrived, and nothing of it is left here")
+        }
+        Note::ListensOutside { address, authority } => format!(
+            "other machines find the broker at {address}, with TLS (its authority is `{}`) and the users of `osqdemo users`",
+            authority.display()
+        ),
+        Note::CertificatesMade {
+            names,
+            until,
+            authority,
+        } => format!(
+            "the broker's certificate is for `{}`, until {until}; other machines need `{}`. `osqdemo up --listen HOST:PORT` \
+             takes both",
+            names.join("`, `"),
+            authority.display()
+        ),
+        Note::UserAdded { name } => {
+            format!("{name} may come in over the listener of `osqdemo up --listen HOST:PORT`")
+        }
+        Note::UserRemoved { name } => {
+            format!("{name} may not come in any more; connections that are open stay")
+        }
+        Note::HostPackageWritten {
+            folder,
+            package,
+            kafka,
+        } => {
+            let package = match package {
+                Some(package) => format!("the package `{}`", package.display()),
+                None => "no package, because there is no `dpkg-deb`".to_owned(),
+            };
+            let guide = folder.join("README.md");
+            format!(
+                "for machines that find Kafka at {kafka}: {package}, and a guide, `{}`",
+                guide.display()
+            )
+        }
         Note::BundleWritten { file } => format!("everything for a report is in `{}`", file.display()),
         Note::SettingsFile { file: Some(file) } => format!("settings file: `{}`", file.display()),
         Note::SettingsFile { file: None } => "there is no settings file".to_owned(),
@@ -206,6 +266,11 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
         Warning::MoreHostConfigFindings { count } => {
             format!("the hosts' configuration: {count} more like that; `osqdemo ps -v` shows all")
         }
+        Warning::LinesKept { name, folder } => format!(
+            "not every line of {name} has arrived, as far as is known; they are kept in `{}`, and the next `osqdemo attach` \
+             delivers them",
+            folder.display()
+        ),
         Warning::TightMemory(memory) => memory.to_string(),
         Warning::NoMemoryLimits => {
             "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"

@@ -135,6 +135,7 @@ impl Reader<'_> {
                 });
             }
             Id::Format => file.format = Some(word(key, text)?),
+            Id::Listen => file.listen = Some(parsed(text)?),
             Id::Kafka => file.kafka = Some(parsed(text)?),
             Id::KafkaConfig => {
                 file.kafka_config = Some(match KafkaConfigChoice::of(Path::new(text)) {

@@ -1,19 +1,6 @@
-//! JSON Schema: the text without blanks, and what can change without a reader noticing.
+//! JSON Schema: the text without blanks.
 
 use serde_json::Value as Json;
-
-/// Words that describe and restrict nothing.
-const ANNOTATIONS: [&str; 9] = [
-    "$comment",
-    "$id",
-    "$schema",
-    "default",
-    "deprecated",
-    "description",
-    "examples",
-    "id",
-    "title",
-];
 
 /// Parses a schema.
 pub(super) fn parse(text: &str) -> Result<Json, String> {
@@ -33,51 +20,15 @@ pub(super) fn normalized(mut json: Json) -> Json {
     json
 }
 
-/// Whether two schemas accept the same, as far as that shows without evaluating them.
-pub(super) fn accept_the_same(one: &Json, other: &Json) -> bool {
-    without_annotations(one.clone()) == without_annotations(other.clone())
-}
-
-/// The schema without what only describes. The names below `properties` are no words of the language.
-fn without_annotations(json: Json) -> Json {
-    match json {
-        Json::Object(object) => object
-            .into_iter()
-            .filter(|(word, _)| !ANNOTATIONS.contains(&word.as_str()))
-            .map(|(word, value)| match (word.as_str(), value) {
-                ("properties" | "patternProperties" | "$defs" | "definitions", Json::Object(named)) => {
-                    let named = named.into_iter();
-                    let named = named.map(|(name, schema)| (name, without_annotations(schema)));
-                    (word, Json::Object(named.collect()))
-                }
-                ("const" | "enum", value) => (word, value),
-                (_, value) => (word, without_annotations(value)),
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        Json::Array(items) => items.into_iter().map(without_annotations).collect(),
-        other => other,
-    }
+/// What keeps readers with a schema from what was written with the old one.
+pub(super) fn differences(old: &Json, new: &Json) -> Vec<String> {
+    let found = osqdemo_json_schema::differences(old, new);
+    found.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn what_describes_does_not_count() {
-        let one = json!({"type": "object", "title": "a", "properties": {"title": {"type": "string", "description": "x"}}});
-        let other = json!({"properties": {"title": {"type": "string"}}, "type": "object"});
-        assert!(accept_the_same(&one, &other));
-        let different = json!({"properties": {"name": {"type": "string"}}, "type": "object"});
-        assert!(!accept_the_same(&one, &different));
-        assert!(!accept_the_same(
-            &json!({"enum": [{"title": 1}]}),
-            &json!({"enum": [{"title": 2}]})
-        ));
-    }
 
     #[test]
     fn a_schema_is_an_object_or_a_boolean() {

@@ -86,28 +86,20 @@ impl ParsedSchema {
         }
     }
 
-    /// What keeps a new schema and this earlier one apart, in both directions.
+    /// What keeps a new schema and this earlier one apart, in both directions. Both have the same type.
     fn differences(&self, new: &Self, level: Level) -> (Vec<String>, Vec<String>) {
+        let in_both = |between: &dyn Fn(&Self, &Self) -> Vec<String>| {
+            let forward = level.is_forward().then(|| between(new, self));
+            let backward = level.is_backward().then(|| between(self, new));
+            (forward.unwrap_or_default(), backward.unwrap_or_default())
+        };
         match (new, self) {
             (Self::Avro(new), Self::Avro(old)) => check_against(level, new, old),
-            (Self::Json(new), Self::Json(old)) if json::accept_the_same(new, old) => Default::default(),
-            (Self::Protobuf(new), Self::Protobuf(old)) => {
-                let forward = level.is_forward().then(|| old.differences_from(new));
-                let backward = level.is_backward().then(|| new.differences_from(old));
-                (forward.unwrap_or_default(), backward.unwrap_or_default())
-            }
-            (new, _) => {
-                let message = format!(
-                    "{{errorType:'NOT_COMPARED', description:'Changes of {} schemas are not compared here: the new \
-                     schema is not the old one', additionalInfo:'hint: the level NONE takes it'}}",
-                    new.schema_type().word()
-                );
-                if level.is_backward() {
-                    (Vec::new(), vec![message])
-                } else {
-                    (vec![message], Vec::new())
-                }
-            }
+            _ => in_both(&|old, new| match (old, new) {
+                (Self::Json(old), Self::Json(new)) => json::differences(old, new),
+                (Self::Protobuf(old), Self::Protobuf(new)) => new.differences_from(old),
+                _ => Vec::new(),
+            }),
         }
     }
 }

@@ -514,9 +514,23 @@ async fn json_schema_and_protobuf_are_kept_and_found() {
         registry.post("/subjects/js/versions", &described).await,
         (200, json!({"id": 2}))
     );
-    let changed = json!({"schema": r#"{"type":"object"}"#, "schemaType": "JSON"});
-    let refused = registry.post("/subjects/js/versions", &changed).await;
-    assert_eq!(code(&refused), (409, 409));
+    let changed = r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"}}}"#;
+    let changed = json!({"schema": changed, "schemaType": "JSON"});
+    let (status, refusal) = registry.post("/subjects/js/versions", &changed).await;
+    let message = refusal["message"].as_str().unwrap();
+    assert_eq!((status, &refusal["error_code"]), (409, &json!(409)), "{message}");
+    assert!(
+        message.contains("PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"),
+        "{message}"
+    );
+    assert!(message.contains("#/properties/b"), "{message}");
+    // The other way round it may go.
+    let smaller = json!({"schema": r#"{"type":"object"}"#, "schemaType": "JSON"});
+    let compatibility = "/compatibility/subjects/js/versions/latest";
+    assert_eq!(
+        registry.post(compatibility, &smaller).await,
+        (200, json!({"is_compatible": true}))
+    );
     assert_eq!(
         code(
             &registry

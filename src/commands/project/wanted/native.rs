@@ -22,7 +22,10 @@ impl Project {
             .osqueryd_found
             .as_deref()
             .or(remembered.osqueryd.as_deref());
-        let programs = Programs::find(&OsquerydChoice::parse(choice.unwrap_or_default()))?;
+        let mut programs = Programs::find(&OsquerydChoice::parse(choice.unwrap_or_default()))?;
+        if let Some(other) = &self.other_build {
+            programs.osqdemo.clone_from(other);
+        }
         if let Osqueryd::Builtin(agent) = &programs.osqueryd {
             find_unknown_tables(agent, remembered.host_config.as_mut()).await?;
         }

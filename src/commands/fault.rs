@@ -1,0 +1,207 @@
+//! `osqdemo fault`: faults by hand, to see what becomes of the pipeline. What is set is on record in the project's folder,
+//! so that it can be listed and ended, also after a part was started anew.
+
+mod error;
+mod record;
+
+use jiff::Timestamp;
+use rustix::process::Signal;
+use serde_json::json;
+
+use self::error::FaultError;
+use self::record::{Record, SetFault};
+use crate::chaos::fault::{FaultKind, Part, Target, targets};
+use crate::chaos::processes::{self, Mark};
+use crate::cli::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
+use crate::commands::project::Project;
+use crate::commands::{CommandError, Context};
+use crate::error::Result;
+use crate::events::{Note, SCHEMA_VERSION};
+use crate::plan::{Observed, ServiceState};
+use crate::process::ProcessId;
+use crate::state::ProjectLock;
+
+/// Fails when the project does not run, or what is asked for cannot be done.
+pub(super) async fn run(context: Context, arguments: FaultArgs) -> Result<()> {
+    let project = Project::open(&context)?;
+    let observed = project.engine.observe().await?;
+    if !observed.is_running() {
+        let project = project.folder.project.clone();
+        return Err(CommandError::NotRunning { project }.into());
+    }
+    match arguments.command.unwrap_or(FaultCommand::List) {
+        FaultCommand::List => list(&context, &project, &observed),
+        FaultCommand::Set(arguments) => set(&context, &project, &observed, &arguments).await,
+        FaultCommand::Clear(arguments) => clear(&context, &project, &observed, &arguments).await,
+    }
+}
+
+fn list(context: &Context, project: &Project, observed: &Observed) -> Result<()> {
+    let mut record = Record::read(&project.folder)?;
+    record
+        .faults
+        .retain(|fault| is_in_force(project, observed, fault));
+    let document = json!({ "schema_version": SCHEMA_VERSION, "faults": record.faults });
+    context.reporter.data(&document, || {
+        let lines = record
+            .faults
+            .iter()
+            .map(|fault| format!("{} {}\n", fault.kind, fault.target));
+        lines.collect()
+    })
+}
+
+/// Who ended a stopped part, or let it go on, has ended its fault. Whether a network is cut only `clear` finds out.
+fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> bool {
+    fault.kind == FaultKind::Partition
+        || found(project, observed, &fault.target)
+            .is_ok_and(|processes| processes.iter().any(|process| process.is_stopped()))
+}
+
+async fn set(context: &Context, project: &Project, observed: &Observed, typed: &SetFaultArgs) -> Result<()> {
+    let kind = match typed.kind.parse::<FaultKind>() {
+        Ok(kind @ (FaultKind::Stop | FaultKind::Partition | FaultKind::Kill)) => kind,
+        _ => {
+            return Err(FaultError::UnknownKind {
+                text: typed.kind.clone(),
+            }
+            .into());
+        }
+    };
+    let target = target(project, &typed.target)?;
+    if kind == FaultKind::Partition && target.part != Part::Whole {
+        return Err(FaultError::PartOfNetwork { target }.into());
+    }
+    let _lock = ProjectLock::take(&project.folder, "fault")?;
+    // On record first: what was begun can be ended, whatever becomes of this process.
+    let mut record = Record::read(&project.folder)?;
+    if kind != FaultKind::Kill {
+        record.put(SetFault {
+            kind,
+            target: target.clone(),
+            since_ms: Timestamp::now().as_millisecond(),
+        });
+        record.write(&project.folder)?;
+    }
+    let done = match kind {
+        FaultKind::Partition => match project.engine.network() {
+            Some(network) => network.cut_off(&target.service).await,
+            None => Err(FaultError::NoNetwork { engine: project.kind }.into()),
+        },
+        _ => found(project, observed, &target).map(|processes| {
+            let signal = if kind == FaultKind::Stop {
+                Signal::STOP
+            } else {
+                Signal::KILL
+            };
+            processes::signal(&processes, signal);
+        }),
+    };
+    if let Err(failure) = done {
+        record
+            .faults
+            .retain(|fault| (fault.kind, &fault.target) != (kind, &target));
+        record.write(&project.folder)?;
+        return Err(failure);
+    }
+    context.reporter.emit(Note::FaultSet {
+        fault: format!("{kind} {target}"),
+        target: (kind != FaultKind::Kill).then(|| target.to_string()),
+    });
+    let document = json!({ "schema_version": SCHEMA_VERSION, "set": { "kind": kind, "target": target } });
+    context.reporter.data(&document, String::new)
+}
+
+async fn clear(
+    context: &Context,
+    project: &Project,
+    observed: &Observed,
+    typed: &ClearFaultArgs,
+) -> Result<()> {
+    let wanted = typed
+        .target
+        .as_deref()
+        .map(|text| target(project, text))
+        .transpose()?;
+    let _lock = ProjectLock::take(&project.folder, "fault")?;
+    let mut record = Record::read(&project.folder)?;
+    let is_meant = |fault: &SetFault| wanted.as_ref().is_none_or(|target| fault.target == *target);
+    let meant: Vec<SetFault> = record
+        .faults
+        .iter()
+        .filter(|fault| is_meant(fault))
+        .cloned()
+        .collect();
+    if let (Some(target), true) = (&wanted, meant.is_empty()) {
+        let set = record
+            .faults
+            .iter()
+            .map(|fault| fault.target.to_string())
+            .collect();
+        return Err(FaultError::NotSet {
+            target: target.clone(),
+            set,
+        }
+        .into());
+    }
+    for fault in &meant {
+        if fault.kind == FaultKind::Partition {
+            if let Some(network) = project.engine.network() {
+                network.rejoin(&fault.target.service).await?;
+            }
+        } else if let Ok(processes) = found(project, observed, &fault.target) {
+            // Who is gone needs no signal.
+            processes::signal(&processes, Signal::CONT);
+        }
+        record.faults.retain(|other| other != fault);
+        record.write(&project.folder)?;
+    }
+    let cleared: Vec<String> = meant
+        .iter()
+        .map(|fault| format!("{} {}", fault.kind, fault.target))
+        .collect();
+    context.reporter.emit(Note::FaultsCleared {
+        faults: cleared.clone(),
+    });
+    let document = json!({ "schema_version": SCHEMA_VERSION, "cleared": cleared });
+    context.reporter.data(&document, String::new)
+}
+
+/// What a text means, on this stack.
+fn target(project: &Project, text: &str) -> std::result::Result<Target, FaultError> {
+    let known: Vec<Target> = targets(&project.stack)
+        .into_iter()
+        .filter(|target| target.part != Part::Supervisor)
+        .collect();
+    let meant = Target::try_from(text.to_owned())
+        .ok()
+        .filter(|target| known.contains(target));
+    meant.ok_or_else(|| FaultError::UnknownTarget {
+        text: text.to_owned(),
+        known: known.iter().map(Target::to_string).collect(),
+    })
+}
+
+/// The processes of a target that are this project's.
+fn found(project: &Project, observed: &Observed, target: &Target) -> Result<Vec<ProcessId>> {
+    let service = || target.service.clone();
+    let seen = observed.services.get(&target.service);
+    let pid = seen.and_then(|seen| match seen.state {
+        ServiceState::Running { pid } | ServiceState::Paused { pid } => Some((seen, pid)),
+        _ => None,
+    });
+    let Some((seen, pid)) = pid else {
+        return Err(CommandError::ServiceNotRunning { service: service() }.into());
+    };
+    if !Mark::of(seen, project.folder.root()).is_on(pid) {
+        return Err(FaultError::OutOfReach { service: service() }.into());
+    }
+    let processes = processes::of_part(pid, target.part);
+    if processes.is_empty() {
+        return Err(FaultError::NoProcess {
+            target: target.clone(),
+        }
+        .into());
+    }
+    Ok(processes)
+}

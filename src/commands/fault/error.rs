@@ -1,0 +1,59 @@
+//! Why a fault cannot be set or cleared by hand.
+
+use crate::chaos::fault::Target;
+use crate::engine::EngineKind;
+use crate::error::Diagnose;
+use crate::exit_code::ExitCode;
+use crate::near_names;
+use crate::stack::ServiceName;
+
+/// An error of `osqdemo fault`.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FaultError {
+    /// There is no such fault by hand.
+    #[error("`{text}` is no fault that is set by hand: `stop`, `partition` and `kill` are")]
+    UnknownKind { text: String },
+    /// There is nothing of that name.
+    #[error("the stack has no `{text}`")]
+    UnknownTarget { text: String, known: Vec<String> },
+    /// A host has one network.
+    #[error("`{target}` has no network of its own: a whole service is cut off")]
+    PartOfNetwork { target: Target },
+    /// There is no network to cut.
+    #[error(
+        "the fault `partition` is not possible on the {engine} engine: its services share one network interface"
+    )]
+    NoNetwork { engine: EngineKind },
+    /// There is nothing to end.
+    #[error("no fault is set on `{target}`")]
+    NotSet { target: Target, set: Vec<String> },
+    /// Its processes are somebody else's.
+    #[error(
+        "the processes of {service} are not on this machine, or are another user's: nothing can be done to them"
+    )]
+    OutOfReach { service: ServiceName },
+    /// It is just being started.
+    #[error("`{target}` has no process just now")]
+    NoProcess { target: Target },
+}
+
+impl Diagnose for FaultError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::OutOfReach { .. } => ExitCode::Preflight,
+            Self::NoProcess { .. } => ExitCode::NotRunning,
+            _ => ExitCode::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::UnknownTarget { text, known } => near_names::hint("targets", text, known),
+            Self::NotSet { set, .. } if set.is_empty() => vec!["no fault is set at all".to_owned()],
+            Self::NotSet { set, .. } => vec![format!("there are faults on `{}`", set.join("`, `"))],
+            Self::NoNetwork { .. } => vec!["`stop` makes it silent on every engine".to_owned()],
+            Self::NoProcess { .. } => vec!["try again in a moment; `osqdemo ps` shows its state".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
