@@ -283,3 +283,6 @@ impl Topics {
 fn as_kafka_shows(id: &str) -> String {
     Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |id| URL_SAFE_NO_PAD.encode(id.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 
 use super::member::{Assigned, Member, SyncResult};
 
+#[cfg(test)]
+mod chaos_tests;
 mod joining;
 mod memory;
 mod rebalance;
