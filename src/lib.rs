@@ -58,6 +58,7 @@ pub mod exit_code;
 pub mod health;
 pub mod host_config;
 pub mod images;
+pub mod input_file;
 pub mod kafka;
 pub mod ksqldb;
 pub mod lifeline;

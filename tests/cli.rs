@@ -713,6 +713,33 @@ fn two_at_once() {
     first.wait().expect("it ends");
 }
 
+/// It would hold the project for ever.
+#[test]
+fn one_that_was_stopped_is_ended_by_down() {
+    let world = World::new();
+    let mut first = world.start(
+        ("OSQDEMO_FAKE", "broker=never-healthy"),
+        &up(&["--timeout", "60s"]),
+    );
+    eventually("the first `up` works", Duration::from_secs(20), || {
+        fs::read_to_string(world.project().join("fake.json")).is_ok_and(|text| text.contains("broker"))
+    });
+    signal(first.id(), Signal::STOP);
+    eventually("others see that it is stopped", Duration::from_secs(20), || {
+        let told = world.shown(&world.output(&FAKE));
+        told.contains("which was stopped") && told.contains("`osqdemo down` ends it too")
+    });
+    let output = world.output(&["down"]);
+    let told = world.shown(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(
+        told.contains("was stopped while it worked on the project, and is ended"),
+        "{told}"
+    );
+    first.wait().expect("it is ended");
+    assert!(!world.project().join("lock").exists());
+}
+
 #[test]
 fn interrupted_while_it_waits() {
     for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::input_file;
 use crate::stack::{Cluster, Credentials, HttpService, KafkaAddress, Properties};
 
 pub use error::ClientPropertiesError;
@@ -60,7 +61,7 @@ impl ClientFile {
         if size > FILE_LIMIT {
             return Err(ClientPropertiesError::TooLarge { path });
         }
-        let bytes = fs::read(&path).map_err(unreadable)?;
+        let bytes = input_file::read(&path).map_err(unreadable)?;
         let text = String::from_utf8_lossy(&bytes);
         Self::parse(&path, &text)
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::error::Reason;
+use crate::input_file;
 
 /// No secret is larger.
 const SECRET_LIMIT: u64 = 64 * 1024;
@@ -163,7 +164,7 @@ fn secret_of(path: &Path) -> Result<String, Reason> {
         let problem = format!("it is not a regular file of at most {SECRET_LIMIT} bytes");
         return Err(unreadable(std::io::Error::other(problem)));
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = input_file::read_to_string(path).map_err(unreadable)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

@@ -4,8 +4,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, timeout};
 
 use crate::cli::DownArgs;
 use crate::commands::project::Project;
@@ -16,12 +17,15 @@ use crate::error::{Failure, Result};
 use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step, Warning};
 use crate::exit_code::ExitCode;
 use crate::plan::{Observed, SupervisorState};
+use crate::process::ProcessId;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
 use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError, remove_file};
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a killed process may take to be gone.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Fails when something cannot be stopped; with `--all` the other projects are stopped all the same.
 pub(super) async fn run(context: Context, arguments: DownArgs) -> Result<()> {
@@ -138,6 +142,35 @@ async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
     }
 }
 
+/// The lock, whoever was stopped while having it.
+async fn lock(context: &Context, folder: &ProjectFolder) -> Result<ProjectLock> {
+    let busy = match ProjectLock::take(folder, "down") {
+        Err(busy @ StateError::Busy { is_stopped: true, .. }) => busy,
+        taken => return Ok(taken?),
+    };
+    let StateError::Busy { verb, pid, .. } = busy else {
+        return Err(busy.into());
+    };
+    if let Some(holder) = ProcessId::of(pid) {
+        holder.signal(Signal::KILL);
+    }
+    context
+        .reporter
+        .emit(Warning::StoppedCommandEnded { verb, process: pid });
+    let released = async {
+        let mut look = interval(LOOK);
+        loop {
+            match ProjectLock::take(folder, "down") {
+                Err(StateError::Busy { .. }) => look.tick().await,
+                taken => return taken,
+            };
+        }
+    };
+    // The kernel takes its time only where a disk does.
+    let taken = timeout(KILLED_WITHIN, released).await;
+    Ok(taken.unwrap_or_else(|_| ProjectLock::take(folder, "down"))?)
+}
+
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
     let name = folder.project.clone();
     let exists = folder.exists()?;
@@ -153,7 +186,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
             arguments,
         );
     }
-    let lock = ProjectLock::take(&folder, "down")?;
+    let lock = lock(context, &folder).await?;
     if is_abandoned {
         let remembered = Remembered {
             engine: Some(EngineKind::Docker.to_string()),

@@ -8,7 +8,6 @@ mod pieces;
 mod prompt;
 mod runner;
 
-use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::commands::project::Project;
 use crate::engine::loss::{Loss, Reliance};
 use crate::error::{Diagnose, Failure};
 use crate::exit_code::ExitCode;
+use crate::input_file;
 use crate::kafka::KafkaError;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::{Rejection, StatementFile};
@@ -282,7 +282,7 @@ fn read_script(arguments: &KsqlArgs) -> Result<Option<StatementFile>, KsqlComman
         (None, Some(path)) if path.as_os_str() == "-" => from_input(path).map(Some),
         (None, Some(path)) => {
             let name = path.display().to_string();
-            named(&name, path, fs::read_to_string(path)).map(Some)
+            named(&name, path, input_file::read_to_string(path)).map(Some)
         }
         (None, None) if io::stdin().is_terminal() => Ok(None),
         (None, None) => from_input(Path::new("-")).map(Some),
@@ -354,7 +354,7 @@ mod tests {
     fn a_file_may_begin_with_a_byte_order_mark() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("statements.sql");
-        fs::write(&path, "\u{feff}LIST STREAMS;\r\n").expect("a file");
+        std::fs::write(&path, "\u{feff}LIST STREAMS;\r\n").expect("a file");
         let file = read_script(&arguments(None, path.to_str())).expect("it is read");
         let pieces = pieces_of(&file.expect("a file was given")).expect("a statement");
         assert_eq!(text_of(pieces[0].clone()), "LIST STREAMS;");

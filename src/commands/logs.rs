@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::cli::LogsArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::ps::NoProject;
 use crate::engine::{Engine, Follow};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
@@ -50,6 +51,9 @@ pub(super) async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
             .map(known)
             .collect::<std::result::Result<_, _>>()?
     };
+    if !project.folder.is_project() && project.engine.observe().await?.services.is_empty() {
+        return Err(NoProject::of(&project.folder).into());
+    }
     let width = names
         .iter()
         .map(|name| name.as_str().len())

@@ -25,7 +25,7 @@ use crate::state::ProjectFolder;
 /// There is no such project.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no project `{project}` in `{}`", home.display())]
-struct NoProject {
+pub(super) struct NoProject {
     project: ProjectName,
     home: PathBuf,
     /// Those that there are.
@@ -33,7 +33,7 @@ struct NoProject {
 }
 
 impl NoProject {
-    fn of(folder: &ProjectFolder) -> Self {
+    pub(super) fn of(folder: &ProjectFolder) -> Self {
         let known = ProjectFolder::all(folder.home()).unwrap_or_default();
         Self {
             project: folder.project.clone(),

@@ -101,7 +101,7 @@ impl Loss {
             }
             (_, Reliance::ComesAgain) => None,
             (ServiceState::Exited { exit } | ServiceState::Restarting { exit }, Reliance::ThisRun) => {
-                Some(Self::Ended { exit: Some(*exit) })
+                Some(verb.map_or(Self::Ended { exit: Some(*exit) }, by))
             }
             (_, Reliance::ThisRun) if is.restarts > was.restarts => Some(Self::Ended { exit: None }),
             (_, Reliance::ThisRun) => (run_of(is) != run_of(was)).then_some(Self::Restarted),

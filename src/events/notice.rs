@@ -397,6 +397,13 @@ pub enum Warning {
         /// Where they are.
         folder: PathBuf,
     },
+    /// A command that was stopped held the project, and was ended.
+    StoppedCommandEnded {
+        /// Its verb.
+        verb: String,
+        /// Its process.
+        process: u32,
+    },
     /// The stack may be too large for the machine.
     TightMemory(TightMemory),
     /// The Docker daemon cannot hold containers to their memory limits.

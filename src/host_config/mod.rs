@@ -9,7 +9,6 @@ mod format;
 mod packs;
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::input_file;
 use crate::stack::Properties;
 
 pub use checks::{left_out, not_on_agent};
@@ -167,7 +167,7 @@ impl HostConfig {
     /// # Errors
     /// When one cannot be read, or is not what it has to be to be given to hosts.
     pub fn read(path: &Path) -> Result<Self, HostConfigError> {
-        let bytes = fs::read(path).map_err(|source| HostConfigError::Read {
+        let bytes = input_file::read(path).map_err(|source| HostConfigError::Read {
             path: path.to_owned(),
             source,
         })?;

@@ -6,6 +6,7 @@ use osquery_configuration::parse_json_bytes;
 use serde_json::{Map, Value, json};
 
 use crate::host_config::{DEFAULT, DEFAULT_NAME, HostConfig, HostConfigError};
+use crate::input_file;
 use crate::near_names;
 
 /// osqdemo's own packs.
@@ -93,7 +94,7 @@ fn find(pack: &str, folder: Option<&Path>) -> Result<(String, PathBuf, Vec<u8>),
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let bytes = std::fs::read(as_file).map_err(|source| HostConfigError::Read {
+        let bytes = input_file::read(as_file).map_err(|source| HostConfigError::Read {
             path: as_file.to_owned(),
             source,
         })?;
@@ -104,7 +105,7 @@ fn find(pack: &str, folder: Option<&Path>) -> Result<(String, PathBuf, Vec<u8>),
         .iter()
         .flat_map(|folder| ENDINGS.map(|ending| folder.join(format!("{pack}.{ending}"))));
     for path in files {
-        if let Ok(bytes) = std::fs::read(&path) {
+        if let Ok(bytes) = input_file::read(&path) {
             return Ok((pack.to_owned(), path, bytes));
         }
     }

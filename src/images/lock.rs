@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::images::reference::is_digest;
+use crate::input_file;
 use crate::stack::ImageRef;
 
 /// The version of the file's form.
@@ -87,7 +88,7 @@ impl ImageLock {
     /// # Errors
     /// When it cannot be read, or says something that is not a digest.
     pub fn load(path: &Path) -> Result<Self, LockError> {
-        let text = match fs::read_to_string(path) {
+        let text = match input_file::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => {

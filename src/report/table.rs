@@ -26,7 +26,10 @@ pub fn output_width() -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
         (size.ws_col > 0).then_some(usize::from(size.ws_col))
     };
-    let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let variable = || {
+        let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
+        (columns > 0).then_some(columns)
+    };
     if stdout().is_terminal() {
         terminal().or_else(variable)
     } else {

@@ -138,9 +138,9 @@ impl Pipeline {
         }
     }
 
-    /// Opens the push queries again, from the beginning of the topics.
-    pub(super) fn reopen(&self) {
-        for notify in self.reopen.values() {
+    /// Opens these push queries again, from the beginning of the topics.
+    pub(super) fn reopen(&self, joins: &[Join]) {
+        for notify in joins.iter().filter_map(|join| self.reopen.get(join)) {
             notify.notify_one();
         }
     }

@@ -1,7 +1,6 @@
 //! What `osqdemo chaos` is told.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::chaos::error::ChaosError;
@@ -10,6 +9,7 @@ use crate::chaos::report::Replay;
 use crate::cli::ChaosArgs;
 use crate::engine::EngineKind;
 use crate::error::Result;
+use crate::input_file;
 use crate::settings::{ReportTarget, RunSettings, Settings, parse_duration};
 use crate::state::Remembered;
 
@@ -47,7 +47,7 @@ impl ChaosSettings {
     /// When a value cannot be, or the list of faults cannot be read.
     pub fn resolve(arguments: &ChaosArgs, settings: &Settings, remembered: &Remembered) -> Result<Self> {
         let lasting = arguments.lasting.as_deref().map(parse_duration).transpose()?;
-        let replay = arguments.replay.as_ref().map(read).transpose()?;
+        let replay = arguments.replay.as_deref().map(read).transpose()?;
         let most = match (arguments.rounds, lasting.is_some() || replay.is_some()) {
             (Some(rounds), _) => rounds,
             (None, true) => MOST_ROUNDS,
@@ -102,12 +102,12 @@ impl ChaosSettings {
 }
 
 /// Reads the list of faults of an earlier run.
-fn read(path: &std::path::PathBuf) -> std::result::Result<Replay, ChaosError> {
+fn read(path: &Path) -> std::result::Result<Replay, ChaosError> {
     let failed = |reason: String| ChaosError::Replay {
-        path: path.clone(),
+        path: path.to_owned(),
         reason,
     };
-    let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let text = input_file::read(path).map_err(|error| failed(error.to_string()))?;
     let replay: Replay = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
     match replay.rounds.len() {
         0 => Err(failed("it has no faults".to_owned())),

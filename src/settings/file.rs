@@ -7,16 +7,18 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use osquery_configuration::regular_file;
 
 use crate::engine::{EngineKind, OsquerydChoice};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::host_config::LineFormat;
 use crate::images::{PullPolicy, RegistryPrefix};
+use crate::input_file;
 use crate::listener::ListenChoice;
 use crate::near_names;
 use crate::settings::key::{KEYS, Key};
@@ -192,7 +194,12 @@ impl SettingsFile {
     /// When it cannot be read, or something in it is wrong.
     pub fn find(named: Option<&Path>) -> Result<Option<Self>, FileError> {
         let path = named.unwrap_or(Path::new(SETTINGS_FILE));
-        match fs::read_to_string(path) {
+        let text = match named {
+            Some(path) => input_file::read_to_string(path),
+            // Nobody asked for it: it may be anything.
+            None => regular_file::read_to_string(path),
+        };
+        match text {
             Ok(text) => Self::parse(path, &text).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(None),
             Err(source) => Err(FileError::Unreadable {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 
 use crate::cli::StackArgs;
 use crate::client_properties::ClientFile;
 use crate::error::Result;
+use crate::input_file;
 use crate::settings::source::Layers;
 use crate::settings::{KafkaChoice, KafkaConfigChoice, Setting, Settings, SettingsError, Source};
 use crate::stack::{EmbeddedStack, KafkaAddress, ServiceName, Stack};
@@ -158,7 +158,7 @@ impl StackName {
     fn read(self) -> std::result::Result<StackChoice, SettingsError> {
         match self {
             Self::Embedded(stack) => Ok(StackChoice::Embedded(stack)),
-            Self::File(path) => match fs::read_to_string(&path) {
+            Self::File(path) => match input_file::read_to_string(&path) {
                 Ok(text) => Ok(StackChoice::File(StackFile { path, text })),
                 Err(source) => Err(SettingsError::StackFile { path, source }),
             },

@@ -72,6 +72,7 @@ impl ProjectLock {
                     project: folder.project.clone(),
                     verb,
                     pid,
+                    is_stopped: ProcessId::of(pid).is_some_and(ProcessId::is_stopped),
                 });
             }
             // The previous holder may have removed the file between our `open` and our `flock`: then we hold

@@ -75,7 +75,10 @@ pub enum StateError {
         known: u32,
     },
     /// Another command works on the project.
-    #[error("another `osqdemo {verb}` is at work on project `{project}` (process {pid})")]
+    #[error(
+        "another `osqdemo {verb}` is at work on project `{project}` (process {pid}{})",
+        if *is_stopped { ", which was stopped" } else { "" }
+    )]
     Busy {
         /// The project.
         project: ProjectName,
@@ -83,6 +86,8 @@ pub enum StateError {
         verb: String,
         /// Its process.
         pid: u32,
+        /// Whether that was stopped, so that it never comes to an end.
+        is_stopped: bool,
     },
     /// A folder with a project's name holds something else.
     #[error("`{}` is not a project of osqdemo: it holds other files", path.display())]
@@ -143,6 +148,11 @@ impl Diagnose for StateError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::Busy {
+                pid, is_stopped: true, ..
+            } => vec![format!(
+                "`kill -CONT {pid}` lets it go on, `kill -KILL {pid}` ends it; `osqdemo down` ends it too"
+            )],
             Self::Busy { pid, verb, .. } => {
                 let mut hints = vec![format!("wait until it is done, or end it with `kill {pid}`")];
                 if verb == "up" {

@@ -1,13 +1,12 @@
 //! What is typed for osqdemo and not for the server: `HELP`, `SPOOL`, `RUN SCRIPT` and their like.
 
-use std::fs;
-
 use tokio_util::sync::CancellationToken;
 
 use super::pieces::Command;
 use super::runner::{Flow, Runner};
 use super::{KsqlCommandError, named, pieces_of};
 use crate::error::Result;
+use crate::input_file;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
 use crate::ksqldb::statement::Position;
@@ -85,7 +84,11 @@ impl Runner {
                 .into());
             }
             Command::RunScript(path) => {
-                let script = named(&path.display().to_string(), path, fs::read_to_string(path))?;
+                let script = named(
+                    &path.display().to_string(),
+                    path,
+                    input_file::read_to_string(path),
+                )?;
                 let pieces = pieces_of(&script)?;
                 // `exit` in it ends that script, not this one.
                 self.run_nested(&script, &pieces, cancel, depth + 1).await?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -247,21 +247,12 @@ fn group(original: &str) -> String {
 }
 
 /// Puts the extension where osqueryd accepts it: suffix `.ext`, ours, executable, not writable by others.
-/// Linked where possible, so that every host does not need a copy of it.
+/// A file of its own: whatever becomes of the project's folder, the installed program stays as it is.
 ///
 /// # Errors
 /// When it cannot be put there.
 pub fn install(program: &Path, place: &Path) -> Result<(), StateError> {
-    let metadata = fs::metadata(program).map_err(|error| StateError::io("read", program, error))?;
-    if fs::metadata(place).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
-        return Ok(());
-    }
     remove_file(place)?;
-    let is_fit = metadata.uid() == rustix::process::getuid().as_raw()
-        && metadata.permissions().mode() & 0o777 == 0o755;
-    if is_fit && fs::hard_link(program, place).is_ok() {
-        return Ok(());
-    }
     fs::copy(program, place)
         .and_then(|_| fs::set_permissions(place, fs::Permissions::from_mode(0o755)))
         .map_err(|error| StateError::io("install", place, error))

@@ -271,6 +271,11 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
              delivers them",
             folder.display()
         ),
+        Warning::StoppedCommandEnded { verb, process } => {
+            format!(
+                "`osqdemo {verb}` (process {process}) was stopped while it worked on the project, and is ended"
+            )
+        }
         Warning::TightMemory(memory) => memory.to_string(),
         Warning::NoMemoryLimits => {
             "the Docker daemon cannot hold containers to their memory limits; `osqdemo doctor` says why"

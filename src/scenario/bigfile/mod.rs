@@ -5,6 +5,7 @@
 //! is gone before osquery has looked, the file is written again by a process that is held open. The file is
 //! removed in every case.
 
+mod nudges;
 mod told;
 
 use std::collections::HashSet;
@@ -12,6 +13,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::{self, Instant};
+
+use nudges::Nudges;
 
 use super::error::ScenarioError;
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime, NONCE_DIGITS};
@@ -32,8 +35,6 @@ pub const NAME: &str = "bigfile";
 /// How long after the end of the process osquery's lines about it may still come. They are made while it
 /// lives, so this is only their way to the topic.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long after both sides have passed the streams a row may be missing before the queries are opened again.
-const NUDGE: Duration = Duration::from_secs(5);
 /// How long the removal of the file may take.
 const CLEAN_UP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -206,7 +207,7 @@ impl<E: HostExec> Run<'_, E> {
         let mut is_writing = true;
         let mut is_released = lifetime == Lifetime::Natural;
         let mut give_up_at: Option<Instant> = None;
-        let mut nudge_at: Option<Instant> = None;
+        let mut nudges = Nudges::new();
         loop {
             // What is seen comes last: however much comes along, nothing else waits for it.
             tokio::select! {
@@ -221,11 +222,14 @@ impl<E: HostExec> Run<'_, E> {
                 () = at(give_up_at), if lifetime == Lifetime::Natural && !self.was_seen() => {
                     return Ok(Attempt::TooShort);
                 }
-                () = at(nudge_at) => {
-                    pipeline.reopen();
-                    nudge_at = Some(Instant::now() + NUDGE);
+                () = at(nudges.at()) => pipeline.reopen(&nudges.take()),
+                seen = pipeline.next() => {
+                    let seen = seen?;
+                    if let Seen::Row(join, ..) = &seen {
+                        nudges.row(*join);
+                    }
+                    self.take(seen);
                 }
-                seen = pipeline.next() => self.take(seen?),
             }
             let Some(progress) = &self.progress else {
                 continue;
@@ -239,11 +243,7 @@ impl<E: HostExec> Run<'_, E> {
                 Standing::Pending => {}
             }
             let are_rows_complete = progress.are_rows_complete();
-            nudge_at = if are_rows_complete || !progress.has_passed_streams() {
-                None
-            } else {
-                nudge_at.or_else(|| Some(Instant::now() + NUDGE))
-            };
+            nudges.missing(!are_rows_complete && progress.has_passed_streams());
             if are_rows_complete && !is_released {
                 is_released = true;
                 self.bounded("the process was released", commands.release(&plan))
