@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::assert::OutputAssertExt;
 use rustix::process::Signal;
@@ -42,16 +42,8 @@ impl Attached {
 
     /// Returns once it has said this.
     fn has_said(&self, what: &str) {
-        let said = || self.told.text().contains(what);
-        let deadline = Instant::now() + LONG;
-        while !said() {
-            assert!(
-                Instant::now() < deadline,
-                "not said: {what}\n{}",
-                self.told.text()
-            );
-            std::thread::yield_now();
-        }
+        let text = || self.told.text();
+        eventually(&format!("it says `{what}`"), LONG, || text().contains(what));
     }
 
     fn is_attached(&self) {

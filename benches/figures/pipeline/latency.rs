@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use osqdemo::ksqldb::client::{Client, RowStream};
 use osqdemo::ksqldb::ddl;
 use osqdemo::ksqldb::rows::Item;
 use osqdemo::ksqldb::session::Session;
+use osqdemo::ksqldb::{Client, RowStream};
 use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
 use serde_json::json;

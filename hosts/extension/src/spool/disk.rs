@@ -9,6 +9,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
 /// A folder of files.
 pub(crate) trait Disk {
     /// One of its files.
@@ -54,6 +56,17 @@ impl Folder {
     }
 }
 
+/// How a file of the folder is opened. Whoever else may write into the folder must not have another file written by a link.
+pub(super) fn own_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
 impl Disk for Folder {
     type File = Arc<File>;
 
@@ -67,20 +80,13 @@ impl Disk for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<Self::File> {
-        let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600);
+        let mut options = own_file();
+        options.create(true).truncate(true);
         options.open(self.path.join(name)).map(Arc::new)
     }
 
     fn open(&self, name: &str) -> io::Result<Self::File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        options.open(self.path.join(name)).map(Arc::new)
+        own_file().open(self.path.join(name)).map(Arc::new)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -1,11 +1,13 @@
 //! The folder of a spool, made for its owner alone, and the lock that keeps a second extension out of it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+
+use super::disk::own_file;
 
 /// The file that is locked; it holds its owner's pid.
 const LOCK: &str = "lock";
@@ -44,14 +46,7 @@ impl FolderLock {
             fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE))?;
         }
         let path: PathBuf = folder.join(LOCK);
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = own_file().create(true).truncate(false).open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -85,5 +80,23 @@ mod tests {
         assert_eq!(pid, std::process::id().to_string());
         drop(lock);
         FolderLock::take(&spool).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed() {
+        use crate::spool::disk::{Disk as _, Folder};
+
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "precious").unwrap();
+        let spool = folder.path().join("spool");
+        fs::create_dir(&spool).unwrap();
+        for name in [LOCK, "position.new"] {
+            std::os::unix::fs::symlink(&elsewhere, spool.join(name)).unwrap();
+        }
+        assert!(matches!(FolderLock::take(&spool), Err(FolderError::Io(_))));
+        let disk = Folder::new(&spool);
+        assert!(disk.create("position.new").is_err() && disk.open("position.new").is_err());
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"precious");
     }
 }
