@@ -131,6 +131,38 @@ async fn one_connection_more_than_there_may_be_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn neither_half_a_request_nor_a_long_wait_is_kept_for_ever() {
+    let broker = TestBroker::start_with(|config| {
+        config.limits.stalled = Duration::from_millis(300);
+        config.limits.max_wait = Duration::from_millis(300);
+    })
+    .await;
+    let mut half = RawClient::connect(&broker.bootstrap).await;
+    half.stream.write_all(&[0, 0, 0, 100, 1, 2, 3]).await.unwrap();
+    assert!(half.read_frame().await.is_none());
+
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    client.produce("lines", batch(-1, 0, &["value"])).await;
+    // Nothing comes behind the end; the client would wait for 24 days.
+    let partition = FetchPartition::default()
+        .with_fetch_offset(1)
+        .with_partition_max_bytes(1_000);
+    let fetch = FetchRequest::default()
+        .with_max_wait_ms(i32::MAX)
+        .with_min_bytes(1)
+        .with_max_bytes(1_000)
+        .with_session_epoch(-1)
+        .with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic("lines"))
+                .with_partitions(vec![partition]),
+        ]);
+    let answer = client.call(11, fetch).await;
+    assert_eq!(answer.responses[0].partitions[0].error_code, 0);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_producer_does_not_bring_a_deleted_topic_back() {
     let broker = TestBroker::start().await;
     let mut client = RawClient::connect(&broker.bootstrap).await;

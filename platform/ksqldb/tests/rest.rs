@@ -144,7 +144,7 @@ async fn bad_requests_get_ksqldbs_codes() {
     assert_eq!(error["statementText"], "selekt 1;");
     assert_eq!(error["entities"], json!([]));
 
-    let (status, error) = server.refused("list streams;\n drop connector address;").await;
+    let (status, error) = server.refused("list streams;\n run script 'x.sql';").await;
     assert_eq!((status, &error["error_code"]), (400, &json!(40001)));
     assert!(
         error["message"].as_str().unwrap().starts_with("line 2:2: "),

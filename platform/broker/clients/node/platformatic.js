@@ -93,11 +93,13 @@ async function connect (bootstrap) {
       const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest', autocommit: false })
       const next = new Map()
       const values = []
+      const assigned = () => (consumer.assignments ?? []).filter(part => part.topic === topic).flatMap(part => part.partitions)
       stream.on('data', message => {
+        // It still hands over what a fetch brings that was under way when the partition went to another member.
+        if (!assigned().includes(message.partition)) return
         values.push(message.value)
         next.set(message.partition, message.offset + 1n)
       })
-      const assigned = () => (consumer.assignments ?? []).filter(part => part.topic === topic).flatMap(part => part.partitions)
       return {
         values,
         assigned: () => assigned().sort(),
