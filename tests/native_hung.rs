@@ -3,7 +3,9 @@
 mod support;
 
 use std::fs;
-use std::process::Stdio;
+use std::io::{self, BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
@@ -70,11 +72,33 @@ fn a_paused_host_is_restarted_without_its_grace() {
     assert!(!log.contains("host1: killed"), "{log}");
 }
 
+/// A `tail` that goes on, and what it prints.
+fn reading(stack: &NativeStack) -> (Child, BufReader<ChildStdout>) {
+    let mut tail = stack.world.command(&["tail", "processes", "--from-beginning"]);
+    let tail = tail.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tail = tail.spawn().expect("it starts");
+    let lines = BufReader::new(tail.stdout.take().expect("its output"));
+    (tail, lines)
+}
+
 #[test]
 fn a_paused_broker_is_named_at_once_by_who_waits_for_what_stands_on_it() {
     let stack = NativeStack::up();
     let broker = stack.pid("broker");
+    // Whoever reads from it would wait without a word.
+    let (reader, mut lines) = reading(&stack);
+    lines.read_line(&mut String::new()).expect("a first record");
+    // It is not held up by who does not read on.
+    let rest = thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
     signal(broker, Signal::STOP);
+    let reader = reader.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&reader.stderr);
+    rest.join().expect("it is read").expect("to its end");
+    assert_eq!(reader.status.code(), Some(16), "{told}");
+    assert!(
+        told.contains("broker is paused: somebody stopped it without ending it"),
+        "{told}"
+    );
     let told = |arguments: &[&str]| {
         let began = Instant::now();
         let text = stack.world.run(arguments);

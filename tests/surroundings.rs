@@ -132,6 +132,10 @@ fn the_manual_has_a_page_for_every_verb() {
     for hidden in ["host\\-init", "supervise", "until\\-stdin\\-closes"] {
         assert!(!all.contains(hidden), "the manual tells of `{hidden}`");
     }
+    for page in pages.iter().filter(|page| *page != "osqdemo.1") {
+        let text = fs::read_to_string(folder.join(page)).expect("a page");
+        assert!(text.contains(".SH EXAMPLES\n.nf\n"), "{page}: {text}");
+    }
     let up = fs::read_to_string(folder.join("osqdemo-up.1")).expect("a page");
     assert!(
         up.contains(".SH EXAMPLES\n.nf\n") && up.contains("osqdemo up"),

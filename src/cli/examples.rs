@@ -1,5 +1,36 @@
 //! Examples of each verb, for `--help` and the manual. Every one of them can be typed as it is.
 
+use clap::Command;
+
+/// Gives the commands of a verb those of its examples that are about them.
+pub(crate) fn handed_down(root: Command) -> Command {
+    let path = root.get_name().to_owned();
+    descend(root, &path, "")
+}
+
+fn descend(command: Command, path: &str, of_parent: &str) -> Command {
+    let own = command.get_after_long_help().map(ToString::to_string);
+    let is_about_it = |line: &&str| {
+        let rest = line.trim_start().strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let lines: Vec<&str> = of_parent.lines().filter(is_about_it).collect();
+    let (command, examples) = match own {
+        Some(own) => (command, own),
+        None if lines.is_empty() => (command, String::new()),
+        None => {
+            let examples = format!("Examples:\n{}", lines.join("\n"));
+            let notes = command.get_after_help().map(|notes| format!("\n\n{notes}"));
+            let help = format!("{examples}{}", notes.unwrap_or_default());
+            (command.after_long_help(help), examples)
+        }
+    };
+    command.mut_subcommands(|below| {
+        let path = format!("{path} {}", below.get_name());
+        descend(below, &path, &examples)
+    })
+}
+
 pub(super) const UP: &str = "\
 Examples:
   osqdemo up                                   stack `lite` as processes of this machine
@@ -19,7 +50,9 @@ Examples:
   osqdemo images                               which there are, and which are missing
   osqdemo images pull --stack confluent        gets those of registries
   osqdemo images lock                          from now on this content and no other
-  osqdemo images save images.tar               for a machine without a network";
+  osqdemo images save images.tar               for a machine without a network
+  osqdemo images load images.tar               and there
+  osqdemo images list                          as `osqdemo images`";
 
 pub(super) const DOWN: &str = "\
 Examples:
@@ -89,6 +122,7 @@ Examples:
 pub(super) const SCHEMAS: &str = "\
 Examples:
   osqdemo schemas
+  osqdemo schemas list                         the same
   osqdemo schemas show processes-value
   osqdemo schemas check new.avsc --subject processes-value
 
@@ -104,6 +138,25 @@ pub(super) const TAIL: &str = "\
 Examples:
   osqdemo tail processes                       new records, until Ctrl-C
   osqdemo tail open_files --from-beginning -n 5";
+
+pub(super) const SCENARIO: &str = "\
+Examples:
+  osqdemo scenario list
+  osqdemo scenario bigfile";
+
+pub(super) const CONFIG: &str = "\
+Examples:
+  osqdemo config show                          every setting in force, and where it comes from
+  osqdemo config show --stack confluent        as if this was typed
+  osqdemo config schema > osqdemo.schema.json  for editors
+  osqdemo config schema --events               of the lines of events";
+
+pub(super) const SERVE: &str = "\
+Examples:
+  osqdemo serve broker --data-dir data --listen 127.0.0.1:9092
+  osqdemo serve schema-registry --listen 127.0.0.1:8081 --bootstrap-servers 127.0.0.1:9092
+  osqdemo serve ksqldb --listen 127.0.0.1:8088 --bootstrap-servers 127.0.0.1:9092
+  osqdemo serve console --listen 127.0.0.1:9021 --bootstrap-servers 127.0.0.1:9092";
 
 pub(super) const BIGFILE: &str = "\
 Examples:
@@ -125,7 +178,7 @@ time, 16 on a stack without a broker, a ksqlDB server and a host.";
 pub(super) const FAULT: &str = "\
 Examples:
   osqdemo fault set stop broker                the lines of the hosts wait in their spools
-  osqdemo fault                                what is set
+  osqdemo fault list                           what is set, as does `osqdemo fault`
   osqdemo fault clear                          and they arrive
   osqdemo fault set kill host1/extension       osqueryd starts it again";
 
@@ -158,7 +211,7 @@ pub(super) const USERS: &str = "\
 Examples:
   osqdemo users add laptop                     asks for its password, twice, and does not show it
   osqdemo users add laptop --password-file FILE
-  osqdemo users
+  osqdemo users list                           as `osqdemo users`
   osqdemo users remove laptop";
 
 pub(super) const CERTS: &str = "\

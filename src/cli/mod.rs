@@ -26,6 +26,7 @@ use crate::quantity::parse_duration;
 pub use attach::AttachArgs;
 pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
+pub(crate) use examples::handed_down;
 pub use fault::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
 pub use host_package::HostPackageArgs;
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
@@ -156,7 +157,7 @@ pub enum Command {
     #[command(after_long_help = examples::TAIL)]
     Tail(TailArgs),
     /// Run a scenario and verify its result.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = examples::SCENARIO)]
     Scenario(ScenarioCommand),
     /// Do faults to the pipeline while its hosts work, and prove that nothing is lost.
     #[command(after_long_help = examples::CHAOS)]
@@ -177,10 +178,10 @@ pub enum Command {
     #[command(after_long_help = examples::OPEN)]
     Open(OpenArgs),
     /// Show the settings in force, or the schema of the settings file.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = examples::CONFIG)]
     Config(ConfigCommand),
     /// Run one service of the platform in the foreground.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = examples::SERVE)]
     Serve(ServeCommand),
     /// Print the default configuration of the hosts, to begin one of your own with.
     #[command(after_long_help = examples::HOST_CONFIG)]
@@ -189,7 +190,7 @@ pub enum Command {
     #[command(after_long_help = examples::USERS)]
     Users(UsersArgs),
     /// Make certificates for the broker's listener for other machines.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = examples::CERTS)]
     Certs(CertsCommand),
     /// Write what another machine needs to send its lines here: a package with a guide.
     #[command(after_long_help = examples::HOST_PACKAGE)]

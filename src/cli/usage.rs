@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, handed_down};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 
@@ -55,7 +55,9 @@ impl Cli {
     /// # Errors
     /// What clap says when it is wrong, or asks for help only.
     pub fn read() -> Result<Self, clap::Error> {
-        Self::try_parse().map_err(without_hidden)
+        let command = handed_down(Self::command());
+        let matches = command.try_get_matches().map_err(without_hidden)?;
+        Self::from_arg_matches(&matches).map_err(without_hidden)
     }
 }
 
@@ -110,6 +112,7 @@ pub fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use proptest::prelude::*;
 
     use super::*;

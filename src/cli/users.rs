@@ -46,7 +46,6 @@ pub struct RemoveUserArgs {
 #[derive(Debug, Subcommand)]
 pub enum CertsCommand {
     /// Make a certificate for the project's broker, and the private authority that signs it.
-    #[command(after_long_help = super::examples::CERTS)]
     Make(MakeCertsArgs),
 }
 

@@ -10,14 +10,12 @@ mod runner;
 
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use tokio::time::{interval, timeout};
 
 use crate::cli::KsqlArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
-use crate::engine::loss::{Loss, Reliance};
+use crate::commands::server_watch::ServerWatch;
+use crate::engine::loss::Reliance;
 use crate::error::{Diagnose, Failure};
 use crate::exit_code::ExitCode;
 use crate::input_file;
@@ -26,9 +24,7 @@ use crate::ksqldb::Client;
 use crate::ksqldb::ddl::{Rejection, StatementFile};
 use crate::ksqldb::session::SessionError;
 use crate::ksqldb::statement::Position;
-use crate::plan::Observed;
-use crate::stack::{Role, ServiceName};
-use crate::state::AtWork;
+use crate::stack::Role;
 use pieces::Piece;
 use runner::Runner;
 
@@ -104,16 +100,6 @@ pub enum KsqlCommandError {
         /// What it said.
         message: Option<String>,
     },
-    /// The server went away in the midst of an answer.
-    #[error("{server} {loss}, and with it what ran on it")]
-    ServerLost {
-        /// The service.
-        server: ServiceName,
-        /// What became of it.
-        loss: Loss,
-        /// What was seen of it at the connection.
-        reason: String,
-    },
     /// There is no topic to declare a stream of.
     #[error(transparent)]
     NoTopic(Box<KafkaError>),
@@ -138,7 +124,7 @@ impl Diagnose for KsqlCommandError {
             | Self::Command { .. }
             | Self::TooDeep { .. }
             | Self::Spool { .. } => ExitCode::Usage,
-            Self::ServerLost { .. } | Self::QueryEnded { .. } => ExitCode::NotRunning,
+            Self::QueryEnded { .. } => ExitCode::NotRunning,
             Self::Rejected(_) => ExitCode::StatementRejected,
             // What it is about is not there, as a service that is not running.
             Self::NoTopic(_) => ExitCode::NotRunning,
@@ -155,13 +141,6 @@ impl Diagnose for KsqlCommandError {
                     .to_owned(),
             ],
             Self::NoTopic(error) | Self::Topics(error) => error.hints(),
-            Self::ServerLost { loss: Loss::Restarted | Loss::Ended { .. }, .. } => {
-                vec!["it is there again: run the statement once more".to_owned()]
-            }
-            Self::ServerLost {
-                loss: Loss::Paused, ..
-            } => vec!["`osqdemo up` lets it go on".to_owned()],
-            Self::ServerLost { .. } => vec!["`osqdemo up` starts it again".to_owned()],
             _ => Vec::new(),
         }
     }
@@ -169,7 +148,6 @@ impl Diagnose for KsqlCommandError {
     fn details(&self) -> Vec<String> {
         match self {
             Self::Rejected(rejection) => rejection.details(),
-            Self::ServerLost { reason, .. } => vec![reason.clone()],
             _ => Vec::new(),
         }
     }
@@ -187,71 +165,14 @@ pub(super) async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Fai
     let client = Client::of(&context.ksqldb().await?)?;
     match script {
         Some((pieces, file)) => {
-            let watch = ServerWatch::begin(&context).await?;
+            let watch = ServerWatch::begin(&context, Role::Ksqldb, Reliance::ThisRun).await?;
             let mut runner = Runner::new(client, context.reporter.clone());
             let running = runner.run_all(&file, &pieces, context.shutdown.token());
-            match Box::pin(running).await {
-                Ok(_) => Ok(()),
-                Err(failure) => Err(watch.explain(failure).await),
-            }
+            Box::pin(watch.over(running)).await.map(drop)
         }
         None => Box::pin(prompt::run(context, client)).await,
     }
 }
-
-/// How long after an answer broke off it may take until it shows what became of the server.
-const LOSS_SHOWS_WITHIN: Duration = Duration::from_secs(2);
-
-/// Knows the run of the server that was there at the begin.
-struct ServerWatch {
-    project: Project,
-    before: Observed,
-}
-
-impl ServerWatch {
-    async fn begin(context: &Context) -> Result<Self, Failure> {
-        let project = Project::open(context)?;
-        let before = project.engine.observe().await?;
-        Ok(Self { project, before })
-    }
-
-    /// The failure with its cause, where it is that the server went away.
-    async fn explain(&self, failure: Failure) -> Failure {
-        let server = self
-            .project
-            .stack
-            .first(Role::Ksqldb)
-            .map(|service| &service.name);
-        let Some(server) = server.filter(|_| failure.diagnosis().exit_code() == ExitCode::NotRunning) else {
-            return failure;
-        };
-        let looking = async {
-            let mut look = interval(LOOK);
-            loop {
-                look.tick().await;
-                let verb = AtWork::on(&self.project.folder).map(|at_work| at_work.verb);
-                let Ok(now) = self.project.engine.observe().await else {
-                    continue;
-                };
-                if let Some(loss) = Loss::of(server, Reliance::ThisRun, &self.before, &now, verb.as_deref()) {
-                    return loss;
-                }
-            }
-        };
-        match timeout(LOSS_SHOWS_WITHIN, looking).await {
-            Ok(loss) => KsqlCommandError::ServerLost {
-                server: server.clone(),
-                loss,
-                reason: failure.to_string(),
-            }
-            .into(),
-            Err(_) => failure,
-        }
-    }
-}
-
-/// How often to look what became of the server.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Declares the stream of a topic, and says how it is called.
 async fn declare(context: Context, topic: &str) -> Result<(), Failure> {

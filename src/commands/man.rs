@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
-use crate::cli::{Cli, ManArgs};
+use crate::cli::{Cli, ManArgs, handed_down};
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::events::Note;
@@ -62,7 +62,7 @@ fn with_examples(page: &str) -> Option<String> {
 pub(super) fn run(context: &Context, arguments: ManArgs) -> Result<()> {
     let folder = arguments.folder;
     fs::create_dir_all(&folder)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))
+        .and_then(|()| clap_mangen::generate_to(handed_down(Cli::command()), &folder))
         .and_then(|()| name_examples(&folder))
         .map_err(|source| NotWritable {
             folder: folder.clone(),

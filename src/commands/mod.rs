@@ -28,6 +28,7 @@ pub mod restart;
 pub mod scenario;
 pub mod schemas;
 pub mod serve;
+mod server_watch;
 pub mod smoke;
 pub mod tail;
 pub mod top;

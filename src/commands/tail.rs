@@ -2,9 +2,12 @@
 
 use crate::cli::TailArgs;
 use crate::commands::Context;
+use crate::commands::server_watch::ServerWatch;
+use crate::engine::loss::Reliance;
 use crate::error::Result;
 use crate::kafka::{Decoder, Record, Start, Tail, text_of_bytes};
 use crate::report::table::printable;
+use crate::stack::Role;
 
 /// Fails when the stack is not running, or the broker does not have the topic.
 pub(super) async fn run(context: Context, arguments: TailArgs) -> Result<()> {
@@ -27,16 +30,20 @@ pub(super) async fn run(context: Context, arguments: TailArgs) -> Result<()> {
         tail = Tail::open(&broker, &topics, start) => tail?.decoded_by(decoder),
         () = cancel.cancelled() => return Ok(()),
     };
-    let mut left = arguments.records.unwrap_or(u64::MAX);
-    while left > 0 {
-        let record = tokio::select! {
-            record = tail.next() => record?,
-            () = cancel.cancelled() => return Ok(()),
-        };
-        context.reporter.data(&record.as_json(), || line(&record))?;
-        left -= 1;
-    }
-    Ok(())
+    let watch = ServerWatch::begin(&context, Role::Broker, Reliance::ComesAgain).await?;
+    let printing = async {
+        let mut left = arguments.records.unwrap_or(u64::MAX);
+        while left > 0 {
+            let record = tokio::select! {
+                record = tail.next() => record?,
+                () = cancel.cancelled() => return Ok(()),
+            };
+            context.reporter.data(&record.as_json(), || line(&record))?;
+            left -= 1;
+        }
+        Ok(())
+    };
+    watch.over(printing).await
 }
 
 /// A record on one line: time, key, value.

@@ -35,13 +35,15 @@ impl<'a> Screen<'a> {
 
     pub(super) fn show(&self, look: &Look) -> Result<()> {
         if !self.is_open {
-            return self.reporter.data(look, || text(look, output_width()) + "\n\n");
+            return self
+                .reporter
+                .data(look, || text(look, output_width(), None) + "\n\n");
         }
-        let height = output_height().unwrap_or(usize::MAX).saturating_sub(1);
-        let text = text(look, output_width());
+        let height = output_height().map(|height| height.saturating_sub(1));
+        let text = text(look, output_width(), height);
         let lines: Vec<String> = text
             .lines()
-            .take(height)
+            .take(height.unwrap_or(usize::MAX))
             .map(|line| format!("{line}{CLEAR_LINE}\n"))
             .collect();
         self.reporter
@@ -66,12 +68,58 @@ impl Drop for Screen<'_> {
     }
 }
 
-/// A look as lines.
-fn text(look: &Look, width: Option<usize>) -> String {
-    let mut parts = vec![format!(
-        "project {}: {} joined rows so far",
+/// A look as lines: of its longest parts no more rows than there is room for.
+fn text(look: &Look, width: Option<usize>, height: Option<usize>) -> String {
+    let mut parts = parts(look);
+    loop {
+        let text = whole(look, &parts, width);
+        let is_too_high = height.is_some_and(|height| text.lines().count() > height);
+        let longest = parts.iter_mut().max_by_key(|part| part.rows.len());
+        match longest.filter(|part| is_too_high && part.rows.len() > 1) {
+            Some(part) => {
+                part.rows.pop();
+                part.left_out += 1;
+            }
+            None => return text,
+        }
+    }
+}
+
+fn whole(look: &Look, parts: &[Part], width: Option<usize>) -> String {
+    let mut texts = vec![format!(
+        "project {}: {} joined rows since this began",
         look.project, look.joined
     )];
+    for part in parts.iter().filter(|part| !part.rows.is_empty()) {
+        let mut text = table(part.headers, &part.rows, width);
+        if part.left_out > 0 {
+            text.push_str(&format!("\n… {} more", part.left_out));
+        }
+        texts.push(text);
+    }
+    texts.extend(look.trouble.iter().map(|trouble| format!("trouble: {trouble}")));
+    texts.join("\n\n")
+}
+
+/// One of its tables.
+struct Part {
+    headers: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+    /// How many rows had no room.
+    left_out: usize,
+}
+
+impl Part {
+    fn new(headers: &'static [&'static str], rows: impl Iterator<Item = Vec<String>>) -> Self {
+        Self {
+            headers,
+            rows: rows.collect(),
+            left_out: 0,
+        }
+    }
+}
+
+fn parts(look: &Look) -> [Part; 4] {
     let services = look.services.iter().map(|line| {
         vec![
             line.service.clone(),
@@ -80,12 +128,6 @@ fn text(look: &Look, width: Option<usize>) -> String {
             line.port.map_or_else(|| "-".to_owned(), |port| port.to_string()),
         ]
     });
-    part(
-        &mut parts,
-        &["SERVICE", "STATE", "RESTARTS", "PORT"],
-        services,
-        width,
-    );
     let topics = look.topics.iter().map(|topic| {
         vec![
             topic.topic.clone(),
@@ -95,25 +137,57 @@ fn text(look: &Look, width: Option<usize>) -> String {
                 .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}")),
         ]
     });
-    part(&mut parts, &["TOPIC", "RECORDS", "PER SECOND"], topics, width);
     let lags = look.lags.iter();
     let lags = lags.map(|lag| vec![lag.group.clone(), lag.topic.clone(), lag.lag.to_string()]);
-    part(&mut parts, &["GROUP", "TOPIC", "LAG"], lags, width);
     let rows = look.rows.iter();
     let rows = rows.map(|row| vec![row.host.clone(), row.proc.clone(), row.file.clone()]);
-    part(&mut parts, &["HOST", "PROC", "FILE"], rows, width);
-    parts.extend(look.trouble.iter().map(|trouble| format!("trouble: {trouble}")));
-    parts.join("\n\n")
+    [
+        Part::new(&["SERVICE", "STATE", "RESTARTS", "PORT"], services),
+        Part::new(&["TOPIC", "RECORDS", "PER SECOND"], topics),
+        Part::new(&["GROUP", "TOPIC", "LAG"], lags),
+        Part::new(&["HOST", "PROC", "FILE"], rows),
+    ]
 }
 
-fn part(
-    parts: &mut Vec<String>,
-    headers: &[&str],
-    rows: impl Iterator<Item = Vec<String>>,
-    width: Option<usize>,
-) {
-    let rows: Vec<Vec<String>> = rows.collect();
-    if !rows.is_empty() {
-        parts.push(table(headers, &rows, width));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::top::TopicRate;
+    use crate::kafka::GroupLag;
+    use crate::scenario::observation::JoinedRow;
+
+    #[test]
+    fn a_low_terminal_shows_something_of_each_part() {
+        let topic = |number| TopicRate {
+            topic: format!("topic_{number}"),
+            records: 1,
+            per_second: None,
+        };
+        let look = Look {
+            schema_version: 1,
+            project: "osqdemo".to_owned(),
+            services: Vec::new(),
+            topics: (0..30).map(topic).collect(),
+            lags: vec![GroupLag {
+                group: "a_group".to_owned(),
+                topic: "topic_1".to_owned(),
+                lag: 7,
+            }],
+            joined: 1,
+            rows: vec![JoinedRow {
+                host: "host2".to_owned(),
+                proc: "/usr/bin/head".to_owned(),
+                file: "/home/jay/myfile".to_owned(),
+            }],
+            trouble: Vec::new(),
+        };
+        let shown = text(&look, Some(80), Some(23));
+        assert!(shown.lines().count() <= 23, "{shown}");
+        for part in ["topic_0", "a_group", "/usr/bin/head", " more"] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert!(text(&look, Some(80), None).contains("topic_29"));
+        // Where there is no room at all, something is shown all the same.
+        assert!(text(&look, Some(80), Some(1)).contains("osqdemo"));
     }
 }

@@ -124,7 +124,7 @@ async fn watched<E: HostExec>(
     };
     let may_be_its_effect = matches!(
         failure.diagnosis().exit_code(),
-        ExitCode::Internal | ExitCode::NotRunning | ExitCode::ScenarioFailed
+        ExitCode::Internal | ExitCode::Start | ExitCode::NotRunning | ExitCode::ScenarioFailed
     );
     if may_be_its_effect && let Ok(lost) = time::timeout(LOSS_SHOWS_WITHIN, losing).await {
         return Err(ScenarioError::Lost { lost }.into());
