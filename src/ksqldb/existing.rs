@@ -118,6 +118,9 @@ fn judge(statement: &Statement, name: &str, description: &Value) -> Option<Doubt
     stop_of(name, kind, &queries)
 }
 
+/// What operators that compare are made of.
+const COMPARING: &str = "<>=!";
+
 /// The words of a definition, from behind its name on.
 struct Words {
     all: BTreeSet<String>,
@@ -152,7 +155,18 @@ impl Words {
                     depth = depth.map(|depth| depth - 1).filter(|depth| *depth > 0);
                     continue;
                 }
-                // What remains of symbols separates words, or is written in two ways, such as `<>` and `!=`.
+                Token::Symbol(symbol) if depth.is_none() && COMPARING.contains(*symbol) => {
+                    let mut operator = symbol.to_string();
+                    while let Some(Token::Symbol(next)) = tokens.next_if(|next| is_comparing(next)) {
+                        operator.push(*next);
+                    }
+                    if operator == "!=" {
+                        "<>".to_owned()
+                    } else {
+                        operator
+                    }
+                }
+                // What remains of symbols separates words, or is written in two ways.
                 Token::Symbol(_) => continue,
             };
             if NOISE.contains(&word.as_str()) {
@@ -169,6 +183,10 @@ impl Words {
     fn mean_the_same_as(&self, found: &Self) -> bool {
         self.all.is_subset(&found.all) && found.outside_with.is_subset(&self.all)
     }
+}
+
+fn is_comparing(token: &Token) -> bool {
+    matches!(token, Token::Symbol(symbol) if COMPARING.contains(*symbol))
 }
 
 fn is_with(word: &str) -> bool {
@@ -189,6 +207,8 @@ fn canonical(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::super::statement::Script;
@@ -224,8 +244,32 @@ mod tests {
         assert_eq!(verdict(&format!("{join};"), found, running()), None);
     }
 
+    /// What ksqlDB of Confluent Platform 7.9.8 wrote down of statements that were submitted to it.
+    #[test]
+    fn what_a_real_server_wrote_down_is_recognised() {
+        let recorded = include_str!("../../tests/fixtures/ksqldb-7.9.8/written_down.json");
+        let recorded: Vec<BTreeMap<String, String>> = serde_json::from_str(recorded).unwrap();
+        assert_eq!(recorded.len(), 8);
+        for (place, statement) in recorded.iter().enumerate() {
+            assert_eq!(
+                verdict(&statement["submitted"], &statement["written"], running()),
+                None,
+                "{statement:?}"
+            );
+            let other = &recorded[(place + 4) % 8];
+            assert!(
+                verdict(&statement["submitted"], &other["written"], running()).is_some(),
+                "{statement:?}"
+            );
+        }
+    }
+
     #[test]
     fn another_definition_is_told() {
+        let compared = |operator: &str| format!("CREATE STREAM s AS SELECT a FROM t WHERE a {operator} 1;");
+        assert_eq!(verdict(&compared("!="), &compared("<>"), running()), None);
+        assert!(verdict(&compared("<"), &compared(">"), running()).is_some());
+        assert!(verdict(&compared("<"), &compared("<="), running()).is_some());
         for other in [
             WANTED.replace("%osqueryd%", "%bash%"),
             WANTED.replace("COLUMNS['pid'] as pid", "COLUMNS['path'] as pid"),

@@ -213,7 +213,11 @@ impl<E: HostExec> Run<'_, E> {
             tokio::select! {
                 biased;
                 () = self.shutdown.token().cancelled() => return Err(self.shutdown.interrupted().into()),
-                () = time::sleep_until(self.deadline) => return Err(self.timed_out("the joined rows arrived").into()),
+                () = time::sleep_until(self.deadline) => {
+                    let are_rows_there = self.progress.as_ref().is_some_and(Progress::are_rows_complete);
+                    let before = if is_writing && are_rows_there { "the file was written" } else { "the joined rows arrived" };
+                    return Err(self.timed_out(before).into());
+                }
                 written = &mut writing, if is_writing => {
                     is_writing = false;
                     give_up_at = Some(Instant::now() + PATIENCE);
@@ -359,7 +363,12 @@ impl<E: HostExec> Run<'_, E> {
         let reason = tokio::select! {
             removed = time::timeout(CLEAN_UP_WITHIN, removing) => match removed {
                 Ok(Ok(())) => return,
-                Ok(Err(failure)) => failure.to_string(),
+                // Perhaps since the host was lost meanwhile.
+                Ok(Err(failure)) => {
+                    let losing = self.commands.exec.until_lost(&self.bigfile.host);
+                    let lost = time::timeout(LOSS_SHOWS_WITHIN, losing).await;
+                    lost.map_or_else(|_| failure.to_string(), |lost| ScenarioError::Lost { lost }.to_string())
+                }
                 Err(_) => format!("no answer within {} s", CLEAN_UP_WITHIN.as_secs()),
             },
             () = self.shutdown.at_once().cancelled() => "interrupted".to_owned(),
