@@ -73,7 +73,7 @@ impl Diagnose for KafkaError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Unreachable { .. } => {
-                vec!["start the stack with `osqdemo up`, or see `osqdemo ps`".to_owned()]
+                vec!["`osqdemo ps` says what runs, `osqdemo up` starts what is missing; what runs elsewhere has to answer there".to_owned()]
             }
             Self::UnknownTopic { topic, known } => {
                 // Topics of the broker's own are of no help here.

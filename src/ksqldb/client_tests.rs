@@ -226,7 +226,7 @@ async fn an_absent_server_is_not_running() {
     );
     insta::assert_debug_snapshot!(error.hints(), @r#"
     [
-        "start the stack with `osqdemo up`, or see `osqdemo ps`",
+        "`osqdemo ps` says what runs, `osqdemo up` starts what is missing; what runs elsewhere has to answer there",
     ]
     "#);
 }

@@ -171,7 +171,7 @@ impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Unreachable { .. } => {
-                vec!["start the stack with `osqdemo up`, or see `osqdemo ps`".to_owned()]
+                vec!["`osqdemo ps` says what runs, `osqdemo up` starts what is missing; what runs elsewhere has to answer there".to_owned()]
             }
             Self::Refused { .. } => {
                 vec!["`ksqldb.basic.auth.user.info=USER:PASSWORD` in the file of `--kafka-config` says who asks".to_owned()]

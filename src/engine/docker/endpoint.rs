@@ -315,7 +315,12 @@ mod tests {
         let connections: Vec<bool> = (0..5000).map(|_| is_open(&path)).collect();
         assert!(connections.iter().all(|is_open| *is_open));
         drop(listener);
-        assert!(!is_open(&path), "nobody listens");
+        // A program that another test starts just then holds the listener until it is that program.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while is_open(&path) {
+            assert!(std::time::Instant::now() < deadline, "nobody listens");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

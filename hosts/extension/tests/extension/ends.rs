@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::world::{Extension, PATIENCE, World, line, log, until};
 
-/// Lines that are in memory when the end comes: the broker is slow.
+/// Lines that are in memory when the end comes: the broker is slow, but not too slow for the time that an end has.
 const LINES: usize = 50;
 
 fn with_lines_in_memory(world: &World) -> (FakeOsqueryd, Extension, FakeExtension) {
@@ -16,7 +16,7 @@ fn with_lines_in_memory(world: &World) -> (FakeOsqueryd, Extension, FakeExtensio
     let (osqueryd, process, extension) = world.running();
     world
         .cluster
-        .broker_round_trip_time(1, Duration::from_millis(300))
+        .broker_round_trip_time(1, Duration::from_millis(100))
         .unwrap();
     for number in 0..LINES {
         log(
