@@ -286,7 +286,7 @@ fn chosen_ports_are_remembered() {
 fn a_service_that_is_never_healthy() {
     let world = World::new();
     let never = ("OSQDEMO_FAKE", "ksqldb-server=never-healthy");
-    assert_snapshot!(world.run_with(never, &up(&["--timeout", "200ms"])), @"
+    assert_snapshot!(world.run_with(never, &up(&["--timeout", "2s"])), @"
     exit code: 14
     ----- stdout -----
     ----- stderr -----
