@@ -180,6 +180,8 @@ fn find_ages(asking: &BaseConsumer, positions: &mut [Position], deadline: Instan
             let _ = asking.pause(&done);
         }
     }
+    // What is paused stays so in the assignment for the next group.
+    let _ = asking.resume(&wanted);
     let _ = asking.unassign();
 }
 
@@ -209,7 +211,7 @@ mod tests {
             producer.send(record).map_err(|(error, _)| error).expect("sent");
         }
         producer.flush(Duration::from_secs(20)).expect("answered");
-        for (group, offset) in [("late", 2), ("done", 5)] {
+        for (group, offset) in [("late", 2), ("later", 2), ("done", 5)] {
             let committing: BaseConsumer = client_config(broker)
                 .set("group.id", group)
                 .create()
@@ -242,8 +244,12 @@ mod tests {
             .expect("written");
         let groups = groups(&address).await.expect("groups");
         let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-        assert_eq!(names, ["done", "late"]);
-        let [done, late] = [&groups[0].positions[0], &groups[1].positions[0]];
+        assert_eq!(names, ["done", "late", "later"]);
+        let [done, late, later] = [0, 1, 2].map(|place| &groups[place].positions[0]);
+        assert!(
+            later.behind_ms.is_some(),
+            "a partition is read for each group that is behind"
+        );
         assert_eq!((done.lag, done.behind_ms), (0, Some(0)));
         assert_eq!((late.committed, late.end, late.lag), (2, 5, 3));
         assert!(late.behind_ms.expect("it was read") >= 10_000, "{late:?}");
