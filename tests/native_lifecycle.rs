@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -369,16 +370,26 @@ fn logs_are_followed() {
 
 #[test]
 fn a_test_that_fails_leaves_no_project_behind() {
-    let mut entry = String::new();
+    let (mut entry, mut begun) = (String::new(), None);
     let failed = panic::catch_unwind(AssertUnwindSafe(|| {
         let stack = NativeStack::new();
         entry = format!("OSQDEMO_HOME={}", stack.world.home().display());
         stack.succeed(&[&["-p", "other"], &UP[..]].concat());
+        // And one that is still at work.
+        let mut up = stack.world.command(&UP);
+        begun = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok();
+        let lock = stack.world.project().join("lock");
+        eventually("it has its project", Duration::from_secs(20), || lock.exists());
         // As a failed assertion, but without its words on standard error.
         panic::resume_unwind(Box::new("it fails"));
     }));
     assert!(failed.is_err());
-    eventually("every process is gone", Duration::from_secs(20), || {
-        processes_with(&entry).is_empty()
-    });
+    // Its folder was not taken away under it.
+    let ended = begun.expect("it starts").wait().expect("it ends");
+    assert!(ended.success(), "{ended}");
+    let home = entry.trim_start_matches("OSQDEMO_HOME=");
+    assert!(!fs::exists(home).expect("a parent"), "`{home}` is left");
+    // By `down`, and not since the folder is gone.
+    let left = processes_with(&entry);
+    assert!(left.is_empty(), "{left:?}");
 }

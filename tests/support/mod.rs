@@ -50,8 +50,8 @@ impl World {
     fn has_projects(&self) -> bool {
         let entries = fs::read_dir(self.home()).into_iter().flatten().flatten();
         entries
-            .map(|entry| entry.path().join("project.json"))
-            .any(|remembered| remembered.exists())
+            .map(|entry| entry.path())
+            .any(|project| project.join("project.json").exists() || project.join("lock").exists())
     }
 
     /// The state folder.
@@ -175,7 +175,9 @@ impl World {
 impl Drop for World {
     /// Takes down what a test that failed has left, whatever it called its projects.
     fn drop(&mut self) {
-        if thread::panicking() && self.has_projects() {
+        // A command that is still at work has its project until it is done.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while thread::panicking() && self.has_projects() && Instant::now() < deadline {
             self.output(&["down", "--all", "--volumes"]);
         }
     }
