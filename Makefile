@@ -54,8 +54,9 @@ lint: setup ## formatting, lints and documentation, warnings denied
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
-bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, agent, broker, ksqldb, registry
+bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, agent, broker, ksqldb, registry, console
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
+	@scripts/browser.sh || true
 	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
 	$(CARGO) build --release --package osquery-confluent --example line_throughput
 	$(CARGO) bench --bench figures -- $(WHAT)

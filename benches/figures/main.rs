@@ -8,6 +8,7 @@
 
 mod agent;
 mod broker;
+mod console;
 mod docker;
 mod extension;
 mod figure;
@@ -18,6 +19,7 @@ mod peers;
 mod pipeline;
 mod registry;
 mod sections;
+mod service;
 mod stack;
 mod waiting;
 
@@ -36,7 +38,7 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures.md");
 type Measurement = fn(usize, &mut Report) -> Result<()>;
 
 /// Every part, in the order of the document.
-const PARTS: [(&str, Measurement); 7] = [
+const PARTS: [(&str, Measurement); 8] = [
     ("pipeline", pipeline::measure),
     ("docker", docker::measure),
     ("extension", extension::measure),
@@ -44,6 +46,7 @@ const PARTS: [(&str, Measurement); 7] = [
     ("broker", broker::measure),
     ("ksqldb", ksqldb::measure),
     ("registry", registry::measure),
+    ("console", console::measure),
 ];
 
 fn main() -> ExitCode {

@@ -1,10 +1,8 @@
 //! The Schema Registry: how fast it starts with many schemas, finds one by its id, and takes new ones. Each new one is
 //! answered when its record was read back from the topic.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +10,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::figure::{Figure, Report};
-use crate::peers::free_port;
-use crate::stack::OSQDEMO;
+use crate::service::{PATIENCE, Service, free_address, until};
 
 /// How many schemas there are in the end.
 const SCHEMAS: usize = 10_000;
@@ -21,8 +18,6 @@ const SCHEMAS: usize = 10_000;
 const CONNECTIONS: usize = 16;
 /// How many questions one sample has.
 const LOOKUPS: usize = 40_000;
-/// How long a service may take to answer for the first time.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// New schemas, look-ups and starts, and what the process has in memory then.
 pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
@@ -85,7 +80,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
         let started = start()?;
         registry = started.0;
         starts.push(started.1);
-        resident.push(registry.resident_mb()?);
+        resident.push(registry.resident_mb());
     }
     report.add(
         Figure::new(
@@ -198,54 +193,5 @@ impl Connection {
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    }
-}
-
-/// A service in the foreground, which ends with this.
-struct Service(Child);
-
-impl Service {
-    fn start(arguments: &[&str]) -> Result<Self> {
-        let child = Command::new(OSQDEMO)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("failed to start `{}`", arguments.join(" ")))?;
-        Ok(Self(child))
-    }
-
-    fn resident_mb(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        Ok(kib.context("no VmRSS")? / 1024.0)
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_address() -> Result<SocketAddr> {
-    Ok((Ipv4Addr::LOCALHOST, free_port()?).into())
-}
-
-/// Asks until there is an answer. What is measured takes milliseconds, so nothing waits between.
-fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = answer() {
-            return Ok(answer);
-        }
-        if Instant::now() > deadline {
-            bail!("{what} did not answer within {PATIENCE:?}");
-        }
-        thread::yield_now();
     }
 }

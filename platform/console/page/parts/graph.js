@@ -52,7 +52,7 @@ export function graph(nodes, edges, { columns, about, width: whole = 1240 }) {
     const box = h('g', { class: `node ${node.kind} ${node.state ?? ''}`, transform: `translate(${at.x} ${at.y})` },
       h('title', { text: node.about ?? node.title }),
       h('rect', { width, height: NODE_HEIGHT, rx: 6 }),
-      h('text', { x: 10, y: 17, text: cut(node.title, (width - 16) / (node.title === node.title.toUpperCase() ? 7.9 : 7.4)) }),
+      h('text', { x: 10, y: 17, text: cut(node.title, (width - 16) / (node.title === node.title.toUpperCase() ? 8.8 : 7.4)) }),
       h('text', { x: 10, y: 32, class: 'sub', text: cut(node.sub ?? '', (width - 16) / 6) }));
     return node.href ? h2a(node.href, `${node.kind} ${node.title}, ${node.sub ?? ''}`, box) : box;
   });

@@ -46,15 +46,18 @@ impl Cluster {
         let mut settings: Vec<Setting> = resource
             .entries
             .into_iter()
-            .map(|entry| Setting {
-                is_own: matches!(
-                    entry.source,
-                    ConfigSource::DynamicTopic | ConfigSource::DynamicBroker | ConfigSource::StaticBroker
-                ),
-                value: if entry.is_sensitive { None } else { entry.value },
-                name: entry.name,
-                is_read_only: entry.is_read_only,
-                is_sensitive: entry.is_sensitive,
+            .map(|entry| {
+                let is_sensitive = entry.is_sensitive || names_a_secret(&entry.name);
+                Setting {
+                    is_own: matches!(
+                        entry.source,
+                        ConfigSource::DynamicTopic | ConfigSource::DynamicBroker | ConfigSource::StaticBroker
+                    ),
+                    value: if is_sensitive { None } else { entry.value },
+                    name: entry.name,
+                    is_read_only: entry.is_read_only,
+                    is_sensitive,
+                }
             })
             .collect();
         settings.sort_by(|one, other| (!one.is_own, &one.name).cmp(&(!other.is_own, &other.name)));
@@ -147,6 +150,28 @@ impl Cluster {
     }
 }
 
+/// Whether a setting is a secret although the broker does not say so: those of other programs' kinds, which it does not
+/// know, are passed through as they are.
+fn names_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "passw",
+        "passphrase",
+        "secret",
+        "token",
+        "credential",
+        "jaas",
+        "user.info",
+        "ssl.key",
+        "private.key",
+    ];
+    let name = name.to_ascii_lowercase();
+    // A span of time or a place of a secret is none.
+    let is_about = [".ms", ".class", ".uri", ".url", ".location", ".type", ".interval"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    !is_about && WORDS.iter().any(|word| name.contains(word))
+}
+
 fn options() -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(REQUEST_TIMEOUT))
@@ -168,5 +193,32 @@ fn outcome(
     match results.into_iter().next() {
         Some(Err((_, code))) => Err(KafkaError::Refused(text(code))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_a_secret;
+
+    #[test]
+    fn a_secret_is_known_by_its_name() {
+        for name in [
+            "ssl.key.password",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config",
+            "confluent.license.token",
+            "basic.auth.user.info",
+            "ssl.truststore.PASSWORD",
+        ] {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in [
+            "retention.ms",
+            "delegation.token.expiry.time.ms",
+            "ssl.keystore.location",
+            "sasl.login.class",
+            "compression.type",
+        ] {
+            assert!(!names_a_secret(name), "{name}");
+        }
     }
 }
