@@ -122,7 +122,18 @@ pub fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The same, without a look at every process there is.
+/// A process and all that descend from it, parents first.
+pub fn tree(root: u32) -> Vec<ProcessId> {
+    let mut pids = vec![root];
+    let mut next = 0;
+    while let Some(pid) = pids.get(next) {
+        pids.extend(children(*pid));
+        next += 1;
+    }
+    pids.into_iter().filter_map(ProcessId::of).collect()
+}
+
+/// The children of a process, without a look at every process there is.
 fn children_by_thread(parent: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten();
     let children = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
