@@ -168,7 +168,7 @@ pub(super) const CHAOS: &str = "\
 Examples:
   osqdemo chaos                                20 faults, drawn anew
   osqdemo chaos --for 10m --faults kill        as many kills as fit into ten minutes
-  osqdemo chaos --engine docker --faults partition
+  osqdemo chaos --faults slow,partition        the ways to the broker
   osqdemo chaos --rounds 200 --seed 7 --report json=chaos.json
   osqdemo chaos --replay chaos.json --rounds 12
 
@@ -180,6 +180,7 @@ Examples:
   osqdemo fault set stop broker                the lines of the hosts wait in their spools
   osqdemo fault list                           what is set, as does `osqdemo fault`
   osqdemo fault clear                          and they arrive
+  osqdemo fault set slow host1 --delay 500ms   a slow way to the broker, natively
   osqdemo fault set kill host1/extension       osqueryd starts it again";
 
 pub(super) const DOCTOR: &str = "\

@@ -34,7 +34,7 @@ pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use schemas::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, ShowSchemaArgs};
 pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
-    ServeSchemaRegistryArgs, SuperviseArgs,
+    ServeLinkArgs, ServeSchemaRegistryArgs, SuperviseArgs,
 };
 pub use up::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
