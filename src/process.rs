@@ -122,8 +122,14 @@ pub fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// A process and all that descend from it, parents first.
+/// A process and all that descend from it, parents first. A look at every process there is for each of them, as on a
+/// kernel without `CONFIG_PROC_CHILDREN`, takes a busy machine half a second.
 pub fn tree(root: u32) -> Vec<ProcessId> {
+    let children = if Path::new("/proc/thread-self/children").exists() {
+        children_by_thread
+    } else {
+        children
+    };
     let mut pids = vec![root];
     let mut next = 0;
     while let Some(pid) = pids.get(next) {

@@ -1,6 +1,10 @@
 //! `osqdemo fault`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+
+use crate::quantity::parse_duration;
 
 /// `osqdemo fault`.
 #[derive(Debug, Args)]
@@ -32,8 +36,8 @@ pub struct SetFaultArgs {
     #[arg(value_name = "TARGET")]
     pub target: String,
     /// How much later everything arrives, in each direction, where the way is `slow` [default: 200ms]
-    #[arg(long, value_name = "DURATION")]
-    pub delay: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub delay: Option<Duration>,
     /// How much of it is lost at first and comes with a retransmission, of a hundred, where the way is `slow` [default: 0]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=90))]
     pub loss: Option<u8>,

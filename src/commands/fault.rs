@@ -23,7 +23,6 @@ use crate::events::{Note, SCHEMA_VERSION};
 use crate::link::{LONGEST_DELAY, between};
 use crate::plan::{Observed, ServiceState};
 use crate::process::ProcessId;
-use crate::settings::parse_duration;
 use crate::state::ProjectLock;
 
 /// How much later everything arrives on a slow way, unless the user says otherwise.
@@ -225,15 +224,12 @@ async fn recorded(project: &Project, observed: &Observed) -> Result<Record> {
 /// How slow the way is to be, where that is the fault.
 fn way(kind: FaultKind, typed: &SetFaultArgs) -> Result<Option<Way>> {
     if kind != FaultKind::Slow {
-        return match (&typed.delay, typed.loss) {
+        return match (typed.delay, typed.loss) {
             (None, None) => Ok(None),
             _ => Err(FaultError::NotSlow.into()),
         };
     }
-    let delay = match &typed.delay {
-        Some(text) => parse_duration(text)?,
-        None => USUAL_DELAY,
-    };
+    let delay = typed.delay.unwrap_or(USUAL_DELAY);
     if delay > LONGEST_DELAY {
         return Err(FaultError::Delay.into());
     }

@@ -412,7 +412,7 @@ mod tests {
                 }
             }
             let (mut requests, mut answers) = of_connection(own());
-            let mut cut = |direction: &mut dyn Direction, mut input: &[u8]| {
+            let cut = |direction: &mut dyn Direction, mut input: &[u8]| {
                 let mut out = Vec::new();
                 let mut cuts = cuts.iter().cycle();
                 while !input.is_empty() {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use insta::assert_snapshot;
@@ -283,6 +284,23 @@ fn a_restart_is_requested() {
     assert_snapshot!(plan, @r"
     1. stop host2 (requested)
     2. start host2 (requested), after 1
+    ");
+}
+
+#[test]
+fn what_is_replaced_is_all_that_is_touched() {
+    let observed = running(&usual());
+    let names = ["host1", "host2"].map(ServiceName::new);
+    let mut wanted = usual();
+    wanted.retain(|spec| ["broker", "host1"].contains(&spec.name.as_str()));
+    assert_snapshot!(Plan::replace(&wanted, &observed, &names), @r"
+    1. stop host2 (not in the stack)
+    2. stop host1 (requested)
+    3. start host1 (requested), after 2
+    ");
+    assert_snapshot!(Plan::restart(&wanted, &observed, &names[0]), @r"
+    1. stop host1 (requested)
+    2. start host1 (requested), after 1
     ");
 }
 
