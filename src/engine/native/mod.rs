@@ -1,5 +1,6 @@
 //! The native engine: processes on this machine, looked after by a supervisor process per project. Here is what an
-//! [`Engine`] is asked for; what there is is found in `observed`, and what runs is ended in `ending`.
+//! [`Engine`] is asked for, a function for each of its questions; what there is is found in `observed`, and what runs is
+//! ended in `ending`.
 
 pub mod control;
 mod ending;
