@@ -168,6 +168,9 @@ impl Decoder {
     fn decode_line(&self, bytes: &[u8], delimiter: char, row: &mut [Value]) -> Result<Presence, SerdeError> {
         let line =
             std::str::from_utf8(bytes).map_err(|error| SerdeError::new(format!("invalid UTF-8: {error}")))?;
+        if line.is_empty() {
+            return Err(SerdeError::new("No fields in record"));
+        }
         let texts = delimited::split(line, delimiter)?;
         if texts.len() != self.columns.len() {
             return Err(SerdeError::new(format!(

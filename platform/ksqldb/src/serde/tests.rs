@@ -103,7 +103,7 @@ fn value_of(sql_type: &SqlType) -> BoxedStrategy<Value> {
             .prop_map(|bytes| Value::Bytes(bytes.into()))
             .boxed(),
         SqlType::Date => any::<i32>().prop_map(Value::Date).boxed(),
-        SqlType::Time => any::<i32>().prop_map(Value::Time).boxed(),
+        SqlType::Time => (0..=86_400_000_i32).prop_map(Value::Time).boxed(),
         SqlType::Timestamp => any::<i64>().prop_map(Value::Timestamp).boxed(),
         SqlType::Array(element) => proptest::collection::vec(value_of(element), 0..4)
             .prop_map(|elements| Value::Array(elements.into()))
@@ -176,6 +176,8 @@ proptest! {
 
     #[test]
     fn delimited_reads_back((types, row) in rows(simple_type())) {
+        // A lone NULL is an empty line, which is no record.
+        prop_assume!(row != [Value::Null]);
         // Behind the first place an empty text is nothing at all, as in ksqlDB.
         let empty = |value: &Value| match value {
             Value::String(text) => text.is_empty(),

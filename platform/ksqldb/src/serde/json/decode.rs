@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
 
-use super::super::number::{double_of_text, fit_exactly, parse_decimal, precision, truncate_to_long};
+use super::super::number::{
+    double_of_text, fit_exactly, parse_decimal, precision, time_of_day, truncate_to_long,
+};
 use super::super::{Demand, SerdeError};
 use super::reader::{Kind, Reader};
 use super::text::read_as_text;
@@ -181,7 +183,9 @@ fn read_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<Value, Serd
         },
         SqlType::Integer => read_integer(reader, kind, "INTEGER").map(Value::Integer),
         SqlType::Date => read_integer(reader, kind, "DATE").map(Value::Date),
-        SqlType::Time => read_integer(reader, kind, "TIME").map(Value::Time),
+        SqlType::Time => read_long(reader, kind, "TIME")
+            .and_then(time_of_day)
+            .map(Value::Time),
         SqlType::Bigint => read_long(reader, kind, "BIGINT").map(Value::Bigint),
         SqlType::Timestamp => read_long(reader, kind, "TIMESTAMP").map(Value::Timestamp),
         SqlType::Double => read_double(reader, kind).map(Value::Double),
