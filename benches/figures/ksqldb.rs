@@ -45,8 +45,16 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     let rate = |one: &Measured| one.records_per_second;
     let kept = |one: &Measured| one.stored_rows;
     for (name, case, wanted) in [
-        ("lines through the filter and projection of `proc`", "proc", 1_000_000.0),
-        ("lines counted by host over a tumbling minute", "count", 1_500_000.0),
+        (
+            "lines through the filter and projection of `proc`",
+            "proc",
+            1_000_000.0,
+        ),
+        (
+            "lines counted by host over a tumbling minute",
+            "count",
+            1_500_000.0,
+        ),
         ("join of the original, both sides", "verbatim", 1_000_000.0),
         ("precise join, both sides", "precise", 1_000_000.0),
     ] {
