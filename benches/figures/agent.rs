@@ -150,10 +150,10 @@ fn measure_pack(agent: &Path, runs: usize, report: &mut Report) -> Result<()> {
         let after = started.usage();
         let seconds = (after.ticks - before.ticks) / TICKS_PER_SECOND;
         share.push(seconds / began.elapsed().as_secs_f64() * 100.0);
-        resident.push(after.resident_kib / 1024.0);
+        resident.push(after.resident_kib * 1024.0 / 1e6);
     }
     let name = format!("{QUERIES} queries each second: resident memory");
-    report.add(Figure::new(name, "MiB", resident).at_most(7.0));
+    report.add(Figure::new(name, "MB", resident).at_most(7.0));
     let name = format!("{QUERIES} queries each second: processor time");
     report.add(Figure::new(name, "% of a core", share).at_most(2.0));
     Ok(())

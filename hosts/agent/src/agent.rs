@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use osquery_resident_set::ResidentSet;
+
 use crate::config_source::{ConfigFile, ConfigSource};
 use crate::differential::Differential;
 use crate::exit_code::Exit;
@@ -93,6 +95,7 @@ impl AgentError {
 
 /// Runs the agent until it is asked to end.
 pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) -> Result<(), AgentError> {
+    let mut resident_set = ResidentSet::of_this_process();
     let flags = line.flags.clone();
     let _pid_file = match flags.pidfile.as_str() {
         "" => None,
@@ -136,7 +139,9 @@ pub(crate) fn run(line: CommandLine, machine: Arc<Machine>, database: Database) 
             host.as_ref(),
             &shutdown,
         )?;
-        activated.map_or(Ok(()), |(scheduler, loggers)| work(scheduler, &loggers))
+        activated.map_or(Ok(()), |(scheduler, loggers)| {
+            work(scheduler, &loggers, &mut resident_set)
+        })
     });
     if outcome.is_ok() {
         machine.status.info("The agent ends as it was asked to");
@@ -258,13 +263,17 @@ fn config_source(
     }
 }
 
-fn work(mut scheduler: Scheduler, loggers: &Loggers) -> Result<(), AgentError> {
+fn work(
+    mut scheduler: Scheduler,
+    loggers: &Loggers,
+    resident_set: &mut ResidentSet,
+) -> Result<(), AgentError> {
     let status = scheduler.machine.status.clone();
     status.info(&format!(
         "The schedule begins; lines name this host {}",
         scheduler.host_identifier()
     ));
-    Ok(scheduler.run(loggers)?)
+    Ok(scheduler.run(loggers, resident_set)?)
 }
 
 /// `--config_dump`: every source's text, as osqueryd prints it.

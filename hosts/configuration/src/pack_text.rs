@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::finding::{Finding, Findings, member};
-use crate::{json_text, path_pattern, regular_file};
+use crate::path_pattern::{self, Room};
+use crate::{json_text, regular_file};
 
 /// Several packs, each named after its file.
 pub type NamedPacks = Map<String, Value>;
@@ -46,7 +47,13 @@ impl PackFiles {
     pub fn several(&self, pattern: &str) -> (NamedPacks, Findings) {
         let (mut packs, mut findings) = (NamedPacks::new(), Findings::new());
         let pattern = self.path(&pattern.replace('*', "%"));
-        for path in path_pattern::expand(pattern.as_os_str().as_bytes()) {
+        let expanded = path_pattern::expand(pattern.as_os_str().as_bytes(), &mut Room::default());
+        let paths = expanded.unwrap_or_else(|error| {
+            let message = format!("No pack is read of `{}`: {error}", pattern.display());
+            findings.push(Finding::new(member("packs", "*"), message));
+            Vec::new()
+        });
+        for path in paths {
             if path.ends_with(b"/") {
                 continue;
             }

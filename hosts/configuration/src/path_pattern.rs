@@ -3,85 +3,138 @@
 //! They are what glob(3) makes of them: a wildcard does not match a leading dot, and a folder's path ends in a slash.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// How deep `%%` goes, as in osquery, so that a strange tree cannot hold a query for ever.
 const DEEPEST: usize = 64;
+/// What the paths of one question may take in memory: who may make files decides how many there are.
+const LARGEST: usize = 64 << 20;
+/// What a path takes beside its bytes.
+const BESIDE: usize = 48;
+
+/// There are more paths than are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are more paths than {} MiB of memory hold", LARGEST >> 20)]
+pub struct TooManyPaths;
+
+/// The room for the paths of one question.
+#[derive(Debug)]
+pub struct Room {
+    left: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { left: LARGEST }
+    }
+}
+
+impl Room {
+    /// Takes the room of a path with so many bytes.
+    pub fn take(&mut self, length: usize) -> Result<(), TooManyPaths> {
+        self.left = self.left.checked_sub(length + BESIDE).ok_or(TooManyPaths)?;
+        Ok(())
+    }
+
+    fn give_back(&mut self, length: usize) {
+        self.left += length + BESIDE;
+    }
+}
 
 /// The existing paths a pattern stands for, sorted; those of folders end in a slash. Links to folders are not followed
 /// below `%%`.
-pub fn expand(pattern: &[u8]) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
+pub fn expand(pattern: &[u8], room: &mut Room) -> Result<Vec<Vec<u8>>, TooManyPaths> {
+    let mut walk = Walk {
+        found: Vec::new(),
+        room,
+    };
     if let Some(relative) = pattern.strip_prefix(b"/") {
         let components: Vec<&[u8]> = relative
             .split(|&byte| byte == b'/')
             .filter(|part| !part.is_empty())
             .collect();
-        walk(Path::new("/"), &components, &mut found);
+        walk.down(Path::new("/"), &components)?;
     }
-    let mut paths: Vec<Vec<u8>> = found
-        .into_iter()
-        .map(|path| {
-            let mut bytes = path.as_os_str().as_bytes().to_vec();
-            if path.is_dir() && !bytes.ends_with(b"/") {
-                bytes.push(b'/');
-            }
-            bytes
-        })
-        .collect();
-    if pattern.ends_with(b"/") {
-        paths.retain(|path| path.ends_with(b"/"));
-    }
-    paths
+    let paths = walk.found.into_iter().map(|path| {
+        let is_folder = path.is_dir();
+        let mut bytes = path.into_os_string().into_vec();
+        if is_folder && !bytes.ends_with(b"/") {
+            bytes.push(b'/');
+        }
+        bytes
+    });
+    let folders_only = pattern.ends_with(b"/");
+    Ok(paths
+        .filter(|path| !folders_only || path.ends_with(b"/"))
+        .collect())
 }
 
-fn walk(folder: &Path, components: &[&[u8]], found: &mut Vec<PathBuf>) {
-    let Some((component, rest)) = components.split_first() else {
-        found.push(folder.to_owned());
-        return;
-    };
-    if component.contains(&b'%') {
-        let deep = rest.is_empty() && component.ends_with(b"%%");
-        for (name, path) in visible_entries(folder) {
-            if !matches(component, &name) {
-                continue;
+struct Walk<'r> {
+    found: Vec<PathBuf>,
+    room: &'r mut Room,
+}
+
+impl Walk<'_> {
+    fn down(&mut self, folder: &Path, components: &[&[u8]]) -> Result<(), TooManyPaths> {
+        let Some((component, rest)) = components.split_first() else {
+            return self.find(folder.to_owned());
+        };
+        if component.contains(&b'%') {
+            let deep = rest.is_empty() && component.ends_with(b"%%");
+            for path in self.entries(folder, component)? {
+                self.room.give_back(path.as_os_str().len());
+                if !deep {
+                    self.down(&path, rest)?;
+                    continue;
+                }
+                self.find(path.clone())?;
+                self.below(&path, DEEPEST)?;
             }
-            if deep {
-                found.push(path.clone());
-                below(&path, DEEPEST, found);
-            } else {
-                walk(&path, rest, found);
+        } else {
+            let path = folder.join(OsStr::from_bytes(component));
+            if path.symlink_metadata().is_ok() {
+                self.down(&path, rest)?;
             }
         }
-    } else {
-        let path = folder.join(OsStr::from_bytes(component));
-        if path.symlink_metadata().is_ok() {
-            walk(&path, rest, found);
+        Ok(())
+    }
+
+    fn below(&mut self, folder: &Path, depth: usize) -> Result<(), TooManyPaths> {
+        if depth == 0 || !folder.symlink_metadata().is_ok_and(|file| file.is_dir()) {
+            return Ok(());
         }
+        for path in self.entries(folder, b"%")? {
+            self.room.give_back(path.as_os_str().len());
+            self.find(path.clone())?;
+            self.below(&path, depth - 1)?;
+        }
+        Ok(())
     }
-}
 
-fn below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    if depth == 0 || !folder.symlink_metadata().is_ok_and(|file| file.is_dir()) {
-        return;
+    fn find(&mut self, path: PathBuf) -> Result<(), TooManyPaths> {
+        self.room.take(path.as_os_str().len())?;
+        self.found.push(path);
+        Ok(())
     }
-    for (_, path) in visible_entries(folder) {
-        found.push(path.clone());
-        below(&path, depth - 1, found);
-    }
-}
 
-fn visible_entries(folder: &Path) -> Vec<(Vec<u8>, PathBuf)> {
-    let Ok(entries) = folder.read_dir() else {
-        return Vec::new();
-    };
-    let mut entries: Vec<_> = entries
-        .flatten()
-        .map(|entry| (entry.file_name().as_bytes().to_vec(), entry.path()))
-        .collect();
-    entries.sort_unstable();
-    entries
+    /// The folder's entries whose names match, sorted; each takes its room until whoever asked gives it back.
+    fn entries(&mut self, folder: &Path, component: &[u8]) -> Result<Vec<PathBuf>, TooManyPaths> {
+        let Ok(entries) = folder.read_dir() else {
+            return Ok(Vec::new());
+        };
+        let mut paths = Vec::new();
+        for entry in entries.flatten() {
+            if matches(component, entry.file_name().as_bytes()) {
+                let path = entry.path();
+                self.room.take(path.as_os_str().len())?;
+                paths.push(path);
+            }
+        }
+        // All of them are in one folder, so this is the order of their names.
+        paths.sort_unstable();
+        Ok(paths)
+    }
 }
 
 /// Whether a name matches one component of a pattern, with any number of `%` in it. A leading dot is only matched by a dot.
@@ -130,8 +183,10 @@ mod tests {
         std::os::unix::fs::symlink(root.join("a"), root.join("a/deep/round")).unwrap();
         let names = |pattern: &str| -> Vec<String> {
             let prefix = format!("{}/", root.display());
-            let expanded = expand(format!("{prefix}{pattern}").as_bytes()).into_iter();
+            let expanded = expand(format!("{prefix}{pattern}").as_bytes(), &mut Room::default());
             expanded
+                .unwrap()
+                .into_iter()
                 .map(|path| {
                     let path = String::from_utf8(path).unwrap();
                     path.strip_prefix(&prefix).unwrap().to_owned()
@@ -159,6 +214,29 @@ mod tests {
         // In the middle it is one level only.
         assert_eq!(names("%%/one.txt"), ["a/one.txt"]);
         assert!(names("missing/%").is_empty());
+    }
+
+    #[test]
+    fn paths_that_take_more_than_their_room_are_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b/c")).unwrap();
+        let length = folder.path().as_os_str().len();
+        // `a`, `a/b` and `a/b/c`; while the last one is found, it is an entry of its folder no longer.
+        let needed: usize = (1..=3).map(|depth| length + 2 * depth + BESIDE).sum();
+        let everything = |pattern: &str, left: usize| {
+            let pattern = format!("{}/{pattern}", folder.path().display());
+            expand(pattern.as_bytes(), &mut Room { left }).map(|paths| paths.len())
+        };
+        assert_eq!(everything("%%", needed), Ok(3));
+        assert_eq!(everything("%%", needed - 1), Err(TooManyPaths));
+        // A folder's names are bounded before any of them is found.
+        assert_eq!(everything("%/b", length + 2 + BESIDE - 1), Err(TooManyPaths));
+        // What was looked at on the way has given its room back.
+        assert_eq!(everything("%/%/%", length + 6 + BESIDE), Ok(1));
+        assert_eq!(
+            TooManyPaths.to_string(),
+            "there are more paths than 64 MiB of memory hold"
+        );
     }
 
     proptest! {

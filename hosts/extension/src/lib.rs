@@ -48,6 +48,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use osquery_resident_set::limit_arenas;
 use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
@@ -68,8 +69,13 @@ const RUNTIME_PATIENCE: Duration = Duration::from_millis(200);
 /// How long the last log lines may take to be written.
 const LOG_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How many of the extension's threads the allocator keeps memory for apart: two of them allocate much, osqueryd's calls
+/// and the delivery.
+const ARENAS: u16 = 2;
+
 /// Runs the extension with the process's arguments.
 pub fn main() -> ExitCode {
+    limit_arenas(ARENAS);
     let arguments = Arguments::parse();
     let Some(socket) = &arguments.socket else {
         return check::run(arguments.json, arguments.connect);

@@ -6,12 +6,13 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use osquery_protocol::client::{ManagerClient, extension_socket};
 use osquery_protocol::server::RunningServer;
 use osquery_protocol::{ProtocolError, RouteUuid};
+use osquery_resident_set::ResidentSet;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -38,6 +39,7 @@ const OSQUERYD_GONE: &str = "osqueryd is gone";
 
 /// Runs the extension until its end.
 pub(crate) async fn run(arguments: &Arguments, socket: &Path) -> Result<(), ExtensionError> {
+    let resident_set = Mutex::new(ResidentSet::of_this_process());
     let mut signals = Signals::watch().map_err(|source| ExtensionError::Signals { source })?;
     let configuration_path = Configuration::path_from_environment();
     let configuration = Configuration::load(&configuration_path)?;
@@ -55,6 +57,7 @@ pub(crate) async fn run(arguments: &Arguments, socket: &Path) -> Result<(), Exte
         socket,
         plugins,
         courier,
+        resident_set: Arc::new(resident_set),
     };
     let mut registration = None;
     let reason = tokio::select! {
@@ -74,6 +77,7 @@ struct Session<'a> {
     socket: &'a Path,
     plugins: Arc<Plugins>,
     courier: Arc<Courier>,
+    resident_set: Arc<Mutex<ResidentSet>>,
 }
 
 /// A place on osqueryd's list, and the server that belongs to it.
@@ -126,10 +130,16 @@ impl Session<'_> {
             ticks.tick().await;
             let courier = Arc::clone(&self.courier);
             let plugins = Arc::clone(&self.plugins);
+            let resident_set = Arc::clone(&self.resident_set);
             let socket = self.socket.to_owned();
             let look = spawn_blocking(move || {
                 courier.tend();
                 plugins.follow_file();
+                let at_rest = courier.spool_status().waiting == 0;
+                resident_set
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .tend(at_rest);
                 is_listed(&socket, uuid)
             });
             match look.await {

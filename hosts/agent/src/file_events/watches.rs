@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use osquery_configuration::FilePaths;
-use osquery_configuration::path_pattern::{expand, matches};
+use osquery_configuration::path_pattern::{Room, expand, matches};
 use rustix::fs::inotify::{self, WatchFlags};
 use rustix::io::Errno;
 
@@ -96,13 +96,17 @@ impl Watches {
                     name: name.as_bytes().to_vec(),
                     is_deep,
                 };
-                let parents = expand(format!("{parent}/").as_bytes());
-                if parents.is_empty() {
-                    added.problems.push(format!(
-                        "Cannot watch `{pattern}` of {category}: there is no such folder"
-                    ));
+                let parents = match expand(format!("{parent}/").as_bytes(), &mut Room::default()) {
+                    Ok(parents) if parents.is_empty() => Err("there is no such folder".to_owned()),
+                    Ok(parents) => Ok(parents),
+                    Err(error) => Err(error.to_string()),
+                };
+                if let Err(reason) = &parents {
+                    added
+                        .problems
+                        .push(format!("Cannot watch `{pattern}` of {category}: {reason}"));
                 }
-                for parent in parents {
+                for parent in parents.unwrap_or_default() {
                     let parent = Path::new(OsStr::from_bytes(&parent));
                     self.add(inotify, parent, &rule, Occasion::Configured, &mut added);
                 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use osquery_configuration::Findings;
 use osquery_protocol::result_log::{EncodedRow, Numerics};
+use osquery_resident_set::ResidentSet;
 
 use crate::config_source::ConfigSource;
 use crate::cpu_time::CpuTime;
@@ -31,6 +32,9 @@ use crate::underway::{DENIED_FOR, Underway};
 
 /// How often the agent's own lines are handed to the loggers that want them.
 const RELAY_STATUS: u64 = 3;
+/// How often the agent looks whether it has memory that it does not need: after a query of many rows, say.
+const LOOK_AT_MEMORY: u64 = 5;
+
 /// The schedule and everything it needs.
 pub(crate) struct Scheduler {
     pub(crate) line: CommandLine,
@@ -150,7 +154,11 @@ impl Scheduler {
     }
 
     /// Runs the schedule until the agent is to end.
-    pub(crate) fn run(&mut self, loggers: &Loggers) -> Result<(), SchedulerError> {
+    pub(crate) fn run(
+        &mut self,
+        loggers: &Loggers,
+        resident_set: &mut ResidentSet,
+    ) -> Result<(), SchedulerError> {
         let started = Instant::now();
         let mut now = unix_time();
         let mut previous = now - 1;
@@ -165,6 +173,9 @@ impl Scheduler {
             }
             if self.next_refresh.is_some_and(|refresh| now >= refresh) {
                 self.load_config();
+            }
+            if is_due(now, previous, LOOK_AT_MEMORY) {
+                resident_set.tend(true);
             }
             let timeout = self.flags().schedule_timeout;
             if timeout > 0 && started.elapsed() >= Duration::from_secs(timeout) {

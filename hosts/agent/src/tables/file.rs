@@ -1,11 +1,12 @@
 //! `file`: attributes of the files a query names, by `path` or by `directory`, exactly or with LIKE.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use osquery_configuration::path_pattern::expand;
+use osquery_configuration::path_pattern::{Room, TooManyPaths, expand};
 use rustix::fs::{AtFlags, CWD, FileType, Stat};
 
 use super::Machine;
@@ -48,7 +49,7 @@ impl Table for File {
 
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
         for namespace in MountNamespace::of_scan(scan, PID_WITH_NAMESPACE, &self.0) {
-            for path in named_paths(scan, PATH, DIRECTORY, &namespace) {
+            for path in named_paths(scan, PATH, DIRECTORY, &namespace)? {
                 fill(&path, &namespace, rows);
             }
         }
@@ -79,20 +80,30 @@ pub(super) fn named_paths(
     path_column: usize,
     directory_column: usize,
     namespace: &MountNamespace,
-) -> BTreeSet<NamedPath> {
-    let prefix = namespace.reach(b"");
-    let expand_here = |pattern: &[u8]| {
-        let paths = expand(&namespace.reach(pattern)).into_iter();
-        paths
-            .map(|path| path[prefix.len()..].to_vec())
-            .collect::<Vec<_>>()
+) -> Result<BTreeSet<NamedPath>, TableError> {
+    find_named_paths(scan, path_column, directory_column, namespace)
+        .map_err(io::Error::other)
+        .map_err(TableError::reading("the files that the query names"))
+}
+
+fn find_named_paths(
+    scan: &Scan,
+    path_column: usize,
+    directory_column: usize,
+    namespace: &MountNamespace,
+) -> Result<BTreeSet<NamedPath>, TooManyPaths> {
+    let mut room = Room::default();
+    let prefix = namespace.reach(b"").len();
+    let mut expand_here = |pattern: &[u8]| -> Result<Vec<Vec<u8>>, TooManyPaths> {
+        let paths = expand(&namespace.reach(pattern), &mut room)?.into_iter();
+        Ok(paths.map(|path| path[prefix..].to_vec()).collect())
     };
     let mut paths: BTreeSet<NamedPath> = scan
         .values(path_column, Operator::Equals)
         .map(NamedPath::alone)
         .collect();
     for pattern in scan.values(path_column, Operator::Like) {
-        paths.extend(expand_here(pattern).iter().map(|path| NamedPath::alone(path)));
+        paths.extend(expand_here(pattern)?.iter().map(|path| NamedPath::alone(path)));
     }
     let mut folders: BTreeSet<Vec<u8>> = scan
         .values(directory_column, Operator::Equals)
@@ -100,7 +111,7 @@ pub(super) fn named_paths(
         .collect();
     for pattern in scan.values(directory_column, Operator::Like) {
         folders.extend(
-            expand_here(pattern)
+            expand_here(pattern)?
                 .into_iter()
                 .filter(|path| path.ends_with(b"/")),
         );
@@ -112,13 +123,15 @@ pub(super) fn named_paths(
         };
         for entry in entries.flatten() {
             let separator: &[u8] = if folder.ends_with(b"/") { b"" } else { b"/" };
+            let path = [&folder, separator, entry.file_name().as_bytes()].concat();
+            room.take(path.len() + folder.len())?;
             paths.insert(NamedPath {
-                path: [&folder, separator, entry.file_name().as_bytes()].concat(),
+                path,
                 directory: folder.clone(),
             });
         }
     }
-    paths
+    Ok(paths)
 }
 
 /// The folder and the name of a path, as osquery splits it: the name behind a slash at the end is `.`.

@@ -33,7 +33,7 @@ impl Table for Hash {
 
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
         for namespace in MountNamespace::of_scan(scan, PID_WITH_NAMESPACE, &self.0) {
-            for NamedPath { path, directory } in named_paths(scan, PATH, DIRECTORY, &namespace) {
+            for NamedPath { path, directory } in named_paths(scan, PATH, DIRECTORY, &namespace)? {
                 let reached = namespace.reach(&path);
                 let reached = Path::new(std::ffi::OsStr::from_bytes(&reached));
                 // Only regular files end; a device or a pipe would hold the query for ever.

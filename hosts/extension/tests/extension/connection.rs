@@ -95,7 +95,7 @@ fn names_and_ports_are_tried() {
     assert!(text.contains("hint: is the broker up, the port right"), "{text}");
 }
 
-/// A certificate that signs itself, for a name, from and until so many days from now.
+/// A certificate that signs itself, for a name and this machine's address, from and until so many days from now.
 pub(crate) fn certificate(name: &str, days: (i64, i64)) -> (X509, PKey<Private>) {
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
     let mut subject = X509NameBuilder::new().unwrap();
@@ -118,6 +118,7 @@ pub(crate) fn certificate(name: &str, days: (i64, i64)) -> (X509, PKey<Private>)
         .unwrap();
     let names = SubjectAlternativeName::new()
         .dns(name)
+        .ip("127.0.0.1")
         .build(&builder.x509v3_context(None, None))
         .unwrap();
     builder.append_extension(names).unwrap();

@@ -241,6 +241,21 @@ fn a_broker_that_comes_and_goes_gets_everything_in_order() {
 }
 
 #[test]
+fn a_broker_that_is_far_away_gets_everything_in_order() {
+    let world = World::configured();
+    world.topic("processes");
+    let far = Duration::from_millis(200);
+    world.cluster.broker_round_trip_time(1, far).unwrap();
+    let (_osqueryd, _process, extension) = world.running();
+    for number in 0..2000 {
+        log(&extension, numbered(number));
+    }
+    world.until_delivered(&extension);
+    world.cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    verify(&world.all_records("processes"), 0..2000);
+}
+
+#[test]
 fn a_server_that_never_answers_is_left_by_a_changed_configuration() {
     let world = World::configured();
     world.topic("processes");

@@ -7,6 +7,7 @@ mod encoding;
 mod ends;
 mod faults;
 mod lines;
+mod login;
 mod platform;
 mod reading;
 mod real_kafka;

@@ -1,0 +1,128 @@
+//! Logging in at the broker of this repository, over TLS.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use osqdemo_broker::{ClientCertificates, Listener, Mechanism, Secret, Tls, User};
+use osquery_protocol::plugin::LoggerRequest;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::certificate;
+use crate::reading::{consumer, first_records, value_of};
+use crate::world::{PATIENCE, World, line, log};
+
+const RIGHT: &str = "swordfish";
+const WRONG: &str = "hunter22";
+
+/// A broker with two listeners: one that asks for a login over TLS, and one for whoever reads what arrived.
+struct Broker {
+    runtime: Option<Runtime>,
+    guarded: SocketAddr,
+    open: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Broker {
+    fn start(certificate: &Path, key: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = osqdemo_broker::Config::new(folder.path());
+        config.default_partitions = 1;
+        config.security.users = vec![User {
+            name: "osquery".to_owned(),
+            password: Secret::new(RIGHT),
+        }];
+        config.listeners = vec![
+            Listener {
+                tls: Some(Tls {
+                    certificate: certificate.to_owned(),
+                    key: key.to_owned(),
+                    clients: ClientCertificates::Ignored,
+                }),
+                mechanisms: vec![Mechanism::ScramSha256],
+                ..Listener::plaintext("guarded", anywhere)
+            },
+            Listener::plaintext("open", anywhere),
+        ];
+        let broker = runtime.block_on(osqdemo_broker::bind(config)).unwrap();
+        let [guarded, open] = [0, 1].map(|listener| broker.addresses()[listener].local);
+        runtime.spawn(broker.run(CancellationToken::new()));
+        Self {
+            runtime: Some(runtime),
+            guarded,
+            open,
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[test]
+fn lines_wait_for_the_right_password_and_a_wrong_one_is_told() {
+    let world = World::new();
+    let path = |name: &str| world.folder.path().join(name);
+    let (served, key) = certificate("localhost", (-1, 10));
+    std::fs::write(path("broker.pem"), served.to_pem().unwrap()).unwrap();
+    std::fs::write(path("broker.key"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+    std::fs::write(path("right"), RIGHT).unwrap();
+    std::fs::write(path("wrong"), WRONG).unwrap();
+    let broker = Broker::start(&path("broker.pem"), &path("broker.key"));
+    let with_password = |file: &str| {
+        let mut configuration = world.configuration();
+        configuration["config"] = json!({
+            "bootstrap.servers": broker.guarded.to_string(),
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanisms": "SCRAM-SHA-256",
+            "sasl.username": "osquery",
+            "sasl.password": format!("${{file:{}}}", path(file).display()),
+            "ssl.ca.location": path("broker.pem"),
+        });
+        configuration
+    };
+
+    world.configure(&with_password("wrong"));
+    let (code, text) = world.check(&["--check", "--connect"]);
+    assert_eq!(code, Some(5), "{text}");
+    assert!(
+        text.contains("failed: TLS, and the login with SCRAM-SHA-256: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("hint: are `sasl.username`, `sasl.password` and `sasl.mechanisms` those"),
+        "{text}"
+    );
+
+    let (_osqueryd, process, extension) = world.running();
+    let lines: Vec<String> = (0..50)
+        .map(|number| line("processes", &format!("/{number}")))
+        .collect();
+    for line in &lines {
+        log(&extension, LoggerRequest::Line(line.as_str().into()));
+    }
+    process.wait_for_log("Authentication");
+    assert_eq!(world.statistic(&extension, "waiting"), 50);
+
+    world.configure(&with_password("right"));
+    world.until_delivered(&extension);
+    let consumer = consumer(&broker.open.to_string());
+    let records = first_records(&consumer, "processes", lines.len(), PATIENCE);
+    let values: Vec<Vec<u8>> = records.iter().map(value_of).collect();
+    assert_eq!(
+        values,
+        lines.into_iter().map(String::into_bytes).collect::<Vec<_>>()
+    );
+    for password in [RIGHT, WRONG] {
+        assert!(!process.log().contains(password));
+    }
+}
