@@ -61,6 +61,12 @@ pub enum StateError {
         /// What the parser said.
         source: serde_json::Error,
     },
+    /// Something else stands where a file of the state must be.
+    #[error("`{}` is damaged: it is not a file", path.display())]
+    NotAFile {
+        /// The place.
+        path: PathBuf,
+    },
     /// A file of the state is of a form that only a later version knows. It stays as it is.
     #[error(
         "`{}` was written by a newer osqdemo: it has format {format}, and this one knows up to {known}",
@@ -142,6 +148,7 @@ impl Diagnose for StateError {
             | Self::OpenToOthers { .. }
             | Self::NotAFolder { .. }
             | Self::Damaged { .. }
+            | Self::NotAFile { .. }
             | Self::Newer { .. } => ExitCode::Preflight,
         }
     }
@@ -172,7 +179,7 @@ impl Diagnose for StateError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 vec!["set `OSQDEMO_HOME` to a folder on a disk that can be written to".to_owned()]
             }
-            Self::Damaged { .. } => vec![
+            Self::Damaged { .. } | Self::NotAFile { .. } => vec![
                 "`osqdemo down` stops what runs; `osqdemo down --volumes` removes the project, whatever the file says"
                     .to_owned(),
             ],
@@ -391,6 +398,7 @@ impl ProjectFolder {
                 let _ = fs::remove_dir(folder);
             }
         }
+        remove_folder_in_place_of(&self.services_file())?;
         remove_file(&self.services_file())
     }
 
@@ -417,6 +425,17 @@ pub fn remove_file(path: &Path) -> Result<(), StateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(StateError::io("remove", path, error)),
     }
+}
+
+/// Removes a folder that stands where a file of a project belongs, which could never be written again.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove_folder_in_place_of(path: &Path) -> Result<(), StateError> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        fs::remove_dir_all(path).map_err(|error| StateError::io("remove", path, error))?;
+    }
+    Ok(())
 }
 
 /// Makes a folder, and those above it, that only its owner may enter.

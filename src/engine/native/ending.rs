@@ -13,7 +13,7 @@ use crate::stack::ServiceName;
 
 impl NativeEngine {
     pub(super) async fn end_left_over(&self, service: &ServiceName) -> Result<()> {
-        let Some(records) = self.written_records()? else {
+        let Some(records) = self.known_records().await? else {
             return Ok(());
         };
         match records.services.get(service) {
