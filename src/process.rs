@@ -151,6 +151,14 @@ fn children_by_thread(parent: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The command line of a process; empty when it cannot be read.
+pub fn arguments(pid: u32) -> Vec<String> {
+    let text = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    text.split(|byte| *byte == 0)
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect()
+}
+
 /// A variable of a process's environment.
 pub fn environment_variable(pid: u32, name: &str) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;

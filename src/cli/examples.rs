@@ -31,6 +31,15 @@ fn descend(command: Command, path: &str, of_parent: &str) -> Command {
     })
 }
 
+pub(super) const TOP_LEVEL: &str = "\
+Examples:
+  osqdemo up                                   everything, as processes of this machine
+  osqdemo scenario bigfile                     a file on a host, followed to a joined row
+  osqdemo tail processes --from-beginning -n 1 a message as it is in Kafka
+  osqdemo ksql                                 the prompt of ksqlDB
+  osqdemo logs host2                           what a host says, as when no line of it comes
+  osqdemo down --volumes                       stops everything; nothing stays";
+
 pub(super) const UP: &str = "\
 Examples:
   osqdemo up                                   stack `lite` as processes of this machine

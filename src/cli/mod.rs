@@ -62,7 +62,7 @@ pub struct Cli {
 
 /// What stands below the verbs in `--help`.
 fn after_help() -> String {
-    let mut text = "Exit codes:\n".to_owned();
+    let mut text = format!("{}\n\nExit codes:\n", examples::TOP_LEVEL);
     for (code, meaning) in ExitCode::DOCUMENTED {
         text.push_str(&format!("  {:<4} {meaning}\n", *code as u8));
     }

@@ -21,7 +21,7 @@ const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 impl NativeEngine {
     pub(super) async fn end_left_over(&self, service: &ServiceName) -> Result<()> {
-        let Some(records) = self.written_records()? else {
+        let Some(records) = self.known_records().await? else {
             return Ok(());
         };
         match records.services.get(service) {
