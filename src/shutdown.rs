@@ -98,6 +98,15 @@ impl Shutdown {
         }
     }
 
+    /// From now on SIGQUIT (Ctrl-\) does nothing to this process. In a child it is as usual: a handler is not inherited.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn leave_quit_to_children(&self) -> io::Result<()> {
+        // The handler stays when its listener goes.
+        signal(SignalKind::quit()).map(drop)
+    }
+
     /// The error with which a command ends that stopped because of a signal.
     pub fn interrupted(&self) -> Interrupted {
         Interrupted {

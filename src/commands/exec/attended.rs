@@ -7,7 +7,6 @@ use std::process::ExitStatus;
 
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::HostCommand;
 use crate::exit_code::ExitCode;
@@ -20,8 +19,7 @@ pub(super) async fn run(command: &HostCommand, shutdown: &Shutdown) -> io::Resul
         .argv
         .split_first()
         .map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
-    // Ctrl-\ is for the command, too. What has a handler here is as usual in a child.
-    let _quit = signal(SignalKind::quit())?;
+    shutdown.leave_quit_to_children()?;
     let mut child = Command::new(program)
         .args(rest)
         .env_clear()
