@@ -30,6 +30,10 @@ pub enum ExitCode {
     ScenarioFailed = 20,
     /// The scenario's expected rows did not arrive before the deadline.
     ScenarioTimedOut = 21,
+    /// What a host was to run (`exec`) is no program, or may not be run. As of a shell.
+    NotRunnable = 126,
+    /// A host does not have the command that it was to run (`exec`). As of a shell.
+    NoCommand = 127,
     /// Interrupted from the terminal (SIGINT).
     Interrupted = 130,
     /// Asked to end (SIGTERM).
@@ -60,6 +64,8 @@ impl ExitCode {
             Self::ScenarioTimedOut,
             "the scenario timed out, or a part was not well again in time",
         ),
+        (Self::NotRunnable, "`exec`: the host cannot run that"),
+        (Self::NoCommand, "`exec`: the host has no such command"),
         (Self::Interrupted, "interrupted (SIGINT)"),
         (Self::Terminated, "terminated (SIGTERM)"),
     ];
@@ -91,14 +97,16 @@ mod tests {
             ExitCode::NotRunning => 9,
             ExitCode::ScenarioFailed => 10,
             ExitCode::ScenarioTimedOut => 11,
-            ExitCode::Interrupted => 12,
-            ExitCode::Terminated => 13,
+            ExitCode::NotRunnable => 12,
+            ExitCode::NoCommand => 13,
+            ExitCode::Interrupted => 14,
+            ExitCode::Terminated => 15,
         };
         let places: Vec<usize> = ExitCode::DOCUMENTED
             .iter()
             .map(|(code, _)| place(*code))
             .collect();
-        assert_eq!(places, (0..=13).collect::<Vec<_>>());
+        assert_eq!(places, (0..=15).collect::<Vec<_>>());
         assert!(ExitCode::DOCUMENTED.is_sorted_by_key(|(code, _)| *code as u8));
     }
 }

@@ -24,6 +24,7 @@
 //! | [`execute`], [`health`], [`doctor`] | carrying out plans, asking for health, checking the machine |
 //! | [`kafka`], [`ksqldb`], [`scenario`] | clients of the platform, and the proof that the pipeline works |
 //! | [`chaos`] | the pipeline under faults, and the proof that nothing is lost |
+//! | [`link`] | what stands between a client and the broker so that the way there can be slow or cut |
 //! | [`listener`] | how other machines are let in by the project's own broker: certificates, users, address |
 //! | [`report`] | the only place that prints; what happened also goes on the project's record |
 //! | [`quantity`], [`waiting`], [`process`] | durations and sizes as people write and read them; the one place that lets time pass; processes of this machine |
@@ -62,6 +63,7 @@ pub mod input_file;
 pub mod kafka;
 pub mod ksqldb;
 pub mod lifeline;
+pub mod link;
 pub mod listener;
 pub mod near_names;
 pub mod plan;

@@ -122,7 +122,24 @@ pub fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The same, without a look at every process there is.
+/// A process and all that descend from it, parents first. A look at every process there is for each of them, as on a
+/// kernel without `CONFIG_PROC_CHILDREN`, takes a busy machine half a second.
+pub fn tree(root: u32) -> Vec<ProcessId> {
+    let children = if Path::new("/proc/thread-self/children").exists() {
+        children_by_thread
+    } else {
+        children
+    };
+    let mut pids = vec![root];
+    let mut next = 0;
+    while let Some(pid) = pids.get(next) {
+        pids.extend(children(*pid));
+        next += 1;
+    }
+    pids.into_iter().filter_map(ProcessId::of).collect()
+}
+
+/// The children of a process, without a look at every process there is.
 fn children_by_thread(parent: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten();
     let children = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
@@ -131,6 +148,14 @@ fn children_by_thread(parent: u32) -> Vec<u32> {
             let pids = pids.split_whitespace().filter_map(|pid| pid.parse().ok());
             pids.collect::<Vec<u32>>()
         })
+        .collect()
+}
+
+/// The command line of a process; empty when it cannot be read.
+pub fn arguments(pid: u32) -> Vec<String> {
+    let text = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    text.split(|byte| *byte == 0)
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect()
 }
 

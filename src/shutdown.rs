@@ -1,7 +1,8 @@
 //! Signals, read in this one file and handed on as cancellation tokens.
 //!
 //! The first SIGINT, SIGTERM or SIGHUP asks for a graceful end, the second for an end at once, the third ends
-//! the process where it stands. Which signal came first decides the exit code (130 or 143).
+//! the process where it stands. Which signal came first decides the exit code (130 or 143). While input is awaited that
+//! only the user can give, the first one ends it at once.
 
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::input_file;
 
 /// Tells whoever asks that the process should end, and how fast. A cheap clone.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +98,15 @@ impl Shutdown {
         }
     }
 
+    /// From now on SIGQUIT (Ctrl-\) does nothing to this process. In a child it is as usual: a handler is not inherited.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn leave_quit_to_children(&self) -> io::Result<()> {
+        // The handler stays when its listener goes.
+        signal(SignalKind::quit()).map(drop)
+    }
+
     /// The error with which a command ends that stopped because of a signal.
     pub fn interrupted(&self) -> Interrupted {
         Interrupted {
@@ -119,6 +130,10 @@ impl Shutdown {
                 _ = terminate.recv() => ExitCode::Terminated,
                 _ = hang_up.recv() => ExitCode::Terminated,
             };
+            if input_file::is_awaited() {
+                // Whoever reads cannot look at a token.
+                std::process::exit(i32::from(code as u8));
+            }
             if code == ExitCode::Interrupted
                 && let Some(token) = lock(&self.catcher).take()
             {

@@ -20,7 +20,12 @@ fn list(home: &Path, faults: &[(&str, &str, u64)]) -> String {
         .iter()
         .zip(1..)
         .map(|((kind, target, hold_ms), number)| {
-            json!({ "number": number, "after_ms": 100, "kind": kind, "target": target, "hold_ms": hold_ms })
+            let mut round =
+                json!({ "number": number, "after_ms": 100, "kind": kind, "target": target, "hold_ms": hold_ms });
+            if *kind == "slow" {
+                round["way"] = json!({ "delay_ms": 50, "loss_percent": 10 });
+            }
+            round
         })
         .collect();
     let path = home.join("faults.json");
@@ -36,6 +41,15 @@ fn files(stack: &NativeStack) -> Vec<String> {
         .flat_map(|home| fs::read_dir(home).expect("a home").flatten());
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.starts_with("chaos-")).collect()
+}
+
+/// The links that the supervisor looks after.
+fn links(stack: &NativeStack) -> Vec<String> {
+    let records = fs::read(stack.world.project().join("services.json")).expect("records");
+    let records: Value = serde_json::from_slice(&records).expect("JSON");
+    let services = records["services"].as_object().expect("services");
+    let links = services.keys().filter(|name| name.starts_with("link-"));
+    links.cloned().collect()
 }
 
 /// So many faults were stood, and there was something to compare.
@@ -112,8 +126,16 @@ fn faults_are_done_by_hand(stack: &NativeStack) {
             "error: `burn` is no fault that is set by hand",
         ),
         (
-            &["set", "partition", "broker"],
-            "error: the fault `partition` is not possible on the native engine",
+            &["set", "slow", extension],
+            "error: `host1/extension` has no network of its own",
+        ),
+        (
+            &["set", "stop", "broker", "--delay", "1s"],
+            "error: only the fault `slow` has a `--delay` and a `--loss`",
+        ),
+        (
+            &["set", "slow", "host1", "--delay", "2m"],
+            "error: `--delay` may be at most 60s",
         ),
     ] {
         let said = refused(arguments);
@@ -121,6 +143,7 @@ fn faults_are_done_by_hand(stack: &NativeStack) {
     }
     stack.succeed(&["fault", "clear"]);
     assert_eq!(stack.succeed(&["fault"]), "");
+    ways_are_slow_and_cut_by_hand(stack);
     let broker = stack.pid("broker");
     stack.succeed(&["fault", "set", "kill", "broker"]);
     eventually("it is started again", Duration::from_secs(60), || {
@@ -130,6 +153,29 @@ fn faults_are_done_by_hand(stack: &NativeStack) {
             .is_some_and(|pid| pid != u64::from(broker))
     });
     stack.succeed(&["wait"]);
+}
+
+/// The way of the console to the broker, which nobody else waits for.
+fn ways_are_slow_and_cut_by_hand(stack: &NativeStack) {
+    stack.succeed(&[
+        "fault", "set", "slow", "console", "--delay", "300ms", "--loss", "3",
+    ]);
+    stack.succeed(&["fault", "set", "partition", "console"]);
+    assert_eq!(
+        stack.succeed(&["fault"]),
+        "slow console by 300 ms with 3 % lost\npartition console\n"
+    );
+    assert_eq!(links(stack), ["link-console"]);
+    stack.succeed(&["fault", "clear", "console"]);
+    assert_eq!(stack.succeed(&["fault"]), "");
+    assert_eq!(links(stack), Vec::<String>::new());
+    let up = stack.world.output(&["up"]).assert().success();
+    let up = String::from_utf8_lossy(&up.get_output().stderr).into_owned();
+    assert!(up.contains("nothing to do"), "{up}");
+    // Whoever starts it anew has ended the fault.
+    stack.succeed(&["fault", "set", "partition", "console"]);
+    stack.succeed(&["up"]);
+    assert_eq!(stack.succeed(&["fault"]), "");
 }
 
 #[test]
@@ -153,6 +199,9 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         ("supervisor", "supervisor", 0),
         ("upgrade", "broker", 0),
         ("upgrade", "host1", 0),
+        ("partition", "host1", 500),
+        ("partition", "broker", 500),
+        ("slow", "ksqldb-server", 500),
         ("kill", "broker", 0),
     ];
     // Another build of osqdemo, as far as anybody can tell: it lies elsewhere.
@@ -167,11 +216,12 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         "--report",
         &format!("json={}", report.display()),
     ]);
-    assert!(told.contains("passed: after 10 faults in "), "{told}");
-    assert_compared(&report, 10);
-    // It is run by the installed build again.
+    assert!(told.contains("passed: after 13 faults in "), "{told}");
+    assert_compared(&report, 13);
+    // It is run by the installed build again, without anything in between.
     let programs = stack.ps().to_string();
     assert!(!programs.contains("osqdemo-other"), "{programs}");
+    assert_eq!(links(&stack), Vec::<String>::new());
     let up = stack.world.output(&["up"]).assert().success();
     let up = String::from_utf8_lossy(&up.get_output().stderr).into_owned();
     assert!(up.contains("nothing to do"), "{up}");

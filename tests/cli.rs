@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use insta::assert_snapshot;
@@ -83,6 +84,14 @@ fn help() {
       -v, --verbose...
               Show more; twice for debugging
 
+    Examples:
+      osqdemo up                                   everything, as processes of this machine
+      osqdemo scenario bigfile                     a file on a host, followed to a joined row
+      osqdemo tail processes --from-beginning -n 1 a message as it is in Kafka
+      osqdemo ksql                                 the prompt of ksqlDB
+      osqdemo logs host2                           what a host says, as when no line of it comes
+      osqdemo down --volumes                       stops everything; nothing stays
+
     Exit codes:
       0    done; a scenario passed, or faults were stood
       1    internal error
@@ -96,6 +105,8 @@ fn help() {
       16   the stack or the service is not running
       20   the scenario failed, or faults were not stood
       21   the scenario timed out, or a part was not well again in time
+      126  `exec`: the host cannot run that
+      127  `exec`: the host has no such command
       130  interrupted (SIGINT)
       143  terminated (SIGTERM)
 
@@ -112,6 +123,32 @@ fn help() {
       CI                  progress as lines, also on a terminal
     ----- stderr -----
     ");
+}
+
+#[test]
+fn a_signal_ends_who_waits_for_a_pipe() {
+    let world = World::new();
+    let pipe = world.home().join("hosts.json");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).expect("a pipe");
+    let waiting = world.start(
+        ("A", "1"),
+        &up(&[
+            "--host-config",
+            Box::leak(pipe.display().to_string().into_boxed_str()),
+        ]),
+    );
+    // It can be opened like this once somebody reads from it; who writes then says nothing.
+    let mut writer = None;
+    eventually("it waits for the pipe", Duration::from_secs(60), || {
+        let mut options = fs::OpenOptions::new();
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        writer = options.write(true).custom_flags(flags).open(&pipe).ok();
+        writer.is_some()
+    });
+    signal(waiting.id(), Signal::INT);
+    let output = waiting.wait_with_output().expect("it ends");
+    drop(writer);
+    assert_eq!(output.status.code(), Some(130), "{}", world.shown(&output));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn a_query_whose_server_goes_away_ends_with_what_became_of_it() {
     assert_eq!(code, Some(16), "{text}");
     assert!(text.starts_with("error: ksqldb-server ended"), "{text}");
     assert!(
-        text.ends_with("hint: it is there again: run the statement once more"),
+        text.ends_with("hint: it is there again: run the same once more"),
         "{text}"
     );
     stack.succeed(&["wait"]);

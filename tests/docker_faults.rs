@@ -4,10 +4,12 @@
 mod docker_support;
 mod support;
 
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use docker_support::{DockerStack, docker};
 use serde_json::Value;
+use support::eventually;
 
 /// `up` of stack `lite` with a broker whose part of the file reads otherwise.
 fn up(stack: &DockerStack, changes: &[(&str, &str)], more: &[&str]) -> Output {
@@ -128,6 +130,44 @@ fn keep_keeps_the_wreck() {
         stdout.contains("it will not do") && stdout.contains("listener=host"),
         "the wreck's log is kept: {stdout}"
     );
+}
+
+#[test]
+fn a_container_lost_in_the_midst_of_a_scenario_is_named() {
+    let Some(stack) = DockerStack::up() else { return };
+    let host = stack.container("host2");
+    for (action, service, cause) in [
+        (
+            "pause",
+            "ksqldb-server",
+            "is paused: somebody stopped it without ending it",
+        ),
+        ("kill", "host2", "ended: killed by signal 9 (SIGKILL)"),
+    ] {
+        let mut scenario = stack.command(&["scenario", "bigfile", "--timeout", "5m", "--size", "6G"]);
+        scenario.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = scenario.spawn().expect("it starts");
+        eventually("the file is being written", Duration::from_secs(120), || {
+            let mut look = Command::new("docker");
+            look.args(["exec", &host, "sh", "-c", "ls /root/myfile-*"]);
+            look.output().is_ok_and(|found| found.status.success())
+        });
+        let container = stack.container(service);
+        docker(&[action, &container]);
+        let began = Instant::now();
+        let output = running.wait_with_output().expect("it ends");
+        let text = stack.world.shown(&output);
+        if action == "pause" {
+            docker(&["unpause", &container]);
+        }
+        // Far less than its own five minutes.
+        assert!(began.elapsed() < Duration::from_secs(120), "{text}");
+        assert_eq!(output.status.code(), Some(16), "{text}");
+        assert!(
+            text.contains(&format!("\nerror: {service} {cause}\n")) && text.contains("\nhint: "),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -69,9 +69,34 @@ fn commands_run_as_if_they_were_here() {
         sleeps() == 0
     });
 
+    let output = stack.output(&["exec", "host1", "no-such-command"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout), (Some(127), Vec::new()));
+    assert!(
+        stderr.starts_with("error: host1 has no command `no-such-command`\n"),
+        "{stderr}"
+    );
+
     let output = stack.output(&["exec", "broker", "true"]);
     assert_eq!(output.status.code(), Some(2), "the broker is not a host");
+    let mut child = stack
+        .command(&["exec", "host1", "--", "sh", "-c", "echo ready; exec sleep 1000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let said = Written::by(child.stdout.take().expect("its output"));
+    eventually("the command runs", Duration::from_secs(20), || {
+        said.text() == "ready\n"
+    });
     stack.succeed(&["down"]);
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(16), "{stderr}");
+    assert!(
+        stderr.contains("error: host1 was stopped by `osqdemo down`, and with it"),
+        "{stderr}"
+    );
     let output = stack.output(&["exec", "host1", "true"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(16), "{stderr}");

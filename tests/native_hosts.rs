@@ -5,8 +5,9 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
+use insta::assert_snapshot;
 use rustix::process::Signal;
-use support::{InTime, NativeStack, UP, eventually, processes_with, signal};
+use support::{InTime, NativeStack, UP, Written, eventually, processes_with, signal};
 
 #[test]
 fn a_host_is_a_world_of_its_own() {
@@ -66,15 +67,49 @@ fn exec_passes_the_exit_status_on() {
     };
     assert_eq!(code("exit 0"), Some(0));
     assert_eq!(code("exit 42"), Some(42));
-    assert_eq!(
-        stack
-            .world
-            .output(&["exec", "host1", "no-such-command"])
-            .status
-            .code(),
-        Some(127)
-    );
+    assert_snapshot!(stack.world.run(&["exec", "host1", "no-such-command"]), @r"
+    exit code: 127
+    ----- stdout -----
+    ----- stderr -----
+    error: host1 has no command `no-such-command`
+    hint: `osqdemo exec host1` is a shell there, to look around
+    ");
+    assert_snapshot!(stack.world.run(&["exec", "host1", "--", "/etc/passwd"]), @r"
+    exit code: 126
+    ----- stdout -----
+    ----- stderr -----
+    error: host1 cannot run `/etc/passwd`: it is no program, or may not be run
+    ");
+    assert_eq!(code("kill -9 $$"), Some(137), "nobody but itself");
+    // Signals are the command's.
+    let script = "trap 'echo asked; exit 7' TERM; echo ready; while :; do sleep 0.1; done";
+    let mut running = stack
+        .world
+        .start(("A", "1"), &["exec", "host1", "--", "sh", "-c", script]);
+    let said = Written::by(running.stdout.take().expect("its output"));
+    eventually("the command runs", Duration::from_secs(20), || {
+        said.text() == "ready\n"
+    });
+    signal(running.id(), Signal::TERM);
+    assert_eq!(running.wait().expect("it ends").code(), Some(7));
+    eventually("what it said", Duration::from_secs(20), || {
+        said.text() == "ready\nasked\n"
+    });
+    // The host ends under it.
+    let script = ["exec", "host1", "--", "sh", "-c", "echo ready; exec sleep 1000"];
+    let mut running = stack.world.start(("A", "1"), &script);
+    let said = Written::by(running.stdout.take().expect("its output"));
+    eventually("the command runs", Duration::from_secs(20), || {
+        said.text() == "ready\n"
+    });
     stack.succeed(&["down"]);
+    assert_snapshot!(stack.world.shown(&running.wait_with_output().expect("it ends")), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: host1 was stopped by `osqdemo down`, and with it what ran on it
+    hint: `osqdemo up` starts it again
+    ");
     assert_eq!(code("exit 0"), Some(16), "a host that is down");
 }
 

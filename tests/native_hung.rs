@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,12 +111,18 @@ fn a_paused_broker_is_named_at_once_by_who_waits_for_what_stands_on_it() {
         );
         text
     };
-    // What does not need it is as healthy as it was, and nothing is said to be given up.
+    // What does not need it is as healthy as it was. Who of the others says so first is a matter of moments.
     let waited = told(&["wait"]);
     assert!(waited.contains("\nconsole: healthy\n"), "{waited}");
+    // ksqlDB only says that it failed.
+    let asked = stack.world.run(&["ksql", "SHOW TOPICS;"]);
     assert!(
-        !waited.contains("given up") && !waited.contains("any longer"),
-        "{waited}"
+        asked.starts_with("exit code: 16\n")
+            && asked.contains(
+                "\nerror: broker is paused: somebody stopped it without ending it\n  ksqlDB said: "
+            )
+            && asked.contains("\nhint: `osqdemo up` lets it go on\n"),
+        "{asked}"
     );
     let restarted = told(&["restart", "host1"]);
     assert!(
@@ -142,6 +148,15 @@ fn a_paused_broker_is_named_at_once_by_who_waits_for_what_stands_on_it() {
 fn files_that_a_power_cut_emptied_block_nothing() {
     let stack = NativeStack::up();
     let file = |name: &str| stack.world.project().join(name);
+    // Who wrote it is still there to ask.
+    fs::write(file("services.json"), "").expect("it can be written");
+    let ps = stack.world.run(&["ps"]);
+    assert!(
+        !ps.contains("warning: ") && ps.contains("broker           running"),
+        "{ps}"
+    );
+    let restarted = stack.world.run(&["restart", "host1"]);
+    assert!(restarted.contains("exit code: 0"), "{restarted}");
     for name in ["project.json", "services.json"] {
         fs::write(file(name), "").expect("it can be written");
     }
@@ -154,14 +169,46 @@ fn files_that_a_power_cut_emptied_block_nothing() {
     let ps = stack.world.run(&["ps"]);
     assert!(ps.contains("exit code: 0") && ps.contains("warning: "), "{ps}");
     let down = stack.world.run(&["down", "--all", "--volumes"]);
-    assert!(down.contains("exit code: 0"), "{down}");
+    assert!(
+        down.contains("exit code: 0") && down.contains("project `osqdemo` is down and its data is removed"),
+        "{down}"
+    );
     stack.assert_nothing_runs();
+    assert!(!stack.world.project().exists());
+}
+
+#[test]
+fn folders_in_the_place_of_files_block_no_down() {
+    let stack = NativeStack::up();
+    let supervisor = stack.supervisor();
+    for name in ["project.json", "services.json", "faults.json", "lock"] {
+        let place = stack.world.project().join(name);
+        // Not all of them are there.
+        let _ = fs::remove_file(&place);
+        fs::create_dir(&place).expect("a folder");
+        fs::write(place.join("file"), "").expect("a file in it");
+    }
+    // Nobody can be asked what runs, either.
+    signal(supervisor, Signal::STOP);
+    let down = stack.world.run(&["down"]);
+    assert!(
+        down.contains("exit code: 0") && down.contains("\nproject `osqdemo` is down ("),
+        "{down}"
+    );
+    stack.assert_nothing_runs();
+    let up = stack.world.run(&["up"]);
+    assert!(
+        up.contains("exit code: 10") && up.contains("project.json` is damaged: it is not a file\n"),
+        "{up}"
+    );
+    stack.succeed(&["down", "--volumes"]);
     assert!(!stack.world.project().exists());
 }
 
 #[test]
 fn a_host_whose_supervisor_was_killed_says_so() {
     let stack = NativeStack::up();
+    let log = stack.world.project().join("logs/host2.log");
     signal(stack.supervisor(), Signal::KILL);
     eventually("everything ended with it", Duration::from_secs(20), || {
         stack.processes().is_empty()
@@ -173,9 +220,11 @@ fn a_host_whose_supervisor_was_killed_says_so() {
     error: host2 is not running: the supervisor of its project (process [PID]) ended without being asked to
     hint: `osqdemo up` starts everything again; `osqdemo logs supervisor` has its last words
     ");
+    let mut log = fs::OpenOptions::new().append(true).open(log).expect("a log");
+    writeln!(log, "\u{1b}]0;another title\u{7}\tthe end").expect("it can be written");
     let logs = stack.world.run(&["logs", "host2"]);
     assert!(
-        logs.contains("exit code: 0") && logs.contains("host2 | "),
+        logs.contains("exit code: 0") && logs.contains("host2 | \\u{1b}]0;another title\\u{7}\tthe end\n"),
         "{logs}"
     );
     stack.succeed(&["up"]);

@@ -4,7 +4,8 @@ mod support;
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -87,6 +88,54 @@ fn listening(processes: &[String]) -> Vec<String> {
                 .then(|| fields.get(1).copied().unwrap_or_default().to_owned())
         })
         .collect()
+}
+
+#[test]
+fn the_makefiles_verbs_are_those_of_the_binary() {
+    let stack = NativeStack::up();
+    let folder = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
+        .parent()
+        .expect("a folder");
+    // As it is when everything is built.
+    let made = |verb: &str, input: &str| {
+        let binary = stack.world.command(&[verb]);
+        let mut make = Command::new("make");
+        make.args([
+            "--silent",
+            "--old-file=build",
+            &format!("BIN={}", folder.display()),
+            verb,
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+        for (name, value) in binary.get_envs() {
+            match value {
+                Some(value) => make.env(name, value),
+                None => make.env_remove(name),
+            };
+        }
+        let output = assert_cmd::Command::from_std(make).write_stdin(input).output();
+        let output = output.expect("make runs");
+        let text = stack.world.shown(&output);
+        assert!(output.status.success(), "make {verb}: {text}");
+        text
+    };
+    let up = made("up", "");
+    assert!(
+        up.contains("6 services are healthy") && !up.contains("starting"),
+        "{up}"
+    );
+    // What goes on meanwhile is not compared: uptimes, and the records of topics.
+    let ps = made("ps", "");
+    let topics = made("topics", "");
+    for service in support::SERVICES {
+        assert!(ps.contains(&format!("\n{service} ")), "{ps}");
+    }
+    assert!(topics.contains("\nprocesses "), "{topics}");
+    let sources = "LIST STREAMS;";
+    assert_eq!(made("ksql", sources), stack.world.run(&["ksql", sources]));
+    let down = made("down", "");
+    assert!(down.contains("\nproject `osqdemo` is down ("), "{down}");
+    stack.assert_nothing_runs();
 }
 
 #[test]

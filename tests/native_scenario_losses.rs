@@ -142,6 +142,21 @@ fn down_and_restart_and_kills_each_have_their_words() {
         )
     );
 
+    let running = scenario(&stack);
+    let began = Instant::now();
+    signal(writer(&stack).expect("somebody writes"), Signal::STOP);
+    let (code, text) = told(&stack, running, began);
+    assert_eq!(code, 16, "{text}");
+    assert!(
+        text.starts_with(
+            "error: the process that writes the file on host2 (there process [PID]) is paused: "
+        ) && text.ends_with(
+            "\nhint: its file is removed; run the scenario again, and leave its process alone meanwhile"
+        ),
+        "{text}"
+    );
+    assert_eq!(files(&stack), [""; 0], "nothing is left");
+
     // What is paused in the midst of it; of the host, only its osqueryd is.
     let services = ["broker", "ksqldb-server"].map(|service| (service, stack.pid(service)));
     for (service, process) in services.into_iter().chain([("host2", osqueryd(&stack))]) {
@@ -163,8 +178,25 @@ fn down_and_restart_and_kills_each_have_their_words() {
     }
     stack.succeed(&["wait"]);
 
-    let running = scenario(&stack);
     let supervisor = stack.supervisor();
+    let running = scenario(&stack);
+    let began = Instant::now();
+    signal(supervisor, Signal::STOP);
+    let (code, text) = told(&stack, running, began);
+    signal(supervisor, Signal::CONT);
+    assert_eq!(
+        (code, text.replace(&format!("CONT {supervisor}"), "CONT [PID]")),
+        (
+            14,
+            "error: host2 is out of reach: the supervisor (process [PID]) does not answer\n\
+             hint: `kill -CONT [PID]` lets it go on where it was stopped; then run the scenario again\n\
+             hint: `osqdemo down` ends it and everything it looks after"
+                .to_owned()
+        )
+    );
+    stack.succeed(&["wait"]);
+
+    let running = scenario(&stack);
     let began = Instant::now();
     signal(supervisor, Signal::KILL);
     let (code, text) = told(&stack, running, began);

@@ -28,6 +28,25 @@ pub enum ChaosError {
         /// The engine.
         engine: EngineKind,
     },
+    /// There is nothing between a service and the broker to be slow or cut.
+    #[error("the fault `{kind}` is not possible: {}", match target {
+        Some(target) => format!("`{target}` does not talk to a broker of the stack"),
+        None => "no service talks to a broker of the stack".to_owned(),
+    })]
+    NoWay {
+        /// The fault.
+        kind: FaultKind,
+        /// What it was to be done to, where that was said.
+        target: Option<Target>,
+    },
+    /// The link of a service does not answer.
+    #[error("the link between {service} and the broker does not answer: {source}")]
+    Link {
+        /// The service.
+        service: ServiceName,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Nobody said which build.
     #[error("the fault `upgrade` takes another build of osqdemo")]
     NoOtherBuild,
@@ -105,8 +124,13 @@ pub enum ChaosError {
 fn lacks(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Partition => "its services share one network interface",
+        FaultKind::Slow => "the network between its containers is the daemon's",
         FaultKind::Supervisor => "the daemon looks after its services, and is not the project's",
         FaultKind::Upgrade => "its images hold the programs of this build",
+        FaultKind::Disk => {
+            "a limited disk that outlives the service takes more rights than those of its user"
+        }
+        FaultKind::Clock => "its programs read the machine's clock, which is not the project's to change",
         FaultKind::Kill | FaultKind::Stop | FaultKind::Restart => "nothing is known of it",
     }
 }
@@ -123,6 +147,7 @@ impl Diagnose for ChaosError {
         match self {
             Self::UnknownFault { .. }
             | Self::NotOn { .. }
+            | Self::NoWay { .. }
             | Self::NoOtherBuild
             | Self::NotABuild { .. }
             | Self::Rounds { .. }
@@ -131,6 +156,7 @@ impl Diagnose for ChaosError {
             | Self::LineFormat { .. } => ExitCode::Usage,
             Self::NotKept { .. } => ExitCode::Internal,
             Self::OutOfReach { .. } => ExitCode::Preflight,
+            Self::Link { .. } => ExitCode::NotRunning,
             Self::Failed { is_late: true, .. } => ExitCode::ScenarioTimedOut,
             Self::Failed { is_late: false, .. } => ExitCode::ScenarioFailed,
         }
@@ -156,6 +182,11 @@ impl Diagnose for ChaosError {
                 let known: Vec<String> = FaultKind::ALL.iter().map(FaultKind::to_string).collect();
                 near_names::hint("faults", text, &known)
             }
+            Self::NotOn { kind, .. } if FaultKind::REFUSED.contains(kind) => {
+                vec!["leave it out: it is not there yet".to_owned()]
+            }
+            Self::NoWay { .. } => vec!["leave out `slow` and `partition`".to_owned()],
+            Self::Link { .. } => vec!["`osqdemo up` sets everything back".to_owned()],
             Self::NotOn { engine, .. } => {
                 let other = match engine {
                     EngineKind::Docker => EngineKind::Native,

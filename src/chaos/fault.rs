@@ -15,6 +15,12 @@ const LONGEST_BREAK_MS: u64 = 2_000;
 /// The shortest and the longest time that a process is stopped, or a service cut off, for, in milliseconds.
 const HOLD_MS: std::ops::RangeInclusive<u64> = 200..=4_000;
 
+/// How much later everything arrives on a slow way, in milliseconds.
+const DELAY_MS: std::ops::RangeInclusive<u64> = 20..=1_000;
+
+/// How much of it is lost at first at most, of a hundred.
+const LOSS_PERCENT: std::ops::RangeInclusive<u8> = 0..=20;
+
 /// What the supervisor is called in a list.
 const SUPERVISOR: &str = "supervisor";
 
@@ -28,38 +34,56 @@ pub enum FaultKind {
     Stop,
     /// A service is stopped in order and started again, as `osqdemo restart` does.
     Restart,
-    /// A service is cut off from the network for a while.
+    /// A service is cut off from the network for a while; natively from the broker.
     Partition,
+    /// The way between a service and the broker is slow and lossy for a while.
+    Slow,
     /// Who looks after the services is killed, and all of them end with it; then they are brought up again, as `osqdemo up`
     /// does.
     Supervisor,
     /// A service is stopped in order and started again with another build of osqdemo.
     Upgrade,
+    /// The disk under a service is full for a while. Not done yet.
+    Disk,
+    /// The clock of a service is wrong for a while. Not done yet.
+    Clock,
 }
 
 impl FaultKind {
-    /// Every sort.
-    pub const ALL: [Self; 6] = [
+    /// Every sort that there is something for on some engine.
+    pub const ALL: [Self; 7] = [
         Self::Kill,
         Self::Stop,
         Self::Restart,
         Self::Partition,
+        Self::Slow,
         Self::Supervisor,
         Self::Upgrade,
     ];
+
+    /// Those that are known by name, and are refused.
+    pub const REFUSED: [Self; 2] = [Self::Disk, Self::Clock];
 
     /// Those that can be done on this engine, with another build of osqdemo where there is one.
     pub fn on(engine: EngineKind, other_build: Option<&Path>) -> Vec<Self> {
         let mut kinds = Self::ALL.to_vec();
         kinds.retain(|kind| match kind {
             Self::Kill | Self::Stop | Self::Restart => true,
-            // Processes that share the loopback interface have no network between them.
-            Self::Partition => engine == EngineKind::Docker,
+            // Natively a link stands between the service and the broker then.
+            Self::Partition => matches!(engine, EngineKind::Docker | EngineKind::Native),
+            // What is between containers is the daemon's.
+            Self::Slow => engine == EngineKind::Native,
             // A daemon is not the project's to kill, and an image holds the programs of this build.
             Self::Supervisor => engine == EngineKind::Native,
             Self::Upgrade => engine == EngineKind::Native && other_build.is_some(),
+            Self::Disk | Self::Clock => false,
         });
         kinds
+    }
+
+    /// Whether it is done to the way between a service and the broker, where the services share one network interface.
+    pub fn takes_a_link(self, engine: EngineKind) -> bool {
+        engine == EngineKind::Native && matches!(self, Self::Slow | Self::Partition)
     }
 
     /// Whether it is done to such a part.
@@ -79,8 +103,11 @@ impl fmt::Display for FaultKind {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Partition => "partition",
+            Self::Slow => "slow",
             Self::Supervisor => "supervisor",
             Self::Upgrade => "upgrade",
+            Self::Disk => "disk",
+            Self::Clock => "clock",
         })
     }
 }
@@ -91,6 +118,7 @@ impl FromStr for FaultKind {
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL
             .into_iter()
+            .chain(Self::REFUSED)
             .find(|kind| kind.to_string() == text)
             .ok_or(())
     }
@@ -185,6 +213,28 @@ pub struct Round {
     pub target: Target,
     /// How long it lasts, in milliseconds; 0 for what takes no time.
     pub hold_ms: u64,
+    /// How slow the way is, where that is the fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
+}
+
+/// How a slow way is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// How much later everything arrives, in each direction, in milliseconds.
+    pub delay_ms: u64,
+    /// How much of it is lost at first, of a hundred.
+    pub loss_percent: u8,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "by {} ms", self.delay_ms)?;
+        match self.loss_percent {
+            0 => Ok(()),
+            loss => write!(formatter, " with {loss} % lost"),
+        }
+    }
 }
 
 impl fmt::Display for Round {
@@ -193,6 +243,9 @@ impl fmt::Display for Round {
             return formatter.write_str("kill the supervisor");
         }
         write!(formatter, "{} {}", self.kind, self.target)?;
+        if let Some(way) = self.way {
+            write!(formatter, " {way}")?;
+        }
         match self.hold_ms {
             0 => Ok(()),
             hold => write!(formatter, " for {hold} ms"),
@@ -242,9 +295,18 @@ impl Iterator for Draw {
             kind,
             target,
             hold_ms: match kind {
-                FaultKind::Stop | FaultKind::Partition => self.random.u64(HOLD_MS),
-                FaultKind::Kill | FaultKind::Restart | FaultKind::Supervisor | FaultKind::Upgrade => 0,
+                FaultKind::Stop | FaultKind::Partition | FaultKind::Slow => self.random.u64(HOLD_MS),
+                FaultKind::Kill
+                | FaultKind::Restart
+                | FaultKind::Supervisor
+                | FaultKind::Upgrade
+                | FaultKind::Disk
+                | FaultKind::Clock => 0,
             },
+            way: (kind == FaultKind::Slow).then(|| Way {
+                delay_ms: self.random.u64(DELAY_MS),
+                loss_percent: self.random.u8(LOSS_PERCENT),
+            }),
         })
     }
 }
@@ -313,8 +375,8 @@ mod tests {
             .take(2_000)
             .map(|round| (round.kind, round.target))
             .collect();
-        // Six services and two parts of each of the two hosts; a part is not restarted, cut off or upgraded by itself.
-        assert_eq!(drawn.len(), 10 + 10 + 6 + 6 + 1 + 6);
+        // Six services and two parts of each of the two hosts; a part is not restarted, cut off, slowed down or upgraded by itself.
+        assert_eq!(drawn.len(), 10 + 10 + 6 + 6 + 6 + 1 + 6);
         let supervisor: Vec<String> = drawn
             .iter()
             .filter(|(kind, _)| *kind == FaultKind::Supervisor)
@@ -334,10 +396,13 @@ mod tests {
                 .join(" ")
         };
         let other = Some(Path::new("/other/osqdemo"));
-        assert_eq!(words(EngineKind::Native, None), "kill stop restart supervisor");
+        assert_eq!(
+            words(EngineKind::Native, None),
+            "kill stop restart partition slow supervisor"
+        );
         assert_eq!(
             words(EngineKind::Native, other),
-            "kill stop restart supervisor upgrade"
+            "kill stop restart partition slow supervisor upgrade"
         );
         assert_eq!(words(EngineKind::Docker, other), "kill stop restart partition");
     }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::fault::Part;
 use crate::plan::ObservedService;
-use crate::process::{self, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
+use crate::process::{self, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId, tree};
 
 /// By what a process is known to be the project's.
 #[derive(Debug, Clone)]
@@ -50,18 +50,6 @@ pub fn of_part(root: u32, part: Part) -> Vec<ProcessId> {
         Part::Extension => named(tree, &["confluent.ext"]),
         Part::Osqueryd => named(tree, &["osqueryd", "osqdemo-agent"]),
     }
-}
-
-/// A process and all that descend from it, parents first.
-pub fn tree(root: u32) -> Vec<ProcessId> {
-    let mut pids = vec![root];
-    let mut next = 0;
-    while let Some(pid) = pids.get(next) {
-        let children = process::children(*pid);
-        pids.extend(children);
-        next += 1;
-    }
-    pids.into_iter().filter_map(ProcessId::of).collect()
 }
 
 /// Those that run one of these programs.

@@ -32,6 +32,7 @@ use crate::kafka::{self, Start, Tail};
 use crate::ksqldb::Client;
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
+use crate::link::between::Linked;
 use crate::plan::{Plan, ServiceSpec, SupervisorState};
 use crate::shutdown::Shutdown;
 use crate::stack::{Endpoints, Role, ServiceName, Stack};
@@ -63,8 +64,10 @@ pub struct Ground<'a, E> {
     pub kind: EngineKind,
     /// Asks for their health.
     pub prober: Arc<dyn Prober>,
-    /// The services as they should be.
+    /// The services as they should be during the run.
     pub desired: Vec<ServiceSpec>,
+    /// What stands between them and the broker then, where there are faults of the network.
+    pub links: Option<Links>,
     /// Where clients find the platform.
     pub endpoints: Endpoints,
     /// Runs commands on the hosts.
@@ -81,6 +84,14 @@ pub struct Ground<'a, E> {
     pub events: &'a dyn Listener,
     /// Ends the run.
     pub shutdown: &'a Shutdown,
+}
+
+/// The links of a run.
+pub struct Links {
+    /// Those of the services.
+    pub linked: Linked,
+    /// The services as they should be afterwards.
+    pub without: Vec<ServiceSpec>,
 }
 
 /// How services are run by another build of osqdemo.
@@ -111,6 +122,77 @@ pub struct Course {
 /// # Errors
 /// When it cannot be run at all.
 pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result<ChaosReport> {
+    let ran = match ground.links {
+        Some(_) => match bring_to(ground, &ground.desired, ground.shutdown).await {
+            Ok(()) => run_on(ground, course).await,
+            Err(failure) => Err(failure),
+        },
+        None => run_on(ground, course).await,
+    };
+    let set_back = timeout(TIDY_WITHIN, set_back(ground)).await;
+    let mut report = ran?;
+    let left = match set_back {
+        Ok(Ok(())) => None,
+        Ok(Err(failure)) => Some(failure.to_string()),
+        Err(_) => Some("they did not come up in time".to_owned()),
+    };
+    if let Some(why) = left {
+        report.findings_in_all += 1;
+        report.findings.push(Finding {
+            kind: FindingKind::LeftBehind,
+            what: format!("services that are not as they were before the run: {why}"),
+            time_ms: Timestamp::now().as_millisecond(),
+            round: report.rounds.last().map(|round| round.number),
+        });
+    }
+    if report.findings_in_all > 0 && report.verdict == Verdict::Passed {
+        report.verdict = Verdict::Failed;
+    }
+    report.smallest_prefix = report.findings.iter().filter_map(|finding| finding.round).min();
+    Ok(report)
+}
+
+/// The services as they are without a run, whoever wants to end: what was put between them goes.
+async fn set_back<E: HostExec>(ground: &Ground<'_, E>) -> Result<()> {
+    let desired = match &ground.links {
+        Some(links) => &links.without,
+        None if ground.upgraded.is_some() => &ground.desired,
+        None => return Ok(()),
+    };
+    bring_to(ground, desired, &Shutdown::default()).await
+}
+
+/// Brings up what is not as it should be, as `osqdemo up` does.
+async fn bring_to<E: HostExec>(
+    ground: &Ground<'_, E>,
+    desired: &[ServiceSpec],
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let observed = ground.engine.observe().await?;
+    let plan = Plan::make_of(ground.stack, desired, &observed);
+    execution(ground, &ground.engine, desired, shutdown)
+        .run(&plan, &plan.unchanged(desired))
+        .await
+}
+
+fn execution<E: HostExec>(
+    ground: &Ground<'_, E>,
+    engine: &Arc<dyn Engine>,
+    desired: &[ServiceSpec],
+    shutdown: &Shutdown,
+) -> Execution {
+    Execution::new(ExecutionSettings {
+        engine: Arc::clone(engine),
+        prober: Arc::clone(&ground.prober),
+        events: Arc::new(Unheard),
+        shutdown: shutdown.clone(),
+        desired: desired.to_vec(),
+        limit: RECOVERED_WITHIN,
+    })
+}
+
+/// The run itself, on services that are as they should be during it.
+async fn run_on<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result<ChaosReport> {
     let nonce = join::nonce();
     let query = JoinQuery::new(&nonce);
     let marker = format!("chaos-{nonce}-");
@@ -141,10 +223,6 @@ pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result
         time_ms: Timestamp::now().as_millisecond(),
         round: report.rounds.last().map(|round| round.number),
     }));
-    if report.findings_in_all > 0 && report.verdict == Verdict::Passed {
-        report.verdict = Verdict::Failed;
-    }
-    report.smallest_prefix = report.findings.iter().filter_map(|finding| finding.round).min();
     Ok(report)
 }
 
@@ -324,14 +402,7 @@ impl<E: HostExec> Run<'_, E> {
     }
 
     fn execution_by(&self, engine: &Arc<dyn Engine>, desired: &[ServiceSpec]) -> Execution {
-        Execution::new(ExecutionSettings {
-            engine: Arc::clone(engine),
-            prober: Arc::clone(&self.ground.prober),
-            events: Arc::new(Unheard),
-            shutdown: self.ground.shutdown.clone(),
-            desired: desired.to_vec(),
-            limit: RECOVERED_WITHIN,
-        })
+        execution(self.ground, engine, desired, self.ground.shutdown)
     }
 
     /// Waits until every service is.
@@ -497,11 +568,6 @@ impl<E: HostExec> Run<'_, E> {
     async fn tidy(&self) -> Vec<String> {
         let Self { ground, marker, .. } = *self;
         let mut left = Vec::new();
-        if ground.upgraded.is_some()
-            && let Err(failure) = self.bring_up().await
-        {
-            left.push(format!("services that another build runs: {failure}"));
-        }
         if let Err(failure) = self.rejoin().await {
             left.push(format!("a service that is cut off: {failure}"));
         }

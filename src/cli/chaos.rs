@@ -18,8 +18,8 @@ pub struct ChaosArgs {
     /// What the faults are drawn from: the same seed is the same list. By default another one each time.
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     pub seed: Option<u64>,
-    /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart`; on the Docker engine `partition` (no
-    /// network for a while); natively `supervisor` (everything is killed and brought up again) and, with `--to`, `upgrade`
+    /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart`, `partition`
+    /// (no network for a while); natively `slow` (a slow way to the broker), `supervisor` (everything is killed and brought up again) and, with `--to`, `upgrade`
     /// [default: all]
     #[arg(long, value_name = "FAULT", value_delimiter = ',', conflicts_with = "replay")]
     pub faults: Vec<String>,

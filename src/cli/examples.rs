@@ -31,6 +31,15 @@ fn descend(command: Command, path: &str, of_parent: &str) -> Command {
     })
 }
 
+pub(super) const TOP_LEVEL: &str = "\
+Examples:
+  osqdemo up                                   everything, as processes of this machine
+  osqdemo scenario bigfile                     a file on a host, followed to a joined row
+  osqdemo tail processes --from-beginning -n 1 a message as it is in Kafka
+  osqdemo ksql                                 the prompt of ksqlDB
+  osqdemo logs host2                           what a host says, as when no line of it comes
+  osqdemo down --volumes                       stops everything; nothing stays";
+
 pub(super) const UP: &str = "\
 Examples:
   osqdemo up                                   stack `lite` as processes of this machine
@@ -168,7 +177,7 @@ pub(super) const CHAOS: &str = "\
 Examples:
   osqdemo chaos                                20 faults, drawn anew
   osqdemo chaos --for 10m --faults kill        as many kills as fit into ten minutes
-  osqdemo chaos --engine docker --faults partition
+  osqdemo chaos --faults slow,partition        the ways to the broker
   osqdemo chaos --rounds 200 --seed 7 --report json=chaos.json
   osqdemo chaos --replay chaos.json --rounds 12
 
@@ -180,6 +189,7 @@ Examples:
   osqdemo fault set stop broker                the lines of the hosts wait in their spools
   osqdemo fault list                           what is set, as does `osqdemo fault`
   osqdemo fault clear                          and they arrive
+  osqdemo fault set slow host1 --delay 500ms   a slow way to the broker, natively
   osqdemo fault set kill host1/extension       osqueryd starts it again";
 
 pub(super) const DOCTOR: &str = "\

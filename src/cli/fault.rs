@@ -1,6 +1,10 @@
 //! `osqdemo fault`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+
+use crate::quantity::parse_duration;
 
 /// `osqdemo fault`.
 #[derive(Debug, Args)]
@@ -24,12 +28,19 @@ pub enum FaultCommand {
 /// `osqdemo fault set`.
 #[derive(Debug, Args)]
 pub struct SetFaultArgs {
-    /// `stop` (SIGSTOP), `partition` (no network, on the Docker engine), or `kill` (SIGKILL; there is nothing to clear then).
-    #[arg(value_name = "stop|partition|kill")]
+    /// `stop` (SIGSTOP), `partition` (no network; natively no way to the broker), `slow` (a slow way to the broker, natively),
+    /// or `kill` (SIGKILL; there is nothing to clear then).
+    #[arg(value_name = "stop|partition|slow|kill")]
     pub kind: String,
     /// A service, or a part of a host, such as `broker` or `host1/extension`.
     #[arg(value_name = "TARGET")]
     pub target: String,
+    /// How much later everything arrives, in each direction, where the way is `slow` [default: 200ms]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub delay: Option<Duration>,
+    /// How much of it is lost at first and comes with a retransmission, of a hundred, where the way is `slow` [default: 0]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=90))]
+    pub loss: Option<u8>,
 }
 
 /// `osqdemo fault clear`.

@@ -34,7 +34,7 @@ pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use schemas::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, ShowSchemaArgs};
 pub use serve::{
     Flush, HostInitArgs, ProbeArgs, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeKsqldbArgs,
-    ServeSchemaRegistryArgs, SuperviseArgs,
+    ServeLinkArgs, ServeSchemaRegistryArgs, SuperviseArgs,
 };
 pub use up::{
     BuildArgs, DoctorArgs, OsqueryArgs, RunArgs, SmokeArgs, SourceArgs, StackArgs, TargetArgs, UpArgs,
@@ -62,7 +62,7 @@ pub struct Cli {
 
 /// What stands below the verbs in `--help`.
 fn after_help() -> String {
-    let mut text = "Exit codes:\n".to_owned();
+    let mut text = format!("{}\n\nExit codes:\n", examples::TOP_LEVEL);
     for (code, meaning) in ExitCode::DOCUMENTED {
         text.push_str(&format!("  {:<4} {meaning}\n", *code as u8));
     }

@@ -15,6 +15,9 @@ pub enum ServeCommand {
     Ksqldb(ServeKsqldbArgs),
     /// The web console.
     Console(ServeConsoleArgs),
+    /// What stands between a client and the broker while there are faults of the network (started by the supervisor).
+    #[command(hide = true)]
+    Link(ServeLinkArgs),
 }
 
 /// When records are brought to the disk itself.
@@ -157,6 +160,23 @@ pub struct ServeConsoleArgs {
     pub allow_origin: Vec<String>,
     /// End when standard input does.
     #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// `osqdemo serve link`.
+#[derive(Debug, Args)]
+pub struct ServeLinkArgs {
+    /// The address for the client.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// The broker's address.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: String,
+    /// The socket over which it is told what the way is like.
+    #[arg(long, value_name = "PATH")]
+    pub control: PathBuf,
+    /// End when standard input does.
+    #[arg(long)]
     pub until_stdin_closes: bool,
 }
 

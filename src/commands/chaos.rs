@@ -10,21 +10,23 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::chaos::error::ChaosError;
-use crate::chaos::fault::{self, Round};
+use crate::chaos::fault::{self, FaultKind, Round, Target};
 use crate::chaos::report::{ChaosReport, Verdict};
-use crate::chaos::run::{self, Course, Ground, Upgraded};
+use crate::chaos::run::{self, Course, Ground, Links, Upgraded};
 use crate::chaos::work::Worker;
 use crate::cli::{ChaosArgs, DownArgs};
-use crate::commands::project::{Project, ProjectHosts, Request};
+use crate::commands::project::{Project, ProjectHosts, Request, linked};
 use crate::commands::{CommandError, Context, down, up};
 use crate::error::{Failure, Result};
 use crate::events::{Failed, Note, Warning};
 use crate::host_config::{self, LineFormat};
+use crate::link::between::{self, Linked};
+use crate::plan::ServiceSpec;
 use crate::report::chaos_text::chaos_text;
 use crate::report::report_file::ReportFile;
 use crate::report::table::output_width;
 use crate::settings::{ChaosSettings, OnFailure, UpSettings};
-use crate::stack::{Role, Stack};
+use crate::stack::{Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock, write_atomically};
 
 /// How long another build may take to say its version.
@@ -136,6 +138,15 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
         Some(build) => Some(upgraded(context, build).await?),
         None => None,
     };
+    let (kinds, links) = links(&project, settings, &wanted.desired).await?;
+    // Whoever is upgraded stays behind its link.
+    let upgraded = upgraded.map(|upgraded| Upgraded {
+        desired: links
+            .as_ref()
+            .and_then(|links| Some(links.linked.before(&upgraded.desired)?.desired))
+            .unwrap_or(upgraded.desired),
+        engine: upgraded.engine,
+    });
     let hosts = ProjectHosts::of(&project);
     let workers = project.stack.with_role(Role::Host).map(|host| Worker {
         service: host.name.clone(),
@@ -146,7 +157,10 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
         engine: wanted.engine,
         kind: project.kind,
         prober: wanted.prober,
-        desired: wanted.desired,
+        desired: links
+            .as_ref()
+            .map_or(wanted.desired, |links| links.linked.desired.clone()),
+        links,
         endpoints: context.endpoints().await?,
         hosts: &hosts,
         workers: workers.collect(),
@@ -158,12 +172,51 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
     };
     let course = Course {
         seed: settings.seed,
-        kinds: settings.kinds.clone(),
+        kinds,
         given: settings.given.clone(),
         most: settings.most,
         lasting: settings.lasting,
     };
     run::run(&ground, &course).await
+}
+
+/// The sorts of faults that are done, and the links that they take. What is not asked for by name is left out where there
+/// is nothing to do it to.
+async fn links(
+    project: &Project,
+    settings: &ChaosSettings,
+    desired: &[ServiceSpec],
+) -> Result<(Vec<FaultKind>, Option<Links>)> {
+    let mut kinds = settings.kinds.clone();
+    let Some(&kind) = kinds.iter().find(|kind| kind.takes_a_link(project.kind)) else {
+        return Ok((kinds, None));
+    };
+    let observed = project.engine.observe().await?;
+    let services = between::with_a_way(desired);
+    let linked = linked(&project.folder, desired, &observed, &services)?;
+    let has_a_way = |linked: &Linked, service: &ServiceName| {
+        *service == linked.broker || linked.links.contains_key(service)
+    };
+    let mut all = project.stack.services.iter().map(|service| &service.name);
+    let missing = match &linked {
+        Some(linked) => all.find(|service| !has_a_way(linked, service)).map(Some),
+        None => Some(None),
+    };
+    match (missing, linked) {
+        (None, Some(linked)) => {
+            let without = desired.to_vec();
+            Ok((kinds, Some(Links { linked, without })))
+        }
+        (missing, _) if settings.is_chosen => Err(ChaosError::NoWay {
+            kind,
+            target: missing.flatten().map(Target::whole),
+        }
+        .into()),
+        _ => {
+            kinds.retain(|kind| !kind.takes_a_link(project.kind));
+            Ok((kinds, None))
+        }
+    }
 }
 
 /// How the services are run by another build of osqdemo.
@@ -262,7 +315,7 @@ fn failed(report: &ChaosReport, file: PathBuf) -> ChaosError {
 mod tests {
     use super::*;
     use crate::chaos::check::{Finding, FindingKind};
-    use crate::chaos::fault::{Draw, FaultKind};
+    use crate::chaos::fault::Draw;
     use crate::error::Diagnose;
 
     #[test]

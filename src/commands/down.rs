@@ -20,7 +20,9 @@ use crate::plan::{Observed, SupervisorState};
 use crate::process::ProcessId;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
-use crate::state::{ProjectFolder, ProjectLock, Remembered, StateError, remove_file};
+use crate::state::{
+    ProjectFolder, ProjectLock, Remembered, StateError, remove_file, remove_folder_in_place_of,
+};
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -111,7 +113,9 @@ pub(super) async fn abandoned(context: &Context) -> Vec<ProjectName> {
 pub(super) async fn whatever_it_remembers(context: &Context, folder: &ProjectFolder) -> Result<Project> {
     match Remembered::load(folder) {
         Ok(remembered) => Project::that_remembers(folder.clone(), remembered),
-        Err(error @ (StateError::Newer { .. } | StateError::Damaged { .. })) => {
+        Err(
+            error @ (StateError::Newer { .. } | StateError::Damaged { .. } | StateError::NotAFile { .. }),
+        ) => {
             context.reporter.emit(Warning::StateUnread {
                 project: folder.project.clone(),
                 reason: error.to_string(),
@@ -144,6 +148,8 @@ async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
 
 /// The lock, whoever was stopped while having it.
 async fn lock(context: &Context, folder: &ProjectFolder) -> Result<ProjectLock> {
+    // Else nobody could ever take it.
+    remove_folder_in_place_of(&folder.lock_file())?;
     let busy = match ProjectLock::take(folder, "down") {
         Err(busy @ StateError::Busy { is_stopped: true, .. }) => busy,
         taken => return Ok(taken?),
@@ -180,6 +186,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
             context,
             &folder,
             Stopped {
+                was_running: false,
                 services: 0,
                 elapsed: Duration::ZERO,
             },
@@ -205,6 +212,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     }
     close(context, &project, &observed, began).await?;
     // What was done to processes has ended with them.
+    remove_folder_in_place_of(&folder.faults_file())?;
     remove_file(&folder.faults_file())?;
     if arguments.volumes {
         project.engine.remove_data().await?;
@@ -232,6 +240,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         context,
         &folder,
         Stopped {
+            was_running: observed.is_running() || !observed.services.is_empty(),
             services: observed.services.len(),
             elapsed: began.elapsed(),
         },
@@ -300,6 +309,8 @@ fn tell_stopped(context: &Context, service: &ServiceName, outcome: Outcome, bega
 }
 
 struct Stopped {
+    /// Whether anything was: which services, a damaged record does not tell.
+    was_running: bool,
     services: usize,
     elapsed: Duration,
 }
@@ -307,16 +318,17 @@ struct Stopped {
 fn tell(context: &Context, folder: &ProjectFolder, stopped: Stopped, arguments: &DownArgs) -> Result<()> {
     let name = &folder.project;
     let (project, data_removed) = (name.clone(), arguments.volumes);
-    context.reporter.emit(match stopped.services {
-        0 => Note::WasNotRunning {
-            project,
-            data_removed,
-        },
-        _ => Note::Down {
+    context.reporter.emit(if stopped.was_running {
+        Note::Down {
             project,
             data_removed,
             elapsed: stopped.elapsed,
-        },
+        }
+    } else {
+        Note::WasNotRunning {
+            project,
+            data_removed,
+        }
     });
     let document = json!({
         "schema_version": SCHEMA_VERSION,

@@ -3,6 +3,9 @@
 
 mod error;
 mod record;
+mod ways;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::Signal;
@@ -10,16 +13,20 @@ use serde_json::json;
 
 use self::error::FaultError;
 use self::record::{Record, SetFault};
-use crate::chaos::fault::{FaultKind, Part, Target, targets};
+use crate::chaos::fault::{FaultKind, Part, Target, Way, targets};
 use crate::chaos::processes::{self, Mark};
 use crate::cli::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
 use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
+use crate::link::{LONGEST_DELAY, between};
 use crate::plan::{Observed, ServiceState};
 use crate::process::ProcessId;
 use crate::state::ProjectLock;
+
+/// How much later everything arrives on a slow way, unless the user says otherwise.
+const USUAL_DELAY: Duration = Duration::from_millis(200);
 
 /// Fails when the project does not run, or what is asked for cannot be done.
 pub(super) async fn run(context: Context, arguments: FaultArgs) -> Result<()> {
@@ -30,37 +37,53 @@ pub(super) async fn run(context: Context, arguments: FaultArgs) -> Result<()> {
         return Err(CommandError::NotRunning { project }.into());
     }
     match arguments.command.unwrap_or(FaultCommand::List) {
-        FaultCommand::List => list(&context, &project, &observed),
+        FaultCommand::List => list(&context, &project, &observed).await,
         FaultCommand::Set(arguments) => set(&context, &project, &observed, &arguments).await,
         FaultCommand::Clear(arguments) => clear(&context, &project, &observed, &arguments).await,
     }
 }
 
-fn list(context: &Context, project: &Project, observed: &Observed) -> Result<()> {
-    let mut record = Record::read(&project.folder)?;
-    record
-        .faults
-        .retain(|fault| is_in_force(project, observed, fault));
+async fn list(context: &Context, project: &Project, observed: &Observed) -> Result<()> {
+    let record = Record::read(&project.folder)?;
+    let record = in_force(project, observed, record, |_| true).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "faults": record.faults });
     context.reporter.data(&document, || {
-        let lines = record
-            .faults
-            .iter()
-            .map(|fault| format!("{} {}\n", fault.kind, fault.target));
+        let lines = record.faults.iter().map(|fault| format!("{fault}\n"));
         lines.collect()
     })
 }
 
+/// Those on record without these that somebody else has ended meanwhile.
+async fn in_force(
+    project: &Project,
+    observed: &Observed,
+    record: Record,
+    is_asked: impl Fn(&SetFault) -> bool,
+) -> Result<Record> {
+    let mut left = Record::default();
+    for fault in record.faults {
+        if !is_asked(&fault) || is_in_force(project, observed, &fault).await? {
+            left.faults.push(fault);
+        }
+    }
+    Ok(left)
+}
+
 /// Who ended a stopped part, or let it go on, has ended its fault. Whether a network is cut only `clear` finds out.
-fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> bool {
-    fault.kind == FaultKind::Partition
-        || found(project, observed, &fault.target)
+async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> Result<bool> {
+    if ways::is_one(project, fault.kind) {
+        return ways::is_in_force(project, observed, fault).await;
+    }
+    let is_stopped = || {
+        found(project, observed, &fault.target)
             .is_ok_and(|processes| processes.iter().any(|process| process.is_stopped()))
+    };
+    Ok(fault.kind == FaultKind::Partition || is_stopped())
 }
 
 async fn set(context: &Context, project: &Project, observed: &Observed, typed: &SetFaultArgs) -> Result<()> {
     let kind = match typed.kind.parse::<FaultKind>() {
-        Ok(kind @ (FaultKind::Stop | FaultKind::Partition | FaultKind::Kill)) => kind,
+        Ok(kind @ (FaultKind::Stop | FaultKind::Partition | FaultKind::Slow | FaultKind::Kill)) => kind,
         _ => {
             return Err(FaultError::UnknownKind {
                 text: typed.kind.clone(),
@@ -69,24 +92,34 @@ async fn set(context: &Context, project: &Project, observed: &Observed, typed: &
         }
     };
     let target = target(project, &typed.target)?;
-    if kind == FaultKind::Partition && target.part != Part::Whole {
+    let way = way(kind, typed)?;
+    if matches!(kind, FaultKind::Partition | FaultKind::Slow) && target.part != Part::Whole {
         return Err(FaultError::PartOfNetwork { target }.into());
+    }
+    if kind == FaultKind::Slow && !ways::is_one(project, kind) {
+        let engine = project.kind;
+        return Err(FaultError::NoNetwork { kind, engine }.into());
     }
     let _lock = ProjectLock::take(&project.folder, "fault")?;
     // On record first: what was begun can be ended, whatever becomes of this process.
-    let mut record = Record::read(&project.folder)?;
+    let mut record = recorded(project, observed).await?;
     if kind != FaultKind::Kill {
         record.put(SetFault {
             kind,
             target: target.clone(),
             since_ms: Timestamp::now().as_millisecond(),
+            way,
         });
         record.write(&project.folder)?;
     }
     let done = match kind {
+        kind if ways::is_one(project, kind) => Box::pin(ways::make_so(context, project, &record)).await,
         FaultKind::Partition => match project.engine.network() {
             Some(network) => network.cut_off(&target.service).await,
-            None => Err(FaultError::NoNetwork { engine: project.kind }.into()),
+            None => {
+                let engine = project.kind;
+                Err(FaultError::NoNetwork { kind, engine }.into())
+            }
         },
         _ => found(project, observed, &target).map(|processes| {
             let signal = if kind == FaultKind::Stop {
@@ -102,10 +135,17 @@ async fn set(context: &Context, project: &Project, observed: &Observed, typed: &
             .faults
             .retain(|fault| (fault.kind, &fault.target) != (kind, &target));
         record.write(&project.folder)?;
+        if ways::is_one(project, kind) && !context.shutdown.token().is_cancelled() {
+            // Whatever was begun of it.
+            Box::pin(ways::make_so(context, project, &record)).await?;
+        }
         return Err(failure);
     }
     context.reporter.emit(Note::FaultSet {
-        fault: format!("{kind} {target}"),
+        fault: match way {
+            Some(way) => format!("{kind} {target} {way}"),
+            None => format!("{kind} {target}"),
+        },
         target: (kind != FaultKind::Kill).then(|| target.to_string()),
     });
     let document = json!({ "schema_version": SCHEMA_VERSION, "set": { "kind": kind, "target": target } });
@@ -124,7 +164,7 @@ async fn clear(
         .map(|text| target(project, text))
         .transpose()?;
     let _lock = ProjectLock::take(&project.folder, "fault")?;
-    let mut record = Record::read(&project.folder)?;
+    let mut record = recorded(project, observed).await?;
     let is_meant = |fault: &SetFault| wanted.as_ref().is_none_or(|target| fault.target == *target);
     let meant: Vec<SetFault> = record
         .faults
@@ -144,7 +184,15 @@ async fn clear(
         }
         .into());
     }
-    for fault in &meant {
+    let (of_ways, others): (Vec<_>, Vec<_>) =
+        meant.iter().partition(|fault| ways::is_one(project, fault.kind));
+    // One that was interrupted may have left a link.
+    if !of_ways.is_empty() || observed.services.keys().any(between::is_link) {
+        record.faults.retain(|other| !of_ways.contains(&other));
+        Box::pin(ways::make_so(context, project, &record)).await?;
+        record.write(&project.folder)?;
+    }
+    for fault in others {
         if fault.kind == FaultKind::Partition {
             if let Some(network) = project.engine.network() {
                 network.rejoin(&fault.target.service).await?;
@@ -156,15 +204,39 @@ async fn clear(
         record.faults.retain(|other| other != fault);
         record.write(&project.folder)?;
     }
-    let cleared: Vec<String> = meant
-        .iter()
-        .map(|fault| format!("{} {}", fault.kind, fault.target))
-        .collect();
+    let cleared: Vec<String> = meant.iter().map(SetFault::to_string).collect();
     context.reporter.emit(Note::FaultsCleared {
         faults: cleared.clone(),
     });
     let document = json!({ "schema_version": SCHEMA_VERSION, "cleared": cleared });
     context.reporter.data(&document, String::new)
+}
+
+/// What is set. A way that somebody else has made free again stays so.
+async fn recorded(project: &Project, observed: &Observed) -> Result<Record> {
+    let record = Record::read(&project.folder)?;
+    in_force(project, observed, record, |fault| {
+        ways::is_one(project, fault.kind)
+    })
+    .await
+}
+
+/// How slow the way is to be, where that is the fault.
+fn way(kind: FaultKind, typed: &SetFaultArgs) -> Result<Option<Way>> {
+    if kind != FaultKind::Slow {
+        return match (typed.delay, typed.loss) {
+            (None, None) => Ok(None),
+            _ => Err(FaultError::NotSlow.into()),
+        };
+    }
+    let delay = typed.delay.unwrap_or(USUAL_DELAY);
+    if delay > LONGEST_DELAY {
+        return Err(FaultError::Delay.into());
+    }
+    Ok(Some(Way {
+        delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        loss_percent: typed.loss.unwrap_or_default(),
+    }))
 }
 
 /// What a text means, on this stack.

@@ -1,5 +1,6 @@
 //! `osqdemo ksql`: runs statements, or opens a prompt.
 
+mod broker_silence;
 mod completion;
 mod declare;
 mod output;
@@ -8,7 +9,7 @@ mod pieces;
 mod prompt;
 mod runner;
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use crate::cli::KsqlArgs;
@@ -168,7 +169,10 @@ pub(super) async fn run(context: Context, arguments: KsqlArgs) -> Result<(), Fai
             let watch = ServerWatch::begin(&context, Role::Ksqldb, Reliance::ThisRun).await?;
             let mut runner = Runner::new(client, context.reporter.clone());
             let running = runner.run_all(&file, &pieces, context.shutdown.token());
-            Box::pin(watch.over(running)).await.map(drop)
+            match Box::pin(watch.over(running)).await {
+                Ok(_) => Ok(()),
+                Err(failure) => Err(broker_silence::explained(&context, failure).await),
+            }
         }
         None => Box::pin(prompt::run(context, client)).await,
     }
@@ -182,7 +186,9 @@ async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
     let pieces = pieces_of(&declaration.statement)?;
     let mut runner = Runner::new(Client::of(&endpoints.ksqldb)?, context.reporter.clone());
     let stop = context.shutdown.token();
-    runner.run_all(&declaration.statement, &pieces, stop).await?;
+    if let Err(failure) = runner.run_all(&declaration.statement, &pieces, stop).await {
+        return Err(broker_silence::explained(&context, failure).await);
+    }
     let stream = &declaration.stream;
     let document = serde_json::json!({ "stream": stream, "topic": topic });
     context.reporter.data(&document, || {
@@ -193,11 +199,7 @@ async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
 
 /// The text to run; nothing when there is a person to ask.
 fn read_script(arguments: &KsqlArgs) -> Result<Option<StatementFile>, KsqlCommandError> {
-    let from_input = |path: &Path| {
-        let mut source = String::new();
-        let read = io::stdin().read_to_string(&mut source);
-        named("<stdin>", path, read.map(|_| source))
-    };
+    let from_input = |path: &Path| named("<stdin>", path, input_file::standard_input(input_file::LARGEST));
     match (&arguments.statement, &arguments.file) {
         (Some(statement), _) => named("<argument>", Path::new(""), Ok(statement.clone())).map(Some),
         (None, Some(path)) if path.as_os_str() == "-" => from_input(path).map(Some),

@@ -14,6 +14,7 @@ use crate::engine::{Engine, Follow};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
+use crate::report::table::printable_line;
 use crate::stack::ServiceName;
 
 /// How many pieces of a log may wait to be shown.
@@ -141,7 +142,7 @@ impl Log {
         let (service, width) = (self.service.as_str(), self.width);
         context.reporter.data(
             &json!({ "schema_version": SCHEMA_VERSION, "service": service, "line": line }),
-            || format!("{service:width$} | {line}"),
+            || format!("{service:width$} | {}", printable_line(line)),
         )
     }
 }

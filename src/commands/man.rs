@@ -30,13 +30,17 @@ impl Diagnose for NotWritable {
     }
 }
 
-/// Gives the examples a section of their own, line by line as they are written.
-fn name_examples(folder: &Path) -> io::Result<()> {
+/// What follows the examples of the first page, by its heading there, and the section that it is in a manual.
+const SECTIONS: [(&str, &str); 2] = [("Exit codes:", "EXIT STATUS"), ("Environment:", "ENVIRONMENT")];
+
+/// Gives the examples, and what the first page says for all of them, sections of their own, line by line as they are
+/// written.
+fn name_sections(folder: &Path) -> io::Result<()> {
     for page in fs::read_dir(folder)? {
         let page = page?.path();
         if page.extension().is_some_and(|extension| extension == "1") {
             let text = fs::read_to_string(&page)?;
-            if let Some(text) = with_examples(&text) {
+            if let Some(text) = with_sections(&text) {
                 fs::write(&page, text)?;
             }
         }
@@ -44,18 +48,31 @@ fn name_examples(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A page whose section `EXTRA` holds examples, with a section `EXAMPLES` in its place; nothing where it holds none.
-fn with_examples(page: &str) -> Option<String> {
+/// A page whose section `EXTRA` begins with examples, with sections by their names in its place; nothing where it does
+/// not.
+fn with_sections(page: &str) -> Option<String> {
     let (before, extra) = page.split_once(".SH EXTRA\nExamples:\n")?;
-    let (examples, after) = match extra.find("\n.SH ") {
+    let (lines, after) = match extra.find("\n.SH ") {
         Some(end) => extra.split_at(end + 1),
         None => (extra, ""),
     };
     // Lines as they are, not filled up to paragraphs.
-    Some(format!(
-        "{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{after}",
-        examples.trim_end()
-    ))
+    let mut text = format!("{before}.SH EXAMPLES\n.nf\n");
+    for line in lines.trim_end().lines() {
+        match SECTIONS.iter().find(|(heading, _)| *heading == line) {
+            Some((_, section)) => {
+                text.truncate(text.trim_end().len());
+                text.push_str(&format!("\n.fi\n.SH \"{section}\"\n.nf\n"));
+            }
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text.push_str(".fi\n");
+    text.push_str(after);
+    Some(text)
 }
 
 /// Fails when the folder cannot be made or written to.
@@ -63,7 +80,7 @@ pub(super) fn run(context: &Context, arguments: ManArgs) -> Result<()> {
     let folder = arguments.folder;
     fs::create_dir_all(&folder)
         .and_then(|()| clap_mangen::generate_to(handed_down(Cli::command()), &folder))
-        .and_then(|()| name_examples(&folder))
+        .and_then(|()| name_sections(&folder))
         .map_err(|source| NotWritable {
             folder: folder.clone(),
             source,

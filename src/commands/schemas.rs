@@ -3,7 +3,7 @@
 mod error;
 mod listing;
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::cli::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, S
 use crate::commands::Context;
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
+use crate::input_file;
 use crate::kafka::registry_settings;
 use crate::report::table::{output_width, printable, table};
 use error::SchemasError;
@@ -106,15 +107,13 @@ fn read(path: &Path) -> std::result::Result<String, SchemasError> {
         path: path.to_owned(),
         source,
     };
-    let mut text = String::new();
     let read = if path == Path::new("-") {
-        io::stdin().lock().take(LARGEST + 1).read_to_string(&mut text)
+        input_file::standard_input(LARGEST + 1)
     } else {
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(LARGEST + 1).read_to_string(&mut text)
+        input_file::beginning_of(path, LARGEST + 1)
     };
-    let length = read.map_err(failed)?;
-    if u64::try_from(length).unwrap_or(u64::MAX) > LARGEST {
+    let text = read.map_err(failed)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST {
         return Err(SchemasError::TooLarge {
             path: path.to_owned(),
             most: LARGEST,

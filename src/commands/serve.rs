@@ -21,6 +21,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::kafka;
 use crate::lifeline;
+use crate::link::{self, LinkSettings};
 use crate::settings::{Advertised, BrokerListeners, ListenerSettings};
 
 /// A service cannot run.
@@ -115,6 +116,15 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
                 Ok(served.map_err(|source| ServeError::Console { source })?)
             })
             .await
+        }
+        ServeCommand::Link(arguments) => {
+            let lifeline = lifeline_of(arguments.until_stdin_closes);
+            let settings = LinkSettings {
+                listen: arguments.listen,
+                to: arguments.to,
+                control: arguments.control,
+            };
+            until_asked(&context, lifeline, |shutdown| link::serve(settings, shutdown)).await
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::{interval, timeout};
 
 use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::engine::Engine;
 use crate::engine::loss::{Loss, Reliance};
 use crate::error::{Diagnose, Failure, Result};
 use crate::exit_code::ExitCode;
@@ -38,7 +39,7 @@ impl Diagnose for ServerLost {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self.loss {
-            Loss::Restarted | Loss::Ended { .. } => "it is there again: run the statement once more",
+            Loss::Restarted | Loss::Ended { .. } => "it is there again: run the same once more",
             Loss::Paused => "`osqdemo up` lets it go on",
             _ => "`osqdemo up` starts it again",
         };
@@ -61,14 +62,28 @@ pub(super) struct ServerWatch {
 impl ServerWatch {
     pub(super) async fn begin(context: &Context, role: Role, reliance: Reliance) -> Result<Self> {
         let project = Project::open(context)?;
-        let before = project.engine.observe().await?;
         let server = project.stack.first(role).map(|service| service.name.clone());
+        Self::of(project, server, reliance).await
+    }
+
+    /// Watches this service; nothing where there is none.
+    pub(super) async fn of(
+        project: Project,
+        server: Option<ServiceName>,
+        reliance: Reliance,
+    ) -> Result<Self> {
+        let before = project.engine.observe().await?;
         Ok(Self {
             project,
             before,
             server,
             reliance,
         })
+    }
+
+    /// What runs the service.
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.project.engine
     }
 
     /// Does the work; ends it when the server is lost without that being seen at the connection. A failure gets its cause,
@@ -85,10 +100,14 @@ impl ServerWatch {
         if failure.diagnosis().exit_code() != ExitCode::NotRunning {
             return Err(failure);
         }
-        match timeout(LOSS_SHOWS_WITHIN, self.until_lost(LOOK)).await {
-            Ok(lost) => Err(self.lost(lost, Some(failure.to_string()))),
-            Err(_) => Err(failure),
-        }
+        let lost = self.cause(Some(failure.to_string())).await;
+        Err(lost.unwrap_or(failure))
+    }
+
+    /// Why what ran on the service ended, where it is that the service is lost; `reason` is what was seen of that.
+    pub(super) async fn cause(&self, reason: Option<String>) -> Option<Failure> {
+        let lost = timeout(LOSS_SHOWS_WITHIN, self.until_lost(LOOK)).await.ok()?;
+        Some(self.lost(lost, reason))
     }
 
     fn lost(&self, (server, loss): (ServiceName, Loss), reason: Option<String>) -> Failure {

@@ -25,6 +25,11 @@ pub enum Loss {
         /// How, where that is known.
         exit: Option<Exit>,
     },
+    /// What looks after it is there and does not answer.
+    SupervisorSilent {
+        /// Its process.
+        pid: u32,
+    },
     /// What looked after it is gone, and it with it.
     SupervisorEnded {
         /// What was its process.
@@ -41,6 +46,10 @@ impl fmt::Display for Loss {
             Self::Paused => formatter.write_str("is paused: somebody stopped it without ending it"),
             Self::Ended { exit: Some(exit) } => write!(formatter, "ended: {exit}"),
             Self::Ended { exit: None } => formatter.write_str("ended, and was started again"),
+            Self::SupervisorSilent { pid } => write!(
+                formatter,
+                "is out of reach: the supervisor (process {pid}) does not answer"
+            ),
             Self::SupervisorEnded { pid } => write!(
                 formatter,
                 "ended with the supervisor (process {pid}), which was not asked to end"

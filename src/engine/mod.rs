@@ -155,8 +155,8 @@ pub struct CallerStreams {
 /// What came of entering a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entered {
-    /// The caller is to become this command.
-    Become(HostCommand),
+    /// The caller is to run this command, with its own terminal and streams.
+    Attend(HostCommand),
     /// The command ran and ended with this status.
     Ended(u8),
 }

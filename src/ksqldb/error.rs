@@ -45,6 +45,11 @@ impl ServerError {
         })
     }
 
+    /// Whether the server failed, rather than that it refused: what it stands on may be away.
+    pub fn is_servers_own_failure(&self) -> bool {
+        self.code / 100 == 500
+    }
+
     /// Whether a `CREATE` was refused only because the thing is there already.
     pub fn is_already_exists(&self) -> bool {
         says_already_exists(&self.message)

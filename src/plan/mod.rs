@@ -7,7 +7,7 @@ mod planner;
 mod resolve;
 mod spec;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -255,15 +255,32 @@ impl Plan {
 
     /// Stop one service and start it again, because the user asked for it.
     pub fn restart(desired: &[ServiceSpec], observed: &Observed, service: &ServiceName) -> Self {
+        Self::replace(desired, observed, [service])
+    }
+
+    /// Stop these services, and start again those of them that are wanted, because the user asked for it. What else there
+    /// is goes on.
+    pub fn replace<'a>(
+        desired: &[ServiceSpec],
+        observed: &Observed,
+        services: impl IntoIterator<Item = &'a ServiceName>,
+    ) -> Self {
+        let meant: BTreeSet<&ServiceName> = services.into_iter().collect();
+        let mut of_them = observed.clone();
+        of_them.services.retain(|name, _| meant.contains(name));
+        let wanted = desired.iter().map(|spec| &spec.name);
+        let needed = wanted
+            .filter(|name| meant.contains(name))
+            .map(|name| (name.clone(), Cause::Requested))
+            .collect();
         let mut plan = Planner {
             desired,
             stack: None,
             plan: Self::default(),
         };
-        let needed = BTreeMap::from([(service.clone(), Cause::Requested)]);
-        plan.end_and_stop(observed, &needed);
-        let ground = plan.ground(observed, &needed);
-        plan.start(observed, &needed, ground);
+        plan.end_and_stop(&of_them, &needed);
+        let ground = plan.ground(&of_them, &needed);
+        plan.start(&of_them, &needed, ground);
         plan.plan
     }
 

@@ -177,6 +177,7 @@ pub(crate) mod tests {
                 kind: FaultKind::Kill,
                 target: Target::whole(&ServiceName::new("broker")),
                 hold_ms: 0,
+                way: None,
             }],
             elapsed_ms: 61_000,
             work: vec![Work {

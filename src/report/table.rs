@@ -327,6 +327,12 @@ pub fn printable(text: &str) -> String {
     printable
 }
 
+/// The same of a line of a log, in which tabs are usual and do no harm.
+pub fn printable_line(line: &str) -> String {
+    let parts: Vec<String> = line.split('\t').map(printable).collect();
+    parts.join("\t")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -447,6 +453,10 @@ mod tests {
         assert_eq!(
             printable("a\u{1b}[31m\nb\u{202e}\té"),
             "a\\u{1b}[31m\\nb\\u{202e}\\té"
+        );
+        assert_eq!(
+            printable_line("\tat x\u{1b}]0;title\u{7}\r"),
+            "\tat x\\u{1b}]0;title\\u{7}\\r"
         );
     }
 

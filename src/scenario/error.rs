@@ -87,6 +87,16 @@ pub enum ScenarioError {
         /// Which, and why.
         lost: Lost,
     },
+    /// Somebody has stopped the process that writes.
+    #[error(
+        "the process that writes the file on {host} (there process {process}) is paused: somebody stopped it without ending it"
+    )]
+    WriterStopped {
+        /// The host.
+        host: String,
+        /// The process, as the host numbers it.
+        process: u32,
+    },
     /// ksqlDB does not answer.
     #[error("ksqlDB at {url} has not answered for {}: {reason}", duration(*after))]
     NoKsqldb {
@@ -179,8 +189,13 @@ impl Diagnose for ScenarioError {
             | Self::MissingStreams { .. }
             | Self::DeletedTopic { .. }
             | Self::StoppedQueries { .. }
-            | Self::Lost { .. }
+            | Self::WriterStopped { .. }
             | Self::NoKsqldb { .. } => ExitCode::NotRunning,
+            Self::Lost { lost } => match lost.loss {
+                // As every verb that needs it says.
+                Loss::SupervisorSilent { .. } => ExitCode::NotHealthy,
+                _ => ExitCode::NotRunning,
+            },
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
             Self::TimedOut { .. } => ExitCode::ScenarioTimedOut,
         }
@@ -215,9 +230,16 @@ impl Diagnose for ScenarioError {
                     "run the scenario again, and leave {} alone meanwhile",
                     lost.service
                 )],
+                Loss::SupervisorSilent { pid } => vec![
+                    format!("`kill -CONT {pid}` lets it go on where it was stopped; then run the scenario again"),
+                    "`osqdemo down` ends it and everything it looks after".to_owned(),
+                ],
                 Loss::Paused => vec!["`osqdemo up` lets it go on; then run the scenario again".to_owned()],
                 _ => vec!["`osqdemo up` starts what is missing; then run the scenario again".to_owned()],
             },
+            Self::WriterStopped { .. } => {
+                vec!["its file is removed; run the scenario again, and leave its process alone meanwhile".to_owned()]
+            }
             Self::NoKsqldb { .. } => vec![
                 "see `osqdemo ps`, and what it says with `osqdemo logs`; `osqdemo restart` with its name starts it again"
                     .to_owned(),

@@ -115,6 +115,17 @@ impl<E: HostExec> HostCommands<'_, E> {
         })
     }
 
+    /// The process that writes the file, as the host numbers it, where somebody has stopped it.
+    pub(super) async fn stopped_writer(&self, plan: &FilePlan) -> Result<Option<u32>> {
+        let purpose = "look at the process that writes";
+        let output = self.shell(purpose, &stopped_writer_script(&plan.name)).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text
+            .lines()
+            .next()
+            .and_then(|process| process.trim().parse().ok()))
+    }
+
     /// Removes whatever the plans may have left.
     pub(super) async fn remove(&self, plans: &[FilePlan]) -> Result<()> {
         let names: Vec<String> = plans
@@ -161,6 +172,19 @@ fn leftovers_script() -> String {
          done 2>/dev/null; \
          rm -f \"$file\" \"$file.release\" && printf '%s\\n' \"$file\"; \
          done; rm -f myfile-{nonce}.release myfile-{nonce}-held.release"
+    )
+}
+
+/// Prints the processes that have the file open and are stopped (`T` in `/proc/PID/stat`, behind the command in
+/// parentheses).
+fn stopped_writer_script(file: &str) -> String {
+    format!(
+        "for open in /proc/[0-9]*/fd/*; do \
+         if [ \"$open\" -ef {file} ]; then \
+         process=${{open#/proc/}}; process=${{process%%/*}}; \
+         read -r stat <\"/proc/$process/stat\" || continue; \
+         case ${{stat##*) }} in T*) printf '%s\\n' \"$process\";; esac; \
+         fi; done 2>/dev/null; true"
     )
 }
 

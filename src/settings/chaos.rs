@@ -28,6 +28,8 @@ pub struct ChaosSettings {
     pub seed: u64,
     /// Which sorts.
     pub kinds: Vec<FaultKind>,
+    /// Whether somebody said which. Otherwise what this project has nothing for is left out.
+    pub is_chosen: bool,
     /// The list, where there is one already.
     pub given: Option<Vec<Round>>,
     /// Another build of osqdemo, which services are upgraded to.
@@ -70,7 +72,8 @@ impl ChaosSettings {
         let run = RunSettings::resolve(&arguments.run, settings, remembered)?;
         let engine = run.target.engine.value;
         let possible = FaultKind::on(engine, arguments.to.as_deref());
-        let mut kinds = if kinds.is_empty() { possible.clone() } else { kinds };
+        let is_chosen = !kinds.is_empty();
+        let mut kinds = if is_chosen { kinds } else { possible.clone() };
         if let Some(&kind) = kinds.iter().find(|kind| !possible.contains(kind)) {
             return Err(match (kind, engine) {
                 (FaultKind::Upgrade, EngineKind::Native) => ChaosError::NoOtherBuild,
@@ -88,6 +91,7 @@ impl ChaosSettings {
                 None => arguments.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
             },
             kinds,
+            is_chosen,
             given: replay.map(|replay| replay.rounds),
             to: arguments.to.clone(),
             most,
@@ -163,7 +167,9 @@ mod tests {
     fn wrong_values_are_usage_errors() {
         insta::assert_snapshot!(error(&["--rounds", "0"]), @"`--rounds` must be from 1 to 100000 [] exit 2");
         insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
-        insta::assert_snapshot!(error(&["--faults", "partition,kill"]), @"the fault `partition` is not possible on the native engine: its services share one network interface [run it with `--engine docker`, or without this fault] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "slow,kill", "--engine", "docker"]), @"the fault `slow` is not possible on the docker engine: the network between its containers is the daemon's [run it with `--engine native`, or without this fault] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "disk"]), @"the fault `disk` is not possible on the native engine: a limited disk that outlives the service takes more rights than those of its user [leave it out: it is not there yet] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "clock"]), @"the fault `clock` is not possible on the native engine: its programs read the machine's clock, which is not the project's to change [leave it out: it is not there yet] exit 2");
         insta::assert_snapshot!(error(&["--faults", "upgrade"]), @"the fault `upgrade` takes another build of osqdemo [name its program with `--to PATH`] exit 2");
         insta::assert_snapshot!(error(&["--faults", "supervisor", "--engine", "docker"]), @"the fault `supervisor` is not possible on the docker engine: the daemon looks after its services, and is not the project's [run it with `--engine native`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--for", "soon"]), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");

@@ -1,4 +1,5 @@
-//! How a stack is run: what `up`, `smoke` and `doctor` go by, and what `build` shares with them.
+//! How a stack is run: what `up`, `smoke` and `doctor` go by, and what `build` shares with them. The options stand in one
+//! file, since these verbs must agree on each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -2,6 +2,7 @@
 //! nothing of the processes that the files speak of.
 
 mod durable;
+mod error;
 mod lock;
 mod ownership;
 mod remembered;
@@ -14,12 +15,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::Diagnose;
-use crate::exit_code::ExitCode;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
 
 pub use durable::{write_atomically, write_durably};
+pub use error::StateError;
 pub use lock::{AtWork, ProjectLock};
 pub use ownership::User;
 pub use remembered::{Remembered, StackFile};
@@ -38,162 +38,6 @@ pub struct ProjectFolder {
     /// The project.
     pub project: ProjectName,
     root: PathBuf,
-}
-
-/// The state cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// A file or folder of the state is out of reach.
-    #[error("failed to {action} `{}`: {source}", path.display())]
-    Io {
-        /// What was tried, such as `read`.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file of the state is not what it should be.
-    #[error("`{}` is damaged: {source}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What the parser said.
-        source: serde_json::Error,
-    },
-    /// A file of the state is of a form that only a later version knows. It stays as it is.
-    #[error(
-        "`{}` was written by a newer osqdemo: it has format {format}, and this one knows up to {known}",
-        path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its form.
-        format: u32,
-        /// The newest form that this version knows.
-        known: u32,
-    },
-    /// Another command works on the project.
-    #[error(
-        "another `osqdemo {verb}` is at work on project `{project}` (process {pid}{})",
-        if *is_stopped { ", which was stopped" } else { "" }
-    )]
-    Busy {
-        /// The project.
-        project: ProjectName,
-        /// The verb of the other command.
-        verb: String,
-        /// Its process.
-        pid: u32,
-        /// Whether that was stopped, so that it never comes to an end.
-        is_stopped: bool,
-    },
-    /// A folder with a project's name holds something else.
-    #[error("`{}` is not a project of osqdemo: it holds other files", path.display())]
-    NotAProject {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A folder is another user's: what lies in it is neither believed nor changed.
-    #[error("`{}` belongs to {owner}, and this is {user}", path.display())]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-        /// Whose it is.
-        owner: User,
-        /// Who runs this.
-        user: User,
-    },
-    /// Others can write into a folder whose programs and settings would be followed.
-    #[error("other users can write into `{}`", path.display())]
-    OpenToOthers {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Something else stands where a folder of ours must be, such as a symbolic link.
-    #[error("`{}` is {found}, not a folder", path.display())]
-    NotAFolder {
-        /// The place.
-        path: PathBuf,
-        /// What it is.
-        found: &'static str,
-    },
-}
-
-impl StateError {
-    /// An I/O error on `path`.
-    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-impl Diagnose for StateError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Busy { .. }
-            | Self::Io { .. }
-            | Self::NotAProject { .. }
-            | Self::Foreign { .. }
-            | Self::OpenToOthers { .. }
-            | Self::NotAFolder { .. }
-            | Self::Damaged { .. }
-            | Self::Newer { .. } => ExitCode::Preflight,
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Busy {
-                pid, is_stopped: true, ..
-            } => vec![format!(
-                "`kill -CONT {pid}` lets it go on, `kill -KILL {pid}` ends it; `osqdemo down` ends it too"
-            )],
-            Self::Busy { pid, verb, .. } => {
-                let mut hints = vec![format!("wait until it is done, or end it with `kill {pid}`")];
-                if verb == "up" {
-                    hints.push(
-                        "what it was asked for is in force then; another `osqdemo up` changes what its own options name"
-                            .to_owned(),
-                    );
-                }
-                hints
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                vec!["free some space, or set `OSQDEMO_HOME` to a folder on another disk".to_owned()]
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                vec!["set `OSQDEMO_HOME` to a folder that you can write to".to_owned()]
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                vec!["set `OSQDEMO_HOME` to a folder on a disk that can be written to".to_owned()]
-            }
-            Self::Damaged { .. } => vec![
-                "`osqdemo down` stops what runs; `osqdemo down --volumes` removes the project, whatever the file says"
-                    .to_owned(),
-            ],
-            Self::Newer { .. } => vec![
-                "use the osqdemo that wrote it, or remove the project with `osqdemo down --volumes`"
-                    .to_owned(),
-            ],
-            Self::NotAProject { .. } => {
-                vec!["choose another `--project`, or another `OSQDEMO_HOME`".to_owned()]
-            }
-            Self::Foreign { owner, .. } => vec![format!(
-                "run this as {owner}, without `sudo` or with it, as before; or set `OSQDEMO_HOME` to a folder of your own"
-            )],
-            Self::OpenToOthers { path } => vec![format!(
-                "look at what is in it, then `chmod go-w {}`; or set `OSQDEMO_HOME` to a folder of your own",
-                path.display()
-            )],
-            Self::NotAFolder { path, .. } => vec![format!("look at it, and remove it with `rm {}`", path.display())],
-            Self::Io { .. } => Vec::new(),
-        }
-    }
 }
 
 impl ProjectFolder {
@@ -391,6 +235,7 @@ impl ProjectFolder {
                 let _ = fs::remove_dir(folder);
             }
         }
+        remove_folder_in_place_of(&self.services_file())?;
         remove_file(&self.services_file())
     }
 
@@ -417,6 +262,17 @@ pub fn remove_file(path: &Path) -> Result<(), StateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(StateError::io("remove", path, error)),
     }
+}
+
+/// Removes a folder that stands where a file of a project belongs, which could never be written again.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove_folder_in_place_of(path: &Path) -> Result<(), StateError> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        fs::remove_dir_all(path).map_err(|error| StateError::io("remove", path, error))?;
+    }
+    Ok(())
 }
 
 /// Makes a folder, and those above it, that only its owner may enter.

@@ -110,10 +110,14 @@ impl Remembered {
     /// What the project remembers; nothing when it is new.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, was written by a later version, or is another user's.
+    /// When the file cannot be read, is none, is damaged, was written by a later version, or is another user's.
     pub fn load(folder: &ProjectFolder) -> Result<Self, StateError> {
         folder.check_owner()?;
         let path = folder.remembered_file();
+        // A pipe in its place would be waited for.
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(StateError::NotAFile { path });
+        }
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),

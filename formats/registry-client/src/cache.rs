@@ -41,6 +41,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     pub(crate) fn remove(&mut self, key: &K) {
         self.kept.remove(key);
     }
+
+    /// Keeps only what these keys have.
+    pub(crate) fn retain(&mut self, stays: impl Fn(&K) -> bool) {
+        self.kept.retain(|key, _| stays(key));
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +65,8 @@ mod tests {
         );
         cache.remove(&"a");
         assert_eq!(cache.get(&"a"), None);
+        cache.insert("d", 4);
+        cache.retain(|key| *key != "c");
+        assert_eq!((cache.get(&"c"), cache.get(&"d")), (None, Some(4)));
     }
 }

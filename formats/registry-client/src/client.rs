@@ -138,6 +138,24 @@ impl Client {
         Ok(id)
     }
 
+    /// Deletes a subject: its versions are no longer listed, its schemas can still be read by their ids.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::is_not_found`] where there is none.
+    pub fn delete(&self, subject: &str) -> Result<(), ClientError> {
+        self.forget(subject);
+        self.http
+            .delete(&format!("/subjects/{}", step(subject)))
+            .map(|_| ())
+    }
+
+    /// Forgets what is known of a subject, which somebody else may have deleted: the registry is asked again.
+    pub fn forget(&self, subject: &str) {
+        let mut kept = self.kept();
+        kept.ids.retain(|(of, _)| of != subject);
+        kept.latest.remove(&subject.to_owned());
+    }
+
     /// The version that a subject has of a schema.
     ///
     /// # Errors

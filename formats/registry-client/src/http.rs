@@ -98,6 +98,10 @@ impl Http {
         self.ask(Method::POST, path, Some(body.to_string()))
     }
 
+    pub(crate) fn delete(&self, path: &str) -> Result<Json, ClientError> {
+        self.ask(Method::DELETE, path, None)
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<Json, ClientError> {
         let mut attempt = 0;
         loop {

@@ -15,7 +15,7 @@ use osquery_protocol::{ProtocolError, RouteUuid};
 use osquery_resident_set::ResidentSet;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::arguments::Arguments;
 use crate::configuration::Configuration;
@@ -32,6 +32,8 @@ const LAST_FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 /// How long another extension may keep the spool, and how often it is asked.
 const SPOOL_PATIENCE: Duration = Duration::from_secs(10);
 const SPOOL_PAUSE: Duration = Duration::from_millis(50);
+/// When the extension looks after itself for the first time: its start is over by then, and what that took can go.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// The patience with osqueryd when taking leave.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -122,9 +124,10 @@ impl Session<'_> {
 
     /// Looks in intervals whether osqueryd is there and still has the extension on its list.
     async fn watch(&self, uuid: RouteUuid) -> Departure {
-        let mut ticks = interval(self.arguments.watch_interval());
+        let period = self.arguments.watch_interval();
+        let first = tokio::time::Instant::now() + period.min(FIRST_LOOK);
+        let mut ticks = interval_at(first, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.tick().await;
         let mut silent = false;
         loop {
             ticks.tick().await;

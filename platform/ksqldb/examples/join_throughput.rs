@@ -1,8 +1,8 @@
-//! How fast one core joins the demo's two streams, and what memory that takes.
+//! How fast one core does what the demo asks for, and what memory that takes.
 //!
-//! Feeds raw JSON records of the schema of `proc` and `files` to the demo's join, without a broker, and prints
-//! a JSON object a case: records a second of the clock and of the core, joined rows, stored rows, and the
-//! process's peak memory.
+//! Without a broker: feeds lines as osquery writes them to `proc` and to a count by host, and raw JSON records of the
+//! schema of `proc` and `files` to the demo's join. Prints a JSON object a case: records a second of the clock and of
+//! the core, rows out, stored rows, and the process's peak memory.
 //! `cargo run --release --example join_throughput [records]`
 
 use std::io::Write;
@@ -16,20 +16,37 @@ use osqdemo_ksqldb::syntax::parse;
 use osqdemo_ksqldb::task::{Collector, InputRecord, Task};
 
 const SOURCES: &str = "
+    create stream processes (name varchar, hostIdentifier varchar, calendarTime varchar, unixTime bigint, epoch bigint, counter bigint, columns map<varchar, varchar>, action varchar) with (kafka_topic='processes', value_format='json');
     create stream proc (host varchar, name varchar, pid varchar, path varchar) with (kafka_topic='PROC', value_format='json');
     create stream files (host varchar, pid varchar, path varchar) with (kafka_topic='FILES', value_format='json');
 ";
 
-/// The demo's own join, and the one that also compares the hosts. The own one comes last: without a grace
-/// period ksqlDB keeps a day of rows, which would hide what the other one takes.
-const CASES: [(&str, &str); 2] = [
+/// A case: its name, its statement, and what is fed to it.
+type Case = (&'static str, &'static str, fn(u64) -> Generated);
+
+/// What one line of osquery's costs, alone and in a group, and the demo's join, its own one and the one that also
+/// compares the hosts. The own one comes last: without a grace period ksqlDB keeps a day of rows, which would hide what
+/// the others take.
+const CASES: [Case; 4] = [
+    (
+        "proc",
+        "create stream p as select hostIdentifier as host, COLUMNS['name'] as name, COLUMNS['pid'] as pid, COLUMNS['path'] as path from processes where COLUMNS ['name'] not like '%osqueryd%' and COLUMNS ['name'] <> 'python' and COLUMNS ['name'] <> 'bash';",
+        line,
+    ),
+    (
+        "count",
+        "create table c as select hostIdentifier, count(*) as lines from processes window tumbling (size 1 minute) group by hostIdentifier;",
+        line,
+    ),
     (
         "precise",
         "select p.host as host, p.path as proc, f.path as file from proc as p join files as f within 1 minute grace period 1 minute on (f.host + '/' + f.pid) = (p.host + '/' + p.pid) emit changes;",
+        generate,
     ),
     (
         "verbatim",
         "select p.host as host, p.path as proc, f.path as file from proc as p join files as f within 1 minute on (f.pid=p.pid) emit changes;",
+        generate,
     ),
 ];
 
@@ -69,6 +86,24 @@ fn generate(number: u64) -> Generated {
     }
 }
 
+/// A line as osquery writes it, of 50 hosts.
+fn line(number: u64) -> Generated {
+    let host = number % 50;
+    Generated {
+        topic: "processes",
+        value: format!(
+            r#"{{"name":"processes","hostIdentifier":"host{host}","calendarTime":"Sat Nov 29 10:00:00 2025 UTC","unixTime":1764410400,"epoch":0,"counter":{},"numerics":false,"decorations":{{"host_uuid":"4c4c4544-0042-3010-8056-b8c04f303432"}},"columns":{{"cmdline":"/usr/bin/head-{number} -c 1G /dev/urandom","cwd":"/home/jay","egid":"1000","euid":"1000","gid":"1000","name":"head","nice":"0","on_disk":"1","parent":"{}","path":"/usr/bin/head-{number}","pgroup":"{}","pid":"{number}","resident_size":"{}","root":"/","state":"S","system_time":"{}","threads":"1","total_size":"{}","uid":"1000","user_time":"{}"}},"action":"added"}}"#,
+            number / 1000,
+            number / 2,
+            number / 3,
+            number * 4096,
+            number % 991,
+            number * 8192,
+            number % 997,
+        ),
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records = match std::env::args().nth(1) {
         Some(text) => text.parse()?,
@@ -81,8 +116,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let mut output = std::io::stdout().lock();
-    for (name, statement) in CASES {
-        let report = run(&metastore, name, statement, records)?;
+    let only = std::env::args().nth(2);
+    let cases = CASES
+        .iter()
+        .filter(|(name, ..)| only.as_deref().is_none_or(|only| only == *name));
+    for case in cases {
+        let report = run(&metastore, case, records)?;
         writeln!(output, "{report}")?;
     }
     Ok(())
@@ -90,15 +129,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn run(
     metastore: &Metastore,
-    name: &str,
-    statement: &str,
+    (name, statement, make): &Case,
     records: u64,
 ) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
     let parsed = parse(statement)?.remove(0);
-    let Statement::Query(query) = parsed.statement else {
-        return Err("the case is no query".into());
+    let plan = match &parsed.statement {
+        Statement::Query(query) => plan_query(metastore, query, Purpose::Push)?,
+        Statement::CreateAsSelect(create) => {
+            let purpose = Purpose::Sink {
+                name: &create.name,
+                kind: create.kind,
+                properties: &create.properties,
+                statement: &parsed.text,
+                wrap_single_values: true,
+            };
+            plan_query(metastore, &create.query, purpose)?
+        }
+        _ => return Err("the case is no query".into()),
     };
-    let mut task = Task::new(&plan_query(metastore, &query, Purpose::Push)?);
+    let mut task = Task::new(&plan);
     let mut collector = Collector::default();
     let mut rows = 0;
     let mut seconds = 0.0;
@@ -107,7 +156,7 @@ fn run(
     while next < records {
         // The records are made outside of the measured time, a batch at a time.
         let end = records.min(next + 10_000);
-        let batch: Vec<Generated> = (next..end).map(generate).collect();
+        let batch: Vec<Generated> = (next..end).map(make).collect();
         let cpu_before = cpu_nanoseconds();
         let started = Instant::now();
         for (number, generated) in (next..end).zip(&batch) {
@@ -121,8 +170,11 @@ fn run(
                 headers: &[],
             };
             task.process(record, &mut collector);
-            rows += collector.rows.len();
+            rows += collector.rows.len() + collector.records.len();
             collector.rows.clear();
+            collector.records.clear();
+            collector.changes.clear();
+            collector.expired.clear();
         }
         seconds += started.elapsed().as_secs_f64();
         cpu_seconds += (cpu_nanoseconds() - cpu_before) as f64 / 1e9;
@@ -138,7 +190,7 @@ fn run(
         "cpu_seconds": cpu_seconds,
         "records_per_second": (records as f64 / seconds).round(),
         "records_per_cpu_second": (records as f64 / cpu_seconds).round(),
-        "joined_rows": rows,
+        "rows": rows,
         "stored_rows": task.stored_rows().0,
         "peak_memory_bytes": peak_memory_bytes(),
     }))

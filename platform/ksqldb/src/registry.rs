@@ -156,6 +156,26 @@ impl Registry {
         }
     }
 
+    /// Registers a schema for a statement, whatever is remembered: its subject may have been deleted since.
+    pub(crate) async fn register_anew(&self, subject: &str, schema: Schema) -> Result<u32, RegistryError> {
+        let subject = subject.to_owned();
+        self.ask(move |client| {
+            client.forget(&subject);
+            client.register(&subject, &schema, false)
+        })
+        .await
+    }
+
+    /// Deletes a subject, where there is one.
+    pub(crate) async fn delete(&self, subject: &str) -> Result<(), RegistryError> {
+        let subject = subject.to_owned();
+        let deleted = self.ask(move |client| client.delete(&subject)).await;
+        match deleted {
+            Err(RegistryError::Client(error)) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
     /// Registers a schema.
     pub(crate) async fn register(&self, subject: &str, schema: Schema) -> Result<u32, RegistryError> {
         let subject = subject.to_owned();

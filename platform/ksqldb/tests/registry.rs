@@ -542,6 +542,49 @@ async fn without_a_registry_statements_say_what_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_subjects_of_a_topic_go_with_it() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    server
+        .ksql(
+            "CREATE STREAM first (k INT KEY, a INT) WITH (kafka_topic='t', format='AVRO', partitions=1, \
+             value_avro_schema_full_name='site.First');",
+        )
+        .await;
+    assert_eq!(registry.latest("t-value").await["namespace"], "site");
+    let drop = server.ksql("DROP STREAM first DELETE TOPIC;").await;
+    assert_eq!(drop[0]["commandStatus"]["status"], "SUCCESS", "{drop}");
+    assert_eq!(registry.ask("GET", "/subjects", None).await.1, json!([]));
+    // Neither is in the way of a topic of that name, whatever its format.
+    server
+        .ksql(
+            "CREATE STREAM other (k STRING KEY, b STRING) WITH (kafka_topic='t', format='JSON_SR', partitions=1);",
+        )
+        .await;
+    server.ksql("DROP STREAM other DELETE TOPIC;").await;
+    // What is registered again is so, although its id is known.
+    server
+        .ksql("CREATE STREAM again (k INT KEY, a INT) WITH (kafka_topic='t', format='AVRO', partitions=1);")
+        .await;
+    assert_eq!(registry.latest("t-key").await, "int");
+    let (_, error) = server
+        .refused(
+            "CREATE STREAM x (a INT) WITH (kafka_topic='t', value_format='AVRO', value_schema_full_name='a.B', \
+             value_avro_schema_full_name='a.B');",
+        )
+        .await;
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("Cannot supply both 'VALUE_AVRO_SCHEMA_FULL_NAME' and 'VALUE_SCHEMA_FULL_NAME'"),
+        "{message}"
+    );
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_never_answers_holds_up_nobody_else() {
     let broker = Broker::start().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -16,6 +16,7 @@ use crate::engine::{Engine, HostExec};
 use crate::error::Result;
 use crate::events::Note;
 use crate::health::{self, LastAnswer};
+use crate::link::{Condition, control};
 use crate::plan::{Plan, ServiceSpec, ServiceState, SupervisorState};
 use crate::process::ProcessId;
 use crate::stack::ServiceName;
@@ -99,6 +100,11 @@ impl<E: HostExec> Run<'_, E> {
                 return Ok(self.restart(&target.service, engine, desired).await);
             }
             (FaultKind::Upgrade, None) => return Err(ChaosError::NoOtherBuild.into()),
+            (kind, _) if kind.takes_a_link(self.ground.kind) => return self.hamper(round).await,
+            (FaultKind::Slow | FaultKind::Disk | FaultKind::Clock, _) => {
+                let (kind, engine) = (*kind, self.ground.kind);
+                return Err(ChaosError::NotOn { kind, engine }.into());
+            }
             (FaultKind::Kill | FaultKind::Stop | FaultKind::Partition, _) => {}
         }
         if *kind == FaultKind::Partition {
@@ -173,17 +179,47 @@ impl<E: HostExec> Run<'_, E> {
         }
     }
 
-    /// Brings up what is not as it should be, as `osqdemo up` does.
-    pub(super) async fn bring_up(&self) -> Result<()> {
-        let Ground {
-            stack,
-            engine,
-            desired,
-            ..
-        } = self.ground;
-        let observed = engine.observe().await?;
-        let plan = Plan::make_of(stack, desired, &observed);
-        self.execution().run(&plan, &plan.unchanged(desired)).await
+    /// Brings up what is not as it should be during the run.
+    async fn bring_up(&self) -> Result<()> {
+        super::bring_to(self.ground, &self.ground.desired, self.ground.shutdown).await
+    }
+
+    /// Makes the way between a service and the broker slow, or cuts it, for a while; that of the broker is the way to
+    /// everybody. The links let everything through again when this ends, however it does.
+    async fn hamper(&self, round: &Round) -> Result<Option<Duration>> {
+        let service = &round.target.service;
+        let links = self.ground.links.iter().flat_map(|links| {
+            let linked = &links.linked;
+            let is_meant = move |of: &ServiceName| of == service || *service == linked.broker;
+            linked.links.iter().filter(move |(of, _)| is_meant(of))
+        });
+        let condition = match round.way {
+            Some(way) => Condition {
+                delay_ms: way.delay_ms,
+                loss_percent: way.loss_percent,
+                is_cut: false,
+            },
+            None => Condition::CUT,
+        };
+        let mut held = Vec::new();
+        for (of, link) in links {
+            let hold = control::hold(&link.control, condition).await;
+            held.push(hold.map_err(|source| ChaosError::Link {
+                service: of.clone(),
+                source,
+            })?);
+        }
+        if held.is_empty() {
+            return Err(ChaosError::NoWay {
+                kind: round.kind,
+                target: Some(round.target.clone()),
+            }
+            .into());
+        }
+        let hold = Duration::from_millis(round.hold_ms);
+        let _ = timeout(hold, self.ground.shutdown.token().cancelled()).await;
+        drop(held);
+        self.well_within(service).await
     }
 
     /// Cuts a service off from the network, and lets it in again even when the run is interrupted.

@@ -1,17 +1,19 @@
 //! Why a fault cannot be set or cleared by hand.
 
-use crate::chaos::fault::Target;
+use crate::chaos::fault::{FaultKind, Target};
 use crate::engine::EngineKind;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::link::LONGEST_DELAY;
 use crate::near_names;
+use crate::quantity::typed_duration;
 use crate::stack::ServiceName;
 
 /// An error of `osqdemo fault`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FaultError {
     /// There is no such fault by hand.
-    #[error("`{text}` is no fault that is set by hand: `stop`, `partition` and `kill` are")]
+    #[error("`{text}` is no fault that is set by hand: `stop`, `partition`, `slow` and `kill` are")]
     UnknownKind { text: String },
     /// There is nothing of that name.
     #[error("the stack has no `{text}`")]
@@ -20,10 +22,26 @@ pub(super) enum FaultError {
     #[error("`{target}` has no network of its own: a whole service is cut off")]
     PartOfNetwork { target: Target },
     /// There is no network to cut.
-    #[error(
-        "the fault `partition` is not possible on the {engine} engine: its services share one network interface"
-    )]
-    NoNetwork { engine: EngineKind },
+    #[error("the fault `{kind}` is not possible on the {engine} engine: {}", match kind {
+        FaultKind::Slow => "the network between its services is not the project's",
+        _ => "its services share one network interface",
+    })]
+    NoNetwork { kind: FaultKind, engine: EngineKind },
+    /// Nothing that is slow or cut.
+    #[error("`{service}` does not talk to a broker of the stack: there is no way that could be slow or cut")]
+    NoWay { service: ServiceName },
+    /// What only a slow way has.
+    #[error("only the fault `slow` has a `--delay` and a `--loss`")]
+    NotSlow,
+    /// No way is so slow.
+    #[error("`--delay` may be at most {}", typed_duration(LONGEST_DELAY))]
+    Delay,
+    /// It has been started, and does not answer.
+    #[error("the link between {service} and the broker does not answer: {source}")]
+    Link {
+        service: ServiceName,
+        source: std::io::Error,
+    },
     /// There is nothing to end.
     #[error("no fault is set on `{target}`")]
     NotSet { target: Target, set: Vec<String> },
@@ -41,7 +59,7 @@ impl Diagnose for FaultError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::OutOfReach { .. } => ExitCode::Preflight,
-            Self::NoProcess { .. } => ExitCode::NotRunning,
+            Self::NoProcess { .. } | Self::Link { .. } => ExitCode::NotRunning,
             _ => ExitCode::Usage,
         }
     }
@@ -52,6 +70,7 @@ impl Diagnose for FaultError {
             Self::NotSet { set, .. } if set.is_empty() => vec!["no fault is set at all".to_owned()],
             Self::NotSet { set, .. } => vec![format!("there are faults on `{}`", set.join("`, `"))],
             Self::NoNetwork { .. } => vec!["`stop` makes it silent on every engine".to_owned()],
+            Self::Link { .. } => vec!["`osqdemo up` sets everything back".to_owned()],
             Self::NoProcess { .. } => vec!["try again in a moment; `osqdemo ps` shows its state".to_owned()],
             _ => Vec::new(),
         }

@@ -1,11 +1,12 @@
 //! The faults that are set, on record in the project's folder.
 
+use std::fmt;
 use std::fs;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chaos::fault::{FaultKind, Target};
+use crate::chaos::fault::{FaultKind, Target, Way};
 use crate::state::{ProjectFolder, StateError, remove_file, write_durably};
 
 /// A fault that is set.
@@ -17,6 +18,19 @@ pub(super) struct SetFault {
     pub(super) target: Target,
     /// Since when, in milliseconds since 1970.
     pub(super) since_ms: i64,
+    /// How slow the way is, where that is the fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) way: Option<Way>,
+}
+
+impl fmt::Display for SetFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.target)?;
+        match self.way {
+            Some(way) => write!(formatter, " {way}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// All of them: at most one of each sort on each target.
@@ -72,6 +86,7 @@ mod tests {
             kind: FaultKind::Stop,
             target: Target::try_from("host1/extension".to_owned()).expect("a target"),
             since_ms,
+            way: None,
         };
         let mut record = Record::default();
         record.put(fault(1));

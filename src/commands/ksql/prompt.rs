@@ -14,6 +14,7 @@ use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Editor};
 use tokio::sync::oneshot;
 
+use super::broker_silence;
 use super::completion::{StatementHelper, is_finished};
 use super::own_commands::HELP;
 use super::pieces::{AT_ANY_TIME, Command};
@@ -94,7 +95,10 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
         match result {
             Ok(Flow::GoesOn) => {}
             Ok(Flow::Leaves) => return Ok(()),
-            Err(failure) => context.reporter.failure(&failure),
+            Err(failure) => {
+                let failure = broker_silence::explained(&context, failure).await;
+                context.reporter.failure(&failure);
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Runs statements one after the other and shows what they answer.
+//! Runs statements one after the other and shows what they answer: one session, from the first statement of a script to its
+//! last, or as long as the prompt lasts.
 
 use std::time::{Duration, Instant};
 

@@ -10,6 +10,7 @@ use crate::engine::loss::{Loss, Reliance};
 use crate::engine::{Engine, ExecOutput, HostExec, Lost};
 use crate::error::Result;
 use crate::host_config::LineFormat;
+use crate::plan::SupervisorState;
 use crate::stack::{Role, ServiceName};
 use crate::state::{AtWork, ProjectFolder};
 
@@ -45,6 +46,17 @@ impl ProjectHosts {
         }
     }
 
+    /// Why nothing can be learnt of the hosts any more, where that is known.
+    fn silent(&self, verb: Option<&str>) -> Option<Loss> {
+        match (self.engine.last_known()?.supervisor, verb) {
+            (_, Some(verb @ "down")) => Some(Loss::StoppedBy {
+                verb: verb.to_owned(),
+            }),
+            (SupervisorState::Silent { pid }, _) => Some(Loss::SupervisorSilent { pid }),
+            _ => None,
+        }
+    }
+
     fn relied_on<'a>(&'a self, host: &'a ServiceName) -> impl Iterator<Item = (&'a ServiceName, Reliance)> {
         let services = self
             .pipeline
@@ -61,14 +73,26 @@ impl HostExec for ProjectHosts {
 
     async fn until_lost(&self, host: &ServiceName) -> Lost {
         let mut look = interval(LOOK.max(self.engine.pace()));
-        let mut before = None;
+        let (mut before, mut was_silent) = (None, false);
         loop {
             look.tick().await;
             let verb = AtWork::on(&self.folder).map(|at_work| at_work.verb);
-            // Who cannot be asked now is asked again.
-            let Ok(now) = self.engine.observe().await else {
-                continue;
+            let now = match self.engine.observe().await {
+                Ok(now) => now,
+                // Who cannot be asked now is asked again: it may be ending.
+                Err(_) if !was_silent => {
+                    was_silent = true;
+                    continue;
+                }
+                Err(_) => match self.silent(verb.as_deref()) {
+                    Some(loss) => {
+                        let service = host.clone();
+                        return Lost { service, loss };
+                    }
+                    None => continue,
+                },
             };
+            was_silent = false;
             let before = before.get_or_insert_with(|| now.clone());
             let lost = self.relied_on(host).find_map(|(service, reliance)| {
                 let loss = Loss::of(service, reliance, before, &now, verb.as_deref())?;

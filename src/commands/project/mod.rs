@@ -1,6 +1,7 @@
 //! A project as the verbs see it: its folder, the services it has, and the engine that runs it.
 
 mod hosts;
+mod links;
 mod publishers;
 mod request;
 mod wanted;
@@ -27,6 +28,7 @@ use crate::stack::{Cluster, HttpService, KafkaAddress, Properties, Role, Service
 use crate::state::{ProjectFolder, Remembered, remove_file, write_durably};
 
 pub use hosts::ProjectHosts;
+pub use links::linked;
 pub use publishers::DaemonPublishers;
 pub use request::{HostConfigChoice, PortsRequest, Request};
 pub use wanted::{Means, Wanted};

@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
+use crate::input_file;
 use crate::shutdown::Shutdown;
 
 /// The longest password.
@@ -76,15 +77,14 @@ fn read(path: &Path) -> std::result::Result<String, PasswordError> {
         path: path.to_owned(),
         source,
     };
-    let mut text = String::new();
     // What is longer is no password, and what never ends is not read to its end.
     let limit = LONGEST as u64 + 2;
     let read = if path.as_os_str() == "-" {
-        io::stdin().lock().take(limit).read_to_string(&mut text)
+        input_file::standard_input(limit)
     } else {
-        File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+        input_file::beginning_of(path, limit)
     };
-    read.map_err(failed)?;
+    let text = read.map_err(failed)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

@@ -1,4 +1,5 @@
-//! Makes, starts, stops and removes the containers, the network and the volumes of a project.
+//! Makes, starts, stops and removes the containers, the network and the volumes of a project: a function for each request
+//! to the daemon, none of which decides whether it is to be made.
 
 use std::collections::HashMap;
 use std::env;

@@ -1,4 +1,5 @@
-//! What there is of a project, as its daemon sees it: containers, the network and images, found by label.
+//! What there is of a project, as its daemon sees it: containers, the network and images, found by label. The answers of
+//! daemons that the tests read stand below, so that the file is longer than what it does.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use super::control::{Record, Records, Request};
 use super::observed::Liveness;
@@ -11,9 +12,16 @@ use crate::error::Result;
 use crate::process::{self, Ending};
 use crate::stack::ServiceName;
 
+/// How long what a lost supervisor has left may take to end by itself. Its lifeline was cut when the supervisor went, and
+/// the broker's as well: an extension that waits for it to take its lines would wait in vain, and has them in its spool.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+
+/// How long what was killed may take to be gone.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
+
 impl NativeEngine {
     pub(super) async fn end_left_over(&self, service: &ServiceName) -> Result<()> {
-        let Some(records) = self.written_records()? else {
+        let Some(records) = self.known_records().await? else {
             return Ok(());
         };
         match records.services.get(service) {
@@ -73,9 +81,11 @@ impl NativeEngine {
 
 /// Ends the process of a service that nobody looks after.
 async fn end_recorded(service: &ServiceName, record: &Record) -> Result<()> {
-    if let Some(process) = record.process {
+    let mut below = Vec::new();
+    if let Some(process) = record.process.filter(|process| process.is_alive()) {
+        below = process::tree(process.pid);
         // Its lifeline is cut, so it is ending already; SIGTERM only helps.
-        let grace = Duration::from_millis(record.stop_grace_ms);
+        let grace = Duration::from_millis(record.stop_grace_ms).min(LEFTOVER_GRACE);
         if process.end(grace).await == Ending::StillThere {
             return Err(NativeError::Unkillable {
                 service: service.clone(),
@@ -86,6 +96,14 @@ async fn end_recorded(service: &ServiceName, record: &Record) -> Result<()> {
     }
     if let Some(folder) = &record.marked_host {
         process::kill_marked(folder);
+    }
+    // A host is more than its first process, and with namespaces the others end right after it. Whoever comes next wants
+    // their folders to himself.
+    let deadline = Instant::now() + KILLED_WITHIN;
+    for process in below {
+        let _ = process
+            .ended(deadline.saturating_duration_since(Instant::now()))
+            .await;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The native engine: processes on this machine, looked after by a supervisor process per project. Here is what an
-//! [`Engine`] is asked for; what there is is found in `observed`, and what runs is ended in `ending`.
+//! [`Engine`] is asked for, a function for each of its questions; what there is is found in `observed`, and what runs is
+//! ended in `ending`.
 
 pub mod control;
 mod ending;
@@ -277,7 +278,8 @@ impl NativeEngine {
 
     async fn stop_service(&self, service: &ServiceName) -> Result<()> {
         let grace = self
-            .written_records()?
+            .known_records()
+            .await?
             .and_then(|records| records.services.get(service).map(|record| record.stop_grace_ms))
             .map_or(Duration::ZERO, Duration::from_millis);
         let request = Request::Stop {
@@ -334,7 +336,7 @@ impl Engine for NativeEngine {
 
     fn unpause<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
         Box::pin(async {
-            if let Some(records) = self.written_records()?
+            if let Some(records) = self.known_records().await?
                 && let Some(process) = records.services.get(service).and_then(|record| record.process)
             {
                 for stopped in process.stopped_below() {
@@ -390,7 +392,8 @@ impl Engine for NativeEngine {
 
     fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {
         Box::pin(async {
-            let records = self.written_records()?;
+            // A log is read also where nobody can say where its last run begins.
+            let records = self.known_records().await.unwrap_or_default();
             let record = records.as_ref().and_then(|records| records.services.get(service));
             let run_starts_at = record.map_or(0, |record| record.log_starts_at);
             Ok(log_file::tail(&self.folder.log_file(service), run_starts_at)?)
@@ -406,7 +409,7 @@ impl Engine for NativeEngine {
     ) -> Answer<'a, Entered> {
         Box::pin(async {
             let command = exec::command(self, &self.folder, host, argv).await?;
-            Ok(Entered::Become(command))
+            Ok(Entered::Attend(command))
         })
     }
 

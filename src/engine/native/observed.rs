@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
 use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
 use crate::stack::ServiceName;
-use crate::state::StateError;
+use crate::state::{CONTROL_SOCKET, StateError};
 
 /// Whether the supervisor answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,15 @@ impl NativeEngine {
     /// # Errors
     /// [`NativeError::Silent`] when it is there and does not answer.
     pub async fn records(&self) -> Result<Option<(Liveness, Records)>> {
-        let Some(written) = self.written_records()? else {
-            return Ok(None);
+        let written = match self.written_records() {
+            Ok(Some(written)) => written,
+            // Whatever became of the file, who wrote it may be there.
+            unwritten => {
+                return match self.answered_records().await? {
+                    Some(records) => Ok(Some((Liveness::Answers, records))),
+                    None => unwritten.map(|_| None),
+                };
+            }
         };
         let supervisor = written.supervisor;
         // The records are written right after the socket is opened, and removed last.
@@ -54,6 +61,27 @@ impl NativeEngine {
                 }
                 written => Ok(written.map(|records| (Liveness::Lost, records))),
             },
+        }
+    }
+
+    /// What the supervisor says; nothing where none answers.
+    async fn answered_records(&self) -> Result<Option<Records>> {
+        let is_there = self.folder.exists()? && self.folder.socket(CONTROL_SOCKET)?.exists();
+        // Whoever was stopped would be waited for in vain.
+        if !is_there || self.marked_supervisor().is_some_and(ProcessId::is_stopped) {
+            return Ok(None);
+        }
+        match self.exchange(&Request::Observe, ANSWER_LIMIT).await? {
+            Ok(Response::Observed(records)) => Ok(Some(records)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is written down, else what the supervisor says.
+    pub(super) async fn known_records(&self) -> Result<Option<Records>> {
+        match self.written_records() {
+            Ok(Some(written)) => Ok(Some(written)),
+            _ => Ok(self.records().await?.map(|(_, records)| records)),
         }
     }
 
@@ -111,18 +139,32 @@ impl NativeEngine {
         }
     }
 
+    /// The processes that were started for the project.
+    fn marked(&self) -> Vec<ProcessId> {
+        process::with_environment(PROJECT_VARIABLE, &self.folder.root().display().to_string())
+    }
+
+    /// That of them which looks after the others.
+    fn marked_supervisor(&self) -> Option<ProcessId> {
+        let is_supervisor = |process: &ProcessId| {
+            let arguments = process::arguments(process.pid);
+            arguments.iter().any(|argument| argument == "supervise")
+        };
+        self.marked().into_iter().find(is_supervisor)
+    }
+
     /// What there is, as far as it can be told without the supervisor.
     pub(super) fn last_known_records(&self) -> Observed {
         let Ok(Some(records)) = self.written_records() else {
             // Whatever they said: the processes that were started for the project carry its mark.
-            let marked =
-                process::with_environment(PROJECT_VARIABLE, &self.folder.root().display().to_string());
-            return match marked.first() {
-                Some(process) => Observed {
-                    supervisor: SupervisorState::Lost { pid: process.pid },
-                    ..Observed::nothing()
-                },
-                None => Observed::nothing(),
+            let supervisor = match (self.marked_supervisor(), self.marked().first()) {
+                (Some(ProcessId { pid, .. }), _) => SupervisorState::Silent { pid },
+                (None, Some(ProcessId { pid, .. })) => SupervisorState::Lost { pid: *pid },
+                (None, None) => SupervisorState::Absent,
+            };
+            return Observed {
+                supervisor,
+                ..Observed::nothing()
             };
         };
         let pid = records.supervisor.pid;

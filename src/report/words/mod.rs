@@ -8,6 +8,7 @@ pub(super) use notice::{detail, note, warning};
 pub(super) use step::{doing, ending, finished, news, part};
 
 use crate::events::Failed;
+use crate::report::table::printable_line;
 use crate::settings::Colour;
 use crate::stack::project::ProjectName;
 
@@ -25,19 +26,25 @@ pub(super) fn failure(failed: &Failed, colour: Colour) -> String {
         hints,
         ..
     } = failed;
-    let mut text = format!("{red}error{plain}: {error}");
+    let mut text = format!("{red}error{plain}: {}", harmless(error));
     for cause in causes {
         text.push_str("\n  caused by: ");
-        text.push_str(cause);
+        text.push_str(&harmless(cause));
     }
     for line in details {
         text.push_str("\n  ");
-        text.push_str(line);
+        text.push_str(&harmless(line));
     }
     for hint in hints {
-        text.push_str(&format!("\n{cyan}hint{plain}: {hint}"));
+        text.push_str(&format!("\n{cyan}hint{plain}: {}", harmless(hint)));
     }
     text
+}
+
+/// What others wrote stands in failures, too: nothing of it may steer the terminal.
+fn harmless(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(printable_line).collect();
+    lines.join("\n")
 }
 
 /// Advice whose commands, `` `osqdemo …` ``, reach the project that was asked for. A command that names a

@@ -1,4 +1,5 @@
-//! The sentences about what is worth telling besides the steps.
+//! The sentences about what is worth telling besides the steps: one for each variant of `events/notice.rs`, in its order,
+//! so that nothing is told twice in different words.
 
 use super::addressed;
 use crate::engine::OsquerydChoice;

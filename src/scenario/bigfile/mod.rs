@@ -7,6 +7,7 @@
 
 mod nudges;
 mod told;
+mod writer_watch;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -124,7 +125,11 @@ async fn watched<E: HostExec>(
     };
     let may_be_its_effect = matches!(
         failure.diagnosis().exit_code(),
-        ExitCode::Internal | ExitCode::Start | ExitCode::NotRunning | ExitCode::ScenarioFailed
+        ExitCode::Internal
+            | ExitCode::Start
+            | ExitCode::NotHealthy
+            | ExitCode::NotRunning
+            | ExitCode::ScenarioFailed
     );
     if may_be_its_effect && let Ok(lost) = time::timeout(LOSS_SHOWS_WITHIN, losing).await {
         return Err(ScenarioError::Lost { lost }.into());
@@ -202,6 +207,7 @@ impl<E: HostExec> Run<'_, E> {
             host: self.commands.host,
         };
         let mut writing = Box::pin(commands.write(&plan));
+        let mut stopping = Box::pin(writer_watch::until_stopped(&commands, &plan));
         let now = self.clock.now();
         self.observe(|progress| progress.write_started(now));
         let mut is_writing = true;
@@ -222,6 +228,10 @@ impl<E: HostExec> Run<'_, E> {
                     is_writing = false;
                     give_up_at = Some(Instant::now() + PATIENCE);
                     self.measure(written, &commands, &plan).await?;
+                }
+                process = &mut stopping, if is_writing => {
+                    let host = self.bigfile.host.to_string();
+                    return Err(ScenarioError::WriterStopped { host, process }.into());
                 }
                 () = at(give_up_at), if lifetime == Lifetime::Natural && !self.was_seen() => {
                     return Ok(Attempt::TooShort);

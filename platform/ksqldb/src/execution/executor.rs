@@ -447,6 +447,8 @@ impl Executor {
             }
         }
         let mut catalog = Catalog::clone(&self.catalog());
+        let removed = change.remove.as_ref();
+        let removed = removed.and_then(|name| catalog.metastore.get(name).cloned());
         catalog.apply(&change);
         for (ids, paused) in [(&change.pause, true), (&change.resume, false)] {
             for id in ids {
@@ -468,6 +470,16 @@ impl Executor {
             tracing::warn!("{error}");
             return Err(failed(format!(
                 "Could not delete the corresponding kafka topic: {topic}"
+            )));
+        }
+        if change.delete_topic.is_some()
+            && let Some(source) = removed
+            && let Err(error) = self.delete_schemas(&source).await
+        {
+            tracing::warn!("{error}");
+            return Err(failed(format!(
+                "Could not clean up the schema registry for topic: {}\nCaused by: {error}",
+                source.topic
             )));
         }
         tracing::info!(sequence, command = change.command_id, "{}", change.message);

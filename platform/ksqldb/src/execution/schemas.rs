@@ -97,6 +97,14 @@ impl Executor {
         Ok(())
     }
 
+    /// Deletes the subjects of a topic that has gone, as far as its formats have any.
+    pub(super) async fn delete_schemas(&self, source: &Source) -> Result<(), RegistryError> {
+        for schema in plan::schemas_of(source) {
+            self.runtime().registry().delete(&schema.subject).await?;
+        }
+        Ok(())
+    }
+
     /// Has the schemas of rows that are to be inserted ready for writing.
     pub(super) async fn prepare_insertion(
         &self,
@@ -223,7 +231,8 @@ impl<'a> Side<'a> {
                 format,
                 id,
                 infers: !has_columns && format.schema_type().is_some(),
-                full_name: text(&format!("{word}_SCHEMA_FULL_NAME")),
+                full_name: text(&format!("{word}_SCHEMA_FULL_NAME"))
+                    .or_else(|| text(plan::OLD_FULL_NAME).filter(|_| namespace == Namespace::Value)),
                 is_bare: match namespace {
                     Namespace::Key => format.key_wrapping() == Wrapping::Unwrapped,
                     Namespace::Value | Namespace::Headers => unwraps,
@@ -447,7 +456,7 @@ async fn register(
     if let Some(id) = schema.id {
         let wanted = registry.schema(id, None).await.map_err(failed)?;
         let found = registry
-            .register(subject, RegistrySchema::clone(&wanted))
+            .register_anew(subject, RegistrySchema::clone(&wanted))
             .await
             .map_err(failed)?;
         if found != id {
@@ -475,7 +484,7 @@ async fn register(
         .map_err(RegistryError::Unusable)
         .map_err(failed)?;
     registry
-        .register(subject, declared)
+        .register_anew(subject, declared)
         .await
         .map(|_| ())
         .map_err(failed)

@@ -120,7 +120,8 @@ impl Expr {
                 arithmetic.apply(&left, &right).map(Cow::Owned)
             }
             Self::Concatenate(..) => {
-                let mut text = String::new();
+                // Room for a usual key: growing to it step by step costs more.
+                let mut text = String::with_capacity(64);
                 self.append_text(row, frame, &mut text)?;
                 Ok(Cow::Owned(Value::string(text)))
             }

@@ -178,6 +178,7 @@ fn rounded_type(arguments: &[Option<SqlType>]) -> Option<SqlType> {
             scale: 0,
         },
         (Some(decimal @ SqlType::Decimal { .. }), _) => decimal.clone(),
+        (Some(SqlType::Integer), 1) => SqlType::Integer,
         (_, 1) => SqlType::Bigint,
         _ => SqlType::Double,
     })
@@ -200,8 +201,7 @@ fn rounded(
     let number = argument(arguments, 0)?;
     if arguments.len() < 2 {
         return Ok(match number {
-            Value::Integer(number) => Value::Bigint(i64::from(*number)),
-            Value::Bigint(number) => Value::Bigint(*number),
+            Value::Integer(_) | Value::Bigint(_) => number.clone(),
             Value::Decimal(number) => Value::Decimal(number.with_scale_round(0, mode(number))),
             // Beyond BIGINT the cast saturates and NaN becomes 0, as in Java.
             _ => Value::Bigint(of_double(double(arguments, 0)?) as i64),
@@ -342,7 +342,8 @@ mod tests {
         ] {
             assert_eq!(call("ROUND", [d(number)]), Value::Bigint(expected), "{number}");
         }
-        assert_eq!(call("ROUND", [i(3)]), Value::Bigint(3));
+        assert_eq!(call("ROUND", [i(3)]), i(3));
+        assert_eq!(result_type("TRUNC", [SqlType::Integer]), Some(SqlType::Integer));
         for (number, places, expected) in [
             (1.235, 2, 1.24),
             (-1.235, 2, -1.23),

@@ -114,9 +114,10 @@ fn split_to_map(arguments: &[Value]) -> Result<Value, FunctionError> {
         return Ok(Value::Null);
     }
     let pairs = input.split(between).filter_map(|pair| {
-        let (key, value) = pair.split_once(inside)?;
-        // A pair with a second delimiter is no pair.
-        (!value.contains(inside)).then(|| (Arc::from(key), Value::string(value)))
+        let mut parts = pair.split(inside);
+        let (key, value) = (parts.next()?, parts.next()?);
+        // What follows a second delimiter belongs to nothing.
+        Some((Arc::from(key), Value::string(value)))
     });
     Ok(Value::map(pairs))
 }
@@ -162,7 +163,7 @@ mod tests {
         );
         assert_eq!(
             split("a=1;a=2;b;;c=1=2;d=", ";", "="),
-            map(&[("a", "2"), ("d", "")])
+            map(&[("a", "2"), ("c", "1"), ("d", "")])
         );
         assert_eq!(split("", ";", "="), map(&[]));
         assert_eq!(split("a=1", "", "="), Value::Null);

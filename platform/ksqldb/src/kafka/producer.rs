@@ -38,6 +38,8 @@ pub(crate) struct Deliveries {
     /// Those that were counted before, which a commit waits for.
     before: Mutex<Option<Arc<Deliveries>>>,
     outstanding: AtomicUsize,
+    /// The most records under way that anybody waited for: with more, nobody has to be told.
+    awaited: AtomicUsize,
     failure: Mutex<Option<String>>,
     changed: Notify,
 }
@@ -45,11 +47,13 @@ pub(crate) struct Deliveries {
 impl Deliveries {
     /// How many records are neither acknowledged nor failed.
     pub(crate) fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::Acquire)
+        self.outstanding.load(Ordering::SeqCst)
     }
 
     /// Waits until at most `limit` records are under way; fails as soon as one has failed.
     pub(crate) async fn settle(&self, limit: usize) -> Result<(), String> {
+        // Before looking how many there are: whoever finishes one looks the other way round.
+        self.awaited.fetch_max(limit, Ordering::SeqCst);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -94,12 +98,16 @@ impl Deliveries {
     }
 
     fn finish(&self, result: Result<Landing, String>) {
+        let has_failed = result.is_err();
         if let Err(reason) = result {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
             failure.get_or_insert(reason);
         }
-        self.outstanding.fetch_sub(1, Ordering::AcqRel);
-        self.changed.notify_waiters();
+        let left = self.outstanding.fetch_sub(1, Ordering::SeqCst) - 1;
+        // To wake a query for each of thousands of records costs more than they do.
+        if has_failed || left <= self.awaited.load(Ordering::SeqCst) {
+            self.changed.notify_waiters();
+        }
     }
 }
 
@@ -276,12 +284,12 @@ impl RecordProducer {
                 KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut)
             });
         }
-        deliveries.outstanding.fetch_add(1, Ordering::AcqRel);
+        deliveries.outstanding.fetch_add(1, Ordering::SeqCst);
         let sent = self
             .enqueue(record, Waiting::Counted(Arc::clone(deliveries)))
             .await;
         if sent.is_err() {
-            deliveries.outstanding.fetch_sub(1, Ordering::AcqRel);
+            deliveries.outstanding.fetch_sub(1, Ordering::SeqCst);
         }
         sent
     }
@@ -425,6 +433,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), KafkaEr
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Poll, Wake, Waker};
+
     use super::*;
     use crate::kafka::test_broker::{DEADLINE, TestBroker};
 
@@ -537,6 +547,41 @@ mod tests {
         assert_eq!(values, expected.chain([None]).collect::<Vec<_>>());
         assert_eq!(records[1].key.as_deref(), Some(&b"k"[..]));
         assert_eq!(records[1].headers, [("h".to_owned(), Some(b"x".to_vec()))]);
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_waits_for_records_is_woken_when_few_enough_are_left_and_when_one_fails() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut context = std::task::Context::from_waker(&waker);
+        let deliveries = Deliveries::default();
+        deliveries.outstanding.store(6, Ordering::SeqCst);
+        let mut settling = pin!(deliveries.settle(3));
+        let landing = || Ok(Landing { offset: 0 });
+        for finished in 1..=3 {
+            assert!(settling.as_mut().poll(&mut context).is_pending());
+            deliveries.finish(landing());
+            assert_eq!(wakes.0.load(Ordering::SeqCst), finished / 3, "after {finished}");
+        }
+        assert_eq!(settling.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+
+        let mut settling = pin!(deliveries.settle(0));
+        assert!(settling.as_mut().poll(&mut context).is_pending());
+        deliveries.finish(Err("lost".to_owned()));
+        assert_eq!(
+            settling.as_mut().poll(&mut context),
+            Poll::Ready(Err("lost".to_owned()))
+        );
     }
 
     /// Also by one that librdkafka refuses at once, of which the thread that polls hears nothing.

@@ -5,6 +5,7 @@
 //! minute the answer is believed.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,8 @@ impl Queue {
 /// The records that came back, the first at the front.
 #[derive(Default)]
 pub(super) struct ReturnedRecords {
+    /// Whether there may be any: nearly always there is none, and then nobody has to wait for the lock.
+    may_wait: AtomicBool,
     queue: Mutex<Queue>,
     /// Told of each that is put there.
     arrived: Condvar,
@@ -112,12 +115,14 @@ impl ReturnedRecords {
 
     /// Whether a record for that topic waits.
     pub(super) fn has(&self, topic: &str) -> bool {
-        self.queue().records.iter().any(|record| record.topic == topic)
+        self.may_wait.load(Ordering::Acquire)
+            && self.queue().records.iter().any(|record| record.topic == topic)
     }
 
     /// Keeps a record, before all later ones: librdkafka refuses a new record at once and gives up earlier ones after.
     pub(super) fn put(&self, record: Returned) {
         let mut queue = self.queue();
+        self.may_wait.store(true, Ordering::Release);
         queue.bytes += record.bytes();
         let number = record.receipt.number;
         let place = queue
@@ -167,6 +172,8 @@ impl ReturnedRecords {
                     return changed;
                 }
             }
+            // Only now: until the last of them is handed over, newer ones wait for the lock.
+            self.may_wait.store(!queue.records.is_empty(), Ordering::Release);
         }
     }
 

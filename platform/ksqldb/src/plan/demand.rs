@@ -58,20 +58,27 @@ impl Demands {
         }
     }
 
-    /// Gives every needed place its place in the row: input by input, the synthetic key last.
-    pub(super) fn layout(&self, inputs: &[Input]) -> Layout {
+    /// Gives every needed place its place in the row: input by input, the synthetic key last. Of a map at a place that
+    /// `spreads`, each entry gets one.
+    pub(super) fn layout(&self, inputs: &[Input], spreads: impl Fn(usize) -> bool) -> Layout {
+        let mut demands = self.clone();
         let mut places = Vec::with_capacity(self.needed.len());
         let mut width = 0;
         let mut firsts = Vec::with_capacity(inputs.len());
-        for (place, needed) in self.needed.iter().enumerate() {
+        for (place, needed) in demands.needed.iter_mut().enumerate() {
             if inputs.iter().any(|input| input.first == place) {
                 firsts.push(width);
             }
             places.push(width);
-            width += usize::from(needed.is_some());
+            if let Some(Demand::Entries(keys)) = needed
+                && spreads(place)
+            {
+                *needed = Some(Demand::Each(std::mem::take(keys)));
+            }
+            width += needed.as_ref().map_or(0, Demand::places);
         }
         Layout {
-            demands: self.clone(),
+            demands,
             places,
             firsts,
         }
@@ -109,10 +116,29 @@ impl Layout {
     /// Rewrites an expression over the scope to one over the row, less `offset` places.
     pub(super) fn rewrite(&self, expression: &mut Expr, offset: usize) {
         expression.walk(&mut |expr| {
+            if let Some(place) = self.entry(expr) {
+                *expr = Expr::Column(place - offset);
+                return Descend::No;
+            }
             if let Expr::Column(place) = expr {
                 *place = self.places[*place] - offset;
             }
             Descend::Yes
         });
+    }
+
+    /// The place of a map's entry that has one of its own.
+    fn entry(&self, expr: &Expr) -> Option<usize> {
+        let Expr::Entry(base, key) = expr else {
+            return None;
+        };
+        let (Expr::Column(place), Expr::Constant(Value::String(key))) = (&**base, &**key) else {
+            return None;
+        };
+        let Some(Demand::Each(keys)) = &self.demands.needed[*place] else {
+            return None;
+        };
+        let number = keys.iter().position(|other| other == key)?;
+        Some(self.places[*place] + number)
     }
 }

@@ -104,6 +104,18 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// Whether each entry that is wanted of the map at a place gets a place of its own: where the format can read it
+    /// so, and no row is kept as it was read.
+    pub(super) fn spreads(&self, place: usize) -> bool {
+        let [Input { source, first, .. }] = self.inputs.as_slice() else {
+            return false;
+        };
+        let column = source.schema.columns.get(place - first);
+        source.kind == SourceKind::Stream
+            && source.value_format.reads_each()
+            && column.is_some_and(|column| column.namespace == Namespace::Value)
+    }
+
     pub(super) fn resolve(metastore: &Metastore, query: &Query) -> Result<Self, PlanError> {
         let mut resolved = Self {
             inputs: Vec::new(),

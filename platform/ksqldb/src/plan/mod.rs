@@ -35,7 +35,7 @@ pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
     RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
 };
-pub(crate) use properties::format_named;
+pub(crate) use properties::{OLD_FULL_NAME, format_named};
 pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
 pub use query::{plan_query, plan_query_with};

@@ -9,6 +9,9 @@ use crate::types::{Schema, SqlType};
 /// How many partitions a topic may be given. Each costs every reader of the topic memory and requests.
 const MOST_PARTITIONS: i64 = 10_000;
 
+/// What `VALUE_SCHEMA_FULL_NAME` was called when only Avro had it.
+pub(crate) const OLD_FULL_NAME: &str = "VALUE_AVRO_SCHEMA_FULL_NAME";
+
 /// What the declaration of a source may set.
 pub(super) const OF_SOURCES: &[&str] = &[
     "CLEANUP_POLICY",
@@ -22,8 +25,10 @@ pub(super) const OF_SOURCES: &[&str] = &[
     "PARTITIONS",
     "REPLICAS",
     "RETENTION_MS",
+    "SOURCED_BY_CONNECTOR",
     "TIMESTAMP",
     "TIMESTAMP_FORMAT",
+    OLD_FULL_NAME,
     "VALUE_DELIMITER",
     "VALUE_FORMAT",
     "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
@@ -49,6 +54,7 @@ pub(super) const OF_SINKS: &[&str] = &[
     "RETENTION_MS",
     "TIMESTAMP",
     "TIMESTAMP_FORMAT",
+    OLD_FULL_NAME,
     "VALUE_DELIMITER",
     "VALUE_FORMAT",
     "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
@@ -219,7 +225,8 @@ impl<'a> With<'a> {
                     "{side}_FORMAT should support schema inference when {side}_SCHEMA_ID is provided. Current format is {format}."
                 )));
             }
-            if self.properties.get(&names[0]).is_some() {
+            let has_old = side == "VALUE" && self.properties.get(OLD_FULL_NAME).is_some();
+            if has_old || self.properties.get(&names[0]).is_some() {
                 unsupported.push("fullSchemaName");
             }
         }
@@ -252,7 +259,19 @@ impl<'a> With<'a> {
 
     /// What the statement says of the schema of the keys (`KEY`) or the values (`VALUE`).
     pub(super) fn schema_options(self, side: &str) -> Result<SchemaOptions, PlanError> {
-        let full_name = self.text(&format!("{side}_SCHEMA_FULL_NAME"))?;
+        let name = format!("{side}_SCHEMA_FULL_NAME");
+        let old = match side {
+            "VALUE" => self.text(OLD_FULL_NAME)?,
+            _ => None,
+        };
+        let full_name = match (self.text(&name)?, old) {
+            (Some(_), Some(_)) => {
+                return Err(reading(format!(
+                    "Cannot supply both '{OLD_FULL_NAME}' and '{name}' properties. Please only set '{name}'."
+                )));
+            }
+            (new, old) => new.or(old),
+        };
         if let Some(name) = full_name
             && name.trim().is_empty()
         {

@@ -176,7 +176,15 @@ fn schema_of(declaration: &CreateSource) -> Result<(Schema, Vec<Option<String>>)
         }
         let namespace = namespace_of(declaration.kind, definition)?;
         if namespace == Namespace::Headers {
-            headers.push(header_of(definition)?);
+            let header = header_of(definition)?;
+            if let Some(name) = &header
+                && headers.contains(&header)
+            {
+                return Err(PlanError::new(format!(
+                    "Schema already contains a HEADER('{name}') column."
+                )));
+            }
+            headers.push(header);
         }
         columns.push(Column {
             name: definition.name.clone(),

@@ -41,7 +41,8 @@ pub(super) struct Steps {
 impl Steps {
     /// Gives everything that is needed its place in the row.
     pub(super) fn lay_out(mut self, sink: Option<&Sink>) -> Result<Pipeline, PlanError> {
-        let layout = self.demands().layout(&self.inputs.inputs);
+        let demands = self.demands();
+        let layout = demands.layout(&self.inputs.inputs, |place| self.inputs.spreads(place));
         let described = self.description(&layout);
         let inputs = &self.inputs.inputs;
         let scans = inputs.iter().enumerate();
@@ -529,8 +530,9 @@ fn scan(index: usize, input: &Input, layout: &Layout) -> Result<Scan, PlanError>
             .transpose()?,
     };
     let width = (0..input.width())
-        .filter(|place| target(*place).is_some())
-        .count();
+        .filter_map(target)
+        .map(|(_, demand)| demand.places())
+        .sum();
     let pseudo = [0, 1, 2, 3, 4].map(|offset| {
         let place = declared + offset;
         (place < input.width())

@@ -136,20 +136,18 @@ impl Decoder {
                     Ok(Presence::Present)
                 }
             },
-            Format::Json | Format::JsonSr if self.bare => {
-                let column = &self.columns[0];
-                let (text, maps) = self.json(bytes)?;
-                let Some(value) = decode_bare(text, maps, column)? else {
-                    return Ok(Presence::Null);
-                };
-                put(row, column, value);
-                Ok(Presence::Present)
-            }
             Format::Json | Format::JsonSr => {
                 let (text, maps) = self.json(bytes)?;
-                let members = decode_members(text, maps, &self.columns, |index, value| {
-                    put(row, &self.columns[index], value);
-                })?;
+                let store = |index: usize, number: usize, value| {
+                    if let Some((place, _)) = self.columns[index].target {
+                        row[place + number] = value;
+                    }
+                };
+                let members = if self.bare {
+                    decode_bare(text, maps, &self.columns[0], store)?
+                } else {
+                    decode_members(text, maps, &self.columns, store)?
+                };
                 Ok(match members {
                     Members::Read => Presence::Present,
                     Members::Null => Presence::Null,
@@ -168,6 +166,9 @@ impl Decoder {
     fn decode_line(&self, bytes: &[u8], delimiter: char, row: &mut [Value]) -> Result<Presence, SerdeError> {
         let line =
             std::str::from_utf8(bytes).map_err(|error| SerdeError::new(format!("invalid UTF-8: {error}")))?;
+        if line.is_empty() {
+            return Err(SerdeError::new("No fields in record"));
+        }
         let texts = delimited::split(line, delimiter)?;
         if texts.len() != self.columns.len() {
             return Err(SerdeError::new(format!(

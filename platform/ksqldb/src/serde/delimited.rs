@@ -1,6 +1,6 @@
 //! The `DELIMITED` format: one line of separated values, quoted where they must be, empty for `NULL`.
 
-use super::number::{double_of_text, double_text, parse_decimal, round_to_fit};
+use super::number::{double_of_text, double_text, parse_decimal, round_to_fit, time_of_day};
 use super::{SerdeError, base64};
 use crate::types::SqlType;
 use crate::value::Value;
@@ -21,9 +21,11 @@ pub(super) fn split(line: &str, delimiter: char) -> Result<Vec<Option<String>>, 
         if let Some(quoted) = rest.strip_prefix('"') {
             let (value, after) = unquote(quoted)?;
             values.push(Some(value));
+            // Blanks may stand before the delimiter.
+            let after = after.trim_start_matches(|blank: char| blank.is_whitespace() && blank != delimiter);
             match after.strip_prefix(delimiter) {
                 Some(after) => rest = after,
-                None if after.trim().is_empty() => return Ok(values),
+                None if after.is_empty() => return Ok(values),
                 None => {
                     return Err(SerdeError::new(
                         "invalid char between encapsulated token and delimiter",
@@ -72,7 +74,10 @@ pub(super) fn decode(text: &str, sql_type: &SqlType) -> Result<Value, SerdeError
         SqlType::Boolean => Some(Value::Boolean(trimmed.eq_ignore_ascii_case("true"))),
         SqlType::Integer => trimmed.parse().ok().map(Value::Integer),
         SqlType::Date => trimmed.parse().ok().map(Value::Date),
-        SqlType::Time => trimmed.parse().ok().map(Value::Time),
+        SqlType::Time => match trimmed.parse() {
+            Ok(ms) => Some(Value::Time(time_of_day(ms)?)),
+            Err(_) => None,
+        },
         SqlType::Bigint => trimmed.parse().ok().map(Value::Bigint),
         SqlType::Timestamp => trimmed.parse().ok().map(Value::Timestamp),
         SqlType::Double => double_of_text(trimmed).map(Value::Double),
@@ -138,6 +143,10 @@ mod tests {
         assert_eq!(values, [Some("a".into()), None, Some("b,\"c\"".into())]);
         assert!(split("\"a", ',').is_err());
         assert!(split("\"a\"b,c", ',').is_err());
+        let spaced = split("\"a\"  ,\"b\" ", ',').expect("a line");
+        assert_eq!(spaced, [Some("a".into()), Some("b".into())]);
+        let blanks = split("\"a\" \"b\"", ' ').expect("a line");
+        assert_eq!(blanks, [Some("a".into()), Some("b".into())]);
     }
 
     #[test]

@@ -57,6 +57,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether what it reads can be [`Demand::Each`] of a map's entries.
+    pub(crate) fn reads_each(self) -> bool {
+        matches!(self, Self::Json | Self::JsonSr)
+    }
+
     /// Whether a single value may stand by itself or in a record, as a source chooses.
     pub(crate) fn unwraps(self) -> bool {
         matches!(
@@ -136,6 +141,18 @@ pub(crate) enum Demand {
     Whole,
     /// Of a map, the entries of these keys, sorted.
     Entries(Vec<Arc<str>>),
+    /// Of a map, the values of these keys, each in a place of its own: no map has to be made of them.
+    Each(Vec<Arc<str>>),
+}
+
+impl Demand {
+    /// How many places it fills.
+    pub(crate) fn places(&self) -> usize {
+        match self {
+            Self::Whole | Self::Entries(_) => 1,
+            Self::Each(keys) => keys.len(),
+        }
+    }
 }
 
 /// Why bytes are not a row, or a row cannot be written.

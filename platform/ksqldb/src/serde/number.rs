@@ -3,6 +3,8 @@
 use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
+use super::SerdeError;
+
 /// A number too far from 1 to be worked with digit by digit; beyond it, digits would fill the memory.
 const LARGEST_EXPONENT: i64 = 5_000;
 
@@ -116,6 +118,17 @@ pub(crate) fn decimal_text(number: &BigDecimal) -> String {
         return format!("{sign}{first}{point}{rest}");
     }
     format!("{sign}{first}{point}{rest}E{adjusted:+}")
+}
+
+/// Milliseconds since midnight, the day's end among them.
+pub(super) fn time_of_day(ms: i64) -> Result<i32, SerdeError> {
+    const DAY: i32 = 86_400_000;
+    match i32::try_from(ms) {
+        Ok(ms @ 0..=DAY) => Ok(ms),
+        _ => Err(SerdeError::new(
+            "Time values must use number of milliseconds greater than 0 and less than 86400000.",
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -133,3 +133,17 @@ fn columns_have_an_end() {
     let error = World::default().error(&declared(4_001));
     assert_eq!(error, "A stream or table has at most 4000 columns, not 4001.");
 }
+
+#[test]
+fn a_header_is_one_column() {
+    let mut world = World::default();
+    let error = world.error(
+        "create stream s (a int, h bytes header('x'), i bytes header('x')) with (kafka_topic='s', value_format='json');",
+    );
+    assert_eq!(error, "Schema already contains a HEADER('x') column.");
+    world
+        .execute(
+            "create stream s (a int, h bytes header('x'), i bytes header('y')) with (kafka_topic='s', value_format='json');",
+        )
+        .expect("two headers");
+}

@@ -366,3 +366,30 @@ fn a_bare_value_that_nobody_wants_has_a_row() {
         [r#"k|{"ONE":1}@1"#, "k|null@1", r#"k|{"ONE":1}@1"#]
     );
 }
+
+#[test]
+fn an_empty_line_is_no_record() {
+    let mut world = World::of(
+        "create stream s (a varchar) with (kafka_topic='s', value_format='delimited'); select a from s emit changes;",
+    );
+    world.send_all("s", &["", "x"]);
+    assert_eq!(world.rows, [r#"["x"]@1"#]);
+    assert!(world.log[0].contains("No fields in record"), "{}", world.log[0]);
+}
+
+#[test]
+fn a_time_lies_within_a_day() {
+    reads("t time", r#"{"t":86400000}"#, "[86400000]");
+    for value in [r#"{"t":86400001}"#, r#"{"t":-1}"#, r#"{"t":4294967296}"#] {
+        refuses(
+            "t time",
+            value,
+            "Time values must use number of milliseconds greater than 0",
+        );
+    }
+    let mut world = World::of(
+        "create stream s (i int, t time) with (kafka_topic='s', value_format='delimited'); select t from s emit changes;",
+    );
+    world.send_all("s", &["1,86400001", "2,5"]);
+    assert_eq!(world.rows, ["[5]@1"]);
+}

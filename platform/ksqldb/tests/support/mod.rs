@@ -370,6 +370,34 @@ impl Server {
         server
     }
 
+    /// Starts another program's server, by its `serve ksqldb`, and waits until it is ready.
+    pub(crate) async fn start_program(program: &Path, broker: &Broker) -> Self {
+        let port = std::net::TcpListener::bind(any_port()).unwrap();
+        let address = port.local_addr().unwrap();
+        drop(port);
+        let child = Command::new(program)
+            .args(["serve", "ksqldb", "--listen", &address.to_string()])
+            .args(["--bootstrap-servers", &broker.address.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let server = Self::at(address, Running::Process(child));
+        server.listens().await;
+        server.ready().await;
+        server
+    }
+
+    /// Waits until somebody listens at the server's address.
+    async fn listens(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while tokio::net::TcpStream::connect(self.address).await.is_err() {
+            assert!(Instant::now() < deadline, "the server does not listen in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn at(address: SocketAddr, running: Running<Error>) -> Self {
         Self {
             address,

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
 
-use super::super::number::{double_of_text, fit_exactly, parse_decimal, precision, truncate_to_long};
+use super::super::number::{
+    double_of_text, fit_exactly, parse_decimal, precision, time_of_day, truncate_to_long,
+};
 use super::super::{Demand, SerdeError};
 use super::reader::{Kind, Reader};
 use super::text::read_as_text;
@@ -55,12 +57,13 @@ pub(in super::super) enum Maps {
     ObjectsOrEntries,
 }
 
-/// Reads an object's members into the places that `store` knows, by the field's index.
+/// Reads an object's members into the places that `store` knows, by the field's index and, where each entry of a map
+/// has a place, by its number.
 pub(in super::super) fn decode_members<F: Field>(
     bytes: &[u8],
     maps: Maps,
     fields: &[F],
-    store: impl FnMut(usize, Value),
+    store: impl FnMut(usize, usize, Value),
 ) -> Result<Members, SerdeError> {
     let mut reader = Reader::new(as_text(bytes)?).with_entries(maps == Maps::ObjectsOrEntries);
     if reader.kind()? == Kind::Null {
@@ -71,18 +74,20 @@ pub(in super::super) fn decode_members<F: Field>(
     Ok(Members::Read)
 }
 
-/// Reads a value that stands by itself; `None` where it is `null`. One that nobody wants is there all the same.
+/// Reads a value that stands by itself, of the field 0. One that nobody wants is there all the same.
 pub(in super::super) fn decode_bare<F: Field>(
     bytes: &[u8],
     maps: Maps,
     field: &F,
-) -> Result<Option<Value>, SerdeError> {
+    mut store: impl FnMut(usize, usize, Value),
+) -> Result<Members, SerdeError> {
     let mut reader = Reader::new(as_text(bytes)?).with_entries(maps == Maps::ObjectsOrEntries);
     if reader.kind()? == Kind::Null {
         reader.word("null")?;
-        return Ok(None);
+        return Ok(Members::Null);
     }
-    read_demanded(&mut reader, field).map(Some)
+    read_demanded(&mut reader, field, |number, value| store(0, number, value))?;
+    Ok(Members::Read)
 }
 
 fn as_text(bytes: &[u8]) -> Result<&str, SerdeError> {
@@ -92,7 +97,7 @@ fn as_text(bytes: &[u8]) -> Result<&str, SerdeError> {
 fn read_members<F: Field>(
     reader: &mut Reader<'_>,
     fields: &[F],
-    mut store: impl FnMut(usize, Value),
+    mut store: impl FnMut(usize, usize, Value),
 ) -> Result<(), SerdeError> {
     if reader.kind()? != Kind::Object {
         return Err(cannot_convert(reader.kind()?, "STRUCT"));
@@ -109,10 +114,10 @@ fn read_members<F: Field>(
         } else if exact.get(index) == Some(&true) {
             return reader.skip();
         }
-        let value =
-            read_demanded(reader, &fields[index]).map_err(|error| error.inside(fields[index].name()))?;
-        store(index, value);
-        Ok(())
+        read_demanded(reader, &fields[index], |number, value| {
+            store(index, number, value)
+        })
+        .map_err(|error| error.inside(fields[index].name()))
     })
 }
 
@@ -147,14 +152,23 @@ fn find<F: Field>(fields: &[F], name: &str) -> Option<(usize, bool)> {
     folded
 }
 
-fn read_demanded<F: Field>(reader: &mut Reader<'_>, field: &F) -> Result<Value, SerdeError> {
+/// Reads what is wanted of a value. `store` takes it with its number: 0, unless each entry of a map has a place.
+fn read_demanded<F: Field>(
+    reader: &mut Reader<'_>,
+    field: &F,
+    mut store: impl FnMut(usize, Value),
+) -> Result<(), SerdeError> {
     match (field.demand(), field.sql_type()) {
-        (Some(Demand::Entries(keys)), SqlType::Map(_, value_type)) => {
-            read_map(reader, value_type, Some(keys))
+        (Some(Demand::Each(keys)), SqlType::Map(_, value_type)) => {
+            return read_each(reader, value_type, keys, store);
         }
-        (Some(_), sql_type) => read_value(reader, sql_type),
-        (None, sql_type) => check_value(reader, sql_type).map(|()| Value::Null),
+        (Some(Demand::Entries(keys)), SqlType::Map(_, value_type)) => {
+            store(0, read_map(reader, value_type, Some(keys))?);
+        }
+        (Some(_), sql_type) => store(0, read_value(reader, sql_type)?),
+        (None, sql_type) => check_value(reader, sql_type)?,
     }
+    Ok(())
 }
 
 /// Makes sure a value can be coerced, at the least cost.
@@ -181,7 +195,9 @@ fn read_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<Value, Serd
         },
         SqlType::Integer => read_integer(reader, kind, "INTEGER").map(Value::Integer),
         SqlType::Date => read_integer(reader, kind, "DATE").map(Value::Date),
-        SqlType::Time => read_integer(reader, kind, "TIME").map(Value::Time),
+        SqlType::Time => read_long(reader, kind, "TIME")
+            .and_then(time_of_day)
+            .map(Value::Time),
         SqlType::Bigint => read_long(reader, kind, "BIGINT").map(Value::Bigint),
         SqlType::Timestamp => read_long(reader, kind, "TIMESTAMP").map(Value::Timestamp),
         SqlType::Double => read_double(reader, kind).map(Value::Double),
@@ -203,7 +219,7 @@ fn read_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<Value, Serd
         SqlType::Map(_, value_type) => read_map(reader, value_type, None),
         SqlType::Struct(fields) => {
             let mut values: Row = vec![Value::Null; fields.len()];
-            read_members(reader, fields, |index, value| values[index] = value)?;
+            read_members(reader, fields, |index, _, value| values[index] = value)?;
             Ok(Value::Struct(values.into()))
         }
     }
@@ -248,6 +264,36 @@ fn read_map(
     Ok(Value::map(entries))
 }
 
+/// Reads the values of some of a map's keys, each into its own place; of the others only the form is checked.
+fn read_each(
+    reader: &mut Reader<'_>,
+    value_type: &SqlType,
+    keys: &[Arc<str>],
+    mut store: impl FnMut(usize, Value),
+) -> Result<(), SerdeError> {
+    // What an earlier member of the same name said no longer counts.
+    (0..keys.len()).for_each(|number| store(number, Value::Null));
+    if reader.kind()? != Kind::Object {
+        if let Value::Map(entries) = read_map(reader, value_type, Some(keys))? {
+            for (key, value) in entries.iter() {
+                if let Some(number) = keys.iter().position(|wanted| wanted == key) {
+                    store(number, value.clone());
+                }
+            }
+        }
+        return Ok(());
+    }
+    reader.object(
+        |reader, key| match keys.iter().position(|wanted| **wanted == *key) {
+            Some(number) => {
+                store(number, read_value(reader, value_type)?);
+                Ok(())
+            }
+            None => check_value(reader, value_type),
+        },
+    )
+}
+
 /// Reads a map that is a list of its entries. One without a key is none.
 fn read_entries(
     reader: &mut Reader<'_>,
@@ -262,7 +308,7 @@ fn read_entries(
     let mut entries = Vec::new();
     reader.array(|reader| {
         let mut entry = [Value::Null, Value::Null];
-        read_members(reader, &parts, |index, value| entry[index] = value)?;
+        read_members(reader, &parts, |index, _, value| entry[index] = value)?;
         let [key, value] = entry;
         if let Value::String(key) = key
             && wanted.is_none_or(|wanted| wanted.contains(&key))

@@ -1,6 +1,8 @@
 //! Values to JSON, as ksqlDB writes them: fields under the columns' names, `NULL`s included,
 //! `DECIMAL` as a plain number, days and milliseconds as integers, bytes in base64.
 
+use std::io::Write;
+
 use super::super::base64;
 use super::super::number::double_text;
 use super::text::write_string;
@@ -31,11 +33,9 @@ pub(in super::super) fn write_value(value: &Value, sql_type: &SqlType, output: &
         Value::Boolean(true) => output.extend_from_slice(b"true"),
         Value::Boolean(false) => output.extend_from_slice(b"false"),
         Value::Integer(number) | Value::Date(number) | Value::Time(number) => {
-            output.extend_from_slice(number.to_string().as_bytes());
+            write_integer(i64::from(*number), output);
         }
-        Value::Bigint(number) | Value::Timestamp(number) => {
-            output.extend_from_slice(number.to_string().as_bytes());
-        }
+        Value::Bigint(number) | Value::Timestamp(number) => write_integer(*number, output),
         Value::Double(number) if number.is_finite() => {
             output.extend_from_slice(double_text(*number).as_bytes());
         }
@@ -79,4 +79,9 @@ pub(in super::super) fn write_value(value: &Value, sql_type: &SqlType, output: &
             );
         }
     }
+}
+
+fn write_integer(number: i64, output: &mut Vec<u8>) {
+    // Memory takes whatever is written to it.
+    let _ = write!(output, "{number}");
 }

@@ -1,0 +1,163 @@
+//! Faults of the way between a service and the broker where the services run as processes: a link is put in between, and
+//! the service is started anew behind it; when the last such fault is cleared, both are as they were.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::FaultError;
+use super::record::{Record, SetFault};
+use crate::chaos::fault::FaultKind;
+use crate::commands::Context;
+use crate::commands::project::{Project, Request, Wanted, linked};
+use crate::engine::EngineKind;
+use crate::error::Result;
+use crate::execute::{Execution, ExecutionSettings};
+use crate::link::between::{self, Linked, name_of};
+use crate::link::{Condition, control};
+use crate::plan::{Observed, Plan, ServiceSpec};
+use crate::stack::{Role, ServiceName};
+
+/// How long the services may take to be healthy behind their links, or without them.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether the fault is done by a link.
+pub(super) fn is_one(project: &Project, kind: FaultKind) -> bool {
+    kind.takes_a_link(project.kind)
+}
+
+/// Makes the ways as these faults say: the links that they take are put in, those that nobody takes any more go.
+pub(super) async fn make_so(context: &Context, project: &Project, record: &Record) -> Result<()> {
+    let wanted = project.wanted(&Request::as_it_is(project)?).await?;
+    let observed = wanted.engine.observe().await?;
+    let ways = Ways::of(project, &wanted.desired, &observed, record)?;
+    let Wanted { engine, prober, .. } = wanted;
+    let to_replace = ways.to_replace(&observed);
+    let plan = Plan::replace(&ways.desired, &observed, &to_replace);
+    let execution = Execution::new(ExecutionSettings {
+        engine,
+        prober,
+        events: Arc::new(context.reporter.clone()),
+        shutdown: context.shutdown.clone(),
+        desired: ways.desired.clone(),
+        limit: LIMIT,
+    });
+    // Those that stay, and what is cut now, are open until the services behind them are well.
+    execution.run(&plan, &[]).await?;
+    ways.tell(record).await
+}
+
+/// Whether services are still behind the links that this fault takes. Who started one anew has ended it.
+pub(super) async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> Result<bool> {
+    let wanted = project.wanted(&Request::as_it_is(project)?).await?;
+    let record = Record {
+        faults: vec![fault.clone()],
+    };
+    let Ok(ways) = Ways::of(project, &wanted.desired, observed, &record) else {
+        return Ok(false);
+    };
+    let mut behind = ways.desired.iter().filter(|spec| ways.has_link(&spec.name));
+    Ok(behind.any(|spec| {
+        let is_there = |spec: &ServiceSpec| {
+            let seen = observed.services.get(&spec.name);
+            seen.is_some_and(|seen| seen.config_hash == spec.config_hash)
+        };
+        is_there(spec) && observed.services.contains_key(&name_of(&spec.name))
+    }))
+}
+
+/// The services as they should be with the links that some faults take.
+struct Ways {
+    desired: Vec<ServiceSpec>,
+    linked: Option<Linked>,
+    /// All services that could have a link.
+    with_a_way: Vec<ServiceName>,
+}
+
+impl Ways {
+    fn of(project: &Project, desired: &[ServiceSpec], observed: &Observed, record: &Record) -> Result<Self> {
+        let with_a_way = between::with_a_way(desired);
+        let mut chosen = BTreeSet::new();
+        for fault in record.faults.iter().filter(|fault| is_one(project, fault.kind)) {
+            let target = &fault.target.service;
+            let is_broker = desired
+                .iter()
+                .any(|spec| spec.name == *target && spec.role == Role::Broker);
+            if is_broker {
+                chosen.extend(with_a_way.iter().cloned());
+            } else if with_a_way.contains(target) {
+                chosen.insert(target.clone());
+            }
+            if chosen.is_empty() || !is_broker && !chosen.contains(target) {
+                let service = target.clone();
+                return Err(FaultError::NoWay { service }.into());
+            }
+        }
+        let linked = if chosen.is_empty() {
+            None
+        } else {
+            linked(&project.folder, desired, observed, &chosen)?
+        };
+        let all = linked.as_ref().map_or(desired, |linked| &linked.desired);
+        Ok(Self {
+            desired: all.to_vec(),
+            with_a_way,
+            linked,
+        })
+    }
+
+    fn has_link(&self, service: &ServiceName) -> bool {
+        let linked = self.linked.as_ref();
+        linked.is_some_and(|linked| linked.links.contains_key(service))
+    }
+
+    /// The services, and links, that are not there as they should be. Of the others whatever is wrong stays as it is.
+    fn to_replace(&self, observed: &Observed) -> Vec<ServiceName> {
+        let differs = |name: &ServiceName| {
+            let seen = observed.services.get(name).map(|seen| &seen.config_hash);
+            let wanted = self.desired.iter().find(|spec| spec.name == *name);
+            seen != wanted.map(|spec| &spec.config_hash)
+        };
+        let both = self
+            .with_a_way
+            .iter()
+            .flat_map(|service| [service.clone(), name_of(service)]);
+        both.filter(differs).collect()
+    }
+
+    /// Tells each link what its way is like.
+    async fn tell(&self, record: &Record) -> Result<()> {
+        let Some(linked) = &self.linked else {
+            return Ok(());
+        };
+        for (service, link) in &linked.links {
+            let concerns = |fault: &&SetFault| [service, &linked.broker].contains(&&fault.target.service);
+            let condition = record
+                .faults
+                .iter()
+                .filter(|fault| fault.kind.takes_a_link(EngineKind::Native))
+                .filter(concerns)
+                .fold(Condition::default(), |worst, fault| {
+                    worst.or_worse(condition(fault))
+                });
+            control::keep(&link.control, condition)
+                .await
+                .map_err(|source| FaultError::Link {
+                    service: service.clone(),
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+}
+
+fn condition(fault: &SetFault) -> Condition {
+    match fault.way {
+        Some(way) => Condition {
+            delay_ms: way.delay_ms,
+            loss_percent: way.loss_percent,
+            is_cut: false,
+        },
+        None => Condition::CUT,
+    }
+}
