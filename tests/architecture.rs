@@ -444,6 +444,30 @@ fn only_the_docker_engine_names_bollard() {
     );
 }
 
+/// Everybody else is a client of Kafka like any other.
+#[test]
+fn only_a_link_looks_into_kafkas_frames() {
+    assert_unknown(&["src"], &["kafka_protocol"], &["src/link/addresses.rs"]);
+}
+
+#[test]
+fn a_link_knows_no_fault() {
+    assert_unknown(
+        &["src/link"],
+        &[
+            "crate::chaos",
+            "crate::commands",
+            "crate::engine",
+            "crate::execute",
+            "crate::health",
+            "crate::report",
+            "crate::scenario",
+            "crate::settings",
+        ],
+        &[],
+    );
+}
+
 #[test]
 fn nobody_depends_on_the_verbs() {
     assert_unknown(&["src"], &["crate::commands"], &["src/commands", "src/lib.rs"]);
@@ -575,7 +599,6 @@ fn the_cli_knows_no_thrift() {
         "osquery-protocol",
         "osquery-agent",
         "osquery-confluent",
-        "kafka-protocol",
         "axum",
     ] {
         assert!(!names.contains(&name.to_owned()), "the CLI depends on `{name}`");
