@@ -3,12 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use osquery_configuration::regular_file::{as_text, up_to_its_bound};
-
-pub use osquery_configuration::regular_file::LARGEST;
 
 /// How many reads wait for somebody to write.
 static AWAITED: AtomicUsize = AtomicUsize::new(0);
@@ -35,11 +34,21 @@ pub fn is_awaited() -> bool {
     AWAITED.load(Ordering::SeqCst) > 0
 }
 
-/// What standard input holds as text, up to its end; not more than `most` bytes of it.
+/// What standard input holds as text, up to its end; more than 50 MiB are an error.
+///
+/// # Errors
+/// When it cannot be read, is too large, or is no UTF-8.
+pub fn standard_input() -> io::Result<String> {
+    let _awaiting = Awaiting::begin();
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    as_text(up_to_its_bound(File::from(input))?)
+}
+
+/// What standard input holds as text; not more than `most` bytes of it.
 ///
 /// # Errors
 /// When it cannot be read, or is no UTF-8.
-pub fn standard_input(most: u64) -> io::Result<String> {
+pub fn beginning_of_standard_input(most: u64) -> io::Result<String> {
     let _awaiting = Awaiting::begin();
     beginning(io::stdin().lock(), most)
 }
@@ -47,7 +56,7 @@ pub fn standard_input(most: u64) -> io::Result<String> {
 /// What a file holds as text; not more than `most` bytes of it.
 ///
 /// # Errors
-/// As those of [`standard_input`].
+/// As those of [`beginning_of_standard_input`].
 pub fn beginning_of(path: &Path, most: u64) -> io::Result<String> {
     let _awaiting = Awaiting::begin();
     beginning(File::open(path)?, most)

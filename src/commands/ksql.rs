@@ -199,7 +199,7 @@ async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
 
 /// The text to run; nothing when there is a person to ask.
 fn read_script(arguments: &KsqlArgs) -> Result<Option<StatementFile>, KsqlCommandError> {
-    let from_input = |path: &Path| named("<stdin>", path, input_file::standard_input(input_file::LARGEST));
+    let from_input = |path: &Path| named("<stdin>", path, input_file::standard_input());
     match (&arguments.statement, &arguments.file) {
         (Some(statement), _) => named("<argument>", Path::new(""), Ok(statement.clone())).map(Some),
         (None, Some(path)) if path.as_os_str() == "-" => from_input(path).map(Some),

@@ -108,7 +108,7 @@ fn read(path: &Path) -> std::result::Result<String, SchemasError> {
         source,
     };
     let read = if path == Path::new("-") {
-        input_file::standard_input(LARGEST + 1)
+        input_file::beginning_of_standard_input(LARGEST + 1)
     } else {
         input_file::beginning_of(path, LARGEST + 1)
     };

@@ -80,7 +80,7 @@ fn read(path: &Path) -> std::result::Result<String, PasswordError> {
     // What is longer is no password, and what never ends is not read to its end.
     let limit = LONGEST as u64 + 2;
     let read = if path.as_os_str() == "-" {
-        input_file::standard_input(limit)
+        input_file::beginning_of_standard_input(limit)
     } else {
         input_file::beginning_of(path, limit)
     };
