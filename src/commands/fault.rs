@@ -186,12 +186,7 @@ async fn clear(
     }
     let (of_ways, others): (Vec<_>, Vec<_>) =
         meant.iter().partition(|fault| ways::is_one(project, fault.kind));
-    // One that was interrupted may have left a link.
-    if !of_ways.is_empty() || observed.services.keys().any(between::is_link) {
-        record.faults.retain(|other| !of_ways.contains(&other));
-        Box::pin(ways::make_so(context, project, &record)).await?;
-        record.write(&project.folder)?;
-    }
+    // First: behind a way that is free again nobody is well while the broker is stopped.
     for fault in others {
         if fault.kind == FaultKind::Partition {
             if let Some(network) = project.engine.network() {
@@ -202,6 +197,12 @@ async fn clear(
             processes::signal(&processes, Signal::CONT);
         }
         record.faults.retain(|other| other != fault);
+        record.write(&project.folder)?;
+    }
+    // One that was interrupted may have left a link.
+    if !of_ways.is_empty() || observed.services.keys().any(between::is_link) {
+        record.faults.retain(|other| !of_ways.contains(&other));
+        Box::pin(ways::make_so(context, project, &record)).await?;
         record.write(&project.folder)?;
     }
     let cleared: Vec<String> = meant.iter().map(SetFault::to_string).collect();
