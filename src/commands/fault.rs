@@ -136,8 +136,11 @@ async fn set(context: &Context, project: &Project, observed: &Observed, typed: &
             .retain(|fault| (fault.kind, &fault.target) != (kind, &target));
         record.write(&project.folder)?;
         if ways::is_one(project, kind) && !context.shutdown.token().is_cancelled() {
-            // Whatever was begun of it.
-            Box::pin(ways::make_so(context, project, &record)).await?;
+            // Its cause first: to undo whatever was begun of it takes a while, and may fail as well.
+            context.reporter.failure(&failure);
+            if let Err(left) = Box::pin(ways::make_so(context, project, &record)).await {
+                context.reporter.failure(&left);
+            }
         }
         return Err(failure);
     }
