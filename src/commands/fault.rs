@@ -102,7 +102,7 @@ async fn set(context: &Context, project: &Project, observed: &Observed, typed: &
     }
     let _lock = ProjectLock::take(&project.folder, "fault")?;
     // On record first: what was begun can be ended, whatever becomes of this process.
-    let mut record = recorded(project, observed).await?;
+    let mut record = recorded(project).await?;
     if kind != FaultKind::Kill {
         record.put(SetFault {
             kind,
@@ -167,7 +167,7 @@ async fn clear(
         .map(|text| target(project, text))
         .transpose()?;
     let _lock = ProjectLock::take(&project.folder, "fault")?;
-    let mut record = recorded(project, observed).await?;
+    let mut record = recorded(project).await?;
     let is_meant = |fault: &SetFault| wanted.as_ref().is_none_or(|target| fault.target == *target);
     let meant: Vec<SetFault> = record
         .faults
@@ -216,10 +216,12 @@ async fn clear(
     context.reporter.data(&document, String::new)
 }
 
-/// What is set. A way that somebody else has made free again stays so.
-async fn recorded(project: &Project, observed: &Observed) -> Result<Record> {
+/// What is set, seen anew by who has the lock: another one may have set a fault a moment ago. A way that somebody else has
+/// made free again stays so.
+async fn recorded(project: &Project) -> Result<Record> {
+    let observed = project.engine.observe().await?;
     let record = Record::read(&project.folder)?;
-    in_force(project, observed, record, |fault| {
+    in_force(project, &observed, record, |fault| {
         ways::is_one(project, fault.kind)
     })
     .await
