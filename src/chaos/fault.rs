@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineKind;
+use crate::link::Condition;
 use crate::stack::{Role, ServiceName, Stack};
 
 /// The longest time between a recovery and the next fault, in milliseconds.
@@ -234,6 +235,23 @@ impl fmt::Display for Way {
             0 => Ok(()),
             loss => write!(formatter, " with {loss} % lost"),
         }
+    }
+}
+
+impl From<Way> for Condition {
+    fn from(way: Way) -> Self {
+        Self {
+            delay_ms: way.delay_ms,
+            loss_percent: way.loss_percent,
+            is_cut: false,
+        }
+    }
+}
+
+impl Round {
+    /// Whether it says how slow the way is where it has to, and nowhere else.
+    pub fn says_how(&self) -> bool {
+        self.way.is_some() == (self.kind == FaultKind::Slow)
     }
 }
 

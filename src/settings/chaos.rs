@@ -116,7 +116,13 @@ fn read(path: &Path) -> std::result::Result<Replay, ChaosError> {
     match replay.rounds.len() {
         0 => Err(failed("it has no faults".to_owned())),
         many if many > MOST_ROUNDS as usize => Err(failed(format!("it has more than {MOST_ROUNDS} faults"))),
-        _ => Ok(replay),
+        _ => match replay.rounds.iter().find(|round| !round.says_how()) {
+            Some(round) => Err(failed(format!(
+                "fault {}: `slow` has a `way`, and no other fault has one",
+                round.number
+            ))),
+            None => Ok(replay),
+        },
     }
 }
 
@@ -200,6 +206,8 @@ mod tests {
             r#"{"seed":7,"rounds":[]}"#,
             r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"burn","target":"broker","hold_ms":0}]}"#,
             r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"kill","target":"host1/disk","hold_ms":0}]}"#,
+            r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"slow","target":"host1","hold_ms":9}]}"#,
+            r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"partition","target":"host1","hold_ms":9,"way":{"delay_ms":5,"loss_percent":0}}]}"#,
         ] {
             std::fs::write(&path, wrong).unwrap();
             assert!(error(&line).ends_with("exit 2"), "{wrong}");

@@ -193,14 +193,7 @@ impl<E: HostExec> Run<'_, E> {
             let is_meant = move |of: &ServiceName| of == service || *service == linked.broker;
             linked.links.iter().filter(move |(of, _)| is_meant(of))
         });
-        let condition = match round.way {
-            Some(way) => Condition {
-                delay_ms: way.delay_ms,
-                loss_percent: way.loss_percent,
-                is_cut: false,
-            },
-            None => Condition::CUT,
-        };
+        let condition = round.way.map_or(Condition::CUT, Condition::from);
         let mut held = Vec::new();
         for (of, link) in links {
             let hold = control::hold(&link.control, condition).await;

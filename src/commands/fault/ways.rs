@@ -137,9 +137,8 @@ impl Ways {
                 .iter()
                 .filter(|fault| fault.kind.takes_a_link(EngineKind::Native))
                 .filter(concerns)
-                .fold(Condition::default(), |worst, fault| {
-                    worst.or_worse(condition(fault))
-                });
+                .map(|fault| fault.way.map_or(Condition::CUT, Condition::from))
+                .fold(Condition::default(), Condition::or_worse);
             control::keep(&link.control, condition)
                 .await
                 .map_err(|source| FaultError::Link {
@@ -148,16 +147,5 @@ impl Ways {
                 })?;
         }
         Ok(())
-    }
-}
-
-fn condition(fault: &SetFault) -> Condition {
-    match fault.way {
-        Some(way) => Condition {
-            delay_ms: way.delay_ms,
-            loss_percent: way.loss_percent,
-            is_cut: false,
-        },
-        None => Condition::CUT,
     }
 }
