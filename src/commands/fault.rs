@@ -72,7 +72,7 @@ async fn in_force(
 /// Who ended a stopped part, or let it go on, has ended its fault. Whether a network is cut only `clear` finds out.
 async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> Result<bool> {
     if ways::is_one(project, fault.kind) {
-        return ways::is_in_force(project, observed, fault).await;
+        return Box::pin(ways::is_in_force(project, observed, fault)).await;
     }
     let is_stopped = || {
         found(project, observed, &fault.target)

@@ -47,7 +47,8 @@ pub(super) async fn make_so(context: &Context, project: &Project, record: &Recor
     ways.tell(record).await
 }
 
-/// Whether services are still behind the links that this fault takes. Who started one anew has ended it.
+/// Whether services are still behind the links that this fault takes, and these still know of it. Who started one of them
+/// anew has ended it.
 pub(super) async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> Result<bool> {
     let wanted = project.wanted(&Request::as_it_is(project)?).await?;
     let record = Record {
@@ -56,14 +57,14 @@ pub(super) async fn is_in_force(project: &Project, observed: &Observed, fault: &
     let Ok(ways) = Ways::of(project, &wanted.desired, observed, &record) else {
         return Ok(false);
     };
-    let mut behind = ways.desired.iter().filter(|spec| ways.has_link(&spec.name));
-    Ok(behind.any(|spec| {
-        let is_there = |spec: &ServiceSpec| {
-            let seen = observed.services.get(&spec.name);
-            seen.is_some_and(|seen| seen.config_hash == spec.config_hash)
-        };
-        is_there(spec) && observed.services.contains_key(&name_of(&spec.name))
-    }))
+    for (service, link) in ways.linked.iter().flat_map(|linked| &linked.links) {
+        let is_behind = observed.services.contains_key(&link.name) && !ways.differs(service, observed);
+        // One that does not answer has not lost what it was told.
+        if is_behind && !matches!(control::kept(&link.control).await, Ok(kept) if kept.is_clear()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The services as they should be with the links that some faults take.
@@ -106,23 +107,20 @@ impl Ways {
         })
     }
 
-    fn has_link(&self, service: &ServiceName) -> bool {
-        let linked = self.linked.as_ref();
-        linked.is_some_and(|linked| linked.links.contains_key(service))
+    /// Whether a service, or a link, is not there as it should be.
+    fn differs(&self, name: &ServiceName, observed: &Observed) -> bool {
+        let seen = observed.services.get(name).map(|seen| &seen.config_hash);
+        let wanted = self.desired.iter().find(|spec| spec.name == *name);
+        seen != wanted.map(|spec| &spec.config_hash)
     }
 
     /// The services, and links, that are not there as they should be. Of the others whatever is wrong stays as it is.
     fn to_replace(&self, observed: &Observed) -> Vec<ServiceName> {
-        let differs = |name: &ServiceName| {
-            let seen = observed.services.get(name).map(|seen| &seen.config_hash);
-            let wanted = self.desired.iter().find(|spec| spec.name == *name);
-            seen != wanted.map(|spec| &spec.config_hash)
-        };
         let both = self
             .with_a_way
             .iter()
             .flat_map(|service| [service.clone(), name_of(service)]);
-        both.filter(differs).collect()
+        both.filter(|name| self.differs(name, observed)).collect()
     }
 
     /// Tells each link what its way is like.
