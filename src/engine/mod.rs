@@ -170,6 +170,17 @@ pub struct HostCommand {
     pub environment: Vec<(String, String)>,
     /// The working folder.
     pub folder: PathBuf,
+    /// What the program is.
+    pub starts: Starts,
+}
+
+/// What is started to run a command on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starts {
+    /// The command itself.
+    Command,
+    /// What enters the host, and has the command as its child.
+    Entry,
 }
 
 /// How a command on a host ended, and what it wrote.

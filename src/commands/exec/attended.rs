@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
 
-use crate::engine::HostCommand;
+use crate::engine::{HostCommand, Starts};
 use crate::exit_code::ExitCode;
 use crate::process::{self, ProcessId};
 use crate::shutdown::Shutdown;
@@ -32,12 +32,12 @@ pub(super) async fn run(command: &HostCommand, shutdown: &Shutdown) -> io::Resul
         let interrupt = shutdown.catch_interrupt();
         tokio::select! {
             status = child.wait() => return status.map(code),
-            () = interrupt.token().cancelled() => hand_on(&child, Signal::INT),
+            () = interrupt.token().cancelled() => hand_on(&child, command.starts, Signal::INT),
             () = shutdown.token().cancelled(), if !is_asked_to_end => {
                 is_asked_to_end = true;
                 match shutdown.exit_code() {
-                    Some(ExitCode::Interrupted) => hand_on(&child, Signal::INT),
-                    _ => hand_on(&child, Signal::TERM),
+                    Some(ExitCode::Interrupted) => hand_on(&child, command.starts, Signal::INT),
+                    _ => hand_on(&child, command.starts, Signal::TERM),
                 }
             }
         }
@@ -45,17 +45,16 @@ pub(super) async fn run(command: &HostCommand, shutdown: &Shutdown) -> io::Resul
 }
 
 /// To the command itself: what enters the host for it stands between, and only waits for it.
-fn hand_on(child: &Child, signal: Signal) {
+fn hand_on(child: &Child, starts: Starts, signal: Signal) {
     if signal == Signal::INT && io::stdin().is_terminal() {
         return;
     }
-    let Some(entering) = child.id() else { return };
-    let command = process::children(entering);
-    let receivers = if command.is_empty() {
-        vec![entering]
-    } else {
-        command
+    let Some(started) = child.id() else { return };
+    let below = match starts {
+        Starts::Command => Vec::new(),
+        Starts::Entry => process::children(started),
     };
+    let receivers = if below.is_empty() { vec![started] } else { below };
     for receiver in receivers.into_iter().filter_map(ProcessId::of) {
         receiver.signal(signal);
     }
@@ -66,4 +65,36 @@ fn code(status: ExitStatus) -> u8 {
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::waiting::poll;
+
+    #[tokio::test]
+    async fn a_command_that_nothing_enters_for_is_asked_to_end_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sign = folder.path().join("sign");
+        let script = "trap 'exit 7' TERM; : >sign; while :; do sleep 0.1; done";
+        let command = HostCommand {
+            argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+            environment: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+            folder: folder.path().to_owned(),
+            starts: Starts::Command,
+        };
+        let shutdown = Shutdown::default();
+        let asking = async {
+            poll(Duration::from_millis(10), || ready(sign.exists().then_some(()))).await;
+            shutdown.token().cancel();
+        };
+        let running = timeout(Duration::from_secs(60), run(&command, &shutdown));
+        let (status, ()) = tokio::join!(running, asking);
+        assert_eq!(status.expect("in time").expect("it runs"), 7);
+    }
 }

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::engine::native::host_folder::{read_spec, spec_file};
 use crate::engine::native::isolation::Isolation;
 use crate::engine::native::{NativeEngine, NativeError, running_process};
-use crate::engine::{ExecOutput, HostCommand};
+use crate::engine::{ExecOutput, HostCommand, Starts};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::process::{self, HOST_VARIABLE};
@@ -61,7 +61,9 @@ pub(super) async fn command(
     let process = running_process(engine.records().await?, host)?;
     let spec = read_spec(&path)?;
     let mut command = Vec::new();
+    let mut starts = Starts::Command;
     if spec.isolation == Isolation::Namespaces {
+        starts = Starts::Entry;
         // The supervisor's child is `unshare`; its child is the first process of the host.
         let init = *process::children(process.pid)
             .first()
@@ -106,6 +108,7 @@ pub(super) async fn command(
         argv: command,
         environment,
         folder: spec.home,
+        starts,
     })
 }
 
