@@ -129,7 +129,7 @@ pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result
         },
         None => run_on(ground, course).await,
     };
-    let set_back = timeout(TIDY_WITHIN, set_back(ground)).await;
+    let set_back = timeout(RECOVERED_WITHIN, set_back(ground)).await;
     let mut report = ran?;
     let left = match set_back {
         Ok(Ok(())) => None,

@@ -69,7 +69,9 @@ impl Diagnose for FaultError {
             Self::UnknownTarget { text, known } => near_names::hint("targets", text, known),
             Self::NotSet { set, .. } if set.is_empty() => vec!["no fault is set at all".to_owned()],
             Self::NotSet { set, .. } => vec![format!("there are faults on `{}`", set.join("`, `"))],
-            Self::NoNetwork { .. } => vec!["`stop` makes it silent on every engine".to_owned()],
+            Self::NoNetwork { .. } | Self::NoWay { .. } => {
+                vec!["`stop` makes it silent on every engine".to_owned()]
+            }
             Self::Link { .. } => vec!["`osqdemo up` sets everything back".to_owned()],
             Self::NoProcess { .. } => vec!["try again in a moment; `osqdemo ps` shows its state".to_owned()],
             _ => Vec::new(),
