@@ -117,8 +117,11 @@ pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) -> bool {
     let marked = node.transactions.marked(node.stores());
     for topic in node.topics.all() {
         for (index, partition) in topic.partitions.iter().enumerate() {
+            if partition.is_retired() {
+                continue;
+            }
             all &= !partition.log().has_failed();
-            if partition.is_retired() || !partition.log().needs_flush() {
+            if !partition.log().needs_flush() {
                 continue;
             }
             if let Err(error) = partition.flush(checkpoint)
