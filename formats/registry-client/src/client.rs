@@ -143,10 +143,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; [`ClientError::is_not_found`] where there is none.
     pub fn delete(&self, subject: &str) -> Result<(), ClientError> {
+        let deleted = self.http.delete(&format!("/subjects/{}", step(subject)));
+        // Afterwards, or whoever registers meanwhile has it remembered again; and whatever the answer was, it may be gone.
         self.forget(subject);
-        self.http
-            .delete(&format!("/subjects/{}", step(subject)))
-            .map(|_| ())
+        deleted.map(|_| ())
     }
 
     /// Forgets what is known of a subject, which somebody else may have deleted: the registry is asked again.

@@ -31,7 +31,7 @@ enum State {
     Starting,
     /// It was; what the process needs comes back now.
     Trimmed,
-    /// So much it needs, in KiB.
+    /// So much it needs, in KiB; 0 as long as nobody knows.
     Settled(u64),
 }
 
@@ -72,7 +72,9 @@ impl State {
     fn next(self, resident_kib: u64, at_rest: bool) -> (Self, bool) {
         match self {
             Self::Starting => (Self::Trimmed, true),
-            Self::Trimmed => (Self::Settled(resident_kib), false),
+            Self::Trimmed if at_rest => (Self::Settled(resident_kib), false),
+            // In the midst of work it has more than it needs: it gives back again as soon as it rests.
+            Self::Trimmed => (Self::Settled(0), false),
             Self::Settled(needed) if at_rest && resident_kib > needed + GROWTH_KIB => (Self::Trimmed, true),
             settled => (settled, false),
         }
@@ -100,6 +102,10 @@ mod tests {
         assert_eq!(state.next(7000 + GROWTH_KIB, true), (state, false));
         assert_eq!(state.next(7001 + GROWTH_KIB, false), (state, false));
         assert_eq!(state.next(7001 + GROWTH_KIB, true), (State::Trimmed, true));
+        // What work takes is not what is needed.
+        let (state, trim) = State::Trimmed.next(20_000, false);
+        assert!(!trim);
+        assert_eq!(state.next(20_000, true), (State::Trimmed, true));
         // What is needed by then is no growth the next time.
         let (state, _) = State::Trimmed.next(20_000, true);
         assert_eq!(state.next(20_000, true), (state, false));

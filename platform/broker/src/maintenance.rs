@@ -117,8 +117,11 @@ pub(crate) fn flush_all(node: &Node, checkpoint: CheckpointWhen) -> bool {
     let marked = node.transactions.marked(node.stores());
     for topic in node.topics.all() {
         for (index, partition) in topic.partitions.iter().enumerate() {
+            if partition.is_retired() {
+                continue;
+            }
             all &= !partition.log().has_failed();
-            if partition.is_retired() || !partition.log().needs_flush() {
+            if !partition.log().needs_flush() {
                 continue;
             }
             if let Err(error) = partition.flush(checkpoint)
@@ -151,6 +154,8 @@ fn compact_all(node: &Node, now_ms: i64) {
                 match partition.compact(now_ms, compaction) {
                     Ok(true) if !node.shutdown.is_cancelled() => {}
                     Ok(_) => break,
+                    // Its files have gone.
+                    Err(_) if partition.is_retired() => break,
                     Err(ReadError::Storage(error)) => {
                         tracing::error!(topic = %topic.name, partition = index, %error, "cannot compact a log");
                         break;
@@ -178,6 +183,7 @@ fn clean(node: &Node, now: SystemTime) {
                 Ok(Some(start_offset)) => {
                     tracing::info!(topic = %topic.name, partition = index, start_offset, "deleted old segments");
                 }
+                Err(_) if partition.is_retired() => {}
                 Err(error) => {
                     tracing::error!(topic = %topic.name, partition = index, %error, "cannot delete old segments");
                 }

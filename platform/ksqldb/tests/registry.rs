@@ -585,6 +585,30 @@ async fn the_subjects_of_a_topic_go_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_and_its_topic_go_while_the_registry_is_away() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    server
+        .ksql("CREATE STREAM first (a INT) WITH (kafka_topic='t', value_format='AVRO', partitions=1);")
+        .await;
+    registry.stop().await;
+    let drop = server.ksql("DROP STREAM first DELETE TOPIC;").await;
+    assert_eq!(drop[0]["commandStatus"]["status"], "SUCCESS", "{drop}");
+    let warning = drop[0]["warnings"][0]["message"].as_str().unwrap();
+    assert!(
+        warning.starts_with("Could not clean up the schema registry for topic: t\nCaused by: "),
+        "{warning}"
+    );
+    let left = server.ksql("SHOW STREAMS; SHOW TOPICS;").await;
+    assert_eq!(left[0]["streams"], json!([]));
+    let topics = left[1]["topics"].as_array().unwrap();
+    assert!(topics.iter().all(|topic| topic["name"] != "t"), "{left}");
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_never_answers_holds_up_nobody_else() {
     let broker = Broker::start().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -244,6 +244,9 @@ impl Partition {
         self.log().end_flush(&flush, &flushed);
         match flushed {
             Flushed::Done => Ok(()),
+            // The files of a deleted topic have gone: that says nothing of the disk.
+            Flushed::WithoutCheckpoint(_) if self.is_retired() => Ok(()),
+            Flushed::Failed(error) if self.is_retired() => Err(error),
             Flushed::WithoutCheckpoint(error) => {
                 tracing::warn!(topic = %self.topic, partition = self.index, %error, "cannot write an index or a checkpoint; the next start reads more");
                 Ok(())
@@ -344,6 +347,8 @@ impl Partition {
     /// Logs the first write that fails and the first that succeeds again.
     fn report_storage(&self, appended: &Result<Appended, AppendError>) {
         match appended {
+            // Of a deleted topic nothing can be written.
+            Err(_) if self.is_retired() => {}
             Err(AppendError::Storage(error)) if !self.failing.swap(true, Ordering::Relaxed) => {
                 tracing::error!(topic = %self.topic, partition = self.index, %error, "cannot write records, producers are told to try again");
             }

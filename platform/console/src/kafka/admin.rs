@@ -164,11 +164,21 @@ fn names_a_secret(name: &str) -> bool {
         "ssl.key",
         "private.key",
     ];
+    // A span of time, a place or a procedure of a secret is none.
+    const ABOUT: [&str; 10] = [
+        ".ms",
+        ".class",
+        ".uri",
+        ".url",
+        ".location",
+        ".type",
+        ".interval",
+        ".algorithm",
+        ".iterations",
+        ".length",
+    ];
     let name = name.to_ascii_lowercase();
-    // A span of time or a place of a secret is none.
-    let is_about = [".ms", ".class", ".uri", ".url", ".location", ".type", ".interval"]
-        .iter()
-        .any(|end| name.ends_with(end));
+    let is_about = ABOUT.iter().any(|end| name.ends_with(end));
     !is_about && WORDS.iter().any(|word| name.contains(word))
 }
 
@@ -216,6 +226,8 @@ mod tests {
             "delegation.token.expiry.time.ms",
             "ssl.keystore.location",
             "sasl.login.class",
+            "ssl.keymanager.algorithm",
+            "password.encoder.iterations",
             "compression.type",
         ] {
             assert!(!names_a_secret(name), "{name}");

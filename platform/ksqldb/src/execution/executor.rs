@@ -363,9 +363,7 @@ impl Executor {
                         let registered = patience.wait_for(self.register_schemas(source, is_sink)).await?;
                         registered.map_err(|refusal| refusal.failure(&parsed.text))?;
                     }
-                    let warnings = change.warnings.clone();
-                    let entity = self.change(*change, parsed, written, session, log).await?;
-                    let answer = Answer::new(&parsed.text, entity).with_warnings(&warnings);
+                    let answer = self.change(*change, parsed, written, session, log).await?;
                     return Ok(Some(answer));
                 }
             },
@@ -388,7 +386,7 @@ impl Executor {
         written: &str,
         session: &Session,
         log: &mut CommandLog,
-    ) -> Result<Entity, Failure> {
+    ) -> Result<Answer, Failure> {
         let failed = |message: String| Failure::of_statement(ErrorCode::ServerError, message, &parsed.text);
         if let Some((topic, options)) = &change.create_topic {
             let cluster = self.runtime.cluster();
@@ -463,25 +461,6 @@ impl Executor {
             self.runtime.start(Arc::clone(query));
         }
         self.publish(catalog);
-        if let Some(topic) = &change.delete_topic
-            && let Err(error) = self.runtime.cluster().delete_topic(topic).await
-        {
-            // The source is gone for good; only its topic is left behind.
-            tracing::warn!("{error}");
-            return Err(failed(format!(
-                "Could not delete the corresponding kafka topic: {topic}"
-            )));
-        }
-        if change.delete_topic.is_some()
-            && let Some(source) = removed
-            && let Err(error) = self.delete_schemas(&source).await
-        {
-            tracing::warn!("{error}");
-            return Err(failed(format!(
-                "Could not clean up the schema registry for topic: {}\nCaused by: {error}",
-                source.topic
-            )));
-        }
         tracing::info!(sequence, command = change.command_id, "{}", change.message);
         let status = success(&change);
         {
@@ -489,16 +468,36 @@ impl Executor {
             statuses.insert(&change.command_id, status.clone());
         }
         self.executed.send_replace(sequence);
+        let mut warnings = std::mem::take(&mut change.warnings);
+        if let Some(topic) = &change.delete_topic {
+            // The source is gone for good, whatever is left behind.
+            if let Err(error) = self.runtime.cluster().delete_topic(topic).await {
+                tracing::warn!("{error}");
+                return Err(failed(format!(
+                    "Could not delete the corresponding kafka topic: {topic}. Its source is dropped.\n\
+                     Caused by: {error}"
+                )));
+            }
+            if let Some(source) = removed
+                && let Err(error) = self.delete_schemas(&source).await
+            {
+                tracing::warn!("{error}");
+                warnings.push(format!(
+                    "Could not clean up the schema registry for topic: {topic}\nCaused by: {error}"
+                ));
+            }
+        }
         if log.is_due()
             && let Err(error) = log.rewrite().await
         {
             tracing::warn!("the command log is not written anew: {error}");
         }
-        Ok(Entity::CurrentStatus {
+        let entity = Entity::CurrentStatus {
             command_id: change.command_id,
             command_status: status,
             command_sequence_number: sequence,
-        })
+        };
+        Ok(Answer::new(&parsed.text, entity).with_warnings(&warnings))
     }
 
     /// Where queries of a session begin: tables with their oldest records, unless the session says otherwise.

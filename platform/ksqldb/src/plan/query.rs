@@ -53,6 +53,9 @@ pub fn plan_query_with(
         }
         None => None,
     };
+    if !query.group_by.is_empty() && table_functions::are_called(&query.select) {
+        return Err(of_aggregation());
+    }
     let mut aggregation = aggregation::split(query, &mut inputs, purpose, settings)?;
     check_result(query, &inputs, aggregation.as_ref(), purpose)?;
     let key = required_key(query, &inputs, aggregation.as_ref())?;
@@ -258,9 +261,7 @@ fn check_result(
 /// Table functions make rows of a stream's rows.
 fn refuse_table_functions(inputs: &Inputs, is_aggregated: bool) -> Result<(), PlanError> {
     if is_aggregated {
-        return Err(PlanError::new(
-            "Table functions cannot be used with aggregations.",
-        ));
+        return Err(of_aggregation());
     }
     if inputs.is_table() {
         return Err(PlanError::new(
@@ -268,6 +269,10 @@ fn refuse_table_functions(inputs: &Inputs, is_aggregated: bool) -> Result<(), Pl
         ));
     }
     Ok(())
+}
+
+fn of_aggregation() -> PlanError {
+    PlanError::new("Table functions cannot be used with aggregations.")
 }
 
 /// Whether there is a stream to insert into.

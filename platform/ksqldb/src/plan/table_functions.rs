@@ -16,6 +16,16 @@ pub(super) struct Split {
     pub(super) tables: Vec<Projected>,
 }
 
+/// Whether a projection calls table functions.
+pub(super) fn are_called(select: &[SelectItem]) -> bool {
+    select.iter().any(|item| match item {
+        SelectItem::Expression { expression, .. } | SelectItem::AllFields { base: expression, .. } => {
+            call_within(expression).is_some()
+        }
+        SelectItem::All { .. } => false,
+    })
+}
+
 /// Takes the table functions out of a projection. The scope gets a column for each.
 pub(super) fn split(select: &[SelectItem], scope: &mut Scope) -> Result<Split, PlanError> {
     let mut calls = Calls {

@@ -102,6 +102,10 @@ fn what_table_functions_may_not() {
             "Function 'EXPLODE' does not accept parameters (INTEGER).",
         ),
         (
+            "select k, explode(a), count(*) from s group by k",
+            "Table functions cannot be used with aggregations.",
+        ),
+        (
             "select k, v from s partition by explode(a)",
             "Table functions can only be used in the SELECT clause. Got: EXPLODE",
         ),
