@@ -183,7 +183,7 @@ impl Diagnose for ChaosError {
                 near_names::hint("faults", text, &known)
             }
             Self::NotOn { kind, .. } if FaultKind::REFUSED.contains(kind) => {
-                vec!["leave it out: it is not there yet".to_owned()]
+                vec!["leave it out".to_owned()]
             }
             Self::NoWay { .. } => vec!["leave out `slow` and `partition`".to_owned()],
             Self::Link { .. } => vec!["`osqdemo up` sets everything back".to_owned()],

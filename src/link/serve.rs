@@ -52,6 +52,10 @@ impl Diagnose for LinkError {
     fn exit_code(&self) -> ExitCode {
         ExitCode::Start
     }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["run it again: a port that another program took meanwhile is chosen anew".to_owned()]
+    }
 }
 
 /// Carries connections until it is asked to end.
