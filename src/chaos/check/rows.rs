@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::lines::{Content, content};
 use super::{Evidence, Finding, FindingKind, StreamTally, shown};
-use crate::chaos::history::{Place, Stamp, Values};
+use crate::chaos::history::{Place, Row, Stamp, Values};
 use crate::chaos::join::{self, Side};
 use crate::chaos::model::{OPEN_FILES, PROCESSES, Stream};
 
@@ -36,25 +36,10 @@ pub(super) fn of_stream(evidence: &Evidence, stream: Stream, findings: &mut Vec<
             round: None,
         });
     };
-    let mut expected: HashMap<Key<'_>, Due<'_>> = HashMap::new();
-    let mut stamps: HashSet<&Stamp> = HashSet::new();
-    for line in evidence.lines.get(stream.source()).into_iter().flatten() {
-        if let Some(values) = stream.row(line) {
-            stamps.extend(&line.print.stamp);
-            let key = (line.print.stamp.as_ref(), line.time_ms, values);
-            let due = expected.entry(key).or_insert(Due {
-                is_due: false,
-                is_judged: evidence.is_judged(&line.place),
-                place: &line.place,
-                lines: 0,
-            });
-            due.is_due |= evidence.is_due(&line.place);
-            due.lines += 1;
-        }
-    }
-    let mut got: HashMap<Key<'_>, u64> = HashMap::new();
+    let expected = due_rows(evidence, stream);
+    let stamps: HashSet<&Stamp> = expected.keys().filter_map(|key| key.0).collect();
     for row in evidence.rows.get(&stream).into_iter().flatten() {
-        let key = (row.stamp.as_ref(), row.time_ms, row.values.clone());
+        let key = key_of(row);
         if evidence.is_judged(&row.place) && !expected.contains_key(&key) {
             let is_wrong = row.stamp.as_ref().is_some_and(|stamp| stamps.contains(stamp));
             let (kind, count) = if is_wrong {
@@ -67,8 +52,8 @@ pub(super) fn of_stream(evidence: &Evidence, stream: Stream, findings: &mut Vec<
             let what = format!("`{sink}` has at offset {}: {values}", row.place.offset);
             find(kind, row.time_ms, what);
         }
-        *got.entry(key).or_default() += 1;
     }
+    let got = counted(evidence, stream);
     for (key, due) in expected {
         if !due.is_judged {
             continue;
@@ -100,6 +85,46 @@ pub(super) fn of_stream(evidence: &Evidence, stream: Stream, findings: &mut Vec<
         }
     }
     tally
+}
+
+/// What the lines of its source make of a stream.
+fn due_rows(evidence: &Evidence, stream: Stream) -> HashMap<Key<'_>, Due<'_>> {
+    let mut expected: HashMap<Key<'_>, Due<'_>> = HashMap::new();
+    for line in evidence.lines.get(stream.source()).into_iter().flatten() {
+        if let Some(values) = stream.row(line) {
+            let key = (line.print.stamp.as_ref(), line.time_ms, values);
+            let due = expected.entry(key).or_insert(Due {
+                is_due: false,
+                is_judged: evidence.is_judged(&line.place),
+                place: &line.place,
+                lines: 0,
+            });
+            due.is_due |= evidence.is_due(&line.place);
+            due.lines += 1;
+        }
+    }
+    expected
+}
+
+fn key_of(row: &Row) -> Key<'_> {
+    (row.stamp.as_ref(), row.time_ms, row.values.clone())
+}
+
+/// How often each row is in a stream.
+fn counted(evidence: &Evidence, stream: Stream) -> HashMap<Key<'_>, u64> {
+    let mut got: HashMap<Key<'_>, u64> = HashMap::new();
+    for row in evidence.rows.get(&stream).into_iter().flatten() {
+        *got.entry(key_of(row)).or_default() += 1;
+    }
+    got
+}
+
+/// Whether a line from before the run has its row more than once: the run did not do it, and its join has a row of each.
+fn was_repeated(evidence: &Evidence, stream: Stream) -> bool {
+    let got = counted(evidence, stream);
+    due_rows(evidence, stream)
+        .iter()
+        .any(|(key, due)| !due.is_judged && got.get(key).is_some_and(|count| *count > due.lines))
 }
 
 /// The lines of a topic that count for the join, with whether they came late; and whether any was there twice.
@@ -140,7 +165,11 @@ pub(super) fn of_join(evidence: &Evidence, findings: &mut Vec<Finding>) -> Strea
     };
     let (processes, is_process_repeated) = sides(evidence, PROCESSES);
     let (files, is_file_repeated) = sides(evidence, OPEN_FILES);
-    let may_repeat = evidence.repeats.rows || is_process_repeated || is_file_repeated;
+    let may_repeat = evidence.repeats.rows
+        || is_process_repeated
+        || is_file_repeated
+        || was_repeated(evidence, Stream::PreciseProc)
+        || was_repeated(evidence, Stream::PreciseFiles);
     let expected = join::expected(&processes, &files, &evidence.marker);
     let mut got: BTreeMap<&Values, u64> = BTreeMap::new();
     for row in &evidence.joined {

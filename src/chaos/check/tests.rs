@@ -327,6 +327,20 @@ fn a_row_that_came_twice_wants_a_reason() {
 }
 
 #[test]
+fn a_row_that_was_there_twice_before_the_run_explains_the_rows_of_the_join() {
+    for stream in [Stream::PreciseProc, Stream::PreciseFiles] {
+        let mut evidence = sound(20);
+        let rows = evidence.rows.get_mut(&stream).unwrap();
+        let again = rows[3].clone();
+        rows.insert(4, again);
+        evidence.joined.push(evidence.joined[3].clone());
+        assert_eq!(kinds(&evidence), [FindingKind::Repeated; 2], "{stream:?}");
+        began_at(&mut evidence, 6);
+        assert_eq!(kinds(&evidence), [], "{stream:?}");
+    }
+}
+
+#[test]
 fn a_line_behind_a_later_one_is_out_of_order() {
     let mut evidence = sound(20);
     let all = lines(&mut evidence, PROCESSES);
