@@ -174,8 +174,8 @@ mod tests {
         insta::assert_snapshot!(error(&["--rounds", "0"]), @"`--rounds` must be from 1 to 100000 [] exit 2");
         insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
         insta::assert_snapshot!(error(&["--faults", "slow,kill", "--engine", "docker"]), @"the fault `slow` is not possible on the docker engine: the network between its containers is the daemon's [run it with `--engine native`, or without this fault] exit 2");
-        insta::assert_snapshot!(error(&["--faults", "disk"]), @"the fault `disk` is not possible on the native engine: a limited disk that outlives the service takes more rights than those of its user [leave it out: it is not there yet] exit 2");
-        insta::assert_snapshot!(error(&["--faults", "clock"]), @"the fault `clock` is not possible on the native engine: its programs read the machine's clock, which is not the project's to change [leave it out: it is not there yet] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "disk"]), @"the fault `disk` is not possible on the native engine: a limited disk that outlives the service takes more rights than those of its user [leave it out] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "clock"]), @"the fault `clock` is not possible on the native engine: its programs read the machine's clock, which is not the project's to change [leave it out] exit 2");
         insta::assert_snapshot!(error(&["--faults", "upgrade"]), @"the fault `upgrade` takes another build of osqdemo [name its program with `--to PATH`] exit 2");
         insta::assert_snapshot!(error(&["--faults", "supervisor", "--engine", "docker"]), @"the fault `supervisor` is not possible on the docker engine: the daemon looks after its services, and is not the project's [run it with `--engine native`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--for", "soon"]), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
