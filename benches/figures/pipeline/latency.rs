@@ -124,7 +124,8 @@ impl Extension {
         let schedule =
             |interval: u32| json!({"query": "select 1;", "interval": interval, "key": "['hostIdentifier']"});
         let text = json!({
-            "config": {"bootstrap.servers": bootstrap_servers},
+            // As the demo's own hosts have it: their broker is on the same machine.
+            "config": {"bootstrap.servers": bootstrap_servers, "linger.ms": "0.5"},
             "source": {"schedule": {"processes": schedule(3600), "open_files": schedule(3600)}},
             "topic": "osquery",
         });
