@@ -14,6 +14,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::ToBytes;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -39,7 +40,7 @@ const SIZE: usize = 300;
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A producer whose own thread reports what was delivered.
-type Producing = ThreadedProducer<rdkafka::producer::DefaultProducerContext>;
+pub(crate) type Producing = ThreadedProducer<rdkafka::producer::DefaultProducerContext>;
 
 /// How long anything may take before the measurement gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -261,7 +262,15 @@ fn produce_in_transactions(broker: &Broker) -> Result<f64> {
 }
 
 fn send(producer: &Producing, topic: &str, payload: &[u8]) -> Result<()> {
-    let mut record = BaseRecord::<(), [u8]>::to(topic).payload(payload);
+    send_record(producer, BaseRecord::<(), [u8]>::to(topic).payload(payload))
+}
+
+/// Sends a record, as soon as the producer's queue has room.
+pub(crate) fn send_record<K, P>(producer: &Producing, mut record: BaseRecord<'_, K, P>) -> Result<()>
+where
+    K: ToBytes + ?Sized,
+    P: ToBytes + ?Sized,
+{
     while let Err((error, back)) = producer.send(record) {
         if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
             return Err(error.into());

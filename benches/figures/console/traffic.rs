@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer};
 
 use super::{PATIENCE, TOPIC};
+use crate::broker::{Producing, send_record};
 use crate::waiting::leave_alone;
 
 /// How long a record's line is.
@@ -60,24 +60,18 @@ pub(super) fn fill(servers: &str, records: u64) -> Result<()> {
     Ok(producer.flush(PATIENCE)?)
 }
 
-fn producer(servers: &str) -> Result<ThreadedProducer<DefaultProducerContext>> {
+fn producer(servers: &str) -> Result<Producing> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).set("linger.ms", "1");
     Ok(config.create()?)
 }
 
-fn send(producer: &ThreadedProducer<DefaultProducerContext>, number: u64) -> Result<()> {
+fn send(producer: &Producing, number: u64) -> Result<()> {
     let line = line(number);
-    let mut record = BaseRecord::<str, str>::to(TOPIC).key("host1").payload(&line);
-    while let Err((error, back)) = producer.send(record) {
-        if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-            return Err(error.into());
-        }
-        record = back;
-        // The queue empties while the producer's own thread reports what was delivered.
-        std::thread::yield_now();
-    }
-    Ok(())
+    send_record(
+        producer,
+        BaseRecord::<str, str>::to(TOPIC).key("host1").payload(&line),
+    )
 }
 
 /// A line of the query `processes`, filled up to its size.
