@@ -139,7 +139,7 @@ pub(crate) enum Wrapping {
 pub(crate) enum Demand {
     /// All of it.
     Whole,
-    /// Of a map, the entries of these keys, sorted.
+    /// Of a map, the entries of these keys.
     Entries(Vec<Arc<str>>),
     /// Of a map, the values of these keys, each in a place of its own: no map has to be made of them.
     Each(Vec<Arc<str>>),
