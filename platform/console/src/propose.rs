@@ -1,7 +1,8 @@
 //! The columns that a topic's records suggest for a stream: what *Add a stream* begins with.
 //!
 //! Text is VARCHAR, whole numbers BIGINT, other numbers DOUBLE, an array of one kind ARRAY. An object is a MAP of text
-//! where its names differ from record to record or are many, so that `COLUMNS['pid']` works; else a STRUCT.
+//! where its names differ from record to record or are many, so that `COLUMNS['pid']` works; else a STRUCT. The columns of
+//! osquery's result lines are a MAP always: which there are is up to a query that somebody will change.
 
 use std::collections::BTreeMap;
 
@@ -36,13 +37,19 @@ pub fn columns(records: &[Value]) -> Vec<Column> {
             }
         }
     }
+    let is_result_log = names.contains(&"hostIdentifier") && names.contains(&"unixTime");
     names
         .into_iter()
         .map(|name| {
             let values: Vec<&Value> = objects.iter().filter_map(|object| object.get(name)).collect();
+            let sql_type = if is_result_log && name == "columns" && values.iter().all(|value| value.is_object()) {
+                map_type(&fields(&values))
+            } else {
+                sql_type(&values, DEPTH_LIMIT)
+            };
             Column {
                 name: name.to_owned(),
-                sql_type: sql_type(&values, DEPTH_LIMIT),
+                sql_type,
             }
         })
         .collect()
@@ -72,27 +79,33 @@ fn sql_type(values: &[&Value], depth: usize) -> String {
     }
 }
 
-fn object_type(values: &[&Value], depth: usize) -> String {
-    let objects: Vec<&Map<String, Value>> = values.iter().filter_map(|value| value.as_object()).collect();
+/// The values that objects have for each name.
+fn fields<'a>(objects: &[&'a Value]) -> BTreeMap<&'a str, Vec<&'a Value>> {
     let mut fields: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for object in &objects {
-        for (name, value) in *object {
-            fields.entry(name).or_default().push(value);
-        }
+    for (name, value) in objects.iter().filter_map(|value| value.as_object()).flatten() {
+        fields.entry(name).or_default().push(value);
     }
-    let is_the_same_everywhere = objects.iter().all(|object| object.len() == fields.len());
-    let is_struct = is_the_same_everywhere
+    fields
+}
+
+fn map_type(fields: &BTreeMap<&str, Vec<&Value>>) -> String {
+    let of: Vec<&Value> = fields.values().flatten().copied().collect();
+    let values = match sql_type(&of, 0).as_str() {
+        "BIGINT" => "BIGINT",
+        "DOUBLE" => "DOUBLE",
+        _ => "VARCHAR",
+    };
+    format!("MAP<VARCHAR, {values}>")
+}
+
+fn object_type(objects: &[&Value], depth: usize) -> String {
+    let fields = fields(objects);
+    let is_struct = fields.values().all(|values| values.len() == objects.len())
         && !fields.is_empty()
         && fields.len() <= STRUCT_LIMIT
         && fields.keys().all(|name| is_name(name));
     if !is_struct {
-        let of: Vec<&Value> = fields.values().flatten().copied().collect();
-        let values = match sql_type(&of, 0).as_str() {
-            "BIGINT" => "BIGINT",
-            "DOUBLE" => "DOUBLE",
-            _ => "VARCHAR",
-        };
-        return format!("MAP<VARCHAR, {values}>");
+        return map_type(&fields);
     }
     let fields: Vec<String> = fields
         .iter()
@@ -140,6 +153,12 @@ mod tests {
                 "action VARCHAR"
             ]
         );
+    }
+
+    #[test]
+    fn the_columns_of_a_result_line_are_a_map_also_where_they_are_always_the_same() {
+        let record = json!({"name": "open_files", "hostIdentifier": "host1", "unixTime": 1, "columns": {"pid": "1", "fd": "2"}});
+        assert_eq!(proposed(&[record])[3], "columns MAP<VARCHAR, VARCHAR>");
     }
 
     #[test]

@@ -17,10 +17,20 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
-/** Replaces what is in an element, and leaves it alone where nothing differs. */
+/** What tells an element from others of its kind, also when it is drawn anew. */
+const identity = (one) => one.getAttribute('href') ?? one.getAttribute('aria-label') ?? one.textContent;
+
+/** Replaces what is in an element. What had the focus has it again afterwards. */
 export function fill(element, ...children) {
   const wanted = children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
+  const focused = document.activeElement;
+  const alike = () => [...element.querySelectorAll(focused.localName)];
+  const place = element !== focused && element.contains(focused) ? alike().indexOf(focused) : -1;
   element.replaceChildren(...wanted);
+  if (place >= 0 && !focused.isConnected) {
+    const found = alike();
+    (found.find((one) => identity(one) === identity(focused)) ?? found[place])?.focus({ preventScroll: true });
+  }
   return element;
 }
 

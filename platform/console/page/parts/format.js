@@ -8,7 +8,7 @@ const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle
 
 export const count = (value) => number.format(value ?? 0);
 export const compact = (value) => (value < 10000 ? number.format(value ?? 0) : short.format(value));
-export const rate = (value) => (!value ? '0/s' : value < 0.1 ? '<0.1/s' : `${value < 100 ? one.format(value) : compact(Math.round(value))}/s`);
+export const rate = (value, unit = '') => `${!value ? '0' : value < 0.1 ? '<0.1' : value < 100 ? one.format(value) : compact(Math.round(value))}${unit}/s`;
 export const time = (ms) => (ms === null || ms === undefined ? '–' : clock.format(ms));
 export const dateTime = (ms) => (ms === null || ms === undefined ? '–' : full.format(ms));
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

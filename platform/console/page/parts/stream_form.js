@@ -42,3 +42,10 @@ export async function addStream(topic) {
     await post('api/ksql', { ksql: sql() });
   });
 }
+
+/** The same, after asking over which topic. */
+export async function addStreamOver(topics) {
+  const topic = h('select', {}, topics.map((name) => h('option', { text: name })));
+  const chosen = await form('Add a stream', field('Topic', topic), 'Next…', async () => {});
+  return chosen === 'done' ? addStream(topic.value) : chosen;
+}

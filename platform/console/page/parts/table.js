@@ -62,10 +62,10 @@ class DataTable extends HTMLElement {
     const isFirst = before.size === 0;
     const wanted = shown.map((row) => {
       const key = this.#options.key(row);
-      const known = before.get(key);
-      const element = known && (this.#options.still || known.row === row) ? known.element : this.#element(row, !isFirst && !known);
-      this.#elements.set(key, { element, row });
-      return element;
+      const known = before.get(key) ?? { element: this.#element(row, !isFirst), row };
+      if (known.row !== row && !this.#options.still) this.#renew(known, row);
+      this.#elements.set(key, known);
+      return known.element;
     });
     // Only what changed is touched: thousands of records pass here.
     let at = this.#body.firstChild;
@@ -80,18 +80,30 @@ class DataTable extends HTMLElement {
     if (!wanted.length && none) this.#body.append(h('tr', {}, h('td', { colspan: this.#columns.length, class: 'empty', text: none })));
   }
 
-  #element(row, isFresh) {
-    const cells = this.#columns.map((column) => {
-      const content = column.cell(row);
-      return h('td', { class: column.class, dir: column.dir }, content ?? '');
+  #cells(row) {
+    return this.#columns.map((column) => h('td', { class: column.class, dir: column.dir }, column.cell(row) ?? ''));
+  }
+
+  /** Brings a row up to date. What says the same stays, and with it the focus; who holds on to the row sees what is new. */
+  #renew(known, row) {
+    Object.assign(known.row, row);
+    this.#cells(known.row).forEach((cell, i) => {
+      const old = known.element.children[i];
+      if (cell.isEqualNode(old)) return;
+      const hadFocus = old.contains(document.activeElement);
+      old.replaceWith(cell);
+      if (hadFocus) cell.querySelector('a, button, input, select')?.focus();
     });
+  }
+
+  #element(row, isFresh) {
     const open = this.#options.open;
     return h('tr', {
       class: isFresh && this.#options.fresh ? 'fresh' : null,
       tabindex: open ? 0 : null,
       onclick: open ? (event) => { if (!event.target.closest('a,button') && !String(getSelection())) open(row); } : null,
       onkeydown: open ? (event) => { if (event.key === 'Enter' && event.target.localName === 'tr') open(row); } : null,
-    }, cells);
+    }, this.#cells(row));
   }
 }
 customElements.define('data-table', DataTable);

@@ -8,6 +8,7 @@ import { editor } from '../parts/editor.js';
 import { json } from '../parts/record.js';
 import { bars, line } from '../parts/chart.js';
 import { plan } from '../parts/plan.js';
+import { addStreamOver } from '../parts/stream_form.js';
 import { table } from '../parts/table.js';
 
 export const title = 'ksqlDB';
@@ -110,7 +111,13 @@ async function catalog(element, edit) {
     const { results: [found] } = await post('api/ksql', { ksql: `DESCRIBE FUNCTION ${name};` });
     await dialog(name, h('div', { class: 'side' }, h('p', { text: found.description }), (found.functions ?? []).map((one) => h('pre', { class: 'block', text: `${name}(${(one.arguments ?? []).map((argument) => `${argument.name} ${argument.type}`).join(', ')}) → ${one.returnType}\n${one.description ?? ''}` }))));
   };
-  fill(element, h('section', { class: 'panel' }, h('h2', { text: 'Streams and tables' }), sources.map((source) => h('details', {}, h('summary', {}, h('b', { text: source.name }), ' ', h('span', { class: 'soft small', text: `${source.type.toLowerCase()} over ${source.topic}, ${source.valueFormat}` })),
+  const add = async () => {
+    const { topics } = await get('api/topics');
+    const names = topics.map((topic) => topic.name).filter((name) => !name.startsWith('_'));
+    if ((await addStreamOver(names)) === 'done') await catalog(element, edit);
+  };
+  const failed = (error) => dialog('That did not work', h('p', { class: 'error', text: error.message }));
+  fill(element, h('section', { class: 'panel' }, h('div', { class: 'row' }, h('h2', { text: 'Streams and tables' }), h('span', { class: 'grow' }), h('button', { type: 'button', text: 'Add a stream…', onclick: () => add().catch(failed) })), sources.map((source) => h('details', {}, h('summary', {}, h('b', { text: source.name }), ' ', h('span', { class: 'soft small', text: `${source.type.toLowerCase()} over ${source.topic}, ${source.valueFormat}` })),
     (source.fields ?? []).map((one) => h('div', { class: 'mono', text: `  ${one.name} ${typeOf(one.schema)}${one.type === 'KEY' ? ' KEY' : ''}` }))))),
   Object.keys(types ?? {}).length ? h('section', { class: 'panel' }, h('h2', { text: 'Types' }), json(types)) : null,
   h('section', { class: 'panel' }, h('details', {}, h('summary', {}, h('b', { text: `${count(functions.length)} functions` })), h('div', { class: 'row' }, functions.map((one) => h('button', { type: 'button', class: 'quiet mono', text: one.name, onclick: explain(one.name) }))))));

@@ -25,7 +25,7 @@ export function picture(overview, hosts) {
     const rateOf = (query) => hosts.rates[`${host.name}/${query.name}`] ?? 0;
     const total = host.queries.reduce((sum, query) => sum + rateOf(query), 0);
     const silent = Date.now() - host.last > 60000;
-    add({ id: `host:${host.name}`, kind: 'host', column: 0, title: host.name, state: silent ? 'behind' : '', sub: silent ? `silent for ${duration(Date.now() - host.last)}` : `${host.queries.length} osquery queries · ${rate(total)}`, href: `#/host/${encodeURIComponent(host.name)}` });
+    add({ id: `host:${host.name}`, kind: 'host', column: 0, title: host.name, state: silent ? 'behind' : '', sub: silent ? `silent for ${duration(Date.now() - host.last)}` : `${host.queries.length} osquery queries · ${rate(total, ' lines')}`, href: `#/host/${encodeURIComponent(host.name)}` });
     for (const query of host.queries) {
       const topic = topicNode(query.topic);
       const id = `${host.name} ${topic.id}`;
@@ -97,6 +97,7 @@ async function joinStatement(sources) {
 
 export function show(root) {
   const pipe = h('div', { class: 'pipe whole', 'aria-live': 'off' }, h('p', { class: 'empty', text: 'Looking at what is there…' }));
+  const legend = h('p', { class: 'soft small', text: 'Dashed lines: records pass now. Every box opens what it stands for.' });
   const summary = h('span', { class: 'soft' });
   const joinNote = h('p', { class: 'soft' }, 'Waiting for the streams of the join.');
   const rows = table([
@@ -106,7 +107,7 @@ export function show(root) {
     { name: 'File', cell: (row) => h('span', { class: 'mono', text: row.values[2] ?? 'null' }) },
   ], { label: 'Joined rows', key: (row) => row.id, limit: ROWS, fresh: true, empty: 'No row yet. A process that opens a file on a host makes one: osqdemo exec host2 -- sh -c \'head -c 1G </dev/urandom >myfile\'' });
   rows.rows = [];
-  fill(root, h('div', { class: 'head' }, h('h1', { text: 'Pipeline' }), summary), pipe,
+  fill(root, h('div', { class: 'head' }, h('h1', { text: 'Pipeline' }), summary, h('span', { class: 'grow' }), legend), pipe,
     h('section', { class: 'panel', 'aria-label': 'Joined rows, live' }, h('div', { class: 'row' }, h('h2', { text: 'Joined rows, live' }), joinNote), rows));
   let [overview, hosts, stopJoin, serial, left] = [null, null, null, 0, 0];
   let list = [];
@@ -114,12 +115,10 @@ export function show(root) {
   const draw = eachFrame(() => {
     if (!overview) return;
     const { nodes, edges, columns } = picture(overview, hosts);
-    const focused = document.activeElement?.closest?.('.pipe a')?.getAttribute('href');
     if (!nodes.some((node) => node.kind !== 'host')) fill(pipe, h('p', { class: 'empty', text: overview.services.kafka?.is_up ? 'There is no topic yet.' : 'Kafka does not answer.' }));
     else fill(pipe, graph(nodes, edges, { columns, about: 'The pipeline, from hosts to joined rows' }));
-    if (focused) [...pipe.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
     const running = overview.queries.filter((query) => query.type === 'PERSISTENT');
-    summary.textContent = [`${hosts?.hosts.length ?? 0} hosts`, `${overview.topics.filter((topic) => !topic.is_internal).length} topics`, ...counted(overview.sources), `${running.filter((query) => query.state === 'RUNNING').length} of ${running.length} queries run`].join(' · ');
+    summary.textContent = [`${hosts?.hosts.length ?? 0} hosts`, `${overview.topics.filter((topic) => !topic.is_internal).length} topics`, ...counted(overview.sources), `${running.filter((query) => query.state === 'RUNNING').length} of ${running.length} queries running`].join(' · ');
   });
   const drawRows = eachFrame(() => { rows.rows = list; });
   const join = async () => {
@@ -128,7 +127,7 @@ export function show(root) {
     const statement = await joinStatement(overview.sources).catch(() => null);
     isAsking = false;
     if (!statement || root.dataset.view !== 'pipeline') return;
-    joinNote.textContent = `rows of the ${statement.name} join that come from now on`;
+    joinNote.textContent = `which process of which host has which file open: rows of the ${statement.name} join that come from now on`;
     stopJoin = watch({ kind: 'query', sql: statement.sql, properties: { 'auto.offset.reset': 'latest' } }, {
       rows: (body) => {
         left += body.left_out;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier,
-    ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -13,6 +12,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::Serialize;
 
 use super::{Cluster, KafkaError, REQUEST_TIMEOUT, Raw};
+
+/// How often to look whether a changed setting is there, and how many times: brokers of a cluster hear of it one by one.
+const LOOKS: (Duration, u32) = (Duration::from_millis(100), 20);
 
 /// A setting of a topic or a broker.
 #[derive(Debug, Clone, Serialize)]
@@ -72,26 +74,30 @@ impl Cluster {
         name: &str,
         value: Option<&str>,
     ) -> Result<(), KafkaError> {
-        let mut own: Vec<(String, String)> = self
-            .topic_settings(topic)
-            .await?
-            .into_iter()
+        let before = self.topic_settings(topic).await?;
+        let kept = before
+            .iter()
             .filter(|setting| setting.is_own && setting.name != name)
-            .filter_map(|setting| Some((setting.name, setting.value?)))
-            .collect();
-        own.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+            .filter_map(|setting| Some((setting.name.as_str(), setting.value.as_deref()?)));
         let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
-        for (name, value) in &own {
+        for (name, value) in kept.chain(value.map(|value| (name, value))) {
             change = change.set(name, value);
         }
-        let altered = self.admin()?.alter_configs([&change], &options()).await?;
-        match altered.into_iter().next() {
-            Some(Err((OwnedResourceSpecifier::Topic(_), code))) => Err(KafkaError::Refused(format!(
-                "`{name}` of topic `{topic}` was not changed: {code}"
-            ))),
-            Some(Err((_, code))) => Err(KafkaError::Refused(code.to_string())),
-            _ => Ok(()),
+        self.admin()?.alter_configs([&change], &options()).await?;
+        // The client library keeps to itself what the broker says about a single resource, so it is looked up.
+        let was = value_of(&before, name);
+        let mut look = tokio::time::interval(LOOKS.0);
+        for _ in 0..LOOKS.1 {
+            look.tick().await;
+            let is = value_of(&self.topic_settings(topic).await?, name);
+            if is.as_deref() == value || (is != was && is.is_some() == value.is_some()) {
+                return Ok(());
+            }
         }
+        Err(KafkaError::Refused(match value {
+            Some(value) => format!("Kafka does not take `{value}` for `{name}` of topic `{topic}`"),
+            None => format!("Kafka does not take back `{name}` of topic `{topic}`"),
+        }))
     }
 
     /// Makes a topic.
@@ -148,6 +154,14 @@ impl Cluster {
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Arc::new(admin))
     }
+}
+
+/// What is set for a name, where it is set.
+fn value_of(settings: &[Setting], name: &str) -> Option<String> {
+    let own = settings
+        .iter()
+        .find(|setting| setting.is_own && setting.name == name);
+    own.and_then(|setting| setting.value.clone())
 }
 
 /// Whether a setting is a secret although the broker does not say so: those of other programs' kinds, which it does not

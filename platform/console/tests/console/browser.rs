@@ -3,22 +3,26 @@
 //! Debian's `chromium` and `chromium-driver` (`scripts/browser.sh` installs them). Where they are missing, the walks are
 //! skipped and say so; in CI that is a failure.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
+use reqwest::{Method, Url};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
-use crate::world::DEADLINE;
+/// No single step of a walk takes longer, unless something is wrong.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Browser {
     pub(crate) page: Client,
     _driver: Driver,
-    _profile: TempDir,
 }
 
 impl Browser {
@@ -38,7 +42,10 @@ impl Browser {
             return None;
         };
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let driver = Driver(driver);
+        let driver = Driver {
+            process: driver,
+            profile: tempfile::tempdir().unwrap(),
+        };
         let port = tokio::task::spawn_blocking(|| {
             let mut lines = lines.map_while(Result::ok);
             lines.find_map(|line| {
@@ -51,7 +58,6 @@ impl Browser {
             .expect("chromedriver does not start")
             .unwrap();
         let port = port.expect("chromedriver has ended");
-        let profile = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -62,7 +68,7 @@ impl Browser {
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
-            format!("--user-data-dir={}", profile.path().display()),
+            format!("--user-data-dir={}", driver.profile.path().display()),
             format!("--window-size={width},1000"),
         ];
         let capabilities = json!({
@@ -79,7 +85,6 @@ impl Browser {
         Some(Self {
             page,
             _driver: driver,
-            _profile: profile,
         })
     }
 
@@ -128,23 +133,22 @@ impl Browser {
             .await;
     }
 
+    /// Found and clicked in one step: what is drawn anew every second may be gone before a second one.
     async fn click_at(&self, name: &str, path: &str) {
-        let found = self
-            .page
-            .wait()
-            .at_most(DEADLINE)
-            .for_element(Locator::XPath(path))
-            .await;
-        let found = found.unwrap_or_else(|error| panic!("nothing called `{name}`: {error}"));
-        // Through the page, because what is drawn anew every second may be gone before the mouse is there.
-        let click = "arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))";
-        let element = serde_json::to_value(&found).unwrap();
-        self.page.execute(click, vec![element]).await.unwrap();
+        let click = format!(
+            "const found = document.evaluate({}, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE).singleNodeValue; \
+             found?.dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true}})); return found !== null",
+            json!(path)
+        );
+        self.until(&format!("`{name}` is clicked"), &click).await;
     }
 
     /// Types into the field with this label, in place of what is in it.
     pub(crate) async fn write(&self, label: &str, text: &str) {
-        let path = format!("//*[@aria-label={}]", quoted(label));
+        let path = format!(
+            "//*[@aria-label={0}] | //label[normalize-space(text())={0}]/input",
+            quoted(label)
+        );
         let found = self
             .page
             .wait()
@@ -154,6 +158,38 @@ impl Browser {
         let field = found.unwrap_or_else(|error| panic!("no field `{label}`: {error}"));
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub(crate) async fn press(&self, key: char) {
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value: key })
+            .then(KeyAction::Up { value: key });
+        self.page.perform_actions(keys).await.unwrap();
+    }
+
+    /// Makes the page as wide and high as a screen of this size shows it, also narrower than any window.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let command = Devtools {
+            name: "Emulation.setDeviceMetricsOverride",
+            parameters: json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
+        };
+        self.page.issue_cmd(command).await.unwrap();
+    }
+
+    /// Chooses from the list with this label.
+    pub(crate) async fn choose(&self, label: &str, option: &str) {
+        let chosen = format!(
+            "const list = [...document.querySelectorAll('select')].find((one) => \
+             (one.getAttribute('aria-label') ?? one.closest('label')?.firstChild.textContent) === {}); \
+             if (!list || ![...list.options].some((one) => one.text === {option})) return false; \
+             list.value = [...list.options].find((one) => one.text === {option}).value; \
+             list.dispatchEvent(new Event('change', {{bubbles: true}})); return true",
+            json!(label),
+            option = json!(option)
+        );
+        self.until(&format!("`{option}` of `{label}` is chosen"), &chosen)
+            .await;
     }
 
     /// Every control without a name that a screen reader could say, and every error that the page logged.
@@ -168,19 +204,56 @@ impl Browser {
     }
 }
 
-/// The process that drives the browser.
-struct Driver(Child);
+/// A command of Chromium's own protocol, which its driver passes on.
+#[derive(Debug)]
+struct Devtools {
+    name: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for Devtools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as std::str::FromStr>::Err> {
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or_default()
+        ))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({"cmd": self.name, "params": self.parameters});
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
+/// The process that drives the browser, and the folder that the browser's own processes name.
+struct Driver {
+    process: Child,
+    profile: TempDir,
+}
 
 impl Drop for Driver {
-    /// A driver that is asked to end takes its browser along, which one that is killed would leave behind.
+    /// A driver that is asked to end takes a browser along only when its session was closed, which a test that failed
+    /// has not done.
     fn drop(&mut self) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid
-            && kill_process(pid, Signal::TERM).is_ok()
-        {
-            let _ = self.0.wait();
+        if end(self.process.id(), Signal::TERM) {
+            let _ = self.process.wait();
+        }
+        let profile = self.profile.path().display().to_string();
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&command).contains(&profile)
+                && let Some(pid) = process.file_name().to_str().and_then(|pid| pid.parse().ok())
+            {
+                end(pid, Signal::KILL);
+            }
         }
     }
+}
+
+/// Sends a signal; `false` where there is no such process.
+fn end(pid: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
 fn quoted(text: &str) -> String {

@@ -3,5 +3,6 @@
 mod api;
 mod browser;
 mod live;
+mod looks;
 mod walks;
 mod world;

@@ -198,6 +198,84 @@ async fn a_message_is_found_and_whatever_it_holds_breaks_nothing() {
 }
 
 #[tokio::test]
+async fn groups_are_followed_schemas_compared_and_settings_changed_with_care() {
+    let Some(browser) = Browser::start(1400).await else {
+        return;
+    };
+    let world = World::with_registry().await;
+    lines(&world).await;
+    streams(&world).await;
+    browser.page.goto(&world.url("/#/consumers")).await.unwrap();
+    browser.sees("CSAS_PRECISE_PROC").await;
+    browser.sees("lag 0 steady").await;
+    let is_open = "const group = [...document.querySelectorAll('details')].find((one) => \
+                   one.textContent.includes('CSAS_PRECISE_PROC')); if (group) group.open = true; \
+                   return group?.querySelector('tbody')?.textContent.includes('processes') ?? false";
+    browser.until("its positions are listed", is_open).await;
+
+    let field = |name: &str| json!({"name": name, "type": ["null", "string"], "default": null});
+    for fields in [vec![field("host")], vec![field("host"), field("path")]] {
+        let schema = json!({"type": "record", "name": "Line", "fields": fields});
+        world.register("lines-value", &schema).await;
+    }
+    browser.click("Schemas").await;
+    browser.sees("BACKWARD by default").await;
+    browser.click("lines-value").await;
+    browser.sees("\"path\"").await;
+    browser.choose("Compared with", "version 1, id 1").await;
+    browser
+        .until(
+            "what only the second version has is marked",
+            "return [...document.querySelectorAll('.diff .plus')].some((one) => one.textContent.includes('path')) \
+             && ![...document.querySelectorAll('.diff .minus')].some((one) => one.textContent.includes('host'))",
+        )
+        .await;
+    assert_eq!(browser.complaints().await, json!([]));
+
+    browser.click("Cluster").await;
+    browser.sees("Broker 1").await;
+    browser
+        .page
+        .goto(&world.url("/#/topic/processes?tab=settings"))
+        .await
+        .unwrap();
+    browser.click("Edit retention.ms").await;
+    // What may be lost is said before it is.
+    browser
+        .sees("Records that the new value does not keep are deleted for good.")
+        .await;
+    browser.write("Value", "soon").await;
+    browser.click("Set").await;
+    browser.sees("retention.ms").await;
+    browser
+        .until(
+            "the refusal stands in the dialog",
+            "return (document.querySelector('dialog [role=alert]')?.textContent ?? '') !== ''",
+        )
+        .await;
+    browser.write("Value", "7200000").await;
+    browser.click("Set").await;
+    browser
+        .until(
+            "the dialog closes",
+            "return document.querySelector('dialog') === null",
+        )
+        .await;
+    let settings = world.json("/api/topics/processes").await;
+    let settings = settings["settings"].as_array().unwrap();
+    let retention = settings.iter().find(|one| one["name"] == "retention.ms").unwrap();
+    assert_eq!(retention["value"], "7200000", "{retention}");
+    browser.click("Delete the topic…").await;
+    browser
+        .sees("The topic and its 3 records are lost for good.")
+        .await;
+    browser.click("Cancel").await;
+    assert_eq!(browser.complaints().await, json!([]));
+    browser.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn every_view_opens_and_a_console_that_goes_is_told() {
     let Some(browser) = Browser::start(1000).await else {
         return;

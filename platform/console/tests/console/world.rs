@@ -19,6 +19,7 @@ pub(crate) struct World {
     pub(crate) console: SocketAddr,
     pub(crate) kafka: SocketAddr,
     pub(crate) http: reqwest::Client,
+    registry: Option<String>,
     token: String,
     shutdown: CancellationToken,
     running: Vec<JoinHandle<()>>,
@@ -31,6 +32,15 @@ fn any_port() -> SocketAddr {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::with(false).await
+    }
+
+    /// The same with a Schema Registry.
+    pub(crate) async fn with_registry() -> Self {
+        Self::with(true).await
+    }
+
+    async fn with(has_registry: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shutdown = CancellationToken::new();
         let mut running = Vec::new();
@@ -40,13 +50,23 @@ impl World {
         let kafka = broker.addresses()[0].local;
         let ended = shutdown.clone();
         running.push(tokio::spawn(async move { broker.run(ended).await.unwrap() }));
-        let config = osqdemo_ksqldb::Config::new(any_port(), kafka.to_string());
+        let mut registry = None;
+        if has_registry {
+            let config = osqdemo_schema_registry::Config::new(any_port(), kafka.to_string());
+            let server = osqdemo_schema_registry::bind(config).await.unwrap();
+            registry = Some(format!("http://{}", server.address()));
+            let ended = shutdown.clone();
+            running.push(tokio::spawn(async move { server.run(ended).await.unwrap() }));
+        }
+        let mut config = osqdemo_ksqldb::Config::new(any_port(), kafka.to_string());
+        config.schema_registry.clone_from(&registry);
         let ksqldb = osqdemo_ksqldb::bind(config).await.unwrap();
         let ksqldb_url = format!("http://{}", ksqldb.address());
         let ended = shutdown.clone();
         running.push(tokio::spawn(async move { ksqldb.run(ended).await.unwrap() }));
         let mut config = osqdemo_console::Config::new(any_port(), kafka.to_string());
-        config.ksqldb_url = Some(ksqldb_url.clone());
+        config.ksqldb_url = Some(ksqldb_url);
+        config.registry_url.clone_from(&registry);
         let server = osqdemo_console::bind(config).await.unwrap();
         let console = server.address();
         let ended = shutdown.clone();
@@ -56,6 +76,7 @@ impl World {
             console,
             kafka,
             http,
+            registry,
             token: String::new(),
             shutdown,
             running,
@@ -70,6 +91,15 @@ impl World {
                 health["ksqldb"] == "up" && health["kafka"] == "up"
             })
             .await;
+        if let Some(registry) = &world.registry {
+            let subjects = format!("{registry}/subjects");
+            world
+                .until("the registry answers", async || {
+                    let answer = world.http.get(&subjects).send().await;
+                    answer.is_ok_and(|answer| answer.status().is_success())
+                })
+                .await;
+        }
         world
     }
 
@@ -116,6 +146,21 @@ impl World {
         let body: Value = response.json().await.unwrap();
         assert!(status.is_success(), "{body}");
         body
+    }
+
+    /// Registers an Avro schema, a version more of its subject.
+    pub(crate) async fn register(&self, subject: &str, schema: &Value) {
+        let registry = self.registry.as_ref().expect("a world with a registry");
+        let request = self
+            .http
+            .post(format!("{registry}/subjects/{subject}/versions"))
+            .json(&json!({"schema": schema.to_string()}));
+        let response = timeout(DEADLINE, request.send()).await.expect(subject).unwrap();
+        assert!(
+            response.status().is_success(),
+            "{}",
+            response.text().await.unwrap()
+        );
     }
 
     /// Writes records with these keys and values, in order; makes the topic.

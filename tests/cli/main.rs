@@ -1,0 +1,16 @@
+//! The command line, driven as a user drives it, on the fake engine: whole outputs, every exit code, one test
+//! for each error that a user can meet.
+
+mod ports;
+mod starting;
+#[path = "../support/mod.rs"]
+mod support;
+mod upkeep;
+mod words;
+
+use support::FAKE;
+
+/// The arguments of `up` on the fake engine, and more.
+fn up(more: &[&'static str]) -> Vec<&'static str> {
+    FAKE.iter().chain(more).copied().collect()
+}
