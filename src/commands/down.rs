@@ -1,6 +1,8 @@
 //! `osqdemo down`: stop everything and leave nothing behind but data and images, and with `--volumes` and `--images`
 //! not even those.
 
+mod outside_kafka;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -217,10 +219,9 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     if arguments.volumes {
         project.engine.remove_data().await?;
         attach::end_at_once(&folder);
+        // What it has made elsewhere stands in its folder.
+        outside_kafka::clean_up(context, &project).await;
         folder.remove()?;
-        if let Some(kafka) = project.stack.kafka.clone() {
-            context.reporter.emit(Note::KafkaKept { kafka });
-        }
     }
     drop(lock);
     match observed.supervisor {

@@ -475,7 +475,7 @@ async fn what_cannot_be_read_is_told_in_the_processing_log() {
     let broker = Broker::start().await;
     let registry = Registry::start(&broker).await;
     let server = Server::start_with(broker.address, |config| {
-        config.schema_registry = Some(registry.url());
+        config.schema_registry = Some(Settings::new(registry.url()));
         config.processing_log_stream = true;
     })
     .await;
