@@ -166,6 +166,13 @@ impl Registry {
         .await
     }
 
+    /// Forgets what is known of a subject.
+    pub(crate) fn forget(&self, subject: &str) {
+        if let Some(client) = &self.client {
+            client.forget(subject);
+        }
+    }
+
     /// Deletes a subject, where there is one.
     pub(crate) async fn delete(&self, subject: &str) -> Result<(), RegistryError> {
         let subject = subject.to_owned();

@@ -191,6 +191,14 @@ async fn rows_that_are_inserted_have_the_schemas_of_their_stream() {
         (&json!("demo"), &json!("Login"))
     );
 
+    // Somebody deletes a subject: the next row that is inserted registers its schema anew.
+    registry.ask("DELETE", "/subjects/rows-value", None).await;
+    server.ksql("INSERT INTO my_rows (a, b) VALUES (3, 'z');").await;
+    assert_eq!(
+        registry.latest("rows-value").await["name"],
+        "KsqlDataSourceSchema"
+    );
+
     // A key whose schema is another one's is not written.
     server
         .ksql("CREATE STREAM other (a STRING KEY, d INT) WITH (kafka_topic='rows', format='AVRO');")
