@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use tar::{Archive, Builder, EntryType, Header};
 
-/// An archive that grows. All files are root's, and nothing in it depends on who makes it or when.
+/// An archive that grows. All files are root's unless they are said to be another user's, and nothing in it depends on who makes it or when.
 pub struct TarArchive {
     builder: Builder<Vec<u8>>,
     /// The first name that cannot be one.
@@ -24,12 +24,17 @@ impl Default for TarArchive {
 impl TarArchive {
     /// Appends a file that was modified this many seconds after the epoch.
     pub fn append(&mut self, name: &str, mode: u32, modified: u64, bytes: &[u8]) {
+        self.append_of(0, name, mode, modified, bytes);
+    }
+
+    /// The same of a file that is this user's.
+    pub fn append_of(&mut self, user: u64, name: &str, mode: u32, modified: u64, bytes: &[u8]) {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_size(bytes.len() as u64);
         header.set_mode(mode);
         header.set_mtime(modified);
-        header.set_uid(0);
+        header.set_uid(user);
         header.set_gid(0);
         if let Err(error) = self.builder.append_data(&mut header, name, bytes) {
             self.refused.get_or_insert(error);

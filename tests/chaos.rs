@@ -166,6 +166,21 @@ fn ways_are_slow_and_cut_by_hand(stack: &NativeStack) {
         "slow console by 300 ms with 3 % lost\npartition console\n"
     );
     assert_eq!(links(stack), ["link-console"]);
+    // It would wait in vain for a broker that is silent.
+    stack.succeed(&["fault", "set", "stop", "broker"]);
+    let refused = stack
+        .world
+        .output(&["fault", "clear", "console"])
+        .assert()
+        .code(14);
+    let refused = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    for told in [
+        "error: console is started anew for this, which cannot be well while broker is stopped",
+        "hint: `osqdemo fault clear broker` lets it go on",
+    ] {
+        assert!(refused.contains(told), "{refused}");
+    }
+    stack.succeed(&["fault", "clear", "broker"]);
     stack.succeed(&["fault", "clear", "console"]);
     assert_eq!(stack.succeed(&["fault"]), "");
     assert_eq!(links(stack), Vec::<String>::new());

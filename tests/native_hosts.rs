@@ -3,6 +3,8 @@
 mod support;
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use insta::assert_snapshot;
@@ -111,6 +113,80 @@ fn exec_passes_the_exit_status_on() {
     hint: `osqdemo up` starts it again
     ");
     assert_eq!(code("exit 0"), Some(16), "a host that is down");
+}
+
+#[test]
+fn a_command_that_its_host_asks_to_end_tells_of_the_host() {
+    let stack = NativeStack::up();
+    let mark = format!("MARK={}", stack.world.home().display());
+    let script = format!("echo ready; exec env {mark} sleep 1000");
+    let mut running = stack
+        .world
+        .start(("A", "1"), &["exec", "host1", "--", "sh", "-c", &script]);
+    let said = Written::by(running.stdout.take().expect("its output"));
+    eventually("the command runs", Duration::from_secs(20), || {
+        said.text() == "ready\n" && processes_with(&mark).len() == 1
+    });
+    let host = stack.pid("host1");
+    let command = processes_with(&mark).remove(0);
+    let command = command.split(':').next().expect("its process");
+    // As of a host that asks everything on it to end before it does so itself.
+    signal(command.parse().expect("a number"), Signal::TERM);
+    signal(host, Signal::KILL);
+    let told = stack.world.shown(&running.wait_with_output().expect("it ends"));
+    assert!(
+        told.starts_with("exit code: 16\n") && told.contains("\nerror: host1 ended"),
+        "{told}"
+    );
+    // One that ends so by itself is nobody's business.
+    let own = ["exec", "host2", "--", "sh", "-c", "kill -TERM $$"];
+    let output = stack.world.output(&own);
+    assert_eq!(output.status.code(), Some(143), "{}", stack.world.shown(&output));
+    assert!(output.stderr.is_empty(), "{}", stack.world.shown(&output));
+}
+
+/// The keys of a terminal reach whatever runs in its foreground, also where it reads from a pipe.
+#[test]
+fn ctrl_c_at_a_command_that_reads_from_a_pipe_is_one_signal() {
+    let stack = NativeStack::up();
+    // It goes on long enough for a second signal to come.
+    let counting = "trap 'echo interrupted' INT; echo ready; \
+                    for moment in 1 2 3 4 5 6 7 8 9; do sleep 0.2; done; echo over";
+    let exec = stack.world.command(&[]);
+    let program = exec.get_program().to_string_lossy().into_owned();
+    // The shell that makes the pipe outlives the signal, and what keeps it open as well.
+    let pipe = format!("trap : INT; (trap '' INT; sleep 5) | '{program}' exec host1 -- sh -c \"$COUNTING\"");
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qfec", &pipe, "/dev/null"])
+        .env("COUNTING", counting)
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    for (name, value) in exec.get_envs() {
+        match value {
+            Some(value) => terminal.env(name, value),
+            None => terminal.env_remove(name),
+        };
+    }
+    let mut terminal = terminal.spawn().expect("`script` of util-linux");
+    let screen = Written::by(terminal.stdout.take().expect("a screen"));
+    eventually("the command runs", Duration::from_secs(20), || {
+        screen.text().contains("ready")
+    });
+    let mut keyboard = terminal.stdin.take().expect("a keyboard");
+    keyboard.write_all(b"\x03").expect("the terminal reads");
+    eventually("the command is over", Duration::from_secs(20), || {
+        screen.text().contains("over")
+    });
+    assert_eq!(
+        screen.text().matches("interrupted").count(),
+        1,
+        "{}",
+        screen.text()
+    );
+    drop(keyboard);
+    terminal.wait().expect("it ends");
 }
 
 #[test]

@@ -206,6 +206,58 @@ fn folders_in_the_place_of_files_block_no_down() {
 }
 
 #[test]
+fn what_nobody_knows_of_any_more_is_ended_by_down() {
+    let stack = NativeStack::up();
+    let remove = |name: &str| fs::remove_file(stack.world.project().join(name)).expect("it is there");
+    let down = || {
+        let said = stack.world.run(&["down"]);
+        stack.assert_nothing_runs();
+        said
+    };
+    // Neither written down nor to be asked.
+    remove("services.json");
+    remove("control.sock");
+    assert_snapshot!(down(), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    warning: the supervisor of project `osqdemo` (process [PID]) did not answer and was killed
+    project `osqdemo` is down ([TIME])
+    ");
+    stack.succeed(&["up"]);
+    // Of its supervisor nothing is left, but of what that looked after.
+    let (supervisor, console) = (stack.supervisor(), stack.pid("console"));
+    signal(console, Signal::STOP);
+    signal(supervisor, Signal::KILL);
+    remove("services.json");
+    eventually("the others are gone", Duration::from_secs(20), || {
+        stack.processes().len() == 1
+    });
+    assert_snapshot!(down(), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    project `osqdemo` is down ([TIME])
+    ");
+    stack.succeed(&["up"]);
+    // Not even a folder.
+    fs::remove_dir_all(stack.world.project()).expect("it can be removed");
+    assert_snapshot!(down(), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    warning: the supervisor of project `osqdemo` (process [PID]) did not answer and was killed
+    project `osqdemo` is down ([TIME])
+    ");
+    assert_snapshot!(down(), @r"
+    exit code: 0
+    ----- stdout -----
+    ----- stderr -----
+    project `osqdemo` was not running
+    ");
+}
+
+#[test]
 fn a_host_whose_supervisor_was_killed_says_so() {
     let stack = NativeStack::up();
     let log = stack.world.project().join("logs/host2.log");

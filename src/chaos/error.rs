@@ -100,6 +100,12 @@ pub enum ChaosError {
         /// The service.
         service: ServiceName,
     },
+    /// The run failed, and this is as it must not be besides.
+    #[error("left behind: {}", what.join("; "))]
+    LeftBehind {
+        /// Each thing, as a sentence.
+        what: Vec<String>,
+    },
     /// It was put under faults, and something must not be as it is.
     #[error("the faults were not stood: {first}{}", and_more(*findings))]
     Failed {
@@ -158,7 +164,7 @@ impl Diagnose for ChaosError {
             Self::OutOfReach { .. } => ExitCode::Preflight,
             Self::Link { .. } => ExitCode::NotRunning,
             Self::Failed { is_late: true, .. } => ExitCode::ScenarioTimedOut,
-            Self::Failed { is_late: false, .. } => ExitCode::ScenarioFailed,
+            Self::LeftBehind { .. } | Self::Failed { is_late: false, .. } => ExitCode::ScenarioFailed,
         }
     }
 
@@ -204,6 +210,12 @@ impl Diagnose for ChaosError {
             Self::OutOfReach { .. } => {
                 vec![
                     "run it on the machine of the Docker daemon, as a user who may signal its containers"
+                        .to_owned(),
+                ]
+            }
+            Self::LeftBehind { .. } => {
+                vec![
+                    "`osqdemo up` sets the services back; the next run takes away what else is left"
                         .to_owned(),
                 ]
             }

@@ -126,7 +126,7 @@ pub struct ServeKsqldbArgs {
     /// The name of the server among those on one Kafka: its topics and groups carry it.
     #[arg(long, value_name = "ID", default_value = "default_")]
     pub service_id: String,
-    /// The Schema Registry of the formats AVRO and JSON_SR, where there is one.
+    /// The Schema Registry of the formats AVRO and JSON_SR, where there is one; else that of the client properties.
     #[arg(long, value_name = "URL")]
     pub schema_registry: Option<String>,
     /// End when standard input does.
@@ -146,10 +146,10 @@ pub struct ServeConsoleArgs {
     /// A file of client properties, for a broker that wants TLS and a password.
     #[arg(long, value_name = "FILE")]
     pub kafka_config: Option<PathBuf>,
-    /// The ksqlDB server, where there is one.
+    /// The ksqlDB server, where there is one; else that of the client properties.
     #[arg(long, value_name = "URL")]
     pub ksqldb: Option<String>,
-    /// The Schema Registry, where there is one.
+    /// The Schema Registry, where there is one; else that of the client properties.
     #[arg(long, value_name = "URL")]
     pub schema_registry: Option<String>,
     /// A name under which browsers reach it, besides loopback's and `console`.

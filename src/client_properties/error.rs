@@ -20,6 +20,14 @@ pub enum ClientPropertiesError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that it names cannot be read.
+    #[error("failed to read `{}`, which the client properties name: {source}", path.display())]
+    Named {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// It is something else.
     #[error("the client properties `{}` are larger than {FILE_LIMIT} bytes", path.display())]
     TooLarge {

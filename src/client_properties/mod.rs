@@ -7,6 +7,7 @@
 
 mod error;
 mod names;
+pub mod portable;
 mod text;
 
 use std::fs;
@@ -20,6 +21,7 @@ use crate::stack::{Cluster, Credentials, HttpService, KafkaAddress, Properties};
 pub use error::ClientPropertiesError;
 use error::Reason;
 use names::{Meaning, Part};
+pub use portable::Portable;
 use text::Line;
 
 /// No such file is larger.
@@ -34,7 +36,7 @@ pub struct ClientFile {
 }
 
 /// What a file says, its secrets looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientProperties {
     /// Where Kafka listens.
     pub servers: Option<KafkaAddress>,
@@ -106,6 +108,11 @@ impl ClientFile {
         self.servers.as_ref()
     }
 
+    /// Whether it says where a Schema Registry answers.
+    pub fn names_registry(&self) -> bool {
+        self.lines.iter().any(|line| line.name == names::REGISTRY_URL)
+    }
+
     /// The same with its secrets: `variable` gives those of the environment. A path is relative to the file.
     ///
     /// # Errors
@@ -127,7 +134,9 @@ impl ClientFile {
             match names::meaning(&line.name).map_err(wrong)? {
                 Meaning::Servers | Meaning::Ours => {}
                 // What the hosts' extension would take for a secret that is named.
-                Meaning::Connection if value.contains("${") => return Err(wrong(Reason::DollarBrace)),
+                Meaning::Connection | Meaning::Registry(_) if value.contains("${") => {
+                    return Err(wrong(Reason::DollarBrace));
+                }
                 Meaning::Connection => kafka.0.push((line.name.clone(), value)),
                 Meaning::File => {
                     let file = folder.join(value).display().to_string();
@@ -348,6 +357,10 @@ mod tests {
             (
                 "basic.auth.credentials.source=URL",
                 "line 1: only `USER_INFO` is understood",
+            ),
+            (
+                "basic.auth.user.info=u:\\${secret",
+                "line 1: a value with `${` in it cannot be handed",
             ),
             (
                 "basic.auth.user.info=u:secret",

@@ -27,7 +27,7 @@ use crate::health::{LastAnswer, Prober, ProtocolProber, Target};
 use crate::host_config::{self, LineFormat};
 use crate::plan::Observed;
 use crate::process;
-use crate::stack::{Cluster, Probe, Role, ServiceName};
+use crate::stack::{Cluster, HttpService, Probe, Role, ServiceName};
 use crate::state::ProjectFolder;
 
 /// How long the first line may take to be in Kafka.
@@ -64,7 +64,7 @@ pub(super) async fn run(context: Context, arguments: AttachArgs) -> Result<()> {
         project.remembered.host_config.as_ref(),
         &cluster.bootstrap_servers,
         &project.kafka_properties(),
-        registry(&project, &observed).as_deref(),
+        registry(&project, &observed).as_ref(),
     );
     let configuration = schedule::with_queries(&configuration, queries, arguments.interval)?;
     let programs = Programs::find(&OsquerydChoice::parse(&arguments.osqueryd))?;
@@ -181,12 +181,11 @@ fn name_of_this_machine(
 }
 
 /// Where the registry is, where the lines are to be Avro.
-fn registry(project: &Project, observed: &Observed) -> Option<String> {
+fn registry(project: &Project, observed: &Observed) -> Option<HttpService> {
     if project.remembered.line_format() == LineFormat::Json {
         return None;
     }
-    project.stack.first(Role::SchemaRegistry)?;
-    Some(endpoints::registry(project, observed).ok()?.url)
+    endpoints::registry(project, observed).ok()
 }
 
 /// Removes the folder, unless something in it is nowhere else.

@@ -119,6 +119,7 @@ impl Build {
             pull: PullSettings::usual(),
             host_config: None,
             registry: None,
+            client: None,
         };
         let engine: Arc<dyn Engine> = Arc::new(DockerEngine::with_setup(folder, connection.clone(), setup));
         let which = if wanted.force {

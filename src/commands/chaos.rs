@@ -194,6 +194,7 @@ async fn links(
     let observed = project.engine.observe().await?;
     let services = between::with_a_way(desired);
     let linked = linked(&project.folder, desired, &observed, &services)?;
+    let (linked, ports) = linked.unzip();
     let has_a_way = |linked: &Linked, service: &ServiceName| {
         *service == linked.broker || linked.links.contains_key(service)
     };
@@ -203,10 +204,14 @@ async fn links(
         None => Some(None),
     };
     match (missing, linked) {
-        (None, Some(linked)) => {
-            let without = desired.to_vec();
-            Ok((kinds, Some(Links { linked, without })))
-        }
+        (None, Some(linked)) => Ok((
+            kinds,
+            Some(Links {
+                linked,
+                without: desired.to_vec(),
+                ports: ports.unwrap_or_default(),
+            }),
+        )),
         (missing, _) if settings.is_chosen => Err(ChaosError::NoWay {
             kind,
             target: missing.flatten().map(Target::whole),

@@ -1,6 +1,8 @@
 //! `osqdemo down`: stop everything and leave nothing behind but data and images, and with `--volumes` and `--images`
 //! not even those.
 
+mod outside_kafka;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -134,6 +136,36 @@ pub(super) async fn seen(project: &Project) -> Result<Observed> {
     }
 }
 
+/// What is to be stopped.
+struct Seen {
+    observed: Observed,
+    /// Nobody tells what runs, but something does.
+    is_untold: bool,
+}
+
+impl Seen {
+    /// Where nobody answers, or nothing is written down, what is known without that.
+    async fn of(project: &Project) -> Result<Self> {
+        let told = match project.engine.observe().await {
+            Ok(observed) if observed.supervisor != SupervisorState::Absent => {
+                return Ok(Self {
+                    observed,
+                    is_untold: false,
+                });
+            }
+            told => told,
+        };
+        let observed = match project.engine.last_known() {
+            Some(known) => known,
+            None => told?,
+        };
+        Ok(Self {
+            is_untold: observed.supervisor != SupervisorState::Absent && observed.services.is_empty(),
+            observed,
+        })
+    }
+}
+
 async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
     let engine = if abandoned(context).await.contains(project) {
         EngineKind::Docker
@@ -177,11 +209,18 @@ async fn lock(context: &Context, folder: &ProjectFolder) -> Result<ProjectLock> 
     Ok(taken.unwrap_or_else(|_| ProjectLock::take(folder, "down"))?)
 }
 
+/// Whether processes of the project are there although its folder is not.
+fn runs_without_a_folder(folder: &ProjectFolder) -> Result<bool> {
+    let project = Project::that_remembers(folder.clone(), Remembered::default())?;
+    let known = project.engine.last_known();
+    Ok(known.is_some_and(|known| known.supervisor != SupervisorState::Absent))
+}
+
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
     let name = folder.project.clone();
     let exists = folder.exists()?;
     let is_abandoned = !exists && abandoned(context).await.contains(&name);
-    if !exists && !is_abandoned {
+    if !exists && !is_abandoned && !runs_without_a_folder(&folder)? {
         return tell(
             context,
             &folder,
@@ -203,7 +242,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     }
     let project = Box::pin(whatever_it_remembers(context, &folder)).await?;
     let began = Instant::now();
-    let observed = seen(&project).await?;
+    let Seen { observed, is_untold } = Seen::of(&project).await?;
     for service in observed.services.keys() {
         context.reporter.emit(Event::StepStarted {
             step: Step::service(service),
@@ -217,13 +256,17 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     if arguments.volumes {
         project.engine.remove_data().await?;
         attach::end_at_once(&folder);
+        // What it has made elsewhere stands in its folder.
+        outside_kafka::clean_up(context, &project).await;
         folder.remove()?;
-        if let Some(kafka) = project.stack.kafka.clone() {
-            context.reporter.emit(Note::KafkaKept { kafka });
-        }
+    } else if !exists && !is_abandoned {
+        // Only the lock is in it.
+        folder.remove()?;
     }
     drop(lock);
     match observed.supervisor {
+        // That it is gone can be seen, not which process it was.
+        SupervisorState::Lost { .. } if is_untold => {}
         SupervisorState::Lost { pid } => context.reporter.emit(Warning::SupervisorLost {
             project: name.clone(),
             process: pid,
@@ -240,7 +283,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         context,
         &folder,
         Stopped {
-            was_running: observed.is_running() || !observed.services.is_empty(),
+            was_running: observed.is_running() || !observed.services.is_empty() || is_untold,
             services: observed.services.len(),
             elapsed: began.elapsed(),
         },

@@ -25,8 +25,9 @@ for folder in $PATH; do
 done
 exit $status"#;
 
-/// The status of a process that SIGKILL ended, as a shell tells it.
+/// The statuses of processes that SIGKILL and SIGTERM ended, as a shell tells them.
 const KILLED: u8 = 128 + 9;
+const TERMINATED: u8 = 128 + 15;
 
 #[derive(Debug, thiserror::Error)]
 enum ExecError {
@@ -86,9 +87,9 @@ pub(super) async fn run(context: Context, arguments: ExecArgs) -> Result<()> {
     }
     let watch = ServerWatch::of(project, Some(host.clone()), Reliance::ThisRun).await?;
     let status = Box::pin(entered(&context, watch.engine(), &host, &arguments.command)).await?;
-    if status == KILLED
-        && let Some(lost) = watch.cause(None).await
-    {
+    // Who asked the command to end himself needs no word about the host.
+    let is_of_the_host = status == KILLED || status == TERMINATED && !context.shutdown.token().is_cancelled();
+    if is_of_the_host && let Some(lost) = watch.cause(None).await {
         return Err(lost);
     }
     match status {

@@ -3,6 +3,7 @@
 mod broker_silence;
 mod completion;
 mod declare;
+mod help;
 mod output;
 mod own_commands;
 mod pieces;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use osqdemo_broker::{ConfigFile, ConfigFileError, FlushPolicy, HostPort};
+use osqdemo_registry_client::Settings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -15,7 +16,7 @@ use tracing_subscriber::fmt::format;
 
 use self::log_lines::Bounded;
 use crate::cli::{Flush, ServeBrokerArgs, ServeCommand, ServeConsoleArgs, ServeSchemaRegistryArgs};
-use crate::client_properties::ClientFile;
+use crate::client_properties::{ClientFile, ClientProperties};
 use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
@@ -23,6 +24,7 @@ use crate::kafka;
 use crate::lifeline;
 use crate::link::{self, LinkSettings};
 use crate::settings::{Advertised, BrokerListeners, ListenerSettings};
+use crate::stack::HttpService;
 
 /// A service cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -89,10 +91,18 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             let mut config = osqdemo_ksqldb::Config::new(arguments.listen, arguments.bootstrap_servers);
             config.allowed_hosts = arguments.allow_host;
             config.allowed_origins = arguments.allow_origin;
-            config.kafka_properties = connection(arguments.kafka_config.as_deref())?;
+            let client = client(arguments.kafka_config.as_deref())?;
+            config.kafka_properties = client.kafka.0;
             config.service_id = arguments.service_id;
             config.processing_log_stream = arguments.processing_log_stream;
-            config.schema_registry = arguments.schema_registry.filter(|url| !url.is_empty());
+            config.schema_registry = named_or(arguments.schema_registry, client.registry).map(|registry| {
+                let settings = kafka::registry_settings(&registry);
+                let urls = registry.url.split(',').map(|url| url.trim().to_owned());
+                Settings {
+                    urls: urls.collect(),
+                    ..settings
+                }
+            });
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_ksqldb::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Ksqldb { source })?)
@@ -154,7 +164,7 @@ fn broker_config(arguments: ServeBrokerArgs, listeners: BrokerListeners) -> Resu
 
 fn schema_registry_config(arguments: ServeSchemaRegistryArgs) -> Result<osqdemo_schema_registry::Config> {
     let mut config = osqdemo_schema_registry::Config::new(arguments.listen, arguments.bootstrap_servers);
-    config.kafka_properties = connection(arguments.kafka_config.as_deref())?;
+    config.kafka_properties = client(arguments.kafka_config.as_deref())?.kafka.0;
     config.topic = arguments.topic;
     config.allowed_hosts = arguments.allow_host;
     config.allowed_origins = arguments.allow_origin;
@@ -163,22 +173,43 @@ fn schema_registry_config(arguments: ServeSchemaRegistryArgs) -> Result<osqdemo_
 
 fn console_config(arguments: ServeConsoleArgs) -> Result<osqdemo_console::Config> {
     let mut config = osqdemo_console::Config::new(arguments.listen, arguments.bootstrap_servers);
-    config.kafka_properties = connection(arguments.kafka_config.as_deref())?;
-    config.ksqldb_url = arguments.ksqldb;
-    config.registry_url = arguments.schema_registry.filter(|url| !url.is_empty());
+    let client = client(arguments.kafka_config.as_deref())?;
+    config.kafka_properties = client.kafka.0;
+    if let Some(ksqldb) = named_or(arguments.ksqldb, client.ksqldb) {
+        config.ksqldb_access = access(&ksqldb);
+        config.ksqldb_url = Some(ksqldb.url);
+    }
+    if let Some(registry) = named_or(arguments.schema_registry, client.registry) {
+        config.registry_access = access(&registry);
+        config.registry_url = Some(registry.url);
+    }
     config.allowed_hosts = arguments.allow_host;
     config.allowed_origins = arguments.allow_origin;
     Ok(config)
 }
 
-/// What a connection to the broker takes.
-fn connection(file: Option<&Path>) -> Result<Vec<(String, String)>> {
+/// What a connection to the broker takes, and to what is beside it.
+fn client(file: Option<&Path>) -> Result<ClientProperties> {
     let Some(path) = file else {
-        return Ok(Vec::new());
+        return Ok(ClientProperties::default());
     };
     let client = ClientFile::read(path)?.resolve(|name| std::env::var(name).ok())?;
     kafka::check_properties(path, &client.kafka)?;
-    Ok(client.kafka.0)
+    Ok(client)
+}
+
+/// The service that an option names, which wants no password; else the one of the client properties.
+fn named_or(url: Option<String>, of_client: Option<HttpService>) -> Option<HttpService> {
+    let named = url.filter(|url| !url.is_empty()).map(HttpService::open);
+    named.or(of_client)
+}
+
+fn access(service: &HttpService) -> osqdemo_console::Access {
+    let credentials = service.credentials.as_ref();
+    osqdemo_console::Access {
+        credentials: credentials.map(|known| (known.user.clone(), known.password.clone())),
+        certificates: service.certificates.clone(),
+    }
 }
 
 fn listener(name: String, settings: ListenerSettings) -> osqdemo_broker::Listener {

@@ -97,6 +97,17 @@ pub enum Note {
         /// Where that is.
         kafka: KafkaAddress,
     },
+    /// `down --volumes` removed from a Kafka that is not the project's what it had made there.
+    KafkaCleanedUp {
+        /// Where that is.
+        kafka: KafkaAddress,
+        /// The topics.
+        topics: Vec<String>,
+        /// The groups.
+        groups: Vec<String>,
+        /// The streams and tables on a ksqlDB server that is not the project's either.
+        statements: Vec<String>,
+    },
     /// `down --images` removed these.
     ImagesRemoved {
         /// The images.

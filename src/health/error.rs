@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
+use crate::link::between::is_link;
 use crate::plan::Exit;
 use crate::quantity::duration;
 use crate::stack::{Probe, ServiceName};
@@ -137,6 +138,10 @@ fn when(after: Option<Duration>) -> String {
 fn hints(service: &ServiceName, log: &str) -> Vec<String> {
     let mut hints = Vec::new();
     match log.lines().rev().find_map(Obstacle::in_line) {
+        // Its port is picked by whoever starts it.
+        Some(Obstacle::PortTaken) if is_link(service) => {
+            hints.push("another process took its port: the same again picks another one".to_owned());
+        }
         Some(Obstacle::PortTaken) => hints.push(format!(
             "another process took its port: `--port {service}=0` picks a free one"
         )),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::HostConfig;
+use crate::stack::{Credentials, HttpService};
 
 /// In which format lines are records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,11 +56,18 @@ pub fn identity(own: Option<&HostConfig>, registry: Option<&str>) -> Option<Stri
 }
 
 /// Has the lines of a configuration be Avro, by the registry of the stack. What it says of modes and of single queries stays.
-pub(super) fn encode(document: &mut Value, registry: &str) {
+pub(super) fn encode(document: &mut Value, registry: &HttpService) {
     let Some(root) = document.as_object_mut() else {
         return;
     };
-    root.insert("schema_registry".to_owned(), json!({ "url": registry }));
+    let mut reached = json!({ "url": registry.url });
+    if let Some(Credentials { user, password }) = &registry.credentials {
+        reached["basic.auth.user.info"] = Value::from(format!("{user}:{password}"));
+    }
+    if let Some(certificates) = &registry.certificates {
+        reached["ssl.ca.location"] = Value::from(certificates.display().to_string());
+    }
+    root.insert("schema_registry".to_owned(), reached);
     let topics = root.entry("topics").or_insert_with(|| Value::Object(Map::new()));
     if let Some(topics) = topics.as_object_mut() {
         topics.insert("format".to_owned(), Value::from(LineFormat::Avro.to_string()));
@@ -78,7 +86,7 @@ mod tests {
             None,
             "127.0.0.1:1",
             &Properties::default(),
-            Some("http://127.0.0.1:2"),
+            Some(&HttpService::open("http://127.0.0.1:2")),
         );
         let document: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(document["topics"], json!({ "format": "avro" }));
@@ -94,11 +102,29 @@ mod tests {
     fn what_the_users_own_says_of_queries_stays() {
         let mut document = json!({ "topics": { "mode": "record", "queries": { "q": { "format": "json" } } },
             "schema_registry": { "url": "http://theirs" } });
-        encode(&mut document, "http://ours");
+        encode(&mut document, &HttpService::open("http://ours"));
         assert_eq!(
             document,
             json!({ "topics": { "mode": "record", "queries": { "q": { "format": "json" } }, "format": "avro" },
                 "schema_registry": { "url": "http://ours" } })
+        );
+    }
+
+    #[test]
+    fn a_registry_elsewhere_is_told_who_asks() {
+        let mut document = json!({});
+        let registry = HttpService {
+            credentials: Some(Credentials {
+                user: "jay".to_owned(),
+                password: "a:b".to_owned(),
+            }),
+            certificates: Some("/ca.pem".into()),
+            ..HttpService::open("https://theirs")
+        };
+        encode(&mut document, &registry);
+        assert_eq!(
+            document["schema_registry"],
+            json!({ "url": "https://theirs", "basic.auth.user.info": "jay:a:b", "ssl.ca.location": "/ca.pem" })
         );
     }
 

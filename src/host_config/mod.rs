@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::input_file;
-use crate::stack::Properties;
+use crate::stack::{HttpService, Properties};
 
 pub use checks::{left_out, not_on_agent};
 pub use format::{LineFormat, UnknownFormat, identity};
@@ -202,7 +202,7 @@ pub fn text_for(
     own: Option<&HostConfig>,
     servers: &str,
     connection: &Properties,
-    registry: Option<&str>,
+    registry: Option<&HttpService>,
 ) -> String {
     // The embedded file is valid, which a test holds; were it not, osqueryd would tell.
     let mut document = match own {

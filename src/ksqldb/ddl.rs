@@ -12,7 +12,7 @@ use super::entity::Entity;
 use super::error::{Error, ServerError};
 use super::existing;
 use super::session::{Directive, Session, SessionError};
-use super::statement::{Position, Script, Statement, position_in_message, without_position};
+use super::statement::{Position, Script, Statement, Token, position_in_message, without_position};
 use crate::error::Diagnose;
 use crate::events::{Doubtful, Ending, Event, Listener, Outcome, Place, Step, Warning};
 use crate::exit_code::ExitCode;
@@ -84,6 +84,43 @@ pub async fn missing(client: &Client) -> Result<Vec<String>, Error> {
         .flat_map(|file| Script::parse(&file.source).statements)
         .filter_map(|statement| statement.created_name().map(str::to_uppercase));
     Ok(wanted.filter(|name| !there.contains(name)).collect())
+}
+
+/// The topics of the streams that the pipeline's queries write, as a server names them.
+pub fn sink_topics() -> Vec<String> {
+    let is_as = |token: &Token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case("AS"));
+    pipeline(LineFormat::Json)
+        .iter()
+        .flat_map(|file| Script::parse(&file.source).statements)
+        .filter(|statement| statement.tokens_after_name().first().is_some_and(is_as))
+        .filter_map(|statement| statement.created_name().map(str::to_uppercase))
+        .collect()
+}
+
+/// Drops those of these streams and tables that are there, the last ones first; their topics stay. Returns which.
+///
+/// # Errors
+/// When the server does not answer, or refuses one.
+pub async fn drop_existing(client: &Client, names: &[String]) -> Result<Vec<String>, Error> {
+    let mut there = Vec::new();
+    for (list, kind) in [("LIST STREAMS;", "STREAM"), ("LIST TABLES;", "TABLE")] {
+        for statement in &Script::parse(list).statements {
+            let entities = client.execute(statement, &Session::default()).await?;
+            let found = entities.iter().flat_map(Entity::source_names);
+            there.extend(found.map(|name| (name, kind)));
+        }
+    }
+    let mut dropped = Vec::new();
+    for name in names.iter().rev() {
+        let Some((_, kind)) = there.iter().find(|(found, _)| found == name) else {
+            continue;
+        };
+        for statement in &Script::parse(&format!("DROP {kind} {name};")).statements {
+            client.execute(statement, &Session::default()).await?;
+        }
+        dropped.push(name.clone());
+    }
+    Ok(dropped)
 }
 
 /// The original's push query, word for word.

@@ -1,6 +1,8 @@
 //! Names of the project's own on a Kafka outside of the stack: what keeps the ksqlDB server and the Schema Registry apart
 //! from those that others run there, whose command topic and schemas they would take for theirs.
 
+use std::path::Path;
+
 use crate::plan::{Choices, ClientCopy};
 use crate::stack::{Role, Service, Stack};
 
@@ -67,15 +69,15 @@ pub(super) fn add_arguments(
     }
 }
 
-/// Adds the project's copy of the client properties to the arguments of our program, where it is a client of Kafka.
-pub(super) fn add_client_properties(arguments: &mut Vec<String>, service: &Service, choices: &Choices<'_>) {
-    let Some(client) = &choices.client else {
-        return;
-    };
-    let is_client = matches!(service.role, Role::Ksqldb | Role::SchemaRegistry | Role::Console);
-    if is_client && arguments.first().is_some_and(|first| first == "serve") {
-        arguments.push(format!("--kafka-config={}", client.file.display()));
+/// Adds the client properties in that file to the arguments of our program, where it is a client of Kafka. Says whether it
+/// is.
+pub(super) fn add_client_properties(arguments: &mut Vec<String>, service: &Service, file: &Path) -> bool {
+    let is_client = matches!(service.role, Role::Ksqldb | Role::SchemaRegistry | Role::Console)
+        && arguments.first().is_some_and(|first| first == "serve");
+    if is_client {
+        arguments.push(format!("--kafka-config={}", file.display()));
     }
+    is_client
 }
 
 /// Adds what our own broker is told of a listener for other machines; the first broker has it.

@@ -184,7 +184,7 @@ impl Planner<'_> {
             .collect()
     }
 
-    /// Ends what must go, dependents before what they depend on.
+    /// Ends what must go: what runs in order, dependents before what they depend on.
     pub(super) fn end_and_stop(&mut self, observed: &Observed, needed: &BTreeMap<ServiceName, Cause>) {
         let unwanted = observed
             .services
@@ -229,11 +229,15 @@ impl Planner<'_> {
                 .iter()
                 .find(|spec| spec.name == name)
                 .and_then(|spec| self.image_operation(&spec.container.as_ref()?.image));
-            let mut after = self.operations_on(|other| {
-                self.desired
-                    .iter()
-                    .any(|spec| spec.name == *other && spec.depends_on.contains(&name))
-            });
+            let mut after = match action {
+                // All of it is ending already: the lifelines were cut at once.
+                Action::EndLeftover(_) => Vec::new(),
+                _ => self.operations_on(|other| {
+                    self.desired
+                        .iter()
+                        .any(|spec| spec.name == *other && spec.depends_on.contains(&name))
+                }),
+            };
             after.extend(image);
             after.sort_unstable();
             self.plan.operations.push(Operation { action, cause, after });

@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::stack::{Confinement, ImageRef, InitProcess, Probe, Recipe, Role, ServiceName, VolumeMount};
 
+/// Where a container finds the client properties, and the files that they name.
+pub const CLIENT_FOLDER: &str = "/etc/osqdemo-client";
+
 /// What the user and the machine decide about a stack.
 pub struct Choices<'a> {
     /// The port of every service that publishes one.

@@ -243,16 +243,21 @@ fn the_program_changed() {
 fn the_supervisor_is_gone() {
     let mut observed = with_state("host1", ServiceState::Leftover { pid: 9 });
     observed.supervisor = SupervisorState::Lost { pid: 6 };
-    observed.services.retain(|name, _| name.as_str() == "host1");
+    let left = ["broker", "host1"];
+    observed.services.retain(|name, _| left.contains(&name.as_str()));
+    for service in observed.services.values_mut() {
+        service.state = ServiceState::Leftover { pid: 9 };
+    }
     assert_snapshot!(Plan::make(&usual(), &observed), @"
     1. end what is left of host1 (the supervisor (process 6) is gone)
-    2. start the supervisor (the supervisor (process 6) is gone), after 1
-    3. start broker (the supervisor (process 6) is gone), after 2
-    4. start schema-registry (the supervisor (process 6) is gone), after 2, 3
-    5. start ksqldb-server (the supervisor (process 6) is gone), after 2, 3
-    6. start console (the supervisor (process 6) is gone), after 2, 3
-    7. start host1 (the supervisor (process 6) is gone), after 1, 2, 3
-    8. start host2 (the supervisor (process 6) is gone), after 2, 3
+    2. end what is left of broker (the supervisor (process 6) is gone)
+    3. start the supervisor (the supervisor (process 6) is gone), after 1, 2
+    4. start broker (the supervisor (process 6) is gone), after 2, 3
+    5. start schema-registry (the supervisor (process 6) is gone), after 2, 3, 4
+    6. start ksqldb-server (the supervisor (process 6) is gone), after 2, 3, 4
+    7. start console (the supervisor (process 6) is gone), after 2, 3, 4
+    8. start host1 (the supervisor (process 6) is gone), after 1, 2, 3, 4
+    9. start host2 (the supervisor (process 6) is gone), after 2, 3, 4
     ");
 }
 

@@ -209,16 +209,25 @@ fn pick(
     service: &ServiceName,
     claim: &mut dyn FnMut(u16) -> Result<(), Obstacle>,
 ) -> Result<u16, PortError> {
-    let begin = usize::try_from((question.seed)(service) % PICKED.len() as u64).unwrap_or_default();
+    pick_from((question.seed)(service), service, |port| {
+        choice.service_at(port).is_none()
+            && question.asked_earlier.get(service) != Some(&port)
+            && published(question.stack).all(|(_, default)| default != port)
+            && claim(port).is_ok()
+    })
+}
+
+/// The first port that will do, from where `seed` says on.
+pub(super) fn pick_from(
+    seed: u64,
+    service: &ServiceName,
+    mut will_do: impl FnMut(u16) -> bool,
+) -> Result<u16, PortError> {
+    let begin = usize::try_from(seed % PICKED.len() as u64).unwrap_or_default();
     PICKED
         .skip(begin)
         .chain(PICKED.take(begin))
-        .find(|port| {
-            choice.service_at(*port).is_none()
-                && question.asked_earlier.get(service) != Some(port)
-                && published(question.stack).all(|(_, default)| default != *port)
-                && claim(*port).is_ok()
-        })
+        .find(|port| will_do(*port))
         .ok_or_else(|| PortError::NoneFree {
             service: service.clone(),
             first: *PICKED.start(),

@@ -66,6 +66,14 @@ impl Machine {
         Self { published, listens }
     }
 
+    /// The machine without its containers: one that publishes a port listens on it as well.
+    pub(super) fn of_processes() -> Self {
+        Self {
+            published: BTreeMap::new(),
+            listens: Listens::Process,
+        }
+    }
+
     /// What keeps a service from listening on a port of the loopback address.
     pub(super) fn obstacle(&self, port: u16) -> Option<Obstacle> {
         if let Some(publisher) = self.published.get(&port) {

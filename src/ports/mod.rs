@@ -31,6 +31,13 @@ pub struct Ports {
     _reservations: Vec<Reservation>,
 }
 
+/// Free ports that are picked for processes of a project which nobody else has to find. While it lives, no other command
+/// of osqdemo picks one of them.
+#[derive(Debug, Default)]
+pub struct FreePorts {
+    reservations: Vec<Reservation>,
+}
+
 /// Who listens on the published ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listens {
@@ -263,6 +270,29 @@ impl Ports {
                 service,
                 port,
             })
+        })
+    }
+}
+
+impl FreePorts {
+    /// One for a process of this name; `is_spoken_for` says which ports others of the project have, or will have.
+    ///
+    /// # Errors
+    /// When none is free.
+    pub fn pick(
+        &mut self,
+        folder: &ProjectFolder,
+        name: &ServiceName,
+        is_spoken_for: impl Fn(u16) -> bool,
+    ) -> Result<u16, PortError> {
+        let machine = Machine::of_processes();
+        choice::pick_from(seed(folder, name), name, |port| {
+            // In this order: a port is listened on before its reservation is given back.
+            let reservation = Reservation::take(port).ok().filter(|_| !is_spoken_for(port));
+            let free = reservation.filter(|_| machine.obstacle(port).is_none());
+            let is_free = free.is_some();
+            self.reservations.extend(free);
+            is_free
         })
     }
 }

@@ -55,6 +55,27 @@ fn a_listener() -> (TcpListener, u16) {
     (listener, port)
 }
 
+#[test]
+fn a_picked_port_is_nobody_elses() {
+    let (folder, service) = (folder("picked"), name("link-host1"));
+    let mut first = FreePorts::default();
+    let port = first.pick(&folder, &service, |_| false).expect("a port");
+    let mut other = FreePorts::default();
+    let second = other.pick(&folder, &service, |_| false).expect("a port");
+    assert_ne!(second, port, "it is reserved");
+    drop((first, other));
+    let mut again = FreePorts::default();
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("nobody has it");
+    let third = again.pick(&folder, &service, |_| false).expect("a port");
+    assert_ne!(third, port, "somebody listens there");
+    drop((listener, again));
+    let mut last = FreePorts::default();
+    let fourth = last
+        .pick(&folder, &service, |other| other == port)
+        .expect("a port");
+    assert_ne!(fourth, port, "it is spoken for");
+}
+
 #[tokio::test]
 async fn a_taken_default_makes_way_until_it_is_free_for_a_new_project() {
     let (listener, port) = a_listener();

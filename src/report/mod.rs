@@ -19,7 +19,7 @@ pub mod smoke_junit;
 pub mod table;
 mod terminal;
 mod words;
-mod wrapping;
+pub mod wrapping;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

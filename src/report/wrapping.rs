@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 /// Cuts text into lines of at most `width` cells, between words; a word that is longer than a line is broken, behind a
 /// sign where it has one. A character that is wider than a line gets one of its own. What does not fit into so many lines
 /// is cut off, and a `…` says so.
-pub(super) fn wrap(text: &str, width: usize, most_lines: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize, most_lines: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
     while rest.width() > width {

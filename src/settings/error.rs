@@ -49,10 +49,12 @@ pub enum SettingsError {
         /// The file of client properties.
         path: PathBuf,
     },
-    /// Containers do not get the client properties.
-    #[error("a Kafka that wants TLS or a password is reached by engine `native` alone")]
-    KafkaConfigInContainers {
-        /// Who says so.
+    /// An image of somebody else's cannot be given the client properties.
+    #[error("the image of service `{service}` takes no file of client properties")]
+    KafkaConfigOfImage {
+        /// The service.
+        service: ServiceName,
+        /// Who names the file.
         config: Source,
     },
     /// A listener for other machines on an engine that has none.
@@ -157,10 +159,12 @@ impl Diagnose for SettingsError {
                 from.chain(["use `--engine docker`".to_owned()]).collect()
             }
             Self::NoServers { .. } => vec!["add it, or name the address with `--kafka HOST:PORT`".to_owned()],
-            Self::KafkaConfigInContainers { config } => {
+            Self::KafkaConfigOfImage { service, config } => {
                 let from = config.hint("the file of client properties").into_iter();
-                from.chain(["use `--engine native`, or `--kafka-config none`".to_owned()])
-                    .collect()
+                from.chain([format!(
+                    "leave it out with `--without {service}`; the services of the stacks `lite` and `cloud` take the file"
+                )])
+                .collect()
             }
             Self::ListenInContainers { listen } => {
                 let from = listen.hint("the address").into_iter();
@@ -186,7 +190,9 @@ impl Diagnose for SettingsError {
             Self::AvroWithoutRegistry { from } => {
                 let from = from.hint("format `avro`").into_iter();
                 from.chain([
-                    "`--without none` leaves nothing out, and `--format json` needs no registry".to_owned(),
+                    "`--without none` leaves nothing out, `schema.registry.url` in the file of `--kafka-config` names one elsewhere, and \
+                     `--format json` needs none"
+                        .to_owned(),
                 ])
                 .collect()
             }

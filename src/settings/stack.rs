@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::input_file;
 use crate::settings::source::Layers;
 use crate::settings::{KafkaChoice, KafkaConfigChoice, Setting, Settings, SettingsError, Source};
-use crate::stack::{EmbeddedStack, KafkaAddress, ServiceName, Stack};
+use crate::stack::{EmbeddedStack, KafkaAddress, Role, ServiceName, Stack};
 use crate::state::{Remembered, StackFile};
 
 /// A stack by its name or its file.
@@ -204,6 +204,18 @@ pub fn remembered_stack(remembered: &Remembered) -> Result<Option<StackChoice>> 
         (None, Some(name)) => Some(StackChoice::Embedded(name.parse()?)),
         (None, None) => None,
     })
+}
+
+impl StackSettings {
+    /// Whether there is a Schema Registry, here or elsewhere. What a file that is remembered said is known later.
+    pub fn has_registry(&self) -> bool {
+        let is_elsewhere = || match (&self.kafka_config.value, &self.client_file) {
+            (KafkaConfigChoice::File(_), Some(file)) => file.names_registry(),
+            (KafkaConfigChoice::File(_), None) => true,
+            (KafkaConfigChoice::Plain, _) => false,
+        };
+        self.stack.first(Role::SchemaRegistry).is_some() || is_elsewhere()
+    }
 }
 
 /// What is remembered is what was read then.

@@ -128,12 +128,7 @@ impl RunSettings {
             }
         }
         let earlier = remembered.host_config.as_ref();
-        let format = format(
-            arguments.format.as_deref(),
-            settings,
-            remembered,
-            &target.stack.stack,
-        )?;
+        let format = format(arguments.format.as_deref(), settings, remembered, &target.stack)?;
         Ok(Self {
             images: ImageSettings::resolve(&arguments.pull, &arguments.lock, settings)?,
             osquery: OsquerySettings::resolve(&arguments.osquery, settings, remembered)?,
@@ -195,9 +190,18 @@ impl TargetSettings {
             }
             .into());
         }
-        if engine.value == EngineKind::Docker && stack.kafka_config.value != KafkaConfigChoice::Plain {
-            let config = stack.kafka_config.source.clone();
-            return Err(SettingsError::KafkaConfigInContainers { config }.into());
+        if engine.value == EngineKind::Docker
+            && stack.kafka_config.value != KafkaConfigChoice::Plain
+            && let Some(foreign) = stack.stack.services.iter().find(|service| {
+                let container = service.container.as_ref();
+                container.is_some_and(|container| container.recipe.is_none())
+            })
+        {
+            return Err(SettingsError::KafkaConfigOfImage {
+                service: foreign.name.clone(),
+                config: stack.kafka_config.source.clone(),
+            }
+            .into());
         }
         let mut of_file = match file {
             Some(file) => file.ports(&stack.stack, StackOrigin::of(&stack.choice))?,
@@ -253,7 +257,7 @@ fn format(
     typed: Option<&str>,
     settings: &Settings,
     remembered: &Remembered,
-    stack: &Stack,
+    stack: &StackSettings,
 ) -> Result<Setting<LineFormat>> {
     let parsed = |text: &str| text.parse().map_err(SettingsError::LineFormat);
     let earlier = remembered.engine.as_ref().map(|_| remembered.line_format());
@@ -268,7 +272,7 @@ fn format(
             from: format.source,
         }
         .into()),
-        _ if format.value == LineFormat::Avro && stack.first(Role::SchemaRegistry).is_none() => {
+        _ if format.value == LineFormat::Avro && !stack.has_registry() => {
             Err(SettingsError::AvroWithoutRegistry { from: format.source }.into())
         }
         _ => Ok(format),

@@ -4,6 +4,7 @@
 mod durable;
 mod error;
 mod lock;
+mod made_outside;
 mod ownership;
 mod remembered;
 mod scenario_turn;
@@ -21,6 +22,7 @@ use crate::stack::project::ProjectName;
 pub use durable::{write_atomically, write_durably};
 pub use error::StateError;
 pub use lock::{AtWork, ProjectLock};
+pub use made_outside::{MadeOutside, MadeThere};
 pub use ownership::User;
 pub use remembered::{Remembered, StackFile};
 pub use scenario_turn::ScenarioTurn;
@@ -150,6 +152,11 @@ impl ProjectFolder {
     /// How a Kafka outside of the stack, and what is beside it, is reached: with its secrets, for its owner alone.
     pub fn client_properties_file(&self) -> PathBuf {
         self.root.join("client.properties")
+    }
+
+    /// What the project makes on a Kafka, and on a ksqlDB server, outside of the stack.
+    pub fn made_outside_file(&self) -> PathBuf {
+        self.root.join("made-outside.json")
     }
 
     /// What the broker's listener for other machines takes: certificates, with their keys, and the names of users.

@@ -193,6 +193,28 @@ mod tests {
     }
 
     #[test]
+    fn a_serialized_file_says_the_same_and_names_every_type_in_full() {
+        let text = "syntax = \"proto3\"; package site; import \"door.proto\";
+            message House { repeated Door doors = 1 [deprecated = true]; Kind kind = 2; enum Kind { HUT = 0; } }";
+        let door = File::parse(&DOOR.replace("message", "package site; message")).unwrap();
+        let house = File::parse(text).unwrap();
+        let serialized = house
+            .link(&[("door.proto".to_owned(), door.clone())])
+            .unwrap()
+            .serialized();
+        let (_, descriptor) = described(&serialized).unwrap();
+        let fields = &descriptor.message_type[0].field;
+        let types: Vec<&str> = fields.iter().map(|field| field.type_name()).collect();
+        assert_eq!(types, [".site.Door", ".site.House.Kind"]);
+        assert!(fields[0].options.as_ref().unwrap().deprecated());
+        assert_eq!(descriptor.dependency, ["door.proto"]);
+        // What was sent as a descriptor comes back as one.
+        let again = File::parse(&serialized).unwrap();
+        let linked = again.link(&[("door.proto".to_owned(), door)]).unwrap();
+        assert_eq!(linked.serialized(), serialized);
+    }
+
+    #[test]
     fn what_is_no_file_is_told() {
         assert!(File::parse("message {").is_err());
         let deep = format!(

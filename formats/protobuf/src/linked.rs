@@ -1,5 +1,7 @@
 //! A file of which every name is known: its messages.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use prost_reflect::{FieldDescriptor, FileDescriptor, MapKey, MessageDescriptor, Value};
 
 /// The option of a field in which Confluent's tools leave word for each other.
@@ -14,6 +16,11 @@ pub struct Linked {
 impl Linked {
     pub(crate) fn new(file: FileDescriptor) -> Self {
         Self { file }
+    }
+
+    /// Its descriptor in base64, with the whole name of every type: what clients read that have no parser.
+    pub fn serialized(&self) -> String {
+        BASE64_STANDARD.encode(self.file.encode_to_vec())
     }
 
     /// The message at a place: which one of the file, which one of those in it, and so on.

@@ -4,12 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::config::Mechanism;
-use crate::security::credentials::{Credentials, Users};
-use crate::security::exchange::{Exchange, Known, Outcome};
-use crate::security::plain::PlainMessage;
 use crate::storage::batch::BatchHeader;
 use crate::storage::batch::acceptance::{AcceptanceSettings, RecordTime, Target, accept};
 use crate::storage::batch::compression::Compression;
@@ -19,35 +14,8 @@ use crate::storage::journal::Journal;
 use crate::storage::log::{Log, LogSettings, Recovery};
 use crate::storage::read::ReadError;
 
+pub use crate::server::authentication::fuzzing::sasl_exchange;
 pub use crate::server::dispatch::fuzzing::request;
-
-/// What a client may say while it tells who it is: read as the first message of every mechanism, and as a proof.
-pub fn sasl_messages(bytes: &[u8]) {
-    let credentials = Credentials::new(Users::new(), Users::new(), vec![1; 32]);
-    let known = Known {
-        credentials: Arc::new(credentials),
-        tokens: None,
-    };
-    for mechanism in [
-        Mechanism::ScramSha256,
-        Mechanism::ScramSha512,
-        Mechanism::OauthBearer,
-    ] {
-        let Ok(outcome) = Exchange::Begun(mechanism).step(bytes, &known, 0) else {
-            continue;
-        };
-        let Outcome::Continue(_, exchange) = outcome else {
-            panic!("nobody is known, and somebody was let in");
-        };
-        assert!(exchange.step(bytes, &known, 0).is_err(), "nobody is known");
-    }
-    let first = b"n,,n=alice,r=nonce";
-    let begun = Exchange::Begun(Mechanism::ScramSha256).step(first, &known, 0);
-    if let Ok(Outcome::Continue(_, exchange)) = begun {
-        assert!(exchange.step(bytes, &known, 0).is_err(), "nobody is known");
-    }
-    let _ = PlainMessage::parse(bytes);
-}
 
 const SETTINGS: LogSettings = LogSettings {
     segment_bytes: 4096,

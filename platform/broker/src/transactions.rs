@@ -51,6 +51,40 @@ const LAST_EPOCH: i16 = i16::MAX - 1;
 /// A producer: its id and its epoch.
 pub(crate) type Producer = (i64, i16);
 
+/// How a client and the broker speak of transactions, which is told by the versions of their requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// The client says which partitions and groups belong to a transaction, and keeps its epoch (KIP-98).
+    One,
+    /// They belong to it from the first batch or offset on, and with each end the producer gets another epoch, so that
+    /// what comes late is none of the next transaction (KIP-890).
+    Two,
+}
+
+impl Protocol {
+    /// What Kafka calls the feature that says which one is spoken.
+    pub(crate) const FEATURE: &'static str = "transaction.version";
+    /// The largest version of that feature.
+    pub(crate) const LATEST: i16 = 2;
+
+    /// By the version of a request, of which clients of the second protocol send at least this one.
+    pub(crate) fn of(version: i16, two_since: i16) -> Self {
+        match version < two_since {
+            true => Self::One,
+            false => Self::Two,
+        }
+    }
+}
+
+/// What came of a transaction's end.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The partitions that were written to.
+    pub(crate) marked: Vec<Arc<Partition>>,
+    /// Who the producer is from now on.
+    pub(crate) producer: Producer,
+}
+
 /// What transactions are about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stores<'a> {
@@ -190,6 +224,18 @@ impl Transactions {
         if partitions.is_empty() && groups.is_empty() {
             return Ok(());
         }
+        self.join(stores, (id, &known), partitions, groups, now_ms)
+    }
+
+    /// Writes down what is new in a transaction, which begins with it if none is open.
+    fn join<'a>(
+        &self,
+        stores: Stores<'_>,
+        (id, known): (&StrBytes, &Transaction),
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+        groups: BTreeSet<&StrBytes>,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
         if known.groups.len() + groups.len() > MAX_GROUPS {
             return Err(ResponseError::InvalidRequest);
         }
@@ -211,7 +257,7 @@ impl Transactions {
         &self,
         stores: Stores<'_>,
         (id, producer): (&StrBytes, Producer),
-        partition: &TopicPartition,
+        (partition, protocol): (&TopicPartition, Protocol),
         now_ms: i64,
         act: impl FnOnce() -> T,
     ) -> Result<T, ResponseError> {
@@ -223,11 +269,15 @@ impl Transactions {
             let known = check(offsets.transaction(id), producer)?;
             known.partitions.contains(partition)
         };
-        if belongs {
-            Ok(act())
-        } else {
-            Err(ResponseError::InvalidTxnState)
+        match protocol {
+            _ if belongs => {}
+            Protocol::One => return Err(ResponseError::InvalidTxnState),
+            Protocol::Two => {
+                let known = known(stores, id, producer)?;
+                self.join(stores, (id, &known), [partition], BTreeSet::new(), now_ms)?;
+            }
         }
+        Ok(act())
     }
 
     /// Offsets of a group that are committed with the transaction.
@@ -235,16 +285,21 @@ impl Transactions {
         &self,
         stores: Stores<'_>,
         (id, producer): (&StrBytes, Producer),
-        group: &StrBytes,
+        (group, protocol): (&StrBytes, Protocol),
         offsets: &[(TopicPartition, Committed)],
         now_ms: i64,
     ) -> Result<(), ResponseError> {
+        if group.is_empty() || group.len() > MAX_NAME_BYTES {
+            return Err(ResponseError::InvalidGroupId);
+        }
         let gate = self.gate_of(stores, id)?;
         let mut gate = lock(&gate);
         self.finish(stores, id, &mut gate, now_ms)?;
         let known = known(stores, id, producer)?;
-        if !known.groups.contains(group) {
-            return Err(ResponseError::InvalidTxnState);
+        match protocol {
+            _ if known.groups.contains(group) => {}
+            Protocol::One => return Err(ResponseError::InvalidTxnState),
+            Protocol::Two => self.join(stores, (id, &known), [], BTreeSet::from([group]), now_ms)?,
         }
         let offsets = offsets.iter();
         let change = Change::Offsets {
@@ -257,26 +312,74 @@ impl Transactions {
         write_down(stores, id, change)
     }
 
-    /// Ends a transaction; the partitions that were written to.
+    /// Ends a transaction.
     pub(crate) fn end(
         &self,
         stores: Stores<'_>,
         (id, producer): (&StrBytes, Producer),
-        outcome: Outcome,
+        (outcome, protocol): (Outcome, Protocol),
         now_ms: i64,
-    ) -> Result<Vec<Arc<Partition>>, ResponseError> {
+    ) -> Result<Ended, ResponseError> {
         let gate = self.gate_of(stores, id)?;
         let mut gate = lock(&gate);
         let marked = self.finish(stores, id, &mut gate, now_ms)?;
+        if protocol == Protocol::Two {
+            let of = (id, producer);
+            return self.end_with_epoch(stores, of, &mut gate, (outcome, marked), now_ms);
+        }
         let known = known(stores, id, producer)?;
         if known.started_ms.is_some() {
-            return self.decide(stores, id, &mut gate, outcome, Fence::Nobody, now_ms);
+            let marked = self.decide(stores, id, &mut gate, outcome, Fence::Nobody, now_ms)?;
+            return Ok(Ended { marked, producer });
         }
         // Asked for once more, because the answer was lost.
         if known.outcome == Some(outcome) {
-            return Ok(marked);
+            return Ok(Ended { marked, producer });
         }
         Err(ResponseError::InvalidTxnState)
+    }
+
+    /// Ends a transaction of the second protocol: its producer goes on with another epoch.
+    fn end_with_epoch(
+        &self,
+        stores: Stores<'_>,
+        (id, (producer_id, epoch)): (&StrBytes, Producer),
+        gate: &mut Gate,
+        (outcome, mut marked): (Outcome, Vec<Arc<Partition>>),
+        now_ms: i64,
+    ) -> Result<Ended, ResponseError> {
+        let known = stores.groups.transaction(id);
+        let known = known.filter(|known| known.producer_id == producer_id);
+        let known = known.ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let is_open = known.started_ms.is_some();
+        if known.epoch == epoch {
+            match outcome {
+                _ if is_open => {
+                    marked = self.decide(stores, id, gate, outcome, Fence::Producer, now_ms)?;
+                }
+                // Nothing was sent that came here. Something may be on its way, which must not begin another one.
+                Outcome::Abort => {
+                    let change = Change::Init {
+                        producer_id,
+                        epoch: epoch.saturating_add(1),
+                        previous: Some(epoch),
+                        timeout_ms: known.timeout_ms,
+                        outcome: Some(outcome),
+                        at: now_ms,
+                    };
+                    write_down(stores, id, change)?;
+                    sync(stores)?;
+                }
+                Outcome::Commit => return Err(ResponseError::InvalidTxnState),
+            }
+        } else if is_open || (known.previous_epoch, known.outcome) != (Some(epoch), Some(outcome)) {
+            return Err(ResponseError::ProducerFenced);
+        } else {
+            // Asked for once more, because the answer was lost, or the sync has failed.
+            sync(stores)?;
+        }
+        let producer = renewed(stores, id, now_ms)?;
+        Ok(Ended { marked, producer })
     }
 
     /// Aborts what has taken too long, tries again what could not be marked, and forgets ids that nobody uses.
@@ -480,7 +583,28 @@ impl Transactions {
     }
 }
 
-/// Whether the producer of a transaction is shut out with its end.
+/// Who the producer of an id is, after its epoch grew: one with another number where it has had its last.
+fn renewed(stores: Stores<'_>, id: &StrBytes, now_ms: i64) -> Result<Producer, ResponseError> {
+    let known = stores.groups.transaction(id);
+    let known = known.ok_or(ResponseError::InvalidProducerIdMapping)?;
+    if known.epoch <= LAST_EPOCH {
+        return Ok((known.producer_id, known.epoch));
+    }
+    let producer_id = new_producer_id(stores)?;
+    let change = Change::Init {
+        producer_id,
+        epoch: 0,
+        previous: None,
+        timeout_ms: known.timeout_ms,
+        outcome: known.outcome,
+        at: now_ms,
+    };
+    write_down(stores, id, change)?;
+    sync(stores)?;
+    Ok((producer_id, 0))
+}
+
+/// Whether the producer of a transaction is shut out with its end, but for who learns of its next epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fence {
     Nobody,

@@ -6,6 +6,9 @@ use std::time::Duration;
 use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
 
+use crate::access;
+use crate::config::Access;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest line of a push query's answer.
@@ -17,6 +20,9 @@ pub enum KsqldbError {
     /// Not an address.
     #[error("`{0}` is not a URL")]
     Url(String),
+    /// No client can be made.
+    #[error("{0}")]
+    Access(String),
     /// The server does not answer.
     #[error("ksqlDB does not answer: {0}")]
     Unreachable(String),
@@ -44,20 +50,20 @@ impl Ksqldb {
     /// A client of the server at `url`.
     ///
     /// # Errors
-    /// [`KsqldbError::Url`].
-    pub fn new(url: &str) -> Result<Self, KsqldbError> {
+    /// [`KsqldbError::Url`], [`KsqldbError::Access`].
+    pub fn new(url: &str, access: &Access) -> Result<Self, KsqldbError> {
         let base_url = url.trim_end_matches('/').to_owned();
         let wrong = || KsqldbError::Url(url.to_owned());
         let parsed = reqwest::Url::parse(&base_url).map_err(|_| wrong())?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(wrong());
         }
-        let http = reqwest::Client::builder()
+        let http = access::client(access)
+            .map_err(KsqldbError::Access)?
             .connect_timeout(CONNECT_TIMEOUT)
-            .no_proxy()
             .tcp_nodelay(true)
             .build()
-            .map_err(|_| wrong())?;
+            .map_err(|error| KsqldbError::Access(error.to_string()))?;
         Ok(Self { http, base_url })
     }
 

@@ -6,7 +6,7 @@
 //! - `guard`: which hosts and origins are answered, and the token that a change needs;
 //! - `api`: what the page asks once, a file a noun;
 //! - `live`: what the page watches, over one event stream a page, a file a kind;
-//! - `kafka`, [`ksqldb`], `registry`: clients of the public protocols, so that it runs against a real cluster too;
+//! - `kafka`, [`ksqldb`], `registry`, `access`: clients of the public protocols, so that it runs against a real cluster too;
 //! - [`filter`], [`shown`]: which records are wanted, and what of a record is shown;
 //! - [`osquery`]: what the hosts' result lines add up to: the one place that knows osquery;
 //! - [`propose`]: the columns that a topic's records suggest.
@@ -14,6 +14,7 @@
 //! It keeps nothing: everything shown is read from Kafka, ksqlDB and the registry. Must not know the CLI or the
 //! insides of another service.
 
+mod access;
 mod api;
 mod config;
 pub mod filter;
@@ -28,5 +29,5 @@ mod registry;
 mod server;
 pub mod shown;
 
-pub use config::Config;
+pub use config::{Access, Config};
 pub use server::{Error, Server, bind, serve};

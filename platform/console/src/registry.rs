@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::access;
+use crate::config::Access;
+
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
@@ -12,6 +15,9 @@ pub(crate) enum RegistryError {
     /// Not an address.
     #[error("`{0}` is not a URL")]
     Url(String),
+    /// No client can be made.
+    #[error("{0}")]
+    Access(String),
     /// The registry does not answer.
     #[error("the Schema Registry does not answer: {0}")]
     Unreachable(String),
@@ -28,14 +34,13 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(url: &str) -> Result<Self, RegistryError> {
-        let wrong = || RegistryError::Url(url.to_owned());
-        let base_url = reqwest::Url::parse(url).map_err(|_| wrong())?;
-        let http = reqwest::Client::builder()
+    pub(crate) fn new(url: &str, access: &Access) -> Result<Self, RegistryError> {
+        let base_url = reqwest::Url::parse(url).map_err(|_| RegistryError::Url(url.to_owned()))?;
+        let http = access::client(access)
+            .map_err(RegistryError::Access)?
             .timeout(TIMEOUT)
-            .no_proxy()
             .build()
-            .map_err(|_| wrong())?;
+            .map_err(|error| RegistryError::Access(error.to_string()))?;
         Ok(Self { http, base_url })
     }
 

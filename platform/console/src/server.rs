@@ -130,13 +130,17 @@ pub async fn bind(config: Config) -> Result<Server, Error> {
     let cluster = Cluster::new(&config.bootstrap_servers, &config.kafka_properties)
         .map_err(|error| client("the Kafka brokers", error.to_string()))?;
     let ksqldb = match &config.ksqldb_url {
-        Some(url) => Some(Ksqldb::new(url).map_err(|error| client("the ksqlDB server", error.to_string()))?),
+        Some(url) => Some(
+            Ksqldb::new(url, &config.ksqldb_access)
+                .map_err(|error| client("the ksqlDB server", error.to_string()))?,
+        ),
         None => None,
     };
     let registry = match &config.registry_url {
-        Some(url) => {
-            Some(Registry::new(url).map_err(|error| client("the Schema Registry", error.to_string()))?)
-        }
+        Some(url) => Some(
+            Registry::new(url, &config.registry_access)
+                .map_err(|error| client("the Schema Registry", error.to_string()))?,
+        ),
         None => None,
     };
     let callers = Callers::new(

@@ -23,8 +23,8 @@ pub struct Config {
     /// Whether the processing log is a stream that can be queried, `KSQL_PROCESSING_LOG`
     /// (`ksql.logging.processing.stream.auto.create`).
     pub processing_log_stream: bool,
-    /// The Schema Registry (`ksql.schema.registry.url`): one address, or several with commas between.
-    pub schema_registry: Option<String>,
+    /// The Schema Registry (`ksql.schema.registry.url`).
+    pub schema_registry: Option<osqdemo_registry_client::Settings>,
     /// How many commands the command log may hold that no longer matter, besides as many as those that do.
     pub past_commands: usize,
     /// How long a client may take to send a request.

@@ -57,15 +57,16 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Asks nothing yet. `url`: one address, or several with commas between.
-    pub(crate) fn new(url: Option<&str>) -> Result<Self, SettingsError> {
-        let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
+    /// Asks nothing yet. How long a request may take, and how often it is tried again, is not the settings' to say.
+    pub(crate) fn new(settings: Option<&Settings>) -> Result<Self, SettingsError> {
+        let Some(settings) = settings else {
             return Ok(Self { client: None });
         };
-        let mut settings = Settings::new(url);
-        settings.urls = url.split(',').map(|url| url.trim().to_owned()).collect();
-        settings.timeout = REQUEST_DEADLINE;
-        settings.retries = 0;
+        let settings = Settings {
+            timeout: REQUEST_DEADLINE,
+            retries: 0,
+            ..settings.clone()
+        };
         Ok(Self {
             client: Some(Arc::new(Client::new(settings)?)),
         })
@@ -164,6 +165,13 @@ impl Registry {
             client.register(&subject, &schema, false)
         })
         .await
+    }
+
+    /// Forgets what is known of a subject.
+    pub(crate) fn forget(&self, subject: &str) {
+        if let Some(client) = &self.client {
+            client.forget(subject);
+        }
     }
 
     /// Deletes a subject, where there is one.

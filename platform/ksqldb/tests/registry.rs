@@ -191,6 +191,14 @@ async fn rows_that_are_inserted_have_the_schemas_of_their_stream() {
         (&json!("demo"), &json!("Login"))
     );
 
+    // Somebody deletes a subject: the next row that is inserted registers its schema anew.
+    registry.ask("DELETE", "/subjects/rows-value", None).await;
+    server.ksql("INSERT INTO my_rows (a, b) VALUES (3, 'z');").await;
+    assert_eq!(
+        registry.latest("rows-value").await["name"],
+        "KsqlDataSourceSchema"
+    );
+
     // A key whose schema is another one's is not written.
     server
         .ksql("CREATE STREAM other (a STRING KEY, d INT) WITH (kafka_topic='rows', format='AVRO');")
@@ -475,7 +483,7 @@ async fn what_cannot_be_read_is_told_in_the_processing_log() {
     let broker = Broker::start().await;
     let registry = Registry::start(&broker).await;
     let server = Server::start_with(broker.address, |config| {
-        config.schema_registry = Some(registry.url());
+        config.schema_registry = Some(osqdemo_registry_client::Settings::new(registry.url()));
         config.processing_log_stream = true;
     })
     .await;

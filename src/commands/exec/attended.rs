@@ -1,11 +1,13 @@
 //! A command in the same terminal, beside which this process stands by. Signals are the command's: those of the terminal
 //! reach it by themselves, since it is of our process group, and others are handed on.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, getpgrp};
+use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
 
 use crate::engine::{HostCommand, Starts};
@@ -46,7 +48,7 @@ pub(super) async fn run(command: &HostCommand, shutdown: &Shutdown) -> io::Resul
 
 /// To the command itself: what enters the host for it stands between, and only waits for it.
 fn hand_on(child: &Child, starts: Starts, signal: Signal) {
-    if signal == Signal::INT && io::stdin().is_terminal() {
+    if signal == Signal::INT && is_in_foreground() {
         return;
     }
     let Some(started) = child.id() else { return };
@@ -58,6 +60,12 @@ fn hand_on(child: &Child, starts: Starts, signal: Signal) {
     for receiver in receivers.into_iter().filter_map(ProcessId::of) {
         receiver.signal(signal);
     }
+}
+
+/// Whether the keys of a terminal reach this process, and with it the command, whatever its standard input is.
+fn is_in_foreground() -> bool {
+    let terminal = File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 fn code(status: ExitStatus) -> u8 {

@@ -42,6 +42,14 @@ pub(super) enum FaultError {
         service: ServiceName,
         source: std::io::Error,
     },
+    /// What it stands on is stopped.
+    #[error("{service} is started anew for this, which cannot be well while {ground} is stopped")]
+    GroundStopped {
+        service: ServiceName,
+        ground: ServiceName,
+        /// Whether that is a fault set by hand.
+        is_fault: bool,
+    },
     /// There is nothing to end.
     #[error("no fault is set on `{target}`")]
     NotSet { target: Target, set: Vec<String> },
@@ -60,6 +68,7 @@ impl Diagnose for FaultError {
         match self {
             Self::OutOfReach { .. } => ExitCode::Preflight,
             Self::NoProcess { .. } | Self::Link { .. } => ExitCode::NotRunning,
+            Self::GroundStopped { .. } => ExitCode::NotHealthy,
             _ => ExitCode::Usage,
         }
     }
@@ -73,6 +82,13 @@ impl Diagnose for FaultError {
                 vec!["`stop` makes it silent on every engine".to_owned()]
             }
             Self::Link { .. } => vec!["`osqdemo up` sets everything back".to_owned()],
+            Self::GroundStopped { ground, is_fault, .. } => vec![if *is_fault {
+                format!(
+                    "`osqdemo fault clear {ground}` lets it go on; `osqdemo fault clear` ends every fault"
+                )
+            } else {
+                "`osqdemo up` lets it go on".to_owned()
+            }],
             Self::NoProcess { .. } => vec!["try again in a moment; `osqdemo ps` shows its state".to_owned()],
             _ => Vec::new(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::FaultError;
 use super::record::{Record, SetFault};
-use crate::chaos::fault::FaultKind;
+use crate::chaos::fault::{FaultKind, Target};
 use crate::commands::Context;
 use crate::commands::project::{Project, Request, Wanted, linked};
 use crate::engine::EngineKind;
@@ -15,7 +15,8 @@ use crate::error::Result;
 use crate::execute::{Execution, ExecutionSettings};
 use crate::link::between::{self, Linked, name_of};
 use crate::link::{Condition, control};
-use crate::plan::{Observed, Plan, ServiceSpec};
+use crate::plan::{Observed, Plan, ServiceSpec, ServiceState};
+use crate::ports::FreePorts;
 use crate::stack::{Role, ServiceName};
 
 /// How long the services may take to be healthy behind their links, or without them.
@@ -33,6 +34,7 @@ pub(super) async fn make_so(context: &Context, project: &Project, record: &Recor
     let ways = Ways::of(project, &wanted.desired, &observed, record)?;
     let Wanted { engine, prober, .. } = wanted;
     let to_replace = ways.to_replace(&observed);
+    ways.check_ground(&to_replace, &observed, record)?;
     let plan = Plan::replace(&ways.desired, &observed, &to_replace);
     let execution = Execution::new(ExecutionSettings {
         engine,
@@ -71,6 +73,8 @@ pub(super) async fn is_in_force(project: &Project, observed: &Observed, fault: &
 struct Ways {
     desired: Vec<ServiceSpec>,
     linked: Option<Linked>,
+    /// Nobody else picks the ports of the links until they listen.
+    _ports: FreePorts,
     /// All services that could have a link.
     with_a_way: Vec<ServiceName>,
 }
@@ -99,11 +103,13 @@ impl Ways {
         } else {
             linked(&project.folder, desired, observed, &chosen)?
         };
+        let (linked, ports) = linked.unzip();
         let all = linked.as_ref().map_or(desired, |linked| &linked.desired);
         Ok(Self {
             desired: all.to_vec(),
             with_a_way,
             linked,
+            _ports: ports.unwrap_or_default(),
         })
     }
 
@@ -121,6 +127,33 @@ impl Ways {
             .iter()
             .flat_map(|service| [service.clone(), name_of(service)]);
         both.filter(|name| self.differs(name, observed)).collect()
+    }
+
+    /// Who is started anew cannot be well while somebody that it stands on is stopped: that is told before anything is done.
+    fn check_ground(
+        &self,
+        to_replace: &[ServiceName],
+        observed: &Observed,
+        record: &Record,
+    ) -> std::result::Result<(), FaultError> {
+        let is_stopped = |name: &&ServiceName| {
+            let seen = observed.services.get(*name);
+            !to_replace.contains(name)
+                && seen.is_some_and(|seen| matches!(seen.state, ServiceState::Paused { .. }))
+        };
+        let started = self.desired.iter().filter(|spec| to_replace.contains(&spec.name));
+        for spec in started {
+            if let Some(ground) = spec.depends_on.iter().find(is_stopped) {
+                let is_it =
+                    |fault: &SetFault| fault.kind == FaultKind::Stop && fault.target == Target::whole(ground);
+                return Err(FaultError::GroundStopped {
+                    service: spec.name.clone(),
+                    ground: ground.clone(),
+                    is_fault: record.faults.iter().any(is_it),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Tells each link what its way is like.

@@ -2,6 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::help::help;
 use super::pieces::Command;
 use super::runner::{Flow, Runner};
 use super::{KsqlCommandError, named, pieces_of};
@@ -10,29 +11,7 @@ use crate::input_file;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
 use crate::ksqldb::statement::Position;
-use crate::report::table::output_is_terminal;
-
-/// What the prompt says to `help`.
-pub(super) const HELP: &str = "\
-Statements end with `;` and may span several lines. Ctrl-C ends a running query, Ctrl-D or `exit` the prompt.
-
-  LIST STREAMS;  LIST TOPICS;  LIST QUERIES;     what there is
-  DESCRIBE proc;                                 the columns of a stream
-  PRINT 'processes' FROM BEGINNING LIMIT 3;      the records of a topic
-  SELECT * FROM proc EMIT CHANGES;               rows as they come
-  SET 'auto.offset.reset'='earliest';            start with the oldest rows
-  DEFINE name = 'value';                         a variable, used as ${name}
-
-On a line of their own, with or without `;`:
-
-  exit  quit  help  history                      at any time, also in the midst of a statement
-  RUN SCRIPT 'file.sql'                          the statements of a file
-  SPOOL 'file'   SPOOL OFF                       what is shown goes into a file as well
-  OUTPUT JSON    OUTPUT TABULAR                  how results are shown
-  SET CLI COLUMN-WIDTH 20                        every column this wide; 0: as the terminal has room
-  SET CLI WRAP OFF                               what is too wide is cut
-  SERVER   SERVER http://host:8088   VERSION     which server; another one; what it is
-  CLEAR                                          an empty screen";
+use crate::report::table::{output_is_terminal, output_width};
 
 /// How deep scripts may run each other.
 const DEEPEST: usize = 8;
@@ -53,7 +32,7 @@ impl Runner {
         };
         let told = match command {
             Command::Exit => return Ok(Flow::Leaves),
-            Command::Help => HELP.to_owned(),
+            Command::Help => help(output_width()),
             // Only a prompt has one, and shows it itself.
             Command::History => String::new(),
             Command::Clear if output_is_terminal() => {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::broker_silence;
 use super::completion::{StatementHelper, is_finished};
-use super::own_commands::HELP;
+use super::help::help;
 use super::pieces::{AT_ANY_TIME, Command};
 use super::runner::{Flow, Runner};
 use super::{KsqlCommandError, pieces_of};
@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::events::Note;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
+use crate::report::table::output_width;
 
 const PROMPT: &str = "ksql> ";
 /// What a line of a statement begins with that is not its first.
@@ -61,7 +62,7 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
             Answer::End => return Ok(()),
             Answer::Nothing => continue,
             Answer::Help => {
-                context.reporter.text(HELP)?;
+                context.reporter.text(&help(output_width()))?;
                 continue;
             }
             Answer::History(lines) => {

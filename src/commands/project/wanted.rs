@@ -24,7 +24,7 @@ use crate::listener::{ListenAddress, ListenerFolder};
 use crate::plan::{Choices, ClientCopy, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
 use crate::settings::{Source, Statements};
-use crate::stack::{Recipe, Role};
+use crate::stack::{HttpService, Recipe, Role};
 use crate::state::Remembered;
 
 /// What is wanted of a project, and the means to get it.
@@ -250,6 +250,7 @@ impl Project {
                 host_config: host_config::identity(
                     remembered.host_config.as_ref(),
                     self.registry_of_hosts(remembered, ports, resolution.reach)
+                        .map(|registry| registry.url)
                         .as_deref(),
                 ),
                 client: self.client.as_ref().map(|client| ClientCopy {
@@ -274,15 +275,17 @@ impl Project {
     }
 
     /// Where the hosts find the registry, where their lines are to be Avro.
-    fn registry_of_hosts(&self, remembered: &Remembered, ports: &Ports, reach: Reach) -> Option<String> {
+    fn registry_of_hosts(&self, remembered: &Remembered, ports: &Ports, reach: Reach) -> Option<HttpService> {
         if remembered.line_format() == LineFormat::Json {
             return None;
         }
-        let registry = self.stack.first(Role::SchemaRegistry)?;
-        Some(match reach {
+        let Some(registry) = self.stack.first(Role::SchemaRegistry) else {
+            return self.remote_registry().cloned();
+        };
+        Some(HttpService::open(match reach {
             Reach::Loopback => format!("http://127.0.0.1:{}", ports.all().get(&registry.name)?),
             Reach::Network => format!("http://{}:{}", registry.name, registry.port?.target),
-        })
+        }))
     }
 }
 

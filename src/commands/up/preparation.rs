@@ -19,7 +19,7 @@ const FINDINGS_SHOWN: usize = 10;
 
 impl Up<'_> {
     pub(super) async fn prepare(&self) -> Result<Prepared> {
-        self.check_outside_kafka().await?;
+        let there = self.check_outside_kafka().await?;
         let wanted = self.project.wanted(&self.request).await?;
         let plan = self.plan(&wanted).await?;
         preflight(&self.project.folder, &plan, &wanted.ports)?;
@@ -30,6 +30,9 @@ impl Up<'_> {
             ListenerFolder::of(&self.project.folder).write_broker_config(address)?;
         }
         wanted.remembered.save(&self.project.folder)?;
+        if let Some(there) = there {
+            self.note_kafka(&there)?;
+        }
         self.tell_ports(&wanted);
         self.tell_gone(&wanted);
         let plan = match images::provide_before_plan(self.context, &wanted).await? {

@@ -66,7 +66,14 @@ impl Up<'_> {
         let Some(ksqldb) = self.project.stack.first(Role::Ksqldb) else {
             return match (self.project.remote_ksqldb(), &wanted.means) {
                 (None, _) | (_, Means::Nothing) => Ok(0),
-                (Some(remote), _) => self.submit_or_give_up(execution, remote).await,
+                (Some(remote), _) => {
+                    let noted = self.note_sources(remote).await;
+                    if noted.is_err() {
+                        execution.give_up();
+                    }
+                    noted?;
+                    self.submit_or_give_up(execution, remote).await
+                }
             };
         };
         match (execution.healthy(&ksqldb.name).await, &wanted.means) {

@@ -20,13 +20,13 @@ use futures_util::future::{join_all, try_join_all};
 use crate::engine::docker::connection::Connection;
 use crate::engine::docker::daemon::RestartPolicyFrom;
 use crate::engine::docker::error::DockerError;
+use crate::engine::docker::given::Given;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{image, logs, observe};
 use crate::error;
 use crate::plan::{ContainerSpec, ServiceSpec};
 use crate::stack::{InitProcess, Privileges, RootFolder, ServiceName};
 use crate::state::ProjectFolder;
-use crate::tar::TarArchive;
 
 /// What stopping may take beyond a service's grace.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
@@ -83,9 +83,6 @@ pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Re
         .map(drop)
 }
 
-/// Where a host's extension finds its configuration.
-const HOST_CONFIG_PATH: &str = "etc/osquery/osquery_confluent_config.json";
-
 /// Makes the container of a service, and its volumes.
 pub(super) async fn create(
     connection: &Connection,
@@ -128,21 +125,18 @@ async fn create_volumes(
     .map(drop)
 }
 
-/// Starts the container of a service, a host with this configuration.
+/// Starts the container of a service, with these files.
 pub(super) async fn start(
     connection: &Connection,
     owner: &Owner,
     service: &ServiceName,
-    host_config: Option<&str>,
+    given: Option<Given>,
 ) -> Result<(), DockerError> {
     let name = labels::container_name(owner, service);
     let object = format!("container {name}");
-    if let Some(text) = host_config {
-        let mut archive = TarArchive::default();
-        // Only root may read it, as whom osqueryd runs: it may hold secrets.
-        archive.append(HOST_CONFIG_PATH, 0o600, 0, text.as_bytes());
-        let options = UploadToContainerOptionsBuilder::default().path("/").build();
-        let archive = archive.finish().map_err(|source| DockerError::Pack { source })?;
+    if let Some(Given { folder, files }) = given {
+        let options = UploadToContainerOptionsBuilder::default().path(folder).build();
+        let archive = files.finish().map_err(|source| DockerError::Pack { source })?;
         let body = bollard::body_full(archive.into());
         let request = connection.docker.upload_to_container(&name, Some(options), body);
         connection.answer("configure", &object, request).await?;

@@ -11,6 +11,7 @@ mod endpoint;
 mod error;
 mod exec;
 mod facts;
+mod given;
 mod host_configuration;
 pub mod image;
 mod labels;
@@ -28,14 +29,15 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client_properties::Portable;
 use crate::engine::docker::exec::Executor;
 use crate::engine::docker::image::ImageSources;
 use crate::engine::docker::labels::Owner;
 use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, Network, News, log_file};
 use crate::error::Result;
-use crate::host_config::{self, HostConfig};
+use crate::host_config::HostConfig;
 use crate::plan::{Observed, ObservedService, ServiceSpec};
-use crate::stack::{ImageRef, Properties, Recipe, ServiceName};
+use crate::stack::{HttpService, ImageRef, Recipe, ServiceName};
 use crate::state::ProjectFolder;
 
 pub use archive::ArchiveError;
@@ -74,7 +76,9 @@ pub struct Setup {
     /// put into an image.
     pub host_config: Option<HostConfig>,
     /// Where the hosts find the registry, where their lines are to be Avro.
-    pub registry: Option<String>,
+    pub registry: Option<HttpService>,
+    /// What reaching a Kafka outside of the stack takes. It holds secrets as well.
+    pub client: Option<Portable>,
 }
 
 impl DockerEngine {
@@ -107,13 +111,19 @@ impl DockerEngine {
         Ok(Executor::new(connection, &self.owner, host, self.kills.clone()))
     }
 
-    /// Starts the container of a service; a host is given its configuration before.
+    /// Starts the container of a service; a host is given its configuration before, and a client of a Kafka that wants TLS
+    /// or a password how it is reached.
     async fn start_container(&self, connection: &Connection, spec: &ServiceSpec) -> Result<()> {
-        let own = self.setup.as_ref().and_then(|setup| setup.host_config.as_ref());
-        let broker = spec.bootstrap_servers.as_deref();
-        let registry = self.setup.as_ref().and_then(|setup| setup.registry.as_deref());
-        let text = broker.map(|broker| host_config::text_for(own, broker, &Properties::default(), registry));
-        Ok(containers::start(connection, &self.owner, &spec.name, text.as_deref()).await?)
+        let setup = self.setup.as_ref();
+        let given = match (&spec.bootstrap_servers, setup) {
+            (Some(broker), setup) => Some(given::to_host(broker, setup)),
+            (None, Some(setup)) => setup
+                .client
+                .as_ref()
+                .and_then(|client| given::to_client(spec, client)),
+            (None, None) => None,
+        };
+        Ok(containers::start(connection, &self.owner, &spec.name, given).await?)
     }
 
     /// Stops the container of a service and removes it; what it wrote is kept.

@@ -38,7 +38,7 @@ use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Observed, ObservedService, ServiceSpec};
 use crate::process::PROJECT_VARIABLE;
-use crate::stack::{ImageRef, Properties, Recipe, Role, ServiceName};
+use crate::stack::{HttpService, ImageRef, Properties, Recipe, Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
 pub use error::{NativeError, Silence};
@@ -89,7 +89,7 @@ pub struct Setup {
     /// The configuration of the user's that the hosts get.
     pub host_config: Option<HostConfig>,
     /// Where the hosts find the registry, where their lines are to be Avro.
-    pub registry: Option<String>,
+    pub registry: Option<HttpService>,
     /// What a connection to a Kafka outside of the stack takes.
     pub kafka: Properties,
 }
@@ -231,7 +231,7 @@ impl NativeEngine {
                         setup.host_config.as_ref(),
                         spec.bootstrap_servers.as_deref().unwrap_or_default(),
                         &setup.kafka,
-                        setup.registry.as_deref(),
+                        setup.registry.as_ref(),
                     ),
                 })?;
                 match host.isolation {

@@ -1,12 +1,17 @@
 //! A service as a container: its images, arguments and variables filled in.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::{PORT_BETWEEN_CONTAINERS, ResolveError};
+use crate::client_properties::portable;
 use crate::plan::own_names;
-use crate::plan::spec::{Choices, ContainerSpec};
+use crate::plan::spec::{CLIENT_FOLDER, Choices, ContainerSpec};
 use crate::quantity::parse_size;
-use crate::stack::{Container, ImageRef, Role, Service, ServiceName, Stack, Template};
+use crate::stack::{Container, ImageRef, Role, Service, ServiceName, Stack, Template, VolumeMount};
+
+/// The volume with the client properties.
+const CLIENT_VOLUME: &str = "client-properties";
 
 pub(super) fn resolve(
     container: &Container,
@@ -44,6 +49,15 @@ pub(super) fn resolve(
     });
     let mut command = fill(&container.command);
     own_names::add_arguments(&mut command, service, stack, choices);
+    let mut volumes = container.volumes.clone();
+    let file = Path::new(CLIENT_FOLDER).join(portable::FILE);
+    if choices.client.is_some() && own_names::add_client_properties(&mut command, service, &file) {
+        // The rest of it cannot be written: a volume takes the file, before the program starts.
+        volumes.push(VolumeMount {
+            volume: CLIENT_VOLUME.to_owned(),
+            target: CLIENT_FOLDER.to_owned(),
+        });
+    }
     let mut environment: Vec<(String, String)> = container
         .environment
         .iter()
@@ -67,7 +81,7 @@ pub(super) fn resolve(
         command,
         environment,
         target_port: service.port.map(|port| port.target),
-        volumes: container.volumes.clone(),
+        volumes,
         memory_limit: memory_limit.transpose()?,
         capabilities: container.capabilities.clone(),
         confinement: container.confinement.clone(),

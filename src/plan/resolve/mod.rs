@@ -54,7 +54,9 @@ fn resolve_service(
         .filter_map(|argument| fill_in(argument, service, stack, choices).transpose())
         .collect::<Result<Vec<_>, _>>()?;
     own_names::add_arguments(&mut arguments, service, stack, choices);
-    own_names::add_client_properties(&mut arguments, service, choices);
+    if let Some(client) = &choices.client {
+        own_names::add_client_properties(&mut arguments, service, &client.file);
+    }
     let listener = own_names::add_broker_config(&mut arguments, service, stack, choices);
     let identity = (choices.identity)(service.role);
     let container = service

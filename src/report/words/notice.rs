@@ -72,6 +72,29 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         Note::KafkaKept { kafka } => {
             format!("the topics on the Kafka at {kafka} stay as they are: it is not this project's")
         }
+        Note::KafkaCleanedUp {
+            kafka,
+            topics,
+            groups,
+            statements,
+        } => {
+            let parts = [("topic", topics), ("group", groups), ("stream", statements)];
+            let parts: Vec<String> = parts
+                .into_iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(what, names)| {
+                    let several = if names.len() == 1 { "" } else { "s" };
+                    format!("{} {what}{several}", names.len())
+                })
+                .collect();
+            match parts.as_slice() {
+                [] => format!("this project has left nothing on the Kafka at {kafka}"),
+                parts => format!(
+                    "removed from the Kafka at {kafka} what this project had made there: {}; the rest stays as it is",
+                    parts.join(", ")
+                ),
+            }
+        }
         Note::ImagesRemoved { images } => match images.as_slice() {
             [] => "no images of osqdemo are left to remove".to_owned(),
             images => format!("removed: {}", images.join(", ")),

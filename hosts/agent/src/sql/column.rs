@@ -35,8 +35,8 @@ pub(crate) struct Column {
     pub(crate) additional: bool,
     /// Not part of `select *`.
     pub(crate) hidden: bool,
-    /// Compared without regard to case.
-    pub(crate) ignore_case: bool,
+    /// How its values are compared, when not byte by byte.
+    pub(crate) collation: Option<&'static str>,
 }
 
 impl Column {
@@ -48,7 +48,7 @@ impl Column {
             required: false,
             additional: false,
             hidden: false,
-            ignore_case: false,
+            collation: None,
         }
     }
 
@@ -72,8 +72,24 @@ impl Column {
         self
     }
 
-    pub(crate) const fn ignore_case(mut self) -> Self {
-        self.ignore_case = true;
+    pub(crate) const fn ignore_case(self) -> Self {
+        self.collate("NOCASE")
+    }
+
+    pub(crate) const fn version(self) -> Self {
+        self.collate("version")
+    }
+
+    pub(crate) const fn dpkg_version(self) -> Self {
+        self.collate("version_dpkg")
+    }
+
+    pub(crate) const fn rhel_version(self) -> Self {
+        self.collate("version_rhel")
+    }
+
+    const fn collate(mut self, collation: &'static str) -> Self {
+        self.collation = Some(collation);
         self
     }
 

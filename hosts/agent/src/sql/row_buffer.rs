@@ -22,8 +22,8 @@ pub(crate) enum CellValue<'buffer> {
     Text(&'buffer [u8]),
 }
 
-/// A growing set of rows of equal width. Cells that are never set are null, as columns osquery leaves out are; columns that
-/// the statement does not use take no place.
+/// A growing set of rows of equal width. Cells that are never set are null here; columns that the statement does not use
+/// take no place.
 #[derive(Debug)]
 pub(crate) struct RowBuffer {
     /// Each column's place in a row.

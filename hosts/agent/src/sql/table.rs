@@ -9,6 +9,11 @@ use super::row_buffer::RowBuffer;
 pub(crate) trait Table: Send + Sync {
     fn name(&self) -> &'static str;
 
+    /// Older names, under which what `select *` gives is found as well.
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn columns(&self) -> &'static [Column];
 
     /// Whether comparisons of this kind with a column are handed to the table.

@@ -20,7 +20,7 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, Error, Result};
 
-use super::column::Column;
+use super::column::{Column, ColumnType};
 use super::row_buffer::{CellValue, RowBuffer};
 use super::table::{Constraint, Operator, Scan, Table};
 use crate::status_log::StatusLog;
@@ -28,8 +28,13 @@ use crate::status_log::StatusLog;
 /// Makes a table known to a connection under its own name; no `CREATE VIRTUAL TABLE` is needed.
 pub(super) fn register(connection: &Connection, table: Arc<dyn Table>, status: StatusLog) -> Result<()> {
     const MODULE: Module<'static, VirtualTable> = Module::eponymous_only_module();
-    let name = table.name();
-    connection.create_module(name, &MODULE, Some(Registered { table, status }))
+    let (name, aliases) = (table.name(), table.aliases());
+    connection.create_module(name, &MODULE, Some(Registered { table, status }))?;
+    // As with osqueryd, an older name is a view: hidden columns are not under it.
+    for alias in aliases {
+        connection.execute_batch(&format!("CREATE TEMP VIEW `{alias}` AS SELECT * FROM `{name}`"))?;
+    }
+    Ok(())
 }
 
 /// What SQLite keeps for a registered table.
@@ -186,6 +191,8 @@ unsafe impl VTabCursor for Cursor {
     fn column(&self, context: &mut Context, column: c_int) -> Result<()> {
         let column = usize::try_from(column).map_err(|_| Error::InvalidColumnIndex(0))?;
         context.set_result(ToSqlOutput::Borrowed(match self.rows.value(self.row, column) {
+            // A text that a table leaves out is the empty one with osqueryd, too; a number is null.
+            CellValue::Null if self.is_text(column) => ValueRef::Text(b""),
             CellValue::Null => ValueRef::Null,
             CellValue::Integer(value) => ValueRef::Integer(value),
             CellValue::Real(value) => ValueRef::Real(value),
@@ -198,6 +205,13 @@ unsafe impl VTabCursor for Cursor {
     }
 }
 
+impl Cursor {
+    fn is_text(&self, column: usize) -> bool {
+        let column = self.registered.table.columns().get(column);
+        column.is_some_and(|column| column.kind == ColumnType::Text)
+    }
+}
+
 fn column_at(columns: &'static [Column], place: c_int) -> Option<(usize, &'static Column)> {
     let place = usize::try_from(place).ok()?;
     Some((place, columns.get(place)?))
@@ -207,14 +221,12 @@ fn declaration(columns: &[Column]) -> String {
     let mut sql = String::from("CREATE TABLE x(");
     for (place, column) in columns.iter().enumerate() {
         let separator = if place == 0 { "" } else { ", " };
-        let collation = if column.ignore_case { " COLLATE NOCASE" } else { "" };
-        let hidden = if column.hidden { " HIDDEN" } else { "" };
-        let _ = write!(
-            sql,
-            "{separator}`{}` {}{collation}{hidden}",
-            column.name,
-            column.kind.sql()
-        );
+        let _ = write!(sql, "{separator}`{}` {}", column.name, column.kind.sql());
+        // To SQLite it is a part of the type.
+        sql.push_str(if column.hidden { " HIDDEN" } else { "" });
+        if let Some(collation) = column.collation {
+            let _ = write!(sql, " COLLATE {collation}");
+        }
     }
     sql.push(')');
     sql

@@ -1,7 +1,6 @@
-//! Tables that osqueryd has or had and the agent has not, and why: said wherever a statement names one.
+//! Tables that osqueryd has and the agent has not, and why: said wherever a statement names one.
 
-const ABSENT: [(&str, &str); 8] = [
-    ("syslog", "osquery 5 calls this table `syslog_events`"),
+const ABSENT: [(&str, &str); 7] = [
     ("process_events", AUDITED),
     ("socket_events", AUDITED),
     ("user_events", AUDITED),

@@ -6,7 +6,7 @@ use super::{Machine, table, text_file};
 use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
-    PATH "path" Text,
+    PATH "path" Text index,
     NAME "name" Text,
     ATTACH "attach" Text,
     MODE "mode" Text,

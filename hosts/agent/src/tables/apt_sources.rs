@@ -11,7 +11,7 @@ columns! {
     SOURCE "source" Text,
     BASE_URI "base_uri" Text,
     RELEASE "release" Text,
-    VERSION "version" Text,
+    VERSION "version" Text dpkg_version,
     MAINTAINER "maintainer" Text,
     COMPONENTS "components" Text,
     ARCHITECTURES "architectures" Text,

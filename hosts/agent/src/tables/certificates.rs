@@ -23,8 +23,8 @@ columns! {
     ISSUER2 "issuer2" Text,
     CA "ca" Integer,
     SELF_SIGNED "self_signed" Integer,
-    NOT_VALID_BEFORE "not_valid_before" BigInt,
-    NOT_VALID_AFTER "not_valid_after" BigInt,
+    NOT_VALID_BEFORE "not_valid_before" Text,
+    NOT_VALID_AFTER "not_valid_after" Text,
     SIGNING_ALGORITHM "signing_algorithm" Text,
     KEY_ALGORITHM "key_algorithm" Text,
     KEY_STRENGTH "key_strength" Text,
@@ -34,6 +34,11 @@ columns! {
     SHA1 "sha1" Text ignore_case,
     PATH "path" Text additional,
     SERIAL "serial" Text ignore_case,
+    _SID "sid" Text hidden,
+    _STORE_LOCATION "store_location" Text hidden,
+    _STORE "store" Text hidden,
+    _USERNAME "username" Text hidden,
+    _STORE_ID "store_id" Text hidden,
 }
 
 table! { Certificates "certificates" fill }
@@ -169,7 +174,7 @@ fn fill_certificate(certificate: &Certificate, rows: &mut RowBuffer) {
         (NOT_VALID_AFTER, &validity.not_after),
     ] {
         let seconds = time.to_unix_duration().as_secs();
-        rows.integer(column, i64::try_from(seconds).unwrap_or(i64::MAX));
+        rows.display(column, seconds);
     }
     rows.text(
         SIGNING_ALGORITHM,

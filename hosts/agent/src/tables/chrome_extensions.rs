@@ -18,7 +18,7 @@ columns! {
     PROFILE_PATH "profile_path" Text,
     REFERENCED_IDENTIFIER "referenced_identifier" Text,
     IDENTIFIER "identifier" Text,
-    VERSION "version" Text,
+    VERSION "version" Text version,
     DESCRIPTION "description" Text,
     DEFAULT_LOCALE "default_locale" Text,
     CURRENT_LOCALE "current_locale" Text,
@@ -30,7 +30,7 @@ columns! {
     PERMISSIONS_JSON "permissions_json" Text hidden,
     OPTIONAL_PERMISSIONS "optional_permissions" Text,
     OPTIONAL_PERMISSIONS_JSON "optional_permissions_json" Text hidden,
-    MANIFEST_HASH "manifest_hash" Text,
+    MANIFEST_HASH "manifest_hash" Text ignore_case,
     REFERENCED "referenced" BigInt,
     FROM_WEBSTORE "from_webstore" Text,
     STATE "state" Text,
@@ -38,6 +38,7 @@ columns! {
     INSTALL_TIMESTAMP "install_timestamp" BigInt,
     MANIFEST_JSON "manifest_json" Text hidden,
     KEY "key" Text hidden,
+    LOCALE "locale" Text hidden,
 }
 
 table! { ChromeExtensions "chrome_extensions" fill }
@@ -58,9 +59,10 @@ const BROWSERS: [(&str, &str); 9] = [
 const PREFERENCES: [&str; 2] = ["Preferences", "Secure Preferences"];
 /// Chrome counts microseconds from the beginning of 1601.
 const SECONDS_BEFORE_1970: i64 = 11_644_473_600;
-const TEXTS: [(usize, &str); 5] = [
+const TEXTS: [(usize, &str); 6] = [
     (VERSION, "version"),
     (DEFAULT_LOCALE, "default_locale"),
+    (LOCALE, "default_locale"),
     (CURRENT_LOCALE, "current_locale"),
     (UPDATE_URL, "update_url"),
     (KEY, "key"),

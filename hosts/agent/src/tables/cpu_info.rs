@@ -17,6 +17,9 @@ columns! {
     CURRENT_CLOCK_SPEED "current_clock_speed" Integer,
     MAX_CLOCK_SPEED "max_clock_speed" Integer,
     SOCKET_DESIGNATION "socket_designation" Text,
+    _AVAILABILITY "availability" Text hidden,
+    _NUMBER_OF_EFFICIENCY_CORES "number_of_efficiency_cores" Integer hidden,
+    _NUMBER_OF_PERFORMANCE_CORES "number_of_performance_cores" Integer hidden,
 }
 
 table! { CpuInfo "cpu_info" fill }

@@ -6,7 +6,7 @@ use crate::sql::{Operator, RowBuffer, Scan, TableError, columns};
 
 columns! {
     NAME "name" Text,
-    VERSION "version" Text,
+    VERSION "version" Text dpkg_version,
     SOURCE "source" Text,
     SIZE "size" BigInt,
     ARCH "arch" Text,
@@ -15,7 +15,7 @@ columns! {
     MAINTAINER "maintainer" Text,
     SECTION "section" Text,
     PRIORITY "priority" Text,
-    ADMINDIR "admindir" Text index,
+    ADMINDIR "admindir" Text additional,
     PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
     MOUNT_NAMESPACE_ID "mount_namespace_id" Text hidden,
 }

@@ -6,10 +6,13 @@ use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
     NAME "name" Text index,
-    UUID "uuid" Text,
+    UUID "uuid" Text ignore_case,
     ENCRYPTED "encrypted" Integer,
     TYPE "type" Text,
     ENCRYPTION_STATUS "encryption_status" Text,
+    _UID "uid" Text hidden,
+    _USER_UUID "user_uuid" Text ignore_case hidden,
+    _FILEVAULT_STATUS "filevault_status" Text hidden,
 }
 
 table! { DiskEncryption "disk_encryption" fill }

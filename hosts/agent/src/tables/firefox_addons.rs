@@ -10,10 +10,10 @@ use crate::sql::{RowBuffer, Scan, TableError, columns};
 columns! {
     UID "uid" BigInt additional,
     NAME "name" Text,
-    IDENTIFIER "identifier" Text,
+    IDENTIFIER "identifier" Text index,
     CREATOR "creator" Text,
     TYPE "type" Text,
-    VERSION "version" Text,
+    VERSION "version" Text version,
     DESCRIPTION "description" Text,
     SOURCE_URL "source_url" Text,
     VISIBLE "visible" Integer,

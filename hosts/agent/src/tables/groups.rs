@@ -9,6 +9,9 @@ columns! {
     GID "gid" BigInt index,
     GID_SIGNED "gid_signed" BigInt,
     GROUPNAME "groupname" Text,
+    _GROUP_SID "group_sid" Text index hidden,
+    _COMMENT "comment" Text hidden,
+    _IS_HIDDEN "is_hidden" Integer hidden,
     PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
 }
 

@@ -16,6 +16,7 @@ columns! {
     BROADCAST "broadcast" Text,
     POINT_TO_POINT "point_to_point" Text,
     TYPE "type" Text,
+    _FRIENDLY_NAME "friendly_name" Text hidden,
 }
 
 // Numbers of linux/netlink.h, linux/rtnetlink.h and linux/if_addr.h.

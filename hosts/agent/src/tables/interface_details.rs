@@ -22,6 +22,23 @@ columns! {
     LAST_CHANGE "last_change" BigInt,
     LINK_SPEED "link_speed" BigInt,
     PCI_SLOT "pci_slot" Text,
+    _FRIENDLY_NAME "friendly_name" Text hidden,
+    _DESCRIPTION "description" Text hidden,
+    _MANUFACTURER "manufacturer" Text hidden,
+    _CONNECTION_ID "connection_id" Text hidden,
+    _CONNECTION_STATUS "connection_status" Text hidden,
+    _ENABLED "enabled" Integer hidden,
+    _PHYSICAL_ADAPTER "physical_adapter" Integer hidden,
+    _SPEED "speed" Integer hidden,
+    _SERVICE "service" Text hidden,
+    _DHCP_ENABLED "dhcp_enabled" Integer hidden,
+    _DHCP_LEASE_EXPIRES "dhcp_lease_expires" Text hidden,
+    _DHCP_LEASE_OBTAINED "dhcp_lease_obtained" Text hidden,
+    _DHCP_SERVER "dhcp_server" Text hidden,
+    _DNS_DOMAIN "dns_domain" Text hidden,
+    _DNS_DOMAIN_SUFFIX_SEARCH_ORDER "dns_domain_suffix_search_order" Text hidden,
+    _DNS_HOST_NAME "dns_host_name" Text hidden,
+    _DNS_SERVER_SEARCH_ORDER "dns_server_search_order" Text hidden,
 }
 
 table! { InterfaceDetails "interface_details" fill }

@@ -4,7 +4,7 @@ use super::{Machine, table, text_file};
 use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
-    VERSION "version" Text,
+    VERSION "version" Text version,
     ARGUMENTS "arguments" Text,
     PATH "path" Text,
     DEVICE "device" Text,

@@ -6,25 +6,21 @@ use super::{Machine, table, text_file};
 use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
-    UID "uid" BigInt additional,
+    UID "uid" BigInt index,
     KEY "key" Text,
     KEY_FILE "key_file" Text,
-    PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
 }
 
 table! { KnownHosts "known_hosts" fill }
 
 fn fill(machine: &Machine, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
-    for namespace in MountNamespace::of_scan(scan, PID_WITH_NAMESPACE, machine) {
-        for home in homes(scan, UID, &namespace)? {
-            let text = text_file::text(&home.path.join(".ssh/known_hosts"));
-            for line in text_file::lines(&text) {
-                rows.start_row();
-                rows.integer(UID, home.uid);
-                rows.text(KEY, line);
-                rows.display(KEY_FILE, format_args!("{}/.ssh/known_hosts", home.directory));
-                namespace.fill(PID_WITH_NAMESPACE, None, rows);
-            }
+    for home in homes(scan, UID, &MountNamespace::own(machine))? {
+        let text = text_file::text(&home.path.join(".ssh/known_hosts"));
+        for line in text_file::lines(&text) {
+            rows.start_row();
+            rows.integer(UID, home.uid);
+            rows.text(KEY, line);
+            rows.display(KEY_FILE, format_args!("{}/.ssh/known_hosts", home.directory));
         }
     }
     Ok(())

@@ -16,6 +16,8 @@ columns! {
     HOST "host" Text,
     TIME "time" BigInt,
     PID "pid" Integer,
+    _SID "sid" Text hidden,
+    _REGISTRY_HIVE "registry_hive" Text hidden,
 }
 
 const UTMP: &str = "/var/run/utmp";

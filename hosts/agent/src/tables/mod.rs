@@ -120,15 +120,19 @@ impl Machine {
     }
 }
 
-/// Declares a table over the machine: its type, its name, and the function that gives its rows.
+/// Declares a table over the machine: its type, its name, the function that gives its rows, and an older name.
 macro_rules! table {
-    ($type:ident $name:literal $fill:path) => {
+    ($type:ident $name:literal $fill:path $(, alias $alias:literal)?) => {
         pub(crate) struct $type(pub(crate) std::sync::Arc<$crate::tables::Machine>);
 
         impl $crate::sql::Table for $type {
             fn name(&self) -> &'static str {
                 $name
             }
+
+            $(fn aliases(&self) -> &'static [&'static str] {
+                &[$alias]
+            })?
 
             fn columns(&self) -> &'static [$crate::sql::Column] {
                 COLUMNS
@@ -229,256 +233,115 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
 
 #[cfg(test)]
 mod tests {
-    use super::fixture::TestDatabase;
+    use std::collections::BTreeMap;
 
-    /// What `select *` gives, in osquery's order.
-    const COLUMNS: [(&str, &str); 74] = [
-        ("acpi_tables", "name size md5"),
-        ("apparmor_profiles", "path name attach mode sha1 sha256"),
-        (
-            "apt_sources",
-            "name source base_uri release version maintainer components architectures",
-        ),
-        ("arp_cache", "address mac interface permanent"),
-        ("authorized_keys", "uid algorithm key options comment key_file"),
-        (
-            "block_devices",
-            "name parent vendor model serial size block_size uuid type label",
-        ),
-        (
-            "certificates",
-            "common_name subject subject2 issuer issuer2 ca self_signed not_valid_before not_valid_after \
-             signing_algorithm key_algorithm key_strength key_usage subject_key_id authority_key_id sha1 path serial",
-        ),
-        (
-            "chrome_extensions",
-            "browser_type uid name profile profile_path referenced_identifier identifier version description \
-             default_locale current_locale update_url author persistent path permissions optional_permissions \
-             manifest_hash referenced from_webstore state install_time install_timestamp",
-        ),
-        (
-            "cpu_info",
-            "device_id model manufacturer processor_type cpu_status number_of_cores logical_processors \
-             address_width current_clock_speed max_clock_speed socket_designation",
-        ),
-        ("cpuid", "feature value output_register output_bit input_eax"),
-        (
-            "crontab",
-            "event minute hour day_of_month month day_of_week command path",
-        ),
-        (
-            "deb_packages",
-            "name version source size arch revision status maintainer section priority admindir",
-        ),
-        ("disk_encryption", "name uuid encrypted type encryption_status"),
-        ("dns_resolvers", "id type address netmask options"),
-        (
-            "docker_containers",
-            "id name image image_id command created state status pid path config_entrypoint started_at \
-             finished_at privileged security_options env_variables readonly_rootfs cgroup_namespace ipc_namespace \
-             mnt_namespace net_namespace pid_namespace user_namespace uts_namespace",
-        ),
-        ("etc_hosts", "address hostnames"),
-        ("etc_protocols", "name number alias comment"),
-        ("etc_services", "name port protocol aliases comment"),
-        (
-            "file",
-            "path directory filename inode uid gid mode device size block_size atime mtime ctime btime hard_links \
-             symlink type symlink_target_path",
-        ),
-        (
-            "file_events",
-            "target_path category action transaction_id inode uid gid mode size atime mtime ctime md5 sha1 sha256 \
-             hashed time",
-        ),
-        (
-            "firefox_addons",
-            "uid name identifier creator type version description source_url visible active disabled autoupdate \
-             location path",
-        ),
-        ("groups", "gid gid_signed groupname"),
-        (
-            "hardware_events",
-            "action path type driver vendor vendor_id model model_id serial revision time",
-        ),
-        ("hash", "path directory md5 sha1 sha256"),
-        (
-            "interface_addresses",
-            "interface address mask broadcast point_to_point type",
-        ),
-        (
-            "interface_details",
-            "interface mac type mtu metric flags ipackets opackets ibytes obytes ierrors oerrors idrops odrops \
-             collisions last_change link_speed pci_slot",
-        ),
-        (
-            "iptables",
-            "filter_name chain policy target protocol src_port dst_port src_ip src_mask iniface iniface_mask \
-             dst_ip dst_mask outiface outiface_mask match packets bytes",
-        ),
-        ("kernel_info", "version arguments path device"),
-        ("kernel_modules", "name size used_by status address"),
-        ("known_hosts", "uid key key_file"),
-        ("last", "username tty pid type type_name time host"),
-        (
-            "listening_ports",
-            "pid port protocol family address fd socket path net_namespace",
-        ),
-        ("load_average", "period average"),
-        ("logged_in_users", "type user tty host time pid"),
-        ("magic", "path magic_db_files data mime_type mime_encoding"),
-        (
-            "memory_info",
-            "memory_total memory_free memory_available buffers cached swap_cached active inactive swap_total \
-             swap_free",
-        ),
-        (
-            "mounts",
-            "device device_alias path type blocks_size blocks blocks_free blocks_available inodes inodes_free \
-             flags",
-        ),
-        (
-            "npm_packages",
-            "name version description author license homepage path directory depth",
-        ),
-        (
-            "os_version",
-            "name version major minor patch build platform platform_like codename arch",
-        ),
-        (
-            "osquery_events",
-            "name publisher type subscriptions events refreshes active",
-        ),
-        ("osquery_extensions", "uuid name version sdk_version path type"),
-        (
-            "osquery_flags",
-            "name type description default_value value shell_only",
-        ),
-        (
-            "osquery_info",
-            "pid uuid instance_id version config_hash config_valid extensions build_platform build_distro \
-             start_time watcher platform_mask",
-        ),
-        (
-            "osquery_packs",
-            "name platform version shard discovery_cache_hits discovery_executions active",
-        ),
-        ("osquery_registry", "registry name owner_uuid internal active"),
-        (
-            "osquery_schedule",
-            "name query interval executions last_executed denylisted output_size wall_time wall_time_ms \
-             last_wall_time_ms user_time last_user_time system_time last_system_time average_memory last_memory",
-        ),
-        (
-            "pci_devices",
-            "pci_slot pci_class driver vendor vendor_id model model_id pci_class_id pci_subclass_id pci_subclass \
-             subsystem_vendor_id subsystem_vendor subsystem_model_id subsystem_model",
-        ),
-        ("process_envs", "pid key value"),
-        (
-            "process_memory_map",
-            "pid start end permissions offset device inode path pseudo",
-        ),
-        (
-            "process_namespaces",
-            "pid cgroup_namespace ipc_namespace mnt_namespace net_namespace pid_namespace user_namespace \
-             uts_namespace",
-        ),
-        ("process_open_files", "pid fd path"),
-        (
-            "process_open_sockets",
-            "pid fd socket family protocol local_address remote_address local_port remote_port path state \
-             net_namespace",
-        ),
-        (
-            "processes",
-            "pid name path cmdline state cwd root uid gid euid egid suid sgid on_disk wired_size resident_size \
-             total_size user_time system_time disk_bytes_read disk_bytes_written start_time parent pgroup threads \
-             nice cgroup_path",
-        ),
-        (
-            "python_packages",
-            "name uid version summary author license path directory",
-        ),
-        (
-            "routes",
-            "destination netmask gateway source flags interface mtu metric type hopcount",
-        ),
-        (
-            "rpm_packages",
-            "name version release source size sha1 arch epoch install_time vendor package_group",
-        ),
-        ("selinux_settings", "scope key value"),
-        (
-            "shared_memory",
-            "shmid owner_uid creator_uid pid creator_pid atime dtime ctime permissions size attached status \
-             locked",
-        ),
-        ("shell_history", "uid time command history_file"),
-        (
-            "smbios_tables",
-            "number type description handle header_size size md5",
-        ),
-        ("ssh_configs", "uid block option ssh_config_file"),
-        ("startup_items", "name path args type source status username"),
-        ("sudoers", "source header rule_details"),
-        ("suid_bin", "path username groupname permissions"),
-        (
-            "syslog_events",
-            "time datetime host severity facility tag message",
-        ),
-        (
-            "system_controls",
-            "name oid subsystem current_value config_value type",
-        ),
-        (
-            "system_info",
-            "hostname uuid cpu_type cpu_subtype cpu_brand cpu_physical_cores cpu_logical_cores cpu_sockets \
-             cpu_microcode physical_memory hardware_vendor hardware_model hardware_version hardware_serial \
-             board_vendor board_model board_version board_serial computer_name local_hostname",
-        ),
-        (
-            "systemd_units",
-            "id description load_state active_state sub_state unit_file_state following object_path job_id \
-             job_type job_path fragment_path user source_path",
-        ),
-        (
-            "time",
-            "weekday year month day hour minutes seconds timezone local_timezone unix_time timestamp datetime \
-             iso_8601",
-        ),
-        ("uptime", "days hours minutes seconds total_seconds"),
-        (
-            "usb_devices",
-            "usb_address usb_port vendor vendor_id version model model_id serial class subclass protocol removable",
-        ),
-        ("user_groups", "uid gid"),
-        (
-            "user_ssh_keys",
-            "uid path encrypted key_type key_group_name key_length key_security_bits",
-        ),
-        (
-            "users",
-            "uid gid uid_signed gid_signed username description directory shell uuid",
-        ),
-    ];
+    use super::fixture::TestDatabase;
+    use crate::sql::{Column, Table};
+
+    /// What osquery's specifications say.
+    const OSQUERY: &str = include_str!("../../tests/osquery-columns.txt");
+
+    /// Each table's own line and those of its columns.
+    fn specified() -> BTreeMap<&'static str, Vec<&'static str>> {
+        let mut tables = BTreeMap::new();
+        let mut table = "";
+        for line in OSQUERY.lines().filter(|line| !line.starts_with('#')) {
+            if !line.starts_with(' ') {
+                table = line.split(' ').next().unwrap();
+            }
+            tables.entry(table).or_insert_with(Vec::new).push(line.trim());
+        }
+        tables
+    }
+
+    fn described(table: &dyn Table) -> Vec<String> {
+        let mut lines = vec![table.name().to_owned()];
+        lines[0].extend(table.aliases().iter().map(|alias| format!(" alias={alias}")));
+        lines.extend(table.columns().iter().map(column));
+        lines
+    }
+
+    fn column(column: &Column) -> String {
+        let mut line = format!("{} {}", column.name, column.kind.sql());
+        for (is_so, option) in [
+            (column.index, " index"),
+            (column.additional, " additional"),
+            (column.required, " required"),
+            (column.hidden, " hidden"),
+        ] {
+            line.push_str(if is_so { option } else { "" });
+        }
+        line.extend(column.collation.map(|collation| format!(" collate={collation}")));
+        line
+    }
 
     #[test]
-    fn columns_are_osquerys_in_osquerys_order() {
+    fn tables_and_columns_are_osquerys_in_osquerys_order() {
         let database = TestDatabase::open();
-        let tables: Vec<&str> = super::all(database.shared_machine())
-            .iter()
-            .map(|table| table.name())
-            .collect();
-        assert_eq!(tables, COLUMNS.map(|(table, _)| table));
-        for (table, columns) in COLUMNS {
-            assert_eq!(
-                database
-                    .column_names(&format!("select * from {table} where 0"))
-                    .join(" "),
-                columns,
-                "{table}"
-            );
+        let specified = specified();
+        let tables = super::all(database.shared_machine());
+        let names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
+        assert_eq!(names, specified.keys().copied().collect::<Vec<_>>());
+        for table in tables {
+            assert_eq!(described(&*table), specified[table.name()]);
         }
+    }
+
+    /// What is declared is what SQLite takes: every column can be asked for by name, hidden ones as well.
+    #[test]
+    fn every_column_can_be_asked_for() {
+        let database = TestDatabase::open();
+        for table in super::all(database.shared_machine()) {
+            let columns = table.columns().iter();
+            let (all, visible): (Vec<String>, Vec<Option<&str>>) = columns
+                .map(|column| {
+                    (
+                        format!("`{}`", column.name),
+                        (!column.hidden).then_some(column.name),
+                    )
+                })
+                .unzip();
+            let visible: Vec<&str> = visible.into_iter().flatten().collect();
+            let asked = format!("select {} from {} where 0", all.join(", "), table.name());
+            assert_eq!(database.column_names(&asked).len(), all.len());
+            for name in [table.name()].iter().chain(table.aliases()) {
+                assert_eq!(
+                    database.column_names(&format!("select * from {name} where 0")),
+                    visible,
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let status = "Package: six\nStatus: install ok installed\nVersion: 1:1.10-2\n";
+        let database = TestDatabase::seeded(folder.path(), &[("/var/lib/dpkg/status", status)]);
+        for (condition, expected) in [
+            ("version > '1:1.9'", 1),
+            ("version < '1:1.9'", 0),
+            ("version > '2.0'", 1),
+            ("version > '2:0'", 0),
+        ] {
+            let rows = database.rows(&format!("select name from deb_packages where {condition}"));
+            assert_eq!(rows.len(), expected, "{condition}");
+        }
+    }
+
+    /// A query that is written for all systems runs, and its conditions on texts hold.
+    #[test]
+    fn what_other_systems_have_is_there_and_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let users = "root:x:0:0::/root:/bin/sh\n";
+        let database = TestDatabase::seeded(folder.path(), &[("/etc/passwd", users)]);
+        assert_eq!(
+            database.values(
+                "username,type",
+                "users where type <> 'special' and is_hidden is null"
+            ),
+            ["root|"]
+        );
     }
 }

@@ -10,7 +10,7 @@ use crate::sql::{Operator, RowBuffer, Scan, TableError, columns};
 
 columns! {
     NAME "name" Text,
-    VERSION "version" Text,
+    VERSION "version" Text version,
     DESCRIPTION "description" Text,
     AUTHOR "author" Text,
     LICENSE "license" Text,

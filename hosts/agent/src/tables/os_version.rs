@@ -8,7 +8,7 @@ use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
     NAME "name" Text,
-    VERSION "version" Text,
+    VERSION "version" Text version,
     MAJOR "major" Integer,
     MINOR "minor" Integer,
     PATCH "patch" Integer,
@@ -17,6 +17,9 @@ columns! {
     PLATFORM_LIKE "platform_like" Text,
     CODENAME "codename" Text,
     ARCH "arch" Text,
+    _EXTRA "extra" Text hidden,
+    _INSTALL_DATE "install_date" BigInt hidden,
+    _REVISION "revision" Integer hidden,
     PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
     MOUNT_NAMESPACE_ID "mount_namespace_id" Text hidden,
 }

@@ -8,8 +8,8 @@ use crate::sql::{RowBuffer, Scan, TableError, columns};
 columns! {
     UUID "uuid" BigInt,
     NAME "name" Text,
-    VERSION "version" Text,
-    SDK_VERSION "sdk_version" Text,
+    VERSION "version" Text version,
+    SDK_VERSION "sdk_version" Text version,
     PATH "path" Text,
     TYPE "type" Text,
 }

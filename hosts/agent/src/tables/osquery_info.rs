@@ -10,7 +10,7 @@ columns! {
     PID "pid" Integer,
     UUID "uuid" Text ignore_case,
     INSTANCE_ID "instance_id" Text,
-    VERSION "version" Text,
+    VERSION "version" Text version,
     CONFIG_HASH "config_hash" Text ignore_case,
     CONFIG_VALID "config_valid" Integer,
     EXTENSIONS "extensions" Text,

@@ -37,6 +37,18 @@ columns! {
     PGROUP "pgroup" BigInt,
     THREADS "threads" Integer,
     NICE "nice" Integer,
+    _ELEVATED_TOKEN "elevated_token" Integer hidden,
+    _SECURE_PROCESS "secure_process" Integer hidden,
+    _PROTECTION_TYPE "protection_type" Text hidden,
+    _VIRTUAL_PROCESS "virtual_process" Integer hidden,
+    _ELAPSED_TIME "elapsed_time" BigInt hidden,
+    _HANDLE_COUNT "handle_count" BigInt hidden,
+    _PERCENT_PROCESSOR_TIME "percent_processor_time" BigInt hidden,
+    _UPID "upid" BigInt hidden,
+    _UPPID "uppid" BigInt hidden,
+    _CPU_TYPE "cpu_type" Integer hidden,
+    _CPU_SUBTYPE "cpu_subtype" Integer hidden,
+    _TRANSLATED "translated" Integer hidden,
     CGROUP_PATH "cgroup_path" Text,
 }
 

@@ -10,12 +10,13 @@ use crate::sql::{Operator, RowBuffer, Scan, TableError, columns};
 columns! {
     NAME "name" Text,
     UID "uid" BigInt index,
-    VERSION "version" Text,
+    VERSION "version" Text version,
     SUMMARY "summary" Text,
     AUTHOR "author" Text,
     LICENSE "license" Text,
     PATH "path" Text,
-    DIRECTORY "directory" Text additional,
+    DIRECTORY "directory" Text index,
+    PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
 }
 
 table! { PythonPackages "python_packages" fill }
@@ -37,47 +38,52 @@ const FIELDS: [(usize, &str); 5] = [
 ];
 
 fn fill(machine: &Machine, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
-    let mut folders: Vec<String> = scan
-        .values(DIRECTORY, Operator::Equals)
-        .map(|folder| String::from_utf8_lossy(folder).into_owned())
-        .collect();
-    if folders.is_empty() {
-        folders.push(DEBIAN.to_owned());
-        for library in LIBRARIES {
-            for version in text_file::entries(&machine.path(library)) {
-                let name = version
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                if name.starts_with("python") && name.contains('.') {
-                    folders.extend(
-                        ["dist-packages", "site-packages"].map(|kind| format!("{library}/{name}/{kind}")),
-                    );
-                }
+    for namespace in MountNamespace::of_scan(scan, PID_WITH_NAMESPACE, machine) {
+        let mut folders: Vec<(i64, String)> = scan
+            .values(DIRECTORY, Operator::Equals)
+            .map(|folder| (SYSTEM, String::from_utf8_lossy(folder).into_owned()))
+            .collect();
+        if folders.is_empty() {
+            folders.extend(usual_folders(&namespace).map(|folder| (SYSTEM, folder)));
+            // Those of users, for whoever names some.
+            if scan.constrains(UID) {
+                folders.extend(folders_of_users(scan, &namespace)?);
             }
         }
-    }
-    let mut owned: Vec<(i64, String)> = folders.into_iter().map(|folder| (SYSTEM, folder)).collect();
-    // Those of users, for whoever names some.
-    if scan.constrains(UID) && !scan.constrains(DIRECTORY) {
-        for home in homes(scan, UID, &MountNamespace::own(machine))? {
-            for version in text_file::entries(&home.path.join(OWN_LIBRARY)) {
-                let version = version.file_name().unwrap_or_default().to_string_lossy();
-                let folder = format!("{}/{OWN_LIBRARY}/{version}/site-packages", home.directory);
-                owned.push((home.uid, folder));
+        for (uid, folder) in folders {
+            for package in text_file::entries(&namespace.path(&folder)) {
+                fill_package(&namespace, uid, &folder, &package, rows);
             }
-        }
-    }
-    for (uid, folder) in owned {
-        for package in text_file::entries(&machine.path(&folder)) {
-            fill_package(uid, &folder, &package, rows);
         }
     }
     Ok(())
 }
 
-fn fill_package(uid: i64, folder: &str, package: &Path, rows: &mut RowBuffer) {
+fn usual_folders(namespace: &MountNamespace) -> impl Iterator<Item = String> {
+    let of_versions = LIBRARIES.into_iter().flat_map(|library| {
+        let versions = text_file::entries(&namespace.path(library)).into_iter();
+        let names = versions.filter_map(|version| Some(version.file_name()?.to_string_lossy().into_owned()));
+        let pythons = names.filter(|name| name.starts_with("python") && name.contains('.'));
+        pythons.flat_map(move |name| {
+            ["dist-packages", "site-packages"].map(|kind| format!("{library}/{name}/{kind}"))
+        })
+    });
+    [DEBIAN.to_owned()].into_iter().chain(of_versions)
+}
+
+fn folders_of_users(scan: &Scan, namespace: &MountNamespace) -> Result<Vec<(i64, String)>, TableError> {
+    let mut folders = Vec::new();
+    for home in homes(scan, UID, namespace)? {
+        for version in text_file::entries(&home.path.join(OWN_LIBRARY)) {
+            let version = version.file_name().unwrap_or_default().to_string_lossy();
+            let folder = format!("{}/{OWN_LIBRARY}/{version}/site-packages", home.directory);
+            folders.push((home.uid, folder));
+        }
+    }
+    Ok(folders)
+}
+
+fn fill_package(namespace: &MountNamespace, uid: i64, folder: &str, package: &Path, rows: &mut RowBuffer) {
     let name = package.file_name().unwrap_or_default().to_string_lossy();
     let metadata = if name.ends_with(".dist-info") {
         package.join("METADATA")
@@ -100,6 +106,7 @@ fn fill_package(uid: i64, folder: &str, package: &Path, rows: &mut RowBuffer) {
     }
     rows.display(PATH, format_args!("{}/{name}", folder.trim_end_matches('/')));
     rows.text(DIRECTORY, folder);
+    namespace.fill(PID_WITH_NAMESPACE, None, rows);
 }
 
 #[cfg(test)]
@@ -141,6 +148,13 @@ mod tests {
         assert_eq!(
             database.values("name", "python_packages where directory = '/opt/x'"),
             ["own"]
+        );
+        assert_eq!(
+            database.values(
+                "name,pid_with_namespace",
+                "python_packages where pid_with_namespace = 0"
+            ),
+            ["six|0", "old|0"]
         );
         assert_eq!(
             database.values("name,uid,directory", "python_packages where uid = 1000"),

@@ -14,7 +14,7 @@ columns! {
     INTERFACE "interface" Text,
     MTU "mtu" Integer,
     METRIC "metric" Integer,
-    TYPE "type" Text,
+    TYPE "type" Text additional,
     HOPCOUNT "hopcount" Integer,
 }
 

@@ -13,11 +13,11 @@ use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
     NAME "name" Text index,
-    VERSION "version" Text index,
+    VERSION "version" Text index rhel_version,
     RELEASE "release" Text index,
     SOURCE "source" Text,
     SIZE "size" BigInt,
-    SHA1 "sha1" Text,
+    SHA1 "sha1" Text ignore_case,
     ARCH "arch" Text index,
     EPOCH "epoch" Integer index,
     INSTALL_TIME "install_time" Integer,

@@ -4,8 +4,8 @@ use super::{Machine, table, text_file};
 use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
-    SCOPE "scope" Text index,
-    KEY "key" Text index,
+    SCOPE "scope" Text,
+    KEY "key" Text,
     VALUE "value" Text,
 }
 

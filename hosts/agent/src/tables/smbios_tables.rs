@@ -8,10 +8,10 @@ columns! {
     NUMBER "number" Integer,
     TYPE "type" Integer,
     DESCRIPTION "description" Text,
-    HANDLE "handle" BigInt,
+    HANDLE "handle" Integer,
     HEADER_SIZE "header_size" Integer,
     SIZE "size" Integer,
-    MD5 "md5" Text,
+    MD5 "md5" Text ignore_case,
 }
 
 table! { SmbiosTables "smbios_tables" fill }

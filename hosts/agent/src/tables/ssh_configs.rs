@@ -10,7 +10,6 @@ columns! {
     BLOCK "block" Text,
     OPTION "option" Text,
     SSH_CONFIG_FILE "ssh_config_file" Text,
-    PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
 }
 
 table! { SshConfigs "ssh_configs" fill }
@@ -18,28 +17,25 @@ table! { SshConfigs "ssh_configs" fill }
 const SYSTEM: &str = "/etc/ssh/ssh_config";
 
 fn fill(machine: &Machine, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
-    for namespace in MountNamespace::of_scan(scan, PID_WITH_NAMESPACE, machine) {
-        let mut files: Vec<(i64, String)> = homes(scan, UID, &namespace)?
-            .into_iter()
-            .map(|home| (home.uid, format!("{}/.ssh/config", home.directory)))
-            .collect();
-        files.push((0, SYSTEM.to_owned()));
-        for (uid, file) in files {
-            let text = text_file::text(&namespace.path(&file));
-            let mut block = String::new();
-            for line in text_file::lines(&text) {
-                let line = line.to_lowercase();
-                if line.starts_with("host ") || line.starts_with("match ") {
-                    block = line;
-                    continue;
-                }
-                rows.start_row();
-                rows.integer(UID, uid);
-                rows.text(BLOCK, &block);
-                rows.text(OPTION, line);
-                rows.text(SSH_CONFIG_FILE, &file);
-                namespace.fill(PID_WITH_NAMESPACE, None, rows);
+    let mut files: Vec<(i64, String)> = homes(scan, UID, &MountNamespace::own(machine))?
+        .into_iter()
+        .map(|home| (home.uid, format!("{}/.ssh/config", home.directory)))
+        .collect();
+    files.push((0, SYSTEM.to_owned()));
+    for (uid, file) in files {
+        let text = text_file::text(&machine.path(&file));
+        let mut block = String::new();
+        for line in text_file::lines(&text) {
+            let line = line.to_lowercase();
+            if line.starts_with("host ") || line.starts_with("match ") {
+                block = line;
+                continue;
             }
+            rows.start_row();
+            rows.integer(UID, uid);
+            rows.text(BLOCK, &block);
+            rows.text(OPTION, line);
+            rows.text(SSH_CONFIG_FILE, &file);
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ columns! {
     _EID "eid" Text hidden,
 }
 
-table! { SyslogEvents "syslog_events" fill }
+table! { SyslogEvents "syslog_events" fill, alias "syslog" }
 
 fn fill(_: &Machine, _: &Scan, _: &mut RowBuffer) -> Result<(), TableError> {
     Ok(())

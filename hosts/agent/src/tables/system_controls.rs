@@ -9,10 +9,11 @@ use crate::sql::{Operator, RowBuffer, Scan, TableError, columns};
 columns! {
     NAME "name" Text index,
     OID "oid" Text additional,
-    SUBSYSTEM "subsystem" Text,
+    SUBSYSTEM "subsystem" Text additional,
     CURRENT_VALUE "current_value" Text,
     CONFIG_VALUE "config_value" Text,
     TYPE "type" Text,
+    _FIELD_NAME "field_name" Text hidden,
 }
 
 table! { SystemControls "system_controls" fill }

@@ -8,7 +8,7 @@ use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
     HOSTNAME "hostname" Text,
-    UUID "uuid" Text,
+    UUID "uuid" Text ignore_case,
     CPU_TYPE "cpu_type" Text,
     CPU_SUBTYPE "cpu_subtype" Text,
     CPU_BRAND "cpu_brand" Text,
@@ -27,6 +27,7 @@ columns! {
     BOARD_SERIAL "board_serial" Text,
     COMPUTER_NAME "computer_name" Text,
     LOCAL_HOSTNAME "local_hostname" Text,
+    _EMULATED_CPU_TYPE "emulated_cpu_type" Text hidden,
 }
 
 /// The firmware's own words, one file each.

@@ -19,6 +19,7 @@ columns! {
     TIMESTAMP "timestamp" Text,
     DATETIME "datetime" Text,
     ISO_8601 "iso_8601" Text,
+    _WIN_TIMESTAMP "win_timestamp" BigInt hidden,
     DATE_TIME "date_time" Text hidden,
 }
 

@@ -10,7 +10,7 @@ use crate::sql::{RowBuffer, Scan, TableError, columns};
 
 columns! {
     UID "uid" BigInt additional,
-    PATH "path" Text,
+    PATH "path" Text index,
     ENCRYPTED "encrypted" Integer,
     KEY_TYPE "key_type" Text,
     KEY_GROUP_NAME "key_group_name" Text,

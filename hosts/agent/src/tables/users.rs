@@ -16,7 +16,9 @@ columns! {
     DESCRIPTION "description" Text,
     DIRECTORY "directory" Text,
     SHELL "shell" Text,
-    UUID "uuid" Text,
+    UUID "uuid" Text index,
+    _TYPE "type" Text hidden,
+    _IS_HIDDEN "is_hidden" Integer hidden,
     PID_WITH_NAMESPACE "pid_with_namespace" Integer additional hidden,
     INCLUDE_REMOTE "include_remote" Integer additional hidden,
 }

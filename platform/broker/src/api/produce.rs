@@ -22,12 +22,14 @@ use crate::storage::batch::{BatchFault, BatchHeader};
 use crate::storage::log::AppendError;
 use crate::topics::Topic;
 use crate::topics::partition::{Partition, Written};
-use crate::transactions::Producer;
+use crate::transactions::{Producer, Protocol};
 
 /// The first version that names topics by id.
 const TOPIC_IDS_SINCE: i16 = 13;
 /// The first version whose producers may use zstd: older consumers would not know it.
 const ZSTD_SINCE: i16 = 7;
+/// The first version that clients of the second protocol of transactions send.
+const SECOND_PROTOCOL_SINCE: i16 = 12;
 /// A larger batch is worked on beside the other requests when it has to be decompressed.
 const INLINE_BYTES: usize = 32 * 1024;
 
@@ -129,7 +131,12 @@ async fn append(
             let Some(id) = transactional_id else {
                 return Err(refusal(index, ResponseError::InvalidTxnState, None));
             };
-            Some((id.0.clone(), (header.producer_id, header.producer_epoch)))
+            let protocol = Protocol::of(call.version, SECOND_PROTOCOL_SINCE);
+            Some(Belonging {
+                id: id.0.clone(),
+                producer: (header.producer_id, header.producer_epoch),
+                protocol,
+            })
         }
         _ => None,
     };
@@ -180,27 +187,40 @@ struct Batch {
     index: i32,
     records: Bytes,
     /// The transaction that it says it belongs to.
-    transaction: Option<(StrBytes, Producer)>,
+    transaction: Option<Belonging>,
+}
+
+/// Whose transaction a batch is of.
+struct Belonging {
+    id: StrBytes,
+    producer: Producer,
+    protocol: Protocol,
 }
 
 impl Batch {
-    /// Appends it; one of a transaction only while that is open and has the partition.
+    /// Appends it; one of a transaction only while that is open and has the partition, or gets it with that.
     fn store(&self, node: &Node) -> Result<Result<Written, AppendError>, ResponseError> {
         let now_ms = milliseconds(SystemTime::now());
         let append = || {
             let settings = self.topic.settings.log();
             self.partition.append(&self.records, now_ms, settings)
         };
-        let Some((id, producer)) = &self.transaction else {
+        let Some(belonging) = &self.transaction else {
             return Ok(append());
         };
+        let of = (&belonging.id, belonging.producer);
         let place = (self.topic.name.clone(), self.index);
-        let stored = node
-            .transactions
-            .within(node.stores(), (id, *producer), &place, now_ms, append);
-        // The code that producers know from here.
+        let stored =
+            node.transactions
+                .within(node.stores(), of, (&place, belonging.protocol), now_ms, append);
+        // The codes that producers know from here; what they try again, they do after the last.
         stored.map_err(|code| match code {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+            ResponseError::ConcurrentTransactions | ResponseError::CoordinatorNotAvailable
+                if belonging.protocol == Protocol::Two =>
+            {
+                ResponseError::NotEnoughReplicas
+            }
             code => code,
         })
     }

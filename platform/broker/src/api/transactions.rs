@@ -31,9 +31,13 @@ use crate::groups::offsets::{Committed, TopicPartition};
 use crate::groups::transaction::Transaction;
 use crate::maintenance::milliseconds;
 use crate::storage::batch::marker::Outcome;
+use crate::transactions::{Ended, Protocol};
 
 /// The first versions whose clients know what a fenced producer is, but for InitProducerId.
 const FENCED_SINCE: i16 = 2;
+
+/// The first versions of TxnOffsetCommit and of EndTxn that clients of the second protocol send.
+const SECOND_PROTOCOL_SINCE: i16 = 5;
 
 /// A code as a client of that version knows it.
 pub(super) fn known_code(code: ResponseError, version: i16, fenced_since: i16) -> i16 {
@@ -130,7 +134,7 @@ pub(crate) async fn handle_add_offsets(
 /// Takes offsets that are committed with the transaction.
 pub(crate) async fn handle_commit_offsets(
     session: &Session,
-    _call: &Call,
+    call: &Call,
     request: TxnOffsetCommitRequest,
 ) -> TxnOffsetCommitResponse {
     let now_ms = milliseconds(SystemTime::now());
@@ -185,9 +189,11 @@ pub(crate) async fn handle_commit_offsets(
             let group = owned(&request.group_id.0);
             let producer = (request.producer_id.0, request.producer_epoch);
             let accepted: Vec<_> = accepted.into_iter().collect();
+            let protocol = Protocol::of(call.version, SECOND_PROTOCOL_SINCE);
             blocking(move || {
+                let (of, group) = ((&id, producer), (&group, protocol));
                 node.transactions
-                    .commit_offsets(node.stores(), (&id, producer), &group, &accepted, now_ms)
+                    .commit_offsets(node.stores(), of, group, &accepted, now_ms)
             })
             .await
         }
@@ -218,29 +224,36 @@ pub(crate) async fn handle_end(session: &Session, call: &Call, request: EndTxnRe
         true => Outcome::Commit,
         false => Outcome::Abort,
     };
+    let protocol = Protocol::of(call.version, SECOND_PROTOCOL_SINCE);
     let ended = blocking(move || {
         let now_ms = milliseconds(SystemTime::now());
         node.transactions
-            .end(node.stores(), (&id, producer), outcome, now_ms)
+            .end(node.stores(), (&id, producer), (outcome, protocol), now_ms)
     })
     .await;
     session.node.written.notify_one();
     let every_batch = session.node.config.flush == FlushPolicy::EveryBatch;
     let ended = match ended {
-        Some(Ok(marked)) if every_batch && !marked.is_empty() => {
+        Some(Ok(Ended { marked, producer })) if every_batch && !marked.is_empty() => {
             let is_safe = session.node.committer.sync(marked).await;
             Some(
                 is_safe
-                    .then_some(())
+                    .then_some(producer)
                     .ok_or(ResponseError::CoordinatorNotAvailable),
             )
         }
-        ended => ended.map(|ended| ended.map(|_| ())),
+        ended => ended.map(|ended| ended.map(|ended| ended.producer)),
     };
+    // Only clients of the second protocol are told who they are from now on.
+    let next = match (&ended, protocol) {
+        (Some(Ok(producer)), Protocol::Two) => *producer,
+        _ => (-1, -1),
+    };
+    let code = code_of(ended.map(|ended| ended.map(|_| ())), call.version);
     EndTxnResponse::default()
-        .with_error_code(code_of(ended, call.version))
-        .with_producer_id(ProducerId(-1))
-        .with_producer_epoch(-1)
+        .with_error_code(code)
+        .with_producer_id(ProducerId(next.0))
+        .with_producer_epoch(next.1)
 }
 
 /// Describes transactional ids.

@@ -2,6 +2,9 @@
 //!
 //! The same state serves both framings of SASL: requests of the protocol, and, for old clients, bare messages.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -190,12 +193,8 @@ impl Authentication {
     /// Takes a message of the exchange that is under way in that framing.
     pub(crate) async fn step(&self, node: &Arc<Node>, message: &[u8], framing: Framing) -> Stepped {
         let began = tokio::time::Instant::now();
-        let (exchange, mechanism) = match &mut self.state().stage {
-            Stage::Exchange(exchange, mechanism, by) if *by == framing => match exchange.take() {
-                Some(exchange) => (exchange, *mechanism),
-                None => return Stepped::Unexpected,
-            },
-            _ => return Stepped::Unexpected,
+        let Some((exchange, mechanism)) = self.take(framing) else {
+            return Stepped::Unexpected;
         };
         let now_ms = milliseconds(SystemTime::now());
         let message = message.to_vec();
@@ -205,6 +204,34 @@ impl Authentication {
         let stepped =
             crate::api::blocking(move || exchange.step(&message, &owned.security.known(), now_ms)).await;
         drop(place);
+        let stepped = self.settle(stepped, mechanism, framing, now_ms);
+        if matches!(stepped, Stepped::Refused) {
+            tokio::select! {
+                () = tokio::time::sleep_until(began + REFUSAL_DELAY) => {}
+                () = node.shutdown.cancelled() => {}
+            }
+        }
+        stepped
+    }
+
+    /// The exchange that waits for a message in that framing; until it is settled, none does.
+    fn take(&self, framing: Framing) -> Option<(Exchange, Mechanism)> {
+        match &mut self.state().stage {
+            Stage::Exchange(exchange, mechanism, by) if *by == framing => {
+                exchange.take().map(|exchange| (exchange, *mechanism))
+            }
+            _ => None,
+        }
+    }
+
+    /// Keeps what came of a message; nothing did where working on it failed.
+    fn settle(
+        &self,
+        stepped: Option<Result<Outcome, Refusal>>,
+        mechanism: Mechanism,
+        framing: Framing,
+        now_ms: i64,
+    ) -> Stepped {
         let refusal = match stepped {
             Some(Ok(Outcome::Continue(message, exchange))) => {
                 self.state().stage = Stage::Exchange(Some(exchange), mechanism, framing);
@@ -232,10 +259,6 @@ impl Authentication {
             mechanism,
             reason: refusal.reason,
         });
-        tokio::select! {
-            () = tokio::time::sleep_until(began + REFUSAL_DELAY) => {}
-            () = node.shutdown.cancelled() => {}
-        }
         Stepped::Refused
     }
 

@@ -69,9 +69,8 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     // From version 4 on it is spoken between brokers.
     supported(ApiKey::AddPartitionsToTxn, 0, 3),
     supported(ApiKey::AddOffsetsToTxn, 0, 4),
-    // From version 5 on these two rely on a feature that the broker does not claim to have (KIP-890).
-    supported(ApiKey::EndTxn, 0, 4),
-    supported(ApiKey::TxnOffsetCommit, 0, 4),
+    supported(ApiKey::EndTxn, 0, 5),
+    supported(ApiKey::TxnOffsetCommit, 0, 5),
     supported(ApiKey::DescribeConfigs, 1, 4),
     supported(ApiKey::AlterConfigs, 0, 2),
     supported(ApiKey::SaslAuthenticate, 0, 2),

@@ -17,7 +17,7 @@ use crate::storage::batch::tests::Sample;
 use crate::storage::batch::{BatchHeader, tests};
 use crate::storage::log::CheckpointWhen;
 use crate::topics::partition::Partition;
-use crate::transactions::{Producer, Stores};
+use crate::transactions::{Ended, Producer, Protocol, Stores};
 
 const TOPIC: &str = "ledger";
 const GROUP: &str = "bookkeepers";
@@ -50,6 +50,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Writer {
     producer: Option<Producer>,
+    /// How its client speaks of transactions.
+    is_second: bool,
     sequences: [i32; PARTITIONS],
     open: Open,
 }
@@ -113,8 +115,16 @@ impl Run {
         self.ledger.withdrawn.extend(open.lost);
         *writer = Writer {
             producer: taken.ok(),
+            is_second: self.dice.chance(50),
             ..Writer::default()
         };
+    }
+
+    fn protocol(&self, who: usize) -> Protocol {
+        match self.ledger.writers[who].is_second {
+            false => Protocol::One,
+            true => Protocol::Two,
+        }
     }
 
     fn write(&mut self, who: usize) {
@@ -140,13 +150,18 @@ impl Run {
         let of = (&id, producer);
         let partition = self.ledger(index);
         let topic = self.topics.by_name(&name(TOPIC)).expect("the topic");
-        let added = self
-            .transactions
-            .add(self.stores(), of, std::slice::from_ref(&place), &[], self.now_ms);
+        let protocol = self.protocol(who);
+        let added = match protocol {
+            Protocol::One => {
+                let place = std::slice::from_ref(&place);
+                self.transactions.add(self.stores(), of, place, &[], self.now_ms)
+            }
+            Protocol::Two => Ok(()),
+        };
         let sent = added.map(|()| {
             let append = || partition.append(&batch, self.now_ms, topic.settings.log());
             self.transactions
-                .within(self.stores(), of, &place, self.now_ms, append)
+                .within(self.stores(), of, (&place, protocol), self.now_ms, append)
         });
         self.note(format!("{who} writes {numbers:?} to {index}: {sent:?}"));
         let is_safe = !self.every_batch || partition.flush(CheckpointWhen::Never).is_ok();
@@ -180,12 +195,17 @@ impl Run {
             committed_at: self.now_ms,
         };
         let offsets = [((name(TOPIC), 0), committed)];
-        let added = self
-            .transactions
-            .add(self.stores(), of, &[], std::slice::from_ref(&group), self.now_ms);
+        let protocol = self.protocol(who);
+        let added = match protocol {
+            Protocol::One => {
+                let group = std::slice::from_ref(&group);
+                self.transactions.add(self.stores(), of, &[], group, self.now_ms)
+            }
+            Protocol::Two => Ok(()),
+        };
         let sent = added.and_then(|()| {
             self.transactions
-                .commit_offsets(self.stores(), of, &group, &offsets, self.now_ms)
+                .commit_offsets(self.stores(), of, (&group, protocol), &offsets, self.now_ms)
         });
         self.note(format!("{who} sets the offset {offset}: {sent:?}"));
         let open = &mut self.ledger.writers[who].open;
@@ -207,18 +227,32 @@ impl Run {
             Outcome::Commit
         };
         let id = name(IDS[who]);
-        let ended = self
+        let how = (outcome, self.protocol(who));
+        let mut ended = self
             .transactions
-            .end(self.stores(), (&id, producer), outcome, self.now_ms);
+            .end(self.stores(), (&id, producer), how, self.now_ms);
+        // An answer may be lost, or be one that asks to try again.
+        if how.1 == Protocol::Two && self.dice.chance(30) {
+            ended = self
+                .transactions
+                .end(self.stores(), (&id, producer), how, self.now_ms);
+        }
         self.note(format!(
-            "{who} ends with {outcome:?}: {:?}",
-            ended.as_ref().map(Vec::len)
+            "{who} ends with {how:?}: {:?}",
+            ended.as_ref().map(|ended| (ended.marked.len(), ended.producer))
         ));
+        if how.1 == Protocol::Two
+            && let Ok(Ended { producer: next, .. }) = &ended
+        {
+            let writer = &mut self.ledger.writers[who];
+            (writer.producer, writer.sequences) = (Some(*next), [0; PARTITIONS]);
+            self.send_late(who, (&id, producer));
+        }
         let is_safe = |marked: &[Arc<Partition>]| {
             let mut marked = marked.iter();
             marked.all(|partition| partition.flush(CheckpointWhen::Never).is_ok())
         };
-        let is_answered = ended.is_ok_and(|marked| !self.every_batch || is_safe(&marked));
+        let is_answered = ended.is_ok_and(|ended| !self.every_batch || is_safe(&ended.marked));
         if !is_answered {
             // It has to ask who it is before it goes on.
             self.ledger.writers[who].producer = None;
@@ -240,6 +274,18 @@ impl Run {
                 self.ledger.in_doubt.push(open);
             }
         }
+    }
+
+    /// A batch that was on its way when its transaction ended: it is none of the next one.
+    fn send_late(&self, who: usize, of: (&StrBytes, Producer)) {
+        let place = (name(TOPIC), 0);
+        let late = self
+            .transactions
+            .within(self.stores(), of, (&place, Protocol::Two), self.now_ms, || ());
+        assert!(
+            late.is_err(),
+            "{who}: a late batch came into the next transaction"
+        );
     }
 
     /// What the broker does every second: markers that are on the disk need not be remembered.

@@ -80,12 +80,13 @@ impl Broker {
         let append = || self.lines().append(&batch, NOW, topic.settings.log());
         let written = self
             .transactions
-            .within(self.stores(), of, &place(0), NOW, append);
+            .within(self.stores(), of, (&place(0), Protocol::One), NOW, append);
         written.unwrap().unwrap();
     }
 
     fn end(&self, id: &StrBytes, producer: Producer, outcome: Outcome) -> Result<(), ResponseError> {
-        let ended = self.transactions.end(self.stores(), (id, producer), outcome, NOW);
+        let how = (outcome, Protocol::One);
+        let ended = self.transactions.end(self.stores(), (id, producer), how, NOW);
         ended.map(|_| ())
     }
 
@@ -180,10 +181,15 @@ fn ids_that_nobody_knows_or_that_are_too_long_leave_nothing_behind() {
     let (transactions, stores) = (&broker.transactions, broker.stores());
     let done = transactions.add(stores, (&id, nobody), &[place(0)], &[], NOW);
     assert_eq!(done, unknown);
-    let done = transactions.within(stores, (&id, nobody), &place(0), NOW, || ());
-    assert_eq!(done, unknown);
-    let done = transactions.commit_offsets(stores, (&id, nobody), &name("readers"), &[], NOW);
-    assert_eq!(done, unknown);
+    for protocol in [Protocol::One, Protocol::Two] {
+        let of = (&id, nobody);
+        let done = transactions.within(stores, of, (&place(0), protocol), NOW, || ());
+        assert_eq!(done, unknown);
+        let done = transactions.commit_offsets(stores, of, (&name("readers"), protocol), &[], NOW);
+        assert_eq!(done, unknown);
+        let done = transactions.end(stores, of, (Outcome::Abort, protocol), NOW);
+        assert_eq!(done.map(|_| ()), unknown);
+    }
     assert_eq!(broker.end(&id, nobody, Outcome::Commit), unknown);
     let long = StrBytes::from_string("x".repeat(MAX_NAME_BYTES + 1));
     let refused = transactions.init(stores, &long, 1_000, None, NOW);
@@ -191,7 +197,9 @@ fn ids_that_nobody_knows_or_that_are_too_long_leave_nothing_behind() {
     assert!(transactions.gates().is_empty());
 
     let producer = broker.init(&id);
-    let refused = transactions.add(stores, (&id, producer), &[], &[long], NOW);
+    let refused = transactions.add(stores, (&id, producer), &[], std::slice::from_ref(&long), NOW);
+    assert_eq!(refused, Err(ResponseError::InvalidGroupId));
+    let refused = transactions.commit_offsets(stores, (&id, producer), (&long, Protocol::Two), &[], NOW);
     assert_eq!(refused, Err(ResponseError::InvalidGroupId));
     assert_eq!(transactions.gates().len(), 1);
 }
@@ -258,4 +266,176 @@ fn an_id_is_forgotten_only_as_it_was_seen_and_when_nothing_is_left_to_do() {
     let seen = broker.groups.transaction(&id).unwrap();
     assert!(forget(&seen, Gate::default()));
     assert!(broker.groups.transaction(&id).is_none());
+}
+
+/// A transaction of the second protocol: a batch of it, with no word before.
+fn write_joining(
+    broker: &Broker,
+    id: &StrBytes,
+    producer: Producer,
+    sequence: i32,
+) -> Result<(), ResponseError> {
+    let sample = Sample::of(&["value"]).by(producer.0, producer.1, sequence);
+    let batch = transactional(sample.at(NOW).encode());
+    let topic = broker.topics.by_name(&name("lines")).unwrap();
+    let append = || broker.lines().append(&batch, NOW, topic.settings.log());
+    let of = (id, producer);
+    let written = broker
+        .transactions
+        .within(broker.stores(), of, (&place(0), Protocol::Two), NOW, append);
+    written.map(|written| {
+        written.unwrap();
+    })
+}
+
+fn end_with_epoch(
+    broker: &Broker,
+    id: &StrBytes,
+    producer: Producer,
+    outcome: Outcome,
+) -> Result<Producer, ResponseError> {
+    let how = (outcome, Protocol::Two);
+    let ended = broker.transactions.end(broker.stores(), (id, producer), how, NOW);
+    ended.map(|ended| ended.producer)
+}
+
+#[test]
+fn a_batch_or_an_offset_begins_a_transaction_of_the_second_protocol() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let producer = broker.init(&id);
+    let of = (&id, producer);
+    // Of the first one it does not.
+    let refused = broker
+        .transactions
+        .within(broker.stores(), of, (&place(0), Protocol::One), NOW, || ());
+    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
+    write_joining(&broker, &id, producer, 0).unwrap();
+    let known = broker.groups.transaction(&id).unwrap();
+    assert_eq!((known.started_ms, known.partitions.len()), (Some(NOW), 1));
+    let committed = |offset| Committed {
+        offset,
+        leader_epoch: 0,
+        metadata: StrBytes::default(),
+        committed_at: NOW,
+    };
+    let commit = |producer, protocol, offset| {
+        let offsets = [(place(0), committed(offset))];
+        let group = name("readers");
+        let of = (&id, producer);
+        broker
+            .transactions
+            .commit_offsets(broker.stores(), of, (&group, protocol), &offsets, NOW)
+    };
+    let refused = commit(producer, Protocol::One, 1);
+    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
+    commit(producer, Protocol::Two, 7).unwrap();
+    let next = end_with_epoch(&broker, &id, producer, Outcome::Commit).unwrap();
+    let found = broker.groups.committed(&name("readers")).unwrap();
+    assert_eq!(found.partitions[&place(0)].offset, 7);
+    assert_eq!(broker.lines().open_transactions(), []);
+    // Its numbers begin anew with its epoch; an offset alone is a transaction too.
+    write_joining(&broker, &id, next, 0).unwrap();
+    let next = end_with_epoch(&broker, &id, next, Outcome::Abort).unwrap();
+    commit(next, Protocol::Two, 9).unwrap();
+    end_with_epoch(&broker, &id, next, Outcome::Commit).unwrap();
+    let found = broker.groups.committed(&name("readers")).unwrap();
+    assert_eq!(found.partitions[&place(0)].offset, 9);
+}
+
+#[test]
+fn each_end_gives_another_epoch_and_what_comes_late_is_refused() {
+    for outcome in [Outcome::Commit, Outcome::Abort] {
+        let broker = Broker::new();
+        let id = name("mine");
+        let first = broker.init(&id);
+        write_joining(&broker, &id, first, 0).unwrap();
+        let next = end_with_epoch(&broker, &id, first, outcome).unwrap();
+        assert_eq!(next, (first.0, first.1 + 1));
+        // The answer was lost; the other outcome was not decided.
+        assert_eq!(end_with_epoch(&broker, &id, first, outcome), Ok(next));
+        let other = match outcome {
+            Outcome::Commit => Outcome::Abort,
+            Outcome::Abort => Outcome::Commit,
+        };
+        let fenced = Err(ResponseError::ProducerFenced);
+        assert_eq!(end_with_epoch(&broker, &id, first, other), fenced);
+        let late = write_joining(&broker, &id, first, 1);
+        assert_eq!(late, Err(ResponseError::ProducerFenced));
+        assert_eq!(broker.groups.transaction(&id).unwrap().started_ms, None);
+        // Once the next one is open, nobody asks for the end of the last.
+        write_joining(&broker, &id, next, 0).unwrap();
+        assert_eq!(end_with_epoch(&broker, &id, first, outcome), fenced);
+        end_with_epoch(&broker, &id, next, Outcome::Commit).unwrap();
+        // Nor does one whose id was taken over.
+        let taken = broker.init(&id);
+        assert_eq!(end_with_epoch(&broker, &id, next, Outcome::Commit), fenced);
+        assert_eq!(
+            end_with_epoch(&broker, &id, (next.0, next.1 + 1), Outcome::Commit),
+            fenced
+        );
+        assert!(taken.1 > next.1 + 1);
+    }
+}
+
+#[test]
+fn nothing_can_be_given_up_and_cannot_be_committed() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let first = broker.init(&id);
+    let refused = end_with_epoch(&broker, &id, first, Outcome::Commit);
+    assert_eq!(refused, Err(ResponseError::InvalidTxnState));
+    let next = end_with_epoch(&broker, &id, first, Outcome::Abort).unwrap();
+    assert_eq!(next, (first.0, first.1 + 1));
+    assert_eq!(end_with_epoch(&broker, &id, first, Outcome::Abort), Ok(next));
+    // What was on its way meanwhile begins nothing, and a power cut does not change that.
+    broker.disk.cut_power();
+    let broker = Broker::open(&broker.disk);
+    assert_eq!(
+        write_joining(&broker, &id, first, 0),
+        Err(ResponseError::ProducerFenced)
+    );
+    write_joining(&broker, &id, next, 0).unwrap();
+}
+
+#[test]
+fn a_producer_whose_epochs_are_used_up_gets_another_number() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let (producer_id, _) = broker.init(&id);
+    let change = Change::Init {
+        producer_id,
+        epoch: LAST_EPOCH,
+        previous: None,
+        timeout_ms: 60_000,
+        outcome: None,
+        at: NOW,
+    };
+    write_down(broker.stores(), &id, change).unwrap();
+    let last = (producer_id, LAST_EPOCH);
+    write_joining(&broker, &id, last, 0).unwrap();
+    let next = end_with_epoch(&broker, &id, last, Outcome::Commit).unwrap();
+    assert!(next.0 != producer_id && next.1 == 0, "{next:?}");
+    assert_eq!(broker.lines().open_transactions(), []);
+    write_joining(&broker, &id, next, 0).unwrap();
+    assert_eq!(broker.groups.transaction(&id).unwrap().timeout_ms, 60_000);
+    let late = write_joining(&broker, &id, last, 1);
+    assert_eq!(late, Err(ResponseError::InvalidProducerIdMapping));
+}
+
+#[test]
+fn an_end_whose_marker_could_not_be_written_is_answered_once_it_is() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let first = broker.init(&id);
+    write_joining(&broker, &id, first, 0).unwrap();
+    broker.lines().flush(CheckpointWhen::Always).unwrap();
+    broker.disk.fail(Operation::Write, 1);
+    let refused = end_with_epoch(&broker, &id, first, Outcome::Commit);
+    assert_eq!(refused, Err(ResponseError::ConcurrentTransactions));
+    assert_eq!(broker.lines().open_transactions().len(), 1);
+    let next = end_with_epoch(&broker, &id, first, Outcome::Commit);
+    assert_eq!(next, Ok((first.0, first.1 + 1)));
+    assert_eq!(broker.lines().open_transactions(), []);
+    assert_eq!(broker.lines().aborted_between(0, i64::MAX), []);
 }

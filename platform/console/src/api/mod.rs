@@ -101,9 +101,10 @@ impl From<KsqldbError> for Refusal {
             KsqldbError::Refused { status, .. } => {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
             }
-            KsqldbError::Url(_) | KsqldbError::Unreachable(_) | KsqldbError::Unexpected(_) => {
-                StatusCode::BAD_GATEWAY
-            }
+            KsqldbError::Url(_)
+            | KsqldbError::Access(_)
+            | KsqldbError::Unreachable(_)
+            | KsqldbError::Unexpected(_) => StatusCode::BAD_GATEWAY,
         };
         let message = error.to_string();
         let details = match error {
@@ -122,7 +123,9 @@ impl From<RegistryError> for Refusal {
     fn from(error: RegistryError) -> Self {
         let status = match error {
             RegistryError::Refused(_) => StatusCode::NOT_FOUND,
-            RegistryError::Url(_) | RegistryError::Unreachable(_) => StatusCode::BAD_GATEWAY,
+            RegistryError::Url(_) | RegistryError::Access(_) | RegistryError::Unreachable(_) => {
+                StatusCode::BAD_GATEWAY
+            }
         };
         Self::new(status, error.to_string())
     }

@@ -512,6 +512,7 @@ impl Executor {
         let text = without_values(insertion);
         let failed = |refusal: Refusal| refusal.failure(&text);
         let (topic, values) = values_of(&self.catalog(), insertion).map_err(failed)?;
+        self.forget_subjects(&values);
         self.prepare_insertion(&values, &insertion.target)
             .await
             .map_err(failed)?;

@@ -105,6 +105,14 @@ impl Executor {
         Ok(())
     }
 
+    /// Forgets the subjects of rows that a statement inserts: like any other statement it registers anew, for they may
+    /// have been deleted since.
+    pub(super) fn forget_subjects(&self, insertion: &plan::Insertion) {
+        for schema in insertion.schemas().into_iter().flatten() {
+            self.runtime().registry().forget(&schema.subject);
+        }
+    }
+
     /// Has the schemas of rows that are to be inserted ready for writing.
     pub(super) async fn prepare_insertion(
         &self,

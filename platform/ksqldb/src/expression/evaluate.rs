@@ -7,7 +7,7 @@
 //! expression only where there is none: `COALESCE(CAST('x' AS INT), 1)` is 1.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::cast::text_of;
@@ -22,6 +22,13 @@ type Evaluated<'a> = Result<Cow<'a, Value>, EvaluationError>;
 
 /// How many failures of parts of one expression are told for one row.
 const MOST_FAILURES: usize = 4;
+
+thread_local! {
+    /// Where concatenated texts are put together.
+    static TEXT: Cell<String> = const { Cell::new(String::new()) };
+}
+/// More room is not kept.
+const MOST_TEXT: usize = 4096;
 
 /// What an expression has besides the row.
 #[derive(Clone, Copy)]
@@ -56,6 +63,9 @@ impl Expr {
         budget: &Budget,
         failed: &mut dyn FnMut(EvaluationError),
     ) -> Value {
+        if let Self::Column(place) = self {
+            return row[*place].clone();
+        }
         let failures = RefCell::default();
         let frame = Frame {
             parameters: &[],
@@ -120,10 +130,15 @@ impl Expr {
                 arithmetic.apply(&left, &right).map(Cow::Owned)
             }
             Self::Concatenate(..) => {
-                // Room for a usual key: growing to it step by step costs more.
-                let mut text = String::with_capacity(64);
+                // The room of the last one; an inner one finds none.
+                let mut text = TEXT.take();
+                text.clear();
                 self.append_text(row, frame, &mut text)?;
-                Ok(Cow::Owned(Value::string(text)))
+                let value = Value::string(text.as_str());
+                if text.capacity() <= MOST_TEXT {
+                    TEXT.set(text);
+                }
+                Ok(Cow::Owned(value))
             }
             Self::Like(like) => boolean(like.matches(row, frame)?),
             Self::In(value, list) => {

@@ -212,6 +212,8 @@ pub(crate) struct AggregateStep {
     pub(crate) is_rekeyed: bool,
     /// `EMIT FINAL`
     pub(crate) is_final: bool,
+    /// Whether a row goes along as it was before: `HAVING` asks whether it passed then.
+    pub(crate) passes_old: bool,
     pub(crate) of_table: bool,
     /// Writes a group's key.
     pub(crate) encoder: Encoder,
@@ -221,8 +223,12 @@ pub(crate) struct AggregateStep {
 impl AggregateStep {
     /// The row of a group, of its kept values and states.
     pub(crate) fn result(&self, kept: &[Value], window: Option<Bounds>) -> Row {
-        let (group, states) = kept.split_at(self.groups.len());
-        let mut row = Row::with_capacity(kept.len() + 2);
+        self.result_of(kept.split_at(self.groups.len()).into(), window)
+    }
+
+    /// The same, of the kept values and the states.
+    pub(crate) fn result_of(&self, [group, states]: [&[Value]; 2], window: Option<Bounds>) -> Row {
+        let mut row = Row::with_capacity(group.len() + states.len() + 2);
         row.extend_from_slice(group);
         let calls = self.calls.iter().zip(states);
         row.extend(calls.map(|(call, state)| call.aggregate.result(state)));

@@ -388,6 +388,7 @@ impl Steps {
             windowing: aggregation.windowing,
             is_rekeyed,
             is_final: aggregation.is_final,
+            passes_old: aggregation.having.is_some(),
             of_table,
             encoder,
             store: self.store(

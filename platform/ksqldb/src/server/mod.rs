@@ -166,7 +166,7 @@ impl Server {
         let cluster = Arc::new(cluster);
         let producer = RecordProducer::new(&cluster).map_err(|error| kafka_error(error.to_string()))?;
         let producer = Arc::new(producer);
-        let registry = Registry::new(self.config.schema_registry.as_deref())?;
+        let registry = Registry::new(self.config.schema_registry.as_ref())?;
         let registry = Arc::new(registry);
         let shared = Arc::new(Shared {
             config: Arc::clone(&self.config),

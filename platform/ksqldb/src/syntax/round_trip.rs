@@ -72,7 +72,12 @@ fn sql_type() -> BoxedStrategy<SqlType> {
                     .clone()
                     .prop_map(|element| SqlType::Array(Box::new(element))),
                 (inner.clone(), inner).prop_map(|(key, value)| SqlType::Map(Box::new(key), Box::new(value))),
-                proptest::collection::vec(field, 0..3).prop_map(SqlType::Struct),
+                proptest::collection::vec(field, 0..3).prop_map(|mut fields| {
+                    // Two of one name are refused.
+                    let mut names = std::collections::BTreeSet::new();
+                    fields.retain(|field| names.insert(field.name.clone()));
+                    SqlType::Struct(fields)
+                }),
             ]
         })
         .boxed()

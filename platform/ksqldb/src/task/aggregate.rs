@@ -145,17 +145,10 @@ impl Aggregation {
             .collect()
     }
 
-    /// The states after a row. `None`: the query fails.
-    fn fold(
-        &mut self,
-        states: Vec<Value>,
-        row: &[Value],
-        turn: Turn,
-        context: &mut Context<'_>,
-    ) -> Option<Vec<Value>> {
+    /// Makes the states those after a row. `false`: the query fails.
+    fn fold(&mut self, states: &mut [Value], row: &[Value], turn: Turn, context: &mut Context<'_>) -> bool {
         let sequence = self.sequence;
         self.sequence += 1;
-        let mut folded = Vec::with_capacity(states.len());
         let mut arguments = Row::new();
         for (call, state) in self.step.calls.iter().zip(states) {
             arguments.clear();
@@ -167,32 +160,20 @@ impl Aggregation {
                 arguments: &arguments,
                 sequence,
             };
-            let state = match turn {
-                Turn::In => call.aggregate.add(state, input),
-                Turn::Out => call.aggregate.undo(state, input),
+            let before = std::mem::take(state);
+            let after = match turn {
+                Turn::In => call.aggregate.add(before, input),
+                Turn::Out => call.aggregate.undo(before, input),
             };
-            match state {
-                Ok(state) => folded.push(state),
+            match after {
+                Ok(after) => *state = after,
                 Err(reason) => {
                     context.fail(reason);
-                    return None;
+                    return false;
                 }
             }
         }
-        Some(folded)
-    }
-
-    /// Keeps a group's states.
-    fn keep(
-        &mut self,
-        group: &[Value],
-        states: &[Value],
-        key: StoreKey,
-        timestamp: i64,
-        context: &mut Context<'_>,
-    ) {
-        let row: Row = group.iter().chain(states).cloned().collect();
-        self.store.put(key, &row, timestamp, context);
+        true
     }
 
     /// The kept states of a group with their time, and the row they make.
@@ -214,21 +195,30 @@ impl Aggregation {
     ) {
         let key =
             StoreKey::new(Arc::clone(&group.bytes), self.store.windows, window).in_partition(group.partition);
-        let (mut states, timestamp, old) = match self.kept(&key) {
-            Some((states, kept, old)) => (states, timestamp.max(kept), Some(old)),
-            None => (self.start(), timestamp, None),
+        // What the group's columns were is only looked at where the old row is.
+        let groups = self.step.groups.len();
+        let left_out = if self.step.passes_old { 0 } else { groups };
+        let mut old = None;
+        let (mut states, timestamp) = match self.store.get_after(&key, left_out) {
+            Some((mut kept, time)) => {
+                if self.step.passes_old {
+                    old = Some(self.step.result(&kept, window));
+                    kept.drain(..groups);
+                }
+                (kept, timestamp.max(time))
+            }
+            None => (self.start(), timestamp),
         };
         for (turn, row) in rows {
-            match self.fold(states, row, *turn, to.context) {
-                Some(folded) => states = folded,
-                None => return,
+            if !self.fold(&mut states, row, *turn, to.context) {
+                return;
             }
         }
-        self.keep(&group.values, &states, key, timestamp, to.context);
+        let parts = [&group.values[..], &states];
+        self.store.put_parts(key, parts, timestamp, to.context);
         if !self.step.is_final {
-            let whole: Row = group.values.iter().chain(&states).cloned().collect();
             to.pass(Change {
-                row: self.step.result(&whole, window),
+                row: self.step.result_of(parts, window),
                 present: Present::WHOLE,
                 old,
                 timestamp,
@@ -419,16 +409,17 @@ impl Aggregation {
                 to.pass(gone.deleted());
             }
         }
-        let Some(states) = self.fold(states, row, Turn::In, to.context) else {
+        if !self.fold(&mut states, row, Turn::In, to.context) {
             return;
-        };
+        }
         let times = self.times_of(group.partition);
         // A row that comes again after a crash may meet a session that ends later than anything did then: that lets
         // no other session go.
         times.newest_window = times.newest_window.max(merged.end.min(times.stream_time));
         let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged))
             .in_partition(group.partition);
-        self.keep(&group.values, &states, key.clone(), merged.end, to.context);
+        let parts = [&group.values[..], &states];
+        self.store.put_parts(key.clone(), parts, merged.end, to.context);
         // After what was made of them: a crash in between leaves a session twice, and none nowhere.
         for old in touched.iter().filter(|old| **old != key) {
             let end = old
@@ -437,9 +428,8 @@ impl Aggregation {
             self.store.remove(old, end, to.context);
         }
         if !self.step.is_final {
-            let whole: Row = group.values.iter().chain(&states).cloned().collect();
             to.pass(Change {
-                row: self.step.result(&whole, Some(merged)),
+                row: self.step.result_of(parts, Some(merged)),
                 present: Present::WHOLE,
                 old,
                 timestamp: merged.end,

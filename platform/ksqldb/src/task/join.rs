@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::change::{Bounds, Change};
 use super::operator::{Downstream, Operator};
 use super::partitions::partition_of;
-use super::stored_row::StoredRow;
-use super::window_store::{JoinKey, WindowStore};
+use super::stored_row::{PackedRow, StoredRow, pack};
+use super::window_store::{JoinKey, WindowStore, look_up_by};
 use crate::plan::{JoinStep, Side};
 use crate::syntax::ast::JoinKind;
 use crate::value::{Row, Value};
@@ -209,8 +209,8 @@ struct JoinState {
     right: Half,
     /// The highest time of a row of either side.
     stream_time: i64,
-    /// For packing rows.
-    scratch: Vec<u8>,
+    /// For packing rows and the keys that they are looked up by.
+    scratch: [Vec<u8>; 2],
     /// What the rows that wait take.
     waiting_bytes: usize,
 }
@@ -218,7 +218,7 @@ struct JoinState {
 impl JoinState {
     fn new(join: &JoinStep) -> Self {
         Self {
-            scratch: Vec::new(),
+            scratch: Default::default(),
             waiting_bytes: 0,
             left: Half::new(join),
             right: Half::new(join),
@@ -261,7 +261,8 @@ impl JoinState {
     ) {
         self.stream_time = self.stream_time.max(timestamp);
         let keeps_lonely = keeps_lonely_rows(join.kind, side);
-        let Some(join_key) = JoinKey::of(&key.value, key.window) else {
+        let [mut packed, mut looked_up] = std::mem::take(&mut self.scratch);
+        if !look_up_by(&key.value, key.window, &mut looked_up) {
             if keeps_lonely {
                 emit(Joined {
                     row: lonely(join, side, &row),
@@ -269,8 +270,9 @@ impl JoinState {
                     key: &key,
                 });
             }
+            self.scratch = [packed, looked_up];
             return;
-        };
+        }
         if timestamp == self.stream_time {
             self.close_windows(join, emit);
         }
@@ -280,10 +282,11 @@ impl JoinState {
         };
         let (from, to) = window(join, side, timestamp);
         let mut found = false;
-        for (other_timestamp, other_row) in other.store.range(&join_key, from, to) {
+        for (other_timestamp, other_row) in other.store.range(&looked_up, from, to) {
             found = true;
             if !other.waiting.is_empty()
-                && let Some(met) = other.waiting.remove(&(other_timestamp, join_key.clone()))
+                && let Some(join_key) = JoinKey::of(&key.value, key.window)
+                && let Some(met) = other.waiting.remove(&(other_timestamp, join_key))
             {
                 self.waiting_bytes -= met.iter().map(Waiting::bytes).sum::<usize>();
             }
@@ -293,27 +296,31 @@ impl JoinState {
                 key: &key,
             });
         }
-        let stored = StoredRow::new(&row, &mut self.scratch);
+        packed.clear();
+        pack(&row, &mut packed);
+        own.store.insert(&looked_up, timestamp, PackedRow(&packed));
         if !found && keeps_lonely {
-            if join.grace_ms.is_some() && to >= self.stream_time {
-                let waiting = Waiting {
-                    key,
-                    row: stored.clone(),
-                };
-                self.waiting_bytes += waiting.bytes();
-                own.waiting
-                    .entry((timestamp, join_key.clone()))
-                    .or_default()
-                    .push(waiting);
-            } else {
-                emit(Joined {
+            let waits = join.grace_ms.is_some() && to >= self.stream_time;
+            match JoinKey::of(&key.value, key.window) {
+                Some(join_key) if waits => {
+                    let waiting = Waiting {
+                        key,
+                        row: StoredRow::of_packed(&packed),
+                    };
+                    self.waiting_bytes += waiting.bytes();
+                    own.waiting
+                        .entry((timestamp, join_key))
+                        .or_default()
+                        .push(waiting);
+                }
+                _ => emit(Joined {
                     row: lonely(join, side, &row),
                     timestamp,
                     key: &key,
-                });
+                }),
             }
         }
-        own.store.insert(join_key, timestamp, stored);
+        self.scratch = [packed, looked_up];
     }
 
     /// Lets go of the rows whose window has closed without a partner, in the order of their times.
@@ -381,7 +388,7 @@ fn empty_row(join: &JoinStep) -> Row {
     Vec::with_capacity(join.left_width + join.right_width + 1)
 }
 
-fn combine(join: &JoinStep, side: Side, own: &[Value], other: &StoredRow) -> Row {
+fn combine(join: &JoinStep, side: Side, own: &[Value], other: PackedRow<'_>) -> Row {
     let mut row = empty_row(join);
     match side {
         Side::Left => {

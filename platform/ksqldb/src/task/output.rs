@@ -13,12 +13,15 @@ use crate::value::{Row, Value};
 #[derive(Debug)]
 pub(super) struct Output {
     step: Arc<OutputStep>,
+    /// For the columns of a record.
+    projected: Row,
 }
 
 impl Output {
     pub(super) fn new(step: &Arc<OutputStep>) -> Self {
         Self {
             step: Arc::clone(step),
+            projected: Row::new(),
         }
     }
 }
@@ -47,14 +50,19 @@ impl Operator for Output {
 }
 
 impl Output {
-    fn put(&self, change: &Change, context: &mut Context<'_>) {
+    fn put(&mut self, change: &Change, context: &mut Context<'_>) {
         if *context.remaining == Some(0) {
             return;
         }
         match &self.step.destination {
             Destination::Nowhere => {}
             Destination::Rows { keys } => self.put_row(change, keys.as_deref(), context),
-            Destination::Records { .. } => self.put_record(change, context),
+            Destination::Records { .. } => {
+                let mut projected = std::mem::take(&mut self.projected);
+                self.put_record(change, &mut projected, context);
+                projected.clear();
+                self.projected = projected;
+            }
         }
     }
 
@@ -86,7 +94,8 @@ impl Output {
         }
     }
 
-    fn put_record(&self, change: &Change, context: &mut Context<'_>) {
+    /// `projected` has room for the columns.
+    fn put_record(&self, change: &Change, projected: &mut Row, context: &mut Context<'_>) {
         let Destination::Records {
             key_columns,
             key,
@@ -103,7 +112,7 @@ impl Output {
         } else {
             &self.step.projection[..*key_columns]
         };
-        let projected = project(columns, &change.row, context);
+        project_into(columns, &change.row, projected, context);
         let (key_row, value_row) = projected.split_at(*key_columns);
         let Some(collector) = context.collector.as_deref_mut() else {
             return;
@@ -175,11 +184,17 @@ fn exploded(tables: &[Projected], row: &[Value], context: &mut Context<'_>) -> V
 }
 
 fn project(columns: &[Projected], row: &[Value], context: &mut Context<'_>) -> Row {
+    let mut projected = Row::with_capacity(columns.len());
+    project_into(columns, row, &mut projected, context);
+    projected
+}
+
+fn project_into(columns: &[Projected], row: &[Value], projected: &mut Row, context: &mut Context<'_>) {
     let budget = Budget::of_row();
     let values = columns.iter().map(|column| {
         column
             .expr
             .value_within(row, &budget, &mut |error| context.log(&column.text, error))
     });
-    values.collect()
+    projected.extend(values);
 }

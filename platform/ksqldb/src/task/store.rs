@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::change::Bounds;
 use super::operator::Context;
 use super::partitions::partition_of;
-use super::stored_row::StoredRow;
+use super::stored_row::{PackedRow, StoredRow, pack};
 use crate::plan::{StoreStep, Windows};
 use crate::value::{Row, Value};
 
@@ -141,8 +141,13 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub(crate) fn row(&self) -> Row {
+        self.values_after(0)
+    }
+
+    /// The row's values after so many.
+    fn values_after(&self, count: usize) -> Row {
         let mut row = Row::new();
-        self.row.unpack(&mut row);
+        PackedRow(self.row.packed()).unpack_after(count, &mut row);
         row
     }
 }
@@ -164,8 +169,8 @@ pub struct StoreChange {
 pub(crate) trait StateStore: Debug + Send + Sync {
     /// The row of a key.
     fn get(&self, key: &StoreKey) -> Option<&Stored>;
-    /// Keeps a row, in place of another of the same key.
-    fn put(&mut self, key: StoreKey, row: Stored);
+    /// Keeps a row, of these bytes, in place of another of the same key.
+    fn put(&mut self, key: StoreKey, packed: &[u8], timestamp: i64);
     /// Lets go of a row. Returns whether there was one.
     fn remove(&mut self, key: &StoreKey) -> bool;
     /// Lets go of all rows.
@@ -200,8 +205,8 @@ impl MemoryStore {
         }
     }
 
-    fn taken(key: &StoreKey, stored: &Stored) -> usize {
-        key.bytes.len() + stored.row.bytes() + OVERHEAD
+    fn taken(key: &StoreKey, packed: &[u8]) -> usize {
+        key.bytes.len() + size_of::<StoredRow>() + packed.len() + OVERHEAD
     }
 }
 
@@ -210,24 +215,26 @@ impl StateStore for MemoryStore {
         self.rows.get(key)
     }
 
-    fn put(&mut self, key: StoreKey, row: Stored) {
-        self.bytes += Self::taken(&key, &row);
+    fn put(&mut self, key: StoreKey, packed: &[u8], timestamp: i64) {
+        self.bytes += Self::taken(&key, packed);
         if let Some(earlier) = self.rows.get_mut(&key) {
-            self.bytes -= Self::taken(&key, earlier);
-            *earlier = row;
+            self.bytes -= Self::taken(&key, earlier.row.packed());
+            earlier.row.replace(packed);
+            earlier.timestamp = timestamp;
             return;
         }
         if let Some(by_time) = &mut self.by_time {
             by_time.insert((key.partition, key.order[0], key.clone()));
         }
-        self.rows.insert(key, row);
+        let row = StoredRow::of_packed(packed);
+        self.rows.insert(key, Stored { row, timestamp });
     }
 
     fn remove(&mut self, key: &StoreKey) -> bool {
         let Some(removed) = self.rows.remove(key) else {
             return false;
         };
-        self.bytes -= Self::taken(key, &removed);
+        self.bytes -= Self::taken(key, removed.row.packed());
         if let Some(by_time) = &mut self.by_time {
             by_time.remove(&(key.partition, key.order[0], key.clone()));
         }
@@ -345,26 +352,53 @@ impl Store {
             .map(|stored| (stored.row(), stored.timestamp))
     }
 
+    /// The values of a key's row after so many, with the row's time.
+    pub(super) fn get_after(&self, key: &StoreKey, count: usize) -> Option<(Row, i64)> {
+        self.read()
+            .get(key)
+            .map(|stored| (stored.values_after(count), stored.timestamp))
+    }
+
     /// Keeps a row.
     pub(super) fn put(&mut self, key: StoreKey, row: &[Value], timestamp: i64, context: &mut Context<'_>) {
-        let row = StoredRow::new(row, &mut self.scratch);
+        self.put_parts(key, [row, &[]], timestamp, context);
+    }
+
+    /// Keeps a row that is in two parts.
+    pub(super) fn put_parts(
+        &mut self,
+        key: StoreKey,
+        row: [&[Value]; 2],
+        timestamp: i64,
+        context: &mut Context<'_>,
+    ) {
+        self.scratch.clear();
+        row.into_iter().for_each(|part| pack(part, &mut self.scratch));
         if self.has_changelog {
             context.keep(StoreChange {
                 store: Arc::clone(&self.name),
                 key: key.record(self.windows, self.partitions),
-                value: Some(row.packed().to_vec()),
+                value: Some(self.scratch.clone()),
                 timestamp,
             });
         }
-        self.write().put(key, Stored { row, timestamp });
-        if let Some(excess) = self.excess() {
+        let bytes = {
+            let mut rows = self.write();
+            rows.put(key, &self.scratch, timestamp);
+            rows.bytes()
+        };
+        if let Some(excess) = self.excess_of(bytes) {
             context.fail(excess);
         }
     }
 
     /// Why the query cannot go on: the rows take too much.
     pub(super) fn excess(&self) -> Option<String> {
-        (self.read().bytes() > self.most_bytes).then(|| {
+        self.excess_of(self.read().bytes())
+    }
+
+    fn excess_of(&self, bytes: usize) -> Option<String> {
+        (bytes > self.most_bytes).then(|| {
             format!(
                 "the rows of store `{}` take more than {} MiB; hint: fewer keys or columns, a shorter window or \
                  RETENTION, or a WHERE keeps less",
@@ -436,8 +470,7 @@ impl Store {
                 self.expired.insert(key);
             }
             Some(value) => {
-                let row = StoredRow::of_packed(value);
-                self.write().put(key, Stored { row, timestamp });
+                self.write().put(key, value, timestamp);
             }
             None => {
                 self.write().remove(&key);

@@ -33,9 +33,10 @@ const STRUCT: u8 = 14;
 
 impl StoredRow {
     /// Packs a row. `scratch` only saves an allocation.
+    #[cfg(test)]
     pub(super) fn new(row: &[Value], scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
-        row.iter().for_each(|value| write(value, scratch));
+        pack(row, scratch);
         Self(scratch.as_slice().into())
     }
 
@@ -56,7 +57,35 @@ impl StoredRow {
 
     /// Appends the row's values.
     pub(super) fn unpack(&self, row: &mut Vec<Value>) {
-        let mut bytes = Bytes(&self.0);
+        PackedRow(&self.0).unpack(row);
+    }
+
+    /// Takes the bytes of another row, in the same memory where they are as many.
+    pub(super) fn replace(&mut self, packed: &[u8]) {
+        if self.0.len() == packed.len() {
+            self.0.copy_from_slice(packed);
+        } else {
+            self.0 = packed.into();
+        }
+    }
+}
+
+/// The bytes of a row, wherever they lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PackedRow<'a>(pub(super) &'a [u8]);
+
+impl PackedRow<'_> {
+    /// Appends the row's values.
+    pub(super) fn unpack(self, row: &mut Vec<Value>) {
+        self.unpack_after(0, row);
+    }
+
+    /// The same of the values after so many.
+    pub(super) fn unpack_after(self, count: usize, row: &mut Vec<Value>) {
+        let mut bytes = Bytes(self.0);
+        if (0..count).any(|_| bytes.skip().is_none()) {
+            return;
+        }
         while let Some(value) = bytes.value() {
             row.push(value);
         }
@@ -66,8 +95,26 @@ impl StoredRow {
 /// The bytes of values, the same for the same values.
 pub(crate) fn packed(values: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    values.iter().for_each(|value| write(value, &mut bytes));
+    pack(values, &mut bytes);
     bytes
+}
+
+/// Appends these bytes.
+pub(super) fn pack(values: &[Value], output: &mut Vec<u8>) {
+    values.iter().for_each(|value| write(value, output));
+}
+
+/// Appends bytes with their length before them.
+pub(super) fn run(bytes: &[u8], output: &mut Vec<u8>) {
+    length(bytes.len(), output);
+    output.extend_from_slice(bytes);
+}
+
+/// Such bytes, and what follows them.
+pub(super) fn split_run(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = Bytes(bytes);
+    let run = rest.run().unwrap_or_default();
+    (run, rest.0)
 }
 
 fn write(value: &Value, output: &mut Vec<u8>) {
@@ -120,11 +167,6 @@ fn fixed(tag: u8, bytes: &[u8], output: &mut Vec<u8>) {
     output.extend_from_slice(bytes);
 }
 
-fn run(bytes: &[u8], output: &mut Vec<u8>) {
-    length(bytes.len(), output);
-    output.extend_from_slice(bytes);
-}
-
 /// Seven bits a byte, the lowest first; the high bit says that more follow.
 fn length(mut length: usize, output: &mut Vec<u8>) {
     while length >= 0x80 {
@@ -168,6 +210,34 @@ impl<'a> Bytes<'a> {
 
     fn text(&mut self) -> Option<Arc<str>> {
         std::str::from_utf8(self.run()?).ok().map(Arc::from)
+    }
+
+    /// Leaves out a value.
+    fn skip(&mut self) -> Option<()> {
+        let [tag] = self.array()?;
+        match tag {
+            INTEGER | DATE | TIME => drop(self.take(size_of::<i32>())?),
+            BIGINT | TIMESTAMP | DOUBLE => drop(self.take(size_of::<i64>())?),
+            DECIMAL => {
+                self.take(size_of::<i64>())?;
+                self.run()?;
+            }
+            STRING | BYTES => drop(self.run()?),
+            ARRAY | STRUCT => {
+                for _ in 0..self.length()? {
+                    self.skip()?;
+                }
+            }
+            MAP => {
+                for _ in 0..self.length()? {
+                    self.run()?;
+                    self.skip()?;
+                }
+            }
+            // NULL and the Booleans are their tag.
+            _ => {}
+        }
+        Some(())
     }
 
     fn values(&mut self) -> Option<Arc<[Value]>> {
@@ -247,8 +317,17 @@ mod tests {
         #[test]
         fn what_was_packed_unpacks(row in proptest::collection::vec(value(), 0..6)) {
             let mut unpacked = Vec::new();
-            StoredRow::new(&row, &mut Vec::new()).unpack(&mut unpacked);
-            prop_assert_eq!(unpacked, row);
+            let mut stored = StoredRow::new(&row, &mut Vec::new());
+            stored.unpack(&mut unpacked);
+            prop_assert_eq!(&unpacked, &row);
+            for count in 0..=row.len() {
+                unpacked.clear();
+                PackedRow(stored.packed()).unpack_after(count, &mut unpacked);
+                prop_assert_eq!(&unpacked, &row[count..]);
+                stored.replace(&packed(&row[count..]));
+                prop_assert_eq!(stored.packed(), packed(&row[count..]));
+                stored.replace(&packed(&row));
+            }
         }
     }
 }

@@ -339,7 +339,7 @@ impl Server {
     /// Starts a server that has a Schema Registry, and waits until it is ready.
     pub(crate) async fn start_registered(broker: &Broker, registry: &str) -> Self {
         let server = Self::start_with(broker.address, |config| {
-            config.schema_registry = Some(registry.to_owned());
+            config.schema_registry = Some(osqdemo_registry_client::Settings::new(registry));
         })
         .await;
         server.ready().await;

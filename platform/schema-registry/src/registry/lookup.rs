@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Registry;
-use super::prepared::{SchemaRequest, parse_stored};
+use super::prepared::{SchemaRequest, parse_stored, serialized};
 use crate::refusal::Refusal;
 use crate::schema::Hash;
 use crate::storage::{State, Stored};
@@ -272,6 +272,11 @@ impl Registry {
         Ok(parse_stored(&state, stored)
             .ok()
             .and_then(|schema| schema.resolved_text()))
+    }
+
+    /// The descriptor in base64, where the type has one.
+    pub(crate) fn serialized_text(&self, stored: &Stored) -> Result<Option<String>, Refusal> {
+        Ok(serialized(&*self.state()?, stored))
     }
 
     /// The largest id of a context.

@@ -5,7 +5,10 @@ use serde_json::Value as Json;
 
 use super::settings::setting;
 use crate::refusal::Refusal;
-use crate::schema::{Content, Earlier, InvalidSchema, ParsedSchema, Reference, SchemaType, shown_references};
+use crate::schema::{
+    Content, Earlier, InvalidSchema, ParsedSchema, Reference, SchemaType, serialized_protobuf,
+    shown_references,
+};
 use crate::storage::{State, Stored};
 use crate::subject::Subject;
 
@@ -148,6 +151,20 @@ pub(super) fn earlier(state: &State, stored: &Stored) -> Result<Earlier, Refusal
     })
 }
 
+/// The descriptor of a schema that is registered, where it is a file of Protobuf.
+pub(super) fn serialized(state: &State, stored: &Stored) -> Option<String> {
+    let content = &stored.content;
+    if content.schema_type != SchemaType::Protobuf {
+        return None;
+    }
+    let mut found = Referenced::default();
+    let mut references = content.references.clone();
+    found
+        .collect(state, stored.subject.context(), &mut references, 0)
+        .ok()?;
+    serialized_protobuf(&content.text, found.names.into_iter().zip(found.texts))
+}
+
 /// The texts of all schemas that these refer to, each after those that it refers to itself. The latest version is
 /// written into a reference that asked for it.
 fn referenced_texts(
@@ -162,7 +179,9 @@ fn referenced_texts(
 
 #[derive(Default)]
 struct Referenced {
-    names: std::collections::HashSet<String>,
+    seen: std::collections::HashSet<String>,
+    /// What those whose texts these are, are called.
+    names: Vec<String>,
     texts: Vec<String>,
     length: usize,
 }
@@ -196,7 +215,7 @@ impl Referenced {
                 ))
             })?;
             reference.version = i32::try_from(stored.version).unwrap_or(i32::MAX);
-            if !self.names.insert(reference.name.clone()) {
+            if !self.seen.insert(reference.name.clone()) {
                 continue;
             }
             let mut inner = stored.content.references.clone();
@@ -207,6 +226,7 @@ impl Referenced {
                     "More than {MOST_REFERENCES} references, or more than {LONGEST_REFERENCES} bytes of them"
                 )));
             }
+            self.names.push(reference.name.clone());
             self.texts.push(stored.content.text.clone());
         }
         Ok(())

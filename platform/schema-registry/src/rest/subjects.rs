@@ -44,11 +44,12 @@ pub(super) fn describe(content: &Content, shown: &mut Map<String, Json>) {
 
 /// The text in the form that was asked for. A form that is not known is as good as none.
 pub(super) fn text(registry: &Registry, stored: &Stored, asked: &Asked) -> Result<String, Refusal> {
-    let resolved = match asked.query.get("format") {
+    let formed = match asked.query.get("format") {
         Some("resolved") => registry.resolved_text(stored)?,
+        Some("serialized") => registry.serialized_text(stored)?,
         _ => None,
     };
-    Ok(resolved.unwrap_or_else(|| stored.content.text.clone()))
+    Ok(formed.unwrap_or_else(|| stored.content.text.clone()))
 }
 
 /// A version, in full.

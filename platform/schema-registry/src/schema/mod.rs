@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub(crate) use parsed::{Earlier, InvalidSchema, ParsedSchema, compatibility_messages};
+pub(crate) use protobuf::serialized as serialized_protobuf;
 
 /// The languages of schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

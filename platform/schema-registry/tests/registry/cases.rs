@@ -1,5 +1,6 @@
 //! What clients rely on, a case a test.
 
+use osqdemo_protobuf::File;
 use serde_json::{Value, json};
 
 use crate::support::{Pair, Registry};
@@ -496,6 +497,44 @@ async fn newer_clients_fall_back() {
         registry.get(&format!("/schemas/guids/{guid}/ids")).await.1,
         json!([{"context": ".", "id": 1}])
     );
+}
+
+#[tokio::test]
+async fn a_protobuf_file_is_given_out_as_a_descriptor() {
+    let Pair { registry, .. } = &Pair::start().await;
+    let door = "syntax = \"proto3\"; package site; message Door { int32 nr = 1; }";
+    let house = "syntax = \"proto3\"; package site; import \"door.proto\"; message House { Door door = 1; }";
+    let file = |text: &str| File::parse(text).unwrap();
+    let sent = json!({"schema": door, "schemaType": "PROTOBUF"});
+    registry.post("/subjects/door/versions", &sent).await;
+    let references = json!([{"name": "door.proto", "subject": "door", "version": 1}]);
+    let sent = json!({"schema": house, "schemaType": "PROTOBUF", "references": references});
+    registry.post("/subjects/house/versions", &sent).await;
+    for (path, text) in [
+        ("/subjects/door/versions/1", door),
+        ("/schemas/ids/1", door),
+        ("/subjects/house/versions/latest", house),
+    ] {
+        let imports = match text == house {
+            true => vec![("door.proto".to_owned(), file(door))],
+            false => Vec::new(),
+        };
+        let shown = registry.get(&format!("{path}?format=serialized")).await.1;
+        let schema = shown["schema"].as_str().unwrap();
+        assert!(!schema.contains("proto3"), "{path}: {schema}");
+        let (found, expected) = (file(schema), file(text).link(&imports).unwrap().serialized());
+        assert!(found.says_the_same(&file(&expected)), "{path}: {schema}");
+        assert_eq!(registry.get(path).await.1["schema"], text);
+    }
+    // What imports a file that is not there has no descriptor, and an Avro schema has none either.
+    let alone = json!({"schema": house, "schemaType": "PROTOBUF"});
+    registry.post("/subjects/alone/versions", &alone).await;
+    registry.id("avro", DOOR).await;
+    for subject in ["alone", "avro"] {
+        let path = format!("/subjects/{subject}/versions/1");
+        let plain = registry.get(&path).await;
+        assert_eq!(registry.get(&format!("{path}?format=serialized")).await, plain);
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Daemon, Means, Resolution, Wanted, find_unknown_tables};
+use crate::client_properties::Portable;
 use crate::commands::project::Project;
 use crate::engine::OsquerydChoice;
 use crate::engine::docker::image::{HostVariant, ImageSources, OsqueryChoice};
@@ -11,7 +12,7 @@ use crate::engine::docker::{Connection, DockerEngine, PullSettings, Setup};
 use crate::engine::native::programs::{self, Osqueryd};
 use crate::error::Result;
 use crate::health::ProtocolProber;
-use crate::plan::Reach;
+use crate::plan::{CLIENT_FOLDER, Reach};
 use crate::ports::Ports;
 use crate::stack::ImageRef;
 use crate::state::Remembered;
@@ -57,12 +58,22 @@ impl Project {
         {
             find_unknown_tables(&agent, remembered.host_config.as_mut()).await?;
         }
+        let client = self.client.as_ref().map(Portable::read).transpose()?;
+        let remote = client
+            .as_ref()
+            .and_then(|client| client.within(CLIENT_FOLDER).registry);
+        let registry = self.registry_of_hosts(&remembered, &ports, Reach::Network);
         let setup = Setup {
             sources,
             images,
             pull: pull.clone(),
             host_config: remembered.host_config.clone(),
-            registry: self.registry_of_hosts(&remembered, &ports, Reach::Network),
+            registry: match self.remote_registry() {
+                // Its certificates are elsewhere in a container.
+                Some(_) => registry.and(remote),
+                None => registry,
+            },
+            client,
         };
         Ok(Wanted {
             engine: Arc::new(DockerEngine::with_setup(
@@ -70,7 +81,9 @@ impl Project {
                 connection.clone(),
                 setup,
             )),
-            prober: Arc::new(ProtocolProber::default()),
+            prober: Arc::new(ProtocolProber {
+                kafka: self.kafka_properties(),
+            }),
             desired,
             ports,
             osqueryd_gone: None,

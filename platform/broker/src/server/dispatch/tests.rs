@@ -371,14 +371,32 @@ fn who_may_do_nothing_changes_nothing_and_learns_of_nothing() {
 }
 
 #[test]
-fn api_versions_are_told_without_tagged_fields() {
+fn the_second_protocol_of_transactions_is_told_where_clients_can_read_it() {
     let fixture = Fixture::new();
-    let mut frame = BytesMut::new();
-    frame.put_slice(&[0, 18, 0, 3, 0, 0, 0, 7, 0, 0, 0, 1, 1, 0]);
-    let answer = fixture.answer(frame.freeze()).unwrap().unwrap();
-    let last = answer.len() - 1;
-    // The throttle time and an empty set of tagged fields end it.
-    assert_eq!(&answer[last - 4..], [0, 0, 0, 0, 0]);
+    // Clients of version 3 refuse 0 for the least version of a feature.
+    for (version, least) in [(2, None), (3, Some(1)), (4, Some(0))] {
+        let mut frame = BytesMut::new();
+        frame.put_slice(&[0, 18, 0, version as u8, 0, 0, 0, 7, 0, 0]);
+        if version >= 3 {
+            frame.put_slice(&[0, 2, b'a', 2, b'b', 0]);
+        }
+        let answer = fixture.answer(frame.freeze()).unwrap().unwrap();
+        let mut body = answer.freeze().slice(8..);
+        let answer = kafka_protocol::messages::ApiVersionsResponse::decode(&mut body, version).unwrap();
+        assert!(body.is_empty());
+        let supported: Vec<_> = answer.supported_features.iter().collect();
+        let finalized: Vec<_> = answer.finalized_features.iter().collect();
+        let Some(least) = least else {
+            assert!(supported.is_empty() && finalized.is_empty());
+            continue;
+        };
+        assert_eq!(&*supported[0].name, "transaction.version");
+        assert_eq!((supported[0].min_version, supported[0].max_version), (least, 2));
+        assert_eq!(&*finalized[0].name, "transaction.version");
+        assert_eq!(finalized[0].max_version_level, 2);
+        // Clients ignore features of an unknown epoch.
+        assert_eq!(answer.finalized_features_epoch, 0);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 """The Python client of a Schema Registry and its serializers, against any registry and broker.
 
     pip install 'confluent-kafka[avro,json,protobuf,schemaregistry]'
-    scripts/registry-clients.py --url http://127.0.0.1:8081 --broker 127.0.0.1:9092
+    platform/schema-registry/clients/python/confluent.py --url http://127.0.0.1:8081 --broker 127.0.0.1:9092
 
 Uses subjects and topics of its own, and ends with 1 where something is not as it should be.
 """
