@@ -74,9 +74,9 @@ async fn walk(browser: &Browser, console: &str, write: impl FnOnce(&str)) {
     assert_eq!(browser.complaints().await, json!([]));
 }
 
-/// `exec host2 -- sh -c …`, as the article writes the file, and then again as long as it takes a look of osquery's to see it.
+/// What host2's shell runs: `head` writes, and holds the file for as long as osquery needs to look.
 fn script(file: &str) -> String {
-    format!("head -c 64M </dev/urandom >{file}; sleep 2 <{file}; rm {file}")
+    format!("{{ head -c 64M /dev/urandom; sleep 3; }} | head -c 1G >{file}; rm {file}")
 }
 
 fn assert_done(output: &Output) {

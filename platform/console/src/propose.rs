@@ -42,11 +42,12 @@ pub fn columns(records: &[Value]) -> Vec<Column> {
         .into_iter()
         .map(|name| {
             let values: Vec<&Value> = objects.iter().filter_map(|object| object.get(name)).collect();
-            let sql_type = if is_result_log && name == "columns" && values.iter().all(|value| value.is_object()) {
-                map_type(&fields(&values))
-            } else {
-                sql_type(&values, DEPTH_LIMIT)
-            };
+            let sql_type =
+                if is_result_log && name == "columns" && values.iter().all(|value| value.is_object()) {
+                    map_type(&fields(&values))
+                } else {
+                    sql_type(&values, DEPTH_LIMIT)
+                };
             Column {
                 name: name.to_owned(),
                 sql_type,

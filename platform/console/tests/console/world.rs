@@ -59,7 +59,7 @@ impl World {
             running.push(tokio::spawn(async move { server.run(ended).await.unwrap() }));
         }
         let mut config = osqdemo_ksqldb::Config::new(any_port(), kafka.to_string());
-        config.schema_registry.clone_from(&registry);
+        config.schema_registry = registry.clone().map(osqdemo_registry_client::Settings::new);
         let ksqldb = osqdemo_ksqldb::bind(config).await.unwrap();
         let ksqldb_url = format!("http://{}", ksqldb.address());
         let ended = shutdown.clone();
