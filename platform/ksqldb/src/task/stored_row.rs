@@ -10,8 +10,8 @@ use bigdecimal::num_bigint::BigInt;
 
 use crate::value::Value;
 
-/// The bytes of a row's values, each a tag and what the tag needs. Only [`StoredRow::new`] makes them,
-/// here or, where they come from a changelog, earlier.
+/// The bytes of a row's values, each a tag and what the tag needs. Only [`pack`] makes them, here or, where they come from a
+/// changelog, earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoredRow(Box<[u8]>);
 
