@@ -16,6 +16,7 @@ while [ $# -gt 0 ]; do
     *) program=$1; shift ;;
   esac
 done
+case $only in '' | python | node | go) ;; *) echo "registry-clients: --only takes python, node or go" >&2; exit 2 ;; esac
 program=$(realpath "$program")
 cd "$(dirname "$0")/.."
 sources=$PWD/platform/schema-registry/clients

@@ -259,8 +259,8 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
         // What it has made elsewhere stands in its folder.
         outside_kafka::clean_up(context, &project).await;
         folder.remove()?;
-    } else if !exists && !is_abandoned {
-        // Only the lock is in it.
+    } else if !exists && !is_abandoned && !folder.is_project() {
+        // Only the lock is in it, and nobody has begun a project there meanwhile.
         folder.remove()?;
     }
     drop(lock);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -94,22 +94,24 @@ pub async fn remove(
     let (admin, options) = (&admin, &options);
     let deleting = groups.iter().map(|group| async move {
         let attempt = || async {
-            let answers = admin.delete_groups(&[group], options).await.map_err(failed);
+            let answers = admin.delete_groups(&[group], options).await;
             match answers.map(|answers| answers.into_iter().next()) {
                 Ok(Some(Err((_, RDKafkaErrorCode::NonEmptyGroup)))) => None,
                 answer => Some(answer),
             }
         };
-        let members = || Ok(Some(not_removed(group.clone(), RDKafkaErrorCode::NonEmptyGroup)));
-        let answer = poll_within(EMPTY_WITHIN, PAUSE, attempt).await;
-        answer.map_or_else(members, |answer| {
-            Ok(match answer? {
-                None | Some(Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound))) => None,
-                Some(Err((name, code))) => Some(not_removed(name, code)),
-            })
-        })
+        match poll_within(EMPTY_WITHIN, PAUSE, attempt).await {
+            None => Some(not_removed(group.clone(), RDKafkaErrorCode::NonEmptyGroup)),
+            Some(Ok(None | Some(Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound))))) => None,
+            Some(Ok(Some(Err((name, code))))) => Some(not_removed(name, code)),
+            // The topics are gone by now, so this is not the whole Kafka's silence.
+            Some(Err(error)) => Some(NotRemoved {
+                name: group.clone(),
+                reason: error.to_string(),
+            }),
+        }
     });
-    left.extend(try_join_all(deleting).await?.into_iter().flatten());
+    left.extend(join_all(deleting).await.into_iter().flatten());
     Ok(left)
 }
 

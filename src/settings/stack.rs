@@ -207,7 +207,8 @@ pub fn remembered_stack(remembered: &Remembered) -> Result<Option<StackChoice>> 
 }
 
 impl StackSettings {
-    /// Whether there is a Schema Registry, here or elsewhere. What a file that is remembered said is known later.
+    /// Whether there is a Schema Registry, here or elsewhere, as far as it is known: what a file that is remembered said is looked
+    /// at where its properties are kept.
     pub fn has_registry(&self) -> bool {
         let is_elsewhere = || match (&self.kafka_config.value, &self.client_file) {
             (KafkaConfigChoice::File(_), Some(file)) => file.names_registry(),

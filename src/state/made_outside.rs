@@ -134,6 +134,12 @@ impl MadeOutside {
         }
     }
 
+    /// The URLs of every ksqlDB server that something was made on.
+    pub fn ksqldbs(&self) -> impl Iterator<Item = &str> {
+        let some = self.sources.iter().filter(|(_, names)| !names.is_empty());
+        some.map(|(url, _)| url.as_str())
+    }
+
     /// The streams and tables that the project makes on the server at that URL, in the order in which they are made.
     pub fn sources(&self, ksqldb: &str) -> &[String] {
         self.sources.get(ksqldb).map_or(&[], Vec::as_slice)
@@ -148,6 +154,11 @@ impl MadeThere {
             is_of_project && !self.topics_before.contains(*topic)
         };
         there.iter().filter(is_made).cloned().collect()
+    }
+
+    /// Whether it is known which of the groups there are the project's.
+    pub fn knows_groups(&self, there: Option<&BTreeSet<String>>) -> bool {
+        self.groups_before.is_some() && there.is_some()
     }
 
     /// Those of the groups there that the project has made.

@@ -84,9 +84,12 @@ impl ProducerTable {
                 first_offset: batch.first_offset,
             };
         }
-        match producer.batches.back() {
-            Some(last) if header.base_sequence != next_sequence(last.last_sequence) => Verdict::OutOfOrder,
-            _ => Verdict::Append,
+        // Behind a mere marker of its epoch the numbers begin anew.
+        let expected = producer.batches.back();
+        let expected = expected.map_or(0, |last| next_sequence(last.last_sequence));
+        match header.base_sequence == expected {
+            true => Verdict::Append,
+            false => Verdict::OutOfOrder,
         }
     }
 
@@ -161,6 +164,7 @@ fn next_sequence(last: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::batch::CONTROL;
     use crate::storage::batch::compression::Compression;
     use crate::storage::batch::tests::Sample;
 
@@ -210,6 +214,16 @@ mod tests {
         assert_eq!(table.judge(&header(1, 0, 1, 0)), Verdict::Append);
         table.note(&header(1, 0, 1, 102), 5);
         assert_eq!(table.judge(&header(0, 2, 1, 0)), Verdict::Fenced);
+    }
+
+    #[test]
+    fn behind_a_marker_the_numbers_of_its_epoch_begin_anew() {
+        let mut table = table(&[(0, 0, 2)]);
+        let mut marker = header(1, 0, 1, 102);
+        marker.attributes |= CONTROL;
+        table.note(&marker, 5);
+        assert_eq!(table.judge(&header(1, 2, 1, 0)), Verdict::OutOfOrder);
+        assert_eq!(table.judge(&header(1, 0, 1, 0)), Verdict::Append);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! entry, and the markers in the partitions follow from it. The entry is synced before a marker is written, under every
 //! flush policy, so that no power cut leaves one partition committed and another aborted. It is remembered until the
 //! markers are on the disk as well: a new broker writes those that are missing. What was not decided when the machine
-//! went down is aborted, for part of it may be lost; when only the broker went down, it goes on.
+//! went down is aborted, for part of it may be lost; when only the broker went down, it goes on. Of the second protocol
+//! (KIP-890), whose transactions begin with a batch, even the beginning may be lost: what comes first is refused then.
 //!
 //! Whatever is done for a transactional id is done one after the other, appending its batches included: so nothing gets
 //! into a transaction that is over.
@@ -120,12 +121,35 @@ struct Gate {
     unrecovered: bool,
     /// Whether the open transaction may have lost a part with the machine and could not be aborted at the start.
     doomed: bool,
+    /// Whether none was open when the machine was started anew, as far as is known: that one had begun may have been lost.
+    unsure: bool,
 }
 
 impl Gate {
+    /// What joins a transaction by itself, the first time since the machine was started anew, may be the rest of one whose
+    /// beginning was lost: its producer has to abort it, and learns of its next epoch then.
+    fn be_sure(
+        &mut self,
+        stores: Stores<'_>,
+        (id, known): (&StrBytes, &Transaction),
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        if !self.unsure || known.started_ms.is_some() {
+            return Ok(());
+        }
+        give_up(stores, id, known, now_ms)?;
+        self.unsure = false;
+        Err(ResponseError::TransactionAbortable)
+    }
+
     /// Whether something is to be done for the id before anything else.
     fn owes(&self) -> bool {
         self.unmarked || self.unrecovered || self.doomed
+    }
+
+    /// Whether it knows something that stands nowhere else.
+    fn is_needed(&self) -> bool {
+        self.owes() || self.unsure
     }
 }
 
@@ -164,7 +188,7 @@ impl Transactions {
                 if let Some((producer_id, epoch)) = current {
                     let asks_again = known.previous_epoch == Some(epoch) && known.started_ms.is_none();
                     if producer_id == known.producer_id && asks_again {
-                        return Ok((producer_id, known.epoch));
+                        return renewed(stores, id, now_ms);
                     }
                     if (producer_id, epoch) != (known.producer_id, known.epoch) {
                         return Err(ResponseError::ProducerFenced);
@@ -187,12 +211,14 @@ impl Transactions {
             epoch: producer.1,
             previous,
             timeout_ms,
+            previous_id: None,
             outcome,
             at: now_ms,
         };
         write_down(stores, id, change)?;
         // A producer that was fenced must not come back with the power.
         sync(stores)?;
+        gate.unsure = false;
         Ok(producer)
     }
 
@@ -274,6 +300,7 @@ impl Transactions {
             Protocol::One => return Err(ResponseError::InvalidTxnState),
             Protocol::Two => {
                 let known = known(stores, id, producer)?;
+                gate.be_sure(stores, (id, &known), now_ms)?;
                 self.join(stores, (id, &known), [partition], BTreeSet::new(), now_ms)?;
             }
         }
@@ -299,7 +326,10 @@ impl Transactions {
         match protocol {
             _ if known.groups.contains(group) => {}
             Protocol::One => return Err(ResponseError::InvalidTxnState),
-            Protocol::Two => self.join(stores, (id, &known), [], BTreeSet::from([group]), now_ms)?,
+            Protocol::Two => {
+                gate.be_sure(stores, (id, &known), now_ms)?;
+                self.join(stores, (id, &known), [], BTreeSet::from([group]), now_ms)?;
+            }
         }
         let offsets = offsets.iter();
         let change = Change::Offsets {
@@ -349,27 +379,21 @@ impl Transactions {
         now_ms: i64,
     ) -> Result<Ended, ResponseError> {
         let known = stores.groups.transaction(id);
-        let known = known.filter(|known| known.producer_id == producer_id);
         let known = known.ok_or(ResponseError::InvalidProducerIdMapping)?;
         let is_open = known.started_ms.is_some();
-        if known.epoch == epoch {
+        let was_last = (known.previous_id, known.epoch, epoch) == (Some(producer_id), 0, LAST_EPOCH);
+        if was_last && !is_open && known.outcome == Some(outcome) {
+            // Asked for once more by who does not know its new number yet.
+            sync(stores)?;
+        } else if known.producer_id != producer_id {
+            return Err(ResponseError::InvalidProducerIdMapping);
+        } else if known.epoch == epoch {
             match outcome {
                 _ if is_open => {
                     marked = self.decide(stores, id, gate, outcome, Fence::Producer, now_ms)?;
                 }
                 // Nothing was sent that came here. Something may be on its way, which must not begin another one.
-                Outcome::Abort => {
-                    let change = Change::Init {
-                        producer_id,
-                        epoch: epoch.saturating_add(1),
-                        previous: Some(epoch),
-                        timeout_ms: known.timeout_ms,
-                        outcome: Some(outcome),
-                        at: now_ms,
-                    };
-                    write_down(stores, id, change)?;
-                    sync(stores)?;
-                }
+                Outcome::Abort => give_up(stores, id, &known, now_ms)?,
                 Outcome::Commit => return Err(ResponseError::InvalidTxnState),
             }
         } else if is_open || (known.previous_epoch, known.outcome) != (Some(epoch), Some(outcome)) {
@@ -378,6 +402,7 @@ impl Transactions {
             // Asked for once more, because the answer was lost, or the sync has failed.
             sync(stores)?;
         }
+        gate.unsure = false;
         let producer = renewed(stores, id, now_ms)?;
         Ok(Ended { marked, producer })
     }
@@ -571,7 +596,7 @@ impl Transactions {
         }
         // Those that nobody holds and that know nothing can be made anew.
         if gates.len() >= 2 * MAX_IDS {
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || lock(gate).owes());
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || lock(gate).is_needed());
         }
         // A copy: the id may be a part of a whole request.
         let id = StrBytes::from_string(id.to_string());
@@ -595,6 +620,7 @@ fn renewed(stores: Stores<'_>, id: &StrBytes, now_ms: i64) -> Result<Producer, R
         producer_id,
         epoch: 0,
         previous: None,
+        previous_id: Some(known.producer_id),
         timeout_ms: known.timeout_ms,
         outcome: known.outcome,
         at: now_ms,
@@ -602,6 +628,21 @@ fn renewed(stores: Stores<'_>, id: &StrBytes, now_ms: i64) -> Result<Producer, R
     write_down(stores, id, change)?;
     sync(stores)?;
     Ok((producer_id, 0))
+}
+
+/// Aborts what is not open, as far as is known: what is still on its way, or was lost, is none of the next transaction.
+fn give_up(stores: Stores<'_>, id: &StrBytes, known: &Transaction, now_ms: i64) -> Result<(), ResponseError> {
+    let change = Change::Init {
+        producer_id: known.producer_id,
+        epoch: known.epoch.saturating_add(1),
+        previous: Some(known.epoch),
+        previous_id: None,
+        timeout_ms: known.timeout_ms,
+        outcome: Some(Outcome::Abort),
+        at: now_ms,
+    };
+    write_down(stores, id, change)?;
+    sync(stores)
 }
 
 /// Whether the producer of a transaction is shut out with its end, but for who learns of its next epoch.

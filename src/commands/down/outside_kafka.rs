@@ -97,6 +97,13 @@ async fn remove(project: &Project, kafka: &KafkaAddress, made: &MadeOutside) -> 
         kafka: kafka.clone(),
         source,
     };
+    let current = project.remote_ksqldb().map(|ksqldb| ksqldb.url.as_str());
+    if let Some(url) = made.ksqldbs().find(|url| Some(*url) != current) {
+        return Err(Left::Statements {
+            url: url.to_owned(),
+            reason: "the project does not use that server any more".to_owned(),
+        });
+    }
     let statements = match project.remote_ksqldb() {
         Some(ksqldb) => drop_statements(ksqldb, made).await?,
         None => Vec::new(),
@@ -110,9 +117,15 @@ async fn remove(project: &Project, kafka: &KafkaAddress, made: &MadeOutside) -> 
     let name = &project.folder.project;
     let topics = on.topics(name, &there.topics);
     let groups = on.groups(name, there.groups.as_ref());
-    let left = kafka::remove(&cluster, &topics, &groups)
+    let mut left = kafka::remove(&cluster, &topics, &groups)
         .await
         .map_err(unreached)?;
+    if !on.knows_groups(there.groups.as_ref()) {
+        left.push(NotRemoved {
+            name: "the groups of its ksqlDB server".to_owned(),
+            reason: "the broker did not tell which groups there are".to_owned(),
+        });
+    }
     if !left.is_empty() {
         let kafka = kafka.clone();
         return Err(Left::Refused { kafka, left });

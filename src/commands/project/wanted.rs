@@ -23,7 +23,7 @@ use crate::host_config::{self, HostConfig, LineFormat};
 use crate::listener::{ListenAddress, ListenerFolder};
 use crate::plan::{Choices, ClientCopy, ProgramsImage, Reach, ResolveError, ServiceSpec, resolve};
 use crate::ports::Ports;
-use crate::settings::{Source, Statements};
+use crate::settings::{SettingsError, Source, Statements};
 use crate::stack::{HttpService, Recipe, Role};
 use crate::state::Remembered;
 
@@ -124,6 +124,7 @@ impl Project {
     pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
         let kind = request.settings.target.engine.value;
         self.check_engine(request).await?;
+        self.check_registry(request)?;
         let checked = match request.host_config.or(self.remembered.host_config.as_ref()) {
             Some(own) if request.host_config.is_new() && kind != EngineKind::Fake => {
                 let extension = programs::find_extension(&programs::own_path()?)?;
@@ -152,6 +153,17 @@ impl Project {
         let instead = remembered.osqueryd_found.clone()?;
         let is_gone = path != instead && !programs::is_still_there(&path);
         is_gone.then_some(Warning::OsquerydGone { path, instead })
+    }
+
+    /// Lines in Avro need a registry. Whether one elsewhere is named is known once the client properties are there.
+    fn check_registry(&self, request: &Request) -> Result<()> {
+        let format = &request.settings.format;
+        let is_there = self.stack.first(Role::SchemaRegistry).is_some() || self.remote_registry().is_some();
+        if format.value == LineFormat::Avro && !is_there {
+            let from = format.source.clone();
+            return Err(SettingsError::AvroWithoutRegistry { from }.into());
+        }
+        Ok(())
     }
 
     /// A project runs on one engine at a time.

@@ -30,16 +30,19 @@ impl Up<'_> {
             ListenerFolder::of(&self.project.folder).write_broker_config(address)?;
         }
         wanted.remembered.save(&self.project.folder)?;
-        if let Some(there) = there {
-            self.note_kafka(&there)?;
-        }
         self.tell_ports(&wanted);
         self.tell_gone(&wanted);
         let plan = match images::provide_before_plan(self.context, &wanted).await? {
             ImagesChanged::Yes => self.plan(&wanted).await?,
             ImagesChanged::No => plan,
         };
-        self.with_osquery_or_agent(Prepared { wanted, plan }).await
+        let prepared = Prepared { wanted, plan };
+        let prepared = self.with_osquery_or_agent(prepared).await?;
+        // Last: what goes on record as about to be made is made next.
+        if let Some(there) = there {
+            self.note_kafka(&there)?;
+        }
+        Ok(prepared)
     }
 
     /// The plan for what is wanted, as things are now.

@@ -10,7 +10,8 @@ use crate::plan::spec::{CLIENT_FOLDER, Choices, ContainerSpec};
 use crate::quantity::parse_size;
 use crate::stack::{Container, ImageRef, Role, Service, ServiceName, Stack, Template, VolumeMount};
 
-/// The volume with the client properties.
+/// What the volume with a service's client properties is called, before its name. Each has its own, so that none is written
+/// anew under another that reads.
 const CLIENT_VOLUME: &str = "client-properties";
 
 pub(super) fn resolve(
@@ -54,7 +55,7 @@ pub(super) fn resolve(
     if choices.client.is_some() && own_names::add_client_properties(&mut command, service, &file) {
         // The rest of it cannot be written: a volume takes the file, before the program starts.
         volumes.push(VolumeMount {
-            volume: CLIENT_VOLUME.to_owned(),
+            volume: format!("{CLIENT_VOLUME}-{}", service.name),
             target: CLIENT_FOLDER.to_owned(),
         });
     }

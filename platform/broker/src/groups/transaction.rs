@@ -17,6 +17,8 @@ pub(crate) struct Transaction {
     pub(crate) epoch: i16,
     /// The epoch before, when its owner may ask again because it has not heard of the new one.
     pub(crate) previous_epoch: Option<i16>,
+    /// The number before, when its epochs were used up and its owner may ask again because it has not heard of the new one.
+    pub(crate) previous_id: Option<i64>,
     /// How long a transaction may stay open, in milliseconds.
     pub(crate) timeout_ms: i32,
     /// When the open one was begun, in milliseconds since the epoch.
@@ -55,6 +57,8 @@ pub(crate) enum Change {
         producer_id: i64,
         epoch: i16,
         previous: Option<i16>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous_id: Option<i64>,
         timeout_ms: i32,
         outcome: Option<Outcome>,
         at: i64,
@@ -98,6 +102,7 @@ impl Transaction {
                 producer_id,
                 epoch,
                 previous,
+                previous_id,
                 timeout_ms,
                 outcome,
                 at,
@@ -107,6 +112,7 @@ impl Transaction {
                     producer_id,
                     epoch,
                     previous_epoch: previous,
+                    previous_id,
                     timeout_ms,
                     started_ms: None,
                     partitions: BTreeSet::new(),
@@ -190,6 +196,7 @@ impl Transaction {
             producer_id: self.producer_id,
             epoch: self.epoch,
             previous: self.previous_epoch,
+            previous_id: self.previous_id,
             timeout_ms: self.timeout_ms,
             outcome: self.outcome,
             at: self.changed_ms,
@@ -280,6 +287,7 @@ mod tests {
                 producer_id: 7,
                 epoch: 2,
                 previous: None,
+                previous_id: Some(6),
                 timeout_ms: 500,
                 outcome: None,
                 at: 1,

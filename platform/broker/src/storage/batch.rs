@@ -27,7 +27,7 @@ const COMPRESSION_MASK: i16 = 0x07;
 /// The records carry the time the broker appended them, which is the batch's largest.
 const APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
-const CONTROL: i16 = 0x20;
+pub(crate) const CONTROL: i16 = 0x20;
 
 /// A batch's header, decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

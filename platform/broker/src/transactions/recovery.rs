@@ -71,6 +71,7 @@ impl Transactions {
         }
         for (id, known) in &known {
             if known.started_ms.is_none() {
+                lock(&self.gate(id)).unsure = true;
                 continue;
             }
             tracing::info!(transaction = ?id, "the machine was started anew: a transaction that was open is aborted");

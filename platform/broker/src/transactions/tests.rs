@@ -407,6 +407,7 @@ fn a_producer_whose_epochs_are_used_up_gets_another_number() {
         producer_id,
         epoch: LAST_EPOCH,
         previous: None,
+        previous_id: None,
         timeout_ms: 60_000,
         outcome: None,
         at: NOW,
@@ -416,6 +417,10 @@ fn a_producer_whose_epochs_are_used_up_gets_another_number() {
     write_joining(&broker, &id, last, 0).unwrap();
     let next = end_with_epoch(&broker, &id, last, Outcome::Commit).unwrap();
     assert!(next.0 != producer_id && next.1 == 0, "{next:?}");
+    // Whose answer was lost asks again, by its old number.
+    assert_eq!(end_with_epoch(&broker, &id, last, Outcome::Commit), Ok(next));
+    let other = end_with_epoch(&broker, &id, last, Outcome::Abort);
+    assert_eq!(other, Err(ResponseError::InvalidProducerIdMapping));
     assert_eq!(broker.lines().open_transactions(), []);
     write_joining(&broker, &id, next, 0).unwrap();
     assert_eq!(broker.groups.transaction(&id).unwrap().timeout_ms, 60_000);
@@ -438,4 +443,54 @@ fn an_end_whose_marker_could_not_be_written_is_answered_once_it_is() {
     assert_eq!(next, Ok((first.0, first.1 + 1)));
     assert_eq!(broker.lines().open_transactions(), []);
     assert_eq!(broker.lines().aborted_between(0, i64::MAX), []);
+}
+
+#[test]
+fn a_transaction_whose_beginning_was_lost_with_the_machine_is_given_up_by_its_producer() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let first = broker.init(&id);
+    broker.groups.flush().unwrap();
+    // The batch reaches the disk, that it begins a transaction does not.
+    write_joining(&broker, &id, first, 0).unwrap();
+    broker.lines().flush(CheckpointWhen::Always).unwrap();
+    broker.disk.cut_power();
+    let broker = Broker::open(&broker.disk);
+    broker
+        .transactions
+        .recover(broker.stores(), Restart::Machine, NOW);
+    assert_eq!(broker.lines().open_transactions(), []);
+    for sequence in [0, 1] {
+        let went_on = write_joining(&broker, &id, first, sequence);
+        assert!(went_on.is_err(), "{sequence}: {went_on:?}");
+    }
+    let committed = end_with_epoch(&broker, &id, first, Outcome::Commit);
+    assert_eq!(committed, Err(ResponseError::ProducerFenced));
+    let next = end_with_epoch(&broker, &id, first, Outcome::Abort).unwrap();
+    assert_eq!(next, (first.0, first.1 + 1));
+    write_joining(&broker, &id, next, 0).unwrap();
+    end_with_epoch(&broker, &id, next, Outcome::Commit).unwrap();
+}
+
+#[test]
+fn who_asks_again_after_its_last_epoch_gets_another_number() {
+    let broker = Broker::new();
+    let id = name("mine");
+    let (producer_id, _) = broker.init(&id);
+    let change = Change::Init {
+        producer_id,
+        epoch: i16::MAX,
+        previous: Some(LAST_EPOCH),
+        previous_id: None,
+        timeout_ms: 60_000,
+        outcome: Some(Outcome::Abort),
+        at: NOW,
+    };
+    write_down(broker.stores(), &id, change).unwrap();
+    let current = Some((producer_id, LAST_EPOCH));
+    let taken = broker
+        .transactions
+        .init(broker.stores(), &id, 60_000, current, NOW)
+        .unwrap();
+    assert!(taken.0 != producer_id && taken.1 == 0, "{taken:?}");
 }

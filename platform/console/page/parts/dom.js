@@ -29,7 +29,8 @@ export function fill(element, ...children) {
   element.replaceChildren(...wanted);
   if (place >= 0 && !focused.isConnected) {
     const found = alike();
-    (found.find((one) => identity(one) === identity(focused)) ?? found[place])?.focus({ preventScroll: true });
+    const isIt = (one) => one && identity(one) === identity(focused);
+    (isIt(found[place]) ? found[place] : found.find(isIt) ?? found[place])?.focus({ preventScroll: true });
   }
   return element;
 }

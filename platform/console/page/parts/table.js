@@ -72,10 +72,13 @@ class DataTable extends HTMLElement {
     const keep = new Set(wanted);
     while (at) { const after = at.nextSibling; if (!keep.has(at)) at.remove(); at = after; }
     at = this.#body.firstChild;
+    const focused = document.activeElement;
     for (const element of wanted) {
       if (element === at) at = at.nextSibling;
       else this.#body.insertBefore(element, at);
     }
+    // A row that moves is taken out on the way.
+    if (focused !== document.activeElement && this.#body.contains(focused)) focused.focus({ preventScroll: true });
     const none = this.#options.empty;
     if (!wanted.length && none) this.#body.append(h('tr', {}, h('td', { colspan: this.#columns.length, class: 'empty', text: none })));
   }
@@ -86,13 +89,15 @@ class DataTable extends HTMLElement {
 
   /** Brings a row up to date. What says the same stays, and with it the focus; who holds on to the row sees what is new. */
   #renew(known, row) {
+    for (const name of Object.keys(known.row)) if (!(name in row)) delete known.row[name];
     Object.assign(known.row, row);
     this.#cells(known.row).forEach((cell, i) => {
       const old = known.element.children[i];
       if (cell.isEqualNode(old)) return;
-      const hadFocus = old.contains(document.activeElement);
+      const controls = (one) => [...one.querySelectorAll('a, button, input, select')];
+      const focused = controls(old).indexOf(document.activeElement);
       old.replaceWith(cell);
-      if (hadFocus) cell.querySelector('a, button, input, select')?.focus();
+      controls(cell)[focused]?.focus({ preventScroll: true });
     });
   }
 

@@ -58,7 +58,7 @@ export function show(root) {
   const draw = eachFrame(() => {
     const all = runs(events);
     if (!all.length) { fill(place, h('p', { class: 'empty', text: 'No run yet: osqdemo scenario bigfile makes one.' })); return; }
-    fill(place, h('div', { class: 'panel tight' }, list));
+    if (!place.contains(list)) fill(place, h('div', { class: 'panel tight' }, list));
     list.rows = all;
     const run = all.find((one) => one.id === chosen) ?? all[0];
     fill(opened, h('section', { class: 'panel', 'aria-label': 'Run' }, h('div', { class: 'row' }, h('h2', { text: `${run.scenario ?? 'run'}, ${dateTime(run.started)}` }), verdict(run)),

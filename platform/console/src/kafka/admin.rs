@@ -89,8 +89,12 @@ impl Cluster {
         let mut look = tokio::time::interval(LOOKS.0);
         for _ in 0..LOOKS.1 {
             look.tick().await;
-            let is = value_of(&self.topic_settings(topic).await?, name);
-            if is.as_deref() == value || (is != was && is.is_some() == value.is_some()) {
+            let Ok(settings) = self.topic_settings(topic).await else {
+                continue;
+            };
+            let is = value_of(&settings, name);
+            let is_meant = is.as_deref().map(without_blanks) == value.map(without_blanks);
+            if is_meant || (is != was && is.is_some() == value.is_some()) {
                 return Ok(());
             }
         }
@@ -154,6 +158,11 @@ impl Cluster {
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Arc::new(admin))
     }
+}
+
+/// A value as every broker would write it.
+fn without_blanks(value: &str) -> String {
+    value.split_whitespace().collect()
 }
 
 /// What is set for a name, where it is set.

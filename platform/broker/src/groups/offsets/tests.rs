@@ -71,6 +71,7 @@ fn what_a_transaction_would_commit_does_not_outlive_the_topic_or_the_group() {
         producer_id: 7,
         epoch: 0,
         previous: None,
+        previous_id: None,
         timeout_ms: 500,
         outcome: None,
         at: 1,
