@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -225,10 +225,15 @@ fn what_nobody_knows_of_any_more_is_ended_by_down() {
     project `osqdemo` is down ([TIME])
     ");
     stack.succeed(&["up"]);
-    // Of its supervisor nothing is left, but of what that looked after.
-    let (supervisor, console) = (stack.supervisor(), stack.pid("console"));
-    signal(console, Signal::STOP);
-    signal(supervisor, Signal::KILL);
+    // Of its supervisor nothing is left, but something that began under it: it has the project's mark, and nothing makes it
+    // end by itself.
+    let mut left = Command::new("sleep")
+        .arg("600")
+        .env("OSQDEMO_HOME", stack.world.home())
+        .env("OSQDEMO_PROJECT_FOLDER", stack.world.project())
+        .spawn()
+        .expect("it starts");
+    signal(stack.supervisor(), Signal::KILL);
     remove("services.json");
     eventually("the others are gone", Duration::from_secs(20), || {
         stack.processes().len() == 1
@@ -239,6 +244,7 @@ fn what_nobody_knows_of_any_more_is_ended_by_down() {
     ----- stderr -----
     project `osqdemo` is down ([TIME])
     ");
+    left.wait().expect("it has ended");
     stack.succeed(&["up"]);
     // Not even a folder.
     fs::remove_dir_all(stack.world.project()).expect("it can be removed");
