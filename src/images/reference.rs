@@ -161,11 +161,21 @@ impl FromStr for RegistryPrefix {
 
 /// Docker's rule: the first part of a name is a registry when it could not be part of a path.
 fn is_registry(part: &str) -> bool {
-    let looks_like_one = part == "localhost" || part.contains(['.', ':']);
-    let characters = part
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
-    looks_like_one && characters && part.bytes().any(|byte| byte.is_ascii_alphanumeric())
+    let letters = |text: &str, more: &[u8]| {
+        let mut bytes = text.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    if let Some((address, port)) = part.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let is_address = !address.is_empty()
+            && address
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte));
+        let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        return is_address && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
+    let (name, rest) = part.split_at(part.find(['.', ':']).unwrap_or(part.len()));
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphanumeric()) && letters(name, b"-");
+    part == "localhost" || is_name && !rest.is_empty() && letters(rest, b".:-")
 }
 
 fn is_path(path: &str) -> bool {
@@ -260,7 +270,17 @@ mod tests {
             mirrored("mirror.example.org/hub/"),
             "mirror.example.org/hub/confluentinc/cp-server:7.9.8"
         );
-        for wrong in ["", "mirror", "mirror/x", "https://mirror.example.org"] {
+        assert_eq!(mirrored("[::1]:5000"), "[::1]:5000/confluentinc/cp-server:7.9.8");
+        for wrong in [
+            "",
+            "mirror",
+            "mirror/x",
+            "https://mirror.example.org",
+            ":5000",
+            "-:5000",
+            "[]:5000",
+            "[::1]x",
+        ] {
             assert!(wrong.parse::<RegistryPrefix>().is_err(), "{wrong}");
         }
     }

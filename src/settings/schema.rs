@@ -57,9 +57,9 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Duration => pattern("^([0-9]+(ms|s|m|h))+$"),
         Kind::Size => pattern("^0*[1-9][0-9]*([bB]|[kKmMgGtT]([iI]?[bB])?)?$"),
         Kind::Checksum => pattern("^[0-9a-fA-F]{64}$"),
-        Kind::Registry => {
-            pattern("^(localhost|[A-Za-z0-9-]+[.:][A-Za-z0-9.:-]*)(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*/*$")
-        }
+        Kind::Registry => pattern(
+            "^(localhost|[A-Za-z0-9][A-Za-z0-9-]*[.:][A-Za-z0-9.:-]*|\\[[0-9A-Fa-f:.]+\\](:[0-9]+)?)(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*/*$",
+        ),
         Kind::Kafka => pattern(&format!(
             "^({}|{1}(,{1})*)$",
             KafkaChoice::NONE,
