@@ -262,8 +262,8 @@ async fn everything_is_reached_by_keyboard_in_the_order_it_stands() {
         for text in texts {
             browser.sees(text).await;
         }
-        // Without its numbers, which change meanwhile.
-        let named = "const named = (one) => (one.getAttribute('aria-label') ?? (one.textContent.trim() || one.closest('label')?.textContent.trim() || one.value || '')).replace(/<?\\d[\\d.,]*/g, '#');";
+        // By its address, or its name up to the first number: what stands behind that changes meanwhile.
+        let named = "const named = (one) => one.getAttribute('href') ?? (one.getAttribute('aria-label') ?? (one.textContent.trim() || one.closest('label')?.textContent.trim() || one.value || '')).replace(/[<\\d][^]*/, '');";
         let wanted = browser
             .ask(&format!(
                 "{named} return [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex=\"0\"]')] \
