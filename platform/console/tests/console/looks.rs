@@ -252,7 +252,7 @@ async fn everything_is_reached_by_keyboard_in_the_order_it_stands() {
         ("ksql", &["functions"]),
         ("hosts", &["host2"]),
         ("consumers", &["CSAS_PRECISE_PROC", "steady"]),
-        ("", &["host2", "while a page shows it"]),
+        ("", &["silent for", "while a page shows it"]),
     ] {
         browser
             .page
