@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::world::{World, line};
+use crate::world::{World, lines, streams};
 
 /// A view: what its screens are called, its address, and what it shows once it is all there.
 const VIEWS: [(&str, &str, &str); 10] = [
@@ -67,24 +67,8 @@ const UNREADABLE: &str = r"
 
 /// Records as they are in a running pipeline, streams over them, schemas, and a run of the scenario.
 async fn furnish(world: &World) {
-    let columns = |pid: &str, name: &str| json!({"pid": pid, "name": name, "path": format!("/usr/bin/{name}"), "cmdline": name, "state": "R"});
-    let records = [
-        line("processes", "host1", "added", &columns("1", "init")),
-        line("processes", "host2", "added", &columns("1", "init")),
-        line("processes", "host2", "added", &columns("42", "head")),
-    ];
-    world.produce("processes", &records).await;
-    let file = json!({"pid": "42", "fd": "1", "path": "/home/jay/myfile"});
-    world
-        .produce("open_files", &[line("open_files", "host2", "added", &file)])
-        .await;
-    for statements in [
-        include_str!("../../../../ksql/01-sources.sql"),
-        include_str!("../../../../ksql/03-precise.sql"),
-    ] {
-        let statements = statements.replace("SET 'auto.offset.reset'='earliest';", "");
-        world.ksql(&statements).await;
-    }
+    lines(world).await;
+    streams(world).await;
     let schema = json!({"type": "record", "name": "Line", "fields": [{"name": "host", "type": "string"}]});
     world.register("lines-value", &schema).await;
     let stage = |name: &str, second: u32| json!({"name": name, "at": format!("2026-01-31T12:00:0{second}Z"), "count": 1});

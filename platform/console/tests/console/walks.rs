@@ -3,33 +3,7 @@
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::world::{World, line};
-
-async fn lines(world: &World) {
-    let head =
-        json!({"pid": "42", "name": "head", "path": "/usr/bin/head", "cmdline": "head -c 1G", "state": "R"});
-    let init = json!({"pid": "1", "name": "init", "path": "/sbin/init", "cmdline": "init"});
-    let file = json!({"pid": "42", "fd": "1", "path": "/home/jay/myfile"});
-    let records = [
-        line("processes", "host1", "added", &init),
-        line("processes", "host2", "added", &init),
-        line("processes", "host2", "added", &head),
-    ];
-    world.produce("processes", &records).await;
-    world
-        .produce("open_files", &[line("open_files", "host2", "added", &file)])
-        .await;
-}
-
-async fn streams(world: &World) {
-    for statements in [
-        include_str!("../../../../ksql/01-sources.sql"),
-        include_str!("../../../../ksql/03-precise.sql"),
-    ] {
-        let statements = statements.replace("SET 'auto.offset.reset'='earliest';", "");
-        world.ksql(&statements).await;
-    }
-}
+use crate::world::{World, line, lines, streams};
 
 #[tokio::test]
 async fn the_pipeline_is_drawn_from_what_is_there_and_a_joined_row_appears() {

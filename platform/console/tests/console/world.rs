@@ -275,3 +275,31 @@ pub(crate) fn line(query: &str, host: &str, action: &str, columns: &Value) -> (&
     let key = if host == "host1" { "host1" } else { "host2" };
     (key, line.to_string().into_bytes())
 }
+
+/// Lines of two hosts, one of which has a process with an open file.
+pub(crate) async fn lines(world: &World) {
+    let head =
+        json!({"pid": "42", "name": "head", "path": "/usr/bin/head", "cmdline": "head -c 1G", "state": "R"});
+    let init = json!({"pid": "1", "name": "init", "path": "/sbin/init", "cmdline": "init"});
+    let file = json!({"pid": "42", "fd": "1", "path": "/home/jay/myfile"});
+    let records = [
+        line("processes", "host1", "added", &init),
+        line("processes", "host2", "added", &init),
+        line("processes", "host2", "added", &head),
+    ];
+    world.produce("processes", &records).await;
+    world
+        .produce("open_files", &[line("open_files", "host2", "added", &file)])
+        .await;
+}
+
+/// The sources over them, and the precise streams.
+pub(crate) async fn streams(world: &World) {
+    for statements in [
+        include_str!("../../../../ksql/01-sources.sql"),
+        include_str!("../../../../ksql/03-precise.sql"),
+    ] {
+        let statements = statements.replace("SET 'auto.offset.reset'='earliest';", "");
+        world.ksql(&statements).await;
+    }
+}
