@@ -29,7 +29,6 @@ demo: build ## build, start the stack, run the scenario, leave the stack up
 
 test: ## run every test
 	@scripts/setup.sh test
-	$(CARGO) build --workspace --bins
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh && scripts/test-tools.sh; fi
 	@scripts/kafka.sh fetch || echo 'test: Apache Kafka cannot be had here; the tests that need it are skipped' >&2
 	@CARGO='$(CARGO)' scripts/test.sh
