@@ -148,6 +148,12 @@ impl Pattern {
                         letter = padded.ok_or_else(|| invalid("nothing follows the padding".into()))?;
                         count = 1 + repetitions(&mut characters, letter);
                     }
+                    if (letter, count) == ('z', 4) {
+                        return Err(invalid(
+                            "the full names of time zones (`zzzz`) are not known here; `z` is their short names"
+                                .into(),
+                        ));
+                    }
                     let item = item(letter, count).ok_or_else(|| {
                         if KNOWN_LETTERS.contains(letter) {
                             invalid(format!("Too many pattern letters: {letter}"))
@@ -282,7 +288,7 @@ fn item(letter: char, count: usize) -> Option<Item> {
         'n' => (count <= 19).then(|| number(Field::Nanosecond, count, 19)),
         'N' => (count <= 19).then(|| number(Field::NanosecondOfDay, count, 19)),
         'V' => (count == 2).then_some(Item::ZoneId),
-        'z' => (count <= 4).then_some(Item::ZoneName),
+        'z' => (count <= 3).then_some(Item::ZoneName),
         'O' => match count {
             1 => Some(Item::LocalizedOffset(Style::Short)),
             4 => Some(Item::LocalizedOffset(Style::Full)),
@@ -391,6 +397,10 @@ mod tests {
             ("WW", "Too many pattern letters: W"),
             ("b", "Unknown pattern letter: b"),
             ("SSSSSSSSSS", "Too many pattern letters: S"),
+            (
+                "HH:mm zzzz",
+                "the full names of time zones (`zzzz`) are not known here; `z` is their short names",
+            ),
         ] {
             let error = Pattern::parse(pattern).unwrap_err().to_string();
             assert_eq!(error, format!("invalid date pattern `{pattern}`: {reason}"));
