@@ -600,7 +600,11 @@ async fn a_source_and_its_topic_go_while_the_registry_is_away() {
     server
         .ksql("CREATE STREAM first (a INT) WITH (kafka_topic='t', value_format='AVRO', partitions=1);")
         .await;
-    registry.stop().await;
+    server
+        .ksql("CREATE STREAM second (a INT) WITH (kafka_topic='u', value_format='AVRO', partitions=1);")
+        .await;
+    let address = registry.stop().await;
+    server.ksql("DROP STREAM second DELETE TOPIC;").await;
     let drop = server.ksql("DROP STREAM first DELETE TOPIC;").await;
     assert_eq!(drop[0]["commandStatus"]["status"], "SUCCESS", "{drop}");
     let warning = drop[0]["warnings"][0]["message"].as_str().unwrap();
@@ -612,7 +616,22 @@ async fn a_source_and_its_topic_go_while_the_registry_is_away() {
     assert_eq!(left[0]["streams"], json!([]));
     let topics = left[1]["topics"].as_array().unwrap();
     assert!(topics.iter().all(|topic| topic["name"] != "t"), "{left}");
+    topic(&server, "u").await;
     server.stop().await;
+
+    // The next start finds what is left, as after a crash between the end of the topic and that of its subjects: not
+    // where somebody has made the topic again, and no more once it is gone.
+    let registry = Registry::start_at(&broker, address).await;
+    let subjects = async || registry.ask("GET", "/subjects", None).await.1;
+    assert_eq!(subjects().await, json!(["t-value", "u-value"]));
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    assert_eq!(subjects().await, json!(["u-value"]));
+    server.stop().await;
+    registry.register("t-value", &json!({"type": "string"})).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    assert_eq!(subjects().await, json!(["t-value", "u-value"]));
+    server.stop().await;
+    registry.stop().await;
     broker.stop().await;
 }
 

@@ -18,11 +18,12 @@ use super::injection::completed;
 use super::listing::View;
 use super::properties;
 use super::replay::{Step, effects, replay, success};
+use super::schemas::leavings;
 use super::session::Session;
 use super::statuses::Statuses;
 use super::topics::{self, Retention, Topic, Topics};
 use super::unsupported;
-use crate::command_log::{Command, CommandLog, CommandLogError};
+use crate::command_log::{Command, CommandLog, CommandLogError, left_behind};
 use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
@@ -63,7 +64,7 @@ pub(crate) struct Executor {
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
     /// Whoever holds it may change the catalog.
-    commands: tokio::sync::Mutex<CommandLog>,
+    pub(super) commands: tokio::sync::Mutex<CommandLog>,
     statuses: Mutex<Statuses>,
     executed: watch::Sender<i64>,
     /// A permit a byte of the statements that are being worked on.
@@ -79,6 +80,7 @@ impl Executor {
         mut log: CommandLog,
     ) -> Result<Self, CommandLogError> {
         let commands = log.read_new().await?;
+        let left = left_behind(&commands);
         let mut catalog = Catalog::default();
         let mut statuses = Statuses::default();
         replay(&mut catalog, &mut statuses, log.history(), &commands);
@@ -97,7 +99,7 @@ impl Executor {
         for query in catalog.queries.values() {
             runtime.start(Arc::clone(query));
         }
-        Ok(Self {
+        let executor = Self {
             config,
             host,
             runtime,
@@ -106,7 +108,11 @@ impl Executor {
             commands: tokio::sync::Mutex::new(log),
             statuses: Mutex::new(statuses),
             room: Semaphore::new(MOST_TEXT_AT_A_TIME),
-        })
+        };
+        if !left.is_empty() {
+            executor.clear_rest_away(&left).await;
+        }
+        Ok(executor)
     }
 
     /// Declares the stream of the processing log, unless something of its name is there.
@@ -412,6 +418,12 @@ impl Executor {
                 .await
                 .map_err(|error| failed(error.to_string()))?;
         }
+        let removed = change.remove.as_ref();
+        let removed = removed.and_then(|name| self.catalog().metastore.get(name).cloned());
+        let leavings = match (&change.delete_topic, &removed) {
+            (Some(topic), Some(source)) => leavings(topic, source),
+            _ => None,
+        };
         let command = Command {
             statement: parsed.text.clone(),
             command_id: change.command_id.clone(),
@@ -423,7 +435,8 @@ impl Executor {
                 .as_ref()
                 .map(|query| query.starting_offsets.clone())
                 .unwrap_or_default(),
-            again: None,
+            leavings: leavings.clone(),
+            ..Command::default()
         };
         let sequence = log
             .append(&command)
@@ -445,8 +458,6 @@ impl Executor {
             }
         }
         let mut catalog = Catalog::clone(&self.catalog());
-        let removed = change.remove.as_ref();
-        let removed = removed.and_then(|name| catalog.metastore.get(name).cloned());
         catalog.apply(&change);
         for (ids, paused) in [(&change.pause, true), (&change.resume, false)] {
             for id in ids {
@@ -478,8 +489,8 @@ impl Executor {
                      Caused by: {error}"
                 )));
             }
-            if let Some(source) = removed
-                && let Err(error) = self.delete_schemas(&source).await
+            if let Some(leavings) = leavings
+                && let Err(error) = self.clear_away(sequence, &leavings, log).await
             {
                 tracing::warn!("{error}");
                 warnings.push(format!(

@@ -13,6 +13,7 @@ use super::executor::Executor;
 use super::failure::{ErrorCode, Failure, Refusal};
 use super::injection::formats_of;
 use super::session::Session;
+use crate::command_log::{Command, CommandLog, Leavings};
 use crate::metastore::Source;
 use crate::plan;
 use crate::registry::{Registry, RegistryError, type_name};
@@ -97,18 +98,62 @@ impl Executor {
         Ok(())
     }
 
-    /// Deletes the subjects of a topic that has gone, as far as its formats have any.
-    pub(super) async fn delete_schemas(&self, source: &Source) -> Result<(), RegistryError> {
-        for schema in plan::schemas_of(source) {
-            self.runtime().registry().delete(&schema.subject).await?;
+    /// Deletes the subjects of a topic that has gone, and notes that they are.
+    pub(super) async fn clear_away(
+        &self,
+        sequence: i64,
+        leavings: &Leavings,
+        log: &mut CommandLog,
+    ) -> Result<(), RegistryError> {
+        for subject in &leavings.subjects {
+            self.runtime().registry().delete(subject).await?;
+        }
+        let mark = Command::cleaned(sequence, log.next_sequence());
+        if let Err(error) = log.append(&mark).await {
+            // They are looked for once more at the next start.
+            tracing::warn!("{error}");
         }
         Ok(())
+    }
+
+    /// Deletes what earlier commands have left behind: not where their topic is there, again or still.
+    pub(super) async fn clear_rest_away(&self, left: &[(i64, Leavings)]) {
+        let topics = match self.runtime().cluster().topics().await {
+            Ok(topics) => topics,
+            Err(error) => return tracing::warn!("the subjects of dropped topics are left: {error}"),
+        };
+        let mut log = self.commands.lock().await;
+        for (sequence, leavings) in left {
+            let topic = &leavings.topic;
+            if topics.contains_key(topic) {
+                tracing::info!("topic `{topic}` is there: its subjects are not deleted");
+                continue;
+            }
+            match self.clear_away(*sequence, leavings, &mut log).await {
+                Ok(()) => tracing::info!("the subjects of the dropped topic `{topic}` are deleted"),
+                // The next ones would wait as long.
+                Err(error) => return tracing::warn!("the subjects of topic `{topic}` are left: {error}"),
+            }
+        }
     }
 
     /// Forgets the subjects of rows that a statement inserts: like any other statement it registers anew, for they may
     /// have been deleted since.
     pub(super) fn forget_subjects(&self, insertion: &plan::Insertion) {
         for schema in insertion.schemas().into_iter().flatten() {
+            self.runtime().registry().forget(&schema.subject);
+        }
+    }
+
+    /// The same of the rows of a source that a client inserts one after the other.
+    pub(crate) fn forget_subjects_of(&self, source: &str) {
+        for schema in self
+            .catalog()
+            .metastore
+            .get(source)
+            .into_iter()
+            .flat_map(|source| plan::schemas_of(source))
+        {
             self.runtime().registry().forget(&schema.subject);
         }
     }
@@ -173,6 +218,16 @@ impl Executor {
             patience.wait_for(sleep(POLL)).await?;
         }
     }
+}
+
+/// What goes with a topic, where its formats have subjects.
+pub(super) fn leavings(topic: &str, source: &Source) -> Option<Leavings> {
+    let subjects = plan::schemas_of(source).into_iter();
+    let subjects: Vec<String> = subjects.map(|schema| schema.subject.clone()).collect();
+    (!subjects.is_empty()).then(|| Leavings {
+        topic: topic.to_owned(),
+        subjects,
+    })
 }
 
 async fn exists(registry: &Registry, assertion: &AssertSchema) -> Result<bool, RegistryError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
@@ -22,6 +22,9 @@ use crate::execution::{ErrorCode, Executor, Failure};
 
 /// How long a client may be silent.
 const MOST_SILENCE: Duration = Duration::from_secs(600);
+/// How long a schema is taken to be registered: its subject may be deleted while a client inserts. To ask at each row
+/// would cost as much as the row.
+const REGISTERED_FOR: Duration = Duration::from_secs(1);
 /// How many acknowledgements may wait for the client to read them.
 const WAITING: usize = 64;
 
@@ -87,8 +90,14 @@ pub(super) async fn inserts_stream(
 
 /// Inserts row by row, each when the one before it is safe, until one fails or none comes.
 async fn insert_all(executor: &Arc<Executor>, mut lines: Lines, target: &str, sender: &mpsc::Sender<Json>) {
+    let mut registered: Option<Instant> = None;
     for seq in 0_u64.. {
-        let inserted = match lines.next(MOST_SILENCE).await {
+        let line = lines.next(MOST_SILENCE).await;
+        if registered.is_none_or(|since| since.elapsed() >= REGISTERED_FOR) {
+            executor.forget_subjects_of(target);
+            registered = Some(Instant::now());
+        }
+        let inserted = match line {
             Ok(None) => return,
             Ok(Some(row)) => executor.insert_json(target, &row).await,
             Err(failure) => Err(failure),
