@@ -183,6 +183,9 @@ pub const HOST_VARIABLE: &str = "OSQDEMO_HOST";
 /// A variable that tells to which project a process belongs.
 pub const PROJECT_VARIABLE: &str = "OSQDEMO_PROJECT_FOLDER";
 
+/// A variable that tells of which service of its project a process is.
+pub const SERVICE_VARIABLE: &str = "OSQDEMO_SERVICE";
+
 /// Kills what is left of a host without namespaces: every process that carries its mark.
 pub fn kill_marked(host_folder: &Path) {
     kill_with(HOST_VARIABLE, host_folder);

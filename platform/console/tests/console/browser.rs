@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -173,6 +174,15 @@ impl Browser {
         let command = Devtools {
             name: "Emulation.setDeviceMetricsOverride",
             parameters: json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
+        };
+        self.page.issue_cmd(command).await.unwrap();
+    }
+
+    /// What the page saves goes into this folder.
+    pub(crate) async fn saves_to(&self, folder: &Path) {
+        let command = Devtools {
+            name: "Browser.setDownloadBehavior",
+            parameters: json!({"behavior": "allow", "downloadPath": folder}),
         };
         self.page.issue_cmd(command).await.unwrap();
     }
