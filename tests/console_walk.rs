@@ -36,7 +36,7 @@ fn typed(sql: &str) -> String {
 
 /// From the topics to a joined row. `write` has host2 write the file, whose name is given.
 async fn walk(browser: &Browser, console: &str, write: impl FnOnce(&str)) {
-    browser.page.goto(console).await.expect("the page");
+    browser.open(console).await;
     browser.click("Topics").await;
     browser.click("processes").await;
     // Its messages, live: a host's own line.

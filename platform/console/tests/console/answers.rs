@@ -50,7 +50,7 @@ async fn answers_are_charted_paused_and_sorted() {
     for (host, busy) in [("host2", 10), ("host1", 7), ("host2", 40), ("host2", 20)] {
         produce(host, busy).await;
     }
-    browser.page.goto(&world.url("/#/ksql")).await.unwrap();
+    browser.open(&world.url("/#/ksql")).await;
     browser
         .write("SQL", "SELECT host, busy FROM load EMIT CHANGES;")
         .await;
@@ -131,10 +131,8 @@ async fn what_is_shown_is_saved() {
         )
         .await;
     browser
-        .page
-        .goto(&world.url("/#/topic/odd?from=beginning&live=no"))
-        .await
-        .unwrap();
+        .open(&world.url("/#/topic/odd?from=beginning&live=no"))
+        .await;
     browser.sees("3 shown · 3 of 3 searched").await;
 
     let lines = saved(&browser, &world, folder.path(), "Save as JSON lines", "odd.jsonl").await;
@@ -206,7 +204,7 @@ async fn a_topic_is_searched_to_its_end_and_followed_until_that_is_stopped() {
     };
     let records: Vec<_> = (0..MANY).map(record).collect();
     world.produce("many", &records).await;
-    browser.page.goto(&world.url("/#/topic/many")).await.unwrap();
+    browser.open(&world.url("/#/topic/many")).await;
     browser.sees("100 shown").await;
     browser.click("Add a filter").await;
     browser.write("Field of filter 1", "columns.pid").await;

@@ -93,6 +93,19 @@ impl Browser {
         self.page.clone().close().await.unwrap();
     }
 
+    /// Opens an address. Chromium drops what it is loading when a network interface comes or goes, as those of containers
+    /// do: a page without its script is loaded again, as a person would.
+    pub(crate) async fn open(&self, address: &str) {
+        for _ in 0..3 {
+            self.page.goto(address).await.unwrap();
+            if self.ask("return document.querySelector('#nav a') !== null").await == json!(true) {
+                return;
+            }
+            self.page.goto("about:blank").await.unwrap();
+        }
+        panic!("the script of {address} does not run");
+    }
+
     /// Waits until a script says true.
     pub(crate) async fn until(&self, what: &str, script: &str) {
         let begun = Instant::now();
