@@ -93,17 +93,23 @@ impl Browser {
         self.page.clone().close().await.unwrap();
     }
 
-    /// Opens an address. Chromium drops what it is loading when a network interface comes or goes, as those of containers
-    /// do: a page without its script is loaded again, as a person would.
+    /// Opens an address and waits until its view is there. Chromium drops what it is loading when a network interface comes
+    /// or goes, as those of containers do: a page without its scripts is loaded again, as a person would.
     pub(crate) async fn open(&self, address: &str) {
-        for _ in 0..3 {
+        let begun = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        while begun.elapsed() < DEADLINE {
             self.page.goto(address).await.unwrap();
-            if self.ask("return document.querySelector('#nav a') !== null").await == json!(true) {
-                return;
+            for _ in 0..30 {
+                tick.tick().await;
+                let shown = "return document.querySelector('main > :not(noscript, .error)') !== null";
+                if self.ask(shown).await == json!(true) {
+                    return;
+                }
             }
             self.page.goto("about:blank").await.unwrap();
         }
-        panic!("the script of {address} does not run");
+        panic!("the scripts of {address} do not run");
     }
 
     /// Waits until a script says true.
