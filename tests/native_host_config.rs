@@ -55,6 +55,9 @@ fn hosts_monitor_what_the_user_says() {
     );
     assert_eq!(stack.ps()["host_config"], own);
     for topic in ["uptime", "pack_people_who"] {
+        eventually("the pack's topic is there", Duration::from_secs(60), || {
+            stack.succeed(&["topics"]).contains(topic)
+        });
         let record = stack.succeed(&["--json", "tail", topic, "--from-beginning", "-n", "1"]);
         assert!(record.contains(topic), "{record}");
     }
@@ -139,6 +142,9 @@ fn packs_are_added_by_name_and_their_topics_declared() {
     }
 
     let topic = "pack_my-own_whose";
+    eventually("the pack's topic is there", Duration::from_secs(60), || {
+        stack.succeed(&["topics"]).contains(topic)
+    });
     let record = stack.succeed(&["--json", "tail", topic, "--from-beginning", "-n", "1"]);
     assert!(record.contains("root"), "{record}");
     let declared = stack.succeed(&["ksql", "--declare", topic]);

@@ -293,7 +293,8 @@ fn what_nobody_knows_of_any_more_is_told_and_ended_by_down_alone() {
     left.wait().expect("it has ended");
 
     stack.succeed(&["up"]);
-    // Not even a folder.
+    // Not even a folder. A supervisor at work finds that out by itself, sooner or later.
+    signal(stack.supervisor(), Signal::STOP);
     fs::remove_dir_all(stack.world.project()).expect("it can be removed");
     let ps = said(&["ps"]);
     assert!(

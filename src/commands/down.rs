@@ -328,7 +328,7 @@ fn tell_stopped(context: &Context, service: &ServiceName, outcome: Outcome, bega
 }
 
 struct Stopped {
-    /// Whether anything was: which services, a damaged record does not tell.
+    /// Whether anything was.
     was_running: bool,
     services: usize,
     elapsed: Duration,

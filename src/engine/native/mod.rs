@@ -161,6 +161,8 @@ impl NativeEngine {
             .args(["--project", self.folder.project.as_str(), "supervise"])
             .env("OSQDEMO_HOME", self.folder.home())
             .env(PROJECT_VARIABLE, self.folder.root())
+            // What is a service is said to its services alone.
+            .env_remove(SERVICE_VARIABLE)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

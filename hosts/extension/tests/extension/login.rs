@@ -21,7 +21,7 @@ use crate::world::{PATIENCE, World, line, log};
 const RIGHT: &str = "swordfish";
 const WRONG: &str = "hunter22";
 
-/// A broker with two listeners: one that asks for a login over TLS, and one for whoever reads what arrived.
+/// A broker with two listeners: one over TLS that asks for a login or a certificate, and one for whoever reads what arrived.
 struct Broker {
     runtime: Option<Runtime>,
     guarded: SocketAddr,
