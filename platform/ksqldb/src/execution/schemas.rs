@@ -108,11 +108,7 @@ impl Executor {
         for subject in &leavings.subjects {
             self.runtime().registry().delete(subject).await?;
         }
-        let mark = Command::cleaned(sequence, log.next_sequence());
-        if let Err(error) = log.append(&mark).await {
-            // They are looked for once more at the next start.
-            tracing::warn!("{error}");
-        }
+        note_cleared(sequence, log).await;
         Ok(())
     }
 
@@ -126,7 +122,9 @@ impl Executor {
         for (sequence, leavings) in left {
             let topic = &leavings.topic;
             if topics.contains_key(topic) {
+                // They are the new topic's by now, also at any later start.
                 tracing::info!("topic `{topic}` is there: its subjects are not deleted");
+                note_cleared(*sequence, &mut log).await;
                 continue;
             }
             match self.clear_away(*sequence, leavings, &mut log).await {
@@ -595,5 +593,14 @@ fn number(literal: &Literal) -> Option<u32> {
         Literal::Bigint(number) => u32::try_from(*number).ok(),
         Literal::String(text) => text.trim().parse().ok(),
         _ => None,
+    }
+}
+
+/// Notes that nothing is left to be deleted after a command.
+async fn note_cleared(sequence: i64, log: &mut CommandLog) {
+    let mark = Command::cleaned(sequence, log.next_sequence());
+    if let Err(error) = log.append(&mark).await {
+        // It is looked for once more at the next start.
+        tracing::warn!("{error}");
     }
 }
