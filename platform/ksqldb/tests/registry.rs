@@ -636,6 +636,35 @@ async fn a_source_and_its_topic_go_while_the_registry_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_subjects_takes_no_number_of_a_request() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    let made = server
+        .ksql(
+            "CREATE STREAM a (n INT) WITH (kafka_topic='a', value_format='AVRO', partitions=1); \
+             CREATE STREAM b (n INT) WITH (kafka_topic='b', value_format='AVRO', partitions=1);",
+        )
+        .await;
+    let last = made[1]["commandSequenceNumber"].as_i64().unwrap();
+    let query = last + 2;
+    let answers = server
+        .ksql(&format!(
+            "DROP STREAM a DELETE TOPIC; CREATE STREAM c AS SELECT * FROM b; TERMINATE CSAS_C_{query};"
+        ))
+        .await;
+    assert_eq!(
+        answers[2]["commandStatus"]["message"], "Query terminated.",
+        "{answers}"
+    );
+    let (_, subjects) = registry.ask("GET", "/subjects", None).await;
+    assert_eq!(subjects, json!(["C-value", "b-value"]));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_never_answers_holds_up_nobody_else() {
     let broker = Broker::start().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

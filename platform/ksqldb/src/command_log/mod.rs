@@ -138,6 +138,8 @@ pub(crate) struct CommandLog {
     /// How many commands that are past it may hold.
     slack: usize,
     history: History,
+    /// Commands whose leavings are gone, not yet marked.
+    cleared: Vec<i64>,
 }
 
 impl CommandLog {
@@ -170,6 +172,7 @@ impl CommandLog {
             was_read: false,
             slack: config.past_commands,
             history: History::default(),
+            cleared: Vec::new(),
         })
     }
 
@@ -203,6 +206,28 @@ impl CommandLog {
     /// What the commands have done so far, to be told by whoever executes them.
     pub(crate) fn history(&mut self) -> &mut History {
         &mut self.history
+    }
+
+    /// Notes that nothing is left to be deleted after a command. The mark is a record with a number of its own, so it is
+    /// written by [`tidy`](Self::tidy), once the request's commands have theirs.
+    pub(crate) fn note_cleared(&mut self, sequence: i64) {
+        self.cleared.push(sequence);
+    }
+
+    /// After the commands of a request: writes the marks, and the log anew where it is time to.
+    pub(crate) async fn tidy(&mut self) {
+        for sequence in std::mem::take(&mut self.cleared) {
+            let mark = Command::cleaned(sequence, self.next);
+            if let Err(error) = self.append(&mark).await {
+                // It is looked for once more at the next start.
+                tracing::warn!("{error}");
+            }
+        }
+        if self.is_due()
+            && let Err(error) = self.rewrite().await
+        {
+            tracing::warn!("the command log is not written anew: {error}");
+        }
     }
 
     /// Whether so many commands are past that it is time to write the others once more.

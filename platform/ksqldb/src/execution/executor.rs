@@ -84,7 +84,8 @@ impl Executor {
         let mut catalog = Catalog::default();
         let mut statuses = Statuses::default();
         replay(&mut catalog, &mut statuses, log.history(), &commands);
-        if log.is_due() {
+        // A log that is written anew does not tell what is left behind.
+        if log.is_due() && left.is_empty() {
             log.rewrite().await?;
         }
         tracing::info!(
@@ -152,6 +153,7 @@ impl Executor {
         self.try_out(&statements, session.clone(), log.as_deref(), &patience)
             .await?;
         let mut answers = Answers::default();
+        let mut failed = None;
         for statement in &statements {
             let executed = match patience.check() {
                 Ok(()) => {
@@ -160,12 +162,18 @@ impl Executor {
                 }
                 Err(failure) => Err(failure),
             };
-            match executed.and_then(|answer| answers.add(answer)) {
-                Ok(()) => {}
-                Err(failure) => return Err(failure.after(answers.into_vec())),
+            if let Err(failure) = executed.and_then(|answer| answers.add(answer)) {
+                failed = Some(failure);
+                break;
             }
         }
-        Ok(answers.into_vec())
+        if let Some(log) = &mut log {
+            log.tidy().await;
+        }
+        match failed {
+            None => Ok(answers.into_vec()),
+            Some(failure) => Err(failure.after(answers.into_vec())),
+        }
     }
 
     /// Waits until there is room for statements of that length.
@@ -490,18 +498,13 @@ impl Executor {
                 )));
             }
             if let Some(leavings) = leavings
-                && let Err(error) = self.clear_away(sequence, &leavings, log).await
+                && let Err(error) = self.clear_away(command.sequence, &leavings, log).await
             {
                 tracing::warn!("{error}");
                 warnings.push(format!(
                     "Could not clean up the schema registry for topic: {topic}\nCaused by: {error}"
                 ));
             }
-        }
-        if log.is_due()
-            && let Err(error) = log.rewrite().await
-        {
-            tracing::warn!("the command log is not written anew: {error}");
         }
         let entity = Entity::CurrentStatus {
             command_id: change.command_id,

@@ -14,6 +14,7 @@ use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::accept::{DELIMITED, JSON, choose};
@@ -90,12 +91,22 @@ pub(super) async fn inserts_stream(
 
 /// Inserts row by row, each when the one before it is safe, until one fails or none comes.
 async fn insert_all(executor: &Arc<Executor>, mut lines: Lines, target: &str, sender: &mpsc::Sender<Json>) {
-    let mut registered: Option<Instant> = None;
+    let mut looked: Option<Instant> = None;
+    let mut looking: Option<JoinHandle<()>> = None;
     for seq in 0_u64.. {
         let line = lines.next(MOST_SILENCE).await;
-        if registered.is_none_or(|since| since.elapsed() >= REGISTERED_FOR) {
-            executor.forget_subjects_of(target);
-            registered = Some(Instant::now());
+        if looked.is_none() {
+            executor.forget_deleted_subjects_of(target).await;
+            looked = Some(Instant::now());
+        } else if looked.is_some_and(|at| at.elapsed() >= REGISTERED_FOR)
+            && looking.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            // Rows do not wait for a registry that does not answer.
+            let (executor, target) = (Arc::clone(executor), target.to_owned());
+            looking = Some(tokio::spawn(async move {
+                executor.forget_deleted_subjects_of(&target).await;
+            }));
+            looked = Some(Instant::now());
         }
         let inserted = match line {
             Ok(None) => return,

@@ -119,6 +119,15 @@ pub(super) enum OffsetParts {
 impl Pattern {
     /// Reads a pattern.
     pub(crate) fn parse(source: &str) -> Result<Self, FunctionError> {
+        Self::compile(source, false)
+    }
+
+    /// Reads one that was let in: once `zzzz` was, and read as `z`.
+    pub(crate) fn parse_let_in(source: &str) -> Result<Self, FunctionError> {
+        Self::compile(source, true)
+    }
+
+    fn compile(source: &str, is_let_in: bool) -> Result<Self, FunctionError> {
         let invalid =
             |reason: String| FunctionError::new(format!("invalid date pattern `{source}`: {reason}"));
         // The last list is the innermost open `[`.
@@ -149,10 +158,14 @@ impl Pattern {
                         count = 1 + repetitions(&mut characters, letter);
                     }
                     if (letter, count) == ('z', 4) {
-                        return Err(invalid(
-                            "the full names of time zones (`zzzz`) are not known here; `z` is their short names"
-                                .into(),
-                        ));
+                        if is_let_in {
+                            count = 1;
+                        } else {
+                            return Err(invalid(
+                                "the full names of time zones (`zzzz`) are not known here; `z` is their short names"
+                                    .into(),
+                            ));
+                        }
                     }
                     let item = item(letter, count).ok_or_else(|| {
                         if KNOWN_LETTERS.contains(letter) {
@@ -404,6 +417,12 @@ mod tests {
         ] {
             let error = Pattern::parse(pattern).unwrap_err().to_string();
             assert_eq!(error, format!("invalid date pattern `{pattern}`: {reason}"));
+            // What an earlier version let in is not lost.
+            assert_eq!(
+                Pattern::parse_let_in(pattern).is_ok(),
+                pattern.contains("zzzz"),
+                "{pattern}"
+            );
         }
         assert!(Pattern::parse(&"[".repeat(100_000)).is_err());
     }
