@@ -97,13 +97,14 @@ pub(super) async fn run(context: Context, arguments: ChaosArgs) -> Result<()> {
 }
 
 async fn before(project: &Project) -> Result<Before> {
-    if !project.folder.exists()? {
-        return Ok(Before::Nothing);
+    // What runs may have lost its folder.
+    if project.engine.observe().await?.is_running() {
+        return Ok(Before::Running);
     }
-    Ok(if project.engine.observe().await?.is_running() {
-        Before::Running
-    } else {
+    Ok(if project.folder.exists()? {
         Before::Stopped
+    } else {
+        Before::Nothing
     })
 }
 

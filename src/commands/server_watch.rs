@@ -41,7 +41,6 @@ impl Diagnose for ServerLost {
         let hint = match self.loss {
             Loss::Restarted | Loss::Ended { .. } => "it is there again: run the same once more",
             Loss::Paused => "`osqdemo up` lets it go on",
-            Loss::Unrecorded => "`osqdemo down` ends what still runs",
             _ => "`osqdemo up` starts it again",
         };
         vec![hint.to_owned()]
