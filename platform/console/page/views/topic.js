@@ -76,7 +76,7 @@ export function show(root, { name, query }) {
     { name: `Time (${zone})`, class: 'nowrap', cell: (record) => h('span', { class: 'mono', title: String(record.timestamp), text: time(record.timestamp) }) },
     { name: 'Partition', class: 'num', cell: (record) => record.partition },
     { name: 'Offset', class: 'num', cell: (record) => record.offset },
-    { name: 'Key', class: 'nowrap', cell: (record) => brief(record.key, 60) },
+    { name: 'Key', class: 'nowrap', cell: (record) => { const key = brief(record.key, 60); key.title = record.key?.text ?? ''; return key; } },
     { name: 'Value', class: 'clip', cell: (record) => brief(record.value) },
   ], { label: `Messages of ${name}`, key: (record) => `${record.partition}/${record.offset}`, still: true, limit: KEPT, fresh: true, open: (record) => openRecord(name, record), empty: 'No message.' });
   let [records, stop, before, left, searched] = [[], null, null, 0, null];
