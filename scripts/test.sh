@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test to the end, also after a failure, and says last which ones failed. With cargo-nextest where that is
-# installed (see .config/nextest.toml), else with cargo test in two lanes side by side: the end-to-end tests, which start
-# stacks and mostly wait, and all others.
+# installed (see .config/nextest.toml), else with cargo test in two lanes of about the same length side by side: the tests
+# of the crates and then those with containers of their own, and the other end-to-end tests. Both mostly wait. (A browser
+# drops what it loads when a network comes or goes: its tests and those of containers follow one another.)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
@@ -22,8 +23,10 @@ integration_tests() {
 
 # Both lanes select the whole workspace and differ in its targets alone, so that nothing is built twice. A name that
 # stands in both belongs to the first: cargo runs all targets of a name.
-end_to_end=$(integration_tests tests | sort -u)
-in_crates=$(integration_tests formats/*/tests hosts/*/tests platform/*/tests | sort -u | comm -23 - <(echo "$end_to_end"))
+of_the_program=$(integration_tests tests | sort -u)
+in_crates=$(integration_tests formats/*/tests hosts/*/tests platform/*/tests | sort -u | comm -23 - <(echo "$of_the_program"))
+with_containers=$(grep -E '^(docker|podman|images)_' <<<"$of_the_program")
+end_to_end=$(comm -23 <(echo "$of_the_program") <(echo "$with_containers"))
 as_options() { sed 's/^/--test=/' <<<"$1"; }
 
 logs=$(mktemp -d)
@@ -35,6 +38,8 @@ if [ "$result" -eq 0 ]; then
   {
     "$cargo" test --workspace --no-fail-fast --lib --bins --examples $(as_options "$in_crates")
     crates=$?
+    "$cargo" test --workspace --no-fail-fast $(as_options "$with_containers")
+    crates=$((crates | $?))
     "$cargo" test --workspace --no-fail-fast --doc
     exit $((crates | $?))
   } >"$logs/crates" 2>&1 &

@@ -131,6 +131,9 @@ pub struct ServeKsqldbArgs {
     /// The Schema Registry of the formats AVRO and JSON_SR, where there is one; else that of the client properties.
     #[arg(long, value_name = "URL")]
     pub schema_registry: Option<String>,
+    /// Kafka Connect, which runs the connectors of CREATE CONNECTOR.
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8083")]
+    pub connect: String,
     /// The memory that each store of a query may take: a table, the groups of an aggregate, a side of a table's join.
     ///
     /// A query that needs more fails and says so.

@@ -62,7 +62,8 @@ fn client_config(cluster: &Cluster) -> ClientConfig {
         .set("fetch.error.backoff.ms", "50")
         .set("fetch.wait.max.ms", "100")
         // Far more than the demo's topics hold in flight, far less than the default of 64 MB a partition.
-        .set("queued.max.messages.kbytes", "16384");
+        .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.queue.backoff.ms", "5");
     set_properties(&mut config, &cluster.properties);
     config
 }

@@ -3,6 +3,8 @@
 //! Servers of different versions answer with different fields, so every field is optional here, and an answer
 //! of a shape that is not known is shown as JSON rather than hidden. One function a kind of answer.
 
+mod connectors;
+
 use serde_json::{Map, Value};
 
 use super::printable::printable;
@@ -14,9 +16,12 @@ use crate::ksqldb::Entity;
 pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
     let body = entity.body();
     let text = match entity.kind() {
-        "currentStatus" | "warning_entity" | "assert_topic" | "drop_connector" => {
-            entity.message().map(printable)
-        }
+        "currentStatus" | "warning_entity" | "assert_topic" => entity.message().map(printable),
+        "connector_info" => connectors::made(body),
+        "connector_list" => connectors::all(body, width),
+        "connector_plugins_list" => connectors::plugins(body, width),
+        "connector_description" => connectors::description(body, width),
+        "drop_connector" => Some(connectors::dropped(body)),
         "streams" => sources(body, "streams", width),
         "tables" => sources(body, "tables", width),
         "kafka_topics" | "kafka_topics_extended" => topics(body, width),

@@ -25,6 +25,8 @@ pub struct Config {
     pub processing_log_stream: bool,
     /// The Schema Registry (`ksql.schema.registry.url`).
     pub schema_registry: Option<osqdemo_registry_client::Settings>,
+    /// Kafka Connect, which statements about connectors are handed on to (`ksql.connect.url`).
+    pub connect_url: String,
     /// How many commands the command log may hold that no longer matter, besides as many as those that do.
     pub past_commands: usize,
     /// How long a client may take to send a request.
@@ -49,6 +51,7 @@ impl Config {
             allowed_origins: Vec::new(),
             processing_log_stream: false,
             schema_registry: None,
+            connect_url: "http://localhost:8083".to_owned(),
             past_commands: 1_000,
             request_deadline: Duration::from_secs(30),
             most_websockets: 200,

@@ -40,6 +40,7 @@ pub mod value;
 
 mod command_log;
 mod config;
+mod connect;
 mod execution;
 mod kafka;
 mod queries;

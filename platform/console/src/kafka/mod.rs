@@ -118,7 +118,9 @@ impl Cluster {
             .set("reconnect.backoff.max.ms", "1000")
             .set("fetch.error.backoff.ms", "50")
             .set("fetch.wait.max.ms", "500")
+            // What is read waits in little memory, and reading goes on as soon as there is room instead of a second later.
             .set("queued.max.messages.kbytes", "4096")
+            .set("fetch.queue.backoff.ms", "5")
             .set("topic.metadata.refresh.interval.ms", "60000")
             // The console says itself when Kafka is away.
             .set("log_level", "2");

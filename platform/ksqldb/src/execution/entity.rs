@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::connect::{ConnectorInfo, ConnectorStatus, Plugin};
 use crate::types::{Column, Namespace, SqlType};
 
 /// The answer to a statement.
@@ -120,6 +121,24 @@ pub(crate) enum Entity {
         query_id: String,
         was_terminated: bool,
     },
+    Connector {
+        info: ConnectorInfo,
+    },
+    Connectors {
+        connectors: Vec<ConnectorSummary>,
+    },
+    ConnectorPlugins {
+        connectors_plugins: Vec<Plugin>,
+    },
+    ConnectorDescription {
+        connector_class: String,
+        status: ConnectorStatus,
+        sources: Vec<SourceDescription>,
+        topics: Vec<String>,
+    },
+    DropConnector {
+        connector_name: String,
+    },
 }
 
 impl Entity {
@@ -144,6 +163,34 @@ impl Entity {
             Self::AssertTopic { .. } => "assert_topic",
             Self::AssertSchema { .. } => "assert_schema",
             Self::TerminateQuery { .. } => "terminate_query",
+            Self::Connector { .. } => "connector_info",
+            Self::Connectors { .. } => "connector_list",
+            Self::ConnectorPlugins { .. } => "connector_plugins_list",
+            Self::ConnectorDescription { .. } => "connector_description",
+            Self::DropConnector { .. } => "drop_connector",
+        }
+    }
+}
+
+/// A connector in a list.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectorSummary {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) class_name: Option<String>,
+    pub(crate) state: Option<String>,
+}
+
+impl ConnectorSummary {
+    /// One of which nothing but the name can be learnt.
+    pub(crate) fn unknown(name: String) -> Self {
+        Self {
+            name,
+            kind: "unknown".to_owned(),
+            class_name: None,
+            state: None,
         }
     }
 }

@@ -25,6 +25,7 @@ use super::topics::{self, Retention, Topic, Topics};
 use super::unsupported;
 use crate::command_log::{Command, CommandLog, CommandLogError, left_behind};
 use crate::config::{Config, OffsetReset};
+use crate::connect::Connect;
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
 use crate::runtime::{self, Resets, Runtime, processing_log};
@@ -62,6 +63,7 @@ pub(crate) struct Executor {
     pub(super) config: Arc<Config>,
     host: String,
     runtime: Arc<Runtime>,
+    pub(super) connect: Connect,
     catalog: RwLock<Arc<Catalog>>,
     /// Whoever holds it may change the catalog.
     pub(super) commands: tokio::sync::Mutex<CommandLog>,
@@ -77,6 +79,7 @@ impl Executor {
         config: Arc<Config>,
         host: String,
         runtime: Arc<Runtime>,
+        connect: Connect,
         mut log: CommandLog,
     ) -> Result<Self, CommandLogError> {
         let commands = log.read_new().await?;
@@ -104,6 +107,7 @@ impl Executor {
             config,
             host,
             runtime,
+            connect,
             catalog: RwLock::new(Arc::new(catalog)),
             executed: watch::Sender::new(log.next_sequence() - 1),
             commands: tokio::sync::Mutex::new(log),
@@ -254,7 +258,13 @@ impl Executor {
                 Statement::Query(_) | Statement::Print(_) => {
                     return Err(Failure::query_endpoint(&parsed.text));
                 }
-                Statement::Unsupported { what } => return Err(unsupported::refusal(what, parsed).await),
+                Statement::Unsupported { what } => return Err(unsupported::refusal(what, parsed)),
+                Statement::Connector(statement) => {
+                    patience
+                        .wait_for(self.try_connector(statement, &parsed.text))
+                        .await??;
+                    continue;
+                }
                 Statement::InsertValues(insertion) => {
                     let masked = |refusal: Refusal| refusal.failure(&without_values(insertion));
                     let (_, values) = values_of(&catalog, insertion).map_err(masked)?;
@@ -332,6 +342,12 @@ impl Executor {
         if let Statement::AssertSchema(assertion) = &parsed.statement {
             let entity = self.assert_schema(assertion, patience).await?;
             return Ok(Some(Answer::new(&parsed.text, entity)));
+        }
+        if let Statement::Connector(statement) = &parsed.statement {
+            let answer = patience
+                .wait_for(self.connector(statement, &parsed.text))
+                .await??;
+            return Ok(Some(answer));
         }
         if let Statement::Terminate(QuerySelection::Id(id)) = &parsed.statement
             && self.is_push_query(id)

@@ -33,6 +33,8 @@ pub(crate) enum ErrorCode {
     TooLarge,
     /// Too many pull queries at a time.
     TooManyRequests,
+    /// Kafka Connect refused, with that HTTP status.
+    Connect(u16),
     /// The server failed.
     ServerError,
     /// The request takes too long, or nobody waits for its answer any more.
@@ -61,6 +63,7 @@ impl ErrorCode {
             Self::RequestTimeout => 40800,
             Self::TooLarge => 41300,
             Self::TooManyRequests => 42900,
+            Self::Connect(status) => u32::from(status) * 100,
             Self::ServerError => 50000,
             Self::RequestEnded => 50300,
             Self::CommandQueueCatchup => 50301,

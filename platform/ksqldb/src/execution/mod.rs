@@ -7,6 +7,7 @@ mod assertion;
 mod bounds;
 mod catalog;
 mod client_query;
+mod connectors;
 mod definitions;
 mod entity;
 mod executor;

@@ -218,6 +218,8 @@ pub(crate) fn pulls_streams(properties: &BTreeMap<String, Json>) -> bool {
 pub(crate) fn list(config: &Config, host: &str, overridden: &BTreeMap<String, Json>) -> Vec<Property> {
     let limit = MOST_QUERIES.to_string();
     let address = format!("http://{host}");
+    let registry = config.schema_registry.as_ref();
+    let registry = registry.map_or_else(String::new, |registry| registry.urls.join(","));
     let own = [
         ("ksql.service.id", config.service_id.as_str()),
         ("ksql.query.persistent.active.limit", limit.as_str()),
@@ -226,6 +228,8 @@ pub(crate) fn list(config: &Config, host: &str, overridden: &BTreeMap<String, Js
             config.bootstrap_servers.as_str(),
         ),
         ("ksql.streams.application.server", address.as_str()),
+        ("ksql.connect.url", config.connect_url.as_str()),
+        ("ksql.schema.registry.url", registry.as_str()),
     ];
     let own = own.map(|(name, value)| property(name, Some(value.to_owned())));
     let defaults = DEFAULTS.iter().map(|default| Property {
@@ -246,7 +250,12 @@ pub(crate) fn list(config: &Config, host: &str, overridden: &BTreeMap<String, Js
 
 /// The names of the properties that nothing sets.
 pub(crate) fn defaults(overridden: &BTreeMap<String, Json>) -> Vec<String> {
-    let of_server = ["ksql.service.id", "ksql.query.persistent.active.limit"];
+    let of_server = [
+        "ksql.service.id",
+        "ksql.query.persistent.active.limit",
+        "ksql.connect.url",
+        "ksql.schema.registry.url",
+    ];
     let defaults = DEFAULTS.iter().filter(|default| !default.is_given);
     let names = of_server.into_iter().chain(defaults.map(|default| default.name));
     let kept = names.filter(|name| !overridden.keys().any(|other| plain(other) == plain(name)));

@@ -58,7 +58,6 @@ pub(super) const DEFAULTS: &[Default] = &[
     server("ksql.connect.basic.auth.credentials.source", Some("NONE")),
     server("ksql.connect.request.headers.plugin", None),
     server("ksql.connect.request.timeout.ms", Some("5000")),
-    server("ksql.connect.url", Some("http://localhost:8083")),
     server("ksql.connect.worker.config", Some("")),
     server("ksql.create.or.replace.enabled", Some("true")),
     server("ksql.deployment.type", Some("selfManaged")),
@@ -141,7 +140,6 @@ pub(super) const DEFAULTS: &[Default] = &[
         ),
     ),
     server("ksql.runtime.feature.shared.enabled", Some("false")),
-    server("ksql.schema.registry.url", Some("")),
     server("ksql.security.extension.class", None),
     server("ksql.shared.runtimes.count", Some("2")),
     server(

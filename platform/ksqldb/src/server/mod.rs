@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
+use crate::connect::{Connect, ConnectUrlError};
 use crate::execution::{ErrorCode, Executor, Failure};
 use crate::kafka::{Cluster, ClusterError, RecordProducer};
 use crate::registry::Registry;
@@ -46,6 +47,9 @@ pub enum Error {
     /// The Schema Registry's address is none.
     #[error("cannot use the Schema Registry: {0}")]
     SchemaRegistry(#[from] osqdemo_registry_client::SettingsError),
+    /// Kafka Connect's address is none.
+    #[error(transparent)]
+    Connect(#[from] ConnectUrlError),
     /// The Kafka clients cannot be made: the addresses of the brokers are not addresses.
     #[error("cannot use the Kafka brokers `{bootstrap_servers}`: {reason}")]
     Kafka {
@@ -168,6 +172,7 @@ impl Server {
         let producer = Arc::new(producer);
         let registry = Registry::new(self.config.schema_registry.as_ref())?;
         let registry = Arc::new(registry);
+        let connect = Connect::new(&self.config.connect_url)?;
         let shared = Arc::new(Shared {
             config: Arc::clone(&self.config),
             cluster: Arc::clone(&cluster),
@@ -192,7 +197,14 @@ impl Server {
             close_connections.clone(),
         );
         let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
-        let starting = startup::start(&self.config, self.address, &cluster, &producer, &registry);
+        let starting = startup::start(
+            &self.config,
+            self.address,
+            &cluster,
+            &producer,
+            &registry,
+            &connect,
+        );
         tokio::select! {
             started = starting => {
                 // Nobody else sets it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::command_log::{CommandLog, CommandLogError};
 use crate::config::Config;
+use crate::connect::Connect;
 use crate::execution::Executor;
 use crate::kafka::{Cluster, RecordProducer};
 use crate::registry::Registry;
@@ -29,10 +30,11 @@ pub(super) async fn start(
     cluster: &Arc<Cluster>,
     producer: &Arc<RecordProducer>,
     registry: &Arc<Registry>,
+    connect: &Connect,
 ) -> Started {
     let mut delay = RETRY.0;
     loop {
-        match attempt(config, address, cluster, producer, registry).await {
+        match attempt(config, address, cluster, producer, registry, connect).await {
             Ok(started) => {
                 tracing::info!("the server is ready");
                 return started;
@@ -55,6 +57,7 @@ async fn attempt(
     cluster: &Arc<Cluster>,
     producer: &Arc<RecordProducer>,
     registry: &Arc<Registry>,
+    connect: &Connect,
 ) -> Result<Started, CommandLogError> {
     let log = CommandLog::open(config, Arc::clone(cluster), Arc::clone(producer)).await?;
     let cluster_id = cluster.id().await.unwrap_or_default();
@@ -64,7 +67,14 @@ async fn attempt(
         Arc::clone(producer),
         Arc::clone(registry),
     ));
-    let executor = Executor::restore(Arc::clone(config), address.to_string(), runtime, log).await?;
+    let executor = Executor::restore(
+        Arc::clone(config),
+        address.to_string(),
+        runtime,
+        connect.clone(),
+        log,
+    )
+    .await?;
     if config.processing_log_stream
         && let Err(failure) = executor.declare_processing_log().await
     {

@@ -109,9 +109,11 @@ pub enum Statement {
     AssertTopic(AssertTopic),
     /// `ASSERT [NOT EXISTS] SCHEMA [SUBJECT subject] [ID id] [TIMEOUT …]`
     AssertSchema(AssertSchema),
-    /// `DROP CONNECTOR` and others that parse but that this server does not have; the text names it.
+    /// What Kafka Connect does.
+    Connector(ConnectorStatement),
+    /// `RUN SCRIPT` and others that parse but that this server does not have; the text names it.
     Unsupported {
-        /// What it is, such as `CREATE CONNECTOR`.
+        /// What it is, such as `RUN SCRIPT`.
         what: String,
     },
     /// `TERMINATE query_id` or `TERMINATE ALL`
@@ -209,12 +211,12 @@ pub enum ColumnConstraint {
     Header(String),
 }
 
-/// A `WITH` clause: names upper case, in order.
+/// A `WITH` clause in order: names upper case, those of a connector as written.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Properties(pub Vec<(String, Literal)>);
 
 impl Properties {
-    /// The value of a property; names are upper case.
+    /// The value of a property of that name.
     pub fn get(&self, name: &str) -> Option<&Literal> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
@@ -340,6 +342,47 @@ pub enum Listing {
     Types,
     /// `VARIABLES`
     Variables,
+}
+
+/// A statement about connectors.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConnectorStatement {
+    /// `CREATE SOURCE|SINK CONNECTOR [IF NOT EXISTS] name WITH (…)`
+    Create {
+        /// Which kind the statement names.
+        kind: ConnectorKind,
+        /// The connector.
+        name: String,
+        /// Whether one that is there is accepted.
+        if_not_exists: bool,
+        /// What it is told, names as written.
+        settings: Properties,
+    },
+    /// `DROP CONNECTOR [IF EXISTS] name`
+    Drop {
+        /// The connector.
+        name: String,
+        /// Whether a missing one is accepted.
+        if_exists: bool,
+    },
+    /// `DESCRIBE CONNECTOR name`
+    Describe {
+        /// The connector.
+        name: String,
+    },
+    /// `LIST|SHOW [SOURCE|SINK] CONNECTORS`
+    List(Option<ConnectorKind>),
+    /// `LIST|SHOW CONNECTOR PLUGINS`
+    Plugins,
+}
+
+/// Which way a connector carries records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectorKind {
+    /// Into Kafka.
+    Source,
+    /// Out of it.
+    Sink,
 }
 
 /// What `EXPLAIN` explains.

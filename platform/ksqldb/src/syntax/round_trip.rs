@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::ast::{
     AliasedSource, AssertSchema, AssertTopic, BinaryOperator, ColumnConstraint, ColumnDefinition,
-    CreateAsSelect, CreateSource, Duration, Emit, Explain, Expression, ExpressionKind, InsertInto,
-    InsertValues, Join, JoinKind, Literal, OnExisting, ParsedStatement, Position, Print, Properties, Query,
-    QuerySelection, SelectItem, SourceKind, Statement, TimeUnit, UnaryOperator, Window, WindowKind, Within,
+    ConnectorKind, ConnectorStatement, CreateAsSelect, CreateSource, Duration, Emit, Explain, Expression,
+    ExpressionKind, InsertInto, InsertValues, Join, JoinKind, Literal, OnExisting, ParsedStatement, Position,
+    Print, Properties, Query, QuerySelection, SelectItem, SourceKind, Statement, TimeUnit, UnaryOperator,
+    Window, WindowKind, Within,
 };
 use super::token::Keyword;
 use super::{
@@ -192,6 +193,28 @@ fn properties() -> BoxedStrategy<Properties> {
     proptest::collection::btree_map(name, literal(), 0..3)
         .prop_map(|entries| Properties(entries.into_iter().collect()))
         .boxed()
+}
+
+fn connector_statement() -> BoxedStrategy<ConnectorStatement> {
+    let kind = || prop_oneof![Just(ConnectorKind::Source), Just(ConnectorKind::Sink)];
+    let settings = proptest::collection::btree_map("[a-zA-Z.' ]{1,8}", literal(), 1..3)
+        .prop_map(|entries| Properties(entries.into_iter().collect()));
+    prop_oneof![
+        (kind(), source_name(), any::<bool>(), settings).prop_map(|(kind, name, if_not_exists, settings)| {
+            ConnectorStatement::Create {
+                kind,
+                name,
+                if_not_exists,
+                settings,
+            }
+        }),
+        (source_name(), any::<bool>())
+            .prop_map(|(name, if_exists)| ConnectorStatement::Drop { name, if_exists }),
+        source_name().prop_map(|name| ConnectorStatement::Describe { name }),
+        proptest::option::of(kind()).prop_map(ConnectorStatement::List),
+        Just(ConnectorStatement::Plugins),
+    ]
+    .boxed()
 }
 
 fn source() -> BoxedStrategy<AliasedSource> {
@@ -451,6 +474,7 @@ fn statement() -> BoxedStrategy<Statement> {
                     timeout,
                 })
             }),
+        connector_statement().prop_map(Statement::Connector),
         (
             any::<bool>(),
             any::<String>(),

@@ -3,8 +3,9 @@
 use std::fmt::{self, Display, Write};
 
 use super::super::ast::{
-    AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain,
-    InsertInto, InsertValues, Listing, OnExisting, Print, Properties, QuerySelection, SourceKind, Statement,
+    AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, ConnectorKind, ConnectorStatement,
+    CreateAsSelect, CreateSource, Explain, InsertInto, InsertValues, Listing, OnExisting, Print, Properties,
+    QuerySelection, SourceKind, Statement,
 };
 use super::{List, Name, Quoted, Sql, write_as_written, write_separated};
 
@@ -55,6 +56,7 @@ impl Display for Sql<'_, Statement> {
             }
             Statement::AssertTopic(assertion) => Sql(assertion).fmt(out),
             Statement::AssertSchema(assertion) => Sql(assertion).fmt(out),
+            Statement::Connector(statement) => Sql(statement).fmt(out),
             Statement::Unsupported { what } => out.write_str(what),
             Statement::Terminate(queries) => write!(out, "TERMINATE {}", Sql(queries)),
             Statement::Pause(queries) => write!(out, "PAUSE {}", Sql(queries)),
@@ -189,6 +191,38 @@ impl Display for Sql<'_, AssertSchema> {
         }
         let timeout = assertion.timeout;
         timeout.map_or(Ok(()), |timeout| write!(out, " TIMEOUT {timeout}"))
+    }
+}
+
+impl Display for Sql<'_, ConnectorStatement> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |kind: &ConnectorKind| match kind {
+            ConnectorKind::Source => "SOURCE",
+            ConnectorKind::Sink => "SINK",
+        };
+        match self.0 {
+            ConnectorStatement::Create {
+                kind,
+                name,
+                if_not_exists,
+                settings,
+            } => {
+                let keep = if *if_not_exists { "IF NOT EXISTS " } else { "" };
+                write!(out, "CREATE {} CONNECTOR {keep}{}", named(kind), Name(name))?;
+                match settings.0.is_empty() {
+                    true => out.write_str(" WITH ()"),
+                    false => Sql(settings).fmt(out),
+                }
+            }
+            ConnectorStatement::Drop { name, if_exists } => {
+                let if_exists = if *if_exists { "IF EXISTS " } else { "" };
+                write!(out, "DROP CONNECTOR {if_exists}{}", Name(name))
+            }
+            ConnectorStatement::Describe { name } => write!(out, "DESCRIBE CONNECTOR {}", Name(name)),
+            ConnectorStatement::List(None) => out.write_str("LIST CONNECTORS"),
+            ConnectorStatement::List(Some(kind)) => write!(out, "LIST {} CONNECTORS", named(kind)),
+            ConnectorStatement::Plugins => out.write_str("LIST CONNECTOR PLUGINS"),
+        }
     }
 }
 

@@ -47,6 +47,14 @@ const ORIGIN: Position = Position { line: 1, column: 1 };
 /// stack of a small thread holds.
 const MAXIMUM_NESTING: usize = 210;
 
+/// How the names in a `WITH` clause are taken.
+#[derive(Debug, Clone, Copy)]
+enum Letters {
+    Upper,
+    /// Kafka Connect tells `topics` from `TOPICS`.
+    AsWritten,
+}
+
 /// What the names of `CREATE TYPE` stand for.
 pub type NamedTypes = BTreeMap<String, SqlType>;
 
@@ -419,23 +427,31 @@ impl<'text> Parser<'text> {
         if !self.accept_keyword(Keyword::With) {
             return Ok(Properties::default());
         }
+        self.properties(Letters::Upper)
+    }
+
+    /// What stands behind `WITH`.
+    fn properties(&mut self, letters: Letters) -> Result<Properties> {
         self.expect(TokenKind::LeftParenthesis, "'('")?;
         let mut properties = Properties::default();
         if !self.at(TokenKind::RightParenthesis) {
-            self.comma_separated(|parser| parser.property(&mut properties))?;
+            self.comma_separated(|parser| parser.property(letters, &mut properties))?;
         }
         self.expect(TokenKind::RightParenthesis, "')'")?;
         Ok(properties)
     }
 
-    fn property(&mut self, properties: &mut Properties) -> Result<()> {
+    fn property(&mut self, letters: Letters, properties: &mut Properties) -> Result<()> {
         let position = self.peek().position;
         let name = if self.at(TokenKind::String) {
             self.string()?
         } else {
             self.identifier()?
         };
-        let name = name.to_uppercase();
+        let name = match letters {
+            Letters::Upper => name.to_uppercase(),
+            Letters::AsWritten => name,
+        };
         self.expect(TokenKind::Equal, "'='")?;
         let value = self.literal()?;
         if properties.get(&name).is_some() {

@@ -1,12 +1,30 @@
 //! The statements around `SELECT`.
 
 use super::super::ast::{
-    AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, CreateAsSelect, CreateSource, Explain,
-    InsertInto, InsertValues, Listing, OnExisting, Print, QuerySelection, SourceKind, Statement,
+    AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, ConnectorKind, ConnectorStatement,
+    CreateAsSelect, CreateSource, Explain, InsertInto, InsertValues, Listing, OnExisting, Print,
+    QuerySelection, SourceKind, Statement,
 };
 use super::super::lexer::variable_length;
 use super::super::token::{Keyword, TokenKind};
-use super::{Expected, Parser, Result};
+use super::{Expected, Letters, Parser, Result};
+
+/// What `LIST` and `SHOW` have for connectors.
+const CONNECTOR_LISTS: [(&[Keyword], ConnectorStatement); 4] = [
+    (&[Keyword::Connectors], ConnectorStatement::List(None)),
+    (
+        &[Keyword::Source, Keyword::Connectors],
+        ConnectorStatement::List(Some(ConnectorKind::Source)),
+    ),
+    (
+        &[Keyword::Sink, Keyword::Connectors],
+        ConnectorStatement::List(Some(ConnectorKind::Sink)),
+    ),
+    (
+        &[Keyword::Connector, Keyword::Plugins],
+        ConnectorStatement::Plugins,
+    ),
+];
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {
@@ -61,11 +79,11 @@ impl Parser<'_> {
         }
         if self.accept_keyword(Keyword::Sink) {
             self.expect_keyword(Keyword::Connector)?;
-            return Ok(self.unsupported("CREATE CONNECTOR"));
+            return self.create_connector(ConnectorKind::Sink);
         }
         let read_only = self.accept_keyword(Keyword::Source);
-        if read_only && self.at_keyword(Keyword::Connector) {
-            return Ok(self.unsupported("CREATE CONNECTOR"));
+        if read_only && self.accept_keyword(Keyword::Connector) {
+            return self.create_connector(ConnectorKind::Source);
         }
         let kind = self.source_kind()?;
         let position = self.peek().position;
@@ -98,6 +116,18 @@ impl Parser<'_> {
             read_only,
             columns: columns.unwrap_or_default(),
             properties,
+        }))
+    }
+
+    fn create_connector(&mut self, kind: ConnectorKind) -> Result<Statement> {
+        let if_not_exists = self.accept_keywords(&[Keyword::If, Keyword::Not, Keyword::Exists]);
+        let name = self.identifier()?;
+        self.expect_keyword(Keyword::With)?;
+        Ok(Statement::Connector(ConnectorStatement::Create {
+            kind,
+            name,
+            if_not_exists,
+            settings: self.properties(Letters::AsWritten)?,
         }))
     }
 
@@ -318,8 +348,10 @@ impl Parser<'_> {
 
     fn drop(&mut self) -> Result<Statement> {
         self.expect_keyword(Keyword::Drop)?;
-        if self.at_keyword(Keyword::Connector) {
-            return Ok(self.unsupported("DROP CONNECTOR"));
+        if self.accept_keyword(Keyword::Connector) {
+            let if_exists = self.accept_keywords(&[Keyword::If, Keyword::Exists]);
+            let name = self.identifier()?;
+            return Ok(Statement::Connector(ConnectorStatement::Drop { name, if_exists }));
         }
         if self.accept_keyword(Keyword::Type) {
             let if_exists = self.accept_keywords(&[Keyword::If, Keyword::Exists]);
@@ -349,12 +381,10 @@ impl Parser<'_> {
 
     fn list_or_show(&mut self) -> Result<Statement> {
         self.advance();
-        if self.at_keyword(Keyword::Connectors)
-            || self.at_keywords(&[Keyword::Source, Keyword::Connectors])
-            || self.at_keywords(&[Keyword::Sink, Keyword::Connectors])
-            || self.at_keywords(&[Keyword::Connector, Keyword::Plugins])
-        {
-            return Ok(self.unsupported("LIST CONNECTORS"));
+        for (keywords, listing) in CONNECTOR_LISTS {
+            if self.accept_keywords(keywords) {
+                return Ok(Statement::Connector(listing.clone()));
+            }
         }
         let all = self.accept_keyword(Keyword::All);
         let listed = self.keyword_after(0);
@@ -397,8 +427,9 @@ impl Parser<'_> {
             let name = self.identifier()?;
             return Ok(Statement::DescribeFunction { name, written });
         }
-        if self.is_identifier(1) && self.at_keyword(Keyword::Connector) {
-            return Ok(self.unsupported("DESCRIBE CONNECTOR"));
+        if self.is_identifier(1) && self.accept_keyword(Keyword::Connector) {
+            let name = self.identifier()?;
+            return Ok(Statement::Connector(ConnectorStatement::Describe { name }));
         }
         // Older versions had `EXTENDED` before the name.
         let extended_first = self.accept_keyword(Keyword::Extended);

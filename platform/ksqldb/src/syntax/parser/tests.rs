@@ -1,8 +1,8 @@
 //! What reads as what, and what is refused how.
 
 use super::super::ast::{
-    ColumnConstraint, Duration, ExpressionKind, JoinKind, Listing, Literal, SelectItem, Statement, TimeUnit,
-    Within,
+    ColumnConstraint, ConnectorKind, ConnectorStatement, Duration, ExpressionKind, JoinKind, Listing,
+    Literal, Properties, SelectItem, Statement, TimeUnit, Within,
 };
 use super::super::{format_expression, format_statement, parse, parse_expression};
 
@@ -478,15 +478,6 @@ fn a_refusal_carries_its_statement_alone() {
 #[test]
 fn what_this_server_lacks_still_parses() {
     for (text, what) in [
-        ("CREATE SOURCE CONNECTOR c WITH ('a'='b');", "CREATE CONNECTOR"),
-        (
-            "CREATE SINK CONNECTOR IF NOT EXISTS c WITH ();",
-            "CREATE CONNECTOR",
-        ),
-        ("DROP CONNECTOR c;", "DROP CONNECTOR"),
-        ("DESCRIBE CONNECTOR c;", "DESCRIBE CONNECTOR"),
-        ("SHOW SOURCE CONNECTORS;", "LIST CONNECTORS"),
-        ("LIST CONNECTOR PLUGINS;", "LIST CONNECTORS"),
         ("RUN SCRIPT 'x.sql';", "RUN SCRIPT"),
         ("alter system 'a' = 'b';", "ALTER SYSTEM"),
     ] {
@@ -500,6 +491,56 @@ fn what_this_server_lacks_still_parses() {
         assert_eq!(parsed[0].text, text);
         assert_eq!(parsed[1].statement, Statement::List(Listing::Types));
     }
+}
+
+#[test]
+fn connectors() {
+    let settings = [("a.b".to_owned(), Literal::String("c".to_owned()))].to_vec();
+    for (text, expected) in [
+        (
+            "create source connector if not exists c with ('a.b'='c');",
+            ConnectorStatement::Create {
+                kind: ConnectorKind::Source,
+                name: "C".to_owned(),
+                if_not_exists: true,
+                settings: Properties(settings.clone()),
+            },
+        ),
+        (
+            "CREATE SINK CONNECTOR `my-sink` WITH (\"a.b\"='c');",
+            ConnectorStatement::Create {
+                kind: ConnectorKind::Sink,
+                name: "my-sink".to_owned(),
+                if_not_exists: false,
+                settings: Properties(settings),
+            },
+        ),
+        (
+            "DROP CONNECTOR IF EXISTS c;",
+            ConnectorStatement::Drop {
+                name: "C".to_owned(),
+                if_exists: true,
+            },
+        ),
+        (
+            "DESCRIBE CONNECTOR \"c\";",
+            ConnectorStatement::Describe { name: "c".to_owned() },
+        ),
+        ("SHOW CONNECTORS;", ConnectorStatement::List(None)),
+        (
+            "LIST SOURCE CONNECTORS;",
+            ConnectorStatement::List(Some(ConnectorKind::Source)),
+        ),
+        (
+            "SHOW SINK CONNECTORS;",
+            ConnectorStatement::List(Some(ConnectorKind::Sink)),
+        ),
+        ("LIST CONNECTOR PLUGINS;", ConnectorStatement::Plugins),
+    ] {
+        let parsed = parse(text).unwrap();
+        assert_eq!(parsed[0].statement, Statement::Connector(expected), "{text}");
+    }
+    assert!(parse("CREATE SINK CONNECTOR c;").is_err());
 }
 
 /// The parser must fit into any thread, and leave room for its callers, unoptimised
