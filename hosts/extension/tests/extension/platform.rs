@@ -48,6 +48,8 @@ pub(crate) enum Door {
     Shut,
     /// It waits for an answer.
     Silent,
+    /// It is let through after so long.
+    Late(Duration),
     /// It gets this status, and this text.
     Answers(&'static str, &'static str),
 }
@@ -214,8 +216,11 @@ async fn stand_at(listener: TcpListener, door: Door, registry: SocketAddr) {
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
             }
-            Door::Open => {
+            Door::Open | Door::Late(_) => {
                 _ = inside.spawn(async move {
+                    if let Door::Late(time) = door {
+                        tokio::time::sleep(time).await;
+                    }
                     if let Ok(mut registry) = TcpStream::connect(registry).await {
                         let _ = tokio::io::copy_bidirectional(&mut stream, &mut registry).await;
                     }
